@@ -1,0 +1,195 @@
+"""What is shipped: the wheel's contents, and the wheel at work with nothing but what it declares."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from configparser import ConfigParser
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distribution, distributions
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = {
+    "codeq-fake": "codeq_fake.cli",
+    "codeq-worker": "codeq_client.cli",
+    "codeq-contract": "codeq_contract.cli",
+}
+PACKAGES = {"codeq_fake", "codeq_client", "codeq_contract"}
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build left behind."""
+
+    sdist: Path
+    wheel: Path
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment with the wheel and what it declares."""
+
+    root: Path
+    dependencies: frozenset[str]
+
+    def command(self, name: str, *arguments: str) -> list[str]:
+        """Return the command line of an installed script."""
+        return [str(self.root / "bin" / name), *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that keep the working tree out of sight."""
+        return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CODEQ", "COV"))}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Build the source archive and, from it, the wheel, offline."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    (sdist,) = folder.glob("*.tar.gz")
+    (wheel,) = folder.glob("*.whl")
+    return Built(sdist, wheel)
+
+
+@pytest.fixture(scope="module")
+def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Install the wheel into an environment of its own, offline.
+
+    Of all that the tests' environment holds, only what the wheel declares is linked into the new one: a dependency
+    that pyproject.toml forgot is missing there, and so is the working tree.
+    """
+    root = tmp_path_factory.mktemp("environment")
+    venv.create(root, with_pip=False, symlinks=True)
+    python = str(root / "bin" / "python")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", built.wheel],
+        check=True,
+    )
+    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(root)}))
+    (ours,) = distributions(path=[str(site)])
+    dependencies = dict(_dependencies_of(ours))
+    for dependency in dependencies.values():
+        _link(dependency, site)
+    return Installed(root, frozenset(dependencies))
+
+
+def _dependencies_of(dist: Distribution, extras: frozenset[str] = frozenset()) -> Iterator[tuple[str, Distribution]]:
+    for text in dist.requires or ():
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            needed = distribution(requirement.name)
+            yield requirement.name, needed
+            yield from _dependencies_of(needed, frozenset(requirement.extras))
+
+
+def _link(dist: Distribution, site: Path) -> None:
+    tops = {file.parts[0] for file in dist.files or ()} - {"..", "__pycache__"}
+    for top in tops:
+        if not (site / top).exists():
+            (site / top).symlink_to(str(dist.locate_file(top)))
+
+
+def test_the_wheel_holds_the_three_packages_with_their_types_and_nothing_else(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as archive:
+        names = set(archive.namelist())
+    assert {name.split("/")[0] for name in names} == {*PACKAGES, "codeq_fake-0.1.0.dist-info"}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= names
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_wheel_carries_its_licence_and_its_commands(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as archive:
+        licence = archive.read("codeq_fake-0.1.0.dist-info/licenses/LICENSE")
+        entry_points = ConfigParser()
+        entry_points.read_string(archive.read("codeq_fake-0.1.0.dist-info/entry_points.txt").decode())
+    assert licence == (ROOT / "LICENSE").read_bytes()
+    assert dict(entry_points["console_scripts"]) == {name: f"{module}:main" for name, module in COMMANDS.items()}
+
+
+def test_the_source_archive_holds_what_a_packager_needs_to_build_and_test(built: Built) -> None:
+    with tarfile.open(built.sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"pyproject.toml", "constraints.txt", "Makefile", "LICENSE", "README.md", "tests/conftest.py"} <= names
+    assert not [name for name in names if name.startswith((".venv", ".git/")) or "__pycache__" in name]
+
+
+def test_a_plain_install_brings_no_test_tools(installed: Installed) -> None:
+    assert {"starlette", "uvicorn", "httpx"} <= installed.dependencies
+    assert installed.dependencies.isdisjoint({"pytest", "hypothesis", "testcontainers"})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_installed_command_explains_itself(installed: Installed, command: str, tmp_path: Path) -> None:
+    _skip_until_it_exists(command)
+    result = subprocess.run(
+        installed.command(command, "--help"),
+        cwd=tmp_path,
+        env=installed.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"Usage: {command}")
+
+
+def test_the_installed_fake_takes_a_task_from_create_to_complete(installed: Installed, tmp_path: Path) -> None:
+    _skip_until_it_exists("codeq-fake")
+    with subprocess.Popen(
+        installed.command("codeq-fake", "serve", "--port", "0", "--json"),
+        cwd=tmp_path,
+        env=installed.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            assert server.stdout is not None
+            ready = json.loads(server.stdout.readline())
+            _complete_a_task(ready["url"], ready["tokens"])
+        finally:
+            server.terminate()
+        assert server.wait(timeout=10) == 0
+
+
+def _skip_until_it_exists(command: str) -> None:
+    if not find_spec(COMMANDS[command]):
+        pytest.skip(f"{command} is not written yet")
+
+
+def _complete_a_task(url: str, tokens: dict[str, str]) -> None:
+    producer = {"Authorization": f"Bearer {tokens['producer']}"}
+    worker = {"Authorization": f"Bearer {tokens['worker']}"}
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        created = http.post("/v1/codeq/tasks", headers=producer, json={"command": "PACK", "payload": {"box": 1}})
+        assert created.status_code == 202
+        claimed = http.post("/v1/codeq/tasks/claim", headers=worker, json={"commands": ["PACK"]})
+        assert claimed.json()["id"] == created.json()["id"]
+        done = http.post(
+            f"/v1/codeq/tasks/{created.json()['id']}/result",
+            headers=worker,
+            json={"status": "COMPLETED", "result": {"boxed": True}},
+        )
+        assert done.status_code == 200
+        assert http.get(f"/v1/codeq/tasks/{created.json()['id']}", headers=producer).json()["status"] == "COMPLETED"
