@@ -22,7 +22,7 @@ check: $(READY) ## run what reads the code without running it
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: $(READY) ## lay the code out and mend what can be mended
 	$(BIN)/ruff check --fix-only
