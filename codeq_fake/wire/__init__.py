@@ -1,0 +1,36 @@
+"""What Go does to bytes: its JSON, its URLs, its times and its base64. Pure functions."""
+
+from __future__ import annotations
+
+from .encode import encode, number, quote, unescape_html
+from .gobase64 import IllegalBase64
+from .gobase64 import decode as decode_base64
+from .gobase64 import decode_url as decode_base64url
+from .gojson import decode
+from .gotime import BadTime, parse_rfc3339, reformat_rfc3339, rfc3339_nano, rfc3339_seconds
+from .gourl import is_webhook_url
+from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Struct
+
+__all__ = [
+    "ANY",
+    "INT",
+    "LIST_OF",
+    "OBJECT",
+    "STRING",
+    "BadBody",
+    "BadTime",
+    "IllegalBase64",
+    "Struct",
+    "decode",
+    "decode_base64",
+    "decode_base64url",
+    "encode",
+    "is_webhook_url",
+    "number",
+    "parse_rfc3339",
+    "quote",
+    "reformat_rfc3339",
+    "rfc3339_nano",
+    "rfc3339_seconds",
+    "unescape_html",
+]

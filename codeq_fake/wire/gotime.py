@@ -1,0 +1,117 @@
+"""Reads and writes times as Go's RFC 3339 does. A time is an ``int`` of nanoseconds since the epoch."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+_NS = 1_000_000_000
+_FRACTION_DIGITS = 9
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The Gregorian calendar repeats itself every 400 years, which reaches the years that `datetime` does not know.
+_CYCLE_YEARS = 400
+_CYCLE_DAYS = 146_097
+_CYCLE_SECONDS = _CYCLE_DAYS * 86_400
+_ZONED_FROM, _ZONED_TO = -62_000_000_000, 253_000_000_000  # where `datetime` can look an offset up
+
+_RFC3339 = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
+    r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
+)
+
+
+class BadTime(ValueError):
+    """The text is not a time by Go's ``time.Parse(time.RFC3339, text)``."""
+
+
+class _Moment(NamedTuple):
+    ns: int
+    offset: int  # seconds east of UTC
+
+
+def parse_rfc3339(text: str) -> int:
+    """Nanoseconds since the epoch, negative before it; fraction digits beyond the ninth are dropped (C6).
+
+    Raises:
+        BadTime: Go refuses the text.
+
+    """
+    return _parse(text).ns
+
+
+def reformat_rfc3339(text: str) -> str:
+    """The same time cut to whole seconds, in the offset that it was written with (R16 echoes `before` so).
+
+    Raises:
+        BadTime: Go refuses the text.
+
+    """
+    moment = _parse(text)
+    return _date_and_time(moment.ns // _NS + moment.offset) + _offset_suffix(moment.offset)
+
+
+def rfc3339_nano(ns: int, zone: ZoneInfo) -> str:
+    """The time in a zone, with up to nine fraction digits, trailing zeros dropped."""
+    seconds, fraction = divmod(ns, _NS)
+    wall, suffix = _zoned(seconds, zone)
+    return f"{wall}.{fraction:09d}".rstrip("0") + suffix if fraction else wall + suffix
+
+
+def rfc3339_seconds(ns: int) -> str:
+    """The time in UTC, cut to whole seconds."""
+    return _utc(ns // _NS)
+
+
+def _parse(text: str) -> _Moment:
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise BadTime(text)
+    fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
+    year, month, day, hour, minute, second = map(int, match.groups()[:6])
+    offset = 0
+    if sign:
+        offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
+        if int(offset_hours) > 24 or int(offset_minutes) > 60:  # Go's own limits
+            raise BadTime(text)
+        if sign == "-":
+            offset = -offset
+    try:
+        midnight = (date(year + _CYCLE_YEARS, month, day).toordinal() - _CYCLE_DAYS - _EPOCH.toordinal()) * 86_400
+    except ValueError:
+        raise BadTime(text) from None
+    if hour > 23 or minute > 59 or second > 59:
+        raise BadTime(text)
+    digits = (fraction or "")[:_FRACTION_DIGITS].ljust(_FRACTION_DIGITS, "0")
+    seconds = midnight + hour * 3600 + minute * 60 + second - offset
+    return _Moment(seconds * _NS + int(digits), offset)
+
+
+@lru_cache(maxsize=1024)
+def _utc(seconds: int) -> str:
+    return _date_and_time(seconds) + "Z"
+
+
+@lru_cache(maxsize=1024)
+def _zoned(seconds: int, zone: ZoneInfo) -> tuple[str, str]:
+    looked_up = datetime.fromtimestamp(min(max(seconds, _ZONED_FROM), _ZONED_TO), zone).utcoffset() or timedelta()
+    offset = int(looked_up.total_seconds())
+    return _date_and_time(seconds + offset), _offset_suffix(offset)
+
+
+def _date_and_time(seconds: int) -> str:
+    cycles, rest = divmod(seconds, _CYCLE_SECONDS)
+    moment = _EPOCH + timedelta(seconds=rest)
+    year = moment.year + cycles * _CYCLE_YEARS
+    return f"{'-' if year < 0 else ''}{abs(year):04d}-{moment:%m-%dT%H:%M:%S}"
+
+
+def _offset_suffix(offset: int) -> str:
+    if not offset:
+        return "Z"
+    hours, minutes = divmod(abs(offset) // 60, 60)
+    return f"{'-' if offset < 0 else '+'}{hours:02d}:{minutes:02d}"

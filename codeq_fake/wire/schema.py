@@ -1,0 +1,58 @@
+"""Describes what a request body may hold: the Go types that its fields are read into, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class BadBody(Exception):
+    """The body is not JSON as Go reads it, or a field has the wrong type."""
+
+
+class Scalar(Enum):
+    """A Go type without parts of its own."""
+
+    STRING = "string"
+    INT = "int64"
+    ANY = "any"
+    OBJECT = "map[string]any"
+
+
+STRING = Scalar.STRING
+INT = Scalar.INT
+ANY = Scalar.ANY
+OBJECT = Scalar.OBJECT
+
+
+@dataclass(frozen=True, slots=True)
+class LIST_OF:  # noqa: N801 - stands beside STRING and INT in a schema
+    """A Go slice of strings or of structs."""
+
+    item: Scalar | Struct
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A Go struct: the JSON names of its fields (ASCII, as the contract writes them) and their types."""
+
+    fields: Mapping[str, Kind]
+    folded: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folded", {fold(name): name for name in self.fields})
+
+
+Kind: TypeAlias = Scalar | LIST_OF | Struct
+
+
+def fold(name: str) -> str:
+    """The form in which two field names are compared: equal under Unicode simple folding (B1).
+
+    Exact for ASCII names: outside ASCII only LONG S and KELVIN SIGN fold into it, and ``lower`` knows the second.
+    """
+    return name.replace("\u017f", "s").lower()
