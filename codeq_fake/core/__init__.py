@@ -1,0 +1,43 @@
+"""The rules of CodeQ as a pure, synchronous state machine: no clock, no network, no chance of its own.
+
+:class:`Broker` is one server's state with a method an operation; the rest is what goes in and comes out. Every instant
+is an ``int`` of nanoseconds since the epoch and is passed in.
+"""
+
+from __future__ import annotations
+
+from . import effects, errors
+from .broker import Broker
+from .inspection import Claimable, explain
+from .profile import PROFILES, StoreProfile
+from .rules import BUILT_IN_COMMANDS, Limit, Rules
+from .store import QueueStats
+from .submission import ArtifactUpload, Submission
+from .subscriptions import Subscription
+from .task import Artifact, Event, Happening, Location, Nacked, Record, State, Status, Task
+
+__all__ = [
+    "BUILT_IN_COMMANDS",
+    "PROFILES",
+    "Artifact",
+    "ArtifactUpload",
+    "Broker",
+    "Claimable",
+    "Event",
+    "Happening",
+    "Limit",
+    "Location",
+    "Nacked",
+    "QueueStats",
+    "Record",
+    "Rules",
+    "State",
+    "Status",
+    "StoreProfile",
+    "Submission",
+    "Subscription",
+    "Task",
+    "effects",
+    "errors",
+    "explain",
+]

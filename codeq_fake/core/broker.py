@@ -1,0 +1,445 @@
+"""The broker: every operation of the contract on the state of one server, pure and synchronous."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codeq_fake import wire
+
+from . import backoff, errors, schedule, submission
+from .effects import CallbackDue
+from .keys import IdempotencyKeys
+from .limits import Limiter
+from .names import is_blank, queue_name
+from .outbox import Outbox
+from .queue import PRIORITIES
+from .rules import BUILT_IN_COMMANDS
+from .store import Store
+from .subscriptions import Subscriptions
+from .tally import Tally
+from .task import Event, Happening, Nacked, Record, State, Task
+from .units import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .effects import Effect
+    from .ports import Chance, Ids
+    from .profile import StoreProfile
+    from .queue import Queue
+    from .rules import Rules
+
+REASON_MAX_ATTEMPTS = "MAX_ATTEMPTS"  # N4
+REASON_LEASE_EXPIRED = "LEASE_EXPIRED"  # N5
+
+
+class Broker:
+    """One server's state, and the operations on it.
+
+    Every operation takes ``now`` (ns since the epoch), does all of its work at once, and either returns or raises a
+    :class:`~codeq_fake.core.errors.Refused` and has changed nothing. What it wants done outside waits in
+    :meth:`drain_effects`. The shell calls :meth:`fire` whenever :meth:`next_due` has come.
+    """
+
+    def __init__(self, *, rules: Rules, profile: StoreProfile, ids: Ids, chance: Chance, now: int = 0) -> None:
+        self.rules = rules
+        self.profile = profile
+        self.store = Store(profile)
+        self.keys = IdempotencyKeys(profile)
+        self.subscriptions = Subscriptions(profile=profile, ids=ids)
+        self.subscriptions.swept_at = now
+        self.limiter = Limiter(rules.limits)
+        self.outbox = Outbox(rules=rules, limiter=self.limiter)
+        self.tally = Tally()
+        self._ids = ids
+        self._chance = chance
+        self._effects: list[Effect] = []
+
+    # Create: section 5.
+
+    def create(
+        self,
+        command: str,
+        payload: str,
+        *,
+        tenant: str,
+        now: int,
+        priority: int = 0,
+        webhook: str = "",
+        max_attempts: int = 0,
+        idempotency_key: str = "",
+        run_at: str = "",
+        delay_seconds: int = 0,
+        trace_parent: str = "",
+        trace_state: str = "",
+    ) -> Task:
+        """Create a task, or return the one that the idempotency key already made (C1 to C8).
+
+        ``payload`` is T1 text, ``run_at`` as sent. Raises :class:`~codeq_fake.core.errors.InvalidRunAt`,
+        :class:`~codeq_fake.core.errors.InvalidDelay`, :class:`~codeq_fake.core.errors.InvalidCommand` or
+        :class:`~codeq_fake.core.errors.InvalidWebhook`, checked in this order (C6).
+        """
+        visible_at = schedule.visible_at(run_at, delay_seconds, now=now)
+        if not command or is_blank(command):
+            raise errors.InvalidCommand
+        if webhook and not wire.is_webhook_url(webhook):
+            raise errors.InvalidWebhook
+        if idempotency_key:
+            known = self.store.tasks.get(self.keys.find(idempotency_key, now=now) or "")
+            if known is not None:
+                return known
+        task = Task(
+            id=self._ids.task_id(),
+            command=command,
+            payload=payload,
+            tenant=tenant,
+            priority=min(max(priority, 0), PRIORITIES - 1),  # C5
+            max_attempts=max_attempts if max_attempts > 0 else self.rules.max_attempts_default,  # C4
+            created_at=now,
+            updated_at=now,
+            touched_at=now,
+            state=State.DELAYED if visible_at else State.READY,
+            webhook=webhook,
+            visible_at=visible_at,
+        )
+        task.history.append(Happening(now, "created", tenant, None, task.state))
+        if self.rules.tracing:
+            task.trace_parent = self._next_span(trace_parent)
+            task.trace_state = trace_state
+        self.keys.keep(idempotency_key, task.id, now=now)
+        self.tally.created[command] += 1
+        if self.store.add(task) and self.subscriptions.by_id:  # U3
+            self._notify(command, now=now)
+        return task
+
+    def _notify(self, command: str, *, now: int) -> None:
+        for notice in self.subscriptions.notices(command, now=now):
+            if self.limiter.admit("webhook", notice.url, now=now) == 0:  # L1
+                self._effects.append(notice)
+
+    def _next_span(self, trace_parent: str) -> str:
+        """A new span of the trace that ``trace_parent`` names, or of a new trace (X1)."""
+        match trace_parent.split("-"):
+            case [_, trace_id, _, flags] if trace_id and flags:
+                return f"00-{trace_id}-{self._ids.span_id()}-{flags}"
+            case _:
+                return f"00-{self._ids.trace_id()}-{self._ids.span_id()}-01"
+
+    # Claim: section 6.
+
+    def claim(
+        self,
+        commands: Sequence[str],
+        *,
+        worker: str,
+        event_types: Sequence[str],
+        tenant: str,
+        lease_seconds: int = 0,
+        now: int,
+    ) -> Task | None:
+        """Lease the next task of ``commands`` to ``worker``, or return None when there is none (K1 to K8).
+
+        Raises :class:`~codeq_fake.core.errors.EventTypeNotAllowed` or :class:`~codeq_fake.core.errors.WorkerRequired`.
+        """
+        names = [queue_name(command) for command in _allowed(commands, event_types)]
+        if not worker:
+            raise errors.WorkerRequired
+        for name in names:
+            self._repair(name, tenant, now=now)
+        for name in names:
+            queue = self.store.queues.get((tenant, name))
+            task = queue.take() if queue is not None else None
+            if queue is not None and task is not None:
+                self._lease(task, queue, worker, lease_seconds, now=now)
+                return task
+        return None
+
+    def claim_batch(
+        self,
+        commands: Sequence[str],
+        count: int,
+        *,
+        worker: str,
+        event_types: Sequence[str],
+        tenant: str,
+        lease_seconds: int = 0,
+        now: int,
+    ) -> list[Task]:
+        """Lease up to ``count`` tasks: as many claims one after the other, until one finds nothing (K10).
+
+        Raises as :meth:`claim`.
+        """
+        claimed: list[Task] = []
+        while len(claimed) < count:
+            task = self.claim(
+                commands, worker=worker, event_types=event_types, tenant=tenant, lease_seconds=lease_seconds, now=now
+            )
+            if task is None:
+                break
+            claimed.append(task)
+        return claimed
+
+    def _lease(self, task: Task, queue: Queue, worker: str, lease_seconds: int, *, now: int) -> None:
+        lease_seconds = lease_seconds if lease_seconds > 0 else self.rules.default_lease  # K2
+        task.happens(Event.CLAIM, by=worker, now=now)
+        task.worker = worker
+        task.attempts += 1
+        task.touched_at = now
+        task.lease_until = now + seconds(lease_seconds)
+        task.lease_expiry = self.profile.expiry(lease_seconds, now=now)
+        queue.lease(task)
+        if task.trace_parent:
+            task.trace_parent = self._next_span(task.trace_parent)  # X1
+        self.tally.claimed[task.command] += 1
+
+    def _repair(self, name: str, tenant: str, *, now: int) -> None:
+        """What every claim does first, and nothing else ever does (K7)."""
+        for owner in ("", tenant) if tenant else ("",):  # K6
+            queue = self.store.queues.get((owner, name))
+            if queue is not None and queue.delayed:
+                for task in queue.due(limit=self.rules.inspect_limit, now=now):
+                    task.happens(Event.COME_DUE, by="", now=now)
+                    task.touched_at = now
+                    task.visible_at = 0
+                    queue.put(task)
+        queue = self.store.queues.get((tenant, name))
+        if queue is not None and queue.in_progress:
+            for task in queue.expired(now=now):
+                self.tally.lease_expired[task.command] += 1
+                self._send_back(task, queue, delay_seconds=0, reason=REASON_LEASE_EXPIRED, by="", now=now)
+
+    # A held task: sections 7 to 9.
+
+    def heartbeat(self, task_id: str, *, worker: str, extend_seconds: int = 0, now: int) -> None:
+        """Move the lease's end to ``now`` + extension (H1); a lease that is gone from the store stays gone (H3).
+
+        Raises :class:`~codeq_fake.core.errors.TaskNotFound` or :class:`~codeq_fake.core.errors.NotOwner`.
+        """
+        task = self._held(task_id, worker)
+        extend_seconds = extend_seconds if extend_seconds > 0 else self.rules.default_lease
+        task.happens(Event.HEARTBEAT, by=worker, now=now)
+        task.touched_at = now
+        task.lease_until = now + seconds(extend_seconds)
+        if now < task.lease_expiry:
+            task.lease_expiry = self.profile.expiry(extend_seconds, now=now)
+            self.store.queue_of(task).lease(task)
+
+    def abandon(self, task_id: str, *, worker: str, now: int) -> None:
+        """Give the task back: at once, to the tail of its queue (D1).
+
+        Raises :class:`~codeq_fake.core.errors.TaskNotFound` or :class:`~codeq_fake.core.errors.NotOwner`.
+        """
+        task = self._held(task_id, worker)
+        task.happens(Event.ABANDON, by=worker, now=now)
+        task.touched_at = now
+        task.let_go()
+        queue = self.store.queue_of(task)
+        del queue.in_progress[task.id]
+        queue.put(task)
+
+    def nack(self, task_id: str, *, worker: str, delay_seconds: int = 0, reason: str = "", now: int) -> Nacked:
+        """Give the task back as not done: after a delay, or into the dead letter queue (N1 to N4).
+
+        Raises :class:`~codeq_fake.core.errors.TaskNotFound`, :class:`~codeq_fake.core.errors.NotOwner` or
+        :class:`~codeq_fake.core.errors.NotInProgress`.
+        """
+        task = self.store.tasks.get(task_id)
+        if task is None:
+            raise errors.TaskNotFound
+        if task.worker != worker:
+            raise errors.NotOwner
+        if task.state is not State.LEASED:
+            raise errors.NotInProgress
+        queue = self.store.queue_of(task)
+        del queue.in_progress[task.id]
+        return self._send_back(task, queue, delay_seconds=delay_seconds, reason=reason, by=worker, now=now)
+
+    def _held(self, task_id: str, worker: str) -> Task:
+        task = self.store.tasks.get(task_id)
+        if task is None:
+            raise errors.TaskNotFound
+        if not task.worker or task.worker != worker:
+            raise errors.NotOwner
+        return task
+
+    def _send_back(self, task: Task, queue: Queue, *, delay_seconds: int, reason: str, by: str, now: int) -> Nacked:
+        """A NACK by a worker, or by nobody when the lease ran out (N2 to N5). The task is in no part of the queue."""
+        if delay_seconds <= 0:
+            delay_seconds = backoff.delay(self.rules, task.attempts, self._chance)  # N3
+        delay_seconds = min(delay_seconds, self.rules.backoff_max)
+        expired = reason == REASON_LEASE_EXPIRED and not by
+        task.attempts += 1
+        task.touched_at = now
+        task.let_go()
+        if task.attempts >= task.max_attempts:
+            task.happens(Event.EXPIRE_AT_LAST if expired else Event.NACK_AT_LAST, by=by, now=now)
+            task.error = reason or REASON_MAX_ATTEMPTS
+            queue.bury(task)
+            self.tally.ended(task.command, State.DEAD.status.value, after=now - task.created_at)
+            return Nacked(dead=True, delay_seconds=0)
+        task.happens(Event.EXPIRE if expired else Event.NACK, by=by, now=now)
+        task.error = ""
+        task.visible_at = schedule.floor(now + seconds(delay_seconds))
+        queue.delay(task)
+        return Nacked(dead=False, delay_seconds=delay_seconds)
+
+    # Results: section 10.
+
+    def submit(self, task_id: str, handed_in: submission.Submission, *, worker: str, now: int) -> Record:
+        """Store a result and end the task (S1 to S5); its callback becomes due (W1).
+
+        Raises what :func:`~codeq_fake.core.submission.check_holder` and :func:`~codeq_fake.core.submission.check` do.
+        """
+        task = submission.check_holder(self.store.tasks.get(task_id), worker)
+        checked = submission.check(task, handed_in, artifacts_dir=self.rules.artifacts_dir)
+        record = self._end(task, handed_in, checked, worker, now=now)
+        self._effects.extend(checked.files)
+        self.tally.ended(task.command, record.status, after=now - task.created_at)
+        if task.webhook:
+            self._call_back(task, record, now=now)
+        return record
+
+    def submit_batch(
+        self, items: Sequence[tuple[str, submission.Submission]], *, worker: str, now: int
+    ) -> list[Record | errors.Refused]:
+        """Store several results; each item gets its record or its refusal (S6).
+
+        When every task exists, all items are checked before the first is stored, artifacts are ignored and nobody is
+        called back or counted; else each item goes the way of :meth:`submit`.
+        """
+        if all(task_id in self.store.tasks for task_id, _ in items):
+            return self._submit_known(items, worker, now=now)
+        answers: list[Record | errors.Refused] = []
+        for task_id, handed_in in items:
+            try:
+                answers.append(self.submit(task_id, handed_in, worker=worker, now=now))
+            except errors.Refused as refusal:
+                answers.append(refusal)
+        return answers
+
+    def _submit_known(
+        self, items: Sequence[tuple[str, submission.Submission]], worker: str, *, now: int
+    ) -> list[Record | errors.Refused]:
+        bare = [
+            (self.store.tasks[task_id], submission.Submission(handed_in.status, handed_in.result, handed_in.error))
+            for task_id, handed_in in items
+        ]
+        verdicts: list[submission.Checked | errors.Refused] = []
+        for task, handed_in in bare:
+            try:
+                submission.check_holder(task, worker)
+                verdicts.append(submission.check(task, handed_in, artifacts_dir=self.rules.artifacts_dir))
+            except errors.Refused as refusal:
+                verdicts.append(refusal)
+        return [
+            verdict if isinstance(verdict, errors.Refused) else self._end(task, handed_in, verdict, worker, now=now)
+            for (task, handed_in), verdict in zip(bare, verdicts, strict=True)
+        ]
+
+    def _end(
+        self, task: Task, handed_in: submission.Submission, checked: submission.Checked, worker: str, *, now: int
+    ) -> Record:
+        task.happens(checked.event, by=worker, now=now)
+        task.touched_at = now
+        task.let_go()
+        task.error = handed_in.error
+        self.store.queue_of(task).in_progress.pop(task.id, None)
+        task.record = Record(task.id, handed_in.status, handed_in.result, handed_in.error, checked.artifacts, now)
+        return task.record
+
+    def _call_back(self, task: Task, record: Record, *, now: int) -> None:
+        callback = CallbackDue(
+            delivery_id=self.outbox.next_id,
+            attempt=1,
+            url=task.webhook,
+            task_id=task.id,
+            command=task.command,
+            status=record.status,
+            result=record.result,
+            error=record.error,
+            artifacts=record.artifacts,
+            completed_at=record.completed_at,
+            trace_parent=self._next_span(task.trace_parent) if task.trace_parent else "",
+            trace_state=task.trace_state,
+        )
+        first_try = self.outbox.post(callback, now=now)
+        if first_try is not None:
+            self._effects.append(first_try)
+
+    def get(self, task_id: str) -> Task:
+        """The task with this id, of any tenant (S8). Raises :class:`~codeq_fake.core.errors.TaskNotFound`."""
+        task = self.store.tasks.get(task_id)
+        if task is None:
+            raise errors.TaskNotFound
+        return task
+
+    def result(self, task_id: str) -> tuple[Task, Record]:
+        """The task and its result, of any tenant (S7).
+
+        Raises :class:`~codeq_fake.core.errors.TaskNotFound` or :class:`~codeq_fake.core.errors.ResultNotFound`.
+        """
+        task = self.get(task_id)
+        if task.record is None:
+            raise errors.ResultNotFound
+        return task, task.record
+
+    # Limits: section 14.
+
+    def admit(self, scope: str, token: str, operation: str, *, now: int) -> int:
+        """Ask the rate limit of ``scope``: 0 when the call may go on, else the seconds to wait (L1)."""
+        wait = self.limiter.admit(scope, token, now=now)
+        if wait:
+            self.tally.rate_limited[scope, operation] += 1
+        return wait
+
+    # Time and effects: what the shell drives.
+
+    def next_due(self) -> int | None:
+        """The next instant (ns) at which :meth:`fire` has something to do by itself, or None."""
+        dues = (self.outbox.next_due(), self.subscriptions.next_sweep(interval=self.rules.sweep_interval))
+        return min((due for due in dues if due is not None), default=None)
+
+    def fire(self, *, now: int) -> None:
+        """Do what has come due by ``now``: callback tries (W3) and sweeps of subscriptions (U9)."""
+        self._effects.extend(self.outbox.due(now=now))
+        sweep = self.subscriptions.next_sweep(interval=self.rules.sweep_interval)
+        if sweep is not None and sweep <= now:
+            self.subscriptions.sweep(now=sweep)
+
+    def callback_answered(self, delivery_id: int, *, delivered: bool, now: int) -> None:
+        """A callback's try ended: ``delivered`` by a 2xx, or failed and to be tried again (W3)."""
+        over = self.outbox.answered(delivery_id, delivered=delivered, now=now)
+        if over is not None:
+            self.tally.delivered("task_result", over.command, success=delivered)
+
+    def notice_answered(self, command: str, *, delivered: bool) -> None:
+        """A queue-ready notice was sent, with or without success: there is one try (U4)."""
+        self.tally.delivered("queue_ready", command, success=delivered)
+
+    def drain_effects(self) -> Iterable[Effect]:
+        """What the operations since the last call want done outside, in order."""
+        if not self._effects:
+            return ()
+        effects, self._effects = self._effects, []
+        return effects
+
+    def expire_lease(self, task_id: str, *, now: int) -> None:
+        """End a task's lease now, as if its time had passed; the next claim requeues it. The contract has no such call.
+
+        Raises :class:`~codeq_fake.core.errors.TaskNotFound` or :class:`~codeq_fake.core.errors.NotInProgress`.
+        """
+        task = self.get(task_id)
+        if task.state is not State.LEASED:
+            raise errors.NotInProgress
+        task.lease_until = task.lease_expiry = now
+        self.store.queue_of(task).lease(task)
+
+
+def _allowed(commands: Sequence[str], event_types: Sequence[str]) -> Sequence[str]:
+    """The commands a claim is for (K1). Raises :class:`~codeq_fake.core.errors.EventTypeNotAllowed`."""
+    any_command = "*" in event_types
+    if not commands:
+        return BUILT_IN_COMMANDS if any_command else event_types
+    if not any_command and not set(commands).issubset(event_types):
+        raise errors.EventTypeNotAllowed
+    return commands

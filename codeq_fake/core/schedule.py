@@ -1,0 +1,39 @@
+"""When a task may be claimed: the whole-second grain of every delay (C6, C7)."""
+
+from __future__ import annotations
+
+from codeq_fake import wire
+
+from . import errors
+from .units import SECOND, seconds
+
+#: Go's zero time, 0001-01-01T00:00:00Z: as good as no ``runAt`` (C6).
+ZERO_TIME = -62_135_596_800 * SECOND
+
+
+def floor(instant: int) -> int:
+    """The second (ns) in which ``instant`` lies: what the store's delayed set keeps (C7)."""
+    return instant // SECOND * SECOND
+
+
+def visible_at(run_at: str, delay_seconds: int, *, now: int) -> int:
+    """The second (ns) from which a new task may be claimed, 0 for at once (C6, C7).
+
+    ``run_at`` is as sent, and wins over ``delay_seconds``. Raises :class:`~codeq_fake.core.errors.InvalidRunAt` or
+    :class:`~codeq_fake.core.errors.InvalidDelay`.
+    """
+    instant = _parse(run_at)
+    if delay_seconds < 0:
+        raise errors.InvalidDelay
+    second = floor(instant if instant is not None else now + seconds(delay_seconds))
+    return second if second > now else 0
+
+
+def _parse(run_at: str) -> int | None:
+    if not run_at:
+        return None
+    try:
+        instant = wire.parse_rfc3339(run_at)
+    except wire.BadTime:
+        raise errors.InvalidRunAt from None
+    return instant if instant != ZERO_TIME else None

@@ -1,0 +1,52 @@
+"""Counters behind ``/metrics``: what the server has counted so far, as plain numbers (L2)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+
+from .units import SECOND
+
+#: Upper bounds, in seconds, of the processing latency histogram.
+LATENCY_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+class Latencies:
+    """One histogram: how many observations fell below each bound (the last: above all), and their sum in seconds."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATENCY_BOUNDS) + 1)
+        self.total = 0.0
+
+    def observe(self, nanoseconds: int) -> None:
+        """Count one latency."""
+        value = nanoseconds / SECOND
+        self.counts[bisect_left(LATENCY_BOUNDS, value)] += 1
+        self.total += value
+
+
+class Tally:
+    """The server's counters; the labels are the keys, commands are spelled as created."""
+
+    def __init__(self) -> None:
+        self.created: Counter[str] = Counter()
+        self.claimed: Counter[str] = Counter()
+        self.completed: Counter[tuple[str, str]] = Counter()
+        self.latency: dict[tuple[str, str], Latencies] = {}
+        self.lease_expired: Counter[str] = Counter()
+        self.deliveries: Counter[tuple[str, str, str]] = Counter()
+        self.rate_limited: Counter[tuple[str, str]] = Counter()
+
+    def ended(self, command: str, status: str, *, after: int) -> None:
+        """A task ended with ``status``, ``after`` ns from its creation."""
+        self.completed[command, status] += 1
+        latencies = self.latency.get((command, status))
+        if latencies is None:
+            latencies = self.latency[command, status] = Latencies()
+        latencies.observe(after)
+
+    def delivered(self, kind: str, command: str, *, success: bool) -> None:
+        """A callback (``task_result``) or notice (``queue_ready``) was delivered, or given up."""
+        self.deliveries[kind, command, "success" if success else "failure"] += 1
