@@ -1,0 +1,121 @@
+"""Read a JWT as the server's library does: the same checks in the same order, refused in the same words (A4)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from codeq_fake.auth.errors import Unauthenticated
+from codeq_fake.wire import IllegalBase64, decode_base64url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The algorithms that a key of a JWKS document may verify (A4).
+RSA_ALGORITHMS = ("RS256", "RS384", "RS512")
+
+_OTHER_ALGORITHMS = frozenset(
+    ["none", "HS256", "HS384", "HS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"],
+)
+_SEGMENTS = 3
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_VALUE_START = re.compile(r'[\[{"0-9tfn-]')
+
+
+@dataclass(frozen=True, slots=True)
+class Jwt:
+    """A token taken apart, its signature not looked at yet. ``signed`` is what ``signature`` is for."""
+
+    header: Mapping[str, object]
+    claims: Mapping[str, object]
+    signed: bytes
+    signature: bytes
+
+    @property
+    def algorithm(self) -> str:
+        """The header's ``alg``."""
+        return str(self.header["alg"])
+
+    def key_id(self) -> str:
+        """The id of the key to verify with. Raises Unauthenticated."""
+        if self.algorithm not in RSA_ALGORITHMS:
+            raise unverifiable(f"unexpected signing method: {self.algorithm}")
+        key_id = self.header.get("kid")
+        if not isinstance(key_id, str) or not key_id:
+            raise unverifiable("missing kid in token header")
+        return key_id
+
+
+def parse(token: str) -> Jwt:
+    """Take a token apart: its segments, then header, claims, algorithm and signature. Raises Unauthenticated."""
+    segments = token.split(".")
+    if len(segments) != _SEGMENTS:
+        raise _malformed("token contains an invalid number of segments")
+    header_text, claims_text, signature_text = segments
+    if token.lower().startswith("bearer "):
+        raise _malformed("tokenstring should not contain 'bearer '")
+    header = _read_object(_decode(header_text, "header"), "header", "map[string]interface {}")
+    claims = _read_object(_decode(claims_text, "claim"), "claim", "jwt.MapClaims")
+    check_algorithm(header)
+    signature = _decode(signature_text, "signature")
+    return Jwt(header, claims, f"{header_text}.{claims_text}".encode(), signature)
+
+
+def check_algorithm(header: Mapping[str, object]) -> None:
+    """Whether ``alg`` names an algorithm that exists at all. Raises Unauthenticated."""
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str):
+        raise Unauthenticated("token is unverifiable: signing method (alg) is unspecified")
+    if algorithm not in RSA_ALGORITHMS and algorithm not in _OTHER_ALGORITHMS:
+        raise Unauthenticated("token is unverifiable: signing method (alg) is unavailable")
+
+
+def unverifiable(reason: str) -> Unauthenticated:
+    """The refusal of a token for which no key can be had."""
+    return Unauthenticated(f"token is unverifiable: error while executing keyfunc: {reason}")
+
+
+def _malformed(reason: str) -> Unauthenticated:
+    return Unauthenticated(f"token is malformed: {reason}")
+
+
+def _decode(segment: str, part: str) -> bytes:
+    try:
+        return decode_base64url(segment)
+    except IllegalBase64 as error:
+        raise _malformed(f"could not base64 decode {part}: {error}") from None
+
+
+def _read_object(data: bytes, part: str, target: str) -> dict[str, object]:
+    text = data.decode(errors="replace")
+    try:
+        value = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_number)
+        if r"\u" in text:
+            # Half of a surrogate pair is no character; Go puts U+FFFD in its place.
+            value = json.loads(_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
+    except (ValueError, RecursionError):
+        raise _malformed(f"could not JSON decode {part}: {_json_complaint(text)}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        kind = {str: "string", list: "array", bool: "bool"}.get(type(value), "number")
+        raise _malformed(f"could not JSON decode {part}: json: cannot unmarshal {kind} into Go value of type {target}")
+    return value
+
+
+def _number(literal: str) -> float:
+    number = float(literal)
+    if not isfinite(number):
+        raise ValueError(literal)
+    return number
+
+
+def _json_complaint(text: str) -> str:
+    """What Go says of text that is no JSON: exact for text that does not even start like JSON."""
+    start = text.lstrip(" \t\r\n")[:1]
+    if not start or _VALUE_START.match(start):
+        return "unexpected end of JSON input"
+    return f"invalid character {start!r} looking for beginning of value"

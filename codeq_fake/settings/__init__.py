@@ -1,0 +1,9 @@
+"""What an operator can set: the real server's environment variables and YAML file (contract section 16)."""
+
+from __future__ import annotations
+
+from codeq_fake.settings.auth import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, StaticAuth
+from codeq_fake.settings.errors import SettingsError
+from codeq_fake.settings.model import RateLimit, Settings
+
+__all__ = ["ADMIN_SCOPE", "WORKER_SCOPES", "JwksAuth", "RateLimit", "Settings", "SettingsError", "StaticAuth"]

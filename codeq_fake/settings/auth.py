@@ -1,0 +1,142 @@
+"""Who may call, as it is configured: a provider for each side and its JSON (A3, A4, section 16)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake.settings.errors import SettingsError, kind, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from codeq_fake.settings.sources import Sources
+
+#: All that worker routes ask for (R3 to R11).
+WORKER_SCOPES = (
+    "codeq:claim",
+    "codeq:heartbeat",
+    "codeq:abandon",
+    "codeq:nack",
+    "codeq:result",
+    "codeq:subscribe",
+)
+#: What admin routes ask for (A8).
+ADMIN_SCOPE = "codeq:admin"
+
+_NANOSECONDS = 1_000_000_000
+_TYPES = {str: "a text", list: "a list of texts", dict: "an object", int: "a number of nanoseconds"}
+
+
+@dataclass(frozen=True, slots=True)
+class StaticAuth:
+    """One side's callers are whoever holds one token (A3). ``raw`` are the claims that tenant and role come from."""
+
+    token: str
+    subject: str = "static"
+    scopes: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
+    raw: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class JwksAuth:
+    """One side's callers hold a JWT signed with a key of a JWKS document (A4).
+
+    ``url`` is http(s) as for the real server. A ``file://`` URL, or the document itself as ``jwks`` and no ``url``,
+    are the fake's own. ``timeout`` is in seconds. The real server's ``clockSkew`` has no effect there (A4: no leeway
+    for ``exp``), so it is not kept.
+    """
+
+    url: str
+    issuer: str
+    audience: str
+    timeout: float = 5.0
+    jwks: Mapping[str, object] | None = None
+
+
+def dev_auth(subject: str) -> StaticAuth:
+    """The fake's own default: one token that may do everything, in one tenant."""
+    raw = MappingProxyType({"tenantId": "dev", "role": "ADMIN"})
+    return StaticAuth("dev-token", subject, (*WORKER_SCOPES, ADMIN_SCOPE), ("*",), raw)
+
+
+def read_auth(sources: Sources) -> dict[str, Any]:
+    """The fields of ``Settings`` that say who may call; empty when nobody chose. Raises SettingsError."""
+    chosen = {side: _read_side(side, sources) for side in ("producer", "worker")}
+    missing = [side for side, auth in chosen.items() if auth is None]
+    if len(missing) == len(chosen):
+        return {}
+    if missing:
+        name = f"{missing[0].upper()}_AUTH_CONFIG"
+        raise SettingsError(f"{name}: not set, but the other side's is; set both, or neither for the token dev-token")
+    return {"producer_auth": chosen["producer"], "worker_auth": chosen["worker"], "auth_given": True}
+
+
+def _read_side(side: str, sources: Sources) -> StaticAuth | JwksAuth | None:
+    provider_source, provider = sources.find(f"{side}_auth_provider")
+    source, config = sources.find(f"{side}_auth_config")
+    if provider is None and config is None:
+        return None
+    if provider not in (None, "jwks", "static"):
+        raise SettingsError(f"{provider_source}: found {provider!r}; it must be jwks or static")
+    if config is None:
+        raise SettingsError(f"{side.upper()}_AUTH_CONFIG: not set, but {provider_source} is; give the provider's JSON")
+    try:
+        found = json.loads(config)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SettingsError(f"{source}: no valid JSON ({one_line(error)}); give one JSON object") from None
+    return _static(source, found) if provider == "static" else _jwks(source, found)
+
+
+def _static(source: str, found: object) -> StaticAuth:
+    config = {"token": found} if isinstance(found, str) else _object(source, found)
+    token = _take(source, config, "token", str).strip()
+    if not token:
+        raise SettingsError(f"{source}: no token; give a JSON string, or an object with a token")
+    return StaticAuth(
+        token=token,
+        subject=_take(source, config, "subject", str).strip() or "static",
+        scopes=_texts(source, config, "scopes"),
+        event_types=_texts(source, config, "eventTypes"),
+        raw=MappingProxyType(_take(source, config, "raw", dict)),
+    )
+
+
+def _jwks(source: str, found: object) -> JwksAuth:
+    config = _object(source, found)
+    url = _take(source, config, "jwksUrl", str)
+    document = _take(source, config, "jwks", dict) if config.get("jwks") is not None else None
+    if document is None and not url.startswith(("http://", "https://", "file://")):
+        raise SettingsError(f"{source}: found jwksUrl {url!r}; it must be an http://, https:// or file:// URL")
+    issuer, audience = (_take(source, config, name, str) for name in ("issuer", "audience"))
+    for name, value in (("issuer", issuer), ("audience", audience)):
+        if not value:
+            raise SettingsError(f"{source}: no {name}; it must be the {name} that tokens of this side have")
+    timeout = _take(source, config, "httpTimeout", int) / _NANOSECONDS
+    return JwksAuth(url, issuer, audience, timeout if timeout > 0 else 5.0, document)
+
+
+def _object(source: str, found: object) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise SettingsError(f"{source}: found a {kind(found)}; it must be a JSON object")
+    return found
+
+
+def _take(source: str, config: Mapping[str, Any], name: str, wanted: type) -> Any:  # noqa: ANN401 - of type `wanted`
+    value = config.get(name)
+    if value is None:
+        return wanted()
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise SettingsError(f"{source}: found a {kind(value)} for {name}; it must be {_TYPES[wanted]}")
+    return value
+
+
+def _texts(source: str, config: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    values = _take(source, config, name, list)
+    for value in values:
+        if not isinstance(value, str):
+            raise SettingsError(f"{source}: found a {kind(value)} in {name}; it must be a list of texts")
+    return tuple(values)

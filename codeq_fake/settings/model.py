@@ -1,0 +1,147 @@
+"""The settings as one frozen value, and how each is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from codeq_fake.settings import parsing
+from codeq_fake.settings.auth import JwksAuth, StaticAuth, dev_auth, read_auth
+from codeq_fake.settings.errors import SettingsError, kind
+from codeq_fake.settings.sources import Sources, is_null
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from codeq_fake.core import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A token bucket (L1). Either number 0: not limited."""
+
+    requests_per_minute: int = 0
+    burst_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The server's settings, checked; names and defaults are the real server's. Times are whole seconds.
+
+    ``auth_given`` says whether someone chose who may call; if not, both sides take the token ``dev-token``.
+    ``REDIS_ADDR`` and ``REDIS_PASSWORD`` are not looked at: the fake needs no store.
+    """
+
+    port: int = 8080
+    producer_auth: StaticAuth | JwksAuth = field(default_factory=lambda: dev_auth("producer-dev"))
+    worker_auth: StaticAuth | JwksAuth = field(default_factory=lambda: dev_auth("worker-dev"))
+    auth_given: bool = False
+    allow_producer_as_worker: bool = False
+    max_attempts_default: int = 5
+    backoff_policy: str = "exp_full_jitter"
+    backoff_base_seconds: int = 5
+    backoff_max_seconds: int = 900
+    result_webhook_max_attempts: int = 5
+    result_webhook_base_backoff_seconds: int = 2
+    result_webhook_max_backoff_seconds: int = 60
+    webhook_hmac_secret: str = ""
+    subscription_cleanup_interval_seconds: int = 60
+    local_artifacts_dir: str = "/tmp/codeq-artifacts"  # noqa: S108 - the real server's default
+    tracing_enabled: bool = False
+    env: str = "dev"
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/Sao_Paulo"))
+    default_lease_seconds: int = 300
+    requeue_inspect_limit: int = 200
+    rate_limit: Mapping[str, RateLimit] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], yaml_text: str | None = None) -> Settings:
+        """Read the settings; the environment wins over YAML where both name one, and an empty text is no value.
+
+        Without ``yaml_text`` the file that ``CODEQ_CONFIG_PATH`` names is read. Unknown names are ignored, and so is
+        an unknown backoff policy, which acts as ``exp_full_jitter`` (N6).
+
+        Raises SettingsError.
+        """
+        sources = Sources.of(environ, yaml_text)
+        values: dict[str, Any] = {}
+        for name, read in _READERS.items():
+            source, found = sources.find(name)
+            value = None if found is None else read(source, found)
+            if value is not None:
+                values[name] = value
+        return cls(**values, **read_auth(sources))
+
+    @property
+    def is_dev(self) -> bool:
+        """Whether the ``X-Role`` header is believed (A8)."""
+        return self.env.strip().lower() == "dev"
+
+    def rules(self) -> Rules:
+        """What of this changes the core's behaviour."""
+        from codeq_fake.core.rules import Limit, Rules  # noqa: PLC0415 - reading settings need not load the core
+
+        return Rules(
+            max_attempts_default=self.max_attempts_default,
+            backoff_policy=self.backoff_policy,
+            backoff_base=self.backoff_base_seconds,
+            backoff_max=self.backoff_max_seconds,
+            default_lease=self.default_lease_seconds,
+            inspect_limit=self.requeue_inspect_limit,
+            callback_attempts=self.result_webhook_max_attempts,
+            callback_base=self.result_webhook_base_backoff_seconds,
+            callback_max=self.result_webhook_max_backoff_seconds,
+            sweep_interval=self.subscription_cleanup_interval_seconds,
+            artifacts_dir=self.local_artifacts_dir,
+            tracing=self.tracing_enabled,
+            limits={
+                scope: Limit(limit.requests_per_minute, limit.burst_size)
+                for scope, limit in self.rate_limit.items()
+                if limit.requests_per_minute and limit.burst_size
+            },
+        )
+
+
+def _rate_limits(source: str, found: object) -> Mapping[str, RateLimit]:
+    scopes = ("producer", "worker", "admin", "webhook")
+    if not isinstance(found, dict):
+        raise SettingsError(f"{source}: found a {kind(found)}; it must map {', '.join(scopes)} to limits")
+    return MappingProxyType({scope: _rate_limit(f"{source}.{scope}", found.get(scope)) for scope in scopes})
+
+
+def _rate_limit(source: str, found: object) -> RateLimit:
+    if is_null(found):
+        return RateLimit()
+    if not isinstance(found, dict):
+        raise SettingsError(f"{source}: found a {kind(found)}; it must have requestsPerMinute and burstSize")
+    written = {key: found.get(key) for key in ("requestsPerMinute", "burstSize")}
+    numbers = [
+        0 if is_null(value) else max(0, parsing.integer(f"{source}.{key}", value)) for key, value in written.items()
+    ]
+    return RateLimit(*numbers)
+
+
+_READERS: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
+    {
+        "port": parsing.port,
+        "allow_producer_as_worker": parsing.flag,
+        "max_attempts_default": parsing.positive,
+        "backoff_policy": parsing.text,
+        "backoff_base_seconds": parsing.positive,
+        "backoff_max_seconds": parsing.positive,
+        "result_webhook_max_attempts": parsing.positive,
+        "result_webhook_base_backoff_seconds": parsing.positive,
+        "result_webhook_max_backoff_seconds": parsing.positive,
+        "webhook_hmac_secret": parsing.text,
+        "subscription_cleanup_interval_seconds": parsing.positive,
+        "local_artifacts_dir": parsing.text,
+        "tracing_enabled": parsing.flag,
+        "env": parsing.text,
+        "timezone": parsing.zone,
+        "default_lease_seconds": parsing.positive,
+        "requeue_inspect_limit": parsing.positive,
+        "rate_limit": _rate_limits,
+    }
+)
