@@ -1,0 +1,134 @@
+"""One HTTP exchange, by httpx: with a mounted application, a checked address, or an opened host."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
+
+import httpx
+
+from codeq_fake.webhooks.errors import DeliveryError
+from codeq_fake.webhooks.hosts import canonical
+from codeq_fake.webhooks.messages import Answer, Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from codeq_fake.webhooks.guard import Guard
+
+_logger = logging.getLogger(__name__)
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65_535
+
+_Origin: TypeAlias = tuple[str, str, int]
+
+
+class Transport:
+    """Carries a request to where its URL and the guard say, and brings back the answer's head."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._mounts: dict[_Origin, ASGIApp] = {}
+
+    def mount(self, origin: str, app: ASGIApp) -> None:
+        """Let ``app`` answer for ``origin``; ValueError if that is not ``http(s)://host[:port]``."""
+        try:
+            url = httpx.URL(origin)
+            key = _origin(url)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as unreadable:
+            raise ValueError(f"{origin!r} is no origin: {unreadable}") from unreadable
+        if url.userinfo or url.raw_path != b"/" or url.fragment:
+            raise ValueError(f"{origin!r} is no origin: want http(s)://host[:port] and nothing more")
+        self._mounts[key] = app
+
+    async def exchange(self, request: Outgoing) -> Answer:
+        """Send one request and return its answer, redirects included.
+
+        Raises BlockedError if the guard refuses, DeliveryError if there is no answer.
+        """
+        try:
+            return await self._exchange(request, httpx.URL(request.url))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
+            raise DeliveryError(f"{type(failure).__name__}: {failure}") from failure
+        except (ValueError, ImportError) as failure:
+            # A host or header that no bytes can express; a proxy setting that httpx cannot use.
+            raise DeliveryError(f"not sendable: {failure}") from failure
+
+    async def _exchange(self, request: Outgoing, url: httpx.URL) -> Answer:
+        host = url.raw_host.decode("ascii")
+        addresses: Sequence[str] = (host,)
+        # A client for each exchange: one that is kept breaks when a second event loop uses it. No timeout: the owner of
+        # the clock cancels a try that takes too long (W3).
+        if app := self._mounts.get(_origin(url)):
+            transport = httpx.ASGITransport(_logged(app, request.url), raise_app_exceptions=False)
+            client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113 - see above
+        else:
+            opened = self._guard.opens(host)
+            if not opened:
+                # Connect to what was checked: asking the resolver again might bring other addresses.
+                addresses = await self._guard.addresses(host)
+            tls = self._tls if url.scheme == "https" else self._no_tls
+            client = httpx.AsyncClient(verify=tls, trust_env=opened, timeout=None)  # noqa: S113 - see above
+        async with client:
+            return await _first_answer(client, request, url, addresses)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return httpx.create_ssl_context()  # reads the trusted certificates, which takes 30 ms
+
+    @cached_property
+    def _no_tls(self) -> ssl.SSLContext:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody; httpx wants one for plain http, too
+
+
+async def _first_answer(
+    client: httpx.AsyncClient, request: Outgoing, url: httpx.URL, addresses: Sequence[str]
+) -> Answer:
+    """Ask at each address in turn, until one takes the connection."""
+    *others, last = addresses
+    for address in others:
+        with suppress(httpx.ConnectError):
+            return await _ask(client, request, url, address)
+    return await _ask(client, request, url, last)
+
+
+async def _ask(client: httpx.AsyncClient, request: Outgoing, url: httpx.URL, address: str) -> Answer:
+    """Exchange one request with the server at ``address``, under the name that the URL gives it."""
+    sent = httpx.Request(
+        request.method,
+        url.copy_with(host=address),
+        headers=[("Host", url.netloc.decode("ascii")), *request.headers],
+        content=request.body,
+        extensions={"sni_hostname": url.raw_host.decode("ascii")},
+    )
+    response = await client.send(sent, stream=True)
+    await response.aclose()  # unread: the head is the answer, and a body might never end
+    return Answer(response.status_code, response.headers.get("location", ""))
+
+
+def _origin(url: httpx.URL) -> _Origin:
+    if url.scheme not in _DEFAULT_PORTS or not url.raw_host:
+        raise httpx.UnsupportedProtocol("want http or https and a host")
+    port = url.port or _DEFAULT_PORTS[url.scheme]
+    if port > _LAST_PORT:
+        raise httpx.InvalidURL(f"there is no port {port}")  # C3 lets it pass, and so does httpx
+    return url.scheme, canonical(url.raw_host.decode("ascii")), port
+
+
+def _logged(app: ASGIApp, url: str) -> ASGIApp:
+    """Log what ``app`` raises, as a server would: the sender only sees its 500."""
+
+    async def logged(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception:
+            _logger.exception("the application mounted for %s failed", url)
+            raise
+
+    return logged
