@@ -1,0 +1,3 @@
+"""The CodeQ contract as a test suite, and the replay of what the real server did."""
+
+from __future__ import annotations

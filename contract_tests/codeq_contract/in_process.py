@@ -1,0 +1,51 @@
+"""Replays on a fake in this process: the one module that knows the fake, by its public door."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx
+from codeq_fake.testing import FakeCodeQ
+
+from codeq_contract.control import Configuration, Control
+from codeq_contract.hooks import ORIGIN, Hooks
+from codeq_contract.target import Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from codeq_contract.recording import Callback
+
+
+@dataclass(frozen=True, slots=True)
+class InProcessTarget:
+    """A fresh fake for each recording, reached without a socket."""
+
+    @asynccontextmanager
+    async def open(self, configuration: Configuration, callbacks: Sequence[Callback]) -> AsyncIterator[Session]:
+        """Make a fake by `configuration`, with its webhook mounted at the recorded origin."""
+
+        async def clock() -> int:
+            return await control.now()
+
+        hooks = Hooks(callbacks, clock)
+        fake = FakeCodeQ(**asdict(configuration), webhooks={ORIGIN: hooks})
+        transport = httpx.ASGITransport(fake.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://fake.test") as http:
+            control = Control(http)
+            yield Session(http, control, hooks, ORIGIN, _Sender(http).start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    http: httpx.AsyncClient
+
+    async def start(self, request: httpx.Request) -> asyncio.Task[httpx.Response]:
+        """Send `request` and let it get as far as it goes without time passing."""
+        answer = asyncio.create_task(self.http.send(request))
+        await anyio.wait_all_tasks_blocked()
+        return answer

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from codeq_contract.cli import main
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
+STORY = RECORDINGS / "redis" / "late_result.jsonl.gz"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def altered(tmp_path: Path) -> Path:
+    """A recording in which the first call, a create, was answered as no server does."""
+    text = gzip.decompress(STORY.read_bytes()).decode()
+    path = tmp_path / "altered.jsonl"
+    path.write_text(text.replace('"status":202', '"status":418', 1))
+    return path
+
+
+def test_no_difference_is_success() -> None:
+    result = run("replay", STORY, STORY)
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "redis/late_result: 18 calls, 0 callbacks: 0 differences",
+        "redis/late_result: 18 calls, 0 callbacks: 0 differences",
+        "2 recordings: 0 differences",
+    ]
+
+
+@pytest.mark.parametrize("option", [(), ("--named-identities",)])
+def test_a_difference_is_shown_and_is_failure(altered: Path, option: tuple[str, ...]) -> None:
+    result = run("replay", *option, altered)
+    assert result.exit_code == 1
+    assert result.output == (
+        "call 1  POST /v1/codeq/tasks  [R1 B1-B3 C1-C8 T1]\n  status\n    theirs: 418\n    ours:   202\n\n"
+        "redis/late_result: 18 calls, 0 callbacks: 1 difference\n"
+        "1 recording: 1 difference\n"
+    )
+
+
+def test_what_cannot_be_read_is_neither(tmp_path: Path) -> None:
+    missing = run("replay", tmp_path / "missing.jsonl")
+    assert missing.exit_code == 2
+    assert "No such file" in missing.output
+    nonsense = tmp_path / "nonsense.jsonl"
+    nonsense.write_text("nonsense\n")
+    refused = run("replay", nonsense)
+    assert refused.exit_code == 2
+    assert "nonsense.jsonl, line 1" in refused.output
+
+
+def test_a_url_where_nothing_listens_is_neither() -> None:
+    result = run("replay", "--url", "http://127.0.0.1:1", STORY)
+    assert result.exit_code == 2
+    assert result.output.startswith("Error: ")
+    assert result.output.count("\n") == 1
+
+
+def test_files_must_be_named() -> None:
+    assert run("replay").exit_code == 2
+
+
+def test_help_tells_what_it_does() -> None:
+    result = run("replay", "--help")
+    assert result.exit_code == 0
+    assert "Exit status: 0 no difference, 1 differences, 2 it could not be run." in " ".join(result.output.split())

@@ -1,0 +1,66 @@
+"""Every recording of the real server, replayed on the fake: in process, and on a port through its control API."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from codeq_contract.credentials import Signer
+from codeq_contract.in_process import InProcessTarget
+from codeq_contract.recording import read_recording
+from codeq_contract.replay import replay
+from codeq_contract.target import Target, UrlTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILES = sorted(Path(__file__).with_name("recordings").glob("*/*.jsonl.gz"))
+AUTHENTICATION = [file for file in FILES if file.name.startswith("auth")]
+
+
+def name(file: Path) -> str:
+    return f"{file.parent.name}/{file.name.removesuffix('.jsonl.gz')}"
+
+
+def assert_no_difference(file: Path, target: Target, signer: Signer | None) -> None:
+    differences = replay(read_recording(file), target, signer=signer)
+    assert not differences, "\n\n".join(str(difference) for difference in differences)
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return Signer()
+
+
+@pytest.fixture(scope="module")
+def fake_on_a_port() -> Iterator[UrlTarget]:
+    command = [str(Path(sys.executable).with_name("codeq-fake")), "serve", "--port", "0", "--clock", "manual", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603: our own command
+        assert server.stdout is not None
+        yield UrlTarget(json.loads(server.stdout.readline())["url"])
+        server.terminate()
+        assert server.wait(timeout=10) == 0
+
+
+def test_there_are_recordings_of_three_stores() -> None:
+    assert Counter(file.parent.name for file in FILES) == {"redis": 66, "kvrocks-2.8": 65, "kvrocks-2.9": 19}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_a_fake_in_process_answers_as_the_real_server_did(file: Path, signer: Signer) -> None:
+    assert_no_difference(file, InProcessTarget(), signer)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_a_fake_on_a_port_answers_as_the_real_server_did(file: Path, fake_on_a_port: UrlTarget) -> None:
+    assert_no_difference(file, fake_on_a_port, signer=None)
+
+
+@pytest.mark.parametrize("file", AUTHENTICATION, ids=name)
+def test_identities_that_the_fake_knows_by_name_are_judged_as_signed_tokens_are(file: Path) -> None:
+    assert_no_difference(file, InProcessTarget(), signer=None)
