@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from codeq_contract.credentials import Signer
 from codeq_contract.in_process import InProcessTarget
 from codeq_contract.recording import read_recording
@@ -40,7 +41,7 @@ def signer() -> Signer:
 @pytest.fixture(scope="module")
 def fake_on_a_port() -> Iterator[UrlTarget]:
     command = [str(Path(sys.executable).with_name("codeq-fake")), "serve", "--port", "0", "--clock", "manual", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603: our own command
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         yield UrlTarget(json.loads(server.stdout.readline())["url"])
         server.terminate()
