@@ -117,15 +117,15 @@ def _identity(source: str, name: str, entry: object) -> Identity:
     if unknown:
         raise SettingsError(f"{source}: {name} has {unknown[0]}; it may have kind, token, claims, alg and kid")
     kind = entry.get("kind")
-    if kind not in AUDIENCES:
+    if not isinstance(kind, str) or kind not in AUDIENCES:
         raise SettingsError(f"{source}: {name} has kind {kind!r}; it must be producer or worker")
     held = entry.get("claims") or {}
     if not isinstance(held, dict):
         raise SettingsError(f"{source}: {name} has claims {held!r}; they must map claims to values")
     texts = {key: entry.get(key, default) for key, default in (("token", name), ("alg", "RS256"), ("kid", _KEY_ID))}
     for key, text in texts.items():
-        if not isinstance(text, str) or not text:
-            raise SettingsError(f"{source}: {name} has {key} {text!r}; it must be a text")
+        if not isinstance(text, str) or text.split() != [text]:
+            raise SettingsError(f"{source}: {name} has {key} {text!r}; it must be a text without white space")
     return Identity(name, cast("Kind", kind), texts["token"], MappingProxyType(held), texts["alg"], texts["kid"])
 
 

@@ -22,7 +22,8 @@ _OTHER_ALGORITHMS = frozenset(
 )
 _SEGMENTS = 3
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_VALUE_START = re.compile(r'[\[{"0-9tfn-]')
+_JSON_STARTS = b'{["-0123456789tfn'
+_GO_ESCAPES = {"'": r"\'", "\\": r"\\", "\a": r"\a", "\b": r"\b", "\f": r"\f", "\v": r"\v"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,6 @@ def parse(token: str) -> Jwt:
     if len(segments) != _SEGMENTS:
         raise _malformed("token contains an invalid number of segments")
     header_text, claims_text, signature_text = segments
-    if token.lower().startswith("bearer "):
-        raise _malformed("tokenstring should not contain 'bearer '")
     header = _read_object(_decode(header_text, "header"), "header", "map[string]interface {}")
     claims = _read_object(_decode(claims_text, "claim"), "claim", "jwt.MapClaims")
     check_algorithm(header)
@@ -97,7 +96,7 @@ def _read_object(data: bytes, part: str, target: str) -> dict[str, object]:
             # Half of a surrogate pair is no character; Go puts U+FFFD in its place.
             value = json.loads(_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError):
-        raise _malformed(f"could not JSON decode {part}: {_json_complaint(text)}") from None
+        raise _malformed(f"could not JSON decode {part}: {_json_complaint(data)}") from None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -113,9 +112,18 @@ def _number(literal: str) -> float:
     return number
 
 
-def _json_complaint(text: str) -> str:
-    """What Go says of text that is no JSON: exact for text that does not even start like JSON."""
-    start = text.lstrip(" \t\r\n")[:1]
-    if not start or _VALUE_START.match(start):
+def _json_complaint(data: bytes) -> str:
+    """What Go says of bytes that are no JSON: in its own words when they do not even start like JSON."""
+    start = data.lstrip(b" \t\r\n")[:1]
+    if not start or start in _JSON_STARTS:
         return "unexpected end of JSON input"
-    return f"invalid character {start!r} looking for beginning of value"
+    return f"invalid character '{_quoted(chr(start[0]))}' looking for beginning of value"
+
+
+def _quoted(char: str) -> str:
+    """A character as Go's error messages show it."""
+    if char in _GO_ESCAPES:
+        return _GO_ESCAPES[char]
+    if char.isprintable():
+        return char
+    return f"\\x{ord(char):02x}" if char.isascii() else f"\\u{ord(char):04x}"

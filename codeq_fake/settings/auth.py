@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from codeq_fake.settings.errors import SettingsError, kind, one_line
 
@@ -109,7 +110,7 @@ def _jwks(source: str, found: object) -> JwksAuth:
     config = _object(source, found)
     url = _take(source, config, "jwksUrl", str)
     document = _take(source, config, "jwks", dict) if config.get("jwks") is not None else None
-    if document is None and not url.startswith(("http://", "https://", "file://")):
+    if document is None and not _can_be_fetched(url):
         raise SettingsError(f"{source}: found jwksUrl {url!r}; it must be an http://, https:// or file:// URL")
     issuer, audience = (_take(source, config, name, str) for name in ("issuer", "audience"))
     for name, value in (("issuer", issuer), ("audience", audience)):
@@ -117,6 +118,16 @@ def _jwks(source: str, found: object) -> JwksAuth:
             raise SettingsError(f"{source}: no {name}; it must be the {name} that tokens of this side have")
     timeout = _take(source, config, "httpTimeout", int) / _NANOSECONDS
     return JwksAuth(url, issuer, audience, timeout if timeout > 0 else 5.0, document)
+
+
+def _can_be_fetched(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "file" or (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        )
+    except ValueError:
+        return False
 
 
 def _object(source: str, found: object) -> dict[str, Any]:
