@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .encode import encode, number, quote, unescape_html
+from .encoder import encode, quote, unescape_html
 from .gobase64 import IllegalBase64
 from .gobase64 import decode as decode_base64
 from .gobase64 import decode_url as decode_base64url
@@ -26,7 +26,6 @@ __all__ = [
     "decode_base64url",
     "encode",
     "is_webhook_url",
-    "number",
     "parse_rfc3339",
     "quote",
     "reformat_rfc3339",

@@ -55,24 +55,25 @@ def decode_url(text: str) -> bytes:
 
 
 def _padded_fault(data: bytes) -> int | None:
-    """Where Go's decoder with padding stops, or None."""
+    """Where Go's decoder with padding gives up, or None."""
     foreign = _FOREIGN.search(data)
     end = foreign.start() if foreign else len(data)
     over = (end - data.count(b"\n", 0, end) - data.count(b"\r", 0, end)) % 4
     if foreign is None:
         return len(data) - over if over else None
-    if foreign[0] != b"=" or over < 2:
+    padding = {2: b"==", 3: b"="}.get(over)
+    if foreign[0] != b"=" or padding is None:
         return end
-    after = _next(data, end + 1)
-    if over == 2:
+    after = _skip_breaks(data, end + 1)
+    if padding == b"==":
         if after == len(data):
             return after
         if data[after : after + 1] != b"=":
             return after - 1
-        after = _next(data, after + 1)
+        after = _skip_breaks(data, after + 1)
     return after if after < len(data) else None
 
 
-def _next(data: bytes, start: int) -> int:
+def _skip_breaks(data: bytes, start: int) -> int:
     match = _NOT_A_BREAK.search(data, start)
     return match.start() if match else len(data)

@@ -6,14 +6,14 @@ import re
 from json import JSONDecoder
 from typing import Any
 
-from .bind import bind
-from .encode import encode_sorted
-from .scan import MAX_DEPTH, scan
-from .schema import ANY, INT, LIST_OF, OBJECT, STRING, Kind, Struct, fold
+from .binder import bind
+from .encoder import Json, encode_sorted
+from .scanner import MAX_DEPTH, scan
+from .schema import ANY, LIST_OF, OBJECT, Kind, Scalar, Struct, fold
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_EXACT_INTEGERS = 2**53
-_ALIKE_FROM, _ALIKE_BELOW = 1e-4, 1e16
+_EXACT_DIGITS = 15  # so many a double holds
+_ALIKE_FROM, _ALIKE_BELOW = 1e-4, 1e16  # between them Python and Go write a double alike
 
 
 def decode(body: bytes, struct: Struct) -> dict[str, Any]:
@@ -34,52 +34,62 @@ def decode(body: bytes, struct: Struct) -> dict[str, Any]:
 
 
 class _Unusual(Exception):
-    """The body holds something that Python's JSON and Go's do not treat alike."""
+    """The body holds something that Python's JSON and Go's may not treat alike."""
 
 
 def _decode_ordinary(body: bytes, struct: Struct) -> dict[str, Any]:
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        raise _Unusual
     text = body.decode()
-    if r"\u" in text and _SURROGATE_ESCAPE.search(text):
+    if b"\\" in body and _SURROGATE_ESCAPE.search(text):
         raise _Unusual
     value, _ = _DECODER.raw_decode(text)
+    if len(body) > MAX_DEPTH and body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _check_depth(value)
     return _bind_struct(struct, value)
 
 
-def _bind_struct(struct: Struct, members: Any) -> dict[str, Any]:
+def _check_depth(value: Json) -> None:
+    """Leaves deep values to the scanner, which counts. How deep Python goes depends on its version and settings."""
+    level: list[Json] = [value]
+    for _ in range(MAX_DEPTH):
+        parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, list | dict)]
+        level = [part for container in parts for part in container]
+        if not level:
+            return
+    raise _Unusual
+
+
+def _bind_struct(struct: Struct, members: Json) -> dict[str, Any]:
     if type(members) is not dict:
         raise _Unusual
-    fields = struct.fields
+    fields, plain = struct.fields, struct.plain
     bound: dict[str, Any] = {}
     for name, value in members.items():
-        kind = fields.get(name)
-        if kind is None:
-            if fold(name) in struct.folded:
-                raise _Unusual
-        elif value is not None:
-            bound[name] = _bind(kind, value)
+        if type(value) is plain.get(name):
+            bound[name] = value
+        elif name in fields:
+            if value is not None:
+                bound[name] = _bind(fields[name], value)
+        elif fold(name) in struct.folded:
+            raise _Unusual
     return bound
 
 
-def _bind(kind: Kind, value: Any) -> Any:
-    if kind is STRING:
-        if type(value) is str:
-            return value
-    elif kind is INT:
-        if type(value) is int:
-            return value
-    elif kind is ANY or (kind is OBJECT and type(value) is dict):
+def _bind(kind: Kind, value: Json) -> object:
+    if kind is ANY or (kind is OBJECT and type(value) is dict):
         return encode_sorted(value)
-    elif isinstance(kind, LIST_OF) and type(value) is list:
+    if isinstance(kind, LIST_OF) and type(value) is list:
         return [_bind_item(kind.item, item) for item in value]
     raise _Unusual
 
 
-def _bind_item(kind: Kind, item: Any) -> Any:
+def _bind_item(kind: Scalar | Struct, item: Json) -> object:
     if isinstance(kind, Struct):
         return {} if item is None else _bind_struct(kind, item)
-    return "" if item is None else _bind(kind, item)
+    if item is None:
+        return ""
+    if type(item) is not str:
+        raise _Unusual
+    return item
 
 
 class _WholeFloat(int):
@@ -88,7 +98,7 @@ class _WholeFloat(int):
     __slots__ = ()
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise _Unusual
@@ -96,15 +106,14 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _int(literal: str) -> int:
-    value = int(literal)
-    if not -_EXACT_INTEGERS <= value <= _EXACT_INTEGERS or literal == "-0":
+    if len(literal) > _EXACT_DIGITS or literal == "-0":
         raise _Unusual
-    return value
+    return int(literal)
 
 
 def _float(literal: str) -> float:
     value = float(literal)
-    if not _ALIKE_FROM <= abs(value) < _ALIKE_BELOW:
+    if not _ALIKE_FROM <= abs(value) < _ALIKE_BELOW and literal != "0.0":
         raise _Unusual
     return _WholeFloat(value) if value.is_integer() else value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 _NS = 1_000_000_000
 _FRACTION_DIGITS = 9
+_OFFSET_HOURS, _OFFSET_MINUTES = 24, 60  # the most that Go takes, each by itself
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The Gregorian calendar repeats itself every 400 years, which reaches the years that `datetime` does not know.
 _CYCLE_YEARS = 400
-_CYCLE_DAYS = 146_097
-_CYCLE_SECONDS = _CYCLE_DAYS * 86_400
+_CYCLE_SECONDS = 146_097 * 86_400
 _ZONED_FROM, _ZONED_TO = -62_000_000_000, 253_000_000_000  # where `datetime` can look an offset up
 
 _RFC3339 = re.compile(
@@ -71,23 +71,19 @@ def _parse(text: str) -> _Moment:
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise BadTime(text)
-    fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
     year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    offset = 0
-    if sign:
-        offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
-        if int(offset_hours) > 24 or int(offset_minutes) > 60:  # Go's own limits
-            raise BadTime(text)
-        if sign == "-":
-            offset = -offset
+    fraction, sign, *offset_parts = match.groups()[6:]
+    offset_hours, offset_minutes = (int(part or 0) for part in offset_parts)
+    if offset_hours > _OFFSET_HOURS or offset_minutes > _OFFSET_MINUTES:
+        raise BadTime(text)
+    offset = (offset_hours * 3600 + offset_minutes * 60) * (-1 if sign == "-" else 1)
+    cycles, year_of_cycle = divmod(year, _CYCLE_YEARS)
     try:
-        midnight = (date(year + _CYCLE_YEARS, month, day).toordinal() - _CYCLE_DAYS - _EPOCH.toordinal()) * 86_400
+        wall = datetime(_CYCLE_YEARS + year_of_cycle, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         raise BadTime(text) from None
-    if hour > 23 or minute > 59 or second > 59:
-        raise BadTime(text)
+    seconds = (wall - _EPOCH) // timedelta(seconds=1) + (cycles - 1) * _CYCLE_SECONDS - offset
     digits = (fraction or "")[:_FRACTION_DIGITS].ljust(_FRACTION_DIGITS, "0")
-    seconds = midnight + hour * 3600 + minute * 60 + second - offset
     return _Moment(seconds * _NS + int(digits), offset)
 
 

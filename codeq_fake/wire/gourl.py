@@ -1,68 +1,65 @@
-"""Tells which URLs Go's net/url accepts as a callback's address."""
+"""Tells which URLs Go's net/url takes for the address of a callback."""
 
 from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv6Address
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SCHEME = re.compile(r"https?:", re.IGNORECASE | re.ASCII)
-_ESCAPED = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*", re.DOTALL)
-_USERINFO = re.compile(r"[-A-Za-z0-9._:~!$&'()*+,;=%@]*")
-_PORT = re.compile(r"(?::[0-9]*)?")
-# In a host, percent escapes are for bytes beyond ASCII, and for the percent sign itself.
-_HOST_CHARACTER = r"[-A-Za-z0-9._~!$&'()*+,;=:<>\"\[\]\x80-\U0010ffff]|%25"
-_HOST = re.compile(rf"(?:{_HOST_CHARACTER}|%[89A-Fa-f][0-9A-Fa-f])*")
-_ZONE_BYTE = re.compile(r"%([0-9A-Fa-f]{2})")
-_ZONE_CHARACTER = re.compile(rf"{_HOST_CHARACTER}| ")
+_HEX = "[0-9A-Fa-f]"
+_HOST_CHARACTERS = r"-A-Za-z0-9._~!$&'()*+,;=:<>\"\[\]\x80-\U0010ffff"
+_SCHEME = re.compile("https?:", re.IGNORECASE | re.ASCII)
+_PORT = re.compile("(?::[0-9]*)?")
+_ZONE_ESCAPE = re.compile(f"%({_HEX}{{2}})")
+
+# What must not occur in each part. Searching for a fault needs no memory, however long the URL is.
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+_BAD_ESCAPE = re.compile(f"%(?!{_HEX}{{2}})")
+_NOT_USERINFO = re.compile(rf"[^-A-Za-z0-9._:~!$&'()*+,;=%@]|{_BAD_ESCAPE.pattern}")
+# In a host, percent escapes are for bytes beyond ASCII and for the percent sign itself.
+_NOT_HOST = re.compile(rf"[^{_HOST_CHARACTERS}%]|%(?!25|[89A-Fa-f]{_HEX})")
+# In a zone, they are for ASCII that may also stand there plainly, for a blank and for the percent sign.
+_NOT_ZONE = re.compile(rf"[^{_HOST_CHARACTERS}%]|{_BAD_ESCAPE.pattern}")
+_NOT_ESCAPED_IN_ZONE = re.compile(rf"[^{_HOST_CHARACTERS} %]|[^\x00-\x7f]")
 
 
 def is_webhook_url(text: str) -> bool:
-    """Whether `text` is an absolute http or https URL with a host by Go's url.Parse (C3, U1)."""
+    """Whether `text` is an absolute http or https URL with a host by Go's ``url.Parse`` (C3, U1)."""
     before_fragment, _, fragment = text.partition("#")
-    if _CONTROL.search(before_fragment) or not _ESCAPED.fullmatch(fragment):
-        return False
     scheme = _SCHEME.match(before_fragment)
-    if scheme is None:
+    if scheme is None or _CONTROL_CHARACTER.search(before_fragment) or _BAD_ESCAPE.search(fragment):
         return False
     hierarchy, _, _ = before_fragment[scheme.end() :].partition("?")
-    if not hierarchy.startswith("//"):
-        return False
-    authority, slash, path = hierarchy[2:].partition("/")
-    return _is_authority(authority) and _ESCAPED.fullmatch(slash + path) is not None
+    authority, _, path = hierarchy.removeprefix("//").partition("/")
+    return hierarchy.startswith("//") and _is_authority(authority) and not _BAD_ESCAPE.search(path)
 
 
 def _is_authority(authority: str) -> bool:
     userinfo, _, host = authority.rpartition("@")
-    if not (_USERINFO.fullmatch(userinfo) and _ESCAPED.fullmatch(userinfo)):
+    if _NOT_USERINFO.search(userinfo) or "[" in host[1:]:
         return False
     if host.startswith("["):
-        return _is_bracketed_host(host)
+        return _is_address_in_brackets(host)
     _, colon, port = host.rpartition(":")
-    return bool(host) and "[" not in host and _PORT.fullmatch(colon + port if colon else "") is not None and (
-        _HOST.fullmatch(host) is not None
-    )
+    if colon and not _PORT.fullmatch(colon + port):
+        return False
+    return bool(host) and not _NOT_HOST.search(host)
 
 
-def _is_bracketed_host(host: str) -> bool:
-    """An IPv6 address in brackets, perhaps with a zone, and an optional port."""
+def _is_address_in_brackets(host: str) -> bool:
+    """An IPv6 address, perhaps with a zone, in brackets; then perhaps a port."""
     literal, bracket, port = host[1:].rpartition("]")
     address, percent, zone = literal.partition("%25")
-    if not bracket or not _PORT.fullmatch(port) or (percent and not _is_zone(zone)):
+    if not bracket or not _PORT.fullmatch(port) or (percent and not _is_zone(zone)) or "%" in address:
         return False
     try:
         IPv6Address(address)
     except AddressValueError:
         return False
-    return "%" not in address
+    return True
 
 
 def _is_zone(zone: str) -> bool:
-    """Escapes in a zone may stand for what a host may hold, and for a blank."""
-    if not zone or not _ESCAPED.fullmatch(zone):
+    if not zone or _NOT_ZONE.search(zone):
         return False
-    rest = _ZONE_BYTE.sub("", zone)
-    escaped = [chr(int(byte, 16)) for byte in _ZONE_BYTE.findall(zone)]
-    return _HOST.fullmatch(rest) is not None and all(
-        character == "%" or _ZONE_CHARACTER.fullmatch(character) for character in escaped
-    )
+    escaped = "".join(chr(int(digits, 16)) for digits in _ZONE_ESCAPE.findall(zone))
+    return not _NOT_ESCAPED_IN_ZONE.search(escaped)

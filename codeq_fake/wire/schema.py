@@ -42,9 +42,14 @@ class Struct:
 
     fields: Mapping[str, Kind]
     folded: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    """The names as they are compared, and as they are written."""
+    plain: Mapping[str, type] = field(init=False, repr=False, compare=False)
+    """The fields whose values are taken over as Python's JSON gives them, and their Python types."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folded", {fold(name): name for name in self.fields})
+        plain = {name: str if kind is STRING else int for name, kind in self.fields.items() if kind in (STRING, INT)}
+        object.__setattr__(self, "plain", plain)
 
 
 Kind: TypeAlias = Scalar | LIST_OF | Struct

@@ -1,117 +1,118 @@
-"""Reads JSON text strictly, as Go's scanner does, into values that still hold all that was written."""
+"""Reads JSON text as strictly as Go's scanner does, into values that still hold all that was written."""
 
 from __future__ import annotations
 
 import re
 from json import JSONDecodeError, JSONDecoder
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .schema import BadBody
 
 MAX_DEPTH = 10_000
-_SPACE = re.compile(r"[ \t\n\r]*")
+_NOT_SPACE = re.compile(r"[^ \t\n\r]")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_STRINGS = JSONDecoder()
 _WORDS: dict[str, tuple[str, bool | None]] = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
 _CLOSING = {"[": "]", "{": "}"}
+_STRINGS = JSONDecoder()
 
 
-class Number(str):
+class Number(NamedTuple):
     """A number as it was written: what it is worth depends on the field that it is read into."""
 
-    __slots__ = ()
+    literal: str
 
 
-class Members(list[tuple[str, "Value"]]):
+class Members(NamedTuple):
     """The members of an object in the order written, repeated names included."""
 
-    __slots__ = ()
+    pairs: list[tuple[str, Value]]
 
 
-Value: TypeAlias = None | bool | str | Number | list["Value"] | Members
+Value: TypeAlias = bool | str | Number | list["Value"] | Members | None
 
 
 def scan(body: bytes) -> Value:
-    """The first JSON value in the body; what follows it is not looked at (B1).
+    """The first JSON value of the body; what follows it is not looked at (B1).
 
     Raises:
-        BadBody: there is no whole value, or it is not strict JSON, or it nests deeper than Go allows.
+        BadBody: there is no whole value, it is not strict JSON, or it nests deeper than Go allows.
 
     """
-    # Each byte of invalid UTF-8 becomes one U+FFFD: `errors="replace"` would make one of several.
-    text = _SURROGATE.sub("\ufffd", body.decode(errors="surrogateescape"))
-    return _Scanner(text).value()
+    # Each byte of invalid UTF-8 becomes one U+FFFD; `errors="replace"` would make one of several bytes.
+    return _Scanner(_without_surrogates(body.decode(errors="surrogateescape"))).value()
+
+
+def _without_surrogates(text: str) -> str:
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 class _Scanner:
-    """A cursor over the text. Open arrays and objects are kept on a stack of its own: 10,000 of them are legal."""
+    """A cursor over the text. What is open is kept on a stack of its own, since 10,000 levels are legal."""
 
-    __slots__ = ("_at", "_open", "_text")
+    __slots__ = ("_at", "_names", "_open", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
         self._open: list[list[Value] | Members] = []
+        self._names: list[str] = []
 
     def value(self) -> Value:
         """Reads one whole value."""
-        names: list[str] = []
         while True:
-            value, complete = self._begin()
+            value, complete = self._start()
             while complete:
                 if not self._open:
                     return value
-                holder = self._open[-1]
-                if isinstance(holder, Members):
-                    holder.append((names.pop(), value))
-                else:
-                    holder.append(value)
-                value, complete = holder, self._ends_after_item()
+                value, complete = self._add(value)
             if isinstance(self._open[-1], Members):
-                names.append(self._name())
+                self._names.append(self._name())
 
-    def _begin(self) -> tuple[Value, bool]:
-        """Reads a scalar, an empty container, or the opening of one with content; and whether that is all of it."""
+    def _start(self) -> tuple[Value, bool]:
+        """Reads a value up to its first item, and tells whether that is all of it."""
         char = self._peek()
         if char == '"':
             return self._string(), True
+        if char in _CLOSING:
+            return self._start_container(char)
         if char in _WORDS:
             word, value = _WORDS[char]
             if not self._text.startswith(word, self._at):
                 raise BadBody
             self._at += len(word)
             return value, True
-        if char in _CLOSING:
-            return self._open_container(char)
         match = _NUMBER.match(self._text, self._at)
         if match is None:
             raise BadBody
         self._at = match.end()
         return Number(match[0]), True
 
-    def _open_container(self, char: str) -> tuple[Value, bool]:
+    def _start_container(self, char: str) -> tuple[Value, bool]:
         if len(self._open) == MAX_DEPTH:
             raise BadBody
+        container: list[Value] | Members = [] if char == "[" else Members([])
         self._at += 1
-        container: list[Value] | Members = [] if char == "[" else Members()
         if self._peek() == _CLOSING[char]:
             self._at += 1
             return container, True
         self._open.append(container)
         return container, False
 
-    def _ends_after_item(self) -> bool:
-        """Reads what follows an item: True if its container ends here, False if a comma announces another item."""
-        holder = self._open[-1]
+    def _add(self, item: Value) -> tuple[Value, bool]:
+        """Adds an item to the innermost open container, and tells whether that is the whole container."""
+        container = self._open[-1]
+        if isinstance(container, Members):
+            container.pairs.append((self._names.pop(), item))
+        else:
+            container.append(item)
         char = self._peek()
         self._at += 1
         if char == ",":
-            return False
-        if char != ("}" if isinstance(holder, Members) else "]"):
+            return container, False
+        if char != ("}" if isinstance(container, Members) else "]"):
             raise BadBody
-        self._open.pop()
-        return True
+        return self._open.pop(), True
 
     def _name(self) -> str:
         if self._peek() != '"':
@@ -127,10 +128,12 @@ class _Scanner:
             string, self._at = _STRINGS.raw_decode(self._text, self._at)
         except JSONDecodeError:
             raise BadBody from None
-        return _SURROGATE.sub("\ufffd", string)
+        return _without_surrogates(string)
 
     def _peek(self) -> str:
-        """The next character that is not white space, or nothing at the end of the text."""
-        match = _SPACE.match(self._text, self._at)
-        self._at = match.end() if match else self._at
-        return self._text[self._at : self._at + 1]
+        """The next character that is not white space."""
+        match = _NOT_SPACE.search(self._text, self._at)
+        if match is None:
+            raise BadBody
+        self._at = match.start()
+        return match[0]
