@@ -29,9 +29,9 @@ class Timer:
 
     __slots__ = ("callback", "when")
 
-    def __init__(self, when: int, callback: Callable[[], None]) -> None:
+    def __init__(self, when: int, callback: Callable[[], object]) -> None:
         self.when = when
-        self.callback: Callable[[], None] | None = callback
+        self.callback: Callable[[], object] | None = callback
 
     def cancel(self) -> None:
         """Never fire. Harmless when it has fired already."""
@@ -79,7 +79,7 @@ class Clock:
         self._frozen = None
         self._arm()
 
-    def call_at(self, when: int, callback: Callable[[], None]) -> Timer:
+    def call_at(self, when: int, callback: Callable[[], object]) -> Timer:
         """Call ``callback`` when the clock reaches ``when`` (ns)."""
         timer = Timer(when, callback)
         heappush(self._timers, (when, next(self._order), timer))

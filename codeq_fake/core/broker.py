@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from codeq_fake import wire
@@ -98,9 +99,9 @@ class Broker:
             created_at=now,
             updated_at=now,
             touched_at=now,
-            state=State.DELAYED if visible_at else State.READY,
+            state=State.READY if visible_at is None else State.DELAYED,
             webhook=webhook,
-            visible_at=visible_at,
+            visible_at=visible_at or 0,
         )
         task.history.append(Happening(now, "created", tenant, None, task.state))
         if self.rules.tracing:
@@ -167,7 +168,8 @@ class Broker:
     ) -> list[Task]:
         """Lease up to ``count`` tasks: as many claims one after the other, until one finds nothing (K10).
 
-        Raises as :meth:`claim`.
+        Returns copies, each as its claim left it: on KVRocks a lease of one second is taken back by the next claim of
+        the same batch (K8). Raises as :meth:`claim`.
         """
         claimed: list[Task] = []
         while len(claimed) < count:
@@ -176,7 +178,7 @@ class Broker:
             )
             if task is None:
                 break
-            claimed.append(task)
+            claimed.append(copy(task))
         return claimed
 
     def _lease(self, task: Task, queue: Queue, worker: str, lease_seconds: int, *, now: int) -> None:
@@ -222,7 +224,7 @@ class Broker:
         task.lease_until = now + seconds(extend_seconds)
         if now < task.lease_expiry:
             task.lease_expiry = self.profile.expiry(extend_seconds, now=now)
-            self.store.queue_of(task).lease(task)
+            self.store.queue_for(task).lease(task)
 
     def abandon(self, task_id: str, *, worker: str, now: int) -> None:
         """Give the task back: at once, to the tail of its queue (D1).
@@ -233,7 +235,7 @@ class Broker:
         task.happens(Event.ABANDON, by=worker, now=now)
         task.touched_at = now
         task.let_go()
-        queue = self.store.queue_of(task)
+        queue = self.store.queue_for(task)
         del queue.in_progress[task.id]
         queue.put(task)
 
@@ -250,7 +252,7 @@ class Broker:
             raise errors.NotOwner
         if task.state is not State.LEASED:
             raise errors.NotInProgress
-        queue = self.store.queue_of(task)
+        queue = self.store.queue_for(task)
         del queue.in_progress[task.id]
         return self._send_back(task, queue, delay_seconds=delay_seconds, reason=reason, by=worker, now=now)
 
@@ -343,7 +345,7 @@ class Broker:
         task.touched_at = now
         task.let_go()
         task.error = handed_in.error
-        self.store.queue_of(task).in_progress.pop(task.id, None)
+        self.store.queue_for(task).in_progress.pop(task.id, None)
         task.record = Record(task.id, handed_in.status, handed_in.result, handed_in.error, checked.artifacts, now)
         return task.record
 
@@ -406,11 +408,15 @@ class Broker:
         if sweep is not None and sweep <= now:
             self.subscriptions.sweep(now=sweep)
 
-    def callback_answered(self, delivery_id: int, *, delivered: bool, now: int) -> None:
-        """A callback's try ended: ``delivered`` by a 2xx, or failed and to be tried again (W3)."""
-        over = self.outbox.answered(delivery_id, delivered=delivered, now=now)
+    def callback_answered(self, delivery_id: int, *, delivered: bool, final: bool = False, now: int) -> bool:
+        """A callback's try ended: ``delivered`` by a 2xx, or failed and to be tried again unless ``final`` (W3).
+
+        Returns whether the callback is over for good.
+        """
+        over = self.outbox.answered(delivery_id, delivered=delivered, final=final, now=now)
         if over is not None:
             self.tally.delivered("task_result", over.command, success=delivered)
+        return over is not None
 
     def notice_answered(self, command: str, *, delivered: bool) -> None:
         """A queue-ready notice was sent, with or without success: there is one try (U4)."""
@@ -432,7 +438,7 @@ class Broker:
         if task.state is not State.LEASED:
             raise errors.NotInProgress
         task.lease_until = task.lease_expiry = now
-        self.store.queue_of(task).lease(task)
+        self.store.queue_for(task).lease(task)
 
 
 def _allowed(commands: Sequence[str], event_types: Sequence[str]) -> Sequence[str]:

@@ -40,16 +40,17 @@ class Outbox:
         self.deliveries[callback.delivery_id] = delivery = Delivery(callback)
         return self._try(delivery, now=now)
 
-    def answered(self, delivery_id: int, *, delivered: bool, now: int) -> CallbackDue | None:
+    def answered(self, delivery_id: int, *, delivered: bool, final: bool, now: int) -> CallbackDue | None:
         """The try that was under way ended. Returns the callback when it is over for good: delivered or given up.
 
-        A try that failed is followed by another after base * 2^(n-1) seconds, capped, until the tries are used up (W3).
+        A try that failed, unless it was the ``final`` one, is followed by another after base * 2^(n-1) seconds, capped,
+        until the tries are used up (W3).
         """
         delivery = self.deliveries.get(delivery_id)
         if delivery is None:
             return None
         callback = delivery.callback
-        if delivered or callback.attempt >= self._rules.callback_attempts:
+        if delivered or final or callback.attempt >= self._rules.callback_attempts:
             del self.deliveries[delivery_id]
             return callback
         wait = min(self._rules.callback_max, self._rules.callback_base << min(callback.attempt - 1, 62))

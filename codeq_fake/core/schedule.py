@@ -16,8 +16,8 @@ def floor(instant: int) -> int:
     return instant // SECOND * SECOND
 
 
-def visible_at(run_at: str, delay_seconds: int, *, now: int) -> int:
-    """The second (ns) from which a new task may be claimed, 0 for at once (C6, C7).
+def visible_at(run_at: str, delay_seconds: int, *, now: int) -> int | None:
+    """The second (ns) from which a new task may be claimed, or None when that is at once (C6, C7).
 
     ``run_at`` is as sent, and wins over ``delay_seconds``. Raises :class:`~codeq_fake.core.errors.InvalidRunAt` or
     :class:`~codeq_fake.core.errors.InvalidDelay`.
@@ -25,8 +25,10 @@ def visible_at(run_at: str, delay_seconds: int, *, now: int) -> int:
     instant = _parse(run_at)
     if delay_seconds < 0:
         raise errors.InvalidDelay
-    second = floor(instant if instant is not None else now + seconds(delay_seconds))
-    return second if second > now else 0
+    if instant is None:
+        instant = now + seconds(delay_seconds)
+    # Compared to the nanosecond, kept to the second: a task due later in this second is delayed, and due already.
+    return floor(instant) if instant > now else None
 
 
 def _parse(run_at: str) -> int | None:

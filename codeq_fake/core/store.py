@@ -40,18 +40,19 @@ class Store:
     def add(self, task: Task) -> bool:
         """Take a new task in; says whether it is the only one ready in its priority (U3)."""
         self.tasks[task.id] = task
-        key = (task.tenant, queue_name(task.command))
-        queue = self.queues.get(key)
-        if queue is None:
-            queue = self.queues[key] = Queue(self._profile)
+        queue = self.queue_for(task)
         if task.state is State.DELAYED:
             queue.delay(task)
             return False
         return queue.put(task)
 
-    def queue_of(self, task: Task) -> Queue:
-        """The queue that the task belongs to."""
-        return self.queues[task.tenant, queue_name(task.command)]
+    def queue_for(self, task: Task) -> Queue:
+        """The queue that the task belongs to, made if it is the first."""
+        key = (task.tenant, queue_name(task.command))
+        queue = self.queues.get(key)
+        if queue is None:
+            queue = self.queues[key] = Queue(self._profile)
+        return queue
 
     def stats(self, command: str, *, tenant: str) -> QueueStats:
         """The sizes of one command's queue (M2)."""
@@ -82,6 +83,6 @@ class Store:
         old = [task for task in self.tasks.values() if task.touched_at // SECOND <= youngest]
         doomed = nsmallest(limit if limit > 0 else CLEANUP_LIMIT, old, key=lambda t: (t.touched_at // SECOND, t.id))
         for task in doomed:
-            self.queue_of(task).discard(task)
+            self.queue_for(task).discard(task)
             del self.tasks[task.id]
         return len(doomed)

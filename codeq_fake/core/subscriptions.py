@@ -109,18 +109,20 @@ class Subscriptions:
     def notices(self, command: str, *, now: int) -> Iterator[NoticeDue]:
         """The notices that a queue of ``command`` having work sends now, in order (U4 to U7)."""
         name = queue_name(command)
-        active = self._active(name, now=now)
-        had_turn: set[tuple[str, str]] = set()
-        for first in active:
-            turn = (first.mode, first.group if first.mode == "group" else "")
-            if first.mode == "fanout":
-                chosen = first
-            elif turn in had_turn:
-                continue
+        fanout: list[Subscription] = []
+        sharing: dict[tuple[str, str], list[Subscription]] = {}
+        for subscription in self._active(name, now=now):
+            if subscription.mode == "fanout":
+                fanout.append(subscription)
             else:
-                had_turn.add(turn)
-                chosen = self._whose_turn(name, [s for s in active if _same_turn(s, first)], now=now)
-            # U7: the first one's throttle decides, and a turn that falls on another is lost.
+                sharing.setdefault(_shared_by(subscription), []).append(subscription)
+        for subscription in fanout:
+            if self._may_hear(subscription, now=now):
+                yield NoticeDue(subscription.id, subscription.url, command)
+        # Groups come before hash, each in the order of its first member.
+        for members in sorted(sharing.values(), key=lambda members: members[0].mode == "hash"):
+            first, chosen = members[0], self._whose_turn(name, members, now=now)
+            # U7: the first one's throttle decides, and is taken even when the turn falls on another and is lost.
             if self._may_hear(first, now=now) and chosen is first:
                 yield NoticeDue(first.id, first.url, command)
 
@@ -161,8 +163,9 @@ class Subscriptions:
         return True
 
 
-def _same_turn(one: Subscription, other: Subscription) -> bool:
-    return one.mode == other.mode and (one.mode == "hash" or one.group == other.group)
+def _shared_by(subscription: Subscription) -> tuple[str, str]:
+    """What the subscriptions that take turns have in common: their group, or the mode ``hash``."""
+    return subscription.mode, subscription.group if subscription.mode == "group" else ""
 
 
 def _expiry(ttl_seconds: int, *, now: int) -> int:

@@ -1,0 +1,224 @@
+"""What can be done to a fake beside the contract: its clock, its state, its journals. One method a control call.
+
+The HTTP routes under ``/_fake`` and the in-process handle are two doors to this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake import wire
+from codeq_fake.auth import identities_of
+from codeq_fake.clock import Clock
+from codeq_fake.core import PROFILES, errors
+from codeq_fake.core.snapshot import dump, load
+from codeq_fake.core.units import SECOND
+from codeq_fake.ledger import ledger
+from codeq_fake.settings import Settings, SettingsError
+from codeq_fake.version import VERSION
+
+from . import views
+from .errors import BadRequestError, ConflictError, UnknownTaskError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from codeq_fake.clock import Mode
+    from codeq_fake.core import Task
+    from codeq_fake.runtime import Runtime
+
+#: The last instant that a four-digit year can write.
+_END_OF_TIME = 253_402_300_799 * SECOND
+
+DEFAULT_TASK_LIMIT = 1000
+
+
+class Controls:
+    """The control calls on one runtime. Instants are ns since the epoch; what is returned is plain JSON values."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def health(self) -> dict[str, Any]:
+        """That it runs, as which version and profile, and what its clock says."""
+        clock = self._runtime.clock
+        return {
+            "status": "ok",
+            "version": VERSION,
+            "profile": self._runtime.config.profile,
+            "now": views.time(clock.now()),
+            "clock": clock.mode,
+        }
+
+    def clock(self) -> dict[str, Any]:
+        """The present instant, and whether the clock is real or manual."""
+        clock = self._runtime.clock
+        return {"now": views.time(clock.now()), "mode": clock.mode}
+
+    async def set_clock(self, *, now: int | None = None, mode: Mode | None = None) -> dict[str, Any]:
+        """Set the clock: its mode, the instant, or both.
+
+        On a fake that holds nothing the instant is set at once, else the clock advances to it. Raises ConflictError
+        when that would go back, and BadRequestError for an instant beyond the year 9999.
+        """
+        clock = self._runtime.clock
+        if now is not None:
+            self._check(now)
+        if mode == "manual":
+            clock.freeze()
+        if now is not None:
+            if self._runtime.is_empty():
+                clock.jump(now)
+            else:
+                await self._runtime.advance(now)
+        if mode == "real":
+            clock.thaw()
+        return self.clock()
+
+    async def advance(self, *, by: int | None = None, to: int | None = None) -> dict[str, Any]:
+        """Advance the clock by a duration (ns) or to an instant, and return when all is quiet.
+
+        Raises ConflictError when that would go back, and BadRequestError for an instant beyond the year 9999.
+        """
+        target = self._runtime.clock.now() + by if by is not None else to
+        if target is None:
+            raise BadRequestError('give {"seconds": number} or {"to": RFC 3339 time}')
+        self._check(target)
+        fired = await self._runtime.advance(max(target, self._runtime.clock.now()))
+        return {"now": views.time(self._runtime.clock.now()), "fired": fired}
+
+    def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> dict[str, Any]:
+        """Queue the next task or subscription ids, and the next jittered backoff delays (seconds)."""
+        ids, delays = list(ids), list(delays)
+        self._runtime.source.queue(ids=ids, delays=delays)
+        return {"ids": len(ids), "delays": len(delays)}
+
+    def reset(self, setup: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Start over with an empty state; settings and clock are kept unless ``setup`` names new ones.
+
+        ``setup`` may have ``profile``, ``settings`` (environment variables), ``yaml``, ``identities``, ``clock`` (its
+        mode) and ``now``. Raises BadRequestError.
+        """
+        if not setup:
+            self._runtime.reset()
+            return self.health()
+        config = self._runtime.config
+        try:
+            if "settings" in setup or "yaml" in setup:
+                settings = Settings.from_env(setup.get("settings") or {}, setup.get("yaml") or "")
+                config = replace(config, settings=settings)
+            if "identities" in setup:
+                config = replace(config, identities=identities_of(setup["identities"] or {}))
+        except SettingsError as error:
+            raise BadRequestError(str(error)) from None
+        if "profile" in setup:
+            config = replace(config, profile=profile(setup["profile"]))
+        self._runtime.reset(config, self._new_clock(setup))
+        return self.health()
+
+    def _new_clock(self, setup: Mapping[str, Any]) -> Clock | None:
+        if "clock" not in setup and "now" not in setup:
+            return None
+        mode = setup.get("clock", self._runtime.clock.mode)
+        if mode not in ("real", "manual"):
+            raise BadRequestError(f"clock: found {mode!r}, allowed are real and manual")
+        return Clock(mode, start=instant(setup["now"]) if setup.get("now") is not None else None)
+
+    def state(self) -> dict[str, Any]:
+        """The whole state as plain JSON: profile, instant, and everything that the broker knows."""
+        runtime = self._runtime
+        return {
+            "profile": runtime.config.profile,
+            "now": views.time(runtime.clock.now()),
+            "broker": dump(runtime.broker),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the state by one that :meth:`state` returned; a clock that is behind it moves on to it.
+
+        Settings are kept. Raises BadRequestError when it is no such state.
+        """
+        runtime = self._runtime
+        try:
+            now = instant(state["now"])
+            runtime.restore(profile(state["profile"]), lambda broker: load(broker, state["broker"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadRequestError(f"not a state of this fake: {type(error).__name__} {error}") from None
+        if now > runtime.clock.now():
+            runtime.clock.jump(now)
+        runtime.arm()
+        return self.health()
+
+    def tasks(
+        self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int = DEFAULT_TASK_LIMIT
+    ) -> list[dict[str, Any]]:
+        """The tasks that match, oldest first, at most ``limit``; looking has no side effect."""
+        found: list[dict[str, Any]] = []
+        for task in self._runtime.broker.store.tasks.values():
+            if len(found) >= limit:
+                break
+            if (not status or task.status == status) and (not command or task.command.lower() == command.lower()):
+                if tenant is None or task.tenant == tenant:
+                    found.append(views.task(task, self._runtime.config.settings.timezone))
+        return found
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """One task with its result, history, and whether it can be claimed. Raises UnknownTaskError."""
+        runtime = self._runtime
+        return views.task_in_full(
+            self._find(task_id), runtime.broker, runtime.config.settings.timezone, now=runtime.clock.now()
+        )
+
+    def expire(self, task_id: str) -> dict[str, Any]:
+        """End a task's lease now. Raises UnknownTaskError, or ConflictError when it holds none."""
+        self._find(task_id)
+        try:
+            self._runtime.broker.expire_lease(task_id, now=self._runtime.clock.now())
+        except errors.NotInProgress:
+            raise ConflictError(f"task {task_id} is not in progress: it has no lease to end") from None
+        return self.task(task_id)
+
+    def requests(self, *, since: int = 0, path: str = "", status: int | None = None) -> list[dict[str, Any]]:
+        """The journal of requests after number ``since``; ``path`` matches any part of the path."""
+        return [
+            views.request(entry)
+            for entry in self._runtime.requests.since(since)
+            if path in entry.path and (status is None or entry.status == status)
+        ]
+
+    def callbacks(self, *, since: int = 0) -> list[dict[str, Any]]:
+        """The journal of callbacks and notices after number ``since``."""
+        return [views.callback(entry) for entry in self._runtime.deliveries.journal.since(since)]
+
+    def contract(self) -> dict[str, Any]:
+        """The ledger: every clause, how sure it is, where we differ, and how often this fake's traffic touched it."""
+        return ledger(self._runtime.seen)
+
+    def _find(self, task_id: str) -> Task:
+        try:
+            return self._runtime.broker.get(task_id)
+        except errors.TaskNotFound:
+            raise UnknownTaskError(f"no task {task_id}") from None
+
+    def _check(self, to: int) -> None:
+        now = self._runtime.clock.now()
+        if to > _END_OF_TIME:
+            raise BadRequestError("the clock ends with the year 9999")
+        if to < now:
+            raise ConflictError(f"time never goes back: it is {views.time(now)}, and {views.time(to)} is over")
+
+
+def instant(text: object) -> int:
+    """An RFC 3339 text as ns. Raises BadRequestError."""
+    try:
+        return wire.parse_rfc3339(text if isinstance(text, str) else "")
+    except wire.BadTime:
+        raise BadRequestError(f"found {text!r} where an RFC 3339 time such as 2026-01-31T12:00:00Z belongs") from None
+
+
+def profile(name: object) -> str:
+    """A store profile's name. Raises BadRequestError."""
+    if not isinstance(name, str) or name not in PROFILES:
+        raise BadRequestError(f"profile: found {name!r}, allowed are {', '.join(PROFILES)}")
+    return name

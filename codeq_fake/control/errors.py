@@ -1,0 +1,25 @@
+"""Why the control API refuses: a text for a person, and nothing has changed.
+
+ControlError
+├── BadRequestError     what was sent is not what the call takes
+├── UnknownTaskError    there is no such task
+└── ConflictError       it cannot be done now: time never goes back, a task holds no lease
+"""
+
+from __future__ import annotations
+
+
+class ControlError(Exception):
+    """A control call was refused."""
+
+
+class BadRequestError(ControlError):
+    """The arguments are not what the call takes; the text says which, and what is allowed."""
+
+
+class UnknownTaskError(ControlError):
+    """There is no task with this id."""
+
+
+class ConflictError(ControlError):
+    """The fake is not in a state in which this can be done."""

@@ -1,0 +1,89 @@
+"""What the control API shows of tasks, requests and callbacks: plain JSON values, times in RFC 3339 UTC."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from codeq_fake import wire
+from codeq_fake.core import explain
+from codeq_fake.http import render
+
+if TYPE_CHECKING:
+    from codeq_fake.core import Broker, Happening, State, Task
+    from codeq_fake.journal import Callback, Request
+
+UTC = ZoneInfo("UTC")
+
+
+def time(instant: int) -> str:
+    """An instant (ns) as RFC 3339 in UTC, with up to nine fraction digits."""
+    return wire.rfc3339_nano(instant, UTC)
+
+
+def task(shown: Task, zone: ZoneInfo) -> dict[str, Any]:
+    """A task as R12 answers it."""
+    seen: dict[str, Any] = json.loads(render.task(shown, zone))
+    return seen
+
+
+def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> dict[str, Any]:
+    """A task with its result, its history, and whether it can be claimed now or why not."""
+    claimable = explain(broker, shown.id, now=now)
+    return {
+        **task(shown, zone),
+        "result": json.loads(render.record(shown.record, zone)) if shown.record is not None else None,
+        "history": [happening(line) for line in shown.history],
+        "claimable": {
+            "now": claimable.now,
+            "reason": claimable.why or None,
+            "since": time(claimable.since) if claimable.since is not None else None,
+        },
+    }
+
+
+def happening(shown: Happening) -> dict[str, Any]:
+    """One line of a task's history."""
+    return {
+        "at": time(shown.at),
+        "what": shown.what,
+        "by": shown.by or None,
+        "from": _state(shown.before) if shown.before is not None else None,
+        "to": _state(shown.after),
+    }
+
+
+def request(shown: Request) -> dict[str, Any]:
+    """One request and its reply. Bytes that are no UTF-8 are shown as U+FFFD."""
+    return {
+        "n": shown.n,
+        "at": time(shown.at),
+        "method": shown.method,
+        "path": shown.path,
+        "as": shown.caller or None,
+        "body": shown.body.decode(errors="replace"),
+        "status": shown.status,
+        "reply": shown.reply.decode(errors="replace"),
+    }
+
+
+def callback(shown: Callback) -> dict[str, Any]:
+    """One callback or notice with each of its tries."""
+    return {
+        "n": shown.n,
+        "kind": shown.kind,
+        "url": shown.url,
+        "command": shown.command,
+        "taskId": shown.task_id or None,
+        "subscriptionId": shown.subscription_id or None,
+        "state": shown.state,
+        "blocked": shown.state == "blocked",
+        "headers": dict(shown.headers),
+        "body": shown.body.decode(errors="replace"),
+        "tries": [{"at": time(tried.at), "status": tried.status, "error": tried.error} for tried in shown.tries],
+    }
+
+
+def _state(state: State) -> dict[str, str]:
+    return {"status": state.status.value, "location": state.location.value}

@@ -1,0 +1,123 @@
+"""Deliveries: sends the callbacks and notices that the core asks for, and keeps the journal of what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from .core.units import SECOND
+from .journal import Callback, Journal, Try
+from .webhooks import Hop, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from .clock import Clock
+    from .core.effects import CallbackDue, NoticeDue
+    from .webhooks import Composer, Outgoing, Sender
+
+#: How long a receiver may take to answer, by the fake's clock (W3).
+TIMEOUT = 15 * SECOND
+
+#: How long advancing the clock waits for a receiver that hangs, in real seconds, before time moves on past its timeout.
+PATIENCE = 1.0
+
+NO_ANSWER = "no answer within 15 s"
+
+
+class Deliveries:
+    """Callbacks and notices under way. ``answered`` hears how each try of a callback ended."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        sender: Sender,
+        composer: Composer,
+        answered: Callable[[CallbackDue, Outcome], None],
+        journal_size: int,
+    ) -> None:
+        self.journal: Journal[Callback] = Journal(journal_size)
+        self._clock = clock
+        self._sender = sender
+        self._composer = composer
+        self._answered = answered
+        self._under_way: set[asyncio.Task[Outcome]] = set()
+        self._hanging: set[asyncio.Task[Outcome]] = set()
+        #: Delivery id -> the journal's entry of a callback that is not over yet.
+        self._pending: dict[int, Callback] = {}
+
+    def call_back(self, due: CallbackDue) -> None:
+        """Send one try of a callback, without waiting for its end (W3)."""
+        entry = self._pending.get(due.delivery_id)
+        if entry is None:
+            entry = self._pending[due.delivery_id] = Callback(
+                self.journal.number(), "task_result", due.url, due.command, task_id=due.task_id
+            )
+            self.journal.entries.append(entry)
+        task = self._start(self._send(entry, self._composer.callback(due, now=self._clock.now())))
+
+        def end(task: asyncio.Task[Outcome]) -> None:
+            if not task.cancelled():
+                self._answered(due, task.result())
+
+        task.add_done_callback(end)
+
+    def over(self, due: CallbackDue, outcome: Outcome) -> None:
+        """The callback's last try has ended."""
+        entry = self._pending.pop(due.delivery_id, None)
+        if entry is not None:
+            entry.state = _state(outcome)
+
+    async def notify(self, due: NoticeDue) -> Outcome:
+        """Send a queue-ready notice and wait for its end: there is one try (U4)."""
+        entry = Callback(
+            self.journal.number(), "queue_ready", due.url, due.command, subscription_id=due.subscription_id
+        )
+        self.journal.entries.append(entry)
+        # Shielded: a producer that hangs up does not take its task's notice back.
+        sending = self._start(self._send(entry, self._composer.notice(due, now=self._clock.now())))
+        outcome = await asyncio.shield(sending)
+        entry.state = _state(outcome)
+        return outcome
+
+    async def finish(self) -> bool:
+        """Wait until nothing but what hangs is under way; says whether there was anything to wait for."""
+        waiting = self._under_way - self._hanging
+        if not waiting:
+            return False
+        _, late = await asyncio.wait(waiting, timeout=PATIENCE)
+        self._hanging |= late
+        return True
+
+    def abort(self) -> None:
+        """Drop everything that is under way: nobody hears how it ends."""
+        for task in self._under_way:
+            task.cancel()
+
+    def _start(self, sending: Coroutine[None, None, Outcome]) -> asyncio.Task[Outcome]:
+        task = asyncio.get_running_loop().create_task(sending)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._hanging.discard)
+        return task
+
+    async def _send(self, entry: Callback, outgoing: Outgoing) -> Outcome:
+        entry.headers, entry.body = outgoing.headers, outgoing.body
+        sent_at = self._clock.now()
+        sending = asyncio.ensure_future(self._sender.send(outgoing))
+        timer = self._clock.call_at(sent_at + TIMEOUT, sending.cancel)
+        try:
+            await asyncio.wait({sending})
+        finally:
+            timer.cancel()
+            sending.cancel()
+        outcome = Outcome((Hop(outgoing.method, outgoing.url),), NO_ANSWER) if sending.cancelled() else sending.result()
+        entry.tries.append(Try(sent_at, outcome.status, outcome.error))
+        return outcome
+
+
+def _state(outcome: Outcome) -> str:
+    if outcome.blocked:
+        return "blocked"
+    return "delivered" if outcome.delivered else "failed"

@@ -1,0 +1,72 @@
+"""The contract's surface as an ASGI application."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.routing import Match, Route, Router
+
+from . import reply
+from .endpoint import Endpoint
+from .operations import OPERATIONS
+from .reply import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from codeq_fake.runtime import Runtime
+
+
+def surface(runtime: Runtime, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """R1 to R17 and R18's answer for everything else; routes ``beside`` them are asked last."""
+    routes = [Exact(operation.method, operation.path, Endpoint(runtime, operation)) for operation in OPERATIONS]
+    return Router([*routes, *beside], redirect_slashes=False, default=_Unknown(runtime, routes))
+
+
+class Exact(Route):
+    """A route of one method; with any other its path is unknown: there is no 405, and no HEAD for a GET (R18)."""
+
+    def __init__(self, method: str, path: str, endpoint: ASGIApp) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self._method = method
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match method and path."""
+        if scope["type"] != "http" or scope["method"] != self._method:
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+class _Unknown:
+    """What no route matches: a redirect where only a trailing slash is wrong, else not found (R18, R19)."""
+
+    def __init__(self, runtime: Runtime, routes: Sequence[Exact]) -> None:
+        self._runtime = runtime
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = dict(reversed(scope["headers"]))
+        request_id = headers.get(b"x-request-id") or self._runtime.source.request_id().encode()
+        answer = self._redirect(scope) or reply.NOT_FOUND
+        await reply.send_reply(send, answer, request_id, with_body=scope["method"] != "HEAD")
+
+    def _redirect(self, scope: Scope) -> Reply | None:
+        path: str = scope["path"]
+        if not path.endswith("/"):
+            return None
+        without = dict(scope, path=path[:-1])
+        if not any(route.matches(without)[0] is Match.FULL for route in self._routes):
+            return None
+        location = quote(path[:-1], safe="/:@!$&'()*+,;=~-._")
+        header = (b"location", location.encode())
+        if scope["method"] != "GET":
+            return Reply(307, b"", (header,))
+        body = f'<a href="{escape(location)}">Moved Permanently</a>.\n\n'.encode()
+        return Reply(301, body, ((b"content-type", b"text/html; charset=utf-8"), header))

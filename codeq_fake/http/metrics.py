@@ -1,0 +1,152 @@
+"""R17: what the server has counted, in the Prometheus text format (L2)."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake.core import BUILT_IN_COMMANDS
+from codeq_fake.core.tally import LATENCY_BOUNDS
+
+from .reply import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from prometheus_client import Metric
+
+    from codeq_fake.core import Broker
+
+    from .call import Call
+
+_CONTENT_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8; escaping=values")
+_GZIP = (b"content-encoding", b"gzip")
+
+#: Go writes whole numbers without a fraction.
+_WHOLE = re.compile(rb"\.0$", re.MULTILINE)
+
+
+def metrics(call: Call) -> Reply:
+    """R17: the metrics of the ``codeq_`` families, compressed for who accepts that."""
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - 60 ms that only this costs
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(call.broker, call.now))
+    text = _WHOLE.sub(b"", generate_latest(registry))
+    if "gzip" in call.header(b"accept-encoding"):
+        return Reply(200, gzip.compress(text), (_CONTENT_TYPE, _GZIP))
+    return Reply(200, text, (_CONTENT_TYPE,))
+
+
+class _Collector:
+    """The families in alphabetical order; one that has counted nothing yet is left out, as in Go."""
+
+    def __init__(self, broker: Broker, now: int) -> None:
+        self._broker = broker
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        tally = self._broker.tally
+        depths = {command: self._broker.store.stats(command, tenant="") for command in sorted(BUILT_IN_COMMANDS)}
+        yield _gauge(
+            "codeq_dlq_depth",
+            "Current DLQ depth by command.",
+            ["command"],
+            {(command,): depth.dead for command, depth in depths.items()},
+        )
+        yield from _counter(
+            "codeq_lease_expired",
+            "Total number of lease expirations detected during claim-time repair.",
+            ["command"],
+            {(command,): count for command, count in tally.lease_expired.items()},
+        )
+        yield _gauge(
+            "codeq_queue_depth",
+            "Current queue depth by command and queue state.",
+            ["command", "queue"],
+            {
+                (command, queue): length
+                for command, depth in depths.items()
+                for queue, length in (
+                    ("delayed", depth.delayed),
+                    ("dlq", depth.dead),
+                    ("in_progress", depth.in_progress),
+                    ("ready", depth.ready),
+                )
+            },
+        )
+        yield from _counter(
+            "codeq_rate_limit_hits",
+            "Total number of requests refused by a rate limit, by scope and operation.",
+            ["operation", "scope"],
+            {(operation, scope): count for (scope, operation), count in tally.rate_limited.items()},
+        )
+        yield _gauge(
+            "codeq_subscriptions_active",
+            "Current active subscriptions by command (eventType).",
+            ["command"],
+            {
+                (command,): self._broker.subscriptions.active_count(command, now=self._now)
+                for command in sorted(BUILT_IN_COMMANDS)
+            },
+        )
+        yield from _counter(
+            "codeq_task_claimed",
+            "Total number of tasks claimed by workers.",
+            ["command"],
+            {(command,): count for command, count in tally.claimed.items()},
+        )
+        yield from _counter(
+            "codeq_task_completed",
+            "Total number of tasks completed, labeled by final status.",
+            ["command", "status"],
+            tally.completed,
+        )
+        yield from _counter(
+            "codeq_task_created",
+            "Total number of tasks created (enqueued).",
+            ["command"],
+            {(command,): count for command, count in tally.created.items()},
+        )
+        yield from self._latencies()
+        yield from _counter(
+            "codeq_webhook_deliveries",
+            "Total number of webhook deliveries, labeled by kind and outcome.",
+            ["command", "kind", "outcome"],
+            {(command, kind, outcome): count for (kind, command, outcome), count in tally.deliveries.items()},
+        )
+
+    def _latencies(self) -> Iterator[Metric]:
+        from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415 - as in `metrics`
+
+        family = HistogramMetricFamily(
+            "codeq_task_processing_latency_seconds",
+            "End-to-end latency from task creation to completion (seconds).",
+            labels=["command", "status"],
+        )
+        bounds = [*map(str, LATENCY_BOUNDS), "+Inf"]
+        for labels, latencies in sorted(self._broker.tally.latency.items()):
+            buckets = list(zip(bounds, accumulate(latencies.counts), strict=True))
+            family.add_metric(labels, buckets, latencies.total)
+        if family.samples:
+            yield family
+
+
+def _counter(name: str, documentation: str, labels: list[str], counts: Mapping[Any, int]) -> Iterable[Metric]:
+    from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415 - as in `metrics`
+
+    family = CounterMetricFamily(name, documentation, labels=labels)
+    for values, count in sorted(counts.items()):
+        family.add_metric(values, count)
+    return [family] if counts else []
+
+
+def _gauge(name: str, documentation: str, labels: list[str], values: Mapping[tuple[str, ...], int]) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - as in `metrics`
+
+    family = GaugeMetricFamily(name, documentation, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family

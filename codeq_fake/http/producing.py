@@ -1,0 +1,65 @@
+"""R1 and R2: what a producer asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake import wire
+from codeq_fake.core.errors import Refused
+
+from . import bodies, render, reply
+from .call import BadRequest
+from .refusals import status_and_text
+
+if TYPE_CHECKING:
+    from codeq_fake.core import Task
+
+    from .call import Call
+    from .reply import Reply
+
+LARGEST_BATCH = 100
+
+
+def create(call: Call) -> Reply:
+    """R1: create a task (C1)."""
+    fields = wire.decode(call.body, bodies.CREATE)
+    if not fields.get("command") or "payload" not in fields:
+        raise wire.BadBody
+    return reply.json(render.task(_create(call, fields), call.zone), 202)
+
+
+def create_batch(call: Call) -> Reply:
+    """R2: create several tasks; each item gets its task or its error (C9)."""
+    items = wire.decode(call.body, bodies.CREATE_BATCH).get("tasks")
+    if not items:
+        raise wire.BadBody
+    if len(items) > LARGEST_BATCH:
+        raise BadRequest(f"batch size exceeds maximum of {LARGEST_BATCH}")
+    answers = ",".join(_create_item(call, item) for item in items)
+    return reply.json(f'{{"results":[{answers}]}}')
+
+
+def _create_item(call: Call, fields: dict[str, Any]) -> str:
+    try:
+        return f'{{"task":{render.task(_create(call, fields), call.zone)}}}'
+    except Refused as refusal:
+        _, text = status_and_text(refusal, "create")
+        return f'{{"error":{wire.quote(text)}}}'
+
+
+def _create(call: Call, fields: dict[str, Any]) -> Task:
+    get = fields.get
+    return call.broker.create(
+        get("command", ""),
+        get("payload", "null"),
+        tenant=call.caller.tenant,
+        now=call.now,
+        priority=get("priority", 0),
+        webhook=get("webhook", ""),
+        max_attempts=get("maxAttempts", 0),
+        idempotency_key=get("idempotencyKey", ""),
+        run_at=get("runAt", ""),
+        delay_seconds=get("delaySeconds", 0),
+        trace_parent=call.header(b"traceparent"),
+        trace_state=call.header(b"tracestate"),
+    )

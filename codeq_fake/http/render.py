@@ -1,0 +1,75 @@
+"""What the server's objects look like as JSON: keys in the contract's order, text escaped as Go does (R23, T1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codeq_fake.core import State
+from codeq_fake.wire import quote, rfc3339_nano, rfc3339_seconds
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from codeq_fake.core import QueueStats, Record, Subscription, Task
+
+_SHOWN_STATE = {
+    state: f',"status":"{state.status.value}","lastKnownLocation":"{state.location.value}"' for state in State
+}
+
+
+def task(shown: Task, zone: ZoneInfo) -> str:
+    """A task (section 4); fields that are empty or 0 are left out."""
+    created_at = rfc3339_nano(shown.created_at, zone)
+    updated_at = created_at if shown.updated_at == shown.created_at else rfc3339_nano(shown.updated_at, zone)
+    return (
+        f'{{"id":{quote(shown.id)},"command":{quote(shown.command)},"payload":{quote(shown.payload)}'
+        f"{_asked_for(shown)}{_SHOWN_STATE[shown.state]}{_progress(shown)}"
+        f'{_text("tenantId", shown.tenant)},"createdAt":"{created_at}","updatedAt":"{updated_at}"}}'
+    )
+
+
+def _asked_for(shown: Task) -> str:
+    priority = f',"priority":{shown.priority}' if shown.priority else ""
+    if not shown.webhook and not shown.trace_parent:
+        return priority
+    traced = _text("traceParent", shown.trace_parent) + _text("traceState", shown.trace_state)
+    return priority + _text("webhook", shown.webhook) + traced
+
+
+def _progress(shown: Task) -> str:
+    lease = ""
+    if shown.worker:
+        lease = f',"workerId":{quote(shown.worker)},"leaseUntil":"{rfc3339_seconds(shown.lease_until)}"'
+    attempts = f',"attempts":{shown.attempts}' if shown.attempts else ""
+    key = ',"resultKey":"codeq:results"' if shown.record is not None else ""  # T2
+    return f'{lease}{attempts},"maxAttempts":{shown.max_attempts}{_text("error", shown.error)}{key}'
+
+
+def _text(name: str, value: str) -> str:
+    return f',"{name}":{quote(value)}' if value else ""
+
+
+def record(shown: Record, zone: ZoneInfo) -> str:
+    """A stored result (S2); an empty one is left out."""
+    text = f'{{"taskId":{quote(shown.task_id)},"status":"{shown.status}"'
+    if shown.result is not None and shown.result != "{}":
+        text += f',"result":{shown.result}'
+    if shown.error:
+        text += f',"error":{quote(shown.error)}'
+    if shown.artifacts:
+        artifacts = ",".join(f'{{"name":{quote(a.name)},"url":{quote(a.url)}}}' for a in shown.artifacts)
+        text += f',"artifacts":[{artifacts}]'
+    return f'{text},"completedAt":"{rfc3339_nano(shown.completed_at, zone)}"}}'
+
+
+def subscription(shown: Subscription, zone: ZoneInfo) -> str:
+    """A subscription as R10 and R11 answer it (U1)."""
+    return f'{{"expiresAt":"{rfc3339_nano(shown.expires_at, zone)}","subscriptionId":{quote(shown.id)}}}'
+
+
+def stats(command: str, shown: QueueStats) -> str:
+    """The sizes of one queue (M2); ``command`` as in the URL."""
+    return (
+        f'{{"command":{quote(command)},"ready":{shown.ready},"delayed":{shown.delayed},'
+        f'"inProgress":{shown.in_progress},"dlq":{shown.dead}}}'
+    )

@@ -1,0 +1,179 @@
+"""The runtime: one fake's state, clock and deliveries brought together; it does what the core wants done."""
+
+from __future__ import annotations
+
+import os.path
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from .activity import let_tasks_run
+from .auth import Authenticator, Identity
+from .core import PROFILES, Broker
+from .core.effects import ArtifactStored, CallbackDue, NoticeDue
+from .deliveries import Deliveries
+from .journal import DEFAULT_SIZE, Journal, Request
+from .polls import Polls
+from .settings import Settings
+from .source import Source
+from .webhooks import Composer, Guard, Outcome, Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.types import ASGIApp
+
+    from .clock import Clock, Timer
+
+DEFAULT_PROFILE = "kvrocks-2.8"  # what upstream's own deployment files pin
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """How a fake is set up.
+
+    ``mounts`` answer the callbacks to an origin in this process, ``journal_size`` is in entries, ``seed`` makes ids and
+    jitter repeatable.
+    """
+
+    profile: str = DEFAULT_PROFILE
+    settings: Settings = field(default_factory=lambda: Settings.from_env({}))
+    identities: tuple[Identity, ...] = ()
+    webhook_allow: tuple[str, ...] = ()
+    mounts: Mapping[str, ASGIApp] = field(default_factory=lambda: MappingProxyType({}))
+    journal_size: int = DEFAULT_SIZE
+    seed: int | None = None
+
+
+class Runtime:
+    """One fake server. Operations run to their end between two awaits, so nothing needs a lock."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self.clock = clock
+        self.polls = Polls(clock)
+        self._alarm: Timer | None = None
+        self._settled = 0
+        self._begin(config)
+
+    def _begin(self, config: Config) -> None:
+        settings = config.settings
+        self.config = config
+        self.source = Source(config.seed)
+        self.auth = Authenticator.of(settings, config.identities)
+        self.requests: Journal[Request] = Journal(config.journal_size)
+        #: (operation, refusal or "") -> how often: what of the contract this fake's traffic has touched.
+        self.seen: Counter[tuple[str, str]] = Counter()
+        self.broker = self._new_broker(config, self.source)
+        self.deliveries = Deliveries(
+            clock=self.clock,
+            sender=Sender(guard=Guard(config.webhook_allow), mounts=config.mounts),
+            composer=Composer(zone=settings.timezone, secret=settings.webhook_hmac_secret),
+            answered=self._callback_answered,
+            journal_size=config.journal_size,
+        )
+
+    def _new_broker(self, config: Config, source: Source) -> Broker:
+        return Broker(
+            rules=config.settings.rules(),
+            profile=PROFILES[config.profile],
+            ids=source,
+            chance=source,
+            now=self.clock.now(),
+        )
+
+    def reset(self, config: Config | None = None, clock: Clock | None = None) -> None:
+        """Start over with an empty state: same settings and clock unless others are given, journals emptied."""
+        self.deliveries.abort()
+        self.polls.release()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if clock is not None:
+            self.clock = clock
+            self.polls, self._settled = Polls(clock), 0
+        self._begin(config or self.config)
+
+    def restore(self, profile: str, fill: Callable[[Broker], None]) -> None:
+        """Replace the state: ``fill`` gets a new broker of that profile. When it raises, nothing has changed."""
+        config = replace(self.config, profile=profile)
+        source = Source(config.seed)
+        broker = self._new_broker(config, source)
+        fill(broker)
+        self.reset(config)
+        self.source, self.broker = source, broker
+
+    def is_empty(self) -> bool:
+        """Whether nothing has happened yet that time could change."""
+        return not (self.broker.store.tasks or self.broker.subscriptions.by_id or self.polls)
+
+    async def carry_out(self) -> None:
+        """Do what the operations since the last call want done; notices are sent before it returns (U4)."""
+        for effect in self.broker.drain_effects():
+            match effect:
+                case CallbackDue():
+                    self.deliveries.call_back(effect)
+                case NoticeDue():
+                    outcome = await self.deliveries.notify(effect)
+                    self.broker.notice_answered(effect.command, delivered=outcome.delivered)
+                case ArtifactStored():
+                    _write(effect, self.config.settings.local_artifacts_dir)
+        self.arm()
+
+    def arm(self) -> None:
+        """Let the clock wake the broker when it next has something to do by itself."""
+        due = self.broker.next_due()
+        if self._alarm is not None:
+            if self._alarm.when == due and self._alarm.callback is not None:
+                return
+            self._alarm.cancel()
+            self._alarm = None
+        if due is not None:
+            self._alarm = self.clock.call_at(due, self._fire)
+
+    async def advance(self, to: int) -> int:
+        """Move the clock on to ``to`` (ns), through all that falls due, and return when all is quiet: how much fired.
+
+        Raises :class:`~codeq_fake.clock.TimeWentBackError`.
+        """
+        await let_tasks_run()
+        return await self.clock.advance(to, self._settle)
+
+    def _fire(self) -> None:
+        self.broker.fire(now=self.clock.now())
+        self._call_back()
+
+    def _call_back(self) -> None:
+        for effect in self.broker.drain_effects():
+            if isinstance(effect, CallbackDue):
+                self.deliveries.call_back(effect)
+        self.arm()
+
+    def _callback_answered(self, due: CallbackDue, outcome: Outcome) -> None:
+        now = self.clock.now()
+        # A blocked callback will be blocked again: it is given up at its first try.
+        over = self.broker.callback_answered(
+            due.delivery_id, delivered=outcome.delivered, final=outcome.blocked, now=now
+        )
+        if over:
+            self.deliveries.over(due, outcome)
+        self._call_back()
+
+    async def _settle(self) -> None:
+        """Wait until what was woken has come to rest: requests, callbacks, and the requests they cause."""
+        while await self.deliveries.finish() or self._settled != self.polls.woken:
+            self._settled = self.polls.woken
+            await let_tasks_run()
+
+
+def _write(artifact: ArtifactStored, directory: str) -> None:
+    """Store an artifact's content, unless its name leads out of the directory: where we differ on purpose (S5)."""
+    root = os.path.realpath(directory)
+    path = Path(os.path.realpath(artifact.path.replace("\0", "")))
+    if not path.is_relative_to(root):
+        return
+    # What this machine cannot store under such a name, nobody will find there: the reply is the same.
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(artifact.content)

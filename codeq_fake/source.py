@@ -1,0 +1,54 @@
+"""Ids and chance for the core: random, or what a test has queued to come next."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_UUID_BITS = 128
+_VARIANT = "89ab"
+
+
+class Source:
+    """Makes ids and draws jitter. ``seed`` makes both repeatable."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - ids of a fake need to be different, not secret
+        self._ids: deque[str] = deque()
+        self._delays: deque[int] = deque()
+
+    def queue(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> None:
+        """Let these be the next task or subscription ids, and the next jittered backoff delays (seconds)."""
+        self._ids.extend(ids)
+        self._delays.extend(delays)
+
+    def task_id(self) -> str:
+        """The next queued id, or a new UUIDv4."""
+        return self._ids.popleft() if self._ids else self._uuid4()
+
+    subscription_id = task_id
+
+    def trace_id(self) -> str:
+        """A new trace id: 32 hex digits."""
+        return f"{self._random.getrandbits(_UUID_BITS) or 1:032x}"
+
+    def span_id(self) -> str:
+        """A new span id: 16 hex digits."""
+        return f"{self._random.getrandbits(64) or 1:016x}"
+
+    def request_id(self) -> str:
+        """A new request id: 32 hex digits (R20)."""
+        return f"{self._random.getrandbits(_UUID_BITS):032x}"
+
+    def between(self, low: int, high: int) -> int:
+        """The next queued delay, or a random whole number from ``low`` to ``high``."""
+        return self._delays.popleft() if self._delays else self._random.randint(low, high)
+
+    def _uuid4(self) -> str:
+        bits = self._random.getrandbits(_UUID_BITS)
+        text = f"{bits:032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{_VARIANT[bits & 3]}{text[17:20]}-{text[20:]}"
