@@ -1,0 +1,139 @@
+"""The blocking client: the same flows as the asynchronous one, performed without an event loop."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import random
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, cast
+
+import httpx
+
+from codeq_client import _flows
+from codeq_client._client import checked_url, reply_of, request_of, settings_from, tokens_by_role, unavailable
+from codeq_client._clock import Clock, SystemClock
+from codeq_client._core import Ask, Core, Flow, Pause, Send, Step
+from codeq_client.errors import CodeQError, ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from codeq_client._calls import Reply
+    from codeq_client._tokens import TokenSource
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _blocking(flow: Callable[Concatenate[Core, P], Flow[T]]) -> Callable[Concatenate[BlockingCodeQ, P], T]:
+    @functools.wraps(flow)
+    def method(self: BlockingCodeQ, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(flow(self.core, *args, **kwargs))
+
+    return cast("Callable[Concatenate[BlockingCodeQ, P], T]", method)
+
+
+class BlockingCodeQ:
+    """A client of one CodeQ server for code without an event loop. Arguments as of `CodeQ`; token callables are plain.
+
+    Threads may share it.
+    """
+
+    create = _blocking(_flows.create)
+    create_batch = _blocking(_flows.create_batch)
+    claim = _blocking(_flows.claim)
+    claim_batch = _blocking(_flows.claim_batch)
+    heartbeat = _blocking(_flows.heartbeat)
+    abandon = _blocking(_flows.abandon)
+    nack = _blocking(_flows.nack)
+    complete = _blocking(_flows.complete)
+    fail = _blocking(_flows.fail)
+    submit_batch = _blocking(_flows.submit_batch)
+    subscribe = _blocking(_flows.subscribe)
+    renew_subscription = _blocking(_flows.renew_subscription)
+    get = _blocking(_flows.get)
+    result = _blocking(_flows.result)
+    wait_for_result = _blocking(_flows.wait_for_result)
+    queue_sizes = _blocking(_flows.queue_sizes)
+    queue_stats = _blocking(_flows.queue_stats)
+    cleanup = _blocking(_flows.cleanup)
+
+    def __init__(  # the settings of a client
+        self,
+        base_url: str,
+        *,
+        producer_token: TokenSource | None = None,
+        worker_token: TokenSource | None = None,
+        admin_token: TokenSource | None = None,
+        timeout: float = 30,
+        retries: int = 3,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.base_url = checked_url(base_url)
+        tokens = tokens_by_role(producer_token, worker_token, admin_token)
+        self.core = Core(clock or SystemClock(), tokens, timeout, retries, random.random)
+        self._http = httpx.Client(base_url=self.base_url, transport=transport)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # noqa: ANN401  # the client's own arguments
+        """Return a client configured by the environment; as `CodeQ.from_env`."""
+        return cls(**settings_from(os.environ if environ is None else environ), **settings)
+
+    def run(self, flow: Flow[T]) -> T:
+        """Perform a flow; every method of the client is `run` of one."""
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    outcome = self._perform(step)
+                except CodeQError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _perform(self, step: Step) -> Reply | str | None:
+        match step:
+            case Send():
+                return self._send(step)
+            case Pause(seconds):
+                self.core.clock.sleep_blocking(seconds)
+                return None
+            case Ask(provider):
+                return _ask(provider)
+
+    def _send(self, step: Send) -> Reply:
+        try:
+            response = self._http.request(**request_of(step))
+        except httpx.RequestError as error:
+            raise unavailable(step, error) from error
+        return reply_of(response)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_url!r})"
+
+
+def _ask(provider: Callable[[], Any]) -> str:
+    try:
+        token = provider()
+    except Exception as error:
+        raise Unavailable(f"the token provider failed: {error!r}", sent=False) from error
+    if inspect.isawaitable(token):
+        if inspect.iscoroutine(token):
+            token.close()
+        raise ConfigurationError("the token provider is asynchronous; BlockingCodeQ needs a plain callable")
+    return str(token)

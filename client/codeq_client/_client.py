@@ -1,0 +1,213 @@
+"""The asynchronous client: performs the steps of flows with httpx."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import random
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, cast
+
+import httpx
+
+from codeq_client import _flows
+from codeq_client._calls import Reply, Role
+from codeq_client._clock import Clock, SystemClock, sleep_or
+from codeq_client._core import Ask, Core, Flow, Pause, Send, Step
+from codeq_client._tokens import Token, TokenSource
+from codeq_client.errors import CodeQError, ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Transport: TypeAlias = "httpx.AsyncBaseTransport | Callable[[], httpx.AsyncBaseTransport] | None"
+
+ENVIRONMENT = ("CODEQ_BASE_URL", "CODEQ_PRODUCER_TOKEN", "CODEQ_WORKER_TOKEN", "CODEQ_ADMIN_TOKEN")
+
+
+def _awaited(
+    flow: Callable[Concatenate[Core, P], Flow[T]],
+) -> Callable[Concatenate[CodeQ, P], Coroutine[Any, Any, T]]:
+    @functools.wraps(flow)
+    async def method(self: CodeQ, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.run(flow(self.core, *args, **kwargs))
+
+    return cast("Callable[Concatenate[CodeQ, P], Coroutine[Any, Any, T]]", method)
+
+
+class CodeQ:
+    """A client of one CodeQ server, for one event loop; `BlockingCodeQ` is the same without one.
+
+    Tokens are texts or callables, plain or async, that return one; they may be called from another thread (a worker
+    renews leases there). The admin token defaults to the producer's. `timeout` is in seconds and holds for each
+    request beyond what a long poll waits. `retries` counts further tries, made only where they are safe.
+    `transport` is httpx's, or a callable that makes one. `clock` is for tests.
+    """
+
+    create = _awaited(_flows.create)
+    create_batch = _awaited(_flows.create_batch)
+    claim = _awaited(_flows.claim)
+    claim_batch = _awaited(_flows.claim_batch)
+    heartbeat = _awaited(_flows.heartbeat)
+    abandon = _awaited(_flows.abandon)
+    nack = _awaited(_flows.nack)
+    complete = _awaited(_flows.complete)
+    fail = _awaited(_flows.fail)
+    submit_batch = _awaited(_flows.submit_batch)
+    subscribe = _awaited(_flows.subscribe)
+    renew_subscription = _awaited(_flows.renew_subscription)
+    get = _awaited(_flows.get)
+    result = _awaited(_flows.result)
+    wait_for_result = _awaited(_flows.wait_for_result)
+    queue_sizes = _awaited(_flows.queue_sizes)
+    queue_stats = _awaited(_flows.queue_stats)
+    cleanup = _awaited(_flows.cleanup)
+
+    def __init__(  # the settings of a client
+        self,
+        base_url: str,
+        *,
+        producer_token: TokenSource | None = None,
+        worker_token: TokenSource | None = None,
+        admin_token: TokenSource | None = None,
+        timeout: float = 30,
+        retries: int = 3,
+        transport: Transport = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.base_url = checked_url(base_url)
+        self.transport = transport
+        tokens = tokens_by_role(producer_token, worker_token, admin_token)
+        self.core = Core(clock or SystemClock(), tokens, timeout, retries, random.random)
+        made = transport() if callable(transport) else transport
+        self._http = httpx.AsyncClient(base_url=self.base_url, transport=made)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # noqa: ANN401  # the client's own arguments
+        """Return a client configured by `CODEQ_BASE_URL`, `CODEQ_PRODUCER_TOKEN`, `_WORKER_TOKEN`, `_ADMIN_TOKEN`.
+
+        `settings` are further arguments of the class. Raises `ConfigurationError` when the URL is missing.
+        """
+        return cls(**settings_from(os.environ if environ is None else environ), **settings)
+
+    def twin(self) -> CodeQ:
+        """Return a client with the same settings and tokens, and connections of its own: for another event loop."""
+        twin = CodeQ(self.base_url, transport=self.transport)
+        twin.core = self.core
+        return twin
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Perform a flow; every method of the client is `run` of one."""
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    outcome = await self._perform(step)
+                except CodeQError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _perform(self, step: Step) -> Reply | str | None:
+        match step:
+            case Send():
+                return await self._send(step)
+            case Pause(seconds, wake):
+                clock = self.core.clock
+                await (sleep_or(clock, seconds, wake) if wake else clock.sleep(seconds))
+                return None
+            case Ask(provider):
+                return await _ask(provider)
+
+    async def _send(self, step: Send) -> Reply:
+        try:
+            response = await self._http.request(**request_of(step))
+        except httpx.RequestError as error:
+            raise unavailable(step, error) from error
+        return reply_of(response)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_url!r})"
+
+
+async def _ask(provider: Callable[[], Any]) -> str:
+    try:
+        token = provider()
+        return str(await token if inspect.isawaitable(token) else token)
+    except Exception as error:
+        raise Unavailable(f"the token provider failed: {error!r}", sent=False) from error
+
+
+def checked_url(base_url: str) -> str:
+    """Return the URL without a slash at its end; raises `ConfigurationError`."""
+    try:
+        url = httpx.URL(base_url)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ConfigurationError(f"base_url {base_url!r}: {error}") from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigurationError(f"base_url {base_url!r} is no http(s) URL; an example: http://localhost:8080")
+    return base_url.rstrip("/")
+
+
+def tokens_by_role(
+    producer: TokenSource | None, worker: TokenSource | None, admin: TokenSource | None
+) -> Mapping[Role, Token]:
+    """Return the token for each role that has one; readers take the worker's first (A7), admins the producer's (A8)."""
+    given = {Role.PRODUCER: producer, Role.WORKER: worker, Role.ADMIN: admin}
+    tokens = {role: Token(source) for role, source in given.items() if source}
+    fallbacks = {Role.READER: (Role.WORKER, Role.PRODUCER), Role.ADMIN: (Role.ADMIN, Role.PRODUCER)}
+    for role, candidates in fallbacks.items():
+        for candidate in candidates:
+            if candidate in tokens:
+                tokens.setdefault(role, tokens[candidate])
+    return tokens
+
+
+def settings_from(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the clients' arguments that the environment gives; raises `ConfigurationError`."""
+    if not environ.get("CODEQ_BASE_URL"):
+        raise ConfigurationError("CODEQ_BASE_URL is not set; an example: http://localhost:8080")
+    names = {variable: variable.removeprefix("CODEQ_").lower() for variable in ENVIRONMENT}
+    return {name: environ[variable] for variable, name in names.items() if environ.get(variable)}
+
+
+def request_of(step: Send) -> dict[str, Any]:
+    """Return the arguments of `httpx.Client.request` for a step."""
+    headers = {**dict(step.call.headers), "authorization": f"Bearer {step.token}"}
+    if step.call.body is not None:
+        headers["content-type"] = "application/json"
+    return {
+        "method": step.call.method,
+        "url": step.call.path,
+        "content": step.call.body,
+        "headers": headers,
+        "timeout": step.timeout,
+    }
+
+
+def reply_of(response: httpx.Response) -> Reply:
+    """Return httpx's response as ours."""
+    return Reply(response.status_code, dict(response.headers), response.content)
+
+
+def unavailable(step: Send, error: httpx.RequestError) -> Unavailable:
+    """Return our error for httpx's; it knows whether the request can have reached the server."""
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    detail = str(error) or type(error).__name__
+    return Unavailable(f"{step.call.method} {step.call.path}: no answer: {detail}", sent=not unsent)

@@ -1,0 +1,114 @@
+"""What a worker tells its hooks: frozen values, one class for each thing that happens.
+
+A hook is any callable that takes an event. It is called at once, in the worker's loop or, for `Renewed`, `LeaseEnded`
+and `LoopBlocked`, on the thread that keeps the leases; so it must be quick and safe to call from both. What it raises
+is logged and has no other effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from codeq_client._lease import End
+    from codeq_client._models import Task
+
+
+class Settled(StrEnum):
+    """How a task was left."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    RETRIED = "retried"
+    DEAD = "dead"
+    ABANDONED = "abandoned"
+    LOST = "lost"
+    """Nothing was sent, or what was sent did not count: the task is, or will be, another worker's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The worker claims from now on."""
+
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """A claim was answered, with so many tasks, after so many seconds."""
+
+    tasks: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimFailed:
+    """A claim was not answered or refused. `orphan`: it may have leased a task that nobody works on."""
+
+    error: Exception
+    orphan: bool
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """A handler begins."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """A task left the worker. `wasted`: seconds that its handler worked for nothing."""
+
+    task: Task
+    settled: Settled
+    seconds: float
+    wasted: float = 0.0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A renewal had an outcome, with so many seconds of the lease left."""
+
+    task_id: str
+    outcome: str
+    remaining: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEnded:
+    """A handler was told to end, for this reason."""
+
+    task_id: str
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBlocked:
+    """The worker's event loop has not answered for so many seconds; `stack` is where it stands."""
+
+    seconds: float
+    stack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """No more claims; so many handlers still run."""
+
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The worker has ended and holds no lease."""
+
+
+Event: TypeAlias = (
+    Started | Polled | ClaimFailed | TaskStarted | TaskEnded | Renewed | LeaseEnded | LoopBlocked | Draining | Stopped
+)
+Hook: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,130 @@
+"""Handlers: the registry of commands, and how one is called, be it a coroutine function or a plain one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    overload,
+)
+
+import anyio
+from anyio import to_thread
+
+from codeq_client._codec import to_json
+from codeq_client._job import Job, TaskContext
+from codeq_client._outcomes import Complete, Fail, Outcome, Retry
+from codeq_client._structure import structure
+from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
+
+if TYPE_CHECKING:
+    from codeq_client._models import Task
+
+P = TypeVar("P")
+R = TypeVar("R")
+Q = ParamSpec("Q")
+
+Next: TypeAlias = Callable[[Job[Any], TaskContext], Awaitable[Any]]
+
+
+class Middleware(Protocol):
+    """What goes around a handler: `async def around(job, context, call_next)`, which returns the handler's return."""
+
+    def __call__(self, job: Job[Any], context: TaskContext, /, call_next: Next) -> Awaitable[Any]:
+        """Call `await call_next(job, context)`, or do not."""
+        ...
+
+
+class Policy(TypedDict, total=False):
+    """What becomes of a handler's exceptions: `permanent` ones fail the task, others are retried after `backoff`."""
+
+    permanent: tuple[type[Exception], ...]
+    backoff: Callable[[Job[Any]], float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A user's function for one command, and the policy for what it raises."""
+
+    command: str
+    function: Callable[..., Any]
+    takes_context: bool
+    payload: Any
+    result: Any
+    permanent: tuple[type[Exception], ...] = ()
+    backoff: Callable[[Job[Any]], float] | None = None
+
+    def job(self, task: Task) -> Job[Any]:
+        """Return the job for a claimed task; raises `DecodeError` when its payload is not of the handler's type."""
+        return Job(task, task.payload if self.payload is None else structure(self.payload, task.payload))
+
+    async def call(self, job: Job[Any], context: TaskContext, *, threads: anyio.CapacityLimiter) -> Any:  # noqa: ANN401  # the user's values
+        """Call the user's function: a plain one on a thread, which is waited for even when the job is cancelled."""
+        arguments = (job, context) if self.takes_context else (job,)
+        if inspect.iscoroutinefunction(self.function):
+            return await self.function(*arguments)
+        return await to_thread.run_sync(self.function, *arguments, limiter=threads)
+
+    def outcome_of(self, returned: object) -> Complete | Outcome:
+        """Return what the handler's return value says; one that is not of its result type fails the task."""
+        if isinstance(returned, Outcome):
+            return returned
+        complete = returned if isinstance(returned, Complete) else Complete(returned)
+        if self.result is not None and not _is_instance(complete.result, self.result):
+            try:
+                structure(self.result, to_json(complete.result))
+            except (EncodeError, DecodeError) as error:
+                return Fail(f"the handler's result is not what it should be: {error}")
+        return complete
+
+    def outcome_of_error(self, error: BaseException, job: Job[Any]) -> Outcome:
+        """Return what an exception of the handler's says: permanent ones fail the task, others retry it."""
+        text = f"{type(error).__name__}: {error}".strip(": ")
+        if isinstance(error, self.permanent):
+            return Fail(text)
+        return Retry(self.backoff(job) if self.backoff else 0, text)
+
+
+class Registration(Generic[P, R]):
+    """The decorator that `Worker.handler` returns: it registers the function, and returns it as it was.
+
+    The function takes a `Job[P]`, and a `TaskContext` if it wants one, and returns `R`, or an outcome.
+    """
+
+    def __init__(self, register: Callable[[Callable[..., Any]], None]) -> None:
+        self._register = register
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Job[P], Q], Awaitable[R | Complete | Outcome]]
+    ) -> Callable[Concatenate[Job[P], Q], Awaitable[R | Complete | Outcome]]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Job[P], Q], R | Complete | Outcome]
+    ) -> Callable[Concatenate[Job[P], Q], R | Complete | Outcome]: ...
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register the function."""
+        self._register(function)
+        return function
+
+
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Return whether the function takes two arguments; raises `ConfigurationError` unless it takes one or two."""
+    parameters = len(inspect.signature(function).parameters)
+    if parameters not in {1, 2}:
+        raise ConfigurationError(f"handler {function.__qualname__} must take a job, or a job and a context")
+    return parameters == 2  # noqa: PLR2004  # a job and a context
+
+
+def _is_instance(value: object, kind: Any) -> bool:  # noqa: ANN401  # a class, or an alias such as `list[int]`
+    return isinstance(kind, type) and isinstance(value, kind)

@@ -1,0 +1,134 @@
+"""What a handler is given: the job, and the context in which it runs."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from codeq_client.errors import ConfigurationError, LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, MutableMapping
+
+    from codeq_client._clock import Clock
+    from codeq_client._keeper import Held
+    from codeq_client._lease import End, LeaseTerms
+    from codeq_client._models import Task
+
+P = TypeVar("P")
+
+_GUARD_POLL_SECONDS = 0.05
+
+current_task: ContextVar[Task | None] = ContextVar("codeq_client.current_task", default=None)
+"""The task that this code runs for; log filters and tracers read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[P]):
+    """One delivery of a task. `payload` is of the type that the handler was registered with."""
+
+    task: Task
+    payload: P
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.task.id
+
+    @property
+    def command(self) -> str:
+        """The task's command, as it was created."""
+        return self.task.command
+
+    @property
+    def attempts(self) -> int:
+        """The server's count: one for this delivery, two for each earlier one that was NACKed or expired (N2, N5)."""
+        return self.task.attempts
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the task becomes a dead letter when this delivery is not completed (N2, N4)."""
+        return bool(self.task.max_attempts) and self.task.attempts + 1 >= self.task.max_attempts
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether the task was completed before: the server may deliver a finished task again (Z1)."""
+        return bool(self.task.result_key)  # T2
+
+
+class TaskContext:
+    """The lease under which a handler runs, and what the worker offers it.
+
+    `state` is what the worker's lifespan yielded, `log` a logger that carries task id, command and attempts.
+    """
+
+    def __init__(
+        self,
+        job: Job[Any],
+        held: Held,
+        terms: LeaseTerms,
+        *,
+        clock: Clock,
+        state: Any,  # noqa: ANN401  # the user's
+        end: Callable[[], End | None],
+        hurry: Callable[[Held], None],
+    ) -> None:
+        self.state = state
+        self.log = TaskLogger(logging.getLogger("codeq_client.task"), log_fields(job.task))
+        self._task_id = job.id
+        self._held = held
+        self._terms = terms
+        self._clock = clock
+        self._end = end
+        self._hurry = hurry
+
+    @property
+    def end(self) -> End | None:
+        """Why the handler must end, None while it need not. A handler on a thread looks here, or calls `check`."""
+        return self._end() or self._held.lease.ended(self._clock.monotonic())
+
+    def check(self) -> None:
+        """Raise `LeaseLost` when the handler must end: for handlers on threads, which cannot be interrupted."""
+        if end := self.end:
+            raise LeaseLost(self._task_id, end.value)
+
+    def remaining(self) -> float:
+        """Return for how many seconds the lease surely holds, if it were not renewed."""
+        return self._held.lease.remaining(self._clock.monotonic())
+
+    def progress(self) -> None:
+        """Report that the handler is getting on, for a worker with a `stall` limit."""
+        self._held.lease.progress(self._clock.monotonic())
+
+    @asynccontextmanager
+    async def guard(self, seconds: float) -> AsyncIterator[None]:
+        """Enter with at least `seconds` of the lease left, renewing it first when needed; else raise `LeaseLost`.
+
+        For a side effect that must not happen while another worker may have the task.
+        """
+        if seconds >= self._terms.seconds - self._terms.margin:
+            raise ConfigurationError(f"a lease of {self._terms.seconds} s cannot guard {seconds} s; use a longer one")
+        self.check()
+        if self.remaining() < seconds:
+            self._hurry(self._held)
+        while self.remaining() < seconds:
+            await self._clock.sleep(_GUARD_POLL_SECONDS)
+            self.check()
+        yield
+
+
+class TaskLogger(logging.LoggerAdapter[logging.Logger]):
+    """Adds the task's fields to each record, beside those of the call."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:  # noqa: ANN401  # the user's values
+        """Merge the fields into `extra`."""
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return msg, kwargs
+
+
+def log_fields(task: Task) -> dict[str, object]:
+    """Return what a log record about a task carries."""
+    return {"task_id": task.id, "command": task.command, "attempts": task.attempts}

@@ -1,0 +1,152 @@
+"""The lease loop: renews every lease that is held, and tells at once when a handler must end.
+
+In production it has a thread, an event loop and connections of its own, so that a handler which blocks the worker's
+loop loses no lease. On an injected clock it runs within the worker's loop. The loop is the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from codeq_client._clock import Clock, sleep_or
+from codeq_client._events import Event, LeaseEnded, Renewed
+from codeq_client.errors import CodeQError, NotInProgress, NotOwner, TaskNotFound
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from codeq_client._lease import End, Lease
+
+Call = Callable[[], object]
+Post = Callable[[Call], object]
+
+_log = logging.getLogger("codeq_client.worker")
+
+
+class Held:
+    """The lease on one task, and what to do when its handler must end."""
+
+    def __init__(self, task_id: str, lease: Lease, on_end: Callable[[End], None]) -> None:
+        self.task_id = task_id
+        self.lease = lease
+        self.on_end = on_end
+        self.idle = anyio.Event()
+        """Set, once `Keeper.quiesce` asked for it, when no renewal is on its way any more."""
+
+
+class Keeper:
+    """Keeps leases by calling `renew`. `post` runs a callable in the worker's loop, `wake` one in the keeper's.
+
+    `add`, `remove`, `hurry` and `quiesce` are for the worker's loop, `keep` is the lease loop.
+    """
+
+    def __init__(
+        self,
+        renew: Callable[[str], Awaitable[None]],
+        clock: Clock,
+        emit: Callable[[Event], None],
+        post: Post,
+        wake: Post,
+    ) -> None:
+        self._renew = renew
+        self._clock = clock
+        self._emit = emit
+        self._post = post
+        self._wake = wake
+        self._held: dict[Held, None] = {}
+        self._wakes_at = math.inf
+        self._woken = anyio.Event()
+
+    def add(self, held: Held) -> None:
+        """Keep this lease from now on."""
+        self._held[held] = None
+        self._look_by(held.lease.next_event())
+
+    def remove(self, held: Held) -> None:
+        """Forget this lease."""
+        self._held.pop(held, None)
+
+    def hurry(self, held: Held) -> None:
+        """Renew this lease at once."""
+        held.lease.hurry(self._clock.monotonic())
+        self._look_by(-math.inf)
+
+    async def quiesce(self, held: Held) -> None:
+        """Send no more renewals for this lease, and return when none is on its way.
+
+        A late renewal could reach the task's next lease, when another process with the same token has it.
+        """
+        held.lease.stop()
+        self.remove(held)
+        if held.lease.renewing:
+            await held.idle.wait()
+
+    def lag(self) -> float:
+        """Return for how many seconds the lease loop has been overdue; any thread may ask."""
+        return max(0.0, self._clock.monotonic() - self._wakes_at)
+
+    async def keep(self) -> None:
+        """Renew and watch, for ever."""
+        async with anyio.create_task_group() as renewals:
+            while True:
+                try:
+                    seconds = self._look(renewals)
+                except Exception:  # noqa: BLE001  # a lease loop that ended would end every lease
+                    _log.exception("the lease loop failed, and goes on")
+                    seconds = 1.0
+                await sleep_or(self._clock, seconds, self._woken.wait)
+
+    def _look(self, renewals: TaskGroup) -> float:
+        """Do what is due, and return the seconds until something will be."""
+        now = self._clock.monotonic()
+        # Before the leases are listed: one that another thread adds from here on is either listed, or wakes us.
+        self._woken, self._wakes_at = anyio.Event(), math.inf
+        for held in list(self._held):
+            if end := held.lease.ended(now):
+                self.remove(held)
+                held.lease.stop()
+                self._emit(LeaseEnded(held.task_id, end))
+                self._post(partial(held.on_end, end))
+            elif held.lease.renewal_due(now):
+                held.lease.renewal_sent(now)
+                renewals.start_soon(self._renew_one, held)
+        self._wakes_at = min((held.lease.next_event() for held in list(self._held)), default=math.inf)
+        return max(0.0, self._wakes_at - now)
+
+    async def _renew_one(self, held: Held) -> None:
+        lease = held.lease
+        try:
+            outcome = await self._try_to_renew(held)
+        finally:
+            lease.unanswered(self._clock.monotonic())
+            self._post(held.idle.set)
+            self._woken.set()
+        self._emit(Renewed(held.task_id, outcome, lease.remaining(self._clock.monotonic())))
+
+    async def _try_to_renew(self, held: Held) -> str:
+        try:
+            await self._renew(held.task_id)
+        except (NotOwner, NotInProgress, TaskNotFound) as error:
+            held.lease.revoked()
+            return error.message
+        except CodeQError as error:
+            _log.warning("the lease on task %s was not renewed, trying again: %s", held.task_id, error)
+        except Exception:  # noqa: BLE001  # a defect in a transport or token provider is no news of the lease
+            _log.exception("the lease on task %s was not renewed, trying again", held.task_id)
+        else:
+            held.lease.renewed(self._clock.monotonic())
+            return "renewed"
+        return "unknown"
+
+    def _woken_up(self) -> None:
+        self._woken.set()
+
+    def _look_by(self, moment: float) -> None:
+        if moment < self._wakes_at:
+            self._wake(self._woken_up)

@@ -1,0 +1,46 @@
+"""How a handler ends a task: by returning a value, or by raising or returning one of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from codeq_client._models import Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The task is done; the same as returning `result`, with artifacts."""
+
+    result: Any = None
+    artifacts: Sequence[Artifact] = ()
+
+
+class Outcome(Exception):  # raised to end a task, not to report an error
+    """What ends a task other than its result. Raise or return one of the subclasses."""
+
+
+class Retry(Outcome):
+    """Try again after `delay`, or the server's backoff (NACK, at the cost of an attempt: N2)."""
+
+    def __init__(self, delay: float | timedelta = 0, reason: str = "") -> None:
+        super().__init__(reason)
+        self.delay = delay
+        self.reason = reason
+
+
+class Fail(Outcome):
+    """The task is FAILED, for good, with `error` (S4)."""
+
+    def __init__(self, error: str, artifacts: Sequence[Artifact] = ()) -> None:
+        super().__init__(error)
+        self.error = error
+        self.artifacts = artifacts
+
+
+class Abandon(Outcome):
+    """Give the task back at once, to any worker, at the cost of no attempt (D1)."""

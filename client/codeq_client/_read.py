@@ -1,0 +1,107 @@
+"""The server's JSON objects to our models. Every reader raises freely; the caller makes that a `BadReply`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+from codeq_client._codec import unwrap_result
+from codeq_client._models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Status, Subscription, Task
+
+T = TypeVar("T", Task, Record)
+Object = Mapping[str, Any]
+Readers = Mapping[str, Callable[[Any], Any]]
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _names(kind: type[Task | Record]) -> dict[str, str]:
+    return {_camel(field.name): field.name for field in fields(kind) if field.name != "extra"}
+
+
+_TASK_NAMES = _names(Task) | {"lastKnownLocation": "location"}
+_RECORD_NAMES = _names(Record)
+_TASK_READERS: Readers = {
+    "payload": json.loads,  # a text that holds JSON (section 4 of the contract)
+    "lease_until": datetime.fromisoformat,
+    "created_at": datetime.fromisoformat,
+    "updated_at": datetime.fromisoformat,
+}
+_RECORD_READERS: Readers = {
+    "result": unwrap_result,
+    "artifacts": lambda items: tuple(artifact(item) for item in items),
+    "completed_at": datetime.fromisoformat,
+}
+
+
+def _build(kind: type[T], wire: Object, names: Mapping[str, str], readers: Readers) -> T:
+    known: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, value in wire.items():
+        name = names.get(key)
+        if name is None:
+            extra[key] = value
+        elif value is not None:
+            reader = readers.get(name)
+            known[name] = reader(value) if reader else value
+    return kind(**known, extra=extra)
+
+
+def task(wire: Object) -> Task:
+    """Read a task."""
+    return _build(Task, wire, _TASK_NAMES, _TASK_READERS)
+
+
+def record(wire: Object) -> Record:
+    """Read a stored result, also one that came by webhook (W1)."""
+    read = _build(Record, wire, _RECORD_NAMES, _RECORD_READERS)
+    if read.status == Status.COMPLETED and "result" not in wire:
+        return _build(Record, {**wire, "result": {}}, _RECORD_NAMES, _RECORD_READERS)  # S2: `{}` is left out
+    return read
+
+
+def artifact(wire: Object) -> Artifact:
+    """Read an artifact of a stored result; its content is wherever `url` says."""
+    return Artifact(name=wire.get("name", ""), url=wire.get("url", ""), content_type=wire.get("contentType", ""))
+
+
+def finished(wire: Object) -> Finished:
+    """Read a task with its result (S7)."""
+    return Finished(task(wire["task"]), record(wire["result"]))
+
+
+def subscription(wire: Object) -> Subscription:
+    """Read a subscription (U1, U2)."""
+    return Subscription(id=wire["subscriptionId"], expires_at=datetime.fromisoformat(wire["expiresAt"]))
+
+
+def requeued(wire: Object) -> Requeued:
+    """Read the answer to a NACK (N3, N4)."""
+    return Requeued(delay=int(wire["delaySeconds"]), dead=wire["status"] == "dlq")
+
+
+def queue_stats(wire: Object) -> QueueStats:
+    """Read the statistics of one command (M2)."""
+    return QueueStats(
+        command=wire["command"],
+        ready=wire["ready"],
+        delayed=wire["delayed"],
+        in_progress=wire["inProgress"],
+        dead=wire["dlq"],
+    )
+
+
+def queue_sizes(wire: Object) -> dict[str, int]:
+    """Read the sizes of the built-in commands' queues by storage key (M1)."""
+    return {str(key): int(size) for key, size in wire.items()}
+
+
+def cleanup(wire: Object) -> Cleanup:
+    """Read the answer to a clean-up (M3)."""
+    return Cleanup(deleted=wire["deleted"], before=datetime.fromisoformat(wire["before"]))

@@ -1,0 +1,85 @@
+"""What the server's refusals mean: one table from status and text to the error tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codeq_client.errors import (
+    BadReply,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    NotInProgress,
+    NotOwner,
+    RateLimited,
+    Refused,
+    ResultNotFound,
+    ServerError,
+    SubscriptionNotFound,
+    TaskNotFound,
+    Unauthorized,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from codeq_client._calls import Call, Reply, T
+
+_BY_STATUS: Mapping[int, type[Refused]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: NotInProgress,
+}
+_BY_MESSAGE: Mapping[str, type[Refused]] = {
+    "not-owner": NotOwner,
+    "not-in-progress": NotInProgress,
+    "task not found": TaskNotFound,
+    "not found": TaskNotFound,
+    "result not found": ResultNotFound,
+}
+_MISSING: Mapping[str, type[Refused]] = {"task": TaskNotFound, "subscription": SubscriptionNotFound}
+
+
+def read(call: Call[T], reply: Reply) -> T:
+    """Return what the reply says; raises `Refused` for the server's refusals, `BadReply` for what is not CodeQ's."""
+    if not 200 <= reply.status < 300:  # noqa: PLR2004  # the range of HTTP's success
+        raise _refusal(call, reply)
+    try:
+        return call.parse(reply)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise BadReply(f"{call.method} {call.path}: not a reply of CodeQ's: {error!r}") from error
+
+
+def item_error(message: str) -> Refused:
+    """Return the error that one item of a batch met (C9, S6): the same texts, under no status of their own."""
+    return _BY_MESSAGE.get(message, BadRequest)(message, status=200)
+
+
+def _refusal(call: Call[T], reply: Reply) -> Refused:
+    message = _message(reply)
+    request_id = reply.headers.get("x-request-id", "")
+    if reply.status == 429:  # noqa: PLR2004  # Too Many Requests
+        return RateLimited(message, status=429, request_id=request_id, retry_after=_retry_after(reply))
+    if message == "not-found":  # a 500 for heartbeat and abandon, a 404 elsewhere (H2, N1, U2)
+        kind = _MISSING[call.missing]
+    elif message in _BY_MESSAGE:
+        kind = _BY_MESSAGE[message]
+    else:
+        kind = _BY_STATUS.get(reply.status, ServerError if reply.status >= 500 else Refused)  # noqa: PLR2004  # HTTP's own numbers
+    return kind(message, status=reply.status, request_id=request_id)
+
+
+def _message(reply: Reply) -> str:
+    try:
+        return str(reply.json()["error"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return reply.body.decode(errors="replace").strip()[:200] or "no error text"
+
+
+def _retry_after(reply: Reply) -> float:
+    try:
+        return max(0.0, float(reply.headers.get("retry-after", "1")))
+    except ValueError:
+        return 1.0  # a date, as some proxies send: their clock is not ours

@@ -1,0 +1,201 @@
+"""One run of a worker: claim for free slots, deliver, and on the way out hand back what was not begun."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from codeq_client import _calls
+from codeq_client._clock import sleep_or
+from codeq_client._delivery import Bench, Delivery
+from codeq_client._events import ClaimFailed, Draining, Polled
+from codeq_client._lease import End
+from codeq_client.errors import BadRequest, CodeQError, Forbidden, RateLimited, Unauthorized, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anyio.abc import TaskGroup
+
+    from codeq_client._handlers import Handler
+    from codeq_client._models import Task
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+_EMPTIES_IN_BURST = 2  # Z4: one empty answer may be false
+SETTLE_SECONDS = 5.0
+"""After the time of grace: how long the abandoning of what was cancelled may take."""
+
+_log = logging.getLogger("codeq_client.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a worker works: slots, the seconds of a long poll and of grace, and whether it ends when nothing is left."""
+
+    concurrency: int
+    poll: float
+    grace: float
+    burst: bool
+
+
+class Rotation:
+    """The order in which commands are claimed. The server takes them as listed (K4), so the list has to turn."""
+
+    def __init__(self, commands: Sequence[str]) -> None:
+        self._commands = list(commands)
+
+    def order(self) -> list[str]:
+        """Return the commands, the one that has waited longest first."""
+        return list(self._commands)
+
+    def served(self, command: str) -> None:
+        """Put a command, in whatever case (C2), behind all others."""
+        for index, name in enumerate(self._commands):
+            if name.lower() == command.lower():
+                self._commands.append(self._commands.pop(index))
+                return
+
+
+class Shift:
+    """The claim loop and the deliveries that it starts. `handlers` go by their command in lower case (C2)."""
+
+    def __init__(self, bench: Bench, handlers: Mapping[str, Handler], plan: Plan) -> None:
+        self._bench = bench
+        self._clock = bench.codeq.core.clock
+        self._handlers = handlers
+        self._plan = plan
+        self._rotation = Rotation([handler.command for handler in handlers.values()])
+        self._running: set[Delivery] = set()
+        self._freed = anyio.Event()
+        self._stop = anyio.Event()
+        self._claiming = anyio.CancelScope()
+        self._failures = 0
+        self._empties = 0
+        self._refusal: CodeQError | None = None
+
+    @property
+    def running(self) -> int:
+        """How many tasks are being worked on."""
+        return len(self._running)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the shift claims no more."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Claim no more, let the handlers end, and return from `work`."""
+        self._stop.set()
+        self._freed.set()
+
+    async def work(self) -> CodeQError | None:
+        """Work until `stop`, or in a burst until nothing is left; then wait for what still runs.
+
+        Returns the refusal that ended a burst.
+        """
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._end_after_grace)
+            with self._claiming:
+                while await self._slot_is_free() and not self._nothing_is_left():
+                    await self._claim(group)
+            self._bench.emit(Draining(self.running))
+            while self._running:
+                await self._next_to_end()
+            group.cancel_scope.cancel()
+        return self._refusal
+
+    async def _slot_is_free(self) -> bool:
+        """Wait for a free slot; return False when the worker stops instead."""
+        while self.running >= self._plan.concurrency and not self.stopping:
+            await self._next_to_end()
+        return not self.stopping
+
+    async def _next_to_end(self) -> None:
+        self._freed = anyio.Event()
+        await self._freed.wait()
+
+    def _nothing_is_left(self) -> bool:
+        return self._plan.burst and self._empties >= _EMPTIES_IN_BURST and not self._running
+
+    async def _claim(self, group: TaskGroup) -> None:
+        """Claim once, with a long poll, and fill the other free slots from what is there."""
+        wait = 0 if self._plan.burst else self._plan.poll
+        sent = self._clock.monotonic()
+        try:
+            task = await self._claim_one(wait)
+            self._failures = 0
+            await self._receive(group, [task] if task else [], sent)
+            if task:
+                await self._top_up(group)
+        except CodeQError as error:
+            await self._claim_failed(error)
+            return
+        took = self._clock.monotonic() - sent
+        if task is None and self._plan.burst and self._running:
+            await self._next_to_end()
+        elif task is None and took < wait / 4:
+            await self._pause(min(1.0, wait))  # something answers long polls at once: do not spin
+
+    async def _claim_one(self, wait: float) -> Task | None:
+        codeq, lease = self._bench.codeq, self._bench.terms.seconds
+        # Never cancelled by `stop`: the server might lease a task to nobody. What it brings is handed back.
+        return await codeq.run(codeq.core.send(_calls.claim(self._rotation.order(), lease=lease, wait=wait), retries=0))
+
+    async def _top_up(self, group: TaskGroup) -> None:
+        codeq, lease = self._bench.codeq, self._bench.terms.seconds
+        while (free := self._plan.concurrency - self.running) > 0 and not self.stopping:
+            asked = min(free, _calls.MAX_CLAIM_BATCH)
+            sent = self._clock.monotonic()
+            call = _calls.claim_batch(self._rotation.order(), lease=lease, count=asked)
+            tasks = await codeq.run(codeq.core.send(call, retries=0))
+            await self._receive(group, tasks, sent)
+            if len(tasks) < asked:
+                return
+
+    async def _receive(self, group: TaskGroup, tasks: Sequence[Task], sent: float) -> None:
+        self._bench.emit(Polled(len(tasks), self._clock.monotonic() - sent))
+        self._empties = 0 if tasks else self._empties + 1
+        for task in tasks:
+            self._rotation.served(task.command)
+            delivery = Delivery(self._bench, self._handlers[task.command.lower()], task, sent=sent)
+            self._running.add(delivery)
+            group.start_soon(self._deliver, delivery)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        try:
+            await (delivery.hand_back() if self.stopping else delivery.run())
+        except Exception:  # noqa: BLE001  # a defect of ours in one delivery must not end the others
+            _log.exception("a delivery failed; its lease will run out")
+        finally:
+            self._running.discard(delivery)
+            self._freed.set()
+
+    async def _claim_failed(self, error: CodeQError) -> None:
+        if self._plan.burst and isinstance(error, Unauthorized | Forbidden | BadRequest):
+            self._refusal = error
+            self.stop()
+            return
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
+        pause *= 0.5 + self._bench.codeq.core.random() / 2
+        pause = max(error.retry_after, pause) if isinstance(error, RateLimited) else pause
+        self._failures += 1
+        orphan = isinstance(error, Unavailable) and error.sent
+        _log.warning("claiming failed, again in %.1f s: %s", pause, error)
+        self._bench.emit(ClaimFailed(error, orphan, pause))
+        await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        await sleep_or(self._clock, seconds, self._stop.wait)
+
+    async def _end_after_grace(self) -> None:
+        await self._stop.wait()
+        self._bench.deadline.moment = self._clock.monotonic() + self._plan.grace + SETTLE_SECONDS
+        await self._clock.sleep(self._plan.grace)
+        for delivery in list(self._running):
+            delivery.end(End.SHUTDOWN)
+        await self._clock.sleep(SETTLE_SECONDS)
+        self._claiming.cancel()
