@@ -1,0 +1,307 @@
+"""The command ``codeq-fake``: serve a fake, run a command against one, tell a story."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .core import PROFILES
+from .runtime import DEFAULT_PROFILE
+from .version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.types import ASGIApp
+
+    from .runtime import Runtime
+
+    CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+FAILED = 1
+MISUSED = 2
+
+_CHOICES = {"show_default": True, "show_envvar": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What to authenticate with; None where only a signed token will do."""
+
+    producer: str | None
+    worker: str | None
+    admin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a fake is to be started; the fields are the flags."""
+
+    host: str
+    port: int | None
+    profile: str
+    clock: str
+    start_at: str | None
+    identities: Path | None
+    no_control: bool
+    control_token: str | None
+    webhook_allow: tuple[str, ...]
+    journal_size: int
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(VERSION, prog_name="codeq-fake")
+def main() -> None:
+    """A fake CodeQ server: in memory, exact to the real one, on a clock that you control.
+
+    It reads the real server's environment variables (PRODUCER_AUTH_CONFIG, BACKOFF_POLICY, WEBHOOK_HMAC_SECRET ...) and
+    its YAML file (CODEQ_CONFIG_PATH). Without any setting the token dev-token may do everything.
+    """
+
+
+def _start_options(command: CommandT) -> CommandT:
+    """The flags that ``serve`` and ``run`` share; each is also CODEQ_FAKE_<FLAG>."""
+    for option in reversed(
+        (
+            click.option("--host", default="127.0.0.1", envvar="CODEQ_FAKE_HOST", help="Address to bind.", **_CHOICES),
+            click.option(
+                "--port",
+                type=click.IntRange(0, 65535),
+                envvar="CODEQ_FAKE_PORT",
+                help="Port to bind, 0 for a free one.  [default: for serve PORT or 8080, for run 0]",
+                show_envvar=True,
+            ),
+            click.option(
+                "--profile",
+                type=click.Choice(tuple(PROFILES)),
+                default=DEFAULT_PROFILE,
+                envvar="CODEQ_FAKE_PROFILE",
+                help="The store whose expiry of leases is imitated.",
+                **_CHOICES,
+            ),
+            click.option(
+                "--clock",
+                type=click.Choice(("real", "manual")),
+                default="real",
+                envvar="CODEQ_FAKE_CLOCK",
+                help="real: time passes by itself; manual: it stands still until advanced.",
+                **_CHOICES,
+            ),
+            click.option(
+                "--start-at",
+                metavar="RFC3339",
+                envvar="CODEQ_FAKE_START_AT",
+                help="The clock's first instant, for example 2026-01-31T12:00:00Z.  [default: the present]",
+                show_envvar=True,
+            ),
+            click.option(
+                "--identities",
+                type=click.Path(path_type=Path),
+                envvar="CODEQ_FAKE_IDENTITIES",
+                help="YAML or JSON file of callers: NAME: {kind: producer|worker, token: TEXT, claims: {...}}.",
+                show_envvar=True,
+            ),
+            click.option(
+                "--no-control",
+                is_flag=True,
+                envvar="CODEQ_FAKE_NO_CONTROL",
+                help="Serve the contract's 17 routes alone, without /_fake.",
+                show_envvar=True,
+            ),
+            click.option(
+                "--control-token",
+                metavar="TEXT",
+                envvar="CODEQ_FAKE_CONTROL_TOKEN",
+                help="Bearer token that /_fake asks for; needed to have it on an address that is not loopback.",
+                show_envvar=True,
+            ),
+            click.option(
+                "--webhook-allow",
+                multiple=True,
+                metavar="HOST",
+                envvar="CODEQ_FAKE_WEBHOOK_ALLOW",
+                help="Let callbacks go to this host too, * for any.  [default: this machine and private networks]",
+                show_envvar=True,
+            ),
+            click.option(
+                "--journal-size",
+                type=click.IntRange(0),
+                default=10_000,
+                envvar="CODEQ_FAKE_JOURNAL_SIZE",
+                help="How many requests and callbacks /_fake remembers.",
+                **_CHOICES,
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_start_options
+@click.option("--json", "as_json", is_flag=True, help="Print the line about the server as JSON.")
+def serve(*, as_json: bool, **flags: Any) -> None:
+    """Serve a fake until it is stopped.
+
+    Prints one line when it answers: URL, profile, clock and tokens.
+    """
+    options = Options(**flags)
+    runtime, app, settings_port = _build(options)
+    from .server import serve as serve_until_stopped  # noqa: PLC0415 - uvicorn is only needed from here on
+    from .server import url_of  # noqa: PLC0415
+
+    listener = _listen(options.host, settings_port if options.port is None else options.port)
+    url = url_of(listener)
+    serve_until_stopped(app, runtime, listener, ready=lambda: _announce(runtime, url, as_json=as_json))
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@_start_options
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(*, command: Sequence[str], **flags: Any) -> None:
+    """Run COMMAND against a fake of its own, and end with its exit code.
+
+    The command finds CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN, CODEQ_WORKER_TOKEN and CODEQ_ADMIN_TOKEN in its environment:
+
+        codeq-fake run -- pytest -q
+    """
+    options = Options(**flags)
+    runtime, app, _ = _build(options)
+    listener = _listen(options.host, options.port or 0)
+
+    async def beside_a_server() -> int:
+        from .server import served  # noqa: PLC0415 - uvicorn is only needed from here on
+
+        async with served(app, runtime, listener) as url:
+            return await _command(command, _environment(runtime, url))
+
+    sys.exit(asyncio.run(beside_a_server()))
+
+
+@main.command()
+def demo() -> None:
+    """Tell the story of an example application: tasks, leases, retries, a dead letter, webhooks."""
+    from .demo import tell  # noqa: PLC0415 - a story needs a table printer and an HTTP client
+
+    tell()
+
+
+def _build(options: Options) -> tuple[Runtime, ASGIApp, int]:
+    from .application import application  # noqa: PLC0415 - --help answers without loading the server
+    from .auth import read_identities  # noqa: PLC0415
+    from .clock import Clock  # noqa: PLC0415
+    from .control.controls import instant  # noqa: PLC0415
+    from .control.errors import BadRequestError  # noqa: PLC0415
+    from .runtime import Config, Runtime  # noqa: PLC0415
+    from .settings import Settings, SettingsError  # noqa: PLC0415
+
+    try:
+        settings = Settings.from_env(os.environ)
+        identities = ()
+        if options.identities is not None:
+            identities = read_identities(str(options.identities), options.identities.read_text(encoding="utf-8"))
+        start = instant(options.start_at) if options.start_at is not None else None
+    except (SettingsError, UnicodeDecodeError) as error:
+        _exit(str(error), MISUSED)
+    except OSError as error:
+        _exit(f"--identities {options.identities}: {error.strerror}", MISUSED)
+    except BadRequestError as error:
+        _exit(f"--start-at: {error}", MISUSED)
+    config = Config(
+        profile=options.profile,
+        settings=settings,
+        identities=identities,
+        webhook_allow=options.webhook_allow,
+        journal_size=options.journal_size,
+    )
+    clock = Clock("manual" if options.clock == "manual" else "real", start=start)
+    runtime = Runtime(config, clock)
+    with_control = not options.no_control and (_is_loopback(options.host) or options.control_token is not None)
+    app = application(runtime, with_control=with_control, control_token=options.control_token)
+    return runtime, app, settings.port
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> Any:
+    from .server import PortTakenError, listen  # noqa: PLC0415 - as in `serve`
+
+    try:
+        return listen(host, port)
+    except PortTakenError as error:
+        _exit(f"{error}; choose another with --port (0 picks a free one) or --host", FAILED)
+
+
+def _tokens(runtime: Runtime) -> Tokens:
+    """The tokens to call this fake with: those of identities first, else those of the settings."""
+    config = runtime.config
+    known = config.identities
+    producers = [identity for identity in known if identity.kind == "producer"]
+    workers = [identity for identity in known if identity.kind == "worker"]
+    if not known:
+        producer = getattr(config.settings.producer_auth, "token", None)
+        return Tokens(producer, getattr(config.settings.worker_auth, "token", None), producer)
+    admins = [identity for identity in producers if _is_admin(identity.claims)]
+    return Tokens(*(identities[0].token if identities else None for identities in (producers, workers, admins)))
+
+
+def _is_admin(claims: Any) -> bool:
+    return "codeq:admin" in str(claims.get("scope", "")).split() or str(claims.get("role", "")).upper() == "ADMIN"
+
+
+def _announce(runtime: Runtime, url: str, *, as_json: bool) -> None:
+    from .control import Controls  # noqa: PLC0415 - as in `_build`
+
+    health, tokens = Controls(runtime).health(), _tokens(runtime)
+    named = {"producer": tokens.producer, "worker": tokens.worker, "admin": tokens.admin}
+    if as_json:
+        told = {"url": url, "profile": health["profile"], "clock": health["clock"], "now": health["now"]}
+        click.echo(json.dumps({**told, "tokens": named}))
+        return
+    given = ", ".join(f"{name} {token}" for name, token in named.items() if token is not None) or "signed ones only"
+    click.echo(f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}  tokens: {given}")
+
+
+def _environment(runtime: Runtime, url: str) -> dict[str, str]:
+    tokens = _tokens(runtime)
+    named = {
+        "CODEQ_BASE_URL": url,
+        "CODEQ_PRODUCER_TOKEN": tokens.producer,
+        "CODEQ_WORKER_TOKEN": tokens.worker,
+        "CODEQ_ADMIN_TOKEN": tokens.admin,
+    }
+    return {**os.environ, **{name: value for name, value in named.items() if value is not None}}
+
+
+async def _command(command: Sequence[str], environment: dict[str, str]) -> int:
+    """Run a command to its end, passing signals on; its exit code, 128 + n when signal n ended it."""
+    try:
+        process = await asyncio.create_subprocess_exec(*command, env=environment)
+    except OSError as error:
+        click.echo(f"codeq-fake: cannot run {command[0]}: {error.strerror}", err=True)
+        return 127 if isinstance(error, FileNotFoundError) else 126
+    loop = asyncio.get_running_loop()
+    if sys.platform != "win32":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, process.send_signal, number)
+    code = await process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _exit(reason: str, code: int) -> Any:
+    click.echo(f"codeq-fake: {reason}", err=True)
+    sys.exit(code)

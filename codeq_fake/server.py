@@ -1,0 +1,100 @@
+"""A fake on a port: uvicorn on httptools and uvloop, quick to start and quick to end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import ASGIApp
+
+    from .runtime import Runtime
+
+#: How long a request that is under way may take to end when the server stops, in seconds.
+_GRACE = 1
+_BACKLOG = 2048
+
+
+class PortTakenError(OSError):
+    """The address cannot be bound; the text says which and why."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 picks a free one. Raises PortTakenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With protocol 0 uvicorn would not turn Nagle's algorithm off: 23 requests a second instead of thousands.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if sys.platform != "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The URL under which a listening socket is reached."""
+    host, port, *_ = listener.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, which tells when it answers and lets parked long polls go when it ends."""
+
+    def __init__(self, app: ASGIApp, runtime: Runtime, *, ready: Callable[[], None] = lambda: None) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="auto" if sys.platform == "win32" else "uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+        )
+        super().__init__(config)
+        self._runtime = runtime
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets=sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer who waits, and end."""
+        self._runtime.polls.release()
+        await super().shutdown(sockets=sockets)
+        self._runtime.deliveries.abort()
+
+
+def serve(app: ASGIApp, runtime: Runtime, listener: socket.socket, *, ready: Callable[[], None]) -> None:
+    """Answer until SIGINT or SIGTERM. ``ready`` is called once it answers."""
+    with closing(listener):
+        Server(app, runtime, ready=ready).run(sockets=[listener])
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, runtime: Runtime, listener: socket.socket) -> AsyncIterator[str]:
+    """Answer in the running event loop as long as the context lasts; gives the URL. Signals stay the caller's."""
+    answers = asyncio.Event()
+    server = Server(app, runtime, ready=answers.set)
+    with closing(listener):
+        serving = asyncio.create_task(server._serve(sockets=[listener]))  # noqa: SLF001 - serve() would take the signals
+        try:
+            await answers.wait()
+            yield url_of(listener)
+        finally:
+            server.should_exit = True
+            await serving
