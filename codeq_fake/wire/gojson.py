@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from json import JSONDecoder
+from math import isfinite
 from typing import Any
 
 from .binder import bind
-from .encoder import Json, encode_sorted
+from .encoder import Json, double, encode_sorted
 from .scanner import MAX_DEPTH, scan
 from .schema import ANY, LIST_OF, OBJECT, Kind, Scalar, Struct, fold
 
@@ -39,9 +40,9 @@ class _Unusual(Exception):
 
 def _decode_ordinary(body: bytes, struct: Struct) -> dict[str, Any]:
     text = body.decode()
-    if b"\\" in body and _SURROGATE_ESCAPE.search(text):
-        raise _Unusual
     value, _ = _DECODER.raw_decode(text)
+    if b"\\" in body and _SURROGATE_ESCAPE.search(text):
+        encode_sorted(value).encode()  # fails where a surrogate lacks its other half
     if len(body) > MAX_DEPTH and body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         _check_depth(value)
     return _bind_struct(struct, value)
@@ -105,17 +106,22 @@ def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return members
 
 
-def _int(literal: str) -> int:
-    if len(literal) > _EXACT_DIGITS or literal == "-0":
+def _int(literal: str) -> float:
+    if literal == "-0":
         raise _Unusual
-    return int(literal)
+    return int(literal) if len(literal) <= _EXACT_DIGITS else _float(literal)
 
 
 def _float(literal: str) -> float:
     value = float(literal)
-    if not _ALIKE_FROM <= abs(value) < _ALIKE_BELOW and literal != "0.0":
+    if _ALIKE_FROM <= abs(value) < _ALIKE_BELOW:
+        return _WholeFloat(value) if value.is_integer() else value
+    written = double(value)
+    if written == repr(value) and isfinite(value):
+        return value
+    if written == "-0" or not written.removeprefix("-").isdecimal():
         raise _Unusual
-    return _WholeFloat(value) if value.is_integer() else value
+    return _WholeFloat(written)
 
 
 def _constant(name: str) -> None:
