@@ -74,7 +74,7 @@ class Delivery:
         self._bench.keeper.add(self._held)
         self._bench.emit(TaskStarted(self._task))
         try:
-            settled, detail = await self._settle(await self._handle())
+            settled, detail = await self._settle(await self.handle())
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 settled, detail = await self._settle(Abandon())
@@ -90,8 +90,8 @@ class Delivery:
         settled, detail = await self._settle(Abandon())
         self._report(settled, detail)
 
-    async def _handle(self) -> Complete | Outcome:
-        """Call the handler, and return what it said, or what its end says."""
+    async def handle(self) -> Complete | Outcome:
+        """Call the handler, and return what it said, or what its end says. Nothing is sent."""
         try:
             job = self._handler.job(self._task)
         except DecodeError as error:

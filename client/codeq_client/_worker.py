@@ -163,9 +163,7 @@ class Worker:
                 stack.enter_context(stop_on_signals(self.stop))
             state = await stack.enter_async_context(self._lifespan(self))
             self._keeper = await stack.enter_async_context(self._keeping())
-            threads = anyio.CapacityLimiter(self.concurrency)
-            around = partial(_around, self._middleware, threads)
-            bench = Bench(self.codeq, self._keeper, self.terms, self.emit, around, state, Deadline())
+            bench = self.bench(self._keeper, state)
             self._shift = Shift(bench, self._handlers, Plan(self.concurrency, self.poll, self.grace, burst))
             self._stop_shift = partial(asyncio.get_running_loop().call_soon_threadsafe, self._shift.stop)
             if self._stop_asked:
@@ -190,6 +188,18 @@ class Worker:
             loop_lag=watch.lag() if watch else 0.0,
             lease_lag=keeper.lag() if keeper else 0.0,
         )
+
+    def bench(self, keeper: Keeper, state: Any) -> Bench:  # noqa: ANN401  # the user's
+        """Return what deliveries work with; for `run` and for tests of handlers."""
+        around = partial(_around, self._middleware, anyio.CapacityLimiter(self.concurrency))
+        return Bench(self.codeq, keeper, self.terms, self.emit, around, state, Deadline())
+
+    def handler_of(self, command: str) -> Handler:
+        """Return the handler for a command, in whatever case (C2); raises `ConfigurationError`."""
+        try:
+            return self._handlers[command.lower()]
+        except KeyError:
+            raise ConfigurationError(f"the worker has no handler for {command!r}") from None
 
     def emit(self, event: Event) -> None:
         """Tell all hooks."""
