@@ -70,8 +70,8 @@ class Guard:
         name = canonical(host)
         for address in (found := await self._find(name)):
             if not _is_local(ip_address(address)):
-                at = "" if address == name else f" (at {address})"
-                raise BlockedError(f"{host}{at} is not on this machine or a private network")
+                at = "" if address == name else f"at {address} "
+                raise _blocked(name, f"{at}is not on this machine or a private network")
         return found
 
     async def _find(self, name: str) -> Sequence[str]:
@@ -80,8 +80,12 @@ class Guard:
         if name == "localhost" or name.endswith(".localhost"):
             return _LOOPBACK  # RFC 6761 lets nothing else be meant, and a resolver might ask around
         if "." in name and not name.endswith(_PRIVATE_DOMAINS):
-            raise BlockedError(f"{name} may be a public name, so it was not even looked up")
+            raise _blocked(name, "may be a public name, so it was not even looked up")
         return await self._resolve(name)
+
+
+def _blocked(name: str, reason: str) -> BlockedError:
+    return BlockedError(f"{name} {reason}; --webhook-allow {name} would open it")
 
 
 def _opened_host(host: str) -> str:

@@ -17,7 +17,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver said: its status, and ``location``, "" if it named none."""
+    """What a receiver said: its status, and the absolute URL it redirects to, "" if it does not."""
 
     status: int
     location: str = ""
@@ -48,4 +48,4 @@ class Outcome:
     @property
     def delivered(self) -> bool:
         """Whether the receiver took it: 2xx (W3)."""
-        return self.error is None and self.status is not None and self.status // 100 == 2  # noqa: PLR2004 - W3 says 2xx
+        return self.status in range(200, 300)

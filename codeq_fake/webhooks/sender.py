@@ -7,7 +7,6 @@ from functools import cached_property
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 from codeq_fake.webhooks.errors import BlockedError, DeliveryError
 from codeq_fake.webhooks.guard import Guard
@@ -20,12 +19,8 @@ if TYPE_CHECKING:
 
     from codeq_fake.webhooks.transport import Transport
 
-MAX_REQUESTS = 10
-"""Go's client gives up when the tenth request of a try is answered with yet another redirect."""
-
-# W4: what a redirect does to the method and the body.
-_BECOMES_GET = frozenset({HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND, HTTPStatus.SEE_OTHER})
-_STAYS_AS_IT_IS = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})
+_MAX_REQUESTS = 10  # as Go's client: the tenth request's answer is the last redirect that it looks at
+_STAYS_A_POST = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})  # W4
 
 
 class Sender:
@@ -49,21 +44,20 @@ class Sender:
         self._transport.mount(origin, app)
 
     async def send(self, outgoing: Outgoing) -> Outcome:
-        """Send ``outgoing`` and follow redirects to the answer that decides (W4); raises nothing."""
+        """Send ``outgoing`` and follow redirects to the answer that decides (W4); raises only if it is cancelled."""
         request, hops = outgoing, list[Hop]()
         while True:
-            hop = Hop(request.method, request.url)
             try:
                 answer = await self._transport.exchange(request)
-                hop = replace(hop, status=answer.status)
-                redirected = _redirected(request, answer)
             except (BlockedError, DeliveryError) as reason:
-                return Outcome((*hops, hop), str(reason), blocked=isinstance(reason, BlockedError))
-            hops.append(hop)
+                hops.append(Hop(request.method, request.url))
+                return Outcome(tuple(hops), str(reason), blocked=isinstance(reason, BlockedError))
+            hops.append(Hop(request.method, request.url, answer.status))
+            redirected = _redirected(request, answer)
             if redirected is None:
                 return Outcome(tuple(hops))
-            if len(hops) == MAX_REQUESTS:
-                return Outcome(tuple(hops), f"stopped after {MAX_REQUESTS} redirects")
+            if len(hops) == _MAX_REQUESTS:
+                return Outcome(tuple(hops), f"stopped after {_MAX_REQUESTS} redirects")
             request = redirected
 
     @cached_property
@@ -76,12 +70,8 @@ class Sender:
 
 def _redirected(request: Outgoing, answer: Answer) -> Outgoing | None:
     """Return the request that a redirect asks for, with the same headers; None if the answer is final (W4)."""
-    if answer.status not in _BECOMES_GET | _STAYS_AS_IT_IS or not answer.location:
+    if not answer.location:
         return None
-    try:
-        url = urljoin(request.url, answer.location)
-    except ValueError as unreadable:
-        raise DeliveryError(f"redirected to {answer.location!r}: {unreadable}") from unreadable
-    if answer.status in _STAYS_AS_IT_IS:
-        return replace(request, url=url)
-    return replace(request, url=url, method="GET", body=b"")
+    if answer.status in _STAYS_A_POST:
+        return replace(request, url=answer.location)
+    return replace(request, url=answer.location, method="GET", body=b"")

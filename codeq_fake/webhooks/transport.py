@@ -57,7 +57,7 @@ class Transport:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
             raise DeliveryError(f"{type(failure).__name__}: {failure}") from failure
         except (ValueError, ImportError) as failure:
-            # A host or header that no bytes can express; a proxy setting that httpx cannot use.
+            # A host, header or redirect that cannot be put into bytes; a proxy setting that httpx cannot use.
             raise DeliveryError(f"not sendable: {failure}") from failure
 
     async def _exchange(self, request: Outgoing, url: httpx.URL) -> Answer:
@@ -109,7 +109,8 @@ async def _ask(client: httpx.AsyncClient, request: Outgoing, url: httpx.URL, add
     )
     response = await client.send(sent, stream=True)
     await response.aclose()  # unread: the head is the answer, and a body might never end
-    return Answer(response.status_code, response.headers.get("location", ""))
+    location = response.headers["Location"] if response.has_redirect_location else ""
+    return Answer(response.status_code, str(url.join(location)) if location else "")
 
 
 def _origin(url: httpx.URL) -> _Origin:

@@ -112,8 +112,9 @@ async def test_an_absolute_location_may_name_another_host() -> None:  # W4
     assert [hop.url for hop in outcome.hops] == [f"{receiver.url}/hook", f"{other.url}/target"]
 
 
-async def test_a_redirect_without_location_is_a_failure() -> None:
-    async with receiving({"/hook": answer(302)}) as receiver:
+@pytest.mark.parametrize("location", [None, ""])
+async def test_a_redirect_without_location_is_a_failure(location: str | None) -> None:
+    async with receiving({"/hook": answer(302, location)}) as receiver:
         outcome = await Sender().send(outgoing(f"{receiver.url}/hook"))
 
     assert (outcome.status, outcome.error, outcome.delivered) == (302, None, False)
@@ -199,6 +200,20 @@ async def test_a_receiver_that_does_not_speak_http_is_a_failure(reply: bytes) ->
 
     assert outcome.error
     assert (outcome.status, outcome.delivered, outcome.blocked) == (None, False, False)
+
+
+async def test_a_name_that_nobody_knows_is_a_failure() -> None:
+    async def resolve(name: str) -> list[str]:
+        raise OSError(f"{name}: not known")
+
+    outcome = await Sender(guard=Guard(resolve=resolve)).send(outgoing("http://app/hook"))
+
+    assert outcome == Outcome((Hop("POST", "http://app/hook"),), "OSError: app: not known")
+
+
+async def test_a_location_beside_another_status_means_nothing() -> None:  # W4
+    async with receiving({"/hook": answer(201, "http://[")}) as receiver:
+        assert (await Sender().send(outgoing(f"{receiver.url}/hook"))).delivered
 
 
 async def test_a_refused_connection_is_a_failure() -> None:

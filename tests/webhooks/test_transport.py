@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,11 +21,10 @@ from codeq_fake.webhooks import Guard, Outgoing, Sender
 from tests.webhooks.receiver import answer, receiving
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
+ROOT = Path(__file__).parents[2]
 BODY = b'{"taskId":"1"}'
 
 
@@ -112,8 +114,9 @@ async def test_an_opened_host_is_called_by_the_proxies_of_the_environment(monkey
 
 
 @pytest.mark.asyncio
-async def test_a_proxy_setting_that_cannot_be_used_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "nonsense://127.0.0.1:1")
+@pytest.mark.parametrize("proxy", ["nonsense://127.0.0.1:1", "socks5://127.0.0.1:1"])
+async def test_a_proxy_setting_that_cannot_be_used_is_a_failure(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
 
     outcome = await Sender(guard=Guard(["*"])).send(outgoing("http://your-app.com/hook"))
 
@@ -158,6 +161,12 @@ async def test_https_checks_the_certificate_of_the_name(
 
     assert outcome.delivered is (error is None)
     assert (error or "") in (outcome.error or "")
+
+
+def test_httpx_is_not_imported_before_something_is_sent() -> None:
+    program = "import sys; from codeq_fake.webhooks import Sender; Sender(); sys.exit('httpx' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
 def test_one_sender_serves_one_event_loop_after_another() -> None:
@@ -208,7 +217,16 @@ async def test_another_origin_is_not_the_mounted_one(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["hooks.test", "http://", "ftp://hooks.test", "http://hooks.test/x", "http://a@hooks.test", "http://h?q"]
+    "origin",
+    [
+        "hooks.test",
+        "http://",
+        "ftp://hooks.test",
+        "http://hooks.test/x",
+        "http://a@hooks.test",
+        "http://h?q",
+        "http://h#f",
+    ],
 )
 def test_what_is_no_origin_cannot_be_mounted(origin: str) -> None:
     with pytest.raises(ValueError, match="no origin"):
