@@ -9,7 +9,7 @@ from .gobase64 import decode_url as decode_base64url
 from .gojson import decode
 from .gotime import BadTime, parse_rfc3339, reformat_rfc3339, rfc3339_nano, rfc3339_seconds
 from .gourl import is_webhook_url
-from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Struct
+from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Struct
 
 __all__ = [
     "ANY",
@@ -20,6 +20,7 @@ __all__ = [
     "BadBody",
     "BadTime",
     "IllegalBase64",
+    "Kind",
     "Struct",
     "decode",
     "decode_base64",
