@@ -1,14 +1,14 @@
 """The keys of a JWKS document: kept for five minutes, fetched again when one is missing or old (A4).
 
-Looking a key up is pure and immediate. When the document has to be fetched first, the look-up raises ``KeysNeeded``;
-``with_keys`` answers that by fetching and asking once more.
+To find a key takes no time. When the document has to be fetched first, ``find`` raises ``KeysNeeded``; ``with_keys``
+answers that by fetching and asking once more.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from codeq_fake.auth.caller import FOREVER
 from codeq_fake.auth.errors import Unauthenticated
@@ -16,13 +16,12 @@ from codeq_fake.auth.jwt import RSA_ALGORITHMS, unverifiable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from typing import TypeVar
 
     from joserfc.jwk import RSAKey
 
     from codeq_fake.auth.jwt import Jwt
 
-    T = TypeVar("T")
+T = TypeVar("T")
 
 #: Fetches a URL within a number of seconds; raises FetchFailed.
 Fetch: TypeAlias = "Callable[[str, float], Awaitable[bytes]]"
@@ -38,7 +37,7 @@ class FetchFailed(Exception):
 class KeysNeeded(Exception):
     """The decision needs key ``key_id`` of ``keys``, which have to be fetched first."""
 
-    def __init__(self, keys: Jwks, key_id: str) -> None:
+    def __init__(self, keys: FetchedKeys, key_id: str) -> None:
         super().__init__(key_id)
         self.keys = keys
         self.key_id = key_id
@@ -53,8 +52,29 @@ async def with_keys(decide: Callable[[], T], *, now: int) -> T:
             await needed.keys.fetch(needed.key_id, now=now)
 
 
-class Jwks:
-    """The keys at one URL, or fixed ones. Owned by one provider."""
+class Keys(Protocol):
+    """Where a provider finds keys."""
+
+    def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:
+        """The key, and the instant (ns) until which it is good. Raises Unauthenticated, KeysNeeded."""
+        ...
+
+
+class FixedKeys:
+    """Keys that never change."""
+
+    def __init__(self, document: Mapping[str, object]) -> None:
+        self._keys = read_keys(document)
+
+    def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:  # noqa: ARG002 - good for ever
+        """As ``Keys.find``."""
+        if key_id not in self._keys:
+            raise unverifiable(_not_found(key_id))
+        return self._keys[key_id], FOREVER
+
+
+class FetchedKeys:
+    """The keys at one URL. Owned by one provider."""
 
     def __init__(self, url: str, timeout: float, fetch: Fetch) -> None:
         """``timeout`` is in seconds."""
@@ -65,29 +85,17 @@ class Jwks:
         self._stale_at = -FOREVER
         self._missing: dict[str, str] = {}
 
-    @classmethod
-    def fixed(cls, document: Mapping[str, object]) -> Jwks:
-        """Keys that never change and are fetched from nowhere."""
-        jwks = cls("", 0, _fetch_nothing)
-        jwks._keys = read_keys(document)
-        jwks._stale_at = FOREVER
-        return jwks
-
-    def verify(self, jwt: Jwt, *, now: int) -> int:
-        """Check a token's signature; returns the instant (ns) until which its key is good.
-
-        Raises Unauthenticated, KeysNeeded.
-        """
-        key = self._key(jwt.key_id(), now)
-        from joserfc.jws import JWSRegistry  # noqa: PLC0415 - 120 ms that only a signed token costs
-
-        algorithm = JWSRegistry(algorithms=RSA_ALGORITHMS).get_alg(jwt.algorithm)
-        if not algorithm.verify(jwt.signed, jwt.signature, key):
-            raise bad_signature()
-        return self._stale_at
+    def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:
+        """As ``Keys.find``. That a key is missing is said once: then the document is fetched again."""
+        missing = self._missing.pop(key_id, None)
+        if key_id in self._keys and now < self._stale_at:
+            return self._keys[key_id], self._stale_at
+        if missing is None:
+            raise KeysNeeded(self, key_id)
+        raise unverifiable(missing)
 
     async def fetch(self, key_id: str, *, now: int) -> None:
-        """Fetch the document because ``key_id`` is needed; the next look-up of that key does not ask again."""
+        """Fetch the document because ``key_id`` is needed; ``find`` then answers for that key without asking again."""
         try:
             keys = read_keys(_read_document(await self._fetch(self._url, self._timeout)))
         except FetchFailed as error:
@@ -97,23 +105,20 @@ class Jwks:
         if key_id not in keys:
             self._missing[key_id] = _not_found(key_id)
 
-    def _key(self, key_id: str, now: int) -> RSAKey:
-        key = self._keys.get(key_id)
-        if key is not None and now < self._stale_at:
-            return key
-        # Said once: the next token with this key id has the document fetched again, as on the real server.
-        missing = self._missing.pop(key_id, None)
-        if missing is None and self._stale_at == FOREVER:
-            missing = _not_found(key_id)
-        if missing is not None:
-            raise unverifiable(missing)
-        raise KeysNeeded(self, key_id)
+
+def check_signature(jwt: Jwt, key: RSAKey) -> None:
+    """Raises Unauthenticated unless ``key`` signed the token."""
+    from joserfc.jws import JWSRegistry  # noqa: PLC0415 - slow to import, and only a signed token needs it
+
+    algorithm = JWSRegistry(algorithms=RSA_ALGORITHMS).get_alg(jwt.algorithm)
+    if not algorithm.verify(jwt.signed, jwt.signature, key):
+        raise bad_signature()
 
 
 def read_keys(document: Mapping[str, object]) -> dict[str, RSAKey]:
     """The RSA keys of a JWKS document by their ids; what is no such key is passed over."""
-    from joserfc.errors import JoseError  # noqa: PLC0415 - as in `verify`
-    from joserfc.jwk import RSAKey  # noqa: PLC0415 - as in `verify`
+    from joserfc.errors import JoseError  # noqa: PLC0415 - as in `check_signature`
+    from joserfc.jwk import RSAKey  # noqa: PLC0415 - as in `check_signature`
 
     keys: dict[str, RSAKey] = {}
     entries = document.get("keys")
@@ -148,7 +153,3 @@ def _read_document(data: bytes) -> Mapping[str, object]:
 
 def _not_found(key_id: str) -> str:
     return f"key {key_id} not found in JWKS"
-
-
-async def _fetch_nothing(_url: str, _timeout: float) -> bytes:
-    raise FetchFailed("fixed keys are not fetched")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 from codeq_fake.auth import claims, jwt
 from codeq_fake.auth.caller import Belief, Caller, tenant_of
 from codeq_fake.auth.errors import Unauthenticated
-from codeq_fake.auth.keys import Jwks
+from codeq_fake.auth.keys import FetchedKeys, FixedKeys, check_signature
 
 if TYPE_CHECKING:
-    from codeq_fake.auth.keys import Fetch
+    from codeq_fake.auth.keys import Fetch, Keys
     from codeq_fake.settings import JwksAuth, StaticAuth
 
 
@@ -49,14 +49,15 @@ class JwksProvider:
     def __init__(self, auth: JwksAuth, fetch: Fetch) -> None:
         self._issuer = auth.issuer
         self._audience = auth.audience
-        self._keys = Jwks(auth.url, auth.timeout, fetch) if auth.jwks is None else Jwks.fixed(auth.jwks)
+        self._keys: Keys = FetchedKeys(auth.url, auth.timeout, fetch) if auth.jwks is None else FixedKeys(auth.jwks)
 
     def judge(self, token: str, *, now: int) -> Belief:
         """The key's age bounds how long the caller is believed unasked."""
         parsed = jwt.parse(token)
-        keys_until = self._keys.verify(parsed, now=now)
+        key, good_until = self._keys.find(parsed.key_id(), now=now)
+        check_signature(parsed, key)
         belief = claims.believe(parsed.claims, issuer=self._issuer, audience=self._audience, token=token, now=now)
-        return Belief(belief.caller, belief.since, min(belief.until, keys_until))
+        return Belief(belief.caller, belief.since, min(belief.until, good_until))
 
 
 def as_sent(token: str) -> str:

@@ -69,6 +69,9 @@ def test_identities_stand_beside_a_static_token() -> None:
     with pytest.raises(Unauthenticated) as caught:
         door.producer("Bearer stranger", now=NOW)
     assert caught.value.text == "invalid token"
+    with pytest.raises(Unauthenticated) as caught:
+        door.producer("Bearer  prod", now=NOW)
+    assert "could not base64 decode header" in caught.value.text
 
 
 def test_identities_stand_beside_signed_tokens() -> None:

@@ -49,6 +49,8 @@ def refused(door: Door, bearer: str) -> str:
         (token(b"\x13"), r"could not JSON decode header: invalid character '\x13' looking for beginning of value"),
         (token(b"\xc8"), "could not JSON decode header: invalid character 'È' looking for beginning of value"),
         (token(b"'a'"), r"could not JSON decode header: invalid character '\'' looking for beginning of value"),
+        (token(claims=b'{"exp":1e999}'), "could not JSON decode claim: unexpected end of JSON input"),
+        (token(claims=b'{"exp":NaN}'), "could not JSON decode claim: unexpected end of JSON input"),
         (token(b'{"alg"'), "could not JSON decode header: unexpected end of JSON input"),
         (
             token([1]),

@@ -35,8 +35,10 @@ class Server:
 
     async def fetch(self, url: str, timeout: float) -> bytes:  # noqa: ASYNC109 - what a Fetch is given
         self.asked.append((url, timeout))
-        if self.failure:
-            raise FetchFailed(self.failure)
+        failure = self.failure
+        await asyncio.sleep(0)
+        if failure:
+            raise FetchFailed(failure)
         return self.document if isinstance(self.document, bytes) else json.dumps(self.document).encode()
 
 
@@ -45,9 +47,9 @@ def authenticator(server: Server, **changes: Any) -> Authenticator:  # noqa: ANN
     return Authenticator.of(settings(producer_auth=producers, **changes), fetch=server.fetch)
 
 
-def enter(door: Authenticator, name: str = "prod", *, now: int = NOW, **minting: Any) -> Caller:  # noqa: ANN401
+def enter(door: Authenticator, name: str = "prod", *, now: int = NOW, key: RSAKey | None = None) -> Caller:
     """Come in as a producer, fetching keys as needed."""
-    token = mint(CALLERS[name], now=NOW, **minting)
+    token = mint(CALLERS[name], now=NOW, key=key)
     return asyncio.run(with_keys(lambda: door.producer(f"Bearer {token}", now=now), now=now))
 
 
@@ -115,6 +117,25 @@ def test_a4_known_keys_outlive_an_outage_only_as_long_as_they_are_fresh() -> Non
     assert "status 503" in refused(door, "badkid")
     assert enter(door, "rs512").subject == "x"
     assert "status 503" in refused(door, "rs512", now=NOW + FIVE_MINUTES)
+
+
+def test_a4_a_failure_beside_a_fetch_that_went_well_is_forgotten() -> None:
+    server = Server()
+    door = authenticator(server)
+    header = f"Bearer {mint(CALLERS['prod'])}"
+
+    async def come_in() -> Caller:
+        return await with_keys(lambda: door.producer(header, now=NOW), now=NOW)
+
+    async def both() -> None:
+        good = asyncio.create_task(come_in())
+        await asyncio.sleep(0)
+        server.failure = "failed"
+        await asyncio.gather(good, come_in())
+
+    asyncio.run(both())
+    server.failure = ""
+    assert enter(door, "rs512", now=NOW + FIVE_MINUTES).subject == "x"
 
 
 @pytest.mark.parametrize("document", [b"", b"{", b"\xff", b"[]", b"[" * 100_000])
