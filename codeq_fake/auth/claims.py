@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from codeq_fake.auth.caller import FOREVER, Belief, Caller, tenant_of
@@ -63,7 +64,7 @@ def _instant(claims: Mapping[str, object], name: str, *, default: int) -> int:
     if name not in claims:
         return default
     seconds = claims[name]
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not abs(seconds) < inf:
         raise TypeError(f"invalid type for claim: {name} is invalid")
     return int(seconds) * _SECOND if seconds else default
 

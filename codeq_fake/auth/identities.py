@@ -126,7 +126,8 @@ def _identity(source: str, name: str, entry: object) -> Identity:
     for key, text in texts.items():
         if not isinstance(text, str) or text.split() != [text]:
             raise SettingsError(f"{source}: {name} has {key} {text!r}; it must be a text without white space")
-    return Identity(name, cast("Kind", kind), texts["token"], MappingProxyType(held), texts["alg"], texts["kid"])
+    named = MappingProxyType({str(claim): value for claim, value in held.items()})
+    return Identity(name, cast("Kind", kind), texts["token"], named, texts["alg"], texts["kid"])
 
 
 def _check_key(parsed: jwt.Jwt) -> None:

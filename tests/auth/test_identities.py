@@ -88,3 +88,19 @@ def test_identities_are_tried_first() -> None:
 def test_a_token_may_be_any_text_without_white_space() -> None:
     door = Authenticator.of(Settings(), identities_of({"p": {"kind": "producer", "token": "schlüssel.a.b.c"}}))
     assert door.producer("Bearer " + "schlüssel.a.b.c".encode().decode("latin-1"), now=NOW).subject == ""
+
+
+@pytest.mark.parametrize("claim", [".inf", "-.inf", ".nan", "2026-01-01", "true", "[1]"])
+def test_a_time_that_is_no_number_is_refused_as_of_the_wrong_type(claim: str) -> None:
+    door = Authenticator.of(
+        Settings(), read_identities("FILE", f"p: {{kind: producer, claims: {{exp: {claim}, 7: 1}}}}")
+    )
+    with pytest.raises(Unauthenticated, match="token has invalid claims: invalid type for claim: exp is invalid"):
+        door.producer("Bearer p", now=NOW)
+    with pytest.raises(Unauthenticated, match="could not base64 decode header"):
+        door.producer("Bearer  p", now=NOW)
+
+
+def test_a_time_beyond_all_clocks_is_never_reached() -> None:
+    door = Authenticator.of(Settings(), identities_of({"p": {"kind": "producer", "claims": {"exp": 10**400}}}))
+    assert door.producer("Bearer p", now=NOW).subject == ""

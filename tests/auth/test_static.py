@@ -94,9 +94,10 @@ def test_a9_the_stock_configuration_has_two_tenants() -> None:
     assert door.worker("Bearer dev-token", "codeq:claim", now=NOW).tenant == "worker-dev"
 
 
-def test_a_token_that_is_not_ascii_is_sent_as_utf_8() -> None:
-    door = authenticator({"producer": "clé", "worker": "w"})
-    assert door.producer("Bearer " + "clé".encode().decode("latin-1"), now=NOW).subject == "static"
+@pytest.mark.parametrize("token", ["clé", "voilà"])
+def test_a_token_that_is_not_ascii_is_sent_as_utf_8(token: str) -> None:
+    door = authenticator({"producer": token, "worker": "w"})
+    assert door.producer("Bearer " + token.encode().decode("latin-1"), now=NOW).subject == "static"
 
 
 def test_without_any_setting_one_token_may_do_everything_in_one_tenant() -> None:
