@@ -92,15 +92,12 @@ class Delivery:
 
     async def handle(self) -> Complete | Outcome:
         """Call the handler, and return what it said, or what its end says. Nothing is sent."""
-        try:
-            job = self._handler.job(self._task)
-        except DecodeError as error:
-            return Fail(f"the payload is not what the handler takes: {error}")
         said: Complete | Outcome | None = None
         raised: BaseException | None = None
         current_task.set(self._task)
         with self._scope:
             try:
+                job = self._handler.job(self._task)
                 said = self._handler.outcome_of(await self._bench.around(self._handler)(job, self._context(job)))
             except Outcome as outcome:
                 said = outcome
@@ -111,7 +108,7 @@ class Delivery:
         if self._end is not None or isinstance(raised, LeaseLost) or raised is None:
             return _outcome_of_end(self._end)
         _log.warning("the handler of task %s failed", self._task.id, exc_info=raised, extra=log_fields(self._task))
-        return self._handler.outcome_of_error(raised, job)
+        return self._handler.outcome_of_error(raised, self._task)
 
     def _context(self, job: Job[Any]) -> TaskContext:
         bench = self._bench

@@ -49,7 +49,7 @@ class Policy(TypedDict, total=False):
     """What becomes of a handler's exceptions: `permanent` ones fail the task, others are retried after `backoff`."""
 
     permanent: tuple[type[Exception], ...]
-    backoff: Callable[[Job[Any]], float] | None
+    backoff: Callable[[Task], float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,14 @@ class Handler:
     payload: Any
     result: Any
     permanent: tuple[type[Exception], ...] = ()
-    backoff: Callable[[Job[Any]], float] | None = None
+    backoff: Callable[[Task], float] | None = None
 
     def job(self, task: Task) -> Job[Any]:
-        """Return the job for a claimed task; raises `DecodeError` when its payload is not of the handler's type."""
-        return Job(task, task.payload if self.payload is None else structure(self.payload, task.payload))
+        """Return the job for a claimed task; fails the task when its payload is not what the handler takes."""
+        try:
+            return Job(task, task.payload if self.payload is None else structure(self.payload, task.payload))
+        except DecodeError as error:
+            raise Fail(f"the payload is not what the handler takes: {error}") from error
 
     async def call(self, job: Job[Any], context: TaskContext, *, threads: anyio.CapacityLimiter) -> Any:  # noqa: ANN401  # the user's values
         """Call the user's function: a plain one on a thread, which is waited for even when the job is cancelled."""
@@ -87,12 +90,12 @@ class Handler:
                 return Fail(f"the handler's result is not what it should be: {error}")
         return complete
 
-    def outcome_of_error(self, error: BaseException, job: Job[Any]) -> Outcome:
+    def outcome_of_error(self, error: BaseException, task: Task) -> Outcome:
         """Return what an exception of the handler's says: permanent ones fail the task, others retry it."""
         text = f"{type(error).__name__}: {error}".strip(": ")
         if isinstance(error, self.permanent):
             return Fail(text)
-        return Retry(self.backoff(job) if self.backoff else 0, text)
+        return Retry(self.backoff(task) if self.backoff else 0, text)
 
 
 class Registration(Generic[P, R]):

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 from uuid import UUID
 
-from codeq_client.errors import DecodeError
+from codeq_client.errors import ConfigurationError, DecodeError
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ def structure(kind: type[T], value: object, path: str = "$") -> T:
     """Return the JSON `value` as an instance of `kind`.
 
     Unknown keys of an object are ignored, missing ones take their default. Raises `DecodeError` with the path to
-    what does not fit.
+    what does not fit, and `ConfigurationError` for a `kind` that no JSON value can become.
     """
     return cast("T", _structure(kind, value, path))
 
@@ -44,7 +44,7 @@ def _structure(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401, PLR091
         return _check(isinstance(value, dict), value, "an object", path)
     expected = type(None) if kind is None else kind
     if not isinstance(expected, type):
-        raise TypeError(f"{kind!r} is no type that a payload or a result can have")
+        raise ConfigurationError(f"{kind!r} is no type that a payload or a result can have")
     return _check(type(value) is expected, value, expected.__name__, path)
 
 
@@ -68,7 +68,7 @@ def _generic(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401  # any JS
         return origin(items) if origin in {tuple, set, frozenset} else items
     if dataclasses.is_dataclass(origin) or hasattr(origin, "__attrs_attrs__"):
         return _object(origin, value, path)
-    raise TypeError(f"{kind!r} is no type that a payload or a result can have")
+    raise ConfigurationError(f"{kind!r} is no type that a payload or a result can have")
 
 
 def _union(kinds: tuple[Any, ...], value: Any, path: str) -> Any:  # noqa: ANN401  # any JSON value, or any type
@@ -91,7 +91,10 @@ def _object(kind: type, value: Any, path: str) -> Any:  # noqa: ANN401  # any JS
 
 @lru_cache(maxsize=256)
 def _fields(kind: type) -> Mapping[str, Any]:
-    hints = get_type_hints(kind)
+    try:
+        hints = get_type_hints(kind)
+    except NameError as error:
+        raise ConfigurationError(f"{kind.__name__}: {error}; import it for more than type checking") from error
     if dataclasses.is_dataclass(kind):
         names = [field.name for field in dataclasses.fields(kind) if field.init]
     else:

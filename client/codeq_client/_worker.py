@@ -118,7 +118,7 @@ class Worker:
         `payload` and `result` are types: a dataclass, attrs class, pydantic model, or a plain type; without one the
         JSON value is passed on. What the function returns completes the task; `Retry`, `Fail` and `Abandon` may be
         raised or returned. Of other exceptions the `permanent` ones fail the task, the rest retry it, after
-        `backoff(job)` seconds or the server's backoff.
+        `backoff(task)` seconds or the server's backoff.
         """
         if not command.strip() or command.lower() in self._handlers:
             raise ConfigurationError(f"a handler needs a command of its own, not {command!r}")

@@ -1,0 +1,178 @@
+"""What each call sends, what it refuses to send, and how its answers are read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from codeq_client import Artifact, NewTask, Requeued, Status, Task, _calls, _flows
+from codeq_client.errors import BadReply, ConfigurationError, EncodeError
+from tests.client.script import TASK, Script, reply
+
+
+def test_create_sends_only_what_was_given_and_a_key_of_its_own() -> None:
+    script = Script([reply(202, TASK), reply(202, TASK)])
+    script.run(_flows.create(script.core, "X", {"jobId": "1", "none": None}))
+    script.run(_flows.create(script.core, "X", {}))
+    first, second = script.bodies()
+    assert first.pop("idempotencyKey") != second.pop("idempotencyKey")
+    assert first == {"command": "X", "payload": {"jobId": "1", "none": None}}
+
+
+def test_create_sends_every_field() -> None:
+    script = Script([reply(202, TASK)])
+    script.run(
+        _flows.create(
+            script.core,
+            "X",
+            [1],
+            priority=9,
+            webhook="http://a.test/h",
+            max_attempts=3,
+            run_at=datetime(2026, 11, 24, 9, 30, tzinfo=timezone(timedelta(hours=2))),
+            idempotency_key="k",
+            trace_parent="00-a-b-01",
+        )
+    )
+    assert script.bodies() == [
+        {
+            "command": "X",
+            "payload": [1],
+            "priority": 9,
+            "webhook": "http://a.test/h",
+            "maxAttempts": 3,
+            "runAt": "2026-11-24T07:30:00+00:00",
+            "idempotencyKey": "k",
+        }
+    ]
+    assert dict(script.sent[0].call.headers)["traceparent"] == "00-a-b-01"
+
+
+@pytest.mark.parametrize(("delay", "seconds"), [(2, 2), (0.2, 1), (timedelta(minutes=1), 60)])
+def test_a_delay_is_rounded_up_to_whole_seconds(delay: float | timedelta, seconds: int) -> None:
+    script = Script([reply(202, TASK)])
+    script.run(_flows.create(script.core, "X", {}, delay=delay))
+    assert script.bodies()[0]["delaySeconds"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("new", "error"),
+    [
+        (NewTask(command=" ", payload={}), ConfigurationError),
+        (NewTask(command="X", payload=None), EncodeError),
+        (NewTask(command="X", payload={}, delay=-1), ConfigurationError),
+        (NewTask(command="X", payload={}, delay=float("nan")), ConfigurationError),
+        (NewTask(command="X", payload={}, run_at=datetime(2026, 1, 1)), ConfigurationError),  # noqa: DTZ001  # the point
+        (NewTask(command="X", payload={}, delay=1, run_at=datetime.now(UTC)), ConfigurationError),
+    ],
+)
+def test_what_the_server_would_refuse_or_misread_is_not_sent(new: NewTask, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        _calls.create(new)
+
+
+@pytest.mark.parametrize("task_id", ["", ".", "..", "a/b"])
+def test_an_id_that_would_change_the_path_is_refused(task_id: str) -> None:
+    with pytest.raises(ConfigurationError):
+        _calls.get(task_id)
+
+
+def test_an_id_is_quoted_in_the_path() -> None:
+    assert _calls.get("a b?c").path == "/v1/codeq/tasks/a%20b%3Fc"
+
+
+def test_a_heartbeat_never_asks_for_the_servers_default() -> None:
+    with pytest.raises(ConfigurationError):
+        _calls.heartbeat("t-1", extend=0)
+
+
+def test_one_text_is_no_list_of_commands() -> None:
+    with pytest.raises(ConfigurationError):
+        _calls.claim("X", lease=60, wait=0)
+
+
+def test_a_claim_waits_at_most_30_seconds_and_tells_so() -> None:
+    call = _calls.claim(["X"], lease=60, wait=90)
+    assert (call.wait, json.loads(call.body or b"")["waitSeconds"]) == (30, 30)
+
+
+def test_artifacts_travel_by_url_or_by_content() -> None:
+    script = Script([reply(200, {"taskId": "t-1", "status": "COMPLETED", "completedAt": "2026-11-24T00:00:00Z"})])
+    artifacts = [Artifact(name="a", url="http://x.test/a"), Artifact(name="b", content=b"\x00", content_type="x/y")]
+    record = script.run(_flows.complete(script.core, "t-1", {"ok": True}, artifacts=artifacts))
+    assert script.bodies()[0]["artifacts"] == [
+        {"name": "a", "url": "http://x.test/a"},
+        {"name": "b", "contentType": "x/y", "contentBase64": base64.b64encode(b"\x00").decode()},
+    ]
+    assert record.result == {}, "an empty result object is left out by the server (S2)"
+
+
+def test_a_failed_task_always_has_an_error_text() -> None:
+    record = {"taskId": "t-1", "status": "FAILED", "error": "unknown error"}
+    script = Script([reply(200, record), reply(200, record)])
+    script.run(_flows.fail(script.core, "t-1", ""))
+    script.run(_flows.fail(script.core, "t-1", "  "))
+    assert [body["error"] for body in script.bodies()] == ["unknown error", "unknown error"]
+
+
+def test_a_task_is_read_with_its_payload_decoded_and_unknown_fields_kept() -> None:
+    wire = {
+        "id": "t-1",
+        "command": "X",
+        "payload": '{"camelCase":null,"snake_case":[1,2.5]}',
+        "status": "PENDING",
+        "lastKnownLocation": "DELAYED_ZSET",
+        "createdAt": "2026-11-24T03:00:00.123456789-03:00",
+        "maxAttempts": 5,
+        "newField": {"a": 1},
+    }
+    script = Script([reply(200, wire)])
+    task = script.run(_flows.get(script.core, "t-1"))
+    assert task == Task(
+        id="t-1",
+        command="X",
+        payload={"camelCase": None, "snake_case": [1, 2.5]},
+        status=Status.PENDING,
+        location="DELAYED_ZSET",
+        created_at=datetime(2026, 11, 24, 6, 0, 0, 123456, tzinfo=UTC),
+        max_attempts=5,
+        extra={"newField": {"a": 1}},
+    )
+
+
+@pytest.mark.parametrize("body", [[], {"id": "t-1"}, {**TASK, "payload": "{"}, {**TASK, "createdAt": "noon"}, None])
+def test_an_answer_that_is_no_task_is_a_bad_reply(body: object) -> None:
+    script = Script([reply(200, body)])
+    with pytest.raises(BadReply):
+        script.run(_flows.get(script.core, "t-1"))
+
+
+def test_nothing_to_claim_is_none() -> None:
+    script = Script([reply(204)])
+    assert script.run(_flows.claim(script.core, ["X"])) is None
+
+
+def test_a_nack_tells_what_became_of_the_task() -> None:
+    script = Script(
+        [reply(200, {"status": "dlq", "delaySeconds": 0}), reply(200, {"status": "requeued", "delaySeconds": 7})]
+    )
+    assert script.run(_flows.nack(script.core, "t-1")) == Requeued(delay=0, dead=True)
+    assert script.run(_flows.nack(script.core, "t-1", delay=7)) == Requeued(delay=7, dead=False)
+
+
+def test_admin_calls_are_read() -> None:
+    stats = {"command": "X", "ready": 1, "delayed": 2, "inProgress": 3, "dlq": 4}
+    script = Script(
+        [
+            reply(200, {"codeq:q:x:dlq": 4}),
+            reply(200, stats),
+            reply(200, {"deleted": 2, "before": "2026-11-24T00:00:00Z"}),
+        ]
+    )
+    assert script.run(_flows.queue_sizes(script.core)) == {"codeq:q:x:dlq": 4}
+    assert script.run(_flows.queue_stats(script.core, "X")).in_progress == 3
+    assert script.run(_flows.cleanup(script.core, limit=5)).deleted == 2
+    assert {send.token for send in script.sent} == {"producer"}, "the admin token defaults to the producer's (A8)"

@@ -1,0 +1,212 @@
+"""Payloads and results: what goes in comes out, as it was or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping  # noqa: TC003  # `structure` reads it at run time
+from datetime import UTC, date, datetime
+from enum import Enum, StrEnum
+from typing import Any, Literal, TypedDict
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeq_client._codec import WRAPPER, dumps, to_json, unwrap_result, wrap_result
+from codeq_client._structure import structure
+from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
+
+EXACT = 2**53
+scalars = st.none() | st.booleans() | st.integers(-EXACT, EXACT) | st.floats(allow_nan=False, allow_infinity=False)
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+values = st.recursive(
+    scalars | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(values)
+def test_every_json_value_comes_back_as_it_went(value: Any) -> None:
+    assert json.loads(dumps(value)) == value
+
+
+@given(values)
+def test_every_result_is_stored_as_an_object_and_read_as_it_was(value: Any) -> None:
+    stored = wrap_result(value)
+    assert isinstance(stored, dict)
+    assert unwrap_result(json.loads(json.dumps(stored))) == value
+
+
+def test_an_object_is_stored_as_it_is() -> None:
+    assert wrap_result({"a": 1, "b": None}) == {"a": 1, "b": None}
+    assert wrap_result([1]) == {WRAPPER: [1]}
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Kind(StrEnum):
+    A = "a"
+
+
+@dataclasses.dataclass
+class Point:
+    x: float
+    y: float = 0.0
+
+
+class Shape(TypedDict):
+    sides: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    jobId: str  # noqa: N815  # a name must travel as it is
+    points: list[Point]
+    colour: Colour = Colour.RED
+    note: str | None = None
+    when: datetime | None = None
+    key: UUID | None = None
+    pair: tuple[int, str] = (0, "")
+    tags: frozenset[str] = frozenset()
+    sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    mode: Literal["fast", "slow"] = "fast"
+    day: date | None = None
+    shape: Shape | None = None
+    kind: Kind = Kind.A
+    anything: Any = None
+
+
+def test_a_dataclass_comes_back_as_it_went() -> None:
+    order = Order(
+        "1",
+        [Point(1.0), Point(2.5, -1.0)],
+        note=None,
+        when=datetime(2026, 11, 24, tzinfo=UTC),
+        key=UUID(int=7),
+        pair=(3, "x"),
+        sizes={"a_b": 1},
+        mode="slow",
+        day=date(2026, 1, 2),
+        shape={"sides": 3},
+        anything={"x": [None]},
+    )
+    sent = json.loads(dumps(dataclasses.replace(order, tags=())))  # type: ignore[arg-type]  # JSON has no sets
+    assert sent["jobId"] == "1"
+    assert sent["note"] is None
+    assert structure(Order, sent) == order
+
+
+class Attrs:
+    """What attrs makes of a class, as far as we look."""
+
+    class Field:
+        def __init__(self, name: str) -> None:
+            self.name, self.init = name, True
+
+    __attrs_attrs__ = (Field("a"), Field("b"))
+    a: int
+    b: list[int]
+
+    def __init__(self, a: int, b: list[int] | None = None) -> None:
+        self.a, self.b = a, b or []
+
+
+class Pydantic:
+    """What pydantic makes of a class, as far as we look."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    @classmethod
+    def model_validate(cls, value: Any) -> Pydantic:
+        if not isinstance(value["n"], int):
+            raise ValueError("n: an integer is needed")  # noqa: TRY004  # as pydantic's errors, which are ValueErrors
+        return cls(value["n"])
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        assert mode == "json"
+        return {"n": self.n}
+
+
+def test_attrs_and_pydantic_objects_travel() -> None:
+    assert to_json([Attrs(1, [2]), Pydantic(3)]) == [{"a": 1, "b": [2]}, {"n": 3}]
+    assert structure(Attrs, {"a": 1, "b": [5], "later": 1}).b == [5]
+    assert structure(Pydantic, {"n": 3}).n == 3
+    with pytest.raises(DecodeError, match="an integer is needed"):
+        structure(Pydantic, {"n": "3"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        (Order, {"jobId": 1, "points": []}, r"\$\.jobId: expected str, got 1"),
+        (Order, {"points": []}, r"\$: .*jobId"),
+        (Order, {"jobId": "1", "points": [{"x": "far"}]}, r"\$\.points\[0\]\.x: expected float"),
+        (Order, [], r"expected an object \(Order\)"),
+        (int, True, "expected int"),
+        (Colour, "blue", "blue"),
+        (tuple[int, int], [1], "expected a list of 2"),
+        (list[int], {}, "expected a list"),
+        (dict[str, int], [], "expected an object"),
+        (int | None, "x", "expected int.*; .*expected NoneType"),
+        (Literal["a", 1], "b", "Literal"),
+        (Shape, 3, "expected an object"),
+        (datetime, "noon", "noon"),
+        (UUID, "7", "UUID"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_path(kind: Any, value: Any, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
+        structure(kind, value)
+
+
+@pytest.mark.parametrize("kind", [int | str, tuple[str, ...], set[str]])
+def test_other_types_that_fit(kind: Any) -> None:
+    assert structure(kind, "a" if kind == int | str else ["a"])
+
+
+@dataclasses.dataclass
+class Unresolved:
+    when: Timer  # type: ignore[name-defined]  # noqa: F821  # as a name that is imported for type checking alone
+
+
+@pytest.mark.parametrize("kind", [type[int], Unresolved, 7])
+def test_a_type_that_no_json_can_become_is_a_configuration_error(kind: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        structure(kind, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"a": [2**53 + 1]}, r"\$\.a\[0\]: the server would round"),
+        (10**400, "the server would round"),
+        ([float("nan")], r"\$\[0\]: JSON has no nan"),
+        (float("inf"), "JSON has no inf"),
+        ({1: 2}, "the key 1 is no text"),
+        ({"s": {1, 2}}, r"\$\.s: a set is no JSON value"),
+        (b"x", "a bytes is no JSON value"),
+        (object, "a type is no JSON value"),
+        ("\ud800", "lone surrogate"),
+    ],
+)
+def test_what_would_not_come_back_is_refused_with_its_path(value: Any, message: str) -> None:
+    with pytest.raises(EncodeError, match=message):
+        dumps(value)
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(EncodeError, match="contains itself"):
+        dumps(value)
+
+
+@pytest.mark.parametrize("value", [2**53, 2**60, -(2**63), 1e300, -0.0])
+def test_numbers_that_a_double_holds_are_sent(value: float) -> None:
+    assert json.loads(dumps(value)) == value

@@ -1,0 +1,190 @@
+"""Operations over several calls: batches beyond the server's limits, and waiting for a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from codeq_client import Artifact, NewTask, Rejected, Submission, Task, _flows
+from codeq_client.errors import (
+    BadRequest,
+    DecodeError,
+    Forbidden,
+    NotInProgress,
+    ServerError,
+    TaskDead,
+    TaskFailed,
+    TaskNotFound,
+    Unavailable,
+    WaitTimeout,
+)
+from tests.client.script import LOST, TASK, Reply, Script, refusal, reply
+
+
+def created(count: int) -> Reply:
+    return reply(200, {"results": [{"task": {**TASK, "id": f"t-{n}"}} for n in range(count)]})
+
+
+def new(count: int) -> list[NewTask]:
+    return [NewTask(command="X", payload=n) for n in range(count)]
+
+
+def test_a_batch_beyond_the_limit_is_split_and_put_together_again() -> None:
+    script = Script([created(100), created(100), created(50)])
+    batch = script.run(_flows.create_batch(script.core, new(250)))
+    assert [len(body["tasks"]) for body in script.bodies()] == [100, 100, 50]
+    assert [task["payload"] for body in script.bodies() for task in body["tasks"]] == list(range(250))
+    assert len(batch.all()) == 250
+    keys = {task["idempotencyKey"] for body in script.bodies() for task in body["tasks"]}
+    assert len(keys) == 250
+
+
+def test_an_empty_batch_sends_nothing() -> None:
+    script = Script([])
+    assert script.run(_flows.create_batch(script.core, [])).items == ()
+
+
+def test_what_was_refused_of_a_batch_is_told_at_its_place() -> None:
+    answer = {"results": [{"task": TASK}, {"error": "invalid webhook url"}]}
+    script = Script([reply(200, answer)])
+    batch = script.run(_flows.create_batch(script.core, new(2)))
+    assert [task.id for task in batch.accepted] == ["t-1"]
+    (rejected,) = batch.rejected
+    assert (rejected.index, str(rejected.error)) == (1, "invalid webhook url (HTTP 200)")
+    with pytest.raises(BadRequest):
+        batch.all()
+
+
+def test_a_part_of_a_batch_that_fails_takes_nothing_from_the_others() -> None:
+    script = Script([created(100), LOST, created(1)], retries=0)
+    batch = script.run(_flows.create_batch(script.core, new(201)))
+    assert len(batch.accepted) == 101
+    assert [rejected.index for rejected in batch.rejected] == list(range(100, 200))
+
+
+def test_a_batch_that_fails_as_a_whole_raises() -> None:
+    script = Script([refusal(403, "no")])
+    with pytest.raises(Forbidden):
+        script.run(_flows.create_batch(script.core, new(3)))
+
+
+def test_a_claim_of_many_is_split_and_ends_at_the_first_that_is_short() -> None:
+    def claimed(count: int) -> Reply:
+        return reply(200, {"tasks": [TASK] * count}) if count else reply(204)
+
+    script = Script([claimed(10), claimed(3)])
+    assert len(script.run(_flows.claim_batch(script.core, ["X"], count=25))) == 13
+    assert [body["count"] for body in script.bodies()] == [10, 10]
+    exact = Script([claimed(10), claimed(2)])
+    assert len(exact.run(_flows.claim_batch(exact.core, count=12))) == 12
+    none = Script([claimed(0)])
+    assert none.run(_flows.claim_batch(none.core)) == []
+
+
+def test_a_claim_of_many_that_fails_late_keeps_what_was_claimed() -> None:
+    script = Script([reply(200, {"tasks": [TASK] * 10}), LOST])
+    assert len(script.run(_flows.claim_batch(script.core, count=20))) == 10
+    early = Script([LOST])
+    with pytest.raises(Unavailable):
+        early.run(_flows.claim_batch(early.core, count=20))
+
+
+def task(number: int, **more: Any) -> Task:
+    return Task(id=f"t-{number}", command="X", status="IN_PROGRESS", attempts=1, **more)
+
+
+def stored(number: int) -> dict[str, Any]:
+    return {"taskId": f"t-{number}", "status": "COMPLETED", "result": {"$value": number}}
+
+
+def test_results_that_the_batch_route_would_cut_short_go_singly() -> None:
+    submissions = [
+        Submission(task(0), 0),
+        Submission(task(1, webhook="http://a.test/"), 1),
+        Submission(task(2), 2, artifacts=(Artifact(name="a", content=b"x"),)),
+        Submission("t-3", 3),
+        Submission(task(4), error="boom"),
+    ]
+    together = reply(
+        200, {"results": [{"taskId": "t-0", "result": stored(0)}, {"taskId": "t-4", "error": "not-in-progress"}]}
+    )
+    script = Script([together, reply(200, stored(1)), reply(200, stored(2)), reply(200, stored(3))])
+    batch = script.run(_flows.submit_batch(script.core, submissions))
+    assert script.paths == ["POST /tasks/batch/results", *(f"POST /tasks/t-{n}/result" for n in (1, 2, 3))]
+    assert script.bodies()[0] == {
+        "results": [
+            {"taskId": "t-0", "status": "COMPLETED", "result": {"$value": 0}},
+            {"taskId": "t-4", "status": "FAILED", "error": "boom"},
+        ]
+    }
+    assert [record.result for record in batch.accepted] == [0, 1, 2, 3]
+    (rejected,) = batch.rejected
+    assert (rejected.index, type(rejected.error)) == (4, NotInProgress)
+
+
+def test_one_single_result_that_fails_does_not_lose_the_others() -> None:
+    script = Script([refusal(404, "task not found"), reply(200, stored(1))])
+    batch = script.run(_flows.submit_batch(script.core, [Submission("t-0", 0), Submission("t-1", 1)]))
+    assert isinstance(batch.items[0], Rejected)
+    assert [record.result for record in batch.accepted] == [1]
+
+
+@dataclass
+class Master:
+    url: str
+
+
+def seen(status: str, **more: Any) -> Reply:
+    return reply(200, {**TASK, "status": status, **more})
+
+
+def result(**record: Any) -> Reply:
+    return reply(200, {"task": {**TASK, "status": record["status"]}, "result": {"taskId": "t-1", **record}})
+
+
+def test_waiting_polls_ever_more_slowly_and_returns_the_typed_result() -> None:
+    done = result(status="COMPLETED", result={"url": "u"})
+    script = Script([seen("PENDING")] * 12 + [seen("COMPLETED"), done])
+    assert script.run(_flows.wait_for_result(script.core, "t-1", 60, kind=Master)) == Master("u")
+    assert script.pauses[:3] == pytest.approx([0.1, 0.15, 0.225])
+    assert script.pauses[-1] == 2.0
+
+
+def test_waiting_ends_at_its_timeout_with_the_last_state() -> None:
+    script = Script([seen("IN_PROGRESS")] * 10)
+    with pytest.raises(WaitTimeout, match="is still IN_PROGRESS after 1 s") as caught:
+        script.run(_flows.wait_for_result(script.core, "t-1", 1))
+    assert isinstance(caught.value, TimeoutError)
+    assert sum(script.pauses) == pytest.approx(1.0)
+
+
+def test_waiting_for_a_dead_letter_ends_though_it_has_no_result() -> None:
+    script = Script([seen("FAILED", lastKnownLocation="DLQ_SET", error="MAX_ATTEMPTS")])
+    with pytest.raises(TaskDead, match="MAX_ATTEMPTS"):
+        script.run(_flows.wait_for_result(script.core, "t-1"))
+
+
+def test_waiting_for_a_task_that_failed_raises_the_workers_error() -> None:
+    script = Script([seen("FAILED"), result(status="FAILED", error="no such master")])
+    with pytest.raises(TaskFailed, match="no such master") as caught:
+        script.run(_flows.wait_for_result(script.core, "t-1"))
+    assert type(caught.value) is TaskFailed
+
+
+def test_waiting_hides_no_refusal_and_no_outage() -> None:
+    for answers, error in (
+        ([refusal(403, "no")], Forbidden),
+        ([refusal(404, "not found")], TaskNotFound),
+        ([refusal(500, "boom")] * 4, ServerError),
+    ):
+        script = Script(answers)
+        with pytest.raises(error):
+            script.run(_flows.wait_for_result(script.core, "t-1", 1000))
+
+
+def test_a_result_of_another_type_is_a_decode_error() -> None:
+    script = Script([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 3})])
+    with pytest.raises(DecodeError):
+        script.run(_flows.wait_for_result(script.core, "t-1", kind=Master))
