@@ -34,9 +34,9 @@ def main() -> None:
 def replay_files(
     files: tuple[Path, ...], url: str | None, control_token: str | None, *, named_identities: bool
 ) -> None:
-    """Replay recordings of the real server on a fake and print every difference.
+    """Replay recordings on a fake and print every difference.
 
-    FILE is a recording, as it is or with gzip (*.gz). A fake at a URL is reset for each recording and loses what it
+    FILE is a recording of the real server, as it is or with gzip (*.gz). A fake at a URL is reset for each recording and loses what it
     held; it must be able to reach this machine's loopback address, for callbacks.
 
     Exit status: 0 no difference, 1 differences, 2 it could not be run.

@@ -32,14 +32,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """How the recorded server was set up. `epoch` is the session's start, in nanoseconds since 1970."""
+    """How the recorded server was set up.
+
+    `epoch` is the session's start, in nanoseconds since 1970. `static` has both sides' static tokens; without it the
+    callers of the session sent signed ones.
+    """
 
     name: str
     profile: str
     epoch: int
     settings: Mapping[str, str]
     yaml: str | None
-    auth: str
     static: Mapping[str, Any] | None
     identities: Mapping[str, Identity]
 
@@ -59,11 +62,6 @@ class Call:
     status: int
     reply_headers: Mapping[str, str]
     reply: str
-
-    @property
-    def duration(self) -> int:
-        """How long the server took to answer, in nanoseconds."""
-        return self.answered - self.sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,6 @@ def _header(entry: dict[str, Any]) -> Header:
         epoch=_nanoseconds(entry["epoch_unix"]),
         settings=entry["settings"],
         yaml=entry["yaml"],
-        auth=entry["auth"],
         static=entry["static"],
         identities={name: Identity(**identity) for name, identity in entry["identities"].items()},
     )

@@ -36,7 +36,7 @@ def received(at: int, body: str, path: str = "/hook") -> Received:
 
 def differences(theirs: list[Callback], ours: list[Received], secret: str = SECRET) -> list[Difference]:
     settings = {"WEBHOOK_HMAC_SECRET": secret} if secret else {}
-    header = Header("story", "redis", NOON, settings, None, "jwks", None, {})
+    header = Header("story", "redis", NOON, settings, None, None, {})
     return compare_callbacks(Recording(header, (), tuple(theirs)), ours, Tolerance())
 
 

@@ -25,7 +25,7 @@ def signer() -> Signer:
 
 def header(*, static: Mapping[str, Any] | None = None) -> Header:
     identities = {"prod": PRODUCER, "w1": WORKER}
-    return Header("story", "redis", EPOCH * 10**9 + 300_000_000, {}, None, "jwks", static, identities)
+    return Header("story", "redis", EPOCH * 10**9 + 300_000_000, {}, None, static, identities)
 
 
 def decoded(token: str, provider: str) -> jwt.Token:

@@ -18,7 +18,6 @@ HEADER: dict[str, Any] = {
     "epoch_unix": 1795500595.3,
     "settings": {},
     "yaml": None,
-    "auth": "jwks",
     "static": None,
     "identities": {"prod": {"kind": "producer", "claims": {"sub": "p"}}},
 }
