@@ -36,8 +36,8 @@ def replay_files(
 ) -> None:
     """Replay recordings on a fake and print every difference.
 
-    FILE is a recording of the real server, as it is or with gzip (*.gz). A fake at a URL is reset for each recording and loses what it
-    held; it must be able to reach this machine's loopback address, for callbacks.
+    FILE is a recording of the real server, as it is or with gzip (*.gz). A fake at a URL is reset for each recording
+    and loses what it held; it must be able to reach this machine's loopback address, for callbacks.
 
     Exit status: 0 no difference, 1 differences, 2 it could not be run.
     """
