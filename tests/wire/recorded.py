@@ -56,7 +56,7 @@ class Call(NamedTuple):
     reply: str
 
     @property
-    def answer(self) -> Any:  # noqa: ANN401 - whatever JSON the server answered
+    def answer(self) -> Any:
         return json.loads(self.reply)
 
     @property

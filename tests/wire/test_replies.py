@@ -1,0 +1,80 @@
+"""How replies and callbacks are encoded (R23, W1)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeq_fake.wire import encode, quote, unescape_html
+
+REPLIES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def test_keys_stay_in_the_order_given() -> None:
+    assert encode({"b": 1, "a": [True, None, "x"], "0": {}}) == '{"b":1,"a":[true,null,"x"],"0":{}}'
+
+
+def test_integers_keep_all_their_digits() -> None:
+    assert encode([2**53 + 1, -(2**63), 0]) == "[9007199254740993,-9223372036854775808,0]"
+
+
+def test_errors_are_escaped_as_html() -> None:
+    assert encode({"error": "invalid 'delaySeconds' (must be >= 0)"}) == (
+        '{"error":"invalid \'delaySeconds\' (must be \\u003e= 0)"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("", '""'),
+        ('a"b\\c/d', r'"a\"b\\c/d"'),
+        ("\x00\x1b\b\f\n\r\t\x7f", '"\\u0000\\u001b\\b\\f\\n\\r\\t\x7f"'),
+        ("<&>\u2028\u2029", r'"\u003c\u0026\u003e\u2028\u2029"'),
+        ("é中\U0001f600\ufffd", '"é中\U0001f600\ufffd"'),
+        ("\udcffx\ud800", r'"\ufffdx\ufffd"'),
+    ],
+)
+def test_strings_are_quoted_as_go_quotes_them(text: str, literal: str) -> None:
+    assert quote(text) == literal
+    assert encode(text) == literal
+    assert encode({text: text}) == f"{{{literal}:{literal}}}"
+
+
+@given(st.text())
+def test_a_quoted_string_is_read_back_as_it_was(text: str) -> None:
+    assert json.loads(quote(text)) == text
+    assert not set("<>&\u2028\u2029") & set(quote(text))
+
+
+@given(REPLIES)
+def test_a_reply_is_read_back_as_it_was(value: object) -> None:
+    assert json.loads(encode(value)) == value  # type: ignore[arg-type]  # drawn as JSON
+
+
+def test_callbacks_hold_html_raw_but_keep_other_escapes() -> None:
+    assert unescape_html(r'{"a":"\u003cb\u003e\u0026\u2028\n\""}') == r'{"a":"<b>&\u2028\n\""}'
+
+
+def test_an_escaped_backslash_escapes_nothing_else() -> None:
+    assert unescape_html(r'"\\u003c \\\u003c \\\\u003c"') == r'"\\u003c \\< \\\\u003c"'
+
+
+@given(REPLIES)
+def test_unescaping_html_changes_no_value(value: object) -> None:
+    text = encode(value)  # type: ignore[arg-type]  # drawn as JSON
+    assert json.loads(unescape_html(text)) == value
+    assert unescape_html(unescape_html(text)) == unescape_html(text)
+
+
+@given(st.text(alphabet="<>&\\u03ce26\u2028\n"))
+def test_unescaping_html_leaves_no_escape_of_it(text: str) -> None:
+    raw = unescape_html(quote(text))
+    assert raw == json.dumps(text, ensure_ascii=False).replace("\u2028", r"\u2028")
