@@ -60,8 +60,8 @@ class Broker:
 
     def create(
         self,
-        command: str,
-        payload: str,
+        command: str = "",
+        payload: str = "null",
         *,
         tenant: str,
         now: int,
@@ -421,6 +421,11 @@ class Broker:
     def notice_answered(self, command: str, *, delivered: bool) -> None:
         """A queue-ready notice was sent, with or without success: there is one try (U4)."""
         self.tally.delivered("queue_ready", command, success=delivered)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to carry out, and nothing that time could bring: the usual case, told fast."""
+        return not (self._effects or self.outbox.deliveries or self.subscriptions.by_id)
 
     def drain_effects(self) -> Iterable[Effect]:
         """What the operations since the last call want done outside, in order."""

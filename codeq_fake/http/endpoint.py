@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from codeq_fake import wire
-from codeq_fake.auth import Caller, Forbidden, KeysNeeded, Unauthenticated, with_keys
+from codeq_fake.auth import Forbidden, KeysNeeded, Unauthenticated, with_keys
 from codeq_fake.core.errors import Refused
 from codeq_fake.journal import Request
 
 from . import reply
 from .call import BadRequest, Call, Wait
 from .refusals import refuse
+from .reply import Reply
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from codeq_fake.auth import Caller
     from codeq_fake.runtime import Runtime
 
     from .operations import Operation
-    from .reply import Reply
-
-#: The largest request body: the real server has no limit, we bound our memory and say so in the ledger.
+    #: The largest request body: the real server has no limit, we bound our memory and say so in the ledger.
 LARGEST_BODY = 64 * 1024 * 1024
-
-TOO_MANY = 429
-
-_ANYONE = Caller(subject="", tenant="", scopes=frozenset(), event_types=(), claims={}, token="")
 
 
 class ClientGone(Exception):
@@ -35,6 +32,20 @@ class ClientGone(Exception):
 
 class BodyTooLarge(Exception):
     """The request body exceeds :data:`LARGEST_BODY`."""
+
+
+class RateLimited(Exception):
+    """The caller's bucket of ``scope`` is empty; a token comes in ``wait`` seconds (L1)."""
+
+    def __init__(self, scope: str, operation: str, wait: int) -> None:
+        super().__init__(scope, operation, wait)
+        self.scope = scope
+        self.operation = operation
+        self.wait = wait
+
+
+#: Whatever is answered with an error.
+REFUSALS = (Unauthenticated, Forbidden, Refused, RateLimited, wire.BadBody, BadRequest, BodyTooLarge)
 
 
 class Endpoint:
@@ -46,153 +57,119 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        runtime = self._runtime
+        runtime, operation = self._runtime, self._operation
         # Of a repeated header, Go takes the first.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         request_id = headers.get(b"x-request-id") or runtime.source.request_id().encode()
-        exchange = _Exchange(runtime, self._operation, scope, receive, headers)
+        call = Call(
+            runtime.broker, runtime.config.settings.timezone, scope["path_params"], headers, runtime.clock.now()
+        )
+        seen = ""
         try:
-            answer = await exchange.answer()
+            answer = await self._answer(call, receive)
         except ClientGone:
             return
-        runtime.requests.entries.append(exchange.noted(answer))
+        except REFUSALS as refusal:
+            seen = type(refusal).__name__
+            answer = _refuse(refusal, operation)
+        runtime.seen[operation.name, seen] += 1
+        runtime.requests.entries.append(_noted(runtime.requests.number(), scope, call, answer))
         await reply.send_reply(send, answer, request_id)
 
-
-class _Exchange:
-    """One request on its way."""
-
-    __slots__ = ("_body", "_caller", "_headers", "_now", "_operation", "_receive", "_runtime", "_scope")
-
-    def __init__(
-        self, runtime: Runtime, operation: Operation, scope: Scope, receive: Receive, headers: dict[bytes, bytes]
-    ) -> None:
-        self._runtime = runtime
-        self._operation = operation
-        self._scope = scope
-        self._receive = receive
-        self._headers = headers
-        self._now = runtime.clock.now()
-        self._caller = _ANYONE
-        self._body = b""
-
-    def noted(self, answer: Reply) -> Request:
-        """The journal's entry for this exchange."""
-        journal = self._runtime.requests
-        query = self._scope["query_string"]
-        path = f"{self._scope['path']}?{query.decode('latin-1')}" if query else self._scope["path"]
-        method, subject = self._scope["method"], self._caller.subject
-        return Request(journal.number(), self._now, method, path, subject, self._body, answer.status, answer.body)
-
-    async def answer(self) -> Reply:
+    async def _answer(self, call: Call, receive: Receive) -> Reply:
         """Go through the checks in their order, and let the handler answer (B3)."""
-        name = self._operation.name
-        seen = self._runtime.seen
-        try:
-            answer = await self._checked()
-        except (Unauthenticated, Forbidden, Refused, wire.BadBody, BadRequest, BodyTooLarge) as refusal:
-            seen[name, type(refusal).__name__] += 1
-            return self._refuse(refusal)
-        seen[name, "" if answer.status != TOO_MANY else "RateLimited"] += 1
+        runtime, operation = self._runtime, self._operation
+        if operation.right != "anyone":
+            try:
+                call.caller = self._judge(call)
+            except KeysNeeded:
+                call.caller = await with_keys(lambda: self._judge(call), now=call.now)
+        if operation.limit is not None:
+            self._admit(call, *operation.limit)
+        if operation.reads_body:
+            call.body = await _read_body(receive)
+            call.now = runtime.clock.now()
+        answer = operation.handler(call)
+        if isinstance(answer, Wait):
+            gone = partial(_hang_up, receive)
+            found = await runtime.polls.park(answer.attempt, wait_seconds=answer.seconds, gone=gone)
+            return found if found is not None else reply.NO_CONTENT
+        if not runtime.broker.is_idle:
+            await runtime.carry_out()
         return answer
 
-    async def _checked(self) -> Reply:
-        limited = await self._admit()
-        if limited is not None:
-            return limited
-        if self._operation.reads_body:
-            self._body = await self._read_body()
-            self._now = self._runtime.clock.now()
-        return await self._handle()
-
-    def _refuse(self, refusal: Exception) -> Reply:
-        match refusal:
-            case Refused():
-                return refuse(refusal, self._operation.name)
-            case Unauthenticated():
-                return reply.error(401, refusal.text)
-            case Forbidden():
-                return reply.error(403, refusal.text)
-            case wire.BadBody():
-                return reply.error(400, self._operation.bad_body)
-            case BodyTooLarge():
-                return reply.error(413, f"body exceeds {LARGEST_BODY} bytes")
-            case _:
-                return reply.error(400, str(refusal))
-
-    async def _admit(self) -> Reply | None:
-        """Find out who calls; returns the reply of a rate limit that says no (A1 to A9, L1)."""
-        if self._operation.right == "anyone":
-            return None
-        try:
-            self._caller = self._judge()
-        except KeysNeeded:
-            self._caller = await with_keys(self._judge, now=self._now)
-        if self._operation.limit is None:
-            return None
-        scope, operation = self._operation.limit
-        wait = self._runtime.broker.admit(scope, self._caller.token, operation, now=self._now)
-        return _too_many_requests(scope, operation, wait) if wait else None
-
-    def _judge(self) -> Caller:
-        authorization = self._headers.get(b"authorization")
-        value = authorization.decode("latin-1") if authorization is not None else None
-        auth, now = self._runtime.auth, self._now
+    def _judge(self, call: Call) -> Caller:
+        """Who calls (A1 to A9). Raises Unauthenticated, Forbidden or KeysNeeded."""
+        auth, authorization = self._runtime.auth, call.header_or_none(b"authorization")
         match self._operation.right:
             case "worker":
-                return auth.worker(value, self._operation.scope, now=now)
+                return auth.worker(authorization, self._operation.scope, now=call.now)
             case "producer":
-                return auth.producer(value, now=now)
+                return auth.producer(authorization, now=call.now)
             case "reader":
-                return auth.reader(value, now=now)
+                return auth.reader(authorization, now=call.now)
             case _:
-                role = self._headers.get(b"x-role")
-                return auth.admin(value, role.decode("latin-1") if role is not None else None, now=now)
+                return auth.admin(authorization, call.header_or_none(b"x-role"), now=call.now)
 
-    async def _read_body(self) -> bytes:
-        message = await self._receive()
+    def _admit(self, call: Call, scope: str, operation: str) -> None:
+        """Ask the rate limit. Raises RateLimited (L1)."""
+        wait = call.broker.admit(scope, call.caller.token, operation, now=call.now)
+        if wait:
+            raise RateLimited(scope, operation, wait)
+
+
+def _noted(n: int, scope: Scope, call: Call, answer: Reply) -> Request:
+    """The journal's entry for a call."""
+    path, query = scope["path"], scope["query_string"]
+    if query:
+        path = f"{path}?{query.decode('latin-1')}"
+    return Request(n, call.now, scope["method"], path, call.caller.subject, call.body, answer.status, answer.body)
+
+
+async def _read_body(receive: Receive) -> bytes:
+    """The whole body. Raises ClientGone or BodyTooLarge."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        body: bytes = message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > LARGEST_BODY:
+            raise BodyTooLarge
         if not message.get("more_body", False):
-            if len(body) > LARGEST_BODY:
-                raise BodyTooLarge
-            return body
-        parts, size = [body], len(body)
-        while message.get("more_body", False):
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > LARGEST_BODY:
-                raise BodyTooLarge
-        return b"".join(parts)
-
-    async def _handle(self) -> Reply:
-        runtime = self._runtime
-        call = Call(
-            broker=runtime.broker,
-            zone=runtime.config.settings.timezone,
-            caller=self._caller,
-            params=self._scope["path_params"],
-            headers=self._headers,
-            body=self._body,
-            now=self._now,
-        )
-        answer = self._operation.handler(call)
-        if isinstance(answer, Wait):
-            found = await runtime.polls.park(answer.attempt, wait_seconds=answer.seconds, gone=self._gone)
-            return found if found is not None else reply.NO_CONTENT
-        await runtime.carry_out()
-        return answer
-
-    async def _gone(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
 
 
-def _too_many_requests(scope: str, operation: str, wait: int) -> Reply:
-    text = f'{{"error":"rate limit exceeded","operation":"{operation}","retryAfterSeconds":{wait},"scope":"{scope}"}}'
-    refusal = reply.json(text, TOO_MANY)
-    return refusal._replace(headers=(*refusal.headers, (b"retry-after", b"%d" % wait)))
+async def _hang_up(receive: Receive) -> None:
+    """Return when the client has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _refuse(refusal: Exception, operation: Operation) -> Reply:
+    match refusal:
+        case Refused():
+            return refuse(refusal, operation.name)
+        case Unauthenticated():
+            return reply.error(401, refusal.text)
+        case Forbidden():
+            return reply.error(403, refusal.text)
+        case wire.BadBody():
+            return reply.error(400, operation.bad_body)
+        case RateLimited():
+            return _too_many_requests(refusal)
+        case BodyTooLarge():
+            return reply.error(413, f"body exceeds {LARGEST_BODY} bytes")
+        case _:
+            return reply.error(400, str(refusal))
+
+
+def _too_many_requests(refusal: RateLimited) -> Reply:
+    text = (
+        f'{{"error":"rate limit exceeded","operation":"{refusal.operation}",'
+        f'"retryAfterSeconds":{refusal.wait},"scope":"{refusal.scope}"}}'
+    )
+    return Reply(429, text.encode(), (*reply.JSON, (b"retry-after", b"%d" % refusal.wait)))

@@ -48,18 +48,20 @@ def _create_item(call: Call, fields: dict[str, Any]) -> str:
 
 
 def _create(call: Call, fields: dict[str, Any]) -> Task:
-    get = fields.get
-    return call.broker.create(
-        get("command", ""),
-        get("payload", "null"),
-        tenant=call.caller.tenant,
-        now=call.now,
-        priority=get("priority", 0),
-        webhook=get("webhook", ""),
-        max_attempts=get("maxAttempts", 0),
-        idempotency_key=get("idempotencyKey", ""),
-        run_at=get("runAt", ""),
-        delay_seconds=get("delaySeconds", 0),
-        trace_parent=call.header(b"traceparent"),
-        trace_state=call.header(b"tracestate"),
-    )
+    asked = {_ARGUMENTS[name]: value for name, value in fields.items()}
+    if call.broker.rules.tracing:
+        asked |= {"trace_parent": call.header(b"traceparent"), "trace_state": call.header(b"tracestate")}
+    return call.broker.create(tenant=call.caller.tenant, now=call.now, **asked)
+
+
+#: The broker's names for the fields of a create; what was not sent takes its default there.
+_ARGUMENTS = {
+    "command": "command",
+    "payload": "payload",
+    "priority": "priority",
+    "webhook": "webhook",
+    "maxAttempts": "max_attempts",
+    "idempotencyKey": "idempotency_key",
+    "runAt": "run_at",
+    "delaySeconds": "delay_seconds",
+}
