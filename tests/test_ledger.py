@@ -1,0 +1,283 @@
+"""The ledger against the contract's clauses, the fake's surface, the recordings and README.md."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections import Counter
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.auth import errors as auth_errors
+from codeq_fake.core import errors as core_errors
+from codeq_fake.http import OPERATIONS
+from codeq_fake.ledger import ledger, markdown
+from codeq_fake.ledger.touches import touchable
+from codeq_fake.testing import FakeCodeQ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from codeq_fake.http import Operation
+
+RECORDINGS = Path(__file__).with_name("recordings")
+README = Path(__file__).parent.parent / "README.md"
+
+
+def numbered(letter: str, last: int) -> list[str]:
+    return [f"{letter}{number}" for number in range(1, last + 1)]
+
+
+CLAUSES = [
+    *numbered("R", 23),
+    *numbered("B", 3),
+    *numbered("A", 9),
+    *numbered("T", 2),
+    *numbered("C", 9),
+    *numbered("K", 10),
+    *numbered("H", 4),
+    *numbered("D", 2),
+    *numbered("N", 6),
+    *numbered("S", 8),
+    *numbered("W", 4),
+    *numbered("U", 9),
+    *numbered("M", 3),
+    *numbered("L", 2),
+    *numbered("X", 1),
+    "settings",
+    *numbered("Z", 4),
+]
+
+#: The refusals that are raised on the way of every request, the core's aside, and the routes that can raise them.
+ON_THE_WAY: dict[str, Callable[[Operation], bool]] = {
+    "Unauthenticated": lambda operation: operation.right != "anyone",
+    "Forbidden": lambda operation: operation.scope != "",
+    "RateLimited": lambda operation: operation.limit is not None,
+    "BadBody": lambda operation: operation.reads_body,
+    "BodyTooLarge": lambda operation: operation.reads_body,
+    "BadRequest": lambda operation: operation.name in {"create_batch", "claim_batch", "submit_batch", "cleanup"},
+}
+
+#: Which operations can be refused for which reason of the core.
+REFUSED = {
+    "create": "InvalidCommand InvalidWebhook InvalidRunAt InvalidDelay",
+    "claim": "EventTypeNotAllowed WorkerRequired",
+    "claim_batch": "EventTypeNotAllowed WorkerRequired",
+    "heartbeat": "TaskNotFound NotOwner",
+    "abandon": "TaskNotFound NotOwner",
+    "nack": "TaskNotFound NotOwner NotInProgress",
+    "submit": "TaskNotFound NotOwner NotInProgress ArtifactUndecodable ResultRequired ErrorRequired InvalidStatus",
+    "subscribe": "InvalidCallbackUrl InvalidDeliveryMode GroupRequired",
+    "renew": "SubscriptionNotFound",
+    "get": "TaskNotFound",
+    "result": "TaskNotFound ResultNotFound",
+}
+
+#: What every reply, every JSON body and every refusal touches: it says nothing about the operation or the reason.
+COMMON = {"R20", "R21", "R22", "R23"}
+
+
+def touched(*seen: tuple[str, str]) -> dict[str, int]:
+    return {entry["id"]: entry["touched"] for entry in ledger(Counter(seen))["clauses"] if entry["touched"]}
+
+
+def leaves(base: type[Exception]) -> Iterable[type[Exception]]:
+    for refusal in base.__subclasses__():
+        yield from leaves(refusal) if refusal.__subclasses__() else [refusal]
+
+
+def calls(name: str) -> Iterable[tuple[str, str]]:
+    """Method and path of each call in the recordings that ``name`` stands for."""
+    for file in RECORDINGS.glob(f"*/{name}.jsonl.gz"):
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            for line in map(json.loads, lines):
+                if line["kind"] == "call":
+                    yield line["method"], line["path"].partition("?")[0]
+
+
+def path_of(operation: Operation) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path))
+
+
+def test_every_clause_of_the_contract_is_in_the_ledger_once_and_in_its_order() -> None:
+    assert [entry["id"] for entry in ledger({})["clauses"]] == CLAUSES
+
+
+def test_an_entry_is_plain_json() -> None:
+    (entry,) = (entry for entry in ledger({("create", ""): 2})["clauses"] if entry["id"] == "C8")
+    assert entry == {
+        "id": "C8",
+        "says": "An idempotency key brings back the task that it first made for 24 hours, whoever asks.",
+        "certainty": "observed",
+        "recordings": ["create_idempotent"],
+        "ours": "exact",
+        "note": "",
+        "touched": 0,
+    }
+    assert json.loads(json.dumps(ledger({}))) == ledger({})
+
+
+def test_the_ledger_names_the_server_that_it_speaks_of() -> None:
+    assert ledger({})["version"] == "v0.3.3"
+
+
+def test_each_clause_says_one_sentence_of_its_own() -> None:
+    sentences = [entry["says"] for entry in ledger({})["clauses"]]
+    assert len(set(sentences)) == len(sentences)
+    assert all(sentence.endswith(".") and "\n" not in sentence for sentence in sentences)
+
+
+def test_what_was_only_read_in_the_source_is_marked_as_that() -> None:
+    assert [entry["id"] for entry in ledger({})["clauses"] if entry["certainty"] == "source"] == [
+        "W3",
+        "U9",
+        "L1",
+        "Z4",
+    ]
+
+
+def test_every_difference_absence_and_doubt_has_a_reason() -> None:
+    for entry in ledger({})["clauses"]:
+        if entry["ours"] != "exact" or entry["certainty"] == "source":
+            assert entry["note"], entry["id"]
+
+
+def test_the_differences_are_these() -> None:
+    ours = {entry["id"]: entry["ours"] for entry in ledger({})["clauses"] if entry["ours"] != "exact"}
+    assert ours == {
+        **dict.fromkeys(["R18", "B2", "A4", "K7", "S2", "S5", "W1", "U4", "L2", "settings"], "differs"),
+        **dict.fromkeys(["Z1", "Z2", "Z3", "Z4"], "absent"),
+    }
+
+
+def test_every_recording_that_is_named_exists() -> None:
+    for entry in ledger({})["clauses"]:
+        for name in entry["recordings"]:
+            assert list(RECORDINGS.glob(f"*/{name}.jsonl.gz")), (entry["id"], name)
+
+
+def test_what_was_observed_was_recorded_but_for_a_header_and_the_races() -> None:
+    bare = [entry["id"] for entry in ledger({})["clauses"] if not entry["recordings"]]
+    assert bare == ["R20", "Z1", "Z2", "Z3", "Z4"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.clause)
+def test_a_route_is_called_in_each_recording_that_it_names(operation: Operation) -> None:
+    (entry,) = (entry for entry in ledger({})["clauses"] if entry["id"] == operation.clause)
+    path = path_of(operation)
+    for name in entry["recordings"]:
+        assert any(method == operation.method and path.fullmatch(called) for method, called in calls(name)), name
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_a_call_touches_its_route_and_what_its_work_shows(operation: Operation) -> None:
+    ids = touched((operation.name, "")).keys()
+    assert [id_ for id_ in ids if id_ in {each.clause for each in OPERATIONS}] == [operation.clause]
+    assert ids - COMMON - {operation.clause}
+
+
+@pytest.mark.parametrize("reason", ON_THE_WAY)
+def test_what_is_refused_on_the_way_touches_the_clause_that_says_so(reason: str) -> None:
+    refusing = [operation for operation in OPERATIONS if ON_THE_WAY[reason](operation)]
+    assert refusing
+    for operation in refusing:
+        assert touched((operation.name, reason)).keys() - COMMON - {operation.clause}, operation.name
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason"), [(name, reason) for name, reasons in REFUSED.items() for reason in reasons.split()]
+)
+def test_what_the_core_refuses_touches_the_clause_that_says_so(operation: str, reason: str) -> None:
+    (route,) = (each.clause for each in OPERATIONS if each.name == operation)
+    assert touched((operation, reason)).keys() - COMMON - {route}
+
+
+def test_no_refusal_of_the_core_or_of_authentication_is_forgotten() -> None:
+    here = {reason for reasons in REFUSED.values() for reason in reasons.split()} | ON_THE_WAY.keys()
+    there = {refusal.__name__ for base in (core_errors.Refused, auth_errors.Refusal) for refusal in leaves(base)}
+    assert there <= here
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason", "clause"),
+    [
+        ("create", "InvalidWebhook", "C3"),
+        ("create_batch", "BadRequest", "C9"),
+        ("claim", "", "K5"),
+        ("claim", "EventTypeNotAllowed", "K1"),
+        ("claim", "WorkerRequired", "A9"),
+        ("claim", "Forbidden", "A5"),
+        ("claim", "RateLimited", "L1"),
+        ("claim_batch", "BadRequest", "K10"),
+        ("heartbeat", "NotOwner", "H2"),
+        ("heartbeat", "BadBody", "H4"),
+        ("abandon", "NotOwner", "D2"),
+        ("nack", "NotOwner", "N1"),
+        ("submit", "NotOwner", "S1"),
+        ("submit", "ArtifactUndecodable", "S5"),
+        ("get", "TaskNotFound", "S8"),
+        ("get", "Unauthenticated", "A7"),
+        ("result", "TaskNotFound", "S7"),
+        ("queues", "Unauthenticated", "A8"),
+        ("cleanup", "BadRequest", "M3"),
+    ],
+)
+def test_the_same_refusal_touches_each_operations_own_clause(operation: str, reason: str, clause: str) -> None:
+    assert clause in touched((operation, reason))
+
+
+def test_touches_add_up() -> None:
+    seen = [("create", ""), ("create", ""), ("create", "BadBody"), ("claim", "")]
+    counts = touched(*seen)
+    assert (counts["R1"], counts["C1"], counts["B1"], counts["B2"], counts["K5"], counts["R20"]) == (3, 2, 4, 1, 1, 4)
+
+
+def test_the_summary_counts_the_clauses_touched_of_those_that_can_be() -> None:
+    reasons = ["", *ON_THE_WAY, *" ".join(REFUSED.values()).split()]
+    summary = ledger(dict.fromkeys(product([each.name for each in OPERATIONS], reasons), 1))["summary"]
+    assert summary["touched"] == summary["of"] < len(CLAUSES)
+    assert ledger({("metrics", ""): 1})["summary"] == {"touched": len(["R17", "R20", "L2"]), "of": summary["of"]}
+    assert ledger({})["summary"]["touched"] == 0
+
+
+def test_nothing_is_touched_that_is_no_clause() -> None:
+    assert touchable() <= set(CLAUSES)
+
+
+def test_a_fakes_ledger_shows_what_its_own_traffic_has_touched() -> None:
+    task = {"command": "PACK", "payload": 1, "webhook": "nowhere"}
+    with FakeCodeQ() as fake, fake.client() as http:
+        http.post("/v1/codeq/tasks", json=task)
+        http.post("/v1/codeq/tasks", json=task, headers={"Authorization": ""})
+        touches = {entry["id"]: entry["touched"] for entry in http.get("/_fake/contract").json()["clauses"]}
+    assert (touches["R1"], touches["R22"], touches["A1"], touches["C3"], touches["C1"]) == (2, 2, 1, 1, 0)
+
+
+def test_a_result_and_its_task_end_at_the_same_instant_where_the_real_servers_differ_a_little() -> None:
+    with FakeCodeQ() as fake, fake.client() as http:
+        task = fake.enqueue("PACK")
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["PACK"]})
+        http.post(f"/v1/codeq/tasks/{task.id}/result", json={"status": "FAILED", "error": "torn"})
+        ended = http.get(f"/v1/codeq/tasks/{task.id}/result").json()
+    assert ended["task"]["updatedAt"] == ended["result"]["completedAt"]
+
+
+def test_the_table_names_each_clause_once() -> None:
+    rows = [line.split("|")[2:5] for line in markdown().splitlines() if line.startswith("| ")][2:]
+    runs = [run for row in rows for cell in row for run in re.findall(r"[\w-]+", cell)]
+    assert sorted(clause for run in runs for clause in spelled_out(run)) == sorted(CLAUSES)
+
+
+def spelled_out(run: str) -> list[str]:
+    first, _, last = run.partition("-")
+    return [f"{first[0]}{number}" for number in range(int(first[1:]), int(last[1:]) + 1)] if last else [first]
+
+
+def test_the_readme_shows_the_table() -> None:
+    shown = re.search(r"<!-- ledger -->\n(.*)<!-- /ledger -->", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert shown, "README.md has lost its marks <!-- ledger --> and <!-- /ledger -->"
+    assert shown[1] == markdown(), "put what `python -m codeq_fake.ledger` prints between README.md's ledger marks"
