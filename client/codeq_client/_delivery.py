@@ -16,7 +16,7 @@ from codeq_client._job import Job, TaskContext, current_task, log_fields
 from codeq_client._keeper import Held, Keeper
 from codeq_client._lease import End, Lease, LeaseTerms
 from codeq_client._outcomes import Abandon, Complete, Fail, Outcome, Retry
-from codeq_client.errors import BadRequest, CodeQError, DecodeError, EncodeError, LeaseLost, NotInProgress, NotOwner
+from codeq_client.errors import BadRequest, CodeQError, EncodeError, LeaseLost, NotInProgress, NotOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable

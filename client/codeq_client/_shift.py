@@ -137,6 +137,7 @@ class Shift:
         took = self._clock.monotonic() - sent
         if task is None and self._plan.burst and self._running:
             await self._next_to_end()
+            self._empties = 0  # it may have created tasks
         elif task is None and took < wait / 4:
             await self._pause(min(1.0, wait))  # something answers long polls at once: do not spin
 

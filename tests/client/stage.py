@@ -1,0 +1,173 @@
+"""Where workers are tested: client, fake server and their clocks in one event loop, and a network with faults."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from codeq_client import CodeQ, Event, TaskEnded, Worker
+from codeq_client.testing import ManualClock
+from codeq_fake.testing import FakeCodeQ, TaskView
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CLAIMS = {
+    "sub": "w",
+    "eventTypes": ["*"],
+    "scope": "codeq:claim codeq:heartbeat codeq:abandon codeq:nack codeq:result codeq:subscribe",
+    "tenantId": "t",
+}
+IDENTITIES = {
+    "producer": {"kind": "producer", "claims": {"sub": "p", "tenantId": "t", "role": "ADMIN"}},
+    "worker": {"kind": "worker", "claims": CLAIMS},
+    "other": {"kind": "worker", "claims": {**CLAIMS, "sub": "other"}},
+}
+
+Fault = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
+
+
+class Network(httpx.AsyncBaseTransport):
+    """Passes requests to the server, through whatever fault `fault_for` returns for them."""
+
+    def __init__(self, fake: FakeCodeQ, clock: ManualClock) -> None:
+        self._server = httpx.ASGITransport(fake.app)
+        self.clock = clock
+        self.fault_for: Callable[[httpx.Request], Fault | None] = lambda _request: None
+        self.log: list[tuple[float, str, bytes]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.log.append((self.clock.monotonic(), operation_of(request), request.content))
+
+        async def forward() -> httpx.Response:
+            response = await self._server.handle_async_request(request)
+            await response.aread()
+            return response
+
+        fault = self.fault_for(request)
+        return await (fault(request, forward) if fault else forward())
+
+    def fail(self, operation: str, *faults: Fault | None) -> None:
+        """Let the next requests of this operation meet these faults, one each; with one fault alone, all of them."""
+        left = list(faults)
+
+        def fault_for(request: httpx.Request) -> Fault | None:
+            if operation_of(request) != operation:
+                return None
+            return faults[0] if len(faults) == 1 else (left.pop(0) if left else None)
+
+        self.fault_for = fault_for
+
+    def times(self, operation: str) -> list[float]:
+        return [at for at, name, _ in self.log if name == operation]
+
+
+def operation_of(request: httpx.Request) -> str:
+    """Return "create", "claim", "heartbeat", "nack", "abandon", "submit", "get" or "result"."""
+    last = request.url.path.rsplit("/", 1)[-1]
+    if request.method == "GET":
+        return "result" if last == "result" else "get"
+    return {"result": "submit", "tasks": "create", "batch": "claim"}.get(last, last)
+
+
+async def request_lost(request: httpx.Request, _forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    raise httpx.ReadError("the request was lost", request=request)
+
+
+async def refused(request: httpx.Request, _forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    raise httpx.ConnectError("connection refused", request=request)
+
+
+async def reply_lost(request: httpx.Request, forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    await forward()
+    raise httpx.ReadError("the reply was lost", request=request)
+
+
+async def garbled(_request: httpx.Request, forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    response = await forward()
+    return httpx.Response(response.status_code, content=response.content[: len(response.content) // 2])
+
+
+def answers(status: int, text: str = "boom", **headers: str) -> Fault:
+    async def answer(_request: httpx.Request, _forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+        return httpx.Response(
+            status, json={"error": text}, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
+
+    return answer
+
+
+class Stage:
+    """One fake, its clock, and clients of it."""
+
+    def __init__(self, profile: str = "kvrocks-2.8") -> None:
+        self.fake = FakeCodeQ(clock="manual", profile=profile, identities=IDENTITIES)
+        self.clock = ManualClock(self.fake.aadvance)
+        self.network = Network(self.fake, self.clock)
+        self.events: list[tuple[float, Event]] = []
+        self.codeq = self.client("worker", self.network)
+        self.calm = self.client("other", Network(self.fake, self.clock))
+        """Another worker's client, whose network has no faults."""
+
+    def client(self, worker: str, network: Network) -> CodeQ:
+        return CodeQ(
+            "http://codeq.test", producer_token="producer", worker_token=worker, transport=network, clock=self.clock
+        )
+
+    def worker(self, codeq: CodeQ | None = None, **settings: Any) -> Worker:
+        settings.setdefault("poll", 1)
+        return Worker(codeq or self.codeq, hooks=[self.note], **settings)
+
+    def note(self, event: Event) -> None:
+        self.events.append((self.clock.monotonic(), event))
+
+    @asynccontextmanager
+    async def running(self, worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+        """Run a worker, and stop it at the end."""
+        run = asyncio.create_task(worker.run(signals=False))
+        await self.clock.advance(0)
+        try:
+            yield run
+        finally:
+            worker.stop()
+            await self.clock.advance_until(run.done)
+            await run
+
+    def task(self, task_id: str) -> TaskView:
+        return self.fake.task(task_id)
+
+    def enqueue(self, command: str, payload: Any = None, **options: Any) -> str:
+        return self.fake.enqueue(command, payload, tenant="t", **options).id
+
+    def ended(self) -> list[tuple[str, str]]:
+        """Return id and settlement of each task that a worker was done with."""
+        return [(event.task.id, event.settled.value) for _, event in self.events if isinstance(event, TaskEnded)]
+
+    async def until_ended(self, count: int = 1) -> None:
+        await self.clock.advance_until(lambda: len(self.ended()) >= count)
+
+    def edit(self, task_id: str, **fields: Any) -> None:
+        """Change a task behind the server's back, as the races of the real one do; `state` READY also queues it."""
+        state = self.fake.state()
+        (task,) = [task for task in state["broker"]["tasks"] if task["id"] == task_id]
+        task.update(fields)
+        if fields.get("state") == "READY":
+            state["broker"]["ready"].append(task_id)
+        self.fake.restore(json.loads(json.dumps(state)))
+
+
+def play(scene: Callable[[Stage], Awaitable[None]], profile: str = "kvrocks-2.8") -> Stage:
+    """Play a scene in a loop of its own."""
+
+    async def main() -> Stage:
+        stage = Stage(profile)
+        await scene(stage)
+        return stage
+
+    with asyncio.Runner() as runner:
+        return runner.run(main())

@@ -1,0 +1,529 @@
+"""What a worker does with tasks: claims, handlers, outcomes, shutdown. On the fake's manual clock, without a sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from codeq_client import (
+    Abandon,
+    Artifact,
+    ClaimFailed,
+    CodeQ,
+    Complete,
+    Fail,
+    Job,
+    Next,
+    Retry,
+    TaskContext,
+    Worker,
+    current_task,
+)
+from codeq_client.errors import ConfigurationError, Forbidden
+from tests.client.stage import Stage, answers, play, refused, reply_lost
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@dataclass
+class Order:
+    number: int
+
+
+@dataclass
+class Master:
+    url: str
+
+
+def test_a_typed_handler_gets_its_payload_and_completes_the_task() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+
+        @worker.handler("MAKE", payload=Order, result=Master)
+        async def make(job: Job[Order], task: TaskContext) -> Master:
+            assert (job.command, job.attempts, job.is_last, job.is_repeat) == ("make", 1, False, False)
+            assert task.remaining() > 50
+            return Master(f"http://m.test/{job.payload.number}")
+
+        created = await stage.codeq.create("make", Order(7))
+        async with stage.running(worker):
+            master = await asyncio.wait_for(_result(stage, created.id), 5)
+        assert master == Master("http://m.test/7")
+
+    play(scene)
+
+
+async def _result(stage: Stage, task_id: str) -> Master:
+    waiting = asyncio.create_task(stage.codeq.wait_for_result(task_id, kind=Master))
+    await stage.clock.advance_until(waiting.done)
+    return await waiting
+
+
+def raiser(error: BaseException) -> Any:
+    async def handler(_job: Job[Any]) -> None:
+        raise error
+
+    return handler
+
+
+def returner(value: object) -> Any:
+    async def handler(_job: Job[Any]) -> object:
+        return value
+
+    return handler
+
+
+OUTCOMES: dict[str, tuple[Any, str, str, str]] = {
+    "none": (returner(None), "completed", "COMPLETED", ""),
+    "a list": (returner([1, None]), "completed", "COMPLETED", ""),
+    "artifacts": (returner(Complete({}, [Artifact(url="http://a.test/")])), "completed", "COMPLETED", ""),
+    "fail raised": (raiser(Fail("no such master")), "failed", "FAILED", "no such master"),
+    "fail returned": (returner(Fail("no such master")), "failed", "FAILED", "no such master"),
+    "a permanent error": (raiser(KeyError("k")), "failed", "FAILED", "KeyError: 'k'"),
+    "sys.exit": (raiser(SystemExit(3)), "retried", "PENDING", ""),
+    "an error": (raiser(OSError("disk full")), "retried", "PENDING", ""),
+    "retry raised": (raiser(Retry(30, "later")), "retried", "PENDING", ""),
+    "retry returned": (returner(Retry()), "retried", "PENDING", ""),
+    "abandon": (raiser(Abandon()), "abandoned", "PENDING", ""),
+    "no json": (returner(object()), "failed", "FAILED", "the result was refused: $: a object is no JSON value"),
+    "rounded": (returner({"n": 2**53 + 1}), "failed", "FAILED", "the result was refused: $.n: the server would"),
+}
+
+
+@pytest.mark.parametrize(("handler", "settled", "status", "error"), OUTCOMES.values(), ids=OUTCOMES)
+def test_a_task_is_settled_as_its_handler_says(handler: Any, settled: str, status: str, error: str) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X", permanent=(KeyError,))(handler)
+        task_id = stage.enqueue("X", {})
+        run = asyncio.create_task(worker.run(burst=False, signals=False))
+        await stage.until_ended()
+        worker.stop()
+        await stage.clock.advance_until(run.done)
+        assert stage.ended()[0] == (task_id, settled)
+        task = stage.task(task_id)
+        assert task.status == status
+        assert (task.error or "").startswith(error)
+
+    play(scene)
+
+
+def test_a_retry_waits_for_its_delay_and_costs_two_attempts() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X")(raiser(Retry(30)))
+        task_id = stage.enqueue("X", {}, max_attempts=4)
+        async with stage.running(worker):
+            await stage.until_ended()
+            assert stage.task(task_id).attempts == 2
+            await stage.clock.advance(27)
+            assert len(stage.ended()) == 1
+            await stage.clock.advance(5)
+        assert stage.ended() == [(task_id, "retried"), (task_id, "dead")]
+
+    play(scene)
+
+
+def test_backoff_is_the_handlers_when_it_has_one() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X", backoff=lambda task: 100 * task.attempts)(raiser(OSError()))
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+        assert '"delaySeconds":100,"reason":"OSError"' in _bodies(stage, "nack")[0]
+        assert stage.task(task_id).status == "PENDING"
+
+    play(scene)
+
+
+def _bodies(stage: Stage, operation: str) -> list[str]:
+    return [body.decode() for _, name, body in stage.network.log if name == operation]
+
+
+def test_a_payload_of_another_type_fails_the_task_without_calling_the_handler() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+
+        @worker.handler("X", payload=Order)
+        async def never(_job: Job[Order]) -> None:
+            raise AssertionError
+
+        task_id = stage.enqueue("X", {"number": "seven"})
+        async with stage.running(worker):
+            await stage.until_ended()
+        assert stage.task(task_id).error == (
+            "the payload is not what the handler takes: $.number: expected int, got 'seven'"
+        )
+
+    play(scene)
+
+
+def test_a_result_of_another_type_fails_the_task() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X", result=Master)(returner({"uri": "u"}))
+        worker.handler("Y", result=Master)(returner({"url": "u"}))
+        wrong, right = stage.enqueue("X", {}), stage.enqueue("Y", {})
+        async with stage.running(worker):
+            await stage.until_ended(2)
+        assert (stage.task(wrong).status, stage.task(right).status) == ("FAILED", "COMPLETED")
+
+    play(scene)
+
+
+def test_a_plain_function_runs_on_a_thread_with_the_tasks_context() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        threads = []
+
+        @worker.handler("X")
+        def work(job: Job[Any], task: TaskContext) -> str:
+            task.check()
+            assert current_task.get() is job.task
+            threads.append(threading.current_thread())
+            return "done"
+
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            while not stage.ended():
+                await asyncio.sleep(0.001)  # the thread is real
+        assert threads[0] is not threading.main_thread()
+        assert stage.ended()[0][1] == "completed"
+
+    play(scene)
+
+
+def test_no_more_is_claimed_than_there_are_free_slots() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(concurrency=3)
+        running = 0
+
+        @worker.handler("X")
+        async def work(_job: Job[Any]) -> None:
+            nonlocal running
+            running += 1
+            assert running <= 3
+            in_progress = [task for task in stage.fake.tasks(status="IN_PROGRESS")]
+            assert len(in_progress) <= 3
+            await stage.clock.sleep(2)
+            running -= 1
+
+        for _ in range(20):
+            stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended(20)
+        assert stage.clock.monotonic() < 20 / 3 * 2 + 3, "and the slots are kept full"
+
+    play(scene)
+
+
+def test_one_flooded_command_does_not_starve_the_others() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(concurrency=1)
+        served = []
+        for command in ("A", "B", "C"):
+
+            @worker.handler(command)
+            async def work(job: Job[Any]) -> None:
+                served.append(job.command)
+
+        for _ in range(10):
+            stage.enqueue("A", {})
+        for _ in range(2):
+            stage.enqueue("B", {})
+            stage.enqueue("C", {})
+        async with stage.running(worker):
+            await stage.until_ended(14)
+        assert served[:6] == ["A", "B", "C", "A", "B", "C"]
+
+    play(scene)
+
+
+def test_one_claim_at_a_time_is_open() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(poll=20)
+        open_now = most = 0
+
+        async def count(_request: Any, forward: Any) -> Any:
+            nonlocal open_now, most
+            open_now += 1
+            most = max(most, open_now)
+            try:
+                return await forward()
+            finally:
+                open_now -= 1
+
+        stage.network.fail("claim", count)
+        worker.handler("X")(returner(None))
+        async with stage.running(worker):
+            await stage.clock.advance(5)
+            for _ in range(5):
+                stage.enqueue("X", {})
+                await stage.clock.advance(1)
+        assert most == 1
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [refused, reply_lost, answers(500), answers(401), answers(403), answers(429)],
+    ids=["refused", "reply lost", "500", "401", "403", "429"],
+)
+def test_an_outage_never_ends_the_worker(fault: Any) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X")(returner(None))
+        stage.network.fail("claim", fault)
+        async with stage.running(worker):
+            await stage.clock.advance(120)
+            failures = [event for _, event in stage.events if isinstance(event, ClaimFailed)]
+            assert 5 < len(failures) < 15, "it slows down"
+            assert worker.status().claim_error
+            stage.network.fail("none")
+            task_id = stage.enqueue("X", {})
+            await stage.clock.advance(35)
+            assert stage.task(task_id).status == "COMPLETED"
+            assert not worker.status().claim_error
+
+    play(scene)
+
+
+def test_a_server_that_answers_long_polls_at_once_is_not_asked_without_end() -> None:
+    async def scene(stage: Stage) -> None:
+        async def at_once(_request: Any, _forward: Any) -> Any:
+            return httpx.Response(204)
+
+        worker = stage.worker(poll=20)
+        worker.handler("X")(returner(None))
+        stage.network.fail("claim", at_once)
+        async with stage.running(worker):
+            await stage.clock.advance(30)
+        assert len(stage.network.times("claim")) <= 31
+
+    play(scene)
+
+
+def test_what_the_open_poll_brings_while_stopping_is_handed_back_untouched() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(poll=10)
+        called = []
+        worker.handler("X")(lambda job: called.append(job))
+        async with stage.running(worker) as run:
+            await stage.clock.advance(3)
+            worker.stop()
+            await stage.clock.advance(1)
+            assert not run.done()
+            task_id = stage.enqueue("X", {})
+        assert called == []
+        assert stage.ended() == [(task_id, "abandoned")]
+        assert (stage.task(task_id).status, stage.task(task_id).attempts) == ("PENDING", 1)
+
+    play(scene)
+
+
+def test_running_handlers_drain_within_the_grace_time_with_their_leases_renewed() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(lease=9, grace=60)
+
+        @worker.handler("X")
+        async def work(_job: Job[Any]) -> None:
+            await stage.clock.sleep(50)
+
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.clock.advance(1)
+        assert stage.ended() == [(task_id, "completed")]
+        assert len(stage.network.times("heartbeat")) >= 16
+
+    play(scene)
+
+
+def test_handlers_that_outlast_the_grace_time_are_cancelled_and_their_tasks_abandoned() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(grace=10)
+        ends = []
+
+        @worker.handler("X")
+        async def work(_job: Job[Any], task: TaskContext) -> None:
+            try:
+                await stage.clock.sleep(1000)
+            finally:
+                ends.append(task.end.value if task.end else None)
+
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.clock.advance(1)
+        assert ends == ["shutdown"]
+        assert stage.clock.monotonic() < 13
+        assert stage.ended() == [(task_id, "abandoned")]
+        assert stage.task(task_id).attempts == 1, "a deploy is no failure"
+
+    play(scene)
+
+
+def test_a_worker_that_is_cancelled_abandons_what_it_holds() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+
+        @worker.handler("X")
+        async def work(_job: Job[Any]) -> None:
+            await stage.clock.sleep(1000)
+
+        task_id = stage.enqueue("X", {})
+        run = asyncio.create_task(worker.run(signals=False))
+        await stage.clock.advance(2)
+        run.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await run
+        assert stage.task(task_id).status == "PENDING"
+        assert not worker.status().running
+
+    play(scene)
+
+
+def test_a_burst_ends_when_nothing_is_left() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(concurrency=2)
+
+        @worker.handler("X")
+        async def work(job: Job[Any]) -> None:
+            await stage.clock.sleep(3)
+            if job.payload:
+                stage.enqueue("X", job.payload - 1)
+
+        stage.enqueue("X", 3)
+        run = asyncio.create_task(worker.run(burst=True, signals=False))
+        await stage.clock.advance_until(run.done)
+        assert len(stage.ended()) == 4
+
+    play(scene)
+
+
+def test_a_burst_that_is_refused_raises() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X")(returner(None))
+        stage.network.fail("claim", answers(403, "event type not allowed"))
+        with pytest.raises(Forbidden):
+            await worker.run(burst=True, signals=False)
+
+    play(scene)
+
+
+def test_middleware_goes_around_the_handler_first_outermost() -> None:
+    async def scene(stage: Stage) -> None:
+        calls = []
+
+        async def outer(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
+            calls.append("outer")
+            result = await call_next(job, task)
+            return {"outer": result}
+
+        worker = stage.worker(middleware=[outer])
+
+        @worker.middleware
+        async def inner(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
+            calls.append("inner")
+            return {"inner": await call_next(job, task)}
+
+        worker.handler("X")(returner(1))
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+        assert calls == ["outer", "inner"]
+        assert stage.task(task_id).result == {"outer": {"inner": 1}}
+
+    play(scene)
+
+
+def test_a_lifespan_surrounds_the_run_and_gives_handlers_their_state() -> None:
+    async def scene(stage: Stage) -> None:
+        seen: list[Any] = []
+
+        @contextlib.asynccontextmanager
+        async def lifespan(worker: Worker) -> AsyncIterator[str]:
+            seen.append(type(worker).__name__)
+            yield "pool"
+            seen.append("closed")
+
+        worker = stage.worker(lifespan=lifespan)
+
+        @worker.handler("X")
+        async def work(_job: Job[Any], task: TaskContext) -> None:
+            seen.append(task.state)
+
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+        assert seen == ["Worker", "pool", "closed"]
+
+    play(scene)
+
+
+def test_a_hook_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.hooks.append(lambda event: sys.exit if event is None else 1 / 0)  # type: ignore[arg-type,return-value]  # it fails
+        worker.handler("X")(returner(None))
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+
+    play(scene)
+    assert "a hook failed at TaskEnded" in caplog.text
+
+
+def test_log_records_carry_the_task(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+
+        @worker.handler("X")
+        async def work(_job: Job[Any], task: TaskContext) -> None:
+            task.log.warning("hello", extra={"more": 1})
+
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+
+    with caplog.at_level(logging.INFO):
+        play(scene)
+    (record,) = [record for record in caplog.records if record.message == "hello"]
+    assert {"command": "X", "attempts": 1, "more": 1}.items() <= record.__dict__.items()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"concurrency": 0}, {"poll": 0}, {"grace": -1}, {"lease": 3}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        Worker(CodeQ("http://a.test", worker_token="w"), **settings)
+
+
+def test_a_worker_without_token_handler_or_distinct_commands_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="worker token"):
+        Worker(CodeQ("http://a.test", producer_token="p"))
+    worker = Worker(CodeQ("http://a.test", worker_token="w"))
+    with pytest.raises(ConfigurationError, match="no handler"):
+        asyncio.run(worker.run())
+    with pytest.raises(ConfigurationError, match="must take a job"):
+        worker.handler("X")(lambda: None)  # type: ignore[arg-type,misc]  # the point
+    worker.handler("X")(returner(1))
+    with pytest.raises(ConfigurationError, match="command of its own"):
+        worker.handler("x")
+
+
+def test_a_poll_is_never_longer_than_a_third_of_the_lease() -> None:
+    assert Worker(CodeQ("http://a.test", worker_token="w"), lease=12, poll=30).poll == 4
