@@ -28,7 +28,7 @@ def delay(rules: Rules, attempts: int, chance: Chance) -> int:
         case "exp_equal_jitter":
             ceiling = min(most, _exponential(rules.backoff_base, attempts))
             half = ceiling // 2
-            return half + chance.between(0, half)
+            return chance.between(half, 2 * half)
         case _:
             return chance.between(0, min(most, _exponential(rules.backoff_base, attempts)))
 

@@ -242,16 +242,11 @@ class Broker:
     def nack(self, task_id: str, *, worker: str, delay_seconds: int = 0, reason: str = "", now: int) -> Nacked:
         """Give the task back as not done: after a delay, or into the dead letter queue (N1 to N4).
 
-        Raises :class:`~codeq_fake.core.errors.TaskNotFound`, :class:`~codeq_fake.core.errors.NotOwner` or
-        :class:`~codeq_fake.core.errors.NotInProgress`.
+        Only a task in progress has a worker, so N1's ``not-in-progress`` is never reached: a task that is in no one's
+        hands is not the caller's. Raises :class:`~codeq_fake.core.errors.TaskNotFound` or
+        :class:`~codeq_fake.core.errors.NotOwner`.
         """
-        task = self.store.tasks.get(task_id)
-        if task is None:
-            raise errors.TaskNotFound
-        if task.worker != worker:
-            raise errors.NotOwner
-        if task.state is not State.LEASED:
-            raise errors.NotInProgress
+        task = self._held(task_id, worker)
         queue = self.store.queue_for(task)
         del queue.in_progress[task.id]
         return self._send_back(task, queue, delay_seconds=delay_seconds, reason=reason, by=worker, now=now)

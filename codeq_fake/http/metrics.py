@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 _CONTENT_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8; escaping=values")
 _GZIP = (b"content-encoding", b"gzip")
 
-#: Go writes whole numbers without a fraction.
-_WHOLE = re.compile(rb"\.0$", re.MULTILINE)
+#: What Go writes otherwise than Python: whole numbers without a fraction, and a histogram's bound after its labels.
+_AS_GO = (
+    (re.compile(rb"\.0$", re.MULTILINE), b""),
+    (re.compile(rb'(le="[^"]*"),(status="[^"]*")}'), rb"\2,\1}"),
+)
 
 
 def metrics(call: Call) -> Reply:
@@ -34,7 +37,9 @@ def metrics(call: Call) -> Reply:
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(call.broker, call.now))
-    text = _WHOLE.sub(b"", generate_latest(registry))
+    text = generate_latest(registry)
+    for pattern, replacement in _AS_GO:
+        text = pattern.sub(replacement, text)
     if "gzip" in call.header(b"accept-encoding"):
         return Reply(200, gzip.compress(text), (_CONTENT_TYPE, _GZIP))
     return Reply(200, text, (_CONTENT_TYPE,))
