@@ -34,6 +34,10 @@ def encode_sorted(value: Json) -> str:
     """As `encode`, but names sorted, as Go writes a map (T1). There are no lone surrogates in the value.
 
     Its floats are some that Python writes as Go does: see `double`.
+
+    Raises:
+        ValueError: a float is infinite.
+
     """
     return _escape(_encode_sorted(value))
 
@@ -74,7 +78,9 @@ def _encoder(*, sort_keys: bool) -> Callable[[Json], str]:
     """One encoder for all calls: JSONEncoder makes a new one each time, which takes longer than a small value."""
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
-        return JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=sort_keys, separators=(",", ":")).encode
+        return JSONEncoder(
+            ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=sort_keys, separators=(",", ":")
+        ).encode
     parts = make(None, None, encode_basestring, None, ":", ",", sort_keys, False, False)  # noqa: FBT003 - C
     return lambda value: "".join(parts(value, 0))
 

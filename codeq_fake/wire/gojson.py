@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from json import JSONDecoder
-from math import isfinite
 from typing import Any
 
 from .binder import bind
@@ -117,7 +116,7 @@ def _float(literal: str) -> float:
     if _ALIKE_FROM <= abs(value) < _ALIKE_BELOW:
         return _WholeFloat(value) if value.is_integer() else value
     written = double(value)
-    if written == repr(value) and isfinite(value):
+    if written == repr(value):
         return value
     if written == "-0" or not written.removeprefix("-").isdecimal():
         raise _Unusual

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given
@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Struct, decode
 from codeq_fake.wire.binder import bind
-from codeq_fake.wire.gojson import _decode_ordinary, _Unusual
+from codeq_fake.wire.gojson import _check_depth, _decode_ordinary, _Unusual
 from codeq_fake.wire.scanner import scan
+
+if TYPE_CHECKING:
+    from codeq_fake.wire.encoder import Json
 
 ITEM = Struct({"command": STRING, "priority": INT, "payload": ANY})
 BODY = Struct(
@@ -229,9 +232,18 @@ def test_10000_levels_of_nesting_are_legal_and_one_more_is_not(
     assert refuses(f'{{"{name}": {{"v": [{value}]}}}}')
 
 
-def test_wide_values_are_not_taken_for_deep_ones() -> None:
+def test_a_wide_value_is_not_taken_for_a_deep_one() -> None:
     wide = ",".join(["[]"] * 20_000)
-    assert read(f'{{"payload": [{wide}]}}') == {"payload": f"[{wide}]"}
+    assert _decode_ordinary(f'{{"payload": [{wide}]}}'.encode(), BODY) == {"payload": f"[{wide}]"}
+
+
+def test_the_fast_path_leaves_deep_values_alone_even_where_python_could_read_them() -> None:
+    value: Json = []
+    for _ in range(9_999):
+        value = [1, value]
+    _check_depth(value)
+    with pytest.raises(_Unusual):
+        _check_depth({"a": value})
 
 
 def test_invalid_utf8_becomes_a_replacement_character_for_each_byte() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.wire import encode, quote, unescape_html
+from codeq_fake.wire.encoder import _encoder, encode_sorted
+
+if TYPE_CHECKING:
+    from codeq_fake.wire.encoder import Json
 
 REPLIES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -23,6 +28,13 @@ def test_keys_stay_in_the_order_given() -> None:
 
 def test_integers_keep_all_their_digits() -> None:
     assert encode([2**53 + 1, -(2**63), 0]) == "[9007199254740993,-9223372036854775808,0]"
+
+
+def test_python_without_its_c_encoder_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    value: Json = {"b": [1, "\u00e9\n", None], "a": {"d": False, "c": 0.5}}
+    monkeypatch.setattr("json.encoder.c_make_encoder", None)
+    assert _encoder(sort_keys=False)(value) == encode(value)
+    assert _encoder(sort_keys=True)(value) == encode_sorted(value)
 
 
 def test_errors_are_escaped_as_html() -> None:

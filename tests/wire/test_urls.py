@@ -71,7 +71,16 @@ def test_an_absolute_http_url_with_a_host_is_taken(url: str) -> None:
         *("http://%zz", "http://%41", "http://%20", "http://h%", "http://h%2", "http://%7f"),
         *("http://h/\x01", "http://h/\x7f", "http://h?\n", "http://h/%zz", "http://h/%", "http://h/%4", "http://h#%zz"),
         *("http://u ser@h", "http://u%zz@h", "http://u[@h", "http://\u00e9@h", "http://u\\@h", "http://a@b@:x"),
-        *("http://[", "http://[]", "http://[::1", "http://::1]:x", "http://x[::1]", "http://[[::1]]", "http://[::1]]"),
+        *(
+            "http://[",
+            "http://[]",
+            "http://[::1",
+            "http://::1]:x",
+            "http://x[::1]",
+            "http://[[::1]]",
+            "http://h[",
+            "http://[::1%25a[b]",
+        ),
         *("http://[1.2.3.4]", "http://[h]", "http://[::1%en0]", "http://[::1%25]", "http://[%25en0]", "http://[::%41]"),
         *(
             "http://[::1%25%e9]",
