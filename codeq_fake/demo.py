@@ -92,15 +92,13 @@ class _Story:
     def look(self, task_id: str) -> None:
         """Somebody looks at a task."""
         task = self._fake.task(task_id)
-        error = f", error: {task.error}" if task.error else ""
-        self._tell(
-            "look", f"at {self._names[task_id]}", f"{task.status}, {task.location}, attempts {task.attempts}{error}"
-        )
+        error = f", {task.error}" if task.error else ""
+        self._tell("look", f"at {self._names[task_id]}", f"{task.location}, attempts {task.attempts}{error}")
 
     def callbacks(self) -> None:
         """What became of the callbacks."""
         for callback in self._fake.callbacks:
-            tries = ", ".join(f"{tried['status']} at {tried['at'][14:19]}" for tried in callback["tries"])
+            tries = ", ".join(f"{tried['status']} at :{tried['at'][17:19]}" for tried in callback["tries"])
             self._tell("webhook", f"callback is {callback['state']}", tries)
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +136,7 @@ def _play(story: _Story) -> None:
     urgent = story.claim(lease=20)
     story.pass_time(15, "the worker is busy")
     story.heartbeat(urgent, 20)
-    story.pass_time(15, "without it the lease were over")
+    story.pass_time(15, "the heartbeat saved it")
     story.complete(urgent)
 
     story.nack(story.claim(), "renderer is down", delay=5)
@@ -154,7 +152,7 @@ def _play(story: _Story) -> None:
     story.look(crashed)
     story.nack(doomed, "cannot be done")
     story.look(doomed)
-    story.pass_time(5, "the requeued task comes due")
+    story.pass_time(5, "its delay is over")
     story.complete(story.claim())
 
     story.claim_in_vain()
