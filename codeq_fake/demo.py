@@ -124,6 +124,7 @@ def tell() -> None:
     with FakeCodeQ(now=_START, settings=_SETTINGS, webhooks=hooks) as fake, fake.client() as http:
         _play(_Story(fake, http, table))
     Console().print(table)
+    Console().print("A minute of leases, retries and callbacks, and nobody waited for it.")
 
 
 def _play(story: _Story) -> None:
