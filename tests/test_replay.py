@@ -45,11 +45,10 @@ def fake_on_a_port() -> Iterator[UrlTarget]:
         assert server.stdout is not None
         yield UrlTarget(json.loads(server.stdout.readline())["url"])
         server.terminate()
-        assert server.wait(timeout=10) == 0
 
 
 def test_there_are_recordings_of_three_stores() -> None:
-    assert Counter(file.parent.name for file in FILES) == {"redis": 66, "kvrocks-2.8": 65, "kvrocks-2.9": 19}
+    assert Counter(file.parent.name for file in FILES) == {"redis": 65, "kvrocks-2.8": 66, "kvrocks-2.9": 19}
 
 
 @pytest.mark.parametrize("file", FILES, ids=name)
