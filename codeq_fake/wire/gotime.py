@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
+    from datetime import tzinfo
 
 _NS = 1_000_000_000
 _FRACTION_DIGITS = 9
@@ -55,7 +55,7 @@ def reformat_rfc3339(text: str) -> str:
     return _date_and_time(moment.ns // _NS + moment.offset) + _offset_suffix(moment.offset)
 
 
-def rfc3339_nano(ns: int, zone: ZoneInfo) -> str:
+def rfc3339_nano(ns: int, zone: tzinfo) -> str:
     """The time in a zone, with up to nine fraction digits, trailing zeros dropped."""
     seconds, fraction = divmod(ns, _NS)
     wall, suffix = _zoned(seconds, zone)
@@ -93,7 +93,7 @@ def _utc(seconds: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _zoned(seconds: int, zone: ZoneInfo) -> tuple[str, str]:
+def _zoned(seconds: int, zone: tzinfo) -> tuple[str, str]:
     looked_up = datetime.fromtimestamp(min(max(seconds, _ZONED_FROM), _ZONED_TO), zone).utcoffset() or timedelta()
     offset = int(looked_up.total_seconds())
     return _date_and_time(seconds + offset), _offset_suffix(offset)

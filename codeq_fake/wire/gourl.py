@@ -6,7 +6,6 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 
 _HEX = "[0-9A-Fa-f]"
-_HOST_CHARACTERS = r"-A-Za-z0-9._~!$&'()*+,;=:<>\"\[\]\x80-\U0010ffff"
 _SCHEME = re.compile("https?:", re.IGNORECASE | re.ASCII)
 _PORT = re.compile("(?::[0-9]*)?")
 _ZONE_ESCAPE = re.compile(f"%({_HEX}{{2}})")
@@ -15,11 +14,12 @@ _ZONE_ESCAPE = re.compile(f"%({_HEX}{{2}})")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(f"%(?!{_HEX}{{2}})")
 _NOT_USERINFO = re.compile(rf"[^-A-Za-z0-9._:~!$&'()*+,;=%@]|{_BAD_ESCAPE.pattern}")
+_NOT_PLAIN = r"\x00-\x1f#/?@\\^`{|}\x7f"
 # In a host, percent escapes are for bytes beyond ASCII and for the percent sign itself.
-_NOT_HOST = re.compile(rf"[^{_HOST_CHARACTERS}%]|%(?!25|[89A-Fa-f]{_HEX})")
+_NOT_HOST = re.compile(rf"[{_NOT_PLAIN} ]|%(?!25|[89A-Fa-f]{_HEX})")
 # In a zone, they are for ASCII that may also stand there plainly, for a blank and for the percent sign.
-_NOT_ZONE = re.compile(rf"[^{_HOST_CHARACTERS}%]|{_BAD_ESCAPE.pattern}")
-_NOT_ESCAPED_IN_ZONE = re.compile(rf"[^{_HOST_CHARACTERS} %]|[^\x00-\x7f]")
+_NOT_ZONE = re.compile(rf"[{_NOT_PLAIN} ]|{_BAD_ESCAPE.pattern}")
+_NOT_ESCAPED_IN_ZONE = re.compile(rf"[{_NOT_PLAIN}\x80-\xff]")
 
 
 def is_webhook_url(text: str) -> bool:
