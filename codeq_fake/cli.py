@@ -10,7 +10,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -19,10 +19,12 @@ from .runtime import DEFAULT_PROFILE
 from .version import VERSION
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
 
     from starlette.types import ASGIApp
 
+    from .auth import Identity, Tokens
     from .runtime import Runtime
 
     CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -30,16 +32,7 @@ if TYPE_CHECKING:
 FAILED = 1
 MISUSED = 2
 
-_CHOICES = {"show_default": True, "show_envvar": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What to authenticate with; None where only a signed token will do."""
-
-    producer: str | None
-    worker: str | None
-    admin: str | None
+_CHOICES: dict[str, Any] = {"show_default": True, "show_envvar": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +175,7 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
         from .server import served  # noqa: PLC0415 - uvicorn is only needed from here on
 
         async with served(app, runtime, listener) as url:
-            return await _command(command, _environment(runtime, url))
+            return await _command(command, {**os.environ, **_tokens(runtime).environment(url)})
 
     sys.exit(asyncio.run(beside_a_server()))
 
@@ -206,7 +199,7 @@ def _build(options: Options) -> tuple[Runtime, ASGIApp, int]:
 
     try:
         settings = Settings.from_env(os.environ)
-        identities = ()
+        identities: tuple[Identity, ...] = ()
         if options.identities is not None:
             identities = read_identities(str(options.identities), options.identities.read_text(encoding="utf-8"))
         start = instant(options.start_at) if options.start_at is not None else None
@@ -237,7 +230,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _listen(host: str, port: int) -> Any:
+def _listen(host: str, port: int) -> socket.socket:
     from .server import PortTakenError, listen  # noqa: PLC0415 - as in `serve`
 
     try:
@@ -247,44 +240,21 @@ def _listen(host: str, port: int) -> Any:
 
 
 def _tokens(runtime: Runtime) -> Tokens:
-    """The tokens to call this fake with: those of identities first, else those of the settings."""
-    config = runtime.config
-    known = config.identities
-    producers = [identity for identity in known if identity.kind == "producer"]
-    workers = [identity for identity in known if identity.kind == "worker"]
-    if not known:
-        producer = getattr(config.settings.producer_auth, "token", None)
-        return Tokens(producer, getattr(config.settings.worker_auth, "token", None), producer)
-    admins = [identity for identity in producers if _is_admin(identity.claims)]
-    return Tokens(*(identities[0].token if identities else None for identities in (producers, workers, admins)))
+    from .auth import Tokens  # noqa: PLC0415 - as in `_build`
 
-
-def _is_admin(claims: Any) -> bool:
-    return "codeq:admin" in str(claims.get("scope", "")).split() or str(claims.get("role", "")).upper() == "ADMIN"
+    return Tokens.of(runtime.config.settings, runtime.config.identities)
 
 
 def _announce(runtime: Runtime, url: str, *, as_json: bool) -> None:
     from .control import Controls  # noqa: PLC0415 - as in `_build`
 
-    health, tokens = Controls(runtime).health(), _tokens(runtime)
-    named = {"producer": tokens.producer, "worker": tokens.worker, "admin": tokens.admin}
+    health, named = Controls(runtime).health(), _tokens(runtime).by_role()
     if as_json:
         told = {"url": url, "profile": health["profile"], "clock": health["clock"], "now": health["now"]}
         click.echo(json.dumps({**told, "tokens": named}))
         return
     given = ", ".join(f"{name} {token}" for name, token in named.items() if token is not None) or "signed ones only"
     click.echo(f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}  tokens: {given}")
-
-
-def _environment(runtime: Runtime, url: str) -> dict[str, str]:
-    tokens = _tokens(runtime)
-    named = {
-        "CODEQ_BASE_URL": url,
-        "CODEQ_PRODUCER_TOKEN": tokens.producer,
-        "CODEQ_WORKER_TOKEN": tokens.worker,
-        "CODEQ_ADMIN_TOKEN": tokens.admin,
-    }
-    return {**os.environ, **{name: value for name, value in named.items() if value is not None}}
 
 
 async def _command(command: Sequence[str], environment: dict[str, str]) -> int:
@@ -302,6 +272,6 @@ async def _command(command: Sequence[str], environment: dict[str, str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _exit(reason: str, code: int) -> Any:
+def _exit(reason: str, code: int) -> NoReturn:
     click.echo(f"codeq-fake: {reason}", err=True)
     sys.exit(code)

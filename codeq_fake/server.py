@@ -36,7 +36,7 @@ class _OneWrite:
         self._loop = loop
         self._waiting: list[bytes] = []
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:

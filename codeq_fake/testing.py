@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from . import wire
 from .application import application
-from .auth import identities_of
+from .auth import Tokens, identities_of
 from .clock import Clock
 from .control import Controls
 from .control.controls import instant
@@ -21,8 +22,8 @@ from .runtime import DEFAULT_PROFILE, Config, Runtime
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     import httpx
     from anyio.from_thread import BlockingPortal
@@ -35,7 +36,10 @@ BASE_URL = "http://codeq.test"
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task as it was when you looked. ``payload`` and ``result`` are decoded; ``history`` as in ``/_fake/tasks/ID``."""
+    """A task as it was when you looked.
+
+    ``payload`` and ``result`` are decoded, ``history`` and ``claimable`` are as ``/_fake/tasks/ID`` shows them.
+    """
 
     id: str
     command: str
@@ -79,10 +83,10 @@ class TaskView:
 class FakeCodeQ:
     """A CodeQ server in memory.
 
-    ``settings`` are the real server's environment variables, ``yaml`` its configuration file, ``identities`` the callers
-    to know (``{"name": {"kind": "producer" or "worker", "claims": {...}}}``; their tokens are their names). Without any
-    of it the token ``dev-token`` may do everything. ``now`` is where a manual clock stands still. ``webhooks`` maps an
-    origin such as ``http://app.test`` to an ASGI application that gets the callbacks sent there.
+    ``settings`` are the real server's environment variables, ``yaml`` its configuration file, ``identities`` the
+    callers to know (``{"name": {"kind": "producer" or "worker", "claims": {...}}}``; their tokens are their names).
+    Without any of it the token ``dev-token`` may do everything. ``now`` is where a manual clock stands still.
+    ``webhooks`` maps an origin such as ``http://app.test`` to an ASGI application that gets the callbacks sent there.
 
     Use it as a context manager, or call :meth:`close`, when :meth:`client` or a blocking :meth:`advance` was used.
     """
@@ -114,6 +118,7 @@ class FakeCodeQ:
         self._runtime = Runtime(config, Clock(clock, start=_instant(now) if now is not None else None))
         self._controls = Controls(self._runtime)
         self._portal: _Portal | None = None
+        self._url: str | None = None
         #: The server as an ASGI application, the control API included.
         self.app: ASGIApp = application(self._runtime, control_token=control_token)
 
@@ -125,7 +130,7 @@ class FakeCodeQ:
         states = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no tasks"
         return f"<FakeCodeQ {self._runtime.config.profile} at {self.now} ({self._runtime.clock.mode}): {states}>"
 
-    def __enter__(self) -> FakeCodeQ:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -136,6 +141,37 @@ class FakeCodeQ:
         if self._portal is not None:
             self._portal.close()
             self._portal = None
+
+    # On a port.
+
+    @contextmanager
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[FakeCodeQ]:
+        """Serve this fake on a port as well, in a thread of its own; port 0 picks a free one. Sets :attr:`url`.
+
+        Raises :class:`codeq_fake.server.PortTakenError`.
+        """
+        from .server import listen, served  # noqa: PLC0415 - uvicorn takes a tenth of a second to import
+
+        context = served(self.app, self._runtime, listen(host, port))
+        with self._start_portal().serving(context) as url:
+            self._url = url
+            try:
+                yield self
+            finally:
+                self._url = None
+
+    @property
+    def url(self) -> str:
+        """Where this fake is served. Raises RuntimeError outside of :meth:`serve`."""
+        if self._url is None:
+            raise RuntimeError("this fake is on no port: use the fixture codeq_server, or `with fake.serve():`")
+        return self._url
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables by which a client finds this fake and its tokens: CODEQ_BASE_URL and so on."""
+        config = self._runtime.config
+        return Tokens.of(config.settings, config.identities).environment(self.url)
 
     # Clients.
 
@@ -190,7 +226,7 @@ class FakeCodeQ:
     def enqueue(
         self,
         command: str,
-        payload: Any = None,
+        payload: object = None,
         *,
         priority: int = 0,
         webhook: str = "",
@@ -266,9 +302,12 @@ class FakeCodeQ:
             raise RuntimeError(
                 "a blocking call inside a running event loop would stop it: use aadvance() and async_client()"
             )
+        return self._start_portal().run(function)
+
+    def _start_portal(self) -> _Portal:
         if self._portal is None:
             self._portal = _Portal()
-        return self._portal.call(function)
+        return self._portal
 
 
 class _Portal:
@@ -280,8 +319,14 @@ class _Portal:
         self._context: AbstractContextManager[BlockingPortal] = start_blocking_portal()
         self._portal = self._context.__enter__()
 
-    def call(self, function: Callable[[], Any]) -> Any:
+    def call(self, function: Callable[[], T]) -> T:
         return self._portal.call(function)
+
+    def run(self, function: Callable[[], Awaitable[T]]) -> T:
+        return self._portal.call(function)
+
+    def serving(self, context: AbstractAsyncContextManager[str]) -> AbstractContextManager[str]:
+        return self._portal.wrap_async_context_manager(context)
 
     def close(self) -> None:
         self._context.__exit__(None, None, None)

@@ -7,6 +7,7 @@ from codeq_fake.auth.caller import Caller
 from codeq_fake.auth.errors import Forbidden, Refusal, Unauthenticated
 from codeq_fake.auth.identities import Identity, identities_of, read_identities
 from codeq_fake.auth.keys import KeysNeeded, with_keys
+from codeq_fake.auth.tokens import Tokens
 
 __all__ = [
     "Authenticator",
@@ -15,6 +16,7 @@ __all__ = [
     "Identity",
     "KeysNeeded",
     "Refusal",
+    "Tokens",
     "Unauthenticated",
     "identities_of",
     "read_identities",

@@ -6,12 +6,14 @@ The HTTP routes under ``/_fake`` and the in-process handle are two doors to this
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake import wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clock import Clock
 from codeq_fake.core import PROFILES, errors
+from codeq_fake.core.names import queue_name
 from codeq_fake.core.snapshot import dump, load
 from codeq_fake.core.units import SECOND
 from codeq_fake.ledger import ledger
@@ -154,14 +156,15 @@ class Controls:
         self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int = DEFAULT_TASK_LIMIT
     ) -> list[dict[str, Any]]:
         """The tasks that match, oldest first, at most ``limit``; looking has no side effect."""
-        found: list[dict[str, Any]] = []
-        for task in self._runtime.broker.store.tasks.values():
-            if len(found) >= limit:
-                break
-            if (not status or task.status == status) and (not command or task.command.lower() == command.lower()):
-                if tenant is None or task.tenant == tenant:
-                    found.append(views.task(task, self._runtime.config.settings.timezone))
-        return found
+        zone = self._runtime.config.settings.timezone
+        matching = (
+            task
+            for task in self._runtime.broker.store.tasks.values()
+            if (not status or task.status == status)
+            and (not command or queue_name(task.command) == queue_name(command))
+            and (tenant is None or task.tenant == tenant)
+        )
+        return [views.task(task, zone) for task in islice(matching, limit)]
 
     def task(self, task_id: str) -> dict[str, Any]:
         """One task with its result, history, and whether it can be claimed. Raises UnknownTaskError."""

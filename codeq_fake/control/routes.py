@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from codeq_fake.runtime import Runtime
 
-    Handler = Callable[[Controls, Request], Awaitable[Any]]
+    Handler = Callable[[Controls, Request], Awaitable[dict[str, Any]]]
 
 _STATUS: dict[type[ControlError], int] = {BadRequestError: 400, UnknownTaskError: 404, ConflictError: 409}
 
@@ -55,15 +55,15 @@ def _authorized(request: Request, token: str) -> bool:
     return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
 
 
-async def _health(controls: Controls, _: Request) -> Any:
+async def _health(controls: Controls, _: Request) -> dict[str, Any]:
     return controls.health()
 
 
-async def _clock(controls: Controls, _: Request) -> Any:
+async def _clock(controls: Controls, _: Request) -> dict[str, Any]:
     return controls.clock()
 
 
-async def _set_clock(controls: Controls, request: Request) -> Any:
+async def _set_clock(controls: Controls, request: Request) -> dict[str, Any]:
     body = await _body(request, "now", "mode")
     mode = body.get("mode")
     if mode not in (None, "real", "manual"):
@@ -72,7 +72,7 @@ async def _set_clock(controls: Controls, request: Request) -> Any:
     return await controls.set_clock(now=instant(now) if now is not None else None, mode=mode)
 
 
-async def _advance(controls: Controls, request: Request) -> Any:
+async def _advance(controls: Controls, request: Request) -> dict[str, Any]:
     body = await _body(request, "seconds", "to")
     if ("seconds" in body) == ("to" in body):
         raise BadRequestError('give either {"seconds": number} or {"to": RFC 3339 time}')
@@ -81,7 +81,7 @@ async def _advance(controls: Controls, request: Request) -> Any:
     return await controls.advance(by=_duration(body["seconds"]))
 
 
-async def _next(controls: Controls, request: Request) -> Any:
+async def _next(controls: Controls, request: Request) -> dict[str, Any]:
     body = await _body(request, "ids", "delays")
     ids, delays = body.get("ids") or [], body.get("delays") or []
     if not isinstance(ids, list) or not all(isinstance(one, str) and one for one in ids):
@@ -91,19 +91,19 @@ async def _next(controls: Controls, request: Request) -> Any:
     return controls.next(ids=ids, delays=delays)
 
 
-async def _reset(controls: Controls, request: Request) -> Any:
+async def _reset(controls: Controls, request: Request) -> dict[str, Any]:
     return controls.reset(await _body(request, "profile", "settings", "yaml", "identities", "clock", "now"))
 
 
-async def _state(controls: Controls, _: Request) -> Any:
+async def _state(controls: Controls, _: Request) -> dict[str, Any]:
     return controls.state()
 
 
-async def _restore(controls: Controls, request: Request) -> Any:
+async def _restore(controls: Controls, request: Request) -> dict[str, Any]:
     return controls.restore(await _body(request, "profile", "now", "broker"))
 
 
-async def _tasks(controls: Controls, request: Request) -> Any:
+async def _tasks(controls: Controls, request: Request) -> dict[str, Any]:
     query = request.query_params
     return {
         "tasks": controls.tasks(
@@ -115,25 +115,25 @@ async def _tasks(controls: Controls, request: Request) -> Any:
     }
 
 
-async def _task(controls: Controls, request: Request) -> Any:
+async def _task(controls: Controls, request: Request) -> dict[str, Any]:
     return controls.task(request.path_params["id"])
 
 
-async def _expire(controls: Controls, request: Request) -> Any:
+async def _expire(controls: Controls, request: Request) -> dict[str, Any]:
     return controls.expire(request.path_params["id"])
 
 
-async def _requests(controls: Controls, request: Request) -> Any:
+async def _requests(controls: Controls, request: Request) -> dict[str, Any]:
     status = _number(request, "status", 0) or None
     path = request.query_params.get("path", "")
     return {"requests": controls.requests(since=_number(request, "since", 0), path=path, status=status)}
 
 
-async def _callbacks(controls: Controls, request: Request) -> Any:
+async def _callbacks(controls: Controls, request: Request) -> dict[str, Any]:
     return {"callbacks": controls.callbacks(since=_number(request, "since", 0))}
 
 
-async def _contract(controls: Controls, _: Request) -> Any:
+async def _contract(controls: Controls, _: Request) -> dict[str, Any]:
     return controls.contract()
 
 
@@ -175,7 +175,7 @@ async def _body(request: Request, *names: str) -> dict[str, Any]:
     return body
 
 
-def _no_constant(name: str) -> Any:
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 

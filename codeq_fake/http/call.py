@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 from codeq_fake.auth import Caller
 
+from . import reply
+from .reply import Reply
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from zoneinfo import ZoneInfo
 
     from codeq_fake.core import Broker
 
-    from .reply import Reply
 
+#: The largest request body: the real server has no limit, we bound our memory and say so in the ledger.
+LARGEST_BODY = 64 * 1024 * 1024
 
 #: Who calls where anyone may.
 ANYONE = Caller(subject="", tenant="", scopes=frozenset(), event_types=(), claims={}, token="")
@@ -50,5 +54,33 @@ class Wait:
     seconds: int
 
 
-class BadRequest(Exception):
-    """What was sent breaks a limit of the route; ``args[0]`` is what to say."""
+class Rejected(Exception):
+    """The surface itself says no, before the core is asked; ``reply`` is the answer."""
+
+    def __init__(self, answer: Reply) -> None:
+        super().__init__(answer)
+        self.reply = answer
+
+
+class BadRequest(Rejected):
+    """What was sent breaks a limit of the route; ``text`` is what to say."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(reply.error(400, text))
+
+
+class BodyTooLarge(Rejected):
+    """The request body exceeds :data:`LARGEST_BODY`."""
+
+    def __init__(self) -> None:
+        super().__init__(reply.error(413, f"body exceeds {LARGEST_BODY} bytes"))
+
+
+class RateLimited(Rejected):
+    """The caller's bucket of ``scope`` is empty; a token comes in ``wait`` seconds (L1)."""
+
+    def __init__(self, scope: str, operation: str, wait: int) -> None:
+        text = (
+            f'{{"error":"rate limit exceeded","operation":"{operation}","retryAfterSeconds":{wait},"scope":"{scope}"}}'
+        )
+        super().__init__(Reply(429, text.encode(), (*reply.JSON, (b"retry-after", b"%d" % wait))))

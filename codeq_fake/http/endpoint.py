@@ -11,9 +11,8 @@ from codeq_fake.core.errors import Refused
 from codeq_fake.journal import Request
 
 from . import reply
-from .call import BadRequest, Call, Wait
+from .call import LARGEST_BODY, BodyTooLarge, Call, RateLimited, Rejected, Wait
 from .refusals import refuse
-from .reply import Reply
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -22,30 +21,15 @@ if TYPE_CHECKING:
     from codeq_fake.runtime import Runtime
 
     from .operations import Operation
-    #: The largest request body: the real server has no limit, we bound our memory and say so in the ledger.
-LARGEST_BODY = 64 * 1024 * 1024
+    from .reply import Reply
 
 
 class ClientGone(Exception):
     """The client hung up before its request was complete."""
 
 
-class BodyTooLarge(Exception):
-    """The request body exceeds :data:`LARGEST_BODY`."""
-
-
-class RateLimited(Exception):
-    """The caller's bucket of ``scope`` is empty; a token comes in ``wait`` seconds (L1)."""
-
-    def __init__(self, scope: str, operation: str, wait: int) -> None:
-        super().__init__(scope, operation, wait)
-        self.scope = scope
-        self.operation = operation
-        self.wait = wait
-
-
 #: Whatever is answered with an error.
-REFUSALS = (Unauthenticated, Forbidden, Refused, RateLimited, wire.BadBody, BadRequest, BodyTooLarge)
+REFUSALS = (Unauthenticated, Forbidden, Refused, Rejected, wire.BadBody)
 
 
 class Endpoint:
@@ -157,19 +141,7 @@ def _refuse(refusal: Exception, operation: Operation) -> Reply:
             return reply.error(401, refusal.text)
         case Forbidden():
             return reply.error(403, refusal.text)
-        case wire.BadBody():
-            return reply.error(400, operation.bad_body)
-        case RateLimited():
-            return _too_many_requests(refusal)
-        case BodyTooLarge():
-            return reply.error(413, f"body exceeds {LARGEST_BODY} bytes")
+        case Rejected():
+            return refusal.reply
         case _:
-            return reply.error(400, str(refusal))
-
-
-def _too_many_requests(refusal: RateLimited) -> Reply:
-    text = (
-        f'{{"error":"rate limit exceeded","operation":"{refusal.operation}",'
-        f'"retryAfterSeconds":{refusal.wait},"scope":"{refusal.scope}"}}'
-    )
-    return Reply(429, text.encode(), (*reply.JSON, (b"retry-after", b"%d" % refusal.wait)))
+            return reply.error(400, operation.bad_body)

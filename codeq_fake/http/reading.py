@@ -55,7 +55,7 @@ def result(call: Call) -> Reply:
 
 def queues(call: Call) -> Reply:
     """R14: the sizes of the built-in commands' queues (M1)."""
-    return reply.json(wire.encode(call.broker.store.built_in_sizes()))
+    return reply.json(wire.encode(dict(call.broker.store.built_in_sizes())))
 
 
 def queue(call: Call) -> Reply:

@@ -1,0 +1,61 @@
+"""The pytest plugin: the fixtures ``codeq`` (in process) and ``codeq_server`` (on a port), a fresh fake a test.
+
+Loaded by every pytest run of whoever has this package installed: it imports nothing but pytest until a fixture is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from codeq_fake.testing import FakeCodeQ
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the ini options."""
+    parser.addini("codeq_profile", "store profile of the fixtures codeq and codeq_server", default="kvrocks-2.8")
+    parser.addini("codeq_clock", "clock of the fixture codeq: manual or real", default="manual")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line(
+        "markers",
+        "codeq(**options): options of FakeCodeQ for this test's codeq and codeq_server, such as profile, clock, now, "
+        "settings, yaml, identities, webhooks, seed",
+    )
+
+
+@pytest.fixture
+def codeq_options() -> dict[str, Any]:
+    """Options of :class:`codeq_fake.testing.FakeCodeQ` for the fixtures; override it to change them for a module."""
+    return {}
+
+
+@pytest.fixture
+def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iterator[FakeCodeQ]:
+    """A fake CodeQ server in this process, on a manual clock: :class:`codeq_fake.testing.FakeCodeQ`."""
+    from codeq_fake.testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
+
+    options = {"clock": request.config.getini("codeq_clock"), **codeq_options}
+    with FakeCodeQ(**_options(request, options)) as fake:
+        yield fake
+
+
+@pytest.fixture
+def codeq_server(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iterator[FakeCodeQ]:
+    """A fake CodeQ server on a free loopback port, on a real clock unless told otherwise: ``.url``, ``.env``."""
+    from codeq_fake.testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
+
+    with FakeCodeQ(**_options(request, {"clock": "real", **codeq_options})) as fake, fake.serve() as served:
+        yield served
+
+
+def _options(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[str, Any]:
+    """From the least to the most particular: ini file, ``codeq_options``, marker."""
+    marker = request.node.get_closest_marker("codeq")
+    return {"profile": request.config.getini("codeq_profile"), **options, **(marker.kwargs if marker else {})}
