@@ -16,9 +16,9 @@ from codeq_contract.target import Session
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
-    from codeq_contract.recording import Callback
+    from codeq_contract.recording import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class InProcessTarget:
     """A fresh fake for each recording, reached without a socket."""
 
     @asynccontextmanager
-    async def open(self, configuration: Configuration, callbacks: Sequence[Callback]) -> AsyncIterator[Session]:
+    async def open(self, configuration: Configuration, recording: Recording) -> AsyncIterator[Session]:
         """Make a fake by `configuration`, with its webhook mounted at the recorded origin."""
 
         async def clock() -> int:
             return await control.now()
 
-        hooks = Hooks(callbacks, clock)
+        hooks = Hooks(recording.callbacks, clock)
         fake = FakeCodeQ(**asdict(configuration), webhooks={ORIGIN: hooks})
         transport = httpx.ASGITransport(fake.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://fake.test") as http:

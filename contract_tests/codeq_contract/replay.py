@@ -51,7 +51,7 @@ async def _replay(recording: Recording, target: Target, signer: Signer | None) -
         identities=proof.identities,
         now=moment_text(header.epoch),
     )
-    async with target.open(configuration, recording.callbacks) as session:
+    async with target.open(configuration, recording) as session:
         return await _Player(recording, session, proof.tokens).play()
 
 

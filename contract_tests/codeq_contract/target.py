@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,12 +12,12 @@ import httpx
 import uvicorn
 
 from codeq_contract.control import Configuration, Control
-from codeq_contract.hooks import Hooks
+from codeq_contract.hooks import ORIGIN, Hooks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from codeq_contract.recording import Callback
+    from codeq_contract.recording import Recording
 
 REQUEST_SENT = "http11.send_request_body.complete"
 
@@ -40,8 +40,8 @@ class Session:
 class Target(Protocol):
     """A place where recordings can be replayed."""
 
-    def open(self, configuration: Configuration, callbacks: Sequence[Callback]) -> AbstractAsyncContextManager[Session]:
-        """Set up a fake by `configuration`, with a webhook that answers as it did to `callbacks`.
+    def open(self, configuration: Configuration, recording: Recording) -> AbstractAsyncContextManager[Session]:
+        """Set up a fake by `configuration`, with a webhook that answers as it did in `recording`.
 
         Raises ControlError and httpx.HTTPError.
         """
@@ -55,14 +55,15 @@ class UrlTarget:
     control_token: str | None = None
 
     @asynccontextmanager
-    async def open(self, configuration: Configuration, callbacks: Sequence[Callback]) -> AsyncIterator[Session]:
-        """Reset the fake to `configuration` and listen for its callbacks on a free port."""
+    async def open(self, configuration: Configuration, recording: Recording) -> AsyncIterator[Session]:
+        """Reset the fake to `configuration` and, if the recording has webhooks, listen on a free port."""
         # Certificates take longer to load than most recordings to replay; a fake rarely needs them.
         async with httpx.AsyncClient(base_url=self.url, verify=self.url.startswith("https:")) as http:
             control = Control(http, self.control_token)
-            hooks = Hooks(callbacks, control.now)
+            hooks = Hooks(recording.callbacks, control.now)
             await control.reset(configuration)
-            async with _served(hooks) as origin:
+            has_webhooks = any(ORIGIN in (call.body or "") for call in recording.calls)
+            async with _served(hooks) if has_webhooks else nullcontext(ORIGIN) as origin:
                 yield Session(http, control, hooks, origin, _Sender(http).start)
 
 

@@ -19,13 +19,13 @@ from codeq_contract.moments import moment_text, parse_moment
 from codeq_contract.target import Session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
     from codeq_contract.control import Configuration
-    from codeq_contract.recording import Call, Callback, Recording
+    from codeq_contract.recording import Call, Recording
 
 
 class Echo:
@@ -49,12 +49,12 @@ class Echo:
         )
 
     @asynccontextmanager
-    async def open(self, configuration: Configuration, callbacks: Sequence[Callback]) -> AsyncIterator[Session]:
+    async def open(self, configuration: Configuration, expected: Recording) -> AsyncIterator[Session]:
         """Be a replay's target."""
         self.configuration = configuration
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self._serve), base_url="http://echo.test") as http:
             control = Control(http)
-            hooks = Hooks(callbacks, control.now)
+            hooks = Hooks(expected.callbacks, control.now)
             self._hooks = httpx.AsyncClient(transport=httpx.ASGITransport(hooks), base_url=ORIGIN)
 
             async def start(request: httpx.Request) -> asyncio.Task[httpx.Response]:
