@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, Struct
+from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, Kind, Struct
 
 CREATE = Struct(
     {
@@ -23,17 +23,15 @@ HEARTBEAT = Struct({"extendSeconds": INT})
 NACK = Struct({"delaySeconds": INT, "reason": STRING})
 ARTIFACT = Struct({"name": STRING, "url": STRING, "contentBase64": STRING, "contentType": STRING})
 #: ``workerId`` is read, so that its type is checked, and overwritten (section 10).
-SUBMIT = Struct(
-    {
-        "taskId": STRING,
-        "workerId": STRING,
-        "status": STRING,
-        "result": OBJECT,
-        "error": STRING,
-        "artifacts": LIST_OF(ARTIFACT),
-    }
-)
-SUBMIT_BATCH = Struct({"results": LIST_OF(SUBMIT)})
+_RESULT: dict[str, Kind] = {
+    "workerId": STRING,
+    "status": STRING,
+    "result": OBJECT,
+    "error": STRING,
+    "artifacts": LIST_OF(ARTIFACT),
+}
+SUBMIT = Struct(_RESULT)
+SUBMIT_BATCH = Struct({"results": LIST_OF(Struct({"taskId": STRING, **_RESULT}))})
 SUBSCRIBE = Struct(
     {
         "callbackUrl": STRING,
