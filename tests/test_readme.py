@@ -39,6 +39,14 @@ def environment() -> dict[str, str]:
     return {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}
 
 
+def shell(command: str) -> str:
+    """What a line of the README prints."""
+    run = subprocess.run(  # noqa: S602 - the README's own lines are shell
+        command, shell=True, capture_output=True, text=True, check=True, env=environment()
+    )
+    return run.stdout.rstrip("\n")
+
+
 @pytest.fixture
 def served() -> Iterator[tuple[str, str]]:
     """The README's server on a free port: its first line, and its address."""
@@ -75,30 +83,15 @@ def test_each_call_answers_as_printed(served: tuple[str, str]) -> None:
     assert line.replace(f":{port} ", ":8080 ") == printed
     calls = next(block for block in blocks("console") if "localhost:8080" in block)
     for command, printed in commands(calls):
-        run = subprocess.run(
-            command.replace("localhost:8080", f"localhost:{port}"),
-            shell=True,
-            capture_output=True,
-            text=True,
-            check=True,
-            env=environment(),
-        )
-        assert run.stdout.rstrip("\n") == printed.rstrip("\n"), command
+        out = shell(command.replace("localhost:8080", f"localhost:{port}"))
+        assert out == printed.rstrip("\n"), command
 
 
 @needs_curl
 def test_a_command_beside_a_fake_finds_it() -> None:
     block = next(block for block in blocks("console") if "codeq-fake run" in block)
     [(command, printed)] = commands(block)
-    run = subprocess.run(
-        command,
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment(),
-    )
-    assert run.stdout.rstrip("\n") == printed.rstrip("\n")
+    assert shell(command) == printed.rstrip("\n")
 
 
 def test_the_identities_of_the_example_are_taken(tmp_path: Path) -> None:
