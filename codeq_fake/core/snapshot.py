@@ -28,7 +28,8 @@ def dump(broker: Broker) -> dict[str, Any]:
     return {
         "version": VERSION,
         "tasks": [_dump_task(task) for task in broker.store.tasks.values()],
-        "ready": [task.id for queue in broker.store.queues.values() for task in queue.ready_tasks()],
+        # By name, since the order in which the queues came to be is not part of the state.
+        "ready": [task.id for _, queue in sorted(broker.store.queues.items()) for task in queue.ready_tasks()],
         "keys": [[key, task_id, gone_at] for key, (task_id, gone_at) in broker.keys.kept.items()],
         "subscriptions": [asdict(subscription) for subscription in subscriptions.by_id.values()],
         "turns": [[command, group, count] for (command, group), count in subscriptions.turns.items()],
