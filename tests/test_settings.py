@@ -93,19 +93,19 @@ def test_16_the_defaults_are_the_cores() -> None:
 
 
 @pytest.mark.parametrize(("variable", "text", "value"), VARIABLES)
-def test_16_each_variable_is_read_from_the_environment(variable: str, text: str, value: Any) -> None:  # noqa: ANN401 - of any type
+def test_16_each_variable_is_read_from_the_environment(variable: str, text: str, value: Any) -> None:
     assert Settings.from_env({variable: text}) == Settings(**{variable.lower(): value})
 
 
 @pytest.mark.parametrize(("variable", "text", "value"), VARIABLES)
-def test_16_each_variable_has_a_yaml_name_and_the_environment_wins(variable: str, text: str, value: Any) -> None:  # noqa: ANN401 - of any type
+def test_16_each_variable_has_a_yaml_name_and_the_environment_wins(variable: str, text: str, value: Any) -> None:
     assert Settings.from_env({}, f"{camel(variable)}: {text}") == Settings(**{variable.lower(): value})
     other = f"{camel(variable)}: {'no' if value is True else 17}"
     assert Settings.from_env({variable: text}, other) == Settings(**{variable.lower(): value})
 
 
 @pytest.mark.parametrize(("key", "text", "value"), YAML_ONLY)
-def test_16_some_settings_are_read_from_yaml_alone(key: str, text: str, value: Any) -> None:  # noqa: ANN401 - of any type
+def test_16_some_settings_are_read_from_yaml_alone(key: str, text: str, value: Any) -> None:
     assert Settings.from_env({}, f"{key}: {text}") == Settings(**{snake(key): value})
     assert Settings.from_env({snake(key).upper(): text}) == Settings()
 

@@ -106,7 +106,7 @@ def mint(identity: Mapping[str, Any], *, now: int = NOW, key: RSAKey | None = No
     return jws.serialize_compact(header, json.dumps(claims), key or rsa_key(), algorithms=[algorithm])
 
 
-def settings(**changes: Any) -> Settings:  # noqa: ANN401 - fields of Settings
+def settings(**changes: Any) -> Settings:
     """Settings whose two sides take signed tokens."""
     document = jwks("k1")
     sides = {
@@ -120,11 +120,11 @@ def _signed_tokens() -> Mapping[str, str]:
     return {name: mint(caller) for name, caller in CALLERS.items()}
 
 
-def signed_door(**changes: Any) -> Door:  # noqa: ANN401 - fields of Settings
+def signed_door(**changes: Any) -> Door:
     return Door(Authenticator.of(settings(**changes)), _signed_tokens())
 
 
-def named_door(**changes: Any) -> Door:  # noqa: ANN401 - fields of Settings
+def named_door(**changes: Any) -> Door:
     identities = identities_of(CALLERS)
     return Door(
         Authenticator.of(Settings(**changes), identities),

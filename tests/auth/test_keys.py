@@ -42,7 +42,7 @@ class Server:
         return self.document if isinstance(self.document, bytes) else json.dumps(self.document).encode()
 
 
-def authenticator(server: Server, **changes: Any) -> Authenticator:  # noqa: ANN401 - fields of Settings
+def authenticator(server: Server, **changes: Any) -> Authenticator:
     producers = JwksAuth(URL, "codeq-test", "codeq-producer", timeout=2.5)
     return Authenticator.of(settings(producer_auth=producers, **changes), fetch=server.fetch)
 

@@ -19,7 +19,7 @@ NOW = 1_795_500_630_374_497_239
 NOTICE = NoticeDue(subscription_id="254474e3", url="http://hooks.test/n", command="CMD")
 
 
-def callback_due(**changes: Any) -> CallbackDue:  # noqa: ANN401 - any field of the effect
+def callback_due(**changes: Any) -> CallbackDue:
     fields: dict[str, Any] = {
         "delivery_id": 1,
         "attempt": 1,
@@ -142,5 +142,5 @@ def test_a_notice_is_signed_like_a_callback() -> None:  # U4, W2
 
 
 @pytest.mark.parametrize("shown", [repr, str])
-def test_the_secret_is_never_shown(shown: Any) -> None:  # noqa: ANN401 - repr and str are typed apart
+def test_the_secret_is_never_shown(shown: Any) -> None:
     assert "s3cret" not in shown(Composer(SAO_PAULO, secret="s3cret"))
