@@ -1,0 +1,340 @@
+"""The broker does what the naive model does, whatever is asked of it and whenever."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from codeq_fake.core import PROFILES, ArtifactUpload, Submission
+from tests.core.lockstep import Lockstep
+from tests.core.model_store import DAY_SECONDS, MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hypothesis.stateful import MultipleResults
+
+    from tests.core.model_values import Task
+
+T = TypeVar("T")
+
+WORKERS = {"w-1": ("*",), "w-2": ("A", "GENERATE_MASTER"), "": ("*",)}
+DONE = Submission("COMPLETED", "{}")
+
+#: How long before it is gone from the store a lease begins to count as run out, in milliseconds (K8).
+EARLY = {"redis": 499, "kvrocks-2.8": 999, "kvrocks-2.9": 999}
+
+commands = st.sampled_from([*["A"] * 5, "a", *["B"] * 3, "GENERATE_MASTER"])
+tenants = st.sampled_from([*["acme"] * 8, "beta", ""])
+workers = st.sampled_from([*["its own"] * 5, *WORKERS])
+lease_seconds = st.sampled_from([1, 1, 2, 2, 30, 0, -1])
+delay_seconds = st.sampled_from([1, 2, 7, 7, 0, -1])
+luck = st.sampled_from([0, 0, 30, 100])
+positions = st.integers(0, 9)
+
+submissions = st.builds(
+    Submission,
+    status=st.sampled_from(["COMPLETED", "COMPLETED", "FAILED", "FAILED", "completed", ""]),
+    result=st.sampled_from([None, "{}", '{"n":1}']),
+    error=st.sampled_from(["", " ", "it broke"]),
+    artifacts=st.lists(
+        st.builds(
+            ArtifactUpload,
+            name=st.sampled_from(["a", "b"]),
+            url=st.sampled_from(["", "", "http://files.test/a"]),
+            content_base64=st.sampled_from(["", "aGk=", "aGk=", "!"]),
+        ),
+        max_size=2,
+    ).map(tuple),
+) | st.sampled_from([DONE, Submission("FAILED", error="it broke")])
+
+#: Around an instant: just before, at, just after; a millisecond is what a store's time to live is counted in.
+around = st.sampled_from([-MILLISECOND, -1, -1, 0, 0, 1, MILLISECOND])
+
+#: Long and short, and to the places within a second where rounding turns.
+waits = st.integers(0, 2500) | st.sampled_from([1, 40, 140, 360, 499, 500, 501, 639, 640, 641, 1000])
+
+
+class Tasks(RuleBasedStateMachine):
+    """Producers of several tenants, and workers that claim and settle."""
+
+    pair: Lockstep
+
+    @initialize(
+        profile=st.sampled_from([*PROFILES]),
+        policy=st.sampled_from(["fixed", "linear", "exponential", "exp_equal_jitter", "exp_full_jitter", "bogus"]),
+        inspect_limit=st.sampled_from([1, 200]),
+    )
+    def start(self, profile: str, policy: str, inspect_limit: int) -> None:
+        self.pair = Lockstep(profile, backoff_policy=policy, backoff_base=1, backoff_max=5, inspect_limit=inspect_limit)
+
+    def held(self, position: int) -> str:
+        """A task in progress; when there is none any task, or one that does not exist."""
+        held = [task.id for task in self.pair.model.tasks if task.worker]
+        return one_of(held or ["none", *self.pair.ids], position)
+
+    def worker_of(self, task: str, worker: str) -> str:
+        found = self.pair.model.find(task)
+        return worker if worker != "its own" else found.worker if found is not None and found.worker else "w-1"
+
+    @rule(
+        command=commands,
+        tenant=tenants,
+        priority=st.sampled_from([0, 0, 5, 9, 10, -1]),
+        max_attempts=st.sampled_from([0, 1, 3, 9]),
+        delay_seconds=st.sampled_from([0, 1, 1, 2]),
+        idempotency_key=st.sampled_from(["", "", "", " ", "k"]),
+    )
+    def create(self, command: str, **request: Any) -> None:
+        self.pair.create(command, **request)
+
+    @rule(command=commands, milliseconds=st.integers(-1500, 2500))
+    def create_for_a_time(self, command: str, milliseconds: int) -> None:
+        self.pair.create(command, run_at=rfc3339(self.pair.now + milliseconds * MILLISECOND))
+
+    @rule(nanoseconds=around)
+    def create_again_when_the_key_ends(self, nanoseconds: int) -> None:
+        ends = [gone * MILLISECOND + nanoseconds for key, _, gone in self.pair.model.keys if key == "k"]
+        self.pair.advance_to_one_of(ends)
+        self.pair.create("A", idempotency_key="k")
+
+    @rule(count=st.integers(1, 3), tenant=tenants, lease_seconds=lease_seconds, max_attempts=st.sampled_from([0, 3, 9]))
+    def create_and_hold(self, count: int, tenant: str, lease_seconds: int, max_attempts: int) -> None:
+        for _ in range(count):
+            self.pair.create("A", tenant=tenant, priority=9, max_attempts=max_attempts)
+        self.pair.claim_batch("A", count=count, tenant=tenant, lease_seconds=lease_seconds)
+
+    @rule(
+        wanted=st.lists(commands, max_size=3),
+        worker=st.sampled_from([*WORKERS]),
+        tenant=tenants,
+        lease_seconds=lease_seconds,
+        luck=luck,
+    )
+    def claim(self, wanted: Sequence[str], worker: str, luck: int, **request: Any) -> None:
+        self.pair.fate.luck = luck
+        self.pair.do("claim", wanted, worker=worker, event_types=WORKERS[worker], **request)
+
+    @rule(
+        wanted=st.lists(commands, min_size=1, max_size=2),
+        count=st.integers(1, 4),
+        tenant=tenants,
+        lease_seconds=lease_seconds,
+        luck=luck,
+    )
+    def claim_batch(self, wanted: Sequence[str], luck: int, **request: Any) -> None:
+        self.pair.fate.luck = luck
+        self.pair.claim_batch(*wanted, **request)
+
+    @rule(position=positions, gone=st.booleans(), nanoseconds=around, luck=luck)
+    def claim_when_a_lease_ends(self, position: int, *, gone: bool, nanoseconds: int, luck: int) -> None:
+        found = self.pair.model.find(self.held(position))
+        if found is not None:
+            self.pair.advance_to_one_of([self.end_of_lease(found, gone=gone) + nanoseconds])
+            self.pair.fate.luck = luck
+            self.pair.claim(found.command, tenant=found.tenant, lease_seconds=2)
+
+    @rule(position=positions, gone=st.booleans(), nanoseconds=around, extend_seconds=lease_seconds)
+    def heartbeat_when_a_lease_ends(self, position: int, *, gone: bool, nanoseconds: int, extend_seconds: int) -> None:
+        found = self.pair.model.find(self.held(position))
+        if found is not None:
+            self.pair.advance_to_one_of([self.end_of_lease(found, gone=gone) + nanoseconds])
+            self.pair.do("heartbeat", found.id, worker=found.worker, extend_seconds=extend_seconds)
+
+    def end_of_lease(self, task: Task, *, gone: bool) -> int:
+        return (task.lease_gone_at - (0 if gone else EARLY[self.pair.profile.name])) * MILLISECOND
+
+    @rule(position=positions, nanoseconds=around)
+    def claim_when_a_delay_ends(self, position: int, nanoseconds: int) -> None:
+        delayed = [task for task in self.pair.model.tasks if task.visible_at]
+        if delayed:
+            task = one_of(delayed, position)
+            self.pair.advance_to_one_of([task.visible_at + nanoseconds])
+            self.pair.claim(task.command, tenant=task.tenant)
+
+    @rule(position=positions, worker=workers, extend_seconds=lease_seconds)
+    def heartbeat(self, position: int, worker: str, extend_seconds: int) -> None:
+        task = self.held(position)
+        self.pair.do("heartbeat", task, worker=self.worker_of(task, worker), extend_seconds=extend_seconds)
+
+    @rule(position=positions, worker=workers)
+    def abandon(self, position: int, worker: str) -> None:
+        task = self.held(position)
+        self.pair.do("abandon", task, worker=self.worker_of(task, worker))
+
+    @rule(
+        position=positions,
+        worker=workers,
+        delay_seconds=delay_seconds,
+        reason=st.sampled_from(["", " ", "boom"]),
+        luck=luck,
+    )
+    def nack(self, position: int, worker: str, luck: int, **request: Any) -> None:
+        task = self.held(position)
+        self.pair.fate.luck = luck
+        self.pair.do("nack", task, worker=self.worker_of(task, worker), **request)
+
+    @rule(position=positions, worker=workers, submission=submissions)
+    def submit(self, position: int, worker: str, submission: Submission) -> None:
+        task = self.held(position)
+        self.pair.do("submit", task, submission, worker=self.worker_of(task, worker))
+
+    @rule(items=st.lists(st.tuples(positions, submissions), min_size=1, max_size=4), unknown=st.booleans())
+    def submit_batch(self, items: Sequence[tuple[int, Submission]], *, unknown: bool) -> None:
+        results = [(self.held(position), submission) for position, submission in items]
+        self.pair.do("submit_batch", [*results, ("none", DONE)] if unknown else results, worker="w-1")
+
+    @rule(position=positions)
+    def handle_one_that_nobody_holds(self, position: int) -> None:
+        task = one_of(["none", *self.pair.ids], position)
+        self.pair.do("nack", task, worker="w-1")
+        self.pair.do("submit", task, DONE, worker="w-2")
+        self.pair.do("expire_lease", task)
+
+    @rule(position=positions, nanoseconds=around, limit=st.sampled_from([0, 1, 2]))
+    def clean_up_when_a_retention_ends(self, position: int, nanoseconds: int, limit: int) -> None:
+        if self.pair.model.tasks:
+            touched = one_of(self.pair.model.tasks, position).updated_at // SECOND * SECOND
+            self.pair.clean_up(before=touched + DAY_SECONDS * SECOND + nanoseconds, limit=limit)
+
+    @rule()
+    def restore(self) -> None:
+        self.pair.restore()
+
+    @rule(milliseconds=waits, nanoseconds=st.integers(0, MILLISECOND - 1))
+    def wait(self, milliseconds: int, nanoseconds: int) -> None:
+        self.pair.advance(milliseconds * MILLISECOND + nanoseconds)
+
+
+class Deliveries(RuleBasedStateMachine):
+    """Subscribers, and producers that want to be called back."""
+
+    subscriptions = Bundle("subscriptions")
+    urls = st.sampled_from(["http://hooks.test/a", "https://hooks.test/b"])
+    watched = st.sampled_from([*["A"] * 4, "a", "B", "GENERATE_MASTER"])
+
+    pair: Lockstep
+
+    @initialize(
+        profile=st.sampled_from([*PROFILES]),
+        callback_attempts=st.sampled_from([2, 5]),
+        limits=st.sampled_from([{}, {}, {"worker": (30, 3), "webhook": (60, 1)}]),
+    )
+    def start(self, profile: str, callback_attempts: int, limits: dict[str, tuple[int, int]]) -> None:
+        self.pair = Lockstep(profile, limits=limits, callback_attempts=callback_attempts, callback_max=5)
+
+    @initialize(target=subscriptions)
+    def a_subscription_that_is_not_there(self) -> str:
+        return "none"
+
+    @rule(
+        target=subscriptions,
+        count=st.integers(1, 3),
+        url=urls,
+        event_types=st.lists(watched, max_size=2),
+        ttl_seconds=st.sampled_from([0, 1, 2, 60, 60]),
+        delivery_mode=st.sampled_from(["", "fanout", *["group"] * 3, *["hash"] * 3]),
+        group_id=st.sampled_from(["g", "g", "h"]),
+        min_interval_seconds=st.sampled_from([1, 2, 0, -1]),
+    )
+    def subscribe(self, count: int, url: str, **request: Any) -> MultipleResults[str]:
+        """Several alike, a little apart: those that expire within a second of each other are ordered by id (U6)."""
+        made = []
+        for _ in range(count):
+            made.append(self.pair.do("subscriptions.subscribe", url, **request)[0])
+            self.pair.advance(30 * MILLISECOND)
+        return multiple(*made)
+
+    @rule(
+        url=st.sampled_from(["http://hooks.test/", "hooks.test", "ftp://hooks.test/"]),
+        delivery_mode=st.sampled_from(["group", "Group"]),
+    )
+    def subscribe_wrongly(self, url: str, delivery_mode: str) -> None:
+        self.pair.do("subscriptions.subscribe", url, delivery_mode=delivery_mode)
+
+    @rule(subscription=subscriptions, ttl_seconds=st.sampled_from([0, 1, 60]))
+    def renew(self, subscription: str, ttl_seconds: int) -> None:
+        self.pair.do("subscriptions.renew", subscription, ttl_seconds=ttl_seconds)
+
+    @rule(command=watched, priority=st.sampled_from([0, 0, 1]), delay_seconds=st.sampled_from([0, 0, 0, 1]))
+    def create(self, command: str, **request: Any) -> None:
+        self.pair.create(command, **request)
+
+    @rule(command=watched, position=positions, nanoseconds=around)
+    def create_at_an_edge(self, command: str, position: int, nanoseconds: int) -> None:
+        """Into an empty queue, when a subscription or its throttle ends (U5, U9)."""
+        self.pair.advance_to_one_of([edge + nanoseconds for edge in self.edges()], position)
+        self.pair.create(command, tenant=f"t-{position}-{self.pair.now}")
+
+    @rule(command=watched)
+    def claim(self, command: str) -> None:
+        self.pair.claim(command)
+
+    @rule(url=urls, submission=submissions)
+    def finish_a_task(self, url: str, submission: Submission) -> None:
+        task = self.pair.create("B", priority=9, webhook=url)
+        self.pair.claim("B")
+        self.pair.do("submit", task, submission, worker="w-1")
+
+    @rule(url=urls)
+    def finish_a_task_in_a_batch(self, url: str) -> None:
+        task = self.pair.create("B", priority=9, webhook=url)
+        self.pair.claim("B")
+        self.pair.do("submit_batch", [(task, DONE)], worker="w-1")
+
+    @precondition(lambda self: self.pair.under_way)
+    @rule(position=positions, delivered=st.booleans())
+    def answer_a_callback(self, position: int, *, delivered: bool) -> None:
+        self.pair.answer_callback(position, delivered=delivered)
+
+    @rule(scope=st.sampled_from(["worker", "worker", "admin"]), token=st.sampled_from(["t", "u"]))
+    def pass_the_rate_limit(self, scope: str, token: str) -> None:
+        self.pair.admit(scope, token)
+
+    @precondition(lambda self: not self.pair.under_way)
+    @rule()
+    def restore(self) -> None:
+        self.pair.restore()
+
+    @rule(milliseconds=waits)
+    def wait(self, milliseconds: int) -> None:
+        self.pair.advance(milliseconds * MILLISECOND)
+
+    @rule(seconds=st.sampled_from([7, 60, 300]))
+    def wait_long(self, seconds: int) -> None:
+        self.pair.advance(seconds * SECOND)
+
+    def edges(self) -> Iterable[int]:
+        for subscription in self.pair.model.subscriptions.all:
+            yield subscription.expires_at
+            yield subscription.throttle_gone_at * MILLISECOND
+
+
+def one_of(candidates: Sequence[T], position: int) -> T:
+    return candidates[position % len(candidates)]
+
+
+def rfc3339(instant: int) -> str:
+    """To the microsecond, rounded down."""
+    moment = datetime.fromtimestamp(instant // SECOND, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % SECOND // 1000:06}Z"
+
+
+def test_tasks_live_as_in_the_model() -> None:
+    run_state_machine_as_test(Tasks, settings=settings(max_examples=250, stateful_step_count=40))
+
+
+def test_notices_and_callbacks_go_out_as_in_the_model() -> None:
+    run_state_machine_as_test(Deliveries, settings=settings(max_examples=150, stateful_step_count=40))
