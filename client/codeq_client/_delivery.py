@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from codeq_client._handlers import Handler, Next
     from codeq_client._models import Task
 
+SETTLE_SECONDS = 5.0
+"""How long the abandoning of what was cancelled may take in all."""
+
 _log = logging.getLogger("codeq_client.worker")
 
 
@@ -76,6 +79,7 @@ class Delivery:
         try:
             settled, detail = await self._settle(await self.handle())
         except anyio.get_cancelled_exc_class():
+            self._bench.deadline.moment = self._clock.monotonic() + SETTLE_SECONDS
             with anyio.CancelScope(shield=True):
                 settled, detail = await self._settle(Abandon())
             self._report(settled, detail)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Call = Callable[[], object]
 Post = Callable[[Call], object]
 
+_SHORTEST_SLEEP = 0.001  # else the rounding of a sum could wake us just before the moment, for ever
+
 _log = logging.getLogger("codeq_client.worker")
 
 
@@ -117,7 +119,7 @@ class Keeper:
                 held.lease.renewal_sent(now)
                 renewals.start_soon(self._renew_one, held)
         self._wakes_at = min((held.lease.next_event() for held in list(self._held)), default=math.inf)
-        return max(0.0, self._wakes_at - now)
+        return max(_SHORTEST_SLEEP, self._wakes_at - now)
 
     async def _renew_one(self, held: Held) -> None:
         lease = held.lease

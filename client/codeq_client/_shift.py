@@ -10,7 +10,7 @@ import anyio
 
 from codeq_client import _calls
 from codeq_client._clock import sleep_or
-from codeq_client._delivery import Bench, Delivery
+from codeq_client._delivery import SETTLE_SECONDS, Bench, Delivery
 from codeq_client._events import ClaimFailed, Draining, Polled
 from codeq_client._lease import End
 from codeq_client.errors import BadRequest, CodeQError, Forbidden, RateLimited, Unauthorized, Unavailable
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _EMPTIES_IN_BURST = 2  # Z4: one empty answer may be false
-SETTLE_SECONDS = 5.0
-"""After the time of grace: how long the abandoning of what was cancelled may take."""
 
 _log = logging.getLogger("codeq_client.worker")
 

@@ -27,6 +27,7 @@ IDENTITIES = {
     "producer": {"kind": "producer", "claims": {"sub": "p", "tenantId": "t", "role": "ADMIN"}},
     "worker": {"kind": "worker", "claims": CLAIMS},
     "other": {"kind": "worker", "claims": {**CLAIMS, "sub": "other"}},
+    "third": {"kind": "worker", "claims": {**CLAIMS, "sub": "third"}},
 }
 
 Fault = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
@@ -105,8 +106,8 @@ def answers(status: int, text: str = "boom", **headers: str) -> Fault:
 class Stage:
     """One fake, its clock, and clients of it."""
 
-    def __init__(self, profile: str = "kvrocks-2.8") -> None:
-        self.fake = FakeCodeQ(clock="manual", profile=profile, identities=IDENTITIES)
+    def __init__(self, profile: str = "kvrocks-2.8", **settings: str) -> None:
+        self.fake = FakeCodeQ(clock="manual", profile=profile, identities=IDENTITIES, settings=settings, seed=1)
         self.clock = ManualClock(self.fake.aadvance)
         self.network = Network(self.fake, self.clock)
         self.events: list[tuple[float, Event]] = []

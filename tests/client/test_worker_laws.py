@@ -1,0 +1,443 @@
+"""Laws that hold for any producers, workers, faults and moments: a state machine on the fake's manual clock.
+
+Its rules create tasks, start, stop and kill workers, break the network, make the server's races happen and let time
+pass. When it is over the faults stop, and everything must come to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from codeq_client import (
+    Abandon,
+    End,
+    Event,
+    Fail,
+    Job,
+    LeaseTerms,
+    Retry,
+    Settled,
+    TaskContext,
+    TaskEnded,
+    Worker,
+    _core,
+    _delivery,
+    _lease,
+    _settle,
+    _shift,
+)
+from codeq_client.errors import CodeQError, ServerError, Unavailable
+from tests.client.stage import (
+    Fault,
+    Network,
+    Stage,
+    answers,
+    garbled,
+    operation_of,
+    refused,
+    reply_lost,
+    request_lost,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+OPERATIONS = ["create", "claim", "heartbeat", "nack", "abandon", "submit", "get", "result"]
+SAYINGS = ["complete", "fail", "retry", "abandon", "crash"]
+
+
+def late(stage: Stage, seconds: float) -> Fault:
+    """Return a fault that brings the request to the server so many seconds later, when the client has given up."""
+
+    async def fault(request: Any, forward: Any) -> Any:
+        async def arrive() -> None:
+            await stage.clock.sleep(seconds)
+            await forward()
+
+        stage.stray.append(asyncio.create_task(arrive()))
+        return await request_lost(request, forward)
+
+    return fault
+
+
+def slow(stage: Stage, seconds: float) -> Fault:
+    async def fault(_request: Any, forward: Any) -> Any:
+        response = await forward()
+        await stage.clock.sleep(seconds)
+        return response
+
+    return fault
+
+
+@dataclass
+class Site:
+    """A worker with its network and what its handlers did."""
+
+    worker: Worker
+    network: Network
+    faults: list[tuple[str, Fault]] = field(default_factory=list)
+    run: asyncio.Task[None] | None = None
+
+    def fault_for(self, request: Any) -> Fault | None:
+        for index, (operation, fault) in enumerate(self.faults):
+            if operation == operation_of(request):
+                del self.faults[index]
+                return fault
+        return None
+
+
+@dataclass
+class Shift:
+    """A handler's time with a task."""
+
+    task_id: str
+    begin: float
+    end: float | None = None
+
+
+class Laws(RuleBasedStateMachine):
+    shared_subject = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stage = self.play(self._stage())
+        self.producer = Network(self.stage.fake, self.stage.clock)
+        self.producer_faults: list[Fault] = []
+        self.producer.fault_for = lambda _request: self.producer_faults.pop(0) if self.producer_faults else None
+        self.client = self.stage.client("worker", self.producer)
+        self.sites: list[Site] = []
+        self.intents = 0
+        self.acknowledged: set[str] = set()
+        self.shifts: list[Shift] = []
+        self.raced: set[str] = set()
+        self.lost: set[str] = set()
+        self.orphans = False
+        self.broken: list[str] = []
+
+    def play(self, scene: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(scene)
+
+    async def _stage(self) -> Stage:
+        stage = Stage(BACKOFF_POLICY="fixed", BACKOFF_BASE_SECONDS="1")
+        stage.stray = []  # type: ignore[attr-defined]  # requests still under way to the server
+        return stage
+
+    # What happens.
+
+    @initialize(lease=st.sampled_from([6, 9, 20]), concurrency=st.integers(1, 4))
+    def open_first(self, lease: int, concurrency: int) -> None:
+        self.open(lease, concurrency)
+
+    @precondition(lambda self: len(self.sites) < 3)
+    @rule(lease=st.sampled_from([6, 9, 20]), concurrency=st.integers(1, 4))
+    def open(self, lease: int, concurrency: int) -> None:
+        subject = "worker" if self.shared_subject else ["worker", "other", "third"][len(self.sites)]
+        network = Network(self.stage.fake, self.stage.clock)
+        codeq = self.stage.client(subject, network)
+        hooks = [self.judge]
+        worker = Worker(codeq, concurrency=concurrency, lease=LeaseTerms(lease), poll=5, grace=8, hooks=hooks)
+        worker.handler("X")(self.handle)
+        site = Site(worker, network)
+        network.fault_for = site.fault_for
+        self.sites.append(site)
+
+        async def start() -> None:
+            site.run = asyncio.create_task(worker.run(signals=False))
+            await self.stage.clock.advance(0)
+
+        self.play(start())
+
+    async def handle(self, job: Job[Any], _context: TaskContext) -> Any:
+        shift = Shift(job.id, self.stage.clock.monotonic())
+        self.shifts.append(shift)
+        try:
+            await self.stage.clock.sleep(job.payload["seconds"])
+        finally:
+            shift.end = self.stage.clock.monotonic()
+        says = job.payload["says"]
+        if says == "fail":
+            raise Fail(f"failed at {job.attempts}")
+        if says == "crash" and not job.is_last:
+            raise OSError
+        if says == "retry" and not job.is_last:
+            raise Retry(2)
+        if says == "abandon" and job.attempts == 1:
+            raise Abandon
+        return {"attempts": job.attempts, "begin": shift.begin}
+
+    @rule(
+        seconds=st.sampled_from([0, 0, 1, 5, 30]),
+        says=st.sampled_from(SAYINGS),
+        delay=st.sampled_from([0, 0, 3]),
+        faults=st.lists(st.sampled_from([refused, request_lost, reply_lost, answers(503), answers(429)]), max_size=2),
+    )
+    def create(self, seconds: int, says: str, delay: int, faults: list[Fault]) -> None:
+        payload = {"intent": self.intents, "seconds": seconds, "says": says}
+        self.intents += 1
+        self.producer_faults = list(faults)
+
+        async def create() -> None:
+            creating = asyncio.create_task(self.client.create("X", payload, delay=delay))
+            await self.stage.clock.advance_until(creating.done)
+            with contextlib.suppress(CodeQError):
+                self.acknowledged.add((await creating).id)
+
+        self.play(create())
+
+    @rule(seconds=st.sampled_from([0.25, 1, 3, 10, 25]))
+    def pass_time(self, seconds: float) -> None:
+        self.play(self.stage.clock.advance(seconds))
+
+    @precondition(lambda self: self.sites)
+    @rule(
+        data=st.data(),
+        operations=st.lists(st.sampled_from(OPERATIONS), min_size=1, max_size=6),
+        kind=st.sampled_from(["refused", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow"]),
+        seconds=st.sampled_from([0.5, 2, 7]),
+    )
+    def break_network(self, data: st.DataObject, operations: list[str], kind: str, seconds: float) -> None:
+        site = data.draw(st.sampled_from(self.sites), label="site")
+        faults = {
+            "refused": refused,
+            "request lost": request_lost,
+            "reply lost": reply_lost,
+            "500": answers(500),
+            "429": answers(429, retry_after="1"),
+            "401": answers(401),
+            "garbled": garbled,
+            # With one subject for all, a request that comes late would count for another worker's lease.
+            "late": request_lost if self.shared_subject else late(self.stage, seconds),
+            "slow": slow(self.stage, seconds),
+        }
+        self.orphans |= "claim" in operations
+        site.faults += [(operation, faults[kind]) for operation in operations]
+
+    @precondition(lambda self: self.shifts)
+    @rule(data=st.data(), race=st.sampled_from(["Z1", "Z3"]))
+    def race(self, data: st.DataObject, race: str) -> None:
+        task_id = data.draw(st.sampled_from([shift.task_id for shift in self.shifts]), label="task")
+        task = self.stage.task(task_id)
+        if race == "Z1" and task.status == "COMPLETED":
+            self.stage.edit(task_id, state="READY")
+        elif race == "Z3" and task.status == "IN_PROGRESS":
+            self.stage.edit(task_id, state="READY", worker="", attempts=task.attempts + 1)
+        else:
+            return
+        self.raced.add(task_id)
+
+    @precondition(lambda self: any(site.run and not site.run.done() for site in self.sites))
+    @rule(data=st.data())
+    def stop(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.sites), label="site").worker.stop()
+
+    @precondition(lambda self: self.sites)
+    @rule(data=st.data())
+    def kill(self, data: st.DataObject) -> None:
+        site = data.draw(st.sampled_from(self.sites), label="site")
+
+        self.orphans = True
+
+        async def kill() -> None:
+            site.network.fault_for = lambda _request: refused
+            assert site.run
+            site.run.cancel()
+            await self.stage.clock.advance_until(site.run.done)
+            with contextlib.suppress(asyncio.CancelledError):
+                await site.run
+
+        self.play(kill())
+
+    # What must hold.
+
+    def judge(self, event: Event) -> None:
+        if not isinstance(event, TaskEnded):
+            return
+        task = self.stage.task(event.task.id)
+        if event.settled is Settled.COMPLETED and (task.status, task.result and task.result["attempts"]) != (
+            "COMPLETED",
+            event.task.attempts,
+        ):
+            self.broken.append(f"{event} but {task}")
+        if event.settled is Settled.LOST:
+            self.lost.add(event.task.id)
+        if event.settled is Settled.FAILED and (task.status, task.error) != (
+            "FAILED",
+            f"failed at {event.task.attempts}",
+        ):
+            self.broken.append(f"{event} but {task}")
+
+    def teardown(self) -> None:
+        try:
+            self.play(self._end_all())
+            self._judge_all()
+        finally:
+            self.runner.close()
+
+    async def _end_all(self) -> None:
+        clock = self.stage.clock
+        for site in self.sites:
+            site.faults.clear()
+            site.worker.stop()
+        await clock.advance_until(lambda: all(site.run is None or site.run.done() for site in self.sites), within=120)
+        leased = {task.id for task in self.stage.fake.tasks(status="IN_PROGRESS")}
+        assert self.orphans or leased <= self.lost, "after shutdown nothing is leased"
+        await clock.advance(21)
+        for stray in self.stage.stray:  # type: ignore[attr-defined]  # as in `_stage`
+            with contextlib.suppress(Exception):
+                await stray
+        last = Worker(self.stage.calm, concurrency=4, poll=5, hooks=[self.judge])
+        last.handler("X")(self.handle)
+        run = asyncio.create_task(last.run(signals=False))
+        await clock.advance_until(
+            lambda: all(t.status in {"COMPLETED", "FAILED"} for t in self.stage.fake.tasks()), within=900
+        )
+        last.stop()
+        await clock.advance_until(run.done, within=60)
+        await run
+
+    def _judge_all(self) -> None:
+        assert not self.broken, "each task is settled as its handler said, or reported as lost"
+        tasks = self.stage.fake.tasks()
+        assert self.acknowledged <= {task.id for task in tasks}, "every acknowledged create is there"
+        intents = Counter(task.payload["intent"] for task in tasks)
+        assert not intents or max(intents.values()) == 1, "no create is duplicated by retries"
+        for site in self.sites:
+            assert site.run
+            assert site.run.done()
+            if not site.run.cancelled():
+                assert site.run.exception() is None, "nothing ends a worker but its stop"
+        for task in tasks:
+            if task.id not in self.raced:
+                self._judge_overlap([shift for shift in self.shifts if shift.task_id == task.id])
+
+    @staticmethod
+    def _judge_overlap(shifts: list[Shift]) -> None:
+        ordered = sorted(shifts, key=lambda shift: shift.begin)
+        for earlier, later in zip(ordered, ordered[1:], strict=False):
+            assert earlier.end is not None
+            assert earlier.end <= later.begin, f"two handlers of one task at once: {earlier} {later}"
+
+
+class LawsOfOneSubject(Laws):
+    """All workers share one token, so that the server cannot tell them apart."""
+
+    shared_subject = True
+
+
+def run(machine: type[Laws], **options: Any) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis leaves it untyped
+        machine,
+        settings=settings(
+            stateful_step_count=25,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+            deadline=None,
+            **options,
+        ),
+    )
+
+
+@pytest.mark.parametrize("machine", [Laws, LawsOfOneSubject])
+def test_the_laws_hold(machine: type[Laws]) -> None:
+    run(machine, max_examples=40)
+
+
+def fence_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LeaseTerms, "margin", -2.0)
+
+
+def late_yes_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def renewed(self: Any, _now: float) -> None:
+        sent, self._sent, self._end = self._sent, None, None
+        self._due, self._fence = self._due_from(sent), self._fence_from(sent)
+
+    monkeypatch.setattr(_lease.Lease, "renewed", renewed)
+
+
+def lease_counted_from_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def renewed(self: Any, now: float) -> None:
+        self._sent = None
+        if not self.ended(now):
+            self._due, self._fence = self._due_from(now), self._fence_from(now)
+
+    monkeypatch.setattr(_lease.Lease, "renewed", renewed)
+
+
+def renewal_failures_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_lease.Lease, "_reason_to_end", lambda _self, _now: None)
+    monkeypatch.setattr(_lease.Lease, "lost", lambda self, _now: self._end is End.REVOKED)
+
+
+def a_key_for_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = _core.Core.send
+
+    def send_anew(self: Any, call: Any, **options: Any) -> Any:
+        while True:
+            try:
+                return (yield from send(self, call, **{**options, "retries": 0}))
+            except (Unavailable, ServerError):
+                if not call.path.endswith("/tasks"):
+                    raise
+                body = json.loads(call.body)
+                call = replace(call, body=json.dumps(body | {"idempotencyKey": str(uuid4())}).encode())
+
+    monkeypatch.setattr(_core.Core, "send", send_anew)
+
+
+def lost_submit_taken_for_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(core: Any, _task: Any, call: Any, _patience: Any) -> Any:
+        with contextlib.suppress(Unavailable, ServerError):
+            yield from core.send(call, retries=0)
+
+    monkeypatch.setattr(_settle, "end", end)
+
+
+def nack_and_abandon_repeated_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_settle, "_still_ours", lambda _now, _claimed: True)
+
+
+def a_claim_error_ends_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def failed(_self: Any, error: Exception) -> None:
+        raise error
+
+    monkeypatch.setattr(_shift.Shift, "_claim_failed", failed)
+
+
+def what_comes_while_stopping_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hand_back(_self: Any) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(_delivery.Delivery, "hand_back", hand_back)
+
+
+MUTANTS: dict[Any, type[Laws]] = {
+    fence_too_late: Laws,
+    late_yes_believed: Laws,
+    lease_counted_from_the_answer: Laws,
+    renewal_failures_ignored: LawsOfOneSubject,
+    a_key_for_each_try: Laws,
+    lost_submit_taken_for_success: Laws,
+    nack_and_abandon_repeated_blindly: LawsOfOneSubject,
+    a_claim_error_ends_the_loop: Laws,
+    what_comes_while_stopping_is_forgotten: Laws,
+}
+
+
+@pytest.mark.parametrize(("mutate", "machine"), MUTANTS.items(), ids=[mutate.__name__ for mutate in MUTANTS])
+def test_a_worse_client_breaks_a_law(mutate: Any, machine: type[Laws], monkeypatch: pytest.MonkeyPatch) -> None:
+    mutate(monkeypatch)
+    with pytest.raises((AssertionError, TimeoutError, BaseExceptionGroup)):
+        run(machine, max_examples=400, phases=[Phase.generate], database=None, report_multiple_bugs=False)
