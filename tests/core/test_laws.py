@@ -1,4 +1,4 @@
-"""Laws of the broker that hold whatever has happened before: of time, and of state handed over."""
+"""Laws of the broker that hold whatever has happened before: of time, of state handed over, of what it foretells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.core import PROFILES, Broker, Rules, State, Submission
+from codeq_fake.core import PROFILES, Broker, Rules, State, Submission, explain
 from codeq_fake.core.effects import CallbackDue
 from codeq_fake.core.snapshot import dump, load
 from tests.core.lockstep import START, Fate
@@ -81,6 +81,22 @@ class Shell:
             self.sent.append((self.now, effect))
             if isinstance(effect, CallbackDue):
                 self.broker.callback_answered(effect.delivery_id, delivered=False, now=self.now)
+
+    def handed_on(self, now: int) -> Shell:
+        """Another one with the same state, at another time; expired leases get a delay there."""
+        other = Shell(self.broker.profile.name)
+        load(other.broker, dump(self.broker))
+        other.now, other.fate.luck = now, 100
+        return other
+
+    def claim_all(self) -> Shell:
+        """Claim until there is nothing left; what it got holds its lease for long."""
+        for command in ("A", "GENERATE_MASTER"):
+            while self.broker.claim(
+                [command], worker="w-2", event_types=("*",), tenant="acme", lease_seconds=900, now=self.now
+            ):
+                pass
+        return self
 
 
 class SlowShell(Shell):
@@ -193,3 +209,19 @@ def test_two_brokers_never_meet(profile: str, other: str, program: list[Step], o
         two.run(others[position : position + 1])
     assert one.sent == alone.sent
     assert dump(one.broker) == dump(alone.broker)
+
+
+@given(profiles, steps())
+def test_what_is_said_of_a_task_that_cannot_be_claimed_comes_true(profile: str, program: list[Step]) -> None:
+    shell = Shell(profile).run(program)
+    claimed = shell.handed_on(shell.now).claim_all().broker
+    for task in shell.broker.store.tasks.values():
+        said = explain(shell.broker, task.id, now=shell.now)
+        assert said.now == (claimed.get(task.id).worker == "w-2")
+        if said.since is None:
+            continue
+        then = shell.handed_on(said.since).claim_all().broker.get(task.id)
+        assert (then.state, then.worker) != (task.state, task.worker)
+        if said.since > shell.now:
+            before = shell.handed_on(said.since - 1).claim_all().broker.get(task.id)
+            assert (before.state, before.worker) == (task.state, task.worker)
