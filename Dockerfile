@@ -1,0 +1,24 @@
+# The fake as an image: slim, without root, on a file system that may be read-only.
+#   docker build -t codeq-fake . && docker run --rm -p 127.0.0.1:8080:8080 codeq-fake
+ARG BASE=python:3.12-slim
+
+FROM ${BASE} AS build
+# More options for pip, for example to install from wheels in this folder instead of the registry.
+ARG PIP_OPTIONS=""
+COPY pyproject.toml constraints.txt README.md LICENSE /src/
+COPY codeq_fake /src/codeq_fake
+COPY client/codeq_client /src/client/codeq_client
+COPY contract_tests/codeq_contract /src/contract_tests/codeq_contract
+COPY build/wheel[s] /src/build/wheels/
+RUN python3 -m venv /app \
+ && /app/bin/pip install --disable-pip-version-check --no-cache-dir --constraint /src/constraints.txt ${PIP_OPTIONS} "/src[contract]"
+
+FROM ${BASE}
+COPY --from=build /app /app
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CODEQ_FAKE_HOST=0.0.0.0 PORT=8080
+USER 10001:10001
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=5s --retries=6 \
+  CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/metrics', timeout=2)"]
+ENTRYPOINT ["codeq-fake"]
+CMD ["serve"]
