@@ -1,0 +1,233 @@
+"""Claim: section 6 of the contract, but for when a lease counts as expired (K8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.core import Location, Status, errors
+from codeq_fake.core.units import SECOND
+from tests.core.server import START, Server
+
+if TYPE_CHECKING:
+    from codeq_fake.core import Task
+
+
+def claimed(server: Server, *commands: str) -> list[Task]:
+    """All that claims for the commands get, one after the other."""
+    return server.broker.claim_batch(
+        commands or ("A",), 1000, worker="w-1", event_types=("*",), tenant="acme", now=server.now
+    )
+
+
+def test_k1_each_command_must_be_among_the_event_types() -> None:
+    server = Server()
+    task = server.create("B")
+    with pytest.raises(errors.EventTypeNotAllowed):
+        server.claim("B", "C", event_types=("A", "B"))
+    assert server.claim("B", event_types=("A", "B")) is task
+
+
+def test_k1_event_types_are_compared_as_they_are_written() -> None:
+    with pytest.raises(errors.EventTypeNotAllowed):
+        Server().claim("a", event_types=("A",))
+
+
+def test_k1_a_star_among_the_event_types_allows_any_command() -> None:
+    server = Server()
+    task = server.create("B")
+    assert server.claim("B", event_types=("A", "*")) is task
+
+
+def test_k1_without_commands_the_claim_is_for_the_event_types() -> None:
+    server = Server()
+    server.create("C")
+    made = {server.create("A").id, server.create("B").id}
+    taken = {server.broker.claim((), worker="w-1", event_types=("A", "B"), tenant="acme", now=START) for _ in made}
+    assert {task.id for task in taken if task} == made
+    assert server.broker.claim((), worker="w-1", event_types=("A", "B"), tenant="acme", now=START) is None
+
+
+def test_k1_without_commands_a_star_stands_for_the_built_in_ones() -> None:
+    server = Server()
+    server.create("A")
+    made = [server.create("GENERATE_CREATIVE"), server.create("generate_master")]
+    taken = [server.broker.claim((), worker="w-1", event_types=("*", "A"), tenant="acme", now=START) for _ in range(3)]
+    assert taken == [*reversed(made), None]
+
+
+def test_a9_a_worker_without_a_name_cannot_hold_a_lease() -> None:
+    server = Server()
+    server.create()
+    with pytest.raises(errors.WorkerRequired):
+        server.claim(worker="")
+
+
+@pytest.mark.parametrize("asked", [0, -1, -(2**63)])
+def test_k2_a_lease_that_is_not_positive_is_the_servers_default(asked: int) -> None:
+    server = Server(default_lease=7)
+    server.create()
+    assert server.leased(lease_seconds=asked).lease_until == START + 7 * SECOND
+
+
+def test_k3_there_may_be_nothing_to_claim() -> None:
+    server = Server()
+    assert server.claim() is None
+    server.create("B")
+    assert server.claim() is None
+
+
+def test_k4_commands_come_as_listed_then_the_highest_priority_then_the_first_in() -> None:
+    server = Server()
+    b9 = server.create("B", priority=9)
+    a0 = server.create("A")
+    a5, a5_later = server.create("A", priority=5), server.create("A", priority=5)
+    a9 = server.create("A", priority=9)
+    assert [task.id for task in claimed(server, "A", "B")] == [t.id for t in (a9, a5, a5_later, a0, b9)]
+
+
+def test_k4_an_earlier_command_wins_even_with_the_lowest_priority() -> None:
+    server = Server()
+    server.create("A", priority=9)
+    last = server.create("B")
+    assert server.claim("B", "A") is last
+
+
+def test_k5_a_claim_leases_the_task_to_its_worker() -> None:
+    server = Server()
+    task = server.create(max_attempts=3)
+    server.wait(2)
+    assert server.leased(worker="w-7", lease_seconds=60) is task
+    assert (task.status, task.location, task.worker) == (Status.IN_PROGRESS, Location.INPROG_SET, "w-7")
+    assert (task.lease_until, task.attempts, task.updated_at) == (START + 62 * SECOND, 1, START + 2 * SECOND)
+    assert task.created_at == START
+
+
+def test_k5_each_claim_counts_an_attempt() -> None:
+    server = Server()
+    server.create()
+    for attempts in (1, 2, 3):
+        task = server.leased()
+        assert task.attempts == attempts
+        server.broker.abandon(task.id, worker="w-1", now=server.now)
+
+
+def test_k6_a_claim_sees_its_own_tenants_queues_alone() -> None:
+    server = Server()
+    server.create(tenant="beta")
+    server.create(tenant="")
+    assert server.claim(tenant="acme") is None
+
+
+def test_k6_due_tasks_of_the_tenantless_queue_are_moved_along() -> None:
+    server = Server()
+    task, other = server.create(tenant="", delay_seconds=1), server.create(tenant="beta", delay_seconds=1)
+    server.wait(1)
+    assert server.claim(tenant="acme") is None
+    assert (task.location, other.location) == (Location.PENDING_LIST, Location.DELAYED_ZSET)
+
+
+def test_k6_expired_tasks_of_the_tenantless_queue_are_left_alone() -> None:
+    server = Server()
+    task = server.create(tenant="")
+    server.leased(tenant="", lease_seconds=1)
+    server.wait(60)
+    server.claim(tenant="acme")
+    assert task.status is Status.IN_PROGRESS
+
+
+def test_k7_a_due_task_moves_to_the_tail_of_its_priority() -> None:
+    server = Server()
+    delayed = server.create(delay_seconds=1, priority=3)
+    ready, lower = server.create(priority=3), server.create(priority=2)
+    server.wait(1)
+    assert [task.id for task in claimed(server)] == [ready.id, delayed.id, lower.id]
+
+
+def test_k7_due_tasks_move_oldest_visible_time_first_then_by_id() -> None:
+    server = Server()
+    second = [server.create(delay_seconds=2) for _ in range(3)]
+    first = server.create(delay_seconds=1)
+    server.wait(2)
+    assert [task.id for task in claimed(server)] == [task.id for task in (first, *second)]
+
+
+def test_k7_at_most_so_many_due_tasks_move_at_a_claim() -> None:
+    server = Server(inspect_limit=2)
+    tasks = [server.create("A", delay_seconds=1) for _ in range(4)]
+    other = server.create("B", delay_seconds=1)
+    server.wait(1)
+    server.claim("A", "B")
+    moved = [task.location is not Location.DELAYED_ZSET for task in (*tasks, other)]
+    assert moved == [True, True, False, False, True]  # so many of each command
+
+
+def test_k7_a_task_that_came_due_is_pending_and_was_touched() -> None:
+    server = Server()
+    task = server.create(tenant="", delay_seconds=1)
+    server.wait(1.5)
+    server.claim(tenant="acme")
+    assert (task.status, task.location, task.visible_at) == (Status.PENDING, Location.PENDING_LIST, 0)
+    assert (task.worker, task.lease_until, task.updated_at) == ("", 0, server.now)
+
+
+def test_k7_only_the_commands_claimed_are_repaired() -> None:
+    server = Server()
+    server.create("B")
+    held, due = server.leased("B", lease_seconds=1), server.create("B", delay_seconds=1)
+    server.wait(60)
+    server.claim("A")
+    assert (held.status, due.location) == (Status.IN_PROGRESS, Location.DELAYED_ZSET)
+    server.claim("A", "B")
+    assert held.status is Status.PENDING
+
+
+def test_k7_nothing_happens_between_claims() -> None:
+    server = Server()
+    server.create()
+    held, due = server.leased(lease_seconds=1), server.create(delay_seconds=1)
+    server.wait(3600)
+    assert server.broker.get(held.id).status is Status.IN_PROGRESS
+    assert server.broker.get(due.id).location is Location.DELAYED_ZSET
+    assert server.broker.store.stats("A", tenant="acme").delayed == 1
+
+
+def test_k7_more_than_two_hundred_expired_leases_are_repaired_at_once() -> None:
+    server = Server()
+    for _ in range(250):
+        server.create()
+    held = [server.leased(lease_seconds=1) for _ in range(250)]
+    server.wait(60)
+    server.claim()
+    assert {task.status for task in held} == {Status.PENDING}
+
+
+def test_k7_repair_comes_before_the_take_even_where_another_command_is_taken_from() -> None:
+    server = Server()
+    ready, due = server.create("A"), server.create("B", delay_seconds=1)
+    server.wait(1)
+    assert server.claim("A", "B") is ready
+    assert due.location is Location.PENDING_LIST
+
+
+@pytest.mark.parametrize(("there", "count", "got"), [(3, 2, 2), (2, 2, 2), (1, 2, 1), (0, 2, 0)])
+def test_k10_a_batch_gets_as_many_as_there_are_up_to_its_count(there: int, count: int, got: int) -> None:
+    server = Server()
+    made = [server.create().id for _ in range(there)]
+    tasks = server.broker.claim_batch(("A",), count, worker="w-1", event_types=("*",), tenant="acme", now=START)
+    assert [task.id for task in tasks] == made[:got]
+    assert {task.status for task in tasks} <= {Status.IN_PROGRESS}
+
+
+@pytest.mark.parametrize(
+    ("event_types", "worker", "refusal"),
+    [(("B",), "w-1", errors.EventTypeNotAllowed), (("*",), "", errors.WorkerRequired)],
+)
+def test_k10_a_batch_is_refused_as_a_claim_is(
+    event_types: tuple[str, ...], worker: str, refusal: type[errors.Refused]
+) -> None:
+    server = Server()
+    server.create()
+    with pytest.raises(refusal):
+        server.broker.claim_batch(("A",), 2, worker=worker, event_types=event_types, tenant="acme", now=START)

@@ -1,0 +1,86 @@
+"""The whole state as plain JSON and back again; that what follows is the same is a law, see ``test_laws.py``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from codeq_fake.core import ArtifactUpload, Limit, Submission
+from codeq_fake.core.effects import CallbackDue
+from codeq_fake.core.snapshot import dump, load
+from tests.core.server import HOOK, START, Server
+
+
+def busy() -> Server:
+    """A server with a bit of everything."""
+    server = Server(limits={"producer": Limit(60, 10)}, tracing=True)
+    server.broker.admit("producer", "t", "create_task", now=server.now)
+    server.subscribe(min_interval_seconds=60)
+    server.subscribe(delivery_mode="group", group_id="g")
+    for command in ("A", "A", "B", "Ä"):
+        server.create(command, webhook=HOOK, idempotency_key=f"k-{command}", priority=3)
+    server.create(delay_seconds=7)
+    server.create("D", max_attempts=1)
+    dead = server.leased("D")
+    server.broker.nack(dead.id, worker="w-1", now=server.now)
+    artifacts = (ArtifactUpload("a", url="u"), ArtifactUpload("b", content_base64="aGk="))
+    server.submit(server.leased(), Submission("COMPLETED", '{"n":1}', artifacts=artifacts))
+    server.leased("B", lease_seconds=30)
+    for due in server.tries():
+        server.broker.callback_answered(due.delivery_id, delivered=False, now=server.now)
+    server.broker.notice_answered("A", delivered=True)
+    return server
+
+
+def restored(state: dict[str, Any]) -> Server:
+    server = Server(limits={"producer": Limit(60, 10)}, tracing=True)
+    load(server.broker, json.loads(json.dumps(state)))
+    return server
+
+
+def test_a_state_round_trips_exactly() -> None:
+    state = dump(busy().broker)
+    assert dump(restored(state).broker) == state
+    assert all(state[name] for name in state), "a bit of everything"
+
+
+def test_a_restored_queue_keeps_its_order() -> None:
+    server = Server()
+    made = [server.create(priority=priority).id for priority in (1, 5, 5, 1)]
+    again = restored(dump(server.broker))
+    assert [again.leased().id for _ in made] == [made[1], made[2], made[0], made[3]]
+
+
+def test_a_restored_callback_goes_on_where_it_was() -> None:
+    again = restored(dump(busy().broker))
+    again.wait(2)
+    (due,) = again.effects()
+    assert isinstance(due, CallbackDue)
+    assert (due.attempt, due.task_id, [artifact.name for artifact in due.artifacts]) == (2, "task-003", ["a", "b"])
+    assert due.completed_at == START
+
+
+@pytest.mark.parametrize(
+    ("part", "broken", "error"),
+    [
+        ("version", 0, ValueError),
+        ("tasks", [{"id": "task-001"}], KeyError),
+        ("tasks", 7, TypeError),
+        ("ready", ["missing"], KeyError),
+        ("keys", [["k"]], ValueError),
+        ("subscriptions", [{"commands": [], "colour": "red"}], TypeError),
+        ("tally", {}, KeyError),
+    ],
+)
+def test_what_is_no_state_is_refused(part: str, broken: object, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        restored({**dump(busy().broker), part: broken})
+
+
+def test_a_task_of_no_known_state_is_refused() -> None:
+    state = dump(busy().broker)
+    state["tasks"][0]["state"] = "LOST"
+    with pytest.raises(KeyError):
+        restored(state)
