@@ -44,10 +44,17 @@ class Signer:
         header = {"alg": identity.alg or "RS256", "kid": identity.kid or KEY_ID, "typ": "JWT"}
         return jwt.encode(header, claims, self._key, algorithms=ALGORITHMS)
 
-    def provider(self, kind: str) -> str:
-        """The configuration of the authentication provider that accepts this key for callers of `kind`."""
-        keys = KeySet([self._key]).as_dict(private=False)
-        return json.dumps({"jwks": keys, "issuer": ISSUER, "audience": _audience(kind)})
+    def provider(self, kind: str, url: str | None = None) -> str:
+        """The configuration of the authentication provider that accepts this key for callers of `kind`.
+
+        It names the key by the `url` at which `jwks` is served, or holds it, which only the fake understands.
+        """
+        keys = {"jwks": self.jwks()} if url is None else {"jwksUrl": url}
+        return json.dumps({**keys, "issuer": ISSUER, "audience": _audience(kind)})
+
+    def jwks(self) -> Mapping[str, Any]:
+        """The public key as a JWKS document."""
+        return KeySet([self._key]).as_dict(private=False)
 
 
 def credentials(header: Header, signer: Signer | None) -> Credentials:

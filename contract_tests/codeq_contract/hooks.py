@@ -41,7 +41,7 @@ class Hooks:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
-        body = await _read_body(receive)
+        body = await read_body(receive)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         self.received.append(Received(await self._clock(), scope["method"], scope["path"], headers, body))
         status, reply_headers = self._next_answer(scope["path"])
@@ -55,7 +55,8 @@ class Hooks:
         return callback.status, [] if callback.location is None else [(b"location", callback.location.encode())]
 
 
-async def _read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
+    """The whole body of a request."""
     body = bytearray()
     while True:
         message = await receive()

@@ -1,0 +1,158 @@
+"""A producer, worker or admin of a case: each operation of the contract as a method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from codeq_contract.driver import Op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from codeq_contract.driver import Reply
+
+Task = Mapping[str, Any]
+
+TASKS = "/v1/codeq/tasks"
+SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
+ADMIN = "/v1/codeq/admin"
+
+_ACCEPTED = 202
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Acts under `name`, or nobody's. Methods return the reply, whatever it says, unless they say otherwise.
+
+    `fields` are those of the request's body, by their names in the contract. A task is its id, or what a reply said.
+    """
+
+    name: str | None
+    _send: Callable[[Op], Reply]
+
+    def op(self, method: str, path: str, body: object = None, **headers: str) -> Op:
+        """A request of this caller: a body of bytes goes out as it is, another as JSON; `_` in a header name is `-`."""
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        return Op(method, path, self.name, content, {name.replace("_", "-"): text for name, text in headers.items()})
+
+    def get(self, path: str, **headers: str) -> Reply:
+        """GET."""
+        return self._send(self.op("GET", path, **headers))
+
+    def post(self, path: str, body: object = None, **headers: str) -> Reply:
+        """POST."""
+        return self._send(self.op("POST", path, body, **headers))
+
+    # Producers.
+
+    def creating(self, command: str, payload: object = None, **fields: object) -> Op:
+        """The request that creates a task; a payload of None is `{}`."""
+        return self.op("POST", TASKS, {"command": command, "payload": {} if payload is None else payload, **fields})
+
+    def create(self, command: str, payload: object = None, **fields: object) -> Reply:
+        """R1."""
+        return self._send(self.creating(command, payload, **fields))
+
+    def created(self, command: str, payload: object = None, **fields: object) -> dict[str, Any]:
+        """The task that R1 makes, which must succeed."""
+        return _body(self.create(command, payload, **fields), _ACCEPTED)
+
+    def create_batch(self, tasks: object) -> Reply:
+        """R2."""
+        return self.post(f"{TASKS}/batch", {"tasks": tasks})
+
+    # Workers.
+
+    def claiming(self, *commands: str, **fields: object) -> Op:
+        """The request that claims a task."""
+        return self.op("POST", f"{TASKS}/claim", {"commands": commands, **fields})
+
+    def claim(self, *commands: str, **fields: object) -> Reply:
+        """R3."""
+        return self._send(self.claiming(*commands, **fields))
+
+    def claimed(self, *commands: str, **fields: object) -> dict[str, Any]:
+        """The task that R3 finds, which it must."""
+        return _body(self.claim(*commands, **fields), _OK)
+
+    def claim_batch(self, *commands: str, **fields: object) -> Reply:
+        """R4."""
+        return self.post(f"{TASKS}/claim/batch", {"commands": commands, **fields})
+
+    def heartbeat(self, task: Task | str, **fields: object) -> Reply:
+        """R5."""
+        return self.post(f"{_of(task)}/heartbeat", fields)
+
+    def abandon(self, task: Task | str) -> Reply:
+        """R6."""
+        return self.post(f"{_of(task)}/abandon")
+
+    def nack(self, task: Task | str, **fields: object) -> Reply:
+        """R7."""
+        return self.post(f"{_of(task)}/nack", fields)
+
+    def submitting(self, task: Task | str, **fields: object) -> Op:
+        """The request that ends a task; without fields as completed."""
+        return self.op("POST", f"{_of(task)}/result", fields or {"status": "COMPLETED", "result": {"ok": True}})
+
+    def submit(self, task: Task | str, **fields: object) -> Reply:
+        """R8; without fields the task is completed."""
+        return self._send(self.submitting(task, **fields))
+
+    def submit_batch(self, results: object) -> Reply:
+        """R9."""
+        return self.post(f"{TASKS}/batch/results", {"results": results})
+
+    def subscribe(self, **fields: object) -> Reply:
+        """R10."""
+        return self.post(SUBSCRIPTIONS, fields)
+
+    def renew(self, subscription: str, **fields: object) -> Reply:
+        """R11."""
+        return self.post(f"{SUBSCRIPTIONS}/{subscription}/heartbeat", fields)
+
+    # Readers and admins.
+
+    def task(self, task: Task | str) -> Reply:
+        """R12."""
+        return self.get(_of(task))
+
+    def seen(self, task: Task | str) -> dict[str, Any]:
+        """The task that R12 shows, which it must."""
+        return _body(self.task(task), _OK)
+
+    def result(self, task: Task | str) -> Reply:
+        """R13."""
+        return self.get(f"{_of(task)}/result")
+
+    def queues(self) -> Reply:
+        """R14."""
+        return self.get(f"{ADMIN}/queues")
+
+    def queue(self, command: str) -> Reply:
+        """R15."""
+        return self.get(f"{ADMIN}/queues/{command}")
+
+    def clean_up(self, **fields: object) -> Reply:
+        """R16."""
+        return self.post(f"{ADMIN}/tasks/cleanup", fields)
+
+
+def ids(tasks: Sequence[Task]) -> list[str]:
+    """The ids of tasks."""
+    return [task["id"] for task in tasks]
+
+
+def _of(task: Task | str) -> str:
+    return f"{TASKS}/{task if isinstance(task, str) else task['id']}"
+
+
+def _body(reply: Reply, status: int) -> dict[str, Any]:
+    if reply.status != status:
+        raise AssertionError(f"found {reply}; it must be {status}")
+    body: dict[str, Any] = reply.json
+    return body

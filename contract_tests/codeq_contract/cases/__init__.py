@@ -1,0 +1,3 @@
+"""The cases: each checks what its name says, on whatever server `contract` leads to."""
+
+from __future__ import annotations

@@ -1,0 +1,222 @@
+"""Section 3: who may do what."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_contract.caller import ADMIN, SUBSCRIPTIONS, TASKS
+from codeq_contract.case import clause, core, needs
+from codeq_contract.driver.identities import WORKER_SCOPES, producer
+from codeq_contract.moments import SECOND
+from codeq_contract.recording import Identity
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+
+pytestmark = core
+
+STATIC = {
+    "PRODUCER_AUTH_PROVIDER": "static",
+    "PRODUCER_AUTH_CONFIG": json.dumps({"token": "p-token", "subject": "p", "raw": {"tenantId": "t"}}),
+    "WORKER_AUTH_PROVIDER": "static",
+    "WORKER_AUTH_CONFIG": json.dumps(
+        {"token": " w-token ", "scopes": WORKER_SCOPES.split(), "eventTypes": ["*"], "raw": {"tenantId": "t"}}
+    ),
+}
+#: The routes of workers, and the scope that each wants (R3 to R11).
+SCOPES = {
+    f"{TASKS}/claim": "codeq:claim",
+    f"{TASKS}/claim/batch": "codeq:claim",
+    f"{TASKS}/none/heartbeat": "codeq:heartbeat",
+    f"{TASKS}/none/abandon": "codeq:abandon",
+    f"{TASKS}/none/nack": "codeq:nack",
+    f"{TASKS}/none/result": "codeq:result",
+    f"{TASKS}/batch/results": "codeq:result",
+    SUBSCRIPTIONS: "codeq:subscribe",
+    f"{SUBSCRIPTIONS}/none/heartbeat": "codeq:subscribe",
+}
+
+
+@clause("A1")
+@pytest.mark.parametrize("path", [TASKS, f"{TASKS}/batch", *SCOPES, f"{ADMIN}/tasks/cleanup"])
+def test_a_request_without_a_token_is_refused(contract: Contract, path: str) -> None:
+    reply = contract.nobody.post(path, {})
+    assert (reply.status, reply.json) == (401, {"error": "missing Authorization header"})
+    assert contract.nobody.post(path, {}, Authorization="").json == reply.json
+
+
+@clause("A2")
+@pytest.mark.parametrize("header", ["Bearer", "Basic abc", "abc", "Token {token:producer}"])
+def test_a_header_that_is_no_bearer_token_is_refused(contract: Contract, header: str) -> None:
+    reply = contract.nobody.post(TASKS, {}, Authorization=header)
+    assert (reply.status, reply.json) == (401, {"error": "invalid Authorization format"})
+
+
+@clause("A2")
+def test_the_scheme_may_be_written_in_any_case(contract: Contract) -> None:
+    body = {"command": contract.command(), "payload": 1}
+    assert contract.nobody.post(TASKS, body, Authorization="bEARER {token:producer}").status == 202
+
+
+@clause("A3")
+@needs("variants")
+def test_a_static_token_is_one_caller_and_any_other_is_invalid(contract: Contract) -> None:
+    with contract.server(STATIC) as server:
+        command = server.command()
+        body = {"command": command, "payload": 1}
+        assert server.nobody.post(TASKS, body, Authorization="Bearer   p-token").status == 202
+        refused = server.nobody.post(TASKS, body, Authorization="Bearer w-token")
+        assert (refused.status, refused.json) == (401, {"error": "invalid token"})
+        claimed = server.nobody.post(f"{TASKS}/claim", {"commands": [command]}, Authorization="Bearer w-token")
+        assert claimed.json["workerId"] == "static"
+
+
+@clause("A4")
+@needs("minting")
+@pytest.mark.parametrize("alg", ["RS256", "RS384", "RS512"])
+def test_a_token_may_be_signed_in_three_ways(contract: Contract, alg: str) -> None:
+    caller = contract.new(Identity("producer", {"sub": "p", "exp": None, "iat": None}, alg))
+    assert caller.create(contract.command()).status == 202
+
+
+@clause("A4")
+@needs("minting")
+@pytest.mark.parametrize(
+    ("claims", "error"),
+    [
+        ({"iss": "nope"}, "invalid issuer: nope"),
+        ({"aud": "nope"}, "invalid audience: [nope]"),
+        ({"exp": -10}, "token has invalid claims: token is expired"),
+        ({"nbf": 1000}, "token has invalid claims: token is not valid yet"),
+    ],
+)
+def test_a_token_of_others_or_of_another_time_is_refused(
+    contract: Contract, claims: dict[str, Any], error: str
+) -> None:
+    now = contract.clock.now() // SECOND
+    meant: dict[str, Any] = {name: now + value if isinstance(value, int) else value for name, value in claims.items()}
+    reply = contract.new_producer(**meant).create(contract.command())
+    assert (reply.status, reply.json) == (401, {"error": error})
+
+
+@clause("A4")
+@needs("minting")
+def test_a_token_of_an_unknown_key_is_refused(contract: Contract) -> None:
+    reply = contract.new(Identity("producer", {"sub": "p"}, kid="k9")).create(contract.command())
+    assert reply.status == 401
+    assert reply.json["error"].endswith("key k9 not found in JWKS")
+
+
+@clause("A4")
+@needs("minting")
+def test_a_forged_signature_is_refused(contract: Contract) -> None:
+    reply = contract.nobody.post(TASKS, {}, Authorization="Bearer {token:producer}x")
+    assert reply.status == 401
+    assert "signature" in reply.json["error"]
+
+
+@clause("A5")
+@needs("minting")
+@pytest.mark.parametrize(("path", "scope"), SCOPES.items())
+def test_each_route_of_workers_wants_its_scope(contract: Contract, path: str, scope: str) -> None:
+    others = " ".join(each for each in WORKER_SCOPES.split() if each != scope)
+    refused = contract.new_worker(scope=others).post(path, {})
+    assert (refused.status, refused.json) == (403, {"error": "missing scope"})
+    assert contract.new_worker(scope=scope).post(path, {}).status not in (401, 403)
+
+
+@clause("A5")
+@needs("minting")
+def test_a_worker_has_event_types_and_scopes(contract: Contract) -> None:
+    assert contract.new_worker(eventTypes=None).claim().json == {"error": "missing eventTypes"}
+    assert contract.new_worker(eventTypes=[]).claim().json == {"error": "missing eventTypes"}
+    assert contract.new_worker(eventTypes="text").claim().json == {"error": "missing eventTypes"}
+    refused = contract.new_worker(scope=None).claim()
+    assert (refused.status, refused.json) == (401, {"error": "missing scope"})
+
+
+@clause("A6")
+@needs("variants")
+def test_a_producer_may_be_allowed_to_work(contract: Contract) -> None:
+    command = contract.command()
+    assert contract.producer.claim(command).status == 401
+    with contract.server({"ALLOW_PRODUCER_AS_WORKER": "true"}) as server:
+        task = server.producer.created(command)
+        assert server.producer.claimed(command)["id"] == task["id"]
+        assert server.producer.submit(task).status == 200
+
+
+@clause("A7")
+def test_readers_are_workers_or_producers(contract: Contract) -> None:
+    task = contract.producer.created(contract.command())
+    assert contract.producer.task(task).status == contract.worker.task(task).status == 200
+    for path in (f"{TASKS}/{task['id']}", f"{TASKS}/{task['id']}/result"):
+        assert contract.nobody.get(path).json == {"error": "invalid token"}
+        assert contract.nobody.get(path, Authorization="Bearer nonsense").json == {"error": "invalid token"}
+
+
+@clause("A7")
+@needs("minting")
+def test_a_worker_without_scopes_may_read_and_one_without_event_types_may_not(contract: Contract) -> None:
+    assert contract.new_worker(scope=None).task("none").status == 404
+    assert contract.new_worker(eventTypes=None).task("none").status == 401
+
+
+@clause("A8")
+def test_a_producer_is_no_admin(contract: Contract) -> None:
+    reply = contract.producer.queues()
+    assert (reply.status, reply.json) == (401, {"error": "unauthorized. Admin only"})
+
+
+@clause("A8")
+@needs("minting")
+def test_an_admin_has_the_scope_or_the_role(contract: Contract) -> None:
+    assert contract.new_producer(scope="codeq:admin").queue("X").status == 200
+    assert contract.new_producer(role="admin").queue("X").status == 200
+    assert contract.new_producer(role="other").queue("X").status == 401
+
+
+@clause("A8")
+@needs("variants")
+def test_the_role_header_counts_in_development_only(contract: Contract) -> None:
+    path = f"{ADMIN}/queues/X"
+    with contract.server({}, yaml="env: dev\n") as server:
+        assert server.producer.get(path, X_Role="ADMIN").status == 200
+    with contract.server({}, yaml="env: production\n") as server:
+        assert server.producer.get(path, X_Role="ADMIN").status == 401
+
+
+@clause("A9")
+@needs("minting")
+def test_the_tenant_is_the_first_claim_that_names_one(contract: Contract) -> None:
+    command, tenant = contract.command(), contract.names.tenant()
+    claims: dict[str, Any] = {
+        "tenantId": 7,
+        "tenant_id": None,
+        "organizationId": f" {tenant} ",
+        "organization_id": "other",
+    }
+    task = contract.new_producer(**claims).created(command)
+    assert task["tenantId"] == tenant
+    assert contract.new_worker(tenant=tenant).claimed(command)["id"] == task["id"]
+
+
+@clause("A9")
+@needs("minting")
+def test_without_a_tenant_the_subject_is_the_tenant(contract: Contract) -> None:
+    command, name = contract.command(), contract.names.tenant()
+    task = contract.new(Identity("producer", {"sub": name, "tenantId": " "})).created(command)
+    assert task["tenantId"] == name
+    assert contract.new_worker(tenant=name).claimed(command)["id"] == task["id"]
+
+
+@clause("A9")
+@needs("minting")
+def test_without_a_subject_a_task_has_no_tenant_and_a_claim_no_worker(contract: Contract) -> None:
+    nameless = contract.new(producer("", "", sub=None, tenantId=None))
+    assert "tenantId" not in nameless.created(contract.command())
+    reply = contract.new_worker(sub=None).claim(contract.command())
+    assert (reply.status, reply.json) == (500, {"error": "workerId is required"})

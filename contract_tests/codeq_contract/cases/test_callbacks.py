@@ -1,0 +1,183 @@
+"""Section 11: the callback that tells a task's end."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from codeq_contract.case import Sighting, clause, needs, webhooks
+from codeq_contract.driver import Answer
+from codeq_contract.moments import SECOND
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract, Hook
+    from codeq_contract.hooks import Received
+
+pytestmark = [webhooks, needs("webhooks")]
+
+#: A timer may go off a tick early.
+TICK = SECOND // 10
+
+
+@clause("W1")
+def test_a_result_is_told_to_the_tasks_webhook(contract: Contract) -> None:
+    hook = contract.hook()
+    task, record = completed(contract, hook, status="COMPLETED", result={"html": "<&>"})
+    [callback] = received(contract, hook, 1)
+    assert (callback.method, callback.headers["content-type"]) == ("POST", "application/json")
+    assert b"<&>" in callback.body
+    assert json.loads(callback.body) == {
+        "taskId": task["id"],
+        "eventType": task["command"],
+        "status": "COMPLETED",
+        "result": {"html": "<&>"},
+        "error": "",
+        "artifacts": None,
+        "completedAt": record["completedAt"],
+    }
+
+
+@clause("W1", "S4")
+def test_a_failure_is_told_with_its_error(contract: Contract) -> None:
+    hook = contract.hook()
+    completed(contract, hook, status="FAILED", error="it broke")
+    [callback] = received(contract, hook, 1)
+    told = json.loads(callback.body)
+    assert (told["status"], told["error"], told["result"]) == ("FAILED", "it broke", None)
+
+
+@clause("W1", "N4")
+def test_nothing_is_told_before_the_end_nor_of_a_dead_letter(contract: Contract) -> None:
+    hook = contract.hook()
+    command = contract.command()
+    task = contract.producer.created(command, webhook=hook.url, maxAttempts=3)
+    contract.worker.claimed(command)
+    contract.worker.heartbeat(task, extendSeconds=60)
+    contract.worker.nack(task, delaySeconds=1)
+    contract.eventually_claimed(contract.worker, command)
+    contract.worker.nack(task)
+    contract.clock.sleep(2)
+    assert contract.worker.seen(task)["lastKnownLocation"] == "DLQ_SET"
+    assert hook.received == []
+
+
+@clause("W1", "S6")
+@needs("batch")
+def test_results_in_a_batch_of_known_tasks_are_not_told(contract: Contract) -> None:
+    silent, told = contract.hook(), contract.hook()
+    first, second = (held(contract, hook) for hook in (silent, told))
+    contract.worker.submit_batch([{"taskId": first["id"], "status": "COMPLETED", "result": {}}])
+    item = {"taskId": second["id"], "status": "COMPLETED", "result": {}}
+    contract.worker.submit_batch([{"taskId": "none", "status": "COMPLETED", "result": {}}, item])
+    received(contract, told, 1)
+    contract.clock.sleep(1)
+    assert silent.received == []
+
+
+@clause("W2")
+@needs("known_settings")
+def test_a_callback_is_signed_anew_for_each_try(contract: Contract) -> None:
+    hook = contract.hook(500)
+    completed(contract, hook)
+    first, second = received(contract, hook, 2)
+    secret = contract.knobs.callback_secret.encode()
+    for callback in (first, second):
+        stamp = callback.headers["x-codeq-timestamp"]
+        right = hmac.new(secret, f"{stamp}.".encode() + callback.body, "sha256").hexdigest()
+        assert callback.headers["x-codeq-signature"] == right
+        assert abs(int(stamp) - callback.at // SECOND) <= contract.patience
+    assert int(second.headers["x-codeq-timestamp"]) > int(first.headers["x-codeq-timestamp"]) - 1
+
+
+@clause("W2")
+@needs("variants")
+def test_without_a_secret_nothing_is_signed(contract: Contract) -> None:
+    with contract.server({"WEBHOOK_HMAC_SECRET": ""}) as server:
+        hook = server.hook()
+        completed(server, hook)
+        [callback] = received(server, hook, 1)
+        assert not callback.headers.keys() & {"x-codeq-timestamp", "x-codeq-signature"}
+
+
+@clause("W3")
+@needs("known_settings")
+def test_a_callback_is_tried_again_with_growing_pauses(contract: Contract) -> None:
+    hook = contract.hook(500, 404)
+    completed(contract, hook)
+    tries = received(contract, hook, 3)
+    base, cap = contract.knobs.callback_base, contract.knobs.callback_max
+    for number, (earlier, later) in enumerate(pairwise(tries)):
+        assert later.at - earlier.at >= min(base * 2**number, cap) * SECOND - TICK
+    assert len({json.loads(callback.body)["completedAt"] for callback in tries}) == 1
+    contract.saw(Sighting.CALLBACK_RETRY)
+
+
+@clause("W3")
+@needs("known_settings")
+def test_a_callback_is_given_up_after_its_tries(contract: Contract) -> None:
+    tries = contract.knobs.callback_attempts
+    hook = contract.hook(*[503] * (tries + 3))
+    completed(contract, hook)
+    received(contract, hook, tries)
+    contract.clock.sleep(2 * contract.knobs.callback_max)
+    assert len(hook.received) == tries
+
+
+@clause("W3")
+def test_a_callback_that_is_answered_is_not_repeated(contract: Contract) -> None:
+    hook = contract.hook(204)
+    completed(contract, hook)
+    received(contract, hook, 1)
+    contract.clock.sleep(3)
+    assert len(hook.received) == 1
+
+
+@clause("W4")
+def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: Contract) -> None:
+    for status, method in ((301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")):
+        end = contract.hook()
+        start = contract.hook(Answer(status, end.url))
+        completed(contract, start)
+        [callback] = received(contract, end, 1)
+        assert (callback.method, bool(callback.body)) == (method, method == "POST"), status
+
+
+@clause("W4", "W3")
+def test_a_redirect_without_a_way_on_is_a_failure(contract: Contract) -> None:
+    for status in (300, 304):
+        hook = contract.hook(status)
+        completed(contract, hook)
+        received(contract, hook, 2)
+
+
+@clause("X1")
+@needs("tracing", "variants")
+def test_a_callback_carries_its_tasks_trace(contract: Contract) -> None:
+    with contract.server({"TRACING_ENABLED": "true"}) as server:
+        hook = server.hook()
+        task, _ = completed(server, hook)
+        [callback] = received(server, hook, 1)
+        assert callback.headers["traceparent"].split("-")[1] == task["traceParent"].split("-")[1]
+
+
+def held(contract: Contract, hook: Hook) -> dict[str, Any]:
+    """A task with that webhook, which our worker holds."""
+    command = contract.command()
+    contract.producer.created(command, webhook=hook.url)
+    return contract.worker.claimed(command, leaseSeconds=120)
+
+
+def completed(contract: Contract, hook: Hook, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A task with that webhook that has ended, and its record."""
+    task = held(contract, hook)
+    reply = contract.worker.submit(task, **fields)
+    assert reply.status == 200, reply
+    return task, reply.json
+
+
+def received(contract: Contract, hook: Hook, number: int) -> list[Received]:
+    """The first requests to the webhook, once there are so many."""
+    contract.clock.eventually(lambda: len(hook.received) >= number, within=contract.patience)
+    return hook.received[:number]

@@ -1,0 +1,132 @@
+"""Section 6: what a claim finds, and in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_contract.caller import ids
+from codeq_contract.case import clause, core, needs
+from codeq_contract.moments import SECOND, parse_moment
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+
+pytestmark = core
+
+
+@clause("K3", "R3")
+def test_a_claim_finds_a_task_or_nothing(contract: Contract) -> None:
+    command = contract.command()
+    empty = contract.worker.claim(command)
+    assert (empty.status, empty.body) == (204, b"")
+    task = contract.producer.created(command)
+    assert contract.worker.claimed(command)["id"] == task["id"]
+    assert contract.worker.claim(command).status == 204
+
+
+@clause("K5")
+@needs("minting")
+def test_a_claimed_task_is_in_progress_with_its_worker_and_lease(contract: Contract) -> None:
+    command, tenant = contract.command(), contract.names.tenant()
+    contract.new_producer(tenant=tenant).created(command)
+    reply = contract.new_worker(tenant=tenant, sub="the-worker").claim(command, leaseSeconds=60)
+    task = reply.json
+    assert (task["status"], task["lastKnownLocation"], task["attempts"]) == ("IN_PROGRESS", "INPROG_SET", 1)
+    assert task["workerId"] == "the-worker"
+    assert task["leaseUntil"].endswith("Z")
+    assert _lasts(contract, reply.called, reply.returned, task["leaseUntil"], 60)
+    assert contract.worker.seen(task) == task
+
+
+@clause("K2")
+@pytest.mark.parametrize("fields", [{}, {"leaseSeconds": 0}, {"leaseSeconds": -5}])
+@needs("known_settings")
+def test_a_lease_lasts_300_seconds_unless_told(contract: Contract, fields: dict[str, int]) -> None:
+    command = contract.command()
+    contract.producer.created(command)
+    reply = contract.worker.claim(command, **fields)
+    assert _lasts(contract, reply.called, reply.returned, reply.json["leaseUntil"], 300)
+
+
+@clause("K4")
+def test_higher_priorities_come_first_and_then_older_tasks(contract: Contract) -> None:
+    command = contract.command()
+    made = {
+        priority: [contract.producer.created(command, priority=priority) for _ in range(2)] for priority in (0, 9, 5)
+    }
+    claimed = [contract.worker.claimed(command) for _ in range(6)]
+    assert ids(claimed) == ids([*made[9], *made[5], *made[0]])
+
+
+@clause("K4")
+def test_commands_are_served_as_listed(contract: Contract) -> None:
+    first, second = contract.command(), contract.command()
+    low, high = contract.producer.created(first), contract.producer.created(second, priority=9)
+    assert ids([contract.worker.claimed(first, second), contract.worker.claimed(first, second)]) == ids([low, high])
+
+
+@clause("K6")
+@needs("tenants")
+def test_a_claim_sees_its_own_tenant_only(contract: Contract) -> None:
+    command = contract.command()
+    ours = contract.producer.created(command)
+    theirs = contract.caller("other_producer").created(command)
+    stranger = contract.caller("other_worker")
+    assert stranger.claimed(command)["id"] == theirs["id"]
+    assert stranger.claim(command).status == 204
+    assert stranger.heartbeat(ours).status == 403
+    assert contract.worker.claimed(command)["id"] == ours["id"]
+
+
+@clause("K1")
+@needs("minting")
+def test_a_worker_claims_what_its_token_names(contract: Contract) -> None:
+    allowed, other, tenant = contract.command(), contract.command(), contract.names.tenant()
+    task = contract.new_producer(tenant=tenant).created(allowed)
+    worker = contract.new_worker(tenant=tenant, eventTypes=[allowed])
+    for commands in ([other], [allowed, other], [allowed.lower()]):
+        refused = worker.claim(*commands)
+        assert (refused.status, refused.json) == (403, {"error": "event type not allowed"})
+    assert worker.claim_batch(other, count=1).status == 403
+    assert worker.claimed()["id"] == task["id"]
+
+
+@clause("K1")
+@needs("minting")
+def test_without_commands_a_worker_of_everything_claims_the_built_in_ones(contract: Contract) -> None:
+    tenant = contract.names.tenant()
+    producer, worker = contract.new_producer(tenant=tenant), contract.new_worker(tenant=tenant)
+    producer.created(contract.command())
+    creative, master = producer.created("GENERATE_CREATIVE"), producer.created("GENERATE_MASTER")
+    assert ids([worker.claimed(), worker.claimed()]) == ids([master, creative])
+    assert worker.claim().status == 204
+
+
+@clause("K10", "R4")
+@needs("batch")
+def test_a_batch_claims_up_to_its_count(contract: Contract) -> None:
+    command = contract.command()
+    made = [contract.producer.created(command) for _ in range(3)]
+    two = contract.worker.claim_batch(command, count=2)
+    assert (two.status, ids(two.json["tasks"])) == (200, ids(made[:2]))
+    assert ids(contract.worker.claim_batch(command, count=10).json["tasks"]) == ids(made[2:])
+    empty = contract.worker.claim_batch(command, count=10)
+    assert (empty.status, empty.body) == (204, b"")
+
+
+@clause("K10")
+@needs("batch")
+def test_a_batch_is_of_1_to_10(contract: Contract) -> None:
+    for fields in ({}, {"count": 0}, {"count": -1}):
+        refused = contract.worker.claim_batch(contract.command(), **fields)
+        assert (refused.status, refused.json) == (400, {"error": "invalid body"})
+    too_many = contract.worker.claim_batch(contract.command(), count=11)
+    assert (too_many.status, too_many.json) == (400, {"error": "count exceeds maximum of 10"})
+
+
+def _lasts(contract: Contract, called: int, returned: int, until: str, seconds: int) -> bool:
+    """Whether a lease is over when it should be, give or take the second it is told in and another machine's clock."""
+    lease, skew = seconds * SECOND, 0 if contract.tolerances.exact else 5 * SECOND
+    return called + lease - SECOND - skew < parse_moment(until) <= returned + lease + skew

@@ -1,0 +1,113 @@
+"""Many at once: each task goes to one worker, none is lost, and none comes back (section 18)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_contract.caller import ids
+from codeq_contract.case import Sighting, clause, concurrent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codeq_contract.contract import Contract
+    from codeq_contract.driver import Reply
+
+pytestmark = concurrent
+
+#: Orders that a target in this process is made to take; elsewhere, chances to meet a race.
+SCHEDULES = range(1, 5)
+CLAIMERS = 8
+
+
+@clause("K3", "K5")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_task_that_many_claim_goes_to_one(contract: Contract, schedule: int) -> None:
+    command = contract.command()
+    task = contract.producer.created(command)
+    replies = contract.together([contract.worker.claiming(command)] * CLAIMERS, schedule=schedule)
+    assert sorted(reply.status for reply in replies) == [200] + [204] * (CLAIMERS - 1)
+    assert ids(found(replies)) == ids([task])
+    contract.saw(Sighting.CONTENDED_CLAIM)
+
+
+@clause("C8")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_key_that_many_send_makes_one_task(contract: Contract, schedule: int) -> None:
+    command, key = contract.command(), contract.names.key()
+    replies = contract.together([contract.producer.creating(command, idempotencyKey=key)] * CLAIMERS, schedule=schedule)
+    assert {reply.status for reply in replies} == {202}
+    assert len({reply.json["id"] for reply in replies}) == 1
+
+
+@clause("S1", "S3")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_result_that_is_sent_twice_at_once_counts_once(contract: Contract, schedule: int) -> None:
+    command = contract.command()
+    contract.producer.created(command)
+    task = contract.worker.claimed(command)
+    ends = [contract.worker.submitting(task, status="FAILED", error=str(number)) for number in range(4)]
+    replies = contract.together(ends, schedule=schedule)
+    assert sorted(reply.status for reply in replies) == [200, 409, 409, 409]
+    [accepted] = [reply.json["error"] for reply in replies if reply.status == 200]
+    assert contract.worker.seen(task)["error"] == accepted
+
+
+@clause("K9", "K3")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_each_of_many_long_polls_gets_a_task_of_its_own(contract: Contract, schedule: int) -> None:
+    command = contract.command()
+    polls = [contract.worker.claiming(command, waitSeconds=20)] * 4
+    creations = [contract.producer.creating(command, delaySeconds=1)] * 4
+    replies = contract.together([*polls, *creations], schedule=schedule)
+    made = [reply.json for reply in replies[4:]]
+    assert sorted(ids(found(replies[:4]))) == sorted(ids(made))
+
+
+@clause("Z4")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_no_claim_is_empty_while_tasks_are_left(contract: Contract, schedule: int) -> None:
+    command = contract.command()
+    made = [contract.producer.created(command) for _ in range(CLAIMERS)]
+    replies = contract.together([contract.worker.claiming(command)] * CLAIMERS, schedule=schedule)
+    assert sorted(ids(found(replies))) == sorted(ids(made))
+
+
+@clause("Z3")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_fresh_lease_is_not_revoked_by_claims_beside_it(contract: Contract, schedule: int) -> None:
+    command = contract.command()
+    tasks = 2 * CLAIMERS
+    contract.together([contract.producer.creating(command)] * tasks, schedule=schedule)
+    for _ in range(2):
+        claimed = found(
+            contract.together([contract.worker.claiming(command, leaseSeconds=60)] * CLAIMERS, schedule=schedule)
+        )
+        ends = [contract.worker.submitting(task) for task in claimed]
+        more = [contract.worker.claiming(contract.command())] * CLAIMERS
+        replies = contract.together([*ends, *more], schedule=schedule)
+        assert [reply.status for reply in replies[: len(ends)]] == [200] * len(ends)
+
+
+@clause("Z1", "Z2")
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_due_tasks_that_many_claims_move_are_handed_out_once_and_all_end(contract: Contract, schedule: int) -> None:
+    command = contract.command()
+    creations = contract.together([contract.producer.creating(command, delaySeconds=1)] * CLAIMERS, schedule=schedule)
+    made = ids([reply.json for reply in creations])
+    contract.wait_out(contract.delay_end(creations[-1], 2))
+    handed_out: Counter[str] = Counter()
+    for _ in range(4):
+        claimed = found(contract.together([contract.worker.claiming(command)] * CLAIMERS, schedule=schedule))
+        handed_out.update(ids(claimed))
+        contract.together([contract.worker.submitting(task) for task in claimed], schedule=schedule)
+    assert handed_out == Counter(made)
+    assert {contract.worker.seen(task)["status"] for task in made} == {"COMPLETED"}
+
+
+def found(replies: Sequence[Reply]) -> list[dict[str, Any]]:
+    """The tasks of those claims that found one."""
+    return [reply.json for reply in replies if reply.status == 200]

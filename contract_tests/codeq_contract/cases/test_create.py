@@ -1,0 +1,240 @@
+"""Sections 4 and 5: what a producer can create, how it is kept, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_contract.caller import TASKS, ids
+from codeq_contract.case import clause, core, needs
+from codeq_contract.moments import SECOND, moment_text, parse_moment
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+
+pytestmark = core
+
+PAYLOADS = {
+    '{"b":1,"a":[true,null]}': '{"a":[true,null],"b":1}',
+    '"<&>\u2028\u2029"': r'"\u003c\u0026\u003e\u2028\u2029"',
+    "[1.0,0.000001,0.0000001,1e21]": "[1,0.000001,1e-7,1e+21]",
+    "[1e20,9007199254740993]": "[100000000000000000000,9007199254740992]",
+    "0": "0",
+    '""': '""',
+    "false": "false",
+}
+BAD_WEBHOOKS = (
+    "ftp://h.test",
+    "h.test",
+    "/x",
+    "http://",
+    "http:///x",
+    "http://h.test:abc/",
+    "http://h .test/",
+    "http://%zz",
+)
+BAD_TIMES = (
+    "x",
+    "2026-01-01",
+    "2026-01-01t00:00:00Z",
+    "2026-01-01T00:00:60Z",
+    "2026-01-01T24:00:00Z",
+    "02026-01-01T00:00:00Z",
+)
+
+
+@clause("C1", "R1")
+def test_a_new_task_is_pending(contract: Contract) -> None:
+    command = contract.command()
+    reply = contract.producer.create(command, {"n": 1})
+    assert reply.status == 202
+    task = reply.json
+    assert uuid.UUID(task["id"]).version == 4
+    assert (task["command"], task["payload"]) == (command, '{"n":1}')
+    assert (task["status"], task["lastKnownLocation"]) == ("PENDING", "PENDING_LIST")
+    assert not task.keys() & {"attempts", "workerId", "leaseUntil", "priority", "webhook", "error", "resultKey"}
+    assert contract.worker.seen(task) == task
+
+
+@clause("C1", "C6")
+def test_a_task_for_later_is_delayed(contract: Contract) -> None:
+    task = contract.producer.created(contract.command(), delaySeconds=3600)
+    assert (task["status"], task["lastKnownLocation"]) == ("PENDING", "DELAYED_ZSET")
+
+
+@clause("T1")
+@pytest.mark.parametrize(("sent", "kept"), PAYLOADS.items())
+def test_a_payload_is_kept_as_compact_json(contract: Contract, sent: str, kept: str) -> None:
+    body = f'{{"command":"{contract.command()}","payload": {sent} }}'.encode()
+    assert contract.producer.post(TASKS, body).json["payload"] == kept
+
+
+@clause("C1", "B2")
+@pytest.mark.parametrize(
+    "fields", [{"payload": 1}, {"command": "", "payload": 1}, {"command": "X"}, {"command": "X", "payload": None}]
+)
+def test_command_and_payload_are_required(contract: Contract, fields: dict[str, object]) -> None:
+    reply = contract.producer.post(TASKS, fields)
+    assert (reply.status, reply.json) == (400, {"error": "invalid body"})
+
+
+@clause("C2")
+def test_a_blank_command_is_refused(contract: Contract) -> None:
+    reply = contract.producer.create("  ")
+    assert (reply.status, reply.json) == (400, {"error": "invalid command"})
+
+
+@clause("C2", "K1")
+def test_commands_that_differ_in_case_share_a_queue(contract: Contract) -> None:
+    command = contract.command()
+    task = contract.producer.created(command.lower())
+    assert task["command"] == command.lower()
+    assert contract.worker.claimed(command)["id"] == task["id"]
+
+
+@clause("C3")
+@pytest.mark.parametrize("webhook", BAD_WEBHOOKS)
+def test_a_webhook_without_scheme_or_host_is_refused(contract: Contract, webhook: str) -> None:
+    reply = contract.producer.create(contract.command(), webhook=webhook)
+    assert (reply.status, reply.json) == (400, {"error": "invalid webhook url"})
+
+
+@clause("C3")
+@pytest.mark.parametrize(
+    "webhook", ["HTTP://127.0.0.1/x", "https://127.0.0.1", "http://127.0.0.1:99999/", "http://[::1]:80/"]
+)
+def test_a_webhook_is_kept_as_sent(contract: Contract, webhook: str) -> None:
+    assert contract.producer.created(contract.command(), webhook=webhook)["webhook"] == webhook
+    assert "webhook" not in contract.producer.created(contract.command(), webhook="")
+
+
+@clause("C4")
+@needs("known_settings")
+def test_attempts_have_a_default(contract: Contract) -> None:
+    for given in (0, -1):
+        task = contract.producer.created(contract.command(), maxAttempts=given)
+        assert task["maxAttempts"] == contract.knobs.max_attempts
+    assert contract.producer.created(contract.command(), maxAttempts=2)["maxAttempts"] == 2
+
+
+@clause("C5")
+def test_a_priority_is_clamped(contract: Contract) -> None:
+    kept = [
+        contract.producer.created(contract.command(), priority=given).get("priority", 0) for given in (-3, 0, 9, 10)
+    ]
+    assert kept == [0, 0, 9, 9]
+
+
+@clause("C6")
+@pytest.mark.parametrize("run_at", BAD_TIMES)
+def test_a_time_that_is_not_rfc_3339_is_refused(contract: Contract, run_at: str) -> None:
+    reply = contract.producer.create(contract.command(), runAt=run_at)
+    assert (reply.status, reply.json) == (400, {"error": "invalid 'runAt' (use RFC3339)"})
+
+
+@clause("C6")
+def test_a_past_or_empty_time_is_none(contract: Contract) -> None:
+    for run_at in ("", "0001-01-01T00:00:00Z", "2000-01-01T0:00:00,5+24:00"):
+        task = contract.producer.created(contract.command(), runAt=run_at, delaySeconds=0)
+        assert task["lastKnownLocation"] == "PENDING_LIST", run_at
+
+
+@clause("C6")
+def test_a_time_wins_over_a_delay(contract: Contract) -> None:
+    past = moment_text(contract.clock.now() - 3600 * SECOND)
+    assert (
+        contract.producer.created(contract.command(), runAt=past, delaySeconds=3600)["lastKnownLocation"]
+        == "PENDING_LIST"
+    )
+
+
+@clause("C6")
+def test_the_first_of_several_faults_is_told(contract: Contract) -> None:
+    faults = {"runAt": "x", "delaySeconds": -1, "webhook": "x"}
+    errors = []
+    while faults:
+        errors.append(contract.producer.create(" ", **faults).json["error"])
+        del faults[next(iter(faults))]
+    errors.append(contract.producer.create(" ").json["error"])
+    assert errors == [
+        "invalid 'runAt' (use RFC3339)",
+        "invalid 'delaySeconds' (must be >= 0)",
+        "invalid command",
+        "invalid command",
+    ]
+
+
+@clause("C8")
+def test_a_key_brings_back_its_first_task_as_it_is_now(contract: Contract) -> None:
+    command, key = contract.command(), contract.names.key()
+    task = contract.producer.created(command, {"v": 1}, idempotencyKey=key)
+    assert contract.producer.created(contract.command(), {"v": 2}, idempotencyKey=key, priority=9) == task
+    contract.worker.claimed(command)
+    assert contract.producer.created(command, idempotencyKey=key)["status"] == "IN_PROGRESS"
+    assert contract.worker.submit(task).status == 200
+    again = contract.producer.created(command, idempotencyKey=key)
+    assert (again["id"], again["status"]) == (task["id"], "COMPLETED")
+
+
+@clause("C8")
+def test_a_key_counts_as_sent_and_after_the_other_checks(contract: Contract) -> None:
+    key = contract.names.key()
+    task = contract.producer.created(contract.command(), idempotencyKey=key)
+    assert contract.producer.created(contract.command(), idempotencyKey=f"{key} ")["id"] != task["id"]
+    assert contract.producer.create(contract.command(), idempotencyKey=key, webhook="bad").status == 400
+    blank = [contract.producer.created(contract.command(), idempotencyKey=" ")["id"] for _ in range(2)]
+    assert blank[0] != blank[1]
+
+
+@clause("C8")
+@needs("tenants")
+def test_a_key_is_shared_by_all_tenants(contract: Contract) -> None:
+    key = contract.names.key()
+    task = contract.producer.created(contract.command(), idempotencyKey=key)
+    other = contract.caller("other_producer")
+    assert other.created(contract.command(), idempotencyKey=key)["id"] == task["id"]
+
+
+@clause("C9", "R2")
+@needs("batch")
+def test_a_batch_answers_each_item_in_order(contract: Contract) -> None:
+    command = contract.command()
+    reply = contract.producer.create_batch(
+        [
+            {"command": command, "payload": {"i": 1}},
+            {},
+            {"command": command},
+            {"command": command, "payload": 1, "runAt": "x"},
+        ]
+    )
+    first, nothing, bare, late = reply.json["results"]
+    assert (reply.status, first["task"]["payload"], bare["task"]["payload"]) == (200, '{"i":1}', "null")
+    assert (nothing, late) == ({"error": "invalid command"}, {"error": "invalid 'runAt' (use RFC3339)"})
+    claimed = [contract.worker.claimed(command) for _ in range(2)]
+    assert ids(claimed) == ids([first["task"], bare["task"]])
+
+
+@clause("C9")
+@needs("batch")
+def test_a_batch_has_1_to_100_items_of_the_right_type(contract: Contract) -> None:
+    item = {"command": contract.command(), "payload": 1}
+    assert len(contract.producer.create_batch([item] * 100).json["results"]) == 100
+    too_many = contract.producer.create_batch([item] * 101)
+    assert (too_many.status, too_many.json) == (400, {"error": "batch size exceeds maximum of 100"})
+    bad: tuple[object, ...] = ([], None, {}, [1], [item, {"command": 1}])
+    for tasks in bad:
+        refused = contract.producer.create_batch(tasks)
+        assert (refused.status, refused.json) == (400, {"error": "invalid body"})
+
+
+@clause("C1")
+def test_the_times_of_a_task_are_those_of_its_creation(contract: Contract) -> None:
+    reply = contract.producer.create(contract.command())
+    created = parse_moment(reply.json["createdAt"])
+    assert reply.json["updatedAt"] == reply.json["createdAt"]
+    # Another machine's clock may be a little off.
+    assert reply.called - 5 * SECOND <= created <= reply.returned + 5 * SECOND
+    assert json.loads(reply.body) == contract.producer.seen(reply.json)

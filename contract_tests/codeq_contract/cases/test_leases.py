@@ -1,0 +1,159 @@
+"""Sections 7 to 9: heartbeats, abandons and NACKs that need no waiting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_contract.caller import ids
+from codeq_contract.case import Sighting, clause, core, needs
+from codeq_contract.moments import SECOND, parse_moment
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+
+pytestmark = core
+
+
+@clause("H1", "R5")
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [({"extendSeconds": 600}, 600), ({"extendSeconds": 10}, 10), ({"extendSeconds": 0}, 300), ({}, 300)],
+)
+@needs("known_settings")
+def test_a_heartbeat_sets_the_lease_longer_or_shorter(contract: Contract, fields: dict[str, int], seconds: int) -> None:
+    task = given(contract, leaseSeconds=60)
+    reply = contract.worker.heartbeat(task, **fields)
+    assert (reply.status, reply.json) == (200, {"ok": True})
+    until = parse_moment(contract.worker.seen(task)["leaseUntil"])
+    skew = 0 if contract.tolerances.exact else 5 * SECOND
+    assert reply.called + (seconds - 1) * SECOND - skew < until <= reply.returned + seconds * SECOND + skew
+
+
+@clause("H2")
+def test_a_heartbeat_for_an_unknown_task_is_not_found(contract: Contract) -> None:
+    reply = contract.worker.heartbeat("none")
+    assert (reply.status, reply.json) == (500, {"error": "not-found"})
+
+
+@clause("H2")
+def test_a_heartbeat_for_a_task_without_worker_is_not_the_owners(contract: Contract) -> None:
+    reply = contract.worker.heartbeat(contract.producer.created(contract.command()))
+    assert (reply.status, reply.json) == (403, {"error": "not-owner"})
+
+
+@clause("H2", "D2", "N1", "S1")
+@needs("many_workers")
+def test_nobody_but_its_worker_touches_a_leased_task(contract: Contract) -> None:
+    task = given(contract)
+    for reply in (
+        contract.worker2.heartbeat(task),
+        contract.worker2.abandon(task),
+        contract.worker2.nack(task),
+        contract.worker2.submit(task),
+    ):
+        assert (reply.status, reply.json) == (403, {"error": "not-owner"})
+    assert contract.worker.seen(task) == task
+
+
+@clause("D1", "R6")
+def test_an_abandoned_task_is_at_the_tail_of_its_queue(contract: Contract) -> None:
+    command = contract.command()
+    first, second = (contract.producer.created(command, priority=4) for _ in range(2))
+    contract.worker.claimed(command)
+    reply = contract.worker.abandon(first)
+    assert (reply.status, reply.json) == (200, {"status": "requeued"})
+    seen = contract.worker.seen(first)
+    assert (seen["status"], seen["lastKnownLocation"], seen["attempts"]) == ("PENDING", "PENDING_LIST", 1)
+    assert not seen.keys() & {"workerId", "leaseUntil"}
+    claimed = [contract.worker.claimed(command), contract.worker.claimed(command)]
+    assert ids(claimed) == ids([second, first])
+    assert claimed[1]["attempts"] == 2
+
+
+@clause("D2")
+def test_an_abandon_is_refused_as_a_heartbeat_is(contract: Contract) -> None:
+    assert (contract.worker.abandon("none").status, contract.worker.abandon("none").json) == (
+        500,
+        {"error": "not-found"},
+    )
+    waiting = contract.worker.abandon(contract.producer.created(contract.command()))
+    assert (waiting.status, waiting.json) == (403, {"error": "not-owner"})
+
+
+@clause("N1", "R7")
+def test_a_nack_wants_a_task_in_progress_of_its_own(contract: Contract) -> None:
+    unknown = contract.worker.nack("none")
+    assert (unknown.status, unknown.json) == (404, {"error": "not-found"})
+    done = given(contract)
+    contract.worker.submit(done)
+    assert contract.worker.nack(done).status == 403
+    waiting = contract.producer.created(contract.command())
+    assert contract.worker.nack(waiting).status == 403
+
+
+@clause("N2", "N3")
+def test_a_nacked_task_is_delayed_and_counts_an_attempt(contract: Contract) -> None:
+    task = given(contract)
+    reply = contract.worker.nack(task, delaySeconds=30, reason="why not")
+    assert (reply.status, reply.json) == (200, {"status": "requeued", "delaySeconds": 30})
+    seen = contract.worker.seen(task)
+    assert (seen["status"], seen["lastKnownLocation"], seen["attempts"]) == ("PENDING", "DELAYED_ZSET", 2)
+    assert not seen.keys() & {"workerId", "leaseUntil", "error"}
+    assert contract.worker.claim(task["command"]).status == 204
+
+
+@clause("N3")
+@needs("known_settings")
+def test_the_delay_of_a_nack_is_capped(contract: Contract) -> None:
+    reply = contract.worker.nack(given(contract), delaySeconds=10**6)
+    assert reply.json["delaySeconds"] == contract.knobs.backoff_max
+
+
+@clause("N6", "N3")
+@pytest.mark.parametrize(
+    ("policy", "delays"),
+    [
+        ("fixed", [(3, 3), (3, 3), (3, 3)]),
+        ("linear", [(3, 3), (9, 9), (15, 15)]),
+        ("exponential", [(6, 6), (20, 20), (20, 20)]),
+        ("exp_equal_jitter", [(3, 6), (10, 20), (10, 20)]),
+        ("exp_full_jitter", [(0, 6), (0, 20), (0, 20)]),
+    ],
+)
+@needs("variants")
+def test_a_backoff_policy_decides_where_a_nack_names_no_delay(
+    contract: Contract, policy: str, delays: list[tuple[int, int]]
+) -> None:
+    """Attempts are 1, 3 and 5 before the NACKs, for each claim counts too."""
+    settings = {"BACKOFF_POLICY": policy, "BACKOFF_BASE_SECONDS": "3", "BACKOFF_MAX_SECONDS": "20"}
+    with contract.server(settings) as server:
+        for attempts, (least, most) in zip((1, 3, 5), delays, strict=True):
+            task = given(server, maxAttempts=99)
+            while task["attempts"] < attempts:
+                server.worker.abandon(task)
+                task = server.worker.claimed(task["command"])
+            assert least <= server.worker.nack(task).json["delaySeconds"] <= most
+
+
+@clause("N4", "N2")
+@pytest.mark.parametrize(("fields", "error"), [({"reason": "no use"}, "no use"), ({}, "MAX_ATTEMPTS")])
+def test_the_last_attempt_ends_in_the_dead_letter_queue(contract: Contract, fields: dict[str, str], error: str) -> None:
+    task = given(contract, maxAttempts=2)
+    reply = contract.worker.nack(task, **fields)
+    assert (reply.status, reply.json) == (200, {"status": "dlq", "delaySeconds": 0})
+    seen = contract.worker.seen(task)
+    assert (seen["status"], seen["lastKnownLocation"], seen["error"]) == ("FAILED", "DLQ_SET", error)
+    assert not seen.keys() & {"workerId", "leaseUntil", "resultKey"}
+    assert contract.worker.result(task).json == {"error": "result not found"}
+    assert contract.worker.claim(task["command"]).status == 204
+    contract.saw(Sighting.DEAD_LETTER)
+
+
+def given(contract: Contract, **fields: Any) -> dict[str, Any]:
+    """A task that our worker holds."""
+    lease = {"leaseSeconds": fields.pop("leaseSeconds", 120)}
+    command = contract.command()
+    contract.producer.created(command, **fields)
+    return contract.worker.claimed(command, **lease)

@@ -1,0 +1,178 @@
+"""Section 12: what queue-ready subscriptions are sent, and when."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+from codeq_contract.case import InconclusiveError, clause, needs, webhooks
+from codeq_contract.moments import SECOND, parse_moment
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract, Hook
+    from codeq_contract.driver import Reply
+
+pytestmark = [webhooks, needs("subscriptions", "webhooks")]
+
+
+@clause("U3", "U4")
+@needs("known_settings")
+def test_a_task_in_an_empty_queue_is_told_before_create_answers(contract: Contract) -> None:
+    command, hook = contract.command(), contract.hook()
+    subscription = subscribed(contract, hook, command)
+    contract.producer.created(command)
+    [notice] = hook.received
+    told = json.loads(notice.body)
+    sent = parse_moment(told.pop("sentAt"))
+    assert told == {
+        "eventType": command,
+        "available": True,
+        "queueDepth": 0,
+        "claimUrl": "/v1/codeq/tasks/claim",
+        "notificationId": f"ntf-{subscription}",
+    }
+    assert abs(sent - notice.at) <= 5 * SECOND
+    stamp = notice.headers["x-codeq-timestamp"]
+    right = hmac.new(contract.knobs.callback_secret.encode(), f"{stamp}.".encode() + notice.body, "sha256").hexdigest()
+    assert notice.headers["x-codeq-signature"] == right
+
+
+@clause("U4")
+def test_a_notice_is_tried_once(contract: Contract) -> None:
+    command, hook = contract.command(), contract.hook(500)
+    subscribed(contract, hook, command)
+    contract.producer.created(command)
+    contract.clock.sleep(3)
+    assert len(hook.received) == 1
+
+
+@clause("U3", "U5", "K8")
+def test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often(contract: Contract) -> None:
+    command, hook, pause = contract.command(), contract.hook(), contract.seconds(4)
+    subscribed(contract, hook, command, minIntervalSeconds=pause)
+    first = contract.producer.create(command)
+    throttled = contract.tolerances.throttle_end(first.called, first.returned, pause)
+    soon = contract.producer.create(command, priority=1)
+    contract.surely_before(soon, throttled.earliest)
+    assert len(hook.received) == 1
+    contract.clock.until(throttled.latest)
+    contract.producer.created(command)
+    contract.producer.created(command, priority=1)
+    assert len(hook.received) == 1
+    contract.producer.created(command, priority=2)
+    assert len(hook.received) == 2
+
+
+@clause("U3")
+@needs("known_settings")
+def test_a_task_that_comes_back_or_due_is_not_told(contract: Contract) -> None:
+    command, hook = contract.command(), contract.hook()
+    subscribed(contract, hook, command, minIntervalSeconds=1)
+    delayed = contract.producer.create(command, delaySeconds=2)
+    contract.wait_out(contract.delay_end(delayed, 2))
+    task = contract.worker.claimed(command)
+    contract.worker.abandon(task)
+    contract.worker.claimed(command)
+    contract.worker.nack(task, delaySeconds=1)
+    contract.eventually_claimed(contract.worker, command)
+    assert hook.received == []
+
+
+@clause("U8", "U1")
+@needs("tenants")
+def test_any_tenants_task_is_told_whatever_the_case_of_its_command(contract: Contract) -> None:
+    command, hook = contract.command(), contract.hook()
+    subscribed(contract, hook, command)
+    contract.caller("other_producer").created(command.lower())
+    assert json.loads(hook.received[0].body)["eventType"] == command.lower()
+
+
+@clause("U6")
+def test_all_who_fan_out_are_told_in_the_order_of_their_ends(contract: Contract) -> None:
+    command, late, soon = contract.command(), contract.hook(), contract.hook()
+    subscribed(contract, late, command, ttlSeconds=300)
+    subscribed(contract, soon, command, ttlSeconds=200)
+    contract.producer.created(command)
+    assert len(late.received) == len(soon.received) == 1
+    assert soon.received[0].at <= late.received[0].at
+
+
+@clause("U6", "U7")
+def test_the_second_of_a_group_has_the_first_turn_and_does_not_hear_of_it(contract: Contract) -> None:
+    command, pause = contract.command(), contract.seconds(4)
+    hooks = [contract.hook(), contract.hook()]
+    for number, hook in enumerate(hooks):
+        fields = {"deliveryMode": "group", "groupId": "g", "minIntervalSeconds": pause}
+        subscribed(contract, hook, command, ttlSeconds=200 + 10 * number, **fields)
+    lost = contract.producer.create(command)
+    throttled = contract.tolerances.throttle_end(lost.called, lost.returned, pause)
+    soon = contract.producer.create(command, priority=1)
+    contract.surely_before(soon, throttled.earliest)
+    assert counts(hooks) == [0, 0]
+    contract.clock.until(throttled.latest)
+    # Turns: 1 to the second, 2 to the first but throttled, 3 to the second, 4 to the first.
+    third = contract.producer.create(command, priority=2)
+    contract.clock.until(contract.tolerances.throttle_end(third.called, third.returned, pause).latest)
+    contract.producer.created(command, priority=3)
+    assert counts(hooks) == [1, 0]
+
+
+@clause("U6", "U7")
+def test_a_hash_goes_by_the_minute_and_only_the_first_ever_hears(contract: Contract) -> None:
+    command = contract.command()
+    hooks = [contract.hook(), contract.hook()]
+    for number, hook in enumerate(hooks):
+        subscribed(contract, hook, command, ttlSeconds=200 + 10 * number, deliveryMode="hash")
+    reply = contract.producer.create(command)
+    minutes = {moment // (60 * SECOND) for moment in (reply.called - 2 * SECOND, reply.returned + 2 * SECOND)}
+    if len(minutes) > 1:
+        contract.clock.sleep(5)
+        raise InconclusiveError("a minute began, or might have on the server")
+    assert counts(hooks) == ([1, 0] if minutes.pop() % 2 == 0 else [0, 0])
+
+
+@clause("U9", "U2")
+def test_an_expired_subscription_is_told_nothing_until_it_is_renewed(contract: Contract) -> None:
+    command, hook = contract.command(), contract.hook()
+    subscription = subscribed(contract, hook, command, ttlSeconds=2, minIntervalSeconds=1)
+    contract.clock.sleep(4)
+    contract.producer.created(command)
+    assert hook.received == []
+    assert contract.worker.renew(subscription).status == 200
+    contract.producer.created(command, priority=1)
+    assert len(hook.received) == 1
+
+
+@clause("U9")
+@needs("long_waits", "variants")
+def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: Contract) -> None:
+    with contract.server({"SUBSCRIPTION_CLEANUP_INTERVAL_SECONDS": "60"}) as server:
+        swept = subscribed(server, server.hook(), "GENERATE_MASTER", ttlSeconds=1)
+        kept = subscribed(server, server.hook(), server.command(), ttlSeconds=1)
+        server.clock.sleep(130)
+        assert [server.worker.renew(swept).status, server.worker.renew(kept).status] == [404, 200]
+
+
+@clause("U1", "U8")
+@needs("variants")
+def test_a_subscription_to_nothing_is_one_to_the_built_in_commands(contract: Contract) -> None:
+    with contract.server({}) as server:
+        hook = server.hook()
+        assert server.worker.subscribe(callbackUrl=hook.url, minIntervalSeconds=1).status == 200
+        server.producer.created("GENERATE_CREATIVE")
+        server.producer.created(server.command())
+        assert [json.loads(notice.body)["eventType"] for notice in hook.received] == ["GENERATE_CREATIVE"]
+
+
+def subscribed(contract: Contract, hook: Hook, command: str, **fields: Any) -> str:
+    """The id of a new subscription to the command."""
+    reply: Reply = contract.worker.subscribe(callbackUrl=hook.url, eventTypes=[command], **fields)
+    assert reply.status == 200, reply
+    subscription: str = reply.json["subscriptionId"]
+    return subscription
+
+
+def counts(hooks: list[Hook]) -> list[int]:
+    """How many notices each got."""
+    return [len(hook.received) for hook in hooks]

@@ -1,0 +1,179 @@
+"""Sections 13 to 15: admins, rate limits, metrics and traces."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from codeq_contract.case import clause, core, needs
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+
+pytestmark = core
+
+LIMITS = """
+rateLimit:
+  producer: {requestsPerMinute: 1, burstSize: 2}
+  worker: {requestsPerMinute: 2, burstSize: 1}
+  admin: {requestsPerMinute: 1, burstSize: 1}
+"""
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, float("inf")]
+GAUGES = {"codeq_queue_depth", "codeq_dlq_depth", "codeq_subscriptions_active"}
+
+
+@clause("M1", "R14")
+@needs("admin")
+def test_the_list_of_queues_has_the_built_in_ones(contract: Contract) -> None:
+    reply = contract.admin.queues()
+    parts = [*(f"pending:{priority}" for priority in range(10)), "inprog", "delayed", "dlq"]
+    keys = {f"codeq:q:{name}:{part}" for name in ("generate_master", "generate_creative") for part in parts}
+    assert (reply.status, set(reply.json)) == (200, keys)
+    assert list(reply.json) == sorted(keys)
+    assert all(isinstance(length, int) for length in reply.json.values())
+
+
+@clause("M2", "R15")
+@needs("admin", "tenants")
+def test_a_queue_is_counted_for_the_callers_tenant(contract: Contract) -> None:
+    command = contract.command()
+    for fields in ({}, {}, {"priority": 9}, {"delaySeconds": 3600}, {"priority": 8, "maxAttempts": 1}):
+        contract.producer.created(command, **fields)
+    contract.caller("other_producer").created(command)
+    contract.worker.claimed(command, leaseSeconds=600)
+    contract.worker.nack(contract.worker.claimed(command))
+    reply = contract.admin.queue(command.lower())
+    assert (reply.status, list(reply.json)) == (200, ["command", "ready", "delayed", "inProgress", "dlq"])
+    assert list(reply.json.values()) == [command.lower(), 2, 1, 1, 1]
+
+
+@clause("M3", "R16")
+@needs("admin", "clean_up")
+def test_a_clean_up_tells_what_it_did(contract: Contract) -> None:
+    reply = contract.admin.clean_up(limit=5, before="2000-01-01T00:00:00Z")
+    assert (reply.status, reply.json) == (200, {"before": "2000-01-01T00:00:00Z", "deleted": 0, "limit": 5})
+    refused = contract.admin.clean_up(before="x")
+    assert (refused.status, refused.json) == (400, {"error": "invalid 'before' (use RFC3339)"})
+
+
+@clause("M3", "C8", "S7")
+@needs("admin", "variants")
+def test_a_clean_up_deletes_tasks_that_were_left_alone(contract: Contract) -> None:
+    with contract.server({}) as server:
+        command, key = server.command(), server.names.key()
+        tasks = [server.producer.created(command, idempotencyKey=key), server.producer.created(command)]
+        server.worker.submit(server.worker.claimed(command))
+        assert server.admin.clean_up().json["deleted"] == 0
+        assert server.admin.clean_up(limit=1, before="2099-01-01T00:00:00Z").json["deleted"] == 1
+        assert server.admin.clean_up(before="2099-01-01T00:00:00Z").json["deleted"] == 1
+        assert [server.producer.task(task).status for task in tasks] == [404, 404]
+        assert server.producer.result(tasks[0]).json == {"error": "task not found"}
+        assert server.worker.claim(command).status == 204
+        assert server.producer.created(command, idempotencyKey=key)["id"] != tasks[0]["id"]
+
+
+@clause("L1", "B3")
+@needs("rate_limit", "variants", "admin")
+def test_a_token_has_a_rate_for_each_scope(contract: Contract) -> None:
+    with contract.server({}, yaml=LIMITS) as server:
+        command = server.command()
+        assert [server.producer.create(command).status for _ in range(2)] == [202, 202]
+        refused = server.producer.create_batch("not looked at")
+        assert (refused.status, refused.headers["retry-after"]) == (429, str(refused.json["retryAfterSeconds"]))
+        assert list(refused.json) == ["error", "operation", "retryAfterSeconds", "scope"]
+        told = {name: value for name, value in refused.json.items() if name != "retryAfterSeconds"}
+        assert told == {"error": "rate limit exceeded", "operation": "create_task", "scope": "producer"}
+        assert 50 <= refused.json["retryAfterSeconds"] <= 60
+        assert server.caller("producer2").create(command).status == 202
+        assert [server.worker.claim(command).status, server.worker.claim_batch(command, count=1).status] == [200, 429]
+        assert [server.admin.clean_up().status, server.admin.clean_up().status] == [200, 429]
+        assert server.admin.queue(command).status == 200
+
+
+@clause("L2", "R17")
+@needs("metrics")
+def test_metrics_count_what_becomes_of_a_command(contract: Contract) -> None:
+    command = contract.command()
+    for fields in ({}, {"maxAttempts": 1}, {}):
+        contract.producer.created(command, **fields)
+    contract.worker.submit(contract.worker.claimed(command))
+    contract.worker.nack(contract.worker.claimed(command))
+    found = samples(contract, command)
+    assert found["codeq_task_created_total", ()] == 3
+    assert found["codeq_task_claimed_total", ()] == 2
+    assert found["codeq_task_completed_total", (("status", "COMPLETED"),)] == 1
+    assert found["codeq_task_completed_total", (("status", "FAILED"),)] == 1
+    bounds = [
+        float(dict(labels)["le"])
+        for name, labels in found
+        if name.endswith("_bucket") and ("status", "FAILED") in labels
+    ]
+    assert bounds == BUCKETS
+    assert found["codeq_task_processing_latency_seconds_count", (("status", "COMPLETED"),)] == 1
+
+
+@clause("L2")
+@needs("metrics", "batch")
+def test_results_in_a_batch_are_not_counted(contract: Contract) -> None:
+    command = contract.command()
+    contract.producer.created(command)
+    task = contract.worker.claimed(command)
+    contract.worker.submit_batch([{"taskId": task["id"], "status": "COMPLETED", "result": {}}])
+    assert not [name for name, _ in samples(contract, command) if name == "codeq_task_completed_total"]
+
+
+@clause("L2")
+@needs("metrics")
+def test_gauges_are_those_of_the_built_in_commands(contract: Contract) -> None:
+    families = text_string_to_metric_families(contract.nobody.get("/metrics").text)
+    commands = {
+        family.name: {sample.labels["command"] for sample in family.samples}
+        for family in families
+        if family.name in GAUGES
+    }
+    assert commands == {name: {"GENERATE_MASTER", "GENERATE_CREATIVE"} for name in GAUGES}
+
+
+@clause("X1")
+@needs("tracing", "variants")
+def test_a_task_keeps_its_trace_and_each_claim_has_a_span(contract: Contract) -> None:
+    with contract.server({"TRACING_ENABLED": "true"}) as server:
+        command = server.command()
+        caller = server.producer
+        body = {"command": command, "payload": 1}
+        given = caller.post(
+            "/v1/codeq/tasks", body, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01", tracestate="a=b"
+        ).json
+        claimed = server.worker.claimed(command)
+        spans = [re.fullmatch(f"00-{TRACE}-([0-9a-f]{{16}})-01", task["traceParent"]) for task in (given, claimed)]
+        assert spans[0] is not None
+        assert spans[1] is not None
+        assert len({"00f067aa0ba902b7", spans[0][1], spans[1][1]}) == 3
+        assert claimed["traceState"] == "a=b"
+        assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", caller.created(command)["traceParent"])
+
+
+@clause("X1")
+@needs("known_settings")
+def test_without_tracing_a_task_has_no_trace(contract: Contract) -> None:
+    body = {"command": contract.command(), "payload": 1}
+    task = contract.producer.post("/v1/codeq/tasks", body, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01").json
+    assert not task.keys() & {"traceParent", "traceState"}
+
+
+def samples(contract: Contract, command: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], Any]:
+    """The metrics of a command, by name and the other labels."""
+    page = contract.nobody.get("/metrics")
+    assert page.status == 200
+    return {
+        (
+            sample.name,
+            tuple((name, value) for name, value in sorted(sample.labels.items()) if name != "command"),
+        ): sample.value
+        for family in text_string_to_metric_families(page.text)
+        for sample in family.samples
+        if sample.labels.get("command") == command
+    }

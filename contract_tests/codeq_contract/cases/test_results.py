@@ -1,0 +1,179 @@
+"""Section 10: how a task ends, and how that is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_contract.caller import TASKS
+from codeq_contract.case import clause, core, needs
+from codeq_contract.moments import parse_moment
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+
+pytestmark = core
+
+
+@clause("S2", "S4", "T2", "R8")
+def test_a_completed_task_has_a_record_and_no_worker(contract: Contract) -> None:
+    task = given(contract)
+    reply = contract.worker.submit(task, status="COMPLETED", result={"b": 1, "a": "<"}, workerId="somebody")
+    assert reply.status == 200
+    assert list(reply.json) == ["taskId", "status", "result", "completedAt"]
+    assert rb'"result":{"a":"\u003c","b":1}' in reply.body
+    seen = contract.worker.seen(task)
+    assert (seen["status"], seen["lastKnownLocation"], seen["resultKey"]) == ("COMPLETED", "NONE", "codeq:results")
+    assert not seen.keys() & {"workerId", "leaseUntil", "error"}
+    assert parse_moment(seen["updatedAt"]) >= parse_moment(reply.json["completedAt"])
+
+
+@clause("S2", "S4")
+def test_a_failed_task_keeps_its_error_and_stays_failed(contract: Contract) -> None:
+    task = given(contract)
+    reply = contract.worker.submit(task, status="FAILED", error="it broke")
+    assert (reply.status, reply.json["error"]) == (200, "it broke")
+    seen = contract.worker.seen(task)
+    assert (seen["status"], seen["error"], seen["attempts"]) == ("FAILED", "it broke", 1)
+    assert contract.worker.claim(task["command"]).status == 204
+
+
+@clause("S2")
+def test_an_empty_result_is_left_out(contract: Contract) -> None:
+    assert "result" not in contract.worker.submit(given(contract), status="COMPLETED", result={}).json
+
+
+@clause("S1")
+def test_a_result_wants_a_task_in_progress(contract: Contract) -> None:
+    unknown = contract.worker.submit("none")
+    assert (unknown.status, unknown.json) == (404, {"error": "task not found"})
+    waiting = contract.worker.submit(contract.producer.created(contract.command()))
+    assert (waiting.status, waiting.json) == (409, {"error": "not-in-progress"})
+    task = given(contract)
+    contract.worker.submit(task)
+    again = contract.worker.submit(task, status="FAILED", error="x")
+    assert (again.status, again.json) == (409, {"error": "not-in-progress"})
+    assert contract.worker.seen(task)["status"] == "COMPLETED"
+
+
+@clause("S1")
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"status": "COMPLETED"}, "result required when status=COMPLETED"),
+        ({"status": "COMPLETED", "result": None}, "result required when status=COMPLETED"),
+        ({"status": "FAILED"}, "error required when status=FAILED"),
+        ({"status": "FAILED", "error": "  "}, "error required when status=FAILED"),
+        ({"status": "completed", "result": {}}, "invalid status"),
+        ({"status": "IN_PROGRESS", "result": {}}, "invalid status"),
+    ],
+)
+def test_a_result_says_how_it_ended(contract: Contract, fields: dict[str, Any], error: str) -> None:
+    task = given(contract)
+    reply = contract.worker.submit(task, **fields)
+    assert (reply.status, reply.json) == (400, {"error": error})
+    assert contract.worker.seen(task) == task
+
+
+@clause("S1", "S5")
+@needs("artifacts")
+def test_artifacts_are_checked_before_the_status(contract: Contract) -> None:
+    reply = contract.worker.submit(given(contract), status="X", artifacts=[{"name": "bad", "contentBase64": "!"}])
+    assert reply.status == 400
+    assert reply.json["error"].startswith("artifact bad base64 decode: ")
+
+
+@clause("S5")
+@needs("artifacts")
+def test_artifacts_are_kept_by_url_or_content(contract: Contract) -> None:
+    task = given(contract)
+    artifacts = [
+        {"name": "content", "contentBase64": "aGVs\r\n\r\nbG8="},
+        {"name": "unpadded", "contentBase64": "aGVsbG8"},
+        {"url": "https://x.test/a"},
+        {"name": "neither"},
+    ]
+    reply = contract.worker.submit(task, status="COMPLETED", result={"ok": 1}, artifacts=artifacts)
+    by_name = {artifact["name"]: artifact["url"] for artifact in reply.json["artifacts"]}
+    assert by_name.keys() == {"content", "unpadded", ""}
+    assert by_name[""] == "https://x.test/a"
+    assert by_name["content"].startswith("file://")
+    assert by_name["content"].endswith(f"/results/{task['id']}/content")
+
+
+@clause("S6", "R9")
+@needs("batch")
+def test_a_batch_of_results_answers_each_item(contract: Contract) -> None:
+    done, failed, refused = given(contract), given(contract), given(contract)
+    reply = contract.worker.submit_batch(
+        [
+            {"taskId": done["id"], "status": "COMPLETED", "result": {"i": 1}, "artifacts": [{"name": "n", "url": "u"}]},
+            {"taskId": failed["id"], "status": "FAILED", "error": "e"},
+            {"taskId": refused["id"], "status": "COMPLETED"},
+        ]
+    )
+    first, second, third = reply.json["results"]
+    assert reply.status == 200
+    assert (first["taskId"], first["result"]["result"], "artifacts" in first["result"]) == (done["id"], {"i": 1}, False)
+    assert second["result"]["status"] == "FAILED"
+    assert third == {"taskId": refused["id"], "error": "result required when status=COMPLETED"}
+    assert contract.worker.seen(failed)["status"] == "FAILED"
+
+
+@clause("S6")
+@needs("batch")
+def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: Contract) -> None:
+    task = given(contract)
+    item = {"taskId": task["id"], "status": "COMPLETED", "result": {"i": 1}, "artifacts": [{"name": "n", "url": "u"}]}
+    unknown, known = contract.worker.submit_batch([{"taskId": "none", "status": "COMPLETED", "result": {}}, item]).json[
+        "results"
+    ]
+    assert unknown == {"taskId": "none", "error": "task not found"}
+    assert known["result"]["artifacts"] == [{"name": "n", "url": "u"}]
+
+
+@clause("S6")
+@needs("batch")
+def test_a_batch_of_results_has_1_to_100_items(contract: Contract) -> None:
+    bad: tuple[object, ...] = ([], None, {}, [1])
+    for results in bad:
+        refused = contract.worker.submit_batch(results)
+        assert (refused.status, refused.json) == (400, {"error": "invalid body"})
+    too_many = contract.worker.submit_batch([{"taskId": "none"}] * 101)
+    assert (too_many.status, too_many.json) == (400, {"error": "batch size exceeds maximum of 100"})
+
+
+@clause("S7", "R13")
+def test_a_result_is_read_with_its_task(contract: Contract) -> None:
+    task = given(contract)
+    missing = contract.producer.result(task)
+    assert (missing.status, missing.json) == (404, {"error": "result not found"})
+    record = contract.worker.submit(task).json
+    reply = contract.producer.result(task)
+    assert (reply.status, list(reply.json)) == (200, ["result", "task"])
+    assert (reply.json["result"], reply.json["task"]) == (record, contract.producer.seen(task))
+    assert contract.producer.result("none").json == {"error": "task not found"}
+
+
+@clause("S8", "R12")
+def test_an_unknown_task_is_not_found(contract: Contract) -> None:
+    reply = contract.producer.task("none")
+    assert (reply.status, reply.json) == (404, {"error": "not found"})
+    assert contract.producer.get(f"{TASKS}/none?a=b").status == 404
+
+
+@clause("S8")
+@needs("tenants")
+def test_anyone_reads_any_task(contract: Contract) -> None:
+    task = given(contract)
+    contract.worker.submit(task)
+    for stranger in (contract.caller("other_producer"), contract.caller("other_worker")):
+        assert stranger.task(task).status == stranger.result(task).status == 200
+
+
+def given(contract: Contract) -> dict[str, Any]:
+    """A task that our worker holds."""
+    command = contract.command()
+    contract.producer.created(command)
+    return contract.worker.claimed(command, leaseSeconds=120)

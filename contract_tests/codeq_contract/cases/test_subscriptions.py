@@ -1,0 +1,69 @@
+"""Section 12: subscribing and renewing; what is sent then is in test_notices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_contract.case import clause, core, needs
+from codeq_contract.moments import SECOND, parse_moment
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+    from codeq_contract.driver import Reply
+
+pytestmark = [core, needs("subscriptions")]
+
+URL = "http://127.0.0.1:9/hook"
+
+
+@clause("U1", "R10")
+@pytest.mark.parametrize(("fields", "seconds"), [({}, 300), ({"ttlSeconds": 0}, 300), ({"ttlSeconds": 60}, 60)])
+def test_a_subscription_has_an_id_and_an_end(contract: Contract, fields: dict[str, int], seconds: int) -> None:
+    reply = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()], **fields)
+    assert (reply.status, list(reply.json)) == (200, ["expiresAt", "subscriptionId"])
+    assert _ends_after(reply, seconds)
+
+
+@clause("U1")
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({}, "invalid body"),
+        ({"callbackUrl": ""}, "invalid body"),
+        ({"callbackUrl": "ftp://x"}, "invalid callback url"),
+        ({"callbackUrl": "http://"}, "invalid callback url"),
+        ({"callbackUrl": URL, "deliveryMode": "GROUP"}, "invalid deliveryMode"),
+        ({"callbackUrl": URL, "deliveryMode": "group"}, "groupId is required"),
+    ],
+)
+def test_a_subscription_that_cannot_be_served_is_refused(
+    contract: Contract, fields: dict[str, Any], error: str
+) -> None:
+    reply = contract.worker.subscribe(**fields)
+    assert (reply.status, reply.json) == (400, {"error": error})
+
+
+@clause("U1")
+@needs("minting")
+def test_the_event_types_of_the_token_are_not_consulted(contract: Contract) -> None:
+    narrow = contract.new_worker(eventTypes=[contract.command()])
+    assert narrow.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).status == 200
+
+
+@clause("U2", "R11")
+def test_a_subscription_is_renewed_by_anyone_until_it_is_unknown(contract: Contract) -> None:
+    made = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).json["subscriptionId"]
+    for fields, seconds in (({"ttlSeconds": 60}, 60), ({}, 300)):
+        reply = contract.worker.renew(made, **fields)
+        assert (reply.status, reply.json["subscriptionId"]) == (200, made)
+        assert _ends_after(reply, seconds)
+    unknown = contract.worker.renew("none")
+    assert (unknown.status, unknown.json) == (404, {"error": "not-found"})
+
+
+def _ends_after(reply: Reply, seconds: int) -> bool:
+    """Whether the subscription ends then, give or take another machine's clock."""
+    end = parse_moment(reply.json["expiresAt"]) - seconds * SECOND
+    return reply.called - 5 * SECOND <= end <= reply.returned + 5 * SECOND

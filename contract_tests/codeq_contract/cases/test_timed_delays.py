@@ -1,0 +1,157 @@
+"""Delays, backoff and long polls (C7, K7, K9, N3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codeq_contract.caller import ids
+from codeq_contract.case import Sighting, clause, needs, timed
+from codeq_contract.moments import SECOND, moment_text
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+
+pytestmark = timed
+
+_DAY = 24 * 3600
+
+
+@clause("C7")
+def test_a_delayed_task_is_not_early_by_more_than_a_second(contract: Contract) -> None:
+    command, delay = contract.command(), contract.seconds(3)
+    reply = contract.producer.create(command, delaySeconds=delay)
+    due = contract.delay_end(reply, delay)
+    contract.just_before(due)
+    early = contract.worker.claim(command)
+    contract.surely_before(early, due.earliest)
+    assert early.status == 204
+    contract.wait_out(due)
+    assert contract.worker.claimed(command)["id"] == reply.json["id"]
+
+
+@clause("C7", "C6")
+def test_a_task_for_a_moment_is_due_then(contract: Contract) -> None:
+    command = contract.command()
+    # Where the clocks may differ, the case asks only that it comes.
+    moment = contract.clock.now() + contract.seconds(3) * SECOND
+    task = contract.producer.created(command, runAt=moment_text(moment))
+    assert task["lastKnownLocation"] == "DELAYED_ZSET"
+    assert contract.eventually_claimed(contract.worker, command)["id"] == task["id"]
+
+
+@clause("K7")
+def test_a_due_task_reads_as_delayed_until_a_claim(contract: Contract) -> None:
+    command = contract.command()
+    reply = contract.producer.create(command, delaySeconds=2)
+    contract.wait_out(contract.delay_end(reply, 2))
+    assert contract.producer.seen(reply.json)["lastKnownLocation"] == "DELAYED_ZSET"
+
+
+@clause("K7", "K4")
+def test_due_tasks_move_to_the_tail_in_the_order_of_their_times(contract: Contract) -> None:
+    command = contract.command()
+    late = contract.producer.create(command, delaySeconds=5)
+    soon = contract.producer.create(command, delaySeconds=2)
+    waiting = contract.producer.created(command)
+    contract.wait_out(contract.delay_end(late, 5))
+    claimed = [contract.worker.claimed(command) for _ in range(3)]
+    assert ids(claimed) == ids([waiting, soon.json, late.json])
+
+
+@clause("N3")
+def test_a_nacked_task_comes_back_after_its_delay(contract: Contract) -> None:
+    command, delay = contract.command(), contract.seconds(3)
+    task = contract.producer.created(command)
+    contract.worker.claimed(command)
+    reply = contract.worker.nack(task, delaySeconds=delay)
+    due = contract.delay_end(reply, delay)
+    contract.just_before(due)
+    early = contract.worker.claim(command)
+    contract.surely_before(early, due.earliest)
+    assert early.status == 204
+    contract.wait_out(due)
+    again = contract.worker.claimed(command)
+    assert (again["id"], again["attempts"]) == (task["id"], 3)
+
+
+@clause("N2", "N4", "K5")
+def test_five_attempts_are_three_deliveries(contract: Contract) -> None:
+    command = contract.command()
+    task = contract.producer.created(command, maxAttempts=5)
+    outcomes = []
+    for attempts in (1, 3, 5):
+        assert contract.eventually_claimed(contract.worker, command)["attempts"] == attempts
+        outcomes.append(contract.worker.nack(task, delaySeconds=1).json["status"])
+    assert outcomes == ["requeued", "requeued", "dlq"]
+    contract.saw(Sighting.DEAD_LETTER)
+
+
+@clause("K9")
+@needs("long_poll")
+def test_a_long_poll_waits_its_time(contract: Contract) -> None:
+    reply = contract.worker.claim(contract.command(), waitSeconds=2)
+    assert reply.status == 204
+    # A clock's tick may lie between its deadline and ours.
+    assert reply.returned - reply.called >= 1.9 * SECOND
+
+
+@clause("K9")
+@needs("long_poll")
+def test_a_long_poll_ends_with_the_task_that_comes(contract: Contract) -> None:
+    command = contract.command()
+    reply = contract.producer.create(command, delaySeconds=2)
+    patience = 25
+    found = contract.worker.claim(command, waitSeconds=patience)
+    assert (found.status, found.json["id"]) == (200, reply.json["id"])
+    assert found.returned - found.called < patience * SECOND
+
+
+@clause("K2", "K9")
+@needs("long_poll")
+def test_a_long_poll_waits_30_seconds_at_most(contract: Contract) -> None:
+    reply = contract.worker.claim(contract.command(), waitSeconds=80)
+    contract.surely_before(reply, reply.called + 80 * SECOND)
+    assert reply.status == 204
+    assert reply.returned - reply.called >= 29.9 * SECOND
+
+
+@clause("K2")
+def test_a_claim_without_a_wait_answers_at_once(contract: Contract) -> None:
+    reply = contract.worker.claim(contract.command(), waitSeconds=-5)
+    assert reply.status == 204
+
+
+@clause("C8")
+@needs("long_waits")
+def test_a_key_is_good_for_a_day(contract: Contract) -> None:
+    command, key = contract.command(), contract.names.key()
+    task = contract.producer.created(command, idempotencyKey=key)
+    contract.clock.sleep(_DAY - 2)
+    assert contract.producer.created(command, idempotencyKey=key)["id"] == task["id"]
+    contract.clock.sleep(4)
+    assert contract.producer.created(command, idempotencyKey=key)["id"] != task["id"]
+
+
+@clause("M3")
+@needs("long_waits", "admin", "variants")
+def test_a_clean_up_takes_what_nobody_touched_for_a_day(contract: Contract) -> None:
+    with contract.server({}) as server:
+        command = server.command()
+        left, touched = server.producer.created(command), server.producer.created(command, priority=9)
+        server.clock.sleep(_DAY - 60)
+        server.worker.claimed(command, leaseSeconds=3600)
+        assert server.admin.clean_up().json["deleted"] == 0
+        server.clock.sleep(120)
+        assert server.admin.clean_up().json["deleted"] == 1
+        assert [server.worker.task(left).status, server.worker.task(touched).status] == [404, 200]
+
+
+@clause("L1")
+@needs("rate_limit", "variants")
+def test_a_bucket_fills_up_again(contract: Contract) -> None:
+    with contract.server({}, yaml="rateLimit: {producer: {requestsPerMinute: 60, burstSize: 1}}\n") as server:
+        assert server.producer.create(server.command()).status == 202
+        refused = server.producer.create(server.command())
+        contract.surely_before(refused, refused.called + SECOND)
+        server.clock.sleep(2)
+        assert server.producer.create(server.command()).status == 202

@@ -1,0 +1,146 @@
+"""Leases that run out, are kept, are shortened, or are late (K7, K8, H1, H3, N5, S3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from codeq_contract.case import Sighting, clause, needs, timed
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+    from codeq_contract.driver import Reply, Span
+
+pytestmark = timed
+
+
+@clause("K8")
+def test_a_lease_protects_its_task_until_it_runs_out(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(4))
+    contract.just_before(lease)
+    reply = contract.worker.claim(task["command"])
+    contract.surely_before(reply, lease.earliest)
+    assert reply.status == 204
+    assert contract.worker.seen(task) == task
+
+
+@clause("K8", "N5")
+@needs("known_settings")
+def test_a_task_whose_lease_ran_out_goes_to_the_next_worker(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    contract.wait_out(lease)
+    again = contract.eventually_claimed(contract.worker, task["command"])
+    assert (again["id"], again["status"], again["attempts"]) == (task["id"], "IN_PROGRESS", 3)
+    contract.saw(Sighting.TAKEOVER)
+
+
+@clause("K7")
+def test_nothing_happens_to_an_expired_task_until_a_claim(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    contract.wait_out(lease)
+    assert contract.worker.seen(task) == task
+    contract.worker.claim(contract.command())
+    assert contract.worker.seen(task) == task
+
+
+@clause("K7", "N5", "N2")
+@needs("known_settings")
+def test_a_claim_repairs_an_expired_task_as_a_nack_would(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    contract.wait_out(lease)
+    assert contract.worker.claim(task["command"]).status == 204
+    seen = contract.worker.seen(task)
+    assert (seen["status"], seen["lastKnownLocation"], seen["attempts"]) == ("PENDING", "DELAYED_ZSET", 2)
+    assert not seen.keys() & {"workerId", "leaseUntil", "error"}
+
+
+@clause("N5", "N4")
+def test_a_lease_that_ran_out_at_the_last_attempt_is_a_dead_letter(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(3), maxAttempts=1)
+    contract.wait_out(lease)
+    assert contract.worker.claim(task["command"]).status == 204
+    seen = contract.worker.seen(task)
+    assert (seen["status"], seen["lastKnownLocation"], seen["error"]) == ("FAILED", "DLQ_SET", "LEASE_EXPIRED")
+    contract.saw(Sighting.DEAD_LETTER)
+
+
+@clause("K7", "K6")
+@needs("tenants")
+def test_a_claim_of_another_tenant_repairs_nothing(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    contract.wait_out(lease)
+    contract.caller("other_worker").claim(task["command"])
+    assert contract.worker.seen(task) == task
+
+
+@clause("H1", "K8")
+def test_a_heartbeat_keeps_a_lease(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(4))
+    beat = contract.worker.heartbeat(task, extendSeconds=contract.seconds(8))
+    contract.surely_before(beat, lease.earliest)
+    contract.wait_out(lease)
+    reply = contract.worker.claim(task["command"])
+    contract.surely_before(reply, contract.lease_end(beat, contract.seconds(8)).earliest)
+    assert reply.status == 204
+    assert contract.worker.seen(task)["workerId"] == task["workerId"]
+    contract.saw(Sighting.KEPT_LEASE)
+
+
+@clause("H1", "K8")
+@needs("known_settings")
+def test_a_heartbeat_can_shorten_a_lease(contract: Contract) -> None:
+    task, _ = leased(contract, 600)
+    beat = contract.worker.heartbeat(task, extendSeconds=contract.seconds(3))
+    contract.wait_out(contract.lease_end(beat, contract.seconds(3)))
+    assert contract.eventually_claimed(contract.worker, task["command"])["attempts"] == 3
+
+
+@clause("H3")
+def test_a_late_heartbeat_does_not_revive_a_lease(contract: Contract) -> None:
+    lasting = contract.seconds(3)
+    task, lease = leased(contract, lasting)
+    # The store's key is gone from the lease's own end on, not only taken for expired (K8).
+    contract.clock.until(lease.latest)
+    contract.clock.sleep(2)
+    beat = contract.worker.heartbeat(task, extendSeconds=600)
+    assert beat.status == 200
+    assert contract.worker.seen(task)["leaseUntil"] > task["leaseUntil"]
+    assert contract.worker.claim(task["command"]).status == 204
+    assert contract.worker.seen(task)["lastKnownLocation"] == "DELAYED_ZSET"
+
+
+@clause("S3")
+def test_a_late_result_is_accepted_before_a_claim_repairs_the_task(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    contract.wait_out(lease)
+    assert contract.worker.submit(task).status == 200
+    assert contract.worker.seen(task)["status"] == "COMPLETED"
+    assert contract.worker.claim(task["command"]).status == 204
+    contract.saw(Sighting.LATE_RESULT)
+
+
+@clause("S3", "S1")
+def test_a_late_result_is_refused_once_a_claim_has_repaired_the_task(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    contract.wait_out(lease)
+    contract.worker.claim(task["command"])
+    reply = contract.worker.submit(task)
+    assert (reply.status, reply.json) == (409, {"error": "not-in-progress"})
+
+
+@clause("K7", "K4")
+@needs("known_settings")
+def test_tasks_that_come_back_queue_up_behind_those_that_wait(contract: Contract) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    waiting = contract.producer.created(task["command"])
+    contract.wait_out(lease)
+    assert contract.worker.claimed(task["command"])["id"] == waiting["id"]
+    assert contract.eventually_claimed(contract.worker, task["command"])["id"] == task["id"]
+
+
+def leased(contract: Contract, seconds: int, **fields: Any) -> tuple[dict[str, Any], Span]:
+    """A task that our worker holds for so long, and when its lease ends."""
+    command = contract.command()
+    contract.producer.created(command, **fields)
+    reply: Reply = contract.worker.claim(command, leaseSeconds=seconds)
+    assert reply.status == 200, reply
+    return reply.json, contract.lease_end(reply, seconds)

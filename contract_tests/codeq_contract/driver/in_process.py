@@ -1,0 +1,107 @@
+"""A fake in this process, on a clock that stands still: waiting is advancing it, so that nothing takes time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+from codeq_contract.driver.clock import Clock
+from codeq_contract.driver.operation import Op, Reply
+from codeq_contract.driver.receiver import Receiver
+from codeq_contract.moments import parse_moment
+from codeq_fake.testing import FakeCodeQ
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codeq_contract.driver.setup import Setup
+
+HOOKS_ORIGIN = "http://hooks.test"
+BASE_URL = httpx.URL("http://codeq.test")
+
+#: How far a call that waits lets the clock go on at a time: a long poll tries as often (K9).
+_STEP = 0.25
+
+
+class InProcess(Clock):
+    """One fake with its event loop: the transport to it, and its clock.
+
+    A context manager, which closes the loop.
+    """
+
+    def __init__(self, setup: Setup, profile: str) -> None:
+        self.hooks = Receiver(self.now)
+        self._fake = FakeCodeQ(
+            profile=profile,
+            settings=setup.environment,
+            yaml=setup.yaml or None,
+            webhooks={HOOKS_ORIGIN: self.hooks},
+            journal_size=0,
+            seed=0,
+        )
+        self._http = httpx.AsyncClient(transport=httpx.ASGITransport(self._fake.app))
+        self._loop = _DrawnLoop()
+        self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.close()
+
+    def now(self) -> int:
+        """As `Clock.now`."""
+        return parse_moment(self._fake.now)
+
+    def sleep(self, seconds: float) -> None:
+        """As `Clock.sleep`, through all that falls due."""
+        self._runner.run(self._fake.aadvance(seconds))
+
+    def exchange(self, ops: Sequence[Op], schedule: int) -> list[Reply]:
+        """As `Transport.exchange`; `schedule` seeds the order in which the loop's tasks take turns."""
+        return self._runner.run(self._exchange(ops, schedule))
+
+    async def _exchange(self, ops: Sequence[Op], schedule: int) -> list[Reply]:
+        self._loop.shuffle_by(schedule)
+        calls = asyncio.gather(*map(self._ask, ops))
+        try:
+            await asyncio.sleep(0)
+            while not calls.done():
+                # Whatever needs no time is done before any passes.
+                await self._fake.aadvance(0)
+                if not calls.done():
+                    await self._fake.aadvance(_STEP)
+        finally:
+            self._loop.shuffle_by(0)
+        return await calls
+
+    async def _ask(self, op: Op) -> Reply:
+        called = self.now()
+        request = httpx.Request(
+            op.method, BASE_URL.copy_with(raw_path=op.path.encode()), headers=dict(op.headers), content=op.body
+        )
+        response = await self._http.send(request)
+        headers = dict(response.headers)
+        return Reply(called, self.now(), response.status_code, headers, response.content)
+
+
+class _DrawnLoop(asyncio.SelectorEventLoop):
+    """An event loop whose ready tasks can be made to take turns in a drawn order, the same for the same seed."""
+
+    _ready: list[asyncio.Handle]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chance: random.Random | None = None
+
+    def shuffle_by(self, seed: int) -> None:
+        """Draw from `seed` from now on; 0 draws nothing."""
+        self._chance = random.Random(seed) if seed else None  # noqa: S311 - schedules are no secrets
+
+    def _run_once(self) -> None:
+        if self._chance is not None and len(self._ready) > 1:
+            self._chance.shuffle(self._ready)
+        super()._run_once()  # type: ignore[misc]  # the one place where a loop's order can be had

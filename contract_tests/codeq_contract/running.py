@@ -1,0 +1,91 @@
+"""Runs cases: an attempt, another with longer times when it could not tell, and those that wait side by side."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from _pytest.outcomes import OutcomeException
+
+from codeq_contract.case import InconclusiveError
+from codeq_contract.contract import Contract
+from codeq_contract.driver import UnsupportedError
+from codeq_contract.parting import leave_tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codeq_contract.driver import Driver
+
+_SCALES = (1, 2, 4)
+
+#: Most cases of these wait for something nearly all of their time.
+WAITING_GROUPS = frozenset({"timed", "webhooks"})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What came of a case: its last attempt, and what that ended with unless it passed."""
+
+    contract: Contract
+    number: int
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs the cases of one session on one driver."""
+
+    driver: Driver
+    _side_by_side: dict[str, Future[Attempts]] = field(default_factory=dict)
+
+    def run(self, item: pytest.Function, all_items: Sequence[pytest.Item]) -> Attempts:
+        """Run a case. Where waiting takes time, the first of those that wait starts all of them."""
+        if not (self.driver.in_real_time and waits(item)):
+            return run_case(item, self.driver)
+        if not self._side_by_side:
+            self._start([each for each in all_items if isinstance(each, pytest.Function) and waits(each)])
+        return self._side_by_side[item.nodeid].result()
+
+    def _start(self, waiting: Sequence[pytest.Function]) -> None:
+        threads = ThreadPoolExecutor(len(waiting), thread_name_prefix="case")
+        for item in waiting:
+            self._side_by_side[item.nodeid] = threads.submit(run_case, item, self.driver)
+        threads.shutdown(wait=False)
+
+
+def waits(item: pytest.Item) -> bool:
+    """Whether the case is one of those that wait."""
+    return any(item.get_closest_marker(group) is not None for group in WAITING_GROUPS)
+
+
+def missing_features(item: pytest.Item, driver: Driver) -> list[str]:
+    """What the case needs and the target lacks."""
+    needed = [feature for mark in item.iter_markers("needs") for feature in mark.args]
+    return [feature for feature in needed if feature not in driver.features]
+
+
+def run_case(item: pytest.Function, driver: Driver) -> Attempts:
+    """Try a case until an attempt can tell; errors are part of the answer."""
+    contract = Contract(driver)
+    missing = missing_features(item, driver)
+    if missing:
+        return Attempts(contract, 0, UnsupportedError(f"the target has no {', '.join(missing)}"))
+    callspec = getattr(item, "callspec", None)
+    parameters = callspec.params if callspec is not None else {}
+    error: BaseException | None = None
+    for number, scale in enumerate(_SCALES, start=1):
+        contract = Contract(driver, scale)
+        try:
+            item.obj(contract=contract, **parameters)
+        except InconclusiveError as unclear:
+            error = unclear
+        except (Exception, OutcomeException) as raised:  # noqa: BLE001 - whatever it was, the report shows it
+            return Attempts(contract, number, raised)
+        else:
+            return Attempts(contract, number)
+        finally:
+            leave_tidy(contract)
+    return Attempts(contract, len(_SCALES), error)

@@ -1,0 +1,176 @@
+"""One run of the suite: its driver, the verdict of each case as it ends, and the report in the end."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codeq_contract.case import GROUPS, InconclusiveError, Verdict
+from codeq_contract.driver import Driver, Setup, UnsupportedError
+from codeq_contract.driver.clock import RealClock
+from codeq_contract.moments import SECOND
+from codeq_contract.report import CaseResult, Report
+from codeq_contract.report.html import page
+from codeq_contract.report.redaction import shown
+from codeq_contract.running import Attempts, Runner, missing_features
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pytest
+
+    from codeq_contract.deviations import Deviation
+    from codeq_contract.driver.targets import Target
+    from codeq_contract.options import Options
+
+#: What a server may do to a case; anything else that a case raises is the suite's own fault.
+_FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
+
+
+@dataclass
+class Session:
+    """Everything that lasts from the first case to the report."""
+
+    options: Options
+    target: Target
+    deviations: tuple[Deviation, ...]
+    seed: str
+    began: int = field(default_factory=RealClock().now)
+    _attempts: dict[str, Attempts] = field(default_factory=dict)
+    _results: dict[str, CaseResult] = field(default_factory=dict)
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Starts the server when the first case needs it."""
+        return Runner(self._open.enter_context(self.target.start(Setup())))
+
+    @property
+    def driver(self) -> Driver:
+        """The driver of all cases."""
+        return self.runner.driver
+
+    def run(self, item: pytest.Function) -> None:
+        """Run a case; raises what it raised."""
+        attempts = self._attempts[item.nodeid] = self.runner.run(item, item.session.items)
+        if attempts.error is not None:
+            raise attempts.error
+
+    def judge(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Turn what a phase of a case raised into a verdict, in our report and in pytest's."""
+        if report.when != "call" and call.excinfo is None:
+            return
+        verdict, reason = self._verdict(item, call, report)
+        result = self._results[item.nodeid] = self._result(item, call, verdict, reason)
+        report.user_properties += [("clauses", " ".join(result.clauses)), ("verdict", verdict.value)]
+        if verdict in (Verdict.UNSUPPORTED, Verdict.INCONCLUSIVE, Verdict.KNOWN):
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), (item.location[1] or 0) + 1, f"{verdict.value}: {reason}")
+        elif verdict is Verdict.FAILED and call.excinfo is None:
+            report.outcome = "failed"
+            report.longrepr = reason
+
+    def _verdict(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+    ) -> tuple[Verdict, str]:
+        deviation = next((each for each in self.deviations if each.covers(item.name, clauses_of(item))), None)
+        if call.excinfo is None:
+            if deviation is not None and not deviation.seldom:
+                return Verdict.FAILED, f"{deviation.clause} is listed as a known deviation, but no longer fails"
+            return Verdict.PASSED, ""
+        error = call.excinfo.value
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        match error:
+            case UnsupportedError():
+                verdict = Verdict.UNSUPPORTED
+            case InconclusiveError():
+                verdict = Verdict.INCONCLUSIVE
+            case _ if report.skipped:
+                verdict = Verdict.SKIPPED
+            case _ if not isinstance(error, _FAILURES) or report.when != "call":
+                verdict, reason = Verdict.ERROR, f"{type(error).__name__}: {reason}"
+            case _ if deviation is not None:
+                verdict, reason = Verdict.KNOWN, f"{reason} ({deviation.why})"
+            case _:
+                verdict = Verdict.FAILED
+        return verdict, reason
+
+    def _result(self, item: pytest.Item, call: pytest.CallInfo[None], verdict: Verdict, reason: str) -> CaseResult:
+        attempts = self._attempts.get(item.nodeid)
+        told = CaseResult(item.name, group_of(item), clauses_of(item), verdict, round(call.duration, 3), reason=reason)
+        if attempts is None:
+            return told
+        contract = attempts.contract
+        return CaseResult(
+            **{
+                **{name: getattr(told, name) for name in told.__slots__},
+                "attempts": attempts.number,
+                "sightings": tuple(sorted(contract.sightings)),
+                "transcript": () if verdict is Verdict.PASSED else shown(contract.transcript, contract.driver),
+            }
+        )
+
+    def plan(self, items: Sequence[pytest.Item]) -> Iterator[str]:
+        """What would be done, line by line."""
+        driver = self.driver
+        yield f"target {driver.target}: {', '.join(f'{name} {value}' for name, value in driver.about.items())}"
+        yield "callers: " + ", ".join(driver.tokens)
+        yield "Every command, key and webhook path begins with cq-; other queues are not touched."
+        for item in items:
+            missing = missing_features(item, driver)
+            note = f"  (unsupported: no {', '.join(missing)})" if missing else ""
+            yield f"{group_of(item):11} {item.name}  [{' '.join(clauses_of(item))}]{note}"
+
+    def report(self) -> Report:
+        """What was found so far."""
+        driver = self.driver
+        return Report(
+            suite=version("codeq-fake"),
+            date=datetime.fromtimestamp(self.began // SECOND, UTC).isoformat(),
+            target=driver.target,
+            about=driver.about,
+            settings={name: str(value) for name, value in asdict(driver.knobs).items() if name != "callback_secret"},
+            tolerances=asdict(driver.tolerances),
+            seed=self.seed,
+            levels_asked=self.options.levels,
+            cases=tuple(self._results.values()),
+        )
+
+    def finish(self) -> None:
+        """Write the report where one is wanted, and stop the server."""
+        try:
+            if self.options.report and self._results:
+                folder = Path(self.options.report)
+                folder.mkdir(parents=True, exist_ok=True)
+                report = self.report()
+                folder.joinpath("report.json").write_text(report.to_json(), encoding="utf-8")
+                folder.joinpath("report.html").write_text(page([report]), encoding="utf-8")
+        finally:
+            self._open.close()
+
+    def summary(self) -> Iterator[str]:
+        """How each level went, with what did not pass: never a success without the number of what was left out."""
+        if not self._results:
+            return
+        report = self.report()
+        for group in GROUPS:
+            counts = ", ".join(f"{count} {verdict}" for verdict, count in report.counts(group).items())
+            yield f"{group:11} {report.levels[group]:13} {counts}"
+        unseen = [sighting for sighting, count in report.sightings.items() if not count]
+        if unseen:
+            yield f"never seen: {', '.join(unseen)}"
+
+
+def group_of(item: pytest.Item) -> str:
+    """The group of a case that the register has checked."""
+    return next(group for group in GROUPS if item.get_closest_marker(group) is not None)
+
+
+def clauses_of(item: pytest.Item) -> tuple[str, ...]:
+    """The clauses that a case names."""
+    return tuple(clause for mark in item.iter_markers("clause") for clause in mark.args)
