@@ -17,6 +17,7 @@ from codeq_fake.core.names import queue_name
 from codeq_fake.core.snapshot import dump, load
 from codeq_fake.core.units import SECOND
 from codeq_fake.ledger import ledger
+from codeq_fake.openapi import document
 from codeq_fake.settings import Settings, SettingsError
 from codeq_fake.version import VERSION
 
@@ -197,6 +198,10 @@ class Controls:
     def contract(self) -> dict[str, Any]:
         """The ledger: every clause, how sure it is, where we differ, and how often this fake's traffic touched it."""
         return ledger(self._runtime.seen)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document of the contract's surface."""
+        return document()
 
     def _find(self, task_id: str) -> Task:
         try:

@@ -133,6 +133,10 @@ async def _callbacks(controls: Controls, request: Request) -> dict[str, Any]:
     return {"callbacks": controls.callbacks(since=_number(request, "since", 0))}
 
 
+async def _openapi(controls: Controls, _: Request) -> dict[str, Any]:
+    return controls.openapi()
+
+
 async def _contract(controls: Controls, _: Request) -> dict[str, Any]:
     return controls.contract()
 
@@ -152,6 +156,7 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("/requests", "GET", _requests),
     ("/callbacks", "GET", _callbacks),
     ("/contract", "GET", _contract),
+    ("/openapi.json", "GET", _openapi),
 )
 
 
