@@ -40,8 +40,15 @@ class Polls:
             return found
         poll = _Poll(self._clock, attempt, since=now, wait_seconds=min(wait_seconds, LONGEST_WAIT), ended=self._woke)
         self._parked.add(poll)
-        client = asyncio.ensure_future(gone())
-        client.add_done_callback(lambda _: poll.end(None))
+
+        async def leave() -> None:
+            # Not a callback of the task: whoever waits for tasks to come to rest would not see that one is to come.
+            try:
+                await gone()
+            finally:
+                poll.end(None)
+
+        client = asyncio.create_task(leave())
         try:
             return await poll.found
         finally:
