@@ -1,0 +1,220 @@
+"""Which paths there are, and what every reply carries: R1 to R22."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.application import application
+from codeq_fake.clock import Clock
+from codeq_fake.http import OPERATIONS
+from codeq_fake.runtime import Config, Runtime
+from tests.http.callers import TASKS, V1
+from tests.http.direct import ask, bearer
+
+if TYPE_CHECKING:
+    import httpx
+
+    from codeq_fake.http import Operation
+    from codeq_fake.testing import FakeCodeQ
+
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
+
+#: Section 1 of the contract.
+SURFACE = {
+    "R1": "POST /v1/codeq/tasks",
+    "R2": "POST /v1/codeq/tasks/batch",
+    "R3": "POST /v1/codeq/tasks/claim",
+    "R4": "POST /v1/codeq/tasks/claim/batch",
+    "R5": "POST /v1/codeq/tasks/:id/heartbeat",
+    "R6": "POST /v1/codeq/tasks/:id/abandon",
+    "R7": "POST /v1/codeq/tasks/:id/nack",
+    "R8": "POST /v1/codeq/tasks/:id/result",
+    "R9": "POST /v1/codeq/tasks/batch/results",
+    "R10": "POST /v1/codeq/workers/subscriptions",
+    "R11": "POST /v1/codeq/workers/subscriptions/:id/heartbeat",
+    "R12": "GET /v1/codeq/tasks/:id",
+    "R13": "GET /v1/codeq/tasks/:id/result",
+    "R14": "GET /v1/codeq/admin/queues",
+    "R15": "GET /v1/codeq/admin/queues/:command",
+    "R16": "POST /v1/codeq/admin/tasks/cleanup",
+    "R17": "GET /metrics",
+}
+PATHS = sorted({line.split()[1] for line in SURFACE.values()})
+
+NOT_FOUND = (404, "text/plain", "404 page not found")
+
+
+def summary(reply: httpx.Response) -> tuple[int, str, str]:
+    return reply.status_code, reply.headers["content-type"], reply.text
+
+
+def example(path: str) -> str:
+    return re.sub(r":\w+", "x", path)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.clause)
+def test_r1_to_r17_each_route_has_its_method_and_path(operation: Operation) -> None:
+    path = re.sub(r"\{(\w+)\}", r":\1", operation.path)
+    assert SURFACE[operation.clause] == f"{operation.method} {path}"
+
+
+@pytest.mark.parametrize("clause", SURFACE)
+def test_r1_to_r17_each_route_is_served(producer: httpx.Client, clause: str) -> None:
+    method, path = SURFACE[clause].split()
+    assert summary(producer.request(method, example(path))) != NOT_FOUND
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_r18_with_a_wrong_method_a_path_is_unknown(producer: httpx.Client, path: str) -> None:
+    # What R12's pattern matches too is a task of that name.
+    good = {"GET"} if re.fullmatch(rf"{TASKS}/[^/]+(/result)?", path) else set()
+    for method in set(METHODS) - good:
+        if f"{method} {path}" in SURFACE.values():
+            continue
+        assert summary(producer.request(method, example(path))) == NOT_FOUND, method
+
+
+@pytest.mark.parametrize("path", ["/metrics", f"{TASKS}/x", f"{V1}/admin/queues", "/nope"])
+def test_r18_head_is_unknown_too_and_has_no_body(producer: httpx.Client, path: str) -> None:
+    reply = producer.head(path)
+    assert (reply.status_code, reply.headers["content-type"], reply.content) == (404, "text/plain", b"")
+    assert reply.headers["content-length"] == "18"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/healthz",
+        "/nope",
+        "/v1",
+        "/v1//codeq/tasks/x",
+        "/V1/codeq/tasks/x",
+        "/v1/codeq/Tasks/x",
+        "/v1/codeq/tasks",
+        "/v1/codeq/tasks/x/unknown",
+        "/v1/codeq/tasks/a%2Fb",
+        "/v1/codeq/workers/subscriptions/x",
+        "/v1/codeq/admin",
+        "/v1/codeq/admin/queues/a/b",
+        "/Metrics",
+        "/_fak",
+    ],
+)
+def test_r18_unknown_paths_are_404_without_authentication(codeq: FakeCodeQ, path: str) -> None:
+    with codeq.client(headers={"authorization": ""}) as nobody:
+        assert summary(nobody.get(path)) == NOT_FOUND
+
+
+@pytest.mark.parametrize("name", ["claim", "batch", "a%20b", "a.b", "%C3%A4", "null"])
+def test_r18_get_takes_any_segment_for_a_tasks_id(producer: httpx.Client, name: str) -> None:
+    reply = producer.get(f"{TASKS}/{name}")
+    assert (reply.status_code, reply.text) == (404, '{"error":"not found"}')
+
+
+def test_r18_a_query_is_not_looked_at(producer: httpx.Client) -> None:
+    reply = producer.post(f"{TASKS}?command=B&x", json={"command": "A", "payload": 1})
+    assert reply.status_code == 202
+    assert producer.get(f"{TASKS}/{reply.json()['id']}?x=1&x=2").json() == reply.json()
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        (f"{TASKS}/abc/", f"{TASKS}/abc"),
+        (f"{TASKS}/abc/result/", f"{TASKS}/abc/result"),
+        (f"{V1}/admin/queues/", f"{V1}/admin/queues"),
+        ("/metrics/", "/metrics"),
+        (f"{TASKS}/abc/?x=1", f"{TASKS}/abc"),
+        (f"{TASKS}/a%20b/", f"{TASKS}/a%20b"),
+    ],
+)
+def test_r19_get_with_a_trailing_slash_is_redirected_before_authentication(
+    codeq: FakeCodeQ, path: str, location: str
+) -> None:
+    with codeq.client(headers={"authorization": ""}) as nobody:
+        reply = nobody.get(path)
+    assert summary(reply) == (
+        301,
+        "text/html; charset=utf-8",
+        f'<a href="{location}">Moved Permanently</a>.\n\n',
+    )
+    assert reply.headers["location"] == location
+
+
+@pytest.mark.parametrize(
+    "path",
+    [TASKS, f"{TASKS}/claim/batch", f"{TASKS}/abc/nack", f"{V1}/workers/subscriptions", f"{V1}/admin/tasks/cleanup"],
+)
+def test_r19_post_with_a_trailing_slash_is_redirected_without_a_body(codeq: FakeCodeQ, path: str) -> None:
+    with codeq.client(headers={"authorization": ""}) as nobody:
+        reply = nobody.post(f"{path}/", content="{}")
+    assert (reply.status_code, reply.headers["location"], reply.content) == (307, path, b"")
+    assert "content-type" not in reply.headers
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", f"{TASKS}/"), ("POST", f"{TASKS}/abc/"), ("PUT", f"{TASKS}/")])
+def test_r19_what_is_unknown_without_the_slash_is_unknown_with_it(
+    producer: httpx.Client, method: str, path: str
+) -> None:
+    assert summary(producer.request(method, path)) == NOT_FOUND
+
+
+def test_r19_a_location_holds_no_markup(codeq: FakeCodeQ) -> None:
+    reply = asyncio.run(ask(codeq.app, "GET", f"{TASKS}/%22><%0d%0a&/"))
+    assert reply.headers[b"location"] == f"{TASKS}/%22%3E%3C%0D%0A&".encode()
+    assert reply.body == f'<a href="{TASKS}/%22%3E%3C%0D%0A&amp;">Moved Permanently</a>.\n\n'.encode()
+
+
+@pytest.mark.parametrize("path", [f"{TASKS}/x", "/metrics", "/nope", "/metrics/"])
+def test_r20_every_reply_carries_the_callers_request_id_or_one_of_its_own(producer: httpx.Client, path: str) -> None:
+    assert producer.get(path, headers={"X-Request-Id": "my-id-1"}).headers["x-request-id"] == "my-id-1"
+    made = [producer.get(path, headers=headers).headers["x-request-id"] for headers in ({}, {"X-Request-Id": ""})]
+    assert all(re.fullmatch("[0-9a-f]{32}", request_id) for request_id in made)
+    assert made[0] != made[1]
+
+
+def test_r20_of_a_repeated_header_the_first_counts(codeq: FakeCodeQ) -> None:
+    ids = [(b"x-request-id", b"first"), (b"x-request-id", b"second")]
+    for path in (f"{TASKS}/x", "/nope"):
+        reply = asyncio.run(ask(codeq.app, "GET", path, headers=ids))
+        assert reply.headers[b"x-request-id"] == b"first"
+    tokens = [*bearer("worker"), *bearer("nobody")]
+    assert asyncio.run(ask(codeq.app, "POST", f"{TASKS}/claim", [b"{}"], headers=tokens)).status == 204
+
+
+def test_r20_no_content_has_a_request_id_and_neither_type_nor_length(worker: httpx.Client) -> None:
+    reply = worker.post(f"{TASKS}/claim", json={"commands": ["A"]})
+    assert (reply.status_code, reply.content, set(reply.headers)) == (204, b"", {"x-request-id"})
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "nonsense"])
+def test_r21_the_requests_content_type_is_not_looked_at(producer: httpx.Client, content_type: str) -> None:
+    reply = producer.post(TASKS, content='{"command":"A","payload":{}}', headers={"content-type": content_type})
+    assert reply.status_code == 202
+    assert reply.headers["content-type"] == "application/json; charset=utf-8"
+
+
+def test_r21_r22_errors_are_json_too(producer: httpx.Client) -> None:
+    reply = producer.post(TASKS, content="no JSON")
+    assert summary(reply) == (400, "application/json; charset=utf-8", '{"error":"invalid body"}')
+
+
+def test_r23_text_in_an_error_is_escaped(worker: httpx.Client, codeq: FakeCodeQ) -> None:
+    task = codeq.enqueue("A", tenant="acme")
+    worker.post(f"{TASKS}/claim", json={"commands": ["A"]})
+    artifact = {"name": '<&>"\u2028\u0001é', "contentBase64": "?"}
+    reply = worker.post(f"{TASKS}/{task.id}/result", json={"status": "COMPLETED", "artifacts": [artifact]})
+    assert reply.text == (
+        r'{"error":"artifact \u003c\u0026\u003e\"\u2028\u0001é base64 decode: illegal base64 data at input byte 0"}'
+    )
+
+
+def test_without_the_control_api_the_surface_is_all_there_is() -> None:
+    app = application(Runtime(Config(), Clock("manual")), with_control=False)
+    reply = asyncio.run(ask(app, "GET", "/_fake/health"))
+    assert (reply.status, reply.body) == (404, b"404 page not found")
