@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import httpx
 
+from codeq_contract.checker.command import check_files
 from codeq_contract.control import ControlError
 from codeq_contract.credentials import Signer
 from codeq_contract.recording import Recording, RecordingError, read_recording
@@ -24,6 +25,9 @@ class CannotRunError(click.ClickException):
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Hold a CodeQ server to its contract."""
+
+
+main.add_command(check_files)
 
 
 @main.command("replay")

@@ -1,0 +1,98 @@
+"""Laws of who comes first: first in first out, higher priorities before lower ones, and no claim in vain."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from codeq_contract.checker.laws.ends import ready
+from codeq_contract.checker.laws.law import Breach, Law
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from codeq_contract.checker.events import Claim, Event
+    from codeq_contract.checker.history import History
+    from codeq_contract.checker.queues import Queue
+    from codeq_contract.checker.stays import Stay
+
+
+def overtakings(history: History) -> Iterator[Breach]:
+    """Tasks that were surely in the queue before others of their priority, and were claimed surely after them."""
+    for stays in history.stays.values():
+        by_priority: defaultdict[int, list[Stay]] = defaultdict(list)
+        for stay in stays:
+            by_priority[stay.task.priority].append(stay)
+        for peers in by_priority.values():
+            yield from _overtakings(peers)
+
+
+def _overtakings(stays: Sequence[Stay]) -> Iterator[Breach]:
+    # Where a delayed task stands depends on the claim that moved it, so it may overtake but not be overtaken.
+    ahead = sorted((stay for stay in stays if not stay.delayed), key=lambda stay: stay.ready_by, reverse=True)
+    slowest: Stay | None = None
+    for stay in sorted(stays, key=_came):
+        while ahead and ahead[-1].ready_by < _came(stay):
+            first = ahead.pop()
+            slowest = first if slowest is None or first.leaves_from > slowest.leaves_from else slowest
+        if slowest is not None and stay.taken is not None and stay.taken.answered < slowest.leaves_from:
+            says = f"was in the queue before {stay.task.id}, of the same priority, and was claimed after it"
+            yield Breach(slowest.task.id, says, (*slowest.since, *stay.since, stay.taken, *_end(slowest)))
+
+
+def _came(stay: Stay) -> int:
+    """The earliest moment for a task to take its place. From a lease that ran out, lest a revoked one count twice."""
+    return stay.origin.sent if stay.expired else stay.ready_from
+
+
+def passings(history: History) -> Iterator[Breach]:
+    """Tasks that were surely waiting while a claim took one of lower priority, or of a command it named later."""
+    for queue, claim, stay in _passed_over(history):
+        if claim.tasks:
+            taken = next(task for task in claim.tasks if _is_behind(task.command, task.priority, queue, stay))
+            says = f"was waiting when a claim took {taken.id}, of priority {taken.priority} and {taken.command}"
+            yield Breach(stay.task.id, says, (*stay.since, claim, *_end(stay)), "Z4", ready(stay))
+
+
+def _is_behind(command: str, priority: int, queue: Queue, stay: Stay) -> bool:
+    return command.lower() != queue.name or priority < stay.task.priority
+
+
+def false_empties(history: History) -> Iterator[Breach]:
+    """Claims that found nothing while a task was surely waiting; it was delivered later."""
+    for _, claim, stay in _passed_over(history):
+        if not claim.tasks and stay.taken is not None:
+            says = "was waiting when a claim found nothing"
+            yield Breach(stay.task.id, says, (*stay.since, claim, *_end(stay)), "Z4", ready(stay))
+
+
+def _passed_over(history: History) -> Iterator[tuple[Queue, Claim, Stay]]:
+    """Each claim with a task that was there all the time, and that it should have taken instead of what it took."""
+    for key, stays in history.stays.items():
+        queue = history.queues[key]
+        waiting = sorted((stay for stay in stays if stay.is_certain), key=lambda stay: stay.ready_by, reverse=True)
+        longest: defaultdict[int, list[tuple[int, int, Stay]]] = defaultdict(list)
+        for claim in queue.claims:
+            while waiting and waiting[-1].ready_by < claim.sent:
+                stay = waiting.pop()
+                heapq.heappush(longest[stay.task.priority], (-stay.leaves_from, len(waiting), stay))
+            for priority in range(_lowest_taken(claim, queue) + 1, 10):
+                if longest[priority] and -longest[priority][0][0] > claim.answered:
+                    yield queue, claim, longest[priority][0][2]
+
+
+def _lowest_taken(claim: Claim, queue: Queue) -> int:
+    """The lowest priority of what a claim took from a queue; when it took nothing, any task there was passed over."""
+    return min((task.priority for task in claim.tasks if task.command.lower() == queue.name), default=-1)
+
+
+def _end(stay: Stay) -> tuple[Event, ...]:
+    return (stay.taken,) if stay.taken is not None else ()
+
+
+LAWS = (
+    Law("fifo", "Within a priority, first in first out", "K4 D1", overtakings),
+    Law("priority", "Higher priorities first, commands in the order asked", "K4", passings),
+    Law("empty", "No claim comes back empty while a task waits", "K3 K4 K7", false_empties),
+)

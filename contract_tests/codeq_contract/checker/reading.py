@@ -1,0 +1,228 @@
+"""Reads a recording's calls and callbacks as events."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from codeq_contract.checker.events import (
+    FOREVER,
+    Abandon,
+    CalledBack,
+    Claim,
+    Cleanup,
+    Created,
+    Delivery,
+    Heartbeat,
+    Lost,
+    Missing,
+    Nack,
+    Result,
+    Sight,
+    TaskSeen,
+)
+from codeq_contract.moments import SECOND, parse_moment
+from codeq_contract.recording import RecordingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from codeq_contract.checker.events import Event
+    from codeq_contract.checker.terms import Terms
+    from codeq_contract.recording import Call, Callback, Recording
+
+_TASK_PATH = re.compile(r"/v1/codeq/tasks/([^/]+)(?:/(heartbeat|abandon|nack|result))?")
+_CLAIM = "/v1/codeq/tasks/claim"
+_NOT_FOUND = frozenset({"not-found", "not found", "task not found"})
+_REFUSALS_WITH_500 = frozenset({"not-found", "workerId is required"})
+
+
+def events_of(recording: Recording, terms: Terms) -> Iterator[Event]:
+    """The events of `recording`; a call that could not change or show a task gives none.
+
+    Raises RecordingError for a call that succeeded and cannot be read all the same.
+    """
+    for call in recording.calls:
+        try:
+            yield from _Reader(call, terms).events()
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            raise RecordingError(f"call {call.number}: {type(error).__name__}: {error}") from error
+    for number, callback in enumerate(recording.callbacks, start=1):
+        yield from _called_back(number, callback)
+
+
+class _Reader:
+    """Reads one call."""
+
+    def __init__(self, call: Call, terms: Terms) -> None:
+        self.call = call
+        self.terms = terms
+        self.path = call.path.partition("?")[0]
+        self.who = call.identity or "?"
+        self.when = (call.number, self.who, call.sent, call.answered)
+        self.caller = terms.callers.get(self.who)
+
+    def events(self) -> Iterator[Event]:
+        """What the call did or showed."""
+        match (self.call.status or 0) // 100:
+            case 2:
+                yield from self._done() if self.call.method == "POST" else self._shown()
+            case 0 | 5 if self._error() not in _REFUSALS_WITH_500:
+                yield from self._lost()
+            case _:
+                yield from self._refused()
+
+    def _done(self) -> Iterator[Event]:
+        match self.path:
+            case "/v1/codeq/tasks":
+                yield self._created(self._reply(), self._fields_of_create())
+            case "/v1/codeq/tasks/batch":
+                for item, answer in zip(self._fields()["tasks"], self._reply()["results"], strict=True):
+                    if "task" in answer:
+                        yield self._created(answer["task"], item or {})
+            case "/v1/codeq/tasks/claim" | "/v1/codeq/tasks/claim/batch":
+                yield from self._claimed()
+            case "/v1/codeq/tasks/batch/results":
+                yield from self._results()
+            case "/v1/codeq/admin/tasks/cleanup":
+                if self._reply()["deleted"]:
+                    yield Cleanup(*self.when)
+            case path:
+                match = _TASK_PATH.fullmatch(path)
+                if match is not None:
+                    yield self._deed(match[1], match[2], "")
+
+    def _shown(self) -> Iterator[Event]:
+        match = _TASK_PATH.fullmatch(self.path)
+        if match is not None:
+            reply = self._reply()
+            yield Sight(*self.when, _task(reply["task"] if match[2] else reply))
+
+    def _lost(self) -> Iterator[Event]:
+        """A read changed nothing, so its reply is not missed."""
+        call = self.call
+        if call.method == "POST" and self.path.startswith("/v1/codeq/"):
+            when = (call.number, self.who, call.sent, FOREVER)
+            tenant = self.caller.tenant if self.caller else None
+            queues = _queues(self._fields()) if self.path.startswith(_CLAIM) else None
+            yield Lost(*when, self.path, call.body or "", tenant, queues)
+
+    def _refused(self) -> Iterator[Event]:
+        match = _TASK_PATH.fullmatch(self.path)
+        error = self._error()
+        if match is not None and error in _NOT_FOUND:
+            yield Missing(*self.when, match[1])
+        elif match is not None and match[2] and self.call.method == "POST" and error:
+            yield self._deed(match[1], match[2], error)
+
+    def _created(self, task: Mapping[str, Any], asked: Mapping[str, Any]) -> Event:
+        run_at = asked.get("runat")
+        # C6: the zero time counts as absent, and a time that only Go reads is one that we know nothing of.
+        try:
+            moment = parse_moment(run_at) if run_at else None
+        except ValueError:
+            moment = 0
+        delay = 0 if moment is not None else asked.get("delayseconds", 0) * SECOND
+        return Created(*self.when, _task(task), delay, moment)
+
+    def _claimed(self) -> Iterator[Event]:
+        asked = self._fields()
+        queues = _queues(asked)
+        reply = self._reply() if self.call.reply else {"tasks": ()}  # K3
+        tasks = tuple(map(_task, reply.get("tasks", [reply])))
+        lease = asked.get("leaseseconds", 0)
+        lease = lease * SECOND if lease > 0 else self.terms.default_lease  # K2
+        yield Claim(*self.when, self.caller.tenant if self.caller else None, queues, tasks)
+        for task in tasks:
+            yield Delivery(*self.when, task, queues, lease)
+
+    def _deed(self, task_id: str, verb: str, refusal: str) -> Event:
+        base = (*self.when, self.caller.subject if self.caller else None, task_id, refusal)
+        match verb:
+            case "heartbeat":
+                extension = 0 if refusal else self._fields().get("extendseconds", 0)
+                return Heartbeat(*base, extension * SECOND if extension > 0 else self.terms.default_lease)  # H1
+            case "abandon":
+                return Abandon(*base)
+            case "nack":
+                asked, reply = ({}, {}) if refusal else (self._fields(), self._reply())
+                return Nack(
+                    *base, asked.get("delayseconds", 0), reply.get("delaySeconds", 0), reply.get("status") == "dlq"
+                )
+            case _:
+                reply = {} if refusal else self._reply()
+                return Result(*base, reply.get("status", ""), reply.get("completedAt", ""), calls_back=True)
+
+    def _results(self) -> Iterator[Event]:
+        """S6: only when some id is unknown does each item go the way of a single result, callbacks and all."""
+        answers = self._reply()["results"]
+        one_by_one = any(answer.get("error") == "task not found" for answer in answers)
+        for answer in answers:
+            error, record = answer.get("error", ""), answer.get("result") or {}
+            if error == "task not found":
+                yield Missing(*self.when, answer["taskId"])
+                continue
+            base = (*self.when, self.caller.subject if self.caller else None, answer["taskId"], error)
+            yield Result(*base, record.get("status", ""), record.get("completedAt", ""), calls_back=one_by_one)
+
+    def _fields(self) -> Mapping[str, Any]:
+        """The fields of the body as Go binds them; whatever follows the first value is ignored (B1)."""
+        value, _ = json.JSONDecoder(object_pairs_hook=_bound).raw_decode((self.call.body or "").lstrip())
+        return value or {}
+
+    def _fields_of_create(self) -> Mapping[str, Any]:
+        """As `_fields`; of a payload too deep for Python nothing is known but what the reply shows."""
+        try:
+            return self._fields()
+        except RecursionError:
+            return {}
+
+    def _reply(self) -> Any:  # noqa: ANN401 - JSON of many shapes
+        return json.loads(self.call.reply)
+
+    def _error(self) -> str:
+        """The text of the error, empty when the reply is not the API's."""
+        try:
+            error: str = self._reply()["error"]
+        except (KeyError, TypeError, ValueError):
+            return ""
+        return error
+
+
+def _bound(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """B1: names match in any case, the last of a name wins, and null leaves what is there."""
+    return {name.casefold(): value for name, value in fields if value is not None}
+
+
+def _queues(asked: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The queues that a claim names, in its order (K4); None when it leaves them to the server (K1)."""
+    commands: Sequence[str | None] = asked.get("commands") or ()
+    return tuple((command or "").lower() for command in commands) or None
+
+
+def _task(shown: Mapping[str, Any]) -> TaskSeen:
+    get = shown.get
+    return TaskSeen(
+        id=shown["id"],
+        command=shown["command"],
+        payload=shown["payload"],
+        priority=get("priority", 0),
+        webhook=get("webhook", ""),
+        status=shown["status"],
+        location=get("lastKnownLocation", ""),
+        worker=get("workerId", ""),
+        attempts=get("attempts", 0),
+        max_attempts=get("maxAttempts", 0),
+        tenant=get("tenantId", ""),
+        created_at=shown["createdAt"],
+    )
+
+
+def _called_back(number: int, callback: Callback) -> Iterator[Event]:
+    """A result callback; a redirect followed as a GET has no body (W4), and a notice names no task (U4)."""
+    fields = json.loads(callback.body) if callback.body else {}
+    if "taskId" in fields:
+        when = (number, "server", callback.at, callback.at)
+        said = (fields["taskId"], fields["status"], fields["completedAt"])
+        yield CalledBack(*when, callback.path, *said, callback.headers, callback.body)
