@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from codeq_fake.testing import FakeCodeQ
+
+#: The fakes of a test, for its report.
+_FAKES: pytest.StashKey[list[FakeCodeQ]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +46,7 @@ def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iter
 
     options = {"clock": request.config.getini("codeq_clock"), **codeq_options}
     with FakeCodeQ(**_options(request, options)) as fake:
+        request.node.stash[_FAKES] = [*request.node.stash.get(_FAKES, []), fake]
         yield fake
 
 
@@ -51,8 +55,19 @@ def codeq_server(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) 
     """A fake CodeQ server on a free loopback port, on a real clock unless told otherwise: ``.url``, ``.env``."""
     from codeq_fake.testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
 
-    with FakeCodeQ(**_options(request, {"clock": "real", **codeq_options})) as fake, fake.serve() as served:
-        yield served
+    with FakeCodeQ(**_options(request, {"clock": "real", **codeq_options})) as fake, fake.serve():
+        request.node.stash[_FAKES] = [*request.node.stash.get(_FAKES, []), fake]
+        yield fake
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failed test's report what happened at its fake."""
+    report = yield
+    if report.failed:
+        for fake in item.stash.get(_FAKES, []):
+            report.sections.append(("CodeQ", f"{fake!r}\n{fake.timeline()}"))
+    return report
 
 
 def _options(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[str, Any]:

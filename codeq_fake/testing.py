@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from . import wire
+from . import assertions, timeline, wire
 from .application import application
 from .auth import Tokens, identities_of
 from .clock import Clock
@@ -290,6 +292,45 @@ class FakeCodeQ:
     def reset(self) -> None:
         """Start over with an empty state and empty journals; settings and clock are kept."""
         self._call(self._controls.reset)
+
+    # Assertions: when one fails, it tells what happened instead.
+
+    def assert_completed(self, task_id: str, result: object = ...) -> None:
+        """The task is COMPLETED, with this result if one is given. Raises AssertionError, UnknownTaskError."""
+        assertions.completed(self._call(lambda: self._controls.task(task_id)), result)
+
+    def assert_dead(self, task_id: str, error: str | None = None) -> None:
+        """The task is a dead letter, with this error if one is given. Raises AssertionError, UnknownTaskError."""
+        assertions.dead(self._call(lambda: self._controls.task(task_id)), error)
+
+    def assert_callback(self, url: str, *, status: int | None = None, times: int | None = None) -> None:
+        """``url`` was called back, last answered with ``status``, in ``times`` tries. Raises AssertionError."""
+        assertions.called_back(self.callbacks, url, status=status, times=times)
+
+    def assert_no_leases(self) -> None:
+        """Nobody holds a task. Raises AssertionError."""
+        assertions.no_leases(self._in_full(status="IN_PROGRESS"))
+
+    def wait_until(self, condition: Callable[[], object], *, within: float = 3600, step: float = 0.25) -> None:
+        """Advance the clock in steps (seconds) until ``condition`` is true.
+
+        Raises AssertionError, with what happened, when it is not within so many seconds of the fake's clock.
+        """
+        for _ in range(math.ceil(within / step)):
+            if condition():
+                return
+            self.advance(step)
+        if not condition():
+            raise AssertionError(f"not true within {within} s\n{self.timeline()}")
+
+    def timeline(self) -> str:
+        """What happened so far, for a person: each task's life, and the callbacks."""
+        told = [timeline.of_tasks(self._in_full()), timeline.of_callbacks(self.callbacks)]
+        return "\n".join([f"now {self.now}", *filter(None, told)])
+
+    def _in_full(self, status: str = "") -> list[dict[str, Any]]:
+        tasks = self._call(lambda: self._controls.tasks(status=status))
+        return [self._call(partial(self._controls.task, task["id"])) for task in tasks]
 
     # Threads: blocking callers meet the event loop here.
 

@@ -67,7 +67,7 @@ def test_each_python_example_passes(block: str, tmp_path: Path) -> None:
     (tmp_path / "test_example.py").write_text(block, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_example.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis", "test_example.py"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
