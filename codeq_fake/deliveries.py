@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from .core.units import SECOND
 from .journal import Callback, Journal, Try
@@ -106,7 +107,7 @@ class Deliveries:
         entry.headers, entry.body = outgoing.headers, outgoing.body
         sent_at = self._clock.now()
         sending = asyncio.ensure_future(self._sender.send(outgoing))
-        timer = self._clock.call_at(sent_at + TIMEOUT, sending.cancel)
+        timer = self._clock.call_at(sent_at + TIMEOUT, partial(self._time_out, sending, asyncio.current_task()))
         try:
             await asyncio.wait({sending})
         finally:
@@ -115,6 +116,11 @@ class Deliveries:
         outcome = Outcome((Hop(outgoing.method, outgoing.url),), NO_ANSWER) if sending.cancelled() else sending.result()
         entry.tries.append(Try(sent_at, outcome.status, outcome.error))
         return outcome
+
+    def _time_out(self, sending: asyncio.Future[Outcome], task: asyncio.Task[Any] | None) -> None:
+        """The receiver took too long; what comes of that is waited for, unlike the receiver."""
+        sending.cancel()
+        self._hanging -= {task}
 
 
 def _state(outcome: Outcome) -> str:
