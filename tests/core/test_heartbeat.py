@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.core import Location, Status, errors
+from codeq_fake.core import Location, QueueStats, Status, errors
 from codeq_fake.core.units import SECOND
 from tests.core.server import DONE, FAILED, START, Server
 
@@ -114,6 +114,16 @@ def test_d1_an_abandoned_task_is_at_the_tail_of_its_queue_at_once() -> None:
     assert (task.status, task.location, task.attempts) == (Status.PENDING, Location.PENDING_LIST, 1)
     assert (task.worker, task.lease_until, task.updated_at) == ("", 0, START + 2 * SECOND)
     assert [server.leased(), server.leased(), server.claim()] == [same, task, None]
+
+
+def test_d1_the_lease_of_an_abandoned_task_is_over_for_good() -> None:
+    server = Server()
+    task = server.create()
+    server.leased(lease_seconds=10)
+    server.broker.abandon(task.id, worker="w-1", now=server.now)
+    assert server.broker.store.stats("A", tenant="acme") == QueueStats(ready=1)
+    server.wait(60)
+    assert server.leased().attempts == 2
 
 
 def test_d1_an_abandoned_task_can_be_completed_by_whoever_claims_it_next() -> None:
