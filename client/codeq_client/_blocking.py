@@ -77,7 +77,7 @@ class BlockingCodeQ:
         self._http = httpx.Client(base_url=self.base_url, transport=transport)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # noqa: ANN401  # the client's own arguments
+    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # the client's own arguments
         """Return a client configured by the environment; as `CodeQ.from_env`."""
         return cls(**settings_from(os.environ if environ is None else environ), **settings)
 

@@ -86,7 +86,7 @@ class CodeQ:
         self._http = httpx.AsyncClient(base_url=self.base_url, transport=made)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # noqa: ANN401  # the client's own arguments
+    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # the client's own arguments
         """Return a client configured by `CODEQ_BASE_URL`, `CODEQ_PRODUCER_TOKEN`, `_WORKER_TOKEN`, `_ADMIN_TOKEN`.
 
         `settings` are further arguments of the class. Raises `ConfigurationError` when the URL is missing.

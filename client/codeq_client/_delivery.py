@@ -63,6 +63,7 @@ class Delivery:
         self._lease = Lease(bench.terms, sent=sent, now=self._began, random=core.random)
         self._held = Held(task.id, self._lease, self.end)
         self._scope = anyio.CancelScope()
+        self._done = anyio.Event()
         self._end: End | None = None
 
     def end(self, end: End) -> None:
@@ -70,8 +71,25 @@ class Delivery:
         self._end = self._end or end
         self._scope.cancel()
 
+    @property
+    def task_id(self) -> str:
+        """The task that is delivered."""
+        return self._task.id
+
+    async def give_way(self) -> None:
+        """End, because the task was delivered again: this lease was lost unnoticed. Returns when it has ended."""
+        self._lease.revoked()
+        self.end(End.REVOKED)
+        await self._done.wait()
+
     async def run(self) -> None:
         """Call the handler and settle the task."""
+        try:
+            await self._run()
+        finally:
+            self._done.set()
+
+    async def _run(self) -> None:
         token = self._bench.codeq.core.tokens[Role.WORKER]
         token.hold()
         self._bench.keeper.add(self._held)
@@ -91,8 +109,9 @@ class Delivery:
 
     async def hand_back(self) -> None:
         """Abandon the task unopened: it came while the worker was stopping."""
+        self._done.set()
         settled, detail = await self._settle(Abandon())
-        self._report(settled, detail)
+        self._report(settled, detail, started=False)
 
     async def handle(self) -> Complete | Outcome:
         """Call the handler, and return what it said, or what its end says. Nothing is sent."""
@@ -168,7 +187,7 @@ class Delivery:
     def _go_on(self, _error: CodeQError, _failures: int) -> bool:
         return self._may_send() and self._clock.monotonic() < self._bench.deadline.moment
 
-    def _report(self, settled: Settled, detail: str) -> None:
+    def _report(self, settled: Settled, detail: str, *, started: bool = True) -> None:
         seconds = self._clock.monotonic() - self._began
         wasted = seconds if settled is Settled.LOST else 0.0
         level = logging.WARNING if settled is Settled.LOST else logging.INFO
@@ -182,7 +201,7 @@ class Delivery:
             f": {detail}" if detail else "",
             extra=log_fields(self._task),
         )
-        self._bench.emit(TaskEnded(self._task, settled, seconds, wasted, detail))
+        self._bench.emit(TaskEnded(self._task, settled, seconds, wasted, detail, started))
 
 
 def _outcome_of_end(end: End | None) -> Outcome:

@@ -62,13 +62,14 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """A task left the worker. `wasted`: seconds that its handler worked for nothing."""
+    """A task left the worker. `wasted`: seconds that its handler worked for nothing; `started`: it was called."""
 
     task: Task
     settled: Settled
     seconds: float
     wasted: float = 0.0
     detail: str = ""
+    started: bool = True
 
 
 @dataclass(frozen=True, slots=True)

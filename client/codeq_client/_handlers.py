@@ -59,8 +59,8 @@ class Handler:
     command: str
     function: Callable[..., Any]
     takes_context: bool
-    payload: Any
-    result: Any
+    payload: Any = None
+    result: Any = None
     permanent: tuple[type[Exception], ...] = ()
     backoff: Callable[[Task], float] | None = None
 

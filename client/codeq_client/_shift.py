@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from codeq_client._handlers import Handler
+    from codeq_client._job import Job
     from codeq_client._models import Task
+from codeq_client._handlers import Handler
+from codeq_client._outcomes import Retry
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
@@ -67,7 +69,7 @@ class Shift:
         self._handlers = handlers
         self._plan = plan
         self._rotation = Rotation([handler.command for handler in handlers.values()])
-        self._running: set[Delivery] = set()
+        self._running: dict[Delivery, None] = {}
         self._freed = anyio.Event()
         self._stop = anyio.Event()
         self._claiming = anyio.CancelScope()
@@ -160,17 +162,21 @@ class Shift:
         self._empties = 0 if tasks else self._empties + 1
         for task in tasks:
             self._rotation.served(task.command)
-            delivery = Delivery(self._bench, self._handlers[task.command.lower()], task, sent=sent)
-            self._running.add(delivery)
-            group.start_soon(self._deliver, delivery)
+            handler = self._handlers.get(task.command.lower()) or Handler(task.command, _unknown, takes_context=False)
+            delivery = Delivery(self._bench, handler, task, sent=sent)
+            earlier = [other for other in self._running if other.task_id == task.id]
+            self._running[delivery] = None
+            group.start_soon(self._deliver, delivery, earlier)
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery, earlier: Sequence[Delivery]) -> None:
         try:
+            for other in earlier:
+                await other.give_way()
             await (delivery.hand_back() if self.stopping else delivery.run())
         except Exception:  # noqa: BLE001  # a defect of ours in one delivery must not end the others
             _log.exception("a delivery failed; its lease will run out")
         finally:
-            self._running.discard(delivery)
+            del self._running[delivery]
             self._freed.set()
 
     async def _claim_failed(self, error: CodeQError) -> None:
@@ -198,3 +204,7 @@ class Shift:
             delivery.end(End.SHUTDOWN)
         await self._clock.sleep(SETTLE_SECONDS)
         self._claiming.cancel()
+
+
+async def _unknown(job: Job[Any]) -> None:
+    raise Retry(reason=f"this worker did not ask for {job.command}")

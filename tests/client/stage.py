@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -23,6 +25,7 @@ CLAIMS = {
     "scope": "codeq:claim codeq:heartbeat codeq:abandon codeq:nack codeq:result codeq:subscribe",
     "tenantId": "t",
 }
+START = "2026-11-24T08:00:00.4Z"
 IDENTITIES = {
     "producer": {"kind": "producer", "claims": {"sub": "p", "tenantId": "t", "role": "ADMIN"}},
     "worker": {"kind": "worker", "claims": CLAIMS},
@@ -107,7 +110,10 @@ class Stage:
     """One fake, its clock, and clients of it."""
 
     def __init__(self, profile: str = "kvrocks-2.8", **settings: str) -> None:
-        self.fake = FakeCodeQ(clock="manual", profile=profile, identities=IDENTITIES, settings=settings, seed=1)
+        # Nothing here depends on the time of day or on chance, so that an example can be played again.
+        self.fake = FakeCodeQ(clock="manual", now=START, profile=profile, identities=IDENTITIES, settings=settings)
+        self.fake.next(ids=[f"00000000-0000-4000-8000-{number:012}" for number in range(500)])
+        self._random = random.Random(1)  # noqa: S311  # jitter guards nothing
         self.clock = ManualClock(self.fake.aadvance)
         self.network = Network(self.fake, self.clock)
         self.events: list[tuple[float, Event]] = []
@@ -116,9 +122,11 @@ class Stage:
         """Another worker's client, whose network has no faults."""
 
     def client(self, worker: str, network: Network) -> CodeQ:
-        return CodeQ(
+        codeq = CodeQ(
             "http://codeq.test", producer_token="producer", worker_token=worker, transport=network, clock=self.clock
         )
+        codeq.core = replace(codeq.core, random=self._random.random)
+        return codeq
 
     def worker(self, codeq: CodeQ | None = None, **settings: Any) -> Worker:
         settings.setdefault("poll", 1)

@@ -1,0 +1,206 @@
+"""The command `codeq-worker`: run a worker, or check that one could run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from codeq_client import CodeQ, SystemClock, Worker, current_task
+from codeq_client._job import log_fields
+from codeq_client.errors import CodeQError, ConfigurationError, TaskNotFound
+from codeq_client.health import HealthServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_THREADS_MAY_TAKE = 10.0
+_RELOAD_EVERY = 0.5
+
+_log = logging.getLogger("codeq_client.worker")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="codeq-fake", prog_name="codeq-worker")
+def main() -> None:
+    """Run workers for CodeQ."""
+
+
+@main.command()
+@click.argument("target", metavar="MODULE:OBJECT")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Tasks at a time; default: the worker's own setting.")
+@click.option("--grace", type=click.FloatRange(min=0), help="Seconds that handlers may run on after a signal.")
+@click.option("--burst", is_flag=True, help="End when no task is left.")
+@click.option("--health-port", type=click.IntRange(0, 65535), help="Serve /live and /ready on this port.")
+@click.option("--health-host", default="127.0.0.1", show_default=True, help="The address to serve them on.")
+@click.option("--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--log-level", default="INFO", show_default=True)
+@click.option("--reload", is_flag=True, help="Start anew whenever a Python file below this folder changes.")
+def run(  # the command's options
+    target: str,
+    *,
+    concurrency: int | None,
+    grace: float | None,
+    burst: bool,
+    health_port: int | None,
+    health_host: str,
+    log_format: str,
+    log_level: str,
+    reload: bool,
+) -> None:
+    """Run the worker that MODULE:OBJECT names, a `Worker` or a function that makes one.
+
+    SIGINT and SIGTERM end it when its handlers are done, or after the time of grace; a second one ends it at once.
+    """
+    if reload:
+        sys.exit(_run_and_reload([argument for argument in sys.argv[1:] if argument != "--reload"]))
+    set_up_logs(log_format, log_level)
+    worker = _load(target)
+    worker.concurrency = concurrency or worker.concurrency
+    worker.grace = worker.grace if grace is None else grace
+    with contextlib.ExitStack() as stack:
+        if health_port is not None:
+            server = stack.enter_context(HealthServer(worker, health_port, health_host))
+            _log.info("probes are at http://%s:%d/live and /ready", health_host, server.port)
+        try:
+            asyncio.run(_run(worker, burst=burst))
+        except CodeQError as error:
+            raise click.ClickException(str(error)) from error
+    _end_stray_threads()
+
+
+async def _run(worker: Worker, *, burst: bool) -> None:
+    async with worker.codeq:
+        await worker.run(burst=burst)
+
+
+@main.command()
+def check() -> None:
+    """Claim nothing, but make one round trip to the server with the environment's settings, and say how it went."""
+    try:
+        seconds, url = asyncio.run(_round_trip())
+    except CodeQError as error:
+        raise click.ClickException(f"{type(error).__name__}: {error}") from error
+    click.echo(f"{url} answered in {seconds * 1000:.0f} ms")
+
+
+async def _round_trip() -> tuple[float, str]:
+    async with CodeQ.from_env(retries=0, timeout=5) as codeq:
+        clock = codeq.core.clock
+        begin = clock.monotonic()
+        with contextlib.suppress(TaskNotFound):
+            await codeq.get("codeq-worker-check")
+        return clock.monotonic() - begin, codeq.base_url
+
+
+def _load(target: str) -> Worker:
+    module_name, _, name = target.partition(":")
+    if not module_name or not name:
+        raise click.UsageError(f"{target!r} is not of the form MODULE:OBJECT, as in app:worker")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise click.UsageError(f"there is no module {module_name!r} here") from error
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError as error:
+        raise click.UsageError(f"{target}: {error}") from error
+    try:
+        worker = found if isinstance(found, Worker) else found()
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+    if not isinstance(worker, Worker):
+        raise click.UsageError(f"{target} is no Worker, but a {type(worker).__name__}")
+    return worker
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record, with the fields of the task that the code runs for."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line."""
+        task = current_task.get()
+        line: dict[str, object] = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **(log_fields(task) if task else {}),
+            **{name: getattr(record, name) for name in ("task_id", "command", "attempts") if hasattr(record, name)},
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def set_up_logs(log_format: str, level: str) -> None:
+    """Send log records to standard error, as text or as JSON lines."""
+    handler = logging.StreamHandler()
+    if log_format == "json":
+        handler.setFormatter(JsonLines())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    try:
+        logging.basicConfig(level=level.upper(), handlers=[handler])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
+
+
+def _end_stray_threads() -> None:
+    """End the process though a thread of a handler goes on: Python would wait for it for ever."""
+    exit_at_last = threading.Timer(_THREADS_MAY_TAKE, os._exit, [1])
+    exit_at_last.daemon = True
+    exit_at_last.start()
+
+
+def _run_and_reload(arguments: list[str]) -> int:
+    """Run the command as a child, and anew whenever a source file changes; returns its exit code when it ends."""
+    while True:
+        seen = _newest()
+        child = subprocess.Popen([sys.executable, "-m", "codeq_client.cli", *arguments])  # noqa: S603  # our own command
+        try:
+            while (code := child.poll()) is None and _newest() == seen:
+                SystemClock().sleep_blocking(_RELOAD_EVERY)
+        except KeyboardInterrupt:
+            return child.wait()
+        if code is not None:
+            return code
+        click.echo("a file changed: starting anew", err=True)
+        child.terminate()
+        child.wait()
+
+
+def _newest(folder: Path | None = None) -> tuple[int, int]:
+    """Return how many Python files there are and when the newest was changed."""
+    times = [_changed(path) for path in _sources(folder or Path.cwd())]
+    return len(times), max(times, default=0)
+
+
+def _sources(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*.py") if not any(part.startswith(".") for part in path.parts[1:]))
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0  # it went away between listing and looking
+
+
+if __name__ == "__main__":
+    main()

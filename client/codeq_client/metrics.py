@@ -1,0 +1,75 @@
+"""A worker's metrics for Prometheus, as a hook: `Worker(..., hooks=[PrometheusHook()])`. Needs `prometheus-client`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
+from codeq_client._events import (
+    ClaimFailed,
+    LeaseEnded,
+    LoopBlocked,
+    Polled,
+    Renewed,
+    TaskEnded,
+    TaskStarted,
+)
+
+if TYPE_CHECKING:
+    from codeq_client._events import Event
+
+_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+_LEFT = (1, 2, 5, 10, 20, 30, 45, 60, 120, 300)
+
+
+class PrometheusHook:
+    """Counts what the worker tells. A registry takes one hook; workers in one process share it."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"codeq_worker_{name}", text, labels, registry=registry)
+
+        self._polls = counter("polls", "Claims that were answered", "found")
+        self._claim_errors = counter("claim_errors", "Claims that failed; orphan: one may have leased a task", "orphan")
+        self._ended = counter("tasks", "Tasks that left the worker, by how", "command", "settled")
+        self._wasted = counter("wasted_seconds", "Seconds that handlers worked for nothing", "command")
+        self._renewals = counter("renewals", "Renewals of leases, by outcome", "outcome")
+        self._ends = counter("handlers_ended", "Handlers that were told to end, by reason", "reason")
+        self._blocked = counter("loop_blocked", "Times that the event loop was blocked for long")
+        self._running = Gauge("codeq_worker_running", "Tasks being worked on", ["command"], registry=registry)
+        self._seconds = Histogram(
+            "codeq_worker_task_seconds", "From claim to end", ["command"], buckets=_SECONDS, registry=registry
+        )
+        self._left = Histogram(
+            "codeq_worker_lease_left_seconds", "Lease left at renewal", buckets=_LEFT, registry=registry
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case Polled(tasks=tasks):
+                self._polls.labels(found="yes" if tasks else "no").inc()
+            case ClaimFailed(orphan=orphan):
+                self._claim_errors.labels(orphan="yes" if orphan else "no").inc()
+            case TaskStarted(task=task):
+                self._running.labels(command=task.command).inc()
+            case TaskEnded():
+                self._count_end(event)
+            case Renewed(outcome=outcome, remaining=left):
+                self._renewals.labels(outcome=outcome).inc()
+                self._left.observe(left)
+            case LeaseEnded(end=end):
+                self._ends.labels(reason=end.value).inc()
+            case LoopBlocked():
+                self._blocked.inc()
+            case _:
+                pass
+
+    def _count_end(self, event: TaskEnded) -> None:
+        command = event.task.command
+        self._ended.labels(command=command, settled=event.settled.value).inc()
+        self._seconds.labels(command=command).observe(event.seconds)
+        self._wasted.labels(command=command).inc(event.wasted)
+        if event.started:
+            self._running.labels(command=command).dec()

@@ -1,0 +1,197 @@
+"""Webhooks: check that a request is the server's, and an ASGI application that receives callbacks and notices."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import anyio
+
+from codeq_client import _read
+from codeq_client._clock import SystemClock
+from codeq_client.errors import InvalidSignature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+    from codeq_client._clock import Clock
+    from codeq_client._models import Record
+
+Scope: TypeAlias = "MutableMapping[str, Any]"
+Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
+Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
+
+_MOST_REMEMBERED = 10_000
+_LARGEST_BODY = 16 * 1024 * 1024
+
+_log = logging.getLogger("codeq_client.webhooks")
+
+
+def verify_signature(
+    secret: str, headers: Mapping[str, str], body: bytes, tolerance: float = 300, *, now: float | None = None
+) -> None:
+    """Raise `InvalidSignature` unless `body` was signed with `secret` at most `tolerance` seconds from `now` (W2).
+
+    `headers` may be written in any case; `now` is in seconds since the epoch, and by default the machine's time.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+    timestamp, signature = lower.get("x-codeq-timestamp", ""), lower.get("x-codeq-signature", "")
+    if not timestamp.isascii() or not timestamp.isdigit() or not signature:
+        raise InvalidSignature("the request carries no signature of CodeQ's")
+    expected = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
+        raise InvalidSignature("the signature is not of our secret")
+    age = (SystemClock().time() if now is None else now) - int(timestamp)
+    if abs(age) > tolerance:
+        raise InvalidSignature(f"the signature is {age:.0f} s old, and may be {tolerance:.0f} s")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultCallback:
+    """A finished task's result, as the server sends it to the task's webhook (W1)."""
+
+    task_id: str
+    command: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReady:
+    """A notice that the command's queue got its first task (U4)."""
+
+    command: str
+    sent_at: datetime
+    notification_id: str
+
+
+OnResult: TypeAlias = Callable[[ResultCallback], Awaitable[None]]
+OnReady: TypeAlias = Callable[[QueueReady], Awaitable[None]]
+
+
+class WebhookReceiver:
+    """An ASGI application for the server's POSTs: mount it where the webhook and callback URLs point.
+
+    With a `secret` only requests signed with it, at most `tolerance` seconds ago, are taken; `None` takes unsigned
+    ones. What is delivered twice, as retries do (W3), reaches the handlers once; a handler that raises makes the
+    server deliver again. Results also wake `CodeQ.wait_for_result(..., wake=receiver)`.
+    """
+
+    def __init__(self, secret: str | None, *, tolerance: float = 300, clock: Clock | None = None) -> None:
+        self._secret = secret
+        self._tolerance = tolerance
+        self._clock = clock or SystemClock()
+        self._on_result: list[OnResult] = []
+        self._on_ready: list[OnReady] = []
+        self._seen: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        self._waiting: dict[str, set[anyio.Event]] = {}
+
+    def on_result(self, handler: OnResult) -> OnResult:
+        """Register the decorated coroutine function for results."""
+        self._on_result.append(handler)
+        return handler
+
+    def on_ready(self, handler: OnReady) -> OnReady:
+        """Register the decorated coroutine function for queue-ready notices."""
+        self._on_ready.append(handler)
+        return handler
+
+    async def ended(self, task_id: str) -> None:
+        """Return when a result of the task comes."""
+        with self._waiter(task_id) as event:
+            await event.wait()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request: 204 when taken, so that the server is content, and an error otherwise."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"a webhook receiver answers HTTP alone, not {scope['type']}")
+        status = 405 if scope["method"] != "POST" else await self._receive(scope, receive)
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _receive(self, scope: Scope, receive: Receive) -> int:
+        body = await _body(receive)
+        if body is None:
+            return 413
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            if self._secret is not None:
+                verify_signature(self._secret, headers, body, self._tolerance, now=self._clock.time())
+            message = _message(json.loads(body))
+        except InvalidSignature as error:
+            _log.warning("a webhook was refused: %s", error)
+            return 401
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            _log.warning("a webhook was no message of CodeQ's: %r", error)
+            return 400
+        return await self._deliver(message)
+
+    async def _deliver(self, message: ResultCallback | QueueReady) -> int:
+        key = _key(message)
+        if key in self._seen:
+            return 204
+        try:
+            if isinstance(message, ResultCallback):
+                for on_result in self._on_result:
+                    await on_result(message)
+            else:
+                for on_ready in self._on_ready:
+                    await on_ready(message)
+        except Exception:  # noqa: BLE001  # the server is told to deliver again
+            _log.exception("a webhook's handler failed")
+            return 500
+        self._remember(key)
+        if isinstance(message, ResultCallback):
+            for event in self._waiting.get(message.task_id, ()):
+                event.set()
+        return 204
+
+    def _remember(self, key: tuple[str, ...]) -> None:
+        self._seen[key] = None
+        if len(self._seen) > _MOST_REMEMBERED:
+            self._seen.popitem(last=False)
+
+    @contextmanager
+    def _waiter(self, task_id: str) -> Iterator[anyio.Event]:
+        event = anyio.Event()
+        waiting = self._waiting.setdefault(task_id, set())
+        waiting.add(event)
+        try:
+            yield event
+        finally:
+            waiting.discard(event)
+            if not waiting:
+                self._waiting.pop(task_id, None)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the request's body, None when it is larger than any of the server's can reasonably be."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if sum(map(len, parts)) > _LARGEST_BODY:
+            return None
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _message(wire: Mapping[str, Any]) -> ResultCallback | QueueReady:
+    if "taskId" in wire:
+        record = {key: value for key, value in wire.items() if key != "eventType" and value not in (None, "")}
+        return ResultCallback(wire["taskId"], wire["eventType"], _read.record(record))
+    return QueueReady(wire["eventType"], datetime.fromisoformat(wire["sentAt"]), wire["notificationId"])
+
+
+def _key(message: ResultCallback | QueueReady) -> tuple[str, ...]:
+    """Return what two deliveries of the same message have in common: `completedAt` is the same in every try (W3)."""
+    if isinstance(message, ResultCallback):
+        return ("result", message.task_id, str(message.record.completed_at))
+    return ("ready", message.notification_id, str(message.sent_at))
