@@ -1,0 +1,98 @@
+"""Who may call which route: section 3 at the surface. What makes a token good is the business of ``tests/auth``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.http import OPERATIONS
+from tests.http.callers import CLAIM, TASKS
+
+if TYPE_CHECKING:
+    import httpx
+
+    from codeq_fake.http import Operation
+    from codeq_fake.testing import FakeCodeQ
+
+#: Section 1: who calls each route, with which scope.
+RIGHTS = {
+    "producer": ("R1", "R2"),
+    "codeq:claim": ("R3", "R4"),
+    "codeq:heartbeat": ("R5",),
+    "codeq:abandon": ("R6",),
+    "codeq:nack": ("R7",),
+    "codeq:result": ("R8", "R9"),
+    "codeq:subscribe": ("R10", "R11"),
+    "reader": ("R12", "R13"),
+    "admin": ("R14", "R15", "R16"),
+    "anyone": ("R17",),
+}
+RIGHT_OF = {clause: right for right, clauses in RIGHTS.items() for clause in clauses}
+WORKERS = [operation for operation in OPERATIONS if RIGHT_OF[operation.clause].startswith("codeq:")]
+TAKEN = [operation for operation in OPERATIONS if RIGHT_OF[operation.clause] in {"producer", "admin"}]
+
+
+def call(codeq: FakeCodeQ, token: str, operation: Operation) -> httpx.Response:
+    path = operation.path.replace("{id}", "x").replace("{command}", "x")
+    with codeq.client(token) as client:
+        return client.request(operation.method, path)
+
+
+def refusal(reply: httpx.Response) -> tuple[int, str]:
+    return reply.status_code, reply.json()["error"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.clause)
+def test_each_route_asks_for_what_section_1_says(operation: Operation) -> None:
+    assert RIGHT_OF[operation.clause] == (operation.scope or operation.right)
+
+
+@pytest.mark.parametrize("operation", [*WORKERS, *TAKEN], ids=lambda operation: operation.clause)
+def test_a1_a2_without_a_bearer_token_nobody_is_let_in(codeq: FakeCodeQ, operation: Operation) -> None:
+    path = operation.path.replace("{id}", "x").replace("{command}", "x")
+    with codeq.client(headers={"authorization": " "}) as client:
+        assert refusal(client.request(operation.method, path)) == (401, "missing Authorization header")
+    with codeq.client(headers={"authorization": "Basic abc"}) as client:
+        assert refusal(client.request(operation.method, path)) == (401, "invalid Authorization format")
+
+
+@pytest.mark.parametrize("operation", WORKERS, ids=lambda operation: operation.clause)
+def test_a5_a_worker_needs_the_routes_scope(codeq: FakeCodeQ, operation: Operation) -> None:
+    assert refusal(call(codeq, "scopeless", operation)) == (403, "missing scope")
+    assert call(codeq, "worker", operation).status_code not in {401, 403}
+
+
+@pytest.mark.parametrize("operation", WORKERS, ids=lambda operation: operation.clause)
+def test_a4_a_producer_is_no_worker(codeq: FakeCodeQ, operation: Operation) -> None:
+    assert refusal(call(codeq, "producer", operation)) == (401, "invalid audience: [codeq-producer]")
+
+
+@pytest.mark.parametrize("operation", TAKEN, ids=lambda operation: operation.clause)
+def test_a4_a_worker_is_no_producer(codeq: FakeCodeQ, operation: Operation) -> None:
+    assert refusal(call(codeq, "worker", operation)) == (401, "invalid audience: [codeq-worker]")
+
+
+@pytest.mark.codeq(settings={"ALLOW_PRODUCER_AS_WORKER": "true"})
+def test_a6_a_producer_may_act_as_a_worker_when_that_is_allowed(codeq: FakeCodeQ, producer: httpx.Client) -> None:
+    codeq.enqueue("A", tenant="acme")
+    task = producer.post(CLAIM, json={"commands": ["A"]}).json()
+    assert task["workerId"] == "prod-1"
+    assert producer.post(f"{TASKS}/{task['id']}/heartbeat", json={}).json() == {"ok": True}
+
+
+@pytest.mark.parametrize("path", ["x", "x/result"])
+def test_a7_workers_and_producers_may_read(codeq: FakeCodeQ, path: str) -> None:
+    for token in ("worker", "scopeless", "producer"):
+        with codeq.client(token) as client:
+            assert client.get(f"{TASKS}/{path}").status_code == 404
+    for header in ("Bearer nobody", "Basic abc", ""):
+        with codeq.client(headers={"authorization": header}) as client:
+            assert refusal(client.get(f"{TASKS}/{path}")) == (401, "invalid token")
+
+
+@pytest.mark.codeq(identities={}, settings={})
+def test_a3_without_settings_one_token_may_do_everything(codeq: FakeCodeQ) -> None:
+    for operation in OPERATIONS:
+        assert call(codeq, "dev-token", operation).status_code not in {401, 403}, operation.name
+    assert refusal(call(codeq, "other", OPERATIONS[0])) == (401, "invalid token")
