@@ -1,0 +1,27 @@
+"""A worker as a user would write it, for the tests that run it in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from codeq_client import CodeQ, Job, Worker
+
+
+def make() -> Worker:
+    codeq = CodeQ.from_env()
+    worker = Worker(codeq, concurrency=4, lease=5, poll=1, grace=3)
+
+    @worker.handler("X")
+    async def work(job: Job[Any]) -> dict[str, int]:
+        with Path(os.environ["STARTED"]).open("a") as log:
+            log.write(f"{os.getpid()} {job.id}\n")
+        time.sleep(job.payload.get("blocks", 0))  # noqa: ASYNC251  # what must not be done, done on purpose
+        await anyio.sleep(job.payload["seconds"])
+        return {"n": job.payload["n"]}
+
+    return worker

@@ -1,0 +1,90 @@
+"""Workers as processes against a server on a port: one is killed, one is stopped, and no task is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from codeq_client import BlockingCodeQ, NewTask
+from codeq_fake.testing import FakeCodeQ
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@contextmanager
+def worker_process(environ: dict[str, str], *options: str, log: str = os.devnull) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "codeq_client.cli", "run", "tests.client.app:make", *options]
+    with (
+        Path(log).open("w") as stderr,
+        subprocess.Popen(command, env=environ, cwd=REPOSITORY, stderr=stderr) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(condition: Callable[[], bool], within: float) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
+    settings = {"BACKOFF_POLICY": "fixed", "BACKOFF_BASE_SECONDS": "1"}
+    with FakeCodeQ(clock="real", settings=settings) as fake, fake.serve():
+        tokens = dict.fromkeys(["CODEQ_PRODUCER_TOKEN", "CODEQ_WORKER_TOKEN", "CODEQ_ADMIN_TOKEN"], "dev-token")
+        path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "client")])
+        started = {"STARTED": str(tmp_path / "started")}
+        yield {**os.environ, **tokens, **started, "CODEQ_BASE_URL": fake.url, "PYTHONPATH": path}
+
+
+def test_no_task_is_lost_when_one_worker_is_killed_and_another_stopped(environ: dict[str, str]) -> None:
+    count = 500
+    with BlockingCodeQ.from_env(environ) as codeq:
+        new = [NewTask(command="X", payload={"n": n, "seconds": 0.005 if n % 25 else 1}) for n in range(count)]
+        ids = [task.id for task in codeq.create_batch(new).all()]
+        started = Path(environ["STARTED"])
+        with worker_process(environ) as killed, worker_process(environ) as stopped:
+            wait_until(lambda: started.exists() and len(started.read_text().splitlines()) > 100, 20)
+            killed.send_signal(signal.SIGKILL)
+            wait_until(lambda: len(started.read_text().splitlines()) > 250, 20)
+            stopped.send_signal(signal.SIGTERM)
+            assert stopped.wait(15) == 0
+        in_progress = [codeq.get(task_id) for task_id in ids]
+        left = [task for task in in_progress if task.status == "IN_PROGRESS"]
+        assert len(left) <= 4, "only what the killed worker held is still leased"
+        with worker_process(environ):
+            wait_until(lambda: codeq.queue_stats("X").ready == 0, 30)
+            results = [codeq.wait_for_result(task_id, 60) for task_id in ids]
+        assert results == [{"n": n} for n in range(count)]
+
+
+def test_a_second_signal_ends_a_worker_at_once(environ: dict[str, str]) -> None:
+    with BlockingCodeQ.from_env(environ) as codeq, worker_process(environ, "--grace", "60") as process:
+        codeq.create("X", {"n": 0, "seconds": 60})
+        wait_until(lambda: Path(environ["STARTED"]).exists(), 20)
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(2) == 128 + signal.SIGTERM
+
+
+def test_a_handler_that_blocks_the_loop_keeps_its_lease_and_is_shown(environ: dict[str, str]) -> None:
+    with BlockingCodeQ.from_env(environ) as codeq:
+        task = codeq.create("X", {"n": 1, "seconds": 0, "blocks": 8})
+        with worker_process(environ, "--log-level", "WARNING", log=environ["STARTED"] + ".log"):
+            assert codeq.wait_for_result(task.id, 30) == {"n": 1}
+        assert codeq.get(task.id).attempts == 1, "the lease of 5 s was renewed all the while"
+        assert "time.sleep(job.payload" in Path(environ["STARTED"] + ".log").read_text()
