@@ -20,8 +20,16 @@ Mode = Literal["real", "manual"]
 _NANOSECONDS = 1_000_000_000
 
 
+#: The last instant that RFC 3339's four-digit years can write (ns).
+END_OF_TIME = 253_402_300_799 * _NANOSECONDS
+
+
 class TimeWentBackError(ValueError):
     """The clock was asked to go back. Time never does: reset the fake, or start one at an earlier time."""
+
+
+class EndOfTimeError(ValueError):
+    """The clock was asked to go beyond :data:`END_OF_TIME`."""
 
 
 class Timer:
@@ -39,14 +47,14 @@ class Timer:
 
 
 class Clock:
-    """Time as an ``int`` of nanoseconds since the epoch."""
+    """Time as an ``int`` of nanoseconds since the epoch; ``start`` is where it stands, or begins to run."""
 
     def __init__(self, mode: Mode = "real", *, start: int | None = None) -> None:
         self._offset = 0 if start is None else start - time.time_ns()
         self._latest = 0
-        self._frozen = self.now_of_wall() if mode == "manual" else None
-        if mode == "manual" and start is not None:
-            self._frozen = start
+        self._frozen: int | None = None
+        if mode == "manual":
+            self._frozen = self.now() if start is None else start
         self._timers: list[tuple[int, int, Timer]] = []
         self._order = count()
         self._alarm: asyncio.TimerHandle | None = None
@@ -60,10 +68,8 @@ class Clock:
 
     def now(self) -> int:
         """The present instant (ns). It never goes back, even when the machine's wall clock does."""
-        return self._frozen if self._frozen is not None else self.now_of_wall()
-
-    def now_of_wall(self) -> int:
-        """The instant (ns) that the wall clock and the offset make."""
+        if self._frozen is not None:
+            return self._frozen
         self._latest = max(self._latest, time.time_ns() + self._offset)
         return self._latest
 
@@ -81,39 +87,56 @@ class Clock:
 
     def call_at(self, when: int, callback: Callable[[], object]) -> Timer:
         """Call ``callback`` when the clock reaches ``when`` (ns)."""
+        self._next_when()  # drops what was cancelled: on a clock that nobody advances, nothing else would
         timer = Timer(when, callback)
         heappush(self._timers, (when, next(self._order), timer))
-        if self._frozen is None and self._timers[0][2] is timer:
+        if self._frozen is None and (self._timers[0][2] is timer or self._alarm_loop is not asyncio.get_running_loop()):
             self._arm()
         return timer
 
-    def jump(self, to: int) -> None:
-        """Move on to ``to`` (ns) and fire nothing on the way. Raises :class:`TimeWentBackError`."""
-        if to < self.now():
-            raise TimeWentBackError
-        if self._frozen is None:
-            self._offset += to - self.now()
-        else:
-            self._frozen = to
+    async def advance(
+        self, settle: Callable[[], Awaitable[None]], *, to: int | None = None, by: int = 0, mode: Mode | None = None
+    ) -> int:
+        """Move on ``to`` an instant or ``by`` a duration (ns), through every timer that falls due, in due order.
 
-    async def advance(self, to: int, settle: Callable[[], Awaitable[None]]) -> int:
-        """Move on to ``to`` (ns), through every timer that falls due, in due order; returns how many fired.
+        ``settle`` is awaited first, and after each instant at which something fired: what that woke up finishes before
+        time goes on. With a ``mode``, the clock is of that mode afterwards. Advances that meet take their turns, each
+        as if it were alone. Returns how many timers fired.
 
-        ``settle`` is awaited after each instant at which something fired: what that woke up finishes first.
-        Raises :class:`TimeWentBackError`.
+        Raises :class:`TimeWentBackError` or :class:`EndOfTimeError`, and then has done nothing.
         """
+        async with self._advancing:
+            goal = self._goal(to if to is not None else self.now() + by)
+            if mode == "manual":
+                self.freeze()
+            try:
+                await settle()
+                fired = 0
+                while (when := self._next_when()) is not None and when <= goal:
+                    self._move(when)
+                    fired += self._fire_due()
+                    await settle()
+                self._move(goal)
+            finally:
+                if mode == "real":
+                    self.thaw()
+                self._arm()
+            return fired
+
+    def _goal(self, to: int) -> int:
         if to < self.now():
             raise TimeWentBackError
-        async with self._advancing:
-            await settle()
-            fired = 0
-            while (when := self._next_when()) is not None and when <= to:
-                self.jump(max(when, self.now()))
-                fired += self._fire_due()
-                await settle()
-            self.jump(max(to, self.now()))
-            self._arm()
-            return fired
+        if to > END_OF_TIME:
+            raise EndOfTimeError
+        return to
+
+    def _move(self, to: int) -> None:
+        """Be at ``to``, or stay where the clock is beyond it: a real one runs while others settle."""
+        ahead = max(0, to - self.now())
+        if self._frozen is None:
+            self._offset += ahead
+        else:
+            self._frozen += ahead
 
     def _next_when(self) -> int | None:
         while self._timers and self._timers[0][2].callback is None:
@@ -147,5 +170,7 @@ class Clock:
 
     def _wake(self) -> None:
         self._alarm = None
-        self._fire_due()
-        self._arm()
+        try:
+            self._fire_due()
+        finally:
+            self._arm()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .core.units import SECOND
 from .journal import Callback, Journal, Try
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .core.effects import CallbackDue, NoticeDue
     from .webhooks import Composer, Outgoing, Sender
+
+    T = TypeVar("T")
 
 #: How long a receiver may take to answer, by the fake's clock (W3).
 TIMEOUT = 15 * SECOND
@@ -43,8 +45,8 @@ class Deliveries:
         self._sender = sender
         self._composer = composer
         self._answered = answered
-        self._under_way: set[asyncio.Task[Outcome]] = set()
-        self._hanging: set[asyncio.Task[Outcome]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._hanging: set[asyncio.Task[Any]] = set()
         #: Delivery id -> the journal's entry of a callback that is not over yet.
         self._pending: dict[int, Callback] = {}
 
@@ -56,13 +58,7 @@ class Deliveries:
                 self.journal.number(), "task_result", due.url, due.command, task_id=due.task_id
             )
             self.journal.entries.append(entry)
-        task = self._start(self._send(entry, self._composer.callback(due, now=self._clock.now())))
-
-        def end(task: asyncio.Task[Outcome]) -> None:
-            if not task.cancelled():
-                self._answered(due, task.result())
-
-        task.add_done_callback(end)
+        _ = self._start(self._try(entry, due))
 
     def over(self, due: CallbackDue, outcome: Outcome) -> None:
         """The callback's last try has ended."""
@@ -70,15 +66,18 @@ class Deliveries:
         if entry is not None:
             entry.state = _state(outcome)
 
-    async def notify(self, due: NoticeDue) -> Outcome:
-        """Send a queue-ready notice and wait for its end: there is one try (U4)."""
+    async def notify(self, due: NoticeDue) -> Outcome | None:
+        """Send a queue-ready notice and wait for its end: there is one try (U4). None when it was aborted."""
         entry = Callback(
             self.journal.number(), "queue_ready", due.url, due.command, subscription_id=due.subscription_id
         )
         self.journal.entries.append(entry)
-        # Shielded: a producer that hangs up does not take its task's notice back.
         sending = self._start(self._send(entry, self._composer.notice(due, now=self._clock.now())))
-        outcome = await asyncio.shield(sending)
+        # Not awaited itself: a producer that hangs up does not take its task's notice back.
+        await asyncio.wait({sending})
+        if sending.cancelled():
+            return None
+        outcome = sending.result()
         entry.state = _state(outcome)
         return outcome
 
@@ -96,12 +95,16 @@ class Deliveries:
         for task in self._under_way:
             task.cancel()
 
-    def _start(self, sending: Coroutine[None, None, Outcome]) -> asyncio.Task[Outcome]:
+    def _start(self, sending: Coroutine[None, None, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(sending)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         task.add_done_callback(self._hanging.discard)
         return task
+
+    async def _try(self, entry: Callback, due: CallbackDue) -> None:
+        outcome = await self._send(entry, self._composer.callback(due, now=self._clock.now()))
+        self._answered(due, outcome)
 
     async def _send(self, entry: Callback, outgoing: Outgoing) -> Outcome:
         entry.headers, entry.body = outgoing.headers, outgoing.body

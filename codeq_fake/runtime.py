@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .activity import let_tasks_run
 from .auth import Authenticator, Identity
+from .clock import Clock
 from .core import PROFILES, Broker
 from .core.effects import ArtifactStored, CallbackDue, NoticeDue
 from .deliveries import Deliveries
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from .clock import Clock, Timer
+    from .clock import Mode, Timer
 
 DEFAULT_PROFILE = "kvrocks-2.8"  # what upstream's own deployment files pin
 
@@ -61,12 +62,11 @@ class Runtime:
     def _begin(self, config: Config) -> None:
         settings = config.settings
         self.config = config
-        self.source = Source(config.seed)
         self.auth = Authenticator.of(settings, config.identities)
         self.requests: Journal[Request] = Journal(config.journal_size)
         #: (operation, refusal or "") -> how often: what of the contract this fake's traffic has touched.
         self.seen: Counter[tuple[str, str]] = Counter()
-        self.broker = self._new_broker(config, self.source)
+        self.source, self.broker = self._new_broker(config)
         self.deliveries = Deliveries(
             clock=self.clock,
             sender=Sender(guard=Guard(config.webhook_allow), mounts=config.mounts),
@@ -75,14 +75,17 @@ class Runtime:
             journal_size=config.journal_size,
         )
 
-    def _new_broker(self, config: Config, source: Source) -> Broker:
-        return Broker(
+    def _new_broker(self, config: Config) -> tuple[Source, Broker]:
+        source = Source(config.seed)
+        broker = Broker(
             rules=config.settings.rules(),
             profile=PROFILES[config.profile],
             ids=source,
             chance=source,
             now=self.clock.now(),
         )
+        source.avoid(broker.store.tasks, broker.subscriptions.by_id)
+        return source, broker
 
     def reset(self, config: Config | None = None, clock: Clock | None = None) -> None:
         """Start over with an empty state: same settings and clock unless others are given, journals emptied."""
@@ -95,28 +98,32 @@ class Runtime:
             self.polls, self._settled = Polls(clock), 0
         self._begin(config or self.config)
 
-    def restore(self, profile: str, fill: Callable[[Broker], None]) -> None:
-        """Replace the state: ``fill`` gets a new broker of that profile. When it raises, nothing has changed."""
-        config = replace(self.config, profile=profile)
-        source = Source(config.seed)
-        broker = self._new_broker(config, source)
-        fill(broker)
-        self.reset(config)
-        self.source, self.broker = source, broker
+    def restore(self, profile: str, now: int, fill: Callable[[Broker], None]) -> None:
+        """Replace the state by what ``fill`` puts into a new broker of that profile, at its instant ``now`` (ns).
 
-    def is_empty(self) -> bool:
-        """Whether nothing has happened yet that time could change."""
-        return not (self.broker.store.tasks or self.broker.subscriptions.by_id or self.polls)
+        A manual clock stands there afterwards, a real one that is behind moves on to it. Callbacks that are overdue are
+        sent. When ``fill`` raises, nothing has changed.
+        """
+        config = replace(self.config, profile=profile)
+        source, broker = self._new_broker(config)
+        fill(broker)
+        manual = self.clock.mode == "manual"
+        self.reset(config, Clock(self.clock.mode, start=now if manual else max(now, self.clock.now())))
+        self.source, self.broker = source, broker
+        self._fire()
 
     async def carry_out(self) -> None:
         """Do what the operations since the last call want done; notices are sent before it returns (U4)."""
-        for effect in self.broker.drain_effects():
+        broker, deliveries = self.broker, self.deliveries
+        for effect in broker.drain_effects():
             match effect:
                 case CallbackDue():
-                    self.deliveries.call_back(effect)
+                    deliveries.call_back(effect)
                 case NoticeDue():
-                    outcome = await self.deliveries.notify(effect)
-                    self.broker.notice_answered(effect.command, delivered=outcome.delivered)
+                    outcome = await deliveries.notify(effect)
+                    if outcome is None:
+                        return
+                    broker.notice_answered(effect.command, delivered=outcome.delivered)
                 case ArtifactStored():
                     _write(effect, self.config.settings.local_artifacts_dir)
         self.arm()
@@ -132,13 +139,13 @@ class Runtime:
         if due is not None:
             self._alarm = self.clock.call_at(due, self._fire)
 
-    async def advance(self, to: int) -> int:
-        """Move the clock on to ``to`` (ns), through all that falls due, and return when all is quiet: how much fired.
+    async def advance(self, *, to: int | None = None, by: int = 0, mode: Mode | None = None) -> int:
+        """Move the clock on, through all that falls due, and return when all is quiet: how much fired.
 
-        Raises :class:`~codeq_fake.clock.TimeWentBackError`.
+        Takes and raises what :meth:`Clock.advance <codeq_fake.clock.Clock.advance>` does.
         """
         await let_tasks_run()
-        return await self.clock.advance(to, self._settle)
+        return await self.clock.advance(self._settle, to=to, by=by, mode=mode)
 
     def _fire(self) -> None:
         self.broker.fire(now=self.clock.now())

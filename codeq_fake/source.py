@@ -7,10 +7,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Sequence
 
 _UUID_BITS = 128
 _VARIANT = "89ab"
+
+
+class TakenIdError(ValueError):
+    """A queued id belongs to a task or subscription already, or is queued twice."""
 
 
 class Source:
@@ -20,15 +24,33 @@ class Source:
         self._random = random.Random(seed)  # noqa: S311 - ids of a fake need to be different, not secret
         self._ids: deque[str] = deque()
         self._delays: deque[int] = deque()
+        self._known: tuple[Container[str], ...] = ()
 
-    def queue(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> None:
-        """Let these be the next task or subscription ids, and the next jittered backoff delays (seconds)."""
+    def avoid(self, *known: Container[str]) -> None:
+        """Never make an id that one of these contains when it is made: a seed may bring it again."""
+        self._known = known
+
+    def queue(self, *, ids: Sequence[str] = (), delays: Iterable[int] = ()) -> None:
+        """Let these be the next task or subscription ids, and the next jittered backoff delays (seconds).
+
+        Raises :class:`TakenIdError`, and then has queued nothing.
+        """
+        queued = set(self._ids)
+        for one in ids:
+            if one in queued or self._is_known(one):
+                raise TakenIdError(one)
+            queued.add(one)
         self._ids.extend(ids)
         self._delays.extend(delays)
 
     def task_id(self) -> str:
         """The next queued id, or a new UUIDv4."""
-        return self._ids.popleft() if self._ids else self._uuid4()
+        if self._ids:
+            return self._ids.popleft()
+        made = self._uuid4()
+        while self._is_known(made):
+            made = self._uuid4()
+        return made
 
     subscription_id = task_id
 
@@ -47,6 +69,9 @@ class Source:
     def between(self, low: int, high: int) -> int:
         """The next queued delay, or a random whole number from ``low`` to ``high``."""
         return self._delays.popleft() if self._delays else self._random.randint(low, high)
+
+    def _is_known(self, made: str) -> bool:
+        return any(made in known for known in self._known)
 
     def _uuid4(self) -> str:
         bits = self._random.getrandbits(_UUID_BITS)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_fake import wire
 from codeq_fake.auth import identities_of
-from codeq_fake.clock import Clock
+from codeq_fake.clock import Clock, EndOfTimeError, TimeWentBackError
 from codeq_fake.core import PROFILES, errors
 from codeq_fake.core.names import queue_name
 from codeq_fake.core.snapshot import dump, load
-from codeq_fake.core.units import SECOND
 from codeq_fake.ledger import ledger
 from codeq_fake.openapi import document
 from codeq_fake.settings import Settings, SettingsError
+from codeq_fake.source import TakenIdError
 from codeq_fake.version import VERSION
 
 from . import views
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from codeq_fake.clock import Mode
     from codeq_fake.core import Task
     from codeq_fake.runtime import Runtime
-
-#: The last instant that a four-digit year can write.
-_END_OF_TIME = 253_402_300_799 * SECOND
 
 DEFAULT_TASK_LIMIT = 1000
 
@@ -60,23 +57,11 @@ class Controls:
         return {"now": views.time(clock.now()), "mode": clock.mode}
 
     async def set_clock(self, *, now: int | None = None, mode: Mode | None = None) -> dict[str, Any]:
-        """Set the clock: its mode, the instant, or both.
+        """Set the clock: its mode, the instant, or both. To get to the instant it advances.
 
-        On a fake that holds nothing the instant is set at once, else the clock advances to it. Raises ConflictError
-        when that would go back, and BadRequestError for an instant beyond the year 9999.
+        Raises ConflictError when that would go back, and BadRequestError for an instant beyond the year 9999.
         """
-        clock = self._runtime.clock
-        if now is not None:
-            self._check(now)
-        if mode == "manual":
-            clock.freeze()
-        if now is not None:
-            if self._runtime.is_empty():
-                clock.jump(now)
-            else:
-                await self._runtime.advance(now)
-        if mode == "real":
-            clock.thaw()
+        await self._advance(to=now, mode=mode)
         return self.clock()
 
     async def advance(self, *, by: int | None = None, to: int | None = None) -> dict[str, Any]:
@@ -84,17 +69,31 @@ class Controls:
 
         Raises ConflictError when that would go back, and BadRequestError for an instant beyond the year 9999.
         """
-        target = self._runtime.clock.now() + by if by is not None else to
-        if target is None:
-            raise BadRequestError('give {"seconds": number} or {"to": RFC 3339 time}')
-        self._check(target)
-        fired = await self._runtime.advance(max(target, self._runtime.clock.now()))
+        if (by is None) == (to is None):
+            raise BadRequestError('give either {"seconds": number} or {"to": RFC 3339 time}')
+        fired = await self._advance(by=by or 0, to=to)
         return {"now": views.time(self._runtime.clock.now()), "fired": fired}
 
+    async def _advance(self, *, by: int = 0, to: int | None = None, mode: Mode | None = None) -> int:
+        clock = self._runtime.clock
+        try:
+            return await self._runtime.advance(by=by, to=to, mode=mode)
+        except TimeWentBackError:
+            over = views.time(clock.now() + by if to is None else to)
+            raise ConflictError(f"time never goes back: it is {views.time(clock.now())}, and {over} is over") from None
+        except EndOfTimeError:
+            raise BadRequestError("the clock ends with the year 9999") from None
+
     def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> dict[str, Any]:
-        """Queue the next task or subscription ids, and the next jittered backoff delays (seconds)."""
+        """Queue the next task or subscription ids, and the next jittered backoff delays (seconds).
+
+        Raises ConflictError for an id that is taken.
+        """
         ids, delays = list(ids), list(delays)
-        self._runtime.source.queue(ids=ids, delays=delays)
+        try:
+            self._runtime.source.queue(ids=ids, delays=delays)
+        except TakenIdError as taken:
+            raise ConflictError(f"ids: {taken} is taken, or queued twice") from None
         return {"ids": len(ids), "delays": len(delays)}
 
     def reset(self, setup: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -138,19 +137,17 @@ class Controls:
         }
 
     def restore(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace the state by one that :meth:`state` returned; a clock that is behind it moves on to it.
+        """Replace the state by one that :meth:`state` returned; settings are kept. To be called in an event loop.
 
-        Settings are kept. Raises BadRequestError when it is no such state.
+        A manual clock stands at the state's instant afterwards, a real one that is behind moves on to it. Raises
+        BadRequestError when it is no such state, and then has changed nothing.
         """
-        runtime = self._runtime
         try:
-            now = instant(state["now"])
-            runtime.restore(profile(state["profile"]), lambda broker: load(broker, state["broker"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BadRequestError(f"not a state of this fake: {type(error).__name__} {error}") from None
-        if now > runtime.clock.now():
-            runtime.clock.jump(now)
-        runtime.arm()
+            self._runtime.restore(
+                profile(state.get("profile")), instant(state.get("now")), lambda broker: load(broker, state["broker"])
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BadRequestError(f"no state of a fake: {type(error).__name__}: {error}") from None
         return self.health()
 
     def tasks(
@@ -208,13 +205,6 @@ class Controls:
             return self._runtime.broker.get(task_id)
         except errors.TaskNotFound:
             raise UnknownTaskError(f"no task {task_id}") from None
-
-    def _check(self, to: int) -> None:
-        now = self._runtime.clock.now()
-        if to > _END_OF_TIME:
-            raise BadRequestError("the clock ends with the year 9999")
-        if to < now:
-            raise ConflictError(f"time never goes back: it is {views.time(now)}, and {views.time(to)} is over")
 
 
 def instant(text: object) -> int:
