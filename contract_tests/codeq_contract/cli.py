@@ -9,6 +9,7 @@ import click
 import httpx
 
 from codeq_contract.checker.command import check_files
+from codeq_contract.commands import diff_reports, run_suite
 from codeq_contract.control import ControlError
 from codeq_contract.credentials import Signer
 from codeq_contract.recording import Recording, RecordingError, read_recording
@@ -27,7 +28,8 @@ def main() -> None:
     """Hold a CodeQ server to its contract."""
 
 
-main.add_command(check_files)
+for _command in (run_suite, diff_reports, check_files):
+    main.add_command(_command)
 
 
 @main.command("replay")

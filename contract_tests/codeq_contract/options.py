@@ -98,7 +98,15 @@ class Options:
             case "url":
                 return self._deployment()
             case _:
-                raise OptionsError("the target container is not part of this installation")
+                return self._containers()
+
+    def _containers(self) -> ServerTarget:
+        from codeq_contract.driver.containers import Containers, NotRunError  # noqa: PLC0415 - needs testcontainers
+
+        try:
+            return ServerTarget(Containers.of(self.image, self.store, self.profile))
+        except NotRunError as reason:
+            raise OptionsError(f"not run: {reason}") from None
 
     def _deployment(self) -> Deployment:
         host, _, port = self.webhook_bind.rpartition(":")

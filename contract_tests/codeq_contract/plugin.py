@@ -6,6 +6,7 @@ It is loaded by the suite's own conftest, or by `-p codeq_contract.plugin`; nobo
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from codeq_contract.case import GROUPS
 from codeq_contract.deviations import read_deviations
 from codeq_contract.options import Options, OptionsError, option_names
 from codeq_contract.register import RegisterError, check_claims, check_complete
+from codeq_contract.running import clauses_of, group_of, groups_of
 from codeq_contract.session import Session
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from codeq_contract.contract import Contract
 
+CASES = Path(__file__).with_name("cases")
 SESSION = pytest.StashKey[Session]()
 
 
@@ -68,6 +71,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if out:
         config.hook.pytest_deselected(items=out)
         items[:] = [item for item in items if item not in out]
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Note what `-k` and its like left out."""
+    cases = [item for item in items if is_case(item)]
+    if cases:
+        cases[0].config.stash[SESSION].leave_out(cases)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -125,29 +135,11 @@ def is_case(item: pytest.Item) -> bool:
     return "contract" in getattr(item, "fixturenames", ()) or item.get_closest_marker("clause") is not None
 
 
-def group_of(item: pytest.Item) -> str:
-    """The one group of a case. Raises RegisterError."""
-    groups = [group for group in GROUPS if item.get_closest_marker(group) is not None]
-    if len(groups) != 1:
-        raise RegisterError(f"{item.name} is in {len(groups)} groups; it must be in one of {', '.join(GROUPS)}")
-    return groups[0]
-
-
-def clauses_of(item: pytest.Item) -> tuple[str, ...]:
-    """The clauses that a case names."""
-    return tuple(clause for mark in item.iter_markers("clause") for clause in mark.args)
-
-
 def _check_register(items: Sequence[pytest.Item]) -> None:
-    from pathlib import Path  # noqa: PLC0415
-
     cases = [item for item in items if is_case(item)]
     for item in cases:
-        check_claims(item.name, clauses_of(item))
-        group_of(item)
-    names = [(item.name, item.path) for item in cases]
-    files = {path for _, path in names}
-    if files >= set(Path(__file__).with_name("cases").glob("test_*.py")):
+        check_claims(item.name, groups_of(item), clauses_of(item))
+    if {item.path for item in cases} >= set(CASES.glob("test_*.py")):
         check_complete(clause for item in cases for clause in clauses_of(item))
 
 

@@ -122,8 +122,10 @@ class RegisterError(Exception):
     """The cases and the register do not fit; the text says where."""
 
 
-def check_claims(case: str, claimed: Sequence[str]) -> None:
-    """Whether a case may name these clauses. Raises RegisterError."""
+def check_claims(case: str, groups: Sequence[str], claimed: Sequence[str]) -> None:
+    """Whether a case may be in these groups and name these clauses. Raises RegisterError."""
+    if len(groups) != 1:
+        raise RegisterError(f"{case} is in {len(groups)} groups; it must be in one")
     if not claimed:
         raise RegisterError(f"{case} names no clause of the contract")
     for clause in claimed:

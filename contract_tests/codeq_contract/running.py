@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from _pytest.outcomes import OutcomeException
 
-from codeq_contract.case import InconclusiveError
+from codeq_contract.case import GROUPS, InconclusiveError
 from codeq_contract.contract import Contract
 from codeq_contract.driver import UnsupportedError
 from codeq_contract.parting import leave_tidy
@@ -56,9 +56,24 @@ class Runner:
         threads.shutdown(wait=False)
 
 
+def groups_of(item: pytest.Item) -> list[str]:
+    """The groups of a case; the register wants one."""
+    return [group for group in GROUPS if item.get_closest_marker(group) is not None]
+
+
+def group_of(item: pytest.Item) -> str:
+    """The group of a case that the register has checked."""
+    return groups_of(item)[0]
+
+
+def clauses_of(item: pytest.Item) -> tuple[str, ...]:
+    """The clauses that a case names."""
+    return tuple(clause for mark in item.iter_markers("clause") for clause in mark.args)
+
+
 def waits(item: pytest.Item) -> bool:
     """Whether the case is one of those that wait."""
-    return any(item.get_closest_marker(group) is not None for group in WAITING_GROUPS)
+    return not WAITING_GROUPS.isdisjoint(groups_of(item))
 
 
 def missing_features(item: pytest.Item, driver: Driver) -> list[str]:

@@ -10,14 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codeq_contract.case import GROUPS, InconclusiveError, Verdict
+from codeq_contract.case import GROUPS, SIGHTINGS_OF_GROUPS, InconclusiveError, Verdict
 from codeq_contract.driver import Driver, Setup, UnsupportedError
 from codeq_contract.driver.clock import RealClock
 from codeq_contract.moments import SECOND
 from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.html import page
 from codeq_contract.report.redaction import shown
-from codeq_contract.running import Attempts, Runner, missing_features
+from codeq_contract.running import Attempts, Runner, clauses_of, group_of, missing_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +60,13 @@ class Session:
         attempts = self._attempts[item.nodeid] = self.runner.run(item, item.session.items)
         if attempts.error is not None:
             raise attempts.error
+
+    def leave_out(self, items: Sequence[pytest.Item]) -> None:
+        """Note cases that were to be run but were not selected: without them a level is partial."""
+        for item in items:
+            if group_of(item) in self.options.levels:
+                told = CaseResult(item.name, group_of(item), clauses_of(item), Verdict.SKIPPED, 0, 0, "not selected")
+                self._results[item.nodeid] = told
 
     def judge(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Turn what a phase of a case raised into a verdict, in our report and in pytest's."""
@@ -161,16 +168,7 @@ class Session:
         for group in GROUPS:
             counts = ", ".join(f"{count} {verdict}" for verdict, count in report.counts(group).items())
             yield f"{group:11} {report.levels[group]:13} {counts}"
-        unseen = [sighting for sighting, count in report.sightings.items() if not count]
+        wanted = [sighting for group in self.options.levels for sighting in SIGHTINGS_OF_GROUPS[group]]
+        unseen = [sighting for sighting in wanted if not report.sightings[sighting]]
         if unseen:
             yield f"never seen: {', '.join(unseen)}"
-
-
-def group_of(item: pytest.Item) -> str:
-    """The group of a case that the register has checked."""
-    return next(group for group in GROUPS if item.get_closest_marker(group) is not None)
-
-
-def clauses_of(item: pytest.Item) -> tuple[str, ...]:
-    """The clauses that a case names."""
-    return tuple(clause for mark in item.iter_markers("clause") for clause in mark.args)

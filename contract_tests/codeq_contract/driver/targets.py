@@ -110,7 +110,7 @@ class InProcessTarget:
                 knobs=Knobs.of(setup.environment),
                 tolerances=Tolerances(self.profile, exact=True, patience=_PATIENCE),
                 features=FEATURES | _OWNED | _features_of(tokens) | {"long_waits"},
-                effort=Effort(examples=150, steps=25, longest_wait=20),
+                effort=Effort(examples=150, steps=25, longest_wait=6),
                 in_real_time=False,
                 hooks=fake.hooks,
                 hooks_origin=HOOKS_ORIGIN,
@@ -169,7 +169,7 @@ class FakeCommand:
     name: str = "http"
     bind: str = _LOOPBACK
     host: str = _LOOPBACK
-    effort: Effort = field(default_factory=lambda: Effort(examples=10, steps=15, longest_wait=2))
+    effort: Effort = field(default_factory=lambda: Effort(examples=15, steps=15, longest_wait=2))
 
     @contextmanager
     def serve(self, setup: Setup) -> Iterator[Served]:

@@ -30,12 +30,14 @@ class Store:
     rounds: bool = False
 
     def expired_from(self, claimed: int, seconds: int) -> int:
-        """The exact moment for a claim made exactly at `claimed`."""
+        """From when exactly a lease given exactly at `claimed` counts as expired."""
+        remaining = 999 if self.rounds else self.most_early - 1
+        return self.gone_from(claimed, seconds) - remaining * MILLISECOND
+
+    def gone_from(self, claimed: int, seconds: int) -> int:
+        """From when exactly the store no longer knows of it."""
         end = claimed // MILLISECOND + seconds * 1000
-        if self.rounds:
-            end = (end + 499) // 1000 * 1000
-            return (end - 999) * MILLISECOND
-        return (end - self.most_early + 1) * MILLISECOND
+        return ((end + 499) // 1000 * 1000 if self.rounds else end) * MILLISECOND
 
 
 STORES: Mapping[str, Store] = MappingProxyType(
@@ -73,6 +75,14 @@ class Tolerances:
             called + lease - store.most_early * MILLISECOND - SKEW,
             returned + lease - store.least_early * MILLISECOND + SKEW,
         )
+
+    def lease_gone(self, called: int, returned: int, seconds: int) -> Span:
+        """When nothing can revive that lease any more (K8, H3)."""
+        store = STORES[self.profile]
+        if self.exact:
+            return Span(store.gone_from(called, seconds), store.gone_from(returned, seconds))
+        lease, rounding = seconds * SECOND, 500 * MILLISECOND + SKEW
+        return Span(called + lease - rounding, returned + lease + rounding)
 
     def delay_end(self, called: int, returned: int, seconds: int) -> Span:
         """When a task is due that was delayed by `seconds` between `called` and `returned` (C7)."""

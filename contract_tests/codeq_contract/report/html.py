@@ -130,19 +130,15 @@ def _timeline(transcript: Sequence[Shown]) -> str:
     start, end = transcript[0].called, max(shown.returned for shown in transcript)
     callers = list(dict.fromkeys(shown.identity or "nobody" for shown in transcript))
     scale = 720 / max(end - start, 0.001)
-    bars = [
-        f"<text x=0 y={row * 22 + 15}>{escape(caller[:18])}</text><line x1=130 x2=860 y1={row * 22 + 11} y2={row * 22 + 11} />"
-        for row, caller in enumerate(callers)
-    ]
+    bars = [f"<text x=0 y={row * 22 + 15}>{escape(caller[:18])}</text>" for row, caller in enumerate(callers)]
+    bars += [f"<line x1=130 x2=860 y1={row * 22 + 11} y2={row * 22 + 11} />" for row in range(len(callers))]
     for number, shown in enumerate(transcript, start=1):
         x, width = 130 + (shown.called - start) * scale, max((shown.returned - shown.called) * scale, 4)
         y = callers.index(shown.identity or "nobody") * 22 + 4
-        hint = escape(
-            f"{number}: {shown.request.splitlines()[0]} {shown.status}, {shown.called:g} to {shown.returned:g} s"
-        )
-        bars.append(
-            f"<rect x={x:.1f} y={y} width={width:.1f} height=14 class=s{shown.status // 100}><title>{hint}</title></rect>"
-        )
+        request = shown.request.partition("\n")[0]
+        hint = escape(f"{number}: {request} {shown.status}, {shown.called:g} to {shown.returned:g} s")
+        place = f"x={x:.1f} y={y} width={width:.1f} height=14"
+        bars.append(f"<rect {place} class=s{shown.status // 100}><title>{hint}</title></rect>")
     height = len(callers) * 22 + 18
     ends = f"<text x=130 y={height - 3}>{start:g} s</text><text x=860 y={height - 3} text-anchor=end>{end:g} s</text>"
     return f"<svg viewBox='0 0 870 {height}' role=img aria-label=timeline>{''.join(bars)}{ends}</svg>"

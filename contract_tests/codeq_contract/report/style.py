@@ -20,8 +20,10 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 .partial span, .inconclusive, .verdict.known, .verdict.skipped { color: var(--odd); }
 .verdict { font-weight: 600; white-space: nowrap; } .verdict.unsupported, .verdict.no-case { color: var(--dull); }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .2rem .6rem; }
-.matrix tbody tr { border-top: 1px solid var(--line); } .matrix thead th { position: sticky; top: 0; background: Canvas; }
-.matrix .part th { padding-top: .9rem; color: var(--soft); font-size: .85rem; } tr:target, th:target { background: var(--card); }
+.matrix tbody tr { border-top: 1px solid var(--line); }
+.matrix thead th { position: sticky; top: 0; background: Canvas; }
+.matrix .part th { padding-top: .9rem; color: var(--soft); font-size: .85rem; }
+tr:target, th:target { background: var(--card); }
 details { margin: .5rem 0; } summary { cursor: pointer; }
 .case { border: 1px solid var(--line); border-radius: .3rem; padding: .4rem .8rem; }
 .reason { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }

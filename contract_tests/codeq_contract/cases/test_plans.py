@@ -1,0 +1,110 @@
+"""Drawn plans of producers, workers and time, held against a naive model of the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, Phase, event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from codeq_contract.case import clause, needs, timed
+from codeq_contract.model import Model, UndecidedError
+from codeq_contract.moments import SECOND
+from codeq_contract.plans import Claim, Create, Execution, Settle, Step, Wait
+
+if TYPE_CHECKING:
+    from codeq_contract.contract import Contract
+
+pytestmark = timed
+
+WORKERS = ("worker", "worker2", "worker3")
+COMMANDS = 2
+
+_workers = st.sampled_from(WORKERS)
+#: Mostly whoever holds the task, for others are refused.
+_actors = st.sampled_from(["", "", *WORKERS])
+_leases = st.sampled_from([3, 4, 60])
+_commands = st.sampled_from([(0,), (0,), (1,), (0, 1), (1, 0)])
+
+
+class Plans(RuleBasedStateMachine):
+    """Draws a plan, and only then carries it out: nothing drawn depends on what a server answered."""
+
+    tasks = Bundle("tasks")
+
+    def __init__(self, contract: Contract) -> None:
+        super().__init__()
+        self._contract = contract
+        self._plan: list[Step] = []
+        self._made = 0
+
+    @rule(
+        target=tasks,
+        command=st.sampled_from([0, 0, 1]),
+        priority=st.sampled_from([0, 0, 5]),
+        delay=st.sampled_from([0, 0, 0, 1, 2]),
+        max_attempts=st.sampled_from([1, 3, 5]),
+        key=st.sampled_from([0, 0, 0, 1]),
+    )
+    def create(self, command: int, priority: int, delay: int, max_attempts: int, key: int) -> int:
+        self._plan.append(Create(command, priority, delay, max_attempts, key))
+        self._made += 1
+        return self._made - 1
+
+    @rule(worker=_workers, commands=_commands, lease=_leases)
+    def claim(self, worker: str, commands: tuple[int, ...], lease: int) -> None:
+        self._plan.append(Claim((worker,), commands, lease))
+
+    @rule(
+        workers=st.lists(_workers, min_size=2, max_size=4),
+        commands=st.sampled_from([(0,), (1,)]),
+        lease=_leases,
+        schedule=st.integers(0, 100),
+    )
+    def claim_at_once(self, workers: list[str], commands: tuple[int, ...], lease: int, schedule: int) -> None:
+        self._plan.append(Claim(tuple(workers), commands, lease, schedule))
+
+    @rule(task=tasks, worker=_actors, what=st.sampled_from(["abandon", "complete", "fail", "look"]))
+    def settle(self, task: int, worker: str, what: str) -> None:
+        self._plan.append(Settle(what, worker, task))
+
+    @rule(task=tasks, worker=_actors, what=st.sampled_from(["heartbeat", "nack"]), seconds=st.integers(1, 6))
+    def settle_for(self, task: int, worker: str, what: str, seconds: int) -> None:
+        self._plan.append(Settle(what, worker, task, seconds))
+
+    @rule(share=st.integers(1, 8))
+    def wait(self, share: int) -> None:
+        self._plan.append(Wait(self._contract.driver.effort.longest_wait * share / 8))
+
+    def teardown(self) -> None:
+        contract = self._contract
+        # Every example begins at the same fraction of a second, so that it can be repeated.
+        contract.clock.until(-(-contract.clock.now() // SECOND) * SECOND)
+        execution = Execution(contract, COMMANDS)
+        model = Model(contract.knobs, contract.tolerances, WORKERS)
+        for number, done in enumerate(execution.run(self._plan)):
+            try:
+                model.judge(done)
+            except UndecidedError:
+                event(f"undecided from step {number} on")
+                break
+
+
+@clause("C1", "C7", "C8", "K4", "K5", "K7", "K8", "H1", "H2", "H3", "D1", "N1", "N2", "N4", "N5", "S1", "S3", "S4")
+@needs("many_workers", "known_settings")
+def test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says(contract: Contract) -> None:
+    """Where time is real nothing is shrunk: the same plan would not meet the same moments."""
+    effort = contract.driver.effort
+    phases = (Phase.explicit, Phase.generate) if contract.driver.in_real_time else tuple(Phase)
+    run_state_machine_as_test(
+        lambda: Plans(contract),  # type: ignore[arg-type]  # it takes what makes a machine, its types say otherwise
+        settings=settings(
+            max_examples=effort.examples,
+            stateful_step_count=effort.steps,
+            deadline=None,
+            database=None,
+            phases=phases,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,104 @@
+"""The commands `codeq-contract run` and `codeq-contract diff`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from codeq_contract.case import GROUPS
+from codeq_contract.options import option_names
+from codeq_contract.report import Report
+from codeq_contract.report.diff import disparities
+from codeq_contract.report.html import page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CASES = Path(__file__).with_name("cases")
+HARNESS_ERROR = 2
+
+#: pytest's own exit codes for a run that came to its end: passed, failed, and nothing selected.
+_FINISHED = frozenset({0, 1, 5})
+
+
+def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Each option of the suite, without the prefix that it has under pytest."""
+    for name, text in reversed([*option_names().items()]):
+        command = click.option(f"--{name.replace('_', '-')}", name, metavar="TEXT", help=text.replace("  [", " ["))(
+            command
+        )
+    return command
+
+
+@click.command("run")
+@_suite_options
+@click.option("-k", "keyword", metavar="EXPRESSION", help="Only cases whose names match; the levels are partial then.")
+@click.option("--seed", metavar="NUMBER", help="Draw the same plans as the run that reported this seed.")
+@click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
+@click.option("--yes", is_flag=True, help="Let cases delete old tasks of anyone on a deployment.")
+def run_suite(*, keyword: str | None, seed: str | None, dry_run: bool, yes: bool, **given: str | None) -> None:
+    """Run the contract's cases on a target, and report what it keeps and what not.
+
+    All that is created on a deployment has names of this run's own and is ended; other queues are not touched.
+
+    Exit status: 0 passed, 1 failed, 2 the suite could not be run, 3 partial: not all of the contract was checked.
+    """
+    import pytest  # noqa: PLC0415 - it takes a while to import, and only this command needs it
+
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(given["report"] or folder)
+        report.joinpath("report.json").unlink(missing_ok=True)
+        options = {**given, "report": str(report)}
+        chosen = [f"--codeq-{name.replace('_', '-')}={text}" for name, text in options.items() if text]
+        flags = ["--codeq-dry-run"] * dry_run + ["--codeq-yes"] * yes + [f"-k={keyword}"] * bool(keyword)
+        settings = ["-c", str(CASES / "pytest.ini"), f"--rootdir={CASES}"]
+        drawn = f"--hypothesis-seed={seed or secrets.randbelow(2**32)}"
+        # Nothing that happens to be installed takes part in the run.
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        plugins = ["-p", "_hypothesis_pytestplugin", "-p", "codeq_contract.plugin"]
+        code = pytest.main([str(CASES), *settings, *plugins, *chosen, *flags, drawn])
+        if dry_run:
+            sys.exit(0 if code == 0 else HARNESS_ERROR)
+        written = report / "report.json"
+        if code not in _FINISHED or not written.exists():
+            sys.exit(HARNESS_ERROR)
+        sys.exit(_read(written).exit_code)
+
+
+@click.command("diff")
+@click.argument("ours", metavar="A.json", type=click.Path(path_type=Path))
+@click.argument("theirs", metavar="B.json", type=click.Path(path_type=Path))
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with both runs side by side.")
+def diff_reports(ours: Path, theirs: Path, html: Path | None) -> None:
+    """Print the clauses that two runs judge differently: the parity of two targets.
+
+    Exit status: 0 no difference, 1 differences, 2 a file is no report.
+    """
+    first, second = _read(ours), _read(theirs)
+    if html is not None:
+        html.write_text(page([first, second]), encoding="utf-8")
+    found = disparities(first, second)
+    table = Table("Clause", "", first.target, second.target, "Cases")
+    for each in found:
+        table.add_row(each.clause, each.title, each.ours, each.theirs, "\n".join(each.cases))
+    if found:
+        Console().print(table)
+    levels = ", ".join(f"{group} {first.levels[group]} and {second.levels[group]}" for group in GROUPS)
+    click.echo(f"{len(found)} of {len(first.clauses)} clauses differ; {levels}")
+    sys.exit(1 if found else 0)
+
+
+def _read(path: Path) -> Report:
+    try:
+        return Report.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        click.echo(f"codeq-contract: {path} is no report: {error}", err=True)
+        sys.exit(HARNESS_ERROR)
