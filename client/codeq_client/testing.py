@@ -47,11 +47,11 @@ async def run_one(
         attempts=attempts,
         max_attempts=max_attempts,
     )
-    clock = worker.codeq.core.clock
+    clock, handler = worker.codeq.core.clock, worker.handler_of(command)
     async with anyio.create_task_group() as group:
         keeper = Keeper(_always_renewed, clock, worker.emit, post=_at_once, wake=_at_once)
         group.start_soon(keeper.keep)
-        delivery = Delivery(worker.bench(keeper, state), worker.handler_of(command), task, sent=clock.monotonic())
+        delivery = Delivery(worker.bench(keeper, state), handler, task, sent=clock.monotonic())
         outcome = await delivery.handle()
         group.cancel_scope.cancel()
     return outcome

@@ -92,8 +92,11 @@ class Site:
     network: Network
     faults: list[tuple[str, Fault]] = field(default_factory=list)
     run: asyncio.Task[None] | None = None
+    cut_until: float = 0.0
 
     def fault_for(self, request: Any) -> Fault | None:
+        if self.network.clock.monotonic() < self.cut_until:
+            return request_lost
         for index, (operation, fault) in enumerate(self.faults):
             if operation == operation_of(request):
                 del self.faults[index]
@@ -230,6 +233,12 @@ class Laws(RuleBasedStateMachine):
             operations = [operation for operation in operations if operation not in {"nack", "abandon"}]
         site.faults += [(operation, faults[kind]) for operation in operations]
 
+    @rule(which=WHICH, seconds=st.sampled_from([2, 8, 30]))
+    def cut_off(self, which: int, seconds: float) -> None:
+        site = self.sites[which % len(self.sites)]
+        site.cut_until = self.stage.clock.monotonic() + seconds
+        self.orphans = True
+
     @rule(which=WHICH, race=st.sampled_from(["Z1", "Z3"]))
     def race(self, which: int, race: str) -> None:
         if not self.shifts:
@@ -294,6 +303,7 @@ class Laws(RuleBasedStateMachine):
         clock = self.stage.clock
         for site in self.sites:
             site.faults.clear()
+            site.cut_until = 0.0
             site.worker.stop()
         await clock.advance_until(lambda: all(site.run is None or site.run.done() for site in self.sites), within=120)
         leased = {task.id for task in self.stage.fake.tasks(status="IN_PROGRESS")}

@@ -1,0 +1,167 @@
+"""The two front ends over one core: the same operations, on an HTTP transport of the test's."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+import codeq_client
+from codeq_client import BlockingCodeQ, CodeQ
+from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized, Unavailable
+from codeq_fake.testing import FakeCodeQ
+from tests.client.script import TASK
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+def public(kind: type) -> dict[str, Any]:
+    return {name: getattr(kind, name) for name in vars(kind) if not name.startswith("_")}
+
+
+def test_both_clients_have_the_same_operations() -> None:
+    asynchronous, blocking = public(CodeQ), public(BlockingCodeQ)
+    assert set(asynchronous) - {"aclose", "twin"} == set(blocking) - {"close"}
+    operations = [name for name in asynchronous if name not in {"aclose", "twin", "from_env", "run"}]
+    assert len(operations) == 18
+    for name in operations:
+        assert inspect.signature(asynchronous[name]) == inspect.signature(blocking[name])
+        assert asynchronous[name].__doc__ == blocking[name].__doc__
+
+
+def test_every_public_name_is_listed_and_sorted() -> None:
+    listed = codeq_client.__all__
+    assert listed == sorted(listed)
+    public_names = {name for name, value in vars(codeq_client).items() if not name.startswith("_")}
+    assert {name for name in public_names if not inspect.ismodule(getattr(codeq_client, name))} - {
+        "annotations"
+    } == set(listed)
+
+
+def test_the_asynchronous_client_sends_what_the_core_says() -> None:
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(202, json=TASK)
+
+    async def main() -> None:
+        transport = httpx.MockTransport(answer)
+        async with CodeQ("http://codeq.test/base/", producer_token="p", transport=transport) as codeq:
+            assert (await codeq.create("X", {"a": 1})).id == "t-1"
+
+    asyncio.run(main())
+    (request,) = requests
+    assert str(request.url) == "http://codeq.test/base/v1/codeq/tasks"
+    assert request.headers["authorization"] == "Bearer p"
+    assert request.headers["content-type"] == "application/json"
+    assert json.loads(request.content)["payload"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "sent"),
+    [
+        (httpx.ConnectError("refused"), False),
+        (httpx.ConnectTimeout("slow"), False),
+        (httpx.PoolTimeout("full"), False),
+        (httpx.ReadTimeout("slow"), True),
+        (httpx.WriteError("broken"), True),
+        (httpx.RemoteProtocolError("closed"), True),
+        (httpx.DecodingError("no gzip"), True),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_transport_errors_tell_whether_the_request_may_have_arrived(error: httpx.RequestError, sent: bool) -> None:  # noqa: FBT001  # parametrized
+    def answer(_request: httpx.Request) -> httpx.Response:
+        raise error
+
+    async def main() -> None:
+        async with CodeQ("http://a.test", worker_token="w", retries=0, transport=httpx.MockTransport(answer)) as codeq:
+            await codeq.get("t-1")
+
+    with pytest.raises(Unavailable) as caught:
+        asyncio.run(main())
+    assert caught.value.sent is sent
+    with (
+        BlockingCodeQ("http://a.test", worker_token="w", retries=0, transport=httpx.MockTransport(answer)) as codeq,
+        pytest.raises(Unavailable),
+    ):
+        codeq.get("t-1")
+
+
+def failing() -> str:
+    raise OSError("no token today")
+
+
+async def asynchronous() -> str:
+    return "a"
+
+
+def test_token_providers_may_be_plain_or_asynchronous() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        good = request.headers["authorization"] == "Bearer a"
+        return httpx.Response(200, json=TASK) if good else httpx.Response(401, json={"error": "invalid token"})
+
+    async def fetch(token: Any) -> str:
+        transport = httpx.MockTransport(answer)
+        async with CodeQ("http://a.test", worker_token=token, retries=0, transport=transport) as codeq:
+            return (await codeq.get("t-1")).id
+
+    assert asyncio.run(fetch(lambda: "a")) == "t-1"
+    assert asyncio.run(fetch(asynchronous)) == "t-1"
+    with pytest.raises(Unauthorized):
+        asyncio.run(fetch(lambda: "b"))
+    with pytest.raises(Unavailable, match="no token today"):
+        asyncio.run(fetch(failing))
+
+
+def test_the_blocking_client_refuses_an_asynchronous_provider() -> None:
+    for provider, error in ((asynchronous, ConfigurationError), (failing, Unavailable)):
+        with BlockingCodeQ("http://a.test", worker_token=provider, retries=0) as codeq, pytest.raises(error):
+            codeq.get("t-1")
+
+
+@pytest.mark.parametrize("url", ["", "codeq.test", "ftp://codeq.test", "http://", "http://[::1"])
+def test_a_url_that_cannot_be_one_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        CodeQ(url)
+
+
+def test_settings_come_from_the_environment() -> None:
+    environ = {"CODEQ_BASE_URL": "http://a.test/", "CODEQ_PRODUCER_TOKEN": "p", "CODEQ_WORKER_TOKEN": "w"}
+    codeq = CodeQ.from_env(environ, timeout=5)
+    assert repr(codeq) == "CodeQ('http://a.test')"
+    assert {role.value: token.text for role, token in codeq.core.tokens.items()} == {
+        "producer": "p",
+        "worker": "w",
+        "reader": "w",
+        "admin": "p",
+    }
+    assert codeq.core.timeout == 5
+    with pytest.raises(ConfigurationError, match="CODEQ_BASE_URL"):
+        BlockingCodeQ.from_env({})
+
+
+def test_the_blocking_client_does_the_whole_round_on_the_fake() -> None:
+    with FakeCodeQ() as fake, fake.client() as http:
+        codeq = BlockingCodeQ(
+            "http://codeq.test",
+            producer_token="dev-token",
+            worker_token="dev-token",
+            transport=http._transport,  # noqa: SLF001  # the fake's own way into its event loop
+        )
+        created = codeq.create("X", {"a_b": None, "cD": [1.5]})
+        task = codeq.claim(["X"])
+        assert task
+        assert task.payload == {"a_b": None, "cD": [1.5]}
+        codeq.heartbeat(task.id)
+        codeq.complete(task, "done")
+        assert codeq.wait_for_result(created.id) == "done"
+        assert codeq.queue_stats("X").ready == 0
+        with pytest.raises(CodeQError):
+            codeq.complete(task, "again")

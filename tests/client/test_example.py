@@ -1,0 +1,196 @@
+"""The example application, end to end through its HTTP surface: API and worker on a fake of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from client.examples.starlette_app.api import make_api
+from client.examples.starlette_app.settings import environment
+from client.examples.starlette_app.worker import make
+from codeq_client import CodeQ
+from codeq_client.testing import ManualClock, run_one
+from codeq_fake.testing import FakeCodeQ
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+Client = httpx.AsyncClient
+
+
+class World:
+    """The fake, the API with its worker, and a client of the API, on one clock."""
+
+    def __init__(self) -> None:
+        mounts: dict[str, Any] = {"http://api.test": self._api}
+        self.fake = FakeCodeQ(settings={"WEBHOOK_HMAC_SECRET": "s", "BACKOFF_POLICY": "fixed"}, webhooks=mounts)
+        self.clock = ManualClock(self.fake.aadvance)
+        self.codeq = CodeQ(
+            "http://codeq.test",
+            producer_token="dev-token",
+            worker_token="dev-token",
+            transport=httpx.ASGITransport(self.fake.app),
+            clock=self.clock,
+        )
+        self.api = make_api(self.codeq, None)
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.api), base_url="http://api.test")
+
+    async def _api(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.api(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        worker = make(self.codeq)
+        run = asyncio.create_task(worker.run(signals=False))
+        try:
+            yield
+        finally:
+            worker.stop()
+            await self.clock.advance_until(run.done)
+            await run
+
+    async def post(self, path: str, body: Any, status: int = 202) -> Any:
+        response = await self.http.post(path, json=body)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    async def show(self, task_id: str) -> Any:
+        return (await self.http.get(f"/api/tasks/{task_id}")).json()
+
+
+def play(scene: Callable[[World], Awaitable[None]]) -> None:
+    async def main() -> None:
+        world = World()
+        await scene(world)
+
+    asyncio.run(main())
+
+
+def test_masters_are_made_in_order_of_their_priority() -> None:
+    async def scene(world: World) -> None:
+        low = await world.post("/api/tasks/master", {"jobId": "1", "priority": 1})
+        high = await world.post("/api/tasks/master", {"jobId": "2", "priority": 9})
+        assert (low["status"], low["command"]) == ("PENDING", "GENERATE_MASTER")
+        async with world.working():
+            await world.clock.advance(3)
+        shown = await world.show(high["id"])
+        assert shown["result"] == {"jobId": "2", "url": "https://masters.example.com/2.mp4"}
+        begun = [world.fake.task(task["id"]).history[1]["at"] for task in (high, low)]
+        assert begun == sorted(begun)
+
+    play(scene)
+
+
+def test_a_result_comes_back_by_webhook() -> None:
+    async def scene(world: World) -> None:
+        body = {
+            "command": "GENERATE_CREATIVE",
+            "payload": {"template": "blue"},
+            "webhook": "http://api.test/webhooks/codeq/",
+        }
+        created = await world.post("/api/tasks/with-webhook", body)
+        async with world.working():
+            await world.clock.advance(2)
+        assert (await world.show(created["id"]))["result"] == {"creative": "blue in square"}
+        assert (await world.http.get("/health")).json() == {"status": "ok", "results": 1}
+
+    play(scene)
+
+
+def test_a_delayed_task_waits() -> None:
+    async def scene(world: World) -> None:
+        created = await world.post("/api/tasks/delayed", {"jobId": "1", "delaySeconds": 60})
+        async with world.working():
+            await world.clock.advance(55)
+            assert (await world.show(created["id"]))["status"] == "PENDING"
+            await world.clock.advance(10)
+            assert (await world.show(created["id"]))["status"] == "COMPLETED"
+
+    play(scene)
+
+
+def test_failures_that_pass_are_retried_and_those_that_stay_are_not() -> None:
+    async def scene(world: World) -> None:
+        busy = await world.post("/api/tasks/master", {"jobId": "busy-1"})
+        bad = await world.post("/api/tasks/master", {"jobId": "bad-1"})
+        creative = {"command": "GENERATE_CREATIVE", "payload": {}, "webhook": "http://api.test/webhooks/codeq/"}
+        broken = await world.post("/api/tasks/with-webhook", creative)
+        async with world.working():
+            await world.clock.advance(30)
+        assert (await world.show(busy["id"]))["status"] == "COMPLETED"
+        assert (await world.show(busy["id"]))["attempts"] == 5
+        assert (await world.show(bad["id"]))["error"] == "there is no job bad-1"
+        assert (await world.show(broken["id"]))["error"] == "KeyError: 'template'"
+
+    play(scene)
+
+
+def test_a_worker_that_must_stop_gives_its_task_back() -> None:
+    async def scene(world: World) -> None:
+        created = await world.post("/api/tasks/master", {"jobId": "1"})
+        run = asyncio.create_task(make(world.codeq).run(signals=False))
+        await world.clock.advance(0.5)
+        run.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await run
+        assert (await world.show(created["id"]))["status"] == "PENDING"
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "problems"),
+    [
+        ("master", {"priority": 10}, {"jobId": "is missing", "priority": "must be a whole number from 0 to 9"}),
+        ("master", [], {"body": "must be a JSON object"}),
+        (
+            "with-webhook",
+            {"command": "", "payload": 1, "webhook": "x"},
+            {"command": "must", "payload": "must", "webhook": "must"},
+        ),
+        ("delayed", {"jobId": "1", "delaySeconds": -1}, {"delaySeconds": "must be a whole number of seconds"}),
+    ],
+    ids=["master", "no object", "with-webhook", "delayed"],
+)
+def test_what_is_wrong_with_a_request_is_said_field_by_field(path: str, body: Any, problems: dict[str, str]) -> None:
+    async def scene(world: World) -> None:
+        answer = await world.post(f"/api/tasks/{path}", body, 400)
+        assert answer["problems"].keys() == problems.keys()
+        for name, text in problems.items():
+            assert answer["problems"][name].startswith(text)
+
+    play(scene)
+
+
+def test_a_task_that_is_not_there_is_a_404_and_a_server_that_is_not_there_a_503() -> None:
+    async def scene(world: World) -> None:
+        assert (await world.http.get("/api/tasks/none")).status_code == 404
+        assert (await world.http.post("/api/tasks/master", content=b"{")).status_code == 400
+        nowhere = CodeQ("http://127.0.0.1:1", producer_token="p", retries=0)
+        async with Client(transport=httpx.ASGITransport(make_api(nowhere)), base_url="http://api.test") as http:
+            assert (await http.get("/api/tasks/1")).status_code == 503
+        await nowhere.aclose()
+
+    play(scene)
+
+
+def test_one_handler_alone() -> None:
+    codeq = CodeQ("http://codeq.test", worker_token="w")
+    outcome = asyncio.run(run_one(make(codeq), "GENERATE_CREATIVE", {"template": "red", "format": "tall"}))
+    assert outcome.result == {"creative": "red in tall"}  # type: ignore[union-attr]  # it is completed
+
+
+def test_settings_come_from_the_file_unless_the_environment_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text('# a comment\nPORT=4000\nCODEQ_BASE_URL="http://a.test"\n')
+    monkeypatch.setenv("PORT", "5000")
+    settings = environment(file)
+    assert (settings["PORT"], settings["CODEQ_BASE_URL"]) == ("5000", "http://a.test")
+    assert environment(tmp_path / "none")["PORT"] == "5000"

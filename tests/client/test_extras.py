@@ -1,0 +1,243 @@
+"""Around the worker: probes, metrics, one handler without a server, the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from prometheus_client import CollectorRegistry, generate_latest
+
+from codeq_client import (
+    Abandon,
+    CodeQ,
+    Complete,
+    Fail,
+    Job,
+    Next,
+    Retry,
+    Task,
+    TaskContext,
+    Worker,
+    WorkerStatus,
+    cli,
+    current_task,
+)
+from codeq_client.errors import ConfigurationError
+from codeq_client.health import HealthServer, Limits, live, ready
+from codeq_client.metrics import PrometheusHook
+from codeq_client.testing import run_one
+from codeq_fake.testing import FakeCodeQ
+from tests.client.stage import Stage, play, refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = WorkerStatus(running=True, draining=False, tasks=0, claim_age=1, claim_error="", loop_lag=0.0, lease_lag=0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_live", "is_ready"),
+    [
+        ({}, True, True),
+        ({"running": False}, True, False),
+        ({"draining": True}, True, False),
+        ({"claim_error": "refused"}, True, False),
+        ({"claim_age": math.inf}, True, False),
+        ({"claim_age": 500.0, "tasks": 8}, True, True),
+        ({"loop_lag": 31.0}, False, False),
+        ({"lease_lag": 31.0}, False, False),
+    ],
+    ids=str,
+)
+def test_probes_tell_the_truth(change: dict[str, Any], is_live: bool, is_ready: bool) -> None:  # noqa: FBT001  # parametrized
+    status = replace(GOOD, **change)
+    assert (live(status, Limits()), ready(status, Limits())) == (is_live, is_ready)
+
+
+def test_probes_are_served_over_http() -> None:
+    worker = Worker(CodeQ("http://a.test", worker_token="w"))
+
+    def fetch(path: str) -> tuple[int, dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=5) as reply:
+                return reply.status, json.load(reply)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    with HealthServer(worker, 0) as server:
+        assert fetch("/live")[0] == 200
+        code, body = fetch("/ready")
+        assert (code, body["ok"], body["running"], body["claimAge"]) == (503, False, False, None)
+        assert fetch("/")[0] == 404
+
+
+def test_metrics_count_what_happens() -> None:
+    registry = CollectorRegistry()
+
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(lease=30)
+        worker.hooks.append(PrometheusHook(registry))
+
+        @worker.handler("X")
+        async def work(job: Job[Any]) -> None:
+            await stage.clock.sleep(job.payload)
+            if not job.payload:
+                raise Fail("no")
+
+        stage.enqueue("X", 0)
+        stage.enqueue("X", 15)
+        async with stage.running(worker):
+            await stage.until_ended(2)
+            stage.network.fail("heartbeat", refused)
+            stage.enqueue("X", 100)
+            await stage.until_ended(3)
+
+    play(scene)
+    text = generate_latest(registry).decode()
+    for line in (
+        'codeq_worker_tasks_total{command="X",settled="completed"} 1.0',
+        'codeq_worker_tasks_total{command="X",settled="failed"} 1.0',
+        'codeq_worker_tasks_total{command="X",settled="lost"} 1.0',
+        'codeq_worker_handlers_ended_total{reason="expired"} 1.0',
+        'codeq_worker_running{command="X"} 0.0',
+        'codeq_worker_task_seconds_count{command="X"} 3.0',
+    ):
+        assert line in text
+    wasted = next(line for line in text.splitlines() if line.startswith("codeq_worker_wasted_seconds_total"))
+    assert 25 < float(wasted.split()[-1]) < 30
+
+
+def worker_of(handler: Any, **options: Any) -> Worker:
+    worker = Worker(CodeQ("http://a.test", worker_token="w"))
+    worker.handler("X", **options)(handler)
+    return worker
+
+
+def test_one_handler_runs_without_a_server() -> None:
+    async def work(job: Job[Any], task: TaskContext) -> Any:
+        async with task.guard(20):
+            return [job.payload, task.state, job.attempts]
+
+    outcome = asyncio.run(run_one(worker_of(work), "x", {"n": (1, 2)}, attempts=3, state="pool"))
+    assert outcome == Complete([{"n": [1, 2]}, "pool", 3])
+
+
+def test_one_handlers_policy_and_middleware_count_too() -> None:
+    async def broken(_job: Job[Any]) -> None:
+        raise OSError("disk full")
+
+    async def busy(_job: Job[Any]) -> None:
+        raise Abandon
+
+    retry = asyncio.run(run_one(worker_of(broken, backoff=lambda _task: 7), "X", {}))
+    assert isinstance(retry, Retry)
+    assert (retry.delay, retry.reason) == (7, "OSError: disk full")
+    fail = asyncio.run(run_one(worker_of(broken, permanent=(OSError,)), "X", {}))
+    assert isinstance(fail, Fail)
+    assert isinstance(asyncio.run(run_one(worker_of(busy), "X", {})), Abandon)
+    worker = worker_of(broken)
+
+    @worker.middleware
+    async def instead(_job: Job[Any], _task: TaskContext, call_next: Next) -> str:
+        assert call_next
+        return "instead"
+
+    assert asyncio.run(run_one(worker, "X", {})) == Complete("instead")
+    with pytest.raises(ConfigurationError):
+        asyncio.run(run_one(worker, "Y", {}))
+
+
+APP = """
+from codeq_client import CodeQ, Worker
+
+codeq = CodeQ.from_env()
+worker = Worker(codeq, poll=1)
+nothing = 3
+
+@worker.handler("X")
+async def work(job):
+    return job.payload
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "some_app.py").write_text(APP)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "some_app", raising=False)
+    return tmp_path
+
+
+def invoke(*arguments: str, **environ: str) -> tuple[int, str]:
+    handlers, level = list(logging.root.handlers), logging.root.level
+    try:
+        result = CliRunner().invoke(cli.main, arguments, env=environ)
+    finally:
+        logging.root.handlers[:], logging.root.level = handlers, level
+    return result.exit_code, result.output
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_command_runs_a_burst_and_checks_the_server() -> None:
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        environ = {"CODEQ_BASE_URL": fake.url, "CODEQ_WORKER_TOKEN": "dev-token"}
+        task = fake.enqueue("X", {"a": 1})
+        options = ["--burst", "--health-port", "0", "--log", "json", "--concurrency", "2", "--grace", "1"]
+        assert invoke("run", "some_app:worker", *options, **environ)[0] == 0
+        assert fake.task(task.id).result == {"a": 1}
+        code, output = invoke("check", **environ)
+        assert (code, output.startswith(f"{fake.url} answered in ")) == (0, True)
+        code, output = invoke("check", **{**environ, "CODEQ_WORKER_TOKEN": "wrong"})
+        assert (code, "Unauthorized" in output) == (1, True)
+        code, output = invoke("run", "some_app:worker", "--burst", **{**environ, "CODEQ_WORKER_TOKEN": "wrong"})
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("some_app", "is not of the form MODULE:OBJECT"),
+        ("missing_app:worker", "there is no module 'missing_app' here"),
+        ("some_app:missing", "has no attribute 'missing'"),
+        ("some_app:codeq.twin", "is no Worker, but a CodeQ"),
+    ],
+)
+def test_the_command_says_what_is_wrong_with_its_target(target: str, message: str) -> None:
+    code, output = invoke("run", target, CODEQ_BASE_URL="http://a.test", CODEQ_WORKER_TOKEN="w")
+    assert code == 2
+    assert message in output
+
+
+def test_the_check_names_the_missing_setting() -> None:
+    code, output = invoke("check", CODEQ_BASE_URL="")
+    assert code == 1
+    assert "CODEQ_BASE_URL is not set" in output
+
+
+def test_json_log_lines_carry_the_task() -> None:
+    record = logging.LogRecord("a", logging.INFO, "", 0, "hello %s", ("you",), None)
+    token = current_task.set(Task(id="t-1", command="X", status="IN_PROGRESS", attempts=3))
+    try:
+        line = json.loads(cli.JsonLines().format(record))
+    finally:
+        current_task.reset(token)
+    assert line.pop("time")
+    assert line == {
+        "level": "INFO",
+        "logger": "a",
+        "message": "hello you",
+        "task_id": "t-1",
+        "command": "X",
+        "attempts": 3,
+    }

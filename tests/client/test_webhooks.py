@@ -1,0 +1,172 @@
+"""Webhooks: signatures, deliveries that come twice, messages that are none, and a wait that one ends."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from codeq_client import CodeQ
+from codeq_client.errors import InvalidSignature
+from codeq_client.testing import ManualClock
+from codeq_client.webhooks import QueueReady, ResultCallback, WebhookReceiver, verify_signature
+from codeq_fake.testing import FakeCodeQ
+from tests.client.script import StillClock
+
+RESULT = {
+    "taskId": "t-1",
+    "eventType": "X",
+    "status": "COMPLETED",
+    "result": {"$value": [1]},
+    "error": "",
+    "artifacts": None,
+    "completedAt": "2026-11-24T03:00:00.5-03:00",
+}
+READY = {
+    "eventType": "X",
+    "available": True,
+    "queueDepth": 0,
+    "claimUrl": "/v1/codeq/tasks/claim",
+    "sentAt": "2026-11-24T03:00:00-03:00",
+    "notificationId": "ntf-1",
+}
+
+
+def signed(body: bytes, secret: str = "s", at: int = 1000) -> dict[str, str]:
+    signature = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    return {"X-CodeQ-Timestamp": str(at), "x-codeq-signature": signature}
+
+
+def test_a_good_signature_is_good_and_nothing_else_is() -> None:
+    body = b'{"a":1}'
+    verify_signature("s", signed(body), body, now=1000 + 300)
+    verify_signature("s", signed(body), body, now=1000 - 300)
+    for headers, text, now in (
+        (signed(body, "other"), "not of our secret", 1000),
+        (signed(b"{}"), "not of our secret", 1000),
+        (signed(body), "301 s old", 1301),
+        (signed(body), "-301 s old", 699),
+        ({}, "carries no signature", 1000),
+        ({**signed(body), "X-CodeQ-Timestamp": "²"}, "carries no signature", 1000),
+        ({**signed(body), "x-codeq-signature": "é"}, "not of our secret", 1000),
+    ):
+        with pytest.raises(InvalidSignature, match=text):
+            verify_signature("s", headers, body, now=now)
+
+
+def post(
+    receiver: WebhookReceiver, *bodies: Any, headers: dict[str, str] | None = None, method: str = "POST"
+) -> list[int]:
+    async def main() -> list[int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(receiver), base_url="http://app.test") as http:
+            codes = []
+            for body in bodies:
+                content = body if isinstance(body, bytes) else json.dumps(body).encode()
+                response = await http.request(method, "/", content=content, headers=headers or signed(content))
+                codes.append(response.status_code)
+            return codes
+
+    return asyncio.run(main())
+
+
+def receiver(secret: str | None = "s") -> tuple[WebhookReceiver, list[Any]]:
+    made, got = WebhookReceiver(secret, clock=StillClock()), []
+
+    @made.on_result
+    async def on_result(callback: ResultCallback) -> None:
+        got.append(callback)
+
+    @made.on_ready
+    async def on_ready(notice: QueueReady) -> None:
+        got.append(notice)
+
+    return made, got
+
+
+def test_a_result_reaches_its_handler_once_however_often_it_comes() -> None:
+    made, got = receiver()
+    assert post(made, RESULT, RESULT, {**RESULT, "taskId": "t-2"}) == [204, 204, 204]
+    assert [(callback.task_id, callback.command, callback.record.result) for callback in got] == [
+        ("t-1", "X", [1]),
+        ("t-2", "X", [1]),
+    ]
+
+
+def test_a_failure_is_read() -> None:
+    made, got = receiver()
+    post(
+        made, {**RESULT, "status": "FAILED", "error": "boom", "result": None, "artifacts": [{"name": "a", "url": "u"}]}
+    )
+    record = got[0].record
+    assert (record.status, record.error, record.result, record.artifacts[0].url) == ("FAILED", "boom", None, "u")
+
+
+def test_a_notice_reaches_its_handler_once() -> None:
+    made, got = receiver()
+    assert post(made, READY, READY, {**READY, "sentAt": "2026-11-24T03:01:00-03:00"}) == [204] * 3
+    assert [notice.command for notice in got] == ["X", "X"]
+
+
+def test_a_handler_that_fails_gets_the_message_again() -> None:
+    made = WebhookReceiver("s", clock=StillClock())
+    calls = []
+
+    @made.on_result
+    async def on_result(callback: ResultCallback) -> None:
+        calls.append(callback)
+        if len(calls) == 1:
+            raise OSError
+
+    assert post(made, RESULT, RESULT, RESULT) == [500, 204, 204]
+    assert len(calls) == 2
+
+
+def test_what_is_no_message_is_refused() -> None:
+    made, got = receiver()
+    assert post(made, b"{", b"[]", b"{}", b'"text"', {"taskId": "t"}, b"[" * 50_000) == [400] * 6
+    assert post(made, RESULT, headers={"x": "y"}) == [401]
+    assert post(made, RESULT, method="GET") == [405]
+    assert post(made, b"x" * (16 * 1024 * 1024 + 1)) == [413]
+    assert got == []
+
+
+def test_without_a_secret_unsigned_messages_are_taken() -> None:
+    made, got = receiver(None)
+    assert post(made, RESULT, headers={"x": "y"}) == [204]
+    assert len(got) == 1
+
+
+def test_only_http_is_answered() -> None:
+    made, _ = receiver()
+
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError
+
+    with pytest.raises(RuntimeError, match="websocket"):
+        asyncio.run(made({"type": "websocket"}, nothing, nothing))
+
+
+def test_a_wait_ends_when_the_servers_own_callback_comes() -> None:
+    async def main() -> None:
+        made = WebhookReceiver("s", tolerance=float("inf"))
+        fake = FakeCodeQ(settings={"WEBHOOK_HMAC_SECRET": "s"}, webhooks={"http://app.test": made})
+        clock = ManualClock(fake.aadvance)
+        tokens = {"producer_token": "dev-token", "worker_token": "dev-token"}
+        codeq = CodeQ("http://codeq.test", transport=httpx.ASGITransport(fake.app), clock=clock, **tokens)  # type: ignore[arg-type]  # the tokens' dict
+        created = await codeq.create("X", {}, webhook="http://app.test/hook")
+        task = await codeq.claim(["X"])
+        assert task
+        waiting = asyncio.create_task(codeq.wait_for_result(created.id, wake=made))
+        await clock.advance(20)  # the wait polls every 2 s now
+        before = clock.monotonic()
+        await codeq.complete(task, "done")
+        await clock.advance(0)
+        assert await waiting == "done"
+        assert clock.monotonic() == before
+
+    asyncio.run(main())
