@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from client.examples.starlette_app.api import make_api
-from client.examples.starlette_app.settings import environment
-from client.examples.starlette_app.worker import make
 from codeq_client import CodeQ
 from codeq_client.testing import ManualClock, run_one
 from codeq_fake.testing import FakeCodeQ
+from examples.starlette_app.api import make_api
+from examples.starlette_app.settings import environment
+from examples.starlette_app.worker import make
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

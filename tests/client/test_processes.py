@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_client import BlockingCodeQ, NewTask
+from codeq_client import BlockingCodeQ, NewTask, SystemClock
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:
@@ -36,10 +35,11 @@ def worker_process(environ: dict[str, str], *options: str, log: str = os.devnull
 
 
 def wait_until(condition: Callable[[], bool], within: float) -> None:
-    deadline = time.monotonic() + within
+    clock = SystemClock()
+    deadline = clock.monotonic() + within
     while not condition():
-        assert time.monotonic() < deadline, "it takes too long"
-        time.sleep(0.05)
+        assert clock.monotonic() < deadline, "it takes too long"
+        clock.sleep_blocking(0.05)
 
 
 @pytest.fixture
@@ -90,4 +90,4 @@ def test_a_handler_that_blocks_the_loop_keeps_its_lease_and_is_shown(environ: di
         with worker_process(environ, "--log-level", "WARNING", log=environ["STARTED"] + ".log"):
             assert codeq.wait_for_result(task.id, 30) == {"n": 1}
         assert codeq.get(task.id).attempts == 1, "the lease of 5 s was renewed all the while"
-        assert "time.sleep(job.payload" in Path(environ["STARTED"] + ".log").read_text()
+        assert "sleep_blocking(job.payload" in Path(environ["STARTED"] + ".log").read_text()

@@ -42,7 +42,7 @@ REPEATABLE: dict[str, Make] = {
     "result": lambda core: _flows.result(core, "t-1"),
     "renew": lambda core: _flows.renew_subscription(core, "s-1"),
     "queue_stats": lambda core: _flows.queue_stats(core, "X"),
-    "cleanup": lambda core: _flows.cleanup(core),
+    "cleanup": _flows.cleanup,
 }
 NOT_REPEATABLE: dict[str, Make] = {
     "create without a key": lambda core: _flows.create(core, "X", {}, idempotency_key=""),

@@ -23,6 +23,7 @@ from codeq_client import (
     Next,
     Retry,
     TaskContext,
+    TaskEnded,
     Worker,
     current_task,
 )
@@ -192,10 +193,11 @@ def test_a_plain_function_runs_on_a_thread_with_the_tasks_context() -> None:
             threads.append(threading.current_thread())
             return "done"
 
+        ended = asyncio.Event()
+        worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
         stage.enqueue("X", {})
         async with stage.running(worker):
-            while not stage.ended():
-                await asyncio.sleep(0.001)  # the thread is real
+            await asyncio.wait_for(ended.wait(), 5)  # the thread is real
         assert threads[0] is not threading.main_thread()
         assert stage.ended()[0][1] == "completed"
 
@@ -212,7 +214,7 @@ def test_no_more_is_claimed_than_there_are_free_slots() -> None:
             nonlocal running
             running += 1
             assert running <= 3
-            in_progress = [task for task in stage.fake.tasks(status="IN_PROGRESS")]
+            in_progress = stage.fake.tasks(status="IN_PROGRESS")
             assert len(in_progress) <= 3
             await stage.clock.sleep(2)
             running -= 1
@@ -317,7 +319,7 @@ def test_what_the_open_poll_brings_while_stopping_is_handed_back_untouched() -> 
     async def scene(stage: Stage) -> None:
         worker = stage.worker(poll=10)
         called = []
-        worker.handler("X")(lambda job: called.append(job))
+        worker.handler("X")(called.append)
         async with stage.running(worker) as run:
             await stage.clock.advance(3)
             worker.stop()
