@@ -1,7 +1,7 @@
 """A client for CodeQ: create tasks, wait for their results, and run workers that keep their leases.
 
-`CodeQ` and `BlockingCodeQ` speak to a server, `Worker` runs handlers, `WebhookReceiver` takes callbacks. Errors are in
-`codeq_client.errors`; helpers for tests in `codeq_client.testing`.
+`CodeQ` and `BlockingCodeQ` speak to a server, `Worker` runs handlers. Beside this door there are `codeq_client.errors`,
+`webhooks` (receive callbacks), `testing` (for your tests), `repeats`, `health` and `metrics` (around a worker).
 """
 
 from __future__ import annotations

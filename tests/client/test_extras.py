@@ -148,8 +148,9 @@ def test_one_handlers_policy_and_middleware_count_too() -> None:
     worker = worker_of(broken)
 
     @worker.middleware
-    async def instead(_job: Job[Any], _task: TaskContext, call_next: Next) -> str:
-        assert call_next
+    async def instead(job: Job[Any], task: TaskContext, call_next: Next) -> str:
+        with pytest.raises(OSError, match="disk full"):
+            await call_next(job, task)
         return "instead"
 
     assert asyncio.run(run_one(worker, "X", {})) == Complete("instead")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codeq_client import BlockingCodeQ, CodeQ, Fail, LeaseTerms, Worker
+from codeq_client import BlockingCodeQ, CodeQ, Complete, Fail, LeaseTerms
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
 
@@ -19,6 +19,7 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", (REPOSITORY / "client" / "README.m
 
 
 def snippet(part: str) -> str:
+    found: str
     (found,) = [snippet for snippet in SNIPPETS if part in snippet]
     return found
 
@@ -51,6 +52,7 @@ def test_the_workers_snippet_is_a_worker(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "readme_worker", module)
     exec(snippet('@worker.handler("GENERATE_MASTER"'), module.__dict__)  # noqa: S102  # our own README
     outcome = asyncio.run(run_one(module.worker, "GENERATE_MASTER", {"jobId": "42"}))
+    assert isinstance(outcome, Complete)
     assert outcome.result.url == "https://masters.example.com/42"
     assert isinstance(asyncio.run(run_one(module.worker, "GENERATE_MASTER", {"jobId": ""})), Fail)
 
@@ -76,8 +78,7 @@ def test_what_the_readme_names_is_there() -> None:
     for name in re.findall(r"`(\w+)`", " ".join(table)):
         assert hasattr(CodeQ, name)
         assert hasattr(BlockingCodeQ, name)
-    assert LeaseTerms(60, store="redis", max_runtime=600, stall=60)
-    assert Worker
+    assert LeaseTerms(60, store="redis", max_runtime=600, stall=60).seconds == 60
 
 
 TYPED = """

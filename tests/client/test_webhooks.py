@@ -75,7 +75,8 @@ def post(
 
 
 def receiver(secret: str | None = "s") -> tuple[WebhookReceiver, list[Any]]:
-    made, got = WebhookReceiver(secret, clock=StillClock()), []
+    made = WebhookReceiver(secret, clock=StillClock())
+    got: list[Any] = []
 
     @made.on_result
     async def on_result(callback: ResultCallback) -> None:

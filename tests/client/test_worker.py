@@ -318,8 +318,12 @@ def test_a_server_that_answers_long_polls_at_once_is_not_asked_without_end() -> 
 def test_what_the_open_poll_brings_while_stopping_is_handed_back_untouched() -> None:
     async def scene(stage: Stage) -> None:
         worker = stage.worker(poll=10)
-        called = []
-        worker.handler("X")(called.append)
+        called: list[Job[Any]] = []
+
+        @worker.handler("X")
+        async def work(job: Job[Any]) -> None:
+            called.append(job)
+
         async with stage.running(worker) as run:
             await stage.clock.advance(3)
             worker.stop()
