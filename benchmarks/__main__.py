@@ -1,0 +1,54 @@
+"""Measure speed and size: ``python -m benchmarks``. Not a test: whatever it finds, it ends with 0."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from . import core_alone, manual_time, over_http, parked, starting
+from .effort import FULL, QUICK
+from .rows import as_json, machine, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .effort import Effort
+    from .rows import Row
+
+_MEASURES: Mapping[str, Callable[[Effort], list[Row]]] = MappingProxyType(
+    {
+        "requests over HTTP": over_http.measure,
+        "the core alone": core_alone.measure,
+        "starting and resetting": starting.measure,
+        "the manual clock": manual_time.measure,
+        "parked long polls": parked.measure,
+    }
+)
+_WIDTH = 200  # no line of the table is broken, wherever it goes
+
+
+def main() -> None:
+    """Measure every row, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the fake's speed and size.")
+    parser.add_argument("--quick", action="store_true", help="smaller and less sure, in under a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file as well")
+    options = parser.parse_args()
+    effort = QUICK if options.quick else FULL
+    rows: list[Row] = []
+    with Console(stderr=True).status("starting") as status:
+        for name, measure in _MEASURES.items():
+            status.update(f"measuring {name}")
+            rows += measure(effort)
+    print(machine(), end="\n\n")
+    Console(width=_WIDTH).print(table(rows))
+    if options.json is not None:
+        options.json.write_text(json.dumps(as_json(rows), indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

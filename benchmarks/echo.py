@@ -1,0 +1,36 @@
+"""The yardstick: a bare Starlette application that echoes JSON, on plain uvicorn."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from codeq_fake.server import listen, url_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+async def echo(request: Request) -> JSONResponse:
+    """Answer with the JSON that was sent."""
+    return JSONResponse(await request.json())
+
+
+app = Starlette(routes=[Route("/echo", echo, methods=["POST"])])
+
+
+def main() -> None:
+    """Serve on a free port until SIGTERM, after one line of JSON that says where."""
+    listener = listen("127.0.0.1", 0)
+    print(json.dumps({"url": url_of(listener)}), flush=True)
+    config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

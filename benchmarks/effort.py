@@ -1,0 +1,42 @@
+"""How long and how often a benchmark measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Sizes and repetitions. A round over HTTP takes ``seconds``, one of the core ``cycles``."""
+
+    rounds: int
+    seconds: float
+    waiting: int
+    core_waiting: int
+    cycles: int
+    stored: int
+    repetitions: int
+    parked_seconds: float
+
+
+#: Many short rounds rather than a few long ones: a machine that does other work too has bad moments.
+FULL = Effort(
+    rounds=17,
+    seconds=0.4,
+    waiting=100_000,
+    core_waiting=1_000_000,
+    cycles=20_000,
+    stored=200_000,
+    repetitions=7,
+    parked_seconds=5.0,
+)
+QUICK = Effort(
+    rounds=5,
+    seconds=0.3,
+    waiting=20_000,
+    core_waiting=200_000,
+    cycles=10_000,
+    stored=50_000,
+    repetitions=3,
+    parked_seconds=2.0,
+)

@@ -1,0 +1,67 @@
+"""The servers under test, each in a process of its own on a free loopback port, and the driver that loads them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .driver import Load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ECHO = (sys.executable, "-m", "benchmarks.echo")
+_FAKE = (str(Path(sys.executable).with_name("codeq-fake")), "serve", "--port", "0", "--json")
+_DRIVER = (sys.executable, "-m", "benchmarks.driver")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server; ``path`` is what to post to, None for cycles of create, claim and complete."""
+
+    url: str
+    pid: int
+    path: str | None = None
+
+    def load(self, *, clients: int, seconds: float) -> Load:
+        """Load it for a while, from a process of its own."""
+        options = ["--path", self.path] if self.path is not None else []
+        return _drive(self.url, "--clients", str(clients), "--seconds", str(seconds), *options)
+
+    def fill(self, count: int) -> None:
+        """Create tasks that wait."""
+        _drive(self.url, "--fill", str(count))
+
+
+@contextmanager
+def echo() -> Iterator[Server]:
+    """The yardstick."""
+    with _started(_ECHO) as (url, pid):
+        yield Server(url, pid, path="/echo")
+
+
+@contextmanager
+def fake() -> Iterator[Server]:
+    """``codeq-fake serve``, as installed beside this Python."""
+    with _started(_FAKE) as (url, pid):
+        yield Server(url, pid)
+
+
+@contextmanager
+def _started(command: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """Start a server that prints its URL in a line of JSON; gives URL and process id."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield json.loads(process.stdout.readline())["url"], process.pid  # type: ignore[union-attr]  # it is a pipe
+        finally:
+            process.terminate()
+
+
+def _drive(*arguments: str) -> Load:
+    done = subprocess.run((*_DRIVER, *arguments), stdout=subprocess.PIPE, check=True)
+    return Load(**json.loads(done.stdout))
