@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from codeq_contract.case import GROUPS
 from codeq_contract.driver.identities import cast
-from codeq_contract.driver.targets import FEATURES, Deployment, FakeCommand, InProcessTarget, ServerTarget, Target
+from codeq_contract.driver.targets import (
+    FEATURES,
+    Deployment,
+    FakeCommand,
+    InProcessTarget,
+    NotRunError,
+    ServerTarget,
+    Target,
+)
 from codeq_contract.driver.tolerances import STORES
+from codeq_contract.verdicts import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +109,7 @@ class Options:
                 return self._containers()
 
     def _containers(self) -> ServerTarget:
-        from codeq_contract.driver.containers import Containers, NotRunError  # noqa: PLC0415 - needs testcontainers
+        from codeq_contract.driver.containers import Containers  # noqa: PLC0415 - needs testcontainers
 
         try:
             return ServerTarget(Containers.of(self.image, self.store, self.profile))

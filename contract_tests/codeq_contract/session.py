@@ -10,23 +10,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codeq_contract.case import GROUPS, SIGHTINGS_OF_GROUPS, InconclusiveError, Verdict
+import pytest
+
 from codeq_contract.driver import Driver, Setup, UnsupportedError
 from codeq_contract.driver.clock import RealClock
+from codeq_contract.driver.targets import NotRunError
 from codeq_contract.moments import SECOND
 from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.html import page
-from codeq_contract.report.redaction import shown
+from codeq_contract.report.redaction import shown, without_secrets
 from codeq_contract.running import Attempts, Runner, clauses_of, group_of, missing_features
+from codeq_contract.verdicts import GROUPS, SIGHTINGS_OF_GROUPS, InconclusiveError, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import pytest
-
     from codeq_contract.deviations import Deviation
     from codeq_contract.driver.targets import Target
     from codeq_contract.options import Options
+
+_REASON_LINES = 8
 
 #: What a server may do to a case; anything else that a case raises is the suite's own fault.
 _FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
@@ -47,8 +50,11 @@ class Session:
 
     @cached_property
     def runner(self) -> Runner:
-        """Starts the server when the first case needs it."""
-        return Runner(self._open.enter_context(self.target.start(Setup())))
+        """Starts the server when the first case needs it; without one there is nothing to run."""
+        try:
+            return Runner(self._open.enter_context(self.target.start(Setup())))
+        except NotRunError as reason:
+            pytest.exit(f"not run: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
 
     @property
     def driver(self) -> Driver:
@@ -91,7 +97,7 @@ class Session:
                 return Verdict.FAILED, f"{deviation.clause} is listed as a known deviation, but no longer fails"
             return Verdict.PASSED, ""
         error = call.excinfo.value
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = "\n".join(str(error).splitlines()[:_REASON_LINES]) or type(error).__name__
         match error:
             case UnsupportedError():
                 verdict = Verdict.UNSUPPORTED
@@ -109,6 +115,8 @@ class Session:
 
     def _result(self, item: pytest.Item, call: pytest.CallInfo[None], verdict: Verdict, reason: str) -> CaseResult:
         attempts = self._attempts.get(item.nodeid)
+        if attempts is not None:
+            reason = without_secrets(reason, attempts.contract.driver)
         told = CaseResult(item.name, group_of(item), clauses_of(item), verdict, round(call.duration, 3), reason=reason)
         if attempts is None:
             return told

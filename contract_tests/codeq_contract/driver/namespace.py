@@ -33,5 +33,9 @@ class Namespace:
         """A tenant."""
         return self._name("tenant")
 
+    def caller(self, kind: str) -> str:
+        """What to call a further caller of that kind."""
+        return f"{kind} {next(self._numbers)} of {self.prefix}"
+
     def _name(self, kind: str) -> str:
         return f"{self.prefix}-{kind}-{next(self._numbers)}"

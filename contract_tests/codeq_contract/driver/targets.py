@@ -32,6 +32,10 @@ _PATIENCE = 30.0
 _LOOPBACK = "127.0.0.1"
 
 
+class NotRunError(Exception):
+    """The target cannot be had here, for want of an engine or an image. The text says why."""
+
+
 class Target(Protocol):
     """A place where the suite can run."""
 
@@ -41,7 +45,7 @@ class Target(Protocol):
         ...
 
     def start(self, setup: Setup) -> AbstractContextManager[Driver]:
-        """A driver to a server that is set up so, as far as that is in the suite's hands."""
+        """A driver to a server that is set up so, as far as that is in the suite's hands. May raise NotRunError."""
         ...
 
 

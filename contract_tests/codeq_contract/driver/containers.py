@@ -1,0 +1,180 @@
+"""The real server with its store in containers, by testcontainers; or any image that takes the same settings."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from codeq_contract.driver.clock import NotInTimeError, RealClock
+from codeq_contract.driver.driver import Effort
+from codeq_contract.driver.targets import NotRunError, Served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from docker import DockerClient
+    from testcontainers.core.container import DockerContainer
+
+    from codeq_contract.driver.setup import Setup
+
+_SERVER_PORT = 8080
+_STORE_ALIAS = "store"
+_PATIENCE = 60.0
+_PAUSE = 0.1
+_LOG_LINES = 50
+_CONFIGURATION = "/etc/codeq/codeq.yaml"
+
+#: By the store's image: the port it listens on, and its profile (K8).
+_KVROCKS_PORT, _REDIS_PORT = 6666, 6379
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """Servers in containers: `image` with `store` beside it, on a network of their own."""
+
+    image: str
+    store: str
+    profile: str
+    name: str = "container"
+    #: The engine's name for this machine, as containers know it.
+    host: str = "host.docker.internal"
+    effort: Effort = field(default_factory=lambda: Effort(examples=5, steps=12, longest_wait=2))
+
+    @classmethod
+    def of(cls, image: str, store: str, profile: str = "") -> Containers:
+        """With the profile of the store, unless another is given. Raises NotRunError when there is no engine."""
+        # Its reaper is an image of its own, which cannot always be had; contexts end what they start.
+        os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+        if Path("/.dockerenv").exists():
+            os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
+        _engine()
+        return cls(image, store, profile or profile_of(store))
+
+    @property
+    def bind(self) -> str:
+        """The bridge's end on this machine, which nobody outside reaches; any address where that cannot be told."""
+        try:
+            networks = _engine().networks.get("bridge").attrs["IPAM"]["Config"]
+            return str(networks[0]["Gateway"])
+        except (KeyError, IndexError):
+            return "0.0.0.0"  # noqa: S104 - the engine is elsewhere, and must reach us
+
+    @contextmanager
+    def serve(self, setup: Setup) -> Iterator[Served]:
+        """As `Server.serve`. Raises NotRunError when an image cannot be had or the server does not answer."""
+        from testcontainers.core.network import Network  # noqa: PLC0415 - the extra `contract` brings it
+
+        with tempfile.TemporaryDirectory() as folder, Network() as network:
+            configuration = Path(folder, "codeq.yaml")
+            configuration.write_text(setup.yaml, encoding="utf-8")
+            # The server's user is another than ours.
+            Path(folder).chmod(0o755)
+            store = _container(self.store).with_network(network).with_network_aliases(_STORE_ALIAS)
+            server = _container(self.image).with_network(network).with_exposed_ports(_SERVER_PORT)
+            server.with_kwargs(extra_hosts={self.host: "host-gateway"})
+            server.with_volume_mapping(str(configuration), _CONFIGURATION)
+            for name, value in self._environment(setup).items():
+                server.with_env(name, value)
+            with _started(store):
+                _await_store(store, _port_of(self.store))
+                with _started(server):
+                    url = f"http://{server.get_container_host_ip()}:{server.get_exposed_port(_SERVER_PORT)}"
+                    _await_server(server, url)
+                    try:
+                        yield Served(url, {"server": _digest(server), "store": _digest(store)})
+                    except BaseException as error:
+                        error.add_note(f"server's log:\n{_log(server)}\n\nstore's log:\n{_log(store)}")
+                        raise
+
+    def _environment(self, setup: Setup) -> dict[str, str]:
+        return {
+            **setup.environment,
+            "REDIS_ADDR": f"{_STORE_ALIAS}:{_port_of(self.store)}",
+            "CODEQ_CONFIG_PATH": _CONFIGURATION,
+            "LOCAL_ARTIFACTS_DIR": "/tmp/codeq-artifacts",  # noqa: S108 - inside the container
+            # Of no meaning to the real server: an image of the fake then imitates the store that stands beside it.
+            "CODEQ_FAKE_PROFILE": self.profile,
+        }
+
+
+def profile_of(store: str) -> str:
+    """The profile of a store's image (K8)."""
+    if "kvrocks" not in store:
+        return "redis"
+    version = store.rpartition(":")[2].split(".")
+    newer = version[:2] > ["2", "8"] if all(part.isdigit() for part in version[:2]) else True
+    return "kvrocks-2.9" if newer else "kvrocks-2.8"
+
+
+def _engine() -> DockerClient:
+    try:
+        import docker  # noqa: PLC0415 - comes with testcontainers, in the extra `contract`
+        from docker.errors import DockerException  # noqa: PLC0415 - as above
+    except ImportError:
+        raise NotRunError("testcontainers is not installed: install codeq-fake[contract]") from None
+    try:
+        return docker.from_env()
+    except DockerException as error:
+        raise NotRunError(f"no Docker engine answers: {error}") from None
+
+
+def _container(image: str) -> DockerContainer:
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - the extra `contract` brings it
+
+    return DockerContainer(image)
+
+
+@contextmanager
+def _started(container: DockerContainer) -> Iterator[None]:
+    from docker.errors import APIError, ImageNotFound  # noqa: PLC0415 - as above
+
+    try:
+        container.start()
+    except (APIError, ImageNotFound) as error:
+        raise NotRunError(f"image {container.image}: {error}") from None
+    try:
+        yield
+    finally:
+        container.stop()
+
+
+def _port_of(store: str) -> int:
+    return _KVROCKS_PORT if "kvrocks" in store else _REDIS_PORT
+
+
+def _await_store(store: DockerContainer, port: int) -> None:
+    _await(lambda: store.exec(["redis-cli", "-p", str(port), "PING"]).output.strip() == b"PONG", store)
+
+
+def _await_server(server: DockerContainer, url: str) -> None:
+    def answers() -> bool:
+        try:
+            with urlopen(f"{url}/metrics", timeout=2):  # noqa: S310 - our own server's address
+                return True
+        except (URLError, OSError):
+            return False
+
+    _await(answers, server)
+
+
+def _await(answers: Callable[[], bool], container: DockerContainer) -> None:
+    try:
+        RealClock().eventually(answers, within=_PATIENCE, every=_PAUSE)
+    except NotInTimeError:
+        raise NotRunError(f"{container.image} does not answer within {_PATIENCE:g} s\n{_log(container)}") from None
+
+
+def _digest(container: DockerContainer) -> str:
+    image = container.get_wrapped_container().image
+    return f"{container.image} ({image.short_id if image is not None else 'unknown'})"
+
+
+def _log(container: DockerContainer) -> str:
+    output, errors = container.get_logs()
+    return "\n".join((output + errors).decode(errors="replace").splitlines()[-_LOG_LINES:])
