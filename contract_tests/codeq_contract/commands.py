@@ -13,11 +13,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from codeq_contract.case import GROUPS
 from codeq_contract.options import option_names
 from codeq_contract.report import Report
 from codeq_contract.report.diff import disparities
 from codeq_contract.report.html import page
+from codeq_contract.verdicts import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def run_suite(*, keyword: str | None, seed: str | None, dry_run: bool, yes: bool
         options = {**given, "report": str(report)}
         chosen = [f"--codeq-{name.replace('_', '-')}={text}" for name, text in options.items() if text]
         flags = ["--codeq-dry-run"] * dry_run + ["--codeq-yes"] * yes + [f"-k={keyword}"] * bool(keyword)
-        settings = ["-c", str(CASES / "pytest.ini"), f"--rootdir={CASES}"]
+        settings = ["-c", str(CASES.with_name("suite.ini")), f"--rootdir={CASES.parent}"]
         drawn = f"--hypothesis-seed={seed or secrets.randbelow(2**32)}"
         # Nothing that happens to be installed takes part in the run.
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from codeq_contract.caller import Caller
-from codeq_contract.case import InconclusiveError, Sighting
 from codeq_contract.driver import Answer, Driver, Namespace, Op, Reply, Setup
 from codeq_contract.driver.identities import producer, worker
 from codeq_contract.moments import SECOND, moment_text
+from codeq_contract.verdicts import InconclusiveError, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +97,7 @@ class Contract:
 
     def new(self, identity: Identity) -> Caller:
         """A caller with a token of its own; needs minting."""
-        name = f"{identity.kind} {identity.claims} {identity.alg} {identity.kid} {self.names.key()}"
+        name = self.names.caller(identity.kind)
         self.driver.mint(name, identity)
         return self.caller(name)
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_contract.case import GROUPS
 from codeq_contract.deviations import read_deviations
 from codeq_contract.options import Options, OptionsError, option_names
 from codeq_contract.register import RegisterError, check_claims, check_complete
 from codeq_contract.running import clauses_of, group_of, groups_of
 from codeq_contract.session import Session
+from codeq_contract.verdicts import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

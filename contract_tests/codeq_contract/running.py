@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from _pytest.outcomes import OutcomeException
 
-from codeq_contract.case import GROUPS, InconclusiveError
 from codeq_contract.contract import Contract
 from codeq_contract.driver import UnsupportedError
 from codeq_contract.parting import leave_tidy
+from codeq_contract.verdicts import GROUPS, InconclusiveError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -33,6 +33,6 @@ def read_deviations(source: str) -> tuple[Deviation, ...]:
     """
     if source == "none":
         return ()
-    ours = Path(__file__).with_name(f"{source}.yaml")
+    ours = Path(__file__).parent / f"{source}.yaml"
     path = ours if ours.exists() else Path(source)
     return tuple(Deviation(**entry) for entry in yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -6,9 +6,9 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from codeq_contract.case import GROUPS, SIGHTINGS_OF_GROUPS, Verdict
 from codeq_contract.register import CLAUSES, CONTRACT, WITHOUT_CASE
 from codeq_contract.report.style import STYLE
+from codeq_contract.verdicts import GROUPS, SIGHTINGS_OF_GROUPS, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ _SHOWN_VERDICTS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.
 
 def page(reports: Sequence[Report]) -> str:
     """One page for runs on one or more targets: the matrix has a column for each."""
-    body = "".join((*_heads(reports), _matrix(reports), *_details(reports)))
+    body = "".join((*_heads(reports), *_details(reports), _matrix(reports)))
     title = f"CodeQ contract {CONTRACT} on {', '.join(report.target for report in reports)}"
     return (
         "<!doctype html>\n<html lang=en><meta charset=utf-8>"

@@ -22,25 +22,31 @@ def shown(transcript: Sequence[Exchange], driver: Driver) -> tuple[Shown, ...]:
     if not transcript:
         return ()
     began = transcript[0].reply.called
-    secrets = [secret for secret in (*driver.tokens.values(), driver.knobs.callback_secret) if secret]
-    return tuple(_shown(exchange, began, secrets) for exchange in transcript[-_LAST:])
+    return tuple(_shown(exchange, began, driver) for exchange in transcript[-_LAST:])
 
 
-def _shown(exchange: Exchange, began: int, secrets: Sequence[str]) -> Shown:
+def without_secrets(text: str, driver: Driver) -> str:
+    """`text` with tokens and secrets blotted out."""
+    for secret in (*driver.tokens.values(), driver.knobs.callback_secret):
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+def _shown(exchange: Exchange, began: int, driver: Driver) -> Shown:
     op, reply = exchange.op, exchange.reply
-    headers = "".join(f"\n{name}: {_clean(value, secrets)}" for name, value in op.headers.items())
+    headers = "".join(f"\n{name}: {_clean(value, driver)}" for name, value in op.headers.items())
     return Shown(
         called=round((reply.called - began) / SECOND, 4),
         returned=round((reply.returned - began) / SECOND, 4),
         identity=op.identity,
         request=f"{op.method} {op.path}{headers}",
-        body=None if op.body is None else _clean(op.body.decode(errors="backslashreplace"), secrets),
+        body=None if op.body is None else _clean(op.body.decode(errors="backslashreplace"), driver),
         status=reply.status,
-        reply=_clean(reply.text or reply.problem, secrets),
+        reply=_clean(reply.text or reply.problem, driver),
     )
 
 
-def _clean(text: str, secrets: Sequence[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
+def _clean(text: str, driver: Driver) -> str:
+    text = without_secrets(text, driver)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text)} characters)"

@@ -26,7 +26,7 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; pad
 tr:target, th:target { background: var(--card); }
 details { margin: .5rem 0; } summary { cursor: pointer; }
 .case { border: 1px solid var(--line); border-radius: .3rem; padding: .4rem .8rem; }
-.reason { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+.reason { font-family: ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 pre { background: var(--card); border-radius: .3rem; margin: .2rem 0; padding: .4rem .6rem; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: .85rem; }
 pre.s2 { border-left: .2rem solid var(--good); } pre.s4, pre.s5, pre.s0 { border-left: .2rem solid var(--bad); }
