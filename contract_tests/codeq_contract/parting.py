@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from codeq_contract.driver import Outcome
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from codeq_contract.caller import Caller
     from codeq_contract.contract import Contract
 
-_OK = 200
-_MOST = 1000
 _ENDED = {"status": "FAILED", "error": "left behind by the contract suite"}
+_IN_PROGRESS = "IN_PROGRESS"
 
 
 def leave_tidy(contract: Contract) -> None:
-    """End each task of the case that can be ended; servers of our own are thrown away as they are."""
-    if "minting" in contract.driver.features:
+    """End each task of the case that can be ended by now; servers of our own are thrown away as they are.
+
+    What is still delayed stays, under a command that nobody claims.
+    """
+    if contract.driver.start_other is not None:
         return
-    actors = {exchange.op.identity or "" for exchange in contract.transcript}
-    for name in sorted(actor for actor in actors if "worker" in actor):
-        _end_own(contract, contract.caller(name))
-        _drain(contract, contract.caller(name))
+    tasks = {task["id"]: task["command"] for task in _tasks_seen(contract)}
+    for name in [name for name in contract.driver.tokens if "worker" in name]:
+        worker = contract.caller(name)
+        for task in tasks:
+            if worker.seen(task)["status"] == _IN_PROGRESS:
+                worker.submit(task, **_ENDED)
+        for command in sorted(set(tasks.values())):
+            _drain(worker, command)
 
 
-def _end_own(contract: Contract, worker: Caller) -> None:
-    """End what this worker still holds."""
-    for exchange in list(contract.transcript):
-        claimed = exchange.op.path.endswith("/claim") and exchange.op.identity == worker.name
-        if claimed and exchange.reply.status == _OK:
-            worker.submit(exchange.reply.json, **_ENDED)
+def _tasks_seen(contract: Contract) -> Iterator[dict[str, Any]]:
+    """The tasks under names of the case's own in what it was answered."""
+    for exchange in contract.transcript:
+        if exchange.reply.body.startswith(b"{"):
+            for task in _tasks_in(exchange.reply.json):
+                if task["command"].lower().startswith(contract.names.prefix):
+                    yield task
 
 
-def _drain(contract: Contract, worker: Caller) -> None:
-    """Claim and end what waits under the case's own commands."""
-    for command in contract.names.commands:
-        for _ in range(_MOST):
-            reply = worker.claim(command)
-            if reply.outcome is not Outcome.OK or not reply.body:
-                break
-            worker.submit(reply.json, **_ENDED)
+def _tasks_in(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "id" in body and "command" in body:
+        yield body
+    yield from body.get("tasks") or ()
+    yield from (item["task"] for item in body.get("results") or () if "task" in item)
+
+
+def _drain(worker: Caller, command: str) -> None:
+    """Claim and end what waits under a command."""
+    while (reply := worker.claim(command)).body and "id" in reply.json:
+        worker.submit(reply.json, **_ENDED)
