@@ -1,4 +1,4 @@
-"""The suite in containers, for real: an image of the fake with a Redis beside it, where an engine and they can be had."""
+"""The suite in containers, for real: an image of the fake beside a Redis, where an engine can be had."""
 
 from __future__ import annotations
 
