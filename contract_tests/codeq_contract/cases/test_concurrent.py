@@ -98,7 +98,8 @@ def test_due_tasks_that_many_claims_move_are_handed_out_once_and_all_end(contrac
     command = contract.command()
     creations = contract.together([contract.producer.creating(command, delaySeconds=1)] * CLAIMERS, schedule=schedule)
     made = ids([reply.json for reply in creations])
-    contract.wait_out(contract.delay_end(creations[-1], 2))
+    for creation in creations:
+        contract.wait_out(contract.delay_end(creation, 1))
     handed_out: Counter[str] = Counter()
     for _ in range(4):
         claimed = found(contract.together([contract.worker.claiming(command)] * CLAIMERS, schedule=schedule))

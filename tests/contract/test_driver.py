@@ -1,0 +1,87 @@
+"""The driver: calls, bursts and waiting, in process and over the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_contract.contract import Contract
+from codeq_contract.driver import NotInTimeError, Op, Outcome, Setup, UnsupportedError
+from codeq_contract.driver.clock import RealClock
+from codeq_contract.driver.identities import producer
+from codeq_contract.driver.targets import Deployment, InProcessTarget
+from codeq_contract.driver.wire import Wire
+from codeq_contract.moments import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORKERS = ("worker", "worker2", "worker3")
+
+
+@pytest.fixture
+def contract() -> Iterator[Contract]:
+    with InProcessTarget("redis").start(Setup()) as driver:
+        yield Contract(driver)
+
+
+def winner(schedule: int) -> str:
+    """Who gets the one task that three claim at once, on a fresh fake."""
+    with InProcessTarget("redis").start(Setup()) as driver:
+        contract = Contract(driver)
+        command = contract.command()
+        contract.producer.created(command)
+        claims = [contract.caller(name).claiming(command) for name in WORKERS]
+        replies = contract.together(claims, schedule=schedule)
+        [won] = [name for name, reply in zip(WORKERS, replies, strict=True) if reply.status == 200]
+        return won
+
+
+def test_a_call_in_process_takes_no_time_and_a_long_poll_its_own(contract: Contract) -> None:
+    at_once = contract.worker.claim(contract.command())
+    waited = contract.worker.claim(contract.command(), waitSeconds=7)
+    assert (at_once.returned - at_once.called, waited.returned - waited.called) == (0, 7 * SECOND)
+
+
+def test_waiting_in_process_is_exact(contract: Contract) -> None:
+    before = contract.clock.now()
+    contract.clock.sleep(86_400)
+    assert contract.clock.now() - before == 86_400 * SECOND
+    contract.clock.until(before)
+    assert contract.clock.now() - before == 86_400 * SECOND
+
+
+def test_what_never_comes_about_is_told_in_time(contract: Contract) -> None:
+    before = contract.clock.now()
+    with pytest.raises(NotInTimeError, match="not within 10 s; in the end: 0"):
+        contract.clock.eventually(lambda: 0, within=10)
+    assert contract.clock.now() - before == 10 * SECOND
+
+
+def test_a_schedule_is_an_order_that_can_be_had_again() -> None:
+    first = [winner(schedule) for schedule in range(12)]
+    assert first[0] == WORKERS[0], "no schedule is the order given"
+    assert len(set(first)) > 1
+    assert [winner(schedule) for schedule in range(12)] == first
+
+
+def test_no_answer_is_an_unknown_outcome() -> None:
+    clock = RealClock()
+    with Wire("http://127.0.0.1:9", clock) as wire:
+        [reply] = wire.exchange([Op("GET", "/metrics")], 0)
+    assert (reply.outcome, reply.status) == (Outcome.UNKNOWN, 0)
+    assert reply.problem.startswith("ConnectError")
+
+
+def test_outcomes_are_ok_or_refused_by_status(contract: Contract) -> None:
+    assert contract.worker.claim(contract.command()).outcome is Outcome.OK
+    assert contract.worker.task("none").outcome is Outcome.REFUSED
+
+
+def test_a_deployment_takes_no_tokens_and_no_settings_of_ours() -> None:
+    with Deployment("http://127.0.0.1:9", {}, {}).start(Setup()) as driver:
+        with pytest.raises(UnsupportedError, match="callers with other claims"):
+            driver.mint("someone", producer("p", "t"))
+        with pytest.raises(UnsupportedError, match="a server with other settings"):
+            driver.other(Setup())
