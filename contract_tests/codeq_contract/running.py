@@ -11,6 +11,8 @@ from _pytest.outcomes import OutcomeException
 
 from codeq_contract.contract import Contract
 from codeq_contract.driver import UnsupportedError
+from codeq_contract.driver.clock import RealClock
+from codeq_contract.moments import SECOND
 from codeq_contract.parting import leave_tidy
 from codeq_contract.verdicts import GROUPS, InconclusiveError
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from codeq_contract.driver import Driver
 
-_SCALES = (1, 2, 4)
+_MOST_ATTEMPTS = 3
 
 #: Most cases of these wait for something nearly all of their time.
 WAITING_GROUPS = frozenset({"timed", "webhooks"})
@@ -27,11 +29,12 @@ WAITING_GROUPS = frozenset({"timed", "webhooks"})
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """What came of a case: its last attempt, and what that ended with unless it passed."""
+    """What came of a case: its last attempt, what that ended with unless it passed, and how long they all took."""
 
     contract: Contract
     number: int
-    error: BaseException | None = None
+    seconds: float
+    error: BaseException | None
 
 
 @dataclass(slots=True)
@@ -84,23 +87,28 @@ def missing_features(item: pytest.Item, driver: Driver) -> list[str]:
 
 def run_case(item: pytest.Function, driver: Driver) -> Attempts:
     """Try a case until an attempt can tell; errors are part of the answer."""
-    contract = Contract(driver)
     missing = missing_features(item, driver)
     if missing:
-        return Attempts(contract, 0, UnsupportedError(f"the target has no {', '.join(missing)}"))
+        return Attempts(Contract(driver), 0, 0, UnsupportedError(f"the target has no {', '.join(missing)}"))
+    stopwatch = RealClock()
+    began, number, scale = stopwatch.now(), 1, 1
+    while True:
+        contract = Contract(driver, scale)
+        error = _attempt(item, contract)
+        if number == _MOST_ATTEMPTS or not isinstance(error, InconclusiveError):
+            return Attempts(contract, number, (stopwatch.now() - began) / SECOND, error)
+        number, scale = number + 1, scale * 2
+
+
+def _attempt(item: pytest.Function, contract: Contract) -> BaseException | None:
+    """What an attempt raised, or None."""
     callspec = getattr(item, "callspec", None)
     parameters = callspec.params if callspec is not None else {}
-    error: BaseException | None = None
-    for number, scale in enumerate(_SCALES, start=1):
-        contract = Contract(driver, scale)
-        try:
-            item.obj(contract=contract, **parameters)
-        except InconclusiveError as unclear:
-            error = unclear
-        except (Exception, OutcomeException) as raised:  # noqa: BLE001 - whatever it was, the report shows it
-            return Attempts(contract, number, raised)
-        else:
-            return Attempts(contract, number)
-        finally:
-            leave_tidy(contract)
-    return Attempts(contract, len(_SCALES), error)
+    try:
+        item.obj(contract=contract, **parameters)
+    except (Exception, OutcomeException) as raised:  # noqa: BLE001 - whatever it was, the report shows it
+        return raised
+    else:
+        return None
+    finally:
+        leave_tidy(contract)

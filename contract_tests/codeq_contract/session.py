@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -114,20 +114,18 @@ class Session:
         return verdict, reason
 
     def _result(self, item: pytest.Item, call: pytest.CallInfo[None], verdict: Verdict, reason: str) -> CaseResult:
-        attempts = self._attempts.get(item.nodeid)
-        if attempts is not None:
-            reason = without_secrets(reason, attempts.contract.driver)
         told = CaseResult(item.name, group_of(item), clauses_of(item), verdict, round(call.duration, 3), reason=reason)
+        attempts = self._attempts.get(item.nodeid)
         if attempts is None:
             return told
         contract = attempts.contract
-        return CaseResult(
-            **{
-                **{name: getattr(told, name) for name in told.__slots__},
-                "attempts": attempts.number,
-                "sightings": tuple(sorted(contract.sightings)),
-                "transcript": () if verdict is Verdict.PASSED else shown(contract.transcript, contract.driver),
-            }
+        return replace(
+            told,
+            seconds=round(attempts.seconds, 3),
+            reason=without_secrets(reason, contract.driver),
+            attempts=attempts.number,
+            sightings=tuple(sorted(contract.sightings)),
+            transcript=() if verdict is Verdict.PASSED else shown(contract.transcript, contract.driver),
         )
 
     def plan(self, items: Sequence[pytest.Item]) -> Iterator[str]:
