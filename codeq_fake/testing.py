@@ -18,6 +18,7 @@ from .clock import Clock
 from .control import Controls
 from .control.controls import instant
 from .control.controls import profile as checked_profile
+from .control.views import plain
 from .core.units import SECOND
 from .journal import DEFAULT_SIZE
 from .runtime import DEFAULT_PROFILE, Config, Runtime
@@ -66,7 +67,7 @@ class TaskView:
         return cls(
             id=shown["id"],
             command=shown["command"],
-            payload=json.loads(shown["payload"]),
+            payload=plain(shown["payload"]),
             status=shown["status"],
             location=shown["lastKnownLocation"],
             priority=shown.get("priority", 0),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -11,10 +14,14 @@ from codeq_fake.core import explain
 from codeq_fake.http import render
 
 if TYPE_CHECKING:
-    from codeq_fake.core import Broker, Happening, State, Task
+    from codeq_fake.core import Broker, Happening, Record, State, Task
     from codeq_fake.journal import Callback, Request
 
 UTC = ZoneInfo("UTC")
+
+_DEEPEST = 200  # the contract allows 10,000 levels (B1), Python's JSON a thousand less those of its callers
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_STEPS = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 
 
 def time(instant: int) -> str:
@@ -33,7 +40,7 @@ def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> di
     claimable = explain(broker, shown.id, now=now)
     return {
         **task(shown, zone),
-        "result": json.loads(render.record(shown.record, zone)) if shown.record is not None else None,
+        "result": _record(shown.record, zone) if shown.record is not None else None,
         "history": [happening(line) for line in shown.history],
         "claimable": {
             "now": claimable.now,
@@ -41,6 +48,29 @@ def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> di
             "since": time(claimable.since) if claimable.since is not None else None,
         },
     }
+
+
+def _record(shown: Record, zone: ZoneInfo) -> dict[str, Any]:
+    if shown.result is not None and _nests_too_deep(shown.result):
+        shown = replace(shown, result=wire.quote(shown.result))
+    seen: dict[str, Any] = json.loads(render.record(shown, zone))
+    return seen
+
+
+def plain(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The value that JSON text has; what nests deeper than Python may read or write JSON stays text."""
+    return text if _nests_too_deep(text) else json.loads(text)
+
+
+def _nests_too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return False
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        depth += _STEPS.get(token[0], 0)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def happening(shown: Happening) -> dict[str, Any]:
