@@ -23,13 +23,15 @@ from codeq_fake.version import VERSION
 
 from . import views
 from .errors import BadRequestError, ConflictError, UnknownTaskError
+from .reading import field
+from .state import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from codeq_fake.clock import Mode
     from codeq_fake.core import Task
-    from codeq_fake.runtime import Runtime
+    from codeq_fake.runtime import Config, Runtime
 
 DEFAULT_TASK_LIMIT = 1000
 
@@ -87,9 +89,11 @@ class Controls:
     def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> dict[str, Any]:
         """Queue the next task or subscription ids, and the next jittered backoff delays (seconds).
 
-        Raises ConflictError for an id that is taken.
+        Raises BadRequestError, or ConflictError for an id that is taken.
         """
         ids, delays = list(ids), list(delays)
+        if "" in ids or any(delay < 0 for delay in delays):
+            raise BadRequestError("an id is a text that is not empty, a delay a whole number of seconds from 0")
         try:
             self._runtime.source.queue(ids=ids, delays=delays)
         except TakenIdError as taken:
@@ -102,30 +106,32 @@ class Controls:
         ``setup`` may have ``profile``, ``settings`` (environment variables), ``yaml``, ``identities``, ``clock`` (its
         mode) and ``now``. Raises BadRequestError.
         """
-        if not setup:
-            self._runtime.reset()
-            return self.health()
+        setup = setup or {}
+        config, clock = self._new_config(setup), self._new_clock(setup)
+        self._runtime.reset(config, clock)
+        return self.health()
+
+    def _new_config(self, setup: Mapping[str, Any]) -> Config:
         config = self._runtime.config
         try:
             if "settings" in setup or "yaml" in setup:
-                settings = Settings.from_env(setup.get("settings") or {}, setup.get("yaml") or "")
-                config = replace(config, settings=settings)
+                environ = field(setup, "settings", dict[str, str], {})
+                config = replace(config, settings=Settings.from_env(environ, field(setup, "yaml", str, "")))
             if "identities" in setup:
-                config = replace(config, identities=identities_of(setup["identities"] or {}))
+                config = replace(config, identities=identities_of(setup["identities"]))
         except SettingsError as error:
             raise BadRequestError(str(error)) from None
-        if "profile" in setup:
-            config = replace(config, profile=profile(setup["profile"]))
-        self._runtime.reset(config, self._new_clock(setup))
-        return self.health()
+        return replace(config, profile=profile(setup["profile"])) if "profile" in setup else config
 
     def _new_clock(self, setup: Mapping[str, Any]) -> Clock | None:
+        """A clock as ``setup`` wants it; what it does not say stays as it is."""
         if "clock" not in setup and "now" not in setup:
             return None
-        mode = setup.get("clock", self._runtime.clock.mode)
+        clock = self._runtime.clock
+        mode = setup.get("clock", clock.mode)
         if mode not in ("real", "manual"):
             raise BadRequestError(f"clock: found {mode!r}, allowed are real and manual")
-        return Clock(mode, start=instant(setup["now"]) if setup.get("now") is not None else None)
+        return Clock(mode, start=instant(setup["now"]) if "now" in setup else clock.now())
 
     def state(self) -> dict[str, Any]:
         """The whole state as plain JSON: profile, instant, and everything that the broker knows."""
@@ -142,12 +148,10 @@ class Controls:
         A manual clock stands at the state's instant afterwards, a real one that is behind moves on to it. Raises
         BadRequestError when it is no such state, and then has changed nothing.
         """
-        try:
-            self._runtime.restore(
-                profile(state.get("profile")), instant(state.get("now")), lambda broker: load(broker, state["broker"])
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise BadRequestError(f"no state of a fake: {type(error).__name__}: {error}") from None
+        check(state)
+        self._runtime.restore(
+            profile(state["profile"]), instant(state["now"]), lambda broker: load(broker, state["broker"])
+        )
         return self.health()
 
     def tasks(

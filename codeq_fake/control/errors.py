@@ -3,6 +3,7 @@
 ControlError
 ├── BadRequestError     what was sent is not what the call takes
 ├── UnknownTaskError    there is no such task
+├── UnknownCallError    there is no such control call
 └── ConflictError       it cannot be done now: time never goes back, a task holds no lease
 """
 
@@ -19,6 +20,10 @@ class BadRequestError(ControlError):
 
 class UnknownTaskError(ControlError):
     """There is no task with this id."""
+
+
+class UnknownCallError(ControlError):
+    """There is no control call of this method and path."""
 
 
 class ConflictError(ControlError):

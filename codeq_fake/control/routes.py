@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hmac
-import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from codeq_fake.core.units import SECOND
-
+from .access import Access
 from .controls import DEFAULT_TASK_LIMIT, Controls, instant
-from .errors import BadRequestError, ConflictError, ControlError, UnknownTaskError
+from .errors import BadRequestError, ConflictError, ControlError, UnknownCallError, UnknownTaskError
+from .reading import body, duration, field, number
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -26,33 +25,41 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Controls, Request], Awaitable[dict[str, Any]]]
 
-_STATUS: dict[type[ControlError], int] = {BadRequestError: 400, UnknownTaskError: 404, ConflictError: 409}
+_STATUS: dict[type[ControlError], int] = {
+    BadRequestError: 400,
+    UnknownTaskError: 404,
+    UnknownCallError: 404,
+    ConflictError: 409,
+}
 
-_LARGEST_BODY = 256 * 1024 * 1024
-_MOST_SECONDS = Decimal(10) ** 12
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
     """The control routes for one runtime. With a ``token``, each call needs it as its bearer token."""
-    controls = Controls(runtime)
+    controls, access = Controls(runtime), Access(token)
 
-    def route(path: str, method: str, handler: Handler) -> Route:
+    def route(path: str, methods: Sequence[str], handler: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
-            if token is not None and not _authorized(request, token):
-                return JSONResponse({"error": "this fake's control API needs its token as bearer token"}, 401)
+            refused = access.refusal(request)
+            if refused is not None:
+                status, reason = refused
+                return JSONResponse({"error": reason}, status)
             try:
                 return JSONResponse(await handler(controls, request))
             except ControlError as refusal:
                 return JSONResponse({"error": str(refusal)}, _STATUS[type(refusal)])
+            except ClientDisconnect:
+                return JSONResponse({"error": "you hung up"}, 400)
 
-        return Route(f"/_fake{path}", endpoint, methods=[method])
+        return Route(f"/_fake{path}", endpoint, methods=list(methods))
 
-    return [route(*row) for row in _TABLE]
+    known = [route(path, (method,), handler) for path, method, handler in _TABLE]
+    return [*known, *(route(path, _METHODS, _unknown) for path in ("", "/{rest:path}"))]
 
 
-def _authorized(request: Request, token: str) -> bool:
-    given = request.headers.get("authorization", "")
-    return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+async def _unknown(_: Controls, request: Request) -> dict[str, Any]:
+    raise UnknownCallError(f"there is no {request.method} {request.url.path}")
 
 
 async def _health(controls: Controls, _: Request) -> dict[str, Any]:
@@ -64,35 +71,28 @@ async def _clock(controls: Controls, _: Request) -> dict[str, Any]:
 
 
 async def _set_clock(controls: Controls, request: Request) -> dict[str, Any]:
-    body = await _body(request, "now", "mode")
-    mode = body.get("mode")
+    found = await body(request, "now", "mode")
+    now, mode = found.get("now"), found.get("mode")
     if mode not in (None, "real", "manual"):
         raise BadRequestError(f"mode: found {mode!r}, allowed are real and manual")
-    now = body.get("now")
     return await controls.set_clock(now=instant(now) if now is not None else None, mode=mode)
 
 
 async def _advance(controls: Controls, request: Request) -> dict[str, Any]:
-    body = await _body(request, "seconds", "to")
-    if ("seconds" in body) == ("to" in body):
-        raise BadRequestError('give either {"seconds": number} or {"to": RFC 3339 time}')
-    if "to" in body:
-        return await controls.advance(to=instant(body["to"]))
-    return await controls.advance(by=_duration(body["seconds"]))
+    found = await body(request, "seconds", "to", parse_float=Decimal)
+    return await controls.advance(
+        by=duration(found["seconds"]) if "seconds" in found else None,
+        to=instant(found["to"]) if "to" in found else None,
+    )
 
 
 async def _next(controls: Controls, request: Request) -> dict[str, Any]:
-    body = await _body(request, "ids", "delays")
-    ids, delays = body.get("ids") or [], body.get("delays") or []
-    if not isinstance(ids, list) or not all(isinstance(one, str) and one for one in ids):
-        raise BadRequestError("ids: a list of texts belongs here")
-    if not isinstance(delays, list) or not all(type(one) is int and one >= 0 for one in delays):
-        raise BadRequestError("delays: a list of whole seconds belongs here")
-    return controls.next(ids=ids, delays=delays)
+    found = await body(request, "ids", "delays")
+    return controls.next(ids=field(found, "ids", list[str], ()), delays=field(found, "delays", list[int], ()))
 
 
 async def _reset(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.reset(await _body(request, "profile", "settings", "yaml", "identities", "clock", "now"))
+    return controls.reset(await body(request, "profile", "settings", "yaml", "identities", "clock", "now"))
 
 
 async def _state(controls: Controls, _: Request) -> dict[str, Any]:
@@ -100,7 +100,7 @@ async def _state(controls: Controls, _: Request) -> dict[str, Any]:
 
 
 async def _restore(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.restore(await _body(request, "profile", "now", "broker"))
+    return controls.restore(await body(request, "profile", "now", "broker"))
 
 
 async def _tasks(controls: Controls, request: Request) -> dict[str, Any]:
@@ -110,7 +110,7 @@ async def _tasks(controls: Controls, request: Request) -> dict[str, Any]:
             status=query.get("status", ""),
             command=query.get("command", ""),
             tenant=query.get("tenant"),
-            limit=_number(request, "limit", DEFAULT_TASK_LIMIT),
+            limit=number(request, "limit", DEFAULT_TASK_LIMIT),
         )
     }
 
@@ -124,13 +124,13 @@ async def _expire(controls: Controls, request: Request) -> dict[str, Any]:
 
 
 async def _requests(controls: Controls, request: Request) -> dict[str, Any]:
-    status = _number(request, "status", 0) or None
+    status = number(request, "status", 0) or None
     path = request.query_params.get("path", "")
-    return {"requests": controls.requests(since=_number(request, "since", 0), path=path, status=status)}
+    return {"requests": controls.requests(since=number(request, "since", 0), path=path, status=status)}
 
 
 async def _callbacks(controls: Controls, request: Request) -> dict[str, Any]:
-    return {"callbacks": controls.callbacks(since=_number(request, "since", 0))}
+    return {"callbacks": controls.callbacks(since=number(request, "since", 0))}
 
 
 async def _openapi(controls: Controls, _: Request) -> dict[str, Any]:
@@ -158,42 +158,3 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("/contract", "GET", _contract),
     ("/openapi.json", "GET", _openapi),
 )
-
-
-async def _body(request: Request, *names: str) -> dict[str, Any]:
-    """The request's JSON object, {} for an empty body. Raises BadRequestError, also for a name that means nothing."""
-    size, parts = 0, list[bytes]()
-    async for part in request.stream():
-        size += len(part)
-        if size > _LARGEST_BODY:
-            raise BadRequestError(f"a control call's body has at most {_LARGEST_BODY} bytes")
-        parts.append(part)
-    text = b"".join(parts)
-    try:
-        body = json.loads(text, parse_float=Decimal, parse_constant=_no_constant) if text.strip() else {}
-    except (ValueError, RecursionError):
-        raise BadRequestError("the body is no JSON") from None
-    if not isinstance(body, dict):
-        raise BadRequestError("the body must be a JSON object")
-    if unknown := sorted(body.keys() - set(names)):
-        raise BadRequestError(f"unknown: {', '.join(unknown)}; known are {', '.join(names)}")
-    return body
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _duration(seconds: object) -> int:
-    if type(seconds) not in (int, Decimal) or not 0 <= seconds <= _MOST_SECONDS:  # type: ignore[operator]
-        raise BadRequestError("seconds: a number that is not negative belongs here")
-    return int(Decimal(seconds) * SECOND)  # type: ignore[arg-type]
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequestError(f"{name}: found {text!r} where a whole number belongs")
-    return int(text)
