@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 import tempfile
 from pathlib import Path
@@ -41,10 +40,9 @@ def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("run")
 @_suite_options
 @click.option("-k", "keyword", metavar="EXPRESSION", help="Only cases whose names match; the levels are partial then.")
-@click.option("--seed", metavar="NUMBER", help="Draw the same plans as the run that reported this seed.")
 @click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
 @click.option("--yes", is_flag=True, help="Let cases delete old tasks of anyone on a deployment.")
-def run_suite(*, keyword: str | None, seed: str | None, dry_run: bool, yes: bool, **given: str | None) -> None:
+def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | None) -> None:
     """Run the contract's cases on a target, and report what it keeps and what not.
 
     All that is created on a deployment has names of this run's own and is ended; other queues are not touched.
@@ -60,11 +58,9 @@ def run_suite(*, keyword: str | None, seed: str | None, dry_run: bool, yes: bool
         chosen = [f"--codeq-{name.replace('_', '-')}={text}" for name, text in options.items() if text]
         flags = ["--codeq-dry-run"] * dry_run + ["--codeq-yes"] * yes + [f"-k={keyword}"] * bool(keyword)
         settings = ["-c", str(CASES.with_name("suite.ini")), f"--rootdir={CASES.parent}"]
-        drawn = f"--hypothesis-seed={seed or secrets.randbelow(2**32)}"
         # Nothing that happens to be installed takes part in the run.
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        plugins = ["-p", "_hypothesis_pytestplugin", "-p", "codeq_contract.plugin"]
-        code = pytest.main([str(CASES), *settings, *plugins, *chosen, *flags, drawn])
+        code = pytest.main([str(CASES), *settings, "-p", "codeq_contract.plugin", *chosen, *flags])
         if dry_run:
             sys.exit(0 if code == 0 else HARNESS_ERROR)
         written = report / "report.json"

@@ -59,6 +59,7 @@ class Options:
     store: str = _option("apache/kvrocks:2.7.0", "the store's image, of the target container")
     level: str = _option("", f"run these groups only, separated by commas: {', '.join(GROUPS)}")
     known: str = _option("", "a list of known deviations: a file, `none`, or `v0.3.3`  [v0.3.3 for container and url]")
+    seed: str = _option("", "a number, to draw the same plans as the run that reported it")
     report: str = _option("", "a folder for report.json, junit.xml and report.html")
     tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -83,6 +84,8 @@ class Options:
             raise OptionsError(f"--codeq-profile: found {self.profile!r}; it must be one of {', '.join(STORES)}")
         if self.target == "url" and not self.url:
             raise OptionsError("--codeq-url: the target url needs one")
+        if self.seed and not self.seed.isdecimal():
+            raise OptionsError(f"--codeq-seed: found {self.seed!r}; it must be a whole number")
         unknown = [level for level in self.levels if level not in GROUPS]
         if unknown:
             raise OptionsError(f"--codeq-level: found {unknown[0]!r}; it must be some of {', '.join(GROUPS)}")

@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     if options.report and not options.dry_run and not config.option.xmlpath:
         config.option.xmlpath = os.path.join(options.report, "junit.xml")  # noqa: PTH118 - pytest wants a text
-    config.stash[SESSION] = Session(options, target, deviations, str(config.getoption("hypothesis_seed", None) or ""))
+    config.stash[SESSION] = Session(options, target, deviations)
 
 
 @pytest.fixture

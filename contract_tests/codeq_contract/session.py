@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from codeq_contract.options import Options
 
 _REASON_LINES = 8
+_SEEDS = 2**32
 
 #: What a server may do to a case; anything else that a case raises is the suite's own fault.
 _FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
@@ -42,7 +44,6 @@ class Session:
     options: Options
     target: Target
     deviations: tuple[Deviation, ...]
-    seed: str
     began: int = field(default_factory=RealClock().now)
     _attempts: dict[str, Attempts] = field(default_factory=dict)
     _results: dict[str, CaseResult] = field(default_factory=dict)
@@ -52,9 +53,15 @@ class Session:
     def runner(self) -> Runner:
         """Starts the server when the first case needs it; without one there is nothing to run."""
         try:
-            return Runner(self._open.enter_context(self.target.start(Setup())))
+            driver = self._open.enter_context(self.target.start(Setup()))
         except NotRunError as reason:
             pytest.exit(f"not run: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
+        return Runner(replace(driver, effort=replace(driver.effort, seed=self.seed)))
+
+    @cached_property
+    def seed(self) -> int:
+        """What plans are drawn from."""
+        return int(self.options.seed) if self.options.seed else secrets.randbelow(_SEEDS)
 
     @property
     def driver(self) -> Driver:
@@ -149,7 +156,7 @@ class Session:
             about=driver.about,
             settings={name: str(value) for name, value in asdict(driver.knobs).items() if name != "callback_secret"},
             tolerances=asdict(driver.tolerances),
-            seed=self.seed,
+            seed=str(self.seed),
             levels_asked=self.options.levels,
             cases=tuple(self._results.values()),
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, Phase, event, settings
+import pytest
+from hypothesis import HealthCheck, Phase, event, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
 
@@ -93,12 +94,20 @@ class Plans(RuleBasedStateMachine):
 
 @clause("C1", "C7", "C8", "K4", "K5", "K7", "K8", "H1", "H2", "H3", "D1", "N1", "N2", "N4", "N5", "S1", "S3", "S4")
 @needs("many_workers", "known_settings")
-def test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says(contract: Contract) -> None:
+@pytest.mark.parametrize("share", range(4))
+def test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says(
+    contract: Contract, share: int
+) -> None:
     """Where time is real nothing is shrunk: the same plan would not meet the same moments."""
     effort = contract.driver.effort
     phases = (Phase.explicit, Phase.generate) if contract.driver.in_real_time else tuple(Phase)
+
+    @seed(effort.seed + share)
+    def plans() -> Plans:
+        return Plans(contract)
+
     run_state_machine_as_test(
-        lambda: Plans(contract),  # type: ignore[arg-type]  # it takes what makes a machine, its types say otherwise
+        plans,  # type: ignore[arg-type]  # it takes what makes a machine, its types say otherwise
         settings=settings(
             max_examples=effort.examples,
             stateful_step_count=effort.steps,

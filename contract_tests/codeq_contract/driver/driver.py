@@ -33,11 +33,15 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much of the drawn plans a target gets: examples, steps of each, and seconds that a step may wait."""
+    """How much a target gets of drawn plans: examples of each share, steps of each, and seconds that a step may wait.
+
+    `seed` is what they are drawn from.
+    """
 
     examples: int
     steps: int
     longest_wait: int
+    seed: int = 0
 
 
 @dataclass(frozen=True)

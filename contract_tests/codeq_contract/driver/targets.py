@@ -114,7 +114,7 @@ class InProcessTarget:
                 knobs=Knobs.of(setup.environment),
                 tolerances=Tolerances(self.profile, exact=True, patience=_PATIENCE),
                 features=FEATURES | _OWNED | _features_of(tokens) | {"long_waits"},
-                effort=Effort(examples=150, steps=25, longest_wait=6),
+                effort=Effort(examples=40, steps=25, longest_wait=6),
                 in_real_time=False,
                 hooks=fake.hooks,
                 hooks_origin=HOOKS_ORIGIN,
@@ -173,7 +173,7 @@ class FakeCommand:
     name: str = "http"
     bind: str = _LOOPBACK
     host: str = _LOOPBACK
-    effort: Effort = field(default_factory=lambda: Effort(examples=15, steps=15, longest_wait=2))
+    effort: Effort = field(default_factory=lambda: Effort(examples=5, steps=15, longest_wait=2))
 
     @contextmanager
     def serve(self, setup: Setup) -> Iterator[Served]:
@@ -231,7 +231,7 @@ class Deployment:
                 knobs=Knobs.of(self.settings),
                 tolerances=Tolerances(self.profile, exact=False, patience=_PATIENCE),
                 features=self.features | _features_of(self.tokens) | known | reachable,
-                effort=Effort(examples=5, steps=12, longest_wait=3),
+                effort=Effort(examples=3, steps=12, longest_wait=3),
                 in_real_time=True,
                 hooks=hooks,
                 hooks_origin=self.advertised,
