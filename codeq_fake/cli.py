@@ -203,8 +203,10 @@ def _build(options: Options) -> tuple[Runtime, ASGIApp, int]:
         if options.identities is not None:
             identities = read_identities(str(options.identities), options.identities.read_text(encoding="utf-8"))
         start = instant(options.start_at) if options.start_at is not None else None
-    except (SettingsError, UnicodeDecodeError) as error:
+    except SettingsError as error:
         _exit(str(error), MISUSED)
+    except UnicodeDecodeError as error:
+        _exit(f"--identities {options.identities}: no text ({error.reason}); give YAML or JSON in UTF-8", MISUSED)
     except OSError as error:
         _exit(f"--identities {options.identities}: {error.strerror}", MISUSED)
     except BadRequestError as error:
