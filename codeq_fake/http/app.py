@@ -43,9 +43,13 @@ class Exact(Route):
         if scope["type"] != "http" or scope["method"] != self._method:
             return Match.NONE, {}
         path = scope["path"]
-        if self._varies:
-            return super().matches(scope) if path.startswith(self._fixed) else (Match.NONE, {})
-        return (Match.FULL, {"endpoint": self.endpoint, "path_params": {}}) if path == self._fixed else (Match.NONE, {})
+        if not self._varies:
+            return self._full({}) if path == self._fixed else (Match.NONE, {})
+        found = self.path_regex.fullmatch(path) if path.startswith(self._fixed) else None
+        return self._full(found.groupdict()) if found is not None else (Match.NONE, {})
+
+    def _full(self, params: dict[str, str]) -> tuple[Match, Scope]:
+        return Match.FULL, {"endpoint": self.endpoint, "path_params": params}
 
 
 class _Unknown:

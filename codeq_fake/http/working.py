@@ -132,13 +132,14 @@ def _submission(fields: dict[str, Any]) -> Submission:
         status=fields.get("status", ""),
         result=fields.get("result"),
         error=fields.get("error", ""),
-        artifacts=tuple(
-            ArtifactUpload(
-                name=artifact.get("name", ""),
-                url=artifact.get("url", ""),
-                content_base64=artifact.get("contentBase64", ""),
-                content_type=artifact.get("contentType", ""),
-            )
-            for artifact in fields.get("artifacts", ())
-        ),
+        artifacts=tuple(map(_upload, fields.get("artifacts", ()))),
+    )
+
+
+def _upload(fields: dict[str, Any]) -> ArtifactUpload:
+    return ArtifactUpload(
+        name=fields.get("name", ""),
+        url=fields.get("url", ""),
+        content_base64=fields.get("contentBase64", ""),
+        content_type=fields.get("contentType", ""),
     )
