@@ -7,10 +7,9 @@ import contextlib
 import importlib
 import json
 import logging
-import os
+import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ from codeq_client.health import HealthServer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_THREADS_MAY_TAKE = 10.0
 _RELOAD_EVERY = 0.5
 
 _log = logging.getLogger("codeq_client.worker")
@@ -76,7 +74,6 @@ def run(  # the command's options
             asyncio.run(_run(worker, burst=burst))
         except CodeQError as error:
             raise click.ClickException(str(error)) from error
-    _end_stray_threads()
 
 
 async def _run(worker: Worker, *, burst: bool) -> None:
@@ -161,23 +158,17 @@ def set_up_logs(log_format: str, level: str) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
 
 
-def _end_stray_threads() -> None:
-    """End the process though a thread of a handler goes on: Python would wait for it for ever."""
-    exit_at_last = threading.Timer(_THREADS_MAY_TAKE, os._exit, [1])
-    exit_at_last.daemon = True
-    exit_at_last.start()
-
-
 def _run_and_reload(arguments: list[str]) -> int:
     """Run the command as a child, and anew whenever a source file changes; returns its exit code when it ends."""
+    command = [sys.executable, "-m", "codeq_client.cli", *arguments]
     while True:
         seen = _newest()
-        child = subprocess.Popen([sys.executable, "-m", "codeq_client.cli", *arguments])  # noqa: S603  # our own command
-        try:
-            while (code := child.poll()) is None and _newest() == seen:
-                SystemClock().sleep_blocking(_RELOAD_EVERY)
-        except KeyboardInterrupt:
-            return child.wait()
+        # In a session of its own, so that a Ctrl-C reaches it once: from us.
+        child = subprocess.Popen(command, start_new_session=True)  # noqa: S603  # our own command
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_, child=child: child.terminate())
+        while (code := child.poll()) is None and _newest() == seen:
+            SystemClock().sleep_blocking(_RELOAD_EVERY)
         if code is not None:
             return code
         click.echo("a file changed: starting anew", err=True)

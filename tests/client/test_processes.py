@@ -91,3 +91,24 @@ def test_a_handler_that_blocks_the_loop_keeps_its_lease_and_is_shown(environ: di
             assert codeq.wait_for_result(task.id, 30) == {"n": 1}
         assert codeq.get(task.id).attempts == 1, "the lease of 5 s was renewed all the while"
         assert "sleep_blocking(job.payload" in Path(environ["STARTED"] + ".log").read_text()
+
+
+def test_reload_starts_the_worker_anew_when_a_file_changes(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from tests.client.app import make\n")
+    command = [sys.executable, "-m", "codeq_client.cli", "run", "mine:make", "--reload"]
+    with (
+        BlockingCodeQ.from_env(environ) as codeq,
+        subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=subprocess.DEVNULL) as process,
+    ):
+        first = codeq.create("X", {"n": 1, "seconds": 0})
+        codeq.wait_for_result(first.id, 20)
+        (tmp_path / "mine.py").write_text("from tests.client.app import make\n\n")
+        wait_until(lambda: _works_anew(codeq, environ), 20)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+
+
+def _works_anew(codeq: BlockingCodeQ, environ: dict[str, str]) -> bool:
+    codeq.wait_for_result(codeq.create("X", {"n": 2, "seconds": 0}).id, 20)
+    workers = {line.split()[0] for line in Path(environ["STARTED"]).read_text().splitlines()}
+    return len(workers) == 2

@@ -22,7 +22,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from codeq_client import (
     Abandon,
-    End,
     Event,
     Fail,
     Job,
@@ -374,8 +373,7 @@ def fence_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def renewal_failures_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_lease.Lease, "_reason_to_end", lambda _self, _now: None)
-    monkeypatch.setattr(_lease.Lease, "lost", lambda self, _now: self._end is End.REVOKED)
+    monkeypatch.setattr(_lease.Lease, "_fence_from", lambda _self, sent: sent + 1000)
 
 
 def a_key_for_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
