@@ -71,6 +71,15 @@ def test_k2_a_lease_that_is_not_positive_is_the_servers_default(asked: int) -> N
     assert server.leased(lease_seconds=asked).lease_until == START + 7 * SECOND
 
 
+def test_k2_a_lease_that_is_not_asked_for_is_the_servers_default() -> None:
+    server = Server(default_lease=7)
+    server.create()
+    server.create()
+    claimed = server.broker.claim(("A",), worker="w-1", event_types=("*",), tenant="acme", now=START)
+    batch = server.broker.claim_batch(("A",), 1, worker="w-1", event_types=("*",), tenant="acme", now=START)
+    assert [task.lease_until for task in (claimed, *batch) if task] == [START + 7 * SECOND] * 2
+
+
 def test_k3_there_may_be_nothing_to_claim() -> None:
     server = Server()
     assert server.claim() is None

@@ -59,6 +59,11 @@ def test_c4_attempts_that_are_not_positive_are_the_servers_default(asked: int, g
     assert Server(max_attempts_default=7).create(max_attempts=asked).max_attempts == given
 
 
+def test_c4_c5_what_is_not_asked_for_is_the_default() -> None:
+    task = Server().create()
+    assert (task.max_attempts, task.priority, task.visible_at, task.webhook) == (5, 0, 0, "")
+
+
 @pytest.mark.parametrize(("asked", "given"), [(-(2**63), 0), (-1, 0), (0, 0), (9, 9), (10, 9), (2**63 - 1, 9)])
 def test_c5_priority_is_clamped(asked: int, given: int) -> None:
     assert Server().create(priority=asked).priority == given
@@ -208,6 +213,19 @@ def test_c8_the_key_of_a_task_that_is_gone_makes_a_new_one_and_starts_a_new_day(
     assert second.id != first.id
     server.wait(DAY_SECONDS - 1)
     assert server.create(idempotency_key="k") is second
+
+
+def test_c8_a_key_that_made_a_new_task_is_forgotten_after_those_of_its_first_day() -> None:
+    server = Server()
+    server.create(idempotency_key="again")
+    server.wait(1)
+    server.create(idempotency_key="once")
+    server.broker.store.cleanup(before=START + DAY_SECONDS * SECOND, limit=0)
+    server.wait(3600)
+    server.create(idempotency_key="again")
+    server.wait(DAY_SECONDS - 1800)
+    server.create(idempotency_key="new")
+    assert list(server.broker.keys.kept) == ["again", "new"]
 
 
 def test_c8_expired_keys_are_forgotten() -> None:

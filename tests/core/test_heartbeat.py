@@ -29,13 +29,14 @@ def test_h1_a_heartbeat_moves_the_lease_to_now_plus_the_extension() -> None:
     assert task.location is Location.DELAYED_ZSET
 
 
-@pytest.mark.parametrize("asked", [0, -1])
-def test_h1_an_extension_that_is_not_positive_is_the_servers_default(asked: int) -> None:
+@pytest.mark.parametrize(("asked", "given"), [(None, 7), (0, 7), (-1, 7), (1, 1)])
+def test_h1_an_extension_that_is_not_positive_is_the_servers_default(asked: int | None, given: int) -> None:
     server = Server(default_lease=7)
     task = server.create()
     server.leased(lease_seconds=100)
-    server.broker.heartbeat(task.id, worker="w-1", extend_seconds=asked, now=server.now)
-    assert task.lease_until == START + 7 * SECOND
+    extension = {} if asked is None else {"extend_seconds": asked}
+    server.broker.heartbeat(task.id, worker="w-1", **extension, now=server.now)
+    assert task.lease_until == START + given * SECOND
 
 
 def test_h1_a_heartbeat_can_shorten_a_lease() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,12 +108,13 @@ def test_n3_the_error_of_an_earlier_end_is_cleared() -> None:
     assert task.error == ""
 
 
-@pytest.mark.parametrize("asked", [0, -1, -(2**63)])
-def test_n3_without_a_delay_the_policy_says_it_by_the_attempts_before(asked: int) -> None:
+@pytest.mark.parametrize("asked", [None, 0, -1, -(2**63)])
+def test_n3_without_a_delay_the_policy_says_it_by_the_attempts_before(asked: int | None) -> None:
     server = Server(backoff_policy="exponential", backoff_base=5)
     task = server.create()
     server.leased()
-    assert nack(server, task.id, delay_seconds=asked).delay_seconds == 10
+    delay_asked: dict[str, Any] = {} if asked is None else {"delay_seconds": asked}
+    assert server.broker.nack(task.id, worker="w-1", **delay_asked, now=server.now).delay_seconds == 10
 
 
 @pytest.mark.parametrize(("asked", "given"), [(899, 899), (900, 900), (901, 900), (2**63 - 1, 900)])

@@ -37,7 +37,7 @@ def test_x1_a_create_stores_a_new_span_of_the_requests_trace(flags: str) -> None
     assert span_id != parts(GIVEN)[1]
 
 
-@pytest.mark.parametrize("trace_parent", ["", "nonsense", "00---", "00-a-b", "a-b-c-d-e"])
+@pytest.mark.parametrize("trace_parent", ["", "nonsense", "00---", "00-a-b", "a-b-c-d-e", "00--b-01", "00-a-b-"])
 def test_x1_without_one_a_create_begins_a_trace(trace_parent: str) -> None:
     server = Server(tracing=True)
     first, second = (server.create(trace_parent=trace_parent) for _ in range(2))
