@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format coverage bench wheel lock clean
+.PHONY: help demo test check format coverage bench mutants wheel lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ coverage: $(READY) ## run every test and demand each branch of the core
 
 bench: $(READY) ## measure speed and size
 	$(BIN)/python -m benchmarks
+
+mutants: $(READY) ## build defects into the fake, and see the suite catch each
+	$(BIN)/python -m tests.mutants.run
 
 wheel: $(READY) ## build the source archive, and the wheel from it, into dist/
 	$(BIN)/python -m build --no-isolation

@@ -1,0 +1,57 @@
+"""Runs the suite on a fake with a defect; as a program it prints which cases catch which defect (``make mutants``)."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.mutants.defects import DEFECTS
+
+if TYPE_CHECKING:
+    from tests.mutants.defects import Defect
+
+ROOT = Path(__file__).parents[2]
+_FAILED = re.compile(r"^FAILED \S+::(\w+)", re.MULTILINE)
+_PLUGINS = ("codeq_contract.plugin", "tests.mutants.plugin", "no:cacheprovider", "no:schemathesis")
+
+
+def caught_by(defect: Defect | None, *, only: str = "") -> list[str]:
+    """The cases of the suite that fail in process on a fake with this defect, each once; None is the clean fake.
+
+    ``only`` runs the cases of that name alone. Raises RuntimeError when the suite did not run.
+    """
+    plugins = [argument for name in _PLUGINS for argument in ("-p", name)]
+    command = [sys.executable, "-m", "pytest", *plugins, "--pyargs", "codeq_contract", "-q", "--tb=no", "-rf"]
+    command += ["--mutant", defect.name] if defect is not None else []
+    command += ["-k", only] if only else []
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if " passed" not in done.stdout and " failed" not in done.stdout:
+        raise RuntimeError(done.stdout + done.stderr)
+    return list(dict.fromkeys(_FAILED.findall(done.stdout)))
+
+
+def main() -> None:
+    """Print the table; the exit code is 1 when a defect got away or the clean fake was blamed."""
+    table = Table("defect", "clause", "caught by", "and others")
+    got_away = 0
+    for defect in (None, *DEFECTS):
+        cases = caught_by(defect)
+        if defect is None:
+            got_away += len(cases)
+            table.add_row("none", "", ", ".join(cases) or "nothing", "")
+            continue
+        caught = defect.case in cases
+        got_away += not caught
+        table.add_row(defect.name, defect.clause, defect.case if caught else "NOTHING", str(len(cases) - caught))
+    Console(width=160).print(table)
+    sys.exit(1 if got_away else 0)
+
+
+if __name__ == "__main__":
+    main()
