@@ -87,7 +87,8 @@ class Session:
             return
         verdict, reason = self._verdict(item, call, report)
         result = self._results[item.nodeid] = self._result(item, call, verdict, reason)
-        report.user_properties += [("clauses", " ".join(result.clauses)), ("verdict", verdict.value)]
+        # The JUnit report takes them with the tear-down.
+        item.user_properties += [("clauses", " ".join(result.clauses)), ("verdict", verdict.value)]
         if verdict in (Verdict.UNSUPPORTED, Verdict.INCONCLUSIVE, Verdict.KNOWN):
             report.outcome = "skipped"
             report.longrepr = (str(item.path), (item.location[1] or 0) + 1, f"{verdict.value}: {reason}")
