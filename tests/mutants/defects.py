@@ -181,9 +181,7 @@ def expired_at_the_head_of_its_queue() -> None:
 
 @defect("S3", "test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says")
 def late_result_refused() -> None:
-    def submit(
-        right: Callable[..., Record], self: Broker, task_id: str, *arguments: Any, now: int, **named: Any
-    ) -> Any:
+    def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
         task = self.store.tasks.get(task_id)
         if task is not None and task.lease_expiry and task.lease_expiry <= now:
             raise errors.NotInProgress
