@@ -7,13 +7,16 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format coverage bench mutants wheel lock clean
+.PHONY: help demo example test check format coverage bench mutants wheel lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## play a task's whole life on the fake
 	$(BIN)/codeq-fake demo
+
+example: $(READY) ## run the example application on the fake, and call it
+	PATH="$(CURDIR)/$(BIN):$$PATH" codeq-fake run -- client/examples/play.sh
 
 test: check ## run every check and every test
 	$(BIN)/python -m pytest
