@@ -174,7 +174,7 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     async def beside_a_server() -> int:
         from .server import served  # noqa: PLC0415 - uvicorn is only needed from here on
 
-        async with served(app, runtime, listener) as url:
+        async with served(app, runtime, lambda: listener) as url:
             return await _command(command, {**os.environ, **_tokens(runtime).environment(url)})
 
     sys.exit(asyncio.run(beside_a_server()))

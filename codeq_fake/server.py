@@ -113,10 +113,10 @@ class Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer who waits, and end."""
+        """Answer who waits, and end. What is being sent is dropped: a receiver that hangs must not hold the end up."""
         self._runtime.polls.release()
-        await super().shutdown(sockets=sockets)
         self._runtime.deliveries.abort()
+        await super().shutdown(sockets=sockets)
 
 
 def serve(app: ASGIApp, runtime: Runtime, listener: socket.socket, *, ready: Callable[[], None]) -> None:
@@ -129,11 +129,14 @@ def serve(app: ASGIApp, runtime: Runtime, listener: socket.socket, *, ready: Cal
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, runtime: Runtime, listener: socket.socket) -> AsyncIterator[str]:
-    """Answer in the running event loop as long as the context lasts; gives the URL. Signals stay the caller's."""
+async def served(app: ASGIApp, runtime: Runtime, listening: Callable[[], socket.socket]) -> AsyncIterator[str]:
+    """Answer in the running event loop as long as the context lasts; gives the URL. Signals stay the caller's.
+
+    ``listening`` opens the socket, which is closed at the end.
+    """
     answers = asyncio.Event()
     server = Server(app, runtime, ready=answers.set)
-    with closing(listener):
+    with closing(listening()) as listener:
         serving = asyncio.create_task(server._serve(sockets=[listener]))  # noqa: SLF001 - serve() would take the signals
         try:
             await answers.wait()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +12,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from . import assertions, timeline, wire
+from ._transport.home import Home
+from .activity import let_tasks_run
 from .application import application
 from .auth import Tokens, identities_of
 from .clock import Clock
 from .control import Controls
+from .control.access import is_loopback
 from .control.controls import instant
 from .control.controls import profile as checked_profile
 from .control.views import plain
@@ -25,16 +28,12 @@ from .runtime import DEFAULT_PROFILE, Config, Runtime
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import httpx
-    from anyio.from_thread import BlockingPortal
     from starlette.types import ASGIApp
 
     T = TypeVar("T")
-
-BASE_URL = "http://codeq.test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +119,16 @@ class FakeCodeQ:
         )
         self._runtime = Runtime(config, Clock(clock, start=_instant(now) if now is not None else None))
         self._controls = Controls(self._runtime)
-        self._portal: _Portal | None = None
+        self._control_token = control_token
+        self._home = Home()
+        self._call = self._home.call
         self._url: str | None = None
-        #: The server as an ASGI application, the control API included.
-        self.app: ASGIApp = application(self._runtime, control_token=control_token)
+        self._app = application(self._runtime, control_token=control_token)
+        #: The server as an ASGI application, the control API included. It may be called from any event loop.
+        self.app: ASGIApp = self._home.application(self._app)
 
     def __repr__(self) -> str:
-        tasks = self._runtime.broker.store.tasks.values()
-        counts: dict[str, int] = {}
-        for task in tasks:
-            counts[task.state.name.lower()] = counts.get(task.state.name.lower(), 0) + 1
+        counts = Counter(task.state.name.lower() for task in list(self._runtime.broker.store.tasks.values()))
         states = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no tasks"
         return f"<FakeCodeQ {self._runtime.config.profile} at {self.now} ({self._runtime.clock.mode}): {states}>"
 
@@ -140,10 +139,13 @@ class FakeCodeQ:
         self.close()
 
     def close(self) -> None:
-        """End the thread that serves blocking clients, if there is one."""
-        if self._portal is not None:
-            self._portal.close()
-            self._portal = None
+        """Answer who waits, and end the thread that serves blocking clients, if there is one; harmless if repeated."""
+        self._home.close(self._end)
+
+    async def _end(self) -> None:
+        self._runtime.polls.release()
+        self._runtime.deliveries.abort()
+        await let_tasks_run()
 
     # On a port.
 
@@ -151,17 +153,20 @@ class FakeCodeQ:
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[FakeCodeQ]:
         """Serve this fake on a port as well, in a thread of its own; port 0 picks a free one. Sets :attr:`url`.
 
-        Raises :class:`codeq_fake.server.PortTakenError`.
+        Other machines reach the control API only with its token. Raises :class:`codeq_fake.server.PortTakenError`, and
+        RuntimeError if the fake already lives in the running event loop.
         """
         from .server import listen, served  # noqa: PLC0415 - uvicorn takes a tenth of a second to import
 
-        context = served(self.app, self._runtime, listen(host, port))
-        with self._start_portal().serving(context) as url:
-            self._url = url
-            try:
-                yield self
-            finally:
-                self._url = None
+        safe = is_loopback(host) or self._control_token is not None
+        app = self._app if safe else application(self._runtime, with_control=False)
+        server = served(app, self._runtime, partial(listen, host, port))
+        self._url = self._home.block(server.__aenter__, in_loops=True)
+        try:
+            yield self
+        finally:
+            self._url = None
+            self._home.block(partial(server.__aexit__, None, None, None), in_loops=True)
 
     @property
     def url(self) -> str:
@@ -179,22 +184,20 @@ class FakeCodeQ:
     # Clients.
 
     def client(self, token: str = "dev-token", **options: Any) -> httpx.Client:  # noqa: S107 - the fake's own default
-        """A blocking httpx client that speaks to this fake, with ``token`` as its bearer token."""
-        import httpx  # noqa: PLC0415 - a quarter of a second that only its users pay
+        """A blocking httpx client that speaks to this fake, with ``token`` as its bearer token.
 
-        from ._transport import PortalTransport  # noqa: PLC0415 - it imports httpx
+        ``options`` are httpx's. Its read timeout is kept (5 s of real time unless you set ``timeout``): else a long poll
+        on a manual clock would wait for ever where nobody advances it.
+        """
+        from ._transport import clients  # noqa: PLC0415 - httpx takes a quarter of a second that only its users pay
 
-        headers = {"authorization": f"Bearer {token}", **options.pop("headers", {})}
-        transport = PortalTransport(self.app, self._in_portal)
-        return httpx.Client(base_url=BASE_URL, transport=transport, headers=headers, **options)
+        return clients.blocking(self._app, self._home, token, options)
 
     def async_client(self, token: str = "dev-token", **options: Any) -> httpx.AsyncClient:  # noqa: S107 - as above
-        """An httpx client for async code that speaks to this fake in the running event loop."""
-        import httpx  # noqa: PLC0415 - as above
+        """As :meth:`client`, for async code."""
+        from ._transport import clients  # noqa: PLC0415 - as above
 
-        headers = {"authorization": f"Bearer {token}", **options.pop("headers", {})}
-        transport = httpx.ASGITransport(self.app)
-        return httpx.AsyncClient(base_url=BASE_URL, transport=transport, headers=headers, **options)
+        return clients.asynchronous(self.app, token, options)
 
     # Time.
 
@@ -209,10 +212,13 @@ class FakeCodeQ:
 
         For blocking code; in a coroutine use :meth:`aadvance`. Raises ConflictError when that would go back.
         """
-        self._in_portal(lambda: self.aadvance(seconds, to=to))
+        self._home.block(partial(self._advance, seconds, to))
 
     async def aadvance(self, seconds: float | None = None, *, to: str | datetime | None = None) -> None:
         """As :meth:`advance`, for coroutines."""
+        await self._home.run(partial(self._advance, seconds, to))
+
+    async def _advance(self, seconds: float | None, to: str | datetime | None) -> None:
         by = round(seconds * SECOND) if seconds is not None else None
         await self._controls.advance(by=by, to=_instant(to) if to is not None else None)
 
@@ -220,9 +226,16 @@ class FakeCodeQ:
         """Let a real clock stand still from now on."""
         self._call(self._runtime.clock.freeze)
 
+    def thaw(self) -> None:
+        """Let the clock run from now on, from the instant at which it stands."""
+        self._home.call_in_loop(self._runtime.clock.thaw)
+
     def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> None:
-        """Queue the next task or subscription ids, and the next jittered backoff delays (seconds)."""
-        self._controls.next(ids=ids, delays=delays)
+        """Queue the next task or subscription ids, and the next jittered backoff delays (seconds).
+
+        Raises BadRequestError, or ConflictError for an id that is taken.
+        """
+        self._call(lambda: self._controls.next(ids=ids, delays=delays))
 
     # State.
 
@@ -237,11 +250,16 @@ class FakeCodeQ:
         delay: int = 0,
         tenant: str = "dev",
     ) -> TaskView:
-        """Create a task, as a producer of ``tenant`` would. Raises a ``codeq_fake.core.errors.Refused``."""
+        """Create a task, as a producer of ``tenant`` would.
+
+        Raises a ``codeq_fake.core.errors.Refused``, and RuntimeError in a coroutine when there are subscriptions: they
+        are notified before a create ends.
+        """
 
         def create() -> str:
             runtime = self._runtime
-            text = wire.decode(json.dumps({"payload": payload}).encode(), _PAYLOAD).get("payload", "null")
+            body = json.dumps({"payload": payload}, allow_nan=False).encode()
+            text = wire.decode(body, _PAYLOAD).get("payload", "null")
             task = runtime.broker.create(
                 command,
                 text,
@@ -254,10 +272,14 @@ class FakeCodeQ:
             )
             return task.id
 
-        task_id = self._call(create)
-        if self._runtime.broker.subscriptions.by_id:
-            self._in_portal(self._runtime.carry_out)
-        return self.task(task_id)
+        async def create_and_tell() -> str:
+            task_id = create()
+            await self._runtime.carry_out()
+            return task_id
+
+        if self._runtime.broker.subscriptions.by_id:  # U4: notices are sent before a create ends
+            return self.task(self._home.block(create_and_tell))
+        return self.task(self._call(create))
 
     def task(self, task_id: str) -> TaskView:
         """One task, without side effect. Raises UnknownTaskError."""
@@ -265,8 +287,7 @@ class FakeCodeQ:
 
     def tasks(self, *, status: str = "", command: str = "", tenant: str | None = None) -> list[TaskView]:
         """The tasks that match, oldest first."""
-        found = self._call(lambda: self._controls.tasks(status=status, command=command, tenant=tenant))
-        return [self.task(shown["id"]) for shown in found]
+        return [TaskView.of(shown) for shown in self._in_full(status, command, tenant)]
 
     def expire(self, task_id: str) -> None:
         """End a task's lease now. Raises UnknownTaskError or ConflictError."""
@@ -287,8 +308,15 @@ class FakeCodeQ:
         return self._call(self._controls.state)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Replace the state by one that :meth:`state` returned. Raises BadRequestError."""
-        self._call(lambda: self._controls.restore(state))
+        """Replace the state by one that :meth:`state` returned; a manual clock stands at its instant afterwards.
+
+        Raises BadRequestError, and then has changed nothing.
+        """
+        self._home.call_in_loop(lambda: self._controls.restore(state))
+
+    def contract(self) -> dict[str, Any]:
+        """The ledger: each clause, how sure it is, where we differ, and how often this fake's traffic touched it."""
+        return self._call(self._controls.contract)
 
     def reset(self) -> None:
         """Start over with an empty state and empty journals; settings and clock are kept."""
@@ -329,60 +357,15 @@ class FakeCodeQ:
         told = [timeline.of_tasks(self._in_full()), timeline.of_callbacks(self.callbacks)]
         return "\n".join([f"now {self.now}", *filter(None, told)])
 
-    def _in_full(self, status: str = "") -> list[dict[str, Any]]:
-        tasks = self._call(lambda: self._controls.tasks(status=status))
-        return [self._call(partial(self._controls.task, task["id"])) for task in tasks]
+    def _in_full(self, status: str = "", command: str = "", tenant: str | None = None) -> list[dict[str, Any]]:
+        def look() -> list[dict[str, Any]]:
+            found = self._controls.tasks(status=status, command=command, tenant=tenant)
+            return [self._controls.task(task["id"]) for task in found]
 
-    # Threads: blocking callers meet the event loop here.
-
-    def _call(self, function: Callable[[], T]) -> T:
-        """Call ``function`` where the fake lives: in the portal's loop once there is one, else right here."""
-        return function() if self._portal is None else self._portal.call(function)
-
-    def _in_portal(self, function: Callable[[], Awaitable[T]]) -> T:
-        if _in_event_loop():
-            raise RuntimeError(
-                "a blocking call inside a running event loop would stop it: use aadvance() and async_client()"
-            )
-        return self._start_portal().run(function)
-
-    def _start_portal(self) -> _Portal:
-        if self._portal is None:
-            self._portal = _Portal()
-        return self._portal
-
-
-class _Portal:
-    """An event loop in a thread of its own, started when the first blocking call comes."""
-
-    def __init__(self) -> None:
-        from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - only blocking callers need it
-
-        self._context: AbstractContextManager[BlockingPortal] = start_blocking_portal()
-        self._portal = self._context.__enter__()
-
-    def call(self, function: Callable[[], T]) -> T:
-        return self._portal.call(function)
-
-    def run(self, function: Callable[[], Awaitable[T]]) -> T:
-        return self._portal.call(function)
-
-    def serving(self, context: AbstractAsyncContextManager[str]) -> AbstractContextManager[str]:
-        return self._portal.wrap_async_context_manager(context)
-
-    def close(self) -> None:
-        self._context.__exit__(None, None, None)
+        return self._call(look)
 
 
 _PAYLOAD = wire.Struct({"payload": wire.ANY})
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _instant(when: str | datetime) -> int:

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from codeq_fake.core import Task
     from codeq_fake.runtime import Config, Runtime
 
-DEFAULT_TASK_LIMIT = 1000
-
 
 class Controls:
     """The control calls on one runtime. Instants are ns since the epoch; what is returned is plain JSON values."""
@@ -155,7 +153,7 @@ class Controls:
         return self.health()
 
     def tasks(
-        self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int = DEFAULT_TASK_LIMIT
+        self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int | None = None
     ) -> list[dict[str, Any]]:
         """The tasks that match, oldest first, at most ``limit``; looking has no side effect."""
         zone = self._runtime.config.settings.timezone

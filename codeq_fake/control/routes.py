@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from .access import Access
-from .controls import DEFAULT_TASK_LIMIT, Controls, instant
+from .controls import Controls, instant
 from .errors import BadRequestError, ConflictError, ControlError, UnknownCallError, UnknownTaskError
 from .reading import body, duration, field, number
 
@@ -32,6 +32,7 @@ _STATUS: dict[type[ControlError], int] = {
     ConflictError: 409,
 }
 
+_TASK_LIMIT = 1000
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -110,7 +111,7 @@ async def _tasks(controls: Controls, request: Request) -> dict[str, Any]:
             status=query.get("status", ""),
             command=query.get("command", ""),
             tenant=query.get("tenant"),
-            limit=number(request, "limit", DEFAULT_TASK_LIMIT),
+            limit=number(request, "limit", _TASK_LIMIT),
         )
     }
 

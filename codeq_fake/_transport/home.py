@@ -1,0 +1,129 @@
+"""Home: the one event loop in which a fake lives, and how callers in other threads and loops get there."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
+
+    from anyio.from_thread import BlockingPortal
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    T = TypeVar("T")
+
+
+class Home:
+    """The event loop that a fake was first used in, or one in a thread of its own if that was no coroutine.
+
+    A fake whose loop has ended moves to the next one. As long as it has none, functions are called where they are.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: AbstractContextManager[BlockingPortal] | None = None
+        self._moving = Lock()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function that waits for nothing."""
+        home = self._find()
+        if home is None or home is _running_loop():
+            return function()
+        return asyncio.run_coroutine_threadsafe(_called(function), home).result()
+
+    def call_in_loop(self, function: Callable[[], T]) -> T:
+        """As :meth:`call`, for a function that needs an event loop to run, since it sets something going."""
+        with self._moving:
+            self._loop = self._find() or _running_loop() or self._start()
+        return self.call(function)
+
+    async def run(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Await what ``function`` returns, for a coroutine in any loop."""
+        here = asyncio.get_running_loop()
+        with self._moving:
+            self._loop = home = self._find() or here
+        if home is here:
+            return await function()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(function), home))
+
+    def block(self, function: Callable[[], Awaitable[T]], *, in_loops: bool = False) -> T:
+        """Await what ``function`` returns, for blocking code.
+
+        Raises RuntimeError in a running event loop, with ``in_loops`` only if that is this one.
+        """
+        here = _running_loop()
+        with self._moving:
+            home = self._find()
+            if here is not None and (home is here or not in_loops):
+                raise RuntimeError(
+                    "a blocking call inside a running event loop would stop it: use aadvance() and async_client(), "
+                    "and call serve() before them"
+                )
+            self._loop = home = home or self._start()
+        future = asyncio.run_coroutine_threadsafe(_awaited(function), home)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self, last: Callable[[], Awaitable[None]]) -> None:
+        """Await what ``last`` returns in the thread, and end that. Without a thread, do nothing."""
+        with self._moving:
+            thread, self._thread = self._thread, None
+            home, self._loop = self._loop, None
+        if thread is not None and home is not None:
+            asyncio.run_coroutine_threadsafe(_awaited(last), home).result()
+            thread.__exit__(None, None, None)
+
+    def application(self, app: ASGIApp) -> ASGIApp:
+        """``app``, to be called from any loop and run in this one."""
+
+        async def at_home(scope: Scope, receive: Receive, send: Send) -> None:
+            here = asyncio.get_running_loop()
+
+            async def run() -> None:
+                if asyncio.get_running_loop() is here:
+                    await app(scope, receive, send)
+                else:
+                    await app(scope, partial(_receive, here, receive), partial(_send, here, send))
+
+            await self.run(run)
+
+        return at_home
+
+    def _find(self) -> asyncio.AbstractEventLoop | None:
+        return self._loop if self._loop is not None and self._loop.is_running() else None
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - only blocking callers need it
+
+        self._thread = start_blocking_portal(name="codeq-fake")
+        return self._thread.__enter__().call(asyncio.get_running_loop)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+async def _called(function: Callable[[], T]) -> T:
+    return function()
+
+
+async def _awaited(function: Callable[[], Awaitable[T]]) -> T:
+    return await function()
+
+
+async def _receive(loop: asyncio.AbstractEventLoop, receive: Receive) -> Message:
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(receive), loop))
+
+
+async def _send(loop: asyncio.AbstractEventLoop, send: Send, message: Message) -> None:
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(partial(send, message)), loop))
