@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 FAILED = 1
 MISUSED = 2
-
-_CHOICES: dict[str, Any] = {"show_default": True, "show_envvar": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,90 +56,78 @@ def main() -> None:
 
     It reads the real server's environment variables (PRODUCER_AUTH_CONFIG, BACKOFF_POLICY, WEBHOOK_HMAC_SECRET ...) and
     its YAML file (CODEQ_CONFIG_PATH). Without any setting the token dev-token may do everything.
+
+    Each option of a command is also an environment variable: --start-at is CODEQ_FAKE_START_AT.
     """
 
 
-def _start_options(command: CommandT) -> CommandT:
-    """The flags that ``serve`` and ``run`` share; each is also CODEQ_FAKE_<FLAG>."""
-    for option in reversed(
-        (
-            click.option("--host", default="127.0.0.1", envvar="CODEQ_FAKE_HOST", help="Address to bind.", **_CHOICES),
-            click.option(
-                "--port",
-                type=click.IntRange(0, 65535),
-                envvar="CODEQ_FAKE_PORT",
-                help="Port to bind, 0 for a free one.  [default: for serve PORT or 8080, for run 0]",
-                show_envvar=True,
-            ),
-            click.option(
-                "--profile",
-                type=click.Choice(tuple(PROFILES)),
-                default=DEFAULT_PROFILE,
-                envvar="CODEQ_FAKE_PROFILE",
-                help="The store whose expiry of leases is imitated.",
-                **_CHOICES,
-            ),
-            click.option(
-                "--clock",
-                type=click.Choice(("real", "manual")),
-                default="real",
-                envvar="CODEQ_FAKE_CLOCK",
-                help="real: time passes by itself; manual: it stands still until advanced.",
-                **_CHOICES,
-            ),
-            click.option(
-                "--start-at",
-                metavar="RFC3339",
-                envvar="CODEQ_FAKE_START_AT",
-                help="The clock's first instant, for example 2026-01-31T12:00:00Z.  [default: the present]",
-                show_envvar=True,
-            ),
-            click.option(
-                "--identities",
-                type=click.Path(path_type=Path),
-                envvar="CODEQ_FAKE_IDENTITIES",
-                help="YAML or JSON file of callers: NAME: {kind: producer|worker, token: TEXT, claims: {...}}.",
-                show_envvar=True,
-            ),
-            click.option(
-                "--no-control",
-                is_flag=True,
-                envvar="CODEQ_FAKE_NO_CONTROL",
-                help="Serve the contract's 17 routes alone, without /_fake.",
-                show_envvar=True,
-            ),
-            click.option(
-                "--control-token",
-                metavar="TEXT",
-                envvar="CODEQ_FAKE_CONTROL_TOKEN",
-                help="Bearer token that /_fake asks for; needed to have it on an address that is not loopback.",
-                show_envvar=True,
-            ),
-            click.option(
-                "--webhook-allow",
-                multiple=True,
-                metavar="HOST",
-                envvar="CODEQ_FAKE_WEBHOOK_ALLOW",
-                help="Let callbacks go to this host too, * for any.  [default: this machine and private networks]",
-                show_envvar=True,
-            ),
-            click.option(
-                "--journal-size",
-                type=click.IntRange(0),
-                default=10_000,
-                envvar="CODEQ_FAKE_JOURNAL_SIZE",
-                help="How many requests and callbacks /_fake remembers.",
-                **_CHOICES,
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+def _flag(name: str, *names: str, **how: Any) -> Callable[[CommandT], CommandT]:
+    """An option that is also an environment variable; ``names``: what else click is to call it."""
+    return click.option(f"--{name}", *names, envvar=f"CODEQ_FAKE_{name.upper().replace('-', '_')}", **how)
+
+
+def _start_options(*, port: str) -> Callable[[CommandT], CommandT]:
+    """The options that ``serve`` and ``run`` share; ``port`` says what is bound without ``--port``."""
+    flags = (
+        _flag("host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+        _flag("port", type=click.IntRange(0, 65535), help=f"Port to listen on, 0 for a free one.  [default: {port}]"),
+        _flag(
+            "profile",
+            type=click.Choice(tuple(PROFILES)),
+            default=DEFAULT_PROFILE,
+            show_default=True,
+            help="The store behind the real server: how early a lease counts as over depends on it.",
+        ),
+        _flag(
+            "clock",
+            type=click.Choice(("real", "manual")),
+            default="real",
+            show_default=True,
+            help="real: time passes by itself; manual: it stands still until you advance it.",
+        ),
+        _flag(
+            "start-at",
+            metavar="TIME",
+            help="Where the clock begins, for example 2026-01-31T12:00:00Z.  [default: the present]",
+        ),
+        _flag(
+            "identities",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="YAML or JSON file of callers: NAME: {kind: producer or worker, token: TEXT, claims: {...}}.",
+        ),
+        _flag("no-control", is_flag=True, help="Leave out the control API under /_fake."),
+        _flag(
+            "control-token",
+            metavar="TEXT",
+            help="Bearer token for the control API. On an address that other machines reach, it is off without one.",
+        ),
+        _flag(
+            "webhook-allow",
+            multiple=True,
+            metavar="HOST",
+            help="Let callbacks go to this host too, or with * to any.  [default: this machine and private networks]",
+        ),
+        _flag(
+            "journal-size",
+            type=click.IntRange(0),
+            default=10_000,
+            show_default=True,
+            help="How many requests and callbacks are remembered.",
+        ),
+    )
+
+    def add(command: CommandT) -> CommandT:
+        for flag in reversed(flags):
+            command = flag(command)
+        return command
+
+    return add
 
 
 @main.command()
-@_start_options
-@click.option("--json", "as_json", is_flag=True, help="Print the line about the server as JSON.")
+@_start_options(port="PORT, else 8080")
+@_flag("json", "as_json", is_flag=True, help="Print the line about the server as JSON.")
 def serve(*, as_json: bool, **flags: Any) -> None:
     """Serve a fake until it is stopped.
 
@@ -157,13 +143,14 @@ def serve(*, as_json: bool, **flags: Any) -> None:
     serve_until_stopped(app, runtime, listener, ready=lambda: _announce(runtime, url, as_json=as_json))
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
-@_start_options
+@main.command(context_settings={"allow_interspersed_args": False})
+@_start_options(port="a free one")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(*, command: Sequence[str], **flags: Any) -> None:
-    """Run COMMAND against a fake of its own, and end with its exit code.
+    """Run COMMAND beside a fake of its own, and end with its exit code.
 
-    The command finds CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN, CODEQ_WORKER_TOKEN and CODEQ_ADMIN_TOKEN in its environment:
+    COMMAND finds the fake by the environment variables CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN, CODEQ_WORKER_TOKEN and
+    CODEQ_ADMIN_TOKEN:
 
         codeq-fake run -- pytest -q
     """
@@ -174,7 +161,7 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     async def beside_a_server() -> int:
         from .server import served  # noqa: PLC0415 - uvicorn is only needed from here on
 
-        async with served(app, runtime, lambda: listener) as url:
+        async with served(app, runtime, listener) as url:
             return await _command(command, {**os.environ, **_tokens(runtime).environment(url)})
 
     sys.exit(asyncio.run(beside_a_server()))
@@ -192,6 +179,7 @@ def _build(options: Options) -> tuple[Runtime, ASGIApp, int]:
     from .application import application  # noqa: PLC0415 - --help answers without loading the server
     from .auth import read_identities  # noqa: PLC0415
     from .clock import Clock  # noqa: PLC0415
+    from .control.access import is_loopback  # noqa: PLC0415
     from .control.controls import instant  # noqa: PLC0415
     from .control.errors import BadRequestError  # noqa: PLC0415
     from .runtime import Config, Runtime  # noqa: PLC0415
@@ -218,18 +206,15 @@ def _build(options: Options) -> tuple[Runtime, ASGIApp, int]:
         webhook_allow=options.webhook_allow,
         journal_size=options.journal_size,
     )
-    clock = Clock("manual" if options.clock == "manual" else "real", start=start)
-    runtime = Runtime(config, clock)
-    with_control = not options.no_control and (_is_loopback(options.host) or options.control_token is not None)
-    app = application(runtime, with_control=with_control, control_token=options.control_token)
-    return runtime, app, settings.port
-
-
-def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        runtime = Runtime(config, Clock("manual" if options.clock == "manual" else "real", start=start))
+    except ValueError as error:
+        _exit(f"--webhook-allow: {error}", MISUSED)
+    token = options.control_token or None
+    with_control = not options.no_control and (token is not None or is_loopback(options.host))
+    if not (with_control or options.no_control):
+        _tell(f"the control API is off: {options.host} is reached by other machines, and there is no --control-token")
+    return runtime, application(runtime, with_control=with_control, control_token=token), settings.port
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -264,16 +249,26 @@ async def _command(command: Sequence[str], environment: dict[str, str]) -> int:
     try:
         process = await asyncio.create_subprocess_exec(*command, env=environment)
     except OSError as error:
-        click.echo(f"codeq-fake: cannot run {command[0]}: {error.strerror}", err=True)
+        _tell(f"cannot run {command[0]}: {error.strerror}")
         return 127 if isinstance(error, FileNotFoundError) else 126
-    loop = asyncio.get_running_loop()
+
+    def pass_on(number: int) -> None:
+        # A terminal has sent its Ctrl-C to the command already.
+        if not (number == signal.SIGINT and os.isatty(0)):
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+
     if sys.platform != "win32":
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, process.send_signal, number)
+            asyncio.get_running_loop().add_signal_handler(number, pass_on, number)
     code = await process.wait()
     return code if code >= 0 else 128 - code
 
 
 def _exit(reason: str, code: int) -> NoReturn:
-    click.echo(f"codeq-fake: {reason}", err=True)
+    _tell(reason)
     sys.exit(code)
+
+
+def _tell(what: str) -> None:
+    click.echo(f"codeq-fake: {what}", err=True)

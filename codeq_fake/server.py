@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import socket
 import sys
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -90,10 +91,9 @@ def url_of(listener: socket.socket) -> str:
 class Server(uvicorn.Server):
     """Uvicorn, which tells when it answers and lets parked long polls go when it ends."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime, *, ready: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, app: ASGIApp, runtime: Runtime, *, ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
-            loop="auto" if sys.platform == "win32" else "uvloop",
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -124,19 +124,37 @@ def serve(app: ASGIApp, runtime: Runtime, listener: socket.socket, *, ready: Cal
     # A fake holds many objects and makes few cycles: what is there now need not be looked at again.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    with closing(listener):
-        Server(app, runtime, ready=ready).run(sockets=[listener])
+
+    async def until_stopped() -> None:
+        stopped = asyncio.Event()
+        if sys.platform != "win32":
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        async with served(app, runtime, listener):
+            ready()
+            await stopped.wait()
+
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner, suppress(KeyboardInterrupt):
+        runner.run(until_stopped())
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - there is none for Windows and PyPy
+    except ImportError:
+        return None
+    return new_event_loop
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, runtime: Runtime, listening: Callable[[], socket.socket]) -> AsyncIterator[str]:
+async def served(app: ASGIApp, runtime: Runtime, listener: socket.socket) -> AsyncIterator[str]:
     """Answer in the running event loop as long as the context lasts; gives the URL. Signals stay the caller's.
 
-    ``listening`` opens the socket, which is closed at the end.
+    The listener is closed at the end.
     """
     answers = asyncio.Event()
     server = Server(app, runtime, ready=answers.set)
-    with closing(listening()) as listener:
+    with closing(listener):
         serving = asyncio.create_task(server._serve(sockets=[listener]))  # noqa: SLF001 - serve() would take the signals
         try:
             await answers.wait()

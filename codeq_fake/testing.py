@@ -29,6 +29,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     import httpx
     from starlette.types import ASGIApp
@@ -160,8 +161,13 @@ class FakeCodeQ:
 
         safe = is_loopback(host) or self._control_token is not None
         app = self._app if safe else application(self._runtime, with_control=False)
-        server = served(app, self._runtime, partial(listen, host, port))
-        self._url = self._home.block(server.__aenter__, in_loops=True)
+
+        async def start() -> AbstractAsyncContextManager[str]:
+            context = served(app, self._runtime, listen(host, port))
+            self._url = await context.__aenter__()
+            return context
+
+        server = self._home.block(start, in_loops=True)
         try:
             yield self
         finally:
@@ -186,7 +192,7 @@ class FakeCodeQ:
     def client(self, token: str = "dev-token", **options: Any) -> httpx.Client:  # noqa: S107 - the fake's own default
         """A blocking httpx client that speaks to this fake, with ``token`` as its bearer token.
 
-        ``options`` are httpx's. Its read timeout is kept (5 s of real time unless you set ``timeout``): else a long poll
+        ``options`` are httpx's. Its read timeout is kept (5 s of real time unless you set ``timeout``), for a long poll
         on a manual clock would wait for ever where nobody advances it.
         """
         from ._transport import clients  # noqa: PLC0415 - httpx takes a quarter of a second that only its users pay
