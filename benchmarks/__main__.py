@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from . import core_alone, manual_time, over_http, parked, starting
+from . import client_costs, core_alone, manual_time, over_http, parked, starting
 from .effort import FULL, QUICK
 from .rows import as_json, machine, table
 
@@ -27,6 +27,7 @@ _MEASURES: Mapping[str, Callable[[Effort], list[Row]]] = MappingProxyType(
         "starting and resetting": starting.measure,
         "the manual clock": manual_time.measure,
         "parked long polls": parked.measure,
+        "the client's worker": client_costs.measure,
     }
 )
 _WIDTH = 200  # no line of the table is broken, wherever it goes
