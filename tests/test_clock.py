@@ -14,8 +14,6 @@ from codeq_fake.clock import END_OF_TIME, Clock, EndOfTimeError, TimeWentBackErr
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from codeq_fake.clock import Timer
-
 START = 1_769_860_800_000_000_000
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -170,9 +168,12 @@ def test_a_timer_may_cancel_one_of_the_same_instant() -> None:
     async def story() -> None:
         clock = manual()
         diary = Diary(clock)
-        others: list[Timer] = []
-        clock.call_at(START + 1, lambda: others[0].cancel())
-        others.append(clock.call_at(START + 1, diary.entry("second")))
+
+        def cancel_second() -> None:
+            second.cancel()
+
+        clock.call_at(START + 1, cancel_second)
+        second = clock.call_at(START + 1, diary.entry("second"))
         assert await clock.advance(settle, by=1) == 1
         assert diary.lines == []
 
