@@ -1,0 +1,46 @@
+"""The journal: the latest entries, numbered."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeq_fake.journal import Journal, Request
+
+
+def fill(journal: Journal[Request], entries: int) -> None:
+    for at in range(entries):
+        journal.entries.append(Request(journal.number(), at, "GET", "/metrics", "", b"", 200, b""))
+
+
+def numbers(journal: Journal[Request], since: int = 0) -> list[int]:
+    return [entry.n for entry in journal.since(since)]
+
+
+def test_entries_are_numbered_from_one_and_listed_oldest_first() -> None:
+    journal: Journal[Request] = Journal()
+    assert numbers(journal) == []
+    fill(journal, 3)
+    assert numbers(journal) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("since", "listed"), [(0, [1, 2, 3]), (1, [2, 3]), (3, []), (99, [])])
+def test_since_lists_what_came_after_a_number(since: int, listed: list[int]) -> None:
+    journal: Journal[Request] = Journal()
+    fill(journal, 3)
+    assert numbers(journal, since) == listed
+
+
+@given(size=st.integers(0, 10), entries=st.integers(0, 30), since=st.integers(0, 40))
+def test_the_last_entries_are_kept_and_keep_their_numbers(size: int, entries: int, since: int) -> None:
+    journal: Journal[Request] = Journal(size)
+    fill(journal, entries)
+    kept = range(max(0, entries - size) + 1, entries + 1)
+    assert numbers(journal, since) == [n for n in kept if n > since]
+
+
+def test_ten_thousand_are_kept_unless_told_otherwise() -> None:
+    journal: Journal[Request] = Journal()
+    fill(journal, 10_001)
+    assert (len(journal.entries), journal.entries[0].n) == (10_000, 2)
