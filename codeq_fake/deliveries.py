@@ -72,14 +72,10 @@ class Deliveries:
             self.journal.number(), "queue_ready", due.url, due.command, subscription_id=due.subscription_id
         )
         self.journal.entries.append(entry)
-        sending = self._start(self._send(entry, self._composer.notice(due, now=self._clock.now())))
+        sending = self._start(self._try_once(entry, due))
         # Not awaited itself: a producer that hangs up does not take its task's notice back.
         await asyncio.wait({sending})
-        if sending.cancelled():
-            return None
-        outcome = sending.result()
-        entry.state = _state(outcome)
-        return outcome
+        return None if sending.cancelled() else sending.result()
 
     async def finish(self) -> bool:
         """Wait until nothing but what hangs is under way; says whether there was anything to wait for."""
@@ -105,6 +101,11 @@ class Deliveries:
     async def _try(self, entry: Callback, due: CallbackDue) -> None:
         outcome = await self._send(entry, self._composer.callback(due, now=self._clock.now()))
         self._answered(due, outcome)
+
+    async def _try_once(self, entry: Callback, due: NoticeDue) -> Outcome:
+        outcome = await self._send(entry, self._composer.notice(due, now=self._clock.now()))
+        entry.state = _state(outcome)
+        return outcome
 
     async def _send(self, entry: Callback, outgoing: Outgoing) -> Outcome:
         entry.headers, entry.body = outgoing.headers, outgoing.body
