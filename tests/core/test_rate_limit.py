@@ -25,6 +25,11 @@ def test_l1_a_limit_without_a_rate_or_a_burst_is_none(limit: Limit) -> None:
     assert {limiter.admit("producer", "t", now=START) for _ in range(1000)} == {0}
 
 
+def test_l1_the_smallest_limit_is_one() -> None:
+    limiter = Limiter({"producer": Limit(per_minute=1, burst=1)})
+    assert [limiter.admit("producer", "t", now=START) for _ in range(2)] == [0, 60]
+
+
 def test_l1_a_bucket_holds_a_burst_and_is_refilled_continuously() -> None:
     limiter = Limiter({"producer": SIX_A_MINUTE})
     now = START

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.http.callers import IDENTITIES, NOW
+from tests.http.filled import fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,3 +46,9 @@ def other(codeq: FakeCodeQ) -> Iterator[httpx.Client]:
     """The worker ``w-2``."""
     with codeq.client("other") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def full_state() -> bytes:
+    """The state of a fake that holds something in each place."""
+    return fill()

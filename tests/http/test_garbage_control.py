@@ -1,0 +1,106 @@
+"""Bad input to the control API: a call is done, or refused with a reason and no effect, and the fake goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.routing import Route
+
+from codeq_fake.clock import Clock
+from codeq_fake.control import routes
+from codeq_fake.runtime import Config, Runtime
+from tests.http.callers import CLAIM, IDENTITIES, NOW
+from tests.http.direct import bearer
+from tests.http.filled import ask, filled
+from tests.http.mutants import bodies, headers
+
+if TYPE_CHECKING:
+    from tests.http.direct import Headers
+
+#: Method, path and a good body of each call; a query is drawn.
+CALLS: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "/_fake/health", {}),
+    ("GET", "/_fake/clock", {}),
+    ("PUT", "/_fake/clock", {"now": "2026-11-24T06:16:00Z", "mode": "manual"}),
+    ("POST", "/_fake/clock/advance", {"seconds": 1.5}),
+    ("POST", "/_fake/clock/advance?", {"to": "2026-11-24T06:16:00Z"}),
+    ("POST", "/_fake/next", {"ids": ["a", "b"], "delays": [1, 2]}),
+    (
+        "POST",
+        "/_fake/reset",
+        {
+            "profile": "redis",
+            "settings": {"BACKOFF_BASE_SECONDS": "7"},
+            "yaml": "env: dev",
+            "identities": dict(IDENTITIES),
+            "clock": "manual",
+            "now": NOW,
+        },
+    ),
+    ("GET", "/_fake/state", {}),
+    ("GET", "/_fake/tasks?status=PENDING&command=A&tenant=acme&limit=3", {}),
+    ("GET", "/_fake/tasks/{id}", {}),
+    ("POST", "/_fake/tasks/{id}/expire", {}),
+    ("GET", "/_fake/requests?since=0&path=x&status=200", {}),
+    ("GET", "/_fake/callbacks?since=0", {}),
+    ("GET", "/_fake/contract", {}),
+    ("PATCH", "/_fake/none", {}),
+]
+IDS = ["held", "spent", "waiting", "done", "none", "%00", "%ff", "%C3%A4"]
+
+queries = st.lists(
+    st.tuples(
+        st.sampled_from(["since", "limit", "status", "path", "command", "tenant", "x"]),
+        st.sampled_from(["", "-1", "1", "9" * 30, "9" * 5000, "%C2%B2", "%ff", "x", "%00", "1e3", "0x1", "%D9%A3"]),
+    ),
+    max_size=3,
+).map(lambda pairs: "&".join("=".join(pair) for pair in pairs))
+
+
+async def controlled(state: bytes, method: str, target: str, body: bytes, head: Headers) -> None:
+    fake = await filled(state)
+    before = fake.state()
+    answer = await ask(fake, method, target, body, head)
+    assert answer.status in {200, 400, 403, 404, 409}
+    assert isinstance(answer.json, dict)
+    if answer.status != 200:
+        assert list(answer.json) == ["error"]
+        assert fake.state() == before
+    for path in ("/_fake/state", "/_fake/tasks", "/_fake/requests", "/metrics"):
+        assert (await ask(fake, "GET", path, b"", ())).status == 200
+    claim = await ask(fake, "POST", CLAIM, b'{"commands":["A","B"]}', bearer("worker"))
+    assert claim.status in {200, 204, 401}
+
+
+def test_every_call_of_the_control_api_is_sent_garbage() -> None:
+    known = {
+        (method, route.path)
+        for route in routes(Runtime(Config(), Clock("manual")))
+        if isinstance(route, Route) and "{rest:path}" not in route.path and route.path != "/_fake"
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    sent = {(method, path.partition("?")[0]) for method, path, _ in CALLS}
+    # The state has a test of its own below; the OpenAPI document reads nothing, and takes long to write.
+    assert sent == known - {("PUT", "/_fake/state"), ("GET", "/_fake/openapi.json")} | {("PATCH", "/_fake/none")}
+
+
+@pytest.mark.parametrize(("method", "path", "good"), CALLS, ids=[f"{method} {path}" for method, path, _ in CALLS])
+@settings(max_examples=20)
+@given(data=st.data())
+def test_any_control_call_is_done_or_refused(
+    full_state: bytes, method: str, path: str, good: dict[str, Any], data: st.DataObject
+) -> None:
+    target = path.replace("{id}", data.draw(st.sampled_from(IDS)))
+    query = data.draw(queries)
+    target += f"{'&' if '?' in target else '?'}{query}" if query else ""
+    asyncio.run(controlled(full_state, method, target, data.draw(bodies(good)), data.draw(headers("nobody"))))
+
+
+@given(data=st.data())
+def test_a_damaged_state_is_restored_whole_or_refused(full_state: bytes, data: st.DataObject) -> None:
+    asyncio.run(controlled(full_state, "PUT", "/_fake/state", data.draw(bodies(json.loads(full_state))), ()))

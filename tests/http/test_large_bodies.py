@@ -1,0 +1,130 @@
+"""Bodies that nest deep or are large: 10,000 levels are legal, 64 MiB are read, and no stack or memory runs over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.http import OPERATIONS
+from codeq_fake.http.call import LARGEST_BODY
+from codeq_fake.testing import FakeCodeQ
+from tests.http.callers import CLAIM, IDENTITIES, NOW, TASKS
+from tests.http.direct import Connection, bearer, request_scope
+from tests.http.filled import GOOD, ask, caller_of, filled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.http.direct import Answer
+
+MEBIBYTE = 1024 * 1024
+
+
+def nested(levels: int) -> bytes:
+    """JSON that nests so deep, lists and objects in turn."""
+    return (b'[{"a":' * (levels // 2)) + b"[]" * (levels % 2) + b"0" * (1 - levels % 2) + b"}]" * (levels // 2)
+
+
+@pytest.mark.parametrize(("levels", "status"), [(9_999, 202), (10_000, 400)])
+def test_b1_a_payload_may_nest_10000_deep_counting_the_body(levels: int, status: int) -> None:
+    async def created() -> int:
+        body = b'{"command":"A","payload":' + nested(levels) + b"}"
+        return (await ask(FakeCodeQ(identities=IDENTITIES), "POST", TASKS, body, bearer("producer"))).status
+
+    assert asyncio.run(created()) == status
+
+
+@pytest.mark.parametrize("operation", sorted(GOOD))
+def test_b1_a_deeper_body_is_a_bad_body_on_each_route_even_in_a_field_that_nobody_reads(
+    full_state: bytes, operation: str
+) -> None:
+    (route,) = (each for each in OPERATIONS if each.name == operation)
+
+    async def asked(levels: int) -> Answer:
+        fake = await filled(full_state)
+        body = json.dumps(GOOD[operation]).encode()[:-1] + b',"x":' + nested(levels - 1) + b"}"
+        path = route.path.replace("{id}", "s-1" if operation == "renew" else "held")
+        return await ask(fake, route.method, path, body, bearer(caller_of(route)))
+
+    legal, deeper = asyncio.run(asked(10_000)), asyncio.run(asked(10_001))
+    assert legal.status < 300
+    if operation in {"renew", "cleanup"}:
+        assert deeper.status == 200  # B2: a bad body is no body
+    else:
+        assert (deeper.status, deeper.json) == (400, {"error": route.bad_body})
+
+
+def test_what_nests_deep_can_be_handed_on_in_every_way() -> None:
+    deep = nested(9_998)
+
+    async def lived() -> None:
+        fake = FakeCodeQ(identities=IDENTITIES, now=NOW)
+        worker, body = bearer("worker"), b'{"command":"A","payload":' + deep + b"}"
+        task = (await ask(fake, "POST", TASKS, body, bearer("producer"))).json["id"]
+        claimed = await ask(fake, "POST", CLAIM, b'{"commands":["A"]}', worker)
+        assert claimed.json["payload"].encode() == deep
+        body = b'{"status":"COMPLETED","result":{"a":' + deep + b"}}"
+        assert (await ask(fake, "POST", f"{TASKS}/{task}/result", body, worker)).status == 200
+        assert deep in (await ask(fake, "GET", f"{TASKS}/{task}/result", b"", worker)).body
+        shown = (await ask(fake, "GET", f"/_fake/tasks/{task}", b"", ())).json
+        assert shown["result"]["result"].encode() == b'{"a":' + deep + b"}"
+        assert fake.task(task).payload.encode() == deep
+        dumped = (await ask(fake, "GET", "/_fake/state", b"", ())).body
+        assert (await ask(fake, "PUT", "/_fake/state", dumped, ())).status == 200
+        assert (await ask(fake, "GET", "/_fake/state", b"", ())).body == dumped
+
+    asyncio.run(lived())
+
+
+@pytest.mark.parametrize("body", [b"[" * 1_000_000, b'{"command":' * 100_000, b'[{"a":' * 100_000])
+@pytest.mark.parametrize("path", [TASKS, "/_fake/reset", "/_fake/clock/advance"])
+def test_nothing_overflows_the_stack(path: str, body: bytes) -> None:
+    answer = asyncio.run(ask(FakeCodeQ(identities=IDENTITIES), "POST", path, body, bearer("producer")))
+    assert answer.status == 400
+
+
+def upload(size: int, taken: list[int]) -> Iterator[bytes]:
+    """So many bytes of white space, made as they are asked for."""
+    for start in range(0, size, MEBIBYTE):
+        taken.append(start)
+        yield b" " * min(MEBIBYTE, size - start)
+
+
+async def uploaded(parts: Iterator[bytes], path: str = TASKS) -> Answer:
+    fake = FakeCodeQ(identities=IDENTITIES)
+    client = Connection(parts)
+    await fake.app(request_scope("POST", path, bearer("producer")), client.receive, client.send)
+    return client.answer()
+
+
+def test_a_body_of_64_mebibytes_is_read() -> None:
+    request = b'{"command":"A","payload":1}'
+
+    def parts() -> Iterator[bytes]:
+        yield from upload(LARGEST_BODY - len(request), [])
+        yield request
+
+    assert asyncio.run(uploaded(parts())).status == 202
+
+
+def test_a_larger_body_is_refused_as_soon_as_it_is_larger() -> None:
+    taken: list[int] = []
+    tracemalloc.start()
+    try:
+        answer = asyncio.run(uploaded(upload(2 * LARGEST_BODY, taken)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (answer.status, answer.json) == (413, {"error": f"body exceeds {LARGEST_BODY} bytes"})
+    assert len(taken) == LARGEST_BODY // MEBIBYTE + 1
+    assert peak < LARGEST_BODY + 8 * MEBIBYTE
+
+
+def test_a_body_is_not_read_where_none_is_wanted() -> None:
+    taken: list[int] = []
+    answer = asyncio.run(uploaded(upload(2 * LARGEST_BODY, taken), f"{TASKS}/x/heartbeat"))
+    assert (answer.status, taken) == (401, [])
