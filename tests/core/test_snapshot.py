@@ -55,11 +55,23 @@ def test_a_restored_queue_keeps_its_order() -> None:
 
 def test_a_restored_callback_goes_on_where_it_was() -> None:
     again = restored(dump(busy().broker))
-    again.wait(2)
+    again.wait(1.999)
+    assert again.effects() == []
+    again.wait(ms=1)
     (due,) = again.effects()
     assert isinstance(due, CallbackDue)
     assert (due.attempt, due.task_id, [artifact.name for artifact in due.artifacts]) == (2, "task-003", ["a", "b"])
     assert due.completed_at == START
+
+
+def test_a_callback_that_was_being_tried_is_tried_again_at_once() -> None:
+    server = busy()
+    server.wait(2)
+    server.effects()
+    again = restored(dump(server.broker))
+    again.now = server.now
+    again.wait(0)
+    assert [due.attempt for due in again.tries()] == [2]
 
 
 @pytest.mark.parametrize(
