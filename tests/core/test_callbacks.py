@@ -53,9 +53,10 @@ def test_w1_a_task_without_a_webhook_calls_nobody_back() -> None:
 def test_w3_a_success_is_the_end_of_it() -> None:
     server, due = ended()
     assert server.broker.next_due() is None  # it is under way
-    assert not server.broker.is_idle
+    idle = [server.broker.is_idle]
     assert server.broker.callback_answered(due.delivery_id, delivered=True, now=server.now)
-    assert server.broker.is_idle
+    idle.append(server.broker.is_idle)
+    assert idle == [False, True]
     server.wait(3600)
     assert server.tries() == []
 
