@@ -7,8 +7,8 @@ import asyncio
 #: A task that never waits for anything, such as a spinning one, must not hold time up for ever.
 _ROUNDS = 1000
 
-#: One task wakes another by way of callbacks (``asyncio.wait`` has one, a connection that closes more), and in each
-#: round of the loop that this takes, all tasks seem to wait. So one such round is no rest yet.
+#: One task wakes another by way of callbacks (``asyncio.wait`` has one, a connection that closes more), and in each of
+#: the loop's rounds that this takes, all tasks seem to wait. So one such round is no rest yet.
 _CALM = 5
 
 
