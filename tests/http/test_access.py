@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from codeq_fake.http import OPERATIONS
+from codeq_fake.testing import FakeCodeQ
+from tests.auth.doors import NOW as SIGNED_AT
+from tests.auth.doors import SECOND, jwks, mint
 from tests.http.callers import CLAIM, TASKS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from codeq_fake.http import Operation
-    from codeq_fake.testing import FakeCodeQ
 
 #: Section 1: who calls each route, with which scope.
 RIGHTS = {
@@ -96,3 +102,25 @@ def test_a3_without_settings_one_token_may_do_everything(codeq: FakeCodeQ) -> No
     for operation in OPERATIONS:
         assert call(codeq, "dev-token", operation).status_code not in {401, 403}, operation.name
     assert refusal(call(codeq, "other", OPERATIONS[0])) == (401, "invalid token")
+
+
+def test_a4_signed_tokens_are_let_in_until_they_expire(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps(jwks("k1")))
+    config = json.dumps({"jwksUrl": keys.as_uri(), "issuer": "codeq-test", "audience": "codeq-producer"})
+    settings = {
+        "PRODUCER_AUTH_CONFIG": config,
+        "WORKER_AUTH_CONFIG": config.replace("codeq-producer", "codeq-worker"),
+    }
+    now = datetime.fromtimestamp(SIGNED_AT / SECOND, UTC)
+    token = mint({"kind": "producer", "claims": {"sub": "prod-1", "exp": SIGNED_AT // SECOND + 60}})
+    with FakeCodeQ(settings=settings, now=now) as fake, fake.client(token) as producer:
+        task = producer.post(TASKS, json={"command": "A", "payload": 1}).json()
+        assert task["tenantId"] == "prod-1"
+        fake.advance(seconds=59)
+        assert producer.get(f"{TASKS}/{task['id']}").status_code == 200
+        fake.advance(seconds=1)
+        assert refusal(producer.post(TASKS, json={"command": "A", "payload": 1})) == (
+            401,
+            "token has invalid claims: token is expired",
+        )

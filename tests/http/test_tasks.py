@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.http.callers import CLAIM, TASKS
+from codeq_fake.testing import FakeCodeQ
+from tests.http.callers import CLAIM, NOW, TASKS
 
 if TYPE_CHECKING:
     import httpx
-
-    from codeq_fake.testing import FakeCodeQ
 
 HOOK = "http://hooks.test/?a=1&b=<2>"
 CREATED = '"createdAt":"2026-11-24T03:15:00-03:00"'
@@ -189,3 +188,15 @@ def test_k1_without_commands_a_worker_claims_its_event_types(codeq: FakeCodeQ) -
     codeq.enqueue("PACK", tenant="acme")
     with codeq.client("packer") as packer:
         assert packer.post(CLAIM, json={}).json()["command"] == "PACK"
+
+
+def test_two_fakes_in_one_process_do_not_meet(codeq: FakeCodeQ, producer: httpx.Client) -> None:
+    with FakeCodeQ(now=NOW) as other, other.client() as http:
+        empty = other.state()
+        producer.post(TASKS, json={"command": "A", "payload": 1})
+        codeq.advance(seconds=60)
+        assert other.state() == empty
+        assert other.requests == []
+        assert http.get(f"{TASKS}/t-1").status_code == 404
+        assert "codeq_task_created_total" not in http.get("/metrics").text
+    assert codeq.task("t-1").status == "PENDING"
