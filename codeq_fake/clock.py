@@ -106,7 +106,7 @@ class Clock:
         Raises :class:`TimeWentBackError` or :class:`EndOfTimeError`, and then has done nothing.
         """
         async with self._advancing:
-            goal = self._goal(to if to is not None else self.now() + by)
+            goal = self._goal(to, by)
             if mode == "manual":
                 self.freeze()
             try:
@@ -123,12 +123,14 @@ class Clock:
                 self._arm()
             return fired
 
-    def _goal(self, to: int) -> int:
-        if to < self.now():
+    def _goal(self, to: int | None, by: int) -> int:
+        now = self.now()
+        goal = now + by if to is None else to
+        if goal < now:
             raise TimeWentBackError
-        if to > END_OF_TIME:
+        if goal > END_OF_TIME:
             raise EndOfTimeError
-        return to
+        return goal
 
     def _move(self, to: int) -> None:
         """Be at ``to``, or stay where the clock is beyond it: a real one runs while others settle."""

@@ -278,6 +278,15 @@ def test_the_last_instant_is_the_end_of_the_year_9999() -> None:
     run(story)
 
 
+def test_a_real_clock_can_be_advanced_by_nothing() -> None:
+    async def story() -> None:
+        clock = Clock(start=START)
+        for mode in (None, "manual", "real"):
+            await clock.advance(settle, mode=mode)
+
+    run(story)
+
+
 # Advances that meet.
 
 

@@ -53,6 +53,7 @@ def _came_by_loopback(request: Request) -> bool:
 
 def _name(host: str) -> str:
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        parts = urlsplit(f"//{host}")
     except ValueError:
         return ""
+    return parts.hostname or "" if parts.username is None else ""
