@@ -1,0 +1,102 @@
+"""What a fake remembers of the requests that it got, and when a request counts as come in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.activity import let_tasks_run
+from codeq_fake.testing import FakeCodeQ
+from tests.http.callers import CLAIM, IDENTITIES, NOW, TASKS
+from tests.http.direct import Connection, bearer, request_scope
+
+if TYPE_CHECKING:
+    import httpx
+    from starlette.types import Message
+
+
+def test_each_request_is_kept_with_its_reply(codeq: FakeCodeQ, producer: httpx.Client) -> None:
+    codeq.advance(seconds=1.5)
+    refused = producer.post(f"{TASKS}?a=%20&b", content="no JSON")
+    assert codeq.requests == [
+        {
+            "n": 1,
+            "at": "2026-11-24T06:15:01.5Z",
+            "method": "POST",
+            "path": f"{TASKS}?a=%20&b",
+            "as": "prod-1",
+            "body": "no JSON",
+            "status": 400,
+            "reply": refused.text,
+        }
+    ]
+
+
+def test_a_caller_that_is_not_let_in_is_nobody_and_its_body_is_not_read(codeq: FakeCodeQ) -> None:
+    with codeq.client("nobody") as nobody:
+        nobody.post(TASKS, content="secret")
+    (request,) = codeq.requests
+    assert (request["as"], request["body"], request["status"]) == (None, "", 401)
+
+
+def test_requests_are_kept_in_order_and_only_those_of_the_contract(
+    codeq: FakeCodeQ, producer: httpx.Client, worker: httpx.Client
+) -> None:
+    producer.post(TASKS, json={"command": "A", "payload": 1})
+    producer.get("/nope")
+    producer.get("/_fake/health")
+    worker.post(CLAIM, json={"commands": ["A"]})
+    worker.get("/metrics")
+    assert [(request["n"], request["path"]) for request in codeq.requests] == [(1, TASKS), (2, CLAIM), (3, "/metrics")]
+
+
+@pytest.mark.codeq(journal_size=2)
+def test_the_oldest_requests_are_forgotten(codeq: FakeCodeQ, producer: httpx.Client) -> None:
+    for number in range(5):
+        producer.get(f"{TASKS}/{number}")
+    assert [(request["n"], request["path"][-1]) for request in codeq.requests] == [(4, "3"), (5, "4")]
+
+
+def test_the_journals_can_be_searched(codeq: FakeCodeQ, producer: httpx.Client) -> None:
+    for number in range(3):
+        producer.get(f"{TASKS}/{number}")
+    producer.post(TASKS, json={"command": "A", "payload": 1})
+    found = {
+        query: [request["n"] for request in producer.get(f"/_fake/requests?{query}").json()["requests"]]
+        for query in ("", "since=2", "since=9", "path=tasks/1", "status=202", "status=404&since=1")
+    }
+    assert found == {
+        "": [1, 2, 3, 4],
+        "since=2": [3, 4],
+        "since=9": [],
+        "path=tasks/1": [2],
+        "status=202": [4],
+        "status=404&since=1": [2, 3],
+    }
+    assert len(codeq.requests) == 4
+
+
+@pytest.mark.asyncio
+async def test_a_call_takes_place_when_its_body_has_come() -> None:
+    fake = FakeCodeQ(identities=IDENTITIES, now=NOW)
+    rest = asyncio.Event()
+    client = Connection([b'{"command":"A",', b'"payload":1}'])
+
+    async def slowly() -> Message:
+        message = await client.receive()
+        if message["body"] == b"":
+            await rest.wait()
+        return message
+
+    async def serve() -> None:
+        await fake.app(request_scope("POST", TASKS, bearer("producer")), slowly, client.send)
+
+    serving = asyncio.create_task(serve())
+    await let_tasks_run()
+    await fake.aadvance(60)
+    rest.set()
+    await serving
+    assert client.answer().json["createdAt"] == "2026-11-24T03:16:00-03:00"
+    assert fake.requests[0]["at"] == "2026-11-24T06:16:00Z"
