@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_client import CodeQ, NewTask, Worker
 
-from .rows import at_least, under
+from .rows import under
 from .servers import fake
 
 if TYPE_CHECKING:
@@ -37,17 +37,15 @@ async def _measure(url: str, effort: Effort) -> list[Row]:
         bare: list[float] = []
         worker: list[float] = []
         slots: list[float] = []
-        for _ in range(effort.rounds):
+        for _ in range(effort.repetitions):
             bare.append(await _seconds_a_task(codeq, _by_bare_calls, effort))
             worker.append(await _seconds_a_task(codeq, _by_worker(1), effort))
             slots.append(await _seconds_a_task(codeq, _by_worker(_SLOTS), effort))
         idle = await _idle_share(codeq, effort.parked_seconds)
     added = median(worker) / median(bare) - 1
+    remark = f"{_rates(bare, worker)}, {_rates(slots)} with {_SLOTS} slots"
     return [
-        under(0.15, "time that the worker adds to bare claim and complete, 1 slot", added, remark=_rates(bare, worker)),
-        at_least(
-            1, f"tasks a second with {_SLOTS} slots against 1", median(worker) / median(slots), remark=_rates(slots)
-        ),
+        under(0.15, "time that the worker adds to bare claim and complete, 1 slot", added, remark=remark),
         under(0.01, "an idle worker", idle, " of a core"),
     ]
 
