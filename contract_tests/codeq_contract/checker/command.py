@@ -48,7 +48,7 @@ def _check(file: Path, console: Console, *, shown: int | None) -> Verdict:
     try:
         report = check(read_recording(file))
     except (OSError, RecordingError) as error:
-        click.echo(f"Error: {file}: {error}", err=True)
+        click.echo(f"Error: {error}", err=True)
         sys.exit(_CANNOT_RUN)
     _print(report, console, shown)
     return report.verdict
@@ -56,7 +56,8 @@ def _check(file: Path, console: Console, *, shown: int | None) -> Verdict:
 
 def _print(report: Report, console: Console, shown: int | None) -> None:
     header = report.recording.header
-    size = f"{len(report.recording.calls)} calls, {len(report.recording.callbacks)} callbacks, {report.tasks} tasks"
+    counts = {"call": len(report.recording.calls), "callback": len(report.recording.callbacks), "task": report.tasks}
+    size = ", ".join(_count(number, noun) for noun, number in counts.items())
     console.print(f"{header.profile}/{header.name}: {size}: {_coloured(report.verdict)}")
     if report.verdict is Verdict.VALID:
         return
@@ -73,9 +74,11 @@ def _summary(judgement: Judgement) -> str:
     races: dict[str, int] = {}
     for breach in judgement.breaches:
         races[breach.race] = races.get(breach.race, 0) + 1
-    parts = [f"{_tasks(count)}{f', looks like {race}' if race else ''}" for race, count in sorted(races.items())]
+    parts = [
+        f"{_count(count, 'task')}{f', looks like {race}' if race else ''}" for race, count in sorted(races.items())
+    ]
     if judgement.doubtful:
-        parts.append(f"{_tasks(len(judgement.doubtful))} in doubt")
+        parts.append(f"{_count(len(judgement.doubtful), 'task')} in doubt")
     return "; ".join(parts)
 
 
@@ -96,5 +99,5 @@ def _coloured(verdict: Verdict) -> str:
     return f"[{_COLOURS[verdict]}]{verdict.value}[/]"
 
 
-def _tasks(count: int) -> str:
-    return f"{count} task" if count == 1 else f"{count} tasks"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -59,7 +59,7 @@ class History:
         events = list(events_of(recording, terms))
         lost = _only(Lost, events)
         gone = min((cleanup.sent for cleanup in _only(Cleanup, events)), default=FOREVER)
-        lives = _lives(events, terms, gone)
+        lives = _lives(events, terms)
         queues = _queues(events, lives.values(), max(0, terms.inspect_limit - len(lost)))
         return cls(terms, lives, queues, lost, gone, recording.end)
 
@@ -77,20 +77,20 @@ class History:
         return self.queues[task.queue].repair_of(lease)
 
 
-def _lives(events: Iterable[Event], terms: Terms, gone: int) -> Mapping[str, Life]:
+def _lives(events: Iterable[Event], terms: Terms) -> Mapping[str, Life]:
     by_id: defaultdict[str, list[OfTask]] = defaultdict(list)
     for event in events:
         if isinstance(event, OfTask):
             by_id[event.task_id].append(event)
-    return {task_id: _life(task_id, mine, terms, gone) for task_id, mine in by_id.items()}
+    return {task_id: _life(task_id, mine, terms) for task_id, mine in by_id.items()}
 
 
-def _life(task_id: str, events: Sequence[OfTask], terms: Terms, gone: int) -> Life:
+def _life(task_id: str, events: Sequence[OfTask], terms: Terms) -> Life:
     deeds = _only(Deed, events)
     return Life(
         id=task_id,
         births=_only(Created, events),
-        leases=leases_of(_only(Delivery, events), deeds, terms, gone),
+        leases=leases_of(_only(Delivery, events), deeds, terms),
         deeds=deeds,
         sights=_only(Sight, events),
         missing=_only(Missing, events),

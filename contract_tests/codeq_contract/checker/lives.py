@@ -79,10 +79,8 @@ class Life:
     @cached_property
     def creator(self) -> Created | None:
         """The create that made the task, if it is certain which one did."""
-        if not self.births:
-            return None
-        first, *others = self.births
-        return first if all(first.precedes(other) for other in others) else None
+        first = self.births[:1]
+        return first[0] if first and all(first[0].precedes(other) for other in self.births[1:]) else None
 
     @cached_property
     def ends(self) -> tuple[Event, ...]:
@@ -119,11 +117,8 @@ def is_end(deed: Deed) -> bool:
     return isinstance(deed, Result) or (isinstance(deed, Nack) and deed.dead)
 
 
-def leases_of(deliveries: Iterable[Delivery], deeds: Iterable[Deed], terms: Terms, gone: int) -> tuple[Lease, ...]:
-    """The leases of one task, in the order of their attempts: an order that the server itself made (K5).
-
-    From the moment `gone` on the task may have been deleted.
-    """
+def leases_of(deliveries: Iterable[Delivery], deeds: Iterable[Deed], terms: Terms) -> tuple[Lease, ...]:
+    """The leases of one task, in the order of their attempts: an order that the server itself made (K5)."""
     ordered = sorted(deliveries, key=lambda delivery: (delivery.task.attempts, delivery.sent))
     pairs = list(zip_longest(ordered, ordered[1:]))
     accepted = [deed for deed in deeds if deed.accepted]
@@ -132,7 +127,7 @@ def leases_of(deliveries: Iterable[Delivery], deeds: Iterable[Deed], terms: Term
     leases = []
     for (delivery, following), mine in zip(pairs, possible, strict=True):
         certain = tuple(deed for deed in mine if owners[id(deed)] == 1 and deed.worker is not None)
-        earliest = min(_earliest_end(delivery, mine, certain, terms), gone)
+        earliest = _earliest_end(delivery, mine, certain, terms)
         leases.append(Lease(delivery, following, tuple(mine), certain, earliest, _latest_end(delivery, mine)))
     return tuple(leases)
 

@@ -38,6 +38,14 @@ _NOT_FOUND = frozenset({"not-found", "not found", "task not found"})
 _REFUSALS_WITH_500 = frozenset({"not-found", "workerId is required"})
 
 
+def _bound(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """B1: names match in any case, the last of a name wins, and null leaves what is there."""
+    return {name.casefold(): value for name, value in fields if value is not None}
+
+
+_BODIES = json.JSONDecoder(object_pairs_hook=_bound)
+
+
 def events_of(recording: Recording, terms: Terms) -> Iterator[Event]:
     """The events of `recording`; a call that could not change or show a task gives none.
 
@@ -47,7 +55,8 @@ def events_of(recording: Recording, terms: Terms) -> Iterator[Event]:
         try:
             yield from _Reader(call, terms).events()
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise RecordingError(f"call {call.number}: {type(error).__name__}: {error}") from error
+            text = f"{recording.header.name}, call {call.number}: {type(error).__name__}: {error}"
+            raise RecordingError(text) from error
     for number, callback in enumerate(recording.callbacks, start=1):
         yield from _called_back(number, callback)
 
@@ -168,7 +177,7 @@ class _Reader:
 
     def _fields(self) -> Mapping[str, Any]:
         """The fields of the body as Go binds them; whatever follows the first value is ignored (B1)."""
-        value, _ = json.JSONDecoder(object_pairs_hook=_bound).raw_decode((self.call.body or "").lstrip())
+        value, _ = _BODIES.raw_decode((self.call.body or "").lstrip())
         return value or {}
 
     def _fields_of_create(self) -> Mapping[str, Any]:
@@ -188,11 +197,6 @@ class _Reader:
         except (KeyError, TypeError, ValueError):
             return ""
         return error
-
-
-def _bound(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """B1: names match in any case, the last of a name wins, and null leaves what is there."""
-    return {name.casefold(): value for name, value in fields if value is not None}
 
 
 def _queues(asked: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -102,12 +102,8 @@ class _Stays:
         if lease.settled is not None:
             bounds = [self._given_back(lease.settled)]
         else:
-            bounds = [self._given_back(deed) for deed in lease.settlements]
-            if lease.attempts + 1 < lease.delivery.task.max_attempts:  # else a dead letter: N4
-                after = self.queue.repair_of(lease)
-                bounds.append(self._expired(lease, after))
-        if not bounds:
-            return None
+            after = self.queue.repair_of(lease)
+            bounds = [*map(self._given_back, lease.settlements), self._expired(lease, after)]
         ready_from, ready_by = min(low for low, _ in bounds), max(high for _, high in bounds)
         delayed = not isinstance(lease.settled, Abandon)
         left = self._leaves(lease.following, delayed=delayed)
@@ -121,7 +117,8 @@ class _Stays:
 
     def _expired(self, lease: Lease, repair: Claim | None) -> tuple[int, int]:
         least, most = self.history.terms.backoff(lease.attempts)
-        ready_by = FOREVER if repair is None else repair.answered + most * SECOND
+        dies = lease.attempts + 1 >= lease.delivery.task.max_attempts  # N4
+        ready_by = FOREVER if repair is None or dies else repair.answered + most * SECOND
         return lease.earliest_end + max(0, (least - 1) * SECOND), ready_by
 
     def _leaves(self, taken: Delivery | None, *, delayed: bool) -> int:

@@ -7,12 +7,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from codeq_contract.checker.laws.ends import ready
-from codeq_contract.checker.laws.law import Breach, Law
+from codeq_contract.checker.laws.law import Breach, Law, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from codeq_contract.checker.events import Claim, Event
+    from codeq_contract.checker.events import Claim
     from codeq_contract.checker.history import History
     from codeq_contract.checker.queues import Queue
     from codeq_contract.checker.stays import Stay
@@ -38,7 +38,7 @@ def _overtakings(stays: Sequence[Stay]) -> Iterator[Breach]:
             slowest = first if slowest is None or first.leaves_from > slowest.leaves_from else slowest
         if slowest is not None and stay.taken is not None and stay.taken.answered < slowest.leaves_from:
             says = f"was in the queue before {stay.task.id}, of the same priority, and was claimed after it"
-            yield Breach(slowest.task.id, says, (*slowest.since, *stay.since, stay.taken, *_end(slowest)))
+            yield Breach(slowest.task.id, says, (*slowest.since, *stay.since, stay.taken), marks=_marks(slowest))
 
 
 def _came(stay: Stay) -> int:
@@ -52,7 +52,7 @@ def passings(history: History) -> Iterator[Breach]:
         if claim.tasks:
             taken = next(task for task in claim.tasks if _is_behind(task.command, task.priority, queue, stay))
             says = f"was waiting when a claim took {taken.id}, of priority {taken.priority} and {taken.command}"
-            yield Breach(stay.task.id, says, (*stay.since, claim, *_end(stay)), "Z4", ready(stay))
+            yield Breach(stay.task.id, says, (*stay.since, claim), "Z4", _marks(stay))
 
 
 def _is_behind(command: str, priority: int, queue: Queue, stay: Stay) -> bool:
@@ -64,7 +64,7 @@ def false_empties(history: History) -> Iterator[Breach]:
     for _, claim, stay in _passed_over(history):
         if not claim.tasks and stay.taken is not None:
             says = "was waiting when a claim found nothing"
-            yield Breach(stay.task.id, says, (*stay.since, claim, *_end(stay)), "Z4", ready(stay))
+            yield Breach(stay.task.id, says, (*stay.since, claim), "Z4", _marks(stay))
 
 
 def _passed_over(history: History) -> Iterator[tuple[Queue, Claim, Stay]]:
@@ -87,8 +87,9 @@ def _lowest_taken(claim: Claim, queue: Queue) -> int:
     return min((task.priority for task in claim.tasks if task.command.lower() == queue.name), default=-1)
 
 
-def _end(stay: Stay) -> tuple[Event, ...]:
-    return (stay.taken,) if stay.taken is not None else ()
+def _marks(stay: Stay) -> tuple[Mark, ...]:
+    claimed = () if stay.taken is None else (Mark(stay.taken.sent, "it is not claimed before then"),)
+    return (*ready(stay), *claimed)
 
 
 LAWS = (
