@@ -1,0 +1,301 @@
+"""The fake on a port: how it listens, how it answers over a socket, how it ends, and clients that vanish."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import uvloop
+from prometheus_client.parser import text_string_to_metric_families
+
+from codeq_fake.activity import let_tasks_run
+from codeq_fake.application import application
+from codeq_fake.clock import Clock
+from codeq_fake.runtime import Config, Runtime
+from codeq_fake.server import PortTakenError, listen, served, url_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    Story = Callable[[], Coroutine[Any, Any, None]]
+    Play = Callable[[Story], None]
+
+TASKS = "/v1/codeq/tasks"
+TOKEN = {"authorization": "Bearer dev-token"}
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def play(request: pytest.FixtureRequest) -> Play:
+    """Plays a story in an event loop of either kind."""
+
+    def run(story: Story) -> None:
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(asyncio.wait_for(story(), 10))
+
+    return run
+
+
+@asynccontextmanager
+async def serving(clock: Clock | None = None, **mounts: Any) -> AsyncIterator[tuple[Runtime, httpx.AsyncClient]]:
+    runtime = Runtime(Config(mounts=mounts), clock or Clock("manual"))
+    async with (
+        served(application(runtime), runtime, listen("127.0.0.1", 0)) as url,
+        httpx.AsyncClient(base_url=url, headers=TOKEN, timeout=5, trust_env=False) as http,
+    ):
+        yield runtime, http
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so that nothing tells of."""
+    while not condition():  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)
+
+
+class Caller:
+    """A client by hand: one connection, one request."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def claims(cls, http: httpx.AsyncClient, wait_seconds: int = 30) -> Caller:
+        caller = cls(*await asyncio.open_connection(http.base_url.host, http.base_url.port))
+        body = json.dumps({"commands": ["A"], "waitSeconds": wait_seconds})
+        head = f"POST {TASKS}/claim HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev-token\r\n"
+        caller.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        return caller
+
+    async def answer(self) -> bytes:
+        """The first line of the answer."""
+        return await self.reader.readline()
+
+    async def hang_up(self, *, at_once: bool) -> None:
+        if at_once:
+            self.writer.transport.abort()
+        self.writer.close()
+
+
+# Listening.
+
+
+def test_a_free_port_is_picked_and_told() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        host, port = listener.getsockname()
+        assert (host, url_of(listener)) == ("127.0.0.1", f"http://127.0.0.1:{port}")
+        assert port > 0
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_ipv6_is_listened_on_and_told() -> None:
+    try:
+        listener = listen("::1", 0)
+    except PortTakenError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with listener:
+        assert url_of(listener) == f"http://[::1]:{listener.getsockname()[1]}"
+
+
+def test_small_packets_are_sent_at_once() -> None:
+    # asyncio turns Nagle's algorithm off for sockets that say TCP, and for no others.
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_a_taken_port_is_named() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(PortTakenError) as caught:
+            listen("127.0.0.1", port)
+    assert str(caught.value) == f"cannot listen on 127.0.0.1 port {port}: Address already in use"
+    listen("127.0.0.1", port).close()
+
+
+def test_an_address_of_another_machine_is_named() -> None:
+    with pytest.raises(PortTakenError, match=r"cannot listen on 192\.0\.2\.1 port 0: "):
+        listen("192.0.2.1", 0)
+
+
+# Answering.
+
+
+def test_it_answers_over_a_socket(play: Play) -> None:
+    async def story() -> None:
+        async with serving() as (_, http):
+            created = await http.post(TASKS, json={"command": "A", "payload": {"a": 1}})
+            claimed = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+            empty = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+            assert [created.status_code, claimed.status_code, empty.status_code] == [202, 200, 204]
+            assert claimed.json()["id"] == created.json()["id"]
+            assert empty.content == b""
+            assert "server" not in created.headers
+            assert (await http.head(TASKS)).status_code == 404
+            assert (await http.get("/_fake/health")).json()["status"] == "ok"
+
+    play(story)
+
+
+def test_many_clients_are_served_at_once(play: Play) -> None:
+    async def story() -> None:
+        async with serving() as (_, http):
+            created = await asyncio.gather(*(http.post(TASKS, json={"command": "A", "payload": n}) for n in range(50)))
+            claimed = await asyncio.gather(*(http.post(f"{TASKS}/claim", json={"commands": ["A"]}) for _ in range(50)))
+            assert {reply.json()["id"] for reply in created} == {reply.json()["id"] for reply in claimed}
+
+    play(story)
+
+
+def test_a_large_reply_arrives_whole(play: Play) -> None:
+    async def story() -> None:
+        async with serving() as (_, http):
+            payload = "x" * 5_000_000
+            reply = await http.post(TASKS, json={"command": "A", "payload": payload})
+            assert json.loads(reply.json()["payload"]) == payload
+
+    play(story)
+
+
+def test_metrics_are_read_by_prometheus(play: Play) -> None:
+    async def story() -> None:
+        async with serving() as (_, http):
+            await http.post(TASKS, json={"command": 'A "quoted"\\\n', "payload": 1})
+            reply = await http.get("/metrics")
+            assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+            samples = [sample for family in text_string_to_metric_families(reply.text) for sample in family.samples]
+            created = [sample for sample in samples if sample.name == "codeq_task_created_total"]
+            assert [(sample.labels, sample.value) for sample in created] == [({"command": 'A "quoted"\\\n'}, 1.0)]
+            assert {sample.name for sample in samples} >= {"codeq_queue_depth", "codeq_subscriptions_active"}
+
+    play(story)
+
+
+def test_a_long_poll_over_a_socket_ends_with_the_clock(play: Play) -> None:
+    async def story() -> None:
+        async with serving() as (runtime, http):
+            caller = await Caller.claims(http)
+            await until(lambda: len(runtime.polls) == 1)
+            advanced = await http.post("/_fake/clock/advance", json={"seconds": 30})
+            assert advanced.json()["fired"] == 120
+            assert await caller.answer() == b"HTTP/1.1 204 No Content\r\n"
+            await caller.hang_up(at_once=False)
+
+    play(story)
+
+
+# Clients that vanish.
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["reset", "closed"])
+def test_a_client_that_closes_its_connection_gets_no_task(play: Play, at_once: bool) -> None:  # noqa: FBT001 - a column
+    async def story() -> None:
+        async with serving() as (runtime, http):
+            caller = await Caller.claims(http)
+            await until(lambda: len(runtime.polls) == 1)
+            await caller.hang_up(at_once=at_once)
+            created = await http.post(TASKS, json={"command": "A", "payload": 1})
+            await http.post("/_fake/clock/advance", json={"seconds": 30})
+            task = (await http.get(f"{TASKS}/{created.json()['id']}")).json()
+            assert (task["status"], task.get("attempts")) == ("PENDING", None)
+            assert len(runtime.polls) == 0
+            claimed = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+            assert claimed.json()["attempts"] == 1
+
+    play(story)
+
+
+def test_a_client_that_vanishes_just_before_time_moves_gets_no_task(play: Play) -> None:
+    async def story() -> None:
+        async with serving() as (runtime, http):
+            caller = await Caller.claims(http)
+            await until(lambda: len(runtime.polls) == 1)
+            created = await http.post(TASKS, json={"command": "A", "payload": 1})
+            caller.writer.transport.abort()
+            await runtime.advance(by=30_000_000_000)
+            task = (await http.get(f"{TASKS}/{created.json()['id']}")).json()
+            assert task["status"] == "PENDING"
+
+    play(story)
+
+
+def test_on_a_real_clock_too_a_client_that_vanishes_gets_no_task(play: Play) -> None:
+    async def story() -> None:
+        async with serving(Clock()) as (runtime, http):
+            caller = await Caller.claims(http)
+            await until(lambda: len(runtime.polls) == 1)
+            await caller.hang_up(at_once=False)
+            await until(lambda: len(runtime.polls) == 0)
+            created = await http.post(TASKS, json={"command": "A", "payload": 1})
+            await http.post("/_fake/clock/advance", json={"seconds": 30})
+            assert (await http.get(f"{TASKS}/{created.json()['id']}")).json()["status"] == "PENDING"
+
+    play(story)
+
+
+def test_a_client_that_vanishes_while_it_sends_a_state_changes_nothing(
+    play: Play, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with serving() as (_, http):
+            before = (await http.get("/_fake/state")).json()
+            reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+            writer.write(b'PUT /_fake/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"profile":')
+            await writer.drain()
+            writer.close()
+            assert await reader.read() == b""
+            await let_tasks_run()
+            assert (await http.get("/_fake/state")).json() == before
+
+    play(story)
+    assert caplog.records == []
+
+
+# Its end.
+
+
+def test_when_it_ends_parked_polls_are_answered(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with serving(Clock()) as (runtime, http):
+            callers = [await Caller.claims(http) for _ in range(5)]
+            await until(lambda: len(runtime.polls) == 5)
+        assert [await caller.answer() for caller in callers] == [b"HTTP/1.1 204 No Content\r\n"] * 5
+        for caller in callers:
+            await caller.hang_up(at_once=False)
+
+    play(story)
+    assert caplog.records == []
+
+
+def test_when_it_ends_a_producer_whose_notice_hangs_is_answered(play: Play) -> None:
+    async def story() -> None:
+        asked, never = asyncio.Event(), asyncio.Event()
+
+        async def app(*_: object) -> None:
+            asked.set()
+            await never.wait()
+
+        async with serving(Clock(), **{"http://app.test": app}) as (_, http):
+            body = {"callbackUrl": "http://app.test/", "eventTypes": ["A"]}
+            await http.post("/v1/codeq/workers/subscriptions", json=body)
+            other = httpx.AsyncClient(base_url=http.base_url, headers=TOKEN, timeout=5, trust_env=False)
+            creating = asyncio.create_task(other.post(TASKS, json={"command": "A", "payload": 1}))
+            await asked.wait()
+        assert (await creating).status_code == 202
+        await other.aclose()
+
+    play(story)
+
+
+def test_when_it_has_ended_its_port_is_free(play: Play) -> None:
+    async def story() -> None:
+        async with serving() as (_, http):
+            port = http.base_url.port
+            await http.get("/metrics")
+        assert port is not None
+        listen("127.0.0.1", port).close()
+
+    play(story)
