@@ -140,6 +140,11 @@ def test_only_three_breaches_of_a_law_are_drawn_unless_all_are_asked_for(checked
     assert "more; --all" not in every.output
 
 
+def test_what_callers_wrote_is_shown_as_it_is(checked: Checking) -> None:
+    result = checked([CREATE, FIRST.replace('\\"payload\\": \\"{}\\"', '\\"payload\\": \\"[red]\\"')])
+    assert "was created with payload '{}' and delivered with '[red]'." in result.output
+
+
 @pytest.mark.parametrize("broken", ["{", '{"kind": "call"}', CREATE.replace("createdAt", "bornAt")])
 def test_a_file_that_cannot_be_judged_is_neither_valid_nor_violated(checked: Checking, broken: str) -> None:
     result = checked([broken])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from codeq_contract.checker.timeline import timeline
@@ -86,9 +87,8 @@ def _draw(judgement: Judgement, console: Console, epoch: int, shown: int | None)
     breaches: Sequence[Breach] = judgement.breaches or judgement.doubtful
     for breach in breaches[:shown]:
         race = f" Looks like {breach.race}." if breach.race else ""
-        console.print(
-            f"\n[bold]{judgement.law.says}[/] ({judgement.law.clauses}): {breach.task_id} {breach.says}.{race}"
-        )
+        says = escape(f"{breach.task_id} {breach.says}.{race}")
+        console.print(f"\n[bold]{judgement.law.says}[/] ({judgement.law.clauses}): {says}")
         console.print(timeline(breach, epoch=epoch))
     more = len(breaches) - len(breaches[:shown])
     if more:

@@ -48,9 +48,9 @@ class Queue:
     @cached_property
     def crowded_from(self) -> int:
         """When there may first be more tasks leased or delayed than a repair looks at."""
-        changes = sorted(change for life in self.lives for change in _absences(life))
+        changes = [change for life in self.lives for change in _absences(life)]
         away = 0
-        for moment, change in changes:
+        for moment, change in sorted(changes, key=lambda change: (change[0], -change[1])):
             away += change
             if away > self.inspect_limit:
                 return moment

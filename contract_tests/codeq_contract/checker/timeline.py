@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from codeq_contract.checker.events import FOREVER
@@ -38,7 +39,7 @@ def timeline(breach: Breach, *, epoch: int) -> Table:
     ]
     rows += [(mark.at, ("", _arrow(mark, moments, step), _time(mark.at, epoch), mark.text)) for mark in breach.marks]
     for _, row in sorted(rows):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
 
 
