@@ -169,7 +169,10 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
 
 @main.command()
 def demo() -> None:
-    """Tell the story of an example application: tasks, leases, retries, a dead letter, webhooks."""
+    """Tell the story of an example application.
+
+    A table of tasks, leases, retries, a dead letter and webhooks, in the fake's time and in real time.
+    """
     from .demo import tell  # noqa: PLC0415 - a story needs a table printer and an HTTP client
 
     tell()
