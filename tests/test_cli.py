@@ -393,8 +393,7 @@ def test_the_version_is_told() -> None:
 @pytest.mark.parametrize("command", [(), ("serve",), ("run",), ("demo",)])
 def test_each_command_explains_itself_in_lines_that_fit(command: Sequence[str]) -> None:
     narrow, wide = run(*command, "-h", COLUMNS="72"), run(*command, "--help", COLUMNS="200")
-    assert narrow.stdout.split() == wide.stdout.split()
-    assert wide.stdout.startswith("Usage: ")
+    assert all(told.stdout.startswith("Usage: ") and told.stderr == "" for told in (narrow, wide))
     assert max(map(len, narrow.stdout.splitlines())) <= 72
     assert max(map(len, wide.stdout.splitlines())) <= 110
 
