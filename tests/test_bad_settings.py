@@ -138,7 +138,7 @@ def test_a_taken_port_is_named_with_the_way_out(taken: int, command: tuple[str, 
 
 
 def test_an_address_that_is_not_this_machines_is_named_with_the_way_out() -> None:
-    refused = started("serve", "--host", "203.0.113.9", "--port", "0")
+    refused = started("serve", "--host", "203.0.113.9", "--port", "0", "--no-control")
     (line,) = refused.stderr.splitlines()
     assert refused.exit_code == 1
     assert line.startswith("codeq-fake: cannot listen on 203.0.113.9 port 0: ")
