@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 Mode = Literal["real", "manual"]
 
-_NANOSECONDS = 1_000_000_000
+_SECOND = 1_000_000_000
+_MILLISECOND = 1_000_000
 
 
 #: The last instant that RFC 3339's four-digit years can write (ns).
-END_OF_TIME = 253_402_300_799 * _NANOSECONDS
+END_OF_TIME = 253_402_300_799 * _SECOND
 
 
 class TimeWentBackError(ValueError):
@@ -163,7 +164,9 @@ class Clock:
         if self._frozen is not None or when is None:
             return
         self._alarm_loop = asyncio.get_running_loop()
-        self._alarm = self._alarm_loop.call_later(max(0, when - self.now()) / _NANOSECONDS, self._wake)
+        # In whole milliseconds, upwards: uvloop cuts the rest off, would wake early, and be told so again and again.
+        milliseconds = max(1, -(-(when - self.now()) // _MILLISECOND))
+        self._alarm = self._alarm_loop.call_later(milliseconds / 1000, self._wake)
 
     def _disarm(self) -> None:
         if self._alarm is not None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from time import time_ns  # noqa: TID251 - what the clock reads is counted here
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -366,6 +368,25 @@ def test_a_timer_of_a_real_clock_fires_by_itself_and_never_early() -> None:
         assert await fired(clock, START + SECOND // 50) >= START + SECOND // 50
 
     run(story)
+
+
+def test_a_timer_of_a_real_clock_does_not_keep_the_loop_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def look() -> int:
+        nonlocal looks
+        looks += 1
+        return time_ns()
+
+    monkeypatch.setattr("codeq_fake.clock.time.time_ns", look)
+
+    async def story() -> None:
+        clock = Clock(start=START)
+        await fired(clock, clock.now() + SECOND // 50 + 400_000)  # not in whole milliseconds, uvloop's grain
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story())
+    assert looks < 20
 
 
 def test_an_earlier_timer_does_not_wait_for_a_later_one() -> None:
