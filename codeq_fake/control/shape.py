@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     Check = Callable[[object], None]
 
-_INT64 = 1 << 63
+#: The clock ends with the year 9999, whose instants in nanoseconds take 68 bits.
+_LARGEST = 1 << 68
 
 #: What the annotations of the core name without importing it.
 _NAMES = {"Artifact": Artifact}
@@ -67,8 +68,8 @@ def _text(value: object) -> None:
 
 
 def _integer(value: object) -> None:
-    if type(value) is not int or not -_INT64 <= value < _INT64:
-        raise _misfit(value, "a whole number of 64 bits")
+    if type(value) is not int or not -_LARGEST <= value < _LARGEST:
+        raise _misfit(value, "a whole number of at most 68 bits")
 
 
 def _number(value: object) -> None:
