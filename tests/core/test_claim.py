@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.core import Location, Status, errors
+from codeq_fake.core import Location, QueueStats, Status, errors
 from codeq_fake.core.units import SECOND
 from tests.core.server import START, Server
 
@@ -152,6 +152,14 @@ def test_k7_a_due_task_moves_to_the_tail_of_its_priority() -> None:
     ready, lower = server.create(priority=3), server.create(priority=2)
     server.wait(1)
     assert [task.id for task in claimed(server)] == [ready.id, delayed.id, lower.id]
+
+
+def test_k7_a_task_that_came_due_is_delayed_no_more() -> None:
+    server = Server()
+    server.create(tenant="", delay_seconds=1)
+    server.wait(1)
+    server.claim(tenant="acme")
+    assert server.broker.store.stats("A", tenant="") == QueueStats(ready=1)
 
 
 def test_k7_due_tasks_move_oldest_visible_time_first_then_by_id() -> None:

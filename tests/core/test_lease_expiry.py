@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.core import PROFILES, Location, Status, errors
+from codeq_fake.core import PROFILES, Location, QueueStats, Status, errors
 from codeq_fake.core.units import MILLISECOND, SECOND
 from tests.core.server import START, Server
 
@@ -107,6 +107,7 @@ def test_n5_an_expired_task_is_sent_back_as_by_a_nack_of_nobody() -> None:
     assert (task.worker, task.lease_until, task.error) == ("", 0, "")
     assert (task.visible_at, task.updated_at) == (START + 25 * SECOND, START + 20 * SECOND)
     assert (task.history[-1].what, task.history[-1].by) == ("lease expired", "")
+    assert server.broker.store.stats("A", tenant="acme") == QueueStats(delayed=1)
 
 
 def test_n5_the_delay_follows_the_backoff_policy() -> None:
@@ -152,6 +153,23 @@ def test_k7_two_claims_are_needed_to_get_an_expired_task_back() -> None:
     server.wait(10)
     assert server.claim() is None
     assert server.claim(worker="w-2") is task
+
+
+def test_k7_leases_run_out_in_order_however_often_another_is_heartbeaten() -> None:
+    server = Server()
+    for _ in range(3):
+        server.create()
+    server.leased(lease_seconds=3600)
+    short, beaten = server.leased(lease_seconds=600), server.leased(lease_seconds=600)
+    for _ in range(599):
+        server.wait(1)
+        server.broker.heartbeat(beaten.id, worker="w-1", extend_seconds=3600, now=server.now)
+    server.wait(1)
+    server.claim()
+    assert server.broker.store.stats("A", tenant="acme") == QueueStats(delayed=1, in_progress=2)
+    assert short.status is Status.PENDING
+    leases = server.broker.store.queue_for(short)._leases  # noqa: SLF001 - a bound of memory shows nowhere else
+    assert len(leases) < 100
 
 
 def test_k7_of_a_lease_that_moved_only_the_present_end_counts() -> None:
