@@ -9,7 +9,7 @@ _ROUNDS = 1000
 
 #: One task wakes another by way of callbacks (``asyncio.wait`` has one, a connection that closes more), and in each of
 #: the loop's rounds that this takes, all tasks seem to wait. So one such round is no rest yet.
-_CALM = 5
+_CALM = 6
 
 
 async def let_tasks_run() -> None:

@@ -414,6 +414,18 @@ def test_advancing_a_real_clock_adds_to_its_offset_and_it_runs_on() -> None:
     run(story)
 
 
+def test_a_timer_that_an_advance_brings_near_fires_by_itself() -> None:
+    async def story() -> None:
+        clock = Clock(start=START)
+        due = clock.now() + 60 * MINUTE
+        firing = asyncio.create_task(fired(clock, due))
+        await asyncio.sleep(0)
+        await clock.advance(settle, to=due - SECOND // 20)
+        assert due <= await firing < due + MINUTE
+
+    run(story)
+
+
 def test_an_advance_that_is_cancelled_leaves_timers_armed() -> None:
     async def story() -> None:
         clock = Clock(start=START)

@@ -303,11 +303,13 @@ async def test_a_reset_answers_the_producer_whose_notice_hangs() -> None:
     app, never = Application(), asyncio.Event()
     app.then = never.wait
     async with playing(app) as (fake, worker):
-        await worker.post("/workers/subscriptions", callbackUrl=HOOK, eventTypes=["A"])
+        for _ in range(2):
+            await worker.post("/workers/subscriptions", callbackUrl=HOOK, eventTypes=["A"])
         creating = asyncio.create_task(worker.create())
         await app.asked.wait()
         fake.reset()
         assert await creating
+        assert len(app.heard) == 1
         assert (fake.tasks(), fake.callbacks) == ([], [])
         assert fake.state()["broker"]["tally"]["deliveries"] == []
 

@@ -18,11 +18,12 @@ from codeq_fake.core import errors
 from codeq_fake.server import PortTakenError
 from codeq_fake.settings import SettingsError
 from codeq_fake.testing import FakeCodeQ
+from tests.http.direct import bearer, request_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
 NOW = "2026-01-31T12:00:00Z"
 CLAIM = "/v1/codeq/tasks/claim"
@@ -244,6 +245,25 @@ def test_an_application_in_a_loop_of_its_own_finds_a_fake_that_lives_in_a_thread
         task = fake.enqueue("A", {"big": "x" * 100_000})
         fake.advance(1)
         assert parked.result(timeout=5).json()["id"] == task.id
+
+
+def test_an_application_in_a_loop_of_its_own_is_only_ever_asked_there(fake: FakeCodeQ) -> None:
+    fake.advance(0)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def receive() -> Message:
+        loops.append(asyncio.get_running_loop())
+        return {"type": "http.request", "body": b'{"command":"A","payload":1}', "more_body": False}
+
+    async def send(message: Message) -> None:
+        loops.append(asyncio.get_running_loop())
+        assert message.get("status", 202) == 202
+
+    with Elsewhere() as elsewhere:
+        scope = request_scope("POST", TASKS, bearer("dev-token"))
+        asyncio.run_coroutine_threadsafe(fake.app(scope, receive, send), elsewhere.loop).result(timeout=5)  # type: ignore[arg-type]
+        assert loops == [elsewhere.loop] * 3
+    assert len(fake.tasks()) == 1
 
 
 def test_blocking_code_finds_a_fake_that_lives_in_an_applications_loop(fake: FakeCodeQ) -> None:
