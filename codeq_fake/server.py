@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 #: How long a request that is under way may take to end when the server stops, in seconds.
-_GRACE = 1
+_GRACE = 0.5
 _BACKLOG = 2048
 
 
@@ -61,6 +62,12 @@ class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]
 
+    def drop(self) -> None:
+        """Close the connection whose request hangs; that this request fails is not worth a traceback in the log."""
+        if self.cycle is not None:
+            self.cycle.logger = logging.Logger("dropped", logging.CRITICAL + 1)  # noqa: LOG001 - a silent one
+        self.transport.abort()
+
 
 class PortTakenError(OSError):
     """The address cannot be bound; the text says which and why."""
@@ -89,9 +96,9 @@ def url_of(listener: socket.socket) -> str:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which tells when it answers and lets parked long polls go when it ends."""
+    """Uvicorn, which tells when it answers, ends at once when told to, and lets parked long polls go."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime, *, ready: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         config = uvicorn.Config(
             app,
             http=_Protocol,
@@ -101,22 +108,46 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=_GRACE,
         )
         super().__init__(config)
         self._runtime = runtime
-        self._ready = ready
+        self._told_to_end = asyncio.Event()
+        #: Set once it answers.
+        self.answers = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets=sockets)
-        self._ready()
+        self.answers.set()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def main_loop(self) -> None:
+        """Answer until :meth:`end`. Uvicorn's own loop looks only every tenth of a second."""
+        while not await self.on_tick(0):  # renews the Date header
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told_to_end.wait(), 1)
+
+    def end(self) -> None:
+        """End soon."""
+        self.should_exit = True
+        self._told_to_end.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the caller's to close
         """Answer who waits, and end. What is being sent is dropped: a receiver that hangs must not hold the end up."""
         self._runtime.polls.release()
         self._runtime.deliveries.abort()
-        await super().shutdown(sockets=sockets)
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - no event tells of it
+                    await asyncio.sleep(0.001)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, _Protocol):
+                connection.drop()
+        for task in list(self.server_state.tasks):
+            task.cancel()
 
 
 def serve(app: ASGIApp, runtime: Runtime, listener: socket.socket, *, ready: Callable[[], None]) -> None:
@@ -152,13 +183,12 @@ async def served(app: ASGIApp, runtime: Runtime, listener: socket.socket) -> Asy
 
     The listener is closed at the end.
     """
-    answers = asyncio.Event()
-    server = Server(app, runtime, ready=answers.set)
+    server = Server(app, runtime)
     with closing(listener):
         serving = asyncio.create_task(server._serve(sockets=[listener]))  # noqa: SLF001 - serve() would take the signals
         try:
-            await answers.wait()
+            await server.answers.wait()
             yield url_of(listener)
         finally:
-            server.should_exit = True
+            server.end()
             await serving

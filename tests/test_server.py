@@ -18,6 +18,7 @@ from codeq_fake.application import application
 from codeq_fake.clock import Clock
 from codeq_fake.runtime import Config, Runtime
 from codeq_fake.server import PortTakenError, listen, served, url_of
+from codeq_fake.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -187,6 +188,31 @@ def test_a_long_poll_over_a_socket_ends_with_the_clock(play: Play) -> None:
     play(story)
 
 
+def test_an_advance_waits_for_a_receiver_elsewhere_and_for_what_it_asks(play: Play) -> None:
+    async def story() -> None:
+        async with serving() as (_, http):
+
+            async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.readuntil(b"\r\n\r\n")
+                await http.post(TASKS, json={"command": "FOLLOW_UP", "payload": 1})
+                writer.write(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
+                await reader.read()
+                writer.close()
+
+            async with await asyncio.start_server(hear, "127.0.0.1", 0) as receiver:
+                webhook = f"http://127.0.0.1:{receiver.sockets[0].getsockname()[1]}/"
+                created = await http.post(TASKS, json={"command": "A", "payload": 1, "webhook": webhook})
+                await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+                result = {"status": "COMPLETED", "result": {}}
+                await http.post(f"{TASKS}/{created.json()['id']}/result", json=result)
+                await http.post("/_fake/clock/advance", json={"seconds": 30})
+                follow_ups = (await http.get("/_fake/tasks?command=FOLLOW_UP")).json()["tasks"]
+                [callback] = (await http.get("/_fake/callbacks")).json()["callbacks"]
+                assert (len(follow_ups), len(callback["tries"]), callback["state"]) == (5, 5, "failed")
+
+    play(story)
+
+
 # Clients that vanish.
 
 
@@ -288,6 +314,27 @@ def test_when_it_ends_a_producer_whose_notice_hangs_is_answered(play: Play) -> N
         await other.aclose()
 
     play(story)
+
+
+def test_when_it_ends_a_request_that_hangs_is_dropped_without_a_word(
+    play: Play, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        with listen("127.0.0.1", 0) as deaf:
+            keys = {"jwksUrl": f"http://127.0.0.1:{deaf.getsockname()[1]}/", "issuer": "i", "audience": "a"}
+            config = dict.fromkeys(("PRODUCER_AUTH_CONFIG", "WORKER_AUTH_CONFIG"), json.dumps(keys))
+            runtime = Runtime(Config(settings=Settings.from_env(config)), Clock())
+            async with served(application(runtime), runtime, listen("127.0.0.1", 0)) as url:
+                signed = {"authorization": "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.e30.AAAA"}
+                client = httpx.AsyncClient(timeout=5, trust_env=False)
+                asking = asyncio.create_task(client.get(f"{url}/v1/codeq/admin/queues", headers=signed))
+                heard, _ = await asyncio.to_thread(deaf.accept)
+            with heard, pytest.raises(httpx.RemoteProtocolError):
+                await asking
+            await client.aclose()
+
+    play(story)
+    assert caplog.records == []
 
 
 def test_when_it_has_ended_its_port_is_free(play: Play) -> None:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from .controls import Controls
-from .errors import BadRequestError, ConflictError, ControlError, UnknownTaskError
+from .errors import BadRequestError, ConflictError, ControlError, UnknownCallError, UnknownTaskError
 from .routes import routes
 
-__all__ = ["BadRequestError", "ConflictError", "ControlError", "Controls", "UnknownTaskError", "routes"]
+__all__ = [
+    "BadRequestError",
+    "ConflictError",
+    "ControlError",
+    "Controls",
+    "UnknownCallError",
+    "UnknownTaskError",
+    "routes",
+]
