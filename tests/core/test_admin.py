@@ -141,6 +141,16 @@ def test_m3_the_longest_untouched_go_first() -> None:
     assert list(server.broker.store.tasks) == [tasks[0].id]
 
 
+def test_m3_within_a_second_the_lowest_id_goes_first() -> None:
+    server = Server()
+    first, second = server.create(), server.create()
+    server.leased()
+    server.wait(ms=900)
+    server.broker.abandon(first.id, worker="w-1", now=server.now)
+    assert server.broker.store.cleanup(before=START + DAY, limit=1) == 1
+    assert list(server.broker.store.tasks) == [second.id]
+
+
 @pytest.mark.parametrize("place", ["ready", "delayed", "in progress", "dead", "completed"])
 def test_m3_a_deleted_task_is_gone_from_wherever_it_was(place: str) -> None:
     server = Server()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.core.schedule import floor, visible_at
-from codeq_fake.core.units import SECOND, seconds
+from codeq_fake.core.units import DAY_SECONDS, MILLISECOND, MINUTE, SECOND, seconds
 from tests.core.server import START
 
 YEARS_292 = 9_223_372_036  # the most whole seconds that a 64-bit count of nanoseconds holds
@@ -29,6 +29,10 @@ def test_c7_a_delay_ends_with_the_second_in_which_it_would_end(delay: int, fract
         assert visible is None
     else:
         assert visible == START + delay * SECOND
+
+
+def test_instants_are_in_nanoseconds() -> None:
+    assert (MILLISECOND, SECOND, MINUTE, DAY_SECONDS) == (10**6, 10**9, 60 * 10**9, 24 * 60 * 60)
 
 
 @pytest.mark.parametrize(

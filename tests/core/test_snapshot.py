@@ -10,6 +10,7 @@ import pytest
 from codeq_fake.core import ArtifactUpload, Limit, Submission
 from codeq_fake.core.effects import CallbackDue
 from codeq_fake.core.snapshot import dump, load
+from codeq_fake.core.units import SECOND
 from tests.core.server import HOOK, START, Server
 
 
@@ -62,6 +63,14 @@ def test_a_restored_callback_goes_on_where_it_was() -> None:
     assert isinstance(due, CallbackDue)
     assert (due.attempt, due.task_id, [artifact.name for artifact in due.artifacts]) == (2, "task-003", ["a", "b"])
     assert due.completed_at == START
+
+
+def test_a_restored_server_sweeps_when_the_first_one_would_have() -> None:
+    server = Server()
+    server.subscribe(event_types=(), ttl_seconds=60)
+    younger = Server(now=START + 7 * SECOND)
+    load(younger.broker, dump(server.broker))
+    assert younger.broker.next_due() == server.broker.next_due() == START + 60 * SECOND
 
 
 def test_a_callback_that_was_being_tried_is_tried_again_at_once() -> None:

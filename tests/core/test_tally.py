@@ -96,6 +96,10 @@ def test_l2_each_notice_is_counted(outcome: str, *, delivered: bool) -> None:
     assert server.broker.tally.deliveries == {("queue_ready", "A", outcome): 1}
 
 
+def test_l2_the_bounds_of_the_latencies_are_these() -> None:
+    assert LATENCY_BOUNDS == (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+
+
 @pytest.mark.parametrize("bound", LATENCY_BOUNDS)
 def test_l2_a_latency_that_is_a_bound_falls_below_it(bound: float) -> None:
     latencies = Latencies()

@@ -147,6 +147,8 @@ def test_w3_a_success_is_the_end_of_it(codeq: FakeCodeQ, finish: Callable[..., s
     assert receiver.times == ["15:00", "15:02"]
     (callback,) = codeq.callbacks
     assert (callback["kind"], callback["state"], callback["url"]) == ("task_result", "delivered", HOOK)
+    assert callback["body"].encode() == receiver.heard[0].body
+    assert callback["headers"]["Content-Type"] == "application/json"
 
 
 def test_w3_advancing_in_steps_is_advancing_at_once(
@@ -214,6 +216,25 @@ def test_w3_the_submitter_does_not_wait_and_a_hanging_receiver_times_out_on_the_
         {"at": "2026-11-24T06:15:00Z", "status": None, "error": "no answer within 15 s"},
         {"at": "2026-11-24T06:15:17Z", "status": None, "error": "no answer within 15 s"},
     ]
+
+
+def test_a_reset_drops_the_callbacks_that_are_under_way() -> None:
+    hung_up: list[bool] = []
+
+    async def hangs(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            hung_up.append(True)
+
+    with FakeCodeQ(webhooks={ORIGIN: hangs}, now=NOW) as fake, fake.client() as http:
+        task = fake.enqueue("A", webhook=HOOK)
+        http.post(CLAIM, json={"commands": ["A"]})
+        http.post(f"{TASKS}/{task.id}/result", json=COMPLETED)
+        fake.reset()
+        fake.advance(seconds=3600)
+        assert fake.callbacks == []
+    assert hung_up == [True]
 
 
 def test_a_receiver_that_calls_back_into_the_fake_is_settled_by_an_advance() -> None:

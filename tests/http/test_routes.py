@@ -13,10 +13,11 @@ from codeq_fake.clock import Clock
 from codeq_fake.http import OPERATIONS
 from codeq_fake.runtime import Config, Runtime
 from tests.http.callers import TASKS, V1
-from tests.http.direct import ask, bearer
+from tests.http.direct import Connection, ask, bearer, request_scope
 
 if TYPE_CHECKING:
     import httpx
+    from starlette.types import Scope
 
     from codeq_fake.http import Operation
     from codeq_fake.testing import FakeCodeQ
@@ -212,6 +213,16 @@ def test_r23_text_in_an_error_is_escaped(worker: httpx.Client, codeq: FakeCodeQ)
     assert reply.text == (
         r'{"error":"artifact \u003c\u0026\u003e\"\u2028\u0001é base64 decode: illegal base64 data at input byte 0"}'
     )
+
+
+def test_a_websocket_is_not_spoken_to(codeq: FakeCodeQ) -> None:
+    client = Connection()
+    asyncio.run(_serve(codeq, {**request_scope("GET", "/nope"), "type": "websocket"}, client))
+    assert client.sent == []
+
+
+async def _serve(codeq: FakeCodeQ, scope: Scope, client: Connection) -> None:
+    await codeq.app(scope, client.receive, client.send)
 
 
 def test_without_the_control_api_the_surface_is_all_there_is() -> None:
