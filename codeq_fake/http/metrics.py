@@ -52,20 +52,17 @@ class _Collector:
         self._broker = broker
         self._now = now
 
-    def collect(self) -> Iterator[Metric]:
-        tally = self._broker.tally
+    def collect(self) -> Iterable[Metric]:
+        families = [*self._gauges(), *self._counters(), *self._latencies()]
+        return sorted(families, key=lambda family: family.name)
+
+    def _gauges(self) -> Iterator[Metric]:
         depths = {command: self._broker.store.stats(command, tenant="") for command in sorted(BUILT_IN_COMMANDS)}
         yield _gauge(
             "codeq_dlq_depth",
             "Current DLQ depth by command.",
             ["command"],
             {(command,): depth.dead for command, depth in depths.items()},
-        )
-        yield from _counter(
-            "codeq_lease_expired",
-            "Total number of lease expirations detected during claim-time repair.",
-            ["command"],
-            {(command,): count for command, count in tally.lease_expired.items()},
         )
         yield _gauge(
             "codeq_queue_depth",
@@ -82,12 +79,6 @@ class _Collector:
                 )
             },
         )
-        yield from _counter(
-            "codeq_rate_limit_hits",
-            "Total number of requests refused by a rate limit, by scope and operation.",
-            ["operation", "scope"],
-            {(operation, scope): count for (scope, operation), count in tally.rate_limited.items()},
-        )
         yield _gauge(
             "codeq_subscriptions_active",
             "Current active subscriptions by command (eventType).",
@@ -96,6 +87,21 @@ class _Collector:
                 (command,): self._broker.subscriptions.active_count(command, now=self._now)
                 for command in sorted(BUILT_IN_COMMANDS)
             },
+        )
+
+    def _counters(self) -> Iterator[Metric]:
+        tally = self._broker.tally
+        yield from _counter(
+            "codeq_lease_expired",
+            "Total number of lease expirations detected during claim-time repair.",
+            ["command"],
+            {(command,): count for command, count in tally.lease_expired.items()},
+        )
+        yield from _counter(
+            "codeq_rate_limit_hits",
+            "Total number of requests refused by a rate limit, by scope and operation.",
+            ["operation", "scope"],
+            {(operation, scope): count for (scope, operation), count in tally.rate_limited.items()},
         )
         yield from _counter(
             "codeq_task_claimed",
@@ -115,7 +121,6 @@ class _Collector:
             ["command"],
             {(command,): count for command, count in tally.created.items()},
         )
-        yield from self._latencies()
         yield from _counter(
             "codeq_webhook_deliveries",
             "Total number of webhook deliveries, labeled by kind and outcome.",

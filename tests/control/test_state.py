@@ -12,48 +12,12 @@ from hypothesis import strategies as st
 
 from codeq_fake.control import BadRequestError
 from codeq_fake.testing import FakeCodeQ
+from tests.control.calls import ID, NOW, claim, create, get, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
-
-NOW = "2026-01-31T12:00:00Z"
-ID = "6e0f2f9a-6c1c-4f3b-9a53-1f0e5d5a7c01"
-
-
-@pytest.fixture
-def codeq_options() -> dict[str, Any]:
-    return {"now": NOW, "profile": "redis", "seed": 1}
-
-
-@pytest.fixture
-def http(codeq: FakeCodeQ) -> Iterator[httpx.Client]:
-    with codeq.client() as client:
-        yield client
-
-
-def create(http: httpx.Client, task_id: str = ID, **fields: Any) -> str:
-    http.post("/_fake/next", json={"ids": [task_id]}).raise_for_status()
-    http.post("/v1/codeq/tasks", json={"command": "A", "payload": {"a": 1}, **fields}).raise_for_status()
-    return task_id
-
-
-def claim(http: httpx.Client, **fields: Any) -> None:
-    http.post("/v1/codeq/tasks/claim", json={"commands": ["A"], **fields}).raise_for_status()
-
-
-def get(http: httpx.Client, path: str) -> Any:
-    reply = http.get(f"/_fake/{path}")
-    assert reply.headers["content-type"] == "application/json"
-    return reply.raise_for_status().json()
-
-
-def refusal(reply: httpx.Response) -> tuple[int, str]:
-    """Status and text of an error."""
-    [(key, text)] = reply.json().items()
-    assert key == "error"
-    return reply.status_code, text
 
 
 def busy(http: httpx.Client) -> Any:

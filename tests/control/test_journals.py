@@ -1,0 +1,132 @@
+"""The control API's journals, and what traffic has touched of the contract."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.control.calls import ID, NOW, OTHER, claim, create, get, refusal
+
+if TYPE_CHECKING:
+    import httpx
+
+
+def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
+    created = http.post("/v1/codeq/tasks?a=1", content=b'{"command": "A", "payload": 1}')
+    refused = http.post("/v1/codeq/tasks", content=b"\xff")
+    assert get(http, "requests") == {
+        "requests": [
+            {
+                "n": 1,
+                "at": NOW,
+                "method": "POST",
+                "path": "/v1/codeq/tasks?a=1",
+                "as": "producer-dev",
+                "body": '{"command": "A", "payload": 1}',
+                "status": 202,
+                "reply": created.text,
+            },
+            {
+                "n": 2,
+                "at": NOW,
+                "method": "POST",
+                "path": "/v1/codeq/tasks",
+                "as": "producer-dev",
+                "body": "\ufffd",
+                "status": 400,
+                "reply": refused.text,
+            },
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", [1, 2, 3]),
+        ("since=1", [2, 3]),
+        ("since=3", []),
+        ("path=claim", [2]),
+        ("path=/v1/codeq/tasks&since=1", [2]),
+        ("status=204", [2]),
+        ("status=200&path=metrics", [3]),
+        ("status=0", [1, 2, 3]),
+    ],
+)
+def test_requests_are_filtered(http: httpx.Client, query: str, numbers: list[int]) -> None:
+    create(http, command="B")
+    claim(http)
+    http.get("/metrics")
+    assert [entry["n"] for entry in get(http, f"requests?{query}")["requests"]] == numbers
+
+
+def test_a_request_without_a_token_is_noted_as_nobodys(http: httpx.Client) -> None:
+    http.get("/v1/codeq/admin/queues", headers={"authorization": ""})
+    [entry] = get(http, "requests")["requests"]
+    assert (entry["as"], entry["status"]) == (None, 401)
+
+
+def test_callbacks_and_notices_are_noted_with_their_tries(http: httpx.Client) -> None:
+    blocked = "http://203.0.113.1/hook"
+    http.post("/_fake/next", json={"ids": [OTHER]})
+    http.post("/v1/codeq/workers/subscriptions", json={"callbackUrl": blocked, "eventTypes": ["A"]}).raise_for_status()
+    create(http, webhook=blocked)
+    claim(http)
+    http.post(f"/v1/codeq/tasks/{ID}/result", json={"status": "COMPLETED", "result": {}}).raise_for_status()
+    http.post("/_fake/clock/advance", json={"seconds": 0})
+    notice, callback = get(http, "callbacks")["callbacks"]
+    error = "203.0.113.1 is not on this machine or a private network; --webhook-allow 203.0.113.1 would open it"
+    common = {
+        "url": blocked,
+        "command": "A",
+        "state": "blocked",
+        "blocked": True,
+        "tries": [{"at": NOW, "status": None, "error": error}],
+        "headers": {"User-Agent": "Go-http-client/1.1", "Content-Type": "application/json"},
+    }
+    assert notice == {
+        **common,
+        "n": 1,
+        "kind": "queue_ready",
+        "taskId": None,
+        "subscriptionId": OTHER,
+        "body": notice["body"],
+    }
+    assert callback == {
+        **common,
+        "n": 2,
+        "kind": "task_result",
+        "taskId": ID,
+        "subscriptionId": None,
+        "body": callback["body"],
+    }
+    assert json.loads(notice["body"])["notificationId"] == f"ntf-{OTHER}"
+    assert json.loads(callback["body"])["taskId"] == ID
+    assert get(http, "callbacks?since=1") == {"callbacks": [callback]}
+
+
+@pytest.mark.codeq(journal_size=2)
+def test_the_journals_keep_the_last_entries(http: httpx.Client) -> None:
+    for _ in range(5):
+        http.get("/metrics")
+    assert [entry["n"] for entry in get(http, "requests")["requests"]] == [4, 5]
+
+
+@pytest.mark.parametrize("query", ["requests?since=x", "requests?status=200a", "callbacks?since=-1"])
+def test_a_query_that_is_no_number_is_refused(http: httpx.Client, query: str) -> None:
+    name = query.partition("?")[2].partition("=")[0]
+    status, text = refusal(http.get(f"/_fake/{query}"))
+    assert (status, text.partition(":")[0]) == (400, name)
+
+
+def test_the_contract_says_what_traffic_has_touched(http: httpx.Client) -> None:
+    def touched() -> dict[str, int]:
+        return {clause["id"]: clause["touched"] for clause in get(http, "contract")["clauses"]}
+
+    assert set(touched().values()) == {0}
+    create(http)
+    assert touched()["C1"] > 0
+    http.post("/_fake/reset")
+    assert set(touched().values()) == {0}

@@ -1,0 +1,130 @@
+"""The control API's tasks: listed, shown with their lives, and their leases ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.control.calls import DELAYED, ID, LEASED, NOW, OTHER, READY, SECOND, TASK, claim, create, get, refusal
+
+if TYPE_CHECKING:
+    import httpx
+
+    from codeq_fake.testing import FakeCodeQ
+
+
+def test_tasks_are_listed_oldest_first_as_they_are_read(http: httpx.Client) -> None:
+    create(http, ID)
+    create(http, OTHER, priority=9)
+    listed = get(http, "tasks")
+    assert listed == {"tasks": [TASK, {**http.get(f"/v1/codeq/tasks/{OTHER}").json()}]}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("status=PENDING", ["2", "3"]),
+        ("status=IN_PROGRESS", ["1"]),
+        ("status=pending", []),
+        ("command=a", ["1", "2"]),
+        ("command=B&status=PENDING", ["3"]),
+        ("tenant=dev", ["1", "2", "3"]),
+        ("tenant=", []),
+        ("tenant=other", []),
+        ("limit=1", ["1"]),
+        ("limit=0", []),
+        ("status=&command=", ["1", "2", "3"]),
+    ],
+)
+def test_tasks_are_filtered(http: httpx.Client, query: str, found: list[str]) -> None:
+    for task_id, command in (("1", "A"), ("2", "A"), ("3", "b")):
+        create(http, task_id, command=command)
+    claim(http)
+    assert [task["id"] for task in get(http, f"tasks?{query}")["tasks"]] == found
+
+
+def test_at_most_a_thousand_are_listed_unless_asked_for(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    for _ in range(1001):
+        codeq.enqueue("A")
+    assert len(get(http, "tasks")["tasks"]) == 1000
+    assert len(get(http, "tasks?limit=5000")["tasks"]) == 1001
+
+
+@pytest.mark.parametrize("limit", ["-1", "x", "1.5", "", "9" * 5000])
+def test_a_limit_is_a_whole_number(http: httpx.Client, limit: str) -> None:
+    assert refusal(http.get("/_fake/tasks", params={"limit": limit}))[0] == 400
+
+
+def test_a_task_is_shown_with_its_life(http: httpx.Client) -> None:
+    create(http)
+    claim(http)
+    http.post("/_fake/clock/advance", json={"seconds": 1})
+    http.post(f"/v1/codeq/tasks/{ID}/result", json={"status": "COMPLETED", "result": {"b": 2}}).raise_for_status()
+    completed = {"status": "COMPLETED", "location": "NONE"}
+    assert get(http, f"tasks/{ID}") == {
+        **TASK,
+        "status": "COMPLETED",
+        "lastKnownLocation": "NONE",
+        "attempts": 1,
+        "resultKey": "codeq:results",
+        "updatedAt": "2026-01-31T09:00:01-03:00",
+        "result": {"taskId": ID, "status": "COMPLETED", "result": {"b": 2}, "completedAt": "2026-01-31T09:00:01-03:00"},
+        "history": [
+            {"at": NOW, "what": "created", "by": "dev", "from": None, "to": READY},
+            {"at": NOW, "what": "claimed", "by": "worker-dev", "from": READY, "to": LEASED},
+            {"at": SECOND, "what": "completed", "by": "worker-dev", "from": LEASED, "to": completed},
+        ],
+        "claimable": {"now": False, "reason": "it is completed", "since": None},
+    }
+
+
+def test_a_task_says_whether_it_can_be_claimed_or_why_not_and_since_when(http: httpx.Client) -> None:
+    create(http, ID)
+    assert get(http, f"tasks/{ID}")["claimable"] == {"now": True, "reason": None, "since": None}
+    claim(http, leaseSeconds=60)
+    assert get(http, f"tasks/{ID}")["claimable"] == {
+        "now": False,
+        "reason": "worker-dev holds its lease (K5)",
+        "since": "2026-01-31T12:00:59.501Z",
+    }
+    create(http, OTHER, delaySeconds=90)
+    assert get(http, f"tasks/{OTHER}")["claimable"] == {
+        "now": False,
+        "reason": "it is delayed (C7)",
+        "since": "2026-01-31T12:01:30Z",
+    }
+
+
+def test_looking_changes_nothing(http: httpx.Client) -> None:
+    create(http)
+    claim(http)
+    before = get(http, "state")
+    for path in ("health", "clock", "tasks", f"tasks/{ID}", "requests", "callbacks", "contract", "state"):
+        get(http, path)
+    assert get(http, "state") == before
+    assert len(get(http, "requests")["requests"]) == 2
+
+
+def test_a_lease_can_be_ended(http: httpx.Client) -> None:
+    create(http)
+    claim(http, leaseSeconds=600)
+    http.post("/_fake/next", json={"delays": [4]})
+    shown = http.post(f"/_fake/tasks/{ID}/expire").json()
+    assert (shown["status"], shown["leaseUntil"]) == ("IN_PROGRESS", NOW)
+    assert shown == get(http, f"tasks/{ID}")
+    claim(http)
+    assert get(http, f"tasks/{ID}")["history"][-1]["to"] == DELAYED
+
+
+def test_a_lease_that_is_not_there_cannot_be_ended(http: httpx.Client) -> None:
+    create(http)
+    before = get(http, "state")
+    text = f"task {ID} is not in progress: it has no lease to end"
+    assert refusal(http.post(f"/_fake/tasks/{ID}/expire")) == (409, text)
+    assert get(http, "state") == before
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "tasks/nobody"), ("POST", "tasks/nobody/expire")])
+def test_a_task_that_does_not_exist_is_not_found(http: httpx.Client, method: str, path: str) -> None:
+    assert refusal(http.request(method, f"/_fake/{path}")) == (404, "no task nobody")
