@@ -1,0 +1,52 @@
+"""What tests of the clock share: a clock that stands still, and a diary of its timers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+START = 1_769_860_800_000_000_000
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+
+
+async def settle() -> None:
+    """Nothing is woken up in these tests that would have to finish."""
+
+
+def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(story())
+
+
+def manual(start: int = START) -> Clock:
+    return Clock("manual", start=start)
+
+
+class Diary:
+    """Writes down which timer fired when."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.lines: list[tuple[str, int]] = []
+
+    def entry(self, name: str) -> Callable[[], None]:
+        return lambda: self.lines.append((name, self.clock.now() - START))
+
+
+async def fired(clock: Clock, when: int) -> int:
+    """The instant at which a timer for ``when`` fires by itself."""
+    event, instants = asyncio.Event(), list[int]()
+
+    def fire() -> None:
+        instants.append(clock.now())
+        event.set()
+
+    clock.call_at(when, fire)
+    async with asyncio.timeout(5):
+        await event.wait()
+    return instants[0]

@@ -1,0 +1,69 @@
+"""A clock that is stopped and let run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from codeq_fake.clock import Clock
+from tests.clock.diary import MINUTE, SECOND, START, Diary, fired, manual, run, settle
+
+
+def test_freezing_keeps_the_instant_and_holds_timers_back() -> None:
+    async def story() -> None:
+        clock = Clock(start=START)
+        diary = Diary(clock)
+        clock.call_at(START + SECOND // 100, diary.entry("held back"))
+        clock.freeze()
+        stands = clock.now()
+        await fired(Clock(start=START), START + SECOND // 30)
+        assert (clock.mode, clock.now(), diary.lines) == ("manual", stands, [])
+        await clock.advance(settle, by=SECOND)
+        assert len(diary.lines) == 1
+
+    run(story)
+
+
+def test_thawing_goes_on_from_where_it_stands_and_lets_timers_fire() -> None:
+    async def story() -> None:
+        clock = manual()
+        await clock.advance(settle, by=MINUTE)
+        due = clock.now() + SECOND // 50
+        firing = asyncio.create_task(fired(clock, due))
+        await asyncio.sleep(0)
+        clock.thaw()
+        assert clock.mode == "real"
+        assert due <= await firing < due + MINUTE
+
+    run(story)
+
+
+@pytest.mark.parametrize("mode", ["manual", "real"])
+def test_an_advance_may_end_in_the_other_mode(mode: Any) -> None:
+    async def story() -> None:
+        clock = Clock("real" if mode == "manual" else "manual", start=START)
+        diary = Diary(clock)
+        clock.call_at(START + MINUTE, diary.entry("on the way"))
+        await clock.advance(settle, to=START + 2 * MINUTE, mode=mode)
+        assert clock.mode == mode
+        assert START + 2 * MINUTE <= clock.now() < START + 3 * MINUTE
+        assert len(diary.lines) == 1
+        if mode == "manual":
+            assert diary.lines == [("on the way", MINUTE)]
+            assert clock.now() == START + 2 * MINUTE
+
+    run(story)
+
+
+def test_switching_to_the_same_mode_changes_nothing() -> None:
+    async def story() -> None:
+        stands, runs = manual(), Clock(start=START)
+        stands.freeze()
+        runs.thaw()
+        assert (stands.mode, stands.now()) == ("manual", START)
+        assert runs.mode == "real"
+        assert START <= runs.now() < START + MINUTE
+
+    run(story)

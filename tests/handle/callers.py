@@ -1,0 +1,84 @@
+"""Callers of a handle: parked in threads, or in an event loop of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
+
+    from codeq_fake.testing import FakeCodeQ
+
+
+NOW = "2026-01-31T12:00:00Z"
+CLAIM = "/v1/codeq/tasks/claim"
+TASKS = "/v1/codeq/tasks"
+POLL = {"commands": ["A"], "waitSeconds": 30}
+
+
+def fake_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("codeq-fake")]
+
+
+class Parked:
+    """Long polls of blocking clients, each in a thread of its own, that have arrived at the fake."""
+
+    def __init__(self, fake: FakeCodeQ, threads: ThreadPoolExecutor, count: int = 1, **body: Any) -> None:
+        self.arrived = threading.Semaphore(0)
+
+        def claim() -> httpx.Response:
+            with fake.client(timeout=30) as http:
+                self.arrived.release()
+                return http.post(CLAIM, json={"commands": ["A"], "waitSeconds": 30, **body})
+
+        self.claims = [threads.submit(claim) for _ in range(count)]
+        for _ in range(count):
+            self.arrived.acquire(timeout=5)
+        wait_for(lambda: len(fake._runtime.polls) == count)  # noqa: SLF001 - that a poll is parked shows nowhere else
+
+    @property
+    def statuses(self) -> list[int]:
+        return [claim.result(timeout=5).status_code for claim in self.claims]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so that nothing tells of."""
+    beat = threading.Event()
+    for _ in range(500):
+        if condition():
+            return
+        beat.wait(0.01)
+    raise AssertionError("it did not happen")
+
+
+class Elsewhere:
+    """An event loop in a thread of its own, such as that of an application under test."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    def start(self, fake: FakeCodeQ, method: str, path: str, **options: Any) -> Any:
+        """A request from there, by the application alone: a future of its reply."""
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(fake.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://fake.test", timeout=30) as http:
+                headers = {"authorization": "Bearer dev-token"}
+                return await http.request(method, path, headers=headers, **options)
+
+        return asyncio.run_coroutine_threadsafe(ask(), self.loop)

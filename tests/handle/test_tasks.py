@@ -1,0 +1,117 @@
+"""The handle FakeCodeQ and tasks: enqueued, looked at, their leases ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_fake.control import ConflictError, UnknownTaskError
+from codeq_fake.core import errors
+from tests.handle.callers import CLAIM, TASKS
+
+if TYPE_CHECKING:
+    from codeq_fake.testing import FakeCodeQ
+
+
+def test_enqueue_creates_a_task_as_a_producer_would(fake: FakeCodeQ) -> None:
+    task = fake.enqueue(
+        "A", {"ä": [1, 2.5, None]}, priority=12, webhook="http://app.test/", max_attempts=2, delay=60, tenant="acme"
+    )
+    assert (task.command, task.payload, task.status, task.location) == (
+        "A",
+        {"ä": [1, 2.5, None]},
+        "PENDING",
+        "DELAYED_ZSET",
+    )
+    assert (task.priority, task.attempts, task.max_attempts, task.tenant) == (9, 0, 2, "acme")
+    assert (task.worker, task.lease_until, task.error, task.result) == (None, None, None, None)
+    assert task.claimable == {"now": False, "reason": "it is delayed (C7)", "since": "2026-01-31T12:01:00Z"}
+    assert [line["what"] for line in task.history] == ["created"]
+    assert fake.task(task.id) == task
+
+
+@pytest.mark.parametrize("payload", [None, False, 0, "", [], {}, "text", [1, {"a": "\u2028<"}]])
+def test_a_payload_is_what_was_given(fake: FakeCodeQ, payload: Any) -> None:
+    assert fake.enqueue("A", payload).payload == payload
+
+
+@pytest.mark.parametrize(
+    ("command", "payload", "fields", "why"),
+    [
+        (" ", None, {}, errors.InvalidCommand),
+        ("A", None, {"webhook": "nowhere"}, errors.InvalidWebhook),
+        ("A", None, {"delay": -1}, errors.InvalidDelay),
+        ("A", float("nan"), {}, ValueError),
+        ("A", object(), {}, TypeError),
+    ],
+)
+def test_what_cannot_be_enqueued_changes_nothing(
+    fake: FakeCodeQ, command: str, payload: object, fields: dict[str, Any], why: type[Exception]
+) -> None:
+    with pytest.raises(why):
+        fake.enqueue(command, payload, **fields)
+    assert fake.tasks() == []
+
+
+def test_a_result_is_shown(fake: FakeCodeQ) -> None:
+    task = fake.enqueue("A")
+    with fake.client() as http:
+        claimed = http.post(CLAIM, json={"commands": ["A"], "leaseSeconds": 60}).json()
+        held = fake.task(task.id)
+        http.post(f"{TASKS}/{claimed['id']}/result", json={"status": "COMPLETED", "result": {"pages": 3}})
+    assert (held.status, held.worker, held.lease_until) == ("IN_PROGRESS", "worker-dev", "2026-01-31T12:01:00Z")
+    done = fake.task(task.id)
+    assert (done.status, done.result, done.attempts) == ("COMPLETED", {"pages": 3}, 1)
+
+
+def test_tasks_are_filtered_and_never_cut(fake: FakeCodeQ) -> None:
+    for number in range(1002):
+        fake.enqueue("A" if number else "B", tenant="acme" if number == 1 else "dev")
+    assert len(fake.tasks()) == 1002
+    assert [task.command for task in fake.tasks(command="b")] == ["B"]
+    assert len(fake.tasks(tenant="acme")) == 1
+    assert fake.tasks(status="COMPLETED") == []
+
+
+def test_an_unknown_task_is_named(fake: FakeCodeQ) -> None:
+    for look in (fake.task, fake.expire):
+        with pytest.raises(UnknownTaskError, match="no task nobody"):
+            look("nobody")
+
+
+def test_a_lease_can_be_ended(fake: FakeCodeQ) -> None:
+    task = fake.enqueue("A")
+    with pytest.raises(ConflictError, match="not in progress"):
+        fake.expire(task.id)
+    with fake.client() as http:
+        http.post(CLAIM, json={"commands": ["A"]})
+        fake.next(delays=[0])
+        fake.expire(task.id)
+        http.post(CLAIM, json={"commands": ["A"]})
+        assert http.post(CLAIM, json={"commands": ["A"]}).json()["attempts"] == 3
+
+
+def test_enqueue_sends_notices_before_it_returns(fake: FakeCodeQ) -> None:  # U4
+    with fake.client() as http:
+        http.post(
+            "/v1/codeq/workers/subscriptions", json={"callbackUrl": "http://203.0.113.1/", "eventTypes": ["A"]}
+        ).raise_for_status()
+    fake.enqueue("A")
+    assert [(notice["kind"], notice["state"]) for notice in fake.callbacks] == [("queue_ready", "blocked")]
+
+    async def in_a_coroutine() -> None:
+        with pytest.raises(RuntimeError, match="would stop it"):
+            fake.enqueue("A", priority=1)
+
+    asyncio.run(in_a_coroutine())
+    assert len(fake.tasks()) == 1
+
+
+def test_next_refuses_what_is_taken(fake: FakeCodeQ) -> None:
+    task = fake.enqueue("A")
+    with pytest.raises(ConflictError, match="is taken"):
+        fake.next(ids=[task.id])
+    fake.next(ids=["a"])
+    assert fake.enqueue("A").id == "a"

@@ -1,0 +1,73 @@
+"""The handle FakeCodeQ moves time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.control import BadRequestError, ConflictError
+from codeq_fake.testing import FakeCodeQ
+from tests.handle.callers import NOW, Parked
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+
+@pytest.mark.parametrize(
+    ("to", "now"),
+    [
+        ("2026-01-31T12:00:00.5Z", "2026-01-31T12:00:00.5Z"),
+        (datetime(2026, 2, 1, tzinfo=UTC), "2026-02-01T00:00:00Z"),
+        (datetime(2026, 2, 1, microsecond=1, tzinfo=timezone(timedelta(hours=1))), "2026-01-31T23:00:00.000001Z"),
+    ],
+)
+def test_advance_goes_to_an_instant(fake: FakeCodeQ, to: str | datetime, now: str) -> None:
+    fake.advance(to=to)
+    assert fake.now == now
+
+
+@pytest.mark.parametrize(
+    ("seconds", "now"),
+    [(0.1, "2026-01-31T12:00:00.1Z"), (1e-9, "2026-01-31T12:00:00.000000001Z"), (86_400, "2026-02-01T12:00:00Z")],
+)
+def test_advance_goes_on_by_seconds(fake: FakeCodeQ, seconds: float, now: str) -> None:
+    fake.advance(seconds)
+    assert fake.now == now
+
+
+def test_advance_wants_one_way_to_go(fake: FakeCodeQ) -> None:
+    for wrong in ({}, {"seconds": 1, "to": "2027-01-01T00:00:00Z"}):
+        with pytest.raises(BadRequestError, match="either"):
+            fake.advance(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConflictError, match="time never goes back"):
+        fake.advance(-1)
+    with pytest.raises(ConflictError, match="time never goes back"):
+        fake.advance(to="2026-01-31T11:00:00Z")
+    assert fake.now == NOW
+
+
+def test_a_time_without_a_zone_is_refused(fake: FakeCodeQ) -> None:
+    naive = datetime(2027, 1, 1)  # noqa: DTZ001 - that is the point
+    with pytest.raises(ValueError, match=r"without a zone says nothing: give it a tzinfo"):
+        fake.advance(to=naive)
+    with pytest.raises(ValueError, match="without a zone"):
+        FakeCodeQ(now=naive)
+
+
+def test_a_clock_is_frozen_and_let_run() -> None:
+    with FakeCodeQ(clock="real", now=NOW) as fake:
+        assert fake.now < fake.now
+        fake.freeze()
+        stands = fake.now
+        assert fake.now == stands
+        fake.thaw()
+        assert stands < fake.now < "2026-01-31T12:01:00"
+
+
+def test_timers_of_a_real_clock_need_no_caller(threads: ThreadPoolExecutor) -> None:
+    with FakeCodeQ(clock="real") as fake:
+        parked = Parked(fake, threads)
+        fake.enqueue("A")
+        assert parked.statuses == [200]
