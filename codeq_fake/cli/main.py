@@ -1,0 +1,27 @@
+"""The command itself, and which commands it has."""
+
+from __future__ import annotations
+
+import click
+
+from codeq_fake.version import VERSION
+
+from .demo import demo
+from .run import run
+from .serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(VERSION, prog_name="codeq-fake")
+def main() -> None:
+    """A fake CodeQ server: in memory, exact to the real one, on a clock that you control.
+
+    It reads the real server's environment variables (PRODUCER_AUTH_CONFIG, BACKOFF_POLICY, WEBHOOK_HMAC_SECRET ...) and
+    its YAML file (CODEQ_CONFIG_PATH). Without any setting the token dev-token may do everything.
+
+    Each option of a command is also an environment variable: --start-at is CODEQ_FAKE_START_AT.
+    """
+
+
+for command in (serve, run, demo):
+    main.add_command(command)
