@@ -80,7 +80,12 @@ def _contradictions(broker: Any) -> Iterable[str]:  # noqa: ANN401 - of the shap
     """What a broker could not be in, though each value by itself may be what it is."""
     ids = Counter(task["id"] for task in broker["tasks"])
     yield from (f"task {task_id} is there {times} times" for task_id, times in ids.items() if times > 1)
-    if sorted(broker["ready"]) != sorted(task["id"] for task in broker["tasks"] if task["state"] == "READY"):
+    states = {task["id"]: task["state"] for task in broker["tasks"]}
+    once = set(broker["ready"])
+    # A finished task may be listed, too: a second copy of it waits (Z1).
+    strangers = {task_id for task_id in once if states.get(task_id) not in ("READY", "COMPLETED", "FAILED")}
+    missing = {task_id for task_id, state in states.items() if state == "READY"} - once
+    if len(once) < len(broker["ready"]) or strangers or missing:
         yield "ready does not list exactly the tasks that are READY, each once"
     for task in broker["tasks"]:
         if task["priority"] not in range(PRIORITIES) or task["attempts"] < 0:

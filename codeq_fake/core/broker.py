@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from codeq_fake import wire
 
-from . import backoff, errors, schedule, submission
+from . import errors, schedule, submission
 from .effects import CallbackDue
 from .keys import IdempotencyKeys
 from .limits import Limiter
-from .names import is_blank, queue_name
+from .names import is_blank, queue_name, to_claim
 from .outbox import Outbox
 from .queue import PRIORITIES
-from .rules import BUILT_IN_COMMANDS
+from .returns import Returns
 from .store import Store
 from .subscriptions import Subscriptions
 from .tally import Tally
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from .profile import StoreProfile
     from .queue import Queue
     from .rules import Rules
-
-REASON_MAX_ATTEMPTS = "MAX_ATTEMPTS"  # N4
-REASON_LEASE_EXPIRED = "LEASE_EXPIRED"  # N5
 
 
 class Broker:
@@ -52,8 +49,8 @@ class Broker:
         self.limiter = Limiter(rules.limits)
         self.outbox = Outbox(rules=rules, limiter=self.limiter)
         self.tally = Tally()
+        self.returns = Returns(rules=rules, store=self.store, tally=self.tally, chance=chance)
         self._ids = ids
-        self._chance = chance
         self._effects: list[Effect] = []
 
     # Create: section 5.
@@ -142,11 +139,11 @@ class Broker:
 
         Raises :class:`~codeq_fake.core.errors.EventTypeNotAllowed` or :class:`~codeq_fake.core.errors.WorkerRequired`.
         """
-        names = [queue_name(command) for command in _allowed(commands, event_types)]
+        names = [queue_name(command) for command in to_claim(commands, event_types)]
         if not worker:
             raise errors.WorkerRequired
         for name in names:
-            self._repair(name, tenant, now=now)
+            self.returns.repair(name, tenant, now=now)
         for name in names:
             queue = self.store.queues.get((tenant, name))
             task = queue.take() if queue is not None else None
@@ -194,22 +191,6 @@ class Broker:
             task.trace_parent = self._next_span(task.trace_parent)  # X1
         self.tally.claimed[task.command] += 1
 
-    def _repair(self, name: str, tenant: str, *, now: int) -> None:
-        """What every claim does first, and nothing else ever does (K7)."""
-        for owner in ("", tenant) if tenant else ("",):  # K6
-            queue = self.store.queues.get((owner, name))
-            if queue is not None and queue.delayed:
-                for task in queue.due(limit=self.rules.inspect_limit, now=now):
-                    task.happens(Event.COME_DUE, by="", now=now)
-                    task.touched_at = now
-                    task.visible_at = 0
-                    queue.put(task)
-        queue = self.store.queues.get((tenant, name))
-        if queue is not None and queue.in_progress:
-            for task in queue.expired(now=now):
-                self.tally.lease_expired[task.command] += 1
-                self._send_back(task, queue, delay_seconds=0, reason=REASON_LEASE_EXPIRED, by="", now=now)
-
     # A held task: sections 7 to 9.
 
     def heartbeat(self, task_id: str, *, worker: str, extend_seconds: int = 0, now: int) -> None:
@@ -222,7 +203,7 @@ class Broker:
         task.happens(Event.HEARTBEAT, by=worker, now=now)
         task.touched_at = now
         task.lease_until = now + seconds(extend_seconds)
-        if now < task.lease_expiry:
+        if now < task.lease_expiry and task.state is State.LEASED:
             task.lease_expiry = self.profile.expiry(extend_seconds, now=now)
             self.store.queue_for(task).lease(task)
 
@@ -232,12 +213,7 @@ class Broker:
         Raises :class:`~codeq_fake.core.errors.TaskNotFound` or :class:`~codeq_fake.core.errors.NotOwner`.
         """
         task = self._held(task_id, worker)
-        task.happens(Event.ABANDON, by=worker, now=now)
-        task.touched_at = now
-        task.let_go()
-        queue = self.store.queue_for(task)
-        del queue.in_progress[task.id]
-        queue.put(task)
+        self.returns.put_back(task, worker=worker, now=now)
 
     def nack(self, task_id: str, *, worker: str, delay_seconds: int = 0, reason: str = "", now: int) -> Nacked:
         """Give the task back as not done: after a delay, or into the dead letter queue (N1 to N4).
@@ -248,8 +224,10 @@ class Broker:
         """
         task = self._held(task_id, worker)
         queue = self.store.queue_for(task)
-        del queue.in_progress[task.id]
-        return self._send_back(task, queue, delay_seconds=delay_seconds, reason=reason, by=worker, now=now)
+        queue.in_progress.pop(task.id, None)
+        return self.returns.send_back(
+            task, queue, Event.NACK, delay_seconds=delay_seconds, reason=reason, by=worker, now=now
+        )
 
     def _held(self, task_id: str, worker: str) -> Task:
         task = self.store.tasks.get(task_id)
@@ -258,27 +236,6 @@ class Broker:
         if not task.worker or task.worker != worker:
             raise errors.NotOwner
         return task
-
-    def _send_back(self, task: Task, queue: Queue, *, delay_seconds: int, reason: str, by: str, now: int) -> Nacked:
-        """A NACK by a worker, or by nobody when the lease ran out (N2 to N5). The task is in no part of the queue."""
-        if delay_seconds <= 0:
-            delay_seconds = backoff.delay(self.rules, task.attempts, self._chance)  # N3
-        delay_seconds = min(delay_seconds, self.rules.backoff_max)
-        expired = reason == REASON_LEASE_EXPIRED and not by
-        task.attempts += 1
-        task.touched_at = now
-        task.let_go()
-        if task.attempts >= task.max_attempts:
-            task.happens(Event.EXPIRE_AT_LAST if expired else Event.NACK_AT_LAST, by=by, now=now)
-            task.error = reason or REASON_MAX_ATTEMPTS
-            queue.bury(task)
-            self.tally.ended(task.command, State.DEAD.status.value, after=now - task.created_at)
-            return Nacked(dead=True, delay_seconds=0)
-        task.happens(Event.EXPIRE if expired else Event.NACK, by=by, now=now)
-        task.error = ""
-        task.visible_at = schedule.floor(now + seconds(delay_seconds))
-        queue.delay(task)
-        return Nacked(dead=False, delay_seconds=delay_seconds)
 
     # Results: section 10.
 
@@ -434,18 +391,4 @@ class Broker:
 
         Raises :class:`~codeq_fake.core.errors.TaskNotFound` or :class:`~codeq_fake.core.errors.NotInProgress`.
         """
-        task = self.get(task_id)
-        if task.state is not State.LEASED:
-            raise errors.NotInProgress
-        task.lease_until = task.lease_expiry = now
-        self.store.queue_for(task).lease(task)
-
-
-def _allowed(commands: Sequence[str], event_types: Sequence[str]) -> Sequence[str]:
-    """The commands a claim is for (K1). Raises :class:`~codeq_fake.core.errors.EventTypeNotAllowed`."""
-    any_command = "*" in event_types
-    if not commands:
-        return BUILT_IN_COMMANDS if any_command else event_types
-    if not any_command and not set(commands).issubset(event_types):
-        raise errors.EventTypeNotAllowed
-    return commands
+        self.returns.end_lease(self.get(task_id), now=now)

@@ -23,7 +23,8 @@ class Claimable:
     since: int | None = None
 
 
-_ENDED = {
+_NEVER = {
+    State.LOST: "it is lost: no claim finds it among the tasks in progress, so none repairs it (Z2)",
     State.COMPLETED: "it is completed",
     State.FAILED: "it failed, and FAILED is final (S4)",
     State.DEAD: "it is in the dead letter queue (N4)",
@@ -34,8 +35,8 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
     """Say whether a task can be claimed. Raises :class:`~codeq_fake.core.errors.TaskNotFound`."""
     task = broker.get(task_id)
     match task.state:
-        case State.READY:
-            return Claimable(now=True)
+        case _ if broker.store.queue_for(task).is_pending(task):
+            return Claimable(now=True)  # A finished task, too, when a second copy of it waits (Z1).
         case State.DELAYED if task.visible_at <= now:
             return Claimable(now=True)  # K7: the claim itself moves it to its queue first.
         case State.DELAYED:
@@ -46,5 +47,5 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
                 return Claimable(now=False, why=f"{task.worker} holds its lease (K5)", since=spent)
             why = "its lease has run out: the next claim requeues it with a delay, a later one gets it (K7, N5)"
             return Claimable(now=False, why=why, since=now)
-        case ended:
-            return Claimable(now=False, why=_ENDED[ended])
+        case state:
+            return Claimable(now=False, why=_NEVER[state])

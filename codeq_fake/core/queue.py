@@ -19,6 +19,9 @@ PRIORITIES = 10
 #: A lease heap is rebuilt when entries of ended or moved leases outnumber the live ones by this many.
 _SLACK = 64
 
+#: The key of a second copy of an id that is in progress: no task's (Z4).
+_COPY = ""
+
 
 class Queue:
     """The pending lists by priority, the delayed set, the tasks in progress and the dead letters.
@@ -31,7 +34,7 @@ class Queue:
     def __init__(self, profile: StoreProfile) -> None:
         self._profile = profile
         # Made on first use: a server with many commands has many queues, and most use one priority.
-        self._ready: list[OrderedDict[str, Task] | None] = [None] * PRIORITIES
+        self._ready: list[OrderedDict[str, Task | None] | None] = [None] * PRIORITIES
         self.delayed: dict[str, Task] = {}
         self.in_progress: dict[str, Task] = {}
         self.dead: dict[str, Task] = {}
@@ -50,8 +53,27 @@ class Queue:
         """Remove and return the next task: priority 9 first, within one first in first out (K4)."""
         for ready in reversed(self._ready):
             if ready:
-                return ready.popitem(last=False)[1]
+                task = ready.popitem(last=False)[1]
+                if task is not None:
+                    return task
         return None
+
+    def copy_ahead(self) -> bool:
+        """Let the priority that is next begin with a copy of an id in progress; says whether any task is ready.
+
+        Whoever takes the copy looks no further in that priority (Z4).
+        """
+        for ready in reversed(self._ready):
+            if ready:
+                ready[_COPY] = None
+                ready.move_to_end(_COPY, last=False)
+                return True
+        return False
+
+    def is_pending(self, task: Task) -> bool:
+        """Whether the task is in the pending list of its priority."""
+        ready = self._ready[task.priority]
+        return ready is not None and task.id in ready
 
     def delay(self, task: Task) -> None:
         """Keep it until ``task.visible_at``."""
@@ -106,7 +128,9 @@ class Queue:
     def ready_tasks(self) -> Iterator[Task]:
         """The pending tasks in the order in which they will be claimed."""
         for ready in reversed(self._ready):
-            yield from ready.values() if ready else ()
+            for task in ready.values() if ready else ():
+                if task is not None:
+                    yield task
 
     def ready_by_priority(self) -> list[int]:
         """The length of the pending list of each priority, 0 to 9 (M1)."""

@@ -10,7 +10,7 @@ from codeq_fake import wire
 from . import errors
 from .effects import ArtifactStored
 from .names import is_blank
-from .task import Artifact, Event, State, Task
+from .task import Artifact, Event, Status, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def check_holder(task: Task | None, worker: str) -> Task:
         raise errors.TaskNotFound
     if task.worker and task.worker != worker:
         raise errors.NotOwner
-    if task.state is not State.LEASED:
+    if task.status is not Status.IN_PROGRESS:
         raise errors.NotInProgress
     return task
 

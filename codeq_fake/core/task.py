@@ -1,4 +1,4 @@
-"""The task and its life: six states, and the one table that says which event leads from which to which."""
+"""The task and its life: its states, and the one table that says which event leads from which to which."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class State(Enum):
     READY = (Status.PENDING, Location.PENDING_LIST)
     DELAYED = (Status.PENDING, Location.DELAYED_ZSET)
     LEASED = (Status.IN_PROGRESS, Location.INPROG_SET)
+    LOST = (Status.IN_PROGRESS, Location.INPROG_SET, "in truth in no set")  # Z2
     COMPLETED = (Status.COMPLETED, Location.NONE)
     FAILED = (Status.FAILED, Location.NONE)
     DEAD = (Status.FAILED, Location.DLQ_SET)
 
-    def __init__(self, status: Status, location: Location) -> None:
+    def __init__(self, status: Status, location: Location, _truth: str = "") -> None:
         self.status = status
         self.location = location
 
@@ -58,6 +59,10 @@ class Event(StrEnum):
     EXPIRE_AT_LAST = "lease expired for the last time"  # N5, N4
     COMPLETE = "completed"  # S4
     FAIL = "failed"  # S4
+    COPY = "queued a second time"  # Z1
+    LOSE = "dropped from the tasks in progress"  # Z2
+    REVOKE = "lease revoked"  # Z3
+    REVOKE_AT_LAST = "lease revoked for the last time"  # Z3, N4
 
 
 #: The whole life of a task. A pair that is not here cannot happen.
@@ -78,9 +83,32 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.COMPLETED, Event.FAIL): State.FAILED,
         (State.FAILED, Event.COMPLETE): State.COMPLETED,
         (State.FAILED, Event.FAIL): State.FAILED,
+        # The races, which happen on request alone.
+        (State.COMPLETED, Event.COPY): State.COMPLETED,
+        (State.COMPLETED, Event.CLAIM): State.LEASED,
+        (State.FAILED, Event.COPY): State.FAILED,
+        (State.FAILED, Event.CLAIM): State.LEASED,
+        (State.LEASED, Event.LOSE): State.LOST,
+        (State.LOST, Event.HEARTBEAT): State.LOST,
+        (State.LOST, Event.ABANDON): State.READY,
+        (State.LOST, Event.NACK): State.DELAYED,
+        (State.LOST, Event.NACK_AT_LAST): State.DEAD,
+        (State.LOST, Event.COMPLETE): State.COMPLETED,
+        (State.LOST, Event.FAIL): State.FAILED,
+        (State.LEASED, Event.REVOKE): State.DELAYED,
+        (State.LEASED, Event.REVOKE_AT_LAST): State.DEAD,
     }
 )
 
+
+#: What giving a task back becomes when its attempts are used up (N4).
+AT_LAST: Mapping[Event, Event] = MappingProxyType(
+    {
+        Event.NACK: Event.NACK_AT_LAST,
+        Event.EXPIRE: Event.EXPIRE_AT_LAST,
+        Event.REVOKE: Event.REVOKE_AT_LAST,
+    }
+)
 
 #: A task that is heartbeaten for ever forgets the older half of its history, its creation aside.
 HISTORY_LIMIT = 1000

@@ -101,6 +101,6 @@ def test_what_is_no_state_is_refused(part: str, broken: object, error: type[Exce
 
 def test_a_task_of_no_known_state_is_refused() -> None:
     state = dump(busy().broker)
-    state["tasks"][0]["state"] = "LOST"
+    state["tasks"][0]["state"] = "ASTRAY"
     with pytest.raises(KeyError):
         restored(state)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.auth import Authenticator
-from codeq_fake.core import Broker, Record, StoreProfile, backoff, broker, errors, submission
+from codeq_fake.core import Broker, Record, StoreProfile, backoff, errors, submission
 from codeq_fake.core.limits import Limiter
 from codeq_fake.core.queue import Queue
+from codeq_fake.core.returns import REASON_LEASE_EXPIRED, Returns
 from codeq_fake.core.store import Store
 from codeq_fake.core.subscriptions import Subscriptions
 from codeq_fake.core.task import Event
@@ -168,15 +169,15 @@ def heartbeat_never_shortens() -> None:
 
 @defect("N5", "test_a_claim_repairs_an_expired_task_as_a_nack_would")
 def expired_at_the_head_of_its_queue() -> None:
-    def send_back(right: Callable[..., Any], self: Broker, task: Task, queue: Queue, **named: Any) -> Any:
+    def send_back(right: Callable[..., Any], self: Returns, task: Task, queue: Queue, **named: Any) -> Any:
         answer = right(self, task, queue, **named)
-        if named["reason"] == broker.REASON_LEASE_EXPIRED and not answer.dead:
+        if named["reason"] == REASON_LEASE_EXPIRED and not answer.dead:
             del queue.delayed[task.id]
             task.happens(Event.COME_DUE, by="", now=named["now"])
             queue.put(task)
         return answer
 
-    _instead(Broker, "_send_back", send_back)
+    _instead(Returns, "send_back", send_back)
 
 
 @defect("S3", "test_a_late_result_is_accepted_before_a_claim_repairs_the_task")
@@ -222,11 +223,11 @@ def nack_delay_ignored() -> None:
 
 @defect("N2", "test_a_nacked_task_is_delayed_and_counts_an_attempt")
 def nack_counts_no_attempt() -> None:
-    def send_back(right: Callable[..., Any], self: Broker, task: Task, *arguments: Any, **named: Any) -> Any:
+    def send_back(right: Callable[..., Any], self: Returns, task: Task, *arguments: Any, **named: Any) -> Any:
         task.attempts -= 1
         return right(self, task, *arguments, **named)
 
-    _instead(Broker, "_send_back", send_back)
+    _instead(Returns, "send_back", send_back)
 
 
 @defect("N6", "test_a_backoff_policy_decides_where_a_nack_names_no_delay")
@@ -236,14 +237,14 @@ def backoff_one_attempt_ahead() -> None:
 
 @defect("N4", "test_the_last_attempt_ends_in_the_dead_letter_queue")
 def dead_letter_one_too_late() -> None:
-    def send_back(right: Callable[..., Any], self: Broker, task: Task, *arguments: Any, **named: Any) -> Any:
+    def send_back(right: Callable[..., Any], self: Returns, task: Task, *arguments: Any, **named: Any) -> Any:
         task.max_attempts += 1
         try:
             return right(self, task, *arguments, **named)
         finally:
             task.max_attempts -= 1
 
-    _instead(Broker, "_send_back", send_back)
+    _instead(Returns, "send_back", send_back)
 
 
 # Creating.
