@@ -7,8 +7,12 @@ import click
 from codeq_fake.version import VERSION
 
 from .demo import demo
+from .journals import callbacks, contract, requests
 from .run import run
 from .serve import serve
+from .states import reset, state
+from .tasks import expire, task, tasks
+from .timing import advance, clock
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -23,5 +27,9 @@ def main() -> None:
     """
 
 
-for command in (serve, run, demo):
+for command in (
+    *(serve, run, demo),
+    *(tasks, task, expire, requests, callbacks, contract),
+    *(advance, clock, reset, state),
+):
     main.add_command(command)

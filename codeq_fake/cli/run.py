@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @start_options(port="a free one")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(*, command: Sequence[str], **flags: Any) -> None:
-    """Run COMMAND beside a fake of its own, and end with its exit code.
+    """Run COMMAND beside a fake of its own.
 
-    COMMAND finds the fake by the environment variables CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN, CODEQ_WORKER_TOKEN and
-    CODEQ_ADMIN_TOKEN:
+    It ends with COMMAND's exit code. COMMAND finds the fake by the environment variables CODEQ_BASE_URL,
+    CODEQ_PRODUCER_TOKEN, CODEQ_WORKER_TOKEN and CODEQ_ADMIN_TOKEN:
 
         codeq-fake run -- pytest -q
     """

@@ -1,0 +1,90 @@
+"""The commands that ask a running fake: the options that they share, and the two ways to show what it answers."""
+
+from __future__ import annotations
+
+import json
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from .options import flag
+from .remote import Fake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Answer(NamedTuple):
+    """What the fake has answered, and how to show it to a person."""
+
+    reply: dict[str, Any]
+    show: Callable[[], None]
+
+
+def asking(command: Callable[..., Answer]) -> Callable[..., None]:
+    """Give a command the options ``--url``, ``--control-token`` and ``--json``; it gets the ``fake`` that they mean."""
+
+    @click.option(
+        "--url",
+        envvar="CODEQ_BASE_URL",
+        default="http://127.0.0.1:8080",
+        show_default=True,
+        help="Where the fake is; also CODEQ_BASE_URL.",
+    )
+    @flag("control-token", metavar="TEXT", help="Bearer token for its control API.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the answer as one line of JSON.")
+    @wraps(command)
+    def asked(*, url: str, control_token: str | None, as_json: bool, **arguments: Any) -> None:
+        answer = command(Fake(url, control_token), **arguments)
+        if as_json:
+            click.echo(json.dumps(answer.reply))
+        else:
+            answer.show()
+
+    return asked
+
+
+def say(text: str) -> Callable[[], None]:
+    """Show a line."""
+    return lambda: click.echo(printable(text))
+
+
+def show_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, empty: str) -> Callable[[], None]:
+    """Show a table, or ``empty`` when it has no row. A column whose name ends with a ``#`` holds numbers."""
+
+    def show() -> None:
+        from rich.console import Console  # noqa: PLC0415 - only a table needs it, and only for people
+
+        known = list(rows)
+        if not known:
+            click.echo(empty)
+            return
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=_NO_LIMIT)  # whoever reads a pipe wants whole lines
+        console.print(table(columns, known))
+
+    return show
+
+
+_NO_LIMIT = 10_000
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Any:  # noqa: ANN401 - a rich Table
+    """A table of what ``rows`` hold; None is an empty cell."""
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
+    for row in rows:
+        # As Text: what is between brackets is no markup here.
+        made.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
+    return made
+
+
+def printable(text: str) -> str:
+    """``text`` without what would drive the terminal: tasks hold whatever their producers sent."""
+    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)

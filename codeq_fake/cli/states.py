@@ -1,0 +1,60 @@
+"""The commands about the whole state: start over, take the state out, put one in, save it where the fake keeps it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from codeq_fake.files import write_whole
+
+from .asking import Answer, asking, say
+from .telling import FAILED, MISUSED, exit_with
+
+if TYPE_CHECKING:
+    from .remote import Fake
+
+
+@click.command()
+@asking
+def reset(fake: Fake) -> Answer:
+    """Start over with an empty state; settings and clock are kept."""
+    reply = fake.ask("POST", "/reset")
+    return Answer(reply, say(f"empty: profile {reply['profile']}, {reply['clock']} clock at {reply['now']}"))
+
+
+@click.group()
+def state() -> None:
+    """Take a fake's whole state out, or put one in."""
+
+
+@state.command("get")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
+@asking
+def get_state(fake: Fake, *, file: Path) -> Answer:
+    """Write the state to FILE, by default to standard output, as JSON."""
+    held = fake.get("/state")
+    text = json.dumps(held)
+    if str(file) == "-":
+        return Answer(held, say(text))
+    try:
+        write_whole(file, text + "\n")
+    except OSError as error:
+        exit_with(f"{file}: {error.strerror}", FAILED)
+    count = len(held["broker"]["tasks"])
+    return Answer({"file": str(file), "tasks": count}, say(f"{count} tasks in {file}"))
+
+
+@state.command("put")
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@asking
+def put_state(fake: Fake, *, file: IO[str]) -> Answer:
+    """Replace the state by what FILE holds; - is standard input."""
+    try:
+        held = json.load(file)
+    except (ValueError, RecursionError) as error:
+        exit_with(f"{file.name}: no JSON ({error}); give what `codeq-fake state get` wrote", MISUSED)
+    reply = fake.ask("PUT", "/state", held)
+    return Answer(reply, say(f"restored: profile {reply['profile']}, {reply['clock']} clock at {reply['now']}"))

@@ -1,0 +1,310 @@
+"""The commands that ask a running fake: what they print for people and for machines, and how they fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from codeq_fake.cli import main
+from codeq_fake.server import listen
+from codeq_fake.testing import FakeCodeQ
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+START = "2026-01-31T12:00:00Z"
+ID = "6e0f2f9a-6c1c-4f3b-9a53-1f0e5d5a7c01"
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeCodeQ]:
+    with FakeCodeQ(now=START) as fake, fake.serve():
+        yield fake
+
+
+def call(fake: FakeCodeQ, *arguments: str, **how: Any) -> Result:
+    return CliRunner().invoke(main, arguments, env={"CODEQ_BASE_URL": fake.url, "COLUMNS": "200"}, **how)
+
+
+def printed(fake: FakeCodeQ, *arguments: str) -> str:
+    done = call(fake, *arguments)
+    assert (done.exit_code, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def as_json(fake: FakeCodeQ, *arguments: str) -> Any:
+    text = printed(fake, *arguments, "--json")
+    assert text.count("\n") == 1
+    return json.loads(text)
+
+
+def refused(*arguments: str, **variables: str) -> tuple[int, str]:
+    keys = [name for name in os.environ if name.startswith("CODEQ")]
+    done = CliRunner().invoke(main, arguments, env={**dict.fromkeys(keys), **variables})
+    assert done.stdout == ""
+    return done.exit_code, done.stderr
+
+
+def leased(fake: FakeCodeQ) -> str:
+    """The id of a task that is leased for a minute."""
+    fake.next(ids=[ID])
+    fake.enqueue("RENDER", {"job": 1}, priority=3)
+    with fake.client() as http:
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["RENDER"], "leaseSeconds": 60})
+    return ID
+
+
+# Tasks.
+
+
+def test_tasks_are_listed_with_what_they_wait_for(fake: FakeCodeQ) -> None:
+    leased(fake)
+    fake.enqueue("PACK", tenant="acme", delay=30)
+    head, first, second = printed(fake, "tasks").splitlines()
+    assert " ".join(head.split()) == "id command status where priority attempts worker lease until tenant"
+    assert first.split() == [
+        *(ID, "RENDER", "IN_PROGRESS", "INPROG_SET", "3", "1/5", "worker-dev", "2026-01-31T12:01:00Z", "dev")
+    ]
+    assert second.split()[1:] == ["PACK", "PENDING", "DELAYED_ZSET", "0", "0/5", "acme"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "commands"),
+    [
+        ((), ["RENDER", "PACK"]),
+        (("--status", "in_progress"), ["RENDER"]),
+        (("--command", "pack"), ["PACK"]),
+        (("--tenant", "acme"), ["PACK"]),
+        (("--limit", "1"), ["RENDER"]),
+    ],
+)
+def test_tasks_can_be_chosen(fake: FakeCodeQ, arguments: tuple[str, ...], commands: list[str]) -> None:
+    leased(fake)
+    fake.enqueue("PACK", tenant="acme")
+    assert [task["command"] for task in as_json(fake, "tasks", *arguments)["tasks"]] == commands
+
+
+def test_an_empty_fake_says_so(fake: FakeCodeQ) -> None:
+    assert printed(fake, "tasks") == "no tasks\n"
+    assert printed(fake, "requests") == "no requests\n"
+    assert printed(fake, "callbacks") == "no callbacks\n"
+
+
+def test_a_tasks_life_is_told_with_why_it_cannot_be_claimed(fake: FakeCodeQ) -> None:
+    leased(fake)
+    assert printed(fake, "task", ID).splitlines() == [
+        f"task {ID}  RENDER  IN_PROGRESS, INPROG_SET",
+        "  12:00:00  created by dev -> PENDING_LIST",
+        "  12:00:00  claimed by worker-dev -> INPROG_SET",
+        "  leased to worker-dev until 12:01:00",
+        "  not claimable: worker-dev holds its lease (K5), not before 12:00:59.001",
+    ]
+    assert as_json(fake, "task", ID)["status"] == "IN_PROGRESS"
+
+
+def test_a_lease_can_be_ended(fake: FakeCodeQ) -> None:
+    assert "its lease has run out" in printed(fake, "expire", leased(fake))
+    assert fake.task(ID).claimable["since"] == START
+
+
+def test_what_a_producer_wrote_cannot_drive_the_terminal(fake: FakeCodeQ) -> None:
+    fake.enqueue("[red]\x1b[2J")
+    assert "[red]\ufffd[2J" in printed(fake, "tasks")
+
+
+# Time.
+
+
+@pytest.mark.parametrize(
+    ("duration", "now"),
+    [
+        ("90", "12:01:30"),
+        ("1.5", "12:00:01.5"),
+        ("250ms", "12:00:00.25"),
+        ("2m", "12:02:00"),
+        ("1h30m", "13:30:00"),
+        ("0", "12:00:00"),
+    ],
+)
+def test_the_clock_is_moved_by_a_duration(fake: FakeCodeQ, duration: str, now: str) -> None:
+    assert printed(fake, "advance", duration) == f"2026-01-31T{now}Z  0 fired\n"
+    assert fake.now == f"2026-01-31T{now}Z"
+
+
+def test_the_clock_is_moved_to_a_time(fake: FakeCodeQ) -> None:
+    assert as_json(fake, "advance", "--to", "2026-02-01T00:00:00Z") == {"now": "2026-02-01T00:00:00Z", "fired": 0}
+
+
+def test_time_that_is_over_stays_over(fake: FakeCodeQ) -> None:
+    done = call(fake, "advance", "--to", "2026-01-31T11:00:00Z")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        f"codeq-fake: {fake.url}: time never goes back: it is {START}, and 2026-01-31T11:00:00Z is over\n",
+    )
+
+
+def test_the_clock_is_shown_let_run_and_stopped(fake: FakeCodeQ) -> None:
+    assert printed(fake, "clock") == f"{START}  manual\n"
+    assert as_json(fake, "clock", "--run")["mode"] == "real"
+    assert as_json(fake, "clock", "--freeze") == {"now": fake.now, "mode": "manual"}
+
+
+# Journals.
+
+
+def test_requests_are_listed_and_can_be_chosen(fake: FakeCodeQ) -> None:
+    leased(fake)
+    with fake.client() as http:
+        http.get("/v1/codeq/tasks/gone")
+    assert [line.split() for line in printed(fake, "requests").splitlines()] == [
+        ["n", "at", "as", "method", "path", "status"],
+        ["1", START, "worker-dev", "POST", "/v1/codeq/tasks/claim", "200"],
+        ["2", START, "worker-dev", "GET", "/v1/codeq/tasks/gone", "404"],
+    ]
+    for arguments in (("--since", "1"), ("--path", "gone"), ("--status", "404")):
+        assert [entry["n"] for entry in as_json(fake, "requests", *arguments)["requests"]] == [2]
+
+
+def test_callbacks_are_listed_with_their_tries(fake: FakeCodeQ) -> None:
+    fake.next(ids=[ID])
+    fake.enqueue("RENDER", webhook="https://app.example/done")
+    with fake.client() as http:
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["RENDER"]})
+        http.post(f"/v1/codeq/tasks/{ID}/result", json={"status": "FAILED", "error": "torn"})
+    fake.advance(0)
+    _, row = printed(fake, "callbacks").splitlines()
+    assert row.split()[:5] == ["1", "task_result", ID, "https://app.example/done", "blocked"]
+    assert as_json(fake, "callbacks")["callbacks"][0]["state"] == "blocked"
+
+
+def test_the_contract_is_listed_with_what_was_touched(fake: FakeCodeQ) -> None:
+    with fake.client() as http:
+        http.get("/metrics")
+    rows = printed(fake, "contract").splitlines()[1:]
+    assert [row.split()[:3] for row in rows if row.startswith("R17 ")] == [["R17", "exact", "1"]]
+    untouched = [clause["id"] for clause in as_json(fake, "contract", "--untouched")["clauses"]]
+    assert "R1" in untouched
+    assert "R17" not in untouched
+
+
+# State.
+
+
+def test_a_reset_empties_the_fake(fake: FakeCodeQ) -> None:
+    leased(fake)
+    assert printed(fake, "reset") == f"empty: profile kvrocks-2.8, manual clock at {START}\n"
+    assert fake.tasks() == []
+
+
+def test_the_state_goes_to_a_file_and_back(fake: FakeCodeQ, tmp_path: Path) -> None:
+    leased(fake)
+    state, file = fake.state(), tmp_path / "state.json"
+    assert printed(fake, "state", "get", str(file)) == f"1 tasks in {file}\n"
+    fake.reset()
+    assert printed(fake, "state", "put", str(file)) == f"restored: profile kvrocks-2.8, manual clock at {START}\n"
+    assert fake.state() == state
+
+
+def test_the_state_goes_through_a_pipe(fake: FakeCodeQ) -> None:
+    leased(fake)
+    state = printed(fake, "state", "get")
+    assert json.loads(state) == as_json(fake, "state", "get") == fake.state()
+    fake.reset()
+    assert call(fake, "state", "put", "-", input=state).exit_code == 0
+    assert fake.state() == json.loads(state)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("{", "state.json: no JSON ("), ('{"tasks": 1}', "unknown: tasks"), ("{}", "no state that this release reads")],
+)
+def test_what_is_no_state_is_refused(fake: FakeCodeQ, tmp_path: Path, text: str, reason: str) -> None:
+    file = tmp_path / "state.json"
+    file.write_text(text, encoding="utf-8")
+    leased(fake)
+    done = call(fake, "state", "put", str(file))
+    assert done.exit_code == 2
+    assert reason in done.stderr
+    assert len(fake.tasks()) == 1
+
+
+def test_a_state_that_cannot_be_written_is_told(fake: FakeCodeQ, tmp_path: Path) -> None:
+    done = call(fake, "state", "get", str(tmp_path / "nowhere" / "state.json"))
+    assert done.exit_code == 1
+    assert done.stderr.endswith("state.json: No such file or directory\n")
+
+
+# What goes wrong: cause and remedy in one line.
+
+
+def test_an_unknown_task_is_named_with_the_way_to_the_known(fake: FakeCodeQ) -> None:
+    for command in ("task", "expire"):
+        done = call(fake, command, "a?b c")
+        assert (done.exit_code, done.stderr) == (
+            1,
+            f"codeq-fake: {fake.url}: no task a?b c; `codeq-fake tasks` lists what there is\n",
+        )
+
+
+def test_where_nothing_listens_the_way_to_start_a_fake_is_told() -> None:
+    with listen("127.0.0.1", 0) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    code, said = refused("tasks", "--url", url)
+    assert code == 1
+    assert said.startswith(f"codeq-fake: nothing answers at {url} (")
+    assert said.endswith("start a fake with `codeq-fake serve`, or say where it is with --url or CODEQ_BASE_URL\n")
+
+
+def test_what_is_no_fake_is_told() -> None:
+    with listen("127.0.0.1", 0) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 18\r\n\r\n404 page not found")
+                connection.shutdown(socket.SHUT_WR)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        code, said = refused("reset", CODEQ_BASE_URL=url)
+        thread.join()
+    assert code == 1
+    assert f"{url[:-1]} has no control API of a CodeQ fake: it answers 404 '404 page not found'; the real" in said
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://a", "http://a:x"])
+def test_an_url_that_cannot_be_meant_is_misuse(url: str) -> None:
+    code, said = refused("clock", "--url", url)
+    assert (code, said) == (
+        2,
+        f"codeq-fake: {url!r} is no URL; give one such as http://127.0.0.1:8080 with --url\n",
+    )
+
+
+def test_a_token_that_is_wanted_is_asked_for() -> None:
+    with FakeCodeQ(control_token="open") as fake, fake.serve():
+        done = call(fake, "tasks")
+        assert done.exit_code == 1
+        assert done.stderr == (
+            f"codeq-fake: {fake.url}: the control API of this fake needs its bearer token; "
+            "give it with --control-token or CODEQ_FAKE_CONTROL_TOKEN\n"
+        )
+        assert printed(fake, "tasks", "--control-token", "open") == "no tasks\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("advance",), ("advance", "1", "--to", START), ("advance", "soon"), ("advance", "1x"), ("tasks", "x")]
+)
+def test_arguments_that_cannot_be_meant_are_misuse(arguments: tuple[str, ...]) -> None:
+    assert refused(*arguments)[0] == 2
