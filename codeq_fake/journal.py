@@ -74,3 +74,7 @@ class Journal(Generic[EntryT]):
     def since(self, n: int) -> list[EntryT]:
         """The entries after number ``n`` that are still kept."""
         return [entry for entry in self.entries if entry.n > n]
+
+    def find(self, n: int) -> EntryT | None:
+        """The entry with number ``n``, if it is still kept."""
+        return next((entry for entry in self.entries if entry.n == n), None)

@@ -120,13 +120,19 @@ class Runtime:
                 case CallbackDue():
                     deliveries.call_back(effect)
                 case NoticeDue():
-                    outcome = await deliveries.notify(effect)
-                    if outcome is None:
+                    if not await self.notify(effect):
                         return
-                    broker.notice_answered(effect.command, delivered=outcome.delivered)
                 case ArtifactStored():
                     _write(effect, self.config.settings.local_artifacts_dir)
         self.arm()
+
+    async def notify(self, due: NoticeDue) -> bool:
+        """Send a notice and wait for its end (U4); says whether that came, for a reset aborts what is under way."""
+        broker = self.broker
+        outcome = await self.deliveries.notify(due)
+        if outcome is not None:
+            broker.notice_answered(due.command, delivered=outcome.delivered)
+        return outcome is not None
 
     def arm(self) -> None:
         """Let the clock wake the broker when it next has something to do by itself."""

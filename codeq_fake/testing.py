@@ -6,12 +6,11 @@ import json
 import math
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from . import assertions, timeline, wire
+from . import assertions, timeline
 from ._transport.home import Home
 from .activity import let_tasks_run
 from .application import application
@@ -21,11 +20,11 @@ from .control import Controls
 from .control.access import is_loopback
 from .control.controls import instant
 from .control.controls import profile as checked_profile
-from .control.views import plain
 from .core.units import SECOND
 from .journal import DEFAULT_SIZE
 from .runtime import DEFAULT_PROFILE, Config, Runtime
 from .settings import Settings
+from .task_view import TaskView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,51 +35,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class TaskView:
-    """A task as it was when you looked.
-
-    ``payload`` and ``result`` are decoded, ``history`` and ``claimable`` are as ``/_fake/tasks/ID`` shows them.
-    """
-
-    id: str
-    command: str
-    payload: Any
-    status: str
-    location: str
-    priority: int
-    attempts: int
-    max_attempts: int
-    worker: str | None
-    lease_until: str | None
-    error: str | None
-    result: Any
-    tenant: str | None
-    history: tuple[dict[str, Any], ...]
-    claimable: dict[str, Any]
-
-    @classmethod
-    def of(cls, shown: Mapping[str, Any]) -> TaskView:
-        """Read what the control API shows of a task."""
-        record = shown["result"]
-        return cls(
-            id=shown["id"],
-            command=shown["command"],
-            payload=plain(shown["payload"]),
-            status=shown["status"],
-            location=shown["lastKnownLocation"],
-            priority=shown.get("priority", 0),
-            attempts=shown.get("attempts", 0),
-            max_attempts=shown["maxAttempts"],
-            worker=shown.get("workerId"),
-            lease_until=shown.get("leaseUntil"),
-            error=shown.get("error"),
-            result=record.get("result", {}) if record is not None else None,
-            tenant=shown.get("tenantId"),
-            history=tuple(shown["history"]),
-            claimable=shown["claimable"],
-        )
+__all__ = ["FakeCodeQ", "TaskView"]
 
 
 class FakeCodeQ:
@@ -261,22 +216,19 @@ class FakeCodeQ:
         Raises a ``codeq_fake.core.errors.Refused``, and RuntimeError in a coroutine when there are subscriptions: they
         are notified before a create ends.
         """
+        body = json.dumps(payload, allow_nan=False)
 
         def create() -> str:
-            runtime = self._runtime
-            body = json.dumps({"payload": payload}, allow_nan=False).encode()
-            text = wire.decode(body, _PAYLOAD).get("payload", "null")
-            task = runtime.broker.create(
+            created = self._controls.create(
                 command,
-                text,
+                body,
                 tenant=tenant,
-                now=runtime.clock.now(),
                 priority=priority,
                 webhook=webhook,
                 max_attempts=max_attempts,
                 delay_seconds=delay,
             )
-            return task.id
+            return created.id
 
         async def create_and_tell() -> str:
             task_id = create()
@@ -298,6 +250,28 @@ class FakeCodeQ:
     def expire(self, task_id: str) -> None:
         """End a task's lease now. Raises UnknownTaskError or ConflictError."""
         self._call(lambda: self._controls.expire(task_id))
+
+    def requeue(self, task_id: str) -> None:
+        """Put a task at the tail of its pending list, whatever became of it; one that has ended begins anew.
+
+        Raises UnknownTaskError.
+        """
+        self._call(lambda: self._controls.requeue(task_id))
+
+    def delete(self, task_id: str) -> None:
+        """Delete a task with its result. Raises UnknownTaskError."""
+        self._call(lambda: self._controls.delete(task_id))
+
+    def resend(self, n: int) -> None:
+        """Send callback or notice number ``n`` of :attr:`callbacks` anew, and return when all is quiet.
+
+        For blocking code. Raises UnknownCallbackError, or ConflictError when its task has no result any more.
+        """
+        self._home.block(partial(self._controls.resend, n))
+
+    def queues(self) -> list[dict[str, Any]]:
+        """How many tasks of each tenant and command are where, as ``/_fake/queues`` shows it."""
+        return list(self._call(self._controls.queues)["queues"])
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -369,9 +343,6 @@ class FakeCodeQ:
             return [self._controls.task(task["id"]) for task in found]
 
         return self._call(look)
-
-
-_PAYLOAD = wire.Struct({"payload": wire.ANY})
 
 
 def _instant(when: str | datetime) -> int:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from .controls import Controls
-from .errors import BadRequestError, ConflictError, ControlError, UnknownCallError, UnknownTaskError
+from .errors import (
+    BadRequestError,
+    ConflictError,
+    ControlError,
+    UnknownCallbackError,
+    UnknownCallError,
+    UnknownTaskError,
+)
 from .routes import routes
 
 __all__ = [
@@ -12,6 +19,7 @@ __all__ = [
     "ControlError",
     "Controls",
     "UnknownCallError",
+    "UnknownCallbackError",
     "UnknownTaskError",
     "routes",
 ]

@@ -5,6 +5,7 @@ The HTTP routes under ``/_fake`` and the in-process handle are two doors to this
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from codeq_fake import wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clock import Clock, EndOfTimeError, TimeWentBackError
-from codeq_fake.core import PROFILES, errors
+from codeq_fake.core import PROFILES, errors, interventions
+from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.names import queue_name
 from codeq_fake.core.snapshot import dump, load
 from codeq_fake.ledger import ledger
@@ -22,7 +24,7 @@ from codeq_fake.source import TakenIdError
 from codeq_fake.version import VERSION
 
 from . import views
-from .errors import BadRequestError, ConflictError, UnknownTaskError
+from .errors import BadRequestError, ConflictError, UnknownCallbackError, UnknownTaskError
 from .reading import field
 from .state import check
 
@@ -152,6 +154,39 @@ class Controls:
         )
         return self.health()
 
+    def create(
+        self,
+        command: str,
+        payload: str,
+        *,
+        tenant: str,
+        priority: int = 0,
+        webhook: str = "",
+        max_attempts: int = 0,
+        delay_seconds: int = 0,
+    ) -> Task:
+        """Create a task of ``tenant``; ``payload`` is JSON text. What it sets going is carried out by the runtime.
+
+        Raises a ``codeq_fake.core.errors.Refused``, or BadRequestError for a payload that is no JSON.
+        """
+        try:
+            json.loads(payload)  # one value and no more: Go would not look at what follows (B1)
+            text = wire.decode(f'{{"payload":{payload}}}'.encode(), _PAYLOAD).get("payload", "null")
+        except json.JSONDecodeError as error:
+            raise BadRequestError(f"the payload is no JSON: {error}") from None
+        except (wire.BadBody, ValueError, RecursionError):
+            raise BadRequestError("the payload is no JSON") from None
+        return self._runtime.broker.create(
+            command,
+            text,
+            tenant=tenant,
+            now=self._runtime.clock.now(),
+            priority=priority,
+            webhook=webhook,
+            max_attempts=max_attempts,
+            delay_seconds=delay_seconds,
+        )
+
     def tasks(
         self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int | None = None
     ) -> list[dict[str, Any]]:
@@ -182,6 +217,26 @@ class Controls:
             raise ConflictError(f"task {task_id} is not in progress: it has no lease to end") from None
         return self.task(task_id)
 
+    def requeue(self, task_id: str) -> dict[str, Any]:
+        """Put a task at the tail of its pending list, whatever became of it; one that has ended begins anew.
+
+        Raises UnknownTaskError.
+        """
+        self._find(task_id)
+        interventions.requeue(self._runtime.broker, task_id, now=self._runtime.clock.now())
+        return self.task(task_id)
+
+    def delete(self, task_id: str) -> dict[str, Any]:
+        """Delete a task with its result. Returns the task as it was. Raises UnknownTaskError."""
+        deleted = self.task(task_id)
+        interventions.delete(self._runtime.broker, task_id)
+        return deleted
+
+    def queues(self) -> dict[str, Any]:
+        """How many tasks of each tenant and command are where, and how many claims are parked."""
+        runtime = self._runtime
+        return {"queues": list(views.queues(runtime.broker)), "parkedClaims": len(runtime.polls)}
+
     def requests(self, *, since: int = 0, path: str = "", status: int | None = None) -> list[dict[str, Any]]:
         """The journal of requests after number ``since``; ``path`` matches any part of the path."""
         return [
@@ -193,6 +248,35 @@ class Controls:
     def callbacks(self, *, since: int = 0) -> list[dict[str, Any]]:
         """The journal of callbacks and notices after number ``since``."""
         return [views.callback(entry) for entry in self._runtime.deliveries.journal.since(since)]
+
+    async def resend(self, n: int) -> dict[str, Any]:
+        """Send a callback or notice of the journal anew, and return when all is quiet: the new entry.
+
+        A callback is made from the task's present result, has all its tries again, and is an entry of its own. When the
+        webhook's rate limit holds it back, ``callback`` is None until time has passed. Raises UnknownCallbackError, or
+        ConflictError when its task is gone or has no result any more.
+        """
+        runtime = self._runtime
+        journal = runtime.deliveries.journal
+        entry, before = journal.find(n), journal.count
+        if entry is None:
+            raise UnknownCallbackError(f"the journal has no callback {n}")
+        if entry.kind == "queue_ready":
+            await runtime.notify(NoticeDue(entry.subscription_id, entry.url, entry.command))
+        else:
+            self._call_back_again(entry.task_id)
+            await runtime.carry_out()
+        await self._advance()
+        again = journal.find(before + 1)
+        return {"callback": views.callback(again) if again is not None else None}
+
+    def _call_back_again(self, task_id: str) -> None:
+        try:
+            interventions.call_back_again(self._runtime.broker, task_id, now=self._runtime.clock.now())
+        except errors.TaskNotFound:
+            raise ConflictError(f"task {task_id} is gone: there is nothing left to send") from None
+        except errors.ResultNotFound:
+            raise ConflictError(f"task {task_id} has no result any more: there is nothing left to send") from None
 
     def contract(self) -> dict[str, Any]:
         """The ledger: every clause, how sure it is, where we differ, and how often this fake's traffic touched it."""
@@ -207,6 +291,9 @@ class Controls:
             return self._runtime.broker.get(task_id)
         except errors.TaskNotFound:
             raise UnknownTaskError(f"no task {task_id}") from None
+
+
+_PAYLOAD = wire.Struct({"payload": wire.ANY})
 
 
 def instant(text: object) -> int:

@@ -3,6 +3,7 @@
 ControlError
 ├── BadRequestError     what was sent is not what the call takes
 ├── UnknownTaskError    there is no such task
+├── UnknownCallbackError the journal has no such callback
 ├── UnknownCallError    there is no such control call
 └── ConflictError       it cannot be done now: time never goes back, a task holds no lease
 """
@@ -20,6 +21,10 @@ class BadRequestError(ControlError):
 
 class UnknownTaskError(ControlError):
     """There is no task with this id."""
+
+
+class UnknownCallbackError(ControlError):
+    """The journal has no callback or notice of this number, or none any more."""
 
 
 class UnknownCallError(ControlError):

@@ -81,8 +81,11 @@ def duration(seconds: object) -> int:
 def number(request: Request, name: str, default: int) -> int:
     """A whole number from the query. Raises BadRequestError."""
     text = request.query_params.get(name)
-    if text is None:
-        return default
+    return default if text is None else whole(text, name)
+
+
+def whole(text: str, name: str) -> int:
+    """A text as a whole number. Raises BadRequestError, which calls it ``name``."""
     if not _NUMBER.fullmatch(text):
         raise BadRequestError(f"{name}: found {text!r} where a whole number belongs")
     return int(text)

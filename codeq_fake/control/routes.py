@@ -11,8 +11,15 @@ from starlette.routing import Route
 
 from .access import Access
 from .controls import Controls, instant
-from .errors import BadRequestError, ConflictError, ControlError, UnknownCallError, UnknownTaskError
-from .reading import body, duration, field, number
+from .errors import (
+    BadRequestError,
+    ConflictError,
+    ControlError,
+    UnknownCallbackError,
+    UnknownCallError,
+    UnknownTaskError,
+)
+from .reading import body, duration, field, number, whole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 _STATUS: dict[type[ControlError], int] = {
     BadRequestError: 400,
     UnknownTaskError: 404,
+    UnknownCallbackError: 404,
     UnknownCallError: 404,
     ConflictError: 409,
 }
@@ -124,6 +132,14 @@ async def _expire(controls: Controls, request: Request) -> dict[str, Any]:
     return controls.expire(request.path_params["id"])
 
 
+async def _requeue(controls: Controls, request: Request) -> dict[str, Any]:
+    return controls.requeue(request.path_params["id"])
+
+
+async def _delete(controls: Controls, request: Request) -> dict[str, Any]:
+    return controls.delete(request.path_params["id"])
+
+
 async def _requests(controls: Controls, request: Request) -> dict[str, Any]:
     status = number(request, "status", 0) or None
     path = request.query_params.get("path", "")
@@ -132,6 +148,14 @@ async def _requests(controls: Controls, request: Request) -> dict[str, Any]:
 
 async def _callbacks(controls: Controls, request: Request) -> dict[str, Any]:
     return {"callbacks": controls.callbacks(since=number(request, "since", 0))}
+
+
+async def _resend(controls: Controls, request: Request) -> dict[str, Any]:
+    return await controls.resend(whole(request.path_params["n"], "the callback's number"))
+
+
+async def _queues(controls: Controls, _: Request) -> dict[str, Any]:
+    return controls.queues()
 
 
 async def _openapi(controls: Controls, _: Request) -> dict[str, Any]:
@@ -153,9 +177,13 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("/state", "PUT", _restore),
     ("/tasks", "GET", _tasks),
     ("/tasks/{id}", "GET", _task),
+    ("/tasks/{id}", "DELETE", _delete),
     ("/tasks/{id}/expire", "POST", _expire),
+    ("/tasks/{id}/requeue", "POST", _requeue),
+    ("/queues", "GET", _queues),
     ("/requests", "GET", _requests),
     ("/callbacks", "GET", _callbacks),
+    ("/callbacks/{n}/resend", "POST", _resend),
     ("/contract", "GET", _contract),
     ("/openapi.json", "GET", _openapi),
 )

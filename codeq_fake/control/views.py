@@ -11,9 +11,12 @@ from zoneinfo import ZoneInfo
 
 from codeq_fake import wire
 from codeq_fake.core import explain
+from codeq_fake.core.names import queue_name
 from codeq_fake.http import render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from codeq_fake.core import Broker, Happening, Record, State, Task
     from codeq_fake.journal import Callback, Request
 
@@ -113,6 +116,24 @@ def callback(shown: Callback) -> dict[str, Any]:
         "body": shown.body.decode(errors="replace"),
         "tries": [{"at": time(tried.at), "status": tried.status, "error": tried.error} for tried in shown.tries],
     }
+
+
+def queues(broker: Broker) -> Iterator[dict[str, Any]]:
+    """Each queue in the order of tenants and commands; a command is spelled as it was created last."""
+    spelled = {queue_name(command): command for command in broker.tally.created}
+    for (tenant, name), shown in sorted(broker.store.queues.items()):
+        lease, delay = next(shown.leases(), None), next(shown.delays(), None)
+        yield {
+            "tenant": tenant,
+            "command": spelled.get(name, name),
+            "ready": shown.ready_count(),
+            "readyByPriority": shown.ready_by_priority(),
+            "delayed": len(shown.delayed),
+            "inProgress": len(shown.in_progress),
+            "dlq": len(shown.dead),
+            "nextDue": time(delay.visible_at) if delay is not None else None,
+            "nextLeaseEnd": time(broker.profile.spent_from(lease.lease_expiry)) if lease is not None else None,
+        }
 
 
 def _state(state: State) -> dict[str, str]:

@@ -250,7 +250,7 @@ class Broker:
         self._effects.extend(checked.files)
         self.tally.ended(task.command, record.status, after=now - task.created_at)
         if task.webhook:
-            self._call_back(task, record, now=now)
+            self.call_back(task, record, now=now)
         return record
 
     def submit_batch(
@@ -301,7 +301,8 @@ class Broker:
         task.record = Record(task.id, handed_in.status, handed_in.result, handed_in.error, checked.artifacts, now)
         return task.record
 
-    def _call_back(self, task: Task, record: Record, *, now: int) -> None:
+    def call_back(self, task: Task, record: Record, *, now: int) -> None:
+        """Let the first try of a result's callback become due (W1)."""
         callback = CallbackDue(
             delivery_id=self.outbox.next_id,
             attempt=1,

@@ -125,6 +125,20 @@ class Queue:
         self.in_progress.pop(task.id, None)
         self.dead.pop(task.id, None)
 
+    def leases(self) -> Iterator[Task]:
+        """The tasks in progress, the lease that ends first leading. Looks at no more of them than are asked for."""
+        for expiry, task_id in _in_order(self._leases):
+            task = self.in_progress.get(task_id)
+            if task is not None and task.lease_expiry == expiry:
+                yield task
+
+    def delays(self) -> Iterator[Task]:
+        """The delayed tasks, the next one due leading. Looks at no more of them than are asked for."""
+        for visible_at, task_id in _in_order(self._delays):
+            task = self.delayed.get(task_id)
+            if task is not None and task.visible_at == visible_at:
+                yield task
+
     def ready_tasks(self) -> Iterator[Task]:
         """The pending tasks in the order in which they will be claimed."""
         for ready in reversed(self._ready):
@@ -139,3 +153,17 @@ class Queue:
     def ready_count(self) -> int:
         """How many tasks are pending, delayed ones aside (M2)."""
         return sum(self.ready_by_priority())
+
+
+def _in_order(heap: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """A heap's entries from the least on, each once, without changing it."""
+    frontier = [(heap[0], 0)] if heap else []
+    latest = None
+    while frontier:
+        entry, place = heappop(frontier)
+        if entry != latest:
+            latest = entry
+            yield entry
+        for child in (2 * place + 1, 2 * place + 2):
+            if child < len(heap):
+                heappush(frontier, (heap[child], child))

@@ -83,6 +83,10 @@ class Store:
         old = [task for task in self.tasks.values() if task.touched_at // SECOND <= youngest]
         doomed = nsmallest(limit if limit > 0 else CLEANUP_LIMIT, old, key=lambda t: (t.touched_at // SECOND, t.id))
         for task in doomed:
-            self.queue_for(task).discard(task)
-            del self.tasks[task.id]
+            self.remove(task)
         return len(doomed)
+
+    def remove(self, task: Task) -> None:
+        """Forget a task; an idempotency key that led to it is void from now on (C8)."""
+        self.queue_for(task).discard(task)
+        del self.tasks[task.id]

@@ -63,6 +63,7 @@ class Event(StrEnum):
     LOSE = "dropped from the tasks in progress"  # Z2
     REVOKE = "lease revoked"  # Z3
     REVOKE_AT_LAST = "lease revoked for the last time"  # Z3, N4
+    REQUEUE = "requeued by hand"  # no part of the contract
 
 
 #: The whole life of a task. A pair that is not here cannot happen.
@@ -97,6 +98,8 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.LOST, Event.FAIL): State.FAILED,
         (State.LEASED, Event.REVOKE): State.DELAYED,
         (State.LEASED, Event.REVOKE_AT_LAST): State.DEAD,
+        # By hand, from wherever it is.
+        **{(state, Event.REQUEUE): State.READY for state in State},
     }
 )
 

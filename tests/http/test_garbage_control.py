@@ -46,6 +46,10 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/_fake/tasks?status=PENDING&command=A&tenant=acme&limit=3", {}),
     ("GET", "/_fake/tasks/{id}", {}),
     ("POST", "/_fake/tasks/{id}/expire", {}),
+    ("POST", "/_fake/tasks/{id}/requeue", {}),
+    ("DELETE", "/_fake/tasks/{id}", {}),
+    ("GET", "/_fake/queues", {}),
+    ("POST", "/_fake/callbacks/{n}/resend", {}),
     ("GET", "/_fake/requests?since=0&path=x&status=200", {}),
     ("GET", "/_fake/callbacks?since=0", {}),
     ("GET", "/_fake/contract", {}),
@@ -96,6 +100,7 @@ def test_any_control_call_is_done_or_refused(
     full_state: bytes, method: str, path: str, good: dict[str, Any], data: st.DataObject
 ) -> None:
     target = path.replace("{id}", data.draw(st.sampled_from(IDS)))
+    target = target.replace("{n}", data.draw(st.sampled_from(["0", "1", "2", "9" * 5000, "x", "-1"])))
     query = data.draw(queries)
     target += f"{'&' if '?' in target else '?'}{query}" if query else ""
     asyncio.run(controlled(full_state, method, target, data.draw(bodies(good)), data.draw(headers("nobody"))))

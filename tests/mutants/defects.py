@@ -299,7 +299,7 @@ def batch_results_call_back() -> None:
         answers = right(self, items, worker, now=now)
         for task in {self.store.tasks[task_id].id: self.store.tasks[task_id] for task_id, _ in items}.values():
             if task.webhook and task.record is not None:
-                self._call_back(task, task.record, now=now)
+                self.call_back(task, task.record, now=now)
         return answers
 
     _instead(Broker, "_submit_known", submit_known)
@@ -311,7 +311,7 @@ def callback_before_the_end() -> None:
         task = right(self, *arguments, now=now, **named)
         if task is not None and task.webhook:
             record = Record(task.id, "COMPLETED", '{"ok":true}', "", (), now)
-            self._call_back(task, record, now=now)
+            self.call_back(task, record, now=now)
         return task
 
     _instead(Broker, "claim", claim)

@@ -1,0 +1,164 @@
+"""What the control API does by hand: requeues and deletes tasks, sends callbacks anew, and shows the queues."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_fake.control import ConflictError, UnknownCallbackError, UnknownTaskError
+from codeq_fake.testing import FakeCodeQ
+from tests.control.calls import ID, LEASED, NOW, OTHER, READY, claim, create, get, refusal
+
+if TYPE_CHECKING:
+    import httpx
+    from starlette.types import Receive, Scope, Send
+
+HOOK = "http://app.test/done"
+COMPLETED = {"status": "COMPLETED", "result": {}}
+
+
+class Receiver:
+    """An application that is called back; it answers with these statuses, the last one for ever."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.heard: list[Any] = []
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        self.heard.append(json.loads((await receive())["body"]))
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def hand_in(http: httpx.Client) -> None:
+    create(http, webhook=HOOK)
+    claim(http)
+    http.post(f"/v1/codeq/tasks/{ID}/result", json=COMPLETED).raise_for_status()
+
+
+def test_a_task_is_requeued(http: httpx.Client) -> None:
+    create(http)
+    claim(http)
+    shown = http.post(f"/_fake/tasks/{ID}/requeue").json()
+    assert (shown["status"], shown["lastKnownLocation"]) == ("PENDING", "PENDING_LIST")
+    assert shown["history"][-1] == {"at": NOW, "what": "requeued by hand", "by": None, "from": LEASED, "to": READY}
+    assert shown == get(http, f"tasks/{ID}")
+
+
+def test_a_task_is_deleted_and_told_as_it_was(http: httpx.Client) -> None:
+    create(http)
+    before = get(http, f"tasks/{ID}")
+    assert http.delete(f"/_fake/tasks/{ID}").json() == before
+    assert refusal(http.get(f"/_fake/tasks/{ID}")) == (404, f"no task {ID}")
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "tasks/nobody/requeue"), ("DELETE", "tasks/nobody")])
+def test_only_a_task_that_is_there_is_acted_on(http: httpx.Client, method: str, path: str) -> None:
+    assert refusal(http.request(method, f"/_fake/{path}")) == (404, "no task nobody")
+
+
+def test_the_queues_are_shown_by_tenant_and_command(http: httpx.Client) -> None:
+    assert get(http, "queues") == {"queues": [], "parkedClaims": 0}
+    create(http, "1", priority=9)
+    create(http, "2")
+    create(http, "3", delaySeconds=60)
+    claim(http, leaseSeconds=30)
+    create(http, "4", command="Pack")
+    assert get(http, "queues")["queues"] == [
+        {
+            "tenant": "dev",
+            "command": "A",
+            "ready": 1,
+            "readyByPriority": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            "delayed": 1,
+            "inProgress": 1,
+            "dlq": 0,
+            "nextDue": "2026-01-31T12:01:00Z",
+            "nextLeaseEnd": "2026-01-31T12:00:29.501Z",
+        },
+        {
+            "tenant": "dev",
+            "command": "Pack",
+            "ready": 1,
+            "readyByPriority": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            "delayed": 0,
+            "inProgress": 0,
+            "dlq": 0,
+            "nextDue": None,
+            "nextLeaseEnd": None,
+        },
+    ]
+
+
+def test_a_callback_is_sent_anew_as_an_entry_of_its_own() -> None:
+    app = Receiver(503, 204)
+    with FakeCodeQ(now=NOW, seed=1, webhooks={"http://app.test": app}) as fake, fake.client() as http:
+        hand_in(http)
+        fake.advance(0)
+        again = http.post("/_fake/callbacks/1/resend").json()["callback"]
+        assert (again["n"], again["state"], again["url"]) == (2, "delivered", HOOK)
+        assert again["tries"] == [{"at": NOW, "status": 204, "error": None}]
+        assert fake.callbacks[1] == again
+        assert fake.callbacks[0]["state"] == "pending"
+        assert app.heard[0] == app.heard[1]
+
+
+def test_a_notice_is_sent_anew() -> None:
+    app = Receiver(204)
+    with FakeCodeQ(now=NOW, seed=1, webhooks={"http://app.test": app}) as fake, fake.client() as http:
+        http.post("/_fake/next", json={"ids": [OTHER]})
+        http.post("/v1/codeq/workers/subscriptions", json={"callbackUrl": HOOK, "eventTypes": ["A"]})
+        create(http)
+        again = http.post("/_fake/callbacks/1/resend").json()["callback"]
+        assert (again["n"], again["state"], again["subscriptionId"]) == (2, "delivered", OTHER)
+        assert len(app.heard) == 2
+        sent = 'codeq_webhook_deliveries_total{command="A",kind="queue_ready",outcome="success"}'
+        assert f"{sent} 2\n" in http.get("/metrics").text
+
+
+def test_a_callback_that_the_journal_does_not_have_is_not_sent(http: httpx.Client) -> None:
+    assert refusal(http.post("/_fake/callbacks/7/resend")) == (404, "the journal has no callback 7")
+    assert refusal(http.post("/_fake/callbacks/x/resend"))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("undone", "reason"), [("requeue", "has no result any more"), ("delete", "is gone")], ids=["requeued", "deleted"]
+)
+def test_without_its_result_there_is_nothing_to_send(undone: str, reason: str) -> None:
+    with FakeCodeQ(now=NOW, seed=1, webhooks={"http://app.test": Receiver(204)}) as fake, fake.client() as http:
+        hand_in(http)
+        getattr(fake, undone)(ID)
+        status, text = refusal(http.post("/_fake/callbacks/1/resend"))
+        assert (status, text) == (409, f"task {ID} {reason}: there is nothing left to send")
+        assert len(fake.callbacks) == 1
+
+
+def test_a_callback_that_its_rate_limit_holds_back_comes_later() -> None:  # L1
+    limits = "rateLimit:\n  webhook: {requestsPerMinute: 1, burstSize: 1}\n"
+    app = Receiver(204)
+    with FakeCodeQ(now=NOW, seed=1, yaml=limits, webhooks={"http://app.test": app}) as fake, fake.client() as http:
+        hand_in(http)
+        assert http.post("/_fake/callbacks/1/resend").json() == {"callback": None}
+        fake.advance(60)
+        assert [(entry["n"], entry["state"]) for entry in fake.callbacks] == [(1, "delivered"), (2, "delivered")]
+
+
+def test_the_handle_steps_in_too() -> None:
+    with FakeCodeQ(now=NOW, seed=1, webhooks={"http://app.test": Receiver(503, 204)}) as fake, fake.client() as http:
+        hand_in(http)
+        fake.resend(1)
+        assert [entry["state"] for entry in fake.callbacks] == ["pending", "delivered"]
+        fake.requeue(ID)
+        assert fake.task(ID).location == "PENDING_LIST"
+        assert [(queue["command"], queue["ready"]) for queue in fake.queues()] == [("A", 1)]
+        fake.delete(ID)
+        assert fake.queues()[0]["ready"] == 0
+        with pytest.raises(UnknownTaskError):
+            fake.delete(ID)
+        with pytest.raises(ConflictError):
+            fake.resend(1)
+        with pytest.raises(UnknownCallbackError):
+            fake.resend(9)
