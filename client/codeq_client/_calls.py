@@ -181,7 +181,7 @@ def abandon(task_id: str) -> Call[None]:
 
 def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeued]:
     """R7. Never repeated blindly, as `abandon`. Without a delay the server's backoff decides (N3)."""
-    body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": reason}
+    body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": _readable(reason)}
     return Call("POST", _of_task(task_id, "nack"), Role.WORKER, lambda reply: _read.requeued(reply.json()), dumps(body))
 
 
@@ -210,8 +210,14 @@ def submit_batch(items: Sequence[tuple[str, Any, str]]) -> Call[list[Any]]:
 
 def _end(result: object, error: str) -> dict[str, Any]:
     if error:
-        return {"status": "FAILED", "error": error if error.strip() else "unknown error"}  # S1: blank is missing
+        text = _readable(error) if error.strip() else "unknown error"  # S1: blank is missing
+        return {"status": "FAILED", "error": text}
     return {"status": "COMPLETED", "result": wrap_result(result)}
+
+
+def _readable(text: str) -> str:
+    """Return an error's text without lone surrogates, as names of files have them: it is for people to read."""
+    return text.encode(errors="replace").decode()
 
 
 def _artifact(artifact: Artifact) -> dict[str, str]:

@@ -11,22 +11,24 @@ import anyio
 
 from codeq_client import _calls, _settle
 from codeq_client._calls import Role
+from codeq_client._cancellable import Cancellable
 from codeq_client._events import Event, Settled, TaskEnded, TaskStarted
 from codeq_client._job import Job, TaskContext, current_task, log_fields
 from codeq_client._keeper import Held, Keeper
 from codeq_client._lease import End, Lease, LeaseTerms
 from codeq_client._outcomes import Abandon, Complete, Fail, Outcome, Retry
-from codeq_client.errors import BadRequest, CodeQError, EncodeError, LeaseLost, NotInProgress, NotOwner
+from codeq_client.errors import BadRequest, CodeQError, LeaseLost, NotInProgress, NotOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from codeq_client._calls import Call
     from codeq_client._client import CodeQ
     from codeq_client._handlers import Handler, Next
-    from codeq_client._models import Task
+    from codeq_client._models import Record, Task
 
 SETTLE_SECONDS = 5.0
-"""How long the abandoning of what was cancelled may take in all."""
+"""How long a cancelled handler may clean up undisturbed, and how long the abandoning of its task may take."""
 
 _log = logging.getLogger("codeq_client.worker")
 
@@ -62,14 +64,14 @@ class Delivery:
         self._began = core.clock.monotonic()
         self._lease = Lease(bench.terms, sent=sent, now=self._began, random=core.random)
         self._held = Held(task.id, self._lease, self.end)
-        self._scope = anyio.CancelScope()
+        self._code = Cancellable(core.clock, SETTLE_SECONDS)
         self._done = anyio.Event()
         self._end: End | None = None
 
     def end(self, end: End) -> None:
         """Cancel the handler, for this reason; the first one stays."""
         self._end = self._end or end
-        self._scope.cancel()
+        self._code.cancel(LeaseLost(self.task_id, self._end.value))
 
     @property
     def task_id(self) -> str:
@@ -95,43 +97,40 @@ class Delivery:
         self._bench.keeper.add(self._held)
         self._bench.emit(TaskStarted(self._task))
         try:
-            settled, detail = await self._settle(await self.handle())
+            await self._settle(await self.handle())
         except anyio.get_cancelled_exc_class():
             self._bench.deadline.moment = self._clock.monotonic() + SETTLE_SECONDS
             with anyio.CancelScope(shield=True):
-                settled, detail = await self._settle(Abandon())
-            self._report(settled, detail)
+                await self._settle(Abandon())
             raise
         finally:
             self._bench.keeper.remove(self._held)
             token.release()
-        self._report(settled, detail)
 
     async def hand_back(self) -> None:
         """Abandon the task unopened: it came while the worker was stopping."""
         self._done.set()
-        settled, detail = await self._settle(Abandon())
-        self._report(settled, detail, started=False)
+        await self._settle(Abandon(), started=False)
 
     async def handle(self) -> Complete | Outcome:
         """Call the handler, and return what it said, or what its end says. Nothing is sent."""
-        said: Complete | Outcome | None = None
-        raised: BaseException | None = None
+        try:
+            job = self._handler.job(self._task)
+            return self._handler.outcome_of(await self._code.run(self._called(job)))
+        except (Exception, SystemExit) as raised:  # noqa: BLE001  # nothing a handler does may end the worker
+            return self._outcome_of(_only(raised))
+
+    async def _called(self, job: Job[Any]) -> Any:  # noqa: ANN401  # the user's
         current_task.set(self._task)
-        with self._scope:
-            try:
-                job = self._handler.job(self._task)
-                said = self._handler.outcome_of(await self._bench.around(self._handler)(job, self._context(job)))
-            except Outcome as outcome:
-                said = outcome
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # nothing a handler does may end the worker
-                raised = error
-        if said is not None:
-            return said
-        if self._end is not None or isinstance(raised, LeaseLost) or raised is None:
+        return await self._bench.around(self._handler)(job, self._context(job))
+
+    def _outcome_of(self, error: BaseException) -> Outcome:
+        if isinstance(error, Outcome):
+            return error
+        if self._end is not None or isinstance(error, LeaseLost):
             return _outcome_of_end(self._end)
-        _log.warning("the handler of task %s failed", self._task.id, exc_info=raised, extra=log_fields(self._task))
-        return self._handler.outcome_of_error(raised, self._task)
+        _log.warning("the handler of task %s failed", self._task.id, exc_info=error, extra=log_fields(self._task))
+        return self._handler.outcome_of_error(error, self._task)
 
     def _context(self, job: Job[Any]) -> TaskContext:
         bench = self._bench
@@ -145,32 +144,37 @@ class Delivery:
             hurry=bench.keeper.hurry,
         )
 
-    async def _settle(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
+    async def _settle(self, outcome: Complete | Outcome, *, started: bool = True) -> None:
+        """End the task at the server as `outcome` says, and report how it was left."""
+        try:
+            settled, detail = await self._send_while_held(outcome)
+        except (LeaseLost, NotOwner, NotInProgress) as error:
+            settled, detail = Settled.LOST, str(error)
+        except CodeQError as error:
+            settled, detail = Settled.LOST, f"it is not known whether the server took it: {error}"
+        except Exception as error:  # noqa: BLE001  # a defect of ours: the lease runs out, and the hooks are told
+            _log.exception("task %s could not be settled", self._task.id)
+            settled, detail = Settled.LOST, repr(error)
+        self._report(settled, detail, started=started)
+
+    async def _send_while_held(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
         if self._lease.lost(self._clock.monotonic()):
             return Settled.LOST, (self._lease.ended(self._clock.monotonic()) or End.EXPIRED).value
         try:
             return await self._send(outcome)
-        except (LeaseLost, NotOwner, NotInProgress) as error:
-            return Settled.LOST, str(error)
-        except (BadRequest, EncodeError) as error:
-            if isinstance(outcome, Complete):
-                return await self._settle(Fail(f"the result was refused: {error}"))
-            return Settled.LOST, str(error)
-        except CodeQError as error:
-            return Settled.LOST, f"it is not known whether the server took it: {error}"
+        except BadRequest as error:
+            if not isinstance(outcome, Complete):
+                raise
+            return await self._send_while_held(_refused(error))
 
     async def _send(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
         codeq, core, task = self._bench.codeq, self._bench.codeq.core, self._task
         patience = _settle.Patience(self._go_on, self._may_send, self._bench.terms.renewal_timeout)
         match outcome:
-            case Complete(result, artifacts):
-                done = _calls.submit(task.id, result=result, error="", artifacts=artifacts)
-                await codeq.run(_settle.end(core, task, done, patience))
-                return Settled.COMPLETED, ""
-            case Fail(error=error, artifacts=artifacts):
-                failed = _calls.submit(task.id, result=None, error=error or "failed", artifacts=artifacts)
-                await codeq.run(_settle.end(core, task, failed, patience))
-                return Settled.FAILED, error
+            case Complete() | Fail():
+                ended, submission = _submission(task, outcome)
+                await codeq.run(_settle.end(core, task, submission, patience))
+                return (Settled.FAILED, ended.error) if isinstance(ended, Fail) else (Settled.COMPLETED, "")
             case Retry(delay=delay, reason=reason):
                 await self._bench.keeper.quiesce(self._held)
                 nacked = _calls.nack(task.id, delay=delay, reason=reason)
@@ -202,6 +206,28 @@ class Delivery:
             extra=log_fields(self._task),
         )
         self._bench.emit(TaskEnded(self._task, settled, seconds, wasted, detail, started))
+
+
+def _submission(task: Task, outcome: Complete | Fail) -> tuple[Complete | Fail, Call[Record]]:
+    """Return what is to be sent, and the call: a failure, when what the handler gave cannot travel."""
+    error = (outcome.error or "failed") if isinstance(outcome, Fail) else ""
+    result = None if isinstance(outcome, Fail) else outcome.result
+    try:
+        return outcome, _calls.submit(task.id, result=result, error=error, artifacts=outcome.artifacts)
+    except Exception as refusal:  # noqa: BLE001  # it runs the code of the user's models
+        failure = _refused(refusal)
+        return failure, _calls.submit(task.id, result=None, error=failure.error, artifacts=())
+
+
+def _refused(error: Exception) -> Fail:
+    return Fail(f"the result was refused: {error}")
+
+
+def _only(error: BaseException) -> BaseException:
+    """Return the one exception in a group of one, as task groups raise it, or else the error itself."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _outcome_of_end(end: End | None) -> Outcome:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 R = TypeVar("R")
 Q = ParamSpec("Q")
+
+_log = logging.getLogger("codeq_client.worker")
 
 Next: TypeAlias = Callable[[Job[Any], TaskContext], Awaitable[Any]]
 
@@ -74,9 +80,10 @@ class Handler:
     async def call(self, job: Job[Any], context: TaskContext, *, threads: anyio.CapacityLimiter) -> Any:  # noqa: ANN401  # the user's values
         """Call the user's function: a plain one on a thread, which is waited for even when the job is cancelled."""
         arguments = (job, context) if self.takes_context else (job,)
-        if inspect.iscoroutinefunction(self.function):
+        if _is_coroutine_function(self.function):
             return await self.function(*arguments)
-        return await to_thread.run_sync(self.function, *arguments, limiter=threads)
+        returned = await _on_thread(partial(self.function, *arguments), threads)
+        return await returned if inspect.isawaitable(returned) else returned
 
     def outcome_of(self, returned: object) -> Complete | Outcome:
         """Return what the handler's return value says; one that is not of its result type fails the task."""
@@ -95,7 +102,11 @@ class Handler:
         text = f"{type(error).__name__}: {error}".strip(": ")
         if isinstance(error, self.permanent):
             return Fail(text)
-        return Retry(self.backoff(task) if self.backoff else 0, text)
+        try:
+            return Retry(self.backoff(task) if self.backoff else 0, text)
+        except Exception:  # noqa: BLE001  # the user's function
+            _log.exception("the backoff of %s failed, and the server's is taken", self.command)
+            return Retry(0, text)
 
 
 class Registration(Generic[P, R]):
@@ -123,10 +134,24 @@ class Registration(Generic[P, R]):
 
 def takes_context(function: Callable[..., Any]) -> bool:
     """Return whether the function takes two arguments; raises `ConfigurationError` unless it takes one or two."""
-    parameters = len(inspect.signature(function).parameters)
-    if parameters not in {1, 2}:
-        raise ConfigurationError(f"handler {function.__qualname__} must take a job, or a job and a context")
-    return parameters == 2  # noqa: PLR2004  # a job and a context
+    needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    if len(needed) not in {1, 2} or any(p.kind is p.KEYWORD_ONLY for p in needed):
+        name = getattr(function, "__qualname__", repr(function))
+        raise ConfigurationError(f"handler {name} must take a job, or a job and a context")
+    return len(needed) == 2  # noqa: PLR2004  # a job and a context
+
+
+def _is_coroutine_function(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  # an object whose call is one
+
+
+async def _on_thread(function: Callable[[], Any], threads: anyio.CapacityLimiter) -> Any:  # noqa: ANN401  # the user's
+    """Call a plain function on a thread. It cannot be interrupted, so its end is awaited even when we are cancelled."""
+    call = asyncio.ensure_future(to_thread.run_sync(function, limiter=threads))
+    while not call.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({call})
+    return call.result()
 
 
 def _is_instance(value: object, kind: Any) -> bool:  # noqa: ANN401  # a class, or an alias such as `list[int]`

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from codeq_client._calls import whole_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
@@ -25,10 +27,14 @@ class Outcome(Exception):  # raised to end a task, not to report an error
 
 
 class Retry(Outcome):
-    """Try again after `delay`, or the server's backoff (NACK, at the cost of an attempt: N2)."""
+    """Try again after `delay`, or the server's backoff (NACK, at the cost of an attempt: N2).
+
+    Raises `ConfigurationError` for a delay that is negative or not finite.
+    """
 
     def __init__(self, delay: float | timedelta = 0, reason: str = "") -> None:
         super().__init__(reason)
+        whole_seconds(delay, "delay")
         self.delay = delay
         self.reason = reason
 

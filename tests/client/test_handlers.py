@@ -1,0 +1,256 @@
+"""What handlers may do, right or wrong, without harm to the worker and to the other tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_client import Complete, Fail, Job, Retry, TaskContext, TaskEnded, current_task
+from codeq_client.errors import ConfigurationError, LeaseLost
+from tests.client.stage import Stage, play, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+async def awaits_what_was_cancelled(_job: Job[Any]) -> None:
+    other = asyncio.ensure_future(asyncio.sleep(10))
+    other.cancel()
+    await other
+
+
+async def cancels_itself(_job: Job[Any]) -> None:
+    task = asyncio.current_task()
+    assert task
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+async def names_a_file(_job: Job[Any]) -> None:
+    raise OSError("caf\udce9")
+
+
+async def wants_a_bad_delay(_job: Job[Any]) -> None:
+    raise Retry(-1)
+
+
+async def fails_in_a_group(_job: Job[Any]) -> None:
+    async def fail() -> None:
+        raise Fail("no such master")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fail())
+
+
+class Unwilling:
+    """A model that cannot be turned into JSON."""
+
+    def model_dump(self, mode: str) -> None:
+        raise RuntimeError(f"no {mode}")
+
+
+async def returns_what_cannot_travel(_job: Job[Any]) -> Unwilling:
+    return Unwilling()
+
+
+async def returns_bad_artifacts(_job: Job[Any]) -> Complete:
+    return Complete({}, ["no artifact"])  # type: ignore[list-item]  # the point
+
+
+@pytest.mark.parametrize(
+    ("handler", "settled", "text"),
+    [
+        (awaits_what_was_cancelled, "retried", "CancelledWithin: something that the handler awaited was cancelled"),
+        (cancels_itself, "retried", "CancelledWithin: something that the handler awaited was cancelled"),
+        (names_a_file, "retried", "OSError: caf?"),
+        (wants_a_bad_delay, "retried", "ConfigurationError: delay must be a finite number of seconds"),
+        (fails_in_a_group, "failed", "no such master"),
+        (returns_what_cannot_travel, "failed", "the result was refused: no json"),
+        (returns_bad_artifacts, "failed", "the result was refused: 'str' object has no attribute 'name'"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_wrong_handler_costs_its_own_task_alone(handler: Any, settled: str, text: str) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X")(handler)
+
+        @worker.handler("Y")
+        async def calm(_job: Job[Any]) -> str:
+            await stage.clock.sleep(3)
+            return "done"
+
+        task_id, other = stage.enqueue("X", {}, max_attempts=2), stage.enqueue("Y", {})
+        async with stage.running(worker) as run:
+            await stage.until_ended(2)
+            assert not run.done()
+        assert dict(stage.ended()) == {task_id: {"retried": "dead"}.get(settled, settled), other: "completed"}
+        assert text in str(stage.task(task_id).error)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("backoff", [lambda _task: -1.0, lambda task: task.nothing], ids=["negative", "raises"])
+def test_a_wrong_backoff_is_replaced_by_the_servers(backoff: Any) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X", backoff=backoff)(names_a_file)
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+        assert stage.ended()[0] == (task_id, "retried")
+
+    play(scene)
+
+
+def test_a_cancelled_handler_is_told_why_once_and_may_await_while_it_cleans_up() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(lease=30)
+        told: list[object] = []
+
+        @worker.handler("X")
+        async def work(_job: Job[Any]) -> None:
+            try:
+                await stage.clock.sleep(1000)
+            except asyncio.CancelledError as cancelled:
+                told.extend(cancelled.args)
+                await stage.clock.sleep(4)
+                told.append("cleaned up")
+                raise
+
+        stage.network.fail("heartbeat", refused)
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+        reason, last = told[:2]
+        assert isinstance(reason, LeaseLost)
+        assert (reason.reason, last) == ("expired", "cleaned up")
+
+    play(scene)
+
+
+def test_a_handler_that_does_not_heed_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(grace=10)
+        told = 0
+
+        @worker.handler("X")
+        async def work(_job: Job[Any]) -> None:
+            nonlocal told
+            while told < 3:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await stage.clock.sleep(1000)
+                told += 1
+
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.clock.advance(1)
+        assert 20 <= stage.clock.monotonic() < 22
+        assert stage.ended() == [(task_id, "completed")], "it was done after all, under its lease"
+
+    play(scene)
+    assert caplog.text.count("a handler does not end, and is told again") == 2
+
+
+class Called:
+    """A handler that is an object."""
+
+    async def __call__(self, job: Job[Any]) -> Any:
+        return job.payload
+
+
+def plain_wrapper(function: Any) -> Any:
+    @wraps(function)
+    def call(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return call
+
+
+async def with_a_default(job: Job[Any], times: int = 1) -> Any:
+    return job.payload * times
+
+
+async def with_an_option(job: Job[Any], _task: TaskContext, *, times: int = 1) -> Any:
+    return job.payload * times
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [Called(), plain_wrapper(Called()), with_a_default, with_an_option, lambda job: job.payload],
+    ids=["object", "wrapped", "default", "option", "lambda"],
+)
+def test_whatever_can_be_called_with_a_job_is_a_handler(handler: Callable[..., Any]) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X")(handler)
+        ended = asyncio.Event()
+        worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
+        task_id = stage.enqueue("X", 3)
+        async with stage.running(worker):
+            await asyncio.wait_for(ended.wait(), 5)  # some run on a thread
+        assert stage.task(task_id).result == {"$value": 3}
+
+    play(scene)
+
+
+def test_a_handler_that_needs_more_than_it_gets_is_refused() -> None:
+    async def needs_a_name(job: Job[Any], *, name: str) -> str:
+        return f"{name} {job.id}"
+
+    async def scene(stage: Stage) -> None:
+        with pytest.raises(ConfigurationError, match="needs_a_name must take a job"):
+            stage.worker().handler("X")(needs_a_name)
+
+    play(scene)
+
+
+def test_a_plain_function_is_waited_for_when_it_is_told_to_end() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(grace=0)
+        ended = asyncio.Event()
+        started, go_on = threading.Event(), threading.Event()
+
+        @worker.handler("X")
+        def work(_job: Job[Any], task: TaskContext) -> str:
+            started.set()
+            assert go_on.wait(5)
+            return task.end.value if task.end else "never told"
+
+        worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker) as run:
+            await asyncio.to_thread(started.wait, 5)
+            worker.stop()
+            await stage.clock.advance(3)
+            assert not run.done()
+            go_on.set()
+            await asyncio.wait_for(ended.wait(), 5)
+        assert stage.task(task_id).result == {"$value": "shutdown"}
+
+    play(scene)
+
+
+def test_the_current_task_is_the_handlers_alone() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        seen = []
+
+        @worker.handler("X")
+        async def work(_job: Job[Any]) -> None:
+            task = current_task.get()
+            assert task
+            seen.append(task.id)
+
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+        assert seen == [task_id]
+        assert current_task.get() is None
+
+    play(scene)
