@@ -14,6 +14,15 @@ from .remote import Fake
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+_NO_LIMIT = 10_000
+
+
+class Asked(NamedTuple):
+    """Which fake is asked, and whether a machine reads the answer."""
+
+    fake: Fake
+    as_json: bool
+
 
 class Answer(NamedTuple):
     """What the fake has answered, and how to show it to a person."""
@@ -22,22 +31,29 @@ class Answer(NamedTuple):
     show: Callable[[], None]
 
 
-def asking(command: Callable[..., Answer]) -> Callable[..., None]:
-    """Give a command the options ``--url``, ``--control-token`` and ``--json``; it gets the ``fake`` that they mean."""
+def fake_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options ``--url``, ``--control-token`` and ``--json``; it gets what they mean as Asked."""
 
     @click.option(
-        "--url",
-        envvar="CODEQ_BASE_URL",
-        default="http://127.0.0.1:8080",
-        show_default=True,
-        help="Where the fake is; also CODEQ_BASE_URL.",
+        "--url", envvar="CODEQ_BASE_URL", default="http://127.0.0.1:8080", show_default=True, help="Where the fake is."
     )
     @flag("control-token", metavar="TEXT", help="Bearer token for its control API.")
     @click.option("--json", "as_json", is_flag=True, help="Print the answer as one line of JSON.")
     @wraps(command)
-    def asked(*, url: str, control_token: str | None, as_json: bool, **arguments: Any) -> None:
-        answer = command(Fake(url, control_token), **arguments)
-        if as_json:
+    def with_options(*, url: str, control_token: str | None, as_json: bool, **arguments: Any) -> None:
+        command(Asked(Fake(url, control_token), as_json), **arguments)
+
+    return with_options
+
+
+def asking(command: Callable[..., Answer]) -> Callable[..., None]:
+    """A command that asks the ``fake`` that its options mean, and shows the answer, or prints it as JSON."""
+
+    @fake_options
+    @wraps(command)
+    def asked(where: Asked, **arguments: Any) -> None:
+        answer = command(where.fake, **arguments)
+        if where.as_json:
             click.echo(json.dumps(answer.reply))
         else:
             answer.show()
@@ -46,12 +62,12 @@ def asking(command: Callable[..., Answer]) -> Callable[..., None]:
 
 
 def say(text: str) -> Callable[[], None]:
-    """Show a line."""
+    """Show some lines."""
     return lambda: click.echo(printable(text))
 
 
 def show_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, empty: str) -> Callable[[], None]:
-    """Show a table, or ``empty`` when it has no row. A column whose name ends with a ``#`` holds numbers."""
+    """Show what :func:`table` makes, or ``empty`` when there is no row."""
 
     def show() -> None:
         from rich.console import Console  # noqa: PLC0415 - only a table needs it, and only for people
@@ -68,11 +84,8 @@ def show_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, empt
     return show
 
 
-_NO_LIMIT = 10_000
-
-
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Any:  # noqa: ANN401 - a rich Table
-    """A table of what ``rows`` hold; None is an empty cell."""
+    """A table of what ``rows`` hold; None is an empty cell. A column whose name ends with a ``#`` holds numbers."""
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .remote import Fake
 
+_CALLBACK = ("n#", "kind", "about", "url", "state", "tries")
 _SINCE = click.option("--since", type=click.IntRange(0), default=0, metavar="N", help="Only what came after number N.")
 
 
@@ -38,13 +39,22 @@ def _request(entry: dict[str, Any]) -> Iterable[object]:
 def callbacks(fake: Fake, *, since: int) -> Answer:
     """List callbacks and notices, with their tries."""
     reply = fake.get("/callbacks", since=since)
-    columns = ("n#", "kind", "about", "url", "state", "tries")
-    return Answer(reply, show_table(columns, map(_callback, reply["callbacks"]), empty="no callbacks"))
+    return Answer(reply, show_table(_CALLBACK, map(_callback, reply["callbacks"]), empty="no callbacks"))
 
 
 def _callback(entry: dict[str, Any]) -> Iterable[object]:
     tries = ", ".join(str(tried["status"] or tried["error"]) for tried in entry["tries"])
     return entry["n"], entry["kind"], entry["taskId"] or entry["subscriptionId"], entry["url"], entry["state"], tries
+
+
+@click.command()
+@click.argument("n", type=click.IntRange(1), metavar="N")
+@asking
+def resend(fake: Fake, *, n: int) -> Answer:
+    """Send callback or notice number N anew."""
+    reply = fake.ask("POST", f"/callbacks/{n}/resend", patience=None)  # as long as its receiver takes
+    sent = [reply["callback"]] if reply["callback"] is not None else []
+    return Answer(reply, show_table(_CALLBACK, map(_callback, sent), empty="the webhook's rate limit holds it back"))
 
 
 @click.command()

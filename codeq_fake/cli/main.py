@@ -7,12 +7,13 @@ import click
 from codeq_fake.version import VERSION
 
 from .demo import demo
-from .journals import callbacks, contract, requests
+from .journals import callbacks, contract, requests, resend
 from .run import run
 from .serve import serve
 from .states import reset, state
-from .tasks import expire, task, tasks
+from .tasks import delete, expire, requeue, task, tasks
 from .timing import advance, clock
+from .top import queues, top
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -29,7 +30,8 @@ def main() -> None:
 
 for command in (
     *(serve, run, demo),
-    *(tasks, task, expire, requests, callbacks, contract),
+    *(top, queues, tasks, task, expire, requeue, delete),
+    *(requests, callbacks, resend, contract),
     *(advance, clock, reset, state),
 ):
     main.add_command(command)

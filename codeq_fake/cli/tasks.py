@@ -1,4 +1,4 @@
-"""The commands about tasks: list them, look at one, end a lease, requeue or delete one, and what queues hold."""
+"""The commands about tasks: list them, look at one, end its lease, put it back, delete it."""
 
 from __future__ import annotations
 
@@ -52,6 +52,23 @@ def task(fake: Fake, *, task_id: str) -> Answer:
 def expire(fake: Fake, *, task_id: str) -> Answer:
     """End a task's lease now, as if its worker had vanished."""
     return _about(fake.ask("POST", f"/tasks/{in_path(task_id)}/expire"))
+
+
+@click.command()
+@_ID
+@asking
+def requeue(fake: Fake, *, task_id: str) -> Answer:
+    """Put a task back into its queue, whatever became of it."""
+    return _about(fake.ask("POST", f"/tasks/{in_path(task_id)}/requeue"))
+
+
+@click.command()
+@_ID
+@asking
+def delete(fake: Fake, *, task_id: str) -> Answer:
+    """Delete a task with its result."""
+    reply = fake.ask("DELETE", f"/tasks/{in_path(task_id)}")
+    return Answer(reply, say(f"deleted: {reply['id']}  {reply['command']}  {reply['status']}"))
 
 
 def _about(reply: dict[str, Any]) -> Answer:

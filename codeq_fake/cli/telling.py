@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 
@@ -13,10 +12,21 @@ FAILED = 1
 MISUSED = 2
 
 
+class _Ended(click.ClickException):
+    """There is no result. Shown once everything is unwound: what draws on the screen has left it then."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason)
+        self.exit_code = code
+
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - as click declares it
+        """Say why."""
+        tell(self.message)
+
+
 def exit_with(reason: str, code: int) -> NoReturn:
-    """Say on standard error why there is no result, in one line, and end."""
-    tell(reason)
-    sys.exit(code)
+    """End the command; on standard error one line says why there is no result."""
+    raise _Ended(reason, code)
 
 
 def tell(what: str) -> None:
