@@ -116,9 +116,45 @@ def test_a_lease_can_be_ended(fake: FakeCodeQ) -> None:
     assert fake.task(ID).claimable["since"] == START
 
 
+def test_a_task_can_be_put_back_and_deleted(fake: FakeCodeQ) -> None:
+    assert "PENDING, PENDING_LIST" in printed(fake, "requeue", leased(fake))
+    assert printed(fake, "delete", ID) == f"deleted: {ID}  RENDER  PENDING\n"
+    assert fake.tasks() == []
+
+
 def test_what_a_producer_wrote_cannot_drive_the_terminal(fake: FakeCodeQ) -> None:
     fake.enqueue("[red]\x1b[2J")
     assert "[red]\ufffd[2J" in printed(fake, "tasks")
+
+
+# The whole.
+
+
+def test_queues_are_counted(fake: FakeCodeQ) -> None:
+    assert printed(fake, "queues") == "no queues\n"
+    leased(fake)
+    fake.enqueue("RENDER", delay=30)
+    head, row = printed(fake, "queues").splitlines()
+    assert " ".join(head.split()) == "tenant command ready delayed in progress dead next due next lease end"
+    assert row.split() == ["dev", "RENDER", "0", "1", "1", "0", "2026-01-31T12:00:30Z", "2026-01-31T12:00:59.001Z"]
+    assert as_json(fake, "queues")["queues"][0]["inProgress"] == 1
+
+
+def test_top_shows_queues_leases_and_the_latest_requests(fake: FakeCodeQ) -> None:
+    leased(fake)
+    drawn = printed(fake, "top", "--times", "1")
+    for part in (f"{fake.url}  profile kvrocks-2.8  manual clock at {START}", "0 parked claims", ID, "/tasks/claim"):
+        assert part in drawn
+
+
+def test_top_goes_on_looking_and_asks_for_new_requests_alone(fake: FakeCodeQ) -> None:
+    leased(fake)
+    looks = [
+        json.loads(line) for line in printed(fake, "top", "--times", "3", "--interval", "0.1", "--json").splitlines()
+    ]
+    assert [[entry["n"] for entry in look["requests"]] for look in looks] == [[1]] * 3
+    assert [task["id"] for task in looks[0]["leases"]] == [ID]
+    assert looks[0]["health"]["clock"] == "manual"
 
 
 # Time.
@@ -184,6 +220,8 @@ def test_callbacks_are_listed_with_their_tries(fake: FakeCodeQ) -> None:
     _, row = printed(fake, "callbacks").splitlines()
     assert row.split()[:5] == ["1", "task_result", ID, "https://app.example/done", "blocked"]
     assert as_json(fake, "callbacks")["callbacks"][0]["state"] == "blocked"
+    _, again = printed(fake, "resend", "1").splitlines()
+    assert again.split()[:5] == ["2", *row.split()[1:5]]
 
 
 def test_the_contract_is_listed_with_what_was_touched(fake: FakeCodeQ) -> None:
@@ -247,7 +285,7 @@ def test_a_state_that_cannot_be_written_is_told(fake: FakeCodeQ, tmp_path: Path)
 
 
 def test_an_unknown_task_is_named_with_the_way_to_the_known(fake: FakeCodeQ) -> None:
-    for command in ("task", "expire"):
+    for command in ("task", "expire", "requeue", "delete"):
         done = call(fake, command, "a?b c")
         assert (done.exit_code, done.stderr) == (
             1,

@@ -14,6 +14,8 @@ from .remote import Fake
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from rich.console import Console
+
 _NO_LIMIT = 10_000
 
 
@@ -70,18 +72,21 @@ def show_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, empt
     """Show what :func:`table` makes, or ``empty`` when there is no row."""
 
     def show() -> None:
-        from rich.console import Console  # noqa: PLC0415 - only a table needs it, and only for people
-
         known = list(rows)
         if not known:
             click.echo(empty)
-            return
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=_NO_LIMIT)  # whoever reads a pipe wants whole lines
-        console.print(table(columns, known))
+        else:
+            console().print(table(columns, known))
 
     return show
+
+
+def console() -> Console:
+    """Standard output; whoever reads it from a pipe gets whole lines."""
+    from rich.console import Console  # noqa: PLC0415 - only what is drawn needs it, and only for people
+
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=_NO_LIMIT)
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Any:  # noqa: ANN401 - a rich Table

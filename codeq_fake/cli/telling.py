@@ -12,21 +12,25 @@ FAILED = 1
 MISUSED = 2
 
 
-class _Ended(click.ClickException):
+class _Failed(click.ClickException):
     """There is no result. Shown once everything is unwound: what draws on the screen has left it then."""
 
-    def __init__(self, reason: str, code: int) -> None:
-        super().__init__(reason)
-        self.exit_code = code
+    exit_code = FAILED
 
     def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - as click declares it
         """Say why."""
         tell(self.message)
 
 
+class _Misused(_Failed):
+    """There can be no result of what was asked for."""
+
+    exit_code = MISUSED
+
+
 def exit_with(reason: str, code: int) -> NoReturn:
     """End the command; on standard error one line says why there is no result."""
-    raise _Ended(reason, code)
+    raise (_Misused if code == MISUSED else _Failed)(reason)
 
 
 def tell(what: str) -> None:

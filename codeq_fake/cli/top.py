@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .asking import Answer, Asked, asking, fake_options, show_table, table
+from .asking import Answer, Asked, asking, console, fake_options, show_table, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,11 +55,21 @@ def top(asked: Asked, *, interval: float, times: int | None) -> None:
         for look in looks:
             click.echo(json.dumps(look))
         return
+    _draw(asked.fake.url, looks)
+
+
+def _draw(url: str, looks: Iterable[dict[str, Any]]) -> None:
+    """Draw each look over the one before, or below it where the output is no terminal."""
     from rich.live import Live  # noqa: PLC0415 - only what is drawn needs it
 
-    with suppress(KeyboardInterrupt), Live(screen=True, auto_refresh=False) as live:
+    out = console()
+    if not out.is_terminal:
         for look in looks:
-            live.update(_drawn(asked.fake.url, look), refresh=True)
+            out.print(_drawn(url, look))
+        return
+    with suppress(KeyboardInterrupt), Live(console=out, screen=True, auto_refresh=False) as live:
+        for look in looks:
+            live.update(_drawn(url, look), refresh=True)
 
 
 def _looks(fake: Fake, interval: float, times: int | None) -> Iterator[dict[str, Any]]:
