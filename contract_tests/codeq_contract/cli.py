@@ -12,6 +12,7 @@ from codeq_contract.checker.command import check_files
 from codeq_contract.commands import diff_reports, run_suite
 from codeq_contract.control import ControlError
 from codeq_contract.credentials import Signer
+from codeq_contract.load.command import load_target
 from codeq_contract.recording import Recording, RecordingError, read_recording
 from codeq_contract.replay import replay
 from codeq_contract.target import Target, UrlTarget
@@ -28,7 +29,7 @@ def main() -> None:
     """Hold a CodeQ server to its contract."""
 
 
-for _command in (run_suite, diff_reports, check_files):
+for _command in (run_suite, diff_reports, load_target, check_files):
     main.add_command(_command)
 
 

@@ -6,20 +6,16 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from codeq_contract.options import option_names
+from codeq_contract.options import suite_options
 from codeq_contract.report import Report
 from codeq_contract.report.diff import disparities
 from codeq_contract.report.html import page
 from codeq_contract.verdicts import GROUPS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CASES = Path(__file__).with_name("cases")
 HARNESS_ERROR = 2
@@ -28,17 +24,8 @@ HARNESS_ERROR = 2
 _FINISHED = frozenset({0, 1, 5})
 
 
-def _suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Each option of the suite, without the prefix that it has under pytest."""
-    for name, text in reversed([*option_names().items()]):
-        command = click.option(f"--{name.replace('_', '-')}", name, metavar="TEXT", help=text.replace("  [", " ["))(
-            command
-        )
-    return command
-
-
 @click.command("run")
-@_suite_options
+@suite_options()
 @click.option("-k", "keyword", metavar="EXPRESSION", help="Only cases whose names match; the levels are partial then.")
 @click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
 @click.option("--yes", is_flag=True, help="Let cases delete old tasks of anyone on a deployment.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import click
 import yaml
 
 from codeq_contract.driver.identities import cast
@@ -26,7 +27,7 @@ from codeq_contract.driver.tolerances import STORES
 from codeq_contract.verdicts import GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 ENVIRONMENT = "CODEQ_CONTRACT_"
 CALLERS = tuple(cast(""))
@@ -146,6 +147,19 @@ class Options:
 def option_names() -> Mapping[str, str]:
     """The fields that are options on the command line, with their help texts."""
     return {each.name: each.metadata["help"] for each in fields(Options) if "help" in each.metadata}
+
+
+def suite_options(*, but: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Each option but these for a click command, without the prefix that it has under pytest."""
+
+    def add_all(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name, text in reversed([*option_names().items()]):
+            if name not in but:
+                flag, shown = f"--{name.replace('_', '-')}", text.replace("  [", " [")
+                command = click.option(flag, name, metavar="TEXT", help=shown)(command)
+        return command
+
+    return add_all
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

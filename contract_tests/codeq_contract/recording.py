@@ -35,7 +35,8 @@ class Header:
     """How the recorded server was set up.
 
     `epoch` is the session's start, in nanoseconds since 1970. `static` has both sides' static tokens; without it the
-    callers of the session sent signed ones.
+    callers of the session sent signed ones. A history is `drained` when in the end all tasks were claimed and ended
+    that could be: only then does a task that nobody got show that it was lost.
     """
 
     name: str
@@ -45,11 +46,12 @@ class Header:
     yaml: str | None
     static: Mapping[str, Any] | None
     identities: Mapping[str, Identity]
+    drained: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request and its reply. `sent` and `answered` are nanoseconds since 1970."""
+    """One request and its reply. `sent` and `answered` are nanoseconds since 1970; without a reply `status` is 0."""
 
     number: int
     sent: int
@@ -144,6 +146,7 @@ def _header(entry: dict[str, Any]) -> Header:
         yaml=entry["yaml"],
         static=entry["static"],
         identities={name: Identity(**identity) for name, identity in entry["identities"].items()},
+        drained=entry.get("drained", True),
     )
 
 

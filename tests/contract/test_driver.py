@@ -10,12 +10,14 @@ from codeq_contract.contract import Contract
 from codeq_contract.driver import NotInTimeError, Op, Outcome, Setup, UnsupportedError
 from codeq_contract.driver.clock import RealClock
 from codeq_contract.driver.identities import producer
-from codeq_contract.driver.targets import Deployment, InProcessTarget
+from codeq_contract.driver.targets import Deployment, InProcessTarget, NotRunError
 from codeq_contract.driver.wire import Wire
 from codeq_contract.moments import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from codeq_fake.testing import FakeCodeQ
 
 WORKERS = ("worker", "worker2", "worker3")
 
@@ -79,9 +81,24 @@ def test_outcomes_are_ok_or_refused_by_status(contract: Contract) -> None:
     assert contract.worker.task("none").outcome is Outcome.REFUSED
 
 
-def test_a_deployment_takes_no_tokens_and_no_settings_of_ours() -> None:
-    with Deployment("http://127.0.0.1:9", {}, {}).start(Setup()) as driver:
+def test_a_deployment_takes_no_tokens_and_no_settings_of_ours(codeq_server: FakeCodeQ) -> None:
+    with Deployment(codeq_server.url, {"producer": "dev-token"}, {}).start(Setup()) as driver:
         with pytest.raises(UnsupportedError, match="callers with other claims"):
             driver.mint("someone", producer("p", "t"))
         with pytest.raises(UnsupportedError, match="a server with other settings"):
             driver.other(Setup())
+
+
+def test_where_no_server_answers_nothing_is_run() -> None:
+    with pytest.raises(NotRunError, match="no server answers: ConnectError"):
+        Deployment("http://127.0.0.1:9", {}, {}).start(Setup()).__enter__()
+
+
+def test_each_token_that_a_deployment_refuses_is_named_before_anything_is_done(codeq_server: FakeCodeQ) -> None:
+    tokens = {"producer": "dev-token", "worker": "wrong", "admin": "wrong, too"}
+    with pytest.raises(NotRunError) as refused:
+        Deployment(codeq_server.url, tokens, {}).start(Setup()).__enter__()
+    says = [f"the token of {name} is refused: 401" for name in ("worker", "admin")]
+    assert all(text in str(refused.value) for text in says)
+    assert "producer" not in str(refused.value)
+    assert codeq_server.tasks() == []

@@ -42,7 +42,8 @@ class History:
     """All that is known of a server's doings between two moments.
 
     A history is judged as if it were complete: nobody else called the server, or used its store. `lost` are the calls
-    of which no reply came. From `gone` on tasks may have been deleted by a clean-up. `end` is the last moment.
+    of which no reply came. From `gone` on tasks may have been deleted by a clean-up. `end` is the last moment. Unless
+    it was `drained`, a task that nobody got might have been had by who had gone on.
     """
 
     terms: Terms
@@ -51,6 +52,7 @@ class History:
     lost: tuple[Lost, ...]
     gone: int
     end: int
+    drained: bool
 
     @classmethod
     def of(cls, recording: Recording) -> History:
@@ -61,7 +63,7 @@ class History:
         gone = min((cleanup.sent for cleanup in _only(Cleanup, events)), default=FOREVER)
         lives = _lives(events, terms)
         queues = _queues(events, lives.values(), max(0, terms.inspect_limit - len(lost)))
-        return cls(terms, lives, queues, lost, gone, recording.end)
+        return cls(terms, lives, queues, lost, gone, recording.end, recording.header.drained)
 
     @cached_property
     def stays(self) -> Mapping[tuple[str, str], tuple[Stay, ...]]:

@@ -14,6 +14,7 @@ from codeq_contract.driver.clock import RealClock
 from codeq_contract.driver.driver import Driver, Effort
 from codeq_contract.driver.identities import FEATURES_OF_CALLERS, Issuer
 from codeq_contract.driver.listening import KEYS_PATH, listening
+from codeq_contract.driver.probing import obstacles
 from codeq_contract.driver.receiver import Receiver
 from codeq_contract.driver.setup import Knobs, Setup
 from codeq_contract.driver.tolerances import Tolerances
@@ -214,7 +215,7 @@ class Deployment:
 
     @contextmanager
     def start(self, setup: Setup) -> Iterator[Driver]:  # noqa: ARG002 - it is set up already
-        """As `Target.start`."""
+        """As `Target.start`; raises NotRunError when nobody answers, or a token is refused."""
         clock = RealClock()
         hooks = Receiver(clock.now)
         webhook: AbstractContextManager[object] = nullcontext()
@@ -223,7 +224,7 @@ class Deployment:
         known = {"known_settings"} if self.settings else set()
         reachable = {"webhooks"} if self.advertised else set()
         with webhook, Wire(self.url, clock) as wire:
-            yield Driver(
+            driver = Driver(
                 target=self.name,
                 transport=wire,
                 clock=clock,
@@ -237,6 +238,10 @@ class Deployment:
                 hooks_origin=self.advertised,
                 about={"url": self.url, "store profile": self.profile},
             )
+            found = "; ".join(obstacles(driver))
+            if found:
+                raise NotRunError(f"{self.url}: {found}")
+            yield driver
 
 
 def _features_of(tokens: Mapping[str, str]) -> frozenset[str]:

@@ -45,8 +45,10 @@ def losses(history: History) -> Iterator[Breach]:
     """Tasks that are gone, or that no claim ever hands out again though it is their turn."""
     for life in history.lives.values():
         yield from _vanished(life, history.gone)
-        if not life.ends:
+        if history.drained and not life.ends:
             yield from _stuck(life, history)
+    if not history.drained:
+        return
     for key, stays in history.stays.items():
         for stay in stays:
             if stay.taken is None and stay.is_certain and not history.lives[stay.task.id].ends:

@@ -80,17 +80,19 @@ def overdue_leases(history: History) -> Iterator[Breach]:
     for life in history.lives.values():
         for lease in life.leases:
             repair = history.repair_of(life, lease)
-            event = None if repair is None else _outlived(life, lease, repair)
+            # Of a task that nobody got again the law of losses tells, if it can.
+            by_reads = lease.following is not None or bool(life.ends) or not history.drained
+            event = None if repair is None else _outlived(life, lease, repair, by_reads=by_reads)
             if repair is not None and event is not None:
                 says = f"stayed with {lease.delivery.task.worker} after its lease was over and a claim came"
                 marks = (Mark(lease.latest_end, "the lease is over by then"),)
                 yield Breach(life.id, says, (lease.delivery, *_beats_before(lease, repair), repair, event), marks=marks)
 
 
-def _outlived(life: Life, lease: Lease, repair: Claim) -> Event | None:
-    """What shows that the claim changed nothing. A task that nobody ever got again is another law's affair."""
+def _outlived(life: Life, lease: Lease, repair: Claim, *, by_reads: bool) -> Event | None:
+    """What shows that the claim changed nothing: a deed, or a read if these count."""
     shown: list[Event] = [deed for deed in lease.certain if repair.precedes(deed)]
-    if lease.following is not None or life.ends:
+    if by_reads:
         shown += [sight for sight in life.shown if repair.precedes(sight) and is_held(sight, lease)]
     return min(shown, key=lambda event: event.sent, default=None)
 

@@ -1,0 +1,38 @@
+"""A look at somebody's deployment before anything is done to it: who answers, and whether it takes the tokens."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from codeq_contract.driver.operation import Op
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from codeq_contract.driver.driver import Driver
+
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+#: No JSON: whoever may call is told so (B3), and nothing happens.
+_NO_BODY = b"{"
+
+
+def obstacles(driver: Driver) -> Iterator[str]:
+    """What keeps the suite from working there: no answer, or tokens that are refused."""
+    [there] = driver.together([Op("GET", "/metrics")])
+    if not there.status:
+        yield f"no server answers: {there.problem}"
+        return
+    for name in driver.tokens:
+        reply = driver.call(_harmless(name))
+        if reply.status in _REFUSED:
+            yield f"the token of {name} is refused: {reply.status} {reply.text.strip()}"
+
+
+def _harmless(name: str) -> Op:
+    """A request that only this kind of caller may make, and that changes nothing."""
+    if name == "admin":
+        return Op("GET", "/v1/codeq/admin/queues", name)
+    route = "tasks" if "producer" in name else "tasks/claim"
+    return Op("POST", f"/v1/codeq/{route}", name, _NO_BODY)

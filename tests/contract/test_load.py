@@ -1,0 +1,162 @@
+"""`codeq-contract load`: a load's history has everything in it, is judged, and is cut when it cannot be drained."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from codeq_contract.checker import Verdict, check
+from codeq_contract.cli import main
+from codeq_contract.driver import Driver, Op, Reply, Setup
+from codeq_contract.driver.setup import SUITE_SETTINGS
+from codeq_contract.driver.targets import InProcessTarget
+from codeq_contract.load import Load, record_load
+from codeq_contract.recording import Recording, read_recording
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+TARGET = InProcessTarget("kvrocks-2.8")
+LOAD = Load(tasks=200, seconds=15, seed=1)
+
+
+def recorded(load: Load) -> Recording:
+    with TARGET.start(Setup()) as driver:
+        return record_load(driver, load, SUITE_SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def history() -> Recording:
+    return recorded(LOAD)
+
+
+def what_happened(recording: Recording) -> Counter[tuple[str, int]]:
+    """How often which operation was answered how."""
+    last = re.compile(r"/(\w+)$")
+    return Counter(
+        (found[1] if (found := last.search(call.path)) and call.method == "POST" else "read", call.status)
+        for call in recording.calls
+    )
+
+
+def test_a_load_of_the_fake_is_drained_and_keeps_every_law(history: Recording) -> None:
+    report = check(history)
+    assert history.header.drained
+    assert report.verdict is Verdict.VALID, report.breaches
+    assert report.tasks > 100
+
+
+def test_everything_that_a_law_is_about_happens(history: Recording) -> None:
+    happened = what_happened(history)
+    usual = [("heartbeat", 200), ("heartbeat", 403), ("nack", 200), ("abandon", 200), ("batch", 200), ("claim", 204)]
+    assert [each for each in usual if not happened[each]] == []
+    assert happened["result", 403] + happened["result", 409] > 0, "nobody came too late"
+    assert any('"status":"dlq"' in call.reply for call in history.calls)
+    assert any("delaySeconds" in (call.body or "") for call in history.calls if call.path == "/v1/codeq/tasks")
+    assert {callback.status for callback in history.callbacks} >= {200, 500}
+    tenants = {identity.claims["tenantId"] for identity in history.header.identities.values()}
+    assert len(tenants) == 2
+
+
+def test_what_overlaps_was_asked_at_once_and_everything_else_is_in_order(history: Recording) -> None:
+    crowds, ends = Counter(call.sent for call in history.calls), dict[int, int]()
+    for call in history.calls:
+        ends[call.sent] = max(call.answered, ends.get(call.sent, 0))
+    assert max(crowds.values()) > 3
+    assert all(answered < sent for (_, answered), (sent, _) in pairwise(sorted(ends.items())))
+
+
+def test_the_same_seed_makes_the_same_load(history: Recording) -> None:
+    def told(recording: Recording) -> list[tuple[int, str | None, str, int]]:
+        return [
+            (call.sent - recording.header.epoch, call.identity, call.method, call.status) for call in recording.calls
+        ]
+
+    assert told(recorded(LOAD)) == told(history)
+
+
+def test_a_load_is_no_more_than_was_asked_for(history: Recording) -> None:
+    creates = [call for call in history.calls if call.path == "/v1/codeq/tasks"]
+    assert len({json.loads(call.reply)["id"] for call in creates}) <= LOAD.tasks
+    commands = {json.loads(call.body or "")["command"] for call in creates}
+    assert len(commands) == 4
+    assert all(command.startswith("CQ-") for command in commands)
+
+
+def test_no_token_is_in_a_recording(history: Recording) -> None:
+    assert {"producer", "worker", "other_producer"} < history.header.identities.keys()
+    for identity in history.header.identities.values():
+        assert identity.claims.keys() <= {"sub", "tenantId", "scope", "eventTypes"}
+    assert not any("authorization" in {name.lower() for name in call.headers} for call in history.calls)
+
+
+class Interrupted(Driver):
+    """A driver whose user loses patience at some of the calls."""
+
+    def together(self, ops: Sequence[Op], *, schedule: int = 0) -> list[Reply]:
+        self.left.append(len(ops))
+        if len(self.left) in self.when:
+            raise KeyboardInterrupt
+        return super().together(ops, schedule=schedule)
+
+    left: list[int]
+    when: set[int]
+
+
+def interrupted(*when: int) -> Recording:
+    with TARGET.start(Setup()) as driver:
+        impatient = Interrupted(**vars(driver))
+        object.__setattr__(impatient, "left", [])
+        object.__setattr__(impatient, "when", set(when))
+        return record_load(impatient, LOAD, SUITE_SETTINGS)
+
+
+def test_an_interrupt_ends_the_load_and_begins_the_drain() -> None:
+    recording = interrupted(60)
+    assert recording.header.drained
+    assert check(recording).verdict is not Verdict.VIOLATED
+    assert any(not call.status for call in recording.calls), "what was under way has no reply"
+    assert check(recording).tasks < 100
+
+
+def test_a_second_interrupt_cuts_the_history() -> None:
+    recording = interrupted(60, 70)
+    assert not recording.header.drained
+    assert check(recording).verdict is not Verdict.VIOLATED
+
+
+def test_the_command_writes_what_check_reads(tmp_path: Path) -> None:
+    out = tmp_path / "history.jsonl.gz"
+    arguments = ["--target", "asgi", "--profile", "redis", "--seed", "7", "--tasks", "40", "--seconds", "5"]
+    ran = CliRunner().invoke(main, ["load", *arguments, "--out", str(out)])
+    assert ran.exit_code == 0, ran.output
+    assert re.fullmatch(
+        rf"asgi: 3 producers and 6 workers, 5 s, seed 7\n{out}: \d+ calls, \d+ callbacks, drained\n", ran.output
+    )
+    assert read_recording(out).header.profile == "redis"
+    checked = CliRunner().invoke(main, ["check", str(out)])
+    assert (checked.exit_code, checked.output.endswith(": valid\n")) == (0, True)
+
+
+def test_what_cannot_be_drained_in_time_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "history.jsonl"
+    ran = CliRunner().invoke(main, ["load", "--out", str(out), "--seconds", "5", "--tasks", "40", "--drain", "0"])
+    assert ran.exit_code == 3, ran.output
+    assert "not drained: it shows no losses" in ran.output
+    assert CliRunner().invoke(main, ["check", str(out)]).exit_code == 0
+
+
+def test_a_load_that_cannot_be_run_writes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "history.jsonl"
+    given = ["--target", "url", "--url", "http://127.0.0.1:9", "--producer-token", "a", "--worker-token", "b"]
+    ran = CliRunner().invoke(main, ["load", "--out", str(out), *given])
+    assert ran.exit_code == 2
+    assert "no server answers" in ran.output
+    assert not out.exists()
