@@ -49,7 +49,10 @@ def read(call: Call[T], reply: Reply) -> T:
     try:
         return call.parse(reply)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise BadReply(f"{call.method} {call.path}: not a reply of CodeQ's: {error!r}") from error
+        begin = reply.body[:60].decode(errors="replace")
+        raise BadReply(
+            f"{call.method} {call.path}: HTTP {reply.status}, but no reply of CodeQ's: {begin!r} ({error!r})"
+        ) from error
 
 
 def item_error(message: str) -> Refused:
@@ -75,7 +78,9 @@ def _message(reply: Reply) -> str:
     try:
         return str(reply.json()["error"])
     except (ValueError, TypeError, LookupError, RecursionError):
-        return reply.body.decode(errors="replace").strip()[:200] or "no error text"
+        location = reply.headers.get("location")
+        text = f"a redirect to {location}" if location else reply.body.decode(errors="replace").strip()[:200]
+        return text or "no error text"
 
 
 def _retry_after(reply: Reply) -> float:

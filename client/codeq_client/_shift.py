@@ -89,13 +89,19 @@ class Shift:
 
     def stop(self) -> None:
         """Claim no more, let the handlers end, and return from `work`."""
+        if not self.stopping:
+            _log.info(
+                "stopping: %d tasks run on for up to %g s; what a claim brings goes back",
+                self.running,
+                self._plan.grace,
+            )
         self._stop.set()
         self._freed.set()
 
     async def work(self) -> CodeQError | None:
         """Work until `stop`, or in a burst until nothing is left; then wait for what still runs.
 
-        Returns the refusal that ended a burst.
+        Returns the error that ended a burst.
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self._end_after_grace)
@@ -180,16 +186,18 @@ class Shift:
             self._freed.set()
 
     async def _claim_failed(self, error: CodeQError) -> None:
-        if self._plan.burst and isinstance(error, Unauthorized | Forbidden | BadRequest):
+        core = self._bench.codeq.core
+        refused = isinstance(error, Unauthorized | Forbidden | BadRequest)
+        if self._plan.burst and (refused or self._failures >= core.retries):
             self._refusal = error
             self.stop()
             return
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
-        pause *= 0.5 + self._bench.codeq.core.random() / 2
+        pause *= 0.5 + core.random() / 2
         pause = max(error.retry_after, pause) if isinstance(error, RateLimited) else pause
         self._failures += 1
         orphan = isinstance(error, Unavailable) and error.sent
-        _log.warning("claiming failed, again in %.1f s: %s", pause, error)
+        _log.warning("claiming %s failed, again in %.1f s: %s", ", ".join(self._rotation.order()), pause, error)
         self._bench.emit(ClaimFailed(error, orphan, pause))
         await self._pause(pause)
 

@@ -141,7 +141,8 @@ class Worker:
         With `signals`, SIGINT and SIGTERM stop the worker, and a second one ends the process at once. Handlers then
         have the time of grace, with their leases renewed; what still runs after it is cancelled and abandoned, which
         costs the task no attempt. Handlers on threads cannot be cancelled and are waited for: they should look at
-        `context.end`. In a burst a refused claim is raised, otherwise it is tried again for ever.
+        `context.end`. In a burst a claim that is refused, or fails again and again, is raised; otherwise it is tried
+        for ever.
         """
         if not self._handlers:
             raise ConfigurationError("the worker has no handler")

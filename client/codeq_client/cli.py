@@ -7,23 +7,19 @@ import contextlib
 import importlib
 import json
 import logging
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from codeq_client import CodeQ, SystemClock, Worker, current_task
+from codeq_client import CodeQ, Worker, current_task
+from codeq_client._calls import Role
 from codeq_client._job import log_fields
 from codeq_client.errors import CodeQError, ConfigurationError, TaskNotFound
-from codeq_client.health import HealthServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_RELOAD_EVERY = 0.5
+    from codeq_client.health import HealthServer
 
 _log = logging.getLogger("codeq_client.worker")
 
@@ -61,19 +57,31 @@ def run(  # the command's options
     SIGINT and SIGTERM end it when its handlers are done, or after the time of grace; a second one ends it at once.
     """
     if reload:
-        sys.exit(_run_and_reload([argument for argument in sys.argv[1:] if argument != "--reload"]))
+        from codeq_client._reload import run_and_reload  # noqa: PLC0415  # for those who want it
+
+        sys.exit(run_and_reload([argument for argument in sys.argv[1:] if argument != "--reload"]))
     set_up_logs(log_format, log_level)
     worker = _load(target)
     worker.concurrency = concurrency or worker.concurrency
     worker.grace = worker.grace if grace is None else grace
     with contextlib.ExitStack() as stack:
         if health_port is not None:
-            server = stack.enter_context(HealthServer(worker, health_port, health_host))
-            _log.info("probes are at http://%s:%d/live and /ready", health_host, server.port)
+            stack.enter_context(_probes(worker, health_port, health_host))
         try:
             asyncio.run(_run(worker, burst=burst))
         except CodeQError as error:
             raise click.ClickException(str(error)) from error
+
+
+def _probes(worker: Worker, port: int, host: str) -> HealthServer:
+    from codeq_client.health import HealthServer  # noqa: PLC0415  # an HTTP server is imported for those who want one
+
+    try:
+        server = HealthServer(worker, port, host)
+    except OSError as error:
+        raise click.ClickException(f"the probes cannot be served on {host}:{port}: {error.strerror}") from error
+    _log.info("probes are at http://%s:%d/live and /ready", host, server.port)
+    return server
 
 
 async def _run(worker: Worker, *, burst: bool) -> None:
@@ -83,7 +91,7 @@ async def _run(worker: Worker, *, burst: bool) -> None:
 
 @main.command()
 def check() -> None:
-    """Claim nothing, but make one round trip to the server with the environment's settings, and say how it went."""
+    """Claim nothing, but make one round trip with the environment's worker token, and say how it went."""
     try:
         seconds, url = asyncio.run(_round_trip())
     except CodeQError as error:
@@ -93,6 +101,8 @@ def check() -> None:
 
 async def _round_trip() -> tuple[float, str]:
     async with CodeQ.from_env(retries=0, timeout=5) as codeq:
+        if Role.WORKER not in codeq.core.tokens:
+            raise ConfigurationError("CODEQ_WORKER_TOKEN is not set")
         clock = codeq.core.clock
         begin = clock.monotonic()
         with contextlib.suppress(TaskNotFound):
@@ -108,16 +118,18 @@ def _load(target: str) -> Worker:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        raise click.UsageError(f"there is no module {module_name!r} here") from error
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and lacks another
+        raise click.UsageError(f"there is no module {error.name!r} here") from error
+    except ConfigurationError as error:
+        raise click.ClickException(f"{module_name}: {error}") from error
     try:
         for part in name.split("."):
             found = getattr(found, part)
     except AttributeError as error:
         raise click.UsageError(f"{target}: {error}") from error
     try:
-        worker = found if isinstance(found, Worker) else found()
+        worker = found() if callable(found) else found
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
     if not isinstance(worker, Worker):
@@ -156,41 +168,6 @@ def set_up_logs(log_format: str, level: str) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
-
-
-def _run_and_reload(arguments: list[str]) -> int:
-    """Run the command as a child, and anew whenever a source file changes; returns its exit code when it ends."""
-    command = [sys.executable, "-m", "codeq_client.cli", *arguments]
-    while True:
-        seen = _newest()
-        # In a session of its own, so that a Ctrl-C reaches it once: from us.
-        child = subprocess.Popen(command, start_new_session=True)  # noqa: S603  # our own command
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_, child=child: child.terminate())
-        while (code := child.poll()) is None and _newest() == seen:
-            SystemClock().sleep_blocking(_RELOAD_EVERY)
-        if code is not None:
-            return code
-        click.echo("a file changed: starting anew", err=True)
-        child.terminate()
-        child.wait()
-
-
-def _newest(folder: Path | None = None) -> tuple[int, int]:
-    """Return how many Python files there are and when the newest was changed."""
-    times = [_changed(path) for path in _sources(folder or Path.cwd())]
-    return len(times), max(times, default=0)
-
-
-def _sources(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.rglob("*.py") if not any(part.startswith(".") for part in path.parts[1:]))
-
-
-def _changed(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0  # it went away between listing and looking
 
 
 if __name__ == "__main__":

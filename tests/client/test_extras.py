@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import math
+import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -212,6 +214,8 @@ def test_the_command_runs_a_burst_and_checks_the_server() -> None:
         ("missing_app:worker", "there is no module 'missing_app' here"),
         ("some_app:missing", "has no attribute 'missing'"),
         ("some_app:codeq.twin", "is no Worker, but a CodeQ"),
+        ("some_app:nothing", "is no Worker, but a int"),
+        ("missing_app.inner:worker", "there is no module 'missing_app' here"),
     ],
 )
 def test_the_command_says_what_is_wrong_with_its_target(target: str, message: str) -> None:
@@ -220,10 +224,50 @@ def test_the_command_says_what_is_wrong_with_its_target(target: str, message: st
     assert message in output
 
 
-def test_the_check_names_the_missing_setting() -> None:
-    code, output = invoke("check", CODEQ_BASE_URL="")
+@pytest.mark.usefixtures("folder")
+def test_the_command_names_a_missing_setting_without_a_traceback() -> None:
+    for environ, message in (
+        ({"CODEQ_BASE_URL": ""}, "CODEQ_BASE_URL is not set"),
+        ({"CODEQ_BASE_URL": "http://a.test", "CODEQ_WORKER_TOKEN": ""}, "a worker needs a client with a worker token"),
+    ):
+        code, output = invoke("run", "some_app:worker", **environ)
+        assert (code, output) == (1, f"Error: some_app: {output[17:]}")
+        assert message in output
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_command_tells_that_a_module_lacks_another(folder: Path) -> None:
+    (folder / "lacking_app.py").write_text("import not_installed_here\n")
+    command = [sys.executable, "-m", "codeq_client.cli", "run", "lacking_app:worker"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 1
+    assert "lacking_app.py" in done.stderr
+    assert done.stderr.endswith("No module named 'not_installed_here'\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_port_that_is_taken_is_told_without_a_traceback() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, output = invoke(
+            "run", "some_app:worker", "--health-port", port, CODEQ_BASE_URL="http://a.test", CODEQ_WORKER_TOKEN="w"
+        )
     assert code == 1
-    assert "CODEQ_BASE_URL is not set" in output
+    assert f"the probes cannot be served on 127.0.0.1:{port}: Address already in use" in output
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"CODEQ_BASE_URL": ""}, "CODEQ_BASE_URL is not set"),
+        ({"CODEQ_BASE_URL": "http://a.test", "CODEQ_WORKER_TOKEN": ""}, "CODEQ_WORKER_TOKEN is not set"),
+    ],
+    ids=["url", "token"],
+)
+def test_the_check_names_the_missing_setting(environ: dict[str, str], message: str) -> None:
+    code, output = invoke("check", **environ)
+    assert code == 1
+    assert message in output
 
 
 def test_json_log_lines_carry_the_task() -> None:

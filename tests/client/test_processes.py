@@ -96,12 +96,16 @@ def test_a_handler_that_blocks_the_loop_keeps_its_lease_and_is_shown(environ: di
 def test_reload_starts_the_worker_anew_when_a_file_changes(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("from tests.client.app import make\n")
     command = [sys.executable, "-m", "codeq_client.cli", "run", "mine:make", "--reload"]
+    log = tmp_path / "log"
     with (
         BlockingCodeQ.from_env(environ) as codeq,
-        subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=subprocess.DEVNULL) as process,
+        log.open("w") as stderr,
+        subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=stderr) as process,
     ):
         first = codeq.create("X", {"n": 1, "seconds": 0})
         codeq.wait_for_result(first.id, 20)
+        (tmp_path / "mine.py").write_text("from tests.client.app import\n")  # what does not even start
+        wait_until(lambda: "SyntaxError" in log.read_text(), 20)
         (tmp_path / "mine.py").write_text("from tests.client.app import make\n\n")
         wait_until(lambda: _works_anew(codeq, environ), 20)
         process.send_signal(signal.SIGINT)

@@ -27,7 +27,7 @@ from codeq_client import (
     Worker,
     current_task,
 )
-from codeq_client.errors import ConfigurationError, Forbidden
+from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
 from tests.client.stage import Stage, answers, play, refused, reply_lost
 
 if TYPE_CHECKING:
@@ -422,6 +422,20 @@ def test_a_burst_that_is_refused_raises() -> None:
         stage.network.fail("claim", answers(403, "event type not allowed"))
         with pytest.raises(Forbidden):
             await worker.run(burst=True, signals=False)
+
+    play(scene)
+
+
+def test_a_burst_does_not_wait_for_a_server_that_is_not_there() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X")(returner(None))
+        stage.network.fail("claim", refused)
+        run = asyncio.create_task(worker.run(burst=True, signals=False))
+        await stage.clock.advance_until(run.done, within=10)
+        with pytest.raises(Unavailable):
+            await run
+        assert len(stage.network.times("claim")) == 4
 
     play(scene)
 
