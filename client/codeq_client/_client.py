@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+"""httpx itself keeps 20 connections open; a worker with more slots would open one for each further result."""
+
 Transport: TypeAlias = "httpx.AsyncBaseTransport | Callable[[], httpx.AsyncBaseTransport] | None"
 
 ENVIRONMENT = ("CODEQ_BASE_URL", "CODEQ_PRODUCER_TOKEN", "CODEQ_WORKER_TOKEN", "CODEQ_ADMIN_TOKEN")
@@ -83,7 +86,7 @@ class CodeQ:
         tokens = tokens_by_role(producer_token, worker_token, admin_token)
         self.core = Core(clock or SystemClock(), tokens, timeout, retries, random.random)
         made = transport() if callable(transport) else transport
-        self._http = httpx.AsyncClient(base_url=self.base_url, transport=made)
+        self._http = httpx.AsyncClient(base_url=self.base_url, transport=made, limits=LIMITS)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # the client's own arguments

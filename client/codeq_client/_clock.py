@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
+# These count while the machine is suspended. `time.monotonic` stands still then on Linux and on macOS.
+_SINCE_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
 class Clock(Protocol):
     """Time as the client sees it. All values are seconds.
 
-    `monotonic` measures leases and waits, `time` (since the epoch) judges tokens and signatures.
+    `monotonic` measures leases and waits, also while the machine is suspended; `time` (since the epoch) judges tokens
+    and signatures.
     `thread_safe` says whether another thread may use the clock: only then can leases be renewed on a thread of
     their own.
     """
@@ -45,8 +50,8 @@ class SystemClock:
     thread_safe = True
 
     def monotonic(self) -> float:
-        """Return `time.monotonic()`."""
-        return time.monotonic()
+        """Return the seconds since the machine was started."""
+        return time.monotonic() if _SINCE_BOOT is None else time.clock_gettime(_SINCE_BOOT)
 
     def time(self) -> float:
         """Return `time.time()`."""

@@ -7,6 +7,7 @@ perform the steps. So every rule about calls stands once, and can be tested with
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SHORTEST_TRY = 1.0
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 
@@ -80,10 +82,12 @@ class Core:
         *,
         retries: int | None = None,
         timeout: float | None = None,
+        deadline: float = math.inf,
         guard: Callable[[], None] = lambda: None,
     ) -> Flow[T]:
         """Send `call` until it is answered, as often as is safe; raises the error of the last try.
 
+        No try is begun or waited for beyond `deadline`, a moment of the clock's `monotonic`, but for a second's grace.
         `guard` is called right before each sending, and may raise.
         """
         left = self.retries if retries is None else retries
@@ -92,17 +96,19 @@ class Core:
         while True:
             token = yield from self._token(call.role)
             guard()
+            longest = max(_SHORTEST_TRY, deadline - self.clock.monotonic())
             try:
-                reply: Reply = yield Send(call, token, (timeout or self.timeout) + call.wait)
+                reply: Reply = yield Send(call, token, min((timeout or self.timeout) + call.wait, longest))
                 return _replies.read(call, reply)
             except Unauthorized:
                 if renewed or not self._token_of(call.role).refuse(token):
                     raise
                 renewed = True
             except (Unavailable, RateLimited, ServerError) as error:
-                if failures >= left or not may_repeat(call, error):
+                pause = self.pause(failures, error)
+                if failures >= left or not may_repeat(call, error) or self.clock.monotonic() + pause > deadline:
                     raise
-                yield Pause(self.pause(failures, error))
+                yield Pause(pause)
                 failures += 1
 
     def pause(self, failures: int, error: CodeQError) -> float:

@@ -74,7 +74,10 @@ class TaskEnded:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """A renewal had an outcome, with so many seconds of the lease left."""
+    """A renewal had an outcome; `remaining` are the seconds that were left of the lease when it came.
+
+    `outcome` is "renewed", "unknown" (it will be tried again), or the server's refusal.
+    """
 
     task_id: str
     outcome: str

@@ -244,29 +244,32 @@ def wait_for_result(
 ) -> Flow[Any]:
     """Wait until a task is completed and return its result, as a `kind` when one is given.
 
-    Polls, ever more slowly up to every 2 s; a `WebhookReceiver` as `wake`, at the task's webhook, makes it prompt
-    (not for the blocking client). Raises `TaskFailed`, `TaskDead` for a dead letter, `WaitTimeout` after `timeout`
-    seconds, and what the server refuses, at once.
+    Polls, ever more slowly up to every 2 s, and fast again whenever the task was claimed or given back; a
+    `WebhookReceiver` as `wake`, at the task's webhook, makes it prompt (not for the blocking client). Raises
+    `TaskFailed`, `TaskDead` for a dead letter, `WaitTimeout` after `timeout` seconds, at once what the server refuses,
+    and after the client's retries what keeps it from answering.
     """
     deadline = core.clock.monotonic() + timeout
-    pause = _FIRST_POLL
+    pause, seen = _FIRST_POLL, ("", 0)
     while True:
-        task = yield from core.send(_calls.get(task_id))
+        task = yield from core.send(_calls.get(task_id), deadline=deadline)
         if task.ended:
-            ended = yield from _result_of(core, task)
+            ended = yield from _result_of(core, task, deadline)
             return ended if kind is None else structure(kind, ended)
         left = deadline - core.clock.monotonic()
         if left <= 0:
             raise WaitTimeout(task, timeout)
+        if seen != (task.status, task.attempts):
+            pause, seen = _FIRST_POLL, (task.status, task.attempts)
         yield Pause(min(pause, left), partial(wake.ended, task_id) if wake else None)
         pause = min(_LONGEST_POLL, pause * 1.5)
 
 
-def _result_of(core: Core, task: Task) -> Flow[Any]:
+def _result_of(core: Core, task: Task, deadline: float) -> Flow[Any]:
     if task.dead:
         raise TaskDead(task, task.error)  # N4: it has no result
     try:
-        record = (yield from core.send(_calls.result(task.id))).record
+        record = (yield from core.send(_calls.result(task.id), deadline=deadline)).record
     except ResultNotFound:
         raise TaskFailed(task, task.error or "it has no result") from None
     if record.status != "COMPLETED":

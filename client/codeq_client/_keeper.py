@@ -27,6 +27,7 @@ Call = Callable[[], object]
 Post = Callable[[Call], object]
 
 _SHORTEST_SLEEP = 0.001  # else the rounding of a sum could wake us just before the moment, for ever
+_LONGEST_SLEEP = 1.0  # a machine that was suspended sleeps the rest of its sleep when it wakes, lease or no lease
 
 _log = logging.getLogger("codeq_client.worker")
 
@@ -119,30 +120,38 @@ class Keeper:
                 held.lease.renewal_sent(now)
                 renewals.start_soon(self._renew_one, held)
         self._wakes_at = min((held.lease.next_event() for held in list(self._held)), default=math.inf)
-        return max(_SHORTEST_SLEEP, self._wakes_at - now)
+        until = self._wakes_at - now
+        return max(_SHORTEST_SLEEP, min(until, _LONGEST_SLEEP)) if self._held else until
 
     async def _renew_one(self, held: Held) -> None:
-        lease = held.lease
         try:
-            outcome = await self._try_to_renew(held)
+            renewed = await self._try_to_renew(held)
         finally:
-            lease.unanswered(self._clock.monotonic())
+            held.lease.unanswered(self._clock.monotonic())
             self._post(held.idle.set)
             self._woken.set()
-        self._emit(Renewed(held.task_id, outcome, lease.remaining(self._clock.monotonic())))
+        self._emit(renewed)
 
-    async def _try_to_renew(self, held: Held) -> str:
+    async def _try_to_renew(self, held: Held) -> Renewed:
+        outcome = await self._ask_to_renew(held)
+        now = self._clock.monotonic()
+        left = held.lease.remaining(now)  # before the outcome moves it: how near it was
+        if outcome == "renewed":
+            held.lease.renewed(now)
+        elif outcome != "unknown":
+            held.lease.revoked()
+        return Renewed(held.task_id, outcome, left)
+
+    async def _ask_to_renew(self, held: Held) -> str:
         try:
             await self._renew(held.task_id)
         except (NotOwner, NotInProgress, TaskNotFound) as error:
-            held.lease.revoked()
             return error.message
         except CodeQError as error:
             _log.warning("the lease on task %s was not renewed, trying again: %s", held.task_id, error)
         except Exception:  # noqa: BLE001  # a defect in a transport or token provider is no news of the lease
             _log.exception("the lease on task %s was not renewed, trying again", held.task_id)
         else:
-            held.lease.renewed(self._clock.monotonic())
             return "renewed"
         return "unknown"
 

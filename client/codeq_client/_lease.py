@@ -8,6 +8,7 @@ is measured from when the claim or the renewal was *sent*: the server counts fro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -42,7 +43,8 @@ class LeaseTerms:
         if self.store not in _STORE_EARLY:
             raise ConfigurationError(f"store {self.store!r} is none of {', '.join(_STORE_EARLY)}")
         if self.seconds != int(self.seconds) or self.seconds - self.margin < _SHORTEST_USE:
-            raise ConfigurationError(f"a lease must be whole seconds, 5 at least, not {self.seconds}")
+            shortest = math.ceil((_SHORTEST_USE + _STORE_EARLY[self.store] + _REACTION_SECONDS) / (1 - _DRIFT))
+            raise ConfigurationError(f"a lease must be whole seconds, {shortest} at least, not {self.seconds}")
 
     @property
     def margin(self) -> float:

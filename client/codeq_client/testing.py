@@ -116,6 +116,11 @@ class ManualClock:
                 heappop(self._sleepers)[2].set()
             await _let_tasks_run()
 
+    def suspended(self, seconds: float) -> None:
+        """Move on as on a machine that was suspended: nothing falls due, and each sleep lasts that much longer."""
+        self._now += seconds
+        self._sleepers = [(due + seconds, order, waiting) for due, order, waiting in self._sleepers]
+
     async def advance_until(self, condition: Callable[[], bool], *, within: float = 3600) -> None:
         """Move on step by step until `condition()`; raises `TimeoutError` when it does not come `within` seconds."""
         deadline = self._now + within

@@ -91,6 +91,7 @@ class WebhookReceiver:
         self._on_result: list[OnResult] = []
         self._on_ready: list[OnReady] = []
         self._seen: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        self._delivering: dict[tuple[str, ...], anyio.Event] = {}
         self._waiting: dict[str, set[anyio.Event]] = {}
 
     def on_result(self, handler: OnResult) -> OnResult:
@@ -135,8 +136,11 @@ class WebhookReceiver:
 
     async def _deliver(self, message: ResultCallback | QueueReady) -> int:
         key = _key(message)
+        while earlier := self._delivering.get(key):  # the server waits 15 s and then sends again (W3)
+            await earlier.wait()
         if key in self._seen:
             return 204
+        self._delivering[key] = anyio.Event()
         try:
             if isinstance(message, ResultCallback):
                 for on_result in self._on_result:
@@ -147,7 +151,10 @@ class WebhookReceiver:
         except Exception:  # noqa: BLE001  # the server is told to deliver again
             _log.exception("a webhook's handler failed")
             return 500
-        self._remember(key)
+        else:
+            self._remember(key)
+        finally:
+            self._delivering.pop(key).set()
         if isinstance(message, ResultCallback):
             for event in self._waiting.get(message.task_id, ()):
                 event.set()

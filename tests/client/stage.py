@@ -147,6 +147,11 @@ class Stage:
             await self.clock.advance_until(run.done)
             await run
 
+    async def suspend(self, seconds: float) -> None:
+        """Let the clocks go on while the machine sleeps: what waits on it waits as long as before when it wakes."""
+        await self.fake.aadvance(seconds)
+        self.clock.suspended(seconds)
+
     def task(self, task_id: str) -> TaskView:
         return self.fake.task(task_id)
 

@@ -13,10 +13,12 @@ from codeq_client.errors import (
     DecodeError,
     Forbidden,
     NotInProgress,
+    RateLimited,
     ServerError,
     TaskDead,
     TaskFailed,
     TaskNotFound,
+    Unauthorized,
     Unavailable,
     WaitTimeout,
 )
@@ -152,6 +154,22 @@ def test_waiting_polls_ever_more_slowly_and_returns_the_typed_result() -> None:
     assert script.pauses[-1] == 2.0
 
 
+def test_waiting_polls_fast_again_when_something_happened_to_the_task() -> None:
+    states = [seen("PENDING", attempts=0)] * 6 + [seen("IN_PROGRESS")] * 2 + [seen("PENDING")] * 2
+    script = Script([*states, seen("COMPLETED"), result(status="COMPLETED", result={})])
+    script.run(_flows.wait_for_result(script.core, "t-1", 60))
+    assert script.pauses[4:] == pytest.approx([0.1 * 1.5**4, 0.1 * 1.5**5, 0.1, 0.15, 0.1, 0.15])
+
+
+@pytest.mark.parametrize("failure", [LOST, refusal(503, "down"), refusal(429, "slow", retry_after="3")])
+def test_waiting_for_a_server_that_does_not_answer_ends_in_time(failure: Any) -> None:
+    script = Script([seen("PENDING"), *[failure] * 9], retries=9)
+    with pytest.raises((Unavailable, ServerError, RateLimited)):
+        script.run(_flows.wait_for_result(script.core, "t-1", 2))
+    assert sum(script.pauses) <= 2
+    assert all(send.timeout <= 2 for send in script.sent)
+
+
 def test_waiting_ends_at_its_timeout_with_the_last_state() -> None:
     script = Script([seen("IN_PROGRESS")] * 10)
     with pytest.raises(WaitTimeout, match="is still IN_PROGRESS after 1 s") as caught:
@@ -175,6 +193,7 @@ def test_waiting_for_a_task_that_failed_raises_the_workers_error() -> None:
 
 def test_waiting_hides_no_refusal_and_no_outage() -> None:
     for answers, error in (
+        ([refusal(401, "invalid token")], Unauthorized),
         ([refusal(403, "no")], Forbidden),
         ([refusal(404, "not found")], TaskNotFound),
         ([refusal(500, "boom")] * 4, ServerError),

@@ -30,6 +30,14 @@ def test_a_lease_too_short_to_keep_is_refused(seconds: int) -> None:
         LeaseTerms(seconds)
 
 
+def test_the_shortest_lease_depends_on_the_store() -> None:
+    assert LeaseTerms(4, store="redis").margin == pytest.approx(1.04)
+    for store, shortest in (("redis", 4), ("kvrocks-2.9", 4), ("kvrocks-2.8", 5)):
+        LeaseTerms(shortest, store=store)  # type: ignore[arg-type]  # a loop's variable
+        with pytest.raises(ConfigurationError, match=f"{shortest} at least, not {shortest - 1}"):
+            LeaseTerms(shortest - 1, store=store)  # type: ignore[arg-type]  # as above
+
+
 def test_an_unknown_store_is_refused() -> None:
     with pytest.raises(ConfigurationError):
         LeaseTerms(60, store="kvrocks")  # type: ignore[arg-type]  # the point

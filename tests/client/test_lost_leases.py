@@ -102,6 +102,37 @@ def test_a_lease_that_cannot_be_renewed_ends_the_handler_before_anyone_else_gets
     play(scene, profile)
 
 
+def test_a_machine_that_was_suspended_past_its_lease_drops_the_task_when_it_wakes() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(lease=60)
+        log: list[tuple[float, str]] = []
+        worker.handler("X")(sleeper(stage, 100, log))
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.clock.advance(5)
+            await stage.suspend(600)
+            await stage.clock.advance(1.25)
+        assert log[-1][1] == "expired"
+        assert log[-1][0] <= 606.25
+        assert len(stage.network.times("heartbeat")) == 0
+
+    play(scene)
+
+
+def test_a_renewal_tells_how_much_of_the_lease_was_left() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(lease=30)
+        worker.handler("X")(sleeper(stage, 15, []))
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+        (renewed,) = [event for _, event in stage.events if isinstance(event, Renewed)]
+        assert renewed.outcome == "renewed"
+        assert 17.5 < renewed.remaining < 19, "not what it was after the renewal"
+
+    play(scene)
+
+
 def test_a_task_that_another_worker_took_is_dropped_at_the_next_renewal() -> None:
     async def scene(stage: Stage) -> None:
         worker = stage.worker(lease=30)

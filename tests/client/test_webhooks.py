@@ -127,6 +127,34 @@ def test_a_handler_that_fails_gets_the_message_again() -> None:
     assert len(calls) == 2
 
 
+@pytest.mark.parametrize(("fails", "codes", "count"), [(False, [204, 204], 1), (True, [500, 204], 2)])
+def test_a_message_that_comes_again_while_it_is_handled_waits(fails: bool, codes: list[int], count: int) -> None:  # noqa: FBT001  # parametrized
+    made = WebhookReceiver(None)
+    go_on = asyncio.Event()
+    calls = 0
+
+    @made.on_result
+    async def on_result(_callback: ResultCallback) -> None:
+        nonlocal calls
+        calls += 1
+        await go_on.wait()
+        if fails and calls == 1:
+            raise OSError
+
+    async def main() -> list[int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url="http://app.test") as http:
+            first = asyncio.create_task(http.post("/", json=RESULT))
+            await asyncio.sleep(0.01)
+            second = asyncio.create_task(http.post("/", json=RESULT))
+            await asyncio.sleep(0.01)
+            assert calls == 1
+            go_on.set()
+            return [(await first).status_code, (await second).status_code]
+
+    assert asyncio.run(main()) == codes
+    assert calls == count
+
+
 def test_what_is_no_message_is_refused() -> None:
     made, got = receiver()
     assert post(made, b"{", b"[]", b"{}", b'"text"', {"taskId": "t"}, b"[" * 50_000) == [400] * 6
