@@ -37,7 +37,7 @@ class Config:
     """How a fake is set up.
 
     ``mounts`` answer the callbacks to an origin in this process, ``journal_size`` is in entries, ``seed`` makes ids and
-    jitter repeatable.
+    jitter repeatable, ``state_file`` is where the state is saved when someone asks for it.
     """
 
     profile: str = DEFAULT_PROFILE
@@ -47,6 +47,7 @@ class Config:
     mounts: Mapping[str, ASGIApp] = field(default_factory=lambda: MappingProxyType({}))
     journal_size: int = DEFAULT_SIZE
     seed: int | None = None
+    state_file: Path | None = None
 
 
 class Runtime:

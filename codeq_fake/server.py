@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
 
     from starlette.types import ASGIApp
 
@@ -150,8 +151,15 @@ class Server(uvicorn.Server):
             task.cancel()
 
 
-def serve(app: ASGIApp, runtime: Runtime, listener: socket.socket, *, ready: Callable[[], None]) -> None:
-    """Answer until SIGINT or SIGTERM. ``ready`` is called once it answers."""
+def serve(
+    app: ASGIApp,
+    runtime: Runtime,
+    listener: socket.socket,
+    *,
+    ready: Callable[[], None],
+    within: AbstractContextManager[None],
+) -> None:
+    """Answer until SIGINT or SIGTERM, ``within`` a context of its own. ``ready`` is called once it answers."""
     # A fake holds many objects and makes few cycles: what is there now need not be looked at again.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -161,9 +169,10 @@ def serve(app: ASGIApp, runtime: Runtime, listener: socket.socket, *, ready: Cal
         if sys.platform != "win32":
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        async with served(app, runtime, listener):
-            ready()
-            await stopped.wait()
+        with closing(listener), within:
+            async with served(app, runtime, listener):
+                ready()
+                await stopped.wait()
 
     with asyncio.Runner(loop_factory=_fast_loop()) as runner, suppress(KeyboardInterrupt):
         runner.run(until_stopped())

@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from . import assertions, timeline
@@ -45,6 +46,7 @@ class FakeCodeQ:
     callers to know (``{"name": {"kind": "producer" or "worker", "claims": {...}}}``; their tokens are their names).
     Without any of it the token ``dev-token`` may do everything. ``now`` is where a manual clock stands still.
     ``webhooks`` maps an origin such as ``http://app.test`` to an ASGI application that gets the callbacks sent there.
+    ``filled_from`` is a seed file: YAML with the tasks and subscriptions to begin with. ``seed`` is for chance alone.
 
     Use it as a context manager, or call :meth:`close`, when :meth:`client` or a blocking :meth:`advance` was used.
     """
@@ -63,6 +65,7 @@ class FakeCodeQ:
         journal_size: int = DEFAULT_SIZE,
         seed: int | None = None,
         control_token: str | None = None,
+        filled_from: str | Path | None = None,
     ) -> None:
         config = Config(
             profile=checked_profile(profile),
@@ -80,6 +83,8 @@ class FakeCodeQ:
         self._call = self._home.call
         self._url: str | None = None
         self._app = application(self._runtime, control_token=control_token)
+        if filled_from is not None:
+            _fill(self._runtime, Path(filled_from))
         #: The server as an ASGI application, the control API included. It may be called from any event loop.
         self.app: ASGIApp = self._home.application(self._app)
 
@@ -343,6 +348,13 @@ class FakeCodeQ:
             return [self._controls.task(task["id"]) for task in found]
 
         return self._call(look)
+
+
+def _fill(runtime: Runtime, file: Path) -> None:
+    """Make what a seed file holds. Raises SeedError, and OSError."""
+    from .control.seed import read_seed, sow  # noqa: PLC0415 - most fakes begin empty, and need no YAML
+
+    sow(runtime, read_seed(str(file), file.read_text(encoding="utf-8")))
 
 
 def _instant(when: str | datetime) -> int:

@@ -3,89 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from click.testing import CliRunner
 
 from codeq_fake.cli import main
 from codeq_fake.server import listen
 from codeq_fake.version import VERSION
+from tests.cli.commands import COMMAND, environment, refused, run, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-COMMAND = (sys.executable, "-W", "error", "-c", "from codeq_fake.cli import main; main()")
 CLAIM = "/v1/codeq/tasks/claim"
-
-
-def environment(**variables: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CODEQ", "PRODUCER", "WORKER"))}
-    return {**kept, **variables}
-
-
-class Served:
-    """A server that runs: what it said, and a client of it."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        assert process.stdout is not None
-        self.line = process.stdout.readline()
-        self.told: dict[str, Any] = json.loads(self.line) if self.line.startswith("{") else {}
-        self.url = self.told.get("url") or self.line.split(" ")[0]
-
-    def get(self, path: str, token: str = "dev-token") -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", headers={"authorization": f"Bearer {token}"}, trust_env=False)
-
-    def post(self, path: str, body: Any, token: str = "dev-token") -> httpx.Response:
-        headers = {"authorization": f"Bearer {token}"}
-        return httpx.post(f"{self.url}{path}", headers=headers, json=body, trust_env=False)
-
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """End it: its exit code, and what it said on standard error."""
-        self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=5)
-        return self.process.returncode, said
-
-
-@contextmanager
-def serving(*arguments: str, **variables: str) -> Iterator[Served]:
-    """``codeq-fake serve`` on a free port, unless told otherwise."""
-    command = [*COMMAND, "serve", *arguments]
-    if "PORT" not in variables and "--port" not in arguments and "CODEQ_FAKE_PORT" not in variables:
-        command += ["--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**variables)
-    ) as process:
-        try:
-            yield Served(process)
-        finally:
-            process.kill()
-
-
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """``codeq-fake`` to its end."""
-    command = [*COMMAND, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment(**variables), timeout=20, check=False
-    )
-
-
-def refused(*arguments: str, **variables: str) -> tuple[int, str]:
-    """Exit code and message of a command that is not carried out, in this process."""
-    keys = [name for name in os.environ if name.startswith(("CODEQ", "PRODUCER", "WORKER"))]
-    result = CliRunner().invoke(main, arguments, env={**dict.fromkeys(keys), **variables})
-    assert result.stdout == ""
-    return result.exit_code, result.stderr
 
 
 # serve: what it says.
@@ -321,7 +258,7 @@ def test_identities_that_cannot_be_meant_are_named_with_their_file(tmp_path: Pat
 def test_run_gives_a_command_a_fake_and_ends_with_its_exit_code() -> None:
     program = (
         "import json, os, sys, urllib.request\n"
-        "told = {k: v for k, v in os.environ.items() if k.startswith('CODEQ_')}\n"
+        "told = {k: v for k, v in os.environ.items() if k.startswith('CODEQ_') and 'FAKE' not in k}\n"
         "health = json.load(urllib.request.urlopen(told['CODEQ_BASE_URL'] + '/_fake/health'))\n"
         "print(json.dumps([sorted(told), health['profile'], health['clock']]))\n"
         "sys.exit(7)\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,8 +12,10 @@ import click
 from codeq_fake.core import PROFILES
 from codeq_fake.runtime import DEFAULT_PROFILE
 
+from .variables import read_variables
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -27,10 +30,18 @@ class Options:
     clock: str
     start_at: str | None
     identities: Path | None
+    seed: Path | None
+    persist: Path | None
     no_control: bool
     control_token: str | None
     webhook_allow: tuple[str, ...]
     journal_size: int
+    dotenv: Mapping[str, str]
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment: what is really set wins over what a file says."""
+        return {**self.dotenv, **os.environ}
 
 
 def flag(name: str, *names: str, **how: Any) -> Callable[[CommandT], CommandT]:
@@ -41,6 +52,16 @@ def flag(name: str, *names: str, **how: Any) -> Callable[[CommandT], CommandT]:
 def start_options(*, port: str) -> Callable[[CommandT], CommandT]:
     """The options that ``serve`` and ``run`` share; ``port`` says what is bound without ``--port``."""
     flags = (
+        click.option(
+            "--env-file",
+            "dotenv",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            envvar="CODEQ_FAKE_ENV_FILE",
+            is_eager=True,
+            callback=read_variables,
+            help="Variables for what the environment does not set.  [default: .env, if there is one]",
+        ),
         flag("host", default="127.0.0.1", show_default=True, help="Address to listen on."),
         flag("port", type=click.IntRange(0, 65535), help=f"Port to listen on, 0 for a free one.  [default: {port}]"),
         flag(
@@ -67,6 +88,18 @@ def start_options(*, port: str) -> Callable[[CommandT], CommandT]:
             type=click.Path(path_type=Path),
             metavar="FILE",
             help="YAML or JSON file of callers: NAME: {kind: producer or worker, token: TEXT, claims: {...}}.",
+        ),
+        flag(
+            "seed",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="YAML file of tasks and subscriptions to begin with.",
+        ),
+        flag(
+            "persist",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Keep the state in this file: go on from it, and save it at the end. It wins over --seed.",
         ),
         flag("no-control", is_flag=True, help="Leave out the control API under /_fake."),
         flag(

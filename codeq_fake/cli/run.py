@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,8 +38,9 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     listener = listen_on(options.host, options.port or 0)
 
     async def beside_a_server() -> int:
-        async with served(fake.app, fake.runtime, listener) as url:
-            return await _end_of(command, {**os.environ, **fake.tokens.environment(url)})
+        with closing(listener), fake.lasting():
+            async with served(fake.app, fake.runtime, listener) as url:
+                return await _end_of(command, {**options.environ, **fake.tokens.environment(url)})
 
     sys.exit(asyncio.run(beside_a_server()))
 

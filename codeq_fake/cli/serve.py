@@ -30,7 +30,13 @@ def serve(*, as_json: bool, **flags: Any) -> None:
     fake = build(options)
     listener = listen_on(options.host, fake.runtime.config.settings.port if options.port is None else options.port)
     url = url_of(listener)
-    serve_until_stopped(fake.app, fake.runtime, listener, ready=lambda: _announce(fake, url, as_json=as_json))
+    serve_until_stopped(
+        fake.app,
+        fake.runtime,
+        listener,
+        ready=lambda: _announce(fake, url, as_json=as_json),
+        within=fake.lasting(),
+    )
 
 
 def _announce(fake: Built, url: str, *, as_json: bool) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codeq_fake.application import application
 from codeq_fake.auth import Tokens, read_identities
 from codeq_fake.clock import Clock
+from codeq_fake.control import BadRequestError, ConflictError, Controls, keeping
 from codeq_fake.control.access import is_loopback
 from codeq_fake.control.controls import instant
-from codeq_fake.control.errors import BadRequestError
+from codeq_fake.control.seed import Seed, read_seed, sow
 from codeq_fake.runtime import Config, Runtime
 from codeq_fake.server import PortTakenError, listen
 from codeq_fake.settings import Settings, SettingsError
@@ -20,6 +21,7 @@ from .telling import FAILED, MISUSED, exit_with, tell
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -35,6 +37,31 @@ class Built:
 
     runtime: Runtime
     app: ASGIApp
+    seed: Seed
+
+    @contextmanager
+    def lasting(self) -> Iterator[None]:
+        """To be served in: the state goes on from its file, or begins with the seed, and is saved at the end.
+
+        Ends the program when that cannot be. To be entered in an event loop.
+        """
+        controls, file = Controls(self.runtime), self.runtime.config.state_file
+        try:
+            if file is None or not keeping.load(controls, file):
+                sow(self.runtime, self.seed)
+        except BadRequestError as error:
+            exit_with(str(error), MISUSED)
+        self.runtime.arm()
+        try:
+            if file is not None:
+                keeping.save(controls, file)  # what cannot be saved is said now, not when everything is done
+            try:
+                yield
+            finally:
+                if file is not None:
+                    keeping.save(controls, file)
+        except ConflictError as error:
+            exit_with(str(error), FAILED)
 
     @property
     def tokens(self) -> Tokens:
@@ -49,7 +76,8 @@ def build(options: Options) -> Built:
     with_control = not options.no_control and (token is not None or is_loopback(options.host))
     if not (with_control or options.no_control):
         tell(f"the control API is off: {options.host} is reached by other machines, and there is no --control-token")
-    return Built(runtime, application(runtime, with_control=with_control, control_token=token))
+    app = application(runtime, with_control=with_control, control_token=token)
+    return Built(runtime, app, _seed(options.seed))
 
 
 def listen_on(host: str, port: int) -> socket.socket:
@@ -64,10 +92,11 @@ def _runtime(options: Options) -> Runtime:
     try:
         config = Config(
             profile=options.profile,
-            settings=Settings.from_env(os.environ),
+            settings=Settings.from_env(options.environ),
             identities=_identities(options.identities),
             webhook_allow=options.webhook_allow,
             journal_size=options.journal_size,
+            state_file=options.persist,
         )
         start = instant(options.start_at) if options.start_at is not None else None
     except SettingsError as error:
@@ -81,11 +110,22 @@ def _runtime(options: Options) -> Runtime:
 
 
 def _identities(file: Path | None) -> tuple[Identity, ...]:
+    return read_identities(str(file), _text("--identities", file)) if file is not None else ()
+
+
+def _seed(file: Path | None) -> Seed:
     if file is None:
-        return ()
+        return Seed()
     try:
-        return read_identities(str(file), file.read_text(encoding="utf-8"))
+        return read_seed(str(file), _text("--seed", file))
+    except BadRequestError as error:
+        exit_with(str(error), MISUSED)
+
+
+def _text(option: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        exit_with(f"--identities {file}: no text ({error.reason}); give YAML or JSON in UTF-8", MISUSED)
+        exit_with(f"{option} {file}: no text ({error.reason}); give YAML or JSON in UTF-8", MISUSED)
     except OSError as error:
-        exit_with(f"--identities {file}: {error.strerror}", MISUSED)
+        exit_with(f"{option} {file}: {error.strerror}", MISUSED)

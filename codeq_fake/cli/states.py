@@ -47,6 +47,14 @@ def get_state(fake: Fake, *, file: Path) -> Answer:
     return Answer({"file": str(file), "tasks": count}, say(f"{count} tasks in {file}"))
 
 
+@state.command("save")
+@asking
+def save_state(fake: Fake) -> Answer:
+    """Write the state where `serve --persist` keeps it."""
+    reply = fake.ask("POST", "/persist")
+    return Answer(reply, say(f"{reply['tasks']} tasks in {reply['file']}"))
+
+
 @state.command("put")
 @click.argument("file", type=click.File("r", encoding="utf-8"))
 @asking

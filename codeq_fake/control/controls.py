@@ -23,7 +23,7 @@ from codeq_fake.settings import Settings, SettingsError
 from codeq_fake.source import TakenIdError
 from codeq_fake.version import VERSION
 
-from . import views
+from . import keeping, views
 from .errors import BadRequestError, ConflictError, UnknownCallbackError, UnknownTaskError
 from .reading import field
 from .state import check
@@ -153,6 +153,13 @@ class Controls:
             profile(state["profile"]), instant(state["now"]), lambda broker: load(broker, state["broker"])
         )
         return self.health()
+
+    def save(self) -> dict[str, Any]:
+        """Write the state to the file in which this fake keeps it. Raises ConflictError when it has none."""
+        file = self._runtime.config.state_file
+        if file is None:
+            raise ConflictError("this fake keeps its state in no file; start it with --persist FILE")
+        return keeping.save(self, file)
 
     def create(
         self,

@@ -112,6 +112,10 @@ async def _restore(controls: Controls, request: Request) -> dict[str, Any]:
     return controls.restore(await body(request, "profile", "now", "broker"))
 
 
+async def _save(controls: Controls, _: Request) -> dict[str, Any]:
+    return controls.save()
+
+
 async def _tasks(controls: Controls, request: Request) -> dict[str, Any]:
     query = request.query_params
     return {
@@ -175,6 +179,7 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("/reset", "POST", _reset),
     ("/state", "GET", _state),
     ("/state", "PUT", _restore),
+    ("/persist", "POST", _save),
     ("/tasks", "GET", _tasks),
     ("/tasks/{id}", "GET", _task),
     ("/tasks/{id}", "DELETE", _delete),

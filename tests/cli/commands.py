@@ -1,0 +1,94 @@
+"""The command codeq-fake, as a process of its own and in this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from click.testing import CliRunner
+
+from codeq_fake.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+COMMAND = (sys.executable, "-W", "error", "-c", "from codeq_fake.cli import main; main()")
+
+
+def environment(**variables: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CODEQ", "PRODUCER", "WORKER"))}
+    return {**kept, "CODEQ_FAKE_ENV_FILE": os.devnull, **variables}
+
+
+class Served:
+    """A server that runs: what it said, and a client of it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        self.line = process.stdout.readline()
+        self.told: dict[str, Any] = json.loads(self.line) if self.line.startswith("{") else {}
+        self.url = self.told.get("url") or self.line.split(" ")[0]
+
+    def get(self, path: str, token: str = "dev-token") -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", headers={"authorization": f"Bearer {token}"}, trust_env=False)
+
+    def post(self, path: str, body: Any, token: str = "dev-token") -> httpx.Response:
+        headers = {"authorization": f"Bearer {token}"}
+        return httpx.post(f"{self.url}{path}", headers=headers, json=body, trust_env=False)
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """End it: its exit code, and what it said on standard error."""
+        self.process.send_signal(number)
+        _, said = self.process.communicate(timeout=5)
+        return self.process.returncode, said
+
+
+def serving(*arguments: str, **variables: str) -> AbstractContextManager[Served]:
+    """``codeq-fake serve`` on a free port, unless told otherwise."""
+    return serving_in(None, *arguments, **variables)
+
+
+@contextmanager
+def serving_in(folder: Path | None, *arguments: str, **variables: str) -> Iterator[Served]:
+    """The same, with ``folder`` as its working directory."""
+    command = [*COMMAND, "serve", *arguments]
+    if "PORT" not in variables and "--port" not in arguments and "CODEQ_FAKE_PORT" not in variables:
+        command += ["--port", "0"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**variables),
+        cwd=folder,
+    ) as process:
+        try:
+            yield Served(process)
+        finally:
+            process.kill()
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """``codeq-fake`` to its end."""
+    command = [*COMMAND, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment(**variables), timeout=20, check=False
+    )
+
+
+def refused(*arguments: str, **variables: str) -> tuple[int, str]:
+    """Exit code and message of a command that is not carried out, in this process."""
+    keys = [name for name in os.environ if name.startswith(("CODEQ", "PRODUCER", "WORKER"))]
+    isolated = {**dict.fromkeys(keys), "CODEQ_FAKE_ENV_FILE": os.devnull}
+    result = CliRunner().invoke(main, arguments, env={**isolated, **variables})
+    assert result.stdout == ""
+    return result.exit_code, result.stderr

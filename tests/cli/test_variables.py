@@ -1,0 +1,78 @@
+""".env files: what they set, and what goes before them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.commands import environment, refused, run, serving_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = """
+# What both the server and the command read.
+export CODEQ_FAKE_CLOCK=manual
+CODEQ_FAKE_START_AT="2026-01-31T12:00:00Z"
+CODEQ_FAKE_PROFILE='redis'
+CODEQ_FAKE_JSON=1
+CODEQ_FAKE_WEBHOOK_ALLOW="a.example b.example"
+MAX_ATTEMPTS_DEFAULT=7
+GREETING=hello ${NAME:-you}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / ".env").write_text(FILE, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_env_file_of_the_working_directory_is_read(folder: Path) -> None:
+    with serving_in(folder, CODEQ_FAKE_ENV_FILE="") as server:
+        assert (server.told["profile"], server.told["now"]) == ("redis", "2026-01-31T12:00:00Z")
+        assert server.post("/v1/codeq/tasks", {"command": "A", "payload": 1}).json()["maxAttempts"] == 7
+
+
+def test_another_file_can_be_named(folder: Path) -> None:
+    (folder / "other.env").write_text("CODEQ_FAKE_JSON=1\nCODEQ_FAKE_PROFILE=kvrocks-2.9", encoding="utf-8")
+    with serving_in(folder, "--env-file", "other.env") as server:
+        assert (server.told["profile"], server.told["clock"]) == ("kvrocks-2.9", "real")
+
+
+def test_the_environment_goes_before_the_file_and_flags_before_both(folder: Path) -> None:
+    variables = {"CODEQ_FAKE_ENV_FILE": "", "CODEQ_FAKE_PROFILE": "kvrocks-2.9", "MAX_ATTEMPTS_DEFAULT": "8"}
+    with serving_in(folder, "--start-at", "2027-01-31T12:00:00Z", **variables) as server:
+        assert (server.told["profile"], server.told["now"]) == ("kvrocks-2.9", "2027-01-31T12:00:00Z")
+        assert server.post("/v1/codeq/tasks", {"command": "A", "payload": 1}).json()["maxAttempts"] == 8
+
+
+def test_a_command_beside_a_fake_sees_the_file_too(folder: Path) -> None:
+    program = "import os; print(os.environ['GREETING'])"
+    done = run("run", "--env-file", str(folder / ".env"), "--", sys.executable, "-c", program)
+    assert (done.stdout, done.stderr) == ("hello you\n", "")
+    assert "GREETING" not in environment()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"A=1\nB C\n", " line 2: NAME=value belongs here"),
+        (b"\xff", ": no text (invalid start byte)"),
+        (b"CODEQ_FAKE_PROFILE=mysql", "Invalid value for '--profile': 'mysql' is not one of"),
+        (b"BACKOFF_BASE_SECONDS=soon", "BACKOFF_BASE_SECONDS: found 'soon'"),
+    ],
+)
+def test_what_cannot_be_meant_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
+    file = tmp_path / "my.env"
+    file.write_bytes(content)
+    code, said = refused("serve", "--env-file", str(file))
+    assert code == 2
+    assert reason in said
+
+
+def test_a_file_that_is_named_must_be_there() -> None:
+    code, said = refused("serve", "--env-file", "nowhere.env")
+    assert (code, said) == (2, "codeq-fake: --env-file nowhere.env: No such file or directory\n")
