@@ -43,6 +43,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     ("GET", "/_fake/state", {}),
+    ("POST", "/_fake/persist", {}),
     ("GET", "/_fake/tasks?status=PENDING&command=A&tenant=acme&limit=3", {}),
     ("GET", "/_fake/tasks/{id}", {}),
     ("POST", "/_fake/tasks/{id}/expire", {}),
