@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-Mode = Literal["real", "manual"]
+Mode = Literal["real", "manual", "auto"]
 
 _SECOND = 1_000_000_000
 _MILLISECOND = 1_000_000
@@ -50,7 +50,7 @@ class Timer:
 class Clock:
     """Time as an ``int`` of nanoseconds since the epoch; ``start`` is where it stands, or begins to run."""
 
-    def __init__(self, mode: Mode = "real", *, start: int | None = None) -> None:
+    def __init__(self, mode: Literal["real", "manual"] = "real", *, start: int | None = None) -> None:
         self._offset = 0 if start is None else start - time.time_ns()
         self._latest = 0
         self._frozen: int | None = None
@@ -64,8 +64,12 @@ class Clock:
 
     @property
     def mode(self) -> Mode:
-        """``real`` or ``manual``."""
+        """``real``, ``manual`` or ``auto``."""
         return "real" if self._frozen is None else "manual"
+
+    def at(self, start: int) -> Clock:
+        """A clock of the same mode that begins at another instant (ns)."""
+        return Clock("manual" if self._frozen is not None else "real", start=start)
 
     def now(self) -> int:
         """The present instant (ns). It never goes back, even when the machine's wall clock does."""

@@ -1,4 +1,4 @@
-"""Parked long polls: claims that wait for a task, trying again every 250 ms of the fake's clock (K9)."""
+"""Who waits on the fake's clock: parked long polls, which try again every 250 ms (K9), and whoever sleeps on it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class Polls:
-    """All claims that are parked at one fake."""
+    """All claims that are parked at one fake, and its sleepers."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._parked: set[_Poll[Any]] = set()
-        #: Goes up whenever a poll ends, so that whoever advances the clock knows that someone was woken.
+        #: Goes up whenever a poll or a sleep ends, so that whoever advances the clock knows that someone was woken.
         self.woken = 0
 
     async def park(
@@ -55,6 +55,21 @@ class Polls:
             poll.end(None)
             client.cancel()
             self._parked.discard(poll)
+
+    async def sleep(self, duration: int) -> None:
+        """Wait until the clock has moved on by ``duration`` (ns)."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not over.done():
+                over.set_result(None)
+                self._woke()
+
+        timer = self._clock.call_at(self._clock.now() + duration, wake)
+        try:
+            await over
+        finally:
+            timer.cancel()
 
     def release(self) -> None:
         """End every parked poll without a task."""

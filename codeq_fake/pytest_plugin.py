@@ -12,6 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from codeq_client import CodeQ
     from codeq_fake.testing import FakeCodeQ
 
 #: The fakes of a test, for its report.
@@ -21,7 +22,7 @@ _FAKES: pytest.StashKey[list[FakeCodeQ]] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ini options."""
     parser.addini("codeq_profile", "store profile of the fixtures codeq and codeq_server", default="kvrocks-2.8")
-    parser.addini("codeq_clock", "clock of the fixture codeq: manual or real", default="manual")
+    parser.addini("codeq_clock", "clock of the fixture codeq: manual, auto or real", default="manual")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,6 +32,19 @@ def pytest_configure(config: pytest.Config) -> None:
         "codeq(**options): options of FakeCodeQ for this test's codeq and codeq_server, such as profile, clock, now, "
         "settings, yaml, identities, webhooks, seed",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
+    """Let a test whose clock is auto run on an event loop whose time jumps."""
+    marked = _marked(metafunc.definition).get("clock")
+    if (marked or ("codeq" in metafunc.fixturenames and metafunc.config.getini("codeq_clock"))) != "auto":
+        yield
+        return
+    from codeq_fake.pytest_loops import on_virtual_time  # noqa: PLC0415 - see the module's docstring
+
+    with on_virtual_time(metafunc):
+        yield
 
 
 @pytest.fixture
@@ -44,10 +58,30 @@ def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iter
     """A fake CodeQ server in this process, on a manual clock: :class:`codeq_fake.testing.FakeCodeQ`."""
     from codeq_fake.testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
 
-    options = {"clock": request.config.getini("codeq_clock"), **codeq_options}
-    with FakeCodeQ(**_options(request, options)) as fake:
+    options = _options(request, {"clock": request.config.getini("codeq_clock"), **codeq_options})
+    if options["clock"] == "auto":
+        _demand_async(request)
+    with FakeCodeQ(**options) as fake:
         request.node.stash[_FAKES] = [*request.node.stash.get(_FAKES, []), fake]
         yield fake
+
+
+@pytest.fixture
+def codeq_client(codeq: FakeCodeQ) -> CodeQ:
+    """The bundled client as producer and worker of the fixture ``codeq``, in its event loop and on its clock."""
+    from codeq_client import CodeQ  # noqa: PLC0415 - see the module's docstring
+    from codeq_client.testing import ServerClock  # noqa: PLC0415 - as above
+
+    tokens = codeq.tokens
+    # Nobody closes it: without sockets, nothing is open.
+    return CodeQ(
+        "http://codeq.test",
+        producer_token=tokens["producer"],
+        worker_token=tokens["worker"],
+        admin_token=tokens["admin"],
+        transport=codeq.transport(),
+        clock=ServerClock(codeq.time, codeq.sleep),
+    )
 
 
 @pytest.fixture
@@ -72,5 +106,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def _options(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[str, Any]:
     """From the least to the most particular: ini file, ``codeq_options``, marker."""
-    marker = request.node.get_closest_marker("codeq")
-    return {"profile": request.config.getini("codeq_profile"), **options, **(marker.kwargs if marker else {})}
+    return {"profile": request.config.getini("codeq_profile"), **options, **_marked(request.node)}
+
+
+def _marked(node: pytest.Item) -> dict[str, Any]:
+    marker = node.get_closest_marker("codeq")
+    return dict(marker.kwargs) if marker else {}
+
+
+def _demand_async(request: pytest.FixtureRequest) -> None:
+    from codeq_fake.pytest_loops import is_async  # noqa: PLC0415 - see the module's docstring
+
+    if not is_async(request.function):
+        pytest.fail(
+            'clock="auto" is for async tests, where time jumps when all tasks wait; here it would stand still: '
+            'mark this test with @pytest.mark.codeq(clock="manual"), and call codeq.advance()',
+            pytrace=False,
+        )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from .activity import let_tasks_run
 from .auth import Authenticator, Identity
-from .clock import Clock
 from .core import PROFILES, Broker
 from .core.effects import ArtifactStored, CallbackDue, NoticeDue
 from .deliveries import Deliveries
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from .clock import Mode, Timer
+    from .clock import Clock, Mode, Timer
 
 DEFAULT_PROFILE = "kvrocks-2.8"  # what upstream's own deployment files pin
 
@@ -102,14 +101,14 @@ class Runtime:
     def restore(self, profile: str, now: int, fill: Callable[[Broker], None]) -> None:
         """Replace the state by what ``fill`` puts into a new broker of that profile, at its instant ``now`` (ns).
 
-        A manual clock stands there afterwards, a real one that is behind moves on to it. Callbacks that are overdue are
-        sent. When ``fill`` raises, nothing has changed.
+        A manual or auto clock is there afterwards, a real one that is behind moves on to it. Callbacks that are overdue
+        are sent. When ``fill`` raises, nothing has changed.
         """
         config = replace(self.config, profile=profile)
         source, broker = self._new_broker(config)
         fill(broker)
-        manual = self.clock.mode == "manual"
-        self.reset(config, Clock(self.clock.mode, start=now if manual else max(now, self.clock.now())))
+        still = self.clock.mode != "real"
+        self.reset(config, self.clock.at(now if still else max(now, self.clock.now())))
         self.source, self.broker = source, broker
         self._fire()
 
@@ -152,7 +151,9 @@ class Runtime:
         Takes and raises what :meth:`Clock.advance <codeq_fake.clock.Clock.advance>` does.
         """
         await let_tasks_run()
-        return await self.clock.advance(self._settle, to=to, by=by, mode=mode)
+        # On an auto clock receivers live on the same time: to wait for one would let it pass.
+        settle = let_tasks_run if self.clock.mode == "auto" else self._settle
+        return await self.clock.advance(settle, to=to, by=by, mode=mode)
 
     def _fire(self) -> None:
         self.broker.fire(now=self.clock.now())

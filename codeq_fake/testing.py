@@ -3,48 +3,51 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from . import assertions, timeline
 from ._transport.home import Home
 from .activity import let_tasks_run
 from .application import application
 from .auth import Tokens, identities_of
-from .clock import Clock
+from .checks import Checks
 from .control import Controls
 from .control.access import is_loopback
 from .control.controls import instant
 from .control.controls import profile as checked_profile
 from .core.units import SECOND
 from .journal import DEFAULT_SIZE
+from .loop_clock import clock_of
 from .runtime import DEFAULT_PROFILE, Config, Runtime
 from .settings import Settings
 from .task_view import TaskView
+from .virtual_loop import VirtualTimeLoop, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     import httpx
     from starlette.types import ASGIApp
 
+    from .clock import Mode
+
     T = TypeVar("T")
 
-__all__ = ["FakeCodeQ", "TaskView"]
+__all__ = ["FakeCodeQ", "TaskView", "VirtualTimeLoop", "run"]
 
 
-class FakeCodeQ:
+class FakeCodeQ(Checks):
     """A CodeQ server in memory.
 
     ``settings`` are the real server's environment variables, ``yaml`` its configuration file, ``identities`` the
     callers to know (``{"name": {"kind": "producer" or "worker", "claims": {...}}}``; their tokens are their names).
-    Without any of it the token ``dev-token`` may do everything. ``now`` is where a manual clock stands still.
+    Without any of it the token ``dev-token`` may do everything. ``now`` is where a manual clock stands still, and
+    where the others begin. An ``auto`` clock is that of the :class:`VirtualTimeLoop` in which the fake is used.
     ``webhooks`` maps an origin such as ``http://app.test`` to an ASGI application that gets the callbacks sent there.
     ``filled_from`` is a seed file: YAML with the tasks and subscriptions to begin with. ``seed`` is for chance alone.
 
@@ -55,7 +58,7 @@ class FakeCodeQ:
         self,
         *,
         profile: str = DEFAULT_PROFILE,
-        clock: Literal["manual", "real"] = "manual",
+        clock: Mode = "manual",
         now: str | datetime | None = None,
         settings: Mapping[str, str] | None = None,
         yaml: str | None = None,
@@ -76,10 +79,10 @@ class FakeCodeQ:
             journal_size=journal_size,
             seed=seed,
         )
-        self._runtime = Runtime(config, Clock(clock, start=_instant(now) if now is not None else None))
+        self._runtime = Runtime(config, clock_of(clock, start=_instant(now) if now is not None else None))
         self._controls = Controls(self._runtime)
         self._control_token = control_token
-        self._home = Home()
+        self._home = Home(in_thread=clock != "auto")
         self._call = self._home.call
         self._url: str | None = None
         self._app = application(self._runtime, control_token=control_token)
@@ -147,6 +150,12 @@ class FakeCodeQ:
         config = self._runtime.config
         return Tokens.of(config.settings, config.identities).environment(self.url)
 
+    @property
+    def tokens(self) -> dict[str, str | None]:
+        """A token for each of the roles producer, worker and admin; None where nobody has the role."""
+        config = self._runtime.config
+        return Tokens.of(config.settings, config.identities).by_role()
+
     # Clients.
 
     def client(self, token: str = "dev-token", **options: Any) -> httpx.Client:  # noqa: S107 - the fake's own default
@@ -165,6 +174,12 @@ class FakeCodeQ:
 
         return clients.asynchronous(self.app, token, options)
 
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """What :meth:`async_client` sends by, for async clients of your own that take a transport of httpx."""
+        from ._transport import clients  # noqa: PLC0415 - as above
+
+        return clients.AsyncTransport(self.app)
+
     # Time.
 
     @property
@@ -172,6 +187,10 @@ class FakeCodeQ:
         """The fake's present instant, RFC 3339 in UTC."""
         shown: str = self._controls.clock()["now"]
         return shown
+
+    def time(self) -> float:
+        """The same in seconds since the epoch."""
+        return self._call(self._runtime.clock.now) / SECOND
 
     def advance(self, seconds: float | None = None, *, to: str | datetime | None = None) -> None:
         """Advance the clock, through all that falls due, and return when all is quiet.
@@ -187,6 +206,10 @@ class FakeCodeQ:
     async def _advance(self, seconds: float | None, to: str | datetime | None) -> None:
         by = round(seconds * SECOND) if seconds is not None else None
         await self._controls.advance(by=by, to=_instant(to) if to is not None else None)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the fake's clock has moved on so far, by itself or because somebody advances it."""
+        await self._home.run(lambda: self._runtime.polls.sleep(round(seconds * SECOND)))
 
     def freeze(self) -> None:
         """Let a real clock stand still from now on."""
@@ -307,55 +330,6 @@ class FakeCodeQ:
         """Start over with an empty state and empty journals; settings and clock are kept."""
         self._call(self._controls.reset)
 
-    # Assertions: when one fails, it tells what happened instead.
-
-    def assert_completed(self, task_id: str, result: object = ...) -> None:
-        """The task is COMPLETED, with this result if one is given. Raises AssertionError, UnknownTaskError."""
-        assertions.completed(self._call(lambda: self._controls.task(task_id)), result)
-
-    def assert_dead(self, task_id: str, error: str | None = None) -> None:
-        """The task is a dead letter, with this error if one is given. Raises AssertionError, UnknownTaskError."""
-        assertions.dead(self._call(lambda: self._controls.task(task_id)), error)
-
-    def assert_callback(self, url: str, *, status: int | None = None, times: int | None = None) -> None:
-        """``url`` was called back, last answered with ``status``, in ``times`` tries. Raises AssertionError."""
-        assertions.called_back(self.callbacks, url, status=status, times=times)
-
-    def assert_no_leases(self) -> None:
-        """Nobody holds a task. Raises AssertionError."""
-        assertions.no_leases(self._in_full(status="IN_PROGRESS"))
-
-    def wait_until(self, condition: Callable[[], object], *, within: float = 3600, step: float = 0.25) -> None:
-        """Advance the clock in steps (seconds) until ``condition`` is true.
-
-        Raises AssertionError, with what happened, when it is not within so many seconds of the fake's clock.
-        """
-        for _ in range(math.ceil(within / step)):
-            if condition():
-                return
-            self.advance(step)
-        if not condition():
-            raise AssertionError(f"not true within {within} s\n{self.timeline()}")
-
-    def timeline(self) -> str:
-        """What happened so far, for a person: each task's life, and the callbacks."""
-        told = [timeline.of_tasks(self._in_full()), timeline.of_callbacks(self.callbacks)]
-        return "\n".join([f"now {self.now}", *filter(None, told)])
-
-    def _in_full(self, status: str = "", command: str = "", tenant: str | None = None) -> list[dict[str, Any]]:
-        def look() -> list[dict[str, Any]]:
-            found = self._controls.tasks(status=status, command=command, tenant=tenant)
-            return [self._controls.task(task["id"]) for task in found]
-
-        return self._call(look)
-
-
-def _fill(runtime: Runtime, file: Path) -> None:
-    """Make what a seed file holds. Raises SeedError, and OSError."""
-    from .control.seed import read_seed, sow  # noqa: PLC0415 - most fakes begin empty, and need no YAML
-
-    sow(runtime, read_seed(str(file), file.read_text(encoding="utf-8")))
-
 
 def _instant(when: str | datetime) -> int:
     if isinstance(when, datetime):
@@ -363,3 +337,10 @@ def _instant(when: str | datetime) -> int:
             raise ValueError("a time without a zone says nothing: give it a tzinfo, for example datetime.UTC")
         return instant(when.isoformat())
     return instant(when)
+
+
+def _fill(runtime: Runtime, file: Path) -> None:
+    """Make what a seed file holds. Raises SeedError, and OSError."""
+    from .control.seed import read_seed, sow  # noqa: PLC0415 - most fakes begin empty, and need no YAML
+
+    sow(runtime, read_seed(str(file), file.read_text(encoding="utf-8")))

@@ -10,3 +10,5 @@ from hypothesis import settings
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if "CI" in os.environ else "dev")
+
+pytest_plugins = ["pytester"]  # the tests of our own plugin run tests

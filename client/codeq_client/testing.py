@@ -65,6 +65,36 @@ def _at_once(call: Callable[[], object]) -> None:
     call()
 
 
+class ServerClock:
+    """The clock of a fake server, so that both sides have one time, whatever makes it pass.
+
+    `now()` returns the server's time in seconds since the epoch, `sleep(seconds)` waits until it has passed: `time` and
+    `sleep` of `FakeCodeQ`. For clients and workers in the fake's event loop.
+    """
+
+    thread_safe = False
+
+    def __init__(self, now: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._now = now
+        self._sleep = sleep
+
+    def monotonic(self) -> float:
+        """Return the server's time."""
+        return self._now()
+
+    def time(self) -> float:
+        """Return the server's time."""
+        return self._now()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until so much of the server's time has passed."""
+        await (self._sleep(seconds) if seconds > 0 else checkpoint())
+
+    def sleep_blocking(self, seconds: float) -> None:
+        """Refuse: nobody could move the server's time meanwhile."""
+        raise RuntimeError(f"a blocking sleep of {seconds} s would stop the event loop that moves the server")
+
+
 class ManualClock:
     """A clock that stands still until `advance` moves it, and a fake server with it.
 

@@ -21,10 +21,13 @@ class Home:
     """The event loop that a fake was first used in, or one in a thread of its own if that was no coroutine.
 
     A fake whose loop has ended moves to the next one. As long as it has none, functions are called where they are.
+    With ``in_thread`` unset it never starts a thread, but is at home from its making on where a loop runs already;
+    whoever needs a loop gets a RuntimeError where none runs.
     """
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, *, in_thread: bool = True) -> None:
+        self._in_thread = in_thread
+        self._loop = None if in_thread else _running_loop()
         self._thread: AbstractContextManager[BlockingPortal] | None = None
         self._moving = Lock()
 
@@ -100,6 +103,11 @@ class Home:
         return self._loop if self._loop is not None and self._loop.is_running() else None
 
     def _start(self) -> asyncio.AbstractEventLoop:
+        if not self._in_thread:
+            raise RuntimeError(
+                'clock="auto" is for async code in this process, on a virtual-time event loop, and there is none here: '
+                'in blocking code, and on a port, use clock="manual" and advance()'
+            )
         from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - only blocking callers need it
 
         self._thread = start_blocking_portal(name="codeq-fake")

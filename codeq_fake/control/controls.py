@@ -18,6 +18,7 @@ from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.names import queue_name
 from codeq_fake.core.snapshot import dump, load
 from codeq_fake.ledger import ledger
+from codeq_fake.loop_clock import FollowsItsLoopError
 from codeq_fake.openapi import document
 from codeq_fake.settings import Settings, SettingsError
 from codeq_fake.source import TakenIdError
@@ -54,7 +55,7 @@ class Controls:
         }
 
     def clock(self) -> dict[str, Any]:
-        """The present instant, and whether the clock is real or manual."""
+        """The present instant, and whether the clock is real, manual or auto."""
         clock = self._runtime.clock
         return {"now": views.time(clock.now()), "mode": clock.mode}
 
@@ -85,6 +86,8 @@ class Controls:
             raise ConflictError(f"time never goes back: it is {views.time(clock.now())}, and {over} is over") from None
         except EndOfTimeError:
             raise BadRequestError("the clock ends with the year 9999") from None
+        except FollowsItsLoopError as error:
+            raise ConflictError(str(error)) from None
 
     def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> dict[str, Any]:
         """Queue the next task or subscription ids, and the next jittered backoff delays (seconds).
@@ -128,10 +131,13 @@ class Controls:
         if "clock" not in setup and "now" not in setup:
             return None
         clock = self._runtime.clock
-        mode = setup.get("clock", clock.mode)
+        start = instant(setup["now"]) if "now" in setup else clock.now()
+        if "clock" not in setup:
+            return clock.at(start)
+        mode = setup["clock"]
         if mode not in ("real", "manual"):
             raise BadRequestError(f"clock: found {mode!r}, allowed are real and manual")
-        return Clock(mode, start=instant(setup["now"]) if "now" in setup else clock.now())
+        return Clock(mode, start=start)
 
     def state(self) -> dict[str, Any]:
         """The whole state as plain JSON: profile, instant, and everything that the broker knows."""

@@ -1,0 +1,125 @@
+"""The auto clock: a fake's time is that of a virtual-time event loop, and jumps with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from .clock import Clock
+from .core.units import SECOND
+from .virtual_loop import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .clock import Mode
+
+
+class FollowsItsLoopError(RuntimeError):
+    """An auto clock was to be frozen or to run by itself, or it was asked for the time where no virtual loop runs."""
+
+
+class LoopClock(Clock):
+    """An auto clock: it runs, and jumps, with the virtual-time loop in which it is used.
+
+    Outside of one it stands still, and with the next one it goes on.
+    """
+
+    def __init__(self, *, start: int | None = None) -> None:
+        super().__init__(start=start)
+        self._latest = super().now() if start is None else start
+        #: The instant at which the loop's time was 0.
+        self._origin = self._latest
+        self._loop: VirtualTimeLoop | None = None
+        self._fired = 0
+        self._firing = False
+        self._follow()
+
+    @property
+    def mode(self) -> Mode:
+        """``auto``."""
+        return "auto"
+
+    def at(self, start: int) -> Clock:
+        """A clock of the same mode that begins at another instant (ns)."""
+        return LoopClock(start=start)
+
+    def now(self) -> int:
+        """The present instant (ns). Raises FollowsItsLoopError in a loop whose time does not jump."""
+        if self._firing:
+            return self._latest
+        self._follow()
+        if self._loop is not None:
+            # The loop's time is a float: it may fall short, by a nanosecond, of a timer that it has reached.
+            self._latest = max(self._latest, self._origin + round(self._loop.time() * SECOND))
+        return self._latest
+
+    def freeze(self) -> None:
+        """Refuse. Raises FollowsItsLoopError."""
+        raise FollowsItsLoopError("an auto clock follows its event loop: it cannot be frozen or left to itself")
+
+    thaw = freeze
+
+    async def advance(
+        self, settle: Callable[[], Awaitable[None]], *, to: int | None = None, by: int = 0, mode: Mode | None = None
+    ) -> int:
+        """Sleep until then, as everything else in this loop does; else as :meth:`Clock.advance`."""
+        if mode not in (None, "auto"):
+            self.freeze()
+        goal = self._goal(to, by)
+        before = self._fired
+        await asyncio.sleep((goal - self.now()) / SECOND)
+        self._latest = max(self._latest, goal)
+        await settle()
+        return self._fired - before
+
+    def _follow(self) -> VirtualTimeLoop | None:
+        """Go on from the present instant with the loop that runs here, if one does."""
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            return None
+        if running is self._loop:
+            return running
+        if not isinstance(running, VirtualTimeLoop):
+            raise FollowsItsLoopError(
+                f'clock="auto" needs a virtual-time event loop, and {type(running).__name__} runs here: mark an async '
+                'test with @pytest.mark.codeq(clock="auto"), call codeq_fake.testing.run(main()), or give to whatever '
+                "starts the loop codeq_fake.testing.VirtualTimeLoop as its loop factory"
+            )
+        self._loop = running
+        self._origin = self._latest - round(running.time() * SECOND)
+        return running
+
+    def _arm(self) -> None:
+        if self._firing:
+            return
+        self._disarm()
+        loop, when = self._follow(), self._next_when()
+        if loop is not None and when is not None:
+            self._alarm = loop.call_at(self._loop_time(when), self._reach, loop, when)
+            self._alarm_loop = loop
+
+    def _reach(self, loop: VirtualTimeLoop, when: int) -> None:
+        """Be at ``when`` and fire what is due; go on at once while that wakes nobody, as a long poll's tries do not."""
+        self._firing = True
+        alone = not loop.looks_outside()
+        try:
+            reached: int | None = when
+            while reached is not None:
+                self._latest = max(self._latest, reached)
+                self._fired += self._fire_due()
+                reached = self._next_when()
+                if reached is not None and not (alone and loop.jump_to(self._loop_time(reached))):
+                    break
+        finally:
+            self._firing = False
+            self._arm()
+
+    def _loop_time(self, when: int) -> float:
+        return (when - self._origin) / SECOND
+
+
+def clock_of(mode: Mode, *, start: int | None = None) -> Clock:
+    """A clock that stands, or begins, at ``start`` (ns), or else at the present wall time."""
+    return LoopClock(start=start) if mode == "auto" else Clock(mode, start=start)

@@ -1,0 +1,48 @@
+"""How pytest's asynchronous plugins get a virtual-time loop, for the tests whose clock is auto."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .virtual_loop import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+class _Factories:
+    """What pytest-asyncio asks for a test's loop."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_asyncio_loop_factories(self) -> Mapping[str, Callable[[], VirtualTimeLoop]]:
+        return {"virtual": VirtualTimeLoop}
+
+
+@contextmanager
+def on_virtual_time(metafunc: pytest.Metafunc) -> Iterator[None]:
+    """While this is entered, pytest may generate the test: whichever plugin runs it will do so on a virtual loop."""
+    test = metafunc.definition
+    if "anyio_backend" in metafunc.fixturenames and not _chooses_backend(test):
+        backend = pytest.param(("asyncio", {"loop_factory": VirtualTimeLoop}), id="asyncio")
+        test.add_marker(pytest.mark.parametrize("anyio_backend", [backend], scope="module"))
+    # Registered for this test only: with this hook, pytest-asyncio would want an answer for every other one too.
+    factories = _Factories()
+    metafunc.config.pluginmanager.register(factories)
+    try:
+        yield
+    finally:
+        metafunc.config.pluginmanager.unregister(factories)
+
+
+def is_async(test: Any) -> bool:  # noqa: ANN401 - any callable
+    """Whether that is a coroutine function, or Hypothesis's wrapper of one."""
+    hypothesis = getattr(test, "hypothesis", None)
+    return iscoroutinefunction(hypothesis.inner_test if hypothesis is not None else test)
+
+
+def _chooses_backend(test: pytest.Item) -> bool:
+    return any("anyio_backend" in str(mark.args[:1]) for mark in test.iter_markers("parametrize"))

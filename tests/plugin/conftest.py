@@ -1,0 +1,54 @@
+"""The fixture that runs a test file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+# What a test in a test imports for the first time is forgotten at its end, and then there twice: so it comes in here.
+import codeq_client.testing  # noqa: F401 - loaded for good
+import codeq_fake._transport.clients
+import codeq_fake.pytest_loops
+import codeq_fake.server
+import codeq_fake.testing  # noqa: F401 - loaded for good
+from tests.plugin.outer import INI, Outcome, Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """Runs a test file in a pytest of its own: what it prints, and its exit code."""
+
+    def run(test: str, ini: str = "", *arguments: str) -> Outcome:
+        write(pytester.path, test, ini)
+        done = pytester.runpytest_inprocess(*QUICKLY, *arguments)
+        return done.stdout.str() + done.stderr.str(), int(done.ret)
+
+    return run
+
+
+@pytest.fixture
+def run_apart(tmp_path: Path) -> Run:
+    """As ``run``, in a process of its own."""
+
+    def run(test: str, ini: str = "", *arguments: str) -> Outcome:
+        write(tmp_path, test, ini)
+        command = [sys.executable, "-m", "pytest", *QUICKLY, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr, done.returncode
+
+    return run
+
+
+# Schemathesis takes seconds to load, and is nothing that a user needs.
+QUICKLY = ("-p", "no:cacheprovider", "-p", "no:schemathesis")
+
+
+def write(folder: Path, test: str, ini: str) -> None:
+    (folder / "test_example.py").write_text(test, encoding="utf-8")
+    (folder / "pytest.ini").write_text(INI + ini, encoding="utf-8")

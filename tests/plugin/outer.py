@@ -1,0 +1,10 @@
+"""A pytest in a pytest: how the tests here run a test file as a user would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Outcome = tuple[str, int]
+Run = Callable[..., Outcome]
+
+INI = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"

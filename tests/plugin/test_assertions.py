@@ -1,0 +1,75 @@
+"""What a test can assert of its fake, and what it is told when that is not so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from codeq_fake.testing import FakeCodeQ
+
+
+def _claim(fake: FakeCodeQ, command: str) -> str:
+    with fake.client() as http:
+        task: str = http.post("/v1/codeq/tasks/claim", json={"commands": [command], "leaseSeconds": 60}).json()["id"]
+        return task
+
+
+def _submit(fake: FakeCodeQ, task_id: str, result: object) -> None:
+    with fake.client() as http:
+        reply = http.post(f"/v1/codeq/tasks/{task_id}/result", json={"status": "COMPLETED", "result": result})
+        reply.raise_for_status()
+
+
+def test_assert_completed_tells_what_happened_instead(codeq: FakeCodeQ) -> None:
+    task = codeq.enqueue("A", 1)
+    with pytest.raises(AssertionError, match=r"is PENDING, not COMPLETED\n(.|\n)*created by dev -> PENDING_LIST"):
+        codeq.assert_completed(task.id)
+    _submit(codeq, _claim(codeq, "A"), {"pages": 3})
+    codeq.assert_completed(task.id)
+    codeq.assert_completed(task.id, {"pages": 3})
+    with pytest.raises(AssertionError, match=r"\{'pages': 3\}, not \{'pages': 4\}"):
+        codeq.assert_completed(task.id, {"pages": 4})
+
+
+def test_assert_dead_looks_at_place_and_error(codeq: FakeCodeQ) -> None:
+    task = codeq.enqueue("A", 1, max_attempts=1)
+    with pytest.raises(AssertionError, match="is no dead letter"):
+        codeq.assert_dead(task.id)
+    with codeq.client() as http:
+        http.post(f"/v1/codeq/tasks/{_claim(codeq, 'A')}/nack", json={"reason": "no ink"})
+    codeq.assert_dead(task.id)
+    codeq.assert_dead(task.id, "no ink")
+    with pytest.raises(AssertionError, match="died of 'no ink', not of 'no paper'"):
+        codeq.assert_dead(task.id, "no paper")
+
+
+def test_assert_no_leases_names_who_holds_one(codeq: FakeCodeQ) -> None:
+    codeq.enqueue("A", 1)
+    codeq.assert_no_leases()
+    task_id = _claim(codeq, "A")
+    with pytest.raises(AssertionError, match=r"1 tasks are still leased(.|\n)*leased to worker-dev"):
+        codeq.assert_no_leases()
+    _submit(codeq, task_id, {"ok": True})
+    codeq.assert_no_leases()
+
+
+def test_assert_callback_counts_tries_and_looks_at_the_last_answer(codeq: FakeCodeQ) -> None:
+    with pytest.raises(AssertionError, match="there were no callbacks at all"):
+        codeq.assert_callback("http://app.test/done")
+    codeq.enqueue("A", 1, webhook="https://your-app.com/done")
+    _submit(codeq, _claim(codeq, "A"), {"ok": True})
+    codeq.advance(0)
+    codeq.assert_callback("https://your-app.com/done", times=1)
+    with pytest.raises(AssertionError, match=r"last answer of .* was not 200(.|\n)*blocked"):
+        codeq.assert_callback("https://your-app.com/done", status=200)
+    with pytest.raises(AssertionError, match="was called 1 times, not 2"):
+        codeq.assert_callback("https://your-app.com/done", times=2)
+
+
+def test_wait_until_lets_virtual_time_pass(codeq: FakeCodeQ) -> None:
+    task = codeq.enqueue("A", 1, delay=10)
+    codeq.wait_until(lambda: codeq.task(task.id).claimable["now"])
+    with pytest.raises(AssertionError, match=r"not true within 1 s\nnow "):
+        codeq.wait_until(lambda: False, within=1)

@@ -1,0 +1,106 @@
+"""What a failed test's report tells of its fake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codeq_fake import timeline
+from codeq_fake.testing import FakeCodeQ
+
+if TYPE_CHECKING:
+    from tests.plugin.outer import Run
+
+NOW = "2026-01-31T12:00:00Z"
+
+
+def test_a_failed_tests_report_tells_what_happened(run: Run) -> None:
+    test = """
+def test_fails(codeq):
+    task = codeq.enqueue("RENDER", 1)
+    codeq.enqueue("RENDER", 2, delay=30)
+    with codeq.client() as http:
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["RENDER"], "leaseSeconds": 60})
+    assert codeq.task(task.id).status == "COMPLETED"
+"""
+    printed, code = run(test)
+    assert code == 1
+    assert "RENDER  IN_PROGRESS, INPROG_SET" in printed
+    assert "claimed by worker-dev -> INPROG_SET" in printed
+    assert "not claimable: worker-dev holds its lease" in printed
+    assert "not claimable: it is delayed" in printed
+
+
+def test_a_failed_set_up_is_told_of_too(run: Run) -> None:
+    test = """
+import pytest
+
+@pytest.fixture
+def filled(codeq):
+    codeq.enqueue("RENDER", 1)
+    raise RuntimeError("no ink")
+
+def test_never_runs(filled):
+    pass
+"""
+    printed, _ = run(test)
+    assert "1 ready" in printed
+    assert "created by dev -> PENDING_LIST" in printed
+
+
+def test_many_tasks_are_told_by_the_leased_and_the_latest() -> None:
+    codeq = FakeCodeQ(now=NOW)
+    first = codeq.enqueue("A", 0, priority=9)
+    for number in range(499):
+        codeq.advance(1)
+        codeq.enqueue("A", number)
+    with codeq, codeq.client() as http:
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["A"], "leaseSeconds": 600})
+        told = codeq.timeline().splitlines()
+    assert f"task {first.id}  A  IN_PROGRESS, INPROG_SET" in told
+    assert "  12:08:19  created by dev -> PENDING_LIST" in told
+    assert sum(line.startswith("task ") for line in told) == timeline.MOST_TASKS
+    assert told[-1] == "... and 480 more tasks: 480 PENDING"
+    assert len(told) < 70
+
+
+def test_a_long_life_is_told_in_few_lines() -> None:
+    with FakeCodeQ(now="2026-01-31T23:50:00Z") as codeq, codeq.client() as http:
+        task = codeq.enqueue("A", 1)
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["A"], "leaseSeconds": 600})
+        for _ in range(100):
+            codeq.advance(20)
+            http.post(f"/v1/codeq/tasks/{task.id}/heartbeat", json={"extendSeconds": 600})
+        http.post(f"/v1/codeq/tasks/{task.id}/abandon", json={})
+        _, title, *told = codeq.timeline().splitlines()
+    assert title == f"task {task.id}  A  PENDING, PENDING_LIST"
+    assert told == [
+        "  23:50:00  created by dev -> PENDING_LIST",
+        "  23:50:00  claimed by worker-dev -> INPROG_SET",
+        "  23:50:20  heartbeat by worker-dev -> INPROG_SET  (99 times more, until 00:23:20)",
+        "  2026-02-01 00:23:20  abandoned by worker-dev -> PENDING_LIST",
+    ]
+
+
+def test_a_restless_life_is_told_by_its_first_and_its_latest_events() -> None:
+    with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
+        task = codeq.enqueue("A", 1)
+        for _ in range(30):
+            http.post("/v1/codeq/tasks/claim", json={"commands": ["A"]})
+            http.post(f"/v1/codeq/tasks/{task.id}/abandon", json={})
+        told = codeq.timeline().splitlines()
+    assert told[2:4] == ["  12:00:00  created by dev -> PENDING_LIST", "  ... 40 more ..."]
+    assert len(told) == 4 + timeline.MOST_EVENTS
+
+
+def test_of_many_callbacks_the_latest_are_told() -> None:
+    with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
+        for number in range(25):
+            codeq.enqueue("A", number, webhook=f"https://your-app.com/{number}")
+            claimed = http.post("/v1/codeq/tasks/claim", json={"commands": ["A"]}).json()
+            result = {"status": "COMPLETED", "result": {"ok": True}}
+            http.post(f"/v1/codeq/tasks/{claimed['id']}/result", json=result)
+        codeq.advance(0)
+        told = codeq.timeline()
+    assert "5 earlier callbacks ..." in told
+    assert "to https://your-app.com/4:" not in told
+    assert told.count(": blocked (12:00:00 ") == timeline.MOST_CALLBACKS
