@@ -6,7 +6,10 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .core.names import queue_name
 from .core.units import SECOND
+from .faults import Occasion
+from .faults.kinds import CALLBACK, NOTICE
 from .journal import Callback, Journal, Try
 from .webhooks import Hop, Outcome
 
@@ -15,9 +18,13 @@ if TYPE_CHECKING:
 
     from .clock import Clock
     from .core.effects import CallbackDue, NoticeDue
+    from .faults import Plan
     from .webhooks import Composer, Outgoing, Sender
 
     T = TypeVar("T")
+    #: Makes a message as it is to be sent at an instant (ns).
+    Compose = Callable[[int], Outgoing]
+
 
 #: How long a receiver may take to answer, by the fake's clock (W3).
 TIMEOUT = 15 * SECOND
@@ -26,6 +33,7 @@ TIMEOUT = 15 * SECOND
 PATIENCE = 1.0
 
 NO_ANSWER = "no answer within 15 s"
+LOST = "lost by a fault rule"
 
 
 class Deliveries:
@@ -38,6 +46,7 @@ class Deliveries:
         sender: Sender,
         composer: Composer,
         answered: Callable[[CallbackDue, Outcome], None],
+        faults: Plan,
         journal_size: int,
     ) -> None:
         self.journal: Journal[Callback] = Journal(journal_size)
@@ -45,8 +54,9 @@ class Deliveries:
         self._sender = sender
         self._composer = composer
         self._answered = answered
+        self._faults = faults
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._hanging: set[asyncio.Task[Any]] = set()
+        self._hanging: set[asyncio.Task[Any] | None] = set()
         #: Delivery id -> the journal's entry of a callback that is not over yet.
         self._pending: dict[int, Callback] = {}
 
@@ -99,15 +109,54 @@ class Deliveries:
         return task
 
     async def _try(self, entry: Callback, due: CallbackDue) -> None:
-        outcome = await self._send(entry, self._composer.callback(due, now=self._clock.now()))
+        outcome = await self._send(entry, lambda now: self._composer.callback(due, now=now))
         self._answered(due, outcome)
 
     async def _try_once(self, entry: Callback, due: NoticeDue) -> Outcome:
-        outcome = await self._send(entry, self._composer.notice(due, now=self._clock.now()))
+        outcome = await self._send(entry, lambda now: self._composer.notice(due, now=now))
         entry.state = _state(outcome)
         return outcome
 
-    async def _send(self, entry: Callback, outgoing: Outgoing) -> Outcome:
+    async def _send(self, entry: Callback, compose: Compose) -> Outcome:
+        if self._faults.faults:
+            return await self._send_faultily(entry, compose)
+        return await self._send_now(entry, compose(self._clock.now()))
+
+    async def _send_faultily(self, entry: Callback, compose: Compose) -> Outcome:
+        """Send one try, but for what is to go wrong with it."""
+        rules = [fault.rule for fault in self._faults.decide(_occasion(entry))]
+        kinds = tuple(rule.do for rule in rules)
+        for rule in rules:
+            if rule.do == "callback_late":
+                await self._wait(round((rule.seconds or 0) * SECOND))
+        skew = sum(round((rule.seconds or 0) * SECOND) for rule in rules if rule.do == "clock_skew")
+        outgoing = compose(self._clock.now() + skew)
+        if "callback_lost" in kinds:
+            entry.headers, entry.body = outgoing.headers, outgoing.body
+            entry.tries.append(Try(self._clock.now(), None, LOST, kinds))
+            return Outcome((Hop(outgoing.method, outgoing.url),), LOST)
+        outcome = await self._send_now(entry, outgoing, kinds)
+        if "callback_twice" in kinds:
+            await self._send_now(entry, outgoing, kinds)
+        return outcome
+
+    async def _wait(self, duration: int) -> None:
+        """Wait so long (ns). Whoever advances the clock does not wait for this."""
+        waited = asyncio.get_running_loop().create_future()
+        task = asyncio.current_task()
+
+        def go_on() -> None:
+            self._hanging -= {task}
+            waited.set_result(None)
+
+        timer = self._clock.call_at(self._clock.now() + duration, go_on)
+        self._hanging |= {task}
+        try:
+            await waited
+        finally:
+            timer.cancel()
+
+    async def _send_now(self, entry: Callback, outgoing: Outgoing, faults: tuple[str, ...] = ()) -> Outcome:
         entry.headers, entry.body = outgoing.headers, outgoing.body
         sent_at = self._clock.now()
         sending = asyncio.ensure_future(self._sender.send(outgoing))
@@ -118,13 +167,19 @@ class Deliveries:
             timer.cancel()
             sending.cancel()
         outcome = Outcome((Hop(outgoing.method, outgoing.url),), NO_ANSWER) if sending.cancelled() else sending.result()
-        entry.tries.append(Try(sent_at, outcome.status, outcome.error))
+        entry.tries.append(Try(sent_at, outcome.status, outcome.error, faults))
         return outcome
 
     def _time_out(self, sending: asyncio.Future[Outcome], task: asyncio.Task[Any] | None) -> None:
         """The receiver took too long; what comes of that is waited for, unlike the receiver."""
         sending.cancel()
         self._hanging -= {task}
+
+
+def _occasion(entry: Callback) -> Occasion:
+    name = CALLBACK if entry.kind == "task_result" else NOTICE
+    tasks = frozenset({entry.task_id} - {""})
+    return Occasion(frozenset({name}), commands=frozenset({queue_name(entry.command)}), tasks=tasks)
 
 
 def _state(outcome: Outcome) -> str:

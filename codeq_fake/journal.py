@@ -10,7 +10,10 @@ DEFAULT_SIZE = 10_000
 
 
 class Request(NamedTuple):
-    """One request of the contract's surface and its reply. ``at`` is ns; no header is kept, so no token is."""
+    """One request of the contract's surface and its reply. ``at`` is ns; no header is kept, so no token is.
+
+    ``status`` is 0 where a fault left the request without a reply; ``faults`` are the kinds of those that came on it.
+    """
 
     n: int
     at: int
@@ -20,15 +23,20 @@ class Request(NamedTuple):
     body: bytes
     status: int
     reply: bytes
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One try of a callback: when (ns) it was sent, and the status or the error that came of it."""
+    """One try of a callback: when (ns) it was sent, and the status or the error that came of it.
+
+    ``faults`` are the kinds of those that came on it.
+    """
 
     at: int
     status: int | None = None
     error: str | None = None
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

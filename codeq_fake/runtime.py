@@ -15,10 +15,12 @@ from .auth import Authenticator, Identity
 from .core import PROFILES, Broker
 from .core.effects import ArtifactStored, CallbackDue, NoticeDue
 from .deliveries import Deliveries
+from .faults import Plan
 from .journal import DEFAULT_SIZE, Journal, Request
 from .polls import Polls
 from .settings import Settings
 from .source import Source
+from .stalls import Stalls
 from .webhooks import Composer, Guard, Outcome, Sender
 
 if TYPE_CHECKING:
@@ -55,6 +57,9 @@ class Runtime:
     def __init__(self, config: Config, clock: Clock) -> None:
         self.clock = clock
         self.polls = Polls(clock)
+        self.stalls = Stalls(clock)
+        #: What is to go wrong; the same object for as long as the runtime lives.
+        self.faults = Plan()
         self._alarm: Timer | None = None
         self._settled = 0
         self._begin(config)
@@ -72,6 +77,7 @@ class Runtime:
             sender=Sender(guard=Guard(config.webhook_allow), mounts=config.mounts),
             composer=Composer(zone=settings.timezone, secret=settings.webhook_hmac_secret),
             answered=self._callback_answered,
+            faults=self.faults,
             journal_size=config.journal_size,
         )
 
@@ -87,16 +93,25 @@ class Runtime:
         source.avoid(broker.store.tasks, broker.subscriptions.by_id)
         return source, broker
 
-    def reset(self, config: Config | None = None, clock: Clock | None = None) -> None:
-        """Start over with an empty state: same settings and clock unless others are given, journals emptied."""
+    def let_go(self) -> None:
+        """Let everyone go who waits, and drop what is being sent."""
         self.deliveries.abort()
         self.polls.release()
+        self.stalls.release()
+
+    def reset(self, config: Config | None = None, clock: Clock | None = None) -> None:
+        """Start over with an empty state: same settings and clock unless others are given, no journals, no faults."""
+        self.faults.clear()
+        self._start_over(config or self.config, clock)
+
+    def _start_over(self, config: Config, clock: Clock | None) -> None:
+        self.let_go()
         if self._alarm is not None:
             self._alarm.cancel()
         if clock is not None:
             self.clock = clock
-            self.polls, self._settled = Polls(clock), 0
-        self._begin(config or self.config)
+            self.polls, self.stalls, self._settled = Polls(clock), Stalls(clock), 0
+        self._begin(config)
 
     def restore(self, profile: str, now: int, fill: Callable[[Broker], None]) -> None:
         """Replace the state by what ``fill`` puts into a new broker of that profile, at its instant ``now`` (ns).
@@ -108,7 +123,7 @@ class Runtime:
         source, broker = self._new_broker(config)
         fill(broker)
         still = self.clock.mode != "real"
-        self.reset(config, self.clock.at(now if still else max(now, self.clock.now())))
+        self._start_over(config, self.clock.at(now if still else max(now, self.clock.now())))
         self.source, self.broker = source, broker
         self._fire()
 
@@ -177,9 +192,13 @@ class Runtime:
 
     async def _settle(self) -> None:
         """Wait until what was woken has come to rest: requests, callbacks, and the requests they cause."""
-        while await self.deliveries.finish() or self._settled != self.polls.woken:
-            self._settled = self.polls.woken
+        while await self.deliveries.finish() or self._settled != self._woken:
+            self._settled = self._woken
             await let_tasks_run()
+
+    @property
+    def _woken(self) -> int:
+        return self.polls.woken + self.stalls.woken
 
 
 def _write(artifact: ArtifactStored, directory: str) -> None:

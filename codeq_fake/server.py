@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
+import struct
 import sys
 from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, Any
@@ -14,17 +16,22 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .http.ending import CUT
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
     from starlette.types import ASGIApp
 
+    from .http.ending import Way
     from .runtime import Runtime
 
 #: How long a request that is under way may take to end when the server stops, in seconds.
 _GRACE = 0.5
 _BACKLOG = 2048
+#: With a lingering time of 0 the system ends a connection with a reset.
+_RESET = struct.pack("ii", 1, 0)
 
 
 class _OneWrite:
@@ -61,7 +68,18 @@ class _Protocol(HttpToolsProtocol):
     """Uvicorn's HTTP on httptools, writing each reply at once."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.app_state = {CUT: self._cut}
         super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]
+
+    def _cut(self, way: Way) -> None:
+        """End the connection, for whom a fault wants it."""
+        if way == "close":
+            self.transport.close()
+            return
+        # On a copy of the descriptor, which means the same socket: uvloop's own object knows no options.
+        with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
 
     def drop(self) -> None:
         """Close the connection whose request hangs; that this request fails is not worth a traceback in the log."""
@@ -134,8 +152,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the caller's to close
         """Answer who waits, and end. What is being sent is dropped: a receiver that hangs must not hold the end up."""
-        self._runtime.polls.release()
-        self._runtime.deliveries.abort()
+        self._runtime.let_go()
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):

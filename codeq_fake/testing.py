@@ -20,6 +20,7 @@ from .control.access import is_loopback
 from .control.controls import instant
 from .control.controls import profile as checked_profile
 from .core.units import SECOND
+from .injecting import injected
 from .journal import DEFAULT_SIZE
 from .loop_clock import clock_of
 from .runtime import DEFAULT_PROFILE, Config, Runtime
@@ -29,12 +30,14 @@ from .virtual_loop import VirtualTimeLoop, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     import httpx
     from starlette.types import ASGIApp
 
     from .clock import Mode
+    from .faults import Rule
+    from .injecting import Injected
 
     T = TypeVar("T")
 
@@ -107,8 +110,7 @@ class FakeCodeQ(Checks):
         self._home.close(self._end)
 
     async def _end(self) -> None:
-        self._runtime.polls.release()
-        self._runtime.deliveries.abort()
+        self._runtime.let_go()
         await let_tasks_run()
 
     # On a port.
@@ -225,6 +227,15 @@ class FakeCodeQ(Checks):
         Raises BadRequestError, or ConflictError for an id that is taken.
         """
         self._call(lambda: self._controls.next(ids=ids, delays=delays))
+
+    def faults(self, *rules: Rule | Mapping[str, Any]) -> AbstractContextManager[Injected]:
+        """Let things go wrong for the length of a ``with`` statement; see :mod:`codeq_fake.faults`.
+
+        A rule is made by one of its functions, such as ``drop_reply(on="complete", times=1)``, or is an object as
+        ``/_fake/faults`` takes it. Raises BadRequestError. At the end, warns of a rule that met nothing
+        (:class:`codeq_fake.faults.FaultNotMetWarning`).
+        """
+        return injected(self._controls.faults, self._runtime.faults, rules, self._call)
 
     # State.
 

@@ -43,6 +43,17 @@ def of_callbacks(callbacks: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*left_out, *map(_callback, callbacks[-MOST_CALLBACKS:])])
 
 
+def of_faults(requests: Iterable[dict[str, Any]]) -> str:
+    """Each request that a fault came on, as ``/_fake/requests`` shows them."""
+    return "\n".join(_faulty(request) for request in requests if request["faults"])
+
+
+def _faulty(request: dict[str, Any]) -> str:
+    by = f" by {request['as']}" if request["as"] else ""
+    what = f"{', '.join(request['faults'])} on {request['method']} {request['path']}{by}"
+    return f"fault {_clock(request['at'])}  {what} -> {request['status'] or 'no reply'}"
+
+
 def _task(task: dict[str, Any]) -> Iterator[str]:
     yield f"task {task['id']}  {task['command']}  {task['status']}, {task['lastKnownLocation']}"
     events = list(_events(task["history"]))
@@ -73,8 +84,13 @@ def _said(event: dict[str, Any]) -> str:
 
 def _callback(callback: dict[str, Any]) -> str:
     about = callback["taskId"] or callback["subscriptionId"]
-    tries = ", ".join(f"{_clock(tried['at'])} {tried['status'] or tried['error']}" for tried in callback["tries"])
+    tries = ", ".join(_tried(tried) for tried in callback["tries"])
     return f"{callback['kind']} for {about} to {callback['url']}: {callback['state']} ({tries or 'not tried yet'})"
+
+
+def _tried(tried: dict[str, Any]) -> str:
+    faults = f" with {', '.join(tried['faults'])}" if tried["faults"] else ""
+    return f"{_clock(tried['at'])} {tried['status'] or tried['error']}{faults}"
 
 
 def _clock(time: str) -> str:

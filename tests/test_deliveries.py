@@ -15,6 +15,7 @@ from codeq_fake.activity import let_tasks_run
 from codeq_fake.clock import Clock
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.deliveries import Deliveries
+from codeq_fake.faults import Plan
 from codeq_fake.webhooks import Composer, Hop, Outcome, Outgoing, Sender
 from codeq_fake.webhooks.signing import sign
 
@@ -60,7 +61,12 @@ class Stage:
     def __post_init__(self) -> None:
         composer = Composer(zone=ZoneInfo("UTC"), secret=SECRET)
         self.deliveries = Deliveries(
-            clock=self.clock, sender=self.receiver, composer=composer, answered=self._answered, journal_size=10
+            clock=self.clock,
+            sender=self.receiver,
+            composer=composer,
+            answered=self._answered,
+            faults=Plan(),
+            journal_size=10,
         )
 
     def _answered(self, due: CallbackDue, outcome: Outcome) -> None:

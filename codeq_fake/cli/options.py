@@ -36,6 +36,9 @@ class Options:
     control_token: str | None
     webhook_allow: tuple[str, ...]
     journal_size: int
+    faults: Path | None
+    races: str | None
+    races_seed: int
     dotenv: Mapping[str, str]
 
     @property
@@ -120,6 +123,18 @@ def start_options(*, port: str) -> Callable[[CommandT], CommandT]:
             show_default=True,
             help="How many requests and callbacks are remembered.",
         ),
+        flag(
+            "faults",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="YAML or JSON file of fault rules: a list such as [{on: complete, do: drop_reply, times: 1}].",
+        ),
+        flag(
+            "races",
+            type=click.Choice(("observed",)),
+            help="Let the real server's races happen as often as they were seen on it.",
+        ),
+        flag("races-seed", type=int, default=0, show_default=True, help="Makes the races repeatable."),
     )
 
     def add(command: CommandT) -> CommandT:

@@ -13,6 +13,8 @@ from codeq_fake.control import BadRequestError, ConflictError, Controls, keeping
 from codeq_fake.control.access import is_loopback
 from codeq_fake.control.controls import instant
 from codeq_fake.control.seed import Seed, read_seed, sow
+from codeq_fake.faults import BadFaultError, observed_races, read_rules
+from codeq_fake.http.occasions import NAMES
 from codeq_fake.runtime import Config, Runtime
 from codeq_fake.server import PortTakenError, listen
 from codeq_fake.settings import Settings, SettingsError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from codeq_fake.auth import Identity
+    from codeq_fake.faults import Rule
 
     from .options import Options
 
@@ -62,6 +65,14 @@ class Built:
                     keeping.save(controls, file)
         except ConflictError as error:
             exit_with(str(error), FAILED)
+        finally:
+            self._tell_missed()
+
+    def _tell_missed(self) -> None:
+        """Say which fault rules never met anything: a slip in one is not to pass unnoticed."""
+        faults = self.runtime.faults
+        for fault in faults.missed():
+            tell(faults.why_missed(fault))
 
     @property
     def tokens(self) -> Tokens:
@@ -104,9 +115,12 @@ def _runtime(options: Options) -> Runtime:
     except BadRequestError as error:
         exit_with(f"--start-at: {error}", MISUSED)
     try:
-        return Runtime(config, Clock("manual" if options.clock == "manual" else "real", start=start))
+        runtime = Runtime(config, Clock("manual" if options.clock == "manual" else "real", start=start))
     except ValueError as error:
         exit_with(f"--webhook-allow: {error}", MISUSED)
+    runtime.faults.add(_faults(options.faults))
+    runtime.faults.add(observed_races(options.races_seed) if options.races else (), is_background=True)
+    return runtime
 
 
 def _identities(file: Path | None) -> tuple[Identity, ...]:
@@ -120,6 +134,15 @@ def _seed(file: Path | None) -> Seed:
         return read_seed(str(file), _text("--seed", file))
     except BadRequestError as error:
         exit_with(str(error), MISUSED)
+
+
+def _faults(file: Path | None) -> list[Rule]:
+    if file is None:
+        return []
+    try:
+        return read_rules(_text("--faults", file), NAMES)
+    except BadFaultError as error:
+        exit_with(f"--faults {file}: {error}", MISUSED)
 
 
 def _text(option: str, file: Path) -> str:

@@ -9,6 +9,7 @@ from .errors import (
     ControlError,
     UnknownCallbackError,
     UnknownCallError,
+    UnknownFaultError,
     UnknownTaskError,
 )
 from .routes import routes
@@ -20,6 +21,7 @@ __all__ = [
     "Controls",
     "UnknownCallError",
     "UnknownCallbackError",
+    "UnknownFaultError",
     "UnknownTaskError",
     "routes",
 ]

@@ -26,6 +26,7 @@ from codeq_fake.version import VERSION
 
 from . import keeping, views
 from .errors import BadRequestError, ConflictError, UnknownCallbackError, UnknownTaskError
+from .faulting import FaultControls
 from .reading import field
 from .state import check
 
@@ -42,6 +43,7 @@ class Controls:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.faults = FaultControls(runtime)
 
     def health(self) -> dict[str, Any]:
         """That it runs, as which version and profile, and what its clock says."""

@@ -4,6 +4,7 @@ ControlError
 ├── BadRequestError     what was sent is not what the call takes
 ├── UnknownTaskError    there is no such task
 ├── UnknownCallbackError the journal has no such callback
+├── UnknownFaultError   there is no such fault rule
 ├── UnknownCallError    there is no such control call
 └── ConflictError       it cannot be done now: time never goes back, a task holds no lease
 """
@@ -25,6 +26,10 @@ class UnknownTaskError(ControlError):
 
 class UnknownCallbackError(ControlError):
     """The journal has no callback or notice of this number, or none any more."""
+
+
+class UnknownFaultError(ControlError):
+    """There is no fault rule with this number, or none any more."""
 
 
 class UnknownCallError(ControlError):

@@ -9,6 +9,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from codeq_fake.faults.reading import KNOWN_FIELDS
+
 from .access import Access
 from .controls import Controls, instant
 from .errors import (
@@ -17,6 +19,7 @@ from .errors import (
     ControlError,
     UnknownCallbackError,
     UnknownCallError,
+    UnknownFaultError,
     UnknownTaskError,
 )
 from .reading import body, duration, field, number, whole
@@ -36,6 +39,7 @@ _STATUS: dict[type[ControlError], int] = {
     BadRequestError: 400,
     UnknownTaskError: 404,
     UnknownCallbackError: 404,
+    UnknownFaultError: 404,
     UnknownCallError: 404,
     ConflictError: 409,
 }
@@ -162,6 +166,22 @@ async def _queues(controls: Controls, _: Request) -> dict[str, Any]:
     return controls.queues()
 
 
+async def _faults(controls: Controls, _: Request) -> dict[str, Any]:
+    return controls.faults.shown()
+
+
+async def _add_faults(controls: Controls, request: Request) -> dict[str, Any]:
+    return controls.faults.add(await body(request, *KNOWN_FIELDS, "faults"))
+
+
+async def _remove_fault(controls: Controls, request: Request) -> dict[str, Any]:
+    return controls.faults.remove(whole(request.path_params["n"], "the fault's number"))
+
+
+async def _clear_faults(controls: Controls, _: Request) -> dict[str, Any]:
+    return controls.faults.clear()
+
+
 async def _openapi(controls: Controls, _: Request) -> dict[str, Any]:
     return controls.openapi()
 
@@ -189,6 +209,10 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("/requests", "GET", _requests),
     ("/callbacks", "GET", _callbacks),
     ("/callbacks/{n}/resend", "POST", _resend),
+    ("/faults", "GET", _faults),
+    ("/faults", "POST", _add_faults),
+    ("/faults", "DELETE", _clear_faults),
+    ("/faults/{n}", "DELETE", _remove_fault),
     ("/contract", "GET", _contract),
     ("/openapi.json", "GET", _openapi),
 )

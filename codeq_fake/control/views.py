@@ -12,13 +12,15 @@ from zoneinfo import ZoneInfo
 from codeq_fake import wire
 from codeq_fake.core import explain
 from codeq_fake.core.names import queue_name
+from codeq_fake.faults import reading
 from codeq_fake.http import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from codeq_fake.core import Broker, Happening, Record, State, Task
-    from codeq_fake.journal import Callback, Request
+    from codeq_fake.faults import Fault
+    from codeq_fake.journal import Callback, Request, Try
 
 UTC = ZoneInfo("UTC")
 
@@ -96,7 +98,8 @@ def request(shown: Request) -> dict[str, Any]:
         "path": shown.path,
         "as": shown.caller or None,
         "body": shown.body.decode(errors="replace"),
-        "status": shown.status,
+        "status": shown.status or None,
+        "faults": list(shown.faults),
         "reply": shown.reply.decode(errors="replace"),
     }
 
@@ -114,7 +117,7 @@ def callback(shown: Callback) -> dict[str, Any]:
         "blocked": shown.state == "blocked",
         "headers": dict(shown.headers),
         "body": shown.body.decode(errors="replace"),
-        "tries": [{"at": time(tried.at), "status": tried.status, "error": tried.error} for tried in shown.tries],
+        "tries": [_tried(tried) for tried in shown.tries],
     }
 
 
@@ -134,6 +137,15 @@ def queues(broker: Broker) -> Iterator[dict[str, Any]]:
             "nextDue": time(delay.visible_at) if delay is not None else None,
             "nextLeaseEnd": time(broker.profile.spent_from(lease.lease_expiry)) if lease is not None else None,
         }
+
+
+def _tried(shown: Try) -> dict[str, Any]:
+    return {"at": time(shown.at), "status": shown.status, "error": shown.error, "faults": list(shown.faults)}
+
+
+def fault(shown: Fault) -> dict[str, Any]:
+    """One fault rule as it was given, with its number, how many occasions it met and on how many it fired."""
+    return {"id": shown.number, **reading.shown(shown.rule), "met": shown.met, "fired": shown.fired}
 
 
 def _state(state: State) -> dict[str, str]:

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette.routing import Match, Route, Router
 
 from . import reply
 from .endpoint import Endpoint
+from .faulty import Faulty
 from .operations import OPERATIONS
 from .reply import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from codeq_fake.runtime import Runtime
 
+    from .operations import Operation
+
 
 def surface(runtime: Runtime, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """R1 to R17 and R18's answer for everything else; routes ``beside`` them are asked last."""
-    routes = [Exact(operation.method, operation.path, Endpoint(runtime, operation)) for operation in OPERATIONS]
+    routes = [Exact(runtime, operation) for operation in OPERATIONS]
     return Router([*routes, *beside], redirect_slashes=False, default=_Unknown(runtime, routes))
 
 
 class Exact(Route):
     """A route of one method; with any other its path is unknown: there is no 405, and no HEAD for a GET (R18)."""
 
-    def __init__(self, method: str, path: str, endpoint: ASGIApp) -> None:
-        super().__init__(path, endpoint, methods=[method])
-        self._method = method
+    def __init__(self, runtime: Runtime, operation: Operation) -> None:
+        path = operation.path
+        super().__init__(path, Endpoint(runtime, operation), methods=[operation.method])
+        self._method = operation.method
+        self._faults = runtime.faults
+        self._faulty = Faulty(runtime, operation)
         # Where a path begins to vary: comparing so much of it first spares most routes their regular expression.
         self._fixed = path.partition("{")[0]
         self._varies = self._fixed != path
@@ -47,6 +53,11 @@ class Exact(Route):
             return self._full({}) if path == self._fixed else (Match.NONE, {})
         found = self.path_regex.fullmatch(path) if path.startswith(self._fixed) else None
         return self._full(found.groupdict()) if found is not None else (Match.NONE, {})
+
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Answer a request. The way by the faults is taken only while there are any."""
+        # No coroutine of its own: the plain way is to cost nothing more.
+        return (self._faulty if self._faults.faults else self.endpoint)(scope, receive, send)
 
     def _full(self, params: dict[str, str]) -> tuple[Match, Scope]:
         return Match.FULL, {"endpoint": self.endpoint, "path_params": params}

@@ -35,6 +35,8 @@ class Call:
     now: int
     caller: Caller = ANYONE
     body: bytes = b""
+    #: The kinds of the faults that came on it.
+    faults: tuple[str, ...] = ()
 
     def header(self, name: bytes) -> str:
         """A header's value, empty when it was not sent."""

@@ -57,11 +57,16 @@ class Endpoint:
             seen = type(refusal).__name__
             answer = _refuse(refusal, operation)
         runtime.seen[operation.name, seen] += 1
-        runtime.requests.entries.append(_noted(runtime.requests.number(), scope, call, answer))
+        runtime.requests.entries.append(noted(runtime.requests.number(), scope, call, answer))
         await reply.send_reply(send, answer, request_id)
 
     async def _answer(self, call: Call, receive: Receive) -> Reply:
         """Go through the checks in their order, and let the handler answer (B3)."""
+        await self._let_in(call, receive)
+        return await self._carry_out(call, receive)
+
+    async def _let_in(self, call: Call, receive: Receive) -> None:
+        """Find out who calls, whether they may, and with what body."""
         runtime, operation = self._runtime, self._operation
         if operation.right != "anyone":
             try:
@@ -73,9 +78,13 @@ class Endpoint:
         if operation.reads_body:
             call.body = await _read_body(receive)
             call.now = runtime.clock.now()
-        answer = operation.handler(call)
+
+    async def _carry_out(self, call: Call, receive: Receive) -> Reply:
+        """Let the handler answer, and do what it wants done."""
+        runtime = self._runtime
+        answer = self._operation.handler(call)
         if isinstance(answer, Wait):
-            gone = partial(_hang_up, receive)
+            gone = partial(hang_up, receive)
             found = await runtime.polls.park(answer.attempt, wait_seconds=answer.seconds, gone=gone)
             return found if found is not None else reply.NO_CONTENT
         if not runtime.broker.is_idle:
@@ -102,12 +111,14 @@ class Endpoint:
             raise RateLimited(scope, operation, wait)
 
 
-def _noted(n: int, scope: Scope, call: Call, answer: Reply) -> Request:
+def noted(n: int, scope: Scope, call: Call, answer: Reply) -> Request:
     """The journal's entry for a call."""
     path, query = scope["path"], scope["query_string"]
     if query:
         path = f"{path}?{query.decode('latin-1')}"
-    return Request(n, call.now, scope["method"], path, call.caller.subject, call.body, answer.status, answer.body)
+    return Request(
+        n, call.now, scope["method"], path, call.caller.subject, call.body, answer.status, answer.body, call.faults
+    )
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -127,7 +138,7 @@ async def _read_body(receive: Receive) -> bytes:
         parts.append(part)
 
 
-async def _hang_up(receive: Receive) -> None:
+async def hang_up(receive: Receive) -> None:
     """Return when the client has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass

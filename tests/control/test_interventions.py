@@ -100,7 +100,7 @@ def test_a_callback_is_sent_anew_as_an_entry_of_its_own() -> None:
         fake.advance(0)
         again = http.post("/_fake/callbacks/1/resend").json()["callback"]
         assert (again["n"], again["state"], again["url"]) == (2, "delivered", HOOK)
-        assert again["tries"] == [{"at": NOW, "status": 204, "error": None}]
+        assert again["tries"] == [{"at": NOW, "status": 204, "error": None, "faults": []}]
         assert fake.callbacks[1] == again
         assert fake.callbacks[0]["state"] == "pending"
         assert app.heard[0] == app.heard[1]

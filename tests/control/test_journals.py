@@ -26,6 +26,7 @@ def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
                 "as": "producer-dev",
                 "body": '{"command": "A", "payload": 1}',
                 "status": 202,
+                "faults": [],
                 "reply": created.text,
             },
             {
@@ -36,6 +37,7 @@ def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
                 "as": "producer-dev",
                 "body": "\ufffd",
                 "status": 400,
+                "faults": [],
                 "reply": refused.text,
             },
         ]
@@ -83,7 +85,7 @@ def test_callbacks_and_notices_are_noted_with_their_tries(http: httpx.Client) ->
         "command": "A",
         "state": "blocked",
         "blocked": True,
-        "tries": [{"at": NOW, "status": None, "error": error}],
+        "tries": [{"at": NOW, "status": None, "error": error, "faults": []}],
         "headers": {"User-Agent": "Go-http-client/1.1", "Content-Type": "application/json"},
     }
     assert notice == {

@@ -123,7 +123,7 @@ def test_w3_a_failure_is_tried_again_five_times_in_all(
     (callback,) = codeq.callbacks
     assert callback["state"] == "failed"
     assert [tried["status"] for tried in callback["tries"]] == [500, 404, 302, 400, 503]
-    assert callback["tries"][1] == {"at": "2026-11-24T06:15:02Z", "status": 404, "error": None}
+    assert callback["tries"][1] == {"at": "2026-11-24T06:15:02Z", "status": 404, "error": None, "faults": []}
 
 
 @pytest.mark.codeq(
@@ -213,8 +213,8 @@ def test_w3_the_submitter_does_not_wait_and_a_hanging_receiver_times_out_on_the_
         (callback,) = fake.callbacks
     assert callback["state"] == "failed"
     assert callback["tries"] == [
-        {"at": "2026-11-24T06:15:00Z", "status": None, "error": "no answer within 15 s"},
-        {"at": "2026-11-24T06:15:17Z", "status": None, "error": "no answer within 15 s"},
+        {"at": "2026-11-24T06:15:00Z", "status": None, "error": "no answer within 15 s", "faults": []},
+        {"at": "2026-11-24T06:15:17Z", "status": None, "error": "no answer within 15 s", "faults": []},
     ]
 
 

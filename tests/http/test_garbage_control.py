@@ -53,6 +53,15 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/_fake/callbacks/{n}/resend", {}),
     ("GET", "/_fake/requests?since=0&path=x&status=200", {}),
     ("GET", "/_fake/callbacks?since=0", {}),
+    ("GET", "/_fake/faults", {}),
+    (
+        "POST",
+        "/_fake/faults",
+        {"on": "callback", "do": "callback_late", "seconds": 1.5, "command": "A", "nth": 2, "times": 1, "seed": 7},
+    ),
+    ("POST", "/_fake/faults?", {"faults": [{"do": "callback_lost", "probability": 0.5}]}),
+    ("DELETE", "/_fake/faults", {}),
+    ("DELETE", "/_fake/faults/{n}", {}),
     ("GET", "/_fake/contract", {}),
     ("PATCH", "/_fake/none", {}),
 ]

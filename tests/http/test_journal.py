@@ -29,6 +29,7 @@ def test_each_request_is_kept_with_its_reply(codeq: FakeCodeQ, producer: httpx.C
             "as": "prod-1",
             "body": "no JSON",
             "status": 400,
+            "faults": [],
             "reply": refused.text,
         }
     ]

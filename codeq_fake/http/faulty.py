@@ -1,0 +1,176 @@
+"""The way of a request while there are fault rules: the plain one, but for what they let go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake.core import races
+from codeq_fake.core.units import SECOND
+
+from . import reply
+from .call import RateLimited, Rejected, Wait
+from .ending import Ending
+from .endpoint import Endpoint, hang_up, noted
+from .meddling import MEDDLING, meddle
+from .occasions import claimed_commands, occasion_of
+from .reply import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from codeq_fake.faults import Fault, Rule
+    from codeq_fake.runtime import Runtime
+
+    from .call import Call
+    from .operations import Operation
+
+_NOTHING = Reply(0)
+_CLAIMS = ("claim", "claim_batch")
+_WAITS = ("delay", "hang")
+_UNAVAILABLE = 503
+_TOO_MANY = 429
+_BODYLESS = (204, 304)
+
+
+class Injected(Rejected):
+    """A rule does not let the request be carried out; ``reply`` is the answer."""
+
+
+class Faulty:
+    """One operation as an ASGI application."""
+
+    def __init__(self, runtime: Runtime, operation: Operation) -> None:
+        self._runtime = runtime
+        self._operation = operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or do not."""
+        ending = Ending(scope, receive, send)
+        await _Once(self._runtime, self._operation, ending)(scope, receive, ending.send)
+
+
+class _Once(Endpoint):
+    """One request, with the faults that come on it."""
+
+    def __init__(self, runtime: Runtime, operation: Operation, ending: Ending) -> None:
+        super().__init__(runtime, operation)
+        self._ending = ending
+        self._call: Call | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or do not."""
+        try:
+            await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:
+            # In process, a client that hangs up takes its request with it.
+            if self._call is not None and self._call.faults:
+                requests = self._runtime.requests
+                requests.entries.append(noted(requests.number(), scope, self._call, _NOTHING))
+            raise
+
+    async def _answer(self, call: Call, receive: Receive) -> Reply:
+        self._call = call
+        await self._let_in(call, receive)
+        faults = self._runtime.faults.decide(occasion_of(self._operation, call))
+        # Who waits comes first: what another fault does to a task is not to be undone in the meantime.
+        for fault in sorted(faults, key=lambda fault: fault.rule.do not in _WAITS):
+            await self._before(fault, call, receive)
+        later = [fault for fault in faults if self._is_done_later(fault.rule.do)]
+        touched: list[str] = []
+        try:
+            answer = await self._carry_out(call, receive)
+            touched = self._touched(call, answer) if later else []
+        finally:
+            for fault in later:
+                now = self._runtime.clock.now()
+                self._count(fault, call, happened=meddle(fault.rule.do, call.broker, touched, now=now))
+        return answer
+
+    async def _before(self, fault: Fault, call: Call, receive: Receive) -> None:
+        """Let happen what comes before the request is carried out. Raises Injected when it shall not be."""
+        rule, happened = fault.rule, True
+        match rule.do:
+            case "delay" | "hang":
+                await self._hold(fault, call, receive)
+                return
+            case "refuse":
+                self._count(fault, call)
+                raise Injected(_refusal(rule, self._operation))
+            case "reset":
+                self._count(fault, call)
+                self._ending.end = "reset"
+                raise Injected(_NOTHING)
+            case "drop_reply":
+                self._ending.end = "drop_reply"
+            case "garble":
+                self._ending.end = rule.how or "cut"
+            case "clock_skew":
+                skewed = partial(_skewed, self._operation.handler, round((rule.seconds or 0) * SECOND))
+                self._operation = replace(self._operation, handler=skewed)
+            case "false_empty":
+                commands = claimed_commands(self._operation, call)
+                happened = races.false_empty(call.broker, commands, tenant=call.caller.tenant, now=call.now)
+            case kind if self._is_done_later(kind):
+                return
+            case kind:
+                tasks = occasion_of(self._operation, call).tasks
+                happened = meddle(kind, call.broker, tasks, now=call.now)
+        self._count(fault, call, happened=happened)
+
+    def _is_done_later(self, kind: str) -> bool:
+        """Whether it is done to the task that the request is about to claim or to end."""
+        return kind == "redeliver_finished" or (kind in MEDDLING and self._operation.name in _CLAIMS)
+
+    def _touched(self, call: Call, answer: Reply) -> list[str]:
+        """The tasks that the request has claimed or ended."""
+        if self._operation.name not in _CLAIMS:
+            return list(occasion_of(self._operation, call).tasks)
+        found: dict[str, Any] = json.loads(answer.body) if answer.body else {"tasks": []}
+        return [task["id"] for task in found.get("tasks", [found])]
+
+    async def _hold(self, fault: Fault, call: Call, receive: Receive) -> None:
+        self._count(fault, call)
+        seconds = fault.rule.seconds
+        until = call.now + round(seconds * SECOND) if seconds is not None else None
+        is_there = await self._runtime.stalls.hold(fault.number, until=until, gone=partial(hang_up, receive))
+        if not is_there:
+            self._ending.end = "gone"
+            raise Injected(_NOTHING)
+        call.now = self._runtime.clock.now()
+
+    def _count(self, fault: Fault, call: Call, *, happened: bool = True) -> None:
+        if happened:
+            call.faults += (fault.rule.do,)
+        else:
+            self._runtime.faults.take_back(fault)
+
+
+def _refusal(rule: Rule, operation: Operation) -> Reply:
+    """What a refused request is answered with: as the rule says, or as the server would word it."""
+    status, wait = rule.status or _UNAVAILABLE, rule.retry_after
+    if rule.body is not None:
+        answer = reply.json(rule.body, status)
+    elif status == _TOO_MANY and operation.limit is not None:
+        answer = RateLimited(*operation.limit, wait or 1).reply  # L1
+    else:
+        answer = reply.error(status, f"refused with {status} by a fault rule")
+    headers = dict(answer.headers)
+    if wait is not None:
+        headers[b"retry-after"] = b"%d" % wait
+    headers.update({name.lower().encode(): value.encode("latin-1") for name, value in rule.headers})
+    return Reply(status, b"" if status in _BODYLESS else answer.body, tuple(headers.items()))
+
+
+def _skewed(handler: Callable[[Call], Reply | Wait], skew: int, call: Call) -> Reply | Wait:
+    """Handle a call by a clock that is ahead by ``skew`` (ns)."""
+    answer = handler(replace(call, now=call.now + skew))
+    if not isinstance(answer, Wait):
+        return answer
+    attempt = answer.attempt
+    return Wait(lambda now: attempt(now + skew), answer.seconds)

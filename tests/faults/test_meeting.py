@@ -1,0 +1,101 @@
+"""What a rule meets: operations, routes, workers, commands, tasks, and which of several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from codeq_fake import faults
+from tests.faults.calls import TASKS, claim, complete, create, heartbeat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codeq_fake.faults import Rule
+    from codeq_fake.testing import FakeCodeQ
+
+
+@pytest.mark.parametrize(
+    "on", ["submit", "complete", "POST /v1/codeq/tasks/{id}/result", "POST /v1/codeq/tasks/:id/result"]
+)
+def test_a_rule_names_an_operation_a_kind_of_result_or_a_route(codeq: FakeCodeQ, http: httpx.Client, on: str) -> None:
+    task = codeq.enqueue("A")
+    with codeq.faults(faults.refuse(on=on)) as fault:
+        claim(http)
+        heartbeat(http, task.id)
+        assert complete(http, task.id).status_code == 503
+    assert fault.met == 1
+
+
+def test_failing_is_not_completing(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    task = codeq.enqueue("A")
+    claim(http)
+    with codeq.faults(faults.refuse(on="fail")):
+        assert complete(http, task.id).status_code == 200
+        assert http.post(f"{TASKS}/{task.id}/result", json={"status": "FAILED", "error": "x"}).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("rule", "met"),
+    [
+        (faults.refuse(command="b"), ["create B", "create_batch", "claim B", "get 2", "submit_batch", "queue B"]),
+        (faults.refuse(task="2"), ["get 2", "submit_batch"]),
+        (faults.refuse(worker="worker-dev"), ["claim A", "claim B", "get 2", "submit_batch"]),
+        (faults.refuse(on="claim", command="A", worker="worker-dev"), ["claim A"]),
+    ],
+    ids=str,
+)
+def test_a_rule_meets_what_is_all_of_what_it_names(
+    codeq: FakeCodeQ, http: httpx.Client, rule: Rule, met: list[str]
+) -> None:
+    codeq.next(ids=["1", "2"])
+    codeq.enqueue("A")
+    codeq.enqueue("B")
+    calls: dict[str, Callable[[], httpx.Response]] = {
+        "create A": lambda: create(http, "A"),
+        "create B": lambda: create(http, "B"),
+        "create_batch": lambda: http.post(
+            f"{TASKS}/batch", json={"tasks": [{"command": "B", "payload": 1}, {"command": "C"}]}
+        ),
+        "claim A": lambda: claim(http, "A"),
+        "claim B": lambda: claim(http, "C", "B"),
+        "get 2": lambda: http.get(f"{TASKS}/2"),
+        "submit_batch": lambda: http.post(f"{TASKS}/batch/results", json={"results": [{"taskId": "2"}, {}]}),
+        "queue B": lambda: http.get("/v1/codeq/admin/queues/B"),
+        "no body": lambda: http.post(TASKS, content=b"\xff"),
+    }
+    with codeq.faults(rule):
+        refused = [name for name, call in calls.items() if call().status_code == 503]
+    assert refused == met
+
+
+def test_a_caller_that_is_not_let_in_meets_no_rule(codeq: FakeCodeQ) -> None:
+    with codeq.client("nobody") as nobody, codeq.client() as http, codeq.faults(faults.refuse()) as fault:
+        assert create(nobody).status_code == 401
+        assert fault.met == 0
+        create(http)
+
+
+def test_the_nth_that_is_met_is_hit_and_no_other(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    with codeq.faults(faults.refuse(on="create", nth=2)) as fault:
+        answers = [create(http).status_code for _ in range(4)]
+    assert answers == [202, 503, 202, 202]
+    assert (fault.met, fault.fired) == (4, 1)
+
+
+def test_after_a_refusal_no_rule_is_asked(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    with codeq.faults(faults.refuse(times=1), faults.drop_reply()) as injected:
+        assert create(http).status_code == 503
+        with pytest.raises(httpx.RemoteProtocolError):
+            create(http)
+    assert repr(injected) == "refuse: met 2, fired 1\ndrop_reply: met 1, fired 1"
+
+
+def test_rules_that_agree_all_come_true(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    codeq.enqueue("A")
+    rules = faults.clock_skew(60), faults.lose_task(), faults.garble("malformed")
+    with codeq.faults(*rules), pytest.raises(ValueError, match="Unterminated string"):
+        claim(http).json()
+    assert codeq.requests[-1]["faults"] == ["clock_skew", "garble", "lose_task"]
