@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -40,6 +40,9 @@ T = TypeVar("T")
 MAX_BATCH = 100  # C9, S6
 MAX_CLAIM_BATCH = 10  # K10
 MAX_WAIT_SECONDS = 30  # K2
+
+
+_ACCEPT = (("accept", "application/json"),)
 
 
 class Role(Enum):
@@ -79,7 +82,7 @@ class Call(Generic[T]):
     repeatable: bool = False
     wait: float = 0
     missing: str = "task"
-    headers: tuple[tuple[str, str], ...] = field(default=(("accept", "application/json"),))
+    headers: tuple[tuple[str, str], ...] = _ACCEPT
 
 
 def create(new: NewTask, *, trace_parent: str = "") -> Call[Task]:
@@ -92,11 +95,11 @@ def create(new: NewTask, *, trace_parent: str = "") -> Call[Task]:
         lambda reply: _read.task(reply.json()),
         dumps(body),
         repeatable=keyed,
-        headers=(("accept", "application/json"), *((("traceparent", trace_parent),) if trace_parent else ())),
+        headers=_traced(trace_parent),
     )
 
 
-def create_batch(items: Sequence[NewTask]) -> Call[list[Any]]:
+def create_batch(items: Sequence[NewTask], *, trace_parent: str = "") -> Call[list[Any]]:
     """R2, at most `MAX_BATCH` items; the answers are the server's objects (C9)."""
     bodies = [_new_task(item) for item in items]
     return Call(
@@ -106,7 +109,12 @@ def create_batch(items: Sequence[NewTask]) -> Call[list[Any]]:
         lambda reply: list(reply.json()["results"]),
         dumps({"tasks": [body for body, _ in bodies]}),
         repeatable=all(keyed for _, keyed in bodies),
+        headers=_traced(trace_parent),
     )
+
+
+def _traced(trace_parent: str) -> tuple[tuple[str, str], ...]:
+    return (*_ACCEPT, ("traceparent", trace_parent)) if trace_parent else _ACCEPT
 
 
 def _new_task(new: NewTask) -> tuple[dict[str, Any], bool]:

@@ -64,7 +64,8 @@ def create(  # the server's fields
     a time zone. The task may come up to a second sooner (C7).
 
     Each call gets an idempotency key of its own, so it is safely retried. With a key of yours the same task is
-    returned for 24 hours, as it is then (C8); with "" there is none, and no retry.
+    returned for 24 hours, as it is then (C8); with "" there is none, and no retry. `trace_parent` is a `traceparent`
+    header: `codeq_client.tracing.current_trace_parent()`.
 
     Raises `EncodeError` for what JSON or the server would change, and the errors of `codeq_client.errors`.
     """
@@ -81,11 +82,11 @@ def create(  # the server's fields
     return core.send(_calls.create(new, trace_parent=trace_parent))
 
 
-def create_batch(core: Core, tasks: Iterable[NewTask]) -> Flow[Batch[Task]]:
+def create_batch(core: Core, tasks: Iterable[NewTask], *, trace_parent: str = "") -> Flow[Batch[Task]]:
     """Create many tasks, 100 a request (C9). What was refused is in the answer, at its place, and raises nothing."""
 
     def chunk(items: Sequence[NewTask]) -> Flow[list[Task | CodeQError]]:
-        answers = yield from core.send(_calls.create_batch(items))
+        answers = yield from core.send(_calls.create_batch(items, trace_parent=trace_parent))
         return [_item(answer, "task", _read.task) for answer in answers]
 
     return _in_chunks(tuple(tasks), _calls.MAX_BATCH, chunk)

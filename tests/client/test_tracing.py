@@ -1,0 +1,178 @@
+"""Traces by OpenTelemetry, seen through the SDK's own exporter in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from codeq_client import Abandon, CodeQ, Fail, Hook, Job, NewTask, Retry, TaskEnded, Worker
+from codeq_client.testing import ManualClock
+from codeq_client.tracing import current_trace_parent, trace_tasks
+from codeq_fake.testing import FakeCodeQ
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class Traced:
+    """A fake that traces, a client of it, and the spans that were ended."""
+
+    def __init__(self, tracing: str = "true") -> None:
+        self.fake = FakeCodeQ(clock="manual", settings={"TRACING_ENABLED": tracing})
+        self.clock = ManualClock(self.fake.aadvance)
+        tokens = {"producer_token": "dev-token", "worker_token": "dev-token"}
+        transport = httpx.ASGITransport(self.fake.app)
+        self.codeq = CodeQ("http://codeq.test", transport=transport, clock=self.clock, **tokens)  # type: ignore[arg-type]  # the tokens' dict
+        self.provider = TracerProvider()
+        self._exporter = InMemorySpanExporter()
+        self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.tracer = self.provider.get_tracer("test")
+
+    def spans(self, name: str) -> list[ReadableSpan]:
+        return [span for span in self._exporter.get_finished_spans() if span.name == name]
+
+    async def work(self, handler: Any, seconds: float = 2) -> None:
+        """Let a worker with this handler work for a while."""
+        worker = Worker(self.codeq, lease=9, poll=1, grace=0, middleware=[trace_tasks(self.provider)])
+        worker.handler("X")(handler)
+        run = asyncio.create_task(worker.run(signals=False))
+        await self.clock.advance(seconds)
+        worker.stop()
+        await self.clock.advance_until(run.done)
+        await run
+
+
+def play(scene: Callable[[Traced], Awaitable[None]], tracing: str = "true") -> None:
+    async def main() -> None:
+        await scene(Traced(tracing))
+
+    asyncio.run(main())
+
+
+async def done(_job: Job[Any]) -> str:
+    return "done"
+
+
+def test_a_handlers_span_is_linked_to_the_trace_of_the_tasks_creator() -> None:
+    async def scene(traced: Traced) -> None:
+        with traced.tracer.start_as_current_span("order") as order:
+            one = await traced.codeq.create("X", {}, trace_parent=current_trace_parent())
+            new = [NewTask(command="X", payload={})]
+            (two,) = (await traced.codeq.create_batch(new, trace_parent=current_trace_parent())).all()
+        await traced.work(done)
+        spans = traced.spans("process X")
+        assert {span.attributes["messaging.message.id"] for span in spans if span.attributes} == {one.id, two.id}
+        for span in spans:
+            (link,) = span.links
+            assert link.context.trace_id == order.get_span_context().trace_id
+            assert span.parent is None, "a trace of its own"
+            assert span.kind is trace.SpanKind.CONSUMER
+            assert {
+                "messaging.system": "codeq",
+                "messaging.destination.name": "X",
+                "codeq.attempts": 1,
+            }.items() <= dict(span.attributes or {}).items()
+
+    play(scene)
+
+
+def test_without_a_trace_of_the_creator_there_is_no_link() -> None:
+    async def scene(traced: Traced) -> None:
+        assert current_trace_parent() == ""
+        await traced.codeq.create("X", {})
+        with traced.tracer.start_as_current_span("something else"):
+            await traced.work(done)
+        (span,) = traced.spans("process X")
+        assert list(span.links) == []
+
+    play(scene, tracing="false")
+
+
+def raises(error: Exception) -> Any:
+    async def handler(_job: Job[Any]) -> None:
+        raise error
+
+    return handler
+
+
+async def returns_a_failure(_job: Job[Any]) -> Fail:
+    return Fail("no")
+
+
+@pytest.mark.parametrize(
+    ("handler", "outcome", "is_error"),
+    [
+        (done, "complete", False),
+        (raises(Retry()), "retry", False),
+        (raises(Abandon()), "abandon", False),
+        (returns_a_failure, "fail", True),
+        (raises(OSError("disk full")), "error", True),
+    ],
+    ids=["complete", "retry", "abandon", "fail", "error"],
+)
+def test_the_span_says_how_the_handler_ended(handler: Any, outcome: str, is_error: bool) -> None:  # noqa: FBT001  # parametrized
+    async def scene(traced: Traced) -> None:
+        await traced.codeq.create("X", {})
+        await traced.work(handler, 0)
+        span = traced.spans("process X")[0]
+        assert (span.attributes or {})["codeq.outcome"] == outcome
+        assert (span.status.status_code is trace.StatusCode.ERROR) is is_error
+        assert [event.name for event in span.events] == (["exception"] if outcome == "error" else [])
+
+    play(scene)
+
+
+def test_a_handler_that_was_told_to_end_says_why() -> None:
+    async def scene(traced: Traced) -> None:
+        async def long(_job: Job[Any]) -> None:
+            await traced.clock.sleep(1000)
+
+        await traced.codeq.create("X", {})
+        await traced.work(long)
+        (span,) = traced.spans("process X")
+        assert (span.attributes or {})["codeq.outcome"] == "shutdown"
+        assert not span.status.is_ok
+
+    play(scene)
+
+
+def test_the_span_is_the_current_one_in_a_handler_on_a_thread() -> None:
+    async def scene(traced: Traced) -> None:
+        seen = []
+        ended = asyncio.Event()
+        hooks: list[Hook] = [lambda event: ended.set() if isinstance(event, TaskEnded) else None]
+        worker = Worker(traced.codeq, poll=1, middleware=[trace_tasks(traced.provider)], hooks=hooks)
+
+        @worker.handler("X")
+        def work(_job: Job[Any]) -> None:
+            seen.append(trace.get_current_span().get_span_context().span_id)
+
+        await traced.codeq.create("X", {})
+        run = asyncio.create_task(worker.run(signals=False))
+        await asyncio.wait_for(ended.wait(), 5)  # the thread is real
+        worker.stop()
+        await traced.clock.advance_until(run.done)
+        (span,) = traced.spans("process X")
+        assert span.context
+        assert seen == [span.context.span_id]
+
+    play(scene)
+
+
+def test_nothing_of_the_extras_is_imported_by_those_who_do_not_use_them() -> None:
+    program = (
+        "import sys, codeq_client, codeq_client.cli;"
+        "extras = {'opentelemetry', 'prometheus_client', 'codeq_client.health', 'http.server', 'codeq_client._reload'};"
+        "print(sorted(extras & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
