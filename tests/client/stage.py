@@ -26,7 +26,7 @@ CLAIMS = {
     "tenantId": "t",
 }
 START = "2026-11-24T08:00:00.4Z"
-IDENTITIES = {
+IDENTITIES: dict[str, Any] = {
     "producer": {"kind": "producer", "claims": {"sub": "p", "tenantId": "t", "role": "ADMIN"}},
     "worker": {"kind": "worker", "claims": CLAIMS},
     "other": {"kind": "worker", "claims": {**CLAIMS, "sub": "other"}},
@@ -39,7 +39,8 @@ Fault = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Await
 class Network(httpx.AsyncBaseTransport):
     """Passes requests to the server, through whatever fault `fault_for` returns for them."""
 
-    def __init__(self, fake: FakeCodeQ, clock: ManualClock) -> None:
+    def __init__(self, fake: FakeCodeQ, clock: ManualClock, subject: str = "w") -> None:
+        self.subject = subject
         self._server = httpx.ASGITransport(fake.app)
         self.clock = clock
         self.fault_for: Callable[[httpx.Request], Fault | None] = lambda _request: None
@@ -154,6 +155,11 @@ class Stage:
 
     def task(self, task_id: str) -> TaskView:
         return self.fake.task(task_id)
+
+    def unended(self) -> set[str]:
+        """Return the tasks that have not ended; straight from the broker, for views of all would take long."""
+        tasks = self.fake._runtime.broker.store.tasks.values()  # noqa: SLF001  # as said
+        return {task.id for task in tasks if task.state.status not in {"COMPLETED", "FAILED"}}
 
     def enqueue(self, command: str, payload: Any = None, **options: Any) -> str:
         return self.fake.enqueue(command, payload, tenant="t", **options).id

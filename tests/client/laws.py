@@ -1,0 +1,409 @@
+"""Laws that hold for any producers, workers, faults and moments: a state machine on the fake's manual clock.
+
+Its rules create tasks, start, stop and kill workers, break the network, make the server's races happen and let time
+pass. When it is over the faults stop, and everything must come to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from codeq_client import Abandon, Event, Fail, Job, LeaseTerms, Retry, Settled, TaskContext, TaskEnded, Worker
+from codeq_client.errors import CodeQError
+from tests.client.stage import (
+    IDENTITIES,
+    Fault,
+    Network,
+    Stage,
+    answers,
+    garbled,
+    operation_of,
+    refused,
+    reply_lost,
+    request_lost,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+T = TypeVar("T")
+
+OPERATIONS = ["create", "claim", "heartbeat", "nack", "abandon", "submit", "get", "result"]
+SUBJECTS = ["worker", "other", "third"]
+WHICH = st.integers(0, 11)
+KINDS = ["refused", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow", "Z4"]
+SAYINGS = ["complete", "fail", "retry", "abandon", "crash"]
+
+
+def late(stage: Stage, seconds: float, strays: list[asyncio.Task[None]]) -> Fault:
+    """Return a fault that brings the request to the server so many seconds later, when the client has given up."""
+
+    async def fault(request: Any, forward: Any) -> Any:
+        async def arrive() -> None:
+            await stage.clock.sleep(seconds)
+            await forward()
+
+        strays.append(asyncio.create_task(arrive()))
+        return await request_lost(request, forward)
+
+    return fault
+
+
+async def false_empty(_request: Any, _forward: Any) -> httpx.Response:
+    """Z4: a claim is answered as if there were no task."""
+    return httpx.Response(204)
+
+
+def slow(stage: Stage, seconds: float) -> Fault:
+    async def fault(_request: Any, forward: Any) -> Any:
+        response = await forward()
+        await stage.clock.sleep(seconds)
+        return response
+
+    return fault
+
+
+class Law(StrEnum):
+    """What holds for every worker, and is told when it does not."""
+
+    FENCE = "a handler never runs past its fence"
+    ALONE = "no two handlers of one task overlap in time"
+    KEPT = "every acknowledged create ends completed, failed or dead, or is still there"
+    ONCE = "no create is duplicated by retries"
+    NOTHING_LEASED = "after shutdown nothing is leased"
+    SETTLED = "each task is settled as its handler said, or reported as lost"
+    LASTING = "nothing ends a worker but its stop"
+    PROGRESS = "the worker makes progress once faults stop"
+
+
+@dataclass
+class Site:
+    """A worker with its network and what its handlers did."""
+
+    worker: Worker
+    network: Network
+    faults: list[tuple[str, Fault]] = field(default_factory=list)
+    run: asyncio.Task[None] | None = None
+    cut_until: float = 0.0
+    leaving: bool = False
+
+    def fault_for(self, request: Any) -> Fault | None:
+        if self.network.clock.monotonic() < self.cut_until:
+            return request_lost
+        for index, (operation, fault) in enumerate(self.faults):
+            if operation == operation_of(request):
+                del self.faults[index]
+                return fault
+        return None
+
+
+@dataclass
+class Shift:
+    """A handler's time with a task."""
+
+    task_id: str
+    begin: float
+    end: float | None = None
+
+
+class Laws(RuleBasedStateMachine):
+    shared_subject = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stage = self.play(self._stage())
+        self.producer = Network(self.stage.fake, self.stage.clock)
+        self.producer_faults: list[Fault] = []
+        self.producer.fault_for = lambda _request: self.producer_faults.pop(0) if self.producer_faults else None
+        self.client = self.stage.client("worker", self.producer)
+        self.calm = Network(self.stage.fake, self.stage.clock, "other")
+        self.sites: list[Site] = []
+        self.intents = 0
+        self.acknowledged: set[str] = set()
+        self.shifts: list[Shift] = []
+        self.raced: set[str] = set()
+        self.dropped: set[str] = set()
+        self.lost: set[str] = set()
+        self.orphans = False
+        self.strays: list[asyncio.Task[None]] = []
+        self.broken: list[str] = []
+
+    def play(self, scene: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(scene)
+
+    async def _stage(self) -> Stage:
+        return Stage(BACKOFF_POLICY="fixed", BACKOFF_BASE_SECONDS="1")
+
+    # What happens.
+
+    @initialize(lease=st.sampled_from([6, 9, 20]), concurrency=st.integers(1, 4))
+    def open_first(self, lease: int, concurrency: int) -> None:
+        self.open(lease, concurrency)
+
+    @rule(lease=st.sampled_from([6, 9, 20]), concurrency=st.integers(1, 4))
+    def open(self, lease: int, concurrency: int) -> None:
+        if len(self.sites) == len(SUBJECTS):
+            return
+        subject = SUBJECTS[0] if self.shared_subject else SUBJECTS[len(self.sites)]
+        network = Network(self.stage.fake, self.stage.clock, IDENTITIES[subject]["claims"]["sub"])
+        codeq = self.stage.client(subject, network)
+        hooks = [self.judge]
+        worker = Worker(codeq, concurrency=concurrency, lease=LeaseTerms(lease), poll=5, grace=8, hooks=hooks)
+        worker.handler("X")(self.handler(network))
+        site = Site(worker, network)
+        network.fault_for = site.fault_for
+        self.sites.append(site)
+
+        async def start() -> None:
+            site.run = asyncio.create_task(worker.run(signals=False))
+            await self.stage.clock.advance(0)
+
+        self.play(start())
+
+    def handler(self, network: Network) -> Any:
+        async def handle(job: Job[Any], _context: TaskContext) -> Any:
+            shift = Shift(job.id, self.stage.clock.monotonic())
+            self.shifts.append(shift)
+            try:
+                await self.stage.clock.sleep(job.payload["seconds"])
+            finally:
+                shift.end = self.stage.clock.monotonic()
+                self._judge_fence(job, network.subject)
+            return self._say(job, shift)
+
+        return handle
+
+    @staticmethod
+    def _say(job: Job[Any], shift: Shift) -> Any:
+        says = job.payload["says"]
+        if says == "fail":
+            raise Fail(f"failed at {job.attempts}")
+        if says == "crash" and not job.is_last:
+            raise OSError
+        if says == "retry" and not job.is_last:
+            raise Retry(2)
+        if says == "abandon" and job.attempts == 1:
+            raise Abandon
+        return {"attempts": job.attempts, "begin": shift.begin}
+
+    @rule(
+        seconds=st.sampled_from([0, 0, 1, 5, 30]),
+        says=st.sampled_from(SAYINGS),
+        delay=st.sampled_from([0, 0, 3]),
+        faults=st.lists(st.sampled_from([refused, request_lost, reply_lost, answers(503), answers(429)]), max_size=2),
+    )
+    def create(self, seconds: int, says: str, delay: int, faults: list[Fault]) -> None:
+        payload = {"intent": self.intents, "seconds": seconds, "says": says}
+        self.intents += 1
+        self.producer_faults = list(faults)
+
+        async def create() -> None:
+            creating = asyncio.create_task(self.client.create("X", payload, delay=delay))
+            await self.stage.clock.advance_until(creating.done)
+            with contextlib.suppress(CodeQError):
+                self.acknowledged.add((await creating).id)
+
+        self.play(create())
+
+    @rule(seconds=st.sampled_from([0.25, 1, 3, 10, 25]))
+    def pass_time(self, seconds: float) -> None:
+        self.play(self.stage.clock.advance(seconds))
+
+    @rule(
+        which=WHICH,
+        operations=st.lists(st.sampled_from(OPERATIONS), min_size=1, max_size=6),
+        kind=st.sampled_from(KINDS),
+        seconds=st.sampled_from([0.5, 2, 7]),
+    )
+    def break_network(self, which: int, operations: list[str], kind: str, seconds: float) -> None:
+        site = self.sites[which % len(self.sites)]
+        faults = {
+            "refused": refused,
+            "request lost": request_lost,
+            "reply lost": reply_lost,
+            "500": answers(500),
+            "429": answers(429, retry_after="1"),
+            "401": answers(401),
+            "garbled": garbled,
+            # With one subject for all, what comes late would count for another worker's lease. And whoever the
+            # subject, a NACK or an abandon that comes late revokes the next lease: nobody can know.
+            "late": request_lost if self.shared_subject else late(self.stage, seconds, self.strays),
+            "slow": slow(self.stage, seconds),
+            "Z4": false_empty,
+        }
+        if kind == "Z4":
+            operations = [operation for operation in operations if operation == "claim"]
+        self.orphans |= "claim" in operations
+        if kind == "late":
+            operations = [operation for operation in operations if operation not in {"nack", "abandon"}]
+        site.faults += [(operation, faults[kind]) for operation in operations]
+
+    @rule(which=WHICH, seconds=st.sampled_from([2, 8, 30]))
+    def cut_off(self, which: int, seconds: float) -> None:
+        site = self.sites[which % len(self.sites)]
+        site.cut_until = self.stage.clock.monotonic() + seconds
+        self.orphans = True
+
+    @rule(which=WHICH, race=st.sampled_from(["Z1", "Z2", "Z3"]))
+    def race(self, which: int, race: str) -> None:
+        if not self.shifts:
+            return
+        task_id = self.shifts[which % len(self.shifts)].task_id
+        task = self.stage.task(task_id)
+        if race == "Z1" and task.status == "COMPLETED":
+            self.stage.edit(task_id, state="READY")
+        elif race == "Z3" and task.status == "IN_PROGRESS":
+            self.stage.edit(task_id, state="READY", worker="", attempts=task.attempts + 1)
+        elif race == "Z2" and task.status == "IN_PROGRESS":
+            self.stage.edit(task_id, state="LOST")
+            self.dropped.add(task_id)
+            return  # whoever holds it can still settle it: no law is suspended
+        else:
+            return
+        self.raced.add(task_id)
+
+    @rule(which=WHICH)
+    def stop(self, which: int) -> None:
+        site = self.sites[which % len(self.sites)]
+        site.leaving = True
+        site.worker.stop()
+
+    @rule(which=WHICH)
+    def kill(self, which: int) -> None:
+        site = self.sites[which % len(self.sites)]
+        site.leaving = True
+        self.orphans = True
+
+        async def kill() -> None:
+            site.network.fault_for = lambda _request: refused
+            assert site.run
+            site.run.cancel()
+            await self.stage.clock.advance_until(site.run.done)
+            with contextlib.suppress(asyncio.CancelledError):
+                await site.run
+
+        self.play(kill())
+
+    @rule()
+    def end_the_faults(self) -> None:
+        """Let the workers that are there, whatever they went through, do all that there is."""
+        self.mend()
+        if all(site.leaving for site in self.sites):
+            return
+        with self.must(Law.PROGRESS):
+            self.play(self.stage.clock.advance_until(lambda: self.one_gave_up() or self.all_is_done(), within=900))
+        assert not self.one_gave_up(), Law.LASTING
+
+    def one_gave_up(self) -> bool:
+        return any(site.run and site.run.done() for site in self.sites if not site.leaving)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def must(law: Law) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            raise AssertionError(law) from error
+
+    def mend(self) -> None:
+        for site in self.sites:
+            site.faults.clear()
+            site.cut_until = 0.0
+
+    def all_is_done(self) -> bool:
+        return self.stage.unended() <= self.dropped
+
+    # What must hold.
+
+    def _judge_fence(self, job: Job[Any], subject: str) -> None:
+        """A handler never runs past its fence: when it ends, no claim could have given its task away yet."""
+        task = self.stage.task(job.id)
+        ours = (task.status, task.worker, task.attempts) == ("IN_PROGRESS", subject, job.attempts)
+        if ours and "lease has run out" in task.claimable["reason"]:
+            self.broken.append(f"{Law.FENCE}: {task}")
+
+    def judge(self, event: Event) -> None:
+        if not isinstance(event, TaskEnded) or event.task.id in self.raced:
+            return
+        task = self.stage.task(event.task.id)
+        if event.settled is Settled.COMPLETED and (task.status, task.result and task.result["attempts"]) != (
+            "COMPLETED",
+            event.task.attempts,
+        ):
+            self.broken.append(f"{Law.SETTLED}: {event} but {task}")
+        if event.settled is Settled.LOST:
+            self.lost.add(event.task.id)
+        if event.settled is Settled.FAILED and (task.status, task.error) != (
+            "FAILED",
+            f"failed at {event.task.attempts}",
+        ):
+            self.broken.append(f"{Law.SETTLED}: {event} but {task}")
+
+    def teardown(self) -> None:
+        try:
+            self.play(self._end_all())
+            self._judge_all()
+        finally:
+            self.runner.close()
+
+    async def _end_all(self) -> None:
+        clock = self.stage.clock
+        self.mend()
+        for site in self.sites:
+            site.worker.stop()
+        with self.must(Law.PROGRESS):
+            await clock.advance_until(lambda: all(site.run and site.run.done() for site in self.sites), within=120)
+        assert not self.broken, self.broken
+        leased = {task.id for task in self.stage.fake.tasks(status="IN_PROGRESS")}
+        assert self.orphans or leased <= self.lost | self.raced, Law.NOTHING_LEASED
+        await clock.advance(21)
+        for stray in self.strays:
+            with contextlib.suppress(Exception):
+                await stray
+        last = Worker(self.stage.client("other", self.calm), concurrency=4, poll=5, hooks=[self.judge])
+        last.handler("X")(self.handler(self.calm))
+        run = asyncio.create_task(last.run(signals=False))
+        with self.must(Law.PROGRESS):
+            await clock.advance_until(self.all_is_done, within=900)
+        last.stop()
+        await clock.advance_until(run.done, within=60)
+        await run
+
+    def _judge_all(self) -> None:
+        assert not self.broken, self.broken
+        tasks = self.stage.fake.tasks()
+        assert self.acknowledged <= {task.id for task in tasks}, Law.KEPT
+        intents = Counter(task.payload["intent"] for task in tasks)
+        assert not intents or max(intents.values()) == 1, Law.ONCE
+        for site in self.sites:
+            assert site.run
+            assert site.run.done()
+            if not site.run.cancelled():
+                assert site.run.exception() is None, Law.LASTING
+        for task in tasks:
+            if task.id not in self.raced:
+                self._judge_overlap([shift for shift in self.shifts if shift.task_id == task.id])
+
+    @staticmethod
+    def _judge_overlap(shifts: list[Shift]) -> None:
+        ordered = sorted(shifts, key=lambda shift: shift.begin)
+        for earlier, later in pairwise(ordered):
+            assert earlier.end is not None
+            assert earlier.end <= later.begin, f"{Law.ALONE}: {earlier} {later}"
+
+
+class LawsOfOneSubject(Laws):
+    """All workers share one token, so that the server cannot tell them apart."""
+
+    shared_subject = True
