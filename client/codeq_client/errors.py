@@ -153,7 +153,8 @@ class WaitTimeout(CodeQError, TimeoutError):
     """The awaited task did not end in time; `task` is its last seen state."""
 
     def __init__(self, task: Task, seconds: float) -> None:
-        super().__init__(f"task {task.id} ({task.command}) is still {task.status} after {seconds:g} s")
+        leased = f" ({task.worker_id}, leased until {task.lease_until})" if task.lease_until else ""
+        super().__init__(f"task {task.id} ({task.command}) is still {task.status}{leased} after {seconds:g} s")
         self.task = task
 
 

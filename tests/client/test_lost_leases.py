@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 
 from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContext, TaskEnded
 from codeq_client.errors import ConfigurationError, LeaseLost
-from codeq_client.repeats import keep_first_result
 from tests.client.stage import Stage, answers, garbled, operation_of, play, refused, reply_lost, request_lost
 
 FAULTS = {
@@ -348,57 +346,5 @@ def test_guard_raises_when_the_lease_is_lost_meanwhile() -> None:
             await stage.until_ended()
         assert caught
         assert stage.ended()[0][1] == "lost"
-
-    play(scene)
-
-
-def finish_again(stage: Stage, task_id: str) -> None:
-    """Z1: the second copy of a finished task's id is in its queue."""
-    stage.edit(task_id, state="READY")
-
-
-def test_a_finished_task_that_comes_back_is_known_as_a_repeat() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        repeats = []
-
-        @worker.handler("X")
-        async def work(job: Job[Any]) -> int:
-            repeats.append(job.is_repeat)
-            return len(repeats)
-
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-            finish_again(stage, task_id)
-            await stage.until_ended(2)
-        assert repeats == [False, True]
-
-    play(scene)
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_repeat_can_be_answered_by_the_first_result(fails: bool) -> None:  # noqa: FBT001  # parametrized
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(middleware=[keep_first_result(stage.codeq)])
-        calls = 0
-
-        @worker.handler("X", permanent=(ValueError,))
-        async def work(_job: Job[Any]) -> int:
-            nonlocal calls
-            calls += 1
-            if fails:
-                raise ValueError(calls)
-            return calls
-
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-            first = stage.task(task_id)
-            finish_again(stage, task_id)
-            await stage.until_ended(2)
-        assert calls == 1
-        assert (stage.task(task_id).result, stage.task(task_id).error) == (first.result, first.error)
-        assert json.dumps(first.result) == ("{}" if fails else '{"$value": 1}')
 
     play(scene)
