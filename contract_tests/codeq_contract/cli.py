@@ -13,6 +13,7 @@ from codeq_contract.commands import diff_reports, run_suite
 from codeq_contract.control import ControlError
 from codeq_contract.credentials import Signer
 from codeq_contract.load.command import load_target
+from codeq_contract.recorder.command import record_session
 from codeq_contract.recording import Recording, RecordingError, read_recording
 from codeq_contract.replay import replay
 from codeq_contract.target import Target, UrlTarget
@@ -29,7 +30,7 @@ def main() -> None:
     """Hold a CodeQ server to its contract."""
 
 
-for _command in (run_suite, diff_reports, load_target, check_files):
+for _command in (run_suite, diff_reports, load_target, check_files, record_session):
     main.add_command(_command)
 
 
@@ -43,8 +44,9 @@ def replay_files(
 ) -> None:
     """Replay recordings on a fake and print every difference.
 
-    FILE is a recording of the real server, as it is or with gzip (*.gz). A fake at a URL is reset for each recording
-    and loses what it held; it must be able to reach this machine's loopback address, for callbacks.
+    FILE is a recording of a server, as it is or with gzip (*.gz). Calls without a reply are left out. A fake at a URL
+    is reset for each recording and loses what it held; it must be able to reach this machine's loopback address, for
+    callbacks.
 
     Exit status: 0 no difference, 1 differences, 2 it could not be run.
     """

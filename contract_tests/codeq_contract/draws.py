@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from codeq_contract.recording import Call, Header
 
 _MADE_UP_ID = re.compile(r'"(?:id|subscriptionId)":"([^"]+)"')
+#: A delay that somebody asked for (N3).
+_DELAY = re.compile(r'"delaySeconds"\s*:\s*[1-9]', re.IGNORECASE)
 _CREATING_PATHS = frozenset({"/v1/codeq/tasks", "/v1/codeq/tasks/batch", "/v1/codeq/workers/subscriptions"})
 _PREDICTABLE_POLICIES = frozenset({"fixed", "linear", "exponential"})
 
@@ -35,7 +37,7 @@ class Draws:
         """The jittered backoff delay, in seconds, that the reply to `call` shows."""
         if self.header.settings.get("BACKOFF_POLICY") in _PREDICTABLE_POLICIES:
             return []
-        if not call.path.endswith("/nack") or call.status != HTTPStatus.OK or "delaySeconds" in (call.body or ""):
+        if not call.path.endswith("/nack") or call.status != HTTPStatus.OK or _DELAY.search(call.body or ""):
             return []
         reply = json.loads(call.reply)
         return [reply["delaySeconds"]] if reply["status"] == "requeued" else []

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 ORIGIN = "http://hooks.test"
 """Where the recorded sessions had their webhooks."""
 
+#: The setting that callbacks are signed with, and the headers by which they are (W2).
+SECRET_SETTING = "WEBHOOK_HMAC_SECRET"  # noqa: S105 - its name
+SIGNATURE = ("x-codeq-timestamp", "x-codeq-signature")
+
+#: What a recording keeps of a callback's headers.
+CALLBACK_HEADERS = ("content-type", "user-agent", "traceparent", *SIGNATURE)
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 

@@ -78,8 +78,10 @@ class _Player:
 
     async def play(self) -> list[Difference]:
         for call in self._recording.calls:
-            await self._pass_time(call.sent)
-            await self._make(call)
+            # Nobody knows whether a call without a reply was heard.
+            if call.status:
+                await self._pass_time(call.sent)
+                await self._make(call)
         await self._pass_time(self._recording.end + LATENCY)
         received = self._session.hooks.received
         return self._differences + compare_callbacks(self._recording, received, self._tolerance)

@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import uvicorn
 
+from codeq_contract.hooks import Receive, Send
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Iterator, Mapping
 
     from codeq_contract.driver.receiver import Receiver
-    from codeq_contract.hooks import Receive, Send
 
 KEYS_PATH = "/jwks.json"
+
+
+App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+#: Seconds that requests under way get when the server stops.
+_GRACE = 1
 
 
 @contextmanager
@@ -25,6 +33,8 @@ def listening(hooks: Receiver, keys: Mapping[str, Any], host: str = "127.0.0.1",
     document = json.dumps(keys).encode()
 
     async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return
         if scope["path"] != KEYS_PATH:
             await hooks(scope, receive, send)
             return
@@ -32,12 +42,27 @@ def listening(hooks: Receiver, keys: Mapping[str, Any], host: str = "127.0.0.1",
         await send({"type": "http.response.start", "status": 200, "headers": kind})
         await send({"type": "http.response.body", "body": document})
 
+    with serving(app, host, port) as found:
+        yield found
+
+
+@contextmanager
+def serving(app: App, host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """Serve an application in a thread; yields the port. It is told of its start and its end, if it can be."""
     # With its protocol named, the socket gets TCP_NODELAY from asyncio; listening, it takes connections from now on.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
+        config = uvicorn.Config(
+            app,
+            log_level="critical",
+            ws="none",
+            date_header=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+        )
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:

@@ -12,7 +12,8 @@ import click
 from codeq_contract.driver import Setup
 from codeq_contract.driver.setup import SUITE_SETTINGS
 from codeq_contract.driver.targets import NotRunError
-from codeq_contract.load.history import SECRET_SETTING, Load, record_load
+from codeq_contract.hooks import SECRET_SETTING
+from codeq_contract.load.history import Load, record_load
 from codeq_contract.options import Options, OptionsError, suite_options
 from codeq_contract.writing import write_recording
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from codeq_contract.checker.terms import Terms
 from codeq_contract.claims import identity_of
 from codeq_contract.driver import Answer, Namespace
+from codeq_contract.hooks import CALLBACK_HEADERS, SECRET_SETTING, SIGNATURE
 from codeq_contract.load.actors import LONGEST_LEASE, Drain, Stand, drainer, producer, worker
 from codeq_contract.load.stage import Stage
 from codeq_contract.load.teams import teams_of
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
     from codeq_contract.load.teams import Team
     from codeq_contract.recording import Identity, Recording
 
-#: The setting that callbacks are signed with.
-SECRET_SETTING = "WEBHOOK_HMAC_SECRET"  # noqa: S105 - its name
-
-_CALLBACK_HEADERS = ("content-type", "user-agent", "traceparent")
-#: Without the secret nobody can tell whether a signature is right.
-_SIGNATURE = ("x-codeq-timestamp", "x-codeq-signature")
 _CALLBACK_TRIES = 5
 #: Seconds that callbacks get before the last reads; on a clock that stands still it costs nothing to wait for them all.
 _SETTLING, _SETTLING_IN_NO_TIME = 1.0, 20.0
@@ -143,11 +138,13 @@ class _Recorder:
 
     def _callbacks(self) -> Iterator[Callback]:
         path, statuses = self._hook
-        headers = _CALLBACK_HEADERS + (_SIGNATURE if SECRET_SETTING in self.settings else ())
+        # Without the secret nobody can tell whether a signature is right.
+        left_out = () if SECRET_SETTING in self.settings else SIGNATURE
         for got, status in zip_longest(self.driver.hooks.received(path), statuses):
             if got is None:
                 return
-            kept = {name: got.headers[name] for name in headers if name in got.headers}
+            kept = {name: got.headers[name] for name in CALLBACK_HEADERS if name in got.headers}
+            kept = {name: text for name, text in kept.items() if name not in left_out}
             yield Callback(got.at, got.method, got.path, kept, got.body.decode(), status or 200)
 
     # The header.
