@@ -78,6 +78,11 @@ class Clock:
         self._latest = max(self._latest, time.time_ns() + self._offset)
         return self._latest
 
+    @staticmethod
+    def wall() -> int:
+        """The machine's own time (ns), for a person to set beside the clock's."""
+        return time.time_ns()
+
     def freeze(self) -> None:
         """Become manual, and stand still at the present instant."""
         self._frozen = self.now()

@@ -21,6 +21,7 @@ from .polls import Polls
 from .settings import Settings
 from .source import Source
 from .stalls import Stalls
+from .watchers import Watchers
 from .webhooks import Composer, Guard, Outcome, Sender
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Runtime:
         self.stalls = Stalls(clock)
         #: What is to go wrong; the same object for as long as the runtime lives.
         self.faults = Plan()
+        self.watchers = Watchers()
         self._alarm: Timer | None = None
         self._settled = 0
         self._begin(config)
@@ -98,6 +100,7 @@ class Runtime:
         self.deliveries.abort()
         self.polls.release()
         self.stalls.release()
+        self.watchers.release()
 
     def reset(self, config: Config | None = None, clock: Clock | None = None) -> None:
         """Start over with an empty state: same settings and clock unless others are given, no journals, no faults."""

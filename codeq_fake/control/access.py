@@ -27,19 +27,26 @@ class Access:
 
     def refusal(self, request: Request) -> tuple[int, str] | None:
         """Status and reason of the refusal, None for a call that is let in."""
+        foreign = self.foreign(request)
+        if foreign is not None:
+            return 403, foreign
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if self.knows(given.strip()) and (scheme.lower() == "bearer" or self._token is None):
+            return None
+        return 401, "the control API of this fake needs its bearer token"
+
+    def foreign(self, request: Request) -> str | None:
+        """Why a call comes from where none may come from: another site's page, or a name that is not this machine's."""
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
-            return 403, f"a page of {origin} may not drive this fake"
-        if self._token is not None:
-            return None if self._has_token(request) else (401, "the control API of this fake needs its bearer token")
-        if host and _came_by_loopback(request) and not is_loopback(_name(host)):
-            return 403, f"this fake is reached as localhost, not as {host}; with --control-token any name will do"
+            return f"a page of {origin} may not drive this fake"
+        if self._token is None and host and _came_by_loopback(request) and not is_loopback(_name(host)):
+            return f"this fake is reached as localhost, not as {host}; with --control-token any name will do"
         return None
 
-    def _has_token(self, request: Request) -> bool:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        known = hmac.compare_digest(given.strip().encode(), (self._token or "").encode())
-        return known and scheme.lower() == "bearer"
+    def knows(self, given: str) -> bool:
+        """Whether this is the token, or none is needed."""
+        return self._token is None or hmac.compare_digest(given.encode(), self._token.encode())
 
 
 def _came_by_loopback(request: Request) -> bool:

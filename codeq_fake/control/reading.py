@@ -32,7 +32,11 @@ def _double(literal: str) -> float:
 
 async def body(request: Request, *names: str, parse_float: Callable[[str], Any] = _double) -> dict[str, Any]:
     """The request's JSON object, {} for an empty body, without what is null. Raises BadRequestError."""
-    text = await _text(request)
+    return parsed(await _text(request), *names, parse_float=parse_float)
+
+
+def parsed(text: bytes, *names: str, parse_float: Callable[[str], Any] = _double) -> dict[str, Any]:
+    """A body's JSON object, with no other names than these. Raises BadRequestError."""
     try:
         found = json.loads(text, parse_float=parse_float, parse_constant=_no_constant) if text.strip() else {}
         if rb"\u" in text:

@@ -1,0 +1,165 @@
+"""What a person does on the page: each act is a posted form, and leads back to a document that says what came of it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake.control import BadRequestError
+from codeq_fake.control.controls import instant
+from codeq_fake.control.reading import duration, parsed, whole
+from codeq_fake.core.errors import Refused
+from codeq_fake.http.refusals import refuse
+
+from .words import query
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.responses import Response
+
+    from codeq_fake.core import Task
+
+    from .visit import Form, Visit
+
+_UNITS = MappingProxyType({"s": 1, "min": 60, "h": 3600, "d": 86_400})
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """The fields of the form by which a task is created, as they are typed."""
+
+    command: str = "GENERATE_MASTER"
+    payload: str = "{}"
+    tenant: str = ""
+    priority: str = "0"
+    delay: str = ""
+    max_attempts: str = ""
+    webhook: str = ""
+
+    @classmethod
+    def of(cls, form: Form) -> NewTask:
+        """What was typed."""
+        return cls(**{name: form.text(name) for name in cls.__slots__})
+
+
+async def advance(visit: Visit) -> Response:
+    """Move the clock on, by a preset, by an amount of a unit, or to an instant."""
+    form = await visit.form()
+    to, seconds = form.text("to"), form.text("seconds")
+    if to:
+        moved = await visit.controls.advance(to=instant(to))
+    else:
+        unit = 1 if seconds else _UNITS.get(form.text("unit"), 1)
+        moved = await visit.controls.advance(by=duration(_number(seconds or form.text("amount")) * unit))
+    return visit.back(f"The clock has moved on to {moved['now']}.")
+
+
+def _number(text: str) -> Decimal:
+    with suppress(InvalidOperation):
+        number = Decimal(text)
+        if number.is_finite():
+            return number
+    raise BadRequestError("by how much shall the clock move on? Give a number, such as 90 or 0.5")
+
+
+async def set_mode(visit: Visit) -> Response:
+    """Freeze the clock or let it run."""
+    mode = (await visit.form()).text("mode")
+    if mode not in ("real", "manual"):
+        raise BadRequestError("the clock is real or manual")
+    clock = await visit.controls.set_clock(mode="real" if mode == "real" else "manual")
+    return visit.back(
+        f"The clock runs from {clock['now']} on." if mode == "real" else f"The clock stands at {clock['now']}."
+    )
+
+
+async def create(visit: Visit) -> Response:
+    """Create a task; what cannot be created comes back as it was typed, with the reason."""
+    typed = NewTask.of(await visit.form())
+    try:
+        task = _created(visit, typed)
+    except BadRequestError as error:
+        return visit.show("create.html", 400, typed=typed, problem=str(error))
+    except Refused as error:
+        reason = json.loads(refuse(error, "create").body)["error"]
+        return visit.show("create.html", 400, typed=typed, problem=reason)
+    await visit.runtime.carry_out()
+    return visit.go(query("/_fake/page/task", id=task.id), "The task is created.")
+
+
+def _created(visit: Visit, typed: NewTask) -> Task:
+    return visit.controls.create(
+        typed.command,
+        typed.payload,
+        tenant=typed.tenant,
+        priority=whole(typed.priority or "0", "priority"),
+        webhook=typed.webhook.strip(),
+        max_attempts=whole(typed.max_attempts or "0", "attempts"),
+        delay_seconds=whole(typed.delay or "0", "delay"),
+    )
+
+
+async def expire(visit: Visit) -> Response:
+    """End a task's lease."""
+    form = await visit.form()
+    visit.controls.expire(form.text("id"))
+    return visit.back("The lease is over: the next claim requeues the task.")
+
+
+async def requeue(visit: Visit) -> Response:
+    """Put a task at the tail of its pending list."""
+    form = await visit.form()
+    visit.controls.requeue(form.text("id"))
+    return visit.back("The task is ready again, at the tail of its queue.")
+
+
+async def delete(visit: Visit) -> Response:
+    """Delete a task."""
+    form = await visit.form()
+    gone = visit.controls.delete(form.text("id"))
+    return visit.go("/_fake/page/tasks", f"Task {gone['id']} is deleted.")
+
+
+async def resend(visit: Visit) -> Response:
+    """Send a callback or a notice anew."""
+    form = await visit.form()
+    again = (await visit.controls.resend(whole(form.text("n"), "callback")))["callback"]
+    if again is None:
+        return visit.back("The webhook's rate limit holds it back: it is sent when time has passed.")
+    return visit.back(f"Sent anew as number {again['n']}: {again['state']}.")
+
+
+async def reset(visit: Visit) -> Response:
+    """Start over with an empty state."""
+    await visit.form()
+    visit.controls.reset()
+    return visit.go("/_fake/", "Everything is empty: tasks, subscriptions, journals. Settings and clock are kept.")
+
+
+async def restore(visit: Visit) -> Response:
+    """Replace the state by one that was downloaded."""
+    form = await visit.form()
+    if not form.file:
+        raise BadRequestError("choose a file that was downloaded here")
+    visit.controls.restore(parsed(form.file, "profile", "now", "broker"))
+    return visit.go("/_fake/", "The state is restored.")
+
+
+ACTS: Mapping[str, Callable[[Visit], Awaitable[Any]]] = MappingProxyType(
+    {
+        "/_fake/page/clock/advance": advance,
+        "/_fake/page/clock/mode": set_mode,
+        "/_fake/page/create": create,
+        "/_fake/page/task/expire": expire,
+        "/_fake/page/task/requeue": requeue,
+        "/_fake/page/task/delete": delete,
+        "/_fake/page/callbacks/resend": resend,
+        "/_fake/page/reset": reset,
+        "/_fake/page/state": restore,
+    }
+)

@@ -1,0 +1,130 @@
+// Keeps a page up to date while somebody looks at it. Without this script every page is as it was when it was loaded.
+"use strict";
+
+(() => {
+  const face = document.getElementById("clock");
+  const state = document.getElementById("live-state");
+  const control = document.getElementById("live-switch");
+  if (!face || !control || !window.EventSource) return;
+
+  let source = null;
+  let paused = false;
+  let busy = false;
+  let again = false;
+
+  // What the fake's clock is ahead of this machine's, in milliseconds.
+  const offset = () => Number(face.dataset.now) - loaded;
+  let loaded = Date.now();
+
+  function duration(seconds) {
+    if (seconds < 10) return `${seconds.toFixed(1)} s`.replace(".0 ", " ");
+    const whole = Math.floor(seconds);
+    const units = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
+    for (const [size, unit, smaller, smallerUnit] of units) {
+      if (whole >= size) {
+        const rest = Math.floor((whole % size) / smaller);
+        return `${Math.floor(whole / size)} ${unit}` + (rest ? ` ${rest} ${smallerUnit}` : "");
+      }
+    }
+    return `${whole} s`;
+  }
+
+  function tick() {
+    if (paused || face.dataset.mode !== "real") return;
+    const now = Date.now() + offset();
+    const shown = new Date(now).toISOString();
+    document.getElementById("clock-now").replaceChildren(shown.slice(11, 19), small(shown.slice(19, 21)));
+    for (const time of document.querySelectorAll("[data-until]")) {
+      const left = (Number(time.dataset.until) - now) / 1000;
+      time.textContent = left > 0 ? `in ${duration(left)}` : "over";
+    }
+  }
+
+  function small(text) {
+    const element = document.createElement("small");
+    element.textContent = text;
+    return element;
+  }
+
+  // Makes the old part of the page like the new one, and leaves alone what is the same: focus, selection, open details.
+  function sync(old, fresh) {
+    if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+      old.replaceWith(document.importNode(fresh, true));
+    } else if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.data !== fresh.data) old.data = fresh.data;
+    } else {
+      for (const { name } of [...old.attributes]) {
+        if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+      }
+      for (const { name, value } of fresh.attributes) {
+        if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+      }
+      syncChildren(old, fresh);
+    }
+  }
+
+  function syncChildren(old, fresh) {
+    const wanted = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
+    const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+    let at = old.firstChild;
+    const step = (node) => { at = node.nextSibling; return node; };
+    for (const child of [...fresh.childNodes]) {
+      while (at && at.id && !wanted.has(at.id)) step(at).remove();
+      const match = child.id ? known.get(child.id) : at && !at.id ? at : null;
+      if (!match) old.insertBefore(document.importNode(child, true), at);
+      else if (match === at) sync(step(match), child);
+      else { old.insertBefore(match, at); sync(match, child); }
+    }
+    while (at) step(at).remove();
+  }
+
+  async function refresh() {
+    if (busy) { again = true; return; }
+    busy = true;
+    try {
+      const reply = await fetch(location.href, { headers: { "X-Live": "1" }, cache: "no-store" });
+      if (!reply.ok) { stop("reload to go on"); return; }
+      const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+      loaded = Date.now();
+      for (const old of document.querySelectorAll("[data-live]")) {
+        const fresh = page.getElementById(old.id);
+        if (fresh) sync(old, fresh);
+      }
+    } catch {
+      say("the fake does not answer");
+    } finally {
+      busy = false;
+    }
+    if (again) { again = false; refresh(); }
+  }
+
+  function say(text) {
+    if (state.textContent !== text) state.textContent = text;
+  }
+
+  function start() {
+    if (source || paused || document.hidden) return;
+    source = new EventSource("/_fake/page/events");
+    source.onopen = () => say("live");
+    source.onmessage = refresh;
+    source.onerror = () => say("the fake does not answer");
+  }
+
+  function stop(text) {
+    if (source) source.close();
+    source = null;
+    say(text);
+  }
+
+  control.hidden = false;
+  control.addEventListener("click", () => {
+    paused = !paused;
+    control.setAttribute("aria-pressed", String(paused));
+    if (paused) stop("paused"); else start();
+  });
+  // A hidden tab needs no stream, and a browser has few to give.
+  document.addEventListener("visibilitychange", () => (document.hidden ? stop("paused") : start()));
+  addEventListener("pagehide", () => stop("paused"));
+  setInterval(tick, 200);
+  start();
+})();

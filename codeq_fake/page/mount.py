@@ -1,0 +1,37 @@
+"""Where the page hangs: its paths, and the site behind them, which is made when somebody first looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from codeq_fake.runtime import Runtime
+
+_PATHS = ("/_fake/", "/_fake/api", "/_fake/page/{rest:path}")
+
+
+def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
+    """The page's routes for one runtime. With a ``token``, whoever looks must give it first."""
+    page = _Page(runtime, token)
+    return [Route(path, page) for path in _PATHS]
+
+
+class _Page:
+    """The site, loaded at its first call: a fake that nobody looks at does not pay for templates."""
+
+    def __init__(self, runtime: Runtime, token: str | None) -> None:
+        self._runtime = runtime
+        self._token = token
+        self._site: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._site is None:
+            from .site import Site  # noqa: PLC0415 - Jinja takes 40 ms to import
+
+            self._site = Site(self._runtime, self._token)
+        await self._site(scope, receive, send)

@@ -1,0 +1,144 @@
+"""One request of a browser: what it sent, and the ways to answer it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.responses import RedirectResponse
+
+from codeq_fake.control import BadRequestError
+from codeq_fake.control.reading import number
+from codeq_fake.version import VERSION
+
+from .models import next_event
+from .rendering import document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from codeq_fake.control import Controls
+    from codeq_fake.runtime import Runtime
+
+HOME = "/_fake/"
+
+#: A word of what an act has done, for the document that the browser loads next.
+_SAID = "codeq-fake-said"
+_LONGEST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a form sent: texts, and a file if it has one."""
+
+    texts: Mapping[str, str]
+    file: bytes | None = None
+
+    def text(self, name: str) -> str:
+        """A field's text, empty when it was not sent."""
+        return self.texts.get(name, "")
+
+    @property
+    def back(self) -> str:
+        """Where to go afterwards: a place of this page, and no other."""
+        return _inside(self.text("back"))
+
+
+class Visit:
+    """One request and the fake that it is about."""
+
+    def __init__(self, request: Request, runtime: Runtime, controls: Controls, *, has_lock: bool) -> None:
+        self.request = request
+        self.runtime = runtime
+        self.controls = controls
+        self._has_lock = has_lock
+        self._form: Form | None = None
+
+    def text(self, name: str) -> str:
+        """A value of the query, empty when it is not there."""
+        return self.request.query_params.get(name, "")
+
+    def number(self, name: str, default: int = 0) -> int:
+        """A whole number of the query. Raises BadRequestError."""
+        return number(self.request, name, default) if self.text(name) else default
+
+    async def form(self) -> Form:
+        """The form that was sent. Raises BadRequestError."""
+        if self._form is None:
+            try:
+                sent = await self.request.form(max_files=1, max_fields=50)
+            except (MultiPartException, HTTPException):
+                raise BadRequestError("this is no form of this page") from None
+            texts = {name: value for name, value in sent.items() if isinstance(value, str)}
+            uploads = [value for value in sent.values() if isinstance(value, UploadFile)]
+            self._form = Form(texts, await uploads[0].read() if uploads else None)
+            await sent.close()
+        return self._form
+
+    @property
+    def here(self) -> str:
+        """The path and query of this request, to come back to."""
+        url = self.request.url
+        return f"{url.path}?{url.query}" if url.query else url.path
+
+    def show(self, template: str, status: int = 200, **context: Any) -> Response:
+        """A document of the page."""
+        runtime, clock = self.runtime, self.runtime.clock
+        live = "x-live" in self.request.headers
+        said = self._said() if not live else None
+        frame = {
+            "now": clock.now(),
+            "wall": clock.wall(),
+            "mode": clock.mode,
+            "profile": runtime.config.profile,
+            "version": VERSION,
+            "event": next_event(runtime),
+            "here": self.here if self.request.method == "GET" else HOME,
+            "path": self.request.url.path,
+            "has_lock": self._has_lock,
+            "said": said,
+            "problem": "",
+        }
+        response = document(template, frame | context, status)
+        if said is not None:
+            response.delete_cookie(_SAID, path="/_fake", httponly=True, samesite="strict")
+        return response
+
+    def refuse(self, status: int, reason: str) -> Response:
+        """A document that says no."""
+        return self.show("refused.html", status, reason=reason)
+
+    def go(self, where: str, said: str, *, problem: bool = False) -> Response:
+        """Send the browser to a place of the page, which says what was done."""
+        response = RedirectResponse(where, 303)
+        word = quote(json.dumps({"text": said[:_LONGEST], "problem": problem}))
+        response.set_cookie(_SAID, word, max_age=30, path="/_fake", httponly=True, samesite="strict")
+        return response
+
+    def back(self, said: str, *, problem: bool = False) -> Response:
+        """Send the browser back to where its form was, or show the problem where there is no form."""
+        if self._form is None:
+            return self.refuse(400, said)
+        return self.go(self._form.back, said, problem=problem)
+
+    def _said(self) -> dict[str, Any] | None:
+        try:
+            word = json.loads(unquote(self.request.cookies.get(_SAID, "")))
+        except ValueError:
+            return None
+        known = isinstance(word, dict) and isinstance(word.get("text"), str)
+        return {"text": word["text"], "problem": bool(word.get("problem"))} if known else None
+
+
+def _inside(path: str) -> str:
+    """A path below ``/_fake/``, or the page's first."""
+    parts = urlsplit(path)
+    return path if parts.path.startswith(HOME) and not (parts.scheme or parts.netloc or "\\" in path) else HOME

@@ -1,0 +1,120 @@
+"""How the page words instants, durations, states and JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from jinja2 import pass_context
+from markupsafe import Markup
+
+from codeq_fake import wire
+from codeq_fake.control import views
+from codeq_fake.core import State
+from codeq_fake.core.units import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jinja2.runtime import Context
+
+#: How much of a payload, a body or a reply a page shows.
+LONGEST = 100_000
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+STATES = {
+    State.READY: "ready",
+    State.DELAYED: "delayed",
+    State.LEASED: "in progress",
+    State.LOST: "lost",
+    State.COMPLETED: "completed",
+    State.FAILED: "failed",
+    State.DEAD: "dead",
+}
+
+#: What the wire shows of a state, to the state's word; what is lost cannot be told from what is in progress.
+_SHOWN = {(state.status.value, state.location.value): word for state, word in reversed(STATES.items())}
+
+
+def state_of(shown: Mapping[str, str] | None) -> str:
+    """The word for a status and a location, as a task's history has them."""
+    return _SHOWN[shown["status"], shown["location"]] if shown is not None else ""
+
+
+def duration(ns: int) -> str:
+    """A duration, in its two largest units: ``4 min 10 s``."""
+    seconds = ns / SECOND
+    if seconds < 10:  # noqa: PLR2004 - below that, tenths matter
+        return f"{seconds:.1f} s".replace(".0 ", " ")
+    whole = int(seconds)
+    for size, unit, smaller, smaller_unit in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "min"),
+        (_MINUTE, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit} {rest} {smaller_unit}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def instant(when: int | str) -> int:
+    """An instant in ns, of one in ns or RFC 3339."""
+    return when if isinstance(when, int) else wire.parse_rfc3339(when)
+
+
+def rfc3339(at: int | str) -> str:
+    """An instant as RFC 3339 in UTC."""
+    return views.time(instant(at))
+
+
+@pass_context
+def when(context: Context, at: int | str | None) -> Markup:
+    """An instant as a time of day in UTC, with its date if that is not the fake's present one."""
+    if at is None:
+        return Markup("")
+    full = rfc3339(at)
+    date, _, clock = full.rstrip("Z").partition("T")
+    today = rfc3339(context["now"]).partition("T")[0]
+    shown = clock[:12] if date == today else f"{date} {clock[:12]}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(full, full, shown)
+
+
+@pass_context
+def until(context: Context, at: int | str | None) -> Markup:
+    """How long it is from the fake's present to an instant; the script counts it down on a clock that runs."""
+    if at is None:
+        return Markup("")
+    end = instant(at)
+    left = end - context["now"]
+    shown = f"in {duration(left)}" if left > 0 else "over"
+    return Markup('<time datetime="{}" data-until="{}">{}</time>').format(rfc3339(end), end // MILLISECOND, shown)
+
+
+def pretty(text: str) -> str:
+    """JSON text laid out to be read; any other text, and what is too long, as it is, up to a length."""
+    if len(text) <= LONGEST:
+        try:
+            laid_out = json.dumps(views.plain(text), indent=2, ensure_ascii=False)
+        except ValueError:
+            return text
+        return laid_out if text[:1] in "[{" else text
+    return f"{text[:LONGEST]}\n... and {len(text) - LONGEST:,} characters more"
+
+
+def short(text: str, length: int = 120) -> str:
+    """A text's beginning."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def count(number: int) -> str:
+    """A number with its thousands apart."""
+    return f"{number:,}"
+
+
+def query(path: str, **fields: Any) -> str:
+    """A path of the page with a query of what is not empty."""
+    given = {name: value for name, value in fields.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path

@@ -1,0 +1,37 @@
+"""A fake with something to see, and a browser without a window: a client that says where its forms come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.testing import FakeCodeQ
+from tests.page.story import NOW, Hook, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from tests.page.story import Story
+
+OWN = {"origin": "http://codeq.test"}
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeCodeQ]:
+    with FakeCodeQ(now=NOW, seed=1, profile="redis", webhooks={"http://app.test": Hook()}) as made:
+        yield made
+
+
+@pytest.fixture
+def story(fake: FakeCodeQ) -> Story:
+    """The ids of the tasks that the fake has, by what became of them."""
+    return tell(fake)
+
+
+@pytest.fixture
+def browser(fake: FakeCodeQ) -> Iterator[httpx.Client]:
+    with fake.client(base_url="http://codeq.test", headers=OWN) as client:
+        yield client

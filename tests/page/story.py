@@ -1,0 +1,68 @@
+"""What has happened at the fake that the page's tests look at: a task in each state, callbacks, refusals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from codeq_fake.testing import FakeCodeQ
+
+NOW = "2026-01-31T12:00:00Z"
+HOOK = "http://app.test/hooks/done"
+TASKS = "/v1/codeq/tasks"
+
+
+class Hook:
+    """The application that is called back: it is down for the first call."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        self.calls += 1
+        status = 503 if self.calls == 1 else 204
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@dataclass(frozen=True)
+class Story:
+    """The ids of the tasks, by what became of them."""
+
+    ready: str
+    delayed: str
+    held: str
+    completed: str
+    failed: str
+    dead: str
+
+
+def tell(fake: FakeCodeQ) -> Story:
+    """Play it."""
+    with fake.client() as http:
+
+        def post(path: str, **body: Any) -> Any:
+            reply = http.post(TASKS + path, json=body)
+            return reply.json() if reply.content else None
+
+        def claimed(command: str, **fields: Any) -> str:
+            post("", command=command, payload={"jobId": command.lower()}, **fields)
+            task = post("/claim", commands=[command], leaseSeconds=60)
+            return str(task["id"])
+
+        completed = claimed("PACK", webhook=HOOK)
+        post(f"/{completed}/result", status="COMPLETED", result={"boxes": [1, 2]})
+        fake.advance(1)
+        failed = claimed("PRINT")
+        post(f"/{failed}/result", status="FAILED", error="out of ink")
+        dead = claimed("BURN", maxAttempts=1)
+        post(f"/{dead}/nack", reason="too hot")
+        held = claimed("RENDER", priority=9)
+        ready = post("", command="RENDER", payload={"jobId": "ready"}, priority=3)["id"]
+        delayed = post("", command="RENDER", payload={"jobId": "later"}, delaySeconds=90)["id"]
+        post("/nobody/heartbeat")
+    return Story(ready, delayed, held, completed, failed, dead)

@@ -1,0 +1,229 @@
+"""What is done on the page: forms that are posted, which lead back and say what came of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.page.story import HOOK, TASKS
+from tests.page.text import text
+
+if TYPE_CHECKING:
+    import httpx
+
+    from codeq_fake.testing import FakeCodeQ
+    from tests.page.story import Story
+
+NEW = {"command": "PACK", "payload": '{"box": [1, 2]}', "tenant": "dev", "priority": "7"}
+
+
+def act(browser: httpx.Client, path: str, **fields: str) -> str:
+    """Post a form; the text of the document that it leads to."""
+    sent = browser.post(f"/_fake/page/{path}", data=fields)
+    assert sent.status_code == 303, text(sent.text)
+    return text(browser.get(sent.headers["location"]).raise_for_status().text)
+
+
+def test_a_task_is_created(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    shown = act(browser, "create", **NEW, delay="30", max_attempts="2", webhook=f" {HOOK} ")
+    [task] = fake.tasks()
+    assert (task.command, task.payload, task.tenant, task.priority) == ("PACK", {"box": [1, 2]}, "dev", 7)
+    assert (task.location, task.max_attempts) == ("DELAYED_ZSET", 2)
+    assert "The task is created." in shown
+    assert task.id in shown
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("payload", "{oops", "the payload is no JSON: Expecting property name"),
+        ("payload", "1 2", "the payload is no JSON: Extra data"),
+        ("payload", '1}, "x": {', "the payload is no JSON: Extra data"),
+        ("payload", "NaN", "the payload is no JSON"),
+        ("payload", "[" * 20_000, "the payload is no JSON"),
+        ("command", "  ", "invalid command"),
+        ("webhook", "app.test/done", "invalid webhook url"),
+        ("priority", "x", "priority: found 'x' where a whole number belongs"),
+        ("delay", "-1", "delay: found '-1' where a whole number belongs"),
+        ("max_attempts", "9" * 5000, "attempts: found"),
+    ],
+)
+def test_a_task_that_cannot_be_created_comes_back_as_typed(
+    fake: FakeCodeQ, browser: httpx.Client, field: str, value: str, reason: str
+) -> None:
+    reply = browser.post("/_fake/page/create", data={**NEW, field: value})
+    assert reply.status_code == 400
+    assert reason in text(reply.text)
+    assert 'value="dev"' in reply.text
+    assert fake.tasks() == []
+
+
+def test_the_form_knows_the_tenant_of_the_fakes_token(browser: httpx.Client) -> None:
+    assert 'name="tenant" value="dev"' in browser.get("/_fake/page/create").text
+
+
+def test_a_create_on_the_page_notifies_subscribers(fake: FakeCodeQ, browser: httpx.Client) -> None:  # U4
+    with fake.client() as http:
+        http.post("/v1/codeq/workers/subscriptions", json={"callbackUrl": HOOK, "eventTypes": ["PACK"]})
+    act(browser, "create", **NEW)
+    assert [callback["kind"] for callback in fake.callbacks] == ["queue_ready"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "now"),
+    [
+        ({"seconds": "60"}, "2026-01-31T12:01:00Z"),
+        ({"amount": "0.5", "unit": "min"}, "2026-01-31T12:00:30Z"),
+        ({"amount": " 2 ", "unit": "d"}, "2026-02-02T12:00:00Z"),
+        ({"to": "2026-01-31T12:00:01.5Z"}, "2026-01-31T12:00:01.5Z"),
+    ],
+)
+def test_the_clock_is_advanced(fake: FakeCodeQ, browser: httpx.Client, fields: dict[str, str], now: str) -> None:
+    assert f"The clock has moved on to {now}." in act(browser, "clock/advance", **fields)
+    assert fake.now == now
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"amount": "soon", "unit": "s"}, "by how much shall the clock move on?"),
+        ({"amount": "-1", "unit": "s"}, "seconds: a number that is not negative belongs here"),
+        ({"amount": "NaN", "unit": "s"}, "by how much shall the clock move on?"),
+        ({"amount": "1e400", "unit": "s"}, "seconds: a number that is not negative belongs here"),
+        ({"amount": "999999999999", "unit": "s"}, "the clock ends with the year 9999"),
+        ({"to": "2026-01-31T11:00:00Z"}, "time never goes back"),
+        ({"to": "then"}, "where an RFC 3339 time"),
+        ({}, "by how much shall the clock move on?"),
+    ],
+)
+def test_what_the_clock_cannot_do_is_said(browser: httpx.Client, fields: dict[str, str], reason: str) -> None:
+    assert reason in act(browser, "clock/advance", **fields)
+
+
+def test_the_clock_is_let_run_and_frozen(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    assert "The clock runs from 2026-01-31T12:00:0" in act(browser, "clock/mode", mode="real")
+    assert "The clock stands at 2026-01-31T12:00:" in act(browser, "clock/mode", mode="manual")
+    now = fake.now
+    assert fake.now == now
+    assert "the clock is real or manual" in act(browser, "clock/mode", mode="backwards")
+
+
+def test_a_lease_is_ended(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    assert "The lease is over" in act(browser, "task/expire", id=story.held)
+    assert "its lease has run out" in fake.task(story.held).claimable["reason"]
+    assert "is not in progress" in act(browser, "task/expire", id=story.ready)
+
+
+def test_a_task_is_requeued(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    assert "The task is ready again" in act(browser, "task/requeue", id=story.dead)
+    assert fake.task(story.dead).location == "PENDING_LIST"
+
+
+def test_a_task_is_deleted(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    assert "Delete this task?" in text(browser.get("/_fake/page/task/delete", params={"id": story.held}).text)
+    assert f"Task {story.held} is deleted." in act(browser, "task/delete", id=story.held)
+    assert len(fake.tasks()) == 5
+
+
+def test_a_callback_is_sent_anew(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    assert "Sent anew as number 2: delivered." in act(browser, "callbacks/resend", n="1")
+    assert [callback["state"] for callback in fake.callbacks] == ["pending", "delivered"]
+    fake.delete(story.completed)
+    assert "there is nothing left to send" in act(browser, "callbacks/resend", n="1")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("task/expire", {"id": "nobody"}),
+        ("task/requeue", {"id": "nobody"}),
+        ("task/delete", {}),
+        ("callbacks/resend", {"n": "9"}),
+    ],
+)
+def test_an_act_on_what_is_not_there_is_not_found(browser: httpx.Client, path: str, fields: dict[str, str]) -> None:
+    assert browser.post(f"/_fake/page/{path}", data=fields).status_code == 404
+
+
+def test_everything_is_thrown_away_after_a_second_look(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    assert "6 tasks" in text(browser.get("/_fake/page/reset").text)
+    assert fake.task(story.held).status == "IN_PROGRESS"
+    assert "Everything is empty" in act(browser, "reset")
+    assert (fake.tasks(), fake.requests) == ([], [])
+
+
+def test_the_state_is_downloaded_and_uploaded(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    reply = browser.get("/_fake/page/state.json")
+    assert reply.headers["content-disposition"] == 'attachment; filename="codeq-fake-2026-01-31T120001Z.json"'
+    before = fake.state()
+    assert reply.json() == json.loads(json.dumps(before))
+    fake.reset()
+    sent = browser.post("/_fake/page/state", files={"state": ("state.json", reply.content)})
+    assert (sent.status_code, sent.headers["location"]) == (303, "/_fake/")
+    assert fake.state() == before
+    assert fake.task(story.held).status == "IN_PROGRESS"
+
+
+@pytest.mark.parametrize("content", [b"", b"{oops", b"[]", b"{}", b'{"broker": 1}', json.dumps({"x": 1}).encode()])
+def test_what_is_no_state_changes_nothing(fake: FakeCodeQ, browser: httpx.Client, story: Story, content: bytes) -> None:
+    before = fake.state()
+    sent = browser.post(
+        "/_fake/page/state", files={"state": ("state.json", content)}, data={"back": "/_fake/page/state"}
+    )
+    assert (sent.status_code, sent.headers["location"]) == (303, "/_fake/page/state")
+    assert 'class="said problem" role="alert"' in browser.get("/_fake/page/state").text
+    assert (fake.state(), fake.task(story.held).id) == (before, story.held)
+
+
+@pytest.mark.parametrize(
+    ("headers", "content"),
+    [
+        ({"content-type": "multipart/form-data; boundary=x"}, b"--x\r\nnothing"),
+        ({"content-type": "multipart/form-data"}, b"--x"),
+        ({"content-type": "application/x-www-form-urlencoded"}, b"%ff=%ff&&=&"),
+        ({"content-type": "application/json"}, b"{}"),
+        (
+            {"content-type": "multipart/form-data; boundary=x"},
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n',
+        ),
+    ],
+)
+def test_a_body_that_is_no_form_is_refused(browser: httpx.Client, headers: dict[str, str], content: bytes) -> None:
+    for path in ("create", "clock/advance", "clock/mode", "task/requeue", "callbacks/resend", "state", "login"):
+        reply = browser.post(f"/_fake/page/{path}", headers=headers, content=content)
+        assert reply.status_code in {303, 400, 404}, path
+
+
+@pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "/\\evil.example", "/v1/codeq", "", "x"])
+def test_a_form_leads_back_to_the_page_and_nowhere_else(browser: httpx.Client, back: str) -> None:
+    sent = browser.post("/_fake/page/clock/advance", data={"seconds": "1", "back": back})
+    assert sent.headers["location"] == "/_fake/"
+
+
+def test_a_form_leads_back_to_where_it_was(browser: httpx.Client) -> None:
+    back = "/_fake/page/tasks?q=a+b&sheet=2"
+    sent = browser.post("/_fake/page/clock/advance", data={"seconds": "1", "back": back})
+    assert sent.headers["location"] == back
+
+
+def test_what_was_done_is_said_once(browser: httpx.Client) -> None:
+    act(browser, "clock/advance", seconds="1")
+    assert "The clock has moved on" not in text(browser.get("/_fake/").text)
+
+
+@pytest.mark.parametrize("said", ["x", "%7B%7D", "%5B%5D", "1", '{"text": 1}'])
+def test_a_cookie_that_says_nothing_is_passed_over(browser: httpx.Client, said: str) -> None:
+    browser.cookies.set("codeq-fake-said", said)
+    assert browser.get("/_fake/").status_code == 200
+
+
+def test_an_act_is_never_a_get(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    from codeq_fake.page.acting import ACTS  # noqa: PLC0415 - the table is all that this test is about
+
+    before: dict[str, Any] = fake.state()
+    for path in ACTS:
+        browser.get(path, params={"id": story.held, "n": "1", "seconds": "60", "mode": "real"})
+    assert fake.state() == before
+    assert TASKS not in ACTS

@@ -1,0 +1,206 @@
+"""Every document of the page: it answers, says what it must, and shows what is hostile as text."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.core import State
+from codeq_fake.page.words import STATES
+from tests.page.story import TASKS
+from tests.page.text import links, text
+
+if TYPE_CHECKING:
+    import httpx
+
+    from codeq_fake.testing import FakeCodeQ
+    from tests.page.story import Story
+
+DOCUMENTS = [
+    "/_fake/",
+    "/_fake/api",
+    "/_fake/page/tasks",
+    "/_fake/page/create",
+    "/_fake/page/callbacks",
+    "/_fake/page/requests",
+    "/_fake/page/request?n=1",
+    "/_fake/page/faults",
+    "/_fake/page/ledger",
+    "/_fake/page/state",
+    "/_fake/page/reset",
+]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_each_document_answers_with_the_pages_headers(browser: httpx.Client, story: Story, path: str) -> None:
+    reply = browser.get(path)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    policy = reply.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "frame-ancestors 'none'" in policy
+    assert reply.headers["cache-control"] == "no-store"
+    assert story.held
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_an_empty_fake_has_every_document_too(browser: httpx.Client, path: str) -> None:
+    assert browser.get(path).status_code == (404 if "n=1" in path else 200)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_no_document_names_anything_elsewhere(browser: httpx.Client, story: Story, path: str) -> None:
+    assert all(link.startswith(("/_fake/", "#")) for link in links(browser.get(path).text)), story
+
+
+def test_looking_changes_nothing(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    before, seen = fake.state(), len(fake.requests)
+    for path in [*DOCUMENTS, f"/_fake/page/task?id={story.held}", f"/_fake/page/task/delete?id={story.held}"]:
+        browser.get(path)
+    assert (fake.state(), len(fake.requests)) == (before, seen)
+
+
+def test_the_overview_counts_and_lists_what_waits(browser: httpx.Client, story: Story) -> None:
+    shown = text(browser.get("/_fake/").text)
+    for part in ("1 Ready", "1 Delayed", "1 In progress", "1 Dead", "2 Ended", "0 claims wait"):
+        assert part in shown
+    assert f"{story.held} RENDER worker-dev in 59 s 12:01:00.501 1 of 5" in shown
+    assert f"{story.delayed} RENDER in 1 min 30 s 12:01:31 0 of 5" in shown
+    assert f"{story.dead} BURN too hot 2 of 1" in shown
+    assert "RENDER dev 1 p3: 1 1 next in 1 min 30 s 1 first lease in 59 s 0" in shown
+    assert "A callback is tried again in 1 s" in shown
+
+
+def test_a_task_tells_its_life_and_why_it_cannot_be_claimed(browser: httpx.Client, story: Story) -> None:
+    shown = text(browser.get("/_fake/page/task", params={"id": story.held}).text)
+    assert "No: worker-dev holds its lease (K5). Not before 12:01:00.501, in 59 s." in shown
+    assert "12:00:01 created by dev ready 12:00:01 +0 s claimed by worker-dev in progress" in shown
+    assert '{ "jobId": "render" }' in shown
+
+
+def test_a_completed_task_shows_its_result_and_its_callback(browser: httpx.Client, story: Story) -> None:
+    shown = text(browser.get("/_fake/page/task", params={"id": story.completed}).text)
+    assert '{ "boxes": [ 1, 2 ] }' in shown
+    assert "http://app.test/hooks/done" in shown
+    assert "pending 12:00:00 503" in shown
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_a_word_that_tasks_can_be_searched_by(browser: httpx.Client, state: State) -> None:
+    assert browser.get("/_fake/page/tasks", params={"state": STATES[state]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {"ready", "delayed", "held", "completed", "failed", "dead"}),
+        ("state=ready", {"ready"}),
+        ("state=in+progress", {"held"}),
+        ("command=render", {"ready", "delayed", "held"}),
+        ("command=render&state=delayed", {"delayed"}),
+        ("tenant=acme", set()),
+        ("q=LATER", {"delayed"}),
+        ("q=pack", {"completed"}),
+        ("q=nothing+like+it", set()),
+        ("sheet=2", set()),
+        ("sheet=0", {"ready", "delayed", "held", "completed", "failed", "dead"}),
+    ],
+)
+def test_tasks_are_searched(browser: httpx.Client, story: Story, query: str, found: set[str]) -> None:
+    shown = browser.get(f"/_fake/page/tasks?{query}").text
+    assert {name for name in _names(story) if getattr(story, name) in shown} == found
+
+
+def _names(story: Story) -> list[str]:
+    return list(story.__dataclass_fields__)
+
+
+def test_tasks_are_found_by_a_part_of_their_id(browser: httpx.Client, story: Story) -> None:
+    shown = browser.get("/_fake/page/tasks", params={"q": story.dead[3:20].upper()}).text
+    assert story.dead in shown
+    assert story.held not in shown
+
+
+def test_a_long_list_comes_in_sheets(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    for number in range(120):
+        fake.enqueue("A", number)
+    first = browser.get("/_fake/page/tasks?command=a").text
+    assert "1 to 50 of 120 tasks" in text(first)
+    assert "/_fake/page/tasks?sheet=2&amp;command=a" in first
+    last = browser.get("/_fake/page/tasks?sheet=3&command=a").text
+    assert "101 to 120 of 120 tasks" in text(last)
+    assert "Older" not in text(last)
+
+
+def test_requests_are_searched_by_path_body_reply_and_status(browser: httpx.Client, story: Story) -> None:
+    assert "1 to 3 of 3 requests" in text(browser.get("/_fake/page/requests", params={"q": story.dead}).text)
+    refused = text(browser.get("/_fake/page/requests?status=500").text)
+    assert "POST /v1/codeq/tasks/nobody/heartbeat 500" in refused
+    assert "1 to 1 of 1 requests" in refused
+
+
+def test_the_ledger_shows_what_traffic_has_touched(browser: httpx.Client, story: Story) -> None:
+    shown = text(browser.get("/_fake/page/ledger").text)
+    assert "clauses that a call can touch" in shown
+    assert story.held
+    assert "Z1" in shown
+
+
+def test_the_api_is_shown_with_fields_replies_and_examples(browser: httpx.Client) -> None:
+    shown = text(browser.get("/_fake/api").text)
+    assert "POST /v1/codeq/tasks/claim Claim the next task under a lease" in shown
+    assert "idempotencyKey string or null" in shown
+    assert '"error": "not-in-progress"' in shown
+    assert "X-CodeQ-Signature string in the header" in shown
+    assert "taskResult" in shown
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7777*7777 }}&lt;"
+
+
+def test_what_is_hostile_is_shown_as_text(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    with fake.client() as http:
+        http.post("/_fake/next", json={"ids": [HOSTILE]})
+        body = {"command": HOSTILE, "payload": {HOSTILE: HOSTILE}, "webhook": "http://app.test/?<script>"}
+        assert http.post(TASKS, json=body).status_code == 202
+        assert http.post(f"{TASKS}/claim", json={"commands": [HOSTILE], "leaseSeconds": 1}).status_code == 200
+        http.post(f"{TASKS}?{HOSTILE}", content=HOSTILE.encode())
+        fake.delete(HOSTILE)
+        http.post("/_fake/next", json={"ids": [HOSTILE]})
+        http.post(TASKS, json=body)
+    paths = ["/_fake/", "/_fake/page/tasks", "/_fake/page/requests", "/_fake/page/request?n=3", "/_fake/page/callbacks"]
+    for path in [
+        *paths,
+        *(f"{path}?q={{0}}&id={{0}}&state={{0}}&command={{0}}" for path in [*paths, "/_fake/page/task"]),
+    ]:
+        shown = browser.get(path.format(json.dumps(HOSTILE)[1:-1] if "n=3" in path else HOSTILE)).text
+        assert "<script>alert" not in shown
+        assert "<img" not in shown
+        assert str(7777 * 7777) not in shown
+
+
+def test_a_task_of_any_id_has_its_document(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    for task_id in (HOSTILE, "a/b?c#d", "..", "\u00e4 \U0001f600"):
+        fake.next(ids=[task_id])
+        fake.enqueue("A")
+        assert browser.get("/_fake/page/task", params={"id": task_id}).status_code == 200
+        assert browser.get("/_fake/page/task/delete", params={"id": task_id}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/_fake/page/task?id=nobody", "/_fake/page/request?n=99", "/_fake/page/nothing"])
+def test_what_is_not_there_is_said_to_be_not_there(browser: httpx.Client, path: str) -> None:
+    reply = browser.get(path)
+    assert reply.status_code == 404
+    assert "not possible" in text(reply.text)
+
+
+def test_a_query_that_is_no_number_is_refused(browser: httpx.Client) -> None:
+    assert browser.get("/_fake/page/tasks?sheet=x").status_code == 400
+
+
+def test_the_files_of_the_page_are_served(browser: httpx.Client) -> None:
+    for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+        reply = browser.get(f"/_fake/page/{name}")
+        assert (reply.status_code, reply.headers["content-type"].partition(";")[0]) == (200, kind)
+        assert reply.headers["x-content-type-options"] == "nosniff"
