@@ -33,6 +33,11 @@ class EndOfTimeError(ValueError):
     """The clock was asked to go beyond :data:`END_OF_TIME`."""
 
 
+def stopwatch() -> int:
+    """Real nanoseconds since an arbitrary beginning: for how long something took, never for when it was."""
+    return time.perf_counter_ns()
+
+
 class Timer:
     """One call that the clock owes; :meth:`cancel` takes it back."""
 

@@ -21,6 +21,7 @@ from .polls import Polls
 from .settings import Settings
 from .source import Source
 from .stalls import Stalls
+from .surprises import Watch
 from .watchers import Watchers
 from .webhooks import Composer, Guard, Outcome, Sender
 
@@ -73,6 +74,7 @@ class Runtime:
         self.requests: Journal[Request] = Journal(config.journal_size)
         #: (operation, refusal or "") -> how often: what of the contract this fake's traffic has touched.
         self.seen: Counter[tuple[str, str]] = Counter()
+        self.surprises = Watch(self.requests, settings)
         self.source, self.broker = self._new_broker(config)
         self.deliveries = Deliveries(
             clock=self.clock,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .clock import Mode
     from .faults import Rule
     from .injecting import Injected
+    from .surprises import Surprise
 
     T = TypeVar("T")
 
@@ -316,6 +317,11 @@ class FakeCodeQ(Checks):
     def requests(self) -> list[dict[str, Any]]:
         """The requests so far, with their replies."""
         return self._call(self._controls.requests)
+
+    @property
+    def surprises(self) -> list[Surprise]:
+        """What the requests so far seem to expect, as upstream's documents say it, and the real server does not do."""
+        return self._call(self._runtime.surprises.look)
 
     @property
     def callbacks(self) -> list[dict[str, Any]]:

@@ -85,6 +85,7 @@ def test_16_defaults() -> None:
         "default_lease_seconds": 300,
         "requeue_inspect_limit": 200,
         "rate_limit": {},
+        "unread": (),
     }
 
 

@@ -58,6 +58,16 @@ def resend(fake: Fake, *, n: int) -> Answer:
 
 
 @click.command()
+@asking
+def surprises(fake: Fake) -> Answer:
+    """List what the real server does otherwise than documented."""
+    reply = fake.get("/surprises")
+    columns = ("clause", "request#", "documented", "done")
+    rows = ((found["clause"], found["request"], found["said"], found["done"]) for found in reply["surprises"])
+    return Answer(reply, show_table(columns, rows, empty="no surprises"))
+
+
+@click.command()
 @click.option("--untouched", is_flag=True, help="Only the clauses that no request has touched yet.")
 @asking
 def contract(fake: Fake, *, untouched: bool) -> Answer:

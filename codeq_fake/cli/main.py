@@ -7,7 +7,7 @@ import click
 from codeq_fake.version import VERSION
 
 from .demo import demo
-from .journals import callbacks, contract, requests, resend
+from .journals import callbacks, contract, requests, resend, surprises
 from .run import run
 from .serve import serve
 from .states import reset, state
@@ -31,7 +31,7 @@ def main() -> None:
 for command in (
     *(serve, run, demo),
     *(top, queues, tasks, task, expire, requeue, delete),
-    *(requests, callbacks, resend, contract),
+    *(requests, callbacks, resend, surprises, contract),
     *(advance, clock, reset, state),
 ):
     main.add_command(command)

@@ -39,6 +39,8 @@ class Options:
     faults: Path | None
     races: str | None
     races_seed: int
+    log: str | None
+    quiet: bool
     dotenv: Mapping[str, str]
 
     @property
@@ -52,8 +54,8 @@ def flag(name: str, *names: str, **how: Any) -> Callable[[CommandT], CommandT]:
     return click.option(f"--{name}", *names, envvar=f"CODEQ_FAKE_{name.upper().replace('-', '_')}", **how)
 
 
-def start_options(*, port: str) -> Callable[[CommandT], CommandT]:
-    """The options that ``serve`` and ``run`` share; ``port`` says what is bound without ``--port``."""
+def start_options(*, port: str, log: str) -> Callable[[CommandT], CommandT]:
+    """The options that ``serve`` and ``run`` share; ``port`` and ``log`` say what holds without them."""
     flags = (
         click.option(
             "--env-file",
@@ -135,6 +137,12 @@ def start_options(*, port: str) -> Callable[[CommandT], CommandT]:
             help="Let the real server's races happen as often as they were seen on it.",
         ),
         flag("races-seed", type=int, default=0, show_default=True, help="Makes the races repeatable."),
+        flag(
+            "log",
+            type=click.Choice(("text", "json", "none")),
+            help=f"A line for each request, on standard error.  [default: {log}]",
+        ),
+        click.option("--quiet", "-q", is_flag=True, help="The same as --log none."),
     )
 
     def add(command: CommandT) -> CommandT:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@start_options(port="a free one")
+@start_options(port="a free one", log="none")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(*, command: Sequence[str], **flags: Any) -> None:
     """Run COMMAND beside a fake of its own.
@@ -34,7 +34,7 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     from .starting import build, listen_on  # noqa: PLC0415 - as above
 
     options = Options(**flags)
-    fake = build(options)
+    fake = build(options, log="none")
     listener = listen_on(options.host, options.port or 0)
 
     async def beside_a_server() -> int:

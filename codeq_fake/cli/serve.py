@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@start_options(port="PORT, else 8080")
+@start_options(port="PORT, else 8080", log="text on a terminal, else none")
 @flag("json", "as_json", is_flag=True, help="Print the line about the server as JSON.")
 def serve(*, as_json: bool, **flags: Any) -> None:
     """Serve a fake until it is stopped.
@@ -27,7 +28,7 @@ def serve(*, as_json: bool, **flags: Any) -> None:
     from .starting import build, listen_on  # noqa: PLC0415 - as above
 
     options = Options(**flags)
-    fake = build(options)
+    fake = build(options, log="text" if sys.stderr.isatty() else "none")
     listener = listen_on(options.host, fake.runtime.config.settings.port if options.port is None else options.port)
     url = url_of(listener)
     serve_until_stopped(

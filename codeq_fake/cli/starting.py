@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from codeq_fake.control.controls import instant
 from codeq_fake.control.seed import Seed, read_seed, sow
 from codeq_fake.faults import BadFaultError, observed_races, read_rules
 from codeq_fake.http.occasions import NAMES
+from codeq_fake.log import Logged
 from codeq_fake.runtime import Config, Runtime
 from codeq_fake.server import PortTakenError, listen
 from codeq_fake.settings import Settings, SettingsError
@@ -80,14 +82,21 @@ class Built:
         return Tokens.of(self.runtime.config.settings, self.runtime.config.identities)
 
 
-def build(options: Options) -> Built:
-    """The fake that the options and the environment want; ends the program when they cannot be meant."""
+def build(options: Options, *, log: str) -> Built:
+    """The fake that the options and the environment want; ends the program when they cannot be meant.
+
+    ``log`` is how requests are told unless the options say.
+    """
     runtime = _runtime(options)
     token = options.control_token or None
     with_control = not options.no_control and (token is not None or is_loopback(options.host))
     if not (with_control or options.no_control):
         tell(f"the control API is off: {options.host} is reached by other machines, and there is no --control-token")
     app = application(runtime, with_control=with_control, control_token=token)
+    form = "none" if options.quiet else options.log or log
+    if form != "none":
+        app = Logged(app, runtime, _write, as_json=form == "json")
+        app.tell_settings()
     return Built(runtime, app, _seed(options.seed))
 
 
@@ -97,6 +106,10 @@ def listen_on(host: str, port: int) -> socket.socket:
         return listen(host, port)
     except PortTakenError as error:
         exit_with(f"{error}; choose another with --port (0 picks a free one) or --host", FAILED)
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _runtime(options: Options) -> Runtime:

@@ -6,7 +6,7 @@ The HTTP routes under ``/_fake`` and the in-process handle are two doors to this
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -292,6 +292,10 @@ class Controls:
             raise ConflictError(f"task {task_id} is gone: there is nothing left to send") from None
         except errors.ResultNotFound:
             raise ConflictError(f"task {task_id} has no result any more: there is nothing left to send") from None
+
+    def surprises(self) -> list[dict[str, Any]]:
+        """What this fake's traffic shows somebody to expect, as upstream's documents say it, and does not get."""
+        return [asdict(surprise) for surprise in self._runtime.surprises.look()]
 
     def contract(self) -> dict[str, Any]:
         """The ledger: every clause, how sure it is, where we differ, and how often this fake's traffic touched it."""

@@ -182,6 +182,10 @@ async def _clear_faults(controls: Controls, _: Request) -> dict[str, Any]:
     return controls.faults.clear()
 
 
+async def _surprises(controls: Controls, _: Request) -> dict[str, Any]:
+    return {"surprises": controls.surprises()}
+
+
 async def _openapi(controls: Controls, _: Request) -> dict[str, Any]:
     return controls.openapi()
 
@@ -213,6 +217,7 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("/faults", "POST", _add_faults),
     ("/faults", "DELETE", _clear_faults),
     ("/faults/{n}", "DELETE", _remove_fault),
+    ("/surprises", "GET", _surprises),
     ("/contract", "GET", _contract),
     ("/openapi.json", "GET", _openapi),
 )

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from starlette.routing import Match, Route, Router
 
+from codeq_fake.journal import Request
+
 from . import reply
 from .endpoint import Endpoint
 from .faulty import Faulty
@@ -76,7 +78,15 @@ class _Unknown:
         headers = dict(reversed(scope["headers"]))
         request_id = headers.get(b"x-request-id") or self._runtime.source.request_id().encode()
         answer = self._redirect(scope) or reply.NOT_FOUND
+        self._note(scope, answer)
         await reply.send_reply(send, answer, request_id, with_body=scope["method"] != "HEAD")
+
+    def _note(self, scope: Scope, answer: Reply) -> None:
+        """A path that is mistaken belongs into the journal too, of all things."""
+        journal, now = self._runtime.requests, self._runtime.clock.now()
+        journal.entries.append(
+            Request(journal.number(), now, scope["method"], scope["path"], "", b"", answer.status, answer.body)
+        )
 
     def _redirect(self, scope: Scope) -> Reply | None:
         path: str = scope["path"]

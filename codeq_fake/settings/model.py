@@ -31,6 +31,7 @@ class Settings:
     """The server's settings, checked; names and defaults are the real server's. Times are whole seconds.
 
     ``auth_given`` says whether someone chose who may call; if not, both sides take the token ``dev-token``.
+    ``unread`` names the variables that are set, as upstream's documents let them be, though its server reads none.
     ``REDIS_ADDR`` and ``REDIS_PASSWORD`` are not looked at: the fake needs no store.
     """
 
@@ -55,6 +56,7 @@ class Settings:
     default_lease_seconds: int = 300
     requeue_inspect_limit: int = 200
     rate_limit: Mapping[str, RateLimit] = field(default_factory=lambda: MappingProxyType({}))
+    unread: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], yaml_text: str | None = None) -> Settings:
@@ -72,7 +74,7 @@ class Settings:
             value = None if found is None else read(source, found)
             if value is not None:
                 values[name] = value
-        return cls(**values, **read_auth(sources))
+        return cls(**values, **read_auth(sources), unread=sources.unread())
 
     @property
     def is_dev(self) -> bool:

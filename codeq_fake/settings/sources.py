@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: Settings that the real server reads from its YAML file alone.
 YAML_ONLY = frozenset({"env", "timezone", "default_lease_seconds", "requeue_inspect_limit", "rate_limit"})
 
+#: What upstream's documents let the environment set, besides ``LOG_*``, and its server does not read there.
+_UNREAD = frozenset({"ENV", "TIMEZONE", "DEFAULT_LEASE_SECONDS", "REQUEUE_INSPECT_LIMIT"})
+
 _NULLS = (None, "", "~", "null", "Null", "NULL")
 
 
@@ -46,6 +49,14 @@ class Sources:
         key = _camel(name)
         found = self.written.get(key)
         return f"YAML {key}", None if is_null(found) else found
+
+    def unread(self) -> tuple[str, ...]:
+        """The variables that are set and that no server reads, whatever its documents say (section 17)."""
+        return tuple(sorted(name for name, value in self.environ.items() if value and _is_unread(name)))
+
+
+def _is_unread(name: str) -> bool:
+    return name in _UNREAD or name.startswith("LOG_")
 
 
 def is_null(found: object) -> bool:

@@ -62,6 +62,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/_fake/faults?", {"faults": [{"do": "callback_lost", "probability": 0.5}]}),
     ("DELETE", "/_fake/faults", {}),
     ("DELETE", "/_fake/faults/{n}", {}),
+    ("GET", "/_fake/surprises", {}),
     ("GET", "/_fake/contract", {}),
     ("PATCH", "/_fake/none", {}),
 ]

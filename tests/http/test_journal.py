@@ -42,7 +42,7 @@ def test_a_caller_that_is_not_let_in_is_nobody_and_its_body_is_not_read(codeq: F
     assert (request["as"], request["body"], request["status"]) == (None, "", 401)
 
 
-def test_requests_are_kept_in_order_and_only_those_of_the_contract(
+def test_requests_are_kept_in_order_mistaken_ones_too_but_no_control_calls(
     codeq: FakeCodeQ, producer: httpx.Client, worker: httpx.Client
 ) -> None:
     producer.post(TASKS, json={"command": "A", "payload": 1})
@@ -50,7 +50,8 @@ def test_requests_are_kept_in_order_and_only_those_of_the_contract(
     producer.get("/_fake/health")
     worker.post(CLAIM, json={"commands": ["A"]})
     worker.get("/metrics")
-    assert [(request["n"], request["path"]) for request in codeq.requests] == [(1, TASKS), (2, CLAIM), (3, "/metrics")]
+    paths = [(1, TASKS), (2, "/nope"), (3, CLAIM), (4, "/metrics")]
+    assert [(request["n"], request["path"]) for request in codeq.requests] == paths
 
 
 @pytest.mark.codeq(journal_size=2)

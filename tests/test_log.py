@@ -1,0 +1,171 @@
+"""The log: a line for each request, for a person and for a machine, and nothing in it that is nobody's business."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from codeq_fake.application import application
+from codeq_fake.clock import Clock
+from codeq_fake.control.controls import instant
+from codeq_fake.log import Logged
+from codeq_fake.runtime import Config, Runtime
+from codeq_fake.settings import Settings
+from tests.cli.commands import run, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    Story = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+
+START = "2026-01-31T12:00:00.25Z"
+ID = "6e0f2f9a-6c1c-4f3b-9a53-1f0e5d5a7c01"
+TASKS = "/v1/codeq/tasks"
+
+
+def told(story: Story, *, as_json: bool = False, config: Config | None = None) -> list[str]:
+    """What the log says of a story; how long things took is left out."""
+    lines: list[str] = []
+    runtime = Runtime(config or Config(), Clock("manual", start=instant(START)))
+    runtime.source.queue(ids=[ID])
+    app = Logged(application(runtime), runtime, lines.append, as_json=as_json)
+    app.tell_settings()
+
+    async def play() -> None:
+        headers = {"authorization": "Bearer dev-token"}
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://fake", headers=headers) as http:
+            await story(http)
+
+    asyncio.run(play())
+    return [re.sub(r"\d+\.\d ms", "0.1 ms", line) for line in lines]
+
+
+async def a_life(http: httpx.AsyncClient) -> None:
+    """A task is created, claimed, heartbeaten, given a bad result, and completed."""
+    await http.post(TASKS, json={"command": "RENDER", "payload": {"secret": "hush"}})
+    await http.post(f"{TASKS}/claim?trace=hush", json={"commands": ["RENDER"]})
+    await http.post(f"{TASKS}/{ID}/heartbeat", json={"extendSeconds": 600})
+    await http.post(f"{TASKS}/{ID}/result", json={"status": "DONE"})
+    await http.post(f"{TASKS}/{ID}/result", json={"status": "COMPLETED", "result": {"secret": "hush"}})
+    await http.post(f"{TASKS}/claim", json={"commands": ["RENDER"]})
+
+
+def test_a_line_tells_a_person_what_came_of_a_request() -> None:
+    assert told(a_life) == [
+        f"12:00:00.250 POST {TASKS} 202 0.1 ms  {ID} RENDER  by producer-dev",
+        f"12:00:00.250 POST {TASKS}/claim 200 0.1 ms  {ID} RENDER  by worker-dev",
+        f"12:00:00.250 POST {TASKS}/{ID}/heartbeat 200 0.1 ms  RENDER  by worker-dev",
+        f"12:00:00.250 POST {TASKS}/{ID}/result 400 0.1 ms  RENDER  by worker-dev  invalid status",
+        f"12:00:00.250 POST {TASKS}/{ID}/result 200 0.1 ms  RENDER  by worker-dev",
+        f"12:00:00.250 POST {TASKS}/claim 204 0.1 ms  by worker-dev",
+    ]
+
+
+def test_a_line_tells_a_machine_the_same() -> None:
+    lines = [json.loads(line) for line in told(a_life, as_json=True)]
+    assert all(isinstance(line.pop("ms"), float) for line in lines)
+    task = {"id": ID, "command": "RENDER"}
+    assert lines[0] == {
+        "at": START,
+        "method": "POST",
+        "path": TASKS,
+        "status": 202,
+        "as": "producer-dev",
+        "tasks": [task],
+    }
+    assert (lines[3]["tasks"], lines[3]["error"]) == ([task], "invalid status")
+    assert "tasks" not in lines[5]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_no_token_and_no_payload_is_in_it(as_json: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+    async def story(http: httpx.AsyncClient) -> None:
+        await a_life(http)
+        await http.post(f"{TASKS}/claim", headers={"authorization": "Bearer hush"})
+        await http.post(f"{TASKS}/claim", headers={"authorization": "hush"})
+        await http.get("/v1/codeq/nowhere?token=hush")
+
+    lines = told(story, as_json=as_json)
+    assert len(lines) == 9
+    assert not any("hush" in line or "dev-token" in line for line in lines)
+
+
+def test_several_tasks_are_counted() -> None:
+    async def story(http: httpx.AsyncClient) -> None:
+        tasks = [{"command": "A", "payload": '{"id":"x","command":"y"'}, {"command": "\u00e4\n", "payload": 2}]
+        await http.post(f"{TASKS}/batch", json={"tasks": tasks})
+
+    assert told(story) == [f"12:00:00.250 POST {TASKS}/batch 200 0.1 ms  2 tasks  by producer-dev"]
+    [line] = told(story, as_json=True)
+    assert [task["command"] for task in json.loads(line)["tasks"]] == ["A", "\u00e4\n"]
+
+
+def test_what_others_wrote_begins_no_line_of_its_own() -> None:
+    async def story(http: httpx.AsyncClient) -> None:
+        await http.get("/x%0Aforged%1B[2J")
+        await http.post(TASKS, json={"command": "A\nforged", "payload": 1})
+
+    assert told(story) == [
+        "12:00:00.250 GET /x\ufffdforged\ufffd[2J 404 0.1 ms",
+        f"12:00:00.250 POST {TASKS} 202 0.1 ms  {ID} A\ufffdforged  by producer-dev",
+    ]
+
+
+def test_what_is_done_to_the_fake_is_told_and_what_only_looks_at_it_is_not() -> None:
+    async def story(http: httpx.AsyncClient) -> None:
+        await http.get("/_fake/tasks")
+        await http.post("/_fake/reset")
+
+    assert told(story) == ["12:00:00.250 POST /_fake/reset 200 0.1 ms"]
+
+
+def test_without_a_journal_the_log_still_tells_what_was_asked() -> None:
+    lines = told(a_life, config=Config(journal_size=0))
+    assert lines[0] == f"12:00:00.250 POST {TASKS} 202 0.1 ms"
+
+
+def test_a_surprise_is_told_once_with_its_clause() -> None:
+    async def story(http: httpx.AsyncClient) -> None:
+        for _ in range(2):
+            await http.get("/healthz")
+
+    config = Config(settings=Settings.from_env({"TIMEZONE": "UTC"}))
+    setting, path = (line for line in told(story, config=config) if "0.1 ms" not in line)
+    done = "documented: the environment may set TIMEZONE; done: it is not read from there (settings)"
+    assert setting == f"surprise: {done}"
+    assert path.endswith(
+        "documented: GET /healthz tells that the server runs; done: there is no such path (R18, seen in request 1)"
+    )
+    lines = [json.loads(line) for line in told(story, config=config, as_json=True)]
+    assert [line["clause"] for line in lines if "surprise" in line] == ["settings", "R18"]
+
+
+# The command.
+
+
+def test_serve_logs_to_standard_error_when_told_to() -> None:
+    with serving("--log", "json", "--json", "--clock", "manual") as server:
+        server.post(TASKS, {"command": "A", "payload": 1})
+        code, said = server.stop()
+    [line] = said.splitlines()
+    assert (code, json.loads(line)["path"]) == (0, TASKS)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--log", "none"), ("--log", "text", "--quiet")])
+def test_without_a_terminal_and_when_told_to_it_is_quiet(arguments: tuple[str, ...]) -> None:
+    with serving(*arguments) as server:
+        server.get("/metrics")
+        assert server.stop() == (0, "")
+
+
+def test_run_is_quiet_unless_told_otherwise() -> None:
+    program = "import os, urllib.request; urllib.request.urlopen(os.environ['CODEQ_BASE_URL'] + '/metrics')"
+    for arguments, lines in (((), 0), (("--log", "text"), 1)):
+        done = run("run", *arguments, "--", "python3", "-c", program)
+        assert (done.returncode, len(done.stderr.splitlines())) == (0, lines)

@@ -1,0 +1,180 @@
+"""What upstream's documents say and its server does not do: which traffic shows that somebody believes it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_fake.surprises.rules import RULES
+from codeq_fake.testing import FakeCodeQ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+TASKS = "/v1/codeq/tasks"
+START = "2026-01-31T12:00:00Z"
+
+
+def create(http: httpx.Client, **fields: Any) -> str:
+    task: str = http.post(TASKS, json={"command": "A", "payload": 1, **fields}).json()["id"]
+    return task
+
+
+def claimed(http: httpx.Client, **fields: Any) -> str:
+    """The id of a task that is leased for two minutes."""
+    task = create(http, **fields)
+    http.post(f"{TASKS}/claim", json={"commands": ["A"], "leaseSeconds": 120})
+    return task
+
+
+def beat(http: httpx.Client, task: str, **fields: Any) -> None:
+    assert http.post(f"{TASKS}/{task}/heartbeat", json=fields).status_code == 200
+
+
+def nack(http: httpx.Client, task: str, **fields: Any) -> str:
+    status: str = http.post(f"{TASKS}/{task}/nack", json=fields).json()["status"]
+    return status
+
+
+def submit_together(http: httpx.Client, *tasks: str) -> None:
+    results = [{"taskId": task, "status": "COMPLETED", "result": {"ok": True}} for task in tasks]
+    http.post(f"{TASKS}/batch/results", json={"results": results})
+
+
+def hook(http: httpx.Client) -> str:
+    return claimed(http, webhook="http://127.0.0.1:9/", maxAttempts=1)
+
+
+def beat_twice(http: httpx.Client) -> None:
+    task = claimed(http)
+    beat(http, task, extendSeconds=200)
+    beat(http, task, extendSeconds=199)
+
+
+def lease_again_for_longer(http: httpx.Client) -> None:
+    task = claimed(http)
+    nack(http, task, delaySeconds=1)
+    http.post("/_fake/clock/advance", json={"seconds": 1})
+    http.post(f"{TASKS}/claim", json={"commands": ["A"], "leaseSeconds": 130})
+    beat(http, task, extendSeconds=130)
+
+
+def do_all_together(http: httpx.Client) -> None:
+    task = {"command": "A", "payload": 1}
+    http.post(f"{TASKS}/batch", json={"tasks": [task, {**task, "webhook": "http://127.0.0.1:9/"}]})
+    claim = http.post(f"{TASKS}/claim/batch", json={"commands": ["A"], "count": 2}).json()
+    submit_together(http, *(task["id"] for task in claim["tasks"]))
+
+
+Story = tuple[str, "Callable[[httpx.Client], object]"]
+
+#: Stories that show a rule, by its name.
+SHOWN: list[Story] = [
+    ("nack-fields", lambda http: nack(http, claimed(http), error="torn")),
+    ("nack-fields", lambda http: nack(http, claimed(http), delaySeconds=1, willRetry=True)),
+    ("nack-fields", lambda http: http.post(f"{TASKS}/nowhere/nack", json={"error": "torn"})),
+    ("heartbeat-field", lambda http: beat(http, claimed(http), leaseSeconds=60)),
+    ("heartbeat-shortens", lambda http: beat(http, claimed(http), extendSeconds=60)),
+    ("heartbeat-shortens", beat_twice),
+    ("attempts", lambda http: nack(http, claimed(http, maxAttempts=2))),
+    ("dead-letter-callback", lambda http: nack(http, hook(http))),
+    ("batch-callback", lambda http: submit_together(http, claimed(http), hook(http))),
+    ("batch-callback", do_all_together),
+    ("priority", lambda http: create(http, priority=10)),
+    ("priority", lambda http: http.post(f"{TASKS}/batch", json={"tasks": [{"command": "A", "priority": 99}]})),
+    ("healthz", lambda http: http.get("/healthz")),
+    ("queue-statistics", lambda http: http.get("/v1/codeq/admin/queues")),
+]
+
+#: Stories that look much like one of those.
+NOT_SHOWN: list[Story] = [
+    ("reason", lambda http: nack(http, claimed(http, payload={"error": 1}), delaySeconds=1, reason='an "error"')),
+    ("as long", lambda http: beat(http, claimed(http), extendSeconds=120)),
+    ("by default", lambda http: beat(http, claimed(http), extendSeconds=0)),
+    ("a new lease", lease_again_for_longer),
+    ("the only attempt", lambda http: nack(http, claimed(http, maxAttempts=1))),
+    ("not dead yet", lambda http: nack(http, claimed(http, maxAttempts=3), delaySeconds=1)),
+    ("no webhook", lambda http: submit_together(http, claimed(http))),
+    ("an unknown task", lambda http: submit_together(http, hook(http), "unknown")),
+    ("a payload's priority", lambda http: create(http, priority=9, payload={"priority": 50})),
+    ("one queue", lambda http: http.get("/v1/codeq/admin/queues/A")),
+    ("nowhere", lambda http: http.get("/nowhere")),
+    ("no JSON", lambda http: http.post(f"{TASKS}/x/nack", content=b'{"error": ')),
+    ("no object", lambda http: http.post(f"{TASKS}/x/nack", content=b'["error"]')),
+    ("no list", lambda http: http.post(f"{TASKS}/batch", json={"tasks": {"priority": 10}})),
+]
+
+
+@pytest.mark.parametrize("story", SHOWN, ids=[f"{n} {name}" for n, (name, _) in enumerate(SHOWN)])
+def test_who_believes_the_documents_is_told(story: Story) -> None:
+    name, play = story
+    with FakeCodeQ(now=START) as fake, fake.client() as http:
+        play(http)
+        assert [surprise.rule for surprise in fake.surprises] == [name]
+
+
+@pytest.mark.parametrize("story", NOT_SHOWN, ids=[name for name, _ in NOT_SHOWN])
+def test_who_does_not_is_left_alone(story: Story) -> None:
+    with FakeCodeQ(now=START) as fake, fake.client() as http:
+        story[1](http)
+        assert fake.surprises == []
+
+
+def test_each_rule_is_shown_above_and_has_a_name_of_its_own() -> None:
+    assert [rule.name for rule in RULES] == list(dict(SHOWN))
+
+
+def test_each_is_told_once_with_the_request_that_showed_it_first() -> None:
+    with FakeCodeQ() as fake, fake.client() as http:
+        http.get("/metrics")
+        for _ in range(3):
+            http.get("/healthz")
+            assert [surprise.request for surprise in fake.surprises] == [2]
+        fake.reset()
+        assert fake.surprises == []
+        http.get("/healthz")
+        [surprise] = fake.surprises
+        told = http.get("/_fake/surprises").json()
+    assert told == {"surprises": [asdict(surprise)]}
+    assert str(surprise) == (
+        "documented: GET /healthz tells that the server runs; done: there is no such path (R18, seen in request 1)"
+    )
+
+
+def test_what_the_journal_has_forgotten_is_not_told() -> None:
+    with FakeCodeQ(journal_size=1) as fake, fake.client() as http:
+        http.get("/healthz")
+        http.get("/metrics")
+        assert fake.surprises == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "rules"),
+    [
+        ({}, []),
+        ({"ENV": "", "LOGLEVEL": "x"}, []),
+        ({"ENV": "prod", "LOG_LEVEL": "debug", "DEFAULT_LEASE_SECONDS": "5"}, ["variable"] * 3),
+        ({"TIMEZONE": "UTC", "REQUEUE_INSPECT_LIMIT": "5"}, ["variable"] * 2),
+        ({"BACKOFF_POLICY": "exponential"}, ["exponential"]),
+    ],
+)
+def test_settings_can_surprise_too(settings: dict[str, str], rules: list[str]) -> None:
+    assert [surprise.rule for surprise in FakeCodeQ(settings=settings).surprises] == rules
+
+
+def test_a_producer_and_a_worker_who_never_meet_are_told_of() -> None:
+    """As in upstream's own compose file."""
+    scopes = '"scopes": ["codeq:claim"], "eventTypes": ["*"]'
+
+    def rules(worker: str) -> list[str]:
+        settings = {"PRODUCER_AUTH_PROVIDER": "static", "WORKER_AUTH_PROVIDER": "static"}
+        settings["PRODUCER_AUTH_CONFIG"] = '{"token": "p", "subject": "producer-dev"}'
+        settings["WORKER_AUTH_CONFIG"] = f'{{"token": "w", {worker}, {scopes}}}'
+        return [surprise.rule for surprise in FakeCodeQ(settings=settings).surprises]
+
+    assert rules('"subject": "worker-dev"') == ["tenants"]
+    assert rules('"subject": "worker-dev", "raw": {"tenantId": "producer-dev"}') == []
