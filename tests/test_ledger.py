@@ -77,6 +77,9 @@ REFUSED = {
     "result": "TaskNotFound ResultNotFound",
 }
 
+#: The kinds of faults that are races, in the order of their clauses.
+RACES = ("redeliver_finished", "lose_task", "revoke_lease", "false_empty")
+
 #: What every reply, every JSON body and every refusal touches: it says nothing about the operation or the reason.
 COMMON = {"R20", "R21", "R22", "R23"}
 
@@ -140,7 +143,7 @@ def test_what_was_only_read_in_the_source_is_marked_as_that() -> None:
     ]
 
 
-def test_every_difference_absence_and_doubt_has_a_reason() -> None:
+def test_every_difference_and_doubt_has_a_reason() -> None:
     for entry in ledger({})["clauses"]:
         if entry["ours"] != "exact" or entry["certainty"] == "source":
             assert entry["note"], entry["id"]
@@ -150,7 +153,7 @@ def test_the_differences_are_these() -> None:
     ours = {entry["id"]: entry["ours"] for entry in ledger({})["clauses"] if entry["ours"] != "exact"}
     assert ours == {
         **dict.fromkeys(["R18", "B2", "A4", "K7", "S2", "S5", "W1", "U4", "L2", "settings"], "differs"),
-        **dict.fromkeys(["Z1", "Z2", "Z3", "Z4"], "absent"),
+        **dict.fromkeys(["Z1", "Z2", "Z3", "Z4"], "differs"),
     }
 
 
@@ -196,6 +199,11 @@ def test_what_the_core_refuses_touches_the_clause_that_says_so(operation: str, r
     assert touched((operation, reason)).keys() - COMMON - {route}
 
 
+def test_a_race_that_a_fault_rule_lets_happen_touches_its_clause_and_other_faults_none() -> None:
+    told = touched(*(("fault", kind) for kind in (*RACES, "drop_reply")))
+    assert told == {"Z1": 1, "Z2": 1, "Z3": 1, "Z4": 1}
+
+
 def test_no_refusal_of_the_core_or_of_authentication_is_forgotten() -> None:
     here = {reason for reasons in REFUSED.values() for reason in reasons.split()} | ON_THE_WAY.keys()
     there = {refusal.__name__ for base in (core_errors.Refused, auth_errors.Refusal) for refusal in leaves(base)}
@@ -238,7 +246,8 @@ def test_touches_add_up() -> None:
 
 def test_the_summary_counts_the_clauses_touched_of_those_that_can_be() -> None:
     reasons = ["", *ON_THE_WAY, *" ".join(REFUSED.values()).split()]
-    summary = ledger(dict.fromkeys(product([each.name for each in OPERATIONS], reasons), 1))["summary"]
+    ends = [*product([each.name for each in OPERATIONS], reasons), *product(["fault"], RACES)]
+    summary = ledger(dict.fromkeys(ends, 1))["summary"]
     assert summary["touched"] == summary["of"] < len(CLAUSES)
     assert ledger({("metrics", ""): 1})["summary"] == {"touched": len(["R17", "R20", "L2"]), "of": summary["of"]}
     assert ledger({})["summary"]["touched"] == 0

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 class Fault:
     """A rule in force: its number, how many occasions it has met, and on how many of them it fired."""
 
-    __slots__ = ("_chance", "fired", "is_background", "met", "number", "rule")
+    __slots__ = ("_chance", "fired", "is_background", "met", "number", "rule", "seen_before")
 
-    def __init__(self, number: int, rule: Rule, *, is_background: bool) -> None:
+    def __init__(self, number: int, rule: Rule, *, is_background: bool, seen_before: Counter[str]) -> None:
         self.number = number
         self.rule = rule
         self.is_background = is_background
+        self.seen_before = seen_before
         self.met = 0
         self.fired = 0
         self._chance = Random(rule.seed)  # noqa: S311 - to be repeated, not to be secret
@@ -65,7 +66,8 @@ class Plan:
     def add(self, rules: Iterable[Rule], *, is_background: bool = False) -> list[Fault]:
         """Put rules in force. One in the background is not missed when it meets nothing."""
         added = [
-            Fault(number, rule, is_background=is_background) for number, rule in enumerate(rules, start=self._last + 1)
+            Fault(number, rule, is_background=is_background, seen_before=self.seen.copy())
+            for number, rule in enumerate(rules, start=self._last + 1)
         ]
         self._last += len(added)
         self.faults.update({fault.number: fault for fault in added})
@@ -102,5 +104,6 @@ class Plan:
     def why_missed(self, fault: Fault) -> str:
         """A line for a person about a fault that never could fire."""
         met = f"{fault.met} of the {fault.rule.nth} that it counts" if fault.met else "nothing"
-        seen = ", ".join(f"{count} {name}" for name, count in self.seen.most_common() if name != REQUEST)
+        counts = (self.seen - fault.seen_before).most_common()
+        seen = ", ".join(f"{count} {name}" for name, count in counts if name != REQUEST)
         return f"the fault rule {fault.rule} has met {met}; meanwhile there was {seen or 'nothing at all'}"

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .errors import BadFaultError
-from .kinds import CALLBACK, KINDS, NOTICE
+from .kinds import CALLBACK, KINDS, NOTICE, REQUEST
 from .making import text_of
 from .rule import Rule
 
@@ -83,7 +83,7 @@ def named(rule: Rule, names: Names) -> Rule:
             "notice, and routes such as POST /v1/codeq/tasks/{id}/result"
         )
     kind = KINDS[rule.do]
-    allowed = kind.only or kind.on | set(names.values())
+    allowed = (kind.only or kind.on | set(names.values())) - {REQUEST}
     if on not in allowed:
         raise BadFaultError(f"on: {rule.do} does not come on {on}; it may come on {', '.join(sorted(allowed))}")
     if rule.task and on in ("claim", "claim_batch"):

@@ -58,8 +58,9 @@ class Rule:
         if self.do not in KINDS:
             raise BadFaultError(f"do: there is no kind {self.do!r}; known are {', '.join(KINDS)}")
         for name in ("nth", "times"):
-            if (getattr(self, name) or 1) < 1:
-                raise BadFaultError(f"{name}: found {getattr(self, name)}, it counts from 1")
+            count: int | None = getattr(self, name)
+            if count is not None and count < 1:
+                raise BadFaultError(f"{name}: found {count}, it counts from 1")
         if not 0 <= self.probability <= 1:
             raise BadFaultError(f"probability: found {self.probability}, it lies between 0 and 1")
         self._check_arguments()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_fake.core import races
 from codeq_fake.core.units import SECOND
+from codeq_fake.ledger.touches import FAULT
 
 from . import reply
 from .call import RateLimited, Rejected, Wait
@@ -147,6 +148,7 @@ class _Once(Endpoint):
     def _count(self, fault: Fault, call: Call, *, happened: bool = True) -> None:
         if happened:
             call.faults += (fault.rule.do,)
+            self._runtime.seen[FAULT, fault.rule.do] += 1
         else:
             self._runtime.faults.take_back(fault)
 

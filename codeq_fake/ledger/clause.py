@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 #: Seen on a running server, or in part only read in its source.
 Certainty: TypeAlias = Literal["observed", "source"]
-#: Whether this fake does the same, something else on purpose, or nothing of the kind.
-Ours: TypeAlias = Literal["exact", "differs", "absent"]
+#: Whether this fake does the same, or something else on purpose.
+Ours: TypeAlias = Literal["exact", "differs"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,20 +43,16 @@ def clauses() -> Iterator[Clause]:
 
 
 def markdown() -> str:
-    """A table of the contract's sections with what is exact, differs or is absent, and the differences in words."""
+    """A table of the contract's sections with what is exact and what differs, and the differences in words."""
     unseen = _ids(clause for clause in clauses() if clause.certainty == "source")
     lines = [
-        "| Section | Exact | Differs on purpose | Absent |",
-        "| --- | --- | --- | --- |",
+        "| Section | Exact | Differs on purpose |",
+        "| --- | --- | --- |",
         *map(_row, SECTIONS),
         "",
         "Where it differs:",
         "",
-        *_notes("differs"),
-        "",
-        "What is absent:",
-        "",
-        *_notes("absent"),
+        *_notes(),
         "",
         f"All was seen on a running server {SERVER}, but for a part or all of {unseen}, which was read in its source.",
     ]
@@ -79,14 +75,14 @@ def _row(section: Section) -> str:
     def cell(ours: Ours) -> str:
         return _ids(clause for clause in section.clauses if clause.ours == ours)
 
-    return f"| {section.about} | {cell('exact')} | {cell('differs')} | {cell('absent')} |"
+    return f"| {section.about} | {cell('exact')} | {cell('differs')} |"
 
 
-def _notes(ours: Ours) -> Iterator[str]:
+def _notes() -> Iterator[str]:
     """A line for each note; clauses that share one share its line."""
     noted: dict[str, list[Clause]] = {}
     for clause in clauses():
-        if clause.ours == ours:
+        if clause.ours == "differs":
             noted.setdefault(clause.note, []).append(clause)
     for note, sharing in noted.items():
         yield f"- **{_ids(sharing)}** {note}"

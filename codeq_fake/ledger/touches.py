@@ -86,6 +86,14 @@ _REFUSED: _Table = MappingProxyType(
     }
 )
 
+#: As whose refusal a fault is told.
+FAULT = "fault"
+
+#: What is touched when a fault rule lets one of the real server's races happen.
+_RACES: _Table = MappingProxyType(
+    {"redeliver_finished": "Z1", "lose_task": "Z2", "revoke_lease": "Z3", "false_empty": "Z4"}
+)
+
 _WORKER = MappingProxyType({"Unauthenticated": "A5"})
 _READER = MappingProxyType({"Unauthenticated": "A7"})
 _ADMIN = MappingProxyType({"Unauthenticated": "A8"})
@@ -116,14 +124,20 @@ _ANY_REFUSAL = "R21 R22"
 
 
 def touched_by(operation: str, refusal: str) -> frozenset[str]:
-    """The ids of the clauses that a call of ``operation`` touches; ``refusal`` is the name of its class, or empty."""
+    """The ids of the clauses that a call of ``operation`` touches; ``refusal`` is the name of its class, or empty.
+
+    A fault that came on a call is told apart from it: as :data:`FAULT`, refused by the fault's kind.
+    """
+    if operation == FAULT:
+        return frozenset(_RACES.get(refusal, "").split())
     return frozenset(_touched(operation, refusal))
 
 
 def touchable() -> frozenset[str]:
     """The ids of all clauses that some call can touch."""
     by_operation = (ids for table in _REFUSED_BY.values() for ids in table.values())
-    everywhere = (_ANY_CALL, _ANY_REFUSAL, *_CALLED.values(), *_DONE.values(), *_REFUSED.values(), *by_operation)
+    alike = (ids for table in (_CALLED, _DONE, _REFUSED, _RACES) for ids in table.values())
+    everywhere = (_ANY_CALL, _ANY_REFUSAL, *alike, *by_operation)
     return frozenset(" ".join(everywhere).split())
 
 

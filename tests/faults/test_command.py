@@ -1,0 +1,76 @@
+"""``--faults FILE`` and ``--races observed``: rules in force from the start, and a word at the end on a slip."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.commands import refused, run, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RULES = """
+- {on: create, do: refuse, status: 429, retryAfter: 1, times: 1}
+- {on: claim, worker: worker-9, do: revoke_lease}
+- {on: claim, nth: 2, do: reset}
+"""
+CREATE = {"command": "A", "payload": 1}
+
+
+def test_the_rules_of_a_file_are_in_force_and_at_the_end_those_that_met_nothing_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "faults.yaml"
+    file.write_text(RULES, encoding="utf-8")
+    with serving("--faults", str(file)) as server:
+        answers = [server.post("/v1/codeq/tasks", CREATE).status_code for _ in range(2)]
+        assert server.post("/v1/codeq/tasks/claim", {"commands": ["A"]}).status_code == 200
+        assert [fault["met"] for fault in server.get("/_fake/faults").json()["faults"]] == [2, 0, 1]
+        code, said = server.stop()
+    assert (answers, code) == ([429, 202], 0)
+    seen = "meanwhile there was 2 create, 1 claim"
+    assert said.splitlines() == [
+        f"codeq-fake: the fault rule revoke_lease on=claim worker=worker-9 has met nothing; {seen}",
+        f"codeq-fake: the fault rule reset on=claim nth=2 has met 1 of the 2 that it counts; {seen}",
+    ]
+
+
+def test_the_races_are_in_force_and_not_missed_when_they_do_not_come() -> None:
+    with serving("--races", "observed", "--races-seed", "5") as server:
+        faults = server.get("/_fake/faults").json()["faults"]
+        code, said = server.stop()
+    assert [(fault["do"], fault["seed"]) for fault in faults] == [
+        ("redeliver_finished", 5),
+        ("lose_task", 6),
+        ("revoke_lease", 7),
+        ("false_empty", 8),
+    ]
+    assert (code, said) == (0, "")
+
+
+def test_run_takes_them_too(tmp_path: Path) -> None:
+    file = tmp_path / "faults.json"
+    file.write_text('[{"do": "refuse"}]', encoding="utf-8")
+    done = run("run", "--faults", str(file), "--", sys.executable, "-c", "")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "codeq-fake: the fault rule refuse has met nothing; meanwhile there was nothing at all\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"- {do: rest}", "rule 1: do: there is no kind 'rest'; known are drop_reply"),
+        (b"- {do: reset, on: clam}", "rule 1: on: 'clam' is no operation and no route"),
+        (b"{", "no YAML or JSON: while parsing"),
+        (b"\xff", "no text (invalid start byte); give YAML or JSON in UTF-8"),
+    ],
+)
+def test_a_bad_file_is_told_before_anything_starts(tmp_path: Path, content: bytes, text: str) -> None:
+    file = tmp_path / "faults.yaml"
+    file.write_bytes(content)
+    code, said = refused("serve", "--faults", str(file))
+    assert code == 2
+    assert f"--faults {file}: {text}" in said
