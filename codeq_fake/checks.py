@@ -69,13 +69,14 @@ class Checks:
             raise AssertionError(f"not true within {within} s\n{self.timeline()}")
 
     def timeline(self) -> str:
-        """What happened so far, for a person: the lives of the tasks most worth telling, callbacks, and faults."""
+        """What happened so far, for a person: the tasks most worth telling, callbacks, faults, surprises."""
 
         def look() -> str:
             telling, others = timeline.most_telling(self._controls.tasks())
             tasks = timeline.of_tasks([self._controls.task(task["id"]) for task in telling], left_out=others)
             told = [tasks, timeline.of_callbacks(self._controls.callbacks())]
             told.append(timeline.of_faults(self._controls.requests()))
+            told.append(timeline.of_surprises(self._controls.surprises()))
             return "\n".join([f"now {self._controls.clock()['now']}", *filter(None, told)])
 
         return self._home.call(look)

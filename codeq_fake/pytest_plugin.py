@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from codeq_client import CodeQ
     from codeq_fake.testing import FakeCodeQ
 
+_SURPRISE = "codeq_surprise"
+
 #: The fakes of a test, for its report.
 _FAKES: pytest.StashKey[list[FakeCodeQ]] = pytest.StashKey()
 
@@ -22,6 +24,11 @@ _FAKES: pytest.StashKey[list[FakeCodeQ]] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ini options."""
     parser.addini("codeq_profile", "store profile of the fixtures codeq and codeq_server", default="kvrocks-2.8")
+    parser.addini(
+        "codeq_surprises",
+        "what becomes of surprises, where CodeQ does otherwise than documented: summary, warn or ignore",
+        default="summary",
+    )
     parser.addini("codeq_clock", "clock of the fixture codeq: manual, auto or real", default="manual")
 
 
@@ -64,6 +71,7 @@ def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iter
     with FakeCodeQ(**options) as fake:
         request.node.stash[_FAKES] = [*request.node.stash.get(_FAKES, []), fake]
         yield fake
+        _warn(request.config, fake)
 
 
 @pytest.fixture
@@ -92,16 +100,48 @@ def codeq_server(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) 
     with FakeCodeQ(**_options(request, {"clock": "real", **codeq_options})) as fake, fake.serve():
         request.node.stash[_FAKES] = [*request.node.stash.get(_FAKES, []), fake]
         yield fake
+        _warn(request.config, fake)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add to a failed test's report what happened at its fake."""
     report = yield
-    if report.failed:
-        for fake in item.stash.get(_FAKES, []):
+    for fake in item.stash.get(_FAKES, []):
+        if report.failed:
             report.sections.append(("CodeQ", f"{fake!r}\n{fake.timeline()}"))
+        if report.when == "call":
+            # A property comes through from a worker of xdist, too.
+            report.user_properties += [(_SURPRISE, str(surprise)) for surprise in fake.surprises]
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell each surprise once, with the first test that had it."""
+    if config.getini("codeq_surprises") != "summary":
+        return
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    first = {
+        text: report.nodeid
+        for report in reversed(reports)
+        for name, text in getattr(report, "user_properties", ())
+        if name == _SURPRISE
+    }
+    if first:
+        terminalreporter.section("CodeQ does otherwise than documented")
+        for text, nodeid in sorted(first.items()):
+            terminalreporter.write_line(f"{nodeid}: {text}")
+
+
+def _warn(config: pytest.Config, fake: FakeCodeQ) -> None:
+    """Hand each surprise to the filters for warnings, if that is wanted."""
+    if config.getini("codeq_surprises") == "warn":
+        import warnings  # noqa: PLC0415 - see the module's docstring
+
+        from codeq_fake.surprises import CodeQSurprise  # noqa: PLC0415 - as above
+
+        for surprise in fake.surprises:
+            warnings.warn(CodeQSurprise(str(surprise)), stacklevel=2)
 
 
 def _options(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,13 @@ def of_faults(requests: Iterable[dict[str, Any]]) -> str:
     return "\n".join(_faulty(request) for request in requests if request["faults"])
 
 
+def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:
+    """Each surprise, as ``/_fake/surprises`` shows them."""
+    return "\n".join(
+        f"surprise  documented: {found['said']}; done: {found['done']} ({found['clause']})" for found in surprises
+    )
+
+
 def _faulty(request: dict[str, Any]) -> str:
     by = f" by {request['as']}" if request["as"] else ""
     what = f"{', '.join(request['faults'])} on {request['method']} {request['path']}{by}"

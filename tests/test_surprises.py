@@ -140,9 +140,7 @@ def test_each_is_told_once_with_the_request_that_showed_it_first() -> None:
         [surprise] = fake.surprises
         told = http.get("/_fake/surprises").json()
     assert told == {"surprises": [asdict(surprise)]}
-    assert str(surprise) == (
-        "documented: GET /healthz tells that the server runs; done: there is no such path (R18, seen in request 1)"
-    )
+    assert str(surprise) == ("documented: GET /healthz tells that the server runs; done: there is no such path (R18)")
 
 
 def test_what_the_journal_has_forgotten_is_not_told() -> None:

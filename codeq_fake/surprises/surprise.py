@@ -24,5 +24,4 @@ class Surprise:
     request: int | None = None
 
     def __str__(self) -> str:
-        shown = f", seen in request {self.request}" if self.request is not None else ""
-        return f"documented: {self.said}; done: {self.done} ({self.clause}{shown})"
+        return f"documented: {self.said}; done: {self.done} ({self.clause})"

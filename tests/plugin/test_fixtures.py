@@ -131,11 +131,14 @@ async def test_auto(codeq, number):
 
 def test_fails(codeq):
     codeq.enqueue("RENDER", 1)
+    with codeq.client() as http:
+        http.get("/healthz")
     assert False
 """
     printed, code = run(test, "", "-n", "2")
     assert code == 1
     assert "1 failed, 16 passed" in printed
+    assert "test_fails: documented: GET /healthz" in printed
     assert "created by dev -> PENDING_LIST" in printed
 
 
