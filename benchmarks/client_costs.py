@@ -1,4 +1,4 @@
-"""What the client's worker costs beside bare calls, how busy its slots keep a server, and what it costs when idle."""
+"""What the client's worker costs beside bare calls, how well it fills its slots, and what it costs when idle."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_client import CodeQ, NewTask, Worker
 
-from .rows import under
+from .rows import at_least, under
 from .servers import fake
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from codeq_client import Job, TaskContext
+    from codeq_client import Job
 
     from .effort import Effort
     from .rows import Row
 
+    Work = Callable[[CodeQ], Awaitable[None]]
+
 _TOKEN = "dev-token"  # noqa: S105 - of a fake that guards nothing
 _COMMAND = "BENCH"
 _SLOTS = 32
+_ROUNDS_OF_SLOTS = 4
+_HANDLER_SECONDS = 1
 _RESULT = {"ok": True}
 
 
@@ -34,46 +38,66 @@ def measure(effort: Effort) -> list[Row]:
 
 async def _measure(url: str, effort: Effort) -> list[Row]:
     async with CodeQ(url, producer_token=_TOKEN, worker_token=_TOKEN) as codeq:
-        bare: list[float] = []
-        worker: list[float] = []
-        slots: list[float] = []
-        for _ in range(effort.repetitions):
-            bare.append(await _seconds_a_task(codeq, _by_bare_calls, effort))
-            worker.append(await _seconds_a_task(codeq, _by_worker(1), effort))
-            slots.append(await _seconds_a_task(codeq, _by_worker(_SLOTS), effort))
+        works: tuple[Work, ...] = (_bare_calls(1), _worker(1), _bare_calls(_SLOTS), _worker(_SLOTS))
+        rounds = [[await _rate(codeq, work, effort.cycles // 100) for work in works] for _ in range(effort.repetitions)]
+        busy = [await _busy_share(codeq) for _ in range(2)]
         idle = await _idle_share(codeq, effort.parked_seconds)
-    added = median(worker) / median(bare) - 1
-    remark = f"{_rates(bare, worker)}, {_rates(slots)} with {_SLOTS} slots"
+    bare, worker, bare_loops, slots = map(median, zip(*rounds, strict=True))
+    added = median(bare / worker for bare, worker, *_ in rounds) - 1
+    ratio = median(slots / bare_loops for *_, bare_loops, slots in rounds)
     return [
-        under(0.15, "time that the worker adds to bare claim and complete, 1 slot", added, remark=remark),
+        under(
+            0.15,
+            "time that the worker adds to bare claim and complete, 1 slot",
+            added,
+            remark=f"{worker:,.0f} against {bare:,.0f} tasks a CPU second",
+        ),
+        at_least(
+            1,
+            f"tasks that a worker with {_SLOTS} slots ends, against {_SLOTS} loops of bare calls",
+            ratio,
+            remark=f"{slots:,.0f} against {bare_loops:,.0f} tasks a CPU second",
+        ),
+        at_least(0.9, f"time that {_SLOTS} slots are busy, handlers of {_HANDLER_SECONDS} s", median(busy), " of it"),
         under(0.01, "an idle worker", idle, " of a core"),
     ]
 
 
-def _rates(*seconds: list[float]) -> str:
-    return " against ".join(f"{1 / median(each):,.0f}" for each in reversed(seconds)) + " tasks/s"
-
-
-async def _seconds_a_task(codeq: CodeQ, work: Callable[[CodeQ], Awaitable[None]], effort: Effort) -> float:
-    """CPU seconds of this process a task: the machine may have other work to do."""
-    count = effort.cycles // 50
-    await codeq.create_batch(NewTask(command=_COMMAND, payload={"n": n}) for n in range(count))
+async def _rate(codeq: CodeQ, work: Work, count: int) -> float:
+    """Tasks a CPU second of this process: the machine may have other work to do."""
+    await _create(codeq, count)
     began = time.process_time()
     await work(codeq)
-    return (time.process_time() - began) / count
+    return count / (time.process_time() - began)
 
 
-async def _by_bare_calls(codeq: CodeQ) -> None:
-    while (task := await codeq.claim([_COMMAND], lease=60)) is not None:
-        await codeq.complete(task, _RESULT)
+async def _create(codeq: CodeQ, count: int) -> None:
+    await codeq.create_batch(NewTask(command=_COMMAND, payload={"n": n}) for n in range(count))
 
 
-def _by_worker(concurrency: int) -> Callable[[CodeQ], Awaitable[None]]:
+def _bare_calls(loops: int) -> Work:
+    """Claim and complete until nothing is left, in so many loops at once."""
+
+    async def loop(codeq: CodeQ) -> None:
+        while (task := await codeq.claim([_COMMAND], lease=60)) is not None:
+            await codeq.complete(task, _RESULT)
+
+    async def work(codeq: CodeQ) -> None:
+        await asyncio.gather(*(loop(codeq) for _ in range(loops)))
+
+    return work
+
+
+def _worker(concurrency: int, seconds: int = 0) -> Work:
+    """Let a worker do the same, with handlers that take so long."""
+
     async def work(codeq: CodeQ) -> None:
         worker = Worker(codeq, concurrency=concurrency, lease=60)
 
         @worker.handler(_COMMAND)
-        async def handle(job: Job[Any], task: TaskContext) -> dict[str, bool]:  # noqa: ARG001 - a handler's form
+        async def handle(_job: Job[Any]) -> dict[str, bool]:
+            if seconds:
+                await asyncio.sleep(seconds)
             return _RESULT
 
         await worker.run(burst=True, signals=False)
@@ -81,11 +105,18 @@ def _by_worker(concurrency: int) -> Callable[[CodeQ], Awaitable[None]]:
     return work
 
 
+async def _busy_share(codeq: CodeQ) -> float:
+    await _create(codeq, _SLOTS * _ROUNDS_OF_SLOTS)
+    began = time.perf_counter()
+    await _worker(_SLOTS, _HANDLER_SECONDS)(codeq)
+    return _ROUNDS_OF_SLOTS * _HANDLER_SECONDS / (time.perf_counter() - began)
+
+
 async def _idle_share(codeq: CodeQ, seconds: float) -> float:
     worker = Worker(codeq, concurrency=8, lease=60)
 
     @worker.handler("NOTHING")
-    async def handle(job: Job[Any]) -> None: ...
+    async def handle(_job: Job[Any]) -> None: ...
 
     running = asyncio.create_task(worker.run(signals=False))
     await asyncio.sleep(1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -40,19 +38,12 @@ def _cpu_share(seconds: float) -> float:
         for client in clients:
             client.start()
         time.sleep(1)  # until all are parked
-        before, start = _cpu_seconds(server.pid), time.perf_counter()
+        before, start = server.cpu_seconds(), time.perf_counter()
         time.sleep(seconds)
-        share = (_cpu_seconds(server.pid) - before) / (time.perf_counter() - start)
+        share = (server.cpu_seconds() - before) / (time.perf_counter() - start)
         for client in clients:
             client.socket.close()
         return share
-
-
-def _cpu_seconds(pid: int) -> float:
-    """The CPU time that another process has taken so far. Raises OSError where there is no /proc to read it from."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    user, system = int(fields[11]), int(fields[12])
-    return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
 def _allow_files(count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -32,6 +33,12 @@ class Server:
         """Load it for a while, from a process of its own."""
         options = ["--path", self.path] if self.path is not None else []
         return _drive(self.url, "--clients", str(clients), "--seconds", str(seconds), *options)
+
+    def cpu_seconds(self) -> float:
+        """The CPU time that it has taken so far. Raises OSError where there is no /proc to read it from."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        user, system = int(fields[11]), int(fields[12])
+        return (user + system) / os.sysconf("SC_CLK_TCK")
 
     def fill(self, count: int) -> None:
         """Create tasks that wait."""
