@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, ca
 import httpx
 
 from codeq_client import _flows
-from codeq_client._client import LIMITS, checked_url, reply_of, request_of, settings_from, tokens_by_role, unavailable
+from codeq_client._client import (
+    LIMITS,
+    checked_url,
+    reply_of,
+    request_of,
+    settings_from,
+    tls_for,
+    tokens_by_role,
+    unavailable,
+)
 from codeq_client._clock import Clock, SystemClock
 from codeq_client._core import Ask, Core, Flow, Pause, Send, Step
 from codeq_client.errors import CodeQError, ConfigurationError, Unavailable
@@ -74,7 +83,9 @@ class BlockingCodeQ:
         self.base_url = checked_url(base_url)
         tokens = tokens_by_role(producer_token, worker_token, admin_token)
         self.core = Core(clock or SystemClock(), tokens, timeout, retries, random.random)
-        self._http = httpx.Client(base_url=self.base_url, transport=transport, limits=LIMITS)
+        self._http = httpx.Client(
+            base_url=self.base_url, transport=transport, limits=LIMITS, verify=tls_for(self.base_url)
+        )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # the client's own arguments

@@ -6,6 +6,7 @@ import functools
 import inspect
 import os
 import random
+from copy import copy
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 import httpx
@@ -18,6 +19,7 @@ from codeq_client._tokens import Token, TokenSource
 from codeq_client.errors import CodeQError, ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Coroutine, Mapping
 
 P = ParamSpec("P")
@@ -85,8 +87,8 @@ class CodeQ:
         self.transport = transport
         tokens = tokens_by_role(producer_token, worker_token, admin_token)
         self.core = Core(clock or SystemClock(), tokens, timeout, retries, random.random)
-        made = transport() if callable(transport) else transport
-        self._http = httpx.AsyncClient(base_url=self.base_url, transport=made, limits=LIMITS)
+        self._tls = tls_for(self.base_url)
+        self._http = self._connections()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # the client's own arguments
@@ -96,11 +98,15 @@ class CodeQ:
         """
         return cls(**settings_from(os.environ if environ is None else environ), **settings)
 
-    def twin(self) -> CodeQ:
+    def twin(self) -> Self:
         """Return a client with the same settings and tokens, and connections of its own: for another event loop."""
-        twin = CodeQ(self.base_url, transport=self.transport)
-        twin.core = self.core
+        twin = copy(self)
+        twin._http = self._connections()  # noqa: SLF001  # it is one of us
         return twin
+
+    def _connections(self) -> httpx.AsyncClient:
+        made = self.transport() if callable(self.transport) else self.transport
+        return httpx.AsyncClient(base_url=self.base_url, transport=made, limits=LIMITS, verify=self._tls)
 
     async def run(self, flow: Flow[T]) -> T:
         """Perform a flow; every method of the client is `run` of one."""
@@ -166,6 +172,11 @@ def checked_url(base_url: str) -> str:
     if url.scheme not in {"http", "https"} or not url.host:
         raise ConfigurationError(f"base_url {base_url!r} is no http(s) URL; an example: http://localhost:8080")
     return base_url.rstrip("/")
+
+
+def tls_for(base_url: str) -> ssl.SSLContext | bool:
+    """Return what certificates are checked with: nothing for plain HTTP, for reading the authorities takes 30 ms."""
+    return httpx.URL(base_url).scheme == "https" and httpx.create_ssl_context()
 
 
 def tokens_by_role(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import codeq_client
 from codeq_client import BlockingCodeQ, CodeQ
+from codeq_client._client import checked_url, tls_for
 from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized, Unavailable
 from codeq_fake.testing import FakeCodeQ
 from tests.client.script import TASK
@@ -130,6 +132,21 @@ def test_the_blocking_client_refuses_an_asynchronous_provider() -> None:
 def test_a_url_that_cannot_be_one_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):
         CodeQ(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "checked"), [("https://a.test", True), ("HTTPS://a.test", True), ("http://a.test", False)]
+)
+def test_certificates_are_checked_wherever_there_are_any(url: str, checked: bool) -> None:  # noqa: FBT001  # parametrized
+    tls = tls_for(checked_url(url))
+    assert (isinstance(tls, ssl.SSLContext) and tls.verify_mode is ssl.CERT_REQUIRED) is checked
+
+
+def test_a_twin_has_the_same_settings_and_connections_of_its_own() -> None:
+    codeq = CodeQ("https://a.test", worker_token="w", timeout=5)
+    twin = codeq.twin()
+    assert (twin.core, twin.base_url) == (codeq.core, codeq.base_url)
+    assert vars(twin)["_http"] is not vars(codeq)["_http"]
 
 
 def test_settings_come_from_the_environment() -> None:
