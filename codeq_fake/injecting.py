@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .faults import FaultNotMetWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .control.faulting import FaultControls
     from .faults import Fault, Plan, Rule
@@ -39,12 +39,12 @@ class Injected:
 def injected(
     controls: FaultControls,
     plan: Plan,
-    rules: Sequence[Rule | Mapping[str, Any]],
+    rules: Sequence[Rule],
     call: Callable[[Callable[[], Any]], Any],
 ) -> Iterator[Injected]:
     """Put ``rules`` in force for as long as the context lasts. ``call`` calls a function where the fake lives.
 
-    Raises BadRequestError. Warns of what met nothing, unless the context ended with an error.
+    Warns of what met nothing, unless the context ended with an error.
     """
     faults: list[Fault] = call(lambda: controls.put(rules))
     try:

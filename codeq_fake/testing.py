@@ -19,6 +19,7 @@ from .control import Controls
 from .control.access import is_loopback
 from .control.controls import instant
 from .control.controls import profile as checked_profile
+from .control.faulting import checked
 from .core.units import SECOND
 from .injecting import injected
 from .journal import DEFAULT_SIZE
@@ -236,7 +237,7 @@ class FakeCodeQ(Checks):
         ``/_fake/faults`` takes it. Raises BadRequestError. At the end, warns of a rule that met nothing
         (:class:`codeq_fake.faults.FaultNotMetWarning`).
         """
-        return injected(self._controls.faults, self._runtime.faults, rules, self._call)
+        return injected(self._controls.faults, self._runtime.faults, checked(rules), self._call)
 
     # State.
 

@@ -24,15 +24,9 @@ class FaultControls:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def put(self, rules: Iterable[Rule | Mapping[str, Any]]) -> list[Fault]:
-        """Put rules in force, all of them or none. Raises BadRequestError."""
-        try:
-            checked = [
-                reading.named(rule if isinstance(rule, Rule) else reading.rule_of(dict(rule)), NAMES) for rule in rules
-            ]
-        except BadFaultError as refusal:
-            raise BadRequestError(str(refusal)) from None
-        return self._runtime.faults.add(checked)
+    def put(self, rules: Iterable[Rule]) -> list[Fault]:
+        """Put rules in force that were :func:`checked`."""
+        return self._runtime.faults.add(rules)
 
     def take(self, number: int) -> Fault | None:
         """Take a rule out of force, if it still is, and let go whom it holds up; returns it."""
@@ -49,7 +43,7 @@ class FaultControls:
         rules = found["faults"] if found.keys() == {"faults"} else [found]
         if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
             raise BadRequestError('faults: a list of rules such as {"on": "complete", "do": "drop_reply"} belongs here')
-        return {"faults": [views.fault(fault) for fault in self.put(rules)]}
+        return {"faults": [views.fault(fault) for fault in self.put(checked(rules))]}
 
     def remove(self, number: int) -> dict[str, Any]:
         """Take one rule out of force. Raises UnknownFaultError."""
@@ -64,3 +58,11 @@ class FaultControls:
         for fault in shown["faults"]:
             self.take(fault["id"])
         return shown
+
+
+def checked(rules: Iterable[Rule | Mapping[str, Any]]) -> list[Rule]:
+    """The rules, each with a name on its ``on`` that there is. Raises BadRequestError."""
+    try:
+        return [reading.named(rule if isinstance(rule, Rule) else reading.rule_of(dict(rule)), NAMES) for rule in rules]
+    except BadFaultError as refusal:
+        raise BadRequestError(str(refusal)) from None

@@ -1,0 +1,57 @@
+"""The examples of docs/faults.md, run as they stand."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codeq_fake import faults
+from codeq_fake.faults.kinds import KINDS
+from codeq_fake.http.occasions import NAMES
+from tests.cli.commands import environment, serving
+
+TEXT = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INI = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+
+
+def blocks(language: str) -> list[str]:
+    return [block for found, block in FENCE.findall(TEXT) if found == language]
+
+
+def test_each_python_example_passes(tmp_path: Path) -> None:
+    examples = blocks("python")
+    for n, block in enumerate(examples):
+        (tmp_path / f"test_{n}.py").write_text(block, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment())
+    assert re.search(rf"^{len(examples)} passed", run.stdout, re.MULTILINE), run.stdout + run.stderr
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples call curl")
+def test_each_call_answers_as_printed() -> None:
+    [block] = blocks("console")
+    with serving() as server:
+        here = server.url.removeprefix("http://")
+        for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, printed = call.partition("\n")
+            out = subprocess.run(  # noqa: S602 - the guide's own lines are shell
+                command.replace("localhost:8080", here), shell=True, capture_output=True, text=True, check=True
+            ).stdout
+            assert out.strip() == printed.strip(), command
+
+
+def test_the_file_of_the_example_is_one() -> None:
+    [block] = blocks("yaml")
+    assert len(faults.read_rules(block, NAMES)) == 4
+
+
+def test_every_kind_and_every_name_is_in_the_guide() -> None:
+    assert all(f"`{kind}(" in TEXT for kind in KINDS)
+    assert all(f"`{name}`" in TEXT for name in NAMES if " " not in name)
