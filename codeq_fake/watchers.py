@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
 #: How often a watcher looks whether something has changed, in real seconds.
 _INTERVAL = 0.25
@@ -22,7 +22,7 @@ class Watchers:
     def __init__(self) -> None:
         self._leaving: set[asyncio.Event] = set()
 
-    async def watch(self, look: Callable[[], object]) -> AsyncIterator[None]:
+    async def watch(self, look: Callable[[], object]) -> AsyncGenerator[None]:
         """Yield at once, whenever ``look`` returns something new, and now and then; end when released."""
         leave = asyncio.Event()
         self._leaving.add(leave)

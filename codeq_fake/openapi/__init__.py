@@ -10,6 +10,8 @@ def document() -> dict[str, Any]:
     """The document as plain values."""
     import yaml  # noqa: PLC0415 - 20 ms that only this costs
 
+    # The loader in C, which most installations of PyYAML have, is ten times as fast.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = (files(__name__) / "openapi.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = yaml.safe_load(text)
+    loaded: dict[str, Any] = yaml.load(text, loader)  # noqa: S506 - both are safe loaders
     return loaded

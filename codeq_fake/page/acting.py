@@ -134,6 +134,41 @@ async def resend(visit: Visit) -> Response:
     return visit.back(f"Sent anew as number {again['n']}: {again['state']}.")
 
 
+async def add_fault(visit: Visit) -> Response:
+    """Put a fault rule in force."""
+    form = await visit.form()
+    rule: dict[str, Any] = {name: form.text(name) for name in ("do", "on", "command") if form.text(name)}
+    for name in ("times", "nth", "status", "retryAfter"):
+        if form.text(name):
+            rule[name] = whole(form.text(name), name)
+    for name in ("probability", "seconds"):
+        if form.text(name):
+            rule[name] = _decimal(form.text(name), name)
+    [fault] = visit.controls.faults.add(rule)["faults"]
+    return visit.back(f"Fault {fault['id']} is in force: {fault['do']}.")
+
+
+def _decimal(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadRequestError(f"{name}: found {text!r} where a number belongs") from None
+
+
+async def remove_fault(visit: Visit) -> Response:
+    """Take a fault rule out of force."""
+    form = await visit.form()
+    fault = visit.controls.faults.remove(whole(form.text("n"), "fault"))
+    return visit.back(f"Fault {fault['id']} is out of force: {fault['do']}.")
+
+
+async def clear_faults(visit: Visit) -> Response:
+    """Take all fault rules out of force."""
+    await visit.form()
+    visit.controls.faults.clear()
+    return visit.back("Nothing is to go wrong any more.")
+
+
 async def reset(visit: Visit) -> Response:
     """Start over with an empty state."""
     await visit.form()
@@ -159,6 +194,9 @@ ACTS: Mapping[str, Callable[[Visit], Awaitable[Any]]] = MappingProxyType(
         "/_fake/page/task/requeue": requeue,
         "/_fake/page/task/delete": delete,
         "/_fake/page/callbacks/resend": resend,
+        "/_fake/page/faults/add": add_fault,
+        "/_fake/page/faults/remove": remove_fault,
+        "/_fake/page/faults/clear": clear_faults,
         "/_fake/page/reset": reset,
         "/_fake/page/state": restore,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,10 @@ from starlette.responses import Response, StreamingResponse
 
 from codeq_fake.auth import Forbidden, KeysNeeded, Tokens, Unauthenticated
 from codeq_fake.control import views
+from codeq_fake.faults.kinds import CALLBACK, KINDS, NOTICE
+from codeq_fake.http.occasions import NAMES
 from codeq_fake.ledger.report import SECTIONS
+from codeq_fake.openapi import document
 
 from . import models, reference
 from .acting import NewTask
@@ -114,7 +118,12 @@ async def request(visit: Visit) -> Response:
 
 async def faults(visit: Visit) -> Response:
     """The faults that are set."""
-    return visit.show("faults.html")
+    return visit.show(
+        "faults.html",
+        faults=visit.controls.faults.shown()["faults"],
+        kinds=tuple(KINDS),
+        occasions=(*(name for name in NAMES if " " not in name), CALLBACK, NOTICE),
+    )
 
 
 async def ledger(visit: Visit) -> Response:
@@ -127,7 +136,7 @@ async def ledger(visit: Visit) -> Response:
 
 async def api(visit: Visit) -> Response:
     """The OpenAPI document, to be read."""
-    return visit.show("api.html", reference=reference.read(visit.controls.openapi()))
+    return visit.show("api.html", reference=_reference())
 
 
 async def state(visit: Visit) -> Response:
@@ -170,6 +179,11 @@ async def events(visit: Visit) -> Response:
 async def nowhere(visit: Visit) -> Response:
     """There is no such document."""
     return visit.refuse(404, f"There is no {visit.request.url.path} here.")
+
+
+@cache
+def _reference() -> reference.Reference:
+    return reference.read(document())
 
 
 def _sheet(visit: Visit) -> int:

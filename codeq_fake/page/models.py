@@ -7,6 +7,7 @@ from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from codeq_fake import wire
 from codeq_fake.core import State
 from codeq_fake.core.names import queue_name
 
@@ -59,7 +60,7 @@ class Line:
             created_at=task.created_at,
             ends=ends,
             error=short(task.error),
-            payload=short(task.payload, 80),
+            payload=short(wire.unescape_html(task.payload[:400]), 160),
         )
 
 

@@ -63,6 +63,7 @@ def _environment() -> jinja2.Environment:
         "duration": words.duration,
         "instant": words.instant,
         "pretty": words.pretty,
+        "prose": words.prose,
         "rfc3339": words.rfc3339,
         "short": words.short,
         "state": words.state_of,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
-from codeq_fake.control import ControlError, Controls, UnknownCallbackError, UnknownTaskError
+from codeq_fake.control import ControlError, Controls, UnknownCallbackError, UnknownFaultError, UnknownTaskError
 
 from . import acting, looking
 from .door import Door
@@ -65,7 +65,7 @@ class Site:
             return visit.show("login.html", 401)
         try:
             return await handler(visit)
-        except (UnknownTaskError, UnknownCallbackError) as error:
+        except (UnknownTaskError, UnknownCallbackError, UnknownFaultError) as error:
             return visit.refuse(404, str(error))
         except ControlError as error:
             return visit.back(str(error), problem=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from jinja2 import pass_context
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from codeq_fake import wire
 from codeq_fake.control import views
@@ -102,6 +102,15 @@ def pretty(text: str) -> str:
             return text
         return laid_out if text[:1] in "[{" else text
     return f"{text[:LONGEST]}\n... and {len(text) - LONGEST:,} characters more"
+
+
+def prose(text: str) -> Markup:
+    """A text in which code stands between back quotes."""
+    parts = [
+        escape(part) if number % 2 == 0 else Markup("<code>{}</code>").format(part)
+        for number, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts)
 
 
 def short(text: str, length: int = 120) -> str:

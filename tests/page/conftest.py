@@ -28,7 +28,8 @@ def fake() -> Iterator[FakeCodeQ]:
 @pytest.fixture
 def story(fake: FakeCodeQ) -> Story:
     """The ids of the tasks that the fake has, by what became of them."""
-    return tell(fake)
+    with fake.client() as http:
+        return tell(http)
 
 
 @pytest.fixture

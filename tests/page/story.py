@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import httpx
     from starlette.types import Receive, Scope, Send
-
-    from codeq_fake.testing import FakeCodeQ
 
 NOW = "2026-01-31T12:00:00Z"
 HOOK = "http://app.test/hooks/done"
@@ -41,28 +40,27 @@ class Story:
     dead: str
 
 
-def tell(fake: FakeCodeQ) -> Story:
-    """Play it."""
-    with fake.client() as http:
+def tell(http: httpx.Client) -> Story:
+    """Play it, as producer and worker; it takes a second of the fake's time."""
 
-        def post(path: str, **body: Any) -> Any:
-            reply = http.post(TASKS + path, json=body)
-            return reply.json() if reply.content else None
+    def post(path: str, **body: Any) -> Any:
+        reply = http.post(TASKS + path, json=body)
+        return reply.json() if reply.content else None
 
-        def claimed(command: str, **fields: Any) -> str:
-            post("", command=command, payload={"jobId": command.lower()}, **fields)
-            task = post("/claim", commands=[command], leaseSeconds=60)
-            return str(task["id"])
+    def claimed(command: str, **fields: Any) -> str:
+        post("", command=command, payload={"jobId": command.lower()}, **fields)
+        task = post("/claim", commands=[command], leaseSeconds=60)
+        return str(task["id"])
 
-        completed = claimed("PACK", webhook=HOOK)
-        post(f"/{completed}/result", status="COMPLETED", result={"boxes": [1, 2]})
-        fake.advance(1)
-        failed = claimed("PRINT")
-        post(f"/{failed}/result", status="FAILED", error="out of ink")
-        dead = claimed("BURN", maxAttempts=1)
-        post(f"/{dead}/nack", reason="too hot")
-        held = claimed("RENDER", priority=9)
-        ready = post("", command="RENDER", payload={"jobId": "ready"}, priority=3)["id"]
-        delayed = post("", command="RENDER", payload={"jobId": "later"}, delaySeconds=90)["id"]
-        post("/nobody/heartbeat")
+    completed = claimed("PACK", webhook=HOOK)
+    post(f"/{completed}/result", status="COMPLETED", result={"boxes": [1, 2]})
+    http.post("/_fake/clock/advance", json={"seconds": 1})
+    failed = claimed("PRINT")
+    post(f"/{failed}/result", status="FAILED", error="out of ink")
+    dead = claimed("BURN", maxAttempts=1)
+    post(f"/{dead}/nack", reason="too hot")
+    held = claimed("RENDER", priority=9)
+    ready = post("", command="RENDER", payload={"jobId": "ready"}, priority=3)["id"]
+    delayed = post("", command="RENDER", payload={"jobId": "later"}, delaySeconds=90)["id"]
+    post("/nobody/heartbeat")
     return Story(ready, delayed, held, completed, failed, dead)

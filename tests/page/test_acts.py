@@ -141,10 +141,37 @@ def test_a_callback_is_sent_anew(fake: FakeCodeQ, browser: httpx.Client, story: 
         ("task/requeue", {"id": "nobody"}),
         ("task/delete", {}),
         ("callbacks/resend", {"n": "9"}),
+        ("faults/remove", {"n": "9"}),
     ],
 )
 def test_an_act_on_what_is_not_there_is_not_found(browser: httpx.Client, path: str, fields: dict[str, str]) -> None:
     assert browser.post(f"/_fake/page/{path}", data=fields).status_code == 404
+
+
+def test_faults_are_added_and_removed(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    rule = {"do": "refuse", "on": "claim", "command": "PACK", "times": "2", "status": "503", "probability": "0.5"}
+    shown = act(browser, "faults/add", **rule, back="/_fake/page/faults")
+    assert "Fault 1 is in force: refuse." in shown
+    assert "1 refuse claim command PACK times 2 probability 0.5 status 503 0 0" in shown
+    assert "Fault 1 is out of force: refuse." in act(browser, "faults/remove", n="1")
+    act(browser, "faults/add", do="delay", seconds="1.5")
+    assert "Nothing is to go wrong any more." in act(browser, "faults/clear")
+    with fake.client() as http:
+        assert http.get("/_fake/faults").json() == {"faults": []}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"do": "explode"}, "do: there is no kind 'explode'"),
+        ({}, "do: what is to go wrong?"),
+        ({"do": "delay", "seconds": "soon"}, "seconds: found 'soon' where a number belongs"),
+        ({"do": "delay", "seconds": "nan"}, "seconds: found nan"),
+        ({"do": "drop_reply", "times": "-1"}, "times: found '-1' where a whole number belongs"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused(browser: httpx.Client, fields: dict[str, str], reason: str) -> None:
+    assert reason in act(browser, "faults/add", **fields)
 
 
 def test_everything_is_thrown_away_after_a_second_look(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from codeq_fake.core import State
@@ -13,8 +14,6 @@ from tests.page.story import TASKS
 from tests.page.text import links, text
 
 if TYPE_CHECKING:
-    import httpx
-
     from codeq_fake.testing import FakeCodeQ
     from tests.page.story import Story
 
@@ -138,6 +137,19 @@ def test_requests_are_searched_by_path_body_reply_and_status(browser: httpx.Clie
     refused = text(browser.get("/_fake/page/requests?status=500").text)
     assert "POST /v1/codeq/tasks/nobody/heartbeat 500" in refused
     assert "1 to 1 of 1 requests" in refused
+
+
+def test_what_went_wrong_on_purpose_is_marked(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    with fake.client() as http:
+        http.post("/_fake/faults", json={"do": "refuse", "on": "create", "status": 503})
+        http.post("/_fake/faults", json={"do": "reset", "on": "claim"})
+        http.post(TASKS, json={"command": "A", "payload": 1})
+        with pytest.raises(httpx.TransportError):
+            http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+    shown = text(browser.get("/_fake/page/requests").text)
+    assert "POST /v1/codeq/tasks/claim no reply reset worker-dev" in shown
+    assert "POST /v1/codeq/tasks 503 refuse producer-dev" in shown
+    assert browser.get("/_fake/page/request?n=2").status_code == 200
 
 
 def test_the_ledger_shows_what_traffic_has_touched(browser: httpx.Client, story: Story) -> None:

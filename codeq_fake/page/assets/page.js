@@ -46,9 +46,12 @@
     return element;
   }
 
+  // A form's own id property is its field of that name, if it has one.
+  const idOf = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.getAttribute("id") : null);
+
   // Makes the old part of the page like the new one, and leaves alone what is the same: focus, selection, open details.
   function sync(old, fresh) {
-    if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+    if (old.nodeName !== fresh.nodeName || idOf(old) !== idOf(fresh)) {
       old.replaceWith(document.importNode(fresh, true));
     } else if (old.nodeType !== Node.ELEMENT_NODE) {
       if (old.data !== fresh.data) old.data = fresh.data;
@@ -64,13 +67,13 @@
   }
 
   function syncChildren(old, fresh) {
-    const wanted = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
-    const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+    const wanted = new Set([...fresh.children].map(idOf).filter(Boolean));
+    const known = new Map([...old.children].filter(idOf).map((child) => [idOf(child), child]));
     let at = old.firstChild;
     const step = (node) => { at = node.nextSibling; return node; };
     for (const child of [...fresh.childNodes]) {
-      while (at && at.id && !wanted.has(at.id)) step(at).remove();
-      const match = child.id ? known.get(child.id) : at && !at.id ? at : null;
+      while (at && idOf(at) && !wanted.has(idOf(at))) step(at).remove();
+      const match = idOf(child) ? known.get(idOf(child)) : at && !idOf(at) ? at : null;
       if (!match) old.insertBefore(document.importNode(child, true), at);
       else if (match === at) sync(step(match), child);
       else { old.insertBefore(match, at); sync(match, child); }

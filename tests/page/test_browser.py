@@ -1,0 +1,313 @@
+"""The page in a real browser: the demo's story clicked through, without a mouse, without a script, and by its looks."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from codeq_fake.testing import FakeCodeQ
+from tests.page.story import HOOK, NOW, TASKS, Hook, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+    from tests.page.story import Story
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text(encoding="utf-8")
+
+#: To the browser there is this machine, and no other.
+ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+
+LIGHT: Literal["light"] = "light"
+DARK: Literal["dark"] = "dark"
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: install chromium to test the page in it")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=20_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=[ALONE])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(fake: FakeCodeQ) -> Iterator[FakeCodeQ]:
+    with fake.serve():
+        yield fake
+
+
+@pytest.fixture
+def http(served: FakeCodeQ) -> Iterator[httpx.Client]:
+    """A client over the network: the fake's own would see Playwright's event loop, and refuse to stop it."""
+    with httpx.Client(base_url=served.url, headers={"authorization": "Bearer dev-token"}, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def story(http: httpx.Client) -> Story:
+    return tell(http)
+
+
+class Watched:
+    """A browser's window, and what must not happen in it."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.url = url
+        context.set_default_timeout(20_000)
+        context.on("request", lambda request: self.requests.append(request.url))
+        context.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        context.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+
+    def all_is_well(self) -> None:
+        """Nothing was asked of anybody else, and no script or policy had anything to complain about."""
+        assert not [asked for asked in self.requests if not asked.startswith(f"{self.url}/_fake/")]
+        assert self.complaints == []
+
+
+def window(chromium: Browser, fake: FakeCodeQ, path: str = "/_fake/", **options: Any) -> tuple[Page, Watched]:
+    context = chromium.new_context(base_url=fake.url, reduced_motion="reduce", **options)
+    watched = Watched(context, fake.url)
+    page = context.new_page()
+    page.goto(path)
+    return page, watched
+
+
+def create(page: Page, name: str, **fields: str) -> None:
+    """Create a task by the form."""
+    page.get_by_role("link", name="New task").click()
+    page.get_by_label("Payload").fill(f'{{"jobId": "{name}"}}')
+    for label, value in fields.items():
+        field = page.get_by_label(label.replace("_", " "))
+        if label == "Priority":
+            field.select_option(value)
+        else:
+            field.fill(value)
+    page.get_by_role("button", name="Create the task").click()
+    expect(page.get_by_role("status").first).to_have_text("The task is created.")
+
+
+def claim(http: httpx.Client, lease: int = 60) -> str:
+    return str(http.post(f"{TASKS}/claim", json={"leaseSeconds": lease}).json()["id"])
+
+
+def complete(http: httpx.Client, task: str) -> None:
+    http.post(f"{TASKS}/{task}/result", json={"status": "COMPLETED", "result": {"pages": 3}}).raise_for_status()
+
+
+def test_the_demos_story_is_clicked_through(chromium: Browser, served: FakeCodeQ, http: httpx.Client) -> None:
+    page, watched = window(chromium, served)
+    produce(page)
+    see_results_and_callbacks(page, http)
+    doomed = see_a_crash_and_a_dead_letter(page, http)
+    clear_up(page, doomed)
+    watched.all_is_well()
+
+
+def produce(page: Page) -> None:
+    """A task of each kind is created, and the overview shows them."""
+    expect(page.get_by_text("No task has been created yet.")).to_be_visible()
+    create(page, "ordinary")
+    create(page, "urgent", Priority="9")
+    create(page, "hooked", Priority="5", Webhook=HOOK)
+    create(page, "doomed", Attempts_at_most="1")
+    create(page, "later", Delay="60")
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator("#live-state")).to_have_text("live")
+    expect(page.get_by_role("link", name="4 Ready")).to_be_visible()
+    expect(page.get_by_role("row", name="GENERATE_MASTER dev 4 p9: 1 p5: 1 p0: 2")).to_be_visible()
+
+
+def see_results_and_callbacks(page: Page, http: httpx.Client) -> None:
+    """A worker's doings are seen without a reload; time that passes brings the callback's second try."""
+    urgent = claim(http, lease=20)
+    expect(page.locator(f"#lease-{urgent}")).to_contain_text("in 19 s")
+    page.get_by_role("button", name="Advance by 10 s").click()
+    expect(page.locator(f"#lease-{urgent}")).to_contain_text("in 9.5 s")
+    complete(http, urgent)
+    expect(page.locator(f"#lease-{urgent}")).to_have_count(0)
+    hooked = claim(http)
+    complete(http, hooked)
+    page.get_by_role("link", name="Callbacks").click()
+    expect(page.get_by_role("row", name=hooked)).to_contain_text("503")
+    page.get_by_role("button", name="Advance to the next event").click()
+    expect(page.get_by_role("row", name=hooked)).to_contain_text("delivered")
+    page.get_by_role("button", name="Send callback 1 again").click()
+    expect(page.get_by_role("status").first).to_have_text("Sent anew as number 2: delivered.")
+
+
+def see_a_crash_and_a_dead_letter(page: Page, http: httpx.Client) -> str:
+    """A lease is ended by hand; a dead letter tells its life, and is brought back: its id."""
+    crashed = claim(http, lease=600)
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("button", name=f"Expire the lease of {crashed}").click()
+    expect(page.locator(f"#lease-{crashed}")).to_contain_text("over")
+    doomed = claim(http)
+    http.post(f"{TASKS}/{doomed}/nack", json={"reason": "cannot be done"})
+    expect(page.locator(f"#delay-{crashed}")).to_be_visible()
+    page.locator(f"#dead-{doomed}").get_by_role("link", name=doomed, exact=True).click()
+    expect(page.get_by_text("No: it is in the dead letter queue (N4).")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="nacked for the last time")).to_be_visible()
+    page.get_by_role("button", name="Requeue this task").click()
+    expect(page.get_by_text("Yes. The next claim")).to_be_visible()
+    return doomed
+
+
+def clear_up(page: Page, doomed: str) -> None:
+    """A task is deleted, another one found, and everything thrown away."""
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete the task").click()
+    expect(page.get_by_role("status").first).to_have_text(f"Task {doomed} is deleted.")
+    page.get_by_label("Id, command or payload").fill("LATER")
+    page.get_by_label("State").select_option("delayed")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("1 to 1 of 1 tasks")).to_be_visible()
+    page.get_by_role("link", name="Contract").click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    page.get_by_role("link", name="State", exact=True).click()
+    page.get_by_role("link", name="Reset").click()
+    page.get_by_role("button", name="Reset the fake").click()
+    expect(page.get_by_text("No task has been created yet.")).to_be_visible()
+
+
+def test_the_state_is_taken_home_and_brought_back(
+    chromium: Browser, served: FakeCodeQ, story: Story, tmp_path: Path
+) -> None:
+    page, watched = window(chromium, served, "/_fake/page/state")
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download the state").click()
+    waiting.value.save_as(tmp_path / "state.json")
+    before = served.state()
+    served.reset()
+    page.get_by_label("File").set_input_files(tmp_path / "state.json")
+    page.get_by_role("button", name="Upload the state").click()
+    expect(page.get_by_role("status").first).to_have_text("The state is restored.")
+    assert (served.state(), served.task(story.held).status) == (before, "IN_PROGRESS")
+    watched.all_is_well()
+
+
+def test_it_is_used_without_a_mouse(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+    page, watched = window(chromium, served)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.get_by_role("button", name="Let it run").focus()
+    page.keyboard.press("Tab")
+    button = page.get_by_role("button", name="Advance by 1 s")
+    expect(button).to_be_focused()
+    assert button.evaluate("it => getComputedStyle(it).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("The clock has moved on to 2026-01-31T12:00:02Z")
+    assert served.now == "2026-01-31T12:00:02Z"
+
+    expire = page.get_by_role("button", name=f"Expire the lease of {story.held}")
+    expire.focus()
+    served.enqueue("ANOTHER")  # what comes in does not take the focus away
+    expect(page.get_by_role("rowheader", name="ANOTHER")).to_be_visible()
+    expect(expire).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(f"#lease-{story.held}")).to_contain_text("over")
+    watched.all_is_well()
+
+
+def test_a_running_clock_counts_down_and_can_be_held_still(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+    page, watched = window(chromium, served)
+    page.get_by_role("button", name="Let it run").click()
+    left = page.locator(f"#lease-{story.held} time").first
+    expect(left).to_have_text(re.compile("in 5[0-8] s"))
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#live-state")).to_have_text("paused")
+    served.enqueue("UNSEEN")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("rowheader", name="UNSEEN")).to_be_visible()
+    page.get_by_role("button", name="Freeze").click()
+    expect(page.get_by_text("stands still")).to_be_visible()
+    watched.all_is_well()
+
+
+def test_it_is_used_without_a_script(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+    page, watched = window(chromium, served, java_script_enabled=False)
+    page.get_by_role("button", name=f"Requeue {story.dead}").click()
+    expect(page.get_by_role("status").first).to_contain_text("The task is ready again")
+    page.get_by_role("textbox", name="Advance by").fill("2")
+    page.get_by_label("Unit").select_option("h")
+    page.get_by_role("button", name="Advance", exact=True).click()
+    expect(page.get_by_text("14:00:01").first).to_be_visible()
+    page.get_by_role("link", name="Faults").click()
+    page.get_by_label("Fault").select_option("refuse")
+    page.get_by_label("Status").fill("503")
+    page.get_by_role("button", name="Add the fault").click()
+    expect(page.get_by_role("row", name="refuse")).to_contain_text("status 503")
+    page.get_by_role("button", name="Remove fault 1").click()
+    expect(page.get_by_text("Nothing is to go wrong.")).to_be_visible()
+    watched.all_is_well()
+
+
+def test_what_is_hostile_does_nothing(chromium: Browser, served: FakeCodeQ) -> None:
+    hostile = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'"
+    served.next(ids=[hostile])
+    served.enqueue(
+        hostile, {hostile: hostile}, webhook="http://app.test/?<img src=x onerror=alert(3)>".replace(" ", "+")
+    )
+    page, watched = window(chromium, served)
+    for path in ("/_fake/", "/_fake/page/tasks", "/_fake/page/requests"):
+        page.goto(path)
+        expect(page.locator("#live-state")).to_have_text("live")
+    page.goto("/_fake/page/tasks")
+    page.get_by_role("link", name=hostile[:20]).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("<script>alert(1)</script>")
+    assert page.evaluate("document.images.length") == 0
+    watched.all_is_well()
+
+
+def documents(story: Story) -> list[str]:
+    return [
+        "/_fake/",
+        "/_fake/api",
+        *(f"/_fake/page/{name}" for name in ("tasks", "callbacks", "requests", "faults", "ledger", "state", "create")),
+        "/_fake/page/request?n=1",
+        "/_fake/page/reset",
+        f"/_fake/page/task?id={story.completed}",
+        f"/_fake/page/task?id={story.held}",
+        f"/_fake/page/task/delete?id={story.held}",
+        "/_fake/page/nothing",
+    ]
+
+
+def test_everybody_can_read_it(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+    page, _ = window(chromium, served)
+    for path in documents(story):
+        page.goto(path)
+        for scheme, width in ((LIGHT, 1280), (DARK, 360)):
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate(ACCESSIBILITY) == [], (path, scheme, width)
+
+
+def test_a_lock_is_opened_by_its_token(chromium: Browser) -> None:
+    with FakeCodeQ(now=NOW, control_token="between-us", webhooks={"http://app.test": Hook()}) as fake, fake.serve():
+        page, watched = window(chromium, fake, "/_fake/page/tasks")
+        expect(page.get_by_label("Control token")).to_be_focused()
+        page.keyboard.type("between-us")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+        expect(page.locator("#live-state")).to_have_text("live")
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_label("Control token")).to_be_visible()
+        assert not [asked for asked in watched.requests if not asked.startswith(fake.url)]

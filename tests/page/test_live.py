@@ -1,0 +1,93 @@
+"""The stream of events that tells a page when there is something new to see."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from codeq_fake import watchers
+from codeq_fake.watchers import Watchers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from codeq_fake.testing import FakeCodeQ
+
+EVENTS = "/_fake/page/events"
+
+
+def next_event(lines: Iterator[str]) -> str:
+    """The next line of the stream that says something."""
+    return next(line for line in lines if line)
+
+
+def test_whoever_looks_is_told_at_once_and_whenever_something_changes(fake: FakeCodeQ) -> None:
+    with fake.serve(), httpx.stream("GET", fake.url + EVENTS, trust_env=False) as reply:
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        assert reply.headers["cache-control"] == "no-store"
+        lines = reply.iter_lines()
+        assert [next_event(lines), next_event(lines)] == ["retry: 300", "data: look"]
+        for change in (lambda: fake.enqueue("A"), lambda: fake.advance(1), fake.thaw):
+            change()
+            assert next_event(lines) == "data: look"
+
+
+def test_a_server_that_ends_lets_whoever_looks_go(fake: FakeCodeQ) -> None:
+    seen: list[str] = []
+    looking = threading.Event()
+
+    def look() -> None:
+        with httpx.stream("GET", fake.url + EVENTS, trust_env=False) as reply:
+            for line in reply.iter_lines():
+                seen.append(line)
+                looking.set()
+
+    with fake.serve():
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        assert looking.wait(10)
+    watcher.join(10)
+    assert not watcher.is_alive()
+    assert seen[-1] == ""  # the stream ended between two events, and not by an error
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchers, "_INTERVAL", 0.0001)
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("quick")
+async def test_a_watcher_is_told_of_what_is_new_and_now_and_then() -> None:
+    looks = 0
+
+    def look() -> bool:
+        nonlocal looks
+        looks += 1
+        return looks >= 4
+
+    told: list[int] = []
+    async with aclosing(Watchers().watch(look)) as changes:
+        for _ in range(3):
+            await anext(changes)
+            told.append(looks)
+    assert told == [1, 4, 17]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("quick")
+async def test_watchers_that_are_released_end() -> None:
+    known = Watchers()
+
+    async def watch() -> int:
+        return sum([1 async for _ in known.watch(lambda: 1)])
+
+    watching = [asyncio.create_task(watch()) for _ in range(3)]
+    await asyncio.sleep(0.001)
+    known.release()
+    assert all(told >= 1 for told in await asyncio.gather(*watching))
