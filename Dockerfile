@@ -1,5 +1,6 @@
 # The fake as an image: slim, without root, on a file system that may be read-only.
-#   docker build -t codeq-fake . && docker run --rm -p 127.0.0.1:8080:8080 codeq-fake
+#   docker build -t codeq-fake . && docker run --rm --read-only -p 127.0.0.1:8080:8080 codeq-fake
+# It also holds the contract suite: docker run --rm --entrypoint codeq-contract codeq-fake run
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build
@@ -15,7 +16,7 @@ RUN python3 -m venv /app \
 
 FROM ${BASE}
 COPY --from=build /app /app
-ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CODEQ_FAKE_HOST=0.0.0.0 PORT=8080
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CODEQ_FAKE_HOST=0.0.0.0 CODEQ_FAKE_LOG=text PORT=8080
 USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=5s --retries=6 \

@@ -166,6 +166,7 @@ def test_a_worker_without_scopes_may_read_and_one_without_event_types_may_not(co
 
 
 @clause("A8")
+@needs("mere_producer")
 def test_a_producer_is_no_admin(contract: Contract) -> None:
     reply = contract.producer.queues()
     assert (reply.status, reply.json) == (401, {"error": "unauthorized. Admin only"})
