@@ -32,6 +32,8 @@ _ERROR = re.compile(rb'\{"error":("(?:[^"\\]|\\.)*")')
 class Line(NamedTuple):
     """What is told of one request. ``at`` is the fake's instant (ns), ``took`` real ns, ``tasks`` pairs of id, command.
 
+    ``faults`` are the kinds of the faults that came on it.
+
     ``status`` is None when there was no reply: the client was gone, or a fault took it.
     """
 
@@ -43,6 +45,7 @@ class Line(NamedTuple):
     caller: str = ""
     tasks: tuple[tuple[str, str], ...] = ()
     error: str = ""
+    faults: tuple[str, ...] = ()
 
 
 class Logged:
@@ -83,21 +86,27 @@ class Logged:
         try:
             await self._app(scope, receive, note)
         finally:
+            if status is None:
+                entry = self._entry(scope["path"], None)
             self._tell(scope, status, entry, stopwatch() - began)
 
-    def _entry(self, path: str, status: int) -> Request | None:
+    def _entry(self, path: str, status: int | None) -> Request | None:
+        """The request's entry in the journal, if it has one. Without a reply only a fault leaves one."""
         entries = self._runtime.requests.entries
         if not entries or path.startswith(_CONTROL):
             return None
         entry = entries[-1]
-        return entry if entry.status == status and entry.path.partition("?")[0] == path else None
+        is_this = entry.path.partition("?")[0] == path and (entry.status == status if status else entry.faults)
+        return entry if is_this else None
 
     def _tell(self, scope: Scope, status: int | None, entry: Request | None, took: int) -> None:
         line = Line(self._runtime.clock.now(), scope["method"], scope["path"], status, took)
         if entry is None:
             self._write(self._form(line))
             return
-        about = line._replace(caller=entry.caller, tasks=self._tasks(scope, entry), error=_error(entry.reply))
+        about = line._replace(
+            caller=entry.caller, tasks=self._tasks(scope, entry), error=_error(entry.reply), faults=entry.faults
+        )
         self._write(self._form(about))
         for surprise in self._runtime.surprises.see(entry):
             self._write(self._warning(surprise))
@@ -127,6 +136,8 @@ def in_words(line: Line) -> str:
         told += f"  by {line.caller}"
     if line.error:
         told += f"  {line.error}"
+    if line.faults:
+        told += f"  fault: {', '.join(line.faults)}"
     return _printable(told)
 
 
@@ -141,6 +152,7 @@ def in_json(line: Line) -> str:
         "as": line.caller,
         "tasks": [{"id": task_id, "command": command} for task_id, command in line.tasks],
         "error": line.error,
+        "faults": list(line.faults),
     }
     return json.dumps({name: value for name, value in told.items() if value not in ("", [])})
 

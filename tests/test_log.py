@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -167,3 +168,24 @@ def test_run_is_quiet_unless_told_otherwise() -> None:
     for arguments, lines in (((), 0), (("--log", "text"), 1)):
         done = run("run", *arguments, "--", "python3", "-c", program)
         assert (done.returncode, len(done.stderr.splitlines())) == (0, lines)
+
+
+async def misfortunes(http: httpx.AsyncClient) -> None:
+    """A refusal, and a reply that is lost."""
+    await http.post("/_fake/faults", json={"faults": [{"do": "refuse", "nth": 1}, {"do": "drop_reply", "nth": 1}]})
+    for path in (TASKS, f"{TASKS}/claim"):
+        with suppress(httpx.RemoteProtocolError):
+            await http.post(path, json={"command": "RENDER", "payload": 1})
+
+
+def test_a_fault_is_told_with_the_request_that_it_came_on() -> None:
+    assert told(misfortunes)[1:] == [
+        f"12:00:00.250 POST {TASKS} 503 0.1 ms  by producer-dev  refused with 503 by a fault rule  fault: refuse",
+        f"12:00:00.250 POST {TASKS}/claim no reply 0.1 ms  by worker-dev  fault: drop_reply",
+    ]
+    lines = [json.loads(line) for line in told(misfortunes, as_json=True)]
+    assert [(line["status"], line.get("faults")) for line in lines] == [
+        (200, None),
+        (503, ["refuse"]),
+        (None, ["drop_reply"]),
+    ]
