@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from . import client_costs, core_alone, manual_time, over_http, parked, starting
+from . import client_costs, core_alone, in_tests, manual_time, over_http, parked, starting
 from .effort import FULL, QUICK
 from .rows import as_json, machine, table
 
@@ -26,6 +26,7 @@ _MEASURES: Mapping[str, Callable[[Effort], list[Row]]] = MappingProxyType(
         "the core alone": core_alone.measure,
         "starting and resetting": starting.measure,
         "the manual clock": manual_time.measure,
+        "fakes in tests": in_tests.measure,
         "parked long polls": parked.measure,
         "the client's worker": client_costs.measure,
     }

@@ -22,10 +22,11 @@ class Clock(Protocol):
     `monotonic` measures leases and waits, also while the machine is suspended; `time` (since the epoch) judges tokens
     and signatures.
     `thread_safe` says whether another thread may use the clock: only then can leases be renewed on a thread of
-    their own.
+    their own. `suspends` says whether the machine may be suspended, so that no long sleep is to be trusted.
     """
 
     thread_safe: bool
+    suspends: bool
 
     def monotonic(self) -> float:
         """Return seconds on a scale that never goes back."""
@@ -48,6 +49,7 @@ class SystemClock:
     """The machine's clocks."""
 
     thread_safe = True
+    suspends = True
 
     def monotonic(self) -> float:
         """Return the seconds since the machine was started."""

@@ -59,6 +59,7 @@ class Keeper:
     ) -> None:
         self._renew = renew
         self._clock = clock
+        self._longest_sleep = _LONGEST_SLEEP if clock.suspends else math.inf
         self._emit = emit
         self._post = post
         self._wake = wake
@@ -121,7 +122,7 @@ class Keeper:
                 renewals.start_soon(self._renew_one, held)
         self._wakes_at = min((held.lease.next_event() for held in list(self._held)), default=math.inf)
         until = self._wakes_at - now
-        return max(_SHORTEST_SLEEP, min(until, _LONGEST_SLEEP)) if self._held else until
+        return max(_SHORTEST_SLEEP, min(until, self._longest_sleep)) if self._held else until
 
     async def _renew_one(self, held: Held) -> None:
         try:

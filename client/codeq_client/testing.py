@@ -73,6 +73,7 @@ class ServerClock:
     """
 
     thread_safe = False
+    suspends = False
 
     def __init__(self, now: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
         self._now = now
@@ -104,6 +105,7 @@ class ManualClock:
     """
 
     thread_safe = False
+    suspends = True
 
     def __init__(self, server: Callable[[float], Awaitable[object]], *, start: float = 0.0, step: float = 0.25) -> None:
         self._server = server

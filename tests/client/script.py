@@ -36,6 +36,7 @@ def refusal(status: int, error: str, **headers: str) -> Reply:
 class StillClock:
     now: float = 1000.0
     thread_safe: bool = False
+    suspends: bool = False
 
     def monotonic(self) -> float:
         return self.now
