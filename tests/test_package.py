@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -152,6 +153,29 @@ def test_each_installed_command_explains_itself(installed: Installed, command: s
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith(f"Usage: {command}")
+
+
+def test_the_first_test_of_the_readme_passes_in_an_empty_project(installed: Installed, tmp_path: Path) -> None:
+    example = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )[0]
+    project, tools = tmp_path / "project", tmp_path / "tools"
+    project.mkdir()
+    tools.mkdir()
+    (project / "test_first.py").write_text(example, encoding="utf-8")
+    tester = distribution("pytest")
+    for tool in (tester, *dict(_dependencies_of(tester)).values()):
+        _link(tool, tools)
+    result = subprocess.run(
+        [installed.root / "bin" / "python", "-W", "error", "-m", "pytest", "-p", "no:cacheprovider"],
+        cwd=project,
+        env={**installed.environment, "PYTHONPATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.search(r"^=+ 1 passed in", result.stdout, re.MULTILINE), result.stdout + result.stderr
+    assert re.search(r"^plugins: .*\bcodeq-fake-", result.stdout, re.MULTILINE)
 
 
 def test_the_installed_fake_takes_a_task_from_create_to_complete(installed: Installed, tmp_path: Path) -> None:
