@@ -32,9 +32,8 @@ _ERROR = re.compile(rb'\{"error":("(?:[^"\\]|\\.)*")')
 class Line(NamedTuple):
     """What is told of one request. ``at`` is the fake's instant (ns), ``took`` real ns, ``tasks`` pairs of id, command.
 
-    ``faults`` are the kinds of the faults that came on it.
-
-    ``status`` is None when there was no reply: the client was gone, or a fault took it.
+    ``status`` is None when there was no reply: the client was gone, or a fault took it. ``faults`` are the kinds of
+    those that came on it.
     """
 
     at: int

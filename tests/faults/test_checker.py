@@ -1,0 +1,45 @@
+"""A load of the fake with each race of the real server: the history's checker finds it, and by its name."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_contract.checker import check
+from codeq_contract.driver import Op, Setup
+from codeq_contract.driver.setup import SUITE_SETTINGS
+from codeq_contract.driver.targets import InProcessTarget
+from codeq_contract.load import Load, record_load
+from codeq_fake import faults
+from codeq_fake.faults.reading import shown
+
+if TYPE_CHECKING:
+    from codeq_fake.faults import Rule
+
+
+def found(rule: Rule) -> tuple[int, set[str]]:
+    """How often the rule fired in a load, and the races that the checker makes out in the history."""
+    with InProcessTarget("redis").start(Setup()) as driver:
+        driver.call(Op("POST", "/_fake/faults", body=json.dumps(shown(rule)).encode()))
+        history = record_load(driver, Load(tasks=60, seconds=10, seed=1), SUITE_SETTINGS)
+        [fault] = json.loads(driver.call(Op("GET", "/_fake/faults")).body)["faults"]
+    return fault["fired"], {breach.race for _, breach in check(history).breaches}
+
+
+@pytest.mark.parametrize(
+    ("rule", "race"), [(faults.redeliver_finished(times=3), "Z1"), (faults.revoke_lease(times=3), "Z3")], ids=str
+)
+def test_a_race_is_found_by_its_name(rule: Rule, race: str) -> None:
+    assert found(rule) == (3, {race})
+
+
+def test_tasks_that_are_lost_are_found_by_their_race_where_their_worker_dies() -> None:
+    fired, races = found(faults.lose_task())
+    assert fired > 3
+    assert "Z2" in races
+
+
+def test_a_false_204_breaks_no_law_for_another_claim_may_have_been_quicker() -> None:
+    assert found(faults.false_empty(times=3)) == (3, set())
