@@ -58,8 +58,9 @@ class Worker:
     """Claims tasks and hands them to handlers, at most `concurrency` at a time.
 
     `lease` is in whole seconds, or a `LeaseTerms`; it is renewed at a third, so it may be far shorter than a handler
-    takes. `poll` is how long a claim waits at the server, `grace` how long handlers may run on after `stop`, both in
-    seconds. `lifespan(worker)` is an asynchronous context manager around the run; what it yields is `context.state`.
+    takes. `poll` is how long a claim waits at the server, and so may an idle worker when it is stopped; `grace` is how
+    long handlers may run on then; both in seconds. `lifespan(worker)` is an asynchronous context manager around the
+    run; what it yields is `context.state`.
     `lease_thread` is for the rare case that the choice is wrong: the lease loop gets a thread of its own, except on an
     injected clock and with a transport that cannot be made twice.
     """
@@ -70,7 +71,7 @@ class Worker:
         *,
         concurrency: int = 8,
         lease: int | LeaseTerms = 60,
-        poll: float = 20,
+        poll: float = 10,
         grace: float = 25,
         middleware: Iterable[Middleware] = (),
         hooks: Iterable[Hook] = (),
@@ -80,7 +81,7 @@ class Worker:
         if concurrency < 1 or poll < 1 or grace < 0:
             raise ConfigurationError("concurrency and poll must be at least 1, grace at least 0")
         if Role.WORKER not in codeq.core.tokens:
-            raise ConfigurationError("a worker needs a client with a worker token")
+            raise ConfigurationError("a worker needs a client with a worker token (CODEQ_WORKER_TOKEN)")
         self.codeq = codeq
         self.terms = lease if isinstance(lease, LeaseTerms) else LeaseTerms(lease)
         self.concurrency = concurrency

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -18,16 +27,16 @@ from examples.starlette_app.worker import make
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
 
 Client = httpx.AsyncClient
+REPOSITORY = Path(__file__).parents[2]
 
 
 class World:
     """The fake, the API with its worker, and a client of the API, on one clock."""
 
     def __init__(self) -> None:
-        mounts: dict[str, Any] = {"http://api.test": self._api}
+        mounts: dict[str, Any] = {"http://api.test": self._api, "http://localhost:3000": self._api}
         self.fake = FakeCodeQ(settings={"WEBHOOK_HMAC_SECRET": "s", "BACKOFF_POLICY": "fixed"}, webhooks=mounts)
         self.clock = ManualClock(self.fake.aadvance)
         self.codeq = CodeQ(
@@ -38,6 +47,7 @@ class World:
             clock=self.clock,
         )
         self.api = make_api(self.codeq, None)
+        self.first_id = ""
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.api), base_url="http://api.test")
 
     async def _api(self, scope: Any, receive: Any, send: Any) -> None:
@@ -58,6 +68,14 @@ class World:
         response = await self.http.post(path, json=body)
         assert response.status_code == status, response.text
         return response.json()
+
+    async def curl(self, words: list[str]) -> httpx.Response:
+        """Send what a `curl -s localhost:3000/PATH [-d BODY]` sends."""
+        url = f"http://{words[2]}".replace("5b2c...", self.first_id)
+        body = words[words.index("-d") + 1] if "-d" in words else None
+        answer = await self.http.request("POST" if body else "GET", url, content=body)
+        self.first_id = self.first_id or answer.json()["id"]
+        return answer
 
     async def show(self, task_id: str) -> Any:
         return (await self.http.get(f"/api/tasks/{task_id}")).json()
@@ -177,6 +195,59 @@ def test_a_task_that_is_not_there_is_a_404_and_a_server_that_is_not_there_a_503(
         await nowhere.aclose()
 
     play(scene)
+
+
+README = Path(make.__code__.co_filename).with_name("README.md").read_text()
+BLOCKS = re.findall(r"^```(sh|json)\n(.*?)^```", README.partition("## Use")[2], re.MULTILINE | re.DOTALL)
+
+
+def test_each_curl_of_the_readme_is_answered_as_it_says() -> None:
+    async def scene(world: World) -> None:
+        answer = httpx.Response(500)
+        compared = 0
+        for kind, text in BLOCKS:
+            if kind == "json":
+                assert answer.json() == json.loads(text.replace("5b2c...", world.first_id))
+                compared += 1
+                continue
+            for command in re.findall(r"curl .*?(?=\ncurl|\Z)", text.strip(), re.DOTALL):
+                answer = await world.curl(shlex.split(command))
+                await world.clock.advance(2)
+        assert compared == 4
+
+    async def working(world: World) -> None:
+        async with world.working():
+            await scene(world)
+
+    play(working)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the example is played with curl")
+def test_the_example_starts_on_the_fake_and_plays_its_calls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    fake = str(Path(sys.executable).with_name("codeq-fake"))
+    command = [fake, "run", "--", str(REPOSITORY / "client/examples/play.sh")]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environ = {**os.environ, "PORT": port, "PATH": path}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    shown = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [answer["status"] for answer in shown if "result" in answer] == ["COMPLETED", "FAILED"]
+    assert shown[-2]["problems"].keys() == {"jobId", "priority"}
+    assert shown[-1] == {"status": "ok", "results": 1}
+
+
+def test_all_that_is_wrong_with_the_settings_is_said_at_once(tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "PORT": "70000", "PYTHONPATH": str(REPOSITORY / "client/examples")}
+    command = [sys.executable, "-m", "starlette_app"]
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "the settings are wrong, see .env.example:",
+        "CODEQ_BASE_URL is missing: the CodeQ server's address, such as http://localhost:8080",
+        "CODEQ_PRODUCER_TOKEN is missing: the token with which the server lets this API create tasks",
+        "PORT must be a number from 1 to 65535, not '70000'",
+    ]
 
 
 def test_one_handler_alone() -> None:

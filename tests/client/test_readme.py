@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
+import runpy
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
-from codeq_client import BlockingCodeQ, CodeQ, Complete, Fail, LeaseTerms
+from codeq_client import BlockingCodeQ, CodeQ, Complete, Fail, LeaseTerms, Retry, cli
+from codeq_client.health import HealthServer
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
+from tests.client.test_processes import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).with_name("codeq-worker")
 SNIPPETS = re.findall(r"```python\n(.*?)```", (REPOSITORY / "client" / "README.md").read_text(), re.DOTALL)
 
 
@@ -25,36 +35,70 @@ def snippet(part: str) -> str:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> FakeCodeQ:
-    fake = FakeCodeQ(clock="real")
-    for name in ("PRODUCER", "WORKER", "ADMIN"):
-        monkeypatch.setenv(f"CODEQ_{name}_TOKEN", "dev-token")
-    return fake
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCodeQ]:
+    """A server that the environment leads to."""
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        for name, value in fake.env.items():
+            monkeypatch.setenv(name, value)
+        yield fake
 
 
-def test_the_producers_snippets_create_tasks(
-    server: FakeCodeQ, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with server, server.serve():
-        monkeypatch.setenv("CODEQ_BASE_URL", server.url)
-        exec(snippet("create_batch"), {})  # noqa: S102  # our own README
-        names: dict[str, object] = {"__name__": "readme"}
-        exec(snippet("import asyncio\n\nfrom codeq_client import CodeQ\n"), names)  # noqa: S102
-        assert "main" in names
-        assert len(server.tasks(command="GENERATE_MASTER")) == 250
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """The worker's snippet as the file that the README calls it."""
+    file = tmp_path / "app.py"
+    file.write_text(snippet('@worker.handler("GENERATE_MASTER"'))
+    return file
+
+
+def test_the_blocking_snippet_creates_a_batch(server: FakeCodeQ, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(snippet("create_batch"), {})  # noqa: S102  # our own README
+    assert len(server.tasks(command="GENERATE_MASTER")) == 250
     assert capsys.readouterr().out == "250 created, 0 refused\n"
 
 
-def test_the_workers_snippet_is_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CODEQ_BASE_URL", "http://codeq.test")
-    monkeypatch.setenv("CODEQ_WORKER_TOKEN", "w")
-    module = type(sys)("readme_worker")
-    monkeypatch.setitem(sys.modules, "readme_worker", module)
-    exec(snippet('@worker.handler("GENERATE_MASTER"'), module.__dict__)  # noqa: S102  # our own README
-    outcome = asyncio.run(run_one(module.worker, "GENERATE_MASTER", {"jobId": "42"}))
+def test_the_workers_snippet_does_what_the_producers_snippet_asks_for(server: FakeCodeQ, app: Path) -> None:
+    producer = app.with_name("producer.py")
+    producer.write_text(snippet("import asyncio\n\nfrom codeq_client import CodeQ\n"))
+    check = subprocess.run([COMMAND, "check"], capture_output=True, text=True, check=True)
+    assert check.stdout.startswith(f"{server.url} answered in ")
+    with subprocess.Popen([sys.executable, producer], stdout=subprocess.PIPE, text=True) as producing:
+        wait_until(lambda: bool(server.tasks()), 20)
+        subprocess.run([COMMAND, "run", "app:worker", "--burst"], cwd=app.parent, stderr=subprocess.DEVNULL, check=True)
+        printed, _ = producing.communicate(timeout=20)
+    assert printed == "{'url': 'https://masters.example.com/42'}\n"
+
+
+def test_the_workers_snippet_fails_and_retries_as_its_comments_say(server: FakeCodeQ, app: Path) -> None:
+    assert server.url
+    module = runpy.run_path(str(app))
+    outcome = asyncio.run(run_one(module["worker"], "GENERATE_MASTER", {"jobId": "42"}))
     assert isinstance(outcome, Complete)
     assert outcome.result.url == "https://masters.example.com/42"
-    assert isinstance(asyncio.run(run_one(module.worker, "GENERATE_MASTER", {"jobId": ""})), Fail)
+    failed = asyncio.run(run_one(module["worker"], "GENERATE_MASTER", {"jobId": ""}))
+    assert isinstance(failed, Fail)
+    assert failed.error == "there is no job"
+    again = asyncio.run(run_one(module["worker"], "GENERATE_MASTER", {"jobId": "busy"}))
+    assert isinstance(again, Retry)
+    assert (again.delay, again.reason) == (30, "the studio is busy")
+
+
+def test_the_options_that_are_named_are_there() -> None:
+    text = (REPOSITORY / "client" / "README.md").read_text()
+    shown = CliRunner().invoke(cli.main, ["run", "--help"]).output
+    options = set(re.findall(r"`(--[a-z-]+)", text))
+    assert {"--health-port", "--log", "--burst", "--reload", "--concurrency", "--grace"} <= options
+    assert all(option in shown for option in options)
+
+
+def test_the_snippet_of_the_extras_makes_a_worker(server: FakeCodeQ) -> None:
+    assert server.url
+    names: dict[str, object] = {}
+    exec(snippet("HealthServer(worker").replace("8081", "0"), names)  # noqa: S102  # our own README
+    probes = names["probes"]
+    assert isinstance(probes, HealthServer)
+    with probes, urllib.request.urlopen(f"http://127.0.0.1:{probes.port}/live", timeout=5) as reply:
+        assert reply.status == 200
 
 
 def test_the_receivers_snippet_is_an_application() -> None:

@@ -10,19 +10,22 @@ from codeq_client import CodeQ
 from codeq_client.errors import ConfigurationError
 
 from .api import make_api
-from .settings import environment
+from .settings import environment, problems
 
 
 def main() -> None:
     """Serve on `PORT`, 3000 when it is not set."""
     logging.basicConfig(level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
     settings = environment()
+    if wrong := problems(settings):
+        raise SystemExit("\n".join(["the settings are wrong, see .env.example:", *wrong]))
     try:
         codeq = CodeQ.from_env(settings)
-        port = int(settings.get("PORT") or 3000)
-    except (ConfigurationError, ValueError) as error:
-        raise SystemExit(f"the settings are wrong: {error}. See .env.example") from None
-    uvicorn.run(make_api(codeq, settings.get("WEBHOOK_SECRET") or None), host="127.0.0.1", port=port)
+    except ConfigurationError as error:
+        raise SystemExit(f"the settings are wrong, see .env.example:\n{error}") from None
+    port = int(settings.get("PORT") or 3000)
+    uvicorn.run(make_api(codeq, settings.get("WEBHOOK_SECRET") or None), host="127.0.0.1", port=port, access_log=False)
 
 
 if __name__ == "__main__":

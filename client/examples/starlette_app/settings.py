@@ -9,10 +9,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_NEEDED = {
+    "CODEQ_BASE_URL": "the CodeQ server's address, such as http://localhost:8080",
+    "CODEQ_PRODUCER_TOKEN": "the token with which the server lets this API create tasks",
+}
+_HIGHEST_PORT = 65_535
+
 
 def environment(file: Path = Path(".env")) -> Mapping[str, str]:
     """Return the environment, completed by `file` (lines of NAME=VALUE; `#` begins a comment) when there is one."""
     return {**_read(file), **os.environ}
+
+
+def problems(settings: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the API's settings, one line for each."""
+    found = [f"{name} is missing: {what}" for name, what in _NEEDED.items() if not settings.get(name)]
+    port = settings.get("PORT") or "3000"
+    if not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
+        found.append(f"PORT must be a number from 1 to {_HIGHEST_PORT}, not {port!r}")
+    return found
 
 
 def _read(file: Path) -> dict[str, str]:
