@@ -190,9 +190,17 @@ def test_the_installed_fake_takes_a_task_from_create_to_complete(installed: Inst
             assert server.stdout is not None
             ready = json.loads(server.stdout.readline())
             _complete_a_task(ready["url"], ready["tokens"])
+            _look_at_the_page(ready["url"])
         finally:
             server.terminate()
         assert server.wait(timeout=10) in {0, -signal.SIGTERM}
+
+
+def _look_at_the_page(url: str) -> None:
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        assert "PACK" in http.get("/_fake/").raise_for_status().text
+        for path in ("/_fake/api", "/_fake/page/page.css", "/_fake/page/page.js", "/_fake/page/icon.svg"):
+            http.get(path).raise_for_status()
 
 
 def _complete_a_task(url: str, tokens: dict[str, str]) -> None:

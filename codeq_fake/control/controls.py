@@ -250,7 +250,8 @@ class Controls:
     def queues(self) -> dict[str, Any]:
         """How many tasks of each tenant and command are where, and how many claims are parked."""
         runtime = self._runtime
-        return {"queues": list(views.queues(runtime.broker)), "parkedClaims": len(runtime.polls)}
+        queues = views.queues(runtime.broker, sorted(runtime.broker.store.queues))
+        return {"queues": list(queues), "parkedClaims": len(runtime.polls)}
 
     def requests(self, *, since: int = 0, path: str = "", status: int | None = None) -> list[dict[str, Any]]:
         """The journal of requests after number ``since``; ``path`` matches any part of the path."""

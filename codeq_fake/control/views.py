@@ -16,7 +16,7 @@ from codeq_fake.faults import reading
 from codeq_fake.http import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from codeq_fake.core import Broker, Happening, Record, State, Task
     from codeq_fake.faults import Fault
@@ -121,10 +121,11 @@ def callback(shown: Callback) -> dict[str, Any]:
     }
 
 
-def queues(broker: Broker) -> Iterator[dict[str, Any]]:
-    """Each queue in the order of tenants and commands; a command is spelled as it was created last."""
+def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """The queues of these tenants and names; a command is spelled as it was created last."""
     spelled = {queue_name(command): command for command in broker.tally.created}
-    for (tenant, name), shown in sorted(broker.store.queues.items()):
+    for tenant, name in keys:
+        shown = broker.store.queues[tenant, name]
         lease, delay = next(shown.leases(), None), next(shown.delays(), None)
         yield {
             "tenant": tenant,

@@ -152,7 +152,7 @@ class Queue:
 
     def ready_count(self) -> int:
         """How many tasks are pending, delayed ones aside (M2)."""
-        return sum(self.ready_by_priority())
+        return sum([len(ready) for ready in self._ready if ready])
 
 
 def _in_order(heap: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:

@@ -61,6 +61,16 @@ class Store:
             return QueueStats()
         return QueueStats(queue.ready_count(), len(queue.delayed), len(queue.in_progress), len(queue.dead))
 
+    def totals(self) -> QueueStats:
+        """The sizes of all queues together."""
+        queues = self.queues.values()
+        return QueueStats(
+            ready=sum([queue.ready_count() for queue in queues]),
+            delayed=sum([len(queue.delayed) for queue in queues]),
+            in_progress=sum([len(queue.in_progress) for queue in queues]),
+            dead=sum([len(queue.dead) for queue in queues]),
+        )
+
     def built_in_sizes(self) -> dict[str, int]:
         """The sizes of the built-in commands' tenant-less queues by storage key, in alphabetical order (M1)."""
         sizes: dict[str, int] = {}

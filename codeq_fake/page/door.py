@@ -40,7 +40,7 @@ class Door:
     def lets_in(self, request: Request) -> bool:
         """Whether the token, where there is one, came as a cookie or as the bearer token."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        shown = request.cookies.get(_name(request), "")
+        shown = request.cookies.get(cookie_name(request), "")
         return hmac.compare_digest(shown.encode(), self._pass.encode()) or (
             self.opens_to(given.strip()) and (scheme.lower() == "bearer" or not self.has_lock)
         )
@@ -51,13 +51,14 @@ class Door:
 
     def hand_out(self, request: Request, response: Response) -> None:
         """Give the browser its cookie."""
-        response.set_cookie(_name(request), self._pass, path="/_fake", httponly=True, samesite="strict")
+        response.set_cookie(cookie_name(request), self._pass, path="/_fake", httponly=True, samesite="strict")
 
     def take_back(self, request: Request, response: Response) -> None:
         """Take the browser's cookie away."""
-        response.delete_cookie(_name(request), path="/_fake", httponly=True, samesite="strict")
+        response.delete_cookie(cookie_name(request), path="/_fake", httponly=True, samesite="strict")
 
 
-def _name(request: Request) -> str:
-    """The cookie's name: a browser does not tell the fakes on two ports of a host apart."""
-    return f"codeq-fake-{request.url.port or 80}"
+def cookie_name(request: Request, what: str = "") -> str:
+    """A cookie's name: a browser does not tell the fakes on two ports of a host apart."""
+    port = request.headers.get("host", "").rpartition(":")[2]
+    return "-".join(filter(None, ("codeq-fake", port if port.isdecimal() and port.isascii() else "", what)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ async def overview(visit: Visit) -> Response:
     runtime = visit.runtime
     return visit.show(
         "overview.html",
-        fake=models.overview(runtime, visit.controls, most=_GLANCE),
+        fake=models.overview(runtime, most=_GLANCE),
         latest=[views.request(entry) for entry in islice(reversed(runtime.requests.entries), _GLANCE)],
     )
 
@@ -61,6 +61,7 @@ async def task(visit: Visit) -> Response:
         "task.html",
         task=shown,
         line=models.Line.of(found, visit.runtime.broker),
+        gaps=[later.at - earlier.at for earlier, later in pairwise(found.history)],
         result=found.record.result if found.record is not None else None,
         callbacks=[views.callback(entry) for entry in islice(entries, _GLANCE)],
     )

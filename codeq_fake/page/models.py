@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from heapq import merge
+from heapq import merge, nsmallest
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from codeq_fake import wire
+from codeq_fake.control import views
 from codeq_fake.core import State
 from codeq_fake.core.names import queue_name
+from codeq_fake.core.queue import Queue
 
 from .words import STATES, short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from codeq_fake.control import Controls
-    from codeq_fake.core import Broker, Task
+    from codeq_fake.core import Broker, QueueStats, Task
     from codeq_fake.runtime import Runtime
+
+    Waiting = Callable[[Queue], Iterator[Task]]
+    End = Callable[[Task], int]
 
 ItemT = TypeVar("ItemT")
 
@@ -78,8 +83,7 @@ class Overview:
 
     queues: Sequence[dict[str, Any]]
     more_queues: int
-    totals: dict[str, int]
-    tasks: int
+    totals: QueueStats
     ended: int
     parked: int
     leases: Sequence[Line]
@@ -155,22 +159,19 @@ def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[
     return Sheet([Line.of(task, broker) for task in found.items], number, found.total, size)
 
 
-def overview(runtime: Runtime, controls: Controls, *, most: int) -> Overview:
+def overview(runtime: Runtime, *, most: int) -> Overview:
     """The fake at a glance, at most ``most`` of everything."""
     broker = runtime.broker
-    known = controls.queues()
-    queues = known["queues"]
-    totals = {part: sum(queue[part] for queue in queues) for part in ("ready", "delayed", "inProgress", "dlq")}
-    count = len(broker.store.tasks)
+    store, totals = broker.store, broker.store.totals()
+    in_queues = totals.ready + totals.delayed + totals.in_progress + totals.dead
     return Overview(
-        queues=queues[:most],
-        more_queues=max(0, len(queues) - most),
+        queues=list(views.queues(broker, nsmallest(most, store.queues))),
+        more_queues=max(0, len(store.queues) - most),
         totals=totals,
-        tasks=count,
-        ended=count - sum(totals.values()),
-        parked=known["parkedClaims"],
-        leases=[Line.of(task, broker) for task in islice(_leases(broker), most)],
-        delays=[Line.of(task, broker) for task in islice(_delays(broker), most)],
+        ended=len(store.tasks) - in_queues,
+        parked=len(runtime.polls),
+        leases=[Line.of(task, broker) for task in _soonest(broker, Queue.leases, _lease_expiry, most)],
+        delays=[Line.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
         dead=[Line.of(task, broker) for task in islice(_dead(broker), most)],
     )
 
@@ -178,26 +179,36 @@ def overview(runtime: Runtime, controls: Controls, *, most: int) -> Overview:
 def next_event(runtime: Runtime) -> Event | None:
     """What time will bring next: a lease that counts as over, a task that comes due, a callback that is tried again."""
     broker, now = runtime.broker, runtime.clock.now()
-    spent_from = broker.profile.spent_from
-    lease = next((task for task in _leases(broker) if spent_from(task.lease_expiry) > now), None)
-    delay = next((task for task in _delays(broker) if task.visible_at > now), None)
-    retry = broker.outbox.next_due()
-    events = [
-        Event(spent_from(lease.lease_expiry), "a lease is over") if lease is not None else None,
-        Event(delay.visible_at, "a delayed task comes due") if delay is not None else None,
-        Event(retry, "a callback is tried again") if retry is not None and retry > now else None,
-    ]
-    return min((event for event in events if event is not None), key=lambda event: event.at, default=None)
+
+    def lease_end(task: Task) -> int:
+        return broker.profile.spent_from(task.lease_expiry)
+
+    ahead = {
+        "a lease is over": _first_after(now, broker, Queue.leases, lease_end),
+        "a delayed task comes due": _first_after(now, broker, Queue.delays, _visible_at),
+        "a callback is tried again": broker.outbox.next_due(),
+    }
+    events = (Event(at, what) for what, at in ahead.items() if at is not None and at > now)
+    return min(events, key=lambda event: event.at, default=None)
 
 
-def _leases(broker: Broker) -> Iterator[Task]:
-    queues = (queue.leases() for queue in broker.store.queues.values() if queue.in_progress)
-    return merge(*queues, key=lambda task: task.lease_expiry)
+_lease_expiry = attrgetter("lease_expiry")
+_visible_at = attrgetter("visible_at")
 
 
-def _delays(broker: Broker) -> Iterator[Task]:
-    queues = (queue.delays() for queue in broker.store.queues.values() if queue.delayed)
-    return merge(*queues, key=lambda task: task.visible_at)
+def _soonest(broker: Broker, waiting: Waiting, end: End, most: int) -> Iterator[Task]:
+    """Of the tasks that wait in any queue, those whose wait ends first."""
+    queues = broker.store.queues
+    firsts = ((end(task), key) for key, queue in queues.items() if (task := next(waiting(queue), None)) is not None)
+    nearest = [queues[key] for _, key in nsmallest(most, firsts)]
+    return islice(merge(*map(waiting, nearest), key=end), most)
+
+
+def _first_after(now: int, broker: Broker, waiting: Waiting, end: End) -> int | None:
+    """When the first wait ends that is not over yet."""
+    queues = broker.store.queues.values()
+    firsts = (next((at for task in waiting(queue) if (at := end(task)) > now), None) for queue in queues)
+    return min((at for at in firsts if at is not None), default=None)
 
 
 def _dead(broker: Broker) -> Iterator[Task]:

@@ -61,7 +61,6 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "count": words.count,
         "duration": words.duration,
-        "instant": words.instant,
         "pretty": words.pretty,
         "prose": words.prose,
         "rfc3339": words.rfc3339,

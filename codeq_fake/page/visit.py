@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -16,6 +16,7 @@ from codeq_fake.control import BadRequestError
 from codeq_fake.control.reading import number
 from codeq_fake.version import VERSION
 
+from .door import cookie_name
 from .models import next_event
 from .rendering import document
 
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 
 HOME = "/_fake/"
 
-#: A word of what an act has done, for the document that the browser loads next.
-_SAID = "codeq-fake-said"
-_LONGEST = 1000
+#: How much of what an act has done is said in the document that the browser loads next.
+_LONGEST_WORD = 1000
+
+#: The largest form (bytes): a state is about as large as the largest that the control API reads.
+_LARGEST_FORM = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,12 @@ class Visit:
         """A whole number of the query. Raises BadRequestError."""
         return number(self.request, name, default) if self.text(name) else default
 
-    async def form(self) -> Form:
-        """The form that was sent. Raises BadRequestError."""
+    async def form(self, largest: int = _LARGEST_FORM) -> Form:
+        """The form that was sent, of at most so many bytes. Raises BadRequestError."""
         if self._form is None:
+            length = self.request.headers.get("content-length", "")
+            if not (length.isascii() and length.isdecimal() and int(length[:18]) <= largest):
+                raise BadRequestError(f"a form of this page says how long it is, at most {largest} bytes")
             try:
                 sent = await self.request.form(max_files=1, max_fields=50)
             except (MultiPartException, HTTPException):
@@ -109,7 +115,7 @@ class Visit:
         }
         response = document(template, frame | context, status)
         if said is not None:
-            response.delete_cookie(_SAID, path="/_fake", httponly=True, samesite="strict")
+            response.delete_cookie(cookie_name(self.request, "said"), path="/_fake", httponly=True, samesite="strict")
         return response
 
     def refuse(self, status: int, reason: str) -> Response:
@@ -119,8 +125,10 @@ class Visit:
     def go(self, where: str, said: str, *, problem: bool = False) -> Response:
         """Send the browser to a place of the page, which says what was done."""
         response = RedirectResponse(where, 303)
-        word = quote(json.dumps({"text": said[:_LONGEST], "problem": problem}))
-        response.set_cookie(_SAID, word, max_age=30, path="/_fake", httponly=True, samesite="strict")
+        word = quote(json.dumps({"text": said[:_LONGEST_WORD], "problem": problem}))
+        response.set_cookie(
+            cookie_name(self.request, "said"), word, max_age=30, path="/_fake", httponly=True, samesite="strict"
+        )
         return response
 
     def back(self, said: str, *, problem: bool = False) -> Response:
@@ -131,7 +139,7 @@ class Visit:
 
     def _said(self) -> dict[str, Any] | None:
         try:
-            word = json.loads(unquote(self.request.cookies.get(_SAID, "")))
+            word = json.loads(unquote(self.request.cookies.get(cookie_name(self.request, "said"), "")))
         except ValueError:
             return None
         known = isinstance(word, dict) and isinstance(word.get("text"), str)
@@ -140,5 +148,4 @@ class Visit:
 
 def _inside(path: str) -> str:
     """A path below ``/_fake/``, or the page's first."""
-    parts = urlsplit(path)
-    return path if parts.path.startswith(HOME) and not (parts.scheme or parts.netloc or "\\" in path) else HOME
+    return path if path.startswith(HOME) else HOME

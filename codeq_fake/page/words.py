@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -60,22 +61,17 @@ def duration(ns: int) -> str:
     return f"{whole} s"
 
 
-def instant(when: int | str) -> int:
-    """An instant in ns, of one in ns or RFC 3339."""
-    return when if isinstance(when, int) else wire.parse_rfc3339(when)
-
-
-def rfc3339(at: int | str) -> str:
-    """An instant as RFC 3339 in UTC."""
-    return views.time(instant(at))
+def rfc3339(at: int) -> str:
+    """An instant (ns) as RFC 3339 in UTC."""
+    return views.time(at)
 
 
 @pass_context
 def when(context: Context, at: int | str | None) -> Markup:
-    """An instant as a time of day in UTC, with its date if that is not the fake's present one."""
+    """An instant, in ns or RFC 3339, as a time of day in UTC, with its date if that is not the fake's present one."""
     if at is None:
         return Markup("")
-    full = rfc3339(at)
+    full = _in_utc(at)
     date, _, clock = full.rstrip("Z").partition("T")
     today = rfc3339(context["now"]).partition("T")[0]
     shown = clock[:12] if date == today else f"{date} {clock[:12]}"
@@ -85,12 +81,24 @@ def when(context: Context, at: int | str | None) -> Markup:
 @pass_context
 def until(context: Context, at: int | str | None) -> Markup:
     """How long it is from the fake's present to an instant; the script counts it down on a clock that runs."""
-    if at is None:
+    end = _nanoseconds(at) if isinstance(at, str) else at
+    if end is None:
         return Markup("")
-    end = instant(at)
     left = end - context["now"]
     shown = f"in {duration(left)}" if left > 0 else "over"
     return Markup('<time datetime="{}" data-until="{}">{}</time>').format(rfc3339(end), end // MILLISECOND, shown)
+
+
+def _in_utc(at: int | str) -> str:
+    ns = _nanoseconds(at) if isinstance(at, str) else at
+    return rfc3339(ns) if ns is not None else str(at)
+
+
+def _nanoseconds(text: str) -> int | None:
+    """An RFC 3339 text in ns; None for one of a year that RFC 3339 cannot write, such as a lease of a million years."""
+    with suppress(wire.BadTime):
+        return wire.parse_rfc3339(text)
+    return None
 
 
 def pretty(text: str) -> str:

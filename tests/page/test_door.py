@@ -28,7 +28,7 @@ TOKEN = "between-us"
 
 async def post(fake: FakeCodeQ, headers: dict[str, str], path: str = "/_fake/page/clock/advance") -> Answer:
     """A form by which the clock advances by a minute, if it is let in."""
-    sent = {"content-type": "application/x-www-form-urlencoded", **headers}
+    sent = {"content-type": "application/x-www-form-urlencoded", "content-length": "10", **headers}
     raw = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
     return await ask(fake.app, "POST", path, [b"seconds=60"], raw)
 
@@ -157,6 +157,12 @@ def test_a_bearer_token_opens_the_page_too(locked: FakeCodeQ) -> None:
     with locked.client(TOKEN) as http:
         assert http.get("/_fake/").status_code == 200
         assert http.get("/_fake/", headers={"authorization": f"Basic {TOKEN}"}).status_code == 401
+
+
+def test_whoever_is_not_known_cannot_send_much(visitor: httpx.Client) -> None:
+    for length in ("10001", "9" * 50, "x", ""):
+        reply = visitor.post("/_fake/page/login", headers={"content-length": length}, content=b"token=x")
+        assert (reply.status_code, "at most 10000 bytes" in text(reply.text)) == (400, True)
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "0" * 64, "\u00e4"])
