@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from codeq_client import NewTask, Worker
 from codeq_client.errors import WaitTimeout
 from codeq_client.repeats import keep_first_result
+from codeq_fake import faults
 from tests.client.stage import Stage, play, refused
 
 if TYPE_CHECKING:
-    from codeq_client import Job, Worker
+    from codeq_client import CodeQ, Job
+    from codeq_fake.testing import FakeCodeQ
 
 
 def finish_again(stage: Stage, task_id: str) -> None:
@@ -68,6 +71,37 @@ def test_a_repeat_can_be_answered_by_the_first_result(fails: bool) -> None:  # n
         assert json.dumps(first.result) == ("{}" if fails else '{"$value": 1}')
 
     play(scene)
+
+
+RACES = [
+    faults.redeliver_finished(probability=0.1, seed=1),
+    faults.lose_task(probability=0.1, seed=2),
+    faults.revoke_lease(probability=0.1, seed=3),
+    faults.false_empty(probability=0.2, seed=4),
+]
+
+
+@pytest.mark.asyncio
+@pytest.mark.codeq(clock="auto", seed=1)
+async def test_workers_end_every_task_through_all_the_races_at_once(codeq: FakeCodeQ, codeq_client: CodeQ) -> None:
+    workers = [Worker(codeq_client, concurrency=4, lease=20, poll=5) for _ in range(2)]
+    for worker in workers:
+
+        @worker.handler("X")
+        async def work(job: Job[int]) -> int:
+            await asyncio.sleep(job.payload % 7 * 5)
+            return job.payload
+
+    tasks = await codeq_client.create_batch(NewTask(command="X", payload=n, max_attempts=50) for n in range(100))
+    async with asyncio.TaskGroup() as group:
+        with codeq.faults(*RACES) as injected:
+            for worker in workers:
+                group.create_task(worker.run(signals=False))
+            results = [await codeq_client.wait_for_result(task.id, 7200) for task in tasks.all()]
+            assert injected.fired > 30
+        for worker in workers:
+            worker.stop()
+    assert results == list(range(100))
 
 
 async def hold(stage: Stage, worker: Worker, seconds: float) -> tuple[str, asyncio.Task[None]]:

@@ -107,13 +107,11 @@ def test_the_receivers_snippet_is_an_application() -> None:
     assert callable(names["app"])
 
 
-@pytest.mark.parametrize("name", ["test_double", "test_a_long_task_keeps_its_lease"])
-def test_the_snippets_that_are_tests_pass(name: str) -> None:
-    names: dict[str, object] = {}
-    exec(snippet(f"def {name}"), names)  # noqa: S102  # our own README
-    test = names[name]
-    assert callable(test)
-    test()
+@pytest.mark.parametrize("name", ["test_double", "test_a_long_task_survives_an_outage"])
+def test_the_snippets_that_are_tests_pass(name: str, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile(snippet(f"def {name}"))
+    pytester.runpytest_subprocess("-p", "no:schemathesis").assert_outcomes(passed=1)
 
 
 def test_what_the_readme_names_is_there() -> None:
