@@ -1,4 +1,7 @@
-"""Runs the suite on a fake with a defect; as a program it prints which cases catch which defect (``make mutants``)."""
+"""Runs the suite, and random histories, on a fake with a defect.
+
+As a program it prints which cases and laws catch which defect, and whether a clean fake is blamed (``make mutants``).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 _FAILED = re.compile(r"^FAILED \S+::(\w+)", re.MULTILINE)
+_CLEAN_HISTORIES, _HISTORIES = 1000, 6
 _PLUGINS = ("codeq_contract.plugin", "tests.mutants.plugin", "no:cacheprovider", "no:schemathesis")
 
 
@@ -36,20 +40,34 @@ def caught_by(defect: Defect | None, *, only: str = "") -> list[str]:
     return list(dict.fromkeys(_FAILED.findall(done.stdout)))
 
 
+def laws_broken_on(defect: Defect | None, *, histories: int) -> list[str]:
+    """The checker's laws that some of so many random histories break on a fake with this defect; None is the clean one.
+
+    Raises subprocess.CalledProcessError when they could not be had.
+    """
+    command = [sys.executable, "-m", "tests.mutants.histories", str(histories)]
+    command += [defect.name] if defect is not None else []
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return [line.partition(" ")[0] for line in done.stdout.splitlines()]
+
+
 def main() -> None:
     """Print the table; the exit code is 1 when a defect got away or the clean fake was blamed."""
-    table = Table("defect", "clause", "caught by", "and others")
+    table = Table("defect", "clause", "caught by", "and others", "laws")
     got_away = 0
     for defect in (None, *DEFECTS):
         cases = caught_by(defect)
+        laws = laws_broken_on(defect, histories=_CLEAN_HISTORIES if defect is None else _HISTORIES)
         if defect is None:
-            got_away += len(cases)
-            table.add_row("none", "", ", ".join(cases) or "nothing", "")
+            got_away += len(cases) + len(laws)
+            said = f"{', '.join(laws) or 'none'} in {_CLEAN_HISTORIES:,} histories"
+            table.add_row("none", "", ", ".join(cases) or "nothing", "", said)
             continue
         caught = defect.case in cases
         got_away += not caught
-        table.add_row(defect.name, defect.clause, defect.case if caught else "NOTHING", str(len(cases) - caught))
-    Console(width=160).print(table)
+        others = str(len(cases) - caught)
+        table.add_row(defect.name, defect.clause, defect.case if caught else "NOTHING", others, ", ".join(laws))
+    Console(width=200).print(table)
     sys.exit(1 if got_away else 0)
 
 
