@@ -6,22 +6,26 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from codeq_contract.options import suite_options
+from codeq_contract.options import Options, OptionsError, suite_options
 from codeq_contract.report import Report
 from codeq_contract.report.diff import disparities
 from codeq_contract.report.html import page
 from codeq_contract.verdicts import GROUPS
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 CASES = Path(__file__).with_name("cases")
 HARNESS_ERROR = 2
 
-#: pytest's own exit codes for a run that came to its end: passed, failed, and nothing selected.
-_FINISHED = frozenset({0, 1, 5})
+#: pytest's own exit codes for a run that left a report: passed, failed, interrupted, and nothing selected.
+_FINISHED = frozenset({0, 1, 2, 5})
 
 
 @click.command("run")
@@ -36,24 +40,55 @@ def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | N
 
     Exit status: 0 passed, 1 failed, 2 the suite could not be run, 3 partial: not all of the contract was checked.
     """
-    import pytest  # noqa: PLC0415 - it takes a while to import, and only this command needs it
-
+    yes = yes or (not dry_run and _allows_clean_up(given))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(given["report"] or folder)
         report.joinpath("report.json").unlink(missing_ok=True)
         options = {**given, "report": str(report)}
         chosen = [f"--codeq-{name.replace('_', '-')}={text}" for name, text in options.items() if text]
         flags = ["--codeq-dry-run"] * dry_run + ["--codeq-yes"] * yes + [f"-k={keyword}"] * bool(keyword)
-        settings = ["-c", str(CASES.with_name("suite.ini")), f"--rootdir={CASES.parent}"]
-        # Nothing that happens to be installed takes part in the run.
-        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        code = pytest.main([str(CASES), *settings, "-p", "codeq_contract.plugin", *chosen, *flags])
+        console = Console(soft_wrap=True)
+        code = _pytest([*chosen, *flags], console)
         if dry_run:
             sys.exit(0 if code == 0 else HARNESS_ERROR)
         written = report / "report.json"
         if code not in _FINISHED or not written.exists():
             sys.exit(HARNESS_ERROR)
-        sys.exit(_read(written).exit_code)
+        outcome = _read(written)
+        from codeq_contract.progress import print_outcome  # noqa: PLC0415 - imports pytest
+
+        print_outcome(outcome, console)
+        if given["report"]:
+            click.echo(f"{report / 'report.html'} has it all; report.json and junit.xml are beside it")
+        sys.exit(outcome.exit_code)
+
+
+def _allows_clean_up(given: Mapping[str, str | None]) -> bool:
+    """Ask who sits at a terminal; nobody else is asked, and nothing is deleted then."""
+    try:
+        options = Options.read(given, os.environ)
+    except OptionsError:
+        return False
+    admin = options.admin_token or options.token_command or options.tokens.get("admin")
+    if options.target != "url" or options.yes or not admin or not sys.stdin.isatty():
+        return False
+    return click.confirm(
+        "Cases about clean-up (R16) let the server delete tasks that nobody touched for 24 hours, whoever made them. "
+        "Run them too?"
+    )
+
+
+def _pytest(arguments: Sequence[str], console: Console) -> int:
+    """Run all cases by pytest, with our display instead of its own; its exit code."""
+    import pytest  # noqa: PLC0415 - it takes a while to import, and only this command needs it
+
+    from codeq_contract.progress import Display  # noqa: PLC0415 - imports pytest
+
+    settings = ["-c", str(CASES.with_name("suite.ini")), f"--rootdir={CASES.parent}", "--capture=no"]
+    # Nothing that happens to be installed takes part in the run.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    plugins = ["-p", "codeq_contract.plugin"]
+    return pytest.main([str(CASES), *settings, *plugins, *arguments], plugins=[Display(console)])
 
 
 @click.command("diff")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from codeq_contract.deviations import read_deviations
@@ -77,7 +78,7 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     """Note what `-k` and its like left out."""
     cases = [item for item in items if is_case(item)]
     if cases:
-        cases[0].config.stash[SESSION].leave_out(cases)
+        cases[0].config.stash[SESSION].leave_out(cases, "not selected")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,9 +87,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     suite = session.config.stash[SESSION]
     if not suite.options.dry_run:
         return None
-    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     for line in suite.plan(session.items):
-        reporter.write_line(line)
+        click.echo(line)
     return True
 
 
@@ -121,7 +121,7 @@ def pytest_runtest_makereport(
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report and stop the server."""
-    session.config.stash[SESSION].finish()
+    session.config.stash[SESSION].finish([item for item in session.items if is_case(item)])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,11 +18,26 @@ from codeq_contract.parting import leave_tidy
 from codeq_contract.verdicts import GROUPS, InconclusiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from codeq_contract.driver import Driver
 
 _MOST_ATTEMPTS = 3
+
+#: What lets a target have a feature.
+FEATURES: Mapping[str, str] = MappingProxyType(
+    {
+        "admin": "an admin's token gives it",
+        "clean_up": "--yes gives it, and lets the server delete tasks of anyone",
+        "known_settings": "the server's settings in a --config file give it",
+        "many_workers": "tokens of worker2 and worker3 give it",
+        "minting": "only servers that the suite starts believe its tokens",
+        "mere_producer": "the producer is an admin as well",
+        "tenants": "tokens of other_producer and other_worker give it",
+        "variants": "only the suite's own servers can be set up otherwise",
+        "webhooks": "--webhook-advertise gives it",
+    }
+)
 
 #: Most cases of these wait for something nearly all of their time.
 WAITING_GROUPS = frozenset({"timed", "webhooks"})
@@ -35,6 +51,8 @@ class Attempts:
     number: int
     seconds: float
     error: BaseException | None
+    #: Tasks that could not be ended on somebody else's server, by id, with their commands.
+    left_behind: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -42,21 +60,41 @@ class Runner:
     """Runs the cases of one session on one driver."""
 
     driver: Driver
+    #: Is told, in whatever thread, the id of each case that waited and is over.
+    on_over: Callable[[str], None] = field(default=lambda _: None)
+    #: As in `Attempts`, of all cases.
+    left_behind: dict[str, str] = field(default_factory=dict)
     _side_by_side: dict[str, Future[Attempts]] = field(default_factory=dict)
+    _threads: ThreadPoolExecutor | None = None
 
     def run(self, item: pytest.Function, all_items: Sequence[pytest.Item]) -> Attempts:
         """Run a case. Where waiting takes time, the first of those that wait starts all of them."""
         if not (self.driver.in_real_time and waits(item)):
-            return run_case(item, self.driver)
+            return self._run(item)
         if not self._side_by_side:
             self._start([each for each in all_items if isinstance(each, pytest.Function) and waits(each)])
         return self._side_by_side[item.nodeid].result()
 
     def _start(self, waiting: Sequence[pytest.Function]) -> None:
-        threads = ThreadPoolExecutor(len(waiting), thread_name_prefix="case")
+        self._threads = threads = ThreadPoolExecutor(len(waiting), thread_name_prefix="case")
         for item in waiting:
-            self._side_by_side[item.nodeid] = threads.submit(run_case, item, self.driver)
-        threads.shutdown(wait=False)
+            self._side_by_side[item.nodeid] = threads.submit(self._run_beside, item)
+
+    def end(self) -> None:
+        """Let no case wait any more; on somebody else's server, see those that were begun leave it tidy."""
+        if self._threads is not None:
+            self.driver.clock.call_off()
+            self._threads.shutdown(wait=self.driver.start_other is None, cancel_futures=True)
+
+    def _run_beside(self, item: pytest.Function) -> Attempts:
+        attempts = self._run(item)
+        self.on_over(item.nodeid)
+        return attempts
+
+    def _run(self, item: pytest.Function) -> Attempts:
+        attempts = run_case(item, self.driver)
+        self.left_behind.update(attempts.left_behind)
+        return attempts
 
 
 def groups_of(item: pytest.Item) -> list[str]:
@@ -85,23 +123,30 @@ def missing_features(item: pytest.Item, driver: Driver) -> list[str]:
     return [feature for feature in needed if feature not in driver.features]
 
 
+def _lacking(features: Sequence[str]) -> str:
+    """Why a case is unsupported, and what would change that."""
+    hints = "; ".join(FEATURES[feature] for feature in features if FEATURES.get(feature))
+    return f"the target has no {', '.join(features)}{f' ({hints})' if hints else ''}"
+
+
 def run_case(item: pytest.Function, driver: Driver) -> Attempts:
     """Try a case until an attempt can tell; errors are part of the answer."""
     missing = missing_features(item, driver)
     if missing:
-        return Attempts(Contract(driver), 0, 0, UnsupportedError(f"the target has no {', '.join(missing)}"))
+        return Attempts(Contract(driver), 0, 0, UnsupportedError(_lacking(missing)))
     stopwatch = RealClock()
     began, number, scale = stopwatch.now(), 1, 1
+    left: dict[str, str] = {}
     while True:
         contract = Contract(driver, scale)
-        error = _attempt(item, contract)
+        error = _attempt(item, contract, left)
         if number == _MOST_ATTEMPTS or not isinstance(error, InconclusiveError):
-            return Attempts(contract, number, (stopwatch.now() - began) / SECOND, error)
+            return Attempts(contract, number, (stopwatch.now() - began) / SECOND, error, left)
         number, scale = number + 1, scale * 2
 
 
-def _attempt(item: pytest.Function, contract: Contract) -> BaseException | None:
-    """What an attempt raised, or None."""
+def _attempt(item: pytest.Function, contract: Contract, left: dict[str, str]) -> BaseException | None:
+    """What an attempt raised, or None; what it left behind goes into `left`."""
     callspec = getattr(item, "callspec", None)
     parameters = callspec.params if callspec is not None else {}
     try:
@@ -111,4 +156,4 @@ def _attempt(item: pytest.Function, contract: Contract) -> BaseException | None:
     else:
         return None
     finally:
-        leave_tidy(contract)
+        left |= leave_tidy(contract)

@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_contract.contract import Contract
 from codeq_contract.driver import Driver, Setup, UnsupportedError
 from codeq_contract.driver.clock import RealClock
 from codeq_contract.driver.targets import NotRunError
 from codeq_contract.moments import SECOND
+from codeq_contract.parting import end_all
 from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.html import page
 from codeq_contract.report.redaction import shown, without_secrets
 from codeq_contract.running import Attempts, Runner, clauses_of, group_of, missing_features
-from codeq_contract.verdicts import GROUPS, SIGHTINGS_OF_GROUPS, InconclusiveError, Verdict
+from codeq_contract.verdicts import GROUPS, InconclusiveError, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from codeq_contract.deviations import Deviation
     from codeq_contract.driver.targets import Target
@@ -33,8 +35,15 @@ if TYPE_CHECKING:
 _REASON_LINES = 8
 _SEEDS = 2**32
 
+#: Verdicts that the server's logs may explain.
+_WANT_LOGS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE)
+
 #: What a server may do to a case; anything else that a case raises is the suite's own fault.
 _FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
+
+
+class NoServerError(Exception):
+    """There was a server, and it is gone."""
 
 
 @dataclass
@@ -45,6 +54,8 @@ class Session:
     target: Target
     deviations: tuple[Deviation, ...]
     began: int = field(default_factory=RealClock().now)
+    #: Is told each verdict as it is known.
+    on_result: Callable[[CaseResult], None] = field(default=lambda _: None)
     _attempts: dict[str, Attempts] = field(default_factory=dict)
     _results: dict[str, CaseResult] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
@@ -69,16 +80,21 @@ class Session:
         return self.runner.driver
 
     def run(self, item: pytest.Function) -> None:
-        """Run a case; raises what it raised."""
+        """Run a case; raises what it raised. When there is no server any more, the case is the last."""
         attempts = self._attempts[item.nodeid] = self.runner.run(item, item.session.items)
-        if attempts.error is not None:
-            raise attempts.error
+        if attempts.error is None:
+            return
+        unanswered = any(not exchange.reply.status for exchange in attempts.contract.transcript)
+        if unanswered and not self.driver.answers:
+            item.session.shouldstop = "the server does not answer any more"
+            raise NoServerError(item.session.shouldstop) from attempts.error
+        raise attempts.error
 
-    def leave_out(self, items: Sequence[pytest.Item]) -> None:
-        """Note cases that were to be run but were not selected: without them a level is partial."""
+    def leave_out(self, items: Sequence[pytest.Item], why: str) -> None:
+        """Note cases that were to be run but were not: without them a level is partial."""
         for item in items:
-            if group_of(item) in self.options.levels:
-                told = CaseResult(item.name, group_of(item), clauses_of(item), Verdict.SKIPPED, 0, 0, "not selected")
+            if group_of(item) in self.options.levels and item.nodeid not in self._results:
+                told = CaseResult(item.name, group_of(item), clauses_of(item), Verdict.SKIPPED, 0, 0, why)
                 self._results[item.nodeid] = told
 
     def judge(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
@@ -87,6 +103,7 @@ class Session:
             return
         verdict, reason = self._verdict(item, call, report)
         result = self._results[item.nodeid] = self._result(item, call, verdict, reason)
+        self.on_result(result)
         # The JUnit report takes them with the tear-down.
         item.user_properties += [("clauses", " ".join(result.clauses)), ("verdict", verdict.value)]
         if verdict in (Verdict.UNSUPPORTED, Verdict.INCONCLUSIVE, Verdict.KNOWN):
@@ -136,10 +153,16 @@ class Session:
             transcript=() if verdict is Verdict.PASSED else shown(contract.transcript, contract.driver),
         )
 
+    @property
+    def title(self) -> str:
+        """What the target is."""
+        about = ", ".join(f"{name} {value}" for name, value in self.driver.about.items())
+        return f"target {self.driver.target}: {about}"
+
     def plan(self, items: Sequence[pytest.Item]) -> Iterator[str]:
         """What would be done, line by line."""
         driver = self.driver
-        yield f"target {driver.target}: {', '.join(f'{name} {value}' for name, value in driver.about.items())}"
+        yield self.title
         yield "callers: " + ", ".join(driver.tokens)
         yield "Every command, key and webhook path begins with cq-; other queues are not touched."
         for item in items:
@@ -150,6 +173,7 @@ class Session:
     def report(self) -> Report:
         """What was found so far."""
         driver = self.driver
+        cases = tuple(self._results.values())
         return Report(
             suite=version("codeq-fake"),
             date=datetime.fromtimestamp(self.began // SECOND, UTC).isoformat(),
@@ -159,13 +183,25 @@ class Session:
             tolerances=asdict(driver.tolerances),
             seed=str(self.seed),
             levels_asked=self.options.levels,
-            cases=tuple(self._results.values()),
+            cases=cases,
+            left_behind=self.runner.left_behind,
+            logs=self._logs() if any(case.verdict in _WANT_LOGS for case in cases) else {},
         )
 
-    def finish(self) -> None:
-        """Write the report where one is wanted, and stop the server."""
+    def _logs(self) -> Mapping[str, str]:
+        return {name: without_secrets(log, self.driver) for name, log in self.driver.logs().items()}
+
+    def finish(self, items: Sequence[pytest.Item]) -> None:
+        """Write the report where one is wanted, and stop the server. `items` are all that were to be run."""
+        if "runner" not in vars(self) or self.options.dry_run:
+            self._open.close()
+            return
+        self.leave_out(items, "not reached")
         try:
-            if self.options.report and self._results:
+            self.runner.end()
+            # Some of it has come due since.
+            self.runner.left_behind = end_all(Contract(self.driver), self.runner.left_behind)
+            if self.options.report:
                 folder = Path(self.options.report)
                 folder.mkdir(parents=True, exist_ok=True)
                 report = self.report()
@@ -182,7 +218,5 @@ class Session:
         for group in GROUPS:
             counts = ", ".join(f"{count} {verdict}" for verdict, count in report.counts(group).items())
             yield f"{group:11} {report.levels[group]:13} {counts}"
-        wanted = [sighting for group in self.options.levels for sighting in SIGHTINGS_OF_GROUPS[group]]
-        unseen = [sighting for sighting in wanted if not report.sightings[sighting]]
-        if unseen:
-            yield f"never seen: {', '.join(unseen)}"
+        if report.never_seen:
+            yield f"never seen: {', '.join(report.never_seen)}"

@@ -38,6 +38,7 @@ def test_a_fake_on_a_port_keeps_it_in_real_time(tmp_path: Path) -> None:
     assert run.report.levels == dict.fromkeys(GROUPS, "passed")
     unsupported = {case.reason for case in run.report.cases if case.verdict == "unsupported"}
     assert unsupported == {"the target has no long_waits"}
+    assert "webhooks: all cases are over" in run.output.splitlines(), "without a terminal there are lines"
 
 
 def test_a_report_is_three_files(in_process: Run) -> None:

@@ -57,6 +57,8 @@ def test_a_deployment_is_verified_by_one_command_and_left_as_it_was(tmp_path: Pa
     shown = httpx.get(f"{deployment}/_fake/tasks?limit=5000").json()["tasks"]
     live = [task for task in shown if task["status"] in ("PENDING", "IN_PROGRESS")]
     assert [task for task in live if task["lastKnownLocation"] != "DELAYED_ZSET"] == []
+    assert {task["id"]: task["command"] for task in live} == run.report.left_behind
+    assert f"left behind: {len(live)} delayed tasks" in run.output
 
 
 @contextmanager

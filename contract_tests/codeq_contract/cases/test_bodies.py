@@ -87,7 +87,7 @@ def test_a_renewal_ignores_a_bad_body_and_an_abandon_reads_none(contract: Contra
 
 
 @clause("B2")
-@needs("admin")
+@needs("admin", "clean_up")
 def test_a_clean_up_of_long_ago_ignores_what_it_cannot_read(contract: Contract) -> None:
     reply = contract.admin.post(f"{ADMIN}/tasks/cleanup", b'{"limit":"1","before":"2000-01-01T00:00:00Z"}')
     assert reply.status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +19,10 @@ class NotInTimeError(AssertionError):
     """What had to come about did not, in the time it had."""
 
 
+class CalledOffError(Exception):
+    """The wait was called off, and with it whoever waited."""
+
+
 class Clock(ABC):
     """Nanoseconds since 1970, and waiting."""
 
@@ -28,6 +33,10 @@ class Clock(ABC):
     @abstractmethod
     def sleep(self, seconds: float) -> None:
         """Let that much time pass."""
+
+    @abstractmethod
+    def call_off(self) -> None:
+        """Let nobody wait any more: who waits or is going to gets a CalledOffError."""
 
     def until(self, moment: int) -> None:
         """Wait until `moment`; at once if it has passed."""
@@ -52,6 +61,7 @@ class RealClock(Clock):
 
     def __init__(self) -> None:
         self._offset = time.time_ns() - time.monotonic_ns()
+        self._off = threading.Event()
 
     def now(self) -> int:
         """As `Clock.now`."""
@@ -59,4 +69,9 @@ class RealClock(Clock):
 
     def sleep(self, seconds: float) -> None:
         """As `Clock.sleep`."""
-        time.sleep(seconds)
+        if self._off.wait(seconds):
+            raise CalledOffError
+
+    def call_off(self) -> None:
+        """As `Clock.call_off`."""
+        self._off.set()

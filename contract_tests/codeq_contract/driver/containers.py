@@ -86,11 +86,8 @@ class Containers:
                 with _started(server):
                     url = f"http://{server.get_container_host_ip()}:{server.get_exposed_port(_SERVER_PORT)}"
                     _await_server(server, url)
-                    try:
-                        yield Served(url, {"server": _digest(server), "store": _digest(store)})
-                    except BaseException as error:
-                        error.add_note(f"server's log:\n{_log(server)}\n\nstore's log:\n{_log(store)}")
-                        raise
+                    about = {"server": _digest(server), "store": _digest(store)}
+                    yield Served(url, about, lambda: {"server": _log(server), "store": _log(store)})
 
     def _environment(self, setup: Setup) -> dict[str, str]:
         return {

@@ -67,6 +67,13 @@ class Driver:
     start_other: Callable[[Setup], AbstractContextManager[Driver]] | None = None
     #: What the target says of itself, for the report: versions, digests, addresses.
     about: Mapping[str, str] = field(default_factory=dict)
+    #: The last lines of its logs, by what wrote them, where they can be had.
+    logs: Callable[[], Mapping[str, str]] = dict
+
+    @property
+    def answers(self) -> bool:
+        """Whether there is still anybody."""
+        return bool(self.call(Op("GET", "/metrics")).status)
 
     def call(self, op: Op) -> Reply:
         """Send one request and wait for its answer."""

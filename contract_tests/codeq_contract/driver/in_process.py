@@ -59,6 +59,9 @@ class InProcess(Clock):
         """As `Clock.sleep`, through all that falls due."""
         self._runner.run(self._fake.aadvance(seconds))
 
+    def call_off(self) -> None:
+        """As `Clock.call_off`: nobody ever waits."""
+
     def exchange(self, ops: Sequence[Op], schedule: int) -> list[Reply]:
         """As `Transport.exchange`; `schedule` seeds the order in which the loop's tasks take turns."""
         return self._runner.run(self._exchange(ops, schedule))

@@ -20,7 +20,7 @@ _NO_BODY = b"{"
 
 def obstacles(driver: Driver) -> Iterator[str]:
     """What keeps the suite from working there: no answer, or tokens that are refused."""
-    [there] = driver.together([Op("GET", "/metrics")])
+    there = driver.call(Op("GET", "/metrics"))
     if not there.status:
         yield f"no server answers: {there.problem}"
         return
@@ -28,6 +28,12 @@ def obstacles(driver: Driver) -> Iterator[str]:
         reply = driver.call(_harmless(name))
         if reply.status in _REFUSED:
             yield f"the token of {name} is refused: {reply.status} {reply.text.strip()}"
+
+
+def rights(driver: Driver) -> frozenset[str]:
+    """What the callers turn out to be: the producer is a `mere_producer` unless he is an admin as well (A8)."""
+    queues = driver.call(Op("GET", "/v1/codeq/admin/queues", "producer"))
+    return frozenset() if queues.status == HTTPStatus.OK else frozenset({"mere_producer"})
 
 
 def _harmless(name: str) -> Op:

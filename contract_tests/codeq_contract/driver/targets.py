@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
@@ -14,20 +14,22 @@ from codeq_contract.driver.clock import RealClock
 from codeq_contract.driver.driver import Driver, Effort
 from codeq_contract.driver.identities import FEATURES_OF_CALLERS, Issuer
 from codeq_contract.driver.listening import KEYS_PATH, listening
-from codeq_contract.driver.probing import obstacles
+from codeq_contract.driver.probing import obstacles, rights
 from codeq_contract.driver.receiver import Receiver
 from codeq_contract.driver.setup import Knobs, Setup
 from codeq_contract.driver.tolerances import Tolerances
 from codeq_contract.driver.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 #: What v0.3.3 has; an older or a restricted deployment may do without some of it.
 FEATURES = frozenset({"batch", "long_poll", "subscriptions", "artifacts", "metrics"})
 
 #: What the suite can do to a server that it started itself.
-_OWNED = frozenset({"minting", "variants", "rate_limit", "tracing", "known_settings", "webhooks", "clean_up"})
+_OWNED = frozenset(
+    {"mere_producer", "minting", "variants", "rate_limit", "tracing", "known_settings", "webhooks", "clean_up"}
+)
 
 _PATIENCE = 30.0
 _LOOPBACK = "127.0.0.1"
@@ -56,6 +58,8 @@ class Served:
 
     url: str
     about: Mapping[str, str] = field(default_factory=dict)
+    #: The last lines of its logs, by what wrote them.
+    logs: Callable[[], Mapping[str, str]] = dict
 
 
 class Server(Protocol):
@@ -145,7 +149,9 @@ class ServerTarget:
         with listening(hooks, self.issuer.signer.jwks(), server.bind) as port:
             origin = f"http://{server.host}:{port}"
             whole = setup.but({**self.issuer.settings(origin + KEYS_PATH), **_static(setup)})
-            with server.serve(whole) as served, Wire(served.url, clock) as wire:
+            # The server ends before the wire: nobody waits for an answer then.
+            with ExitStack() as after, server.serve(whole) as served:
+                wire = after.enter_context(Wire(served.url, clock))
                 tokens = self.issuer.tokens(now=clock.now())
                 yield Driver(
                     target=server.name,
@@ -162,6 +168,7 @@ class ServerTarget:
                     issuer=self.issuer,
                     start_other=self.start,
                     about={**served.about, "store profile": server.profile},
+                    logs=served.logs,
                 )
 
 
@@ -241,13 +248,11 @@ class Deployment:
             found = "; ".join(obstacles(driver))
             if found:
                 raise NotRunError(f"{self.url}: {found}")
-            yield driver
+            yield replace(driver, features=driver.features | rights(driver))
 
 
 def _features_of(tokens: Mapping[str, str]) -> frozenset[str]:
-    known = {feature for feature, callers in FEATURES_OF_CALLERS.items() if callers <= tokens.keys()}
-    # A deployment may have one token for both: then there is no producer who is not an admin.
-    return frozenset(known if tokens.get("producer") == tokens.get("admin") else {*known, "mere_producer"})
+    return frozenset(feature for feature, callers in FEATURES_OF_CALLERS.items() if callers <= tokens.keys())
 
 
 def _static(setup: Setup) -> Mapping[str, str]:

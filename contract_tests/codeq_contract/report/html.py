@@ -104,12 +104,27 @@ def _details(reports: Sequence[Report]) -> Iterator[str]:
         )
         yield f"<section><h2>What did not pass on {escape(report.target)}</h2>"
         yield "".join(map(_case, shown)) or "<p>Nothing.</p>"
+        yield from _logs(report)
+        yield from _left_behind(report)
         without = [case for case in report.cases if case.verdict is Verdict.UNSUPPORTED]
         if without:
             yield f"<details><summary>{len(without)} cases that the target does not support</summary><ul>"
             yield "".join(f"<li>{escape(case.name)}: {escape(case.reason)}" for case in without)
             yield "</ul></details>"
         yield "</section>"
+
+
+def _left_behind(report: Report) -> Iterator[str]:
+    if report.left_behind:
+        yield f"<details><summary>{len(report.left_behind)} delayed tasks that could not be ended</summary>"
+        yield "<p>Nobody claims their commands, and no request ends a task before it is due.</p><ul>"
+        yield "".join(f"<li>{escape(task)} {escape(command)}" for task, command in report.left_behind.items())
+        yield "</ul></details>"
+
+
+def _logs(report: Report) -> Iterator[str]:
+    for name, log in report.logs.items():
+        yield f"<details><summary>The end of the {escape(name)}'s log</summary><pre>{escape(log)}</pre></details>"
 
 
 def _case(case: CaseResult) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,10 @@ class Report:
     seed: str
     levels_asked: tuple[str, ...]
     cases: tuple[CaseResult, ...]
+    #: The ends of the server's and its store's logs, if something went wrong.
+    logs: Mapping[str, str] = field(default_factory=dict)
+    #: Delayed tasks that could not be ended, by id, with their commands.
+    left_behind: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def clauses(self) -> Mapping[str, str]:
@@ -83,6 +87,12 @@ class Report:
         """How many cases saw what has to be seen."""
         counts = Counter(sighting for case in self.cases for sighting in case.sightings)
         return {sighting: counts[sighting] for group in GROUPS for sighting in SIGHTINGS_OF_GROUPS[group]}
+
+    @property
+    def never_seen(self) -> list[str]:
+        """What the levels that were asked for had to see, and did not."""
+        wanted = [sighting for group in self.levels_asked for sighting in SIGHTINGS_OF_GROUPS[group]]
+        return [sighting for sighting in wanted if not self.sightings[sighting]]
 
     @cached_property
     def levels(self) -> Mapping[str, str]:
@@ -134,6 +144,8 @@ class Report:
             "clauses": self.clauses,
             "withoutCase": dict(WITHOUT_CASE),
             "cases": [asdict(case) for case in self.cases],
+            "logs": dict(self.logs),
+            "leftBehind": dict(self.left_behind),
         }
         return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
@@ -153,6 +165,8 @@ class Report:
             seed=told["seed"],
             levels_asked=tuple(told["levelsAsked"]),
             cases=tuple(_case(case) for case in told["cases"]),
+            logs=told["logs"],
+            left_behind=told["leftBehind"],
         )
 
 
