@@ -6,12 +6,14 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.control import BadRequestError
 from codeq_fake.control.controls import instant
 from codeq_fake.control.reading import duration, parsed, whole
+from codeq_fake.core import BUILT_IN_COMMANDS
 from codeq_fake.core.errors import Refused
 from codeq_fake.http.refusals import refuse
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from .visit import Form, Visit
 
+_MOST_COMMANDS = 50
 _UNITS = MappingProxyType({"s": 1, "min": 60, "h": 3600, "d": 86_400})
 
 
@@ -78,16 +81,21 @@ async def set_mode(visit: Visit) -> Response:
     )
 
 
+def ask_for_a_task(visit: Visit, typed: NewTask, problem: str = "") -> Response:
+    """The form by which a task is created, with what was typed and why it would not do."""
+    known = islice(dict.fromkeys([*BUILT_IN_COMMANDS, *visit.runtime.broker.tally.created]), _MOST_COMMANDS)
+    return visit.show("create.html", 400 if problem else 200, typed=typed, problem=problem, commands=list(known))
+
+
 async def create(visit: Visit) -> Response:
     """Create a task; what cannot be created comes back as it was typed, with the reason."""
     typed = NewTask.of(await visit.form())
     try:
         task = _created(visit, typed)
     except BadRequestError as error:
-        return visit.show("create.html", 400, typed=typed, problem=str(error))
+        return ask_for_a_task(visit, typed, str(error))
     except Refused as error:
-        reason = json.loads(refuse(error, "create").body)["error"]
-        return visit.show("create.html", 400, typed=typed, problem=reason)
+        return ask_for_a_task(visit, typed, json.loads(refuse(error, "create").body)["error"])
     await visit.runtime.carry_out()
     return visit.go(query("/_fake/page/task", id=task.id), "The task is created.")
 

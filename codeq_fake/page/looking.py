@@ -18,7 +18,7 @@ from codeq_fake.ledger.report import SECTIONS
 from codeq_fake.openapi import document
 
 from . import models, reference
-from .acting import NewTask
+from .acting import NewTask, ask_for_a_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -74,7 +74,7 @@ async def deletion(visit: Visit) -> Response:
 
 async def creation(visit: Visit) -> Response:
     """The form by which a task is created."""
-    return visit.show("create.html", typed=NewTask(tenant=_usual_tenant(visit.runtime)))
+    return ask_for_a_task(visit, NewTask(tenant=_usual_tenant(visit.runtime)))
 
 
 async def callbacks(visit: Visit) -> Response:

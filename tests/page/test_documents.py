@@ -62,7 +62,7 @@ def test_looking_changes_nothing(fake: FakeCodeQ, browser: httpx.Client, story: 
 
 def test_the_overview_counts_and_lists_what_waits(browser: httpx.Client, story: Story) -> None:
     shown = text(browser.get("/_fake/").text)
-    for part in ("1 Ready", "1 Delayed", "1 In progress", "1 Dead", "2 Ended", "0 claims wait"):
+    for part in ("1 Ready", "1 Delayed", "1 In progress", "1 Dead", "2 Ended", "0 Waiting claims"):
         assert part in shown
     assert f"{story.held} RENDER worker-dev in 59 s 12:01:00.501 1 of 5" in shown
     assert f"{story.delayed} RENDER in 1 min 30 s 12:01:31 0 of 5" in shown

@@ -45,7 +45,7 @@ async def look(state: dict[str, Any], path: str, query: bytes) -> int:
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path != "/_fake/page/events"])
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_any_query_is_answered(state: dict[str, Any], path: str, data: st.DataObject) -> None:
     query = data.draw(st.one_of(st.binary(max_size=20), fields.map(lambda drawn: urlencode(drawn).encode())))
@@ -60,7 +60,7 @@ async def act(state: dict[str, Any], path: str, body: bytes) -> int:
 
 
 @pytest.mark.parametrize("path", ACTS)
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_any_form_is_done_or_refused(state: dict[str, Any], path: str, data: st.DataObject) -> None:
     body = data.draw(st.one_of(st.binary(max_size=20), fields.map(lambda drawn: urlencode(drawn).encode())))
