@@ -46,7 +46,7 @@ class Sources:
         variable = name.upper()
         if name not in YAML_ONLY and self.environ.get(variable):
             return variable, self.environ[variable]
-        key = _camel(name)
+        key = camel(name)
         found = self.written.get(key)
         return f"YAML {key}", None if is_null(found) else found
 
@@ -64,7 +64,8 @@ def is_null(found: object) -> bool:
     return isinstance(found, str | None) and found in _NULLS
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """A setting's name as YAML has it."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
