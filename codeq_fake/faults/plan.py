@@ -80,7 +80,6 @@ class Plan:
     def clear(self) -> None:
         """Take all rules out of force."""
         self.faults.clear()
-        self.seen.clear()
 
     def decide(self, occasion: Occasion) -> list[Fault]:
         """What goes wrong now. After a fault that is final for the occasion no rule is asked."""

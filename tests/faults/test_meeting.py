@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from codeq_fake import faults
+from codeq_fake.faults import Plan
 from tests.faults.calls import TASKS, claim, complete, create, heartbeat
 
 if TYPE_CHECKING:
@@ -99,3 +100,8 @@ def test_rules_that_agree_all_come_true(codeq: FakeCodeQ, http: httpx.Client) ->
     with codeq.faults(*rules), pytest.raises(ValueError, match="Unterminated string"):
         claim(http).json()
     assert codeq.requests[-1]["faults"] == ["clock_skew", "garble", "lose_task"]
+
+
+def test_without_rules_nothing_is_asked(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Plan, "decide")
+    assert [create(http).status_code, claim(http).status_code] == [202, 200]

@@ -86,6 +86,7 @@ def test_z3_a_revoked_lease_is_refused_as_409_and_403_once_somebody_else_has_it(
         assert claim(http).json()["attempts"] == 1
     shown = read(http, task_id)
     assert (shown["status"], shown["attempts"], "workerId" in shown) == ("PENDING", 2, False)
+    assert codeq.task(task_id).history[-1]["at"] == "2026-01-31T12:00:00Z"
     refused = complete(http, task_id)
     assert (refused.status_code, refused.json()) == (409, {"error": "not-in-progress"})
     refused = heartbeat(http, task_id)
