@@ -7,6 +7,7 @@ import click
 from codeq_fake.version import VERSION
 
 from .demo import demo
+from .faults import faults
 from .journals import callbacks, contract, requests, resend, surprises
 from .run import run
 from .serve import serve
@@ -32,6 +33,6 @@ for command in (
     *(serve, run, demo),
     *(top, queues, tasks, task, expire, requeue, delete),
     *(requests, callbacks, resend, surprises, contract),
-    *(advance, clock, reset, state),
+    *(advance, clock, faults, reset, state),
 ):
     main.add_command(command)

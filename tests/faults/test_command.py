@@ -1,4 +1,4 @@
-"""``--faults FILE`` and ``--races observed``: rules in force from the start, and a word at the end on a slip."""
+"""``--faults FILE`` and ``--races``: rules from the start, and a word at the end on a slip; ``codeq-fake faults``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from codeq_fake.cli import main
+from codeq_fake.testing import FakeCodeQ
 from tests.cli.commands import refused, run, serving
+from tests.faults.calls import claim
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 RULES = """
@@ -74,3 +79,48 @@ def test_a_bad_file_is_told_before_anything_starts(tmp_path: Path, content: byte
     code, said = refused("serve", "--faults", str(file))
     assert code == 2
     assert f"--faults {file}: {text}" in said
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeCodeQ]:
+    with FakeCodeQ() as fake, fake.serve():
+        yield fake
+
+
+def asked(fake: FakeCodeQ, *arguments: str) -> list[list[str]]:
+    """The cells of each line that ``codeq-fake faults`` prints."""
+    done = CliRunner().invoke(main, ["faults", *arguments], env={"CODEQ_BASE_URL": fake.url})
+    assert done.exit_code == 0, done.stderr
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def test_rules_are_added_listed_and_removed_by_command(fake: FakeCodeQ) -> None:
+    assert asked(fake, "list") == [["nothing", "is", "to", "go", "wrong"]]
+    added = asked(fake, "add", "{on: claim, do: refuse, status: 429, nth: 2}", '{"do": "hang", "worker": "w"}')
+    with fake.client() as http:
+        claim(http)
+        claim(http)
+    assert asked(fake, "list") == [
+        ["n", "do", "on", "how", "met", "fired"],
+        ["1", "refuse", "claim", "nth=2", "status=429", "2", "1"],
+        ["2", "hang", "worker=w", "0", "0"],
+    ]
+    assert [line[:2] for line in added] == [["n", "do"], ["1", "refuse"], ["2", "hang"]]
+    assert asked(fake, "remove", "1")[1][:2] == ["1", "refuse"]
+    assert asked(fake, "clear") == [["1", "removed"]]
+    assert asked(fake, "list", "--json") == [['{"faults":', "[]}"]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("{do: rest}", "{do: rest}: do: there is no kind 'rest'; known are drop_reply"),
+        ("{", "{: no YAML or JSON (while parsing"),
+        ("{do: reset, on: clam}", "on: 'clam' is no operation and no route"),
+    ],
+)
+def test_a_bad_rule_is_told_by_command(fake: FakeCodeQ, rule: str, text: str) -> None:
+    done = CliRunner().invoke(main, ["faults", "add", rule], env={"CODEQ_BASE_URL": fake.url})
+    assert done.exit_code in (1, 2)
+    assert text in done.stderr
+    assert asked(fake, "clear") == [["0", "removed"]]
