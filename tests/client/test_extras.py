@@ -9,6 +9,7 @@ import math
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -23,11 +24,13 @@ from codeq_client import (
     CodeQ,
     Complete,
     Fail,
+    Hook,
     Job,
     Next,
     Retry,
     Task,
     TaskContext,
+    TaskEnded,
     Worker,
     WorkerStatus,
     cli,
@@ -65,22 +68,64 @@ def test_probes_tell_the_truth(change: dict[str, Any], is_live: bool, is_ready: 
     assert (live(status, Limits()), ready(status, Limits())) == (is_live, is_ready)
 
 
+def probe(port: int, path: str) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
 def test_probes_are_served_over_http() -> None:
     worker = Worker(CodeQ("http://a.test", worker_token="w"))
-
-    def fetch(path: str) -> tuple[int, dict[str, Any]]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=5) as reply:
-                return reply.status, json.load(reply)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
     with HealthServer(worker, 0) as server:
-        assert fetch("/live")[0] == 200
-        code, body = fetch("/ready")
+        assert probe(server.port, "/live")[0] == 200
+        code, body = probe(server.port, "/ready")
         assert (code, body["ok"], body["running"], body["claimAge"]) == (503, False, False, None)
-        assert fetch("/")[0] == 404
+        assert probe(server.port, "/")[0] == 404
+
+
+def test_a_worker_whose_loop_is_blocked_is_not_live_until_it_goes_on() -> None:
+    async def main(fake: FakeCodeQ) -> tuple[list[int], float]:
+        blocked, go_on = threading.Event(), threading.Event()
+        ended = asyncio.Event()
+        hooks: list[Hook] = [lambda event: ended.set() if isinstance(event, TaskEnded) else None]
+        async with CodeQ.from_env(fake.env) as codeq:
+            worker = Worker(codeq, poll=1, hooks=hooks)
+
+            @worker.handler("X")
+            async def work(_job: Job[Any]) -> None:
+                blocked.set()
+                assert go_on.wait(10)
+
+            def watch(port: int) -> tuple[list[int], float]:
+                assert blocked.wait(10)
+                while (lag := probe(port, "/live")[1]["loopLag"]) < 0.5:
+                    pass
+                codes = [probe(port, "/live")[0], probe(port, "/ready")[0]]
+                go_on.set()
+                return codes, lag
+
+            with HealthServer(worker, 0, limits=Limits(lag=0.5)) as server:
+                run = asyncio.create_task(worker.run(signals=False))
+                watching = asyncio.create_task(asyncio.to_thread(watch, server.port))
+                await codeq.create("X", {})
+                await ended.wait()
+                codes, lag = await watching
+                await asyncio.to_thread(until_live, server.port)
+                worker.stop()
+                await run
+        return codes, lag
+
+    def until_live(port: int) -> None:
+        while probe(port, "/live")[0] != 200:
+            pass
+
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        codes, lag = asyncio.run(main(fake))
+    assert codes == [503, 503]
+    assert lag < 5
 
 
 def test_metrics_count_what_happens() -> None:
