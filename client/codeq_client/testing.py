@@ -6,48 +6,60 @@ import asyncio
 import itertools
 import json
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import anyio
 from anyio.lowlevel import checkpoint
 
+from codeq_client._client import CodeQ
 from codeq_client._codec import dumps
 from codeq_client._delivery import Delivery
+from codeq_client._handlers import Handler, takes_context
 from codeq_client._keeper import Keeper
 from codeq_client._models import Task
+from codeq_client._worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from codeq_client._outcomes import Complete, Outcome
-    from codeq_client._worker import Worker
 
 _ROUNDS = 1000
 
 
+@overload
 async def run_one(
-    worker: Worker,
-    command: str,
-    payload: Any,  # noqa: ANN401  # any JSON value, or a model
-    *,
-    attempts: int = 1,
-    max_attempts: int = 5,
-    state: Any = None,  # noqa: ANN401  # what the lifespan would yield
+    handler: Callable[..., Any], payload: object, /, *, attempts: int = 1, max_attempts: int = 5, state: object = None
+) -> Complete | Outcome: ...
+@overload
+async def run_one(
+    worker: Worker, command: str, payload: object, /, *, attempts: int = 1, max_attempts: int = 5, state: object = None
+) -> Complete | Outcome: ...
+async def run_one(
+    target: Callable[..., Any] | Worker, /, *given: Any, attempts: int = 1, max_attempts: int = 5, state: object = None
 ) -> Complete | Outcome:
-    """Call the worker's handler for `command` as a run would, middleware and policy included, without a server.
+    """Call one handler as a worker would, without a server; `state` is what the worker's lifespan would yield.
 
-    Returns `Complete` with what the handler returned, or the `Retry`, `Fail` or `Abandon` that it ended with. The
-    payload takes the way through JSON that it would take to a worker.
+    Returns `Complete` with what the handler returned, or the `Retry`, `Fail` or `Abandon` that it ended with.
+
+    A handler alone gets the payload as it is given. Of a worker it is the handler for `command`, with its middleware,
+    types and policy, and the payload takes the way through JSON that it would take to it.
     """
+    if isinstance(target, Worker):
+        worker, (command, payload) = target, given
+        handler, payload = worker.handler_of(command), json.loads(dumps(payload))
+    else:
+        worker, (payload,) = Worker(CodeQ("http://codeq.invalid", worker_token="none")), given  # noqa: S106  # no secret
+        handler = Handler("HANDLER", target, takes_context(target))
     task = Task(
         id="00000000-0000-4000-8000-000000000000",
-        command=command,
+        command=handler.command,
         status="IN_PROGRESS",
-        payload=json.loads(dumps(payload)),
+        payload=payload,
         attempts=attempts,
         max_attempts=max_attempts,
     )
-    clock, handler = worker.codeq.core.clock, worker.handler_of(command)
+    clock = worker.codeq.core.clock
     async with anyio.create_task_group() as group:
         keeper = Keeper(_always_renewed, clock, worker.emit, post=_at_once, wake=_at_once)
         group.start_soon(keeper.keep)

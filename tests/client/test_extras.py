@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +45,12 @@ from tests.client.stage import Stage, play, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@dataclass
+class Order:
+    number: int
+
 
 GOOD = WorkerStatus(running=True, draining=False, tasks=0, claim_age=1, claim_error="", loop_lag=0.0, lease_lag=0.0)
 
@@ -177,6 +183,23 @@ def test_one_handler_runs_without_a_server() -> None:
 
     outcome = asyncio.run(run_one(worker_of(work), "x", {"n": (1, 2)}, attempts=3, state="pool"))
     assert outcome == Complete([{"n": [1, 2]}, "pool", 3])
+
+
+def test_one_handler_runs_without_a_worker() -> None:
+    order = Order(7)
+
+    async def work(job: Job[Order], task: TaskContext) -> int:
+        assert job.payload is order
+        assert (job.is_last, task.state) == (True, "pool")
+        return job.payload.number
+
+    def plain(job: Job[Order]) -> int:
+        raise OSError(job.payload.number)
+
+    assert asyncio.run(run_one(work, order, attempts=4, state="pool")) == Complete(7)
+    failed = asyncio.run(run_one(plain, order))
+    assert isinstance(failed, Retry)
+    assert failed.reason == "OSError: 7"
 
 
 def test_one_handlers_policy_and_middleware_count_too() -> None:
