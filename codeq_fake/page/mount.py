@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,7 +21,11 @@ _PATHS = ("/_fake/", "/_fake/api", "/_fake/page/{rest:path}")
 def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
     """The page's routes for one runtime. With a ``token``, whoever looks must give it first."""
     page = _Page(runtime, token)
-    return [Route(path, page) for path in _PATHS]
+    return [Route("/_fake", _with_slash, methods=["GET"]), *(Route(path, page) for path in _PATHS)]
+
+
+async def _with_slash(_: Request) -> Response:
+    return RedirectResponse("/_fake/")
 
 
 class _Page:

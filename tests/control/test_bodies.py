@@ -55,7 +55,7 @@ def test_emoji_and_other_text_is_fine(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/_fake"),
+        ("POST", "/_fake"),
         ("GET", "/_fake/nothing"),
         ("GET", "/_fake/clock/"),
         ("DELETE", "/_fake/clock"),

@@ -207,6 +207,10 @@ def test_what_is_not_there_is_said_to_be_not_there(browser: httpx.Client, path: 
     assert "not possible" in text(reply.text)
 
 
+def test_a_forgotten_slash_is_put_there(browser: httpx.Client) -> None:
+    assert browser.get("/_fake").headers["location"] == "/_fake/"
+
+
 def test_a_query_that_is_no_number_is_refused(browser: httpx.Client) -> None:
     assert browser.get("/_fake/page/tasks?sheet=x").status_code == 400
 

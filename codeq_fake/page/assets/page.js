@@ -2,18 +2,19 @@
 "use strict";
 
 (() => {
-  const face = document.getElementById("clock");
+  const clock = document.getElementById("clock");
+  const said = document.getElementById("said");
   const state = document.getElementById("live-state");
   const control = document.getElementById("live-switch");
-  if (!face || !control || !window.EventSource) return;
+  if (!clock || !control || !window.EventSource) return;
 
   let source = null;
   let paused = false;
-  let busy = false;
-  let again = false;
+  let loads = Promise.resolve();
+  let waiting = false;
 
   // What the fake's clock is ahead of this machine's, in milliseconds.
-  const offset = () => Number(face.dataset.now) - loaded;
+  const offset = () => Number(clock.dataset.now) - loaded;
   let loaded = Date.now();
 
   function duration(seconds) {
@@ -30,7 +31,7 @@
   }
 
   function tick() {
-    if (paused || face.dataset.mode !== "real") return;
+    if (paused || clock.dataset.mode !== "real") return;
     const now = Date.now() + offset();
     const shown = new Date(now).toISOString();
     document.getElementById("clock-now").replaceChildren(shown.slice(11, 19), small(shown.slice(19, 21)));
@@ -81,24 +82,51 @@
     while (at) step(at).remove();
   }
 
-  async function refresh() {
-    if (busy) { again = true; return; }
-    busy = true;
+  // Loads the page anew and takes over what is live; after an act, also what it says of that.
+  async function load(acted) {
+    const headers = acted ? {} : { "X-Live": "1" };
+    const reply = await fetch(location.href, { headers, cache: "no-store" });
+    if (!reply.ok) { stop("reload to go on"); return; }
+    const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+    loaded = Date.now();
+    for (const old of document.querySelectorAll(acted ? "[data-live], #said" : "[data-live]")) {
+      const fresh = page.getElementById(old.id);
+      if (fresh) sync(old, fresh);
+    }
+  }
+
+  // One load after the other; of those that only look, one that waits is enough.
+  function refresh(acted = false) {
+    if (waiting && !acted) return loads;
+    waiting ||= !acted;
+    loads = loads.then(async () => {
+      if (!acted) waiting = false;
+      await load(acted);
+    }).catch(() => say("the fake does not answer"));
+    return loads;
+  }
+
+  // An act that leads back to this page is done without leaving it: place and focus stay.
+  async function act(event) {
+    const form = event.target;
+    if (!form.hasAttribute("data-stay")) return;
+    event.preventDefault();
+    const body = new URLSearchParams(new FormData(form, event.submitter));
     try {
-      const reply = await fetch(location.href, { headers: { "X-Live": "1" }, cache: "no-store" });
-      if (!reply.ok) { stop("reload to go on"); return; }
-      const page = new DOMParser().parseFromString(await reply.text(), "text/html");
-      loaded = Date.now();
-      for (const old of document.querySelectorAll("[data-live]")) {
-        const fresh = page.getElementById(old.id);
-        if (fresh) sync(old, fresh);
-      }
+      const reply = await fetch(form.getAttribute("action"), { method: "POST", body, redirect: "manual" });
+      if (reply.type === "opaqueredirect") await refresh(true);
+      else refuse(new DOMParser().parseFromString(await reply.text(), "text/html"));
     } catch {
       say("the fake does not answer");
-    } finally {
-      busy = false;
     }
-    if (again) { again = false; refresh(); }
+    if (document.activeElement === document.body) said.focus();
+  }
+
+  function refuse(page) {
+    const reason = document.createElement("p");
+    reason.className = "said problem";
+    reason.textContent = page.querySelector("main > p")?.textContent ?? "That is not possible.";
+    said.replaceChildren(reason);
   }
 
   function say(text) {
@@ -109,7 +137,7 @@
     if (source || paused || document.hidden) return;
     source = new EventSource("/_fake/page/events");
     source.onopen = () => say("live");
-    source.onmessage = refresh;
+    source.onmessage = () => refresh();
     source.onerror = () => say("the fake does not answer");
   }
 
@@ -127,6 +155,7 @@
   });
   // A hidden tab needs no stream, and a browser has few to give.
   document.addEventListener("visibilitychange", () => (document.hidden ? stop("paused") : start()));
+  document.addEventListener("submit", act);
   addEventListener("pagehide", () => stop("paused"));
   setInterval(tick, 200);
   start();
