@@ -128,8 +128,8 @@ class Deliveries:
         kinds = tuple(rule.do for rule in rules)
         for rule in rules:
             if rule.do == "callback_late":
-                await self._wait(round((rule.seconds or 0) * SECOND))
-        skew = sum(round((rule.seconds or 0) * SECOND) for rule in rules if rule.do == "clock_skew")
+                await self._wait(rule.duration)
+        skew = sum(rule.duration for rule in rules if rule.do == "clock_skew")
         outgoing = compose(self._clock.now() + skew)
         if "callback_lost" in kinds:
             entry.headers, entry.body = outgoing.headers, outgoing.body

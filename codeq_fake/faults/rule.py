@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from codeq_fake.core.names import queue_name
+from codeq_fake.core.units import SECOND
 
 from .errors import BadFaultError
 from .kinds import KINDS
@@ -86,6 +87,11 @@ class Rule:
         least = -_FARTHEST if self.do == "clock_skew" else 0
         if seconds is None or not math.isfinite(seconds) or not least <= seconds <= _FARTHEST:
             raise BadFaultError(f"seconds: found {seconds}, {self.do} needs a number from {least:.0f} to 1000000000")
+
+    @property
+    def duration(self) -> int:
+        """``seconds`` in ns, 0 without."""
+        return round((self.seconds or 0) * SECOND)
 
     def meets(self, occasion: Occasion) -> bool:
         """Whether the occasion is all of what this rule names."""

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.core import races
-from codeq_fake.core.units import SECOND
 from codeq_fake.ledger.touches import FAULT
 
 from . import reply
@@ -17,7 +16,7 @@ from .call import RateLimited, Rejected, Wait
 from .ending import Ending
 from .endpoint import Endpoint, hang_up, noted
 from .meddling import MEDDLING, meddle
-from .occasions import claimed_commands, occasion_of
+from .occasions import NOTHING_KNOWN, claimed_commands, occasion_of
 from .reply import Reply
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .operations import Operation
 
-_NOTHING = Reply(0)
+_NO_REPLY = Reply(0)
 _CLAIMS = ("claim", "claim_batch")
 _WAITS = ("delay", "hang")
 _UNAVAILABLE = 503
@@ -63,6 +62,9 @@ class _Once(Endpoint):
         super().__init__(runtime, operation)
         self._ending = ending
         self._call: Call | None = None
+        self._occasion = NOTHING_KNOWN
+        #: What was decided, and has neither happened yet nor turned out to be impossible.
+        self._due: list[Fault] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or do not."""
@@ -72,25 +74,24 @@ class _Once(Endpoint):
             # In process, a client that hangs up takes its request with it.
             if self._call is not None and self._call.faults:
                 requests = self._runtime.requests
-                requests.entries.append(noted(requests.number(), scope, self._call, _NOTHING))
+                requests.entries.append(noted(requests.number(), scope, self._call, _NO_REPLY))
             raise
 
     async def _answer(self, call: Call, receive: Receive) -> Reply:
         self._call = call
         await self._let_in(call, receive)
-        faults = self._runtime.faults.decide(occasion_of(self._operation, call))
-        # Who waits comes first: what another fault does to a task is not to be undone in the meantime.
-        for fault in sorted(faults, key=lambda fault: fault.rule.do not in _WAITS):
-            await self._before(fault, call, receive)
-        later = [fault for fault in faults if self._is_done_later(fault.rule.do)]
-        touched: list[str] = []
+        self._occasion = occasion_of(self._operation, call)
+        self._due = self._runtime.faults.decide(self._occasion)
         try:
+            # Who waits comes first: what another fault does to a task is not to be undone in the meantime.
+            for fault in sorted(self._due, key=lambda fault: fault.rule.do not in _WAITS):
+                await self._before(fault, call, receive)
             answer = await self._carry_out(call, receive)
-            touched = self._touched(call, answer) if later else []
+            for fault in list(self._due):
+                self._after(fault, call, answer)
         finally:
-            for fault in later:
-                now = self._runtime.clock.now()
-                self._count(fault, call, happened=meddle(fault.rule.do, call.broker, touched, now=now))
+            for fault in self._due:
+                self._runtime.faults.take_back(fault)
         return answer
 
     async def _before(self, fault: Fault, call: Call, receive: Receive) -> None:
@@ -101,56 +102,61 @@ class _Once(Endpoint):
                 await self._hold(fault, call, receive)
                 return
             case "refuse":
-                self._count(fault, call)
+                self._settle(fault, call)
                 raise Injected(_refusal(rule, self._operation))
             case "reset":
-                self._count(fault, call)
+                self._settle(fault, call)
                 self._ending.end = "reset"
-                raise Injected(_NOTHING)
+                raise Injected(_NO_REPLY)
             case "drop_reply":
                 self._ending.end = "drop_reply"
             case "garble":
                 self._ending.end = rule.how or "cut"
             case "clock_skew":
-                skewed = partial(_skewed, self._operation.handler, round((rule.seconds or 0) * SECOND))
+                skewed = partial(_skewed, self._operation.handler, rule.duration)
                 self._operation = replace(self._operation, handler=skewed)
             case "false_empty":
                 commands = claimed_commands(self._operation, call)
                 happened = races.false_empty(call.broker, commands, tenant=call.caller.tenant, now=call.now)
-            case kind if self._is_done_later(kind):
+            case kind if self._comes_after(kind):
                 return
             case kind:
-                tasks = occasion_of(self._operation, call).tasks
-                happened = meddle(kind, call.broker, tasks, now=call.now)
-        self._count(fault, call, happened=happened)
+                happened = meddle(kind, call.broker, self._occasion.tasks, now=call.now)
+        self._settle(fault, call, happened=happened)
 
-    def _is_done_later(self, kind: str) -> bool:
+    def _comes_after(self, kind: str) -> bool:
         """Whether it is done to the task that the request is about to claim or to end."""
         return kind == "redeliver_finished" or (kind in MEDDLING and self._operation.name in _CLAIMS)
 
-    def _touched(self, call: Call, answer: Reply) -> list[str]:
-        """The tasks that the request has claimed or ended."""
-        if self._operation.name not in _CLAIMS:
-            return list(occasion_of(self._operation, call).tasks)
-        found: dict[str, Any] = json.loads(answer.body) if answer.body else {"tasks": []}
-        return [task["id"] for task in found.get("tasks", [found])]
+    def _after(self, fault: Fault, call: Call, answer: Reply) -> None:
+        """Let happen what is done to the tasks that the request has claimed or ended."""
+        tasks = _claimed(answer) if self._operation.name in _CLAIMS else self._occasion.tasks
+        happened = meddle(fault.rule.do, call.broker, tasks, now=self._runtime.clock.now())
+        self._settle(fault, call, happened=happened)
 
     async def _hold(self, fault: Fault, call: Call, receive: Receive) -> None:
-        self._count(fault, call)
-        seconds = fault.rule.seconds
-        until = call.now + round(seconds * SECOND) if seconds is not None else None
+        self._settle(fault, call)
+        until = call.now + fault.rule.duration if fault.rule.do == "delay" else None
         is_there = await self._runtime.stalls.hold(fault.number, until=until, gone=partial(hang_up, receive))
         if not is_there:
             self._ending.end = "gone"
-            raise Injected(_NOTHING)
+            raise Injected(_NO_REPLY)
         call.now = self._runtime.clock.now()
 
-    def _count(self, fault: Fault, call: Call, *, happened: bool = True) -> None:
+    def _settle(self, fault: Fault, call: Call, *, happened: bool = True) -> None:
+        """A fault has happened, or it could not."""
+        self._due.remove(fault)
         if happened:
             call.faults += (fault.rule.do,)
             self._runtime.seen[FAULT, fault.rule.do] += 1
         else:
             self._runtime.faults.take_back(fault)
+
+
+def _claimed(answer: Reply) -> list[str]:
+    """The tasks that a claim has got."""
+    found: dict[str, Any] = json.loads(answer.body) if answer.body else {"tasks": []}
+    return [task["id"] for task in found.get("tasks", [found])]
 
 
 def _refusal(rule: Rule, operation: Operation) -> Reply:

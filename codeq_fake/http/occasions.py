@@ -43,6 +43,9 @@ _BODIES: Mapping[str, Struct] = MappingProxyType(
         "submit_batch": bodies.SUBMIT_BATCH,
     }
 )
+#: A request of which nothing is known yet: no rule is for it.
+NOTHING_KNOWN = Occasion(frozenset())
+
 _ENDS: Mapping[str, str] = MappingProxyType({"COMPLETED": COMPLETE, "FAILED": FAIL})
 _OF_A_TASK = frozenset({"heartbeat", "abandon", "nack", "submit", "get", "result"})
 

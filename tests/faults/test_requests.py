@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from codeq_fake import faults
-from codeq_fake.testing import FakeCodeQ
+from codeq_fake.testing import FakeCodeQ, run
 from tests.faults.calls import TASKS, claim, complete, create, heartbeat
 
 
@@ -191,6 +191,30 @@ def test_a_client_that_tires_of_hanging_has_nothing_done(codeq: FakeCodeQ) -> No
         create(http)
     assert codeq.tasks() == []
     assert last(codeq) == (TASKS, None, ["hang"])
+
+
+def test_what_was_to_come_after_it_does_not_count_then(codeq: FakeCodeQ) -> None:
+    task = codeq.enqueue("A")
+    with codeq.client(timeout=0.05) as http:
+        claim(http)
+        with codeq.faults(faults.hang(on="complete", times=1), faults.revoke_lease(on="complete", times=1)) as injected:
+            with pytest.raises(httpx.ReadTimeout):
+                complete(http, task.id)
+            assert (injected.met, injected.fired) == (2, 1)
+            assert codeq.task(task.id).status == "IN_PROGRESS"
+            assert complete(http, task.id).status_code == 409
+    assert last(codeq)[2] == ["revoke_lease"]
+
+
+def test_on_an_auto_clock_a_delay_takes_its_time_and_no_more() -> None:
+    async def story() -> str:
+        fake = FakeCodeQ(clock="auto", now="2026-01-31T12:00:00Z")
+        async with fake.async_client() as http:
+            with fake.faults(faults.delay(600)):
+                await http.post(TASKS, json={"command": "A", "payload": 1}, timeout=900)
+        return fake.now
+
+    assert run(story()) == "2026-01-31T12:10:00Z"
 
 
 def test_a_fake_that_is_closed_lets_go_who_hangs() -> None:
