@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -87,7 +88,7 @@ def test_a_client_sees_on_a_port_what_it_sees_in_process(
         for client in (http, inside):
             with codeq_server.faults(rule), pytest.raises(error) as raised:
                 create(client)
-            seen.append(str(raised.value))
+            seen.append(re.sub(r"\d+ bytes, expected \d+", "", str(raised.value)))  # a time has more digits or less
             assert create(client).status_code == 202, "the next connection is a good one"
     assert seen[0] == seen[1]
 
