@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _UTC = ZoneInfo("UTC")
 _MILLISECOND = 1_000_000
 _CONTROL = "/_fake"
+_WATCHED = (_CONTROL, "/metrics")
 #: How a task's JSON begins: keys have their order, and a payload's own quotes are escaped.
 _TASK = re.compile(rb'\{"id":"([^"\\]+)","command":"((?:[^"\\]|\\.)*)"')
 _ERROR = re.compile(rb'\{"error":("(?:[^"\\]|\\.)*")')
@@ -50,7 +51,7 @@ class Line(NamedTuple):
 class Logged:
     """An application whose requests are told to ``write``, a line each; so is what will surprise a client, once.
 
-    Looks at the control API are left out: whatever watches a fake would fill the log.
+    Looks at the control API and at the metrics are left out: whatever watches a fake would fill the log.
     """
 
     def __init__(self, app: ASGIApp, runtime: Runtime, write: Callable[[str], None], *, as_json: bool) -> None:
@@ -67,7 +68,7 @@ class Logged:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, and tell of it."""
-        if scope["type"] != "http" or (scope["method"] == "GET" and scope["path"].startswith(_CONTROL)):
+        if scope["type"] != "http" or (scope["method"] == "GET" and scope["path"].startswith(_WATCHED)):
             await self._app(scope, receive, send)
             return
         began = stopwatch()

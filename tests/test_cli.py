@@ -287,6 +287,13 @@ def test_run_says_why_a_command_cannot_be_run(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (126, f"codeq-fake: cannot run {plain}: Permission denied\n")
 
 
+def test_a_command_beside_a_fake_may_drive_it() -> None:
+    command = f"{sys.executable} -c 'from codeq_fake.cli import main; main()' advance 5"
+    done = run("run", "--control-token", "open", "--clock", "manual", "--", "sh", "-c", command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("Z  0 fired\n")
+
+
 def test_run_without_a_command_is_misuse() -> None:
     code, said = refused("run")
     assert (code, said.splitlines()[-1]) == (2, "Error: Missing argument 'COMMAND...'.")

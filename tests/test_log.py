@@ -121,6 +121,7 @@ def test_what_others_wrote_begins_no_line_of_its_own() -> None:
 def test_what_is_done_to_the_fake_is_told_and_what_only_looks_at_it_is_not() -> None:
     async def story(http: httpx.AsyncClient) -> None:
         await http.get("/_fake/tasks")
+        await http.get("/metrics")
         await http.post("/_fake/reset")
 
     assert told(story) == ["12:00:00.250 POST /_fake/reset 200 0.1 ms"]
@@ -159,12 +160,12 @@ def test_serve_logs_to_standard_error_when_told_to() -> None:
 @pytest.mark.parametrize("arguments", [(), ("--log", "none"), ("--log", "text", "--quiet")])
 def test_without_a_terminal_and_when_told_to_it_is_quiet(arguments: tuple[str, ...]) -> None:
     with serving(*arguments) as server:
-        server.get("/metrics")
+        server.get("/nowhere")
         assert server.stop() == (0, "")
 
 
 def test_run_is_quiet_unless_told_otherwise() -> None:
-    program = "import os, urllib.request; urllib.request.urlopen(os.environ['CODEQ_BASE_URL'] + '/metrics')"
+    program = "import os, urllib.request; urllib.request.urlopen(os.environ['CODEQ_BASE_URL'] + '/_fake/reset', b'')"
     for arguments, lines in (((), 0), (("--log", "text"), 1)):
         done = run("run", *arguments, "--", "python3", "-c", program)
         assert (done.returncode, len(done.stderr.splitlines())) == (0, lines)

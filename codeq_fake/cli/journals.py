@@ -14,32 +14,40 @@ if TYPE_CHECKING:
     from .remote import Fake
 
 _CALLBACK = ("n#", "kind", "about", "url", "state", "tries")
+_REQUEST = ("n#", "at", "as", "method", "path", "status#", "faults")
 _SINCE = click.option("--since", type=click.IntRange(0), default=0, metavar="N", help="Only what came after number N.")
 
 
+_LAST = click.option(
+    "--last", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="At most the last N of them."
+)
+
+
 @click.command()
 @_SINCE
+@_LAST
 @click.option("--path", metavar="TEXT", help="Only requests with this in their path.")
 @click.option("--status", type=click.IntRange(100, 599), metavar="CODE", help="Only requests answered so.")
 @asking
-def requests(fake: Fake, *, since: int, path: str | None, status: int | None) -> Answer:
-    """List the requests that were answered."""
-    reply = fake.get("/requests", since=since, path=path, status=status)
-    columns = ("n#", "at", "as", "method", "path", "status#")
-    return Answer(reply, show_table(columns, map(_request, reply["requests"]), empty="no requests"))
+def requests(fake: Fake, *, since: int, last: int, path: str | None, status: int | None) -> Answer:
+    """List the latest requests."""
+    latest = fake.get("/requests", since=since, path=path, status=status)["requests"][-last:]
+    return Answer({"requests": latest}, show_table(_REQUEST, map(_request, latest), empty="no requests"))
 
 
 def _request(entry: dict[str, Any]) -> Iterable[object]:
-    return (entry[name] for name in ("n", "at", "as", "method", "path", "status"))
+    known = (entry[name] for name in ("n", "at", "as", "method", "path"))
+    return *known, entry["status"] or "no reply", ", ".join(entry["faults"])
 
 
 @click.command()
 @_SINCE
+@_LAST
 @asking
-def callbacks(fake: Fake, *, since: int) -> Answer:
-    """List callbacks and notices, with their tries."""
-    reply = fake.get("/callbacks", since=since)
-    return Answer(reply, show_table(_CALLBACK, map(_callback, reply["callbacks"]), empty="no callbacks"))
+def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
+    """List the latest callbacks and notices, with their tries."""
+    latest = fake.get("/callbacks", since=since)["callbacks"][-last:]
+    return Answer({"callbacks": latest}, show_table(_CALLBACK, map(_callback, latest), empty="no callbacks"))
 
 
 def _callback(entry: dict[str, Any]) -> Iterable[object]:

@@ -40,9 +40,14 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     async def beside_a_server() -> int:
         with closing(listener), fake.lasting():
             async with served(fake.app, fake.runtime, listener) as url:
-                return await _end_of(command, {**options.environ, **fake.tokens.environment(url)})
+                return await _end_of(command, {**options.environ, **fake.tokens.environment(url), **_control(options)})
 
     sys.exit(asyncio.run(beside_a_server()))
+
+
+def _control(options: Options) -> dict[str, str]:
+    """By this, `codeq-fake advance` and the like may drive the fake from within the command."""
+    return {"CODEQ_FAKE_CONTROL_TOKEN": options.control_token} if options.control_token else {}
 
 
 async def _end_of(command: Sequence[str], environment: dict[str, str]) -> int:

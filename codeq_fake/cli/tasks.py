@@ -8,6 +8,7 @@ import click
 
 from .asking import Answer, asking, say, show_table
 from .remote import in_path
+from .telling import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .remote import Fake
 
 _STATUSES = ("PENDING", "IN_PROGRESS", "COMPLETED", "FAILED")
+_COLUMNS = ("id", "command", "status", "where", "priority#", "attempts#", "worker", "lease until", "tenant")
 _ID = click.argument("task_id", metavar="ID")
 
 
@@ -27,8 +29,14 @@ _ID = click.argument("task_id", metavar="ID")
 def tasks(fake: Fake, *, status: str | None, command: str | None, tenant: str | None, limit: int) -> Answer:
     """List tasks, oldest first."""
     reply = fake.get("/tasks", status=status, command=command, tenant=tenant, limit=limit)
-    columns = ("id", "command", "status", "where", "priority#", "attempts#", "worker", "lease until", "tenant")
-    return Answer(reply, show_table(columns, map(_row, reply["tasks"]), empty="no tasks"))
+    show_tasks = show_table(_COLUMNS, map(_row, reply["tasks"]), empty="no tasks")
+
+    def show() -> None:
+        show_tasks()
+        if len(reply["tasks"]) == limit:
+            tell(f"these are the first {limit}; --limit asks for more")
+
+    return Answer(reply, show)
 
 
 def _row(task: dict[str, Any]) -> Iterable[object]:

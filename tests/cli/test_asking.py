@@ -6,12 +6,16 @@ import json
 import os
 import socket
 import threading
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from codeq_fake.cli import main
+from codeq_fake.cli import top as top_module
+from codeq_fake.cli.remote import Fake
 from codeq_fake.server import listen
 from codeq_fake.testing import FakeCodeQ
 
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 START = "2026-01-31T12:00:00Z"
+#: How often top asks for what it draws.
+A_LOOK = 4
 ID = "6e0f2f9a-6c1c-4f3b-9a53-1f0e5d5a7c01"
 
 
@@ -127,6 +133,15 @@ def test_what_a_producer_wrote_cannot_drive_the_terminal(fake: FakeCodeQ) -> Non
     assert "[red]\ufffd[2J" in printed(fake, "tasks")
 
 
+def test_who_asks_for_few_is_told_that_there_may_be_more(fake: FakeCodeQ) -> None:
+    for _ in range(3):
+        fake.enqueue("A")
+    done = call(fake, "tasks", "--limit", "2")
+    assert (done.exit_code, len(done.stdout.splitlines())) == (0, 3)
+    assert done.stderr == "codeq-fake: these are the first 2; --limit asks for more\n"
+    assert len(as_json(fake, "tasks", "--limit", "2")["tasks"]) == 2
+
+
 # The whole.
 
 
@@ -155,6 +170,26 @@ def test_top_goes_on_looking_and_asks_for_new_requests_alone(fake: FakeCodeQ) ->
     assert [[entry["n"] for entry in look["requests"]] for look in looks] == [[1]] * 3
     assert [task["id"] for task in looks[0]["leases"]] == [ID]
     assert looks[0]["health"]["clock"] == "manual"
+
+
+def test_on_a_terminal_top_draws_over_itself_and_leaves_the_screen_before_it_complains(
+    fake: FakeCodeQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(top_module, "console", lambda: Console(force_terminal=True, width=100))
+    entered, left = "\x1b[?1049h", "\x1b[?1049l"
+    drawn = printed(fake, "top", "--times", "2", "--interval", "0.1")
+    assert drawn.startswith(entered)
+    assert drawn.endswith(left)
+    assert drawn.count("manual clock at") == 2
+
+    real_get, n = Fake.get, count()
+    nowhere = Fake("http://127.0.0.1:1")
+    monkeypatch.setattr(
+        Fake, "get", lambda self, path, **query: real_get(self if next(n) < A_LOOK else nowhere, path, **query)
+    )
+    done = call(fake, "top", "--interval", "0.1")
+    assert done.exit_code == 1
+    assert done.output.index(left) < done.output.index("nothing answers at http://127.0.0.1:1")
 
 
 # Time.
@@ -202,11 +237,11 @@ def test_requests_are_listed_and_can_be_chosen(fake: FakeCodeQ) -> None:
     with fake.client() as http:
         http.get("/v1/codeq/tasks/gone")
     assert [line.split() for line in printed(fake, "requests").splitlines()] == [
-        ["n", "at", "as", "method", "path", "status"],
+        ["n", "at", "as", "method", "path", "status", "faults"],
         ["1", START, "worker-dev", "POST", "/v1/codeq/tasks/claim", "200"],
         ["2", START, "worker-dev", "GET", "/v1/codeq/tasks/gone", "404"],
     ]
-    for arguments in (("--since", "1"), ("--path", "gone"), ("--status", "404")):
+    for arguments in (("--since", "1"), ("--last", "1"), ("--path", "gone"), ("--status", "404")):
         assert [entry["n"] for entry in as_json(fake, "requests", *arguments)["requests"]] == [2]
 
 
