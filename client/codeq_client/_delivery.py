@@ -12,12 +12,22 @@ import anyio
 from codeq_client import _calls, _settle
 from codeq_client._calls import Role
 from codeq_client._cancellable import Cancellable
-from codeq_client._events import Event, Settled, TaskEnded, TaskStarted
+from codeq_client._events import Event, Loss, Settled, TaskEnded, TaskStarted
 from codeq_client._job import Job, TaskContext, current_task, log_fields
 from codeq_client._keeper import Held, Keeper
 from codeq_client._lease import End, Lease, LeaseTerms
 from codeq_client._outcomes import Abandon, Complete, Fail, Outcome, Retry
-from codeq_client.errors import BadRequest, CodeQError, LeaseLost, NotInProgress, NotOwner
+from codeq_client.errors import (
+    BadRequest,
+    CodeQError,
+    LeaseLost,
+    NotInProgress,
+    NotOwner,
+    RateLimited,
+    ServerError,
+    TaskNotFound,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,20 +156,27 @@ class Delivery:
 
     async def _settle(self, outcome: Complete | Outcome, *, started: bool = True) -> None:
         """End the task at the server as `outcome` says, and report how it was left."""
+        loss: Loss | None = None
         try:
             settled, detail = await self._send_while_held(outcome)
-        except (LeaseLost, NotOwner, NotInProgress) as error:
-            settled, detail = Settled.LOST, str(error)
+        except LeaseLost as error:
+            expired = self._lease.ended(self._clock.monotonic()) is End.EXPIRED
+            settled, detail, loss = Settled.LOST, error.reason, Loss.EXPIRED if expired else Loss.REVOKED
+        except (NotOwner, NotInProgress, TaskNotFound) as error:
+            settled, detail, loss = Settled.LOST, str(error), Loss.REVOKED
+        except (Unavailable, ServerError, RateLimited) as error:
+            settled, detail, loss = Settled.LOST, str(error), Loss.UNANSWERED
         except CodeQError as error:
-            settled, detail = Settled.LOST, f"it is not known whether the server took it: {error}"
-        except Exception as error:  # noqa: BLE001  # a defect of ours: the lease runs out, and the hooks are told
+            settled, detail, loss = Settled.LOST, str(error), Loss.REFUSED
+        except Exception as error:  # noqa: BLE001  # the lease runs out, and the hooks are told
             _log.exception("task %s could not be settled", self._task.id)
-            settled, detail = Settled.LOST, repr(error)
-        self._report(settled, detail, started=started)
+            settled, detail, loss = Settled.LOST, repr(error), Loss.DEFECT
+        self._report(settled, detail, started=started, loss=loss)
 
     async def _send_while_held(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
         if self._lease.lost(self._clock.monotonic()):
-            return Settled.LOST, (self._lease.ended(self._clock.monotonic()) or End.EXPIRED).value
+            end = self._lease.ended(self._clock.monotonic()) or End.EXPIRED
+            raise LeaseLost(self._task.id, end.value)
         try:
             return await self._send(outcome)
         except BadRequest as error:
@@ -191,21 +208,21 @@ class Delivery:
     def _go_on(self, _error: CodeQError, _failures: int) -> bool:
         return self._may_send() and self._clock.monotonic() < self._bench.deadline.moment
 
-    def _report(self, settled: Settled, detail: str, *, started: bool = True) -> None:
+    def _report(self, settled: Settled, detail: str, *, started: bool, loss: Loss | None) -> None:
         seconds = self._clock.monotonic() - self._began
-        wasted = seconds if settled is Settled.LOST else 0.0
-        level = logging.WARNING if settled is Settled.LOST else logging.INFO
+        wasted = seconds if loss else 0.0
+        level = logging.WARNING if loss else logging.INFO
         _log.log(
             level,
             "task %s (%s) %s after %.3f s%s",
             self._task.id,
             self._task.command,
-            settled.value,
+            f"{settled.value} ({loss.value})" if loss else settled.value,
             seconds,
             f": {detail}" if detail else "",
             extra=log_fields(self._task),
         )
-        self._bench.emit(TaskEnded(self._task, settled, seconds, wasted, detail, started))
+        self._bench.emit(TaskEnded(self._task, settled, seconds, wasted, detail, started, loss))
 
 
 def _submission(task: Task, outcome: Complete | Fail) -> tuple[Complete | Fail, Call[Record]]:

@@ -29,6 +29,21 @@ class Settled(StrEnum):
     """Nothing was sent, or what was sent did not count: the task is, or will be, another worker's."""
 
 
+class Loss(StrEnum):
+    """Why a task was lost."""
+
+    EXPIRED = "expired"
+    """The lease could not be renewed in time."""
+    REVOKED = "revoked"
+    """The server gave the task to another worker, took it back, or deleted it."""
+    UNANSWERED = "unanswered"
+    """The server did not say whether it took the end of the task."""
+    REFUSED = "refused"
+    """The server did not let this worker end the task: look at the token's scopes."""
+    DEFECT = "defect"
+    """The end could not be sent: a defect of this package, or of a token provider or transport."""
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """The worker claims from now on."""
@@ -62,7 +77,10 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """A task left the worker. `wasted`: seconds that its handler worked for nothing; `started`: it was called."""
+    """A task left the worker. `wasted`: seconds that its handler worked for nothing; `started`: it was called.
+
+    `loss` says why, when the task was lost.
+    """
 
     task: Task
     settled: Settled
@@ -70,6 +88,7 @@ class TaskEnded:
     wasted: float = 0.0
     detail: str = ""
     started: bool = True
+    loss: Loss | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class PrometheusHook:
         self._polls = counter("polls", "Claims that were answered", "found")
         self._claim_errors = counter("claim_errors", "Claims that failed; orphan: one may have leased a task", "orphan")
         self._ended = counter("tasks", "Tasks that left the worker, by how", "command", "settled")
+        self._losses = counter("losses", "Tasks that were lost, by why", "command", "reason")
         self._wasted = counter("wasted_seconds", "Seconds that handlers worked for nothing", "command")
         self._renewals = counter("renewals", "Renewals of leases, by outcome", "outcome")
         self._ends = counter("handlers_ended", "Handlers that were told to end, by reason", "reason")
@@ -71,5 +72,7 @@ class PrometheusHook:
         self._ended.labels(command=command, settled=event.settled.value).inc()
         self._seconds.labels(command=command).observe(event.seconds)
         self._wasted.labels(command=command).inc(event.wasted)
+        if event.loss:
+            self._losses.labels(command=command, reason=event.loss.value).inc()
         if event.started:
             self._running.labels(command=command).dec()

@@ -161,6 +161,7 @@ def test_metrics_count_what_happens() -> None:
         'codeq_worker_tasks_total{command="X",settled="completed"} 1.0',
         'codeq_worker_tasks_total{command="X",settled="failed"} 1.0',
         'codeq_worker_tasks_total{command="X",settled="lost"} 1.0',
+        'codeq_worker_losses_total{command="X",reason="expired"} 1.0',
         'codeq_worker_handlers_ended_total{reason="expired"} 1.0',
         'codeq_worker_running{command="X"} 0.0',
         'codeq_worker_task_seconds_count{command="X"} 3.0',

@@ -206,6 +206,40 @@ def test_a_submit_whose_answer_is_lost_still_completes_the_task_once(fault: Any,
     play(scene)
 
 
+async def defect(_request: Any, _forward: Any) -> Any:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault", "loss"),
+    [
+        ("heartbeat", refused, "expired"),
+        ("heartbeat", answers(403, "not-owner"), "revoked"),
+        ("submit", answers(409, "not-in-progress"), "revoked"),
+        ("submit", answers(404, "task not found"), "revoked"),
+        ("submit", answers(403, "missing scope"), "refused"),
+        ("abandon", answers(503), "unanswered"),
+        ("submit", defect, "defect"),
+    ],
+    ids=["expired", "revoked", "taken", "deleted", "no scope", "unanswered", "defect"],
+)
+def test_a_lost_task_is_told_with_the_reason(operation: str, fault: Any, loss: str) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(lease=30, grace=1)
+        worker.handler("X")(sleeper(stage, 25 if operation == "submit" else 100, []))
+        stage.network.fail(operation, fault)
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            if operation == "abandon":
+                await stage.clock.advance(1)
+            else:
+                await stage.until_ended()
+        ended = [event for _, event in stage.events if isinstance(event, TaskEnded)]
+        assert (ended[0].settled, ended[0].loss, ended[0].wasted) == ("lost", loss, ended[0].seconds)
+
+    play(scene)
+
+
 def test_a_submit_is_tried_until_the_lease_is_lost_and_no_longer() -> None:
     async def scene(stage: Stage) -> None:
         worker = stage.worker(lease=30)

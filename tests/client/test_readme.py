@@ -127,8 +127,13 @@ TYPED = """
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from codeq_client import CodeQ, Job, Record, Retry, Task, TaskContext, Worker
+from codeq_client import (
+    BlockingCodeQ, CodeQ, Complete, Event, Fail, Job, Next, Outcome, Record, Retry, Settled, Task, TaskContext,
+    TaskEnded, Worker,
+)
+from codeq_client.testing import run_one
 
 
 @dataclass
@@ -160,11 +165,31 @@ async def loose(job: Job[object]) -> list[str]:
     return [job.id]
 
 
+@worker.middleware
+async def around(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
+    return await call_next(job, task)
+
+
+def watch(event: Event) -> None:
+    match event:
+        case TaskEnded(task=task, settled=Settled.LOST, loss=loss):
+            print(task.id, loss)
+
+
+worker.hooks.append(watch)
+
+
+def block() -> Master:
+    with BlockingCodeQ.from_env() as blocking:
+        return blocking.wait_for_result("x", 5, kind=Master)
+
+
 async def use() -> None:
     created: Task = await codeq.create("A", Order(1))
     master: Master = await codeq.wait_for_result(created.id, kind=Master)
     record: Record = await codeq.complete(created, master)
     print(record.result_as(Master).url)
+    said: Complete | Outcome = await run_one(plain, {"n": 1})
 """
 WRONG = """
 
