@@ -51,8 +51,13 @@ def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
 
 
 def _callback(entry: dict[str, Any]) -> Iterable[object]:
-    tries = ", ".join(str(tried["status"] or tried["error"]) for tried in entry["tries"])
+    tries = ", ".join(map(_tried, entry["tries"]))
     return entry["n"], entry["kind"], entry["taskId"] or entry["subscriptionId"], entry["url"], entry["state"], tries
+
+
+def _tried(tried: dict[str, Any]) -> str:
+    outcome = str(tried["status"] or tried["error"])
+    return f"{outcome} ({', '.join(tried['faults'])})" if tried["faults"] else outcome
 
 
 @click.command()

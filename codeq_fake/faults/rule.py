@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: How far time may be put off, in seconds: some thirty years.
 _FARTHEST = 1e9
 _STATUSES = range(200, 600)
+_FRAMING = ("content-length", "transfer-encoding")
 _WAYS = ("cut", "malformed")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -82,6 +83,8 @@ class Rule:
         for name, value in self.headers:
             if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
                 raise BadFaultError(f"headers: {name!r}: {value!r} is no header")
+            if name.lower() in _FRAMING:
+                raise BadFaultError(f"headers: {name} says where a reply ends, which the server does")
 
     def _check_seconds(self, seconds: float | None) -> None:
         least = -_FARTHEST if self.do == "clock_skew" else 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
 from codeq_fake.cli import main
 from codeq_fake.testing import FakeCodeQ
 from tests.cli.commands import refused, run, serving
-from tests.faults.calls import claim
+from tests.faults.calls import claim, complete, heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,3 +126,24 @@ def test_a_bad_rule_is_told_by_command(fake: FakeCodeQ, rule: str, text: str) ->
     assert done.exit_code in (1, 2)
     assert text in done.stderr
     assert asked(fake, "clear") == [["0", "removed"]]
+
+
+def test_the_journals_name_what_came_on_a_request_and_on_a_callback(fake: FakeCodeQ) -> None:
+    task = fake.enqueue("A", webhook="http://127.0.0.1:9/done")
+    with fake.client() as http, fake.faults({"do": "callback_lost"}, {"do": "reset", "on": "heartbeat"}):
+        claim(http)
+        with suppress(httpx.ReadError):
+            heartbeat(http, task.id)
+        complete(http, task.id)
+        fake.advance(0)
+    rows = [listed(fake, journal) for journal in ("requests", "callbacks")]
+    assert [row.partition(task.id)[2].split() for row in rows[0][1:]] == [
+        [],
+        ["/heartbeat", "no", "reply", "reset"],
+        ["/result", "200"],
+    ]
+    assert rows[1][1].endswith("lost by a fault rule (callback_lost)")
+
+
+def listed(fake: FakeCodeQ, journal: str) -> list[str]:
+    return CliRunner().invoke(main, [journal], env={"CODEQ_BASE_URL": fake.url}).stdout.splitlines()

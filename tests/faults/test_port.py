@@ -96,7 +96,7 @@ def test_a_client_sees_on_a_port_what_it_sees_in_process(
 def test_a_hanging_client_that_hangs_up_has_nothing_done(codeq_server: FakeCodeQ, http: httpx.Client) -> None:
     with codeq_server.faults(faults.hang(on="create")) as fault:
         with pytest.raises(httpx.ReadTimeout):
-            http.post(TASKS, json=CREATE, timeout=0.05)
+            http.post(TASKS, json=CREATE, timeout=0.2)
         assert claim(http).status_code == 204
         assert fault.fired == 1
     assert codeq_server.tasks() == []

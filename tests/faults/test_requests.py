@@ -187,7 +187,7 @@ def test_a_request_hangs_until_its_rule_is_removed() -> None:
 
 
 def test_a_client_that_tires_of_hanging_has_nothing_done(codeq: FakeCodeQ) -> None:
-    with codeq.client(timeout=0.01) as http, codeq.faults(faults.hang(times=1)), pytest.raises(httpx.ReadTimeout):
+    with codeq.client(timeout=0.2) as http, codeq.faults(faults.hang(times=1)), pytest.raises(httpx.ReadTimeout):
         create(http)
     assert codeq.tasks() == []
     assert last(codeq) == (TASKS, None, ["hang"])
@@ -195,7 +195,7 @@ def test_a_client_that_tires_of_hanging_has_nothing_done(codeq: FakeCodeQ) -> No
 
 def test_what_was_to_come_after_it_does_not_count_then(codeq: FakeCodeQ) -> None:
     task = codeq.enqueue("A")
-    with codeq.client(timeout=0.05) as http:
+    with codeq.client(timeout=0.2) as http:
         claim(http)
         with codeq.faults(faults.hang(on="complete", times=1), faults.revoke_lease(on="complete", times=1)) as injected:
             with pytest.raises(httpx.ReadTimeout):

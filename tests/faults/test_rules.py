@@ -55,6 +55,7 @@ EXAMPLES = [
         ({"do": "refuse", "retryAfter": -1}, "retryAfter: found -1, it is not negative"),
         ({"do": "refuse", "headers": {"a b": "c"}}, "headers: 'a b': 'c' is no header"),
         ({"do": "refuse", "headers": {"a": "b\r\nc"}}, "headers: 'a': 'b\\r\\nc' is no header"),
+        ({"do": "refuse", "headers": {"Content-Length": "9"}}, "headers: Content-Length says where a reply ends"),
         ({"do": "refuse", "headers": {"a": 1}}, "headers: found {'a': 1}, an object of texts belongs here"),
         ({"do": "garble", "how": "well"}, "how: found 'well', known are cut and malformed"),
         ("reset", "found 'reset' where a rule such as {on: complete, do: drop_reply} belongs"),
