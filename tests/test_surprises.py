@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from codeq_fake.journal import Request
+from codeq_fake.surprises.call import Call
+from codeq_fake.surprises.past import Past
 from codeq_fake.surprises.rules import RULES
 from codeq_fake.testing import FakeCodeQ
 
@@ -63,6 +66,14 @@ def lease_again_for_longer(http: httpx.Client) -> None:
     beat(http, task, extendSeconds=130)
 
 
+def give_back_then_nack(http: httpx.Client) -> None:
+    """Two deliveries, of two attempts: as many as were said."""
+    task = claimed(http, maxAttempts=2)
+    http.post(f"{TASKS}/{task}/abandon")
+    http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+    assert nack(http, task) == "dlq"
+
+
 def do_all_together(http: httpx.Client) -> None:
     task = {"command": "A", "payload": 1}
     http.post(f"{TASKS}/batch", json={"tasks": [task, {**task, "webhook": "http://127.0.0.1:9/"}]})
@@ -97,6 +108,7 @@ NOT_SHOWN: list[Story] = [
     ("by default", lambda http: beat(http, claimed(http), extendSeconds=0)),
     ("a new lease", lease_again_for_longer),
     ("the only attempt", lambda http: nack(http, claimed(http, maxAttempts=1))),
+    ("given back", give_back_then_nack),
     ("not dead yet", lambda http: nack(http, claimed(http, maxAttempts=3), delaySeconds=1)),
     ("no webhook", lambda http: submit_together(http, claimed(http))),
     ("an unknown task", lambda http: submit_together(http, hook(http), "unknown")),
@@ -122,6 +134,19 @@ def test_who_does_not_is_left_alone(story: Story) -> None:
     with FakeCodeQ(now=START) as fake, fake.client() as http:
         story[1](http)
         assert fake.surprises == []
+
+
+def test_what_is_known_of_a_task_is_forgotten_at_its_end() -> None:
+    task = b'{"id":"x","command":"A","webhook":"http://a","leaseUntil":"2026-01-31T12:00:00Z","maxAttempts":5}'
+    calls = [
+        Call.of(Request(n, 0, "POST", path, "w", b"", 200, task))
+        for n, path in enumerate([TASKS, f"{TASKS}/claim", f"{TASKS}/x/result"])
+    ]
+    past, kept = Past(), []
+    for call in filter(None, calls):
+        past.learn(call)
+        kept.append((len(past.with_webhook), len(past.leases)))
+    assert kept == [(1, 0), (1, 1), (0, 0)]
 
 
 def test_each_rule_is_shown_above_and_has_a_name_of_its_own() -> None:
