@@ -184,6 +184,13 @@ async def reset(visit: Visit) -> Response:
     return visit.go("/_fake/", "Everything is empty: tasks, subscriptions, journals. Settings and clock are kept.")
 
 
+async def save(visit: Visit) -> Response:
+    """Write the state to the file in which this fake keeps it."""
+    await visit.form()
+    saved = visit.controls.save()
+    return visit.back(f"{saved['tasks']} tasks are in {saved['file']}.")
+
+
 async def restore(visit: Visit) -> Response:
     """Replace the state by one that was downloaded."""
     form = await visit.form()
@@ -207,5 +214,6 @@ ACTS: Mapping[str, Callable[[Visit], Awaitable[Any]]] = MappingProxyType(
         "/_fake/page/faults/clear": clear_faults,
         "/_fake/page/reset": reset,
         "/_fake/page/state": restore,
+        "/_fake/page/state/save": save,
     }
 )

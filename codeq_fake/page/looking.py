@@ -132,7 +132,13 @@ async def ledger(visit: Visit) -> Response:
     known = visit.controls.contract()
     entries: dict[str, dict[str, Any]] = {clause["id"]: clause for clause in known["clauses"]}
     sections = [(section.about, [entries[clause.id] for clause in section.clauses]) for section in SECTIONS]
-    return visit.show("ledger.html", sections=sections, summary=known["summary"], server=known["version"])
+    return visit.show(
+        "ledger.html",
+        surprises=visit.controls.surprises(),
+        sections=sections,
+        summary=known["summary"],
+        server=known["version"],
+    )
 
 
 async def api(visit: Visit) -> Response:
@@ -142,7 +148,7 @@ async def api(visit: Visit) -> Response:
 
 async def state(visit: Visit) -> Response:
     """Where the state is downloaded, uploaded and thrown away."""
-    return visit.show("state.html", tasks=len(visit.runtime.broker.store.tasks))
+    return visit.show("state.html", file=visit.runtime.config.state_file, tasks=len(visit.runtime.broker.store.tasks))
 
 
 async def download(visit: Visit) -> Response:

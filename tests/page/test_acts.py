@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from codeq_fake.application import application
+from codeq_fake.clock import Clock
+from codeq_fake.runtime import Config, Runtime
+from tests.http.direct import ask
 from tests.page.story import HOOK, TASKS
 from tests.page.text import text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from codeq_fake.testing import FakeCodeQ
+    from tests.http.direct import Answer
     from tests.page.story import Story
 
 NEW = {"command": "PACK", "payload": '{"box": [1, 2]}', "tenant": "dev", "priority": "7"}
@@ -191,6 +199,27 @@ def test_the_state_is_downloaded_and_uploaded(fake: FakeCodeQ, browser: httpx.Cl
     assert (sent.status_code, sent.headers["location"]) == (303, "/_fake/")
     assert fake.state() == before
     assert fake.task(story.held).status == "IN_PROGRESS"
+
+
+def test_the_state_is_written_to_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    runtime = Runtime(Config(state_file=file), Clock("manual"))
+    headers = [(b"host", b"localhost"), (b"origin", b"http://localhost"), (b"content-length", b"0")]
+
+    async def look_and_save() -> tuple[Answer, Answer]:
+        app = application(runtime)
+        shown = await ask(app, "GET", "/_fake/page/state", (), headers)
+        return shown, await ask(app, "POST", "/_fake/page/state/save", (), headers)
+
+    shown, saved = asyncio.run(look_and_save())
+    assert f"This fake keeps it in {file} when it ends." in text(shown.body.decode())
+    assert saved.status == 303
+    assert json.loads(file.read_text())["broker"]["tasks"] == []
+
+
+def test_without_a_file_there_is_none_to_write_to(browser: httpx.Client) -> None:
+    assert "Write it now" not in browser.get("/_fake/page/state").text
+    assert "this fake keeps its state in no file" in act(browser, "state/save")
 
 
 @pytest.mark.parametrize("content", [b"", b"{oops", b"[]", b"{}", b'{"broker": 1}', json.dumps({"x": 1}).encode()])

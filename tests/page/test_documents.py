@@ -159,6 +159,14 @@ def test_the_ledger_shows_what_traffic_has_touched(browser: httpx.Client, story:
     assert "Z1" in shown
 
 
+def test_the_ledger_shows_what_traffic_expects_in_vain(browser: httpx.Client, story: Story) -> None:
+    with_its = {"authorization": "Bearer dev-token"}
+    browser.post(f"{TASKS}/{story.held}/heartbeat", headers=with_its, json={"leaseSeconds": 60})
+    shown = text(browser.get("/_fake/page/ledger").text)
+    assert "Documented otherwise Your traffic does as upstream's documents say" in shown
+    assert "H1 a heartbeat takes" in shown
+
+
 def test_the_api_is_shown_with_fields_replies_and_examples(browser: httpx.Client) -> None:
     shown = text(browser.get("/_fake/api").text)
     assert "POST /v1/codeq/tasks/claim Claim the next task under a lease" in shown
