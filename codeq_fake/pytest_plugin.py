@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "codeq(**options): options of FakeCodeQ for this test's codeq and codeq_server, such as profile, clock, now, "
-        "settings, yaml, identities, webhooks, seed",
+        "settings, yaml, identities, webhooks, seed, filled_from",
     )
 
 

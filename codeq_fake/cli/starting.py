@@ -13,7 +13,6 @@ from codeq_fake.clock import Clock
 from codeq_fake.control import BadRequestError, ConflictError, Controls, keeping
 from codeq_fake.control.access import is_loopback
 from codeq_fake.control.controls import instant
-from codeq_fake.control.seed import Seed, read_seed, sow
 from codeq_fake.faults import BadFaultError, observed_races, read_rules
 from codeq_fake.http.occasions import NAMES
 from codeq_fake.log import Logged
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from codeq_fake.auth import Identity
+    from codeq_fake.control.seed import Seed
     from codeq_fake.faults import Rule
 
     from .options import Options
@@ -42,7 +42,7 @@ class Built:
 
     runtime: Runtime
     app: ASGIApp
-    seed: Seed
+    seed: Seed | None
 
     @contextmanager
     def lasting(self) -> Iterator[None]:
@@ -52,8 +52,8 @@ class Built:
         """
         controls, file = Controls(self.runtime), self.runtime.config.state_file
         try:
-            if file is None or not keeping.load(controls, file):
-                sow(self.runtime, self.seed)
+            if (file is None or not keeping.load(controls, file)) and self.seed is not None:
+                self._sow(self.seed)
         except BadRequestError as error:
             exit_with(str(error), MISUSED)
         self.runtime.arm()
@@ -75,6 +75,11 @@ class Built:
         faults = self.runtime.faults
         for fault in faults.missed():
             tell(faults.why_missed(fault))
+
+    def _sow(self, seed: Seed) -> None:
+        from codeq_fake.control.seed import sow  # noqa: PLC0415 - a start without a seed need not load YAML
+
+        sow(self.runtime, seed)
 
     @property
     def tokens(self) -> Tokens:
@@ -140,9 +145,11 @@ def _identities(file: Path | None) -> tuple[Identity, ...]:
     return read_identities(str(file), _text("--identities", file)) if file is not None else ()
 
 
-def _seed(file: Path | None) -> Seed:
+def _seed(file: Path | None) -> Seed | None:
     if file is None:
-        return Seed()
+        return None
+    from codeq_fake.control.seed import read_seed  # noqa: PLC0415 - as above
+
     try:
         return read_seed(str(file), _text("--seed", file))
     except BadRequestError as error:
