@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.page.story import NOW, Hook, tell
+from tests.page.story import NOW, OWN, Hook, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.page.story import Story
-
-OWN = {"origin": "http://codeq.test"}
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ NOW = "2026-01-31T12:00:00Z"
 HOOK = "http://app.test/hooks/done"
 TASKS = "/v1/codeq/tasks"
 
+#: What a browser says when a form of the page is sent.
+OWN = {"origin": "http://codeq.test"}
+
 
 class Hook:
     """The application that is called back: it is down for the first call."""

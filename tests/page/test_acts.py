@@ -11,8 +11,9 @@ import pytest
 from codeq_fake.application import application
 from codeq_fake.clock import Clock
 from codeq_fake.runtime import Config, Runtime
+from codeq_fake.testing import FakeCodeQ
 from tests.http.direct import ask
-from tests.page.story import HOOK, TASKS
+from tests.page.story import HOOK, NOW, OWN, TASKS, Hook, tell
 from tests.page.text import text
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from codeq_fake.testing import FakeCodeQ
     from tests.http.direct import Answer
     from tests.page.story import Story
 
@@ -70,6 +70,13 @@ def test_a_task_that_cannot_be_created_comes_back_as_typed(
 
 def test_the_form_knows_the_tenant_of_the_fakes_token(browser: httpx.Client) -> None:
     assert 'name="tenant" value="dev"' in browser.get("/_fake/page/create").text
+
+
+def test_where_only_signed_tokens_count_no_tenant_is_known() -> None:
+    keys = '{"jwksUrl": "http://keys.test/", "issuer": "us", "audience": "codeq"}'
+    jwks = {"PRODUCER_AUTH_CONFIG": keys, "WORKER_AUTH_CONFIG": keys}
+    with FakeCodeQ(settings=jwks) as fake, fake.client() as http:
+        assert 'name="tenant" value=""' in http.get("/_fake/page/create").text
 
 
 def test_a_create_on_the_page_notifies_subscribers(fake: FakeCodeQ, browser: httpx.Client) -> None:  # U4
@@ -140,6 +147,15 @@ def test_a_callback_is_sent_anew(fake: FakeCodeQ, browser: httpx.Client, story: 
     assert [callback["state"] for callback in fake.callbacks] == ["pending", "delivered"]
     fake.delete(story.completed)
     assert "there is nothing left to send" in act(browser, "callbacks/resend", n="1")
+
+
+def test_a_callback_that_its_rate_limit_holds_back_is_said_to_come_later() -> None:  # L1
+    limits = "rateLimit:\n  webhook: {requestsPerMinute: 1, burstSize: 1}\n"
+    with FakeCodeQ(now=NOW, yaml=limits, webhooks={"http://app.test": Hook()}) as fake:
+        with fake.client() as http:
+            tell(http)
+        with fake.client(base_url="http://codeq.test", headers=OWN) as browser:
+            assert "The webhook's rate limit holds it back" in act(browser, "callbacks/resend", n="1")
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ def test_a_task_tells_its_life_and_why_it_cannot_be_claimed(browser: httpx.Clien
     assert '{ "jobId": "render" }' in shown
 
 
+def test_a_payload_that_fills_books_is_cut(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    task = fake.enqueue("A", "x" * 150_000)
+    reply = browser.get("/_fake/page/task", params={"id": task.id})
+    assert "... and 50,002 characters more" in reply.text
+    assert len(browser.get("/_fake/page/tasks").text) < 20_000
+
+
 def test_a_completed_task_shows_its_result_and_its_callback(browser: httpx.Client, story: Story) -> None:
     shown = text(browser.get("/_fake/page/task", params={"id": story.completed}).text)
     assert '{ "boxes": [ 1, 2 ] }' in shown

@@ -157,6 +157,6 @@
   document.addEventListener("visibilitychange", () => (document.hidden ? stop("paused") : start()));
   document.addEventListener("submit", act);
   addEventListener("pagehide", () => stop("paused"));
+  addEventListener("pageshow", start);
   setInterval(tick, 200);
-  start();
 })();
