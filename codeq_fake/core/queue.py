@@ -70,6 +70,13 @@ class Queue:
                 return True
         return False
 
+    def forget_copy(self) -> bool:
+        """Undo :meth:`copy_ahead` where nobody has taken the copy; says whether there was one."""
+        copies = [ready for ready in self._ready if ready and _COPY in ready]
+        for ready in copies:
+            del ready[_COPY]
+        return bool(copies)
+
     def is_pending(self, task: Task) -> bool:
         """Whether the task is in the pending list of its priority."""
         ready = self._ready[task.priority]

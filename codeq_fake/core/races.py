@@ -11,9 +11,10 @@ from .names import queue_name
 from .task import Event, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .broker import Broker
+    from .queue import Queue
     from .task import Task
 
 
@@ -62,11 +63,21 @@ def false_empty(broker: Broker, commands: Sequence[str], *, tenant: str, now: in
     The priority that it would take from begins with the second copy of an id in progress: to the claim that takes this
     copy, the priority is empty. It goes on to the lower ones, and to the further commands.
     """
-    names = [queue_name(command) for command in commands]
-    for name in names:
-        broker.returns.repair(name, tenant, now=now)
-    queues = (broker.store.queues.get((tenant, name)) for name in names)
-    return any(queue.copy_ahead() for queue in queues if queue is not None)
+    for command in commands:
+        broker.returns.repair(queue_name(command), tenant, now=now)
+    return any(queue.copy_ahead() for queue in _queues(broker, commands, tenant))
+
+
+def end_false_empty(broker: Broker, commands: Sequence[str], *, tenant: str) -> bool:
+    """Take the copy away where no claim has taken it, since the claim was refused; says whether there was one."""
+    return sum(queue.forget_copy() for queue in _queues(broker, commands, tenant)) > 0
+
+
+def _queues(broker: Broker, commands: Sequence[str], tenant: str) -> Iterator[Queue]:
+    for command in commands:
+        queue = broker.store.queues.get((tenant, queue_name(command)))
+        if queue is not None:
+            yield queue
 
 
 def _behind_its_back(task: Task, event: Event, *, now: int) -> None:

@@ -65,6 +65,8 @@ class _Once(Endpoint):
         self._occasion = NOTHING_KNOWN
         #: What was decided, and has neither happened yet nor turned out to be impossible.
         self._due: list[Fault] = []
+        #: Whether a task is hidden from this claim (Z4).
+        self._is_hiding = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or do not."""
@@ -90,8 +92,8 @@ class _Once(Endpoint):
             for fault in list(self._due):
                 self._after(fault, call, answer)
         finally:
-            for fault in self._due:
-                self._runtime.faults.take_back(fault)
+            for fault in list(self._due):
+                self._give_up(fault, call)
         return answer
 
     async def _before(self, fault: Fault, call: Call, receive: Receive) -> None:
@@ -117,7 +119,10 @@ class _Once(Endpoint):
                 self._operation = replace(self._operation, handler=skewed)
             case "false_empty":
                 commands = claimed_commands(self._operation, call)
-                happened = races.false_empty(call.broker, commands, tenant=call.caller.tenant, now=call.now)
+                self._is_hiding = races.false_empty(call.broker, commands, tenant=call.caller.tenant, now=call.now)
+                if self._is_hiding:
+                    return  # Whether the claim looks at all is not known yet: it may be refused.
+                happened = False
             case kind if self._comes_after(kind):
                 return
             case kind:
@@ -130,6 +135,9 @@ class _Once(Endpoint):
 
     def _after(self, fault: Fault, call: Call, answer: Reply) -> None:
         """Let happen what is done to the tasks that the request has claimed or ended."""
+        if fault.rule.do == "false_empty":
+            self._settle(fault, call)
+            return
         tasks = _claimed(answer) if self._operation.name in _CLAIMS else self._occasion.tasks
         happened = meddle(fault.rule.do, call.broker, tasks, now=self._runtime.clock.now())
         self._settle(fault, call, happened=happened)
@@ -142,6 +150,14 @@ class _Once(Endpoint):
             self._ending.end = "gone"
             raise Injected(_NO_REPLY)
         call.now = self._runtime.clock.now()
+
+    def _give_up(self, fault: Fault, call: Call) -> None:
+        """The request has been refused, or its client is gone: what was to happen on the way has not."""
+        happened = False
+        if fault.rule.do == "false_empty" and self._is_hiding:
+            commands = claimed_commands(self._operation, call)
+            happened = not races.end_false_empty(call.broker, commands, tenant=call.caller.tenant)
+        self._settle(fault, call, happened=happened)
 
     def _settle(self, fault: Fault, call: Call, *, happened: bool = True) -> None:
         """A fault has happened, or it could not."""

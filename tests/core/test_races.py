@@ -221,6 +221,15 @@ def test_z4_a_task_that_the_claim_itself_brings_back_is_hidden_too() -> None:
     assert server.leased() is task
 
 
+def test_z4_a_claim_that_was_refused_leaves_no_copy_behind() -> None:
+    server = Server()
+    task = server.create()
+    assert false_empty(server)
+    assert races.end_false_empty(server.broker, ("A",), tenant="acme")
+    assert not races.end_false_empty(server.broker, ("A",), tenant="acme")
+    assert server.leased() is task
+
+
 def test_z4_cannot_happen_where_there_is_no_task() -> None:
     server = Server()
     assert not false_empty(server)

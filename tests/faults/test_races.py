@@ -126,6 +126,17 @@ def test_z4_a_long_poll_finds_the_task_at_its_next_try(codeq: FakeCodeQ, http: h
     assert answers == [200]
 
 
+@pytest.mark.parametrize("bad", [{"count": 0}, {"count": 11}, {"count": "1"}])
+def test_z4_does_not_happen_to_a_claim_that_is_refused(
+    codeq: FakeCodeQ, http: httpx.Client, bad: dict[str, object]
+) -> None:
+    create(http, "GENERATE_MASTER")
+    with codeq.faults(faults.false_empty(times=1)) as fault:
+        assert http.post(f"{TASKS}/claim/batch", json={"commands": ["GENERATE_MASTER"], **bad}).status_code == 400
+        assert fault.fired == 0
+        assert [claim(http, "GENERATE_MASTER").status_code for _ in range(2)] == [204, 200]
+
+
 @pytest.mark.parametrize("commands", [[], ["B"]])
 def test_z4_does_not_happen_where_there_is_nothing(codeq: FakeCodeQ, http: httpx.Client, commands: list[str]) -> None:
     create(http)

@@ -206,6 +206,15 @@ def test_what_was_to_come_after_it_does_not_count_then(codeq: FakeCodeQ) -> None
     assert last(codeq)[2] == ["revoke_lease"]
 
 
+def test_a_false_emptiness_that_was_to_come_after_it_does_not_count_either(codeq: FakeCodeQ) -> None:
+    codeq.enqueue("A")
+    with codeq.client(timeout=0.2) as http, codeq.faults(faults.false_empty(times=1), faults.hang(times=1)) as injected:
+        with pytest.raises(httpx.ReadTimeout):
+            claim(http)
+        assert injected.fired == 1
+        assert [claim(http).status_code for _ in range(2)] == [204, 200]
+
+
 def test_on_an_auto_clock_a_delay_takes_its_time_and_no_more() -> None:
     async def story() -> str:
         fake = FakeCodeQ(clock="auto", now="2026-01-31T12:00:00Z")
