@@ -173,7 +173,8 @@ async def events(visit: Visit) -> Response:
     def look() -> object:
         mode, broker = runtime.clock.mode, runtime.broker
         journals = (runtime.requests.count, runtime.deliveries.journal.count)
-        return id(broker), mode, mode == "manual" and runtime.clock.now(), journals, len(broker.store.tasks)
+        counts = (*journals, len(broker.store.tasks), len(runtime.faults.faults), len(runtime.polls))
+        return id(broker), mode, mode == "manual" and runtime.clock.now(), counts
 
     async def stream() -> AsyncIterator[bytes]:
         yield b"retry: 300\n\n"  # a reset ends the stream

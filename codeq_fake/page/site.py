@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
@@ -70,6 +71,8 @@ class Site:
             return visit.refuse(404, str(error))
         except ControlError as error:
             return visit.back(str(error), problem=True)
+        except ClientDisconnect:
+            return visit.refuse(400, "you hung up")
 
     async def _log_in(self, visit: Visit) -> Response:
         form = await visit.form(largest=_LARGEST_LOGIN)

@@ -83,6 +83,8 @@ class Visit:
                 sent = await self.request.form(max_files=1, max_fields=50)
             except (MultiPartException, HTTPException):
                 raise BadRequestError("this is no form of this page") from None
+            except OSError as error:  # a large file is kept on disk while it comes in
+                raise BadRequestError(f"the file cannot be kept: {error.strerror}") from None
             texts = {name: value for name, value in sent.items() if isinstance(value, str)}
             uploads = [value for value in sent.values() if isinstance(value, UploadFile)]
             self._form = Form(texts, await uploads[0].read() if uploads else None)

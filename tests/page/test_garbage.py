@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from codeq_fake.page.acting import ACTS
 from codeq_fake.page.looking import PAGES
 from codeq_fake.testing import FakeCodeQ
-from tests.http.direct import ask
+from tests.http.direct import ask, request_scope
 from tests.page.story import NOW, tell
+
+if TYPE_CHECKING:
+    from starlette.types import Message
 
 HERE = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
@@ -65,6 +68,22 @@ async def act(state: dict[str, Any], path: str, body: bytes) -> int:
 def test_any_form_is_done_or_refused(state: dict[str, Any], path: str, data: st.DataObject) -> None:
     body = data.draw(st.one_of(st.binary(max_size=20), fields.map(lambda drawn: urlencode(drawn).encode())))
     assert asyncio.run(act(state, path, body)) in {303, 400, 404}
+
+
+@pytest.mark.asyncio
+async def test_who_hangs_up_while_sending_a_form_harms_nobody() -> None:
+    app = FakeCodeQ(now=NOW).app
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = request_scope("POST", "/_fake/page/reset", [*HERE, FORM, (b"content-length", b"10")])
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 400
 
 
 @pytest.mark.parametrize("headers", [{"host": "localhost:x"}, {"host": "localhost:"}, {"host": "[::1]:99999"}, {}])
