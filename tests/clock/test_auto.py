@@ -6,8 +6,10 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
+from codeq_fake.faults import delay, hang
 from codeq_fake.loop_clock import FollowsItsLoopError
 from codeq_fake.testing import FakeCodeQ, run
 
@@ -96,7 +98,7 @@ def test_a_clients_timeout_is_measured_by_the_same_time() -> None:
     async def story() -> None:
         codeq = fake()
         async with codeq.async_client(timeout=5) as http:
-            with pytest.raises(Exception, match="no answer within 5"):
+            with pytest.raises(httpx.ReadTimeout):
                 await http.post(CLAIM, json={"commands": ["A"], "waitSeconds": 30})
         assert codeq.time() == SINCE + 5
 
@@ -127,6 +129,20 @@ def test_a_receiver_in_process_may_take_its_time() -> None:
     assert callback["state"] == "delivered"
     # The first try is given up after 15 s, the second comes 2 s later (W2, W3).
     assert instants == [0, 17]
+
+
+def test_faults_that_take_time_take_that_of_the_loop() -> None:
+    async def story() -> None:
+        codeq = fake()
+        async with codeq.async_client(timeout=60) as http:
+            with codeq.faults(delay(40)):
+                await http.get("/metrics")
+            assert codeq.time() == SINCE + 40
+            with codeq.faults(hang()), pytest.raises(httpx.ReadTimeout):
+                await http.get("/metrics")
+            assert codeq.time() == SINCE + 100
+
+    run(story())
 
 
 def test_threads_may_call_the_fake_while_time_waits_for_them() -> None:
