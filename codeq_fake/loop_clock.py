@@ -50,7 +50,6 @@ class LoopClock(Clock):
             return self._latest
         self._follow()
         if self._loop is not None:
-            # The loop's time is a float: it may fall short, by a nanosecond, of a timer that it has reached.
             self._latest = max(self._latest, self._origin + round(self._loop.time() * SECOND))
         return self._latest
 
@@ -66,12 +65,15 @@ class LoopClock(Clock):
         """Sleep until then, as everything else in this loop does; else as :meth:`Clock.advance`."""
         if mode not in (None, "auto"):
             self.freeze()
-        goal = self._goal(to, by)
+        reached = asyncio.Event()
+        timer = self.call_at(self._goal(to, by), reached.set)
         before = self._fired
-        await asyncio.sleep((goal - self.now()) / SECOND)
-        self._latest = max(self._latest, goal)
+        try:
+            await reached.wait()
+        finally:
+            timer.cancel()
         await settle()
-        return self._fired - before
+        return self._fired - before - 1
 
     def _follow(self) -> VirtualTimeLoop | None:
         """Go on from the present instant with the loop that runs here, if one does."""
@@ -88,8 +90,13 @@ class LoopClock(Clock):
                 "starts the loop codeq_fake.testing.VirtualTimeLoop as its loop factory"
             )
         self._loop = running
-        self._origin = self._latest - round(running.time() * SECOND)
+        self._be_at(self._latest, running)
         return running
+
+    def _be_at(self, instant: int, loop: VirtualTimeLoop) -> None:
+        """Let the loop's present time be this instant: a float falls short of it, or goes beyond, by a nanosecond."""
+        self._latest = max(self._latest, instant)
+        self._origin = self._latest - round(loop.time() * SECOND)
 
     def _arm(self) -> None:
         if self._firing:
@@ -107,7 +114,7 @@ class LoopClock(Clock):
         try:
             reached: int | None = when
             while reached is not None:
-                self._latest = max(self._latest, reached)
+                self._be_at(reached, loop)
                 self._fired += self._fire_due()
                 reached = self._next_when()
                 if reached is not None and not (alone and loop.jump_to(self._loop_time(reached))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import selectors
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,8 @@ QUICK = 1.0
 
 #: How long a loop that has nothing to wait for waits for a thread that it does not know of (real seconds).
 PATIENCE = 1.0
+
+_NANOSECOND = 1e-9
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """
         if self._ready or (self._timers and self._timers[0].when() <= moment):  # type: ignore[attr-defined]  # as below
             return False
-        self._moment = max(self._moment, moment)
+        self._move(moment)
         return True
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]  # noqa: ANN401 - asyncio's own type, in short
@@ -102,8 +105,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _jump(self) -> None:
         """Be at the next timer. To add what was left until then would be a rounding beside it."""
-        self._moment = max(self._moment, self._timers[0].when())
+        self._move(self._timers[0].when())
         self._owed = 0.0
+
+    def _move(self, moment: float) -> None:
+        self._moment = max(self._moment, moment)
+        # What is due within the resolution fires. Less than a float can tell apart, as after months, would be none.
+        self._clock_resolution = max(_NANOSECOND, 2 * math.ulp(moment))
 
     @property
     def _timers(self) -> list[asyncio.TimerHandle]:
@@ -124,7 +132,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._owed += waited
         if self._owed >= QUICK:
             passed = self._owed if timeout is None else min(self._owed, timeout)
-            self._moment += passed
+            self._move(self._moment + passed)
             self._owed -= passed
         return ready
 

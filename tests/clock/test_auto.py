@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,31 @@ def test_a_sleep_moves_the_fake_and_an_advance_moves_the_sleeper() -> None:
         assert asyncio.get_running_loop().time() == 3600
         await codeq.sleep(1)
         assert codeq.time() == SINCE + 3601
+
+    run(story())
+
+
+def test_an_advance_ends_at_its_instant_to_the_nanosecond() -> None:
+    async def story() -> None:
+        codeq = fake()
+        for instant in ("2026-03-31T12:00:00.123456789Z", "2026-07-14T01:02:03.000000001Z", "2027-01-01T00:00:00.3Z"):
+            await codeq.aadvance(to=instant)
+            assert codeq.now == instant
+
+    run(story())
+
+
+def test_each_sleeper_wakes_at_its_time_whatever_else_happens_between() -> None:
+    async def story() -> None:
+        codeq = fake()
+        woken: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            await codeq.sleep(seconds)
+            woken.append(codeq.time() - SINCE)
+
+        await asyncio.gather(sleep(10), asyncio.sleep(10), sleep(20), asyncio.sleep(15), sleep(20.5), sleep(20.25))
+        assert woken == [10, 20, 20.25, 20.5]
 
     run(story())
 
@@ -157,6 +183,20 @@ def test_threads_may_call_the_fake_while_time_waits_for_them() -> None:
         asyncio.get_running_loop().call_later(3600, pytest.fail, "time jumped")
         assert await asyncio.to_thread(enqueue_and_claim) == 200
         assert codeq.now == NOW
+
+    run(story())
+
+
+def test_a_parked_poll_does_not_jump_over_a_thread() -> None:
+    async def story() -> None:
+        codeq = fake()
+        async with codeq.async_client(timeout=60) as http:
+            poll = asyncio.create_task(http.post(CLAIM, json={"commands": ["A"], "waitSeconds": 30}))
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(threading.Event().wait, 0.02)
+            assert codeq.time() == SINCE + 0.3
+            assert (await poll).status_code == 204
+            assert codeq.time() == SINCE + 30
 
     run(story())
 

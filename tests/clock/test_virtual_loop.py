@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake import virtual_loop
-from codeq_fake.virtual_loop import NothingEverHappensError, run
+from codeq_fake.virtual_loop import NothingEverHappensError, VirtualTimeLoop, run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -90,10 +90,10 @@ def test_it_does_not_jump_while_a_thread_is_awaited(
             async with asyncio.timeout(10):
                 await in_thread(lambda: threading.Event().wait(PAUSE))
             instants.append(time())
-            await asyncio.sleep(10)
+            await asyncio.sleep(3600)
         return [*instants, time()]
 
-    assert run(story()) == [0, 10, 20]
+    assert run(story()) == [0, 3600, 7200]
 
 
 def test_a_thread_that_is_slower_than_a_timer_is_overtaken_by_it() -> None:
@@ -119,12 +119,12 @@ def test_a_thread_that_asks_again_and_again_does_not_keep_time_from_passing(monk
 
     async def story() -> float:
         asking = asyncio.create_task(asyncio.to_thread(ask, asyncio.get_running_loop()))
-        await asyncio.sleep(3 * PAUSE)
+        await asyncio.sleep(10 * PAUSE)
         woken.set()
         await asking
         return time()
 
-    assert run(story()) >= 3 * PAUSE
+    assert run(story()) >= 10 * PAUSE
 
 
 def test_it_does_not_jump_while_a_subprocess_runs() -> None:
@@ -160,6 +160,22 @@ def test_it_does_not_jump_while_a_socket_is_open_and_says_so(
     with caplog.at_level(logging.WARNING):
         assert run(story()) < PAUSE
     assert [record.getMessage()[:35] for record in caplog.records] == ["virtual time does not jump while th"]
+
+
+def test_it_is_told_to_jump_in_vain_while_something_can_happen_before() -> None:
+    async def story() -> list[bool]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        loop.call_soon(lambda: None)
+        jumped = [loop.jump_to(5)]
+        await asyncio.sleep(0)
+        timer = loop.call_at(5, lambda: None)
+        jumped += [loop.jump_to(5), loop.jump_to(4.9)]
+        timer.cancel()
+        assert time() == 4.9
+        return jumped
+
+    assert run(story()) == [False, False, True]
 
 
 def test_where_nothing_can_ever_happen_it_says_who_waits_instead_of_hanging(monkeypatch: pytest.MonkeyPatch) -> None:

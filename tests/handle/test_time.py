@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,24 @@ if TYPE_CHECKING:
 def test_advance_goes_to_an_instant(fake: FakeCodeQ, to: str | datetime, now: str) -> None:
     fake.advance(to=to)
     assert fake.now == now
+
+
+def test_who_sleeps_wakes_at_each_instant_of_an_advance() -> None:
+    async def story() -> list[str]:
+        fake = FakeCodeQ(now=NOW)
+        woken: list[str] = []
+
+        async def sleep_twice() -> None:
+            for _ in range(2):
+                await fake.sleep(10)
+                woken.append(fake.now)
+
+        sleeping = asyncio.create_task(sleep_twice())
+        await fake.aadvance(100)
+        await sleeping
+        return woken
+
+    assert asyncio.run(story()) == ["2026-01-31T12:00:10Z", "2026-01-31T12:00:20Z"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ async def story(codeq):
 def test_it_works_with_asyncio(run: Run) -> None:
     test = f"""{STORY}
 import pytest_asyncio
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 @pytest_asyncio.fixture
 async def an_hour_later(codeq):
@@ -51,6 +52,13 @@ async def test_plain_in_a_loop_of_that_scope(codeq):
 @pytest.mark.asyncio
 async def test_plain(codeq):
     assert loop() != "VirtualTimeLoop"
+
+@pytest.mark.asyncio
+@pytest.mark.codeq(clock="auto")
+@settings(max_examples=3, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers())
+async def test_with_examples(codeq, number):
+    await story(codeq)
 
 @pytest.mark.asyncio
 @pytest.mark.codeq(clock="auto")
@@ -89,6 +97,15 @@ async def test_marked(codeq):
 async def test_plain(codeq, anyio_backend_name):
     assert anyio_backend_name == "trio" or loop() != "VirtualTimeLoop"
 
+class TestWithAFixtureOfTheClass:
+    @pytest.fixture(scope="class")
+    async def shared(self, anyio_backend):
+        yield "shared"
+
+    @pytest.mark.codeq(clock="auto")
+    async def test_marked(self, codeq, shared):
+        await story(codeq)
+
 class TestWhereTheBackendIsAFixture:
     @pytest.fixture
     def anyio_backend(self):
@@ -111,8 +128,6 @@ class TestWhereTheBackendIsAFixture:
 
 def test_it_says_where_it_cannot_work(run: Run) -> None:
     test = f"""{STORY}
-from hypothesis import given, strategies as st
-
 @pytest.mark.codeq(clock="auto")
 def test_sync(codeq):
     pass

@@ -48,13 +48,12 @@ def test_never_runs(filled):
 
 
 def test_many_tasks_are_told_by_the_leased_and_the_latest() -> None:
-    codeq = FakeCodeQ(now=NOW)
-    first = codeq.enqueue("A", 0, priority=9)
-    for number in range(499):
-        codeq.advance(1)
-        codeq.enqueue("A", number)
-    with codeq, codeq.client() as http:
+    with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
+        first = codeq.enqueue("A", 0)
         http.post("/v1/codeq/tasks/claim", json={"commands": ["A"], "leaseSeconds": 600})
+        for number in range(499):
+            codeq.advance(1)
+            codeq.enqueue("A", number)
         told = codeq.timeline().splitlines()
     assert f"task {first.id}  A  IN_PROGRESS, INPROG_SET" in told
     assert "  12:08:19  created by dev -> PENDING_LIST" in told
