@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Delivery:
         self._lease = Lease(bench.terms, sent=sent, now=self._began, random=core.random)
         self._held = Held(task.id, self._lease, self.end)
         self._code = Cancellable(core.clock, SETTLE_SECONDS)
-        self._done = anyio.Event()
+        self._done = asyncio.Event()
         self._end: End | None = None
 
     def end(self, end: End) -> None:
@@ -108,7 +109,7 @@ class Delivery:
         self._bench.emit(TaskStarted(self._task))
         try:
             await self._settle(await self.handle())
-        except anyio.get_cancelled_exc_class():
+        except asyncio.CancelledError:
             self._bench.deadline.moment = self._clock.monotonic() + SETTLE_SECONDS
             with anyio.CancelScope(shield=True):
                 await self._settle(Abandon())

@@ -6,6 +6,7 @@ loop loses no lease. On an injected clock it runs within the worker's loop. The 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -39,7 +40,7 @@ class Held:
         self.task_id = task_id
         self.lease = lease
         self.on_end = on_end
-        self.idle = anyio.Event()
+        self.idle = asyncio.Event()
         """Set, once `Keeper.quiesce` asked for it, when no renewal is on its way any more."""
 
 
@@ -65,7 +66,7 @@ class Keeper:
         self._wake = wake
         self._held: dict[Held, None] = {}
         self._wakes_at = math.inf
-        self._woken = anyio.Event()
+        self._woken = asyncio.Event()
 
     def add(self, held: Held) -> None:
         """Keep this lease from now on."""
@@ -110,7 +111,7 @@ class Keeper:
         """Do what is due, and return the seconds until something will be."""
         now = self._clock.monotonic()
         # Before the leases are listed: one that another thread adds from here on is either listed, or wakes us.
-        self._woken, self._wakes_at = anyio.Event(), math.inf
+        self._woken, self._wakes_at = asyncio.Event(), math.inf
         for held in list(self._held):
             if end := held.lease.ended(now):
                 self.remove(held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,6 @@ from codeq_client.errors import BadRequest, CodeQError, Forbidden, RateLimited, 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from anyio.abc import TaskGroup
 
     from codeq_client._job import Job
     from codeq_client._models import Task
@@ -70,8 +69,8 @@ class Shift:
         self._plan = plan
         self._rotation = Rotation([handler.command for handler in handlers.values()])
         self._running: dict[Delivery, None] = {}
-        self._freed = anyio.Event()
-        self._stop = anyio.Event()
+        self._freed = asyncio.Event()
+        self._stop = asyncio.Event()
         self._claiming = anyio.CancelScope()
         self._failures = 0
         self._empties = 0
@@ -103,15 +102,15 @@ class Shift:
 
         Returns the error that ended a burst.
         """
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._end_after_grace)
+        async with asyncio.TaskGroup() as group:
+            ending = group.create_task(self._end_after_grace())
             with self._claiming:
                 while await self._slot_is_free() and not self._nothing_is_left():
                     await self._claim(group)
             self._bench.emit(Draining(self.running))
             while self._running:
                 await self._next_to_end()
-            group.cancel_scope.cancel()
+            ending.cancel()
         return self._refusal
 
     async def _slot_is_free(self) -> bool:
@@ -121,13 +120,13 @@ class Shift:
         return not self.stopping
 
     async def _next_to_end(self) -> None:
-        self._freed = anyio.Event()
+        self._freed = asyncio.Event()
         await self._freed.wait()
 
     def _nothing_is_left(self) -> bool:
         return self._plan.burst and self._empties >= _EMPTIES_IN_BURST and not self._running
 
-    async def _claim(self, group: TaskGroup) -> None:
+    async def _claim(self, group: asyncio.TaskGroup) -> None:
         """Claim once, with a long poll, and fill the other free slots from what is there."""
         wait = 0 if self._plan.burst else self._plan.poll
         sent = self._clock.monotonic()
@@ -152,7 +151,7 @@ class Shift:
         # Never cancelled by `stop`: the server might lease a task to nobody. What it brings is handed back.
         return await codeq.run(codeq.core.send(_calls.claim(self._rotation.order(), lease=lease, wait=wait), retries=0))
 
-    async def _top_up(self, group: TaskGroup) -> None:
+    async def _top_up(self, group: asyncio.TaskGroup) -> None:
         codeq, lease = self._bench.codeq, self._bench.terms.seconds
         while (free := self._plan.concurrency - self.running) > 0 and not self.stopping:
             asked = min(free, _calls.MAX_CLAIM_BATCH)
@@ -163,7 +162,7 @@ class Shift:
             if len(tasks) < asked:
                 return
 
-    async def _receive(self, group: TaskGroup, tasks: Sequence[Task], sent: float) -> None:
+    async def _receive(self, group: asyncio.TaskGroup, tasks: Sequence[Task], sent: float) -> None:
         self._bench.emit(Polled(len(tasks), self._clock.monotonic() - sent))
         self._empties = 0 if tasks else self._empties + 1
         for task in tasks:
@@ -172,7 +171,7 @@ class Shift:
             delivery = Delivery(self._bench, handler, task, sent=sent)
             earlier = [other for other in self._running if other.task_id == task.id]
             self._running[delivery] = None
-            group.start_soon(self._deliver, delivery, earlier)
+            group.create_task(self._deliver(delivery, earlier))
 
     async def _deliver(self, delivery: Delivery, earlier: Sequence[Delivery]) -> None:
         try:
