@@ -287,6 +287,19 @@ def test_run_says_why_a_command_cannot_be_run(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (126, f"codeq-fake: cannot run {plain}: Permission denied\n")
 
 
+def test_run_tells_at_the_end_what_surprised_the_command() -> None:
+    program = (
+        "import os, urllib.request, urllib.error\n"
+        "try: urllib.request.urlopen(os.environ['CODEQ_BASE_URL'] + '/healthz')\n"
+        "except urllib.error.HTTPError: print('404', flush=True)\n"
+    )
+    for arguments, lines in (([], 1), (["--quiet"], 0)):
+        done = run("run", *arguments, "--", sys.executable, "-c", program, LOG_LEVEL="debug")
+        assert (done.returncode, done.stdout) == (0, "404\n")
+        assert done.stderr.count("codeq-fake: surprise: documented: GET /healthz") == lines
+        assert len(done.stderr.splitlines()) == lines
+
+
 def test_a_command_beside_a_fake_may_drive_it() -> None:
     command = f"{sys.executable} -c 'from codeq_fake.cli import main; main()' advance 5"
     done = run("run", "--control-token", "open", "--clock", "manual", "--", "sh", "-c", command)

@@ -157,7 +157,7 @@ def test_serve_logs_to_standard_error_when_told_to() -> None:
     assert (code, json.loads(line)["path"]) == (0, TASKS)
 
 
-@pytest.mark.parametrize("arguments", [(), ("--log", "none"), ("--log", "text", "--quiet")])
+@pytest.mark.parametrize("arguments", [(), ("--log", "text", "--quiet")])
 def test_without_a_terminal_and_when_told_to_it_is_quiet(arguments: tuple[str, ...]) -> None:
     with serving(*arguments) as server:
         server.get("/nowhere")

@@ -17,6 +17,8 @@ from .telling import tell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .starting import Built
+
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @start_options(port="a free one", log="none")
@@ -40,7 +42,10 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     async def beside_a_server() -> int:
         with closing(listener), fake.lasting():
             async with served(fake.app, fake.runtime, listener) as url:
-                return await _end_of(command, {**options.environ, **fake.tokens.environment(url), **_control(options)})
+                code = await _end_of(command, {**options.environ, **fake.tokens.environment(url), **_control(options)})
+                if not options.quiet and options.log in (None, "none"):
+                    _tell_surprises(fake)
+                return code
 
     sys.exit(asyncio.run(beside_a_server()))
 
@@ -48,6 +53,13 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
 def _control(options: Options) -> dict[str, str]:
     """By this, `codeq-fake advance` and the like may drive the fake from within the command."""
     return {"CODEQ_FAKE_CONTROL_TOKEN": options.control_token} if options.control_token else {}
+
+
+def _tell_surprises(fake: Built) -> None:
+    """Tell, once the command is done, what a log would have told on its way."""
+    for surprise in fake.runtime.surprises.look():
+        if surprise.request is not None:  # the environment is often not made for this command alone
+            tell(f"surprise: {surprise}")
 
 
 async def _end_of(command: Sequence[str], environment: dict[str, str]) -> int:
