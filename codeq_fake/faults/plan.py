@@ -82,18 +82,23 @@ class Plan:
         self.faults.clear()
 
     def decide(self, occasion: Occasion) -> list[Fault]:
-        """What goes wrong now. After a fault that is final for the occasion no rule is asked."""
+        """What goes wrong now. After a fault that is final for the occasion nothing else does."""
         self.seen.update(occasion.names)
         fired: list[Fault] = []
+        is_over = False
         for fault in self.faults.values():
-            if fault.rule.meets(occasion) and fault.fires():
+            # Each decides for itself, so that its count does not depend on the others.
+            if not fault.rule.meets(occasion) or not fault.fires():
+                continue
+            if is_over:
+                self.take_back(fault)
+            else:
                 fired.append(fault)
-                if fault.rule.do in FINAL:
-                    break
+                is_over = fault.rule.do in FINAL
         return fired
 
     def take_back(self, fault: Fault) -> None:
-        """It could not happen after all: there was no task for it."""
+        """It could not happen after all, for want of a task or since nothing was left to go wrong."""
         fault.fired -= 1
 
     def missed(self) -> list[Fault]:

@@ -43,6 +43,17 @@ def test_the_rules_of_a_file_are_in_force_and_at_the_end_those_that_met_nothing_
     ]
 
 
+def test_connections_die_on_the_loop_of_a_server_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "faults.yaml"
+    file.write_text("[{do: reset, nth: 1}, {do: drop_reply, nth: 2}, {do: garble, nth: 3}]", encoding="utf-8")
+    with serving("--faults", str(file)) as server:
+        for error in (httpx.ReadError, httpx.RemoteProtocolError, httpx.RemoteProtocolError):
+            with pytest.raises(error):
+                server.post("/v1/codeq/tasks", CREATE)
+        assert server.post("/v1/codeq/tasks", CREATE).status_code == 202
+        assert server.stop() == (0, "")
+
+
 def test_the_races_are_in_force_and_not_missed_when_they_do_not_come() -> None:
     with serving("--races", "observed", "--races-seed", "5") as server:
         faults = server.get("/_fake/faults").json()["faults"]

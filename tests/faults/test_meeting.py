@@ -86,12 +86,18 @@ def test_the_nth_that_is_met_is_hit_and_no_other(codeq: FakeCodeQ, http: httpx.C
     assert (fault.met, fault.fired) == (4, 1)
 
 
-def test_after_a_refusal_no_rule_is_asked(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_after_a_refusal_nothing_else_happens(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with codeq.faults(faults.refuse(times=1), faults.drop_reply()) as injected:
         assert create(http).status_code == 503
         with pytest.raises(httpx.RemoteProtocolError):
             create(http)
-    assert repr(injected) == "refuse: met 2, fired 1\ndrop_reply: met 1, fired 1"
+    assert repr(injected) == "refuse: met 2, fired 1\ndrop_reply: met 2, fired 1"
+
+
+def test_each_rule_counts_for_itself(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    rules = [faults.refuse(500 + nth, nth=nth) for nth in (1, 2, 4)]
+    with codeq.faults(*rules):
+        assert [create(http).status_code for _ in range(5)] == [501, 502, 202, 504, 202]
 
 
 def test_rules_that_agree_all_come_true(codeq: FakeCodeQ, http: httpx.Client) -> None:
