@@ -47,15 +47,14 @@ def to_json(value: object, path: str = "$") -> Json:  # noqa: PLR0911  # a dispa
             return to_json(_object(value, path), path)
 
 
-def _object(value: object, path: str) -> Mapping[str, Any]:
+def _object(value: object, path: str) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     kind: Any = type(value)  # attrs and pydantic are told by their marks: we import neither
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
     if hasattr(kind, "model_dump"):
-        dumped = kind.model_dump(value, mode="json")
-        return dumped if isinstance(dumped, Mapping) else {WRAPPER: dumped}
+        return kind.model_dump(value, mode="json", by_alias=True)  # as `model_validate` reads it
     raise EncodeError(f"{path}: a {type(value).__name__} is no JSON value; pass a dict, a dataclass or a model")
 
 

@@ -84,22 +84,22 @@ def _union(kinds: tuple[Any, ...], value: Any, path: str) -> Any:  # noqa: ANN40
 def _object(kind: type, value: Any, path: str) -> Any:  # noqa: ANN401  # any JSON value, or any type
     _check(isinstance(value, dict), value, f"an object ({kind.__name__})", path)
     known = {
-        name: _structure(hint, value[name], f"{path}.{name}") for name, hint in _fields(kind).items() if name in value
+        argument: _structure(hint, value[name], f"{path}.{name}")
+        for name, argument, hint in _fields(kind)
+        if name in value
     }
     return _convert(lambda fields: kind(**fields), known, path)
 
 
 @lru_cache(maxsize=256)
-def _fields(kind: type) -> Mapping[str, Any]:
+def _fields(kind: type) -> Sequence[tuple[str, str, Any]]:
+    """Return name, argument of `__init__`, and type of each field: in attrs, the argument of `_x` is `x`."""
     try:
         hints = get_type_hints(kind)
     except NameError as error:
         raise ConfigurationError(f"{kind.__name__}: {error}; import it for more than type checking") from error
-    if dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind) if field.init]
-    else:
-        names = [field.name for field in kind.__attrs_attrs__ if field.init]  # type: ignore[attr-defined]  # attrs
-    return {name: hints.get(name, Any) for name in names}
+    fields: Any = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else kind.__attrs_attrs__  # type: ignore[attr-defined]  # attrs
+    return [(f.name, getattr(f, "alias", f.name), hints.get(f.name, Any)) for f in fields if f.init]
 
 
 def _convert(make: Callable[[Any], Any], value: Any, path: str) -> Any:  # noqa: ANN401  # any JSON value, or any type

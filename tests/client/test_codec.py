@@ -10,9 +10,12 @@ from enum import Enum, StrEnum
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
+import attrs
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 
 from codeq_client._codec import WRAPPER, dumps, to_json, unwrap_result, wrap_result
 from codeq_client._structure import structure
@@ -101,44 +104,47 @@ def test_a_dataclass_comes_back_as_it_went() -> None:
     assert structure(Order, sent) == order
 
 
-class Attrs:
-    """What attrs makes of a class, as far as we look."""
-
-    class Field:
-        def __init__(self, name: str) -> None:
-            self.name, self.init = name, True
-
-    __attrs_attrs__ = (Field("a"), Field("b"))
-    a: int
-    b: list[int]
-
-    def __init__(self, a: int, b: list[int] | None = None) -> None:
-        self.a, self.b = a, b or []
+@attrs.define
+class Dot:
+    x: int
+    _hidden: list[float] = attrs.field(factory=list)
 
 
-class Pydantic:
-    """What pydantic makes of a class, as far as we look."""
+class Item(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(alias_generator=to_camel)
 
-    def __init__(self, n: int) -> None:
-        self.n = n
-
-    @classmethod
-    def model_validate(cls, value: Any) -> Pydantic:
-        if not isinstance(value["n"], int):
-            raise ValueError("n: an integer is needed")  # noqa: TRY004  # as pydantic's errors, which are ValueErrors
-        return cls(value["n"])
-
-    def model_dump(self, *, mode: str) -> dict[str, Any]:
-        assert mode == "json"
-        return {"n": self.n}
+    item_number: int
+    bought_at: datetime | None = None
 
 
-def test_attrs_and_pydantic_objects_travel() -> None:
-    assert to_json([Attrs(1, [2]), Pydantic(3)]) == [{"a": 1, "b": [2]}, {"n": 3}]
-    assert structure(Attrs, {"a": 1, "b": [5], "later": 1}).b == [5]
-    assert structure(Pydantic, {"n": 3}).n == 3
-    with pytest.raises(DecodeError, match="an integer is needed"):
-        structure(Pydantic, {"n": "3"})
+class Cart(pydantic.BaseModel):
+    items: list[Item]
+
+
+def test_attrs_and_pydantic_models_travel_and_come_back() -> None:
+    dot, cart = (
+        Dot(1, [2.5]),
+        Cart(items=[Item.model_validate({"itemNumber": 3, "boughtAt": datetime(2026, 1, 1, tzinfo=UTC)})]),
+    )
+    sent = json.loads(dumps([dot, cart]))
+    assert sent == [
+        {"x": 1, "_hidden": [2.5]},
+        {"items": [{"itemNumber": 3, "boughtAt": "2026-01-01T00:00:00Z"}]},
+    ]
+    assert structure(Dot, sent[0]) == dot
+    assert structure(Cart, sent[1]) == cart
+    assert structure(Dot, {"x": 1, "later": True}) == Dot(1)
+    with pytest.raises(DecodeError, match="valid integer"):
+        structure(Item, {"itemNumber": "three"})
+    with pytest.raises(DecodeError, match=r"\$\.x: expected int"):
+        structure(Dot, {"x": "1"})
+
+
+def test_a_root_model_travels_as_the_value_that_it_is() -> None:
+    numbers = pydantic.RootModel[list[int]]([1, 2])
+    assert to_json({"numbers": numbers}) == {"numbers": [1, 2]}
+    assert wrap_result(numbers) == {"$value": [1, 2]}
+    assert structure(pydantic.RootModel[list[int]], [1, 2]) == numbers
 
 
 @pytest.mark.parametrize(
