@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import socket
 import struct
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 _GRACE = 0.5
 _BACKLOG = 2048
 #: With a lingering time of 0 the system ends a connection with a reset.
-_RESET = struct.pack("ii", 1, 0)
+_RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class _OneWrite:
@@ -76,9 +75,8 @@ class _Protocol(HttpToolsProtocol):
         if way == "close":
             self.transport.close()
             return
-        # On a copy of the descriptor, which means the same socket: uvloop's own object knows no options.
-        with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
     def drop(self) -> None:
