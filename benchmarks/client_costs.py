@@ -50,7 +50,7 @@ async def _measure(url: str, effort: Effort) -> list[Row]:
     return [
         under(
             0.15,
-            "time that the worker adds to bare claim and complete, 1 slot",
+            "time that the client's worker adds to bare claim and complete, 1 slot",
             added,
             remark=f"{worker:,.0f} against {bare:,.0f} tasks a CPU second",
         ),
