@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from functools import singledispatch
+from functools import partial, singledispatch
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake import core
-from codeq_fake.core import snapshot
+from codeq_fake.core import interventions, snapshot
 from tests.core import model_values
 from tests.core.model import Model
 from tests.core.model_store import BUILT_IN, MILLISECOND, SECOND
@@ -16,6 +16,8 @@ from tests.core.model_subscriptions import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    Operation = Callable[..., Any]
 
 #: 2026-11-24T06:14:51.860Z: neither on a second nor on a minute.
 START = 1_795_500_891_860_000_000
@@ -73,16 +75,29 @@ class Lockstep:
 
     def do(self, operation: str, *arguments: Any, **named: Any) -> Any:
         """Do it on both sides now; returns what it came to, in plain values, a refusal being its name."""
+        of = attrgetter(operation)
+        return self._both(
+            partial(of(self.broker), now=self.now), partial(of(self.model), now=self.now), arguments, named
+        )
+
+    def requeue(self, task: str) -> None:
+        """Requeue a task by hand."""
+        ours = partial(interventions.requeue, self.broker, now=self.now)
+        self._both(ours, partial(self.model.requeue, now=self.now), (task,), {})
+
+    def delete(self, task: str) -> None:
+        """Delete a task by hand."""
+        self._both(partial(interventions.delete, self.broker), self.model.delete, (task,), {})
+
+    def _both(self, ours: Operation, models: Operation, arguments: Iterable[Any], named: Mapping[str, Any]) -> Any:
         self.fate.operation += 1
-        named["now"] = self.now
         before = snapshot.dump(self.broker)
-        ours = outcome(attrgetter(operation)(self.broker), *arguments, **named)
-        if isinstance(ours, str):
+        answer = outcome(ours, *arguments, **named)
+        if isinstance(answer, str):
             assert snapshot.dump(self.broker) == before, "a refused operation changes nothing"
-        expected = outcome(attrgetter(operation)(self.model), *arguments, **named)
-        assert ours == expected, operation
+        assert answer == outcome(models, *arguments, **named), ours
         self.compare()
-        return ours
+        return answer
 
     def create(self, command: str, *, tenant: str = "acme", **request: Any) -> str:
         """The id of the task that this good request makes, or that its idempotency key has made before."""

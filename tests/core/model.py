@@ -242,6 +242,19 @@ class Model:
             raise Refusal("NotInProgress")
         task.lease_until, task.lease_gone_at = now, now // MILLISECOND
 
+    def requeue(self, task_id: str, *, now: int) -> Task:
+        """By hand, as is the deletion: to the end of the line, and if it has ended, as if it were new."""
+        task = self.get(task_id)
+        if task.location in ("NONE", "DLQ_SET"):
+            task.attempts, task.error, task.has_result = 0, "", False
+            self.records = [record for record in self.records if record.task_id != task_id]
+        self.enqueue(task)
+        self.let_go(task, now)
+        return task
+
+    def delete(self, task_id: str) -> None:
+        self.tasks.remove(self.get(task_id))
+
     # Results: section 10
 
     def submit(self, task_id: str, handed_in: HandedIn, *, worker: str, now: int) -> Record:

@@ -209,6 +209,14 @@ class Tasks(RuleBasedStateMachine):
             touched = one_of(self.pair.model.tasks, position).updated_at // SECOND * SECOND
             self.pair.clean_up(before=touched + DAY_SECONDS * SECOND + nanoseconds, limit=limit)
 
+    @rule(position=positions)
+    def requeue_by_hand(self, position: int) -> None:
+        self.pair.requeue(one_of(["none", *self.pair.ids], position))
+
+    @rule(position=positions)
+    def delete_by_hand(self, position: int) -> None:
+        self.pair.delete(one_of(["none", *self.pair.ids], position))
+
     @rule()
     def restore(self) -> None:
         self.pair.restore()
