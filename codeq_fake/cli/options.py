@@ -54,89 +54,98 @@ def flag(name: str, *names: str, **how: Any) -> Callable[[CommandT], CommandT]:
     return click.option(f"--{name}", *names, envvar=f"CODEQ_FAKE_{name.upper().replace('-', '_')}", **how)
 
 
+#: The options that are the same for both, in the order in which they are listed: those before the port, those after it.
+_WHERE = (
+    click.option(
+        "--env-file",
+        "dotenv",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        envvar="CODEQ_FAKE_ENV_FILE",
+        is_eager=True,
+        callback=read_variables,
+        help="Variables for what the environment does not set.  [default: .env, if there is one]",
+    ),
+    flag("host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+)
+_WHAT = (
+    flag(
+        "profile",
+        type=click.Choice(tuple(PROFILES)),
+        default=DEFAULT_PROFILE,
+        show_default=True,
+        help="The store behind the real server: how early a lease counts as over depends on it.",
+    ),
+    flag(
+        "clock",
+        type=click.Choice(("real", "manual")),
+        default="real",
+        show_default=True,
+        help="real: time passes by itself; manual: it stands still until you advance it.",
+    ),
+    flag(
+        "start-at",
+        metavar="TIME",
+        help="Where the clock begins, for example 2026-01-31T12:00:00Z.  [default: the present]",
+    ),
+    flag(
+        "identities",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="YAML or JSON file of callers: NAME: {kind: producer or worker, token: TEXT, claims: {...}}.",
+    ),
+    flag(
+        "seed",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="YAML file of tasks and subscriptions to begin with.",
+    ),
+    flag(
+        "persist",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Keep the state in this file: go on from it, and save it at the end. It wins over --seed.",
+    ),
+    flag("no-control", is_flag=True, help="Leave out the control API under /_fake."),
+    flag(
+        "control-token",
+        metavar="TEXT",
+        help="Bearer token for the control API. On an address that other machines reach, it is off without one.",
+    ),
+    flag(
+        "webhook-allow",
+        multiple=True,
+        metavar="HOST",
+        help="Let callbacks go to this host too, or with * to any.  [default: this machine and private networks]",
+    ),
+    flag(
+        "journal-size",
+        type=click.IntRange(0),
+        default=10_000,
+        show_default=True,
+        help="How many requests and callbacks are remembered.",
+    ),
+    flag(
+        "faults",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="YAML or JSON file of fault rules: a list such as [{on: complete, do: drop_reply, times: 1}].",
+    ),
+    flag(
+        "races",
+        type=click.Choice(("observed",)),
+        help="Let the real server's races happen as often as they were seen on it.",
+    ),
+    flag("races-seed", type=int, default=0, show_default=True, help="Makes the races repeatable."),
+)
+
+
 def start_options(*, port: str, log: str) -> Callable[[CommandT], CommandT]:
     """The options that ``serve`` and ``run`` share; ``port`` and ``log`` say what holds without them."""
     flags = (
-        click.option(
-            "--env-file",
-            "dotenv",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            envvar="CODEQ_FAKE_ENV_FILE",
-            is_eager=True,
-            callback=read_variables,
-            help="Variables for what the environment does not set.  [default: .env, if there is one]",
-        ),
-        flag("host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+        *_WHERE,
         flag("port", type=click.IntRange(0, 65535), help=f"Port to listen on, 0 for a free one.  [default: {port}]"),
-        flag(
-            "profile",
-            type=click.Choice(tuple(PROFILES)),
-            default=DEFAULT_PROFILE,
-            show_default=True,
-            help="The store behind the real server: how early a lease counts as over depends on it.",
-        ),
-        flag(
-            "clock",
-            type=click.Choice(("real", "manual")),
-            default="real",
-            show_default=True,
-            help="real: time passes by itself; manual: it stands still until you advance it.",
-        ),
-        flag(
-            "start-at",
-            metavar="TIME",
-            help="Where the clock begins, for example 2026-01-31T12:00:00Z.  [default: the present]",
-        ),
-        flag(
-            "identities",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="YAML or JSON file of callers: NAME: {kind: producer or worker, token: TEXT, claims: {...}}.",
-        ),
-        flag(
-            "seed",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="YAML file of tasks and subscriptions to begin with.",
-        ),
-        flag(
-            "persist",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Keep the state in this file: go on from it, and save it at the end. It wins over --seed.",
-        ),
-        flag("no-control", is_flag=True, help="Leave out the control API under /_fake."),
-        flag(
-            "control-token",
-            metavar="TEXT",
-            help="Bearer token for the control API. On an address that other machines reach, it is off without one.",
-        ),
-        flag(
-            "webhook-allow",
-            multiple=True,
-            metavar="HOST",
-            help="Let callbacks go to this host too, or with * to any.  [default: this machine and private networks]",
-        ),
-        flag(
-            "journal-size",
-            type=click.IntRange(0),
-            default=10_000,
-            show_default=True,
-            help="How many requests and callbacks are remembered.",
-        ),
-        flag(
-            "faults",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="YAML or JSON file of fault rules: a list such as [{on: complete, do: drop_reply, times: 1}].",
-        ),
-        flag(
-            "races",
-            type=click.Choice(("observed",)),
-            help="Let the real server's races happen as often as they were seen on it.",
-        ),
-        flag("races-seed", type=int, default=0, show_default=True, help="Makes the races repeatable."),
+        *_WHAT,
         flag(
             "log",
             type=click.Choice(("text", "json", "none")),
@@ -146,8 +155,8 @@ def start_options(*, port: str, log: str) -> Callable[[CommandT], CommandT]:
     )
 
     def add(command: CommandT) -> CommandT:
-        for flag in reversed(flags):
-            command = flag(command)
+        for option in reversed(flags):
+            command = option(command)
         return command
 
     return add
