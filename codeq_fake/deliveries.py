@@ -37,7 +37,10 @@ LOST = "lost by a fault rule"
 
 
 class Deliveries:
-    """Callbacks and notices under way. ``answered`` hears how each try of a callback ended."""
+    """Callbacks and notices under way.
+
+    ``answered`` hears how each try of a callback ended, ``tried`` that an entry of the journal has one try more.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,14 @@ class Deliveries:
         answered: Callable[[CallbackDue, Outcome], None],
         faults: Plan,
         journal_size: int,
+        tried: Callable[[Callback], object],
     ) -> None:
         self.journal: Journal[Callback] = Journal(journal_size)
         self._clock = clock
         self._sender = sender
         self._composer = composer
         self._answered = answered
+        self._tried = tried
         self._faults = faults
         self._under_way: set[asyncio.Task[Any]] = set()
         self._hanging: set[asyncio.Task[Any] | None] = set()
@@ -133,7 +138,7 @@ class Deliveries:
         outgoing = compose(self._clock.now() + skew)
         if "callback_lost" in kinds:
             entry.headers, entry.body = outgoing.headers, outgoing.body
-            entry.tries.append(Try(self._clock.now(), None, LOST, kinds))
+            self._note(entry, Try(self._clock.now(), None, LOST, kinds))
             return Outcome((Hop(outgoing.method, outgoing.url),), LOST)
         outcome = await self._send_now(entry, outgoing, kinds)
         if "callback_twice" in kinds:
@@ -167,8 +172,12 @@ class Deliveries:
             timer.cancel()
             sending.cancel()
         outcome = Outcome((Hop(outgoing.method, outgoing.url),), NO_ANSWER) if sending.cancelled() else sending.result()
-        entry.tries.append(Try(sent_at, outcome.status, outcome.error, faults))
+        self._note(entry, Try(sent_at, outcome.status, outcome.error, faults))
         return outcome
+
+    def _note(self, entry: Callback, tried: Try) -> None:
+        entry.tries.append(tried)
+        self._tried(entry)
 
     def _time_out(self, sending: asyncio.Future[Outcome], task: asyncio.Task[Any] | None) -> None:
         """The receiver took too long; what comes of that is waited for, unlike the receiver."""

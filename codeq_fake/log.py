@@ -1,10 +1,14 @@
-"""The log of a server: a line for each request and what came of it. No token, no secret and no payload is in it."""
+"""The log of a server: a line for each request and each callback, and what came of it.
+
+No token, no secret and no payload is in it: of a URL, what comes after the path is left out.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from . import wire
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from .journal import Request
+    from .journal import Callback, Request
     from .runtime import Runtime
     from .surprises import Surprise
 
@@ -48,8 +52,20 @@ class Line(NamedTuple):
     faults: tuple[str, ...] = ()
 
 
+class CallbackLine(NamedTuple):
+    """What is told of one try of a callback or notice, which was sent at the fake's instant ``at`` (ns)."""
+
+    at: int
+    kind: str
+    url: str
+    outcome: int | str
+    n: int
+    about: str
+    command: str
+
+
 class Logged:
-    """An application whose requests are told to ``write``, a line each; so is what will surprise a client, once.
+    """An application whose requests are told to ``write``, a line each; so are callbacks, and what will surprise.
 
     Looks at the control API and at the metrics are left out: whatever watches a fake would fill the log.
     """
@@ -59,7 +75,9 @@ class Logged:
         self._runtime = runtime
         self._write = write
         self._form = in_json if as_json else in_words
+        self._callback_form = _callback_in_json if as_json else _callback_in_words
         self._warning = _surprise_in_json if as_json else _surprise_in_words
+        runtime.on_try = self._tell_try
 
     def tell_settings(self) -> None:
         """Tell what the settings show that will surprise."""
@@ -89,6 +107,15 @@ class Logged:
             if status is None:
                 entry = self._entry(scope["path"], None)
             self._tell(scope, status, entry, stopwatch() - began)
+
+    def _tell_try(self, callback: Callback) -> None:
+        tried = callback.tries[-1]
+        outcome = tried.status if tried.status is not None else tried.error or ""
+        about = callback.task_id or callback.subscription_id
+        line = CallbackLine(
+            tried.at, callback.kind, _bare(callback.url), outcome, len(callback.tries), about, callback.command
+        )
+        self._write(self._callback_form(line))
 
     def _entry(self, path: str, status: int | None) -> Request | None:
         """The request's entry in the journal, if it has one. Without a reply only a fault leaves one."""
@@ -123,10 +150,8 @@ class Logged:
 
 def in_words(line: Line) -> str:
     """A line for a person."""
-    time = wire.rfc3339_seconds(line.at)[11:-1]
-    milliseconds = line.at // _MILLISECOND % 1000
     status = line.status if line.status is not None else "no reply"
-    told = f"{time}.{milliseconds:03} {line.method} {line.path} {status} {line.took / _MILLISECOND:.1f} ms"
+    told = f"{_time(line.at)} {line.method} {line.path} {status} {line.took / _MILLISECOND:.1f} ms"
     if len(line.tasks) == 1:
         [(task_id, command)] = line.tasks
         told += "  " + (command if task_id in line.path else f"{task_id} {command}")
@@ -157,6 +182,18 @@ def in_json(line: Line) -> str:
     return json.dumps({name: value for name, value in told.items() if value not in ("", [])})
 
 
+def _callback_in_words(line: CallbackLine) -> str:
+    what = f"{line.kind} to {line.url} {line.outcome}, try {line.n}"
+    return _printable(f"{_time(line.at)} {what}  {line.about} {line.command}")
+
+
+def _callback_in_json(line: CallbackLine) -> str:
+    about = "subscription" if line.kind == "queue_ready" else "task"
+    told: dict[str, Any] = {"at": wire.rfc3339_nano(line.at, _UTC), "callback": line.kind, "url": line.url}
+    told |= {"outcome": line.outcome, "try": line.n, about: line.about, "command": line.command}
+    return json.dumps(told)
+
+
 def _surprise_in_words(surprise: Surprise) -> str:
     return f"surprise: {surprise}"
 
@@ -164,6 +201,17 @@ def _surprise_in_words(surprise: Surprise) -> str:
 def _surprise_in_json(surprise: Surprise) -> str:
     told = {"surprise": surprise.rule, "clause": surprise.clause, "said": surprise.said, "done": surprise.done}
     return json.dumps(told)
+
+
+def _time(at: int) -> str:
+    """The time of day, to the millisecond."""
+    return f"{wire.rfc3339_seconds(at)[11:-1]}.{at // _MILLISECOND % 1000:03}"
+
+
+def _bare(url: str) -> str:
+    """A URL without what may be a secret in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _error(reply: bytes) -> str:

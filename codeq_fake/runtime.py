@@ -16,7 +16,7 @@ from .core import PROFILES, Broker
 from .core.effects import ArtifactStored, CallbackDue, NoticeDue
 from .deliveries import Deliveries
 from .faults import Plan
-from .journal import DEFAULT_SIZE, Journal, Request
+from .journal import DEFAULT_SIZE, Callback, Journal, Request
 from .polls import Polls
 from .settings import Settings
 from .source import Source
@@ -63,6 +63,8 @@ class Runtime:
         #: What is to go wrong; the same object for as long as the runtime lives.
         self.faults = Plan()
         self.watchers = Watchers()
+        #: Who wants to hear of each try of a callback or notice.
+        self.on_try: Callable[[Callback], None] | None = None
         self._alarm: Timer | None = None
         self._settled = 0
         self._begin(config)
@@ -83,6 +85,7 @@ class Runtime:
             answered=self._callback_answered,
             faults=self.faults,
             journal_size=config.journal_size,
+            tried=self._callback_tried,
         )
 
     def _new_broker(self, config: Config) -> tuple[Source, Broker]:
@@ -184,6 +187,10 @@ class Runtime:
             if isinstance(effect, CallbackDue):
                 self.deliveries.call_back(effect)
         self.arm()
+
+    def _callback_tried(self, callback: Callback) -> None:
+        if self.on_try is not None:
+            self.on_try(callback)
 
     def _callback_answered(self, due: CallbackDue, outcome: Outcome) -> None:
         now = self.clock.now()

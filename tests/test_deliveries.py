@@ -22,6 +22,8 @@ from codeq_fake.webhooks.signing import sign
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from codeq_fake.journal import Callback
+
 pytestmark = pytest.mark.asyncio
 
 START = 1_769_860_800_000_000_000
@@ -57,6 +59,7 @@ class Stage:
     clock: Clock = field(default_factory=lambda: Clock("manual", start=START))
     ends: list[tuple[int, int, bool]] = field(default_factory=list)
     """Delivery, seconds since the start, delivered."""
+    tried: list[Callback] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         composer = Composer(zone=ZoneInfo("UTC"), secret=SECRET)
@@ -67,6 +70,7 @@ class Stage:
             answered=self._answered,
             faults=Plan(),
             journal_size=10,
+            tried=self.tried.append,
         )
 
     def _answered(self, due: CallbackDue, outcome: Outcome) -> None:

@@ -97,6 +97,26 @@ def test_no_token_and_no_payload_is_in_it(as_json: bool) -> None:  # noqa: FBT00
     assert not any("hush" in line or "dev-token" in line for line in lines)
 
 
+async def a_callback(http: httpx.AsyncClient) -> None:
+    """A task is completed, and its webhook, which nobody listens to, is tried twice."""
+    hook = "http://user:hush@127.0.0.1:1/done?token=hush"
+    await http.post(TASKS, json={"command": "RENDER", "payload": 1, "webhook": hook})
+    await http.post(f"{TASKS}/claim", json={"commands": ["RENDER"]})
+    await http.post(f"{TASKS}/{ID}/result", json={"status": "FAILED", "error": "torn"})
+    await http.post("/_fake/clock/advance", json={"seconds": 2})
+
+
+def test_callbacks_are_told_with_each_try_and_without_what_may_be_a_secret() -> None:
+    lines = [line for line in told(a_callback) if "task_result" in line]
+    tail = f"  {ID} RENDER"
+    assert [line.partition(" task_result")[0] for line in lines] == ["12:00:00.250", "12:00:02.250"]
+    assert all(line.partition(" to ")[2].startswith("http://127.0.0.1:1/done ") for line in lines)
+    assert [line.endswith(f", try {n}{tail}") for n, line in enumerate(lines, 1)] == [True, True]
+    assert not any("hush" in line for line in lines)
+    one, two = (json.loads(line) for line in told(a_callback, as_json=True) if "task_result" in line)
+    assert (one["try"], two["try"], one["task"], one["command"]) == (1, 2, ID, "RENDER")
+
+
 def test_several_tasks_are_counted() -> None:
     async def story(http: httpx.AsyncClient) -> None:
         tasks = [{"command": "A", "payload": '{"id":"x","command":"y"'}, {"command": "\u00e4\n", "payload": 2}]
