@@ -63,13 +63,13 @@ class Deliveries:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._hanging: set[asyncio.Task[Any] | None] = set()
         #: Delivery id -> the journal's entry of a callback that is not over yet.
-        self._pending: dict[int, Callback] = {}
+        self.pending: dict[int, Callback] = {}
 
     def call_back(self, due: CallbackDue) -> None:
         """Send one try of a callback, without waiting for its end (W3)."""
-        entry = self._pending.get(due.delivery_id)
+        entry = self.pending.get(due.delivery_id)
         if entry is None:
-            entry = self._pending[due.delivery_id] = Callback(
+            entry = self.pending[due.delivery_id] = Callback(
                 self.journal.number(), "task_result", due.url, due.command, task_id=due.task_id
             )
             self.journal.entries.append(entry)
@@ -77,7 +77,7 @@ class Deliveries:
 
     def over(self, due: CallbackDue, outcome: Outcome) -> None:
         """The callback's last try has ended."""
-        entry = self._pending.pop(due.delivery_id, None)
+        entry = self.pending.pop(due.delivery_id, None)
         if entry is not None:
             entry.state = _state(outcome)
 

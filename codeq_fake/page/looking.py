@@ -64,6 +64,7 @@ async def task(visit: Visit) -> Response:
         gaps=[later.at - earlier.at for earlier, later in pairwise(found.history)],
         result=found.record.result if found.record is not None else None,
         callbacks=[views.callback(entry) for entry in islice(entries, _GLANCE)],
+        next_tries=models.next_tries(visit.runtime),
     )
 
 
@@ -84,7 +85,11 @@ async def callbacks(visit: Visit) -> Response:
     found = (entry for entry in reversed(journal.entries) if not state or entry.state == state)
     shown: models.Sheet[Callback] = models.sheet(found, _sheet(visit), size=_SHEET)
     return visit.show(
-        "callbacks.html", sheet=shown, callbacks=[views.callback(entry) for entry in shown.items], state=state
+        "callbacks.html",
+        sheet=shown,
+        callbacks=[views.callback(entry) for entry in shown.items],
+        next_tries=models.next_tries(visit.runtime),
+        state=state,
     )
 
 
@@ -114,7 +119,8 @@ async def request(visit: Visit) -> Response:
     entry = visit.runtime.requests.find(number)
     if entry is None:
         return visit.refuse(404, f"The journal has no request {number}, or none any more.")
-    return visit.show("request.html", request=views.request(entry))
+    about = models.told_of(entry, visit.runtime.broker.store.tasks)
+    return visit.show("request.html", request=views.request(entry), about=about[:_GLANCE])
 
 
 async def faults(visit: Visit) -> Response:

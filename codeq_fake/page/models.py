@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from heapq import merge, nsmallest
 from itertools import islice
@@ -17,9 +18,10 @@ from codeq_fake.core.queue import Queue
 from .words import STATES, short
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from codeq_fake.core import Broker, QueueStats, Task
+    from codeq_fake.journal import Request
     from codeq_fake.runtime import Runtime
 
     Waiting = Callable[[Queue], Iterator[Task]]
@@ -190,6 +192,35 @@ def next_event(runtime: Runtime) -> Event | None:
     }
     events = (Event(at, what) for what, at in ahead.items() if at is not None and at > now)
     return min(events, key=lambda event: event.at, default=None)
+
+
+def next_tries(runtime: Runtime) -> dict[int, int]:
+    """When each callback that waits for its next try is tried again (ns), by its number in the journal."""
+    waiting = runtime.broker.outbox.deliveries
+    return {
+        entry.n: waiting[delivery_id].due_at
+        for delivery_id, entry in runtime.deliveries.pending.items()
+        if delivery_id in waiting and waiting[delivery_id].due_at
+    }
+
+
+def told_of(entry: Request, tasks: Mapping[str, Task]) -> list[str]:
+    """The ids of the tasks that a request is about, as far as its path and its reply tell."""
+    try:
+        reply = json.loads(entry.reply)
+    except (ValueError, RecursionError):
+        reply = None
+    named = [*entry.path.partition("?")[0].split("/"), *(_ids(reply) if isinstance(reply, dict) else ())]
+    return [task_id for task_id in dict.fromkeys(named) if task_id in tasks]
+
+
+def _ids(reply: Mapping[str, Any]) -> Iterator[str]:
+    yield from (reply[name] for name in ("id", "taskId") if isinstance(reply.get(name), str))
+    for items in (reply.get("tasks"), reply.get("results")):
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, dict):
+                yield from _ids(item)
+                yield from _ids(item["task"]) if isinstance(item.get("task"), dict) else ()
 
 
 _lease_expiry = attrgetter("lease_expiry")

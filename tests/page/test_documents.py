@@ -89,7 +89,7 @@ def test_a_completed_task_shows_its_result_and_its_callback(browser: httpx.Clien
     shown = text(browser.get("/_fake/page/task", params={"id": story.completed}).text)
     assert '{ "boxes": [ 1, 2 ] }' in shown
     assert "http://app.test/hooks/done" in shown
-    assert "pending 12:00:00 503" in shown
+    assert "pending next try in 1 s 12:00:00 503" in shown
 
 
 @pytest.mark.parametrize("state", State)
@@ -144,6 +144,26 @@ def test_requests_are_searched_by_path_body_reply_and_status(browser: httpx.Clie
     refused = text(browser.get("/_fake/page/requests?status=500").text)
     assert "POST /v1/codeq/tasks/nobody/heartbeat 500" in refused
     assert "1 to 1 of 1 requests" in refused
+
+
+def test_a_request_leads_to_the_tasks_that_it_is_about(browser: httpx.Client, story: Story) -> None:
+    batch = {"tasks": [{"command": "PACK", "payload": 1}, {"command": "PACK", "payload": 2}, {}]}
+    browser.post(f"{TASKS}/batch", headers={"authorization": "Bearer dev-token"}, json=batch)
+    browser.post(
+        f"{TASKS}/claim/batch", headers={"authorization": "Bearer dev-token"}, json={"count": 2, "commands": ["PACK"]}
+    )
+    browser.post(f"{TASKS}/{story.held}/abandon", content=b"[" * 100_000)
+
+    def tasks_of(number: int) -> list[str]:
+        shown = browser.get(f"/_fake/page/request?n={number}").text
+        return [link.partition("id=")[2] for link in links(shown) if link.startswith("/_fake/page/task?")]
+
+    assert tasks_of(1) == [story.completed]  # a create
+    assert tasks_of(3) == [story.completed]  # a result
+    created = tasks_of(15)
+    assert len(created) == 2
+    assert tasks_of(16) == created
+    assert tasks_of(17) == [story.held]
 
 
 def test_what_went_wrong_on_purpose_is_marked(fake: FakeCodeQ, browser: httpx.Client) -> None:
