@@ -13,9 +13,9 @@
   let loads = Promise.resolve();
   let waiting = false;
 
-  // What the fake's clock is ahead of this machine's, in milliseconds.
-  const offset = () => Number(clock.dataset.now) - loaded;
+  // By how much the fake's clock is ahead of this machine's, in milliseconds.
   let loaded = Date.now();
+  const offset = () => Number(clock.dataset.now) - loaded;
 
   function duration(seconds) {
     if (seconds < 10) return `${seconds.toFixed(1)} s`.replace(".0 ", " ");
