@@ -112,7 +112,9 @@ class Stage:
 
     def __init__(self, profile: str = "kvrocks-2.8", **settings: str) -> None:
         # Nothing here depends on the time of day or on chance, so that an example can be played again.
-        self.fake = FakeCodeQ(clock="manual", now=START, profile=profile, identities=IDENTITIES, settings=settings)
+        self.fake = FakeCodeQ(
+            clock="manual", now=START, profile=profile, identities=IDENTITIES, settings=settings, seed=1
+        )
         self.fake.next(ids=[f"00000000-0000-4000-8000-{number:012}" for number in range(500)])
         self._random = random.Random(1)  # noqa: S311  # jitter guards nothing
         self.clock = ManualClock(self.fake.aadvance)

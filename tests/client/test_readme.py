@@ -212,7 +212,14 @@ async def misuse() -> None:
 def test_a_users_typed_handlers_are_checked(tmp_path: Path) -> None:
     file = tmp_path / "handlers.py"
     file.write_text(TYPED + WRONG)
-    options = ["--strict", "--config-file", "", "--cache-dir", str(tmp_path / "cache"), "--no-error-summary"]
+    options = [
+        "--strict",
+        "--config-file",
+        "",
+        "--cache-dir",
+        str(REPOSITORY / ".mypy_cache" / "users"),
+        "--no-error-summary",
+    ]
     command = [sys.executable, "-m", "mypy", *options, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
