@@ -324,6 +324,13 @@ class Laws(RuleBasedStateMachine):
     def all_is_done(self) -> bool:
         return self.stage.unended() <= self.dropped
 
+    def give_up(self) -> None:
+        """Close the loop after a law was broken, whatever became of the workers."""
+        for site in self.sites:
+            if site.run and site.run.done() and not site.run.cancelled():
+                site.run.exception()
+        self.runner.close()
+
     # What must hold.
 
     def _judge_fence(self, job: Job[Any], subject: str) -> None:
@@ -355,7 +362,7 @@ class Laws(RuleBasedStateMachine):
             self.play(self._end_all())
             self._judge_all()
         finally:
-            self.runner.close()
+            self.give_up()
 
     async def _end_all(self) -> None:
         clock = self.stage.clock

@@ -212,7 +212,7 @@ def tell(story: Any) -> None:
     try:
         story(machine)
     except BaseException:
-        machine.runner.close()
+        machine.give_up()
         raise
     machine.teardown()
 
