@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from codeq_client import Abandon, Event, Fail, Job, LeaseTerms, Retry, Settled, TaskContext, TaskEnded, Worker
 from codeq_client.errors import CodeQError
+from codeq_fake.core import races
 from tests.client.stage import (
     IDENTITIES,
     Fault,
@@ -41,6 +42,7 @@ T = TypeVar("T")
 OPERATIONS = ["create", "claim", "heartbeat", "nack", "abandon", "submit", "get", "result"]
 SUBJECTS = ["worker", "other", "third"]
 WHICH = st.integers(0, 11)
+RACES = {"Z1": races.redeliver_finished, "Z2": races.lose_task, "Z3": races.revoke_lease}
 KINDS = ["refused", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow", "Z4"]
 SAYINGS = ["complete", "fail", "retry", "abandon", "crash"]
 
@@ -255,23 +257,14 @@ class Laws(RuleBasedStateMachine):
         site.cut_until = self.stage.clock.monotonic() + seconds
         self.orphans = True
 
-    @rule(which=WHICH, race=st.sampled_from(["Z1", "Z2", "Z3"]))
+    @rule(which=WHICH, race=st.sampled_from(sorted(RACES)))
     def race(self, which: int, race: str) -> None:
         if not self.shifts:
             return
         task_id = self.shifts[which % len(self.shifts)].task_id
-        task = self.stage.task(task_id)
-        if race == "Z1" and task.status == "COMPLETED":
-            self.stage.edit(task_id, state="READY")
-        elif race == "Z3" and task.status == "IN_PROGRESS":
-            self.stage.edit(task_id, state="READY", worker="", attempts=task.attempts + 1)
-        elif race == "Z2" and task.status == "IN_PROGRESS":
-            self.stage.edit(task_id, state="LOST")
-            self.dropped.add(task_id)
-            return  # whoever holds it can still settle it: no law is suspended
-        else:
-            return
-        self.raced.add(task_id)
+        if self.stage.race(task_id, RACES[race]):
+            # Whoever holds a lost task can still settle it: no law is suspended for it.
+            (self.dropped if race == "Z2" else self.raced).add(task_id)
 
     @rule(which=WHICH)
     def stop(self, which: int) -> None:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
@@ -18,6 +18,9 @@ from codeq_fake.testing import FakeCodeQ, TaskView
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from codeq_fake.core.broker import Broker
+    from codeq_fake.core.task import Task as CoreTask
 
 CLAIMS = {
     "sub": "w",
@@ -32,6 +35,13 @@ IDENTITIES: dict[str, Any] = {
     "other": {"kind": "worker", "claims": {**CLAIMS, "sub": "other"}},
     "third": {"kind": "worker", "claims": {**CLAIMS, "sub": "third"}},
 }
+
+
+class Race(Protocol):
+    """One of `codeq_fake.core.races` that happens to a task."""
+
+    def __call__(self, broker: Broker, task: CoreTask, *, now: int) -> bool: ...
+
 
 Fault = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
 
@@ -172,6 +182,11 @@ class Stage:
 
     async def until_ended(self, count: int = 1) -> None:
         await self.clock.advance_until(lambda: len(self.ended()) >= count)
+
+    def race(self, task_id: str, race: Race) -> bool:
+        """Let a race of the real server happen to a task, if it can. No request that is under way is disturbed."""
+        broker = self.fake._runtime.broker  # noqa: SLF001  # the door for tests, `faults`, acts on requests alone
+        return race(broker, broker.store.tasks[task_id], now=self.fake._runtime.clock.now())  # noqa: SLF001  # as above
 
     def edit(self, task_id: str, **fields: Any) -> None:
         """Change a task behind the server's back, as the races of the real one do; `state` READY also queues it."""

@@ -50,8 +50,8 @@ async def fails_in_a_group(_job: Job[Any]) -> None:
 class Unwilling:
     """A model that cannot be turned into JSON."""
 
-    def model_dump(self, mode: str) -> None:
-        raise RuntimeError(f"no {mode}")
+    def model_dump(self, *, mode: str, by_alias: bool) -> None:
+        raise RuntimeError(f"no {mode}, {by_alias=}")
 
 
 async def returns_what_cannot_travel(_job: Job[Any]) -> Unwilling:
