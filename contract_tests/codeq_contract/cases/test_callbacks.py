@@ -134,6 +134,27 @@ def test_a_callback_that_is_answered_is_not_repeated(contract: Contract) -> None
     assert len(hook.received) == 1
 
 
+@clause("W3")
+@needs("known_settings")
+def test_a_callback_that_is_not_answered_in_15_seconds_is_tried_again(contract: Contract) -> None:
+    hook = contract.hook(Answer(hangs=True))
+    completed(contract, hook)
+    first, second = received(contract, hook, 2)
+    assert second.at - first.at >= (15 + contract.knobs.callback_base) * SECOND - TICK
+
+
+@clause("L1")
+@needs("rate_limit", "variants")
+def test_a_webhooks_rate_limit_delays_its_callbacks(contract: Contract) -> None:
+    with contract.server({}, yaml="rateLimit: {webhook: {requestsPerMinute: 12, burstSize: 1}}\n") as server:
+        hook = server.hook()
+        for _ in range(2):
+            completed(server, hook)
+        first, second = received(server, hook, 2)
+        assert second.at - first.at >= 5 * SECOND - TICK
+        assert json.loads(first.body)["taskId"] != json.loads(second.body)["taskId"]
+
+
 @clause("W4")
 def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: Contract) -> None:
     for status, method in ((301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")):

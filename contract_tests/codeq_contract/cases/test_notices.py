@@ -47,6 +47,18 @@ def test_a_notice_is_tried_once(contract: Contract) -> None:
     assert len(hook.received) == 1
 
 
+@clause("L1")
+@needs("rate_limit", "variants")
+def test_a_webhooks_rate_limit_drops_notices(contract: Contract) -> None:
+    with contract.server({}, yaml="rateLimit: {webhook: {requestsPerMinute: 1, burstSize: 1}}\n") as server:
+        hook, commands = server.hook(), [server.command(), server.command()]
+        for command in commands:
+            subscribed(server, hook, command)
+        first, _ = (server.producer.create(command) for command in commands)
+        contract.surely_before(first, hook.received[0].at + 60 * SECOND)
+        assert [json.loads(notice.body)["eventType"] for notice in hook.received] == commands[:1]
+
+
 @clause("U3", "U5", "K8")
 def test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often(contract: Contract) -> None:
     command, hook, pause = contract.command(), contract.hook(), contract.seconds(4)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a webhook answers: a status, and where it redirects to."""
+    """What a webhook answers: a status, and where it redirects to; nothing at all if it `hangs`."""
 
     status: int = 200
     location: str | None = None
+    hangs: bool = False
 
 
 class Receiver:
@@ -45,6 +46,9 @@ class Receiver:
         path = scope["path"]
         answer = self._answers[path].popleft() if self._answers[path] else Answer()
         self._received[path].append(Received(at, scope["method"], path, headers, body))
+        if answer.hangs:
+            await receive()  # that the other one has hung up
+            return
         location = [] if answer.location is None else [(b"location", answer.location.encode())]
         await send({"type": "http.response.start", "status": answer.status, "headers": location})
         await send({"type": "http.response.body", "body": b""})
