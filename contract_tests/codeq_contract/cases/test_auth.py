@@ -9,6 +9,7 @@ import pytest
 
 from codeq_contract.caller import ADMIN, SUBSCRIPTIONS, TASKS
 from codeq_contract.case import clause, core, needs
+from codeq_contract.driver import PRODUCTION
 from codeq_contract.driver.identities import WORKER_SCOPES, producer
 from codeq_contract.moments import SECOND
 from codeq_contract.recording import Identity
@@ -23,7 +24,7 @@ STATIC = {
     "PRODUCER_AUTH_CONFIG": json.dumps({"token": "p-token", "subject": "p", "raw": {"tenantId": "t"}}),
     "WORKER_AUTH_PROVIDER": "static",
     "WORKER_AUTH_CONFIG": json.dumps(
-        {"token": " w-token ", "scopes": WORKER_SCOPES.split(), "eventTypes": ["*"], "raw": {"tenantId": "t"}}
+        {"token": "w-token", "scopes": WORKER_SCOPES.split(), "eventTypes": ["*"], "raw": {"tenantId": "t"}}
     ),
 }
 #: The routes of workers, and the scope that each wants (R3 to R11).
@@ -70,7 +71,7 @@ def test_a_static_token_is_one_caller_and_any_other_is_invalid(contract: Contrac
         assert server.nobody.post(TASKS, body, Authorization="Bearer   p-token").status == 202
         refused = server.nobody.post(TASKS, body, Authorization="Bearer w-token")
         assert (refused.status, refused.json) == (401, {"error": "invalid token"})
-        claimed = server.nobody.post(f"{TASKS}/claim", {"commands": [command]}, Authorization="Bearer w-token")
+        claimed = server.nobody.post(f"{TASKS}/claim", {"commands": [command]}, Authorization="Bearer  w-token")
         assert claimed.json["workerId"] == "static"
 
 
@@ -186,7 +187,7 @@ def test_the_role_header_counts_in_development_only(contract: Contract) -> None:
     path = f"{ADMIN}/queues/X"
     with contract.server({}, yaml="env: dev\n") as server:
         assert server.producer.get(path, X_Role="ADMIN").status == 200
-    with contract.server({}, yaml="env: production\n") as server:
+    with contract.server(PRODUCTION, yaml="env: prod\n") as server:
         assert server.producer.get(path, X_Role="ADMIN").status == 401
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from codeq_contract.case import Sighting, clause, needs, webhooks
-from codeq_contract.driver import Answer
+from codeq_contract.driver import TRACING, Answer
 from codeq_contract.moments import SECOND
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def test_a_redirect_without_a_way_on_is_a_failure(contract: Contract) -> None:
 @clause("X1")
 @needs("tracing", "variants")
 def test_a_callback_carries_its_tasks_trace(contract: Contract) -> None:
-    with contract.server({"TRACING_ENABLED": "true"}) as server:
+    with contract.server(TRACING) as server:
         hook = server.hook()
         task, _ = completed(server, hook)
         [callback] = received(server, hook, 1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from codeq_contract.case import clause, core, needs
+from codeq_contract.driver import TRACING
 from codeq_contract.moments import SECOND
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def test_gauges_are_those_of_the_built_in_commands(contract: Contract) -> None:
 @clause("X1")
 @needs("tracing", "variants")
 def test_a_task_keeps_its_trace_and_each_claim_has_a_span(contract: Contract) -> None:
-    with contract.server({"TRACING_ENABLED": "true"}) as server:
+    with contract.server(TRACING) as server:
         command = server.command()
         caller = server.producer
         body = {"command": command, "payload": 1}

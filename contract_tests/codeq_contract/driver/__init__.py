@@ -7,10 +7,12 @@ from codeq_contract.driver.driver import Driver
 from codeq_contract.driver.namespace import Namespace
 from codeq_contract.driver.operation import Op, Outcome, Reply, UnsupportedError
 from codeq_contract.driver.receiver import Answer, Receiver
-from codeq_contract.driver.setup import Knobs, Setup
+from codeq_contract.driver.setup import PRODUCTION, TRACING, Knobs, Setup
 from codeq_contract.driver.tolerances import Span, Tolerances
 
 __all__ = [
+    "PRODUCTION",
+    "TRACING",
     "Answer",
     "Clock",
     "Driver",

@@ -75,10 +75,12 @@ class Containers:
             configuration.write_text(setup.yaml, encoding="utf-8")
             # The server's user is another than ours.
             Path(folder).chmod(0o755)
+            configuration.chmod(0o644)
             store = _container(self.store).with_network(network).with_network_aliases(_STORE_ALIAS)
             server = _container(self.image).with_network(network).with_exposed_ports(_SERVER_PORT)
             server.with_kwargs(extra_hosts={self.host: "host-gateway"})
-            server.with_volume_mapping(str(configuration), _CONFIGURATION)
+            if setup.yaml:
+                server.with_volume_mapping(str(configuration), _CONFIGURATION)
             for name, value in self._environment(setup).items():
                 server.with_env(name, value)
             with _started(store):
@@ -93,7 +95,8 @@ class Containers:
         return {
             **setup.environment,
             "REDIS_ADDR": f"{_STORE_ALIAS}:{_port_of(self.store)}",
-            "CODEQ_CONFIG_PATH": _CONFIGURATION,
+            # Without a file the server is as it was recorded: nobody knows what it makes of an empty one.
+            **({"CODEQ_CONFIG_PATH": _CONFIGURATION} if setup.yaml else {}),
             "LOCAL_ARTIFACTS_DIR": "/tmp/codeq-artifacts",  # noqa: S108 - inside the container
             # Of no meaning to the real server: an image of the fake then imitates the store that stands beside it.
             "CODEQ_FAKE_PROFILE": self.profile,

@@ -21,6 +21,16 @@ SUITE_SETTINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: With these, and `env: prod` in its file, the recorded server ran as in production; the addresses lead nowhere.
+PRODUCTION: Mapping[str, str] = MappingProxyType(
+    {"WORKER_JWKS_URL": "http://127.0.0.1:1/", "WORKER_ISSUER": "codeq-test", "IDENTITY_SERVICE_API_KEY": "k"}
+)
+
+#: With these it made traces, and sent them nowhere.
+TRACING: Mapping[str, str] = MappingProxyType(
+    {"TRACING_ENABLED": "true", "TRACING_OTLP_ENDPOINT": "127.0.0.1:1", "TRACING_OTLP_INSECURE": "true"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
