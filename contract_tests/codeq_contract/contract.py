@@ -52,6 +52,8 @@ class Contract:
     names: Namespace = field(default_factory=Namespace)
     transcript: list[Exchange] = field(default_factory=list)
     sightings: set[Sighting] = field(default_factory=set)
+    #: Where in the transcript the examples of a case begin; only the last one is of interest.
+    examples: list[int] = field(default_factory=list)
 
     def __repr__(self) -> str:
         return f"<Contract of {self.names.prefix} on {self.driver.target}>"
@@ -118,6 +120,15 @@ class Contract:
         """A second server with these settings in place of the suite's; needs variants."""
         with self.driver.other(Setup().but(environment, yaml)) as driver:
             yield replace(self, driver=driver)
+
+    def begin_example(self) -> None:
+        """Note that what comes has nothing to do with what was."""
+        self.examples.append(len(self.transcript))
+
+    @property
+    def last_example(self) -> Sequence[Exchange]:
+        """The transcript, or that of the last example."""
+        return self.transcript[self.examples[-1] if self.examples else 0 :]
 
     def saw(self, sighting: Sighting) -> None:
         """Count that this happened."""

@@ -182,7 +182,7 @@ class Model:
 
 def _must_be(expected: object, found: object, what: object) -> None:
     if found != expected:
-        raise AssertionError(f"{what}: found {found!r}; it must be {expected!r}")
+        raise AssertionError(f"{what}: found {found!s}; it must be {expected!s}")
 
 
 def _refusal(step: Settle, worker: str, task: Held) -> tuple[int, str] | None:

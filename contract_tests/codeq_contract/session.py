@@ -150,7 +150,7 @@ class Session:
             reason=without_secrets(reason, contract.driver),
             attempts=attempts.number,
             sightings=tuple(sorted(contract.sightings)),
-            transcript=() if verdict is Verdict.PASSED else shown(contract.transcript, contract.driver),
+            transcript=() if verdict is Verdict.PASSED else shown(contract.last_example, contract.driver),
         )
 
     @property

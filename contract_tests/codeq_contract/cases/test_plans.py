@@ -82,6 +82,7 @@ class Plans(RuleBasedStateMachine):
         contract = self._contract
         # Every example begins at the same fraction of a second, so that it can be repeated.
         contract.clock.until(-(-contract.clock.now() // SECOND) * SECOND)
+        contract.begin_example()
         execution = Execution(contract, COMMANDS)
         model = Model(contract.knobs, contract.tolerances, WORKERS)
         for number, done in enumerate(execution.run(self._plan)):

@@ -33,17 +33,20 @@ SECTIONS = {
     "X": "Tracing",
     "Z": "Races",
 }
-_SHOWN_VERDICTS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN, Verdict.SKIPPED)
+_SHOWN_VERDICTS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
+_LISTED_VERDICTS = {Verdict.SKIPPED: "were not run", Verdict.UNSUPPORTED: "the target does not support"}
 
 
 def page(reports: Sequence[Report]) -> str:
     """One page for runs on one or more targets: the matrix has a column for each."""
     body = "".join((*_heads(reports), *_details(reports), _matrix(reports)))
     title = f"CodeQ contract {CONTRACT} on {', '.join(report.target for report in reports)}"
+    ways = "<nav><a href=#failures>What did not pass</a> <a href=#clauses>All clauses</a></nav>"
     return (
         "<!doctype html>\n<html lang=en><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width, initial-scale=1'>"
-        f"<title>{escape(title)}</title><style>{STYLE}</style><main><h1>{escape(title)}</h1>{body}</main></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
+        f"<main><h1>{escape(title)}</h1>{ways}{body}</main></html>\n"
     )
 
 
@@ -51,7 +54,7 @@ def _heads(reports: Sequence[Report]) -> Iterator[str]:
     for report in reports:
         about = " · ".join(f"{name} {value}" for name, value in report.about.items())
         seed = f" · seed {report.seed}" if report.seed else ""
-        yield f"<section><h2>{escape(report.target)}</h2><p class=about>{escape(about)}<br>"
+        yield f"<section><h2>{escape(report.target)}: {_outcome(report)}</h2><p class=about>{escape(about)}<br>"
         yield f"{escape(report.date)} · suite {escape(report.suite)}{escape(seed)}</p><div class=levels>"
         for group in GROUPS:
             level = report.levels[group]
@@ -61,6 +64,11 @@ def _heads(reports: Sequence[Report]) -> Iterator[str]:
         yield _sightings(report)
         settings = ", ".join(f"{name} {value}" for name, value in {**report.settings, **report.tolerances}.items())
         yield f"<details><summary>Settings and tolerances</summary><p>{escape(settings)}</p></details></section>"
+
+
+def _outcome(report: Report) -> str:
+    word = {0: "passed", 1: "failed", 3: "partial"}.get(report.exit_code, "error")
+    return f"<span class='verdict {word}'>{word}</span>"
 
 
 def _sightings(report: Report) -> str:
@@ -79,7 +87,7 @@ def _matrix(reports: Sequence[Report]) -> str:
         rows.append(f"<tr class=part><th colspan={2 + len(reports)}>{SECTIONS[letter]}")
         rows.extend(_row(clause, reports) for clause in clauses)
     return (
-        "<section><h2>Clauses</h2><table class=matrix><thead>"
+        "<section id=clauses><h2>Clauses</h2><table class=matrix><thead>"
         f"<tr><th>Clause<th>What it says{columns}</thead><tbody>{''.join(rows)}</tbody></table></section>"
     )
 
@@ -102,15 +110,17 @@ def _details(reports: Sequence[Report]) -> Iterator[str]:
             (case for case in report.cases if case.verdict in _SHOWN_VERDICTS),
             key=lambda case: _SHOWN_VERDICTS.index(case.verdict),
         )
-        yield f"<section><h2>What did not pass on {escape(report.target)}</h2>"
-        yield "".join(map(_case, shown)) or "<p>Nothing.</p>"
+        yield f"<section id=failures><h2>What did not pass on {escape(report.target)}</h2>"
+        # One that is open shows that all can be opened.
+        yield "".join(_case(case, opened=not number) for number, case in enumerate(shown)) or "<p>Nothing.</p>"
         yield from _logs(report)
         yield from _left_behind(report)
-        without = [case for case in report.cases if case.verdict is Verdict.UNSUPPORTED]
-        if without:
-            yield f"<details><summary>{len(without)} cases that the target does not support</summary><ul>"
-            yield "".join(f"<li>{escape(case.name)}: {escape(case.reason)}" for case in without)
-            yield "</ul></details>"
+        for verdict, what in _LISTED_VERDICTS.items():
+            without = [case for case in report.cases if case.verdict is verdict]
+            if without:
+                yield f"<details><summary>{len(without)} cases that {what}</summary><ul>"
+                yield "".join(f"<li>{escape(case.name)}: {escape(case.reason)}" for case in without)
+                yield "</ul></details>"
         yield "</section>"
 
 
@@ -127,12 +137,14 @@ def _logs(report: Report) -> Iterator[str]:
         yield f"<details><summary>The end of the {escape(name)}'s log</summary><pre>{escape(log)}</pre></details>"
 
 
-def _case(case: CaseResult) -> str:
+def _case(case: CaseResult, *, opened: bool) -> str:
     clauses = " ".join(f"<a href=#{clause}>{clause}</a>" for clause in case.clauses)
-    opened = " open" if case.verdict in (Verdict.FAILED, Verdict.ERROR) else ""
+    says = case.name.removeprefix("test_").replace("_", " ")
     return (
-        f"<details class=case{opened}><summary><span class='verdict {_class(case.verdict)}'>{case.verdict}</span> "
-        f"{escape(case.name)} <small>{clauses} · {case.seconds:g} s · attempt {case.attempts}</small></summary>"
+        f"<details class=case{' open' * opened}><summary>"
+        f"<span class='verdict {_class(case.verdict)}'>{case.verdict}</span> "
+        f"<span title='{escape(case.name)}'>{escape(says)}</span> "
+        f"<small>{clauses} · {case.seconds:g} s · attempt {case.attempts}</small></summary>"
         f"<p class=reason>{escape(case.reason)}</p>{_timeline(case.transcript)}"
         f"<ol>{''.join(map(_exchange, case.transcript))}</ol></details>"
     )
@@ -156,11 +168,12 @@ def _timeline(transcript: Sequence[Shown]) -> str:
         bars.append(f"<rect {place} class=s{shown.status // 100}><title>{hint}</title></rect>")
     height = len(callers) * 22 + 18
     ends = f"<text x=130 y={height - 3}>{start:g} s</text><text x=860 y={height - 3} text-anchor=end>{end:g} s</text>"
-    return f"<svg viewBox='0 0 870 {height}' role=img aria-label=timeline>{''.join(bars)}{ends}</svg>"
+    drawing = f"<svg viewBox='0 0 870 {height}' role=img aria-label=timeline>{''.join(bars)}{ends}</svg>"
+    return f"<div class=timeline>{drawing}</div>"
 
 
 def _exchange(shown: Shown) -> str:
-    sent = f"\n\n{shown.body}" if shown.body else ""
+    sent = f"\n{shown.body}" if shown.body else ""
     return (
         f"<li><small>{shown.called:.3f} s · {escape(shown.identity or 'nobody')}</small>"
         f"<pre>{escape(shown.request + sent)}</pre><pre class=s{shown.status // 100}>{shown.status or 'no answer'} "
