@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 ISSUER = "codeq-test"
 KEY_ID = "k1"
 DAY = 86_400
+
+#: Nanoseconds that a server may wait for our keys, which on a busy machine take their time.
+_KEYS_TIMEOUT = 60 * SECOND
+
 ALGORITHMS = ["RS256", "RS384", "RS512"]
 
 
@@ -49,7 +53,7 @@ class Signer:
 
         It names the key by the `url` at which `jwks` is served, or holds it, which only the fake understands.
         """
-        keys = {"jwks": self.jwks()} if url is None else {"jwksUrl": url}
+        keys = {"jwks": self.jwks()} if url is None else {"jwksUrl": url, "httpTimeout": _KEYS_TIMEOUT}
         return json.dumps({**keys, "issuer": ISSUER, "audience": _audience(kind)})
 
     def jwks(self) -> Mapping[str, Any]:

@@ -153,9 +153,11 @@ def test_a_clean_up_takes_what_nobody_touched_for_a_day(contract: Contract) -> N
 @clause("L1")
 @needs("rate_limit", "variants")
 def test_a_bucket_fills_up_again(contract: Contract) -> None:
-    with contract.server({}, yaml="rateLimit: {producer: {requestsPerMinute: 60, burstSize: 1}}\n") as server:
+    refill = contract.seconds(3)
+    yaml = f"rateLimit: {{producer: {{requestsPerMinute: {60 // refill}, burstSize: 1}}}}\n"
+    with contract.server({}, yaml=yaml) as server:
         first, refused = (server.producer.create(server.command()) for _ in range(2))
-        contract.surely_before(refused, first.called + SECOND)
+        contract.surely_before(refused, first.called + refill * SECOND)
         assert [first.status, refused.status] == [202, 429]
-        server.clock.sleep(2)
+        server.clock.sleep(refill + 1)
         assert server.producer.create(server.command()).status == 202

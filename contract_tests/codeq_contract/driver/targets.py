@@ -153,7 +153,7 @@ class ServerTarget:
             with ExitStack() as after, server.serve(whole) as served:
                 wire = after.enter_context(Wire(served.url, clock))
                 tokens = self.issuer.tokens(now=clock.now())
-                yield Driver(
+                driver = Driver(
                     target=server.name,
                     transport=wire,
                     clock=clock,
@@ -170,6 +170,10 @@ class ServerTarget:
                     about={**served.about, "store profile": server.profile},
                     logs=served.logs,
                 )
+                if not _static(setup):
+                    # From now on the server has our keys, and no case has to wait for that (A4).
+                    _need_nothing(f"{server.name}, {served.url}", driver)
+                yield driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +249,15 @@ class Deployment:
                 hooks_origin=self.advertised,
                 about={"url": self.url, "store profile": self.profile},
             )
-            found = "; ".join(obstacles(driver))
-            if found:
-                raise NotRunError(f"{self.url}: {found}")
+            _need_nothing(self.url, driver)
             yield replace(driver, features=driver.features | rights(driver))
+
+
+def _need_nothing(server: str, driver: Driver) -> None:
+    """Raises NotRunError when nobody answers, or a token is refused."""
+    found = "; ".join(obstacles(driver))
+    if found:
+        raise NotRunError(f"{server}: {found}")
 
 
 def _features_of(tokens: Mapping[str, str]) -> frozenset[str]:

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 TIMEOUT = 90.0
 _AT_ONCE = 64
 
+#: Seconds that a connection is kept: servers hang up after 5 or more, and what is sent just then is lost.
+_KEPT_ALIVE = 2.0
+
 
 class Wire:
     """The transport to a server at a URL. Threads may share it. A context manager, which closes the connections."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_AT_ONCE)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_AT_ONCE, keepalive_expiry=_KEPT_ALIVE)
         # Certificates take long to load, and a server under test rarely has one.
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT, limits=limits, verify=url.startswith("https:"))
 
