@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -101,10 +101,17 @@ def test_the_snippet_of_the_extras_makes_a_worker(server: FakeCodeQ) -> None:
         assert reply.status == 200
 
 
-def test_the_receivers_snippet_is_an_application() -> None:
-    names: dict[str, object] = {}
+def test_the_receivers_snippet_hears_of_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
     exec(snippet("WebhookReceiver("), names)  # noqa: S102  # our own README
-    assert callable(names["app"])
+    secret = {"WEBHOOK_HMAC_SECRET": "the server's WEBHOOK_HMAC_SECRET"}
+    with FakeCodeQ(clock="real", settings=secret, webhooks={"http://app.test": names["app"]}) as fake, fake.serve():
+        task = fake.enqueue("X", {}, webhook="http://app.test/webhooks/codeq/")
+        with BlockingCodeQ.from_env(fake.env) as codeq:
+            assert codeq.claim(["X"])
+            codeq.complete(task.id, {"n": 1})
+        wait_until(lambda: [callback["state"] for callback in fake.callbacks] == ["delivered"], 10)
+    assert capsys.readouterr().out == f"{task.id} COMPLETED {{'n': 1}}\n"
 
 
 @pytest.mark.parametrize("name", ["test_double", "test_a_long_task_survives_an_outage"])
