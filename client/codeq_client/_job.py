@@ -99,6 +99,10 @@ class TaskContext:
         """Return for how many seconds the lease surely holds, if it were not renewed."""
         return self._held.lease.remaining(self._clock.monotonic())
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the worker's clock: in a test with a clock of its own it is no real sleep."""
+        await self._clock.sleep(seconds)
+
     def progress(self) -> None:
         """Report that the handler is getting on, for a worker with a `stall` limit."""
         self._held.lease.progress(self._clock.monotonic())

@@ -503,6 +503,24 @@ def test_a_hook_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> 
     assert "a hook failed at TaskEnded" in caplog.text
 
 
+def test_a_handler_sleeps_on_the_workers_clock() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+
+        @worker.handler("X")
+        async def work(_job: Job[Any], task: TaskContext) -> None:
+            await task.sleep(300)
+
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.clock.advance(299)
+            assert not stage.ended()
+            await stage.clock.advance(2)
+        assert [settled for _, settled in stage.ended()] == ["completed"]
+
+    play(scene)
+
+
 def test_log_records_carry_the_task(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(stage: Stage) -> None:
         worker = stage.worker()

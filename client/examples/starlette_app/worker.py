@@ -44,7 +44,7 @@ def make(codeq: CodeQ | None = None) -> Worker:
         if order.jobId.startswith("busy") and not job.is_last:
             raise Retry(delay=5, reason="the studio is busy")
         for step in range(STEPS):
-            await worker.codeq.core.clock.sleep(0.2)
+            await task.sleep(0.2)  # the rendering
             task.log.info("step %d of %d", step + 1, STEPS)
             task.progress()
         return Master(order.jobId, f"https://masters.example.com/{order.jobId}.mp4")
