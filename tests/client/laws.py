@@ -14,7 +14,6 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -27,11 +26,14 @@ from tests.client.stage import (
     Network,
     Stage,
     answers,
+    false_empty,
     garbled,
+    late,
     operation_of,
     refused,
     reply_lost,
     request_lost,
+    slow,
 )
 
 if TYPE_CHECKING:
@@ -45,34 +47,6 @@ WHICH = st.integers(0, 11)
 RACES = {"Z1": races.redeliver_finished, "Z2": races.lose_task, "Z3": races.revoke_lease}
 KINDS = ["refused", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow", "Z4"]
 SAYINGS = ["complete", "fail", "retry", "abandon", "crash"]
-
-
-def late(stage: Stage, seconds: float, strays: list[asyncio.Task[None]]) -> Fault:
-    """Return a fault that brings the request to the server so many seconds later, when the client has given up."""
-
-    async def fault(request: Any, forward: Any) -> Any:
-        async def arrive() -> None:
-            await stage.clock.sleep(seconds)
-            await forward()
-
-        strays.append(asyncio.create_task(arrive()))
-        return await request_lost(request, forward)
-
-    return fault
-
-
-async def false_empty(_request: Any, _forward: Any) -> httpx.Response:
-    """Z4: a claim is answered as if there were no task."""
-    return httpx.Response(204)
-
-
-def slow(stage: Stage, seconds: float) -> Fault:
-    async def fault(_request: Any, forward: Any) -> Any:
-        response = await forward()
-        await stage.clock.sleep(seconds)
-        return response
-
-    return fault
 
 
 class Law(StrEnum):
@@ -240,8 +214,8 @@ class Laws(RuleBasedStateMachine):
             "garbled": garbled,
             # With one subject for all, what comes late would count for another worker's lease. And whoever the
             # subject, a NACK or an abandon that comes late revokes the next lease: nobody can know.
-            "late": request_lost if self.shared_subject else late(self.stage, seconds, self.strays),
-            "slow": slow(self.stage, seconds),
+            "late": request_lost if self.shared_subject else late(self.stage.clock, seconds, self.strays),
+            "slow": slow(self.stage.clock, seconds),
             "Z4": false_empty,
         }
         if kind == "Z4":

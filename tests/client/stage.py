@@ -117,6 +117,34 @@ def answers(status: int, text: str = "boom", **headers: str) -> Fault:
     return answer
 
 
+def late(clock: ManualClock, seconds: float, strays: list[asyncio.Task[None]]) -> Fault:
+    """Return a fault that brings the request to the server so many seconds later, when the client has given up."""
+
+    async def fault(request: Any, forward: Any) -> Any:
+        async def arrive() -> None:
+            await clock.sleep(seconds)
+            await forward()
+
+        strays.append(asyncio.create_task(arrive()))
+        return await request_lost(request, forward)
+
+    return fault
+
+
+async def false_empty(_request: Any, _forward: Any) -> httpx.Response:
+    """Z4: a claim is answered as if there were no task."""
+    return httpx.Response(204)
+
+
+def slow(clock: ManualClock, seconds: float) -> Fault:
+    async def fault(_request: Any, forward: Any) -> Any:
+        response = await forward()
+        await clock.sleep(seconds)
+        return response
+
+    return fault
+
+
 class Stage:
     """One fake, its clock, and clients of it."""
 
