@@ -155,6 +155,7 @@ class Worker:
             self._shift = self._keeper = self._watch = None
             self._stop_shift = lambda: None
             self._stop_asked = False
+        _log.info("stopped, and holds no lease")
         self.emit(Stopped())
         if refusal:
             raise refusal
@@ -170,7 +171,9 @@ class Worker:
             self._stop_shift = partial(asyncio.get_running_loop().call_soon_threadsafe, self._shift.stop)
             if self._stop_asked:
                 self._shift.stop()
-            self.emit(Started(tuple(handler.command for handler in self._handlers.values())))
+            commands = tuple(handler.command for handler in self._handlers.values())
+            _log.info("working on %s from %s, %d at a time", ", ".join(commands), self.codeq.base_url, self.concurrency)
+            self.emit(Started(commands))
             return await self._shift.work()
 
     def stop(self) -> None:
