@@ -21,6 +21,9 @@ QUICK = 1.0
 #: How long a loop that has nothing to wait for waits for a thread that it does not know of (real seconds).
 PATIENCE = 1.0
 
+#: How often a loop looks whether there is still something to wait for: a thread may end without a word (real seconds).
+LOOK_AGAIN = 0.05
+
 _NANOSECOND = 1e-9
 
 _log = logging.getLogger(__name__)
@@ -49,7 +52,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._moment = 0.0
         self._executing = 0
-        self._owed = 0.0
+        #: Real seconds that were waited for the outside: since something happened there, and before that.
+        self._waited = self._owed = 0.0
         self._told = False
         self._outside = _Selector(self._wait)
         super().__init__(self._outside)
@@ -106,7 +110,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _jump(self) -> None:
         """Be at the next timer. To add what was left until then would be a rounding beside it."""
         self._move(self._timers[0].when())
-        self._owed = 0.0
+        self._waited = self._owed = 0.0
 
     def _move(self, moment: float) -> None:
         self._moment = max(self._moment, moment)
@@ -119,22 +123,27 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return timers
 
     def _wait_outside(self, timeout: float | None) -> Ready:
+        left = math.inf if timeout is None else timeout - self._waited
         began = super().time()
-        ready = self._outside.wait(timeout)
-        waited = super().time() - began
-        if waited >= QUICK and not self._told:
+        ready = self._outside.wait(min(max(left, 0), LOOK_AGAIN))
+        self._waited += super().time() - began
+        if self._waited >= QUICK and not self._told:
             self._told = True
             _log.warning("virtual time does not jump while threads are awaited or this is open: %s", str(self._outside))
-        if not ready and timeout is not None:
+        if ready:
+            self._owe(timeout)
+        elif timeout is not None and self._waited >= timeout:
             self._jump()
-            return ready
-        # A thread that asks again and again whether time has passed must not keep it from passing.
-        self._owed += waited
+        return ready
+
+    def _owe(self, timeout: float | None) -> None:
+        """Let time that was waited for an event pass by the second: a thread that asks again and again must see it."""
+        self._owed += self._waited
+        self._waited = 0.0
         if self._owed >= QUICK:
             passed = self._owed if timeout is None else min(self._owed, timeout)
             self._move(self._moment + passed)
             self._owed -= passed
-        return ready
 
     def _wait_in_vain(self) -> Ready:
         ready = self._outside.wait(PATIENCE)

@@ -137,6 +137,18 @@ def test_it_does_not_jump_while_a_subprocess_runs() -> None:
     assert run(story()) == 0
 
 
+def test_a_thread_that_ends_without_a_word_is_not_waited_for() -> None:
+    async def story() -> float:
+        waiting = threading.Thread(target=threading.Event().wait, args=(PAUSE,), name="waitpid-of-a-subprocess")
+        waiting.start()
+        await asyncio.sleep(3600)
+        waiting.join(timeout=0)
+        assert not waiting.is_alive()
+        return time()
+
+    assert run(story()) == 3600
+
+
 def test_it_does_not_jump_while_a_socket_is_open_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
