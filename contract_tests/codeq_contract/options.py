@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
+from codeq_contract.driver import Knobs
 from codeq_contract.driver.identities import cast
 from codeq_contract.driver.targets import (
     FEATURES,
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 ENVIRONMENT = "CODEQ_CONTRACT_"
 CALLERS = tuple(cast(""))
 TARGETS = ("asgi", "http", "container", "url")
+
+
+#: What the YAML file has as more than a text.
+_STRUCTURED = frozenset({"tokens", "settings", "without", "yes", "dry_run"})
 
 
 class OptionsError(Exception):
@@ -87,6 +92,9 @@ class Options:
             raise OptionsError("--codeq-url: the target url needs one")
         if self.seed and not self.seed.isdecimal():
             raise OptionsError(f"--codeq-seed: found {self.seed!r}; it must be a whole number")
+        host, _, port = self.webhook_bind.rpartition(":")
+        if not host or not port.isdecimal():
+            raise OptionsError(f"--codeq-webhook-bind: found {self.webhook_bind!r}; it must be HOST:PORT")
         unknown = [level for level in self.levels if level not in GROUPS]
         if unknown:
             raise OptionsError(f"--codeq-level: found {unknown[0]!r}; it must be some of {', '.join(GROUPS)}")
@@ -122,6 +130,10 @@ class Options:
 
     def _deployment(self) -> Deployment:
         host, _, port = self.webhook_bind.rpartition(":")
+        try:
+            Knobs.of(self.settings)
+        except ValueError as error:
+            raise OptionsError(f"settings: {error}") from None
         return Deployment(
             url=self.url,
             tokens=self._tokens(),
@@ -176,6 +188,11 @@ def _from_file(path: str) -> dict[str, Any]:
     unknown = sorted(set(document) - allowed) if isinstance(document, dict) else ["no mapping"]
     if unknown:
         raise OptionsError(f"--codeq-config {path}: found {unknown[0]!r}; it may have {', '.join(sorted(allowed))}")
+    for name, value in document.items():
+        wanted = {"tokens": dict, "settings": dict, "without": list}.get(name, (str, int, float))
+        if value is not None and not isinstance(value, wanted):
+            raise OptionsError(f"--codeq-config {path}: {name} is a {type(value).__name__}, which it cannot be")
+    document = {name: value if name in _STRUCTURED else str(value) for name, value in document.items()}
     for name in ("tokens", "settings"):
         document[name] = {str(key): str(value) for key, value in (document.get(name) or {}).items()}
     document["without"] = tuple(document.get("without") or ())

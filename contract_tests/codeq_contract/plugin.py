@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from codeq_contract.deviations import read_deviations
+from codeq_contract.deviations import DeviationsError, read_deviations
 from codeq_contract.options import Options, OptionsError, option_names
 from codeq_contract.register import RegisterError, check_claims, check_complete
 from codeq_contract.running import clauses_of, group_of, groups_of
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
         options = Options.read({name: config.getoption(f"codeq_{name}") for name in names}, os.environ)
         target = options.chosen_target()
         deviations = read_deviations(options.known or _usual_deviations(options.target))
-    except (OptionsError, OSError) as error:
+    except (DeviationsError, OptionsError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
     if options.report and not options.dry_run and not config.option.xmlpath:
         config.option.xmlpath = os.path.join(options.report, "junit.xml")  # noqa: PTH118 - pytest wants a text

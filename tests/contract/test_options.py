@@ -32,11 +32,28 @@ def test_an_option_wins_over_a_variable_and_that_over_the_file(tmp_path: Path) -
         ({"target": "url"}, "--codeq-url: the target url needs one"),
         ({"tokens": {"king": "x"}}, "tokens: found 'king'"),
         ({"config": "/nowhere.yaml"}, "--codeq-config /nowhere.yaml: "),
+        ({"webhook_bind": "8099"}, "--codeq-webhook-bind: found '8099'; it must be HOST:PORT"),
     ],
 )
 def test_an_option_that_cannot_be_meant_is_named(given: dict[str, object], error: str) -> None:
     with pytest.raises(OptionsError, match=error):
         Options.read(given, {})
+
+
+@pytest.mark.parametrize("text", ["tokens: [a]", "level: [core]", "settings: 7", "without: core"])
+def test_a_file_with_something_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "suite.yaml"
+    file.write_text(text)
+    with pytest.raises(OptionsError, match=f"{text.partition(':')[0]} is a "):
+        Options.read({"config": str(file)}, {})
+
+
+def test_a_setting_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "suite.yaml"
+    file.write_text("settings: {BACKOFF_BASE_SECONDS: soon}")
+    given = {**DEPLOYMENT, "producer_token": "a", "worker_token": "b", "config": str(file)}
+    with pytest.raises(OptionsError, match=r"settings: .*'soon'"):
+        Options.read(given, {}).chosen_target()
 
 
 def test_a_file_may_have_nothing_else(tmp_path: Path) -> None:

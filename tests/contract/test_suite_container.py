@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,18 @@ def test_the_suite_passes_in_containers_from_start_to_report(tmp_path: Path) -> 
     assert "core        passed" in done.stdout
     assert {file.name for file in tmp_path.iterdir()} >= {"report.json", "junit.xml", "report.html"}
     assert SERVER in (tmp_path / "report.json").read_text(encoding="utf-8")
+
+
+def test_the_ends_of_both_logs_are_in_a_failing_report(tmp_path: Path) -> None:
+    known = tmp_path / "known.yaml"
+    known.write_text("- {clause: C1, why: so that it fails for passing}\n")
+    chosen = ("-k", "test_a_new_task_is_pending", "--codeq-known", str(known))
+    done = suite("--codeq-image", SERVER, "--codeq-store", STORE, "--codeq-report", str(tmp_path), *chosen)
+    assert done.returncode == 1, done.stdout
+    logs = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["logs"]
+    assert "8080" in logs["server"]
+    assert "Ready to accept connections" in logs["store"]
+    assert "The end of the store" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_image_that_cannot_be_had_is_no_success() -> None:
