@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from codeq_contract.options import Options, OptionsError, suite_options
 from codeq_contract.report import Report
@@ -104,9 +105,9 @@ def diff_reports(ours: Path, theirs: Path, html: Path | None) -> None:
     if html is not None:
         html.write_text(page([first, second]), encoding="utf-8")
     found = disparities(first, second)
-    table = Table("Clause", "", first.target, second.target, "Cases")
+    table = Table("Clause", "", first.target, second.target, Column("Cases", overflow="fold"))
     for each in found:
-        table.add_row(each.clause, each.title, each.ours, each.theirs, "\n".join(each.cases))
+        table.add_row(each.clause, escape(each.title), each.ours, each.theirs, escape("\n".join(each.cases)))
     if found:
         Console().print(table)
     levels = ", ".join(f"{group} {first.levels[group]} and {second.levels[group]}" for group in GROUPS)
