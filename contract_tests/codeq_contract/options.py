@@ -63,6 +63,7 @@ class Options:
     webhook_advertise: str = _option("", "the URL at which the deployment reaches that")
     image: str = _option("ghcr.io/osvaldoandrade/codeq-service:v0.3.3", "the server's image, of the target container")
     store: str = _option("apache/kvrocks:2.7.0", "the store's image, of the target container")
+    receiver_image: str = _option("", "an image with Python, for the webhook  [python:3.12-slim for a remote engine]")
     level: str = _option("", f"run these groups only, separated by commas: {', '.join(GROUPS)}")
     known: str = _option("", "a list of known deviations: a file, `none`, or `v0.3.3`  [v0.3.3 for container and url]")
     seed: str = _option("", "a number, to draw the same plans as the run that reported it")
@@ -124,7 +125,7 @@ class Options:
         from codeq_contract.driver.containers import Containers  # noqa: PLC0415 - needs testcontainers
 
         try:
-            return ServerTarget(Containers.of(self.image, self.store, self.profile))
+            return ServerTarget(Containers.of(self.image, self.store, self.profile, self.receiver_image))
         except NotRunError as reason:
             raise OptionsError(f"not run: {reason}") from None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SERVER, STORE = "codeq-fake:local", "codeq-redis:local"
+SERVER, STORE, PYTHON = "codeq-fake:local", "codeq-redis:local", "codeq-python:local"
 #: Nothing listens there, so that no engine tries for long.
 NOWHERE = "127.0.0.1:1/codeq-nowhere:local"
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ def lacking() -> str:
     """Why this cannot run here, or nothing."""
     if shutil.which("docker") is None:
         return "there is no docker command"
-    for image in (SERVER, STORE):
+    for image in (SERVER, STORE, PYTHON):
         found = subprocess.run(["docker", "image", "inspect", image], capture_output=True, text=True, check=False)
         if found.returncode:
             return f"no engine, or no image {image} ({found.stderr.strip()}); .ci/engine makes them"
@@ -43,6 +43,13 @@ def test_the_suite_passes_in_containers_from_start_to_report(tmp_path: Path) -> 
     assert "core        passed" in done.stdout
     assert {file.name for file in tmp_path.iterdir()} >= {"report.json", "junit.xml", "report.html"}
     assert SERVER in (tmp_path / "report.json").read_text(encoding="utf-8")
+
+
+def test_the_webhook_may_be_in_a_container_too(tmp_path: Path) -> None:
+    chosen = ("--codeq-receiver-image", PYTHON, "--codeq-level", "webhooks", "-k", "told or signed or redirect")
+    done = suite("--codeq-image", SERVER, "--codeq-store", STORE, "--codeq-report", str(tmp_path), *chosen)
+    assert done.returncode == 0, done.stdout
+    assert " failed" not in done.stdout
 
 
 def test_the_ends_of_both_logs_are_in_a_failing_report(tmp_path: Path) -> None:

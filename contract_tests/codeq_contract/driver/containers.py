@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from codeq_contract.driver.clock import NotInTimeError, RealClock
 from codeq_contract.driver.driver import Effort
+from codeq_contract.driver.listening import received_here
+from codeq_contract.driver.receiver_container import PORT, PROGRAM, receiving
 from codeq_contract.driver.targets import NotRunError, Served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from docker import DockerClient
     from testcontainers.core.container import DockerContainer
 
+    from codeq_contract.driver.receiver import Receiver
     from codeq_contract.driver.setup import Setup
 
 _SERVER_PORT = 8080
@@ -28,6 +33,7 @@ _STORE_ALIAS = "store"
 _PATIENCE = 60.0
 _PAUSE = 0.1
 _LOG_LINES = 50
+_RECEIVER = "python:3.12-slim"
 _CONFIGURATION = "/etc/codeq/codeq.yaml"
 
 #: By the store's image: the port it listens on, and its profile (K8).
@@ -41,29 +47,39 @@ class Containers:
     image: str
     store: str
     profile: str
+    #: An image with Python: the webhook runs in it, instead of here; empty where the engine's containers reach us.
+    receiver: str = ""
     name: str = "container"
     #: The engine's name for this machine, as containers know it.
     host: str = "host.docker.internal"
     effort: Effort = field(default_factory=lambda: Effort(examples=5, steps=12, longest_wait=2))
 
     @classmethod
-    def of(cls, image: str, store: str, profile: str = "") -> Containers:
+    def of(cls, image: str, store: str, profile: str = "", receiver: str = "") -> Containers:
         """With the profile of the store, unless another is given. Raises NotRunError when there is no engine."""
         # Its reaper is an image of its own, which cannot always be had; contexts end what they start.
         os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
         if Path("/.dockerenv").exists():
             os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
         _engine()
-        return cls(image, store, profile or profile_of(store))
+        if not receiver and _is_elsewhere():
+            receiver = _RECEIVER
+        return cls(image, store, profile or profile_of(store), receiver)
 
-    @property
-    def bind(self) -> str:
-        """The bridge's end on this machine, which nobody outside reaches; any address where that cannot be told."""
-        try:
-            networks = _engine().networks.get("bridge").attrs["IPAM"]["Config"]
-            return str(networks[0]["Gateway"])
-        except (KeyError, IndexError):
-            return "0.0.0.0"  # noqa: S104 - the engine is elsewhere, and must reach us
+    @contextmanager
+    def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> Iterator[tuple[Receiver, str]]:
+        """As `Server.receive`. Raises NotRunError when the receiver's image cannot be had."""
+        if not self.receiver:
+            with received_here(now, keys, bind=_bridge(), host=self.host) as found:
+                yield found
+            return
+        program = ["python3", "-c", PROGRAM.read_text(encoding="utf-8")]
+        container = _container(self.receiver).with_exposed_ports(PORT).with_command(program)
+        with _started(container):
+            url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(PORT)}"
+            _await_server(container, f"{url}/_now")
+            with receiving(container, now, keys) as hooks:
+                yield hooks, f"http://{self.host}:{container.get_exposed_port(PORT)}"
 
     @contextmanager
     def serve(self, setup: Setup) -> Iterator[Served]:
@@ -87,7 +103,7 @@ class Containers:
                 _await_store(store, _port_of(self.store))
                 with _started(server):
                     url = f"http://{server.get_container_host_ip()}:{server.get_exposed_port(_SERVER_PORT)}"
-                    _await_server(server, url)
+                    _await_server(server, f"{url}/metrics")
                     about = {"server": _digest(server), "store": _digest(store)}
                     yield Served(url, about, lambda: {"server": _log(server), "store": _log(store)})
 
@@ -110,6 +126,23 @@ def profile_of(store: str) -> str:
     version = store.rpartition(":")[2].split(".")
     newer = version[:2] > ["2", "8"] if all(part.isdigit() for part in version[:2]) else True
     return "kvrocks-2.9" if newer else "kvrocks-2.8"
+
+
+def _is_elsewhere() -> bool:
+    """Whether the engine is on another machine, so that its containers do not reach this one."""
+    host = urlsplit(os.environ.get("DOCKER_HOST", ""))
+    return host.scheme in ("tcp", "http", "https", "ssh") and host.hostname not in ("127.0.0.1", "localhost", "::1")
+
+
+def _bridge() -> str:
+    """The bridge's end on this machine, which nobody outside reaches; loopback where the engine itself leads there."""
+    try:
+        networks = _engine().networks.get("bridge").attrs["IPAM"]["Config"]
+        gateway = str(networks[0]["Gateway"])
+        with socket.create_server((gateway, 0)):
+            return gateway
+    except (KeyError, IndexError, OSError):
+        return "127.0.0.1"
 
 
 def _engine() -> DockerClient:
@@ -155,7 +188,7 @@ def _await_store(store: DockerContainer, port: int) -> None:
 def _await_server(server: DockerContainer, url: str) -> None:
     def answers() -> bool:
         try:
-            with urlopen(f"{url}/metrics", timeout=2):  # noqa: S310 - our own server's address
+            with urlopen(url, timeout=2):  # noqa: S310 - our own server's address
                 return True
         except (URLError, OSError):
             return False

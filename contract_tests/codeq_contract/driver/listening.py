@@ -11,14 +11,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import uvicorn
 
+from codeq_contract.driver.receiver import Receiver
 from codeq_contract.hooks import Receive, Send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from codeq_contract.driver.receiver import Receiver
 
 KEYS_PATH = "/jwks.json"
+
+
+@contextmanager
+def received_here(
+    now: Callable[[], int], keys: Mapping[str, Any], *, bind: str, host: str
+) -> Iterator[tuple[Receiver, str]]:
+    """A webhook and the keys in this process, at address `bind`; yields it, and its URL for who calls us `host`."""
+    hooks = Receiver(now)
+    with listening(hooks, keys, bind) as port:
+        yield hooks, f"http://{host}:{port}"
 
 
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]

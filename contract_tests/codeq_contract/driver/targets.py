@@ -8,12 +8,12 @@ import tempfile
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from codeq_contract.driver.clock import RealClock
 from codeq_contract.driver.driver import Driver, Effort
 from codeq_contract.driver.identities import FEATURES_OF_CALLERS, Issuer
-from codeq_contract.driver.listening import KEYS_PATH, listening
+from codeq_contract.driver.listening import KEYS_PATH, listening, received_here
 from codeq_contract.driver.probing import obstacles, rights
 from codeq_contract.driver.receiver import Receiver
 from codeq_contract.driver.setup import Knobs, Setup
@@ -75,14 +75,8 @@ class Server(Protocol):
         """Its store's (K8)."""
         ...
 
-    @property
-    def bind(self) -> str:
-        """The address on which the suite must listen for it."""
-        ...
-
-    @property
-    def host(self) -> str:
-        """The name by which it reaches that address."""
+    def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> AbstractContextManager[tuple[Receiver, str]]:
+        """A webhook that it reaches, with the keys beside it, and its URL."""
         ...
 
     @property
@@ -145,9 +139,7 @@ class ServerTarget:
     def start(self, setup: Setup) -> Iterator[Driver]:
         """As `Target.start`."""
         clock, server = RealClock(), self.server
-        hooks = Receiver(clock.now)
-        with listening(hooks, self.issuer.signer.jwks(), server.bind) as port:
-            origin = f"http://{server.host}:{port}"
+        with server.receive(clock.now, self.issuer.signer.jwks()) as (hooks, origin):
             whole = setup.but({**self.issuer.settings(origin + KEYS_PATH), **_static(setup)})
             # The server ends before the wire: nobody waits for an answer then.
             with ExitStack() as after, server.serve(whole) as served:
@@ -183,9 +175,11 @@ class FakeCommand:
     command: str
     profile: str
     name: str = "http"
-    bind: str = _LOOPBACK
-    host: str = _LOOPBACK
     effort: Effort = field(default_factory=lambda: Effort(examples=5, steps=15, longest_wait=2))
+
+    def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> AbstractContextManager[tuple[Receiver, str]]:
+        """As `Server.receive`."""
+        return received_here(now, keys, bind=_LOOPBACK, host=_LOOPBACK)
 
     @contextmanager
     def serve(self, setup: Setup) -> Iterator[Served]:
