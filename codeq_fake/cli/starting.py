@@ -50,23 +50,39 @@ class Built:
 
         Ends the program when that cannot be. To be entered in an event loop.
         """
-        controls, file = Controls(self.runtime), self.runtime.config.state_file
+        file = self.runtime.config.state_file
         try:
-            if (file is None or not keeping.load(controls, file)) and self.seed is not None:
-                self._sow(self.seed)
+            with self._from_seed() if file is None else self._from_file(file):
+                yield
         except BadRequestError as error:
             exit_with(str(error), MISUSED)
-        self.runtime.arm()
-        try:
-            if file is not None:
-                keeping.save(controls, file)  # what cannot be saved is said now, not when everything is done
-            try:
-                yield
-            finally:
-                if file is not None:
-                    keeping.save(controls, file)
         except ConflictError as error:
             exit_with(str(error), FAILED)
+
+    @contextmanager
+    def _from_seed(self) -> Iterator[None]:
+        self._sow()
+        with self._armed():
+            yield
+
+    @contextmanager
+    def _from_file(self, file: Path) -> Iterator[None]:
+        controls = Controls(self.runtime)
+        with keeping.kept_in(file):
+            if not keeping.load(controls, file):
+                self._sow()
+            with self._armed():
+                keeping.save(controls, file)  # what cannot be saved is said now, not when everything is done
+                try:
+                    yield
+                finally:
+                    keeping.save(controls, file)
+
+    @contextmanager
+    def _armed(self) -> Iterator[None]:
+        self.runtime.arm()
+        try:
+            yield
         finally:
             self._tell_missed()
 
@@ -76,10 +92,12 @@ class Built:
         for fault in faults.missed():
             tell(faults.why_missed(fault))
 
-    def _sow(self, seed: Seed) -> None:
+    def _sow(self) -> None:
+        if self.seed is None:
+            return
         from codeq_fake.control.seed import sow  # noqa: PLC0415 - a start without a seed need not load YAML
 
-        sow(self.runtime, seed)
+        sow(self.runtime, self.seed)
 
     @property
     def tokens(self) -> Tokens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import stat
 from typing import TYPE_CHECKING
@@ -95,7 +96,7 @@ def test_only_its_owner_reads_a_new_file_and_an_old_ones_mode_is_kept(file: Path
     [
         (b"", "is damaged, or no state of a fake: no JSON ("),
         (b'{"profile": "redis", "now"', "is damaged, or no state of a fake: no JSON ("),
-        (b"\xff\xfe", "is damaged, or no state of a fake: no JSON ("),
+        (b"\xff\xfe", "); move it away to begin anew"),
         (b"[1]", "no state that this release reads: found version None, 1 is known; move it away to begin anew"),
         (b'{"name": "my-app", "version": 1}', "no state that this release reads"),
         (b'{"profile": "redis", "now": "x", "broker": {"version": 1}}', "no state of a fake: broker: found {'version'"),
@@ -118,4 +119,34 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_served(tmp_pat
     code, said = refused("run", "--persist", str(file), "echo", "never")
     assert (code, said) == (1, f"codeq-fake: {file} cannot be written: No such file or directory\n")
     code, said = refused("run", "--persist", str(tmp_path), "echo", "never")
-    assert (code, said) == (2, f"codeq-fake: {tmp_path}: Is a directory\n")
+    assert (code, said) == (2, f"codeq-fake: {tmp_path} is no regular file; name one, or one that is not there yet\n")
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    """A device or a pipe need not end, nor begin."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for no_file in (str(pipe), "/dev/full"):
+        code, said = refused("run", "--persist", no_file, "echo", "never")
+        assert code == 2
+        assert said.startswith(f"codeq-fake: {no_file} is no regular file; ")
+
+
+def test_two_fakes_do_not_keep_their_states_in_one_file(file: Path) -> None:
+    link = file.with_name("link.json")
+    link.symlink_to(file)
+    with serving("--persist", str(file), *MANUAL) as server:
+        for name in (file, link):
+            code, said = refused("run", "--persist", str(name), "echo", "never")
+            reason = f"{name} is in use by another fake; end that one, or name another file"
+            assert (code, said) == (1, f"codeq-fake: {reason}\n")
+        server.post(TASKS, TASK)
+        assert server.stop() == (0, "")
+    assert [task["command"] for task in json.loads(file.read_text(encoding="utf-8"))["broker"]["tasks"]] == ["A"]
+
+
+def test_a_fake_that_was_killed_does_not_keep_its_file_from_the_next(file: Path) -> None:
+    with serving("--persist", str(file), *MANUAL) as server:
+        server.process.kill()
+    assert run("run", "--persist", str(file), "true").returncode == 0
+    assert [found.name for found in file.parent.iterdir()] == ["state.json"]
