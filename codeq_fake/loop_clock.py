@@ -128,5 +128,13 @@ class LoopClock(Clock):
 
 
 def clock_of(mode: Mode, *, start: int | None = None) -> Clock:
-    """A clock that stands, or begins, at ``start`` (ns), or else at the present wall time."""
-    return LoopClock(start=start) if mode == "auto" else Clock(mode, start=start)
+    """A clock that stands, or begins, at ``start`` (ns), or else at the present wall time.
+
+    Raises ValueError for a mode that does not exist, as an ini file may have it.
+    """
+    match mode:
+        case "auto":
+            return LoopClock(start=start)
+        case "real" | "manual":
+            return Clock(mode, start=start)
+    raise ValueError(f"clock: found {mode!r}, allowed are manual, auto and real")

@@ -266,6 +266,11 @@ def test_without_a_virtual_loop_it_says_what_to_do() -> None:
             blocking()
 
 
+def test_a_mode_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="found 'atuo', allowed are manual, auto and real"):
+        FakeCodeQ(clock="atuo")  # type: ignore[arg-type]  # the point
+
+
 def test_await_until_tells_what_happened_instead() -> None:
     async def story() -> None:
         codeq = fake()
