@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def completed(task: dict[str, Any], result: object = ...) -> None:
     """The task is COMPLETED, with this result if one is given. Raises AssertionError."""
+    __tracebackhide__ = True
     record = task["result"] or {}
     if task["status"] != "COMPLETED":
         raise AssertionError(f"task {task['id']} is {task['status']}, not COMPLETED\n{timeline.of_tasks([task])}")
@@ -21,6 +22,7 @@ def completed(task: dict[str, Any], result: object = ...) -> None:
 
 def dead(task: dict[str, Any], error: str | None = None) -> None:
     """The task is a dead letter, with this error if one is given. Raises AssertionError."""
+    __tracebackhide__ = True
     if task["lastKnownLocation"] != "DLQ_SET":
         raise AssertionError(f"task {task['id']} is no dead letter\n{timeline.of_tasks([task])}")
     if error is not None and task.get("error") != error:
@@ -29,6 +31,7 @@ def dead(task: dict[str, Any], error: str | None = None) -> None:
 
 def no_leases(tasks: Sequence[dict[str, Any]]) -> None:
     """Nobody holds a task. Raises AssertionError."""
+    __tracebackhide__ = True
     held = [task for task in tasks if task["status"] == "IN_PROGRESS"]
     if held:
         raise AssertionError(f"{len(held)} tasks are still leased\n{timeline.of_tasks(held)}")
@@ -38,6 +41,7 @@ def called_back(
     callbacks: Sequence[dict[str, Any]], url: str, *, status: int | None = None, times: int | None = None
 ) -> None:
     """``url`` was called back, last answered with ``status``, in ``times`` tries in all. Raises AssertionError."""
+    __tracebackhide__ = True
     meant = [callback for callback in callbacks if callback["url"] == url]
     tries = [tried for callback in meant for tried in callback["tries"]]
     seen = timeline.of_callbacks(callbacks) or "there were no callbacks at all"

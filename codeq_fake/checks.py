@@ -31,18 +31,22 @@ class Checks:
 
     def assert_completed(self, task_id: str, result: object = ...) -> None:
         """The task is COMPLETED, with this result if one is given. Raises AssertionError, UnknownTaskError."""
+        __tracebackhide__ = True
         assertions.completed(self._home.call(lambda: self._controls.task(task_id)), result)
 
     def assert_dead(self, task_id: str, error: str | None = None) -> None:
         """The task is a dead letter, with this error if one is given. Raises AssertionError, UnknownTaskError."""
+        __tracebackhide__ = True
         assertions.dead(self._home.call(lambda: self._controls.task(task_id)), error)
 
     def assert_callback(self, url: str, *, status: int | None = None, times: int | None = None) -> None:
         """``url`` was called back, last answered with ``status``, in ``times`` tries. Raises AssertionError."""
+        __tracebackhide__ = True
         assertions.called_back(self._home.call(self._controls.callbacks), url, status=status, times=times)
 
     def assert_no_leases(self) -> None:
         """Nobody holds a task. Raises AssertionError."""
+        __tracebackhide__ = True
         assertions.no_leases(self._in_full(status="IN_PROGRESS"))
 
     def wait_until(self, condition: Callable[[], object], *, within: float = 3600, step: float = 0.25) -> None:
@@ -50,6 +54,7 @@ class Checks:
 
         Raises AssertionError, with what happened, when it is not within so many seconds of the fake's clock.
         """
+        __tracebackhide__ = True
         for _ in range(math.ceil(within / step)):
             if condition():
                 return
@@ -58,6 +63,7 @@ class Checks:
 
     async def await_until(self, condition: Callable[[], object], *, within: float = 3600, step: float = 0.25) -> None:
         """As :meth:`wait_until`, for coroutines."""
+        __tracebackhide__ = True
         for _ in range(math.ceil(within / step)):
             if condition():
                 return
@@ -65,6 +71,7 @@ class Checks:
         self._expect(condition, within)
 
     def _expect(self, condition: Callable[[], object], within: float) -> None:
+        __tracebackhide__ = True
         if not condition():
             raise AssertionError(f"not true within {within} s\n{self.timeline()}")
 

@@ -22,7 +22,7 @@ _MILLISECOND = 1_000_000
 
 
 #: The last instant that RFC 3339's four-digit years can write (ns).
-END_OF_TIME = 253_402_300_799 * _SECOND
+END_OF_TIME = 253_402_300_800 * _SECOND - 1
 
 
 class TimeWentBackError(ValueError):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _SURPRISE = "codeq_surprise"
 
+#: Ini option -> what it may be.
+_INI_VALUES = {"codeq_clock": ("manual", "auto", "real"), "codeq_surprises": ("summary", "warn", "ignore")}
+
 #: The fakes of a test, for its report.
 _FAKES: pytest.StashKey[list[FakeCodeQ]] = pytest.StashKey()
 
@@ -33,7 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Declare the marker, and refuse what the ini options cannot mean."""
+    for name, allowed in _INI_VALUES.items():
+        if config.getini(name) not in allowed:
+            raise pytest.UsageError(f"{name}: found {config.getini(name)!r}, allowed are {', '.join(allowed)}")
     config.addinivalue_line(
         "markers",
         "codeq(**options): options of FakeCodeQ for this test's codeq and codeq_server, such as profile, clock, now, "
@@ -113,6 +119,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         if report.when == "call":
             # A property comes through from a worker of xdist, too.
             report.user_properties += [(_SURPRISE, str(surprise)) for surprise in fake.surprises]
+    if report.when == "teardown":
+        item.stash[_FAKES] = []  # pytest keeps its items to the end; their fakes need not stay
     return report
 
 
@@ -151,6 +159,8 @@ def _options(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[st
 
 def _marked(node: pytest.Item) -> dict[str, Any]:
     marker = node.get_closest_marker("codeq")
+    if marker is not None and marker.args:
+        pytest.fail(f'codeq takes its options by name, such as profile="redis"; found {marker.args}', pytrace=False)
     return dict(marker.kwargs) if marker else {}
 
 

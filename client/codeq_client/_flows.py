@@ -34,6 +34,9 @@ Item = TypeVar("Item")
 
 _FIRST_POLL = 0.1
 _LONGEST_POLL = 2.0
+#: Who has waited for long need not know to the second: the pause may be this part of it, up to _LONGEST_PAUSE (s).
+_PART_OF_WAIT = 1 / 50
+_LONGEST_PAUSE = 30.0
 
 
 class Waker(Protocol):
@@ -245,25 +248,27 @@ def wait_for_result(
 ) -> Flow[Any]:
     """Wait until a task is completed and return its result, as a `kind` when one is given.
 
-    Polls, ever more slowly up to every 2 s, and fast again whenever the task was claimed or given back; a
-    `WebhookReceiver` as `wake`, at the task's webhook, makes it prompt (not for the blocking client). Raises
-    `TaskFailed`, `TaskDead` for a dead letter, `WaitTimeout` after `timeout` seconds, at once what the server refuses,
-    and after the client's retries what keeps it from answering.
+    Polls, ever more slowly up to every 2 s (every 30 s in the end, after many minutes), and fast again whenever the
+    task was claimed or given back; a `WebhookReceiver` as `wake`, at the task's webhook, makes it prompt (not for the
+    blocking client). Raises `TaskFailed`, `TaskDead` for a dead letter, `WaitTimeout` after `timeout` seconds, at once
+    what the server refuses, and after the client's retries what keeps it from answering.
     """
-    deadline = core.clock.monotonic() + timeout
+    moved = core.clock.monotonic()
+    deadline = moved + timeout
     pause, seen = _FIRST_POLL, ("", 0)
     while True:
         task = yield from core.send(_calls.get(task_id), deadline=deadline)
         if task.ended:
             ended = yield from _result_of(core, task, deadline)
             return ended if kind is None else structure(kind, ended)
-        left = deadline - core.clock.monotonic()
+        now = core.clock.monotonic()
+        left = deadline - now
         if left <= 0:
             raise WaitTimeout(task, timeout)
         if seen != (task.status, task.attempts):
-            pause, seen = _FIRST_POLL, (task.status, task.attempts)
+            pause, seen, moved = _FIRST_POLL, (task.status, task.attempts), now
         yield Pause(min(pause, left), partial(wake.ended, task_id) if wake else None)
-        pause = min(_LONGEST_POLL, pause * 1.5)
+        pause = min(pause * 1.5, max(_LONGEST_POLL, (now - moved) * _PART_OF_WAIT), _LONGEST_PAUSE)
 
 
 def _result_of(core: Core, task: Task, deadline: float) -> Flow[Any]:

@@ -67,17 +67,22 @@ class Endpoint:
 
     async def _let_in(self, call: Call, receive: Receive) -> None:
         """Find out who calls, whether they may, and with what body."""
-        runtime, operation = self._runtime, self._operation
+        operation = self._operation
         if operation.right != "anyone":
             try:
                 call.caller = self._judge(call)
             except KeysNeeded:
                 call.caller = await with_keys(lambda: self._judge(call), now=call.now)
+                self._go_on(call)
         if operation.limit is not None:
             self._admit(call, *operation.limit)
         if operation.reads_body:
             call.body = await _read_body(receive)
-            call.now = runtime.clock.now()
+            self._go_on(call)
+
+    def _go_on(self, call: Call) -> None:
+        """Be at the present again: while the call waited, time has passed, and the fake may have been reset."""
+        call.broker, call.now = self._runtime.broker, self._runtime.clock.now()
 
     async def _carry_out(self, call: Call, receive: Receive) -> Reply:
         """Let the handler answer, and do what it wants done."""

@@ -149,7 +149,7 @@ class _Once(Endpoint):
         if not is_there:
             self._ending.end = "gone"
             raise Injected(_NO_REPLY)
-        call.now = self._runtime.clock.now()
+        self._go_on(call)
 
     def _give_up(self, fault: Fault, call: Call) -> None:
         """The request has been refused, or its client is gone: what was to happen on the way has not."""

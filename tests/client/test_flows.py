@@ -161,6 +161,16 @@ def test_waiting_polls_fast_again_when_something_happened_to_the_task() -> None:
     assert script.pauses[4:] == pytest.approx([0.1 * 1.5**4, 0.1 * 1.5**5, 0.1, 0.15, 0.1, 0.15])
 
 
+def test_who_waits_for_hours_polls_every_half_minute() -> None:
+    script = Script([seen("IN_PROGRESS")] * 1600)
+    with pytest.raises(WaitTimeout):
+        script.run(_flows.wait_for_result(script.core, "t-1", 36_000))
+    assert max(script.pauses) == 30.0
+    assert len(script.sent) < 1600  # every 2 s it would be 18,000
+    waited = [sum(script.pauses[:count]) for count in range(len(script.pauses))]
+    assert all(pause <= max(2.0, before / 50) for pause, before in zip(script.pauses, waited, strict=True))
+
+
 @pytest.mark.parametrize("failure", [LOST, refusal(503, "down"), refusal(429, "slow", retry_after="3")])
 def test_waiting_for_a_server_that_does_not_answer_ends_in_time(failure: Any) -> None:
     script = Script([seen("PENDING"), *[failure] * 9], retries=9)

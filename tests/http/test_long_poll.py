@@ -14,6 +14,8 @@ from tests.http.callers import CLAIM, IDENTITIES, NOW, SUBSCRIPTIONS, TASKS
 from tests.http.direct import Connection, ask, bearer, request_scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import Message
 
 pytestmark = pytest.mark.asyncio
@@ -204,6 +206,17 @@ async def test_a_reset_ends_parked_polls_without_a_task(fake: FakeCodeQ) -> None
     fake.reset()
     await let_tasks_run()
     assert claim.status == 204
+
+
+async def test_a_reset_while_a_body_arrives_loses_no_task(fake: FakeCodeQ) -> None:
+    def body() -> Iterator[bytes]:
+        yield b'{"command":"A",'
+        fake.reset()
+        yield b'"payload":1}'
+
+    answer = await ask(fake.app, "POST", TASKS, body(), bearer("producer"))
+    assert answer.status == 202
+    assert [task.id for task in fake.tasks()] == [answer.json["id"]]
 
 
 async def test_thirty_seconds_pass_at_once(fake: FakeCodeQ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ
+    from tests.plugin.outer import Run
 
 
 def _claim(fake: FakeCodeQ, command: str) -> str:
@@ -73,3 +74,17 @@ def test_wait_until_lets_virtual_time_pass(codeq: FakeCodeQ) -> None:
     codeq.wait_until(lambda: codeq.task(task.id).claimable["now"])
     with pytest.raises(AssertionError, match=r"not true within 1 s\nnow "):
         codeq.wait_until(lambda: False, within=1)
+
+
+def test_a_failed_assertion_is_shown_where_the_test_made_it(run: Run) -> None:
+    test = """
+def test_one(codeq):
+    codeq.assert_completed(codeq.enqueue("A", 1).id)
+
+def test_two(codeq):
+    codeq.wait_until(lambda: False, within=1)
+"""
+    printed, code = run(test)
+    assert code == 1
+    assert "test_example.py:3: AssertionError" in printed
+    assert "test_example.py:6: AssertionError" in printed

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.plugin.outer import Run
 
@@ -51,6 +53,47 @@ def test_marked(codeq):
     printed, code = run(test)
     assert code == 1
     assert "profil" in printed
+
+
+def test_an_option_without_its_name_is_an_error(run: Run) -> None:
+    test = """
+import pytest
+
+@pytest.mark.codeq("redis")
+def test_marked(codeq):
+    pass
+"""
+    printed, code = run(test)
+    assert code != 0
+    assert "takes its options by name" in printed
+
+
+@pytest.mark.parametrize("line", ["codeq_clock = manul", "codeq_surprises = wran"])
+def test_an_ini_option_that_cannot_be_is_an_error(run: Run, line: str) -> None:
+    printed, code = run("def test_one(): pass\n", f"{line}\n")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert line.split(" = ")[1] in printed
+    assert "allowed are" in printed
+
+
+def test_a_fake_does_not_outlive_its_test(run: Run) -> None:
+    test = """
+import gc, weakref
+
+seen = []
+
+def test_one(codeq):
+    seen.append(weakref.ref(codeq))
+
+def test_two(codeq_server):
+    seen.append(weakref.ref(codeq_server))
+
+def test_three():
+    gc.collect()
+    assert [ref() for ref in seen] == [None, None]
+"""
+    printed, code = run(test)
+    assert code == 0, printed
 
 
 def test_it_imports_nothing_but_pytest() -> None:
