@@ -201,3 +201,10 @@ def test_garbage_in_any_place_is_refused_or_harmless(busy_state: Any, data: st.D
                 client.post("/v1/codeq/tasks/claim", json={"commands": ["A"]}).raise_for_status()
             fake.advance(300)
         assert len(fake.tasks()) == len(state["broker"]["tasks"])
+
+
+def test_a_state_of_the_last_instant_can_be_lived_in(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    last = "9999-12-31T23:59:59.999999999Z"
+    http.put("/_fake/state", json={**get(http, "state"), "now": last}).raise_for_status()
+    codeq.advance(0)
+    assert codeq.now == last
