@@ -81,6 +81,56 @@ def do_all_together(http: httpx.Client) -> None:
     submit_together(http, *(task["id"] for task in claim["tasks"]))
 
 
+def let_it_run_out(http: httpx.Client, **claim: Any) -> None:
+    claimed(http)
+    http.post("/_fake/clock/advance", json={"seconds": 121})
+    http.post(f"{TASKS}/claim", json={"commands": ["a"], **claim})
+
+
+def abandon_and_come_late(http: httpx.Client) -> None:
+    http.post(f"{TASKS}/{claimed(http)}/abandon")
+    assert http.post(f"{TASKS}/claim", json={"commands": ["A"]}).status_code == 200
+    let_it_run_out(http, commands=["B"])
+
+
+def another_tenant_comes(http: httpx.Client) -> None:
+    claimed(http)
+    http.post("/_fake/clock/advance", json={"seconds": 121})
+    other = {"authorization": "Bearer other"}
+    assert http.post(f"{TASKS}/claim", json={"commands": ["A"]}, headers=other).status_code == 204
+
+
+def subscribe(http: httpx.Client, *commands: str) -> None:
+    body = {"callbackUrl": "http://127.0.0.1:9/", "eventTypes": commands}
+    assert http.post("/v1/codeq/workers/subscriptions", json=body).status_code == 200
+
+
+def subscribe_then_create(http: httpx.Client, **fields: Any) -> None:
+    subscribe(http, "a")
+    create(http, **fields)
+
+
+def together_after_subscribing(http: httpx.Client, *tasks: dict[str, Any]) -> None:
+    subscribe(http, "a")
+    batch = [{"command": "A", "payload": 1, **fields} for fields in tasks]
+    http.post(f"{TASKS}/batch", json={"tasks": [{"command": ""}, *batch]})
+
+
+def as_a_producer(http: httpx.Client, method: str, path: str) -> None:
+    """By one who is no admin."""
+    assert http.request(method, path, headers={"authorization": "Bearer other-producer"}).status_code == 401
+
+
+#: One who may do everything, a worker of another tenant, and a producer who is no admin.
+CALLERS: dict[str, Any] = {
+    "settings": {"ALLOW_PRODUCER_AS_WORKER": "true"},
+    "identities": {
+        "dev-token": {"kind": "producer", "claims": {"sub": "dev", "role": "ADMIN"}},
+        "other": {"kind": "worker", "claims": {"sub": "w2", "eventTypes": ["*"], "scope": "codeq:claim"}},
+        "other-producer": {"kind": "producer", "claims": {"sub": "p2", "role": "USER"}},
+    },
+}
+
 Story = tuple[str, "Callable[[httpx.Client], object]"]
 
 #: Stories that show a rule, by its name.
@@ -97,6 +147,12 @@ SHOWN: list[Story] = [
     ("batch-callback", do_all_together),
     ("priority", lambda http: create(http, priority=10)),
     ("priority", lambda http: http.post(f"{TASKS}/batch", json={"tasks": [{"command": "A", "priority": 99}]})),
+    ("expired-lease", let_it_run_out),
+    ("delayed-notice", lambda http: subscribe_then_create(http, delaySeconds=60)),
+    ("delayed-notice", lambda http: together_after_subscribing(http, {"delaySeconds": 60})),
+    ("admin-refusal", lambda http: as_a_producer(http, "GET", "/v1/codeq/admin/queues")),
+    ("admin-refusal", lambda http: as_a_producer(http, "GET", "/v1/codeq/admin/queues/A")),
+    ("admin-refusal", lambda http: as_a_producer(http, "POST", "/v1/codeq/admin/tasks/cleanup")),
     ("healthz", lambda http: http.get("/healthz")),
     ("queue-statistics", lambda http: http.get("/v1/codeq/admin/queues")),
 ]
@@ -114,6 +170,12 @@ NOT_SHOWN: list[Story] = [
     ("an unknown task", lambda http: submit_together(http, hook(http), "unknown")),
     ("a payload's priority", lambda http: create(http, priority=9, payload={"priority": 50})),
     ("one queue", lambda http: http.get("/v1/codeq/admin/queues/A")),
+    ("another queue", abandon_and_come_late),
+    ("another tenant", another_tenant_comes),
+    ("not run out yet", lambda http: http.post(f"{TASKS}/claim", json={"commands": [f"A{claimed(http)}"]})),
+    ("due at once", lambda http: subscribe_then_create(http, delaySeconds=0)),
+    ("another subscription", lambda http: subscribe_then_create(http, command="B", delaySeconds=60)),
+    ("no admin route", lambda http: http.get("/v1/codeq/admin/queues/A", headers={"authorization": "Bearer unknown"})),
     ("nowhere", lambda http: http.get("/nowhere")),
     ("no JSON", lambda http: http.post(f"{TASKS}/x/nack", content=b'{"error": ')),
     ("no object", lambda http: http.post(f"{TASKS}/x/nack", content=b'["error"]')),
@@ -124,14 +186,14 @@ NOT_SHOWN: list[Story] = [
 @pytest.mark.parametrize("story", SHOWN, ids=[f"{n} {name}" for n, (name, _) in enumerate(SHOWN)])
 def test_who_believes_the_documents_is_told(story: Story) -> None:
     name, play = story
-    with FakeCodeQ(now=START) as fake, fake.client() as http:
+    with FakeCodeQ(now=START, **CALLERS) as fake, fake.client() as http:
         play(http)
         assert [surprise.rule for surprise in fake.surprises] == [name]
 
 
 @pytest.mark.parametrize("story", NOT_SHOWN, ids=[name for name, _ in NOT_SHOWN])
 def test_who_does_not_is_left_alone(story: Story) -> None:
-    with FakeCodeQ(now=START) as fake, fake.client() as http:
+    with FakeCodeQ(now=START, **CALLERS) as fake, fake.client() as http:
         story[1](http)
         assert fake.surprises == []
 
@@ -145,8 +207,17 @@ def test_what_is_known_of_a_task_is_forgotten_at_its_end() -> None:
     past, kept = Past(), []
     for call in filter(None, calls):
         past.learn(call)
-        kept.append((len(past.with_webhook), len(past.leases)))
-    assert kept == [(1, 0), (1, 1), (0, 0)]
+        kept.append(len(past.leases))
+    assert kept == [0, 1, 0]
+
+
+def test_a_task_that_no_request_has_made_is_known_from_its_claim() -> None:
+    with FakeCodeQ(now=START) as fake, fake.client() as http:
+        fake.enqueue("A", webhook="http://127.0.0.1:9/", max_attempts=1)
+        fake.restore(fake.state())
+        task = http.post(f"{TASKS}/claim", json={"commands": ["A"]}).json()["id"]
+        assert nack(http, task) == "dlq"
+        assert [surprise.rule for surprise in fake.surprises] == ["dead-letter-callback"]
 
 
 def test_each_rule_is_shown_above_and_has_a_name_of_its_own() -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from codeq_fake.journal import Request  # noqa: TC001 - a field of a NamedTuple
 
 _TASKS = "/v1/codeq/tasks"
+_QUEUES = "/v1/codeq/admin/queues"
 #: The operations that a rule looks at, by method and path.
 _FIXED = {
     ("POST", _TASKS): "create",
@@ -15,10 +16,12 @@ _FIXED = {
     ("POST", f"{_TASKS}/claim"): "claim",
     ("POST", f"{_TASKS}/claim/batch"): "claim_batch",
     ("POST", f"{_TASKS}/batch/results"): "submit_batch",
-    ("GET", "/v1/codeq/admin/queues"): "queues",
+    ("POST", "/v1/codeq/workers/subscriptions"): "subscribe",
+    ("POST", "/v1/codeq/admin/tasks/cleanup"): "cleanup",
+    ("GET", _QUEUES): "queues",
     ("GET", "/healthz"): "healthz",
 }
-_ON_A_TASK = {"heartbeat": "heartbeat", "nack": "nack", "result": "submit"}
+_ON_A_TASK = {"heartbeat": "heartbeat", "abandon": "abandon", "nack": "nack", "result": "submit"}
 
 
 class Call(NamedTuple):
@@ -38,11 +41,16 @@ class Call(NamedTuple):
         parent, _, task_id = task.rpartition("/")
         if request.method == "POST" and parent == _TASKS and last in _ON_A_TASK:
             return cls(request, _ON_A_TASK[last], task_id)
-        return None
+        return cls(request, "queue") if request.method == "GET" and task == _QUEUES else None
 
     def fields(self) -> dict[str, Any]:
         """The body's fields; none where it is no JSON object."""
         return _object(self.request.body)
+
+    def texts(self, name: str) -> list[str]:
+        """The texts in a field that lists some."""
+        listed = self.fields().get(name)
+        return [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else []
 
     def reply(self) -> dict[str, Any]:
         """The reply's fields."""

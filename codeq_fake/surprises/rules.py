@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from codeq_fake import wire
 from codeq_fake.auth.caller import tenant_of
+from codeq_fake.core.names import queue_name
+from codeq_fake.core.rules import BUILT_IN_COMMANDS
 from codeq_fake.settings import StaticAuth
 
 from .past import extended_until
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
     from .call import Call
     from .past import Past
 
-_OK = 200
+_OK, _NO_CONTENT, _UNAUTHORIZED = 200, 204, 401
 _HIGHEST_PRIORITY = 9
+_DELAYED = b'"lastKnownLocation":"DELAYED_ZSET"'
+_ADMIN_ONLY = b"Admin only"
 _TWO_DIGITS = re.compile(rb'"priority"\s*:\s*\d\d')
 
 
@@ -56,6 +61,10 @@ def _always(_: Call, __: Past) -> bool:
     return True
 
 
+def _is_answered(call: Call, _: Past) -> bool:
+    return call.request.status == _OK
+
+
 def _too_urgent(call: Call, _: Past) -> bool:
     if _TWO_DIGITS.search(call.request.body) is None:
         return False
@@ -88,7 +97,8 @@ def _dies_early(call: Call, past: Past) -> bool:
 
 
 def _dies_unheard(call: Call, past: Past) -> bool:
-    return _dies(call) and call.task_id in past.with_webhook
+    lease = past.leases.get(call.task_id)
+    return _dies(call) and lease is not None and lease.has_webhook
 
 
 def _ends_unheard(call: Call, past: Past) -> bool:
@@ -96,7 +106,34 @@ def _ends_unheard(call: Call, past: Past) -> bool:
     results = call.reply().get("results", ())
     if any(result.get("error") == "task not found" for result in results):
         return False
-    return any("result" in result and result["taskId"] in past.with_webhook for result in results)
+    ended = (past.leases.get(result["taskId"]) for result in results if "result" in result)
+    return any(lease is not None and lease.has_webhook for lease in ended)
+
+
+def _finds_no_expired(call: Call, past: Past) -> bool:
+    """The claim that finds a lease run out only delays its task. Whoever held it is of the same tenant (K6)."""
+    if call.request.status != _NO_CONTENT:
+        return False
+    now = wire.rfc3339_seconds(call.request.at)
+    queues = set(map(queue_name, call.texts("commands") or BUILT_IN_COMMANDS))
+    return any(
+        lease.until and lease.until <= now and lease.queue in queues and lease.worker == call.request.caller
+        for lease in past.leases.values()
+    )
+
+
+def _delays_unheard(call: Call, past: Past) -> bool:
+    if not past.subscribed or _DELAYED not in call.request.reply:
+        return False
+    replies = [item.get("task", {}) for item in call.reply().get("results", ())] or [call.reply()]
+    return any(
+        task.get("lastKnownLocation") == "DELAYED_ZSET" and queue_name(task["command"]) in past.subscribed
+        for task in replies
+    )
+
+
+def _is_refused(call: Call, _: Past) -> bool:
+    return call.request.status == _UNAUTHORIZED and _ADMIN_ONLY in call.request.reply
 
 
 RULES = (
@@ -156,6 +193,30 @@ RULES = (
         ("create", "create_batch"),
         _too_urgent,
     ),
+    Rule(
+        "expired-lease",
+        "K7",
+        "a task whose lease has run out goes back to its queue",
+        "the next claim only delays it, by the backoff policy; once that is over another claim gets it",
+        ("claim", "claim_batch"),
+        _finds_no_expired,
+    ),
+    Rule(
+        "delayed-notice",
+        "U3",
+        "queue-ready notices come for delayed tasks too",
+        "only for one that is created, without a delay, into an empty queue",
+        ("create", "create_batch"),
+        _delays_unheard,
+    ),
+    Rule(
+        "admin-refusal",
+        "A8",
+        "who is no admin is answered 403",
+        "it is 401, as for who has no token",
+        ("queues", "queue", "cleanup"),
+        _is_refused,
+    ),
     Rule("healthz", "R18", "GET /healthz tells that the server runs", "there is no such path", ("healthz",), _always),
     Rule(
         "queue-statistics",
@@ -163,7 +224,7 @@ RULES = (
         "GET /v1/codeq/admin/queues gives statistics of each queue",
         "it gives the sizes of two built-in commands' queues without a tenant; add the command to the path",
         ("queues",),
-        _always,
+        _is_answered,
     ),
 )
 
