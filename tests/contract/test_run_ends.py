@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.contract.runs import Run, run_suite
 
 if TYPE_CHECKING:
@@ -86,12 +84,3 @@ def test_a_wrong_token_is_named_and_nothing_is_run() -> None:
     assert run.code == 2
     refusal = 'is refused: 401 {"error":"invalid token"}'
     assert run.output == f"not run: {url}: the token of producer {refusal}; the token of worker {refusal}\n"
-
-
-@pytest.mark.parametrize("level", ["core"])
-def test_what_a_deployment_lacks_is_told_with_what_would_change_that(tmp_path: Path, level: str) -> None:
-    with a_server() as (url, _):
-        run = run_suite(tmp_path, *on(url), "--level", level, "-k", "admin or clean_up or tenant")
-    assert run.code == 3
-    assert "the target has no mere_producer (the producer is an admin as well)" in run.output
-    assert "(an admin's token gives it; --yes gives it, and lets the server delete tasks of anyone)" in run.output
