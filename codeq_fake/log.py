@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from . import wire
 from .clock import stopwatch
+from .terminal import bare, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ class Logged:
         outcome = tried.status if tried.status is not None else tried.error or ""
         about = callback.task_id or callback.subscription_id
         line = CallbackLine(
-            tried.at, callback.kind, _bare(callback.url), outcome, len(callback.tries), about, callback.command
+            tried.at, callback.kind, bare(callback.url), outcome, len(callback.tries), about, callback.command
         )
         self._write(self._callback_form(line))
 
@@ -163,7 +163,7 @@ def in_words(line: Line) -> str:
         told += f"  {line.error}"
     if line.faults:
         told += f"  fault: {', '.join(line.faults)}"
-    return _printable(told)
+    return printable(told)
 
 
 def in_json(line: Line) -> str:
@@ -184,7 +184,7 @@ def in_json(line: Line) -> str:
 
 def _callback_in_words(line: CallbackLine) -> str:
     what = f"{line.kind} to {line.url} {line.outcome}, try {line.n}"
-    return _printable(f"{_time(line.at)} {what}  {line.about} {line.command}")
+    return printable(f"{_time(line.at)} {what}  {line.about} {line.command}")
 
 
 def _callback_in_json(line: CallbackLine) -> str:
@@ -208,12 +208,6 @@ def _time(at: int) -> str:
     return f"{wire.rfc3339_seconds(at)[11:-1]}.{at // _MILLISECOND % 1000:03}"
 
 
-def _bare(url: str) -> str:
-    """A URL without what may be a secret in it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 def _error(reply: bytes) -> str:
     found = _ERROR.match(reply)
     return json.loads(found[1]) if found is not None else ""
@@ -221,8 +215,3 @@ def _error(reply: bytes) -> str:
 
 def _text(escaped: bytes) -> str:
     return str(json.loads(b'"%s"' % escaped)) if b"\\" in escaped else escaped.decode()
-
-
-def _printable(text: str) -> str:
-    """Without what would drive the terminal, or begin a line of its own: a path holds whatever was sent."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)

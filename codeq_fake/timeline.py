@@ -6,6 +6,8 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from .terminal import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -28,7 +30,7 @@ def of_tasks(tasks: Iterable[dict[str, Any]], left_out: Iterable[dict[str, Any]]
     Of those that are one too many, and of those that were ``left_out``, it says how many there are.
     """
     told = list(tasks)
-    parts = ["\n".join(_task(task)) for task in told[:MOST_TASKS]]
+    parts = [printable(line) for task in told[:MOST_TASKS] for line in _task(task)]
     counts = Counter(task["status"] for task in (*told[MOST_TASKS:], *left_out))
     if counts:
         by_status = ", ".join(f"{count} {status}" for status, count in counts.items())
@@ -40,18 +42,19 @@ def of_callbacks(callbacks: Sequence[dict[str, Any]]) -> str:
     """The latest callbacks and notices with their tries, as ``/_fake/callbacks`` shows them."""
     earlier = len(callbacks) - MOST_CALLBACKS
     left_out = [f"{earlier} earlier callbacks ..."] if earlier > 0 else []
-    return "\n".join([*left_out, *map(_callback, callbacks[-MOST_CALLBACKS:])])
+    return "\n".join([*left_out, *(printable(_callback(callback)) for callback in callbacks[-MOST_CALLBACKS:])])
 
 
 def of_faults(requests: Iterable[dict[str, Any]]) -> str:
     """Each request that a fault came on, as ``/_fake/requests`` shows them."""
-    return "\n".join(_faulty(request) for request in requests if request["faults"])
+    return "\n".join(printable(_faulty(request)) for request in requests if request["faults"])
 
 
 def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:
     """Each surprise, as ``/_fake/surprises`` shows them."""
     return "\n".join(
-        f"surprise  documented: {found['said']}; done: {found['done']} ({found['clause']})" for found in surprises
+        printable(f"surprise  documented: {found['said']}; done: {found['done']} ({found['clause']})")
+        for found in surprises
     )
 
 

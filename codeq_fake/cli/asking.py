@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from codeq_fake.terminal import printable
+
 from .options import flag
 from .remote import Fake
 
@@ -63,9 +65,9 @@ def asking(command: Callable[..., Answer]) -> Callable[..., None]:
     return asked
 
 
-def say(text: str) -> Callable[[], None]:
+def say(*lines: str) -> Callable[[], None]:
     """Show some lines."""
-    return lambda: click.echo(printable(text))
+    return lambda: click.echo("\n".join(map(printable, lines)))
 
 
 def show_table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, empty: str) -> Callable[[], None]:
@@ -101,8 +103,3 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Any:  # n
         # As Text: what is between brackets is no markup here.
         made.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
     return made
-
-
-def printable(text: str) -> str:
-    """``text`` without what would drive the terminal: tasks hold whatever their producers sent."""
-    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)

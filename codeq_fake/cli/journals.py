@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from codeq_fake.terminal import bare
+
 from .asking import Answer, asking, show_table
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ def requests(fake: Fake, *, since: int, last: int, path: str | None, status: int
 
 
 def _request(entry: dict[str, Any]) -> Iterable[object]:
-    known = (entry[name] for name in ("n", "at", "as", "method", "path"))
-    return *known, entry["status"] or "no reply", ", ".join(entry["faults"])
+    known = (entry[name] for name in ("n", "at", "as", "method"))
+    return *known, entry["path"].partition("?")[0], entry["status"] or "no reply", ", ".join(entry["faults"])
 
 
 @click.command()
@@ -52,7 +54,14 @@ def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
 
 def _callback(entry: dict[str, Any]) -> Iterable[object]:
     tries = ", ".join(map(_tried, entry["tries"]))
-    return entry["n"], entry["kind"], entry["taskId"] or entry["subscriptionId"], entry["url"], entry["state"], tries
+    return (
+        entry["n"],
+        entry["kind"],
+        entry["taskId"] or entry["subscriptionId"],
+        bare(entry["url"]),
+        entry["state"],
+        tries,
+    )
 
 
 def _tried(tried: dict[str, Any]) -> str:

@@ -82,4 +82,4 @@ def delete(fake: Fake, *, task_id: str) -> Answer:
 def _about(reply: dict[str, Any]) -> Answer:
     from codeq_fake import timeline  # noqa: PLC0415 - as wherever --help does without
 
-    return Answer(reply, say(timeline.of_tasks([reply])))
+    return Answer(reply, say(*timeline.of_tasks([reply]).split("\n")))

@@ -112,4 +112,5 @@ def _lease(task: dict[str, Any]) -> Iterable[object]:
 
 
 def _request(entry: dict[str, Any]) -> Iterable[object]:
-    return (entry[name] for name in ("n", "at", "as", "method", "path", "status"))
+    known = (entry[name] for name in ("n", "at", "as", "method"))
+    return *known, entry["path"].partition("?")[0], entry["status"]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 START = "2026-01-31T12:00:00Z"
 #: How often top asks for what it draws.
 A_LOOK = 4
+FORGED = "A\n  12:00:00.000  completed by worker-9 -> NONE\x1b[31m"
 ID = "6e0f2f9a-6c1c-4f3b-9a53-1f0e5d5a7c01"
 
 
@@ -131,6 +132,14 @@ def test_a_task_can_be_put_back_and_deleted(fake: FakeCodeQ) -> None:
 def test_what_a_producer_wrote_cannot_drive_the_terminal(fake: FakeCodeQ) -> None:
     fake.enqueue("[red]\x1b[2J")
     assert "[red]\ufffd[2J" in printed(fake, "tasks")
+
+
+def test_what_a_producer_wrote_begins_no_line_of_its_own(fake: FakeCodeQ) -> None:
+    fake.enqueue(FORGED)
+    task = fake.tasks()[0].id
+    for arguments in (("tasks",), ("queues",), ("top", "--times", "1"), ("task", task), ("delete", task)):
+        told = printed(fake, *arguments)
+        assert "A\ufffd  12:00:00.000  completed by worker-9 -> NONE\ufffd[31m" in told.replace("a\ufffd", "A\ufffd")
 
 
 def test_who_asks_for_few_is_told_that_there_may_be_more(fake: FakeCodeQ) -> None:
@@ -243,6 +252,19 @@ def test_requests_are_listed_and_can_be_chosen(fake: FakeCodeQ) -> None:
     ]
     for arguments in (("--since", "1"), ("--last", "1"), ("--path", "gone"), ("--status", "404")):
         assert [entry["n"] for entry in as_json(fake, "requests", *arguments)["requests"]] == [2]
+
+
+def test_what_may_be_a_secret_in_a_url_is_for_machines_alone(fake: FakeCodeQ) -> None:
+    url = "https://me:secret@app.example/done?token=secret"
+    fake.enqueue("RENDER", webhook=url)
+    with fake.client() as http:
+        task = http.post("/v1/codeq/tasks/claim?key=secret", json={"commands": ["RENDER"]}).json()["id"]
+        http.post(f"/v1/codeq/tasks/{task}/result", json={"status": "FAILED", "error": "torn"})
+    fake.advance(0)
+    assert "https://app.example/done  " in printed(fake, "callbacks")
+    for arguments in (("callbacks",), ("requests",), ("top", "--times", "1")):
+        assert "secret" not in printed(fake, *arguments)
+    assert as_json(fake, "callbacks")["callbacks"][0]["url"] == url
 
 
 def test_callbacks_are_listed_with_their_tries(fake: FakeCodeQ) -> None:

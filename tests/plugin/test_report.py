@@ -103,3 +103,15 @@ def test_of_many_callbacks_the_latest_are_told() -> None:
     assert "5 earlier callbacks ..." in told
     assert "to https://your-app.com/4:" not in told
     assert told.count(": blocked (12:00:00 ") == timeline.MOST_CALLBACKS
+
+
+def test_what_others_wrote_begins_no_line_of_its_own_and_drives_no_terminal() -> None:
+    forged = "A\n  12:00:00.000  completed by worker-9 -> NONE\x1b[31m\u202e"
+    with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
+        http.post("/v1/codeq/tasks", json={"command": forged, "payload": 1})
+        claimed = http.post("/v1/codeq/tasks/claim", json={"commands": [forged]}).json()
+        http.post(f"/v1/codeq/tasks/{claimed['id']}/nack", json={"reason": forged})
+        told = codeq.timeline()
+    assert all(line.isprintable() for line in told.splitlines())
+    assert "A\ufffd  12:00:00.000  completed by worker-9 -> NONE\ufffd[31m\ufffd" in told
+    assert "\n  12:00:00.000" not in told
