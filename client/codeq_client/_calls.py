@@ -87,28 +87,27 @@ class Call(Generic[T]):
 
 def create(new: NewTask, *, trace_parent: str = "") -> Call[Task]:
     """R1. The idempotency key, ours when none is given, makes it repeatable (C8)."""
-    body, keyed = _new_task(new)
+    item = new_item(new)
     return Call(
         "POST",
         "/v1/codeq/tasks",
         Role.PRODUCER,
         lambda reply: _read.task(reply.json()),
-        dumps(body),
-        repeatable=keyed,
+        item.body,
+        repeatable=item.keyed,
         headers=_traced(trace_parent),
     )
 
 
-def create_batch(items: Sequence[NewTask], *, trace_parent: str = "") -> Call[list[Any]]:
+def create_batch(items: Sequence[NewItem], *, trace_parent: str = "") -> Call[list[Any]]:
     """R2, at most `MAX_BATCH` items; the answers are the server's objects (C9)."""
-    bodies = [_new_task(item) for item in items]
     return Call(
         "POST",
         "/v1/codeq/tasks/batch",
         Role.PRODUCER,
-        lambda reply: list(reply.json()["results"]),
-        dumps({"tasks": [body for body, _ in bodies]}),
-        repeatable=all(keyed for _, keyed in bodies),
+        lambda reply: _answers(reply, len(items)),
+        b'{"tasks":[%b]}' % b",".join(item.body for item in items),
+        repeatable=all(item.keyed for item in items),
         headers=_traced(trace_parent),
     )
 
@@ -117,7 +116,16 @@ def _traced(trace_parent: str) -> tuple[tuple[str, str], ...]:
     return (*_ACCEPT, ("traceparent", trace_parent)) if trace_parent else _ACCEPT
 
 
-def _new_task(new: NewTask) -> tuple[dict[str, Any], bool]:
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """A task to create, encoded, and whether it carries an idempotency key."""
+
+    body: bytes
+    keyed: bool
+
+
+def new_item(new: NewTask) -> NewItem:
+    """Return the task as it travels; raises `ConfigurationError`, and `EncodeError` for its payload."""
     if not new.command.strip():  # C2
         raise ConfigurationError("command is empty")
     if new.payload is None:
@@ -134,7 +142,7 @@ def _new_task(new: NewTask) -> tuple[dict[str, Any], bool]:
         "delaySeconds": whole_seconds(new.delay, "delay"),
         "runAt": _instant(new.run_at, "run_at"),
     }
-    return body | {name: value for name, value in optional.items() if value}, bool(key.strip())
+    return NewItem(dumps(body | {name: value for name, value in optional.items() if value}), bool(key.strip()))
 
 
 def claim(commands: Sequence[str], *, lease: float, wait: float) -> Call[Task | None]:
@@ -204,16 +212,27 @@ def submit(task_id: str, *, result: object, error: str, artifacts: Sequence[Arti
     )
 
 
-def submit_batch(items: Sequence[tuple[str, Any, str]]) -> Call[list[Any]]:
-    """R9, at most `MAX_BATCH` triples of task id, result and error; the answers are the server's objects (S6)."""
-    bodies = [{"taskId": task_id, **_end(result, error)} for task_id, result, error in items]
+def submit_batch(items: Sequence[bytes]) -> Call[list[Any]]:
+    """R9, at most `MAX_BATCH` of what `end_item` returns; the answers are the server's objects (S6)."""
     return Call(
         "POST",
         "/v1/codeq/tasks/batch/results",
         Role.WORKER,
-        lambda reply: list(reply.json()["results"]),
-        dumps({"results": bodies}),
+        lambda reply: _answers(reply, len(items)),
+        b'{"results":[%b]}' % b",".join(items),
     )
+
+
+def end_item(task_id: str, result: object, error: str) -> bytes:
+    """Return one task's end as it travels in a batch; raises `EncodeError`."""
+    return dumps({"taskId": task_id, **_end(result, error)})
+
+
+def _answers(reply: Reply, count: int) -> list[Any]:
+    answers = list(reply.json()["results"])
+    if len(answers) != count:
+        raise ValueError(f"{len(answers)} answers to {count} items")
+    return answers
 
 
 def _end(result: object, error: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-from codeq_client import _calls, _read, _replies, _settle
+from codeq_client import _batches, _calls, _settle
 from codeq_client._core import Core, Flow, Pause
 from codeq_client._models import (
     Artifact,
@@ -15,7 +15,6 @@ from codeq_client._models import (
     NewTask,
     QueueStats,
     Record,
-    Rejected,
     Requeued,
     Submission,
     Subscription,
@@ -25,12 +24,10 @@ from codeq_client._structure import structure
 from codeq_client.errors import CodeQError, ResultNotFound, TaskDead, TaskFailed, WaitTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
-T = TypeVar("T")
 R = TypeVar("R")
-Item = TypeVar("Item")
 
 _FIRST_POLL = 0.1
 _LONGEST_POLL = 2.0
@@ -86,13 +83,11 @@ def create(  # the server's fields
 
 
 def create_batch(core: Core, tasks: Iterable[NewTask], *, trace_parent: str = "") -> Flow[Batch[Task]]:
-    """Create many tasks, 100 a request (C9). What was refused is in the answer, at its place, and raises nothing."""
+    """Create many tasks, 100 a request (C9). What was refused is in the answer, at its place, and raises nothing.
 
-    def chunk(items: Sequence[NewTask]) -> Flow[list[Task | CodeQError]]:
-        answers = yield from core.send(_calls.create_batch(items, trace_parent=trace_parent))
-        return [_item(answer, "task", _read.task) for answer in answers]
-
-    return _in_chunks(tuple(tasks), _calls.MAX_BATCH, chunk)
+    That holds too for an item that cannot be sent at all; the others are. When no request got an answer, it raises.
+    """
+    return _batches.create(core, tuple(tasks), trace_parent)
 
 
 def claim(core: Core, commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -> Flow[Task | None]:
@@ -160,33 +155,21 @@ def complete(
 
     Given the claimed task, a lost answer is resolved: `LeaseLost` when someone else ended it.
     """
-    return _end(core, task, result, "", artifacts)
+    return _settle.submit(core, task, result, "", artifacts)
 
 
 def fail(core: Core, task: Task | str, error: str, *, artifacts: Sequence[Artifact] = ()) -> Flow[Record]:
     """End a task as FAILED, for good (R8, S4). To have it tried again, use `nack`."""
-    return _end(core, task, None, error or "unknown error", artifacts)
+    return _settle.submit(core, task, None, error or "unknown error", artifacts)
 
 
 def submit_batch(core: Core, submissions: Iterable[Submission]) -> Flow[Batch[Record]]:
-    """End many tasks, 100 a request (R9).
+    """End many tasks, 100 a request (R9). What was refused is in the answer, at its place, as in `create_batch`.
 
-    The server's batch route ignores artifacts and sends no callbacks (S6), so that items with artifacts, for tasks
-    with a webhook, and for bare ids go singly.
+    A lost answer is found out task by task. The server's batch route ignores artifacts and sends no callbacks (S6), so
+    that items with artifacts, for tasks with a webhook, and for bare ids go singly.
     """
-    items = tuple(submissions)
-    together = [index for index, item in enumerate(items) if _may_go_together(item)]
-    answers: dict[int, Record | Rejected] = {}
-    many = yield from _in_chunks([items[index] for index in together], _calls.MAX_BATCH, partial(_submit_chunk, core))
-    for index, answer in zip(together, many.items, strict=True):
-        answers[index] = Rejected(index, answer.error) if isinstance(answer, Rejected) else answer
-    for index, item in enumerate(items):
-        if index not in answers:
-            try:
-                answers[index] = yield from _end(core, item.task, item.result, item.error, item.artifacts)
-            except CodeQError as error:
-                answers[index] = Rejected(index, error)
-    return Batch(tuple(answers[index] for index in range(len(items))))
+    return _batches.submit(core, tuple(submissions))
 
 
 def subscribe(  # the server's fields
@@ -281,48 +264,3 @@ def _result_of(core: Core, task: Task, deadline: float) -> Flow[Any]:
     if record.status != "COMPLETED":
         raise TaskFailed(task, record.error)
     return record.result
-
-
-def _end(core: Core, task: Task | str, result: object, error: str, artifacts: Sequence[Artifact]) -> Flow[Record]:
-    if isinstance(task, Task):
-        call = _calls.submit(task.id, result=result, error=error, artifacts=artifacts)
-        return _settle.end(core, task, call)
-    return core.send(_calls.submit(task, result=result, error=error, artifacts=artifacts))
-
-
-def _may_go_together(item: Submission) -> bool:
-    return isinstance(item.task, Task) and not item.task.webhook and not item.artifacts
-
-
-def _submit_chunk(core: Core, items: Sequence[Submission]) -> Flow[list[Record | CodeQError]]:
-    triples = [(item.task.id if isinstance(item.task, Task) else item.task, item.result, item.error) for item in items]
-    answers = yield from core.send(_calls.submit_batch(triples))
-    return [_item(answer, "result", _read.record) for answer in answers]
-
-
-def _item(answer: Any, key: str, read: Callable[[Any], T]) -> T | CodeQError:  # noqa: ANN401  # the server's object
-    return read(answer[key]) if answer.get(key) else _replies.item_error(str(answer.get("error")))
-
-
-def _in_chunks(
-    items: Sequence[Item], size: int, chunk: Callable[[Sequence[Item]], Flow[list[T | CodeQError]]]
-) -> Flow[Batch[T]]:
-    """Send `items` in chunks; a chunk that fails as a whole rejects its items, unless all chunks do: that raises."""
-    answers: list[T | Rejected] = []
-    failure: CodeQError | None = None
-    for part in _split(items, size):
-        try:
-            outcomes = yield from chunk(part)
-        except CodeQError as error:
-            failure = error
-            outcomes = [error] * len(part)
-        for outcome in outcomes:
-            index = len(answers)
-            answers.append(Rejected(index, outcome) if isinstance(outcome, CodeQError) else outcome)
-    if failure and all(isinstance(answer, Rejected) and answer.error is failure for answer in answers):
-        raise failure
-    return Batch(tuple(answers))
-
-
-def _split(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

@@ -28,9 +28,10 @@ from codeq_client.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from codeq_client._calls import Call
+    from codeq_client._models import Artifact
 
 T = TypeVar("T")
 
@@ -44,7 +45,28 @@ class Patience:
     timeout: float | None = None
 
 
-def end(core: Core, task: Task, call: Call[Record], patience: Patience | None = None) -> Flow[Record]:
+def submit(
+    core: Core,
+    task: Task | str,
+    result: object,
+    error: str,
+    artifacts: Sequence[Artifact] = (),
+    *,
+    unknown: bool = False,
+) -> Flow[Record]:
+    """Submit a result, or an error, for a claimed task or for a bare id, with which a lost answer stays lost.
+
+    `unknown` says that an earlier try may have counted.
+    """
+    if isinstance(task, Task):
+        call = _calls.submit(task.id, result=result, error=error, artifacts=artifacts)
+        return end(core, task, call, unknown=unknown)
+    return core.send(_calls.submit(task, result=result, error=error, artifacts=artifacts))
+
+
+def end(
+    core: Core, task: Task, call: Call[Record], patience: Patience | None = None, *, unknown: bool = False
+) -> Flow[Record]:
     """Submit a result. Raises `LeaseLost` when the task turns out to be ended or held by someone else."""
 
     def found(now: Task) -> Flow[Record]:
@@ -55,7 +77,7 @@ def end(core: Core, task: Task, call: Call[Record], patience: Patience | None = 
             raise LeaseLost(task.id, f"someone else ended it: {stored.status}")
         raise LeaseLost(task.id, f"it was requeued, and is {now.status} now")
 
-    return _settle(core, task, call, found, patience)
+    return _settle(core, task, call, found, patience, unknown=unknown)
 
 
 def nack(core: Core, task: Task, call: Call[Requeued], patience: Patience | None = None) -> Flow[Requeued]:
@@ -78,10 +100,15 @@ def abandon(core: Core, task: Task, call: Call[None], patience: Patience | None 
 
 
 def _settle(
-    core: Core, task: Task, call: Call[T], found: Callable[[Task], Flow[T]], patience: Patience | None
+    core: Core,
+    task: Task,
+    call: Call[T],
+    found: Callable[[Task], Flow[T]],
+    patience: Patience | None,
+    *,
+    unknown: bool = False,
 ) -> Flow[T]:
     patience = patience or _patience_of(core)
-    unknown = False
     for failures in itertools.count():
         try:
             return (yield from _try(_Sender(core, task, patience), call, found, unknown=unknown))

@@ -10,8 +10,11 @@ import pytest
 from codeq_client import Artifact, NewTask, Rejected, Submission, Task, _flows
 from codeq_client.errors import (
     BadRequest,
+    ConfigurationError,
     DecodeError,
+    EncodeError,
     Forbidden,
+    LeaseLost,
     NotInProgress,
     RateLimited,
     ServerError,
@@ -22,7 +25,7 @@ from codeq_client.errors import (
     Unavailable,
     WaitTimeout,
 )
-from tests.client.script import LOST, TASK, Reply, Script, refusal, reply
+from tests.client.script import LOST, TASK, UNREACHED, Reply, Script, refusal, reply
 
 
 def created(count: int) -> Reply:
@@ -131,6 +134,70 @@ def test_one_single_result_that_fails_does_not_lose_the_others() -> None:
     batch = script.run(_flows.submit_batch(script.core, [Submission("t-0", 0), Submission("t-1", 1)]))
     assert isinstance(batch.items[0], Rejected)
     assert [record.result for record in batch.accepted] == [1]
+
+
+def test_an_item_that_cannot_be_sent_is_refused_alone() -> None:
+    items = [*new(3), NewTask(command="X", payload=None), NewTask(command=" ", payload=1), *new(98)]
+    script = Script([created(100), created(1)])
+    batch = script.run(_flows.create_batch(script.core, items))
+    assert [len(body["tasks"]) for body in script.bodies()] == [100, 1]
+    assert [(rejected.index, type(rejected.error)) for rejected in batch.rejected] == [
+        (3, EncodeError),
+        (4, ConfigurationError),
+    ]
+    assert len(batch.accepted) == 101
+    unsent = Script([])
+    assert len(unsent.run(_flows.create_batch(unsent.core, items[3:5])).rejected) == 2
+
+
+def test_a_result_that_cannot_be_sent_is_refused_alone() -> None:
+    script = Script([reply(200, {"results": [{"taskId": "t-0", "result": stored(0)}]}), reply(200, stored(2))])
+    submissions = [
+        Submission(task(0), 0),
+        Submission(task(1), object()),
+        Submission("t-2", 2),
+        Submission("t-3", object()),
+    ]
+    batch = script.run(_flows.submit_batch(script.core, submissions))
+    assert [record.result for record in batch.accepted] == [0, 2]
+    assert [(rejected.index, type(rejected.error)) for rejected in batch.rejected] == [
+        (1, EncodeError),
+        (3, EncodeError),
+    ]
+
+
+@pytest.mark.parametrize("failure", [LOST, refusal(502, "proxy"), reply(200, {"results": []})], ids=str)
+def test_a_batch_of_results_whose_answer_is_lost_is_found_out_task_by_task(failure: Any) -> None:
+    ours, counted = task(0), task(1)
+    elsewhere = task(2)
+    script = Script(
+        [
+            failure,
+            reply(200, {**TASK, "id": "t-0"}),  # still ours: the result is sent
+            reply(200, stored(0)),
+            reply(200, {**TASK, "id": "t-1", "status": "COMPLETED"}),  # the batch ended it
+            reply(200, {"task": {**TASK, "status": "COMPLETED"}, "result": stored(1)}),
+            reply(200, {**TASK, "id": "t-2", "attempts": 2}),  # another worker has it
+        ]
+    )
+    submissions = [Submission(item, number) for number, item in enumerate([ours, counted, elsewhere])]
+    batch = script.run(_flows.submit_batch(script.core, submissions))
+    assert [record.result for record in batch.accepted] == [0, 1]
+    assert [(rejected.index, type(rejected.error)) for rejected in batch.rejected] == [(2, LeaseLost)]
+    assert script.paths[1:4] == ["GET /tasks/t-0", "POST /tasks/t-0/result", "GET /tasks/t-1"]
+
+
+def test_a_server_that_is_away_is_not_asked_for_each_task_of_a_lost_batch() -> None:
+    script = Script([LOST] * 5)
+    batch = script.run(_flows.submit_batch(script.core, [Submission(task(n), n) for n in range(9)]))
+    assert [rejected.error for rejected in batch.rejected] == [LOST] * 9
+    assert len(script.sent) == 5
+
+
+def test_a_batch_of_results_that_did_not_leave_is_no_mystery() -> None:
+    script = Script([UNREACHED], retries=0)
+    with pytest.raises(Unavailable):
+        script.run(_flows.submit_batch(script.core, [Submission(task(0), 0)]))
 
 
 @dataclass
