@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 from contextlib import asynccontextmanager, closing, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -187,10 +188,16 @@ def serve(
         with closing(listener), within:
             async with served(app, runtime, listener):
                 ready()
+                load_ahead()
                 await stopped.wait()
 
     with asyncio.Runner(loop_factory=_fast_loop()) as runner, suppress(KeyboardInterrupt):
         runner.run(until_stopped())
+
+
+def load_ahead() -> None:
+    """Load in a thread what the first callback needs: to load it then would stop the whole server for that long."""
+    _ = asyncio.get_running_loop().run_in_executor(None, import_module, "codeq_fake.webhooks.transport")
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

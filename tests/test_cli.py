@@ -179,6 +179,52 @@ def test_a_signal_ends_it_within_a_second_with_parked_polls_answered(number: sig
         assert (server.process.returncode, said) == (0, "")
 
 
+@pytest.mark.parametrize("module", ["click", "uvicorn", "codeq_fake.core"])
+def test_an_interrupt_while_it_is_loaded_ends_it_without_a_traceback(module: str) -> None:
+    program = f"""
+import os, signal, sys
+from codeq_fake.__main__ import main
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+sys.argv = ["codeq-fake", "serve", "--port", "0"]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), timeout=20, check=False
+    )
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert done.stderr.strip() in ("", "Aborted!")
+
+
+@pytest.mark.parametrize("command", ["'serve', '--port', '0'", "'run', 'sleep', '5'"])
+def test_what_the_first_callback_needs_is_loaded_beside_the_server(command: str) -> None:
+    """Loaded by the server itself it would stop all requests for some tenths of a second."""
+    program = f"""
+import os, signal, sys, threading
+from codeq_fake.cli import main
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "codeq_fake.webhooks.transport":
+            print("beside" if threading.current_thread() is not threading.main_thread() else "in its way", flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder())
+main([{command}])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), timeout=20, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "beside"
+    assert done.stderr == ""
+
+
 def test_a_callback_that_hangs_does_not_hold_the_end_up() -> None:
     with listen("127.0.0.1", 0) as deaf, serving("--json") as server:
         webhook = f"http://127.0.0.1:{deaf.getsockname()[1]}/"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {
-    "codeq-fake": "codeq_fake.cli",
+    "codeq-fake": "codeq_fake.__main__",
     "codeq-worker": "codeq_client.cli",
     "codeq-contract": "codeq_contract.cli",
 }

@@ -64,6 +64,8 @@ def _tell_surprises(fake: Built) -> None:
 
 async def _end_of(command: Sequence[str], environment: dict[str, str]) -> int:
     """Run a command to its end, passing signals on; its exit code, 128 + n when signal n ended it."""
+    from codeq_fake.server import load_ahead  # noqa: PLC0415 - as above
+
     try:
         process = await asyncio.create_subprocess_exec(*command, env=environment)
     except OSError as error:
@@ -79,5 +81,6 @@ async def _end_of(command: Sequence[str], environment: dict[str, str]) -> int:
     if sys.platform != "win32":
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, pass_on, number)
+    load_ahead()  # not before signals find their way: it takes time from the event loop
     code = await process.wait()
     return code if code >= 0 else 128 - code
