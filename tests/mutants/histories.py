@@ -25,7 +25,7 @@ def histories(seeds: Iterable[int]) -> Iterator[Report]:
     targets = [InProcessTarget(profile) for profile in PROFILES]
     for seed in seeds:
         with targets[seed % len(targets)].start(Setup()) as driver:
-            load = Load(tasks=30, seconds=10, seed=seed)
+            load = Load(tasks=30, seconds=10, drain=30, seed=seed)
             yield check(record_load(driver, load, SUITE_SETTINGS))
 
 
