@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from functools import partial
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from contextlib import AbstractContextManager
 
-    from anyio.from_thread import BlockingPortal
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     T = TypeVar("T")
@@ -28,7 +27,7 @@ class Home:
     def __init__(self, *, in_thread: bool = True) -> None:
         self._in_thread = in_thread
         self._loop = None if in_thread else _running_loop()
-        self._thread: AbstractContextManager[BlockingPortal] | None = None
+        self._thread: _LoopThread | None = None
         self._moving = Lock()
 
     def call(self, function: Callable[[], T]) -> T:
@@ -81,7 +80,7 @@ class Home:
             home, self._loop = self._loop, None
         if thread is not None and home is not None:
             asyncio.run_coroutine_threadsafe(_awaited(last), home).result()
-            thread.__exit__(None, None, None)
+            thread.end()
 
     def application(self, app: ASGIApp) -> ASGIApp:
         """``app``, to be called from any loop and run in this one."""
@@ -108,10 +107,29 @@ class Home:
                 'clock="auto" is for async code in this process, on a virtual-time event loop, and there is none here: '
                 'in blocking code, and on a port, use clock="manual" and advance()'
             )
-        from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - only blocking callers need it
+        self._thread = _LoopThread()
+        return self._thread.loop
 
-        self._thread = start_blocking_portal(name="codeq-fake")
-        return self._thread.__enter__().call(asyncio.get_running_loop)
+
+class _LoopThread:
+    """An event loop in a thread of its own. A program that forgets to end it ends all the same."""
+
+    def __init__(self) -> None:
+        started: Future[asyncio.AbstractEventLoop] = Future()
+        self._end = asyncio.Event()
+
+        async def live() -> None:
+            started.set_result(asyncio.get_running_loop())
+            await self._end.wait()
+
+        self._thread = Thread(target=lambda: asyncio.run(live()), name="codeq-fake", daemon=True)
+        self._thread.start()
+        self.loop = started.result()
+
+    def end(self) -> None:
+        """Cancel what is left, and return when the thread has ended."""
+        self.loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 from codeq_fake.testing import FakeCodeQ
 from tests.handle.callers import NOW, TASKS, Parked, fake_threads
@@ -44,3 +48,10 @@ def test_two_fakes_have_nothing_in_common() -> None:
         with other.client() as there:
             there.post(TASKS, json={"command": "A", "payload": 2, "idempotencyKey": "k"})
         assert [task.payload for task in other.tasks()] == [2]
+
+
+@pytest.mark.parametrize("door", ["fake.client().get('/metrics')", "fake.advance(1)", "fake.serve().__enter__()"])
+def test_a_program_that_closes_nothing_ends_all_the_same(door: str) -> None:
+    code = f"from codeq_fake.testing import FakeCodeQ; fake = FakeCodeQ(); kept = {door}"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False, timeout=30)
+    assert done.returncode == 0
