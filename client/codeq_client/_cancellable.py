@@ -12,11 +12,14 @@ import anyio
 from codeq_client._clock import sleep_or
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Coroutine
 
     from codeq_client._clock import Clock
 
 _log = logging.getLogger("codeq_client.worker")
+
+ENDINGS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+"""What ends a worker. Whatever else the user's code raises, `Exception` or not, is a failure of that code alone."""
 
 
 class CancelledWithin(Exception):  # what happened, as the contract's errors
@@ -48,7 +51,7 @@ class Cancellable:
 
         Raises `CancelledWithin`. When the caller is cancelled, so is the code, and its end is awaited.
         """
-        task = self._task = asyncio.create_task(_contained(code))
+        task = self._task = asyncio.create_task(contained(code))
         if self._reason is not None:
             self._tell()
         try:
@@ -60,10 +63,7 @@ class Cancellable:
             raise cancelled from None
         if task.cancelled():
             raise self._reason or CancelledWithin("something that the handler awaited was cancelled")
-        returned, exited = task.result()
-        if exited is not None:
-            raise exited
-        return returned
+        return result_of(task)
 
     def _tell(self) -> None:
         if self._task is not None:
@@ -76,9 +76,17 @@ class Cancellable:
             task.cancel(self._reason)
 
 
-async def _contained(code: Coroutine[Any, Any, Any]) -> tuple[Any, SystemExit | None]:
-    """Keep a `SystemExit` from the event loop, which it would end."""
+async def contained(code: Awaitable[Any]) -> tuple[Any, SystemExit | None]:
+    """Keep a `SystemExit` from the event loop, which it would end; `result_of` a task of this raises it."""
     try:
         return await code, None
     except SystemExit as error:
         return None, error
+
+
+def result_of(task: asyncio.Future[tuple[Any, SystemExit | None]]) -> Any:  # noqa: ANN401  # what the code returned
+    """Return what the code of a `contained` task returned, or raise what it raised."""
+    returned, exited = task.result()
+    if exited is not None:
+        raise exited
+    return returned

@@ -12,7 +12,7 @@ import anyio
 
 from codeq_client import _calls, _settle
 from codeq_client._calls import Role
-from codeq_client._cancellable import Cancellable
+from codeq_client._cancellable import ENDINGS, Cancellable
 from codeq_client._events import Event, Loss, Settled, TaskEnded, TaskStarted
 from codeq_client._job import Job, TaskContext, current_task, log_fields
 from codeq_client._keeper import Held, Keeper
@@ -128,7 +128,9 @@ class Delivery:
         try:
             job = self._handler.job(self._task)
             return self._handler.outcome_of(await self._code.run(self._called(job)))
-        except (Exception, SystemExit) as raised:  # noqa: BLE001  # nothing a handler does may end the worker
+        except ENDINGS:
+            raise
+        except BaseException as raised:  # noqa: BLE001  # nothing a handler does may end the worker
             return self._outcome_of(_only(raised))
 
     async def _called(self, job: Job[Any]) -> Any:  # noqa: ANN401  # the user's
@@ -232,12 +234,14 @@ def _submission(task: Task, outcome: Complete | Fail) -> tuple[Complete | Fail, 
     result = None if isinstance(outcome, Fail) else outcome.result
     try:
         return outcome, _calls.submit(task.id, result=result, error=error, artifacts=outcome.artifacts)
-    except Exception as refusal:  # noqa: BLE001  # it runs the code of the user's models
+    except ENDINGS:
+        raise
+    except BaseException as refusal:  # noqa: BLE001  # it runs the code of the user's models
         failure = _refused(refusal)
         return failure, _calls.submit(task.id, result=None, error=failure.error, artifacts=())
 
 
-def _refused(error: Exception) -> Fail:
+def _refused(error: BaseException) -> Fail:
     return Fail(f"the result was refused: {error}")
 
 

@@ -25,6 +25,7 @@ from typing import (
 import anyio
 from anyio import to_thread
 
+from codeq_client._cancellable import contained, result_of
 from codeq_client._codec import to_json
 from codeq_client._job import Job, TaskContext
 from codeq_client._outcomes import Complete, Fail, Outcome, Retry
@@ -147,11 +148,11 @@ def _is_coroutine_function(function: Callable[..., Any]) -> bool:
 
 async def _on_thread(function: Callable[[], Any], threads: anyio.CapacityLimiter) -> Any:  # noqa: ANN401  # the user's
     """Call a plain function on a thread. It cannot be interrupted, so its end is awaited even when we are cancelled."""
-    call = asyncio.ensure_future(to_thread.run_sync(function, limiter=threads))
+    call = asyncio.ensure_future(contained(to_thread.run_sync(function, limiter=threads)))
     while not call.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({call})
-    return call.result()
+    return result_of(call)
 
 
 def _is_instance(value: object, kind: Any) -> bool:  # noqa: ANN401  # a class, or an alias such as `list[int]`

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from codeq_client import _calls
+from codeq_client._cancellable import ENDINGS
 from codeq_client._clock import sleep_or
 from codeq_client._delivery import SETTLE_SECONDS, Bench, Delivery
 from codeq_client._events import ClaimFailed, Draining, Polled
+from codeq_client._handlers import Handler
 from codeq_client._lease import End
+from codeq_client._outcomes import Retry
 from codeq_client.errors import BadRequest, CodeQError, Forbidden, RateLimited, Unauthorized, Unavailable
 
 if TYPE_CHECKING:
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
 
     from codeq_client._job import Job
     from codeq_client._models import Task
-from codeq_client._handlers import Handler
-from codeq_client._outcomes import Retry
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
@@ -178,7 +179,9 @@ class Shift:
             for other in earlier:
                 await other.give_way()
             await (delivery.hand_back() if self.stopping else delivery.run())
-        except Exception:  # noqa: BLE001  # a defect of ours in one delivery must not end the others
+        except ENDINGS:
+            raise
+        except BaseException:  # noqa: BLE001  # a defect of ours, or the user's backoff, must not end the others
             _log.exception("a delivery failed; its lease will run out")
         finally:
             del self._running[delivery]

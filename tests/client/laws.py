@@ -46,7 +46,11 @@ SUBJECTS = ["worker", "other", "third"]
 WHICH = st.integers(0, 11)
 RACES = {"Z1": races.redeliver_finished, "Z2": races.lose_task, "Z3": races.revoke_lease}
 KINDS = ["refused", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow", "Z4"]
-SAYINGS = ["complete", "fail", "retry", "abandon", "crash"]
+SAYINGS = ["complete", "fail", "retry", "abandon", "crash", "panic"]
+
+
+class Panic(BaseException):
+    """What a handler may raise that is no `Exception`."""
 
 
 class Law(StrEnum):
@@ -167,6 +171,8 @@ class Laws(RuleBasedStateMachine):
             raise Fail(f"failed at {job.attempts}")
         if says == "crash" and not job.is_last:
             raise OSError
+        if says == "panic" and not job.is_last:
+            raise Panic
         if says == "retry" and not job.is_last:
             raise Retry(2)
         if says == "abandon" and job.attempts == 1:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_client import Complete, Fail, Job, Retry, TaskContext, TaskEnded, current_task
+from codeq_client import Complete, Fail, Job, Retry, Task, TaskContext, TaskEnded, current_task
 from codeq_client.errors import ConfigurationError, LeaseLost
 from tests.client.stage import Stage, play, refused
 
@@ -31,6 +32,22 @@ async def cancels_itself(_job: Job[Any]) -> None:
     await asyncio.sleep(0)
 
 
+class Panic(BaseException):
+    """As an extension module's code raises it: no `Exception`."""
+
+
+async def panics(_job: Job[Any]) -> None:
+    raise Panic("index out of bounds")
+
+
+def panics_on_its_thread(_job: Job[Any]) -> None:
+    raise Panic("index out of bounds")
+
+
+def exits_on_its_thread(_job: Job[Any]) -> None:
+    sys.exit("no licence")
+
+
 async def names_a_file(_job: Job[Any]) -> None:
     raise OSError("caf\udce9")
 
@@ -47,6 +64,13 @@ async def fails_in_a_group(_job: Job[Any]) -> None:
         group.create_task(fail())
 
 
+class Panicking:
+    """A model that brings such code down when it is turned into JSON."""
+
+    def model_dump(self, **_options: Any) -> None:
+        raise Panic("no dump")
+
+
 class Unwilling:
     """A model that cannot be turned into JSON."""
 
@@ -58,6 +82,10 @@ async def returns_what_cannot_travel(_job: Job[Any]) -> Unwilling:
     return Unwilling()
 
 
+async def returns_what_panics(_job: Job[Any]) -> Panicking:
+    return Panicking()
+
+
 async def returns_bad_artifacts(_job: Job[Any]) -> Complete:
     return Complete({}, ["no artifact"])  # type: ignore[list-item]  # the point
 
@@ -67,10 +95,14 @@ async def returns_bad_artifacts(_job: Job[Any]) -> Complete:
     [
         (awaits_what_was_cancelled, "retried", "CancelledWithin: something that the handler awaited was cancelled"),
         (cancels_itself, "retried", "CancelledWithin: something that the handler awaited was cancelled"),
+        (panics, "retried", "Panic: index out of bounds"),
+        (panics_on_its_thread, "retried", "Panic: index out of bounds"),
+        (exits_on_its_thread, "retried", "SystemExit: no licence"),
         (names_a_file, "retried", "OSError: caf?"),
         (wants_a_bad_delay, "retried", "ConfigurationError: delay must be a finite number of seconds"),
         (fails_in_a_group, "failed", "no such master"),
         (returns_what_cannot_travel, "failed", "the result was refused: no json"),
+        (returns_what_panics, "failed", "the result was refused: no dump"),
         (returns_bad_artifacts, "failed", "the result was refused: 'str' object has no attribute 'name'"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -79,12 +111,7 @@ def test_a_wrong_handler_costs_its_own_task_alone(handler: Any, settled: str, te
     async def scene(stage: Stage) -> None:
         worker = stage.worker()
         worker.handler("X")(handler)
-
-        @worker.handler("Y")
-        async def calm(_job: Job[Any]) -> str:
-            await stage.clock.sleep(3)
-            return "done"
-
+        worker.handler("Y")(calm)
         task_id, other = stage.enqueue("X", {}, max_attempts=2), stage.enqueue("Y", {})
         async with stage.running(worker) as run:
             await stage.until_ended(2)
@@ -93,6 +120,31 @@ def test_a_wrong_handler_costs_its_own_task_alone(handler: Any, settled: str, te
         assert text in str(stage.task(task_id).error)
 
     play(scene)
+
+
+def test_a_backoff_that_panics_leaves_its_task_to_the_lease(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+
+        def backoff(_task: Task) -> float:
+            raise Panic
+
+        worker.handler("X", backoff=backoff)(names_a_file)
+        worker.handler("Y")(calm)
+        stage.enqueue("X", {}, max_attempts=1)
+        other = stage.enqueue("Y", {})
+        async with stage.running(worker) as run:
+            await stage.until_ended()
+            assert not run.done()
+        assert stage.ended() == [(other, "completed")]
+
+    play(scene)
+    assert "a delivery failed; its lease will run out" in caplog.text
+
+
+async def calm(_job: Job[Any], task: TaskContext) -> str:
+    await task.sleep(3)
+    return "done"
 
 
 @pytest.mark.parametrize("backoff", [lambda _task: -1.0, lambda task: task.nothing], ids=["negative", "raises"])

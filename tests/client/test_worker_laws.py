@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from codeq_client import Abandon, LeaseTerms, Task, _cancellable, _core, _delivery, _lease, _settle, _shift
 from codeq_client.errors import ServerError, Unavailable
-from tests.client.laws import Law, Laws, LawsOfOneSubject
+from tests.client.laws import Law, Laws, LawsOfOneSubject, Panic
 from tests.client.stage import reply_lost, request_lost
 
 
@@ -95,6 +95,11 @@ def a_claim_error_ends_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         raise error
 
     monkeypatch.setattr(_shift.Shift, "_claim_failed", failed)
+
+
+def a_panic_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (_delivery, _shift):
+        monkeypatch.setattr(module, "ENDINGS", (*_cancellable.ENDINGS, Panic))
 
 
 def a_claim_error_ends_the_claiming(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +197,12 @@ def outage(machine: Laws) -> None:
     machine.end_the_faults()
 
 
+def panic(machine: Laws) -> None:
+    machine.open_first(lease=6, concurrency=1)
+    machine.create(seconds=1, says="panic", delay=0, faults=[])
+    machine.end_the_faults()
+
+
 STORIES: list[tuple[Law, Any, Any]] = [
     (Law.FENCE, fence_too_late, cut_off_alone),
     (Law.FENCE, the_end_is_not_told, cut_off_alone),
@@ -203,6 +214,7 @@ STORIES: list[tuple[Law, Any, Any]] = [
     (Law.NOTHING_LEASED, a_cancelled_handlers_task_is_kept, handler_at_closing_time),
     (Law.SETTLED, lost_submit_taken_for_success, submit_lost),
     (Law.LASTING, a_claim_error_ends_the_loop, outage),
+    (Law.LASTING, a_panic_is_let_through, panic),
     (Law.PROGRESS, a_claim_error_ends_the_claiming, outage),
 ]
 
