@@ -15,8 +15,9 @@ import click
 
 from codeq_client import CodeQ, Worker, current_task
 from codeq_client._calls import Role
+from codeq_client._check import check_token
 from codeq_client._job import log_fields
-from codeq_client.errors import CodeQError, ConfigurationError, TaskNotFound
+from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized
 
 if TYPE_CHECKING:
     from codeq_client.health import HealthServer
@@ -91,22 +92,23 @@ async def _run(worker: Worker, *, burst: bool) -> None:
 
 @main.command()
 def check() -> None:
-    """Claim nothing, but make one round trip with the environment's worker token, and say how it went."""
+    """Claim nothing, but ask whether the environment's worker token may do all that a worker does."""
     try:
-        seconds, url = asyncio.run(_round_trip())
+        seconds, url = asyncio.run(_check())
+    except Unauthorized as error:
+        raise click.ClickException(f"CODEQ_WORKER_TOKEN is no worker's token for this server: {error}") from error
     except CodeQError as error:
         raise click.ClickException(f"{type(error).__name__}: {error}") from error
-    click.echo(f"{url} answered in {seconds * 1000:.0f} ms")
+    click.echo(f"{url} answered in {seconds * 1000:.0f} ms: the token may do all that a worker does")
 
 
-async def _round_trip() -> tuple[float, str]:
+async def _check() -> tuple[float, str]:
     async with CodeQ.from_env(retries=0, timeout=5) as codeq:
         if Role.WORKER not in codeq.core.tokens:
             raise ConfigurationError("CODEQ_WORKER_TOKEN is not set")
         clock = codeq.core.clock
         begin = clock.monotonic()
-        with contextlib.suppress(TaskNotFound):
-            await codeq.get("codeq-worker-check")
+        await codeq.run(check_token(codeq.core))
         return clock.monotonic() - begin, codeq.base_url
 
 

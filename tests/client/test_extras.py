@@ -13,6 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,7 +42,7 @@ from codeq_client.health import HealthServer, Limits, live, ready
 from codeq_client.metrics import PrometheusHook
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
-from tests.client.stage import Stage, play, refused
+from tests.client.stage import CLAIMS, IDENTITIES, Stage, play, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -271,7 +272,7 @@ def test_the_command_runs_a_burst_and_checks_the_server() -> None:
         code, output = invoke("check", **environ)
         assert (code, output.startswith(f"{fake.url} answered in ")) == (0, True)
         code, output = invoke("check", **{**environ, "CODEQ_WORKER_TOKEN": "wrong"})
-        assert (code, "Unauthorized" in output) == (1, True)
+        assert (code, "is no worker's token for this server: invalid token" in output) == (1, True)
         code, output = invoke("run", "some_app:worker", "--burst", **{**environ, "CODEQ_WORKER_TOKEN": "wrong"})
 
 
@@ -337,6 +338,45 @@ def test_the_check_names_the_missing_setting(environ: dict[str, str], message: s
     code, output = invoke("check", **environ)
     assert code == 1
     assert message in output
+
+
+def check_with(fake: FakeCodeQ, token: str) -> tuple[int, str]:
+    return invoke("check", CODEQ_BASE_URL=fake.url, CODEQ_WORKER_TOKEN=token)
+
+
+def test_the_check_tells_tokens_with_which_no_worker_could_run() -> None:
+    narrow = {**CLAIMS, "scope": "codeq:heartbeat codeq:nack codeq:subscribe"}
+    identities = {**IDENTITIES, "narrow": {"kind": "worker", "claims": narrow}}
+    with FakeCodeQ(clock="real", identities=identities) as fake, fake.serve():
+        task = fake.enqueue("X", {}, tenant="t")
+        assert check_with(fake, "worker")[0] == 0
+        code, output = check_with(fake, "producer")
+        assert (code, "is no worker's token" in output) == (1, True)
+        code, output = check_with(fake, "narrow")
+        assert (code, output) == (
+            1,
+            "Error: ConfigurationError: the worker's token lacks codeq:claim, codeq:result, codeq:abandon\n",
+        )
+        assert fake.task(task.id).status == "PENDING", "nothing was claimed"
+
+
+def test_the_check_tells_a_server_that_is_not_codeq() -> None:
+    class Anything(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Anything) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        code, output = invoke("check", CODEQ_BASE_URL=url, CODEQ_WORKER_TOKEN="w")
+        server.shutdown()
+    assert (code, "no reply of CodeQ's" in output) == (1, True)
 
 
 def test_json_log_lines_carry_the_task() -> None:
