@@ -33,7 +33,8 @@ _ABOUT: Mapping[str, str] = MappingProxyType(
         "worker_auth_config": "JSON of the provider",
         "allow_producer_as_worker": "a producer's token may act as a worker's, with every scope (A6)",
         "max_attempts_default": "attempts of a task that does not say how many (C4)",
-        "backoff_policy": "`fixed`, `linear`, `exponential`, `exp_equal_jitter` or `exp_full_jitter` (N6)",
+        "backoff_policy": "`fixed`, `linear`, `exponential`, `exp_equal_jitter` or `exp_full_jitter`, "
+        "as which an unknown one acts, with a surprise (N6)",
         "backoff_base_seconds": "what the policy counts from",
         "backoff_max_seconds": "the longest delay before a retry (N3)",
         "result_webhook_max_attempts": "tries of a callback (W3)",

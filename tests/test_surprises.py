@@ -254,6 +254,8 @@ def test_what_the_journal_has_forgotten_is_not_told() -> None:
         ({"ENV": "prod", "LOG_LEVEL": "debug", "DEFAULT_LEASE_SECONDS": "5"}, ["variable"] * 3),
         ({"TIMEZONE": "UTC", "REQUEUE_INSPECT_LIMIT": "5"}, ["variable"] * 2),
         ({"BACKOFF_POLICY": "exponential"}, ["exponential"]),
+        ({"BACKOFF_POLICY": "linear"}, []),
+        ({"BACKOFF_POLICY": "exponental"}, ["policy"]),
     ],
 )
 def test_settings_can_surprise_too(settings: dict[str, str], rules: list[str]) -> None:

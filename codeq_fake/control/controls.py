@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from codeq_fake import wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clock import Clock, EndOfTimeError, TimeWentBackError
-from codeq_fake.core import PROFILES, errors, interventions
+from codeq_fake.core import PROFILES, Status, errors, interventions
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.names import queue_name
 from codeq_fake.core.snapshot import dump, load
@@ -205,7 +205,9 @@ class Controls:
     def tasks(
         self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int | None = None
     ) -> list[dict[str, Any]]:
-        """The tasks that match, oldest first, at most ``limit``; looking has no side effect."""
+        """The tasks that match, oldest first, at most ``limit``; looking has no side effect. Raises BadRequestError."""
+        if status and status not in Status.__members__:
+            raise BadRequestError(f"status: found {status!r}, allowed are {', '.join(Status.__members__)}")
         zone = self._runtime.config.settings.timezone
         matching = (
             task

@@ -14,7 +14,7 @@ from .errors import BadRequestError
 from .shape import MisshapenError, checker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from starlette.requests import Request
 
@@ -45,8 +45,7 @@ def parsed(text: bytes, *names: str, parse_float: Callable[[str], Any] = _double
         raise BadRequestError("the body is no JSON") from None
     if not isinstance(found, dict):
         raise BadRequestError("the body must be a JSON object")
-    if unknown := sorted(found.keys() - set(names)):
-        raise BadRequestError(f"unknown: {', '.join(unknown)}; known are {', '.join(names)}")
+    _check_names(found, names)
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -80,6 +79,18 @@ def duration(seconds: object) -> int:
     if type(seconds) not in (int, Decimal) or not 0 <= seconds <= _MOST_SECONDS:  # type: ignore[operator]
         raise BadRequestError("seconds: a number that is not negative belongs here")
     return int(Decimal(seconds) * SECOND)  # type: ignore[arg-type]
+
+
+def query(request: Request, *names: str) -> Mapping[str, str]:
+    """The request's query, with no other names than these. Raises BadRequestError."""
+    found = request.query_params
+    _check_names(found.keys(), names)
+    return found
+
+
+def _check_names(found: Iterable[str], names: tuple[str, ...]) -> None:
+    if unknown := sorted(set(found) - set(names)):
+        raise BadRequestError(f"unknown: {', '.join(unknown)}; known are {', '.join(names)}")
 
 
 def number(request: Request, name: str, default: int) -> int:

@@ -22,7 +22,7 @@ from .errors import (
     UnknownFaultError,
     UnknownTaskError,
 )
-from .reading import body, duration, field, number, whole
+from .reading import body, duration, field, number, query, whole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -121,12 +121,12 @@ async def _save(controls: Controls, _: Request) -> dict[str, Any]:
 
 
 async def _tasks(controls: Controls, request: Request) -> dict[str, Any]:
-    query = request.query_params
+    asked = query(request, "status", "command", "tenant", "limit")
     return {
         "tasks": controls.tasks(
-            status=query.get("status", ""),
-            command=query.get("command", ""),
-            tenant=query.get("tenant"),
+            status=asked.get("status", ""),
+            command=asked.get("command", ""),
+            tenant=asked.get("tenant"),
             limit=number(request, "limit", _TASK_LIMIT),
         )
     }
@@ -149,12 +149,13 @@ async def _delete(controls: Controls, request: Request) -> dict[str, Any]:
 
 
 async def _requests(controls: Controls, request: Request) -> dict[str, Any]:
+    path = query(request, "since", "path", "status").get("path", "")
     status = number(request, "status", 0) or None
-    path = request.query_params.get("path", "")
     return {"requests": controls.requests(since=number(request, "since", 0), path=path, status=status)}
 
 
 async def _callbacks(controls: Controls, request: Request) -> dict[str, Any]:
+    _ = query(request, "since")
     return {"callbacks": controls.callbacks(since=number(request, "since", 0))}
 
 

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from .ports import Chance
     from .rules import Rules
 
+DEFAULT_POLICY = "exp_full_jitter"
+POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", DEFAULT_POLICY)
+
 #: 2 to this power exceeds any cap a 64-bit setting can hold.
 _LARGEST_EXPONENT = 63
 

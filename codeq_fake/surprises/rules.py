@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_fake import wire
 from codeq_fake.auth.caller import tenant_of
+from codeq_fake.core.backoff import DEFAULT_POLICY, POLICIES
 from codeq_fake.core.names import queue_name
 from codeq_fake.core.rules import BUILT_IN_COMMANDS
 from codeq_fake.settings import StaticAuth
@@ -236,6 +237,13 @@ def of_settings(settings: Settings) -> Iterator[Surprise]:
     if settings.backoff_policy == "exponential":
         yield Surprise(
             "exponential", "N6", "exponential waits base*2^(attempts-1)", "it waits base*2^attempts: twice as long"
+        )
+    if settings.backoff_policy not in POLICIES:
+        yield Surprise(
+            "policy",
+            "N6",
+            f"{settings.backoff_policy} is a backoff policy",
+            f"it acts as {DEFAULT_POLICY}, as any unknown",
         )
     producer, worker = settings.producer_auth, settings.worker_auth
     if settings.auth_given and isinstance(producer, StaticAuth) and isinstance(worker, StaticAuth):
