@@ -80,24 +80,26 @@ class Core:
         self,
         call: Call[T],
         *,
-        retries: int | None = None,
+        retries: float | None = None,
         timeout: float | None = None,
         deadline: float = math.inf,
         guard: Callable[[], None] = lambda: None,
     ) -> Flow[T]:
         """Send `call` until it is answered, as often as is safe; raises the error of the last try.
 
-        No try is begun or waited for beyond `deadline`, a moment of the clock's `monotonic`, but for a second's grace.
+        No try is begun or waited for beyond `deadline`, a moment of the clock's `monotonic`, but for a second's grace;
+        the last one is made at it.
         `guard` is called right before each sending, and may raise.
         """
         left = self.retries if retries is None else retries
         failures = 0
         renewed = False
         while True:
-            token = yield from self._token(call.role)
-            guard()
-            longest = max(_SHORTEST_TRY, deadline - self.clock.monotonic())
+            token = ""
             try:
+                token = yield from self._token(call.role)
+                guard()
+                longest = max(_SHORTEST_TRY, deadline - self.clock.monotonic())
                 reply: Reply = yield Send(call, token, min((timeout or self.timeout) + call.wait, longest))
                 return _replies.read(call, reply)
             except Unauthorized:
@@ -105,10 +107,11 @@ class Core:
                     raise
                 renewed = True
             except (Unavailable, RateLimited, ServerError) as error:
-                pause = self.pause(failures, error)
-                if failures >= left or not may_repeat(call, error) or self.clock.monotonic() + pause > deadline:
+                until_deadline = deadline - self.clock.monotonic()
+                soonest = error.retry_after if isinstance(error, RateLimited) else 0
+                if failures >= left or not may_repeat(call, error) or until_deadline <= soonest:
                     raise
-                yield Pause(pause)
+                yield Pause(min(self.pause(failures, error), until_deadline))
                 failures += 1
 
     def pause(self, failures: int, error: CodeQError) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
@@ -233,14 +234,14 @@ def wait_for_result(
 
     Polls, ever more slowly up to every 2 s (every 30 s in the end, after many minutes), and fast again whenever the
     task was claimed or given back; a `WebhookReceiver` as `wake`, at the task's webhook, makes it prompt (not for the
-    blocking client). Raises `TaskFailed`, `TaskDead` for a dead letter, `WaitTimeout` after `timeout` seconds, at once
-    what the server refuses, and after the client's retries what keeps it from answering.
+    blocking client). Raises `TaskFailed`, `TaskDead` for a dead letter, `WaitTimeout` after `timeout` seconds, and at
+    once what the server refuses. An outage is waited out; one that lasts to the end of `timeout` is raised then.
     """
     moved = core.clock.monotonic()
     deadline = moved + timeout
     pause, seen = _FIRST_POLL, ("", 0)
     while True:
-        task = yield from core.send(_calls.get(task_id), deadline=deadline)
+        task = yield from core.send(_calls.get(task_id), retries=math.inf, deadline=deadline)
         if task.ended:
             ended = yield from _result_of(core, task, deadline)
             return ended if kind is None else structure(kind, ended)
@@ -258,7 +259,7 @@ def _result_of(core: Core, task: Task, deadline: float) -> Flow[Any]:
     if task.dead:
         raise TaskDead(task, task.error)  # N4: it has no result
     try:
-        record = (yield from core.send(_calls.result(task.id), deadline=deadline)).record
+        record = (yield from core.send(_calls.result(task.id), retries=math.inf, deadline=deadline)).record
     except ResultNotFound:
         raise TaskFailed(task, task.error or "it has no result") from None
     if record.status != "COMPLETED":

@@ -9,6 +9,7 @@ import pytest
 
 from codeq_client import Artifact, NewTask, Rejected, Submission, Task, _flows
 from codeq_client.errors import (
+    BadReply,
     BadRequest,
     ConfigurationError,
     DecodeError,
@@ -247,6 +248,28 @@ def test_waiting_for_a_server_that_does_not_answer_ends_in_time(failure: Any) ->
     assert all(send.timeout <= 2 for send in script.sent)
 
 
+@pytest.mark.parametrize("failure", [LOST, UNREACHED, refusal(503, "down"), refusal(429, "slow", retry_after="3")])
+def test_waiting_goes_on_through_an_outage(failure: Any) -> None:
+    done = result(status="COMPLETED", result={"$value": 7})
+    script = Script([seen("PENDING"), *[failure] * 12, seen("COMPLETED"), *[failure] * 12, done], retries=0)
+    assert script.run(_flows.wait_for_result(script.core, "t-1", 600)) == 7
+
+
+def test_waiting_asks_a_last_time_at_its_end() -> None:
+    script = Script([refusal(503, "down")] * 6 + [seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})])
+    assert script.run(_flows.wait_for_result(script.core, "t-1", 10)) == 7
+    assert sum(script.pauses) == pytest.approx(10)
+
+
+def test_waiting_goes_on_while_no_token_can_be_had() -> None:
+    def provider() -> Any:
+        return answers.pop(0)
+
+    answers: list[object] = [Unavailable("no token now", sent=False), Unavailable("no token now", sent=False), "w"]
+    script = Script([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})], worker=provider)
+    assert script.run(_flows.wait_for_result(script.core, "t-1", 10)) == 7
+
+
 def test_waiting_ends_at_its_timeout_with_the_last_state() -> None:
     script = Script([seen("IN_PROGRESS")] * 10)
     with pytest.raises(WaitTimeout, match="is still IN_PROGRESS after 1 s") as caught:
@@ -268,12 +291,12 @@ def test_waiting_for_a_task_that_failed_raises_the_workers_error() -> None:
     assert type(caught.value) is TaskFailed
 
 
-def test_waiting_hides_no_refusal_and_no_outage() -> None:
+def test_waiting_hides_no_refusal() -> None:
     for answers, error in (
         ([refusal(401, "invalid token")], Unauthorized),
         ([refusal(403, "no")], Forbidden),
         ([refusal(404, "not found")], TaskNotFound),
-        ([refusal(500, "boom")] * 4, ServerError),
+        ([reply(200, "a proxy's page")], BadReply),
     ):
         script = Script(answers)
         with pytest.raises(error):
