@@ -57,10 +57,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=words.visible,
     )
     environment.filters |= {
         "count": words.count,
         "duration": words.duration,
+        "exact": words.exact,
         "pretty": words.pretty,
         "prose": words.prose,
         "rfc3339": words.rfc3339,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 #: How much of a payload, a body or a reply a page shows.
 LONGEST = 100_000
+
+#: What cannot be seen: controls but for tab and line ends, marks without a glyph, and what turns a line round.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -110,6 +118,24 @@ def pretty(text: str) -> str:
             return text
         return laid_out if text[:1] in "[{" else text
     return f"{text[:LONGEST]}\n... and {len(text) - LONGEST:,} characters more"
+
+
+def visible(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
+    """What a template shows, with JSON's escapes for what cannot be seen; markup is left as it is.
+
+    No text can turn round the line in which it stands, or look like another one.
+    """
+    return _UNSEEN.sub(_escaped, value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _escaped(unseen: re.Match[str]) -> str:
+    units = unseen[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def exact(value: object) -> Markup:
+    """What a form sends back: each character as it is, though it cannot be seen."""
+    return escape(value)
 
 
 def prose(text: str) -> Markup:

@@ -101,8 +101,8 @@ def create(page: Page, name: str, **fields: str) -> None:
     expect(page.locator("#said")).to_have_text("The task is created.")
 
 
-def claim(http: httpx.Client, lease: int = 60) -> str:
-    return str(http.post(f"{TASKS}/claim", json={"leaseSeconds": lease}).json()["id"])
+def claim(http: httpx.Client, lease: int = 60, **asked: Any) -> str:
+    return str(http.post(f"{TASKS}/claim", json={"leaseSeconds": lease, **asked}).json()["id"])
 
 
 def complete(http: httpx.Client, task: str) -> None:
@@ -302,6 +302,41 @@ def test_everybody_can_read_it(chromium: Browser, served: FakeCodeQ, story: Stor
             page.emulate_media(color_scheme=scheme)
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate(ACCESSIBILITY) == [], (path, scheme, width)
+
+
+#: What people name things: long, and for a browser without a place to break a line.
+LONG = "GENERATE_MASTER_FOR_EVERY_COUNTRY_AND_CHANNEL"
+
+
+def tell_at_length(fake: FakeCodeQ) -> list[str]:
+    """A task in each state, a fault and a callback, all of long names: the documents that show them."""
+    hook = f"{HOOK}?{LONG}={LONG}"
+    with httpx.Client(base_url=fake.url, headers={"authorization": "Bearer dev-token"}, trust_env=False) as http:
+        for body in ({"priority": 9}, {"priority": 8, "maxAttempts": 1}, {"webhook": hook}, {}, {"delaySeconds": 900}):
+            http.post(TASKS, json={"command": LONG, "payload": {LONG: LONG}, **body}).raise_for_status()
+        for command in ("<script>alert(1)</script>" * 3, LONG * 4):
+            fake.enqueue(command, LONG * 3, tenant=LONG)
+        held, dead, done = (claim(http, commands=[LONG]) for _ in range(3))
+        http.post(f"{TASKS}/{dead}/nack", json={"reason": LONG * 4})
+        complete(http, done)
+        for rule in ({"do": "refuse", "body": "x" * 80}, {"do": "delay", "seconds": 1, "worker": LONG * 2}):
+            http.post("/_fake/faults", json={"on": "metrics", "task": LONG, **rule}).raise_for_status()
+        http.get(f"/v1/codeq/tasks/{LONG}")
+    names = ("tasks", "callbacks", "requests", "faults", "request?n=1", *(f"task?id={task}" for task in (held, dead)))
+    return ["/_fake/", *(f"/_fake/page/{name}" for name in names)]
+
+
+def test_nothing_scrolls_sideways_however_long_its_name(chromium: Browser, served: FakeCodeQ) -> None:
+    paths = tell_at_length(served)
+    page, _ = window(chromium, served)
+    too_wide: dict[tuple[str, int], int] = {}
+    for path in paths:
+        page.goto(path)
+        for width in (375, 800, 1024, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            too_wide |= {(path, width): over} if over > 0 else {}
+    assert too_wide == {}
 
 
 def test_a_lock_is_opened_by_its_token(chromium: Browser) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
 from codeq_fake.core import State
-from codeq_fake.page.words import STATES
-from tests.page.story import TASKS
+from codeq_fake.page.words import STATES, visible
+from tests.page.story import OWN, TASKS
 from tests.page.text import links, text
 
 if TYPE_CHECKING:
@@ -225,6 +227,47 @@ def test_what_is_hostile_is_shown_as_text(fake: FakeCodeQ, browser: httpx.Client
         assert "<script>alert" not in shown
         assert "<img" not in shown
         assert str(7777 * 7777) not in shown
+
+
+#: An override that turns round what follows it, a mark without a glyph, a tag beyond the BMP, the terminal's escape.
+ODD = "pay\u202ecod.exe\u200b\U000e0041\x1b[31m"
+
+
+def test_what_cannot_be_seen_is_spelled_out(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    fake.next(ids=[ODD])
+    fake.enqueue(ODD, {"name": ODD}, tenant=ODD)
+    with fake.client() as http:
+        http.post(f"{TASKS}/claim", content=ODD.encode())
+    for path in (
+        "/_fake/",
+        "/_fake/page/tasks",
+        f"/_fake/page/task?{urlencode({'id': ODD})}",
+        "/_fake/page/request?n=1",
+    ):
+        shown = text(browser.get(path).text)
+        assert "pay\\u202ecod.exe\\u200b\\udb40\\udc41\\u001b[31m" in shown
+        assert not {char for char in ODD if not char.isprintable()} & set(shown)
+
+
+def test_what_cannot_be_seen_is_sent_back_as_it_was(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    fake.next(ids=[ODD])
+    fake.enqueue("A")
+    assert f'name="id" value="{ODD}"' in browser.get("/_fake/page/task", params={"id": ODD}).text
+    assert f'name="id" value="{ODD}"' in browser.get("/_fake/page/task/delete", params={"id": ODD}).text
+    assert f'name="q" value="{ODD}"' in browser.get("/_fake/page/tasks", params={"q": ODD}).text
+    typed = browser.post("/_fake/page/create", headers=OWN, data={"command": ODD, "payload": ODD}).text
+    assert f'name="command" value="{ODD}"' in typed
+    assert f">\n{ODD}</textarea>" in typed
+
+
+def test_each_character_that_cannot_be_seen_is_spelled_out() -> None:
+    every = [chr(code) for code in range(0x110000) if chr(code) not in "\t\n\r"]
+    unseen = {char for char in every if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")}
+    assert {char for char in unseen if visible(char) == char} == set()
+    assert (
+        visible("Gr\u00f6\u00dfe \u05d0\u0628 \u4efb\u52a1 \U0001f600\t\r\n")
+        == "Gr\u00f6\u00dfe \u05d0\u0628 \u4efb\u52a1 \U0001f600\t\r\n"
+    )
 
 
 def test_a_task_of_any_id_has_its_document(fake: FakeCodeQ, browser: httpx.Client) -> None:
