@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 #: How far time may be put off, in seconds: some thirty years.
 _FARTHEST = 1e9
+#: What is left of a reply that is garbled.
+WAYS = ("cut", "malformed")
 _STATUSES = range(200, 600)
 _FRAMING = ("content-length", "transfer-encoding")
-_WAYS = ("cut", "malformed")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -78,8 +79,8 @@ class Rule:
             raise BadFaultError(f"status: found {self.status}, it lies between 200 and 599")
         if (self.retry_after or 0) < 0:
             raise BadFaultError(f"retryAfter: found {self.retry_after}, it is not negative")
-        if self.how not in (None, *_WAYS):
-            raise BadFaultError(f"how: found {self.how!r}, known are {' and '.join(_WAYS)}")
+        if self.how not in (None, *WAYS):
+            raise BadFaultError(f"how: found {self.how!r}, known are {' and '.join(WAYS)}")
         for name, value in self.headers:
             if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
                 raise BadFaultError(f"headers: {name!r}: {value!r} is no header")

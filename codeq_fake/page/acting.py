@@ -20,7 +20,7 @@ from codeq_fake.http.refusals import refuse
 from .words import query
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from starlette.responses import Response
 
@@ -145,15 +145,15 @@ async def resend(visit: Visit) -> Response:
 async def add_fault(visit: Visit) -> Response:
     """Put a fault rule in force."""
     form = await visit.form()
-    rule: dict[str, Any] = {name: form.text(name) for name in ("do", "on", "command") if form.text(name)}
-    for name in ("times", "nth", "status", "retryAfter"):
-        if form.text(name):
-            rule[name] = whole(form.text(name), name)
-    for name in ("probability", "seconds"):
-        if form.text(name):
-            rule[name] = _decimal(form.text(name), name)
+    rule: dict[str, Any] = {}
+    for names, read in _RULE:
+        rule |= {name: read(form.text(name), name) for name in names if form.text(name)}
     [fault] = visit.controls.faults.add(rule)["faults"]
     return visit.back(f"Fault {fault['id']} is in force: {fault['do']}.")
+
+
+def _text(text: str, _name: str) -> str:
+    return text
 
 
 def _decimal(text: str, name: str) -> float:
@@ -161,6 +161,22 @@ def _decimal(text: str, name: str) -> float:
         return float(text)
     except ValueError:
         raise BadRequestError(f"{name}: found {text!r} where a number belongs") from None
+
+
+def _headers(text: str, name: str) -> dict[str, str]:
+    found = [line.partition(":") for line in text.splitlines() if line.strip()]
+    if wrong := next((line for line, colon, _ in found if not colon), None):
+        raise BadRequestError(f"{name}: found {wrong!r} where a line such as Server: nginx belongs")
+    return {header.strip(): value.strip() for header, _, value in found}
+
+
+#: How the fields of a fault rule are read off their form.
+_RULE: Sequence[tuple[Sequence[str], Callable[[str, str], Any]]] = (
+    (("do", "on", "worker", "command", "task", "how", "body"), _text),
+    (("nth", "times", "seed", "status", "retryAfter"), whole),
+    (("probability", "seconds"), _decimal),
+    (("headers",), _headers),
+)
 
 
 async def remove_fault(visit: Visit) -> Response:

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from codeq_fake.auth import Forbidden, KeysNeeded, Tokens, Unauthenticated
 from codeq_fake.control import views
 from codeq_fake.faults.kinds import CALLBACK, KINDS, NOTICE
+from codeq_fake.faults.rule import WAYS
 from codeq_fake.http.occasions import NAMES
 from codeq_fake.ledger.report import SECTIONS
 from codeq_fake.openapi import document
@@ -130,6 +131,7 @@ async def faults(visit: Visit) -> Response:
         faults=visit.controls.faults.shown()["faults"],
         kinds=tuple(KINDS),
         occasions=(*(name for name in NAMES if " " not in name), CALLBACK, NOTICE),
+        ways=WAYS,
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from codeq_fake.application import application
 from codeq_fake.clock import Clock
+from codeq_fake.faults.reading import KNOWN_FIELDS
 from codeq_fake.runtime import Config, Runtime
 from codeq_fake.testing import FakeCodeQ
 from tests.http.direct import ask
@@ -184,6 +186,56 @@ def test_faults_are_added_and_removed(fake: FakeCodeQ, browser: httpx.Client) ->
         assert http.get("/_fake/faults").json() == {"faults": []}
 
 
+REFUSAL = {
+    "do": "refuse",
+    "on": "claim",
+    "worker": "w-1",
+    "command": "PACK",
+    "nth": "3",
+    "times": "2",
+    "probability": "0.5",
+    "seed": "7",
+    "status": "429",
+    "body": '{"error": "busy"}',
+    "retryAfter": "2",
+    "headers": "Server: nginx\r\n\r\nX-Try:  a: b ",
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        (
+            REFUSAL,
+            {
+                **REFUSAL,
+                "nth": 3,
+                "times": 2,
+                "probability": 0.5,
+                "seed": 7,
+                "status": 429,
+                "retryAfter": 2,
+                "headers": {"Server": "nginx", "X-Try": "a: b"},
+            },
+        ),
+        ({"do": "garble", "how": "malformed", "on": "get", "task": "t-1"}, None),
+        ({"do": "clock_skew", "seconds": "-90"}, {"do": "clock_skew", "seconds": -90}),
+    ],
+)
+def test_a_fault_can_say_on_the_page_whatever_a_rule_can(
+    fake: FakeCodeQ, browser: httpx.Client, fields: dict[str, str], rule: dict[str, Any] | None
+) -> None:
+    act(browser, "faults/add", **fields)
+    with fake.client() as http:
+        [fault] = http.get("/_fake/faults").json()["faults"]
+    assert fault == {"id": 1, "met": 0, "fired": 0} | (rule or fields)
+
+
+def test_the_form_has_a_field_for_each_that_a_rule_has(browser: httpx.Client) -> None:
+    form = browser.get("/_fake/page/faults").text.partition('action="/_fake/page/faults/add"')[2]
+    assert set(re.findall('name="([a-zA-Z]+)"', form)) == {*KNOWN_FIELDS, "back"}
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
@@ -191,6 +243,9 @@ def test_faults_are_added_and_removed(fake: FakeCodeQ, browser: httpx.Client) ->
         ({}, "do: what is to go wrong?"),
         ({"do": "delay", "seconds": "soon"}, "seconds: found 'soon' where a number belongs"),
         ({"do": "delay", "seconds": "nan"}, "seconds: found nan"),
+        ({"do": "refuse", "headers": "Server: nginx\nnothing"}, "headers: found 'nothing' where a line such as"),
+        ({"do": "refuse", "headers": ": nginx"}, "is no header"),
+        ({"do": "reset", "how": "cut"}, "how: reset takes nothing of its own"),
         ({"do": "drop_reply", "times": "-1"}, "times: found '-1' where a whole number belongs"),
     ],
 )

@@ -27,7 +27,10 @@ texts = st.one_of(
     st.sampled_from(["", "0", "1", "-1", "1e9", "9" * 5000, "ready", "real", "NaN", "..", "2026-01-31T12:00:01Z"]),
     st.text(max_size=20),
 )
-NAMES = "q id n sheet state status command tenant seconds amount unit to mode do on times back payload priority delay"
+NAMES = (
+    "q id n sheet state status command tenant seconds amount unit to mode back payload priority delay "
+    "do on worker task times seed how headers body"
+)
 fields = st.dictionaries(st.sampled_from(NAMES.split()), texts, max_size=5)
 
 
