@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from codeq_contract.checker.names import queue_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FOREVER = 1 << 63
-"""Later than every moment of a history."""
+"""Later than every moment of a history, and longer than every time that Go can count in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class TaskSeen:
     @property
     def queue(self) -> tuple[str, str]:
         """The tenant and the command in lower case: tasks that have both in common wait together (C2, K6)."""
-        return self.tenant, self.command.lower()
+        return self.tenant, queue_name(self.command)
 
     @property
     def is_over(self) -> bool:

@@ -21,6 +21,7 @@ from codeq_contract.checker.events import (
     Sight,
 )
 from codeq_contract.checker.lives import Life, leases_of
+from codeq_contract.checker.names import queue_name
 from codeq_contract.checker.queues import Queue
 from codeq_contract.checker.reading import events_of
 from codeq_contract.checker.stays import stays_of
@@ -122,7 +123,7 @@ def _queues(events: Iterable[Event], lives: Iterable[Life], limit: int) -> Mappi
 
 def _reached(claim: Claim) -> Iterator[str]:
     """The queues at which a claim has surely looked: in its order, up to those that gave something (K4)."""
-    given = {task.command.lower() for task in claim.tasks}
+    given = {queue_name(task.command) for task in claim.tasks}
     if claim.queues is None:
         yield from given
         return

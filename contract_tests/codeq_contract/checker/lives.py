@@ -153,8 +153,10 @@ def _earliest_end(delivery: Delivery, deeds: Iterable[Deed], certain: Iterable[D
     return end
 
 
-def _end_of_lease(event: Event, seconds: int, terms: Terms) -> int:
-    return max(event.sent, event.sent + seconds - terms.early)  # K8
+def _end_of_lease(event: Event, length: int, terms: Terms) -> int:
+    if length >= FOREVER:  # more nanoseconds than Go can count: it may be over at once
+        return event.sent
+    return max(event.sent, event.sent + length - terms.early)  # K8
 
 
 def _latest_end(delivery: Delivery, deeds: Iterable[Deed]) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from codeq_contract.checker.events import (
@@ -22,6 +24,7 @@ from codeq_contract.checker.events import (
     Sight,
     TaskSeen,
 )
+from codeq_contract.checker.names import queue_name
 from codeq_contract.moments import SECOND, parse_moment
 from codeq_contract.recording import RecordingError
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 _TASK_PATH = re.compile(r"/v1/codeq/tasks/([^/]+)(?:/(heartbeat|abandon|nack|result))?")
 _CLAIM = "/v1/codeq/tasks/claim"
+_ZERO_TIME = parse_moment("0001-01-01T00:00:00Z")
 _NOT_FOUND = frozenset({"not-found", "not found", "task not found"})
 _REFUSALS_WITH_500 = frozenset({"not-found", "workerId is required"})
 
@@ -75,6 +79,8 @@ class _Reader:
     def events(self) -> Iterator[Event]:
         """What the call did or showed."""
         match (self.call.status or 0) // 100:
+            case 2 if self._is_garbled():
+                yield from self._lost()
             case 2:
                 yield from self._done() if self.call.method == "POST" else self._shown()
             case 0 | 5 if self._error() not in _REFUSALS_WITH_500:
@@ -85,9 +91,9 @@ class _Reader:
     def _done(self) -> Iterator[Event]:
         match self.path:
             case "/v1/codeq/tasks":
-                yield self._created(self._reply(), self._fields_of_create())
+                yield self._created(self.reply, self._fields_of_create())
             case "/v1/codeq/tasks/batch":
-                for item, answer in zip(self._fields()["tasks"], self._reply()["results"], strict=True):
+                for item, answer in zip(self._fields()["tasks"], self.reply["results"], strict=True):
                     if "task" in answer:
                         yield self._created(answer["task"], item or {})
             case "/v1/codeq/tasks/claim" | "/v1/codeq/tasks/claim/batch":
@@ -95,7 +101,7 @@ class _Reader:
             case "/v1/codeq/tasks/batch/results":
                 yield from self._results()
             case "/v1/codeq/admin/tasks/cleanup":
-                if self._reply()["deleted"]:
+                if self.reply["deleted"]:
                     yield Cleanup(*self.when)
             case path:
                 match = _TASK_PATH.fullmatch(path)
@@ -105,7 +111,7 @@ class _Reader:
     def _shown(self) -> Iterator[Event]:
         match = _TASK_PATH.fullmatch(self.path)
         if match is not None:
-            reply = self._reply()
+            reply = self.reply
             yield Sight(*self.when, _task(reply["task"] if match[2] else reply))
 
     def _lost(self) -> Iterator[Event]:
@@ -114,8 +120,14 @@ class _Reader:
         if call.method == "POST" and self.path.startswith("/v1/codeq/"):
             when = (call.number, self.who, call.sent, FOREVER)
             tenant = self.caller.tenant if self.caller else None
-            queues = _queues(self._fields()) if self.path.startswith(_CLAIM) else None
-            yield Lost(*when, self.path, call.body or "", tenant, queues)
+            yield Lost(*when, self.path, call.body or "", tenant, self._queues_of_lost())
+
+    def _queues_of_lost(self) -> tuple[str, ...] | None:
+        """What a lost claim asked for; a body that no server would take may say anything."""
+        try:
+            return _queues(self._fields()) if self.path.startswith(_CLAIM) else None
+        except (AttributeError, RecursionError, TypeError, ValueError):
+            return None
 
     def _refused(self) -> Iterator[Event]:
         match = _TASK_PATH.fullmatch(self.path)
@@ -126,19 +138,14 @@ class _Reader:
             yield self._deed(match[1], match[2], error)
 
     def _created(self, task: Mapping[str, Any], asked: Mapping[str, Any]) -> Event:
-        run_at = asked.get("runat")
-        # C6: the zero time counts as absent, and a time that only Go reads is one that we know nothing of.
-        try:
-            moment = parse_moment(run_at) if run_at else None
-        except ValueError:
-            moment = 0
+        moment = _moment_asked(asked.get("runat") or "")
         delay = 0 if moment is not None else asked.get("delayseconds", 0) * SECOND
         return Created(*self.when, _task(task), delay, moment)
 
     def _claimed(self) -> Iterator[Event]:
         asked = self._fields()
         queues = _queues(asked)
-        reply = self._reply() if self.call.reply else {"tasks": ()}  # K3
+        reply = self.reply if self.call.reply else {"tasks": ()}  # K3
         tasks = tuple(map(_task, reply.get("tasks", [reply])))
         lease = asked.get("leaseseconds", 0)
         lease = lease * SECOND if lease > 0 else self.terms.default_lease  # K2
@@ -155,17 +162,17 @@ class _Reader:
             case "abandon":
                 return Abandon(*base)
             case "nack":
-                asked, reply = ({}, {}) if refusal else (self._fields(), self._reply())
+                asked, reply = ({}, {}) if refusal else (self._fields(), self.reply)
                 return Nack(
                     *base, asked.get("delayseconds", 0), reply.get("delaySeconds", 0), reply.get("status") == "dlq"
                 )
             case _:
-                reply = {} if refusal else self._reply()
+                reply = {} if refusal else self.reply
                 return Result(*base, reply.get("status", ""), reply.get("completedAt", ""), calls_back=True)
 
     def _results(self) -> Iterator[Event]:
         """S6: only when some id is unknown does each item go the way of a single result, callbacks and all."""
-        answers = self._reply()["results"]
+        answers = self.reply["results"]
         one_by_one = any(answer.get("error") == "task not found" for answer in answers)
         for answer in answers:
             error, record = answer.get("error", ""), answer.get("result") or {}
@@ -187,22 +194,40 @@ class _Reader:
         except RecursionError:
             return {}
 
-    def _reply(self) -> Any:  # noqa: ANN401 - JSON of many shapes
+    @cached_property
+    def reply(self) -> Any:  # noqa: ANN401 - JSON of many shapes
+        """What came back, as JSON. Raises ValueError."""
         return json.loads(self.call.reply)
+
+    def _is_garbled(self) -> bool:
+        """Whether a reply came that was cut or mangled on its way: then what it said is not known."""
+        try:
+            return self.call.status != HTTPStatus.NO_CONTENT and self.reply is None
+        except ValueError:
+            return self.path.startswith("/v1/codeq/")
 
     def _error(self) -> str:
         """The text of the error, empty when the reply is not the API's."""
         try:
-            error: str = self._reply()["error"]
+            error = self.reply["error"]
         except (KeyError, TypeError, ValueError):
             return ""
-        return error
+        return error if isinstance(error, str) else ""  # gateways have objects there
+
+
+def _moment_asked(run_at: str) -> int | None:
+    """C6: the zero time counts as absent. Of a time that only Go reads nothing is known, and 0 stands for it."""
+    try:
+        moment = parse_moment(run_at) if run_at else None
+    except ValueError:
+        return 0
+    return None if moment == _ZERO_TIME else moment
 
 
 def _queues(asked: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The queues that a claim names, in its order (K4); None when it leaves them to the server (K1)."""
     commands: Sequence[str | None] = asked.get("commands") or ()
-    return tuple((command or "").lower() for command in commands) or None
+    return tuple(queue_name(command or "") for command in commands) or None
 
 
 def _task(shown: Mapping[str, Any]) -> TaskSeen:

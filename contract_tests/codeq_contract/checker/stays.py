@@ -85,8 +85,11 @@ class _Stays:
         return Stay(birth, None, ready_from, ready_by, left, delayed, taken)
 
     def _due(self, creator: Created | None) -> tuple[int, int]:
-        """C6, C7: the visible time is cut to the second. `runAt` is told by the server's clock, as `createdAt` is."""
-        if creator is not None and creator.delay:
+        """C6, C7: the visible time is cut to the second. `runAt` is told by the server's clock, as `createdAt` is.
+
+        A delay of more nanoseconds than Go can count may be none.
+        """
+        if creator is not None and 0 < creator.delay < FOREVER:
             return creator.sent + creator.delay - SECOND - GRAIN, creator.answered + creator.delay
         if creator is not None and creator.run_at:
             visible = creator.run_at // SECOND * SECOND

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from codeq_contract.checker.history import History
 from codeq_contract.checker.laws import LAWS
+from codeq_contract.checker.names import queue_name
 
 if TYPE_CHECKING:
     from codeq_contract.checker.events import Lost, TaskSeen
@@ -110,4 +111,4 @@ def _may_explain(lost: Lost, life: Life, law: Law) -> bool:
 def _may_have_delivered(lost: Lost, task: TaskSeen | None) -> bool:
     if task is None:
         return True
-    return lost.tenant in {None, task.tenant} and (lost.queues is None or task.command.lower() in lost.queues)
+    return lost.tenant in {None, task.tenant} and (lost.queues is None or queue_name(task.command) in lost.queues)

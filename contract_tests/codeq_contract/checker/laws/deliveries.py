@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from codeq_contract.checker.events import Abandon, Nack
 from codeq_contract.checker.laws.law import Breach, Law
 from codeq_contract.checker.lives import is_end
+from codeq_contract.checker.names import queue_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def _strangeness(history: History, life: Life, delivery: Delivery) -> str:
     for name in _LASTING:
         if getattr(birth.task, name) != getattr(task, name):
             return f"was created with {name} {getattr(birth.task, name)!r} and delivered with {getattr(task, name)!r}"
-    if delivery.queues is not None and task.command.lower() not in delivery.queues:
+    if delivery.queues is not None and queue_name(task.command) not in delivery.queues:
         return f"was delivered to a claim that did not ask for {task.command}"  # K4
     caller = history.terms.callers.get(delivery.who)
     if caller is not None and caller.tenant != task.tenant:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from codeq_contract.checker.laws.ends import ready
 from codeq_contract.checker.laws.law import Breach, Law, Mark
+from codeq_contract.checker.names import queue_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +57,7 @@ def passings(history: History) -> Iterator[Breach]:
 
 
 def _is_behind(command: str, priority: int, queue: Queue, stay: Stay) -> bool:
-    return command.lower() != queue.name or priority < stay.task.priority
+    return queue_name(command) != queue.name or priority < stay.task.priority
 
 
 def false_empties(history: History) -> Iterator[Breach]:
@@ -84,7 +85,7 @@ def _passed_over(history: History) -> Iterator[tuple[Queue, Claim, Stay]]:
 
 def _lowest_taken(claim: Claim, queue: Queue) -> int:
     """The lowest priority of what a claim took from a queue; when it took nothing, any task there was passed over."""
-    return min((task.priority for task in claim.tasks if task.command.lower() == queue.name), default=-1)
+    return min((task.priority for task in claim.tasks if queue_name(task.command) == queue.name), default=-1)
 
 
 def _marks(stay: Stay) -> tuple[Mark, ...]:
