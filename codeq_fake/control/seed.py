@@ -18,7 +18,7 @@ from codeq_fake.settings.errors import kind, one_line
 from codeq_fake.source import TakenIdError
 
 from .errors import BadRequestError
-from .shape import MisshapenError, checker
+from .shape import Int64, MisshapenError, checker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,12 +34,12 @@ _TASK: _Shapes = MappingProxyType(
         "tenant": str,
         "command": str,
         "payload": None,
-        "priority": int,
+        "priority": Int64,
         "webhook": str,
-        "maxAttempts": int,
+        "maxAttempts": Int64,
         "idempotencyKey": str,
         "runAt": str,
-        "delaySeconds": int,
+        "delaySeconds": Int64,
     }
 )
 #: The fields of a subscription (section 12).
@@ -48,10 +48,10 @@ _SUBSCRIPTION: _Shapes = MappingProxyType(
         "id": str,
         "callbackUrl": str,
         "eventTypes": list[str],
-        "ttlSeconds": int,
+        "ttlSeconds": Int64,
         "deliveryMode": str,
         "groupId": str,
-        "minIntervalSeconds": int,
+        "minIntervalSeconds": Int64,
     }
 )
 

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 #: The clock ends with the year 9999, whose instants in nanoseconds take 68 bits.
 _LARGEST = 1 << 68
+_BEYOND_INT64 = 1 << 63
 
 #: What the annotations of the core name without importing it.
 _NAMES = {"Artifact": Artifact}
+
+
+class Int64(int):
+    """The shape of a number that the contract reads: any other is a bad body there (B1)."""
 
 
 class MisshapenError(ValueError):
@@ -72,12 +77,17 @@ def _integer(value: object) -> None:
         raise _misfit(value, "a whole number of at most 68 bits")
 
 
+def _int64(value: object) -> None:
+    if type(value) is not int or not -_BEYOND_INT64 <= value < _BEYOND_INT64:
+        raise _misfit(value, "a whole number of at most 64 bits")
+
+
 def _number(value: object) -> None:
     if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
         raise _misfit(value, "a number")
 
 
-_SCALARS: dict[type, Check] = {str: _text, int: _integer, float: _number}
+_SCALARS: dict[type, Check] = {str: _text, int: _integer, Int64: _int64, float: _number}
 
 
 def _one_of(names: Any) -> Check:  # noqa: ANN401 - any container of texts

@@ -100,6 +100,18 @@ def test_an_empty_seed_is_one(text: str) -> None:
         ("tasks:\n- payload: 1", 2, "tasks[0]", "command is missing"),
         ("tasks:\n- command: A\n  payload: 1\n  prority: 1", 4, "tasks[0].prority", "unknown; known are id, tenant, "),
         (
+            f"tasks:\n- {{command: A, payload: 1, maxAttempts: {2**63}}}",
+            2,
+            "tasks[0].maxAttempts",
+            f"found {2**63}, a whole number of at most 64 bits belongs here",
+        ),
+        (
+            f"subscriptions:\n- {{callbackUrl: 'http://a', ttlSeconds: {-(2**63) - 1}}}",
+            2,
+            "subscriptions[0].ttlSeconds",
+            f"found {-(2**63) - 1}, a whole number of at most 64 bits belongs here",
+        ),
+        (
             "tasks:\n- command: A\n  payload: 1\n  priority: high",
             4,
             "tasks[0].priority",
