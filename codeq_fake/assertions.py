@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import timeline
+from .terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ def no_leases(tasks: Sequence[dict[str, Any]]) -> None:
     __tracebackhide__ = True
     held = [task for task in tasks if task["status"] == "IN_PROGRESS"]
     if held:
-        raise AssertionError(f"{len(held)} tasks are still leased\n{timeline.of_tasks(held)}")
+        raise AssertionError(f"{counted(len(held), 'task')} still leased\n{timeline.of_tasks(held)}")
 
 
 def called_back(

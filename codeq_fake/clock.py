@@ -77,10 +77,10 @@ class Clock:
         return Clock("manual" if self._frozen is not None else "real", start=start)
 
     def now(self) -> int:
-        """The present instant (ns). It never goes back, even when the machine's wall clock does."""
+        """The present instant (ns). It never goes back, even when the machine's wall clock does, nor over the end."""
         if self._frozen is not None:
             return self._frozen
-        self._latest = max(self._latest, time.time_ns() + self._offset)
+        self._latest = min(END_OF_TIME, max(self._latest, time.time_ns() + self._offset))
         return self._latest
 
     @staticmethod

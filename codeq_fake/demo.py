@@ -118,8 +118,8 @@ def tell() -> None:
     table.add_column("virtual", no_wrap=True)
     table.add_column("real", justify="right", no_wrap=True)
     table.add_column("who", no_wrap=True)
-    table.add_column("what", no_wrap=True)
-    table.add_column("what comes of it")
+    table.add_column("what")
+    table.add_column("what comes of it", min_width=len("DELAYED_ZSET,"), overflow="fold")
     hooks = {"http://app.test": _Receiver()}
     with FakeCodeQ(now=_START, settings=_SETTINGS, webhooks=hooks) as fake, fake.client() as http:
         _play(_Story(fake, http, table))

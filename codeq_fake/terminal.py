@@ -10,6 +10,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of them: ``1 task``, ``2 tasks``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def bare(url: str) -> str:
     """A URL without what may be a secret in it: a user with a password, and what comes after the path."""
     try:

@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from .terminal import printable
+from .terminal import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,14 +34,14 @@ def of_tasks(tasks: Iterable[dict[str, Any]], left_out: Iterable[dict[str, Any]]
     counts = Counter(task["status"] for task in (*told[MOST_TASKS:], *left_out))
     if counts:
         by_status = ", ".join(f"{count} {status}" for status, count in counts.items())
-        parts.append(f"... and {counts.total()} more tasks: {by_status}")
+        parts.append(f"... and {counted(counts.total(), 'more task')}: {by_status}")
     return "\n".join(parts)
 
 
 def of_callbacks(callbacks: Sequence[dict[str, Any]]) -> str:
     """The latest callbacks and notices with their tries, as ``/_fake/callbacks`` shows them."""
     earlier = len(callbacks) - MOST_CALLBACKS
-    left_out = [f"{earlier} earlier callbacks ..."] if earlier > 0 else []
+    left_out = [f"{counted(earlier, 'earlier callback')} ..."] if earlier > 0 else []
     return "\n".join([*left_out, *(printable(_callback(callback)) for callback in callbacks[-MOST_CALLBACKS:])])
 
 

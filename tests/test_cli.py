@@ -389,6 +389,15 @@ def test_signals_are_passed_on_to_the_command(number: signal.Signals) -> None:
 # Help.
 
 
+@pytest.mark.parametrize("columns", [80, 60])
+def test_the_demo_is_told_whole_on_a_narrow_terminal(columns: int) -> None:
+    done = CliRunner().invoke(main, ["demo"], env={"COLUMNS": str(columns)})
+    assert done.exit_code == 0
+    assert "DELAYED_ZSET" in done.stdout
+    assert "\u2026" not in done.stdout
+    assert all(len(line) <= columns for line in done.stdout.splitlines()[:-1])
+
+
 def test_the_version_is_told() -> None:
     assert run("--version").stdout == f"codeq-fake, version {VERSION}\n"
 

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from codeq_fake.files import write_whole
+from codeq_fake.terminal import counted
 
 from .asking import Answer, asking, say
 from .telling import FAILED, MISUSED, exit_with
@@ -44,7 +45,7 @@ def get_state(fake: Fake, *, file: Path) -> Answer:
     except OSError as error:
         exit_with(f"{file}: {error.strerror}", FAILED)
     count = len(held["broker"]["tasks"])
-    return Answer({"file": str(file), "tasks": count}, say(f"{count} tasks in {file}"))
+    return Answer({"file": str(file), "tasks": count}, say(f"{counted(count, 'task')} in {file}"))
 
 
 @state.command("save")
@@ -52,7 +53,7 @@ def get_state(fake: Fake, *, file: Path) -> Answer:
 def save_state(fake: Fake) -> Answer:
     """Write the state where `serve --persist` keeps it."""
     reply = fake.ask("POST", "/persist")
-    return Answer(reply, say(f"{reply['tasks']} tasks in {reply['file']}"))
+    return Answer(reply, say(f"{counted(reply['tasks'], 'task')} in {reply['file']}"))
 
 
 @state.command("put")

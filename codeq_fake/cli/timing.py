@@ -48,10 +48,13 @@ def advance(fake: Fake, *, duration: float | None, to: str | None) -> Answer:
 
 
 @click.command()
-@click.option("--freeze", "mode", flag_value="manual", help="Let it stand still until it is advanced.")
-@click.option("--run", "mode", flag_value="real", help="Let it run by itself.")
+@click.option("--freeze", is_flag=True, help="Let it stand still until it is advanced.")
+@click.option("--run", is_flag=True, help="Let it run by itself.")
 @asking
-def clock(fake: Fake, *, mode: str | None) -> Answer:
+def clock(fake: Fake, *, freeze: bool, run: bool) -> Answer:
     """Show the clock, stop it, or let it run."""
-    reply = fake.ask("PUT", "/clock", {"mode": mode}) if mode is not None else fake.get("/clock")
+    if freeze and run:
+        raise click.UsageError("give either --freeze or --run")
+    mode = {"mode": "manual" if freeze else "real"}
+    reply = fake.ask("PUT", "/clock", mode) if freeze or run else fake.get("/clock")
     return Answer(reply, say(f"{reply['now']}  {reply['mode']}"))

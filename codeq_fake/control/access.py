@@ -33,6 +33,8 @@ class Access:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if self.knows(given.strip()) and (scheme.lower() == "bearer" or self._token is None):
             return None
+        if given.strip() and scheme.lower() == "bearer":
+            return 401, "this is not the bearer token of this fake's control API"
         return 401, "the control API of this fake needs its bearer token"
 
     def foreign(self, request: Request) -> str | None:

@@ -35,7 +35,7 @@ def read_rules(text: str, names: Names) -> list[Rule]:
     except yaml.YAMLError as error:
         raise BadFaultError(f"no YAML or JSON: {' '.join(str(error).split())}") from None
     rules = found.get("faults") if isinstance(found, dict) and found.keys() == {"faults"} else found
-    if not isinstance(rules, list):
+    if not isinstance(rules, list) or not rules:
         raise BadFaultError("give a list of rules, such as [{on: complete, do: drop_reply, times: 1}]")
     read: list[Rule] = []
     for n, rule in enumerate(rules, start=1):

@@ -303,7 +303,7 @@ def test_a_reset_empties_the_fake(fake: FakeCodeQ) -> None:
 def test_the_state_goes_to_a_file_and_back(fake: FakeCodeQ, tmp_path: Path) -> None:
     leased(fake)
     state, file = fake.state(), tmp_path / "state.json"
-    assert printed(fake, "state", "get", str(file)) == f"1 tasks in {file}\n"
+    assert printed(fake, "state", "get", str(file)) == f"1 task in {file}\n"
     fake.reset()
     assert printed(fake, "state", "put", str(file)) == f"restored: profile kvrocks-2.8, manual clock at {START}\n"
     assert fake.state() == state
@@ -398,8 +398,24 @@ def test_a_token_that_is_wanted_is_asked_for() -> None:
         assert printed(fake, "tasks", "--control-token", "open") == "no tasks\n"
 
 
+def test_a_wrong_token_is_told_from_a_missing_one() -> None:
+    with FakeCodeQ(control_token="open") as fake, fake.serve():
+        assert call(fake, "tasks", "--control-token", "opn").stderr == (
+            f"codeq-fake: {fake.url}: this is not the bearer token of this fake's control API; "
+            "give it with --control-token or CODEQ_FAKE_CONTROL_TOKEN\n"
+        )
+
+
 @pytest.mark.parametrize(
-    "arguments", [("advance",), ("advance", "1", "--to", START), ("advance", "soon"), ("advance", "1x"), ("tasks", "x")]
+    "arguments",
+    [
+        ("advance",),
+        ("advance", "1", "--to", START),
+        ("advance", "soon"),
+        ("advance", "1x"),
+        ("clock", "--freeze", "--run"),
+        ("tasks", "x"),
+    ],
 )
 def test_arguments_that_cannot_be_meant_are_misuse(arguments: tuple[str, ...]) -> None:
     assert refused(*arguments)[0] == 2

@@ -46,7 +46,7 @@ def test_the_state_is_saved_on_demand_too(file: Path) -> None:
     with serving("--persist", str(file), *MANUAL) as server:
         server.post(TASKS, TASK)
         done = run("state", "save", CODEQ_BASE_URL=server.url)
-        assert (done.returncode, done.stdout) == (0, f"1 tasks in {file}\n")
+        assert (done.returncode, done.stdout) == (0, f"1 task in {file}\n")
         assert json.loads(file.read_text(encoding="utf-8")) == server.get("/_fake/state").json()
         server.process.kill()
 

@@ -205,6 +205,17 @@ def test_the_last_instant_is_the_end_of_the_year_9999() -> None:
     run(story)
 
 
+def test_a_real_clock_stands_still_at_the_end() -> None:
+    async def story() -> None:
+        clock = Clock(start=END_OF_TIME)
+        assert await clock.advance(settle, by=0) == 0
+        with pytest.raises(EndOfTimeError):
+            await clock.advance(settle, by=1)
+        assert clock.now() == END_OF_TIME
+
+    run(story)
+
+
 def test_a_real_clock_can_be_advanced_by_nothing() -> None:
     async def story() -> None:
         clock = Clock(start=START)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
+NO_TOKEN = "the control API of this fake needs its bearer token"
 TOKEN = "between-us"
 OURS = "127.0.0.1:8080"  # where tests.http.direct says that its requests arrive
 
@@ -113,7 +114,8 @@ async def test_anything_but_the_token_is_unauthorized(given: str) -> None:
     fake = FakeCodeQ(control_token=TOKEN)
     before = fake.state()
     answer = await call(fake, {"host": OURS, "authorization": given})
-    assert (answer.status, reason(answer)) == (401, "the control API of this fake needs its bearer token")
+    told = "this is not the bearer token of this fake's control API" if given[7:] else NO_TOKEN
+    assert (answer.status, reason(answer)) == (401, told if given.startswith("Bearer") else NO_TOKEN)
     assert fake.state() == before
 
 

@@ -129,6 +129,8 @@ def test_a_file_is_yaml_or_json_whatever_yaml_thinks_of_on(text: str) -> None:
         ("[", "no YAML or JSON: while parsing"),
         ("do: reset", "give a list of rules, such as [{on: complete, do: drop_reply, times: 1}]"),
         ("", "give a list of rules"),
+        ("[]", "give a list of rules"),
+        ("faults: []", "give a list of rules"),
         ("- {do: reset}\n- {do: rest}", "rule 2: do: there is no kind 'rest'"),
         ("- {do: reset, on: clam}", "rule 1: on: 'clam' is no operation"),
     ],

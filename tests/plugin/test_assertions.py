@@ -50,7 +50,7 @@ def test_assert_no_leases_names_who_holds_one(codeq: FakeCodeQ) -> None:
     codeq.enqueue("A", 1)
     codeq.assert_no_leases()
     task_id = _claim(codeq, "A")
-    with pytest.raises(AssertionError, match=r"1 tasks are still leased(.|\n)*leased to worker-dev"):
+    with pytest.raises(AssertionError, match=r"1 task still leased(.|\n)*leased to worker-dev"):
         codeq.assert_no_leases()
     _submit(codeq, task_id, {"ok": True})
     codeq.assert_no_leases()
