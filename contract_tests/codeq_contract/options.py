@@ -49,7 +49,7 @@ def _option(default: str, text: str) -> Any:  # noqa: ANN401 - as dataclasses.fi
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Each field is the option `--codeq-<field>`, but for those without a help text: only the YAML file has them."""
+    """Each field is the option `--<field>`, but for those without a help text: only the YAML file has them."""
 
     target: str = _option("asgi", f"where to run: {', '.join(TARGETS)}  [asgi]")
     config: str = _option("", "a YAML file with any of these options, `tokens`, `settings` and `without`")
@@ -86,19 +86,19 @@ class Options:
 
     def _check(self) -> None:
         if self.target not in TARGETS:
-            raise OptionsError(f"--codeq-target: found {self.target!r}; it must be one of {', '.join(TARGETS)}")
+            raise OptionsError(f"--target: found {self.target!r}; it must be one of {', '.join(TARGETS)}")
         if self.profile and self.profile not in STORES:
-            raise OptionsError(f"--codeq-profile: found {self.profile!r}; it must be one of {', '.join(STORES)}")
+            raise OptionsError(f"--profile: found {self.profile!r}; it must be one of {', '.join(STORES)}")
         if self.target == "url" and not self.url:
-            raise OptionsError("--codeq-url: the target url needs one")
+            raise OptionsError("--url: the target url needs one")
         if self.seed and not self.seed.isdecimal():
-            raise OptionsError(f"--codeq-seed: found {self.seed!r}; it must be a whole number")
+            raise OptionsError(f"--seed: found {self.seed!r}; it must be a whole number")
         host, _, port = self.webhook_bind.rpartition(":")
         if not host or not port.isdecimal():
-            raise OptionsError(f"--codeq-webhook-bind: found {self.webhook_bind!r}; it must be HOST:PORT")
+            raise OptionsError(f"--webhook-bind: found {self.webhook_bind!r}; it must be HOST:PORT")
         unknown = [level for level in self.levels if level not in GROUPS]
         if unknown:
-            raise OptionsError(f"--codeq-level: found {unknown[0]!r}; it must be some of {', '.join(GROUPS)}")
+            raise OptionsError(f"--level: found {unknown[0]!r}; it must be some of {', '.join(GROUPS)}")
         strangers = sorted(self.tokens.keys() - set(CALLERS))
         if strangers:
             raise OptionsError(f"tokens: found {strangers[0]!r}; it must be some of {', '.join(CALLERS)}")
@@ -153,7 +153,10 @@ class Options:
         known = {name: token for name, token in tokens.items() if token}
         missing = [name for name in ("producer", "worker") if name not in known]
         if missing:
-            raise OptionsError(f"--codeq-{missing[0]}-token: the target url needs one")
+            raise OptionsError(
+                f"--{missing[0]}-token: the target url needs one; "
+                "without a producer no case begins, and without a worker none ends what it made"
+            )
         return known
 
 
@@ -184,15 +187,15 @@ def _from_file(path: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise OptionsError(f"--codeq-config {path}: {' '.join(str(error).split())}") from None
+        raise OptionsError(f"--config {path}: {' '.join(str(error).split())}") from None
     allowed = {each.name for each in fields(Options)}
     unknown = sorted(set(document) - allowed) if isinstance(document, dict) else ["no mapping"]
     if unknown:
-        raise OptionsError(f"--codeq-config {path}: found {unknown[0]!r}; it may have {', '.join(sorted(allowed))}")
+        raise OptionsError(f"--config {path}: found {unknown[0]!r}; it may have {', '.join(sorted(allowed))}")
     for name, value in document.items():
         wanted = {"tokens": dict, "settings": dict, "without": list}.get(name, (str, int, float))
         if value is not None and not isinstance(value, wanted):
-            raise OptionsError(f"--codeq-config {path}: {name} is a {type(value).__name__}, which it cannot be")
+            raise OptionsError(f"--config {path}: {name} is a {type(value).__name__}, which it cannot be")
     document = {name: value if name in _STRUCTURED else str(value) for name, value in document.items()}
     for name in ("tokens", "settings"):
         document[name] = {str(key): str(value) for key, value in (document.get(name) or {}).items()}

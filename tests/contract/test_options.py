@@ -26,13 +26,13 @@ def test_an_option_wins_over_a_variable_and_that_over_the_file(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"target": "moon"}, "--codeq-target: found 'moon'"),
-        ({"profile": "mysql"}, "--codeq-profile: found 'mysql'"),
-        ({"level": "core,deep"}, "--codeq-level: found 'deep'"),
-        ({"target": "url"}, "--codeq-url: the target url needs one"),
+        ({"target": "moon"}, "--target: found 'moon'"),
+        ({"profile": "mysql"}, "--profile: found 'mysql'"),
+        ({"level": "core,deep"}, "--level: found 'deep'"),
+        ({"target": "url"}, "--url: the target url needs one"),
         ({"tokens": {"king": "x"}}, "tokens: found 'king'"),
-        ({"config": "/nowhere.yaml"}, "--codeq-config /nowhere.yaml: "),
-        ({"webhook_bind": "8099"}, "--codeq-webhook-bind: found '8099'; it must be HOST:PORT"),
+        ({"config": "/nowhere.yaml"}, "--config /nowhere.yaml: "),
+        ({"webhook_bind": "8099"}, "--webhook-bind: found '8099'; it must be HOST:PORT"),
     ],
 )
 def test_an_option_that_cannot_be_meant_is_named(given: dict[str, object], error: str) -> None:
@@ -74,8 +74,8 @@ def test_a_deployment_has_the_features_of_the_callers_it_knows(tmp_path: Path) -
     assert target.settings == {"BACKOFF_BASE_SECONDS": "2"}
 
 
-def test_a_deployment_needs_a_producer_and_a_worker() -> None:
-    with pytest.raises(OptionsError, match="--codeq-worker-token: the target url needs one"):
+def test_a_deployment_needs_a_producer_and_a_worker_and_says_by_which_option() -> None:
+    with pytest.raises(OptionsError, match="--worker-token: the target url needs one"):
         Options.read({**DEPLOYMENT, "producer_token": "a"}, {}).chosen_target()
 
 

@@ -73,4 +73,4 @@ def test_a_dry_run_lists_the_cases_and_reports_nothing(tmp_path: Path) -> None:
 def test_what_cannot_be_run_is_a_harness_error(tmp_path: Path) -> None:
     run = run_suite(tmp_path, "--target", "nowhere")
     assert run.code == 2
-    assert "--codeq-target: found 'nowhere'" in run.output
+    assert "ERROR: --target: found 'nowhere'" in run.output

@@ -169,8 +169,8 @@ def heartbeat_never_shortens() -> None:
 
 @defect("N5", "test_a_claim_repairs_an_expired_task_as_a_nack_would")
 def expired_at_the_head_of_its_queue() -> None:
-    def send_back(right: Callable[..., Any], self: Returns, task: Task, queue: Queue, **named: Any) -> Any:
-        answer = right(self, task, queue, **named)
+    def send_back(right: Callable[..., Any], self: Returns, task: Task, queue: Queue, *rest: Any, **named: Any) -> Any:
+        answer = right(self, task, queue, *rest, **named)
         if named["reason"] == REASON_LEASE_EXPIRED and not answer.dead:
             del queue.delayed[task.id]
             task.happens(Event.COME_DUE, by="", now=named["now"])

@@ -5,22 +5,23 @@ As a program it prints which cases and laws catch which defect, and whether a cl
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from codeq_contract.report import Report
+from codeq_contract.verdicts import Verdict
 from tests.mutants.defects import DEFECTS
 
 if TYPE_CHECKING:
     from tests.mutants.defects import Defect
 
 ROOT = Path(__file__).parents[2]
-_FAILED = re.compile(r"^FAILED \S+::(\w+)", re.MULTILINE)
 _CLEAN_HISTORIES, _HISTORIES = 1000, 6
 _PLUGINS = ("codeq_contract.plugin", "tests.mutants.plugin", "no:cacheprovider", "no:schemathesis")
 
@@ -28,16 +29,21 @@ _PLUGINS = ("codeq_contract.plugin", "tests.mutants.plugin", "no:cacheprovider",
 def caught_by(defect: Defect | None, *, only: str = "") -> list[str]:
     """The cases of the suite that fail in process on a fake with this defect, each once; None is the clean fake.
 
-    ``only`` runs the cases of that name alone. Raises RuntimeError when the suite did not run.
+    A case that ends in an error caught nothing: a defect that itself breaks is none. ``only`` runs the cases of that
+    name alone. Raises RuntimeError when the suite did not run.
     """
     plugins = [argument for name in _PLUGINS for argument in ("-p", name)]
-    command = [sys.executable, "-m", "pytest", *plugins, "--pyargs", "codeq_contract", "-q", "--tb=no", "-rf"]
+    command = [sys.executable, "-m", "pytest", *plugins, "--pyargs", "codeq_contract", "-q", "--tb=no"]
     command += ["--mutant", defect.name] if defect is not None else []
     command += ["-k", only] if only else []
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if " passed" not in done.stdout and " failed" not in done.stdout:
-        raise RuntimeError(done.stdout + done.stderr)
-    return list(dict.fromkeys(_FAILED.findall(done.stdout)))
+    with TemporaryDirectory() as folder:
+        command += ["--codeq-report", folder]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        told = Path(folder, "report.json")
+        if not told.exists():
+            raise RuntimeError(done.stdout + done.stderr)
+        cases = Report.from_json(told.read_text(encoding="utf-8")).cases
+    return list(dict.fromkeys(case.name.partition("[")[0] for case in cases if case.verdict is Verdict.FAILED))
 
 
 def laws_broken_on(defect: Defect | None, *, histories: int) -> list[str]:
