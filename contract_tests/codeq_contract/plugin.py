@@ -119,15 +119,24 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report and stop the server."""
-    session.config.stash[SESSION].finish([item for item in session.items if is_case(item)])
+    """Write the report and stop the server; where there was none, no JUnit report may look as if all were well."""
+    suite = session.config.stash[SESSION]
+    if suite.not_run:
+        session.config.hook.pytest_runtest_logreport(report=_broken(suite.not_run))
+    suite.finish([item for item in session.items if is_case(item)])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how each level went."""
     for line in config.stash[SESSION].summary():
         terminalreporter.write_line(line)
+
+
+def _broken(reason: str) -> pytest.TestReport:
+    place = ("codeq_contract", None, "the run")
+    return pytest.TestReport("codeq_contract::run", place, {}, "failed", f"not run: {reason}", "setup")
 
 
 def is_case(item: pytest.Item) -> bool:

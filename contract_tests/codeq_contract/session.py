@@ -59,6 +59,8 @@ class Session:
     _attempts: dict[str, Attempts] = field(default_factory=dict)
     _results: dict[str, CaseResult] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
+    #: Why there is no server to run on.
+    not_run: str = ""
 
     @cached_property
     def runner(self) -> Runner:
@@ -66,6 +68,7 @@ class Session:
         try:
             driver = self._open.enter_context(self.target.start(Setup()))
         except NotRunError as reason:
+            self.not_run = str(reason)
             pytest.exit(f"not run: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
         return Runner(replace(driver, effort=replace(driver.effort, seed=self.seed)))
 
@@ -171,7 +174,9 @@ class Session:
             yield f"{group_of(item):11} {item.name}  [{' '.join(clauses_of(item))}]{note}"
 
     def report(self) -> Report:
-        """What was found so far."""
+        """What was found so far, or why nothing was."""
+        if self.not_run:
+            return self._empty_report()
         driver = self.driver
         cases = tuple(self._results.values())
         return Report(
@@ -188,27 +193,46 @@ class Session:
             logs=self._logs() if any(case.verdict in _WANT_LOGS for case in cases) else {},
         )
 
+    def _empty_report(self) -> Report:
+        return Report(
+            suite=version("codeq-fake"),
+            date=datetime.fromtimestamp(self.began // SECOND, UTC).isoformat(),
+            target=self.target.name,
+            about={},
+            settings={},
+            tolerances={},
+            seed="",
+            levels_asked=self.options.levels,
+            cases=(),
+            not_run=self.not_run,
+        )
+
     def _logs(self) -> Mapping[str, str]:
         return {name: without_secrets(log, self.driver) for name, log in self.driver.logs().items()}
 
     def finish(self, items: Sequence[pytest.Item]) -> None:
         """Write the report where one is wanted, and stop the server. `items` are all that were to be run."""
-        if "runner" not in vars(self) or self.options.dry_run:
+        if self.not_run or "runner" not in vars(self) or self.options.dry_run:
             self._open.close()
+            if self.not_run:
+                self._write()
             return
         self.leave_out(items, "not reached")
         try:
             self.runner.end()
             # Some of it has come due since.
             self.runner.left_behind = end_all(Contract(self.driver), self.runner.left_behind)
-            if self.options.report:
-                folder = Path(self.options.report)
-                folder.mkdir(parents=True, exist_ok=True)
-                report = self.report()
-                folder.joinpath("report.json").write_text(report.to_json(), encoding="utf-8")
-                folder.joinpath("report.html").write_text(page([report]), encoding="utf-8")
+            self._write()
         finally:
             self._open.close()
+
+    def _write(self) -> None:
+        if self.options.report and not self.options.dry_run:
+            folder = Path(self.options.report)
+            folder.mkdir(parents=True, exist_ok=True)
+            report = self.report()
+            folder.joinpath("report.json").write_text(report.to_json(), encoding="utf-8")
+            folder.joinpath("report.html").write_text(page([report]), encoding="utf-8")
 
     def summary(self) -> Iterator[str]:
         """How each level went, with what did not pass: never a success without the number of what was left out."""

@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 from tests.contract.runs import Run, run_suite
 
@@ -69,18 +70,21 @@ def test_a_server_that_is_gone_ends_the_run_as_an_error_and_fails_no_case(tmp_pa
     assert (verdicts.count("error"), verdicts.count("skipped") > 50) == (1, True)
 
 
-def test_where_nobody_is_nothing_is_reported(tmp_path: Path) -> None:
+def test_where_nobody_is_every_report_says_so_and_none_looks_as_if_all_were_well(tmp_path: Path) -> None:
     run = run_suite(tmp_path, *on("http://127.0.0.1:1"))
     assert run.code == 2
-    assert (
-        run.output == "not run: http://127.0.0.1:1: no server answers: ConnectError: [Errno 111] Connection refused\n"
-    )
-    assert not (tmp_path / "report.json").exists()
+    reason = "http://127.0.0.1:1: no server answers: ConnectError: [Errno 111] Connection refused"
+    assert run.output == f"not run: {reason}\n"
+    assert (run.report.not_run, run.report.exit_code, set(run.report.levels.values())) == (reason, 2, {"not run"})
+    [suite] = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert (suite.attrib["tests"], suite.attrib["errors"]) == ("1", "1")
+    assert reason in ElementTree.tostring(suite, encoding="unicode")
+    assert reason in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_wrong_token_is_named_and_nothing_is_run() -> None:
+def test_a_wrong_token_is_named_and_nothing_is_run(tmp_path: Path) -> None:
     with a_server() as (url, _):
-        run = run_suite(Path("/nowhere"), *on(url, token="wrong"))
+        run = run_suite(tmp_path, *on(url, token="wrong"))
     assert run.code == 2
     refusal = 'is refused: 401 {"error":"invalid token"}'
     assert run.output == f"not run: {url}: the token of producer {refusal}; the token of worker {refusal}\n"

@@ -61,6 +61,9 @@ def _heads(reports: Sequence[Report]) -> Iterator[str]:
             counts = ", ".join(f"{count} {verdict}" for verdict, count in report.counts(group).items()) or "no cases"
             yield f"<div class='level {_class(level)}'><b>{group}</b><span>{level}</span><small>{counts}</small></div>"
         yield "</div>"
+        if report.not_run:
+            yield f"<p class=reason>Not run: {escape(report.not_run)}</p></section>"
+            continue
         yield _sightings(report)
         settings = ", ".join(f"{name} {value}" for name, value in {**report.settings, **report.tolerances}.items())
         yield f"<details><summary>Settings and tolerances</summary><p>{escape(settings)}</p></details></section>"

@@ -75,6 +75,8 @@ class Report:
     logs: Mapping[str, str] = field(default_factory=dict)
     #: Delayed tasks that could not be ended, by id, with their commands.
     left_behind: Mapping[str, str] = field(default_factory=dict)
+    #: Why there was no server to run on, if there was none.
+    not_run: str = ""
 
     @cached_property
     def clauses(self) -> Mapping[str, str]:
@@ -138,6 +140,7 @@ class Report:
             "settings": dict(self.settings),
             "tolerances": dict(self.tolerances),
             "seed": self.seed,
+            "notRun": self.not_run,
             "levelsAsked": self.levels_asked,
             "levels": {group: {"result": self.levels[group], **self.counts(group)} for group in GROUPS},
             "sightings": self.sightings,
@@ -167,6 +170,7 @@ class Report:
             cases=tuple(_case(case) for case in told["cases"]),
             logs=told["logs"],
             left_behind=told["leftBehind"],
+            not_run=told.get("notRun", ""),
         )
 
 
