@@ -27,6 +27,11 @@ ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text(encoding=
 #: To the browser there is this machine, and no other.
 ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
+#: After how many milliseconds something hangs, however busy the machine is.
+HANGS = 60_000
+
+TOKEN = {"authorization": "Bearer dev-token"}
+
 LIGHT: Literal["light"] = "light"
 DARK: Literal["dark"] = "dark"
 
@@ -34,12 +39,20 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: insta
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    expect.set_options(timeout=20_000)
+def started() -> Iterator[Browser]:
+    expect.set_options(timeout=HANGS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=[ALONE])
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=[ALONE], timeout=HANGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def chromium(started: Browser) -> Iterator[Browser]:
+    """The browser; its windows are closed after the test, for one whose fake is gone asks for it again and again."""
+    yield started
+    for context in started.contexts:
+        context.close()
 
 
 @pytest.fixture
@@ -51,7 +64,7 @@ def served(fake: FakeCodeQ) -> Iterator[FakeCodeQ]:
 @pytest.fixture
 def http(served: FakeCodeQ) -> Iterator[httpx.Client]:
     """A client over the network: the fake's own would see Playwright's event loop, and refuse to stop it."""
-    with httpx.Client(base_url=served.url, headers={"authorization": "Bearer dev-token"}, trust_env=False) as client:
+    with httpx.Client(base_url=served.url, headers=TOKEN, timeout=60, trust_env=False) as client:
         yield client
 
 
@@ -67,7 +80,7 @@ class Watched:
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.url = url
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(HANGS)
         context.on("request", lambda request: self.requests.append(request.url))
         context.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
@@ -313,7 +326,7 @@ LONG = "GENERATE_MASTER_FOR_EVERY_COUNTRY_AND_CHANNEL"
 def tell_at_length(fake: FakeCodeQ) -> list[str]:
     """A task in each state, a fault and a callback, all of long names: the documents that show them."""
     hook = f"{HOOK}?{LONG}={LONG}"
-    with httpx.Client(base_url=fake.url, headers={"authorization": "Bearer dev-token"}, trust_env=False) as http:
+    with httpx.Client(base_url=fake.url, headers=TOKEN, timeout=60, trust_env=False) as http:
         for body in ({"priority": 9}, {"priority": 8, "maxAttempts": 1}, {"webhook": hook}, {}, {"delaySeconds": 900}):
             http.post(TASKS, json={"command": LONG, "payload": {LONG: LONG}, **body}).raise_for_status()
         for command in ("<script>alert(1)</script>" * 3, LONG * 4):

@@ -27,7 +27,7 @@ def next_event(lines: Iterator[str]) -> str:
 
 
 def test_whoever_looks_is_told_at_once_and_whenever_something_changes(fake: FakeCodeQ) -> None:
-    with fake.serve(), httpx.stream("GET", fake.url + EVENTS, trust_env=False) as reply:
+    with fake.serve(), httpx.stream("GET", fake.url + EVENTS, timeout=60, trust_env=False) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
         assert reply.headers["cache-control"] == "no-store"
         lines = reply.iter_lines()
@@ -42,7 +42,7 @@ def test_a_server_that_ends_lets_whoever_looks_go(fake: FakeCodeQ) -> None:
     looking = threading.Event()
 
     def look() -> None:
-        with httpx.stream("GET", fake.url + EVENTS, trust_env=False) as reply:
+        with httpx.stream("GET", fake.url + EVENTS, timeout=60, trust_env=False) as reply:
             for line in reply.iter_lines():
                 seen.append(line)
                 looking.set()
@@ -50,8 +50,8 @@ def test_a_server_that_ends_lets_whoever_looks_go(fake: FakeCodeQ) -> None:
     with fake.serve():
         watcher = threading.Thread(target=look)
         watcher.start()
-        assert looking.wait(10)
-    watcher.join(10)
+        assert looking.wait(60)
+    watcher.join(60)
     assert not watcher.is_alive()
     assert seen[-1] == ""  # the stream ended between two events, and not by an error
 
@@ -83,11 +83,13 @@ async def test_a_watcher_is_told_of_what_is_new_and_now_and_then() -> None:
 @pytest.mark.usefixtures("quick")
 async def test_watchers_that_are_released_end() -> None:
     known = Watchers()
+    told = [asyncio.Event() for _ in range(3)]
 
-    async def watch() -> int:
-        return sum([1 async for _ in known.watch(lambda: 1)])
+    async def watch(is_told: asyncio.Event) -> None:
+        async for _ in known.watch(lambda: 1):
+            is_told.set()
 
-    watching = [asyncio.create_task(watch()) for _ in range(3)]
-    await asyncio.sleep(0.001)
+    watching = [asyncio.create_task(watch(is_told)) for is_told in told]
+    await asyncio.gather(*(is_told.wait() for is_told in told))
     known.release()
-    assert all(told >= 1 for told in await asyncio.gather(*watching))
+    await asyncio.gather(*watching)
