@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _EVERY_SECONDS = 0.5
 _NOT_OURS = {"__pycache__", "node_modules", "site-packages"}
+# The child has a session of its own, so a terminal that is closed tells us alone.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _log = logging.getLogger("codeq_client.worker")
 
@@ -26,22 +28,23 @@ def run_and_reload(arguments: Sequence[str]) -> int:
 
     One that ends with an error, as a file that is just being written makes it do, is started anew at the next change.
     """
-    stopping = False
+    asked = 0
+    child: _Child | None = None
 
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-        child.terminate()
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        if child:
+            child.tell(asked)
 
+    for number in _SIGNALS:
+        signal.signal(number, ask)
     command = [sys.executable, "-m", "codeq_client.cli", *arguments]
     while True:
         seen = _newest(Path.cwd())
-        # In a session of its own, so that a Ctrl-C reaches it once: from us.
-        child = subprocess.Popen(command, start_new_session=True)  # noqa: S603  # our own command
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
+        child = _Child(command)
         told = False
-        while not stopping and _newest(Path.cwd()) == seen:
+        while not asked and _newest(Path.cwd()) == seen:
             SystemClock().sleep_blocking(_EVERY_SECONDS)
             code = child.poll()
             if code == 0:
@@ -49,11 +52,39 @@ def run_and_reload(arguments: Sequence[str]) -> int:
             if code is not None and not told:
                 told = True
                 _log.warning("the worker ended with code %d; it is started anew when a file changes", code)
-        if stopping:
-            return child.wait()
-        _log.warning("a file changed: the worker is started anew")
-        child.terminate()
-        child.wait()
+        if not asked:
+            _log.warning("a file changed: the worker is started anew")
+        code = child.end(asked)
+        if asked:
+            return code
+
+
+class _Child:
+    """A worker process. It drains at its first signal and ends at once at its second, so those are counted.
+
+    One that drains already, for a file changed, is not told again by the first signal that we get.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        # In a session of its own, so that a Ctrl-C reaches it once: from us.
+        self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603  # our own command
+        self._told = 0
+
+    def poll(self) -> int | None:
+        """Return the exit code of one that has ended."""
+        return self._process.poll()
+
+    def tell(self, times: int) -> None:
+        """Let it have been sent so many signals in all."""
+        while self._told < times:
+            self._told += 1
+            self._process.terminate()
+
+    def end(self, asked: int) -> int:
+        """Let it end, and return its exit code, as a shell has it."""
+        self.tell(max(1, asked))
+        code = self._process.wait()
+        return code if code >= 0 else 128 - code
 
 
 def _newest(folder: Path) -> tuple[int, int]:

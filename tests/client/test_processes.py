@@ -112,6 +112,31 @@ def test_reload_starts_the_worker_anew_when_a_file_changes(environ: dict[str, st
         assert process.wait(10) == 0
 
 
+@pytest.mark.parametrize("signals", [[signal.SIGHUP], [signal.SIGTERM, signal.SIGTERM]], ids=str)
+def test_a_reload_that_drains_heeds_signals(
+    environ: dict[str, str], tmp_path: Path, signals: list[signal.Signals]
+) -> None:
+    (tmp_path / "mine.py").write_text("from tests.client.app import make\n")
+    command = [sys.executable, "-m", "codeq_client.cli", "run", "mine:make", "--reload"]
+    log, started = tmp_path / "log", Path(environ["STARTED"])
+    with (
+        BlockingCodeQ.from_env(environ) as codeq,
+        log.open("w") as stderr,
+        subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=stderr) as process,
+    ):
+        task = codeq.create("X", {"n": 1, "seconds": 2})
+        wait_until(started.exists, 20)
+        (tmp_path / "mine.py").write_text("from tests.client.app import make\n\n")
+        wait_until(lambda: "a file changed" in log.read_text(), 5)
+        for number in signals:
+            process.send_signal(number)
+            SystemClock().sleep_blocking(0.1)  # two signals at once are one
+        at_once = len(signals) == 2
+        assert process.wait(10) == (128 + signal.SIGTERM if at_once else 0)
+        assert codeq.get(task.id).status == ("IN_PROGRESS" if at_once else "COMPLETED"), "it was let drain, or not"
+    assert len({line.split()[0] for line in started.read_text().splitlines()}) == 1, "none was started anew"
+
+
 def _works_anew(codeq: BlockingCodeQ, environ: dict[str, str]) -> bool:
     codeq.wait_for_result(codeq.create("X", {"n": 2, "seconds": 0}).id, 20)
     workers = {line.split()[0] for line in Path(environ["STARTED"]).read_text().splitlines()}
