@@ -17,7 +17,7 @@ from codeq_fake.core import BUILT_IN_COMMANDS
 from codeq_fake.core.errors import Refused
 from codeq_fake.http.refusals import refuse
 
-from .words import query
+from .words import counted, query
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -204,7 +204,7 @@ async def save(visit: Visit) -> Response:
     """Write the state to the file in which this fake keeps it."""
     await visit.form()
     saved = visit.controls.save()
-    return visit.back(f"{saved['tasks']} tasks are in {saved['file']}.")
+    return visit.back(f"The state is in {saved['file']}, with {counted(saved['tasks'], 'task')}.")
 
 
 async def restore(visit: Visit) -> Response:

@@ -61,6 +61,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "count": words.count,
+        "counted": words.counted,
         "duration": words.duration,
         "exact": words.exact,
         "pretty": words.pretty,

@@ -157,6 +157,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: ``1 task``, ``1,200 tasks``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def query(path: str, **fields: Any) -> str:
     """A path of the page with a query of what is not empty."""
     given = {name: value for name, value in fields.items() if value not in (None, "")}

@@ -260,6 +260,12 @@ def test_everything_is_thrown_away_after_a_second_look(fake: FakeCodeQ, browser:
     assert (fake.tasks(), fake.requests) == ([], [])
 
 
+def test_one_task_is_no_tasks(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    fake.enqueue("A")
+    assert "1 task, and all subscriptions" in text(browser.get("/_fake/page/reset").text)
+    assert "1 task among it" in text(browser.get("/_fake/page/state").text)
+
+
 def test_the_state_is_downloaded_and_uploaded(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
     reply = browser.get("/_fake/page/state.json")
     assert reply.headers["content-disposition"] == 'attachment; filename="codeq-fake-2026-01-31T120001Z.json"'
