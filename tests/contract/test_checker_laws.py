@@ -249,6 +249,28 @@ def test_s4_an_ended_task_that_reads_as_alive_is_seen(tape: Tape) -> None:
     assert tape.broken() == {"ended": {"low"}}
 
 
+def test_s4_an_ended_task_that_reads_as_ended_otherwise_is_seen(tape: Tape) -> None:
+    tape.repeat("read low", "again", ms=500, status="COMPLETED", workerId="")
+    assert tape.broken() == {}
+    tape.show("again", status="FAILED", lastKnownLocation="DLQ_SET")
+    assert tape.broken() == {"ended": {"low"}}
+
+
+def test_n4_a_dead_letter_that_reads_as_completed_is_seen(tape: Tape) -> None:
+    tape.repeat("read low", "later", ms=5000, id=tape.id_of("late"), status="FAILED", workerId="", attempts=4)
+    assert tape.broken() == {}
+    tape.show("later", status="COMPLETED")
+    assert tape.broken() == {"ended": {"late"}}
+
+
+def test_s4_two_reads_that_show_different_ends_are_seen(tape: Tape) -> None:
+    tape.drop("end low")
+    tape.repeat("read low", "once", ms=500, status="COMPLETED", workerId="")
+    assert "ended" not in tape.broken()
+    tape.repeat("read low", "twice", ms=600, status="FAILED", workerId="")
+    assert tape.broken()["ended"] == {"low"}
+
+
 def test_c1_a_task_that_no_claim_finds_any_more_is_lost(tape: Tape) -> None:
     tape.drop("claim delayed", "end delayed")
     assert tape.broken() == {"lost": {"delayed"}}
@@ -355,6 +377,13 @@ def test_c7_a_delayed_task_delivered_too_soon_is_seen(tape: Tape) -> None:
     tape.ask("delayed", delaySeconds=7)
     assert tape.broken() == {}
     tape.ask("delayed", delaySeconds=8)
+    assert tape.broken() == {"early": {"delayed"}}
+
+
+@pytest.mark.parametrize("late", [{"delaySeconds": 8}, {"runAt": "2027-01-15T08:00:08Z"}])
+def test_c7_a_delay_that_was_forgotten_is_seen(tape: Tape, late: dict[str, object]) -> None:
+    tape.show("delayed", lastKnownLocation="PENDING_LIST")
+    tape.ask("delayed", **late)
     assert tape.broken() == {"early": {"delayed"}}
 
 

@@ -75,8 +75,10 @@ class Shown(Event):
 class Created(Shown):
     """A create that was accepted: of a new task, or with an idempotency key of one that was there (C8).
 
-    `delay` (ns) and `run_at` (ns since 1970, None for none) are as asked for.
+    `place` is its place in a batch. `delay` (ns) and `run_at` (ns since 1970, None for none) are as asked for.
     """
+
+    place: int
 
     delay: int
     run_at: int | None
@@ -86,18 +88,21 @@ class Created(Shown):
 class Claim(Event):
     """A claim that went through, with or without tasks.
 
-    `tenant` is None when it is not known who called, `queues` (names in lower case) when the server chose them.
+    `tenant` is None when it is not known who called, `queues` (names in lower case) when the server chose them. `most`
+    is how many tasks it asked for.
     """
 
     tenant: str | None
     queues: tuple[str, ...] | None
     tasks: tuple[TaskSeen, ...]
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery(Shown):
-    """One task that a claim handed out, under a lease of `lease` nanoseconds; `queues` as in Claim."""
+    """One task that a claim handed out, the `place`th, under a lease of `lease` nanoseconds; `queues` as in Claim."""
 
+    place: int
     queues: tuple[str, ...] | None
     lease: int
 

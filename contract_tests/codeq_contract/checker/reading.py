@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _TASK_PATH = re.compile(r"/v1/codeq/tasks/([^/]+)(?:/(heartbeat|abandon|nack|result))?")
 _CLAIM = "/v1/codeq/tasks/claim"
+_CLAIM_BATCH = "/v1/codeq/tasks/claim/batch"
 _ZERO_TIME = parse_moment("0001-01-01T00:00:00Z")
 _NOT_FOUND = frozenset({"not-found", "not found", "task not found"})
 _REFUSALS_WITH_500 = frozenset({"not-found", "workerId is required"})
@@ -91,11 +92,12 @@ class _Reader:
     def _done(self) -> Iterator[Event]:
         match self.path:
             case "/v1/codeq/tasks":
-                yield self._created(self.reply, self._fields_of_create())
+                yield self._created(self.reply, self._fields_of_create(), 0)
             case "/v1/codeq/tasks/batch":
-                for item, answer in zip(self._fields()["tasks"], self.reply["results"], strict=True):
+                items = zip(self._fields()["tasks"], self.reply["results"], strict=True)
+                for place, (item, answer) in enumerate(items):
                     if "task" in answer:
-                        yield self._created(answer["task"], item or {})
+                        yield self._created(answer["task"], item or {}, place)
             case "/v1/codeq/tasks/claim" | "/v1/codeq/tasks/claim/batch":
                 yield from self._claimed()
             case "/v1/codeq/tasks/batch/results":
@@ -137,10 +139,10 @@ class _Reader:
         elif match is not None and match[2] and self.call.method == "POST" and error:
             yield self._deed(match[1], match[2], error)
 
-    def _created(self, task: Mapping[str, Any], asked: Mapping[str, Any]) -> Event:
+    def _created(self, task: Mapping[str, Any], asked: Mapping[str, Any], place: int) -> Event:
         moment = _moment_asked(asked.get("runat") or "")
         delay = 0 if moment is not None else asked.get("delayseconds", 0) * SECOND
-        return Created(*self.when, _task(task), delay, moment)
+        return Created(*self.when, _task(task), place, delay, moment)
 
     def _claimed(self) -> Iterator[Event]:
         asked = self._fields()
@@ -149,9 +151,10 @@ class _Reader:
         tasks = tuple(map(_task, reply.get("tasks", [reply])))
         lease = asked.get("leaseseconds", 0)
         lease = lease * SECOND if lease > 0 else self.terms.default_lease  # K2
-        yield Claim(*self.when, self.caller.tenant if self.caller else None, queues, tasks)
-        for task in tasks:
-            yield Delivery(*self.when, task, queues, lease)
+        most = asked.get("count", 0) if self.path == _CLAIM_BATCH else 1  # K10
+        yield Claim(*self.when, self.caller.tenant if self.caller else None, queues, tasks, most)
+        for place, task in enumerate(tasks):
+            yield Delivery(*self.when, task, place, queues, lease)
 
     def _deed(self, task_id: str, verb: str, refusal: str) -> Event:
         base = (*self.when, self.caller.subject if self.caller else None, task_id, refusal)

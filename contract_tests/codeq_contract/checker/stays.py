@@ -79,8 +79,10 @@ class _Stays:
         """C1: at once, or when it is due."""
         birth = self.life.births[0]
         taken = self.life.leases[0].delivery if self.life.leases else None
-        delayed = birth.task.location == "DELAYED_ZSET"
-        ready_from, ready_by = (birth.sent, birth.answered) if not delayed else self._due(self.life.creator)
+        due = self._due(self.life.creator)
+        # A server that forgets a delay may well say that the task is ready.
+        delayed = birth.task.location == "DELAYED_ZSET" or due[0] > birth.answered
+        ready_from, ready_by = due if delayed else (birth.sent, birth.answered)
         left = self._leaves(taken, delayed=delayed)
         return Stay(birth, None, ready_from, ready_by, left, delayed, taken)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codeq_contract.checker.events import Deed
+from codeq_contract.checker.events import Deed, Result, Shown
 from codeq_contract.checker.laws.holding import is_held
 from codeq_contract.checker.laws.law import Breach, Law, Mark
 from codeq_contract.checker.lives import is_end
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 def resurrections(history: History) -> Iterator[Breach]:
     """Tasks that were over and were delivered, settled or seen alive afterwards."""
     for life in history.lives.values():
+        final = _final_states(life)
         for end in life.ends[:1]:
-            for event, says in _life_after(life, end):
+            for event, says in _life_after(life, end, final):
                 yield Breach(life.id, says, (end, event), "Z1")
 
 
-def _life_after(life: Life, end: Event) -> Iterator[tuple[Event, str]]:
+def _final_states(life: Life) -> set[str]:
+    """How it ended, by who ended it; or else by the first who saw it (S4, N4)."""
+    told = {deed.status if isinstance(deed, Result) else "FAILED" for deed in life.ends if isinstance(deed, Deed)}
+    return told or {sight.task.status for sight in life.ends[:1] if isinstance(sight, Shown)}
+
+
+def _life_after(life: Life, end: Event, final: set[str]) -> Iterator[tuple[Event, str]]:
     for lease in life.leases:
         if end.precedes(lease.delivery):
             yield lease.delivery, f"was over and was delivered to {lease.delivery.task.worker}"
@@ -37,8 +44,8 @@ def _life_after(life: Life, end: Event) -> Iterator[tuple[Event, str]]:
         if deed.accepted and (second_end or end.precedes(deed)):
             yield deed, "was over, and this was accepted"
     for sight in life.shown:
-        if end.precedes(sight) and not sight.task.is_over:
-            yield sight, f"was over and was read as {sight.task.status}"
+        if end.precedes(sight) and sight.task.status not in final:
+            yield sight, f"was over, {' or '.join(sorted(final))}, and was read as {sight.task.status}"
 
 
 def losses(history: History) -> Iterator[Breach]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from codeq_contract.checker.laws.ends import ready
@@ -27,6 +28,7 @@ def overtakings(history: History) -> Iterator[Breach]:
             by_priority[stay.task.priority].append(stay)
         for peers in by_priority.values():
             yield from _overtakings(peers)
+            yield from _overtakings_in_batches(peers, history)
 
 
 def _overtakings(stays: Sequence[Stay]) -> Iterator[Breach]:
@@ -38,8 +40,41 @@ def _overtakings(stays: Sequence[Stay]) -> Iterator[Breach]:
             first = ahead.pop()
             slowest = first if slowest is None or first.leaves_from > slowest.leaves_from else slowest
         if slowest is not None and stay.taken is not None and stay.taken.answered < slowest.leaves_from:
-            says = f"was in the queue before {stay.task.id}, of the same priority, and was claimed after it"
-            yield Breach(slowest.task.id, says, (*slowest.since, *stay.since, stay.taken), marks=_marks(slowest))
+            yield _overtaking(slowest, stay)
+
+
+def _overtaking(slower: Stay, stay: Stay) -> Breach:
+    says = f"was in the queue before {stay.task.id}, of the same priority, and was claimed after it"
+    taken = () if stay.taken is None else (stay.taken,)
+    return Breach(slower.task.id, says, (*slower.since, *stay.since, *taken), marks=_marks(slower))
+
+
+def _overtakings_in_batches(stays: Sequence[Stay], history: History) -> Iterator[Breach]:
+    """Of what one call made or took, the order counts in which it did (C9, K10)."""
+    batches: defaultdict[tuple[str, int], list[Stay]] = defaultdict(list)
+    for stay in stays:
+        if history.lives[stay.task.id].creator is stay.origin:
+            batches["made", stay.origin.number].append(stay)
+        if stay.taken is not None:
+            batches["taken", stay.taken.number].append(stay)
+    for batch in batches.values():
+        for first, second in permutations(batch, 2):
+            if _is_ahead(first, second, history) and _is_taken_before(second, first):
+                yield _overtaking(first, second)
+
+
+def _is_ahead(stay: Stay, other: Stay, history: History) -> bool:
+    """Whether one task surely came into the queue before the other, if only by its place in the call that made both."""
+    one, two = stay.origin, other.origin
+    in_one_call = one.number == two.number and history.lives[other.task.id].creator is two
+    return not stay.delayed and (one.place < two.place if in_one_call else stay.ready_by < _came(other))
+
+
+def _is_taken_before(stay: Stay, other: Stay) -> bool:
+    one, two = stay.taken, other.taken
+    if one is not None and two is not None and one.number == two.number:
+        return one.place < two.place
+    return one is not None and one.answered < other.leaves_from
 
 
 def _came(stay: Stay) -> int:
@@ -88,6 +123,14 @@ def _lowest_taken(claim: Claim, queue: Queue) -> int:
     return min((task.priority for task in claim.tasks if queue_name(task.command) == queue.name), default=-1)
 
 
+def surpluses(history: History) -> Iterator[Breach]:
+    """Tasks that a claim got beyond the number that it asked for."""
+    for queue in history.queues.values():
+        for claim in queue.claims:
+            for task in claim.tasks[claim.most :]:
+                yield Breach(task.id, f"was given to a claim of no more than {claim.most}", (claim,))
+
+
 def _marks(stay: Stay) -> tuple[Mark, ...]:
     claimed = () if stay.taken is None else (Mark(stay.taken.sent, "it is not claimed before then"),)
     return (*ready(stay), *claimed)
@@ -97,4 +140,5 @@ LAWS = (
     Law("fifo", "Within a priority, first in first out", "K4 D1", overtakings),
     Law("priority", "Higher priorities first, commands in the order asked", "K4", passings),
     Law("empty", "No claim comes back empty while a task waits", "K3 K4 K7", false_empties),
+    Law("count", "A claim gives no more than it was asked for", "K3 K10", surpluses, withstands_lost_claims=True),
 )
