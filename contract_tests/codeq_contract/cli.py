@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import httpx
@@ -17,6 +19,15 @@ from codeq_contract.recorder.command import record_session
 from codeq_contract.recording import Recording, RecordingError, read_recording
 from codeq_contract.replay import replay
 from codeq_contract.target import Target, UrlTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codeq_contract.compare import Difference
+
+
+#: Of one call or callback.
+_MOST_SHOWN = 20
 
 
 class CannotRunError(click.ClickException):
@@ -42,7 +53,7 @@ for _command in (run_suite, diff_reports, load_target, check_files, record_sessi
 def replay_files(
     files: tuple[Path, ...], url: str | None, control_token: str | None, *, named_identities: bool
 ) -> None:
-    """Replay recordings on a fake and print every difference.
+    """Replay recordings on a fake and print the differences, of one call or callback the first 20.
 
     FILE is a recording of a server, as it is or with gzip (*.gz). Calls without a reply are left out. A fake at a URL
     is reset for each recording and loses what it held; it must be able to reach this machine's loopback address, for
@@ -59,12 +70,20 @@ def replay_files(
             differences = replay(recording, target, signer=signer)
         except (ControlError, OSError, RecordingError, httpx.HTTPError) as error:
             raise CannotRunError(f"{file}: {str(error) or type(error).__name__}") from error
-        for difference in differences:
-            click.echo(f"{difference}\n")
+        _print(differences)
         click.echo(_summary(recording, len(differences)))
         total += len(differences)
     click.echo(f"{_count(len(files), 'recording')}: {_count(total, 'difference')}")
     sys.exit(1 if total else 0)
+
+
+def _print(differences: Sequence[Difference]) -> None:
+    """Print them, but of each call or callback no more than anybody reads."""
+    for event, of_event in groupby(differences, key=lambda difference: difference.event):
+        for difference in islice(of_event, _MOST_SHOWN):
+            click.echo(f"{difference}\n")
+        if rest := sum(1 for _ in of_event):
+            click.echo(f"{event}  and {_count(rest, 'more difference')}\n")
 
 
 def _in_process() -> Target:

@@ -110,7 +110,6 @@ def test_a_session_with_static_tokens_replays_without_a_difference(codeq_server:
         http.post(f"{TASKS}/claim", json={"commands": ["C"], "waitSeconds": 1})
         http.get(f"{TASKS}/claim/")
         http.get("/nothing?here=1")
-        http.get("/metrics")
         http.get(f"{TASKS}/none", headers={"Authorization": "bearer  dev-token"})
         http.get(f"{TASKS}/none", headers={"Authorization": "Basic c2VjcmV0"})
         for token in ("of-nobody-we-know", None):
@@ -121,6 +120,17 @@ def test_a_session_with_static_tokens_replays_without_a_difference(codeq_server:
     assert differences(recording) == []
     assert recording.header.static is not None
     assert not [secret for secret in ("dev-token", "of-nobody-we-know", "c2VjcmV0") if secret in text]
+
+
+def test_what_a_server_has_counted_for_others_is_no_part_of_a_session(codeq_server: FakeCodeQ) -> None:
+    producer = {"Authorization": "Bearer dev-token"}
+    httpx.post(f"{codeq_server.url}{TASKS}", json={"command": "EARLIER", "payload": {}}, headers=producer)
+    with recorder(codeq_server.url) as rec, rec.client() as http:
+        a_tasks_life(http)
+        assert "EARLIER" in http.get("/metrics").text
+        http.get("/metrics?all")
+    assert "EARLIER" not in recording_text(rec.recording())
+    assert differences(rec.recording()) == []
 
 
 def test_a_session_with_signed_tokens_replays_by_their_claims() -> None:
@@ -256,7 +266,7 @@ def test_the_command_writes_what_it_has_when_it_is_ended(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as running:
         assert running.stdout is not None
         url = running.stdout.readline().split()[0]
-        httpx.get(f"{url}/metrics")
+        httpx.get(f"{url}/nothing")
         parked = threading.Thread(target=_long_poll, args=(url,))
         parked.start()
         RealClock().eventually(lambda: len(codeq_server.requests) > 0, within=5, every=0.01)
@@ -265,7 +275,7 @@ def test_the_command_writes_what_it_has_when_it_is_ended(
         parked.join()
     recording = read_recording(out)
     assert (recording.header.profile, recording.header.drained) == ("redis", False)
-    assert recording.calls[0].path == "/metrics"
+    assert recording.calls[0].path == "/nothing"
 
 
 def _long_poll(url: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,23 @@ def test_a_difference_is_shown_and_is_failure(altered: Path, option: tuple[str, 
         "redis/late_result: 18 calls, 0 callbacks: 1 difference\n"
         "1 recording: 1 difference\n"
     )
+
+
+def test_of_one_call_not_everything_is_printed(tmp_path: Path) -> None:
+    text = gzip.decompress(STORY.read_bytes()).decode()
+    header, first, *_ = text.splitlines()
+    call = json.loads(first)
+    call["reply"] = call["reply"].replace("{", "{" + "".join(f'"field{number}":0,' for number in range(50)), 1)
+    path = tmp_path / "altered.jsonl"
+    path.write_text(f"{header}\n{json.dumps(call)}\n")
+    result = run("replay", path)
+    assert (result.exit_code, result.output.count("    theirs: ")) == (1, 20)
+    assert result.output.splitlines()[-4:] == [
+        "call 1  and 30 more differences",
+        "",
+        "redis/late_result: 1 call, 0 callbacks: 50 differences",
+        "1 recording: 50 differences",
+    ]
 
 
 def test_what_cannot_be_read_is_neither(tmp_path: Path) -> None:
