@@ -88,7 +88,8 @@ Made by `python -m docs.reference` from what reads the settings.
 ## The server's own
 
 By environment variable, or in the YAML file that `CODEQ_CONFIG_PATH` names; the environment goes before the file. They
-are the real server's, with its defaults. A malformed value is refused by name.
+are the real server's, with its defaults. A malformed value is refused by name. A name that is one slip of the keys away
+from one of these is refused in a test and in a reset, and told of by `serve` and `run`; any other is not looked at.
 """
 _AUTH = """
 The JSON of a static provider is `{"token", "subject", "email", "scopes": [], "eventTypes": [], "raw": {}}`, or a bare

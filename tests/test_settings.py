@@ -160,6 +160,27 @@ def test_the_recorded_settings_are_read() -> None:
     assert Settings.from_env(environ, yaml) == expected
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("BACKOF_POLICY", "BACKOFF_POLICY"),
+        ("BACKOFFF_POLICY", "BACKOFF_POLICY"),
+        ("BACKOFF_POLICI", "BACKOFF_POLICY"),
+        ("XBACKOFF_POLICY", "BACKOFF_POLICY"),
+        ("BACKOFF_POILCY", "BACKOFF_POLICY"),
+        ("WORKER_AUTH_CONFGI", "WORKER_AUTH_CONFIG"),
+    ],
+)
+def test_a_name_that_is_one_slip_away_from_a_known_one_is_refused(written: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{written}: unknown; {meant} is known$"):
+        Settings.from_env({written: "x"})
+
+
+@pytest.mark.parametrize("name", ["BACK_POLICY", "PORTS", "SORT", "TIMEZONE", "backoff_policy", "BACKOFF", ""])
+def test_any_other_name_is_not_looked_at(name: str) -> None:
+    assert Settings.from_env({name: "x"}) == Settings()
+
+
 def test_n6_an_unknown_backoff_policy_is_no_error() -> None:
     assert Settings.from_env({"BACKOFF_POLICY": "bogus"}).rules().backoff_policy == "bogus"
 

@@ -20,6 +20,7 @@ from codeq_fake.runtime import Config, Runtime
 from codeq_fake.server import PortTakenError, listen
 from codeq_fake.settings import Settings, SettingsError
 
+from .slipping import without_slips
 from .telling import FAILED, MISUSED, exit_with, tell
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _runtime(options: Options) -> Runtime:
     try:
         config = Config(
             profile=options.profile,
-            settings=Settings.from_env(options.environ),
+            settings=Settings.from_env(without_slips(options.environ)),
             identities=_identities(options.identities),
             webhook_allow=options.webhook_allow,
             journal_size=options.journal_size,

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from codeq_fake.settings import parsing
 from codeq_fake.settings.auth import JwksAuth, StaticAuth, dev_auth, read_auth
 from codeq_fake.settings.errors import SettingsError, kind
-from codeq_fake.settings.sources import Sources, is_null
+from codeq_fake.settings.slips import slips
+from codeq_fake.settings.sources import YAML_ONLY, Sources, is_null
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,11 +63,13 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str], yaml_text: str | None = None) -> Settings:
         """Read the settings; the environment wins over YAML where both name one, and an empty text is no value.
 
-        Without ``yaml_text`` the file that ``CODEQ_CONFIG_PATH`` names is read. Unknown names are ignored, and so is
-        an unknown backoff policy, which acts as ``exp_full_jitter`` (N6).
+        Without ``yaml_text`` the file that ``CODEQ_CONFIG_PATH`` names is read. Unknown names are ignored unless they
+        are one slip away from a known one, and an unknown backoff policy acts as ``exp_full_jitter`` (N6).
 
         Raises SettingsError.
         """
+        for name, meant in slips(environ, VARIABLES).items():
+            raise SettingsError(f"{name}: unknown; {meant} is known")
         sources = Sources.of(environ, yaml_text)
         values: dict[str, Any] = {}
         for name, read in _READERS.items():
@@ -146,4 +149,10 @@ _READERS: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
         "requeue_inspect_limit": parsing.positive,
         "rate_limit": _rate_limits,
     }
+)
+#: The environment variables that the real server reads.
+VARIABLES = frozenset(
+    {name.upper() for name in _READERS.keys() - YAML_ONLY}
+    | {f"{side}_AUTH_{what}" for side in ("PRODUCER", "WORKER") for what in ("PROVIDER", "CONFIG")}
+    | {"REDIS_ADDR", "REDIS_PASSWORD", "CODEQ_CONFIG_PATH"}
 )

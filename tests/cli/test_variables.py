@@ -56,6 +56,16 @@ def test_a_command_beside_a_fake_sees_the_file_too(folder: Path) -> None:
     assert "GREETING" not in environment()
 
 
+def test_a_variable_that_nobody_reads_is_told_where_its_name_looks_as_if_somebody_would() -> None:
+    typos = {"CODEQ_FAKE_CLOK": "manual", "CODEQ_FAKE_IMAGE": "x", "BACKOF_POLICY": "fixed", "CODEQ_FAKE_JSON": "1"}
+    done = run("run", "true", **typos)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "codeq-fake: BACKOF_POLICY is not read; BACKOFF_POLICY is",
+        "codeq-fake: CODEQ_FAKE_CLOK is not read; CODEQ_FAKE_CLOCK is",
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

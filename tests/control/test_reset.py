@@ -79,6 +79,7 @@ def test_a_reset_may_let_the_clock_run(http: httpx.Client) -> None:
         ({"now": "now"}, "found 'now' where an RFC 3339 time"),
         ({"settings": {"MAX_ATTEMPTS_DEFAULT": "many"}}, "MAX_ATTEMPTS_DEFAULT: found 'many'"),
         ({"settings": {"MAX_ATTEMPTS_DEFAULT": 3}}, "settings.MAX_ATTEMPTS_DEFAULT: found 3, a text belongs here"),
+        ({"settings": {"MAX_ATEMPTS_DEFAULT": "3"}}, "MAX_ATEMPTS_DEFAULT: unknown; MAX_ATTEMPTS_DEFAULT is known"),
         ({"settings": [1]}, "settings: found [1], an object belongs here"),
         ({"yaml": 5}, "yaml: found 5, a text belongs here"),
         ({"yaml": "a: ["}, "the YAML settings: no valid YAML"),
