@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import random
 from copy import copy
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, 
 import httpx
 
 from codeq_client import _flows
+from codeq_client._asking import Asker
 from codeq_client._calls import Reply, Role
 from codeq_client._clock import Clock, SystemClock, sleep_or
 from codeq_client._core import Ask, Core, Flow, Pause, Send, Step
@@ -46,10 +46,11 @@ def _awaited(
 class CodeQ:
     """A client of one CodeQ server, for one event loop; `BlockingCodeQ` is the same without one.
 
-    Tokens are texts or callables, plain or async, that return one; they may be called from another thread (a worker
-    renews leases there). The admin token defaults to the producer's. `timeout` is in seconds and holds for each
-    request beyond what a long poll waits. `retries` counts further tries, made only where they are safe.
-    `transport` is httpx's, or a callable that makes one. `clock` is for tests.
+    Tokens are texts or callables, plain or async, that return one within `timeout`. Plain ones are called on a thread,
+    and all may be called from another thread (a worker renews leases there). The admin token defaults to the
+    producer's. `timeout` is in seconds and holds for each request beyond what a long poll waits. `retries` counts
+    further tries, made only where they are safe. `transport` is httpx's, or a callable that makes one. `clock` is for
+    tests.
     """
 
     create = _awaited(_flows.create)
@@ -89,6 +90,7 @@ class CodeQ:
         self.core = Core(clock or SystemClock(), tokens, timeout, retries, random.random)
         self._tls = tls_for(self.base_url)
         self._http = self._connections()
+        self._asker = Asker(timeout=timeout, threads=self.core.clock.thread_safe)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:  # the client's own arguments
@@ -102,6 +104,7 @@ class CodeQ:
         """Return a client with the same settings and tokens, and connections of its own: for another event loop."""
         twin = copy(self)
         twin._http = self._connections()  # noqa: SLF001  # it is one of us
+        twin._asker = self._asker.twin()  # noqa: SLF001  # as above
         return twin
 
     def _connections(self) -> httpx.AsyncClient:
@@ -132,7 +135,7 @@ class CodeQ:
                 await (sleep_or(clock, seconds, wake) if wake else clock.sleep(seconds))
                 return None
             case Ask(provider):
-                return await _ask(provider)
+                return await self._asker.ask(provider)
 
     async def _send(self, step: Send) -> Reply:
         try:
@@ -153,14 +156,6 @@ class CodeQ:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_url!r})"
-
-
-async def _ask(provider: Callable[[], Any]) -> str:
-    try:
-        token = provider()
-        return str(await token if inspect.isawaitable(token) else token)
-    except Exception as error:
-        raise Unavailable(f"the token provider failed: {error!r}", sent=False) from error
 
 
 def checked_url(base_url: str) -> str:

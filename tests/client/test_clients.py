@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -120,6 +121,81 @@ def test_token_providers_may_be_plain_or_asynchronous() -> None:
         asyncio.run(fetch(lambda: "b"))
     with pytest.raises(Unavailable, match="no token today"):
         asyncio.run(fetch(failing))
+
+
+class Issuer:
+    """A token provider that waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.threads: set[int] = set()
+        self.began, self.go_on = threading.Event(), threading.Event()
+
+    def plain(self) -> str:
+        self.asked += 1
+        self.threads.add(threading.get_ident())
+        self.began.set()
+        assert self.go_on.wait(5)
+        return "a"
+
+    async def asynchronous(self) -> str:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.asked == 1:
+            raise OSError("no token yet")
+        return "a"
+
+
+def good(_request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, json=TASK)
+
+
+def test_a_plain_provider_is_asked_once_for_all_who_wait_and_blocks_no_loop() -> None:
+    issuer = Issuer()
+
+    async def main() -> None:
+        transport = httpx.MockTransport(good)
+        async with CodeQ("http://a.test", worker_token=issuer.plain, retries=0, transport=transport) as codeq:
+            calls = [asyncio.create_task(codeq.get("t-1")) for _ in range(50)]
+            assert await asyncio.to_thread(issuer.began.wait, 5)
+            calls[0].cancel()
+            await asyncio.sleep(0)
+            issuer.go_on.set()
+            fetched = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(fetched[0], asyncio.CancelledError), "and takes nothing from the others"
+        assert not any(isinstance(task, BaseException) for task in fetched[1:])
+
+    asyncio.run(main())
+    assert issuer.asked == 1
+    assert threading.get_ident() not in issuer.threads
+
+
+def test_an_asking_that_fails_fails_for_all_who_wait_and_is_tried_anew() -> None:
+    issuer = Issuer()
+
+    async def main() -> None:
+        transport = httpx.MockTransport(good)
+        async with CodeQ("http://a.test", worker_token=issuer.asynchronous, retries=0, transport=transport) as codeq:
+            failures = await asyncio.gather(*[codeq.get("t-1") for _ in range(9)], return_exceptions=True)
+            assert all(isinstance(failure, Unavailable) for failure in failures)
+            assert issuer.asked == 1
+            assert (await codeq.get("t-1")).id == "t-1"
+
+    asyncio.run(main())
+    assert issuer.asked == 2
+
+
+def test_a_provider_that_does_not_answer_is_given_up() -> None:
+    async def never() -> str:
+        await asyncio.Event().wait()
+        return "a"
+
+    async def main() -> None:
+        async with CodeQ("http://a.test", worker_token=never, retries=0, timeout=0.01) as codeq:
+            with pytest.raises(Unavailable, match="the token provider failed: TimeoutError"):
+                await codeq.get("t-1")
+
+    asyncio.run(asyncio.wait_for(main(), 5))
 
 
 def test_the_blocking_client_refuses_an_asynchronous_provider() -> None:
