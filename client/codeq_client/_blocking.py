@@ -120,7 +120,7 @@ class BlockingCodeQ:
     def _send(self, step: Send) -> Reply:
         try:
             response = self._http.request(**request_of(step))
-        except httpx.RequestError as error:
+        except Exception as error:
             raise unavailable(step, error) from error
         return reply_of(response)
 

@@ -140,7 +140,7 @@ class CodeQ:
     async def _send(self, step: Send) -> Reply:
         try:
             response = await self._http.request(**request_of(step))
-        except httpx.RequestError as error:
+        except Exception as error:
             raise unavailable(step, error) from error
         return reply_of(response)
 
@@ -215,8 +215,11 @@ def reply_of(response: httpx.Response) -> Reply:
     return Reply(response.status_code, dict(response.headers), response.content)
 
 
-def unavailable(step: Send, error: httpx.RequestError) -> Unavailable:
-    """Return our error for httpx's; it knows whether the request can have reached the server."""
-    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+def unavailable(step: Send, error: Exception) -> Unavailable:
+    """Return our error for httpx's or a transport's; it knows whether the request can have reached the server.
+
+    A token that is no ASCII is a `UnicodeError`, raised before anything is sent.
+    """
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | UnicodeError)
     detail = str(error) or type(error).__name__
     return Unavailable(f"{step.call.method} {step.call.path}: no answer: {detail}", sent=not unsent)

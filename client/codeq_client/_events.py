@@ -41,7 +41,7 @@ class Loss(StrEnum):
     REFUSED = "refused"
     """The server did not let this worker end the task: look at the token's scopes."""
     DEFECT = "defect"
-    """The end could not be sent: a defect of this package, or of a token provider or transport."""
+    """The end could not be sent: a defect of this package."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class Keeper:
             return error.message
         except CodeQError as error:
             _log.warning("the lease on task %s was not renewed, trying again: %s", held.task_id, error)
-        except Exception:  # noqa: BLE001  # a defect in a transport or token provider is no news of the lease
+        except Exception:  # noqa: BLE001  # a defect of ours is no news of the lease
             _log.exception("the lease on task %s was not renewed, trying again", held.task_id)
         else:
             return "renewed"

@@ -75,7 +75,7 @@ class Shift:
         self._claiming = anyio.CancelScope()
         self._failures = 0
         self._empties = 0
-        self._refusal: CodeQError | None = None
+        self._refusal: Exception | None = None
 
     @property
     def running(self) -> int:
@@ -98,7 +98,7 @@ class Shift:
         self._stop.set()
         self._freed.set()
 
-    async def work(self) -> CodeQError | None:
+    async def work(self) -> Exception | None:
         """Work until `stop`, or in a burst until nothing is left; then wait for what still runs.
 
         Returns the error that ended a burst.
@@ -137,7 +137,7 @@ class Shift:
             await self._receive(group, [task] if task else [], sent)
             if task:
                 await self._top_up(group)
-        except CodeQError as error:
+        except Exception as error:  # noqa: BLE001  # a defect, too, must not end the worker
             await self._claim_failed(error)
             return
         took = self._clock.monotonic() - sent
@@ -187,7 +187,7 @@ class Shift:
             del self._running[delivery]
             self._freed.set()
 
-    async def _claim_failed(self, error: CodeQError) -> None:
+    async def _claim_failed(self, error: Exception) -> None:
         core = self._bench.codeq.core
         refused = isinstance(error, Unauthorized | Forbidden | BadRequest)
         if self._plan.burst and (refused or self._failures >= core.retries):
@@ -199,7 +199,8 @@ class Shift:
         pause = max(error.retry_after, pause) if isinstance(error, RateLimited) else pause
         self._failures += 1
         orphan = isinstance(error, Unavailable) and error.sent
-        _log.warning("claiming %s failed, again in %.1f s: %s", ", ".join(self._rotation.order()), pause, error)
+        commands, defect = ", ".join(self._rotation.order()), None if isinstance(error, CodeQError) else error
+        _log.warning("claiming %s failed, again in %.1f s: %s", commands, pause, error, exc_info=defect)
         self._bench.emit(ClaimFailed(error, orphan, pause))
         await self._pause(pause)
 

@@ -26,6 +26,7 @@ from tests.client.stage import (
     Network,
     Stage,
     answers,
+    broken,
     false_empty,
     garbled,
     late,
@@ -45,7 +46,7 @@ OPERATIONS = ["create", "claim", "heartbeat", "nack", "abandon", "submit", "get"
 SUBJECTS = ["worker", "other", "third"]
 WHICH = st.integers(0, 11)
 RACES = {"Z1": races.redeliver_finished, "Z2": races.lose_task, "Z3": races.revoke_lease}
-KINDS = ["refused", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow", "Z4"]
+KINDS = ["refused", "broken", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow", "Z4"]
 SAYINGS = ["complete", "fail", "retry", "abandon", "crash", "panic"]
 
 
@@ -212,6 +213,7 @@ class Laws(RuleBasedStateMachine):
         site = self.sites[which % len(self.sites)]
         faults = {
             "refused": refused,
+            "broken": broken,
             "request lost": request_lost,
             "reply lost": reply_lost,
             "500": answers(500),

@@ -90,6 +90,11 @@ def operation_of(request: httpx.Request) -> str:
     return {"result": "submit", "tasks": "create", "batch": "claim"}.get(last, last)
 
 
+async def broken(_request: httpx.Request, _forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """A transport of the user's own raises what is not httpx's."""
+    raise OSError("boom")
+
+
 async def request_lost(request: httpx.Request, _forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
     raise httpx.ReadError("the request was lost", request=request)
 

@@ -76,10 +76,12 @@ def test_the_asynchronous_client_sends_what_the_core_says() -> None:
         (httpx.WriteError("broken"), True),
         (httpx.RemoteProtocolError("closed"), True),
         (httpx.DecodingError("no gzip"), True),
+        (OSError("no route"), True),
+        (UnicodeEncodeError("ascii", "é", 0, 1, "no ASCII"), False),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_transport_errors_tell_whether_the_request_may_have_arrived(error: httpx.RequestError, sent: bool) -> None:  # noqa: FBT001  # parametrized
+def test_transport_errors_tell_whether_the_request_may_have_arrived(error: Exception, sent: bool) -> None:  # noqa: FBT001  # parametrized
     def answer(_request: httpx.Request) -> httpx.Response:
         raise error
 
@@ -95,6 +97,20 @@ def test_transport_errors_tell_whether_the_request_may_have_arrived(error: httpx
         pytest.raises(Unavailable),
     ):
         codeq.get("t-1")
+
+
+def test_a_token_that_no_header_can_carry_is_never_sent_and_never_told() -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        raise AssertionError
+
+    transport = httpx.MockTransport(answer)
+    with (
+        BlockingCodeQ("http://a.test", worker_token="tokén", retries=0, transport=transport) as codeq,
+        pytest.raises(Unavailable, match="can't encode") as caught,
+    ):
+        codeq.get("t-1")
+    assert not caught.value.sent
+    assert "tok" not in str(caught.value)
 
 
 def failing() -> str:

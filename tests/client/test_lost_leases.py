@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContext, TaskEnded
+from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContext, TaskEnded, _settle
 from codeq_client.errors import ConfigurationError, LeaseLost
 from tests.client.stage import Stage, answers, garbled, operation_of, play, refused, reply_lost, request_lost
 
@@ -206,10 +206,6 @@ def test_a_submit_whose_answer_is_lost_still_completes_the_task_once(fault: Any,
     play(scene)
 
 
-async def defect(_request: Any, _forward: Any) -> Any:
-    raise ZeroDivisionError
-
-
 @pytest.mark.parametrize(
     ("operation", "fault", "loss"),
     [
@@ -219,9 +215,8 @@ async def defect(_request: Any, _forward: Any) -> Any:
         ("submit", answers(404, "task not found"), "revoked"),
         ("submit", answers(403, "missing scope"), "refused"),
         ("abandon", answers(503), "unanswered"),
-        ("submit", defect, "defect"),
     ],
-    ids=["expired", "revoked", "taken", "deleted", "no scope", "unanswered", "defect"],
+    ids=["expired", "revoked", "taken", "deleted", "no scope", "unanswered"],
 )
 def test_a_lost_task_is_told_with_the_reason(operation: str, fault: Any, loss: str) -> None:
     async def scene(stage: Stage) -> None:
@@ -236,6 +231,24 @@ def test_a_lost_task_is_told_with_the_reason(operation: str, fault: Any, loss: s
                 await stage.until_ended()
         ended = [event for _, event in stage.events if isinstance(event, TaskEnded)]
         assert (ended[0].settled, ended[0].loss, ended[0].wasted) == ("lost", loss, ended[0].seconds)
+
+    play(scene)
+
+
+def test_a_task_that_is_lost_by_a_defect_of_ours_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_arguments: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(_settle, "end", end)
+
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X")(sleeper(stage, 5, []))
+        stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+        ended = [event for _, event in stage.events if isinstance(event, TaskEnded)]
+        assert (ended[0].settled, ended[0].loss, ended[0].wasted) == ("lost", "defect", ended[0].seconds)
 
     play(scene)
 

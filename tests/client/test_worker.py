@@ -27,8 +27,9 @@ from codeq_client import (
     Worker,
     current_task,
 )
+from codeq_client._shift import Rotation
 from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
-from tests.client.stage import Stage, answers, play, refused, reply_lost
+from tests.client.stage import Stage, answers, broken, play, refused, reply_lost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -278,8 +279,8 @@ def test_one_claim_at_a_time_is_open() -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [refused, reply_lost, answers(500), answers(401), answers(403), answers(429)],
-    ids=["refused", "reply lost", "500", "401", "403", "429"],
+    [refused, reply_lost, broken, answers(500), answers(401), answers(403), answers(429)],
+    ids=["refused", "reply lost", "broken", "500", "401", "403", "429"],
 )
 def test_an_outage_never_ends_the_worker(fault: Any) -> None:
     async def scene(stage: Stage) -> None:
@@ -298,6 +299,31 @@ def test_an_outage_never_ends_the_worker(fault: Any) -> None:
             assert not worker.status().claim_error
 
     play(scene)
+
+
+def test_a_defect_of_ours_in_a_claim_never_ends_the_worker(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    defects = [ZeroDivisionError("ours")]
+
+    def order(self: Rotation) -> list[str]:
+        if defects:
+            raise defects.pop()
+        return original(self)
+
+    original = Rotation.order
+    monkeypatch.setattr(Rotation, "order", order)
+
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker()
+        worker.handler("X")(returner(None))
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended()
+        assert stage.ended() == [(task_id, "completed")]
+
+    play(scene)
+    assert "ZeroDivisionError: ours" in caplog.text
 
 
 def test_a_server_that_answers_long_polls_at_once_is_not_asked_without_end() -> None:
