@@ -12,7 +12,7 @@ import anyio
 from codeq_client._clock import sleep_or
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from codeq_client._clock import Clock
 
@@ -27,7 +27,7 @@ class CancelledWithin(Exception):  # what happened, as the contract's errors
 
 
 class Cancellable:
-    """Runs one coroutine. `cancel` tells it to end; its `CancelledError` then carries the reason.
+    """Runs one piece of code. `cancel` tells it to end; its `CancelledError` then carries the reason.
 
     In a task of its own, so that what the code cancels never reaches the worker. It is told once and may await while
     it cleans up; when it runs on, it is told again every `patience` seconds.
@@ -46,8 +46,8 @@ class Cancellable:
             self._reason = reason
             self._tell()
 
-    async def run(self, code: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401  # what the code returns
-        """Return what the code returns, and raise what it raises, or the reason for which it was told to end.
+    async def run(self, code: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401  # what the code returns
+        """Return what `code()` returns, and raise what it raises, or the reason for which it was told to end.
 
         Raises `CancelledWithin`. When the caller is cancelled, so is the code, and its end is awaited.
         """
@@ -76,10 +76,10 @@ class Cancellable:
             task.cancel(self._reason)
 
 
-async def contained(code: Awaitable[Any]) -> tuple[Any, SystemExit | None]:
+async def contained(code: Callable[[], Awaitable[Any]]) -> tuple[Any, SystemExit | None]:
     """Keep a `SystemExit` from the event loop, which it would end; `result_of` a task of this raises it."""
     try:
-        return await code, None
+        return await code(), None
     except SystemExit as error:
         return None, error
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -31,7 +33,7 @@ from codeq_client.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from codeq_client._calls import Call
     from codeq_client._client import CodeQ
@@ -78,6 +80,7 @@ class Delivery:
         self._code = Cancellable(core.clock, SETTLE_SECONDS)
         self._done = asyncio.Event()
         self._end: End | None = None
+        self._started = False
 
     def end(self, end: End) -> None:
         """Cancel the handler, for this reason; the first one stays."""
@@ -95,20 +98,14 @@ class Delivery:
         self.end(End.REVOKED)
         await self._done.wait()
 
-    async def run(self) -> None:
-        """Call the handler and settle the task."""
-        try:
-            await self._run()
-        finally:
-            self._done.set()
-
-    async def _run(self) -> None:
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Keep the lease meanwhile. When the worker is cancelled, the task is given back."""
         token = self._bench.codeq.core.tokens[Role.WORKER]
         token.hold()
         self._bench.keeper.add(self._held)
-        self._bench.emit(TaskStarted(self._task))
         try:
-            await self._settle(await self.handle())
+            yield
         except asyncio.CancelledError:
             self._bench.deadline.moment = self._clock.monotonic() + SETTLE_SECONDS
             with anyio.CancelScope(shield=True):
@@ -117,17 +114,23 @@ class Delivery:
         finally:
             self._bench.keeper.remove(self._held)
             token.release()
+            self._done.set()
+
+    async def run(self) -> None:
+        """Call the handler and settle the task."""
+        self._started = True
+        self._bench.emit(TaskStarted(self._task))
+        await self._settle(await self.handle())
 
     async def hand_back(self) -> None:
         """Abandon the task unopened: it came while the worker was stopping."""
-        self._done.set()
-        await self._settle(Abandon(), started=False)
+        await self._settle(Abandon())
 
     async def handle(self) -> Complete | Outcome:
         """Call the handler, and return what it said, or what its end says. Nothing is sent."""
         try:
             job = self._handler.job(self._task)
-            return self._handler.outcome_of(await self._code.run(self._called(job)))
+            return self._handler.outcome_of(await self._code.run(partial(self._called, job)))
         except ENDINGS:
             raise
         except BaseException as raised:  # noqa: BLE001  # nothing a handler does may end the worker
@@ -135,12 +138,14 @@ class Delivery:
 
     async def _called(self, job: Job[Any]) -> Any:  # noqa: ANN401  # the user's
         current_task.set(self._task)
-        return await self._bench.around(self._handler)(job, self._context(job))
+        context = self._context(job)
+        context.check()  # the loop may have been blocked since the claim
+        return await self._bench.around(self._handler)(job, context)
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         if isinstance(error, Outcome):
             return error
-        if self._end is not None or isinstance(error, LeaseLost):
+        if self._end is not None or (isinstance(error, LeaseLost) and error.task_id == self.task_id):
             return _outcome_of_end(self._end)
         _log.warning("the handler of task %s failed", self._task.id, exc_info=error, extra=log_fields(self._task))
         return self._handler.outcome_of_error(error, self._task)
@@ -157,7 +162,7 @@ class Delivery:
             hurry=bench.keeper.hurry,
         )
 
-    async def _settle(self, outcome: Complete | Outcome, *, started: bool = True) -> None:
+    async def _settle(self, outcome: Complete | Outcome) -> None:
         """End the task at the server as `outcome` says, and report how it was left."""
         loss: Loss | None = None
         try:
@@ -174,7 +179,7 @@ class Delivery:
         except Exception as error:  # noqa: BLE001  # the lease runs out, and the hooks are told
             _log.exception("task %s could not be settled", self._task.id)
             settled, detail, loss = Settled.LOST, repr(error), Loss.DEFECT
-        self._report(settled, detail, started=started, loss=loss)
+        self._report(settled, detail, loss)
 
     async def _send_while_held(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
         if self._lease.lost(self._clock.monotonic()):
@@ -211,7 +216,7 @@ class Delivery:
     def _go_on(self, _error: CodeQError, _failures: int) -> bool:
         return self._may_send() and self._clock.monotonic() < self._bench.deadline.moment
 
-    def _report(self, settled: Settled, detail: str, *, started: bool, loss: Loss | None) -> None:
+    def _report(self, settled: Settled, detail: str, loss: Loss | None) -> None:
         seconds = self._clock.monotonic() - self._began
         wasted = seconds if loss else 0.0
         level = logging.WARNING if loss else logging.INFO
@@ -225,7 +230,7 @@ class Delivery:
             f": {detail}" if detail else "",
             extra=log_fields(self._task),
         )
-        self._bench.emit(TaskEnded(self._task, settled, seconds, wasted, detail, started, loss))
+        self._bench.emit(TaskEnded(self._task, settled, seconds, wasted, detail, self._started, loss))
 
 
 def _submission(task: Task, outcome: Complete | Fail) -> tuple[Complete | Fail, Call[Record]]:

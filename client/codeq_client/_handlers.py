@@ -83,7 +83,12 @@ class Handler:
         arguments = (job, context) if self.takes_context else (job,)
         if _is_coroutine_function(self.function):
             return await self.function(*arguments)
-        returned = await _on_thread(partial(self.function, *arguments), threads)
+
+        def begin() -> Any:  # noqa: ANN401  # the user's value
+            context.check()  # it may have waited for its thread
+            return self.function(*arguments)
+
+        returned = await _on_thread(begin, threads)
         return await returned if inspect.isawaitable(returned) else returned
 
     def outcome_of(self, returned: object) -> Complete | Outcome:
@@ -148,7 +153,7 @@ def _is_coroutine_function(function: Callable[..., Any]) -> bool:
 
 async def _on_thread(function: Callable[[], Any], threads: anyio.CapacityLimiter) -> Any:  # noqa: ANN401  # the user's
     """Call a plain function on a thread. It cannot be interrupted, so its end is awaited even when we are cancelled."""
-    call = asyncio.ensure_future(contained(to_thread.run_sync(function, limiter=threads)))
+    call = asyncio.ensure_future(contained(partial(to_thread.run_sync, function, limiter=threads)))
     while not call.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({call})

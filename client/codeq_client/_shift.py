@@ -176,9 +176,10 @@ class Shift:
 
     async def _deliver(self, delivery: Delivery, earlier: Sequence[Delivery]) -> None:
         try:
-            for other in earlier:
-                await other.give_way()
-            await (delivery.hand_back() if self.stopping else delivery.run())
+            async with delivery.held():
+                for other in earlier:
+                    await other.give_way()
+                await (delivery.hand_back() if self.stopping else delivery.run())
         except ENDINGS:
             raise
         except BaseException:  # noqa: BLE001  # a defect of ours, or the user's backoff, must not end the others

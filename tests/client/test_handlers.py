@@ -48,6 +48,10 @@ def exits_on_its_thread(_job: Job[Any]) -> None:
     sys.exit("no licence")
 
 
+async def speaks_of_another_task(_job: Job[Any]) -> None:
+    raise LeaseLost("another", "expired")
+
+
 async def names_a_file(_job: Job[Any]) -> None:
     raise OSError("caf\udce9")
 
@@ -95,6 +99,7 @@ async def returns_bad_artifacts(_job: Job[Any]) -> Complete:
     [
         (awaits_what_was_cancelled, "retried", "CancelledWithin: something that the handler awaited was cancelled"),
         (cancels_itself, "retried", "CancelledWithin: something that the handler awaited was cancelled"),
+        (speaks_of_another_task, "retried", "LeaseLost: the lease on task another is lost: expired"),
         (panics, "retried", "Panic: index out of bounds"),
         (panics_on_its_thread, "retried", "Panic: index out of bounds"),
         (exits_on_its_thread, "retried", "SystemExit: no licence"),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContext, TaskEnded, _settle
+from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContext, TaskEnded, _lease_thread, _settle
 from codeq_client.errors import ConfigurationError, LeaseLost
-from tests.client.stage import Stage, answers, garbled, operation_of, play, refused, reply_lost, request_lost
+from tests.client.stage import Stage, answers, garbled, operation_of, play, refused, reply_lost, request_lost, slow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FAULTS = {
     "refused": refused,
@@ -249,6 +253,64 @@ def test_a_task_that_is_lost_by_a_defect_of_ours_is_told_too(monkeypatch: pytest
             await stage.until_ended()
         ended = [event for _, event in stage.events if isinstance(event, TaskEnded)]
         assert (ended[0].settled, ended[0].loss, ended[0].wasted) == ("lost", "defect", ended[0].seconds)
+
+    play(scene)
+
+
+def later(call: Callable[[], object]) -> None:
+    """Tell the worker's loop after what it has begun, as the lease loop does from its thread."""
+    asyncio.get_running_loop().call_soon(call)
+
+
+def test_a_delivery_that_waits_for_an_earlier_one_to_give_way_keeps_its_lease() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(lease=6, concurrency=2)
+        begun = []
+
+        @worker.handler("X")
+        async def work(job: Job[Any], task: TaskContext) -> None:
+            begun.append((job.attempts, task.remaining() > 0, task.end))
+            while job.attempts == 1 and stage.clock.monotonic() < 20:  # as one on a thread, it cannot be interrupted
+                with contextlib.suppress(asyncio.CancelledError):
+                    await stage.clock.sleep(1)
+
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.clock.advance(1)
+            stage.edit(task_id, state="READY", worker="", attempts=2)  # Z3: a fresh lease is revoked
+            await stage.until_ended(2)
+        assert stage.ended() == [(task_id, "lost"), (task_id, "completed")]
+        assert begun == [(1, True, None), (3, True, None)]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_no_handler_begins_past_its_fence(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001  # parametrized
+    monkeypatch.setattr(_lease_thread, "_at_once", later)
+
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(lease=6)
+        begun = []
+
+        if plain:
+
+            @worker.handler("X")
+            def work(job: Job[Any]) -> None:
+                begun.append(job.id)
+
+        else:
+
+            @worker.handler("X")
+            async def work(job: Job[Any]) -> None:
+                begun.append(job.id)
+
+        stage.network.fail("claim", slow(stage.clock, 5), None)
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker):
+            await stage.until_ended(1)
+            assert begun == []
+        assert stage.ended()[0] == (task_id, "lost")
 
     play(scene)
 

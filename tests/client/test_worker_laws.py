@@ -13,7 +13,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from codeq_client import Abandon, LeaseTerms, Task, _cancellable, _core, _delivery, _lease, _settle, _shift
+from codeq_client import (
+    Abandon,
+    LeaseTerms,
+    Task,
+    _cancellable,
+    _core,
+    _delivery,
+    _job,
+    _lease,
+    _lease_thread,
+    _settle,
+    _shift,
+)
 from codeq_client.errors import ServerError, Unavailable
 from tests.client.laws import Law, Laws, LawsOfOneSubject, Panic
 from tests.client.stage import reply_lost, request_lost
@@ -38,6 +50,11 @@ def test_the_laws_hold(machine: type[Laws]) -> None:
 
 def fence_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LeaseTerms, "margin", -4.0)
+
+
+def handlers_begin_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_job.TaskContext, "check", lambda _self: None)
+    monkeypatch.setattr(_lease_thread, "_at_once", lambda call: asyncio.get_running_loop().call_soon(call))
 
 
 def renewal_failures_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +161,15 @@ def cut_off_alone(machine: Laws) -> None:
     machine.pass_time(seconds=25)
 
 
+def claim_answered_late(machine: Laws) -> None:
+    """A claim whose answer comes when the lease is over already."""
+    machine.open_first(lease=6, concurrency=1)
+    machine.break_network(which=0, operations=["claim"], kind="slow", seconds=7)
+    machine.pass_time(seconds=3)
+    machine.create(seconds=1, says="complete", delay=0, faults=[])
+    machine.pass_time(seconds=25)
+
+
 def create_answered_in_vain(machine: Laws) -> None:
     machine.open_first(lease=6, concurrency=1)
     machine.create(seconds=1, says="complete", delay=0, faults=[reply_lost])
@@ -205,6 +231,7 @@ def panic(machine: Laws) -> None:
 
 STORIES: list[tuple[Law, Any, Any]] = [
     (Law.FENCE, fence_too_late, cut_off_alone),
+    (Law.FENCE, handlers_begin_at_any_time, claim_answered_late),
     (Law.FENCE, the_end_is_not_told, cut_off_alone),
     (Law.ALONE, renewal_failures_ignored, cut_off_holder),
     (Law.ALONE, nack_and_abandon_repeated_blindly, abandon_answered_in_vain),
