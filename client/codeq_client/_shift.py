@@ -73,6 +73,7 @@ class Shift:
         self._freed = asyncio.Event()
         self._stop = asyncio.Event()
         self._claiming = anyio.CancelScope()
+        self._claimed = asyncio.Event()
         self._failures = 0
         self._empties = 0
         self._refusal: Exception | None = None
@@ -108,6 +109,7 @@ class Shift:
             with self._claiming:
                 while await self._slot_is_free() and not self._nothing_is_left():
                     await self._claim(group)
+            self._claimed.set()
             self._bench.emit(Draining(self.running))
             while self._running:
                 await self._next_to_end()
@@ -210,12 +212,14 @@ class Shift:
 
     async def _end_after_grace(self) -> None:
         await self._stop.wait()
-        self._bench.deadline.moment = self._clock.monotonic() + self._plan.grace + SETTLE_SECONDS
         await self._clock.sleep(self._plan.grace)
+        # The open poll would take what is abandoned now, so it is waited for; but not for ever.
+        longest = self._plan.poll + SETTLE_SECONDS - self._plan.grace
+        await sleep_or(self._clock, max(0, longest), self._claimed.wait)
+        self._claiming.cancel()
+        self._bench.deadline.moment = self._clock.monotonic() + SETTLE_SECONDS
         for delivery in list(self._running):
             delivery.end(End.SHUTDOWN)
-        await self._clock.sleep(SETTLE_SECONDS)
-        self._claiming.cancel()
 
 
 async def _unknown(job: Job[Any]) -> None:

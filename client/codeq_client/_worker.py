@@ -57,10 +57,10 @@ class WorkerStatus:
 class Worker:
     """Claims tasks and hands them to handlers, at most `concurrency` at a time.
 
-    `lease` is in whole seconds, or a `LeaseTerms`; it is renewed at a third, so it may be far shorter than a handler
-    takes. `poll` is how long a claim waits at the server, and so may an idle worker when it is stopped; `grace` is how
-    long handlers may run on then; both in seconds. `lifespan(worker)` is an asynchronous context manager around the
-    run; what it yields is `context.state`.
+    `lease` is in whole seconds, or a `LeaseTerms`; it is renewed at a third, so it may be far shorter than a
+    handler takes. `poll` is how long a claim waits at the server, and so may an idle worker when it is stopped;
+    `grace` is how long handlers may run on then, and at least until that poll is over; both in seconds.
+    `lifespan(worker)` is an asynchronous context manager around the run; what it yields is `context.state`.
     `lease_thread` is for the rare case that the choice is wrong: the lease loop gets a thread of its own, except on an
     injected clock and with a transport that cannot be made twice.
     """

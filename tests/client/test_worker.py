@@ -29,7 +29,7 @@ from codeq_client import (
 )
 from codeq_client._shift import Rotation
 from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
-from tests.client.stage import Stage, answers, broken, play, refused, reply_lost
+from tests.client.stage import Stage, answers, broken, play, refused, reply_lost, slow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -359,6 +359,40 @@ def test_what_the_open_poll_brings_while_stopping_is_handed_back_untouched() -> 
         assert called == []
         assert stage.ended() == [(task_id, "abandoned")]
         assert (stage.task(task_id).status, stage.task(task_id).attempts) == ("PENDING", 1)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("grace", [0, 1])
+def test_a_grace_shorter_than_the_poll_waits_for_it_before_anything_is_abandoned(grace: float) -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(poll=10, grace=grace, concurrency=2)
+
+        @worker.handler("X")
+        async def work(_job: Job[Any]) -> None:
+            await stage.clock.sleep(1000)
+
+        task_id = stage.enqueue("X", {})
+        async with stage.running(worker) as run:
+            await stage.clock.advance(1)
+            worker.stop()
+            await stage.clock.advance(8)
+            assert not run.done()
+            late = stage.enqueue("X", {})
+        assert stage.ended() == [(late, "abandoned"), (task_id, "abandoned")], "not taken and abandoned once more"
+        assert {stage.task(each).status for each in (late, task_id)} == {"PENDING"}
+
+    play(scene)
+
+
+def test_a_poll_that_is_never_answered_holds_up_a_stop_for_so_long_only() -> None:
+    async def scene(stage: Stage) -> None:
+        worker = stage.worker(poll=10, grace=0)
+        worker.handler("X")(returner(None))
+        stage.network.fail("claim", slow(stage.clock, 1000))
+        async with stage.running(worker):
+            await stage.clock.advance(1)
+        assert 15 < stage.clock.monotonic() < 17
 
     play(scene)
 
