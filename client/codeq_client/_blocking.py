@@ -14,6 +14,7 @@ from codeq_client import _flows
 from codeq_client._client import (
     LIMITS,
     checked_url,
+    overall,
     reply_of,
     request_of,
     settings_from,
@@ -26,7 +27,7 @@ from codeq_client._core import Ask, Core, Flow, Pause, Send, Step
 from codeq_client.errors import CodeQError, ConfigurationError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from codeq_client._calls import Reply
     from codeq_client._tokens import TokenSource
@@ -118,11 +119,19 @@ class BlockingCodeQ:
                 return _ask(provider)
 
     def _send(self, step: Send) -> Reply:
+        ends = self.core.clock.monotonic() + overall(step)
         try:
-            response = self._http.request(**request_of(step))
+            with self._http.stream(**request_of(step)) as response:
+                return reply_of(response, b"".join(self._until(ends, response.iter_bytes())))
         except Exception as error:
             raise unavailable(step, error) from error
-        return reply_of(response)
+
+    def _until(self, ends: float, parts: Iterator[bytes]) -> Iterator[bytes]:
+        """Pass on what comes in time. Each part may take httpx's timeout: a thread cannot be interrupted."""
+        for part in parts:
+            if self.core.clock.monotonic() > ends:
+                raise TimeoutError
+            yield part
 
     def close(self) -> None:
         """Close the connections."""

@@ -8,6 +8,7 @@ import random
 from copy import copy
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, cast
 
+import anyio
 import httpx
 
 from codeq_client import _flows
@@ -139,10 +140,11 @@ class CodeQ:
 
     async def _send(self, step: Send) -> Reply:
         try:
-            response = await self._http.request(**request_of(step))
+            with anyio.fail_after(overall(step)):
+                response = await self._http.request(**request_of(step))
         except Exception as error:
             raise unavailable(step, error) from error
-        return reply_of(response)
+        return reply_of(response, response.content)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -210,9 +212,17 @@ def request_of(step: Send) -> dict[str, Any]:
     }
 
 
-def reply_of(response: httpx.Response) -> Reply:
+def overall(step: Send) -> float:
+    """Return how long the whole answer may take: httpx's timeout is for each read, and an answer may drip in.
+
+    A little longer than that timeout, which tells more: whether the request was sent.
+    """
+    return 1.1 * step.timeout
+
+
+def reply_of(response: httpx.Response, body: bytes) -> Reply:
     """Return httpx's response as ours."""
-    return Reply(response.status_code, dict(response.headers), response.content)
+    return Reply(response.status_code, dict(response.headers), body)
 
 
 def unavailable(step: Send, error: Exception) -> Unavailable:

@@ -7,7 +7,9 @@ import inspect
 import json
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -111,6 +113,50 @@ def test_a_token_that_no_header_can_carry_is_never_sent_and_never_told() -> None
         codeq.get("t-1")
     assert not caught.value.sent
     assert "tok" not in str(caught.value)
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """Answer with a byte of the body in each 50 ms, for 2 s."""
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "40")
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(40):
+                    over.wait(0.05)
+                    self.wfile.write(b" ")
+
+        def log_message(self, *_: object) -> None: ...
+
+    over = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            over.set()
+            server.shutdown()
+            serving.join()
+
+
+def test_an_answer_that_drips_in_is_cut_off() -> None:
+    async def get(url: str) -> None:
+        async with CodeQ(url, worker_token="w", retries=0, timeout=0.2) as codeq:
+            await codeq.get("t-1")
+
+    with dripping() as url:
+        with pytest.raises(Unavailable, match="TimeoutError") as caught:
+            asyncio.run(get(url))
+        assert caught.value.sent
+        with (
+            BlockingCodeQ(url, worker_token="w", retries=0, timeout=0.2) as codeq,
+            pytest.raises(Unavailable, match="TimeoutError"),
+        ):
+            codeq.get("t-1")
 
 
 def failing() -> str:
