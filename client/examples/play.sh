@@ -4,6 +4,11 @@ set -eu
 cd "$(dirname "$0")"
 export PORT="${PORT:-3000}" WEBHOOK_SECRET="${WEBHOOK_SECRET:-}"
 
+# Who has the port already would answer in the API's place; 7 is curl's "connection refused".
+refused=0
+curl -s -m 1 "localhost:$PORT/" >/dev/null || refused=$?
+[ "$refused" -eq 7 ] || { echo "port $PORT is not free: set PORT to another" >&2; exit 1; }
+
 python -m starlette_app & api=$!
 codeq-worker run starlette_app.worker:make & worker=$!
 trap 'kill $api $worker 2>/dev/null; wait' EXIT
@@ -19,7 +24,11 @@ await() {
   say "/api/tasks/$1"
 }
 
-for _ in $(seq 100); do curl -sf "localhost:$PORT/health" >/dev/null && break; sleep 0.1; done
+for _ in $(seq 100); do
+  curl -sf "localhost:$PORT/health" >/dev/null && break
+  kill -0 $api 2>/dev/null || { echo "the API did not start" >&2; exit 1; }
+  sleep 0.1
+done
 
 task=$(say /api/tasks/master '{"jobId": "42", "priority": 9}' | tee /dev/stderr | id)
 await "$task"

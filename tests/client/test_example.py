@@ -237,6 +237,24 @@ def test_the_example_starts_on_the_fake_and_plays_its_calls() -> None:
     assert shown[-1] == {"status": "ok", "results": 1}
 
 
+def play_on(port: str, folder: Path) -> tuple[int, list[str]]:
+    """Play the example without a fake, which it does not come to need; return its exit code and what it complains."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environ = {"PATH": path, "HOME": str(folder), "PORT": port}
+    script = str(REPOSITORY / "client/examples/play.sh")
+    done = subprocess.run([script], env=environ, capture_output=True, text=True, check=False, timeout=20)
+    return done.returncode, done.stderr.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the example is played with curl")
+def test_the_example_does_not_play_with_a_stranger_on_its_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert play_on(port, tmp_path) == (1, [f"port {port} is not free: set PORT to another"])
+    code, complaints = play_on(port, tmp_path)
+    assert (code, "the API did not start" in complaints) == (1, True), "for it has no settings"
+
+
 def test_all_that_is_wrong_with_the_settings_is_said_at_once(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "PORT": "70000", "PYTHONPATH": str(REPOSITORY / "client/examples")}
     command = [sys.executable, "-m", "starlette_app"]
