@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from codeq_contract.caller import Caller
-from codeq_contract.driver import Answer, Driver, Namespace, Op, Reply, Setup
+from codeq_contract.driver import Answer, Driver, Namespace, NotInTimeError, Op, Reply, Setup
 from codeq_contract.driver.identities import producer, worker
 from codeq_contract.moments import SECOND, moment_text
 from codeq_contract.verdicts import InconclusiveError, Sighting
@@ -194,9 +194,21 @@ class Contract:
         task: dict[str, Any] = found[0].json
         return task
 
+    def claimed_after_backoff(self, caller: Caller, *commands: str) -> dict[str, Any]:
+        """As `eventually_claimed`, of a task that the server's backoff delays.
+
+        Raises InconclusiveError when nobody told the server's settings and it is not there within the default ones'.
+        """
+        try:
+            return self.eventually_claimed(caller, *commands)
+        except NotInTimeError as late:
+            if "known_settings" in self.driver.features:
+                raise
+            raise InconclusiveError(f"{late}; the server's backoff, which nobody told, may be longer") from late
+
     @property
     def patience(self) -> float:
-        """Seconds within which what must come about does, with the longest backoff of the suite's settings."""
+        """Seconds within which what must come about does, with the longest backoff of the settings as we know them."""
         return self.tolerances.patience + self.knobs.longest_backoff
 
     def wait_out(self, span: Span) -> None:

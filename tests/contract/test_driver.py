@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from codeq_contract.contract import Contract
-from codeq_contract.driver import NotInTimeError, Op, Outcome, Setup, UnsupportedError
+from codeq_contract.driver import Knobs, NotInTimeError, Op, Outcome, Setup, UnsupportedError
 from codeq_contract.driver.clock import RealClock
 from codeq_contract.driver.identities import producer
 from codeq_contract.driver.targets import Deployment, InProcessTarget, NotRunError
 from codeq_contract.driver.wire import Wire
 from codeq_contract.moments import SECOND
+from codeq_contract.verdicts import InconclusiveError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +55,19 @@ def test_waiting_in_process_is_exact(contract: Contract) -> None:
     assert contract.clock.now() - before == 86_400 * SECOND
     contract.clock.until(before)
     assert contract.clock.now() - before == 86_400 * SECOND
+
+
+@pytest.mark.parametrize(("longest", "told"), [("10", False), ("900", False), ("900", True)])
+def test_a_backoff_that_nobody_told_is_waited_for_as_long_as_the_usual_one(longest: str, *, told: bool) -> None:
+    slow = {"BACKOFF_BASE_SECONDS": longest, "BACKOFF_MAX_SECONDS": longest}
+    with InProcessTarget("redis").start(Setup().but(slow)) as driver:
+        contract = Contract(driver if told else replace(driver, knobs=Knobs(), features=frozenset()))
+        command = contract.command()
+        contract.producer.created(command)
+        contract.worker.nack(contract.worker.claimed(command))
+        within = told or longest == "10"
+        with nullcontext() if within else pytest.raises(InconclusiveError, match="which nobody told, may be longer"):
+            assert contract.claimed_after_backoff(contract.worker, command)["attempts"] == 3
 
 
 def test_what_never_comes_about_is_told_in_time(contract: Contract) -> None:

@@ -24,11 +24,10 @@ def test_a_lease_protects_its_task_until_it_runs_out(contract: Contract) -> None
 
 
 @clause("K8", "N5")
-@needs("known_settings")
 def test_a_task_whose_lease_ran_out_goes_to_the_next_worker(contract: Contract) -> None:
-    task, lease = leased(contract, contract.seconds(3))
+    task, lease = leased(contract, contract.seconds(3), maxAttempts=5)
     contract.wait_out(lease)
-    again = contract.eventually_claimed(contract.worker, task["command"])
+    again = contract.claimed_after_backoff(contract.worker, task["command"])
     assert (again["id"], again["status"], again["attempts"]) == (task["id"], "IN_PROGRESS", 3)
     contract.saw(Sighting.TAKEOVER)
 
@@ -86,12 +85,11 @@ def test_a_heartbeat_keeps_a_lease(contract: Contract) -> None:
 
 
 @clause("H1", "K8")
-@needs("known_settings")
 def test_a_heartbeat_can_shorten_a_lease(contract: Contract) -> None:
-    task, _ = leased(contract, 600)
+    task, _ = leased(contract, 600, maxAttempts=5)
     beat = contract.worker.heartbeat(task, extendSeconds=contract.seconds(3))
     contract.wait_out(contract.lease_end(beat, contract.seconds(3)))
-    assert contract.eventually_claimed(contract.worker, task["command"])["attempts"] == 3
+    assert contract.claimed_after_backoff(contract.worker, task["command"])["attempts"] == 3
 
 
 @clause("H3")
