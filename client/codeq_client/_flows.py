@@ -27,6 +27,7 @@ from codeq_client.errors import CodeQError, ResultNotFound, TaskDead, TaskFailed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
+    from types import UnionType
 
 R = TypeVar("R")
 
@@ -221,14 +222,19 @@ def cleanup(core: Core, *, limit: int = 0, before: datetime | None = None) -> Fl
 
 @overload
 def wait_for_result(
-    core: Core, task_id: str, timeout: float = ..., *, kind: None = ..., wake: Waker | None = ...
+    core: Core, task_id: str, timeout: float = ..., *, kind: UnionType | None = ..., wake: Waker | None = ...
 ) -> Flow[Any]: ...
 @overload
 def wait_for_result(
     core: Core, task_id: str, timeout: float = ..., *, kind: type[R], wake: Waker | None = ...
 ) -> Flow[R]: ...
 def wait_for_result(
-    core: Core, task_id: str, timeout: float = 60, *, kind: type[Any] | None = None, wake: Waker | None = None
+    core: Core,
+    task_id: str,
+    timeout: float = 60,
+    *,
+    kind: type[Any] | UnionType | None = None,
+    wake: Waker | None = None,
 ) -> Flow[Any]:
     """Wait until a task is completed and return its result, as a `kind` when one is given.
 

@@ -55,7 +55,7 @@ class Middleware(Protocol):
 class Policy(TypedDict, total=False):
     """What becomes of a handler's exceptions: `permanent` ones fail the task, others are retried after `backoff`."""
 
-    permanent: tuple[type[Exception], ...]
+    permanent: type[Exception] | tuple[type[Exception], ...]
     backoff: Callable[[Task], float] | None
 
 
@@ -68,7 +68,7 @@ class Handler:
     takes_context: bool
     payload: Any = None
     result: Any = None
-    permanent: tuple[type[Exception], ...] = ()
+    permanent: type[Exception] | tuple[type[Exception], ...] = ()
     backoff: Callable[[Task], float] | None = None
 
     def job(self, task: Task) -> Job[Any]:

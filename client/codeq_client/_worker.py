@@ -25,6 +25,7 @@ from codeq_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
+    from types import UnionType
 
     from codeq_client._client import CodeQ
     from codeq_client._keeper import Keeper
@@ -110,16 +111,24 @@ class Worker:
     @overload
     def handler(self, command: str, *, result: type[R], **policy: Unpack[Policy]) -> Registration[Any, R]: ...
     @overload
-    def handler(self, command: str, **policy: Unpack[Policy]) -> Registration[Any, Any]: ...
+    def handler(
+        self,
+        command: str,
+        *,
+        payload: type[Any] | UnionType | None = ...,
+        result: type[Any] | UnionType | None = ...,
+        **policy: Unpack[Policy],
+    ) -> Registration[Any, Any]: ...
     def handler(
         self, command: str, *, payload: Any = None, result: Any = None, **policy: Unpack[Policy]
     ) -> Registration[Any, Any]:
         """Register the decorated function, async or plain (it then runs on a thread), for `command`.
 
-        `payload` and `result` are types: a dataclass, attrs class, pydantic model, or a plain type; without one the
-        JSON value is passed on. What the function returns completes the task; `Retry`, `Fail` and `Abandon` may be
-        raised or returned. Of other exceptions the `permanent` ones fail the task, the rest retry it, after
-        `backoff(task)` seconds or the server's backoff.
+        `payload` and `result` are types: a dataclass, attrs class, pydantic model, a plain type, or a union such as
+        `Order | None`, to which type checkers do not hold the function; without one the JSON value is passed on. What
+        the function returns completes the task; `Retry`, `Fail` and `Abandon` may be raised or returned. Of other
+        exceptions the `permanent` ones fail the task, the rest retry it, after `backoff(task)` seconds or the server's
+        backoff.
         """
         if not command.strip() or command.lower() in self._handlers:
             raise ConfigurationError(f"a handler needs a command of its own, not {command!r}")

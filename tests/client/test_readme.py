@@ -172,6 +172,11 @@ async def loose(job: Job[object]) -> list[str]:
     return [job.id]
 
 
+@worker.handler("U", payload=Order | None, result=str | None, permanent=ValueError)
+async def union(job: Job[Order | None]) -> str | None:
+    return str(job.payload.number) if job.payload else None
+
+
 @worker.middleware
 async def around(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
     return await call_next(job, task)
@@ -194,6 +199,7 @@ def block() -> Master:
 async def use() -> None:
     created: Task = await codeq.create("A", Order(1))
     master: Master = await codeq.wait_for_result(created.id, kind=Master)
+    perhaps: Master | None = await codeq.wait_for_result(created.id, kind=Master | None)
     record: Record = await codeq.complete(created, master)
     print(record.result_as(Master).url)
     said: Complete | Outcome = await run_one(plain, {"n": 1})
