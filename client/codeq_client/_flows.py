@@ -233,7 +233,7 @@ def wait_for_result(
     task_id: str,
     timeout: float = 60,
     *,
-    kind: type[Any] | UnionType | None = None,
+    kind: Any = None,  # a type or a union, as the overloads say
     wake: Waker | None = None,
 ) -> Flow[Any]:
     """Wait until a task is completed and return its result, as a `kind` when one is given.
