@@ -61,7 +61,10 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class ClaimFailed:
-    """A claim was not answered or refused. `orphan`: it may have leased a task that nobody works on."""
+    """A claim was not answered or refused. `orphan`: it may have leased a task that nobody works on.
+
+    It need not: a connection that the server closed before, while the loop was blocked, looks the same.
+    """
 
     error: Exception
     orphan: bool
