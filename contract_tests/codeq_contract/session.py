@@ -184,8 +184,12 @@ class Session:
             date=datetime.fromtimestamp(self.began // SECOND, UTC).isoformat(),
             target=driver.target,
             about=driver.about,
-            settings={name: str(value) for name, value in asdict(driver.knobs).items() if name != "callback_secret"},
-            tolerances=asdict(driver.tolerances),
+            settings={
+                name: f"{value} (assumed)" if name in driver.assumed else str(value)
+                for name, value in asdict(driver.knobs).items()
+                if name != "callback_secret"
+            },
+            tolerances=driver.tolerances.table,
             seed=str(self.seed),
             levels_asked=self.options.levels,
             cases=cases,

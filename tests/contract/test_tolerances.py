@@ -29,6 +29,18 @@ def test_a_lease_of_10_seconds_counts_as_over_exactly_then(profile: str, millise
     assert end == Span(NOON + expected * MILLISECOND, NOON + expected * MILLISECOND)
 
 
+def test_a_report_is_told_the_numbers() -> None:
+    assert Tolerances("any", exact=False, patience=30).table == {
+        "profile": "any",
+        "exact": False,
+        "patience": 30,
+        "lease_ends_early_at_least": 0.5,
+        "lease_ends_early_at_most": 1.5,
+        "delay_ends_early_at_most": 1.0,
+        "clocks_differ_at_most": 0.05,
+    }
+
+
 @given(claimed=moments, seconds=st.integers(1, 600), profile=st.sampled_from(sorted(STORES)), until=moments)
 def test_what_is_tolerated_in_real_time_holds_every_exact_moment(
     claimed: int, seconds: int, profile: str, until: int

@@ -65,6 +65,8 @@ class Driver:
     hooks_origin: str = ""
     issuer: Issuer | None = None
     start_other: Callable[[Setup], AbstractContextManager[Driver]] | None = None
+    #: Those of `knobs` that nobody told, so that they are taken to be the real server's defaults.
+    assumed: frozenset[str] = frozenset()
     #: What the target says of itself, for the report: versions, digests, addresses.
     about: Mapping[str, str] = field(default_factory=dict)
     #: The last lines of its logs, by what wrote them, where they can be had.

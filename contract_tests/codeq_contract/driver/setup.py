@@ -67,6 +67,11 @@ class Knobs:
         }
         return cls(**given)
 
+    @staticmethod
+    def untold(environment: Mapping[str, str]) -> frozenset[str]:
+        """Those of which these environment variables say nothing."""
+        return frozenset(name for name, variable in _VARIABLES.items() if not environment.get(variable))
+
     @property
     def longest_backoff(self) -> int:
         """The longest that an expired lease's task may be delayed at its first retry (N6)."""

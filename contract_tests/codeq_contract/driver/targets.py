@@ -235,6 +235,7 @@ class Deployment:
                 clock=clock,
                 tokens=dict(self.tokens),
                 knobs=Knobs.of(self.settings),
+                assumed=Knobs.untold(self.settings),
                 tolerances=Tolerances(self.profile, exact=False, patience=_PATIENCE),
                 features=self.features | _features_of(self.tokens) | known | reachable,
                 effort=Effort(examples=3, steps=12, longest_wait=3),

@@ -65,6 +65,20 @@ class Tolerances:
     exact: bool
     patience: float
 
+    @property
+    def table(self) -> Mapping[str, str | bool | float]:
+        """For a report: what is allowed, in seconds (K8, C7)."""
+        store = STORES[self.profile]
+        return {
+            "profile": self.profile,
+            "exact": self.exact,
+            "patience": self.patience,
+            "lease_ends_early_at_least": store.least_early * MILLISECOND / SECOND,
+            "lease_ends_early_at_most": store.most_early * MILLISECOND / SECOND,
+            "delay_ends_early_at_most": 1.0,
+            "clocks_differ_at_most": 0.0 if self.exact else SKEW / SECOND,
+        }
+
     def lease_end(self, called: int, returned: int, seconds: int) -> Span:
         """When a lease of `seconds` counts as over that was given between `called` and `returned` (K8)."""
         store = STORES[self.profile]

@@ -65,7 +65,7 @@ def _heads(reports: Sequence[Report]) -> Iterator[str]:
             yield f"<p class=reason>Not run: {escape(report.not_run)}</p></section>"
             continue
         yield _sightings(report)
-        settings = ", ".join(f"{name} {value}" for name, value in {**report.settings, **report.tolerances}.items())
+        settings = ", ".join(f"{name}: {value}" for name, value in {**report.settings, **report.tolerances}.items())
         yield f"<details><summary>Settings and tolerances</summary><p>{escape(settings)}</p></details></section>"
 
 
