@@ -34,6 +34,8 @@ T = TypeVar("T")
 _SHORTEST_TRY = 1.0
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
+_LONGEST_WISH = 60.0
+"""A Retry-After beyond this is some proxy's or a mistake: it must not put a caller to sleep for a day."""
 
 _log = logging.getLogger("codeq_client")
 
@@ -108,8 +110,7 @@ class Core:
                 renewed = True
             except (Unavailable, RateLimited, ServerError) as error:
                 until_deadline = deadline - self.clock.monotonic()
-                soonest = error.retry_after if isinstance(error, RateLimited) else 0
-                if failures >= left or not may_repeat(call, error) or until_deadline <= soonest:
+                if failures >= left or not may_repeat(call, error) or until_deadline <= _wish(error):
                     raise
                 yield Pause(min(self.pause(failures, error), until_deadline))
                 failures += 1
@@ -117,7 +118,7 @@ class Core:
     def pause(self, failures: int, error: CodeQError) -> float:
         """Return the seconds to wait after so many earlier failures: the server's wish, or doubling with jitter."""
         backoff = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * (0.5 + self.random() / 2)
-        return max(error.retry_after, backoff) if isinstance(error, RateLimited) else backoff
+        return max(_wish(error), backoff)
 
     def _token_of(self, role: Role) -> Token:
         try:
@@ -135,6 +136,10 @@ class Core:
                     raise
                 _log.warning("keeping the present %s token: %s", role.value, error)
         return token.text
+
+
+def _wish(error: CodeQError) -> float:
+    return min(error.retry_after, _LONGEST_WISH) if isinstance(error, RateLimited) else 0.0
 
 
 def may_repeat(call: Call[Any], error: CodeQError) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import inspect
 import json
 import logging
 import sys
@@ -130,6 +131,10 @@ def _load(target: str) -> Worker:
             found = getattr(found, part)
     except AttributeError as error:
         raise click.UsageError(f"{target}: {error}") from error
+    if inspect.iscoroutinefunction(found):
+        raise click.UsageError(
+            f"{target} is asynchronous: let a plain function make the worker, and `lifespan` the rest"
+        )
     try:
         worker = found() if callable(found) else found
     except ConfigurationError as error:

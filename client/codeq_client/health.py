@@ -61,7 +61,7 @@ class HealthServer:
 def _handler(worker: Worker, limits: Limits) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the base class's name
-            probe = {"/live": live, "/ready": ready}.get(self.path)
+            probe = {"/live": live, "/ready": ready}.get(self.path.partition("?")[0])
             if probe is None:
                 self._answer(404, {"error": "only /live and /ready are here"})
                 return
@@ -69,13 +69,16 @@ def _handler(worker: Worker, limits: Limits) -> type[BaseHTTPRequestHandler]:
             good = probe(status, limits)
             self._answer(200 if good else 503, {"ok": good, **_json(status)})
 
+        do_HEAD = do_GET  # noqa: N815  # the base class's name; some balancers ask so
+
         def _answer(self, code: int, body: dict[str, Any]) -> None:
             text = json.dumps(body).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            if self.command != "HEAD":
+                self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
             """Stay silent: probes come every few seconds."""

@@ -91,6 +91,17 @@ def test_probes_are_served_over_http() -> None:
         code, body = probe(server.port, "/ready")
         assert (code, body["ok"], body["running"], body["claimAge"]) == (503, False, False, None)
         assert probe(server.port, "/")[0] == 404
+        assert probe(server.port, "/live?by=balancer")[0] == 200
+
+
+@pytest.mark.parametrize(("path", "code"), [("/live", 200), ("/ready", 503), ("/", 404)])
+def test_a_probe_by_head_is_answered_without_a_body(path: str, code: int) -> None:
+    worker = Worker(CodeQ("http://a.test", worker_token="w"))
+    with HealthServer(worker, 0) as server, socket.create_connection(("127.0.0.1", server.port), 5) as connection:
+        connection.sendall(f"HEAD {path} HTTP/1.0\r\n\r\n".encode())
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    assert (int(head.split()[1]), body) == (code, b"")
+    assert b"Content-Length" in head
 
 
 def test_a_worker_whose_loop_is_blocked_is_not_live_until_it_goes_on() -> None:
@@ -237,6 +248,9 @@ codeq = CodeQ.from_env()
 worker = Worker(codeq, poll=1)
 nothing = 3
 
+async def make_later():
+    return worker
+
 @worker.handler("X")
 async def work(job):
     return job.payload
@@ -285,6 +299,7 @@ def test_the_command_runs_a_burst_and_checks_the_server() -> None:
         ("some_app:missing", "has no attribute 'missing'"),
         ("some_app:codeq.twin", "is no Worker, but a CodeQ"),
         ("some_app:nothing", "is no Worker, but a int"),
+        ("some_app:make_later", "is asynchronous: let a plain function make the worker"),
         ("missing_app.inner:worker", "there is no module 'missing_app' here"),
     ],
 )

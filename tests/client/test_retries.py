@@ -113,6 +113,13 @@ def test_a_rate_limit_is_waited_out() -> None:
     assert script.pauses == [7.0]
 
 
+@pytest.mark.parametrize("value", ["86400", "inf", "1e400"])
+def test_a_rate_limit_puts_nobody_to_sleep_for_a_day(value: str) -> None:
+    script = Script([refusal(429, "slow down", retry_after=value), reply(200, TASK)])
+    script.run(_flows.get(script.core, "t-1"))
+    assert script.pauses == [60.0]
+
+
 @pytest.mark.parametrize("value", ["soon", "Wed, 21 Oct 2026 07:28:00 GMT"])
 def test_a_retry_after_that_is_no_number_is_one_second(value: str) -> None:
     script = Script([refusal(429, "slow down", retry_after=value)], retries=0)
