@@ -87,7 +87,7 @@ class Display:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Say why it ends before its time."""
-        reason = str(excinfo.value) or "interrupted; what was begun is being ended"
+        reason = str(excinfo.value) or "interrupted; what was begun is being ended, which may take half a minute"
         self._console.print(reason, style="bold red", markup=False, highlight=False)
 
     def pytest_internalerror(self, excrepr: object) -> None:

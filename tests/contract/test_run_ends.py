@@ -67,6 +67,7 @@ def test_a_server_that_is_gone_ends_the_run_as_an_error_and_fails_no_case(tmp_pa
     verdicts = [case.verdict.value for case in run.report.cases]
     assert "fail" not in verdicts
     assert (verdicts.count("error"), verdicts.count("skipped") > 50) == (1, True)
+    assert run.report.levels["core"] == "error"
 
 
 def test_where_nobody_is_every_report_says_so_and_none_looks_as_if_all_were_well(tmp_path: Path) -> None:

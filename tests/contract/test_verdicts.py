@@ -68,6 +68,7 @@ def test_each_end_has_its_verdict(tmp_path: Path) -> None:
     [
         (("passes", "needs"), "passed", 0),
         (("passes", "fails"), "failed", 1),
+        (("passes", "breaks"), "error", 2),
         (("passes", "can_never"), "partial", 3),
         (("passes", "is_skipped"), "partial", 3),
         (("needs",), "not run", 3),

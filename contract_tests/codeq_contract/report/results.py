@@ -27,7 +27,8 @@ _WORST_FIRST = (
     Verdict.UNSUPPORTED,
 )
 
-PASSED, PARTIAL, FAILED, INCONCLUSIVE, NOT_RUN = "passed", "partial", "failed", "inconclusive", "not run"
+PASSED, PARTIAL, FAILED, ERROR = "passed", "partial", "failed", "error"
+INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,10 @@ class Report:
         counts = self.counts(group)
         if group not in self.levels_asked or not counts:
             return NOT_RUN
-        if counts.get(Verdict.FAILED) or counts.get(Verdict.ERROR):
+        if counts.get(Verdict.FAILED):
             return FAILED
+        if counts.get(Verdict.ERROR):
+            return ERROR
         if counts.get(Verdict.SKIPPED) or counts.get(Verdict.INCONCLUSIVE):
             return PARTIAL
         if not (counts.get(Verdict.PASSED) or counts.get(Verdict.KNOWN)):

@@ -16,8 +16,8 @@ nav a { margin-right: 1rem; } a { color: var(--link); }
 .level b, .level span, .level small { display: block; } .level span { font-weight: 600; }
 .seen { columns: 18rem; padding-left: 1.2rem; }
 .passed { border-color: var(--good); } .passed span, .verdict.pass, .verdict.passed { color: var(--good); }
-.failed { border-color: var(--bad); }
-.failed span, .verdict.fail, .verdict.failed, .verdict.error { color: var(--bad); }
+.failed, .level.error { border-color: var(--bad); }
+.failed span, .level.error span, .verdict.fail, .verdict.failed, .verdict.error { color: var(--bad); }
 .partial, .level.inconclusive { border-color: var(--odd); }
 .partial span, .inconclusive, .verdict.partial, .verdict.known, .verdict.skipped { color: var(--odd); }
 .verdict { font-weight: 600; white-space: nowrap; } .verdict.unsupported, .verdict.no-case { color: var(--dull); }
