@@ -164,7 +164,7 @@ def test_h1_of_two_heartbeats_at_once_either_may_have_come_last(tape: Tape) -> N
     assert tape.broken() == {}
 
 
-@pytest.mark.parametrize(("ms", "broken"), [(3996, {"lease-holds": {"high"}}), (3998, {})])
+@pytest.mark.parametrize(("ms", "broken"), [(3996, {"lease-holds": {"high"}}), (3998, {"late": {"high"}})])
 def test_k8_a_refusal_counts_if_it_was_surely_given_while_the_lease_held(
     tape: Tape, ms: int, broken: dict[str, set[str]]
 ) -> None:
@@ -174,6 +174,36 @@ def test_k8_a_refusal_counts_if_it_was_surely_given_while_the_lease_held(
     tape.repeat("beat high", "refused", ms=ms + 500)
     tape.change("refused", **NOT_OWNER)
     assert tape.broken() == broken
+
+
+@pytest.mark.parametrize(("ms", "broken"), [(6001, {}), (-6001, {"late": {"high"}})], ids=["after", "before"])
+def test_k7_a_refusal_after_the_lease_is_right_only_if_a_claim_may_have_come_by(
+    tape: Tape, ms: int, broken: dict[str, set[str]]
+) -> None:
+    tape.drop("end high", "last claim", "claim delayed", "end delayed", "claim late again", "nack late")
+    tape.callbacks = tape.callbacks[1:]
+    tape.repeat("claim in vain", "a claim", ms=ms)
+    tape.repeat("beat high", "refused", ms=8000)
+    tape.change("refused", **NOT_OWNER)
+    assert {law: tasks for law, tasks in tape.broken().items() if law == "late"} == broken
+
+
+def test_k7_a_lost_claim_may_have_taken_a_task_whose_lease_was_over(tape: Tape) -> None:
+    tape.drop("end high", "last claim", "claim delayed", "end delayed", "claim late again", "nack late")
+    tape.callbacks = tape.callbacks[1:]
+    tape.lose("claim in vain")
+    tape.repeat("beat high", "refused", ms=8000)
+    tape.change("refused", **NOT_OWNER)
+    assert tape.report().verdict is Verdict.UNKNOWN
+
+
+def test_h1_a_heartbeat_in_the_instant_of_the_end_may_have_come_before_it(tape: Tape) -> None:
+    tape.change("end high", identity="w0", sent=tape.calls["beat high"].sent, answered=tape.calls["beat high"].sent)
+    tape.calls["beat high"] = replace(tape.calls.pop("beat high"), answered=tape.calls["end high"].sent)
+    tape.repeat("beat high", "refused", ms=100)
+    tape.change("refused", status=409, reply='{"error":"not-in-progress"}')
+    tape.callbacks = []
+    assert {*tape.broken()} <= {"callback"}
 
 
 def test_s1_a_holder_that_is_refused_is_seen(tape: Tape) -> None:

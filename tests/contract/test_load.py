@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -63,6 +63,37 @@ def test_everything_that_a_law_is_about_happens(history: Recording) -> None:
     assert {callback.status for callback in history.callbacks} >= {200, 500}
     tenants = {identity.claims["tenantId"] for identity in history.header.identities.values()}
     assert len(tenants) == 2
+
+
+def test_n2_dead_letters_come_of_even_numbers_of_attempts_too(history: Recording) -> None:
+    most = {task["id"]: task["maxAttempts"] for task in tasks_of(history, "/tasks")}
+    dead = {call.path.split("/")[-2] for call in history.calls if '"status":"dlq"' in call.reply}
+    assert {most[task] for task in dead} >= {2, 3, 4}
+
+
+def test_s1_some_end_what_they_never_held(history: Recording) -> None:
+    holders = {(task["id"], task["workerId"]) for task in tasks_of(history, "/claim")}
+    subjects = {name: identity.claims["sub"] for name, identity in history.header.identities.items()}
+    ends = [
+        (call.path.split("/")[-2], subjects[call.identity or ""]) for call in history.calls if "/result" in call.path
+    ]
+    assert len(set(ends) - holders) > 3
+
+
+def test_h3_a_heartbeat_after_the_lease_is_followed_by_a_claim_and_a_result(history: Recording) -> None:
+    last = max(index for index, call in enumerate(history.calls) if call.identity == "producer")
+    drain = [call for call in history.calls[last:] if call.identity == "worker"]
+    beat = next(place for place, call in enumerate(drain) if call.path.endswith("/heartbeat") and call.status == 200)
+    task = drain[beat].path.split("/")[-2]
+    own = [call for call in drain if task in call.path]
+    refused = [call.status for call in own if call.path.endswith("/result")]
+    assert refused[:1] in ([403], [409])
+    assert drain[beat + 1].path.endswith("/claim")
+
+
+def tasks_of(recording: Recording, path: str) -> list[dict[str, Any]]:
+    """The tasks that were shown in full to those who asked at a path that ends so."""
+    return [json.loads(call.reply) for call in recording.calls if call.path.endswith(path) and '"id"' in call.reply]
 
 
 def test_what_overlaps_was_asked_at_once_and_everything_else_is_in_order(history: Recording) -> None:

@@ -49,6 +49,7 @@ class History:
 
     terms: Terms
     lives: Mapping[str, Life]
+    claims: tuple[Claim, ...]
     queues: Mapping[tuple[str, str], Queue]
     lost: tuple[Lost, ...]
     gone: int
@@ -64,7 +65,7 @@ class History:
         gone = min((cleanup.sent for cleanup in _only(Cleanup, events)), default=FOREVER)
         lives = _lives(events, terms)
         queues = _queues(events, lives.values(), max(0, terms.inspect_limit - len(lost)))
-        return cls(terms, lives, queues, lost, gone, recording.end, recording.header.drained)
+        return cls(terms, lives, _only(Claim, events), queues, lost, gone, recording.end, recording.header.drained)
 
     @cached_property
     def stays(self) -> Mapping[tuple[str, str], tuple[Stay, ...]]:
@@ -73,6 +74,18 @@ class History:
             key: tuple(stay for life in queue.lives for stay in stays_of(life, queue, self))
             for key, queue in self.queues.items()
         }
+
+    def taken_from(self, lease: Lease) -> int:
+        """Before this moment no claim can have taken a task away whose lease was over, by those that are known (K7)."""
+        tenant, name = lease.delivery.task.queue
+        repairs = (
+            claim.sent
+            for claim in self.claims
+            if claim.answered >= lease.earliest_end
+            and claim.tenant in {None, tenant}
+            and (claim.queues is None or name in claim.queues)
+        )
+        return max(lease.earliest_end, min(repairs, default=FOREVER))
 
     def repair_of(self, life: Life, lease: Lease) -> Claim | None:
         """The first claim that must have found the lease run out, if nobody had settled it, and requeued it (K7)."""

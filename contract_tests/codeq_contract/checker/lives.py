@@ -147,7 +147,7 @@ def _earliest_end(delivery: Delivery, deeds: Iterable[Deed], certain: Iterable[D
             end = min(end, deed.sent)
             continue
         renewed = _end_of_lease(deed, deed.extension, terms)
-        in_time = deed in certain and last_answered < deed.sent and deed.answered <= end
+        in_time = deed in certain and last_answered < deed.sent and deed.answered < end
         end = renewed if in_time else min(end, renewed)
         last_answered = max(last_answered, deed.answered)
     return end

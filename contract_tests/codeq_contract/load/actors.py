@@ -31,18 +31,22 @@ class Turn:
 Actor: TypeAlias = Generator[Turn, Reply, None]
 
 #: What workers do with a task, and how often in a hundred times.
-MIX = {"complete": 50, "nack": 15, "abandon": 5, "heartbeat": 10, "stall": 10, "crash": 10}
+MIX = {"complete": 42, "nack": 22, "abandon": 6, "heartbeat": 10, "stall": 10, "crash": 10}
 
 #: Seconds. A lease under 3 s protects nothing on some stores (K8).
 LEASES = (3, 4, 5)
 DELAYS = (1, 2, 3)
 LONGEST_LEASE = max(LEASES)
 
-# Few attempts, lest a long backoff (N6) keep the drain waiting.
-_MAX_ATTEMPTS = (3, 3, 5)
+# Few attempts, lest a long backoff (N6) keep the drain waiting. NACKs go up by two: only an even number shows whether
+# the last one makes a dead letter just in time (N2).
+_MAX_ATTEMPTS = (2, 3, 4, 5)
 _PRIORITIES = (0, 0, 0, 5, 9)
 _MOST_OF_A_BATCH = 3
 _SHORT, _LONG = 0.05, 0.3
+
+#: Seconds after which a lease is surely over: stores round its end up by half a second (K8).
+_SURELY = 1
 
 
 @dataclass(slots=True)
@@ -161,16 +165,17 @@ class Drain:
 def drainer(stand: Stand, drain: Drain) -> Generator[Turn, Reply, bool]:
     """Ends what is left, and reads every task in the end; returns whether nothing was left.
 
-    It need not wait for quiet when it is known what was made, and all of that has ended.
+    The first two tasks it holds too long: nobody else claims now, so what that leads to is certain. It need not wait
+    for quiet when it is known what was made, and all of that has ended.
     """
     busy_until = drain.now()
-    pause, done = 0.0, False
+    pause, done, late = 0.0, False, [_beat_late, _end_late]
     while not done and drain.now() < drain.deadline and stand.goes_on():
-        asked = {"commands": stand.commands, "leaseSeconds": LONGEST_LEASE}
-        reply = yield from stand.ask("/claim", asked, pause=pause)
+        lease = min(LEASES) if late else LONGEST_LEASE
+        reply = yield from stand.ask("/claim", {"commands": stand.commands, "leaseSeconds": lease}, pause=pause)
         tasks = _tasks(reply)
         for task in tasks:
-            yield from _complete(stand, Held(task, LONGEST_LEASE))
+            yield from (late.pop(0) if late else _complete)(stand, Held(task, lease))
         if tasks or not reply.status:
             pause, busy_until = 0.0 if tasks else _LONG, drain.now()
         else:
@@ -192,8 +197,13 @@ def _all_ended(stand: Stand) -> Generator[Turn, Reply, bool]:
 
 def _look_around(stand: Stand) -> Generator[Turn, Reply, None]:
     candidates = stand.ledger.open
-    if candidates:
-        yield from stand.look(stand.chance.choice(candidates), pause=stand.chance.uniform(0, _LONG))
+    if not candidates:
+        return
+    task, pause = stand.chance.choice(candidates), stand.chance.uniform(0, _LONG)
+    if stand.chance.random() < 0.2:  # noqa: PLR2004 - a fifth
+        yield from _end(stand, Held(task, 0), pause=pause)  # it is somebody else's, or nobody's
+    else:
+        yield from stand.look(task, pause=pause)
 
 
 # What a worker does with a task.
@@ -230,6 +240,21 @@ def _stall(stand: Stand, held: Held) -> Generator[Turn, Reply, None]:
     late = held.lease + stand.chance.uniform(0, 1)
     yield from stand.ask(f"{held.path}/heartbeat", {"extendSeconds": held.lease}, pause=late)
     yield from _end(stand, held, pause=0)
+
+
+def _beat_late(stand: Stand, held: Held) -> Generator[Turn, Reply, None]:
+    """Beats after the lease, in vain (H3): the claim that follows takes the task away, and ending it comes too late."""
+    late = held.lease + _SURELY
+    yield from stand.ask(f"{held.path}/heartbeat", {"extendSeconds": held.lease}, pause=late)
+    reply = yield from stand.ask("/claim", {"commands": stand.commands, "leaseSeconds": LONGEST_LEASE}, pause=_SHORT)
+    yield from _end(stand, held, pause=_SHORT)
+    for task in _tasks(reply):
+        yield from _complete(stand, Held(task, LONGEST_LEASE))
+
+
+def _end_late(stand: Stand, held: Held) -> Generator[Turn, Reply, None]:
+    """Ends a task after the lease, which no claim has taken away meanwhile (S3)."""
+    yield from _end(stand, held, pause=held.lease + _SURELY)
 
 
 def _crash(_stand: Stand, _held: Held) -> Generator[Turn, Reply, None]:

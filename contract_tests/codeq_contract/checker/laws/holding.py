@@ -97,6 +97,23 @@ def _outlived(life: Life, lease: Lease, repair: Claim, *, by_reads: bool) -> Eve
     return min(shown, key=lambda event: event.sent, default=None)
 
 
+def hasty_takings(history: History) -> Iterator[Breach]:
+    """Refusals to who held a task longer than its lease, though no claim had come by to take it away."""
+    for life in history.lives.values():
+        refusals = [deed for deed in life.deeds if deed.refused_as_not_held]
+        for lease in life.leases[-1:] if refusals else ():
+            for deed in refusals:
+                if _is_overdue(lease, deed) and deed.answered < history.taken_from(lease):
+                    says = f"was taken from {deed.worker}, and no claim had come by since its lease was over"
+                    yield Breach(life.id, says, (lease.delivery, *_beats_before(lease, deed), deed))
+
+
+def _is_overdue(lease: Lease, deed: Deed) -> bool:
+    """Whether the holder did it when the lease may have been over, having neither ended the task nor given it back."""
+    by_holder = deed.worker == lease.delivery.task.worker and not lease.settlements
+    return by_holder and lease.delivery.precedes(deed) and lease.earliest_end <= deed.answered
+
+
 def is_held(sight: Created | Sight, lease: Lease) -> bool:
     """Whether the task was seen in the hands that this lease put it into."""
     return sight.task.status == "IN_PROGRESS" and sight.task.attempts == lease.attempts
@@ -116,5 +133,6 @@ LAWS = (
     ),
     Law("lease-holds", "A live lease is honoured", "K8 H1 H2 N1 S1", broken_leases, withstands_lost_claims=True),
     Law("owner", "Only who holds a task can settle it or keep it", "H2 D2 N1 S1", strangers),
+    Law("late", "A lease that ran out counts until a claim comes", "K7 H2 N1 S3", hasty_takings),
     Law("expiry", "A lease that ran out ends at the next claim", "K7 K8 H3 N5 S3", overdue_leases),
 )
