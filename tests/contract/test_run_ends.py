@@ -78,7 +78,8 @@ def test_where_nobody_is_every_report_says_so_and_none_looks_as_if_all_were_well
     assert (run.report.not_run, run.report.exit_code, set(run.report.levels.values())) == (reason, 2, {"not run"})
     junit = (tmp_path / "junit.xml").read_text(encoding="utf-8")
     assert ('errors="1" failures="0" skipped="0" tests="1"' in junit, reason in junit) == (True, True)
-    assert reason in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (reason in page, "Nothing was run." in page) == (True, True)
 
 
 def test_a_wrong_token_is_named_and_nothing_is_run(tmp_path: Path) -> None:

@@ -114,8 +114,9 @@ def _details(reports: Sequence[Report]) -> Iterator[str]:
             key=lambda case: _SHOWN_VERDICTS.index(case.verdict),
         )
         yield f"<section id=failures><h2>What did not pass on {escape(report.target)}</h2>"
+        nothing = "Nothing was run." if report.not_run else "Nothing."
         # One that is open shows that all can be opened.
-        yield "".join(_case(case, opened=not number) for number, case in enumerate(shown)) or "<p>Nothing.</p>"
+        yield "".join(_case(case, opened=not number) for number, case in enumerate(shown)) or f"<p>{nothing}</p>"
         yield from _logs(report)
         yield from _left_behind(report)
         for verdict, what in _LISTED_VERDICTS.items():
