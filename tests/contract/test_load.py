@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from itertools import pairwise
+from dataclasses import replace
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,11 +17,11 @@ from codeq_contract.cli import main
 from codeq_contract.driver import Driver, Op, Reply, Setup
 from codeq_contract.driver.setup import SUITE_SETTINGS
 from codeq_contract.driver.targets import InProcessTarget
-from codeq_contract.load import Load, record_load
+from codeq_contract.load import BrokenLoadError, Load, record_load
 from codeq_contract.recording import Recording, read_recording
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 TARGET = InProcessTarget("kvrocks-2.8")
@@ -161,6 +162,67 @@ def test_a_second_interrupt_cuts_the_history() -> None:
     recording = interrupted(60, 70)
     assert not recording.header.drained
     assert check(recording).verdict is not Verdict.VIOLATED
+
+
+class Garbling(Driver):
+    """A driver some of whose replies are mangled on their way."""
+
+    def together(self, ops: Sequence[Op], *, schedule: int = 0) -> list[Reply]:
+        replies = super().together(ops, schedule=schedule)
+        return [
+            replace(reply, body=self.mangle(reply)) if self.is_due(op) else reply
+            for op, reply in zip(ops, replies, strict=True)
+        ]
+
+    mangle: Callable[[Reply], bytes]
+    is_due: Callable[[Op], bool]
+
+
+def garbled(path: str, mangle: Callable[[Reply], bytes]) -> Recording:
+    """A load in which every seventh reply to calls whose path ends so is mangled."""
+    numbers = count()
+    with TARGET.start(Setup()) as driver:
+        garbling = Garbling(**vars(driver))
+        object.__setattr__(garbling, "mangle", mangle)
+        object.__setattr__(garbling, "is_due", lambda op: op.path.endswith(path) and next(numbers) % 7 == 3)
+        return record_load(garbling, Load(tasks=40, seconds=5, seed=1), SUITE_SETTINGS)
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/claim", "/batch", "/result", "/nack", "/heartbeat", ""])
+def test_a_reply_that_was_mangled_is_a_lost_one(path: str) -> None:
+    recording = garbled(path, lambda reply: reply.body[: len(reply.body) // 2])
+    report = check(recording)
+    assert report.verdict is not Verdict.VIOLATED, report.breaches
+    assert recording.header.drained
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"\xff\xfe", b""])
+def test_a_reply_of_another_kind_is_a_lost_one(body: bytes) -> None:
+    assert garbled("/tasks", lambda _: body).header.drained
+
+
+def test_a_load_that_breaks_off_leaves_what_was_recorded() -> None:
+    with pytest.raises(BrokenLoadError, match="the load broke off: KeyError: 'id'") as broken:
+        garbled("/tasks", lambda _: b"{}")
+    assert not broken.value.recording.header.drained
+    assert len(broken.value.recording.calls) > 3
+
+
+def test_the_command_writes_what_was_recorded_before_a_load_broke_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BrokenLoadError) as broken:
+        garbled("/tasks", lambda _: b"{}")
+
+    def record(driver: Driver, *_: object) -> Recording:
+        assert driver.answers
+        raise broken.value
+
+    monkeypatch.setattr("codeq_contract.load.command.record_load", record)
+    out = tmp_path / "history.jsonl"
+    ran = CliRunner().invoke(main, ["load", "--out", str(out)])
+    assert (ran.exit_code, "Error: the load broke off: KeyError: 'id'" in ran.output) == (2, True), ran.output
+    assert len(read_recording(out).calls) == len(broken.value.recording.calls)
 
 
 def test_the_command_writes_what_check_reads(tmp_path: Path) -> None:

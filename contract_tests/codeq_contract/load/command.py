@@ -13,7 +13,7 @@ from codeq_contract.driver import Setup
 from codeq_contract.driver.setup import SUITE_SETTINGS
 from codeq_contract.driver.targets import NotRunError
 from codeq_contract.hooks import SECRET_SETTING
-from codeq_contract.load.history import Load, record_load
+from codeq_contract.load.history import BrokenLoadError, Load, record_load
 from codeq_contract.options import Options, OptionsError, suite_options
 from codeq_contract.writing import write_recording
 
@@ -45,7 +45,8 @@ def load_target(
     commands are of this load's own, and what it made is ended. Ctrl-C ends the load and begins the drain; once more,
     and that ends too.
 
-    Exit status: 0 written, 2 it could not be run, 3 written, but not drained: such a history shows no losses.
+    Exit status: 0 written, 2 it could not be run, or broke off and was written up to there, 3 written, but not drained:
+    such a history shows no losses.
     """
     try:
         options = Options.read(given, os.environ)
@@ -56,9 +57,13 @@ def load_target(
             click.echo(f"{driver.target}: {producers} producers and {workers} workers, {seconds:g} s, seed {seed}")
             # A deployment's secret is not for a file that is handed around.
             known = SUITE_SETTINGS if driver.issuer is not None else _without_secret(options)
-            recording = record_load(driver, load, known)
+            try:
+                recording = record_load(driver, load, known)
+            except BrokenLoadError as error:
+                write_recording(error.recording, out)
+                raise
         write_recording(recording, out)
-    except (OptionsError, NotRunError, OSError) as error:
+    except (BrokenLoadError, OptionsError, NotRunError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(_CANNOT_RUN)
     header = recording.header

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
@@ -51,8 +52,22 @@ def record_load(driver: Driver, load: Load, settings: Mapping[str, str]) -> Reco
     """Let a load loose on a server with these `settings`, and give what was recorded of it.
 
     An interrupt (ctrl-C) ends the load and begins the drain; another one ends that too, and the history is cut.
+
+    Raises BrokenLoadError when something else ends it, with the history so far.
     """
     return _Recorder(driver, load, settings).record()
+
+
+class BrokenLoadError(Exception):
+    """Something went wrong in the middle, most likely a reply without sense; `recording` is the history so far."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self.recording = recording
+
+    def __str__(self) -> str:
+        cause = self.__cause__
+        return f"the load broke off: {type(cause).__name__}: {cause}"
 
 
 @dataclass
@@ -74,11 +89,14 @@ class _Recorder:
 
     def record(self) -> Recording:
         try:
-            self._work()
-        except KeyboardInterrupt:
+            with suppress(KeyboardInterrupt):
+                self._work()
             drained = self._drain()
-        else:
-            drained = self._drain()
+        except Exception as error:
+            raise BrokenLoadError(self._recording(drained=False)) from error
+        return self._recording(drained=drained)
+
+    def _recording(self, *, drained: bool) -> Recording:
         self.tape.callbacks.extend(self._callbacks())
         return self.tape.recording(self._header(drained=drained))
 

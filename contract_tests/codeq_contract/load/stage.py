@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
+from codeq_contract.driver import Outcome
 from codeq_contract.hooks import ORIGIN
 from codeq_contract.moments import MILLISECOND, SECOND
 
@@ -99,13 +101,13 @@ class Stage:
         return [ends[place] for place in range(len(actors))]
 
     def exchange(self, ops: Sequence[Op], schedule: int = 0) -> list[Reply]:
-        """Send these at once, and take them down."""
+        """Send these at once, and take them down. What cannot be read is as good as no reply to who asked."""
         numbers = [self._sent(op) for op in ops]
         replies = self.driver.together(ops, schedule=schedule)
         for number, reply in zip(numbers, replies, strict=True):
             text = self._as_recorded(reply.text)
             self.tape.answered(number, reply.status, reply.headers, text, at=reply.returned)
-        return replies
+        return [reply if _is_readable(reply) else replace(reply, status=0) for reply in replies]
 
     def _sent(self, op: Op) -> int:
         body = None if op.body is None else self._as_recorded(op.body.decode())
@@ -114,3 +116,13 @@ class Stage:
     def _as_recorded(self, text: str) -> str:
         """With the webhook where recordings have it."""
         return text.replace(self.driver.hooks_origin, ORIGIN) if self.driver.hooks_origin else text
+
+
+def _is_readable(reply: Reply) -> bool:
+    """Whether a reply that tells of success tells of it in JSON, or need not tell anything (K3)."""
+    if reply.outcome is not Outcome.OK or reply.status == HTTPStatus.NO_CONTENT:
+        return True
+    try:
+        return isinstance(reply.json, dict)
+    except ValueError:
+        return False
