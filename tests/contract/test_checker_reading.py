@@ -50,6 +50,13 @@ def test_a_call_whose_reply_was_cut_is_a_lost_one(tape: Tape, call: str, cut: in
     assert tape.report().breaches == ()
 
 
+@pytest.mark.parametrize("call", ["claim high", "beat high", "read low", "low"])
+@pytest.mark.parametrize("reply", ["null", "[]", '"signed out"'])
+def test_a_reply_that_is_no_object_is_a_lost_one(tape: Tape, call: str, reply: str) -> None:
+    tape.change(call, reply=reply)
+    assert tape.report().breaches == ()
+
+
 def test_a_read_whose_reply_was_cut_is_none(tape: Tape) -> None:
     tape.change("read low", reply='{"id":"')
     assert tape.report().verdict is Verdict.VALID

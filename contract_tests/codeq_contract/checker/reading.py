@@ -205,7 +205,7 @@ class _Reader:
     def _is_garbled(self) -> bool:
         """Whether a reply came that was cut or mangled on its way: then what it said is not known."""
         try:
-            return self.call.status != HTTPStatus.NO_CONTENT and self.reply is None
+            return self.call.status != HTTPStatus.NO_CONTENT and not isinstance(self.reply, dict)
         except ValueError:
             return self.path.startswith("/v1/codeq/")
 
