@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Future
 from functools import partial
-from threading import Lock, Thread
+from threading import Lock, Thread, current_thread
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -112,24 +112,30 @@ class Home:
 
 
 class _LoopThread:
-    """An event loop in a thread of its own. A program that forgets to end it ends all the same."""
+    """An event loop in a thread that ends with it, or with the program: who forgets to end it holds nothing up."""
 
     def __init__(self) -> None:
         started: Future[asyncio.AbstractEventLoop] = Future()
-        self._end = asyncio.Event()
+        end = asyncio.Event()
 
+        # It must not know of this object, which would then never be forgotten.
         async def live() -> None:
             started.set_result(asyncio.get_running_loop())
-            await self._end.wait()
+            await end.wait()
 
         self._thread = Thread(target=lambda: asyncio.run(live()), name="codeq-fake", daemon=True)
         self._thread.start()
+        self._ended = end
         self.loop = started.result()
 
     def end(self) -> None:
         """Cancel what is left, and return when the thread has ended."""
-        self.loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self._ended.set)
+            if self._thread is not current_thread():
+                self._thread.join()
+
+    __del__ = end
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

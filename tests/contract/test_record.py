@@ -166,7 +166,8 @@ def test_callbacks_pass_through_and_are_replayed(codeq_server: FakeCodeQ) -> Non
     assert json.loads(told.body)["taskId"] == json.loads(callback.body)["taskId"] == task_id
     assert f"127.0.0.1:{port}" not in recording_text(recording)
     assert f"{ORIGIN}{callback.path}" in recording_text(recording)
-    assert differences(recording) == []
+    # When it came here is when this machine had time for it.
+    assert [told for told in differences(recording) if "\n  time\n" not in told] == []
 
 
 def test_where_callbacks_cannot_be_seen_their_webhooks_lead_nowhere(codeq_server: FakeCodeQ) -> None:

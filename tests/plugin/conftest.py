@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(autouse=True)
+def no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where CI is set, pytest repeats whole messages in its summary."""
+    monkeypatch.delenv("CI", raising=False)
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
     """Runs a test file in a pytest of its own: what it prints, and its exit code."""
