@@ -35,7 +35,7 @@ _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class _OneWrite:
-    """A transport that writes once in a turn of the event loop.
+    """A transport that writes a reply's head together with what follows it, or with nothing once the loop's turn is over.
 
     Uvicorn writes a reply's head and its body apart, which costs a system call and often a packet more for each: about
     a sixth of the time of a small request.
@@ -50,9 +50,12 @@ class _OneWrite:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if not self._waiting:
+        if self._waiting:
+            self._waiting.append(data)
+            self._flush()
+        else:
+            self._waiting.append(data)
             self._loop.call_soon(self._flush)
-        self._waiting.append(data)
 
     def close(self) -> None:
         self._flush()
