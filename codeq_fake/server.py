@@ -36,33 +36,35 @@ _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class _Turn:
-    """One turn of the event loop, and whose replies wait for its end."""
+    """Counts the replies that come up in one turn of the event loop."""
 
     def __init__(self) -> None:
-        self._writers: list[_OneWrite] = []
+        self._replies = 0
 
-    def join(self, writer: _OneWrite) -> None:
-        if not self._writers:
+    def count(self) -> None:
+        """Count one more reply."""
+        if self._replies == 0:
             asyncio.get_running_loop().call_soon(self._end)
-        self._writers.append(writer)
+        self._replies += 1
 
     @property
     def is_quiet(self) -> bool:
         """Whether no more than one reply came up so far."""
-        return len(self._writers) == 1
+        return self._replies == 1
 
     def _end(self) -> None:
-        writers, self._writers = self._writers, []
-        for writer in writers:
-            writer.flush()
+        self._replies = 0
 
 
 class _OneWrite:
     """A transport that writes a reply at once.
 
-    Uvicorn writes a reply's head and its body apart, which costs a system call and often a packet more for each: about
-    a sixth of the time of a small request. So the head waits for the body; and where many replies come up in a turn of
-    the event loop, all but the first wait for its end, for each one sent wakes a client up that wants a processor.
+    Uvicorn writes the head and the body of a reply apart, which costs a system call and often a packet more for each:
+    about a sixth of the time of a small request. So the head waits for the body; and where many replies come up in a
+    turn of the event loop, all but the first wait for its end, because each one that is sent wakes up a client that
+    wants a processor.
+
+    Each writer has its own callback at the end of the turn: the error of one connection cannot stop the others.
     """
 
     def __init__(self, transport: asyncio.Transport, turn: _Turn) -> None:
@@ -76,18 +78,21 @@ class _OneWrite:
     def write(self, data: bytes) -> None:
         self._waiting.append(data)
         if len(self._waiting) == 1:
-            self._turn.join(self)
+            self._turn.count()
+            asyncio.get_running_loop().call_soon(self._flush)
         elif self._turn.is_quiet:
-            self.flush()
+            self._flush()
 
     def close(self) -> None:
-        self.flush()
+        self._flush()
         self._transport.close()
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
+        """Write what waits. A connection that died in the meantime takes nothing: uvloop raises an error there."""
         if self._waiting:
             data, self._waiting = b"".join(self._waiting), []
-            self._transport.write(data)
+            if not self._transport.is_closing():
+                self._transport.write(data)
 
 
 class _Protocol(HttpToolsProtocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import struct
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -275,6 +276,42 @@ def test_a_client_that_vanishes_while_it_sends_a_state_changes_nothing(
             assert await reader.read() == b""
             await let_tasks_run()
             assert (await http.get("/_fake/state")).json() == before
+
+    play(story)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("closing", ["reset", "closed"])
+def test_clients_that_send_and_vanish_take_no_other_clients_reply_away(
+    play: Play, caplog: pytest.LogCaptureFixture, closing: str
+) -> None:
+    async def story() -> None:
+        async with serving() as (_, http):
+            address = (http.base_url.host, http.base_url.port)
+            sound = [socket.create_connection(address) for _ in range(20)]
+            body = b'{"command": "A", "payload": 1}'
+            head = f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev-token\r\n"
+            request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+            for _ in range(10):
+                vanishing = [socket.create_connection(address) for _ in range(10)]
+                await asyncio.sleep(0.01)  # so that all of them are connected, and their requests come in one turn
+                for client in sound[:10]:
+                    client.sendall(request)
+                for client in vanishing:
+                    client.sendall(request * 3)
+                for client in sound[10:]:
+                    client.sendall(request)
+                for client in vanishing:
+                    if closing == "reset":
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    client.close()
+                for client in sound:
+                    client.setblocking(False)  # noqa: FBT003 - the socket module's own way
+                    async with asyncio.timeout(2):
+                        reply = await asyncio.get_running_loop().sock_recv(client, 10_000)
+                    assert reply.startswith(b"HTTP/1.1 202 ")
+            for client in sound:
+                client.close()
 
     play(story)
     assert caplog.records == []
