@@ -1,34 +1,15 @@
 """A client for CodeQ: create tasks, wait for their results, and run workers that keep their leases.
 
 `CodeQ` and `BlockingCodeQ` speak to a server, `Worker` runs handlers. Beside this door there are `codeq_client.errors`,
-`webhooks` (receive callbacks), `testing` (for your tests), `repeats`, `health` and `metrics` (around a worker).
+`webhooks` (receive callbacks), `testing` (for your tests), `health`, `metrics` and `tracing` (around a worker).
 """
 
 from __future__ import annotations
 
-from codeq_client._blocking import BlockingCodeQ
-from codeq_client._client import CodeQ
-from codeq_client._clock import Clock, SystemClock
-from codeq_client._events import (
-    ClaimFailed,
-    Draining,
-    Event,
-    Hook,
-    LeaseEnded,
-    LoopBlocked,
-    Loss,
-    Polled,
-    Renewed,
-    Settled,
-    Started,
-    Stopped,
-    TaskEnded,
-    TaskStarted,
-)
-from codeq_client._handlers import Middleware, Next
-from codeq_client._job import Job, TaskContext, current_task
-from codeq_client._lease import End, LeaseTerms
-from codeq_client._models import (
+from codeq_client._api.blocking_client import BlockingCodeQ
+from codeq_client._api.client import CodeQ
+from codeq_client._api.clock import Clock, SystemClock
+from codeq_client._api.models import (
     Artifact,
     Batch,
     Cleanup,
@@ -44,8 +25,28 @@ from codeq_client._models import (
     Subscription,
     Task,
 )
-from codeq_client._outcomes import Abandon, Complete, Fail, Outcome, Retry
-from codeq_client._worker import Worker, WorkerStatus
+from codeq_client._worker.events import (
+    ClaimFailed,
+    Draining,
+    Event,
+    Hook,
+    LeaseEnded,
+    LoopBlocked,
+    Loss,
+    Polled,
+    Renewed,
+    Settled,
+    Started,
+    Stopped,
+    TaskEnded,
+    TaskStarted,
+)
+from codeq_client._worker.handlers import Middleware, Next
+from codeq_client._worker.job import Job, TaskContext, current_task
+from codeq_client._worker.lease import End, LeaseTerms
+from codeq_client._worker.middleware import keep_first_result
+from codeq_client._worker.outcomes import Abandon, Complete, Fail, Outcome, Retry
+from codeq_client._worker.worker import Worker, WorkerStatus
 
 __all__ = [
     "Abandon",
@@ -94,4 +95,5 @@ __all__ = [
     "Worker",
     "WorkerStatus",
     "current_task",
+    "keep_first_result",
 ]

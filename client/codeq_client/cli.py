@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codeq_client import CodeQ, Worker, current_task
-from codeq_client._calls import Role
-from codeq_client._check import check_token
-from codeq_client._job import log_fields
-from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized
+from codeq_client._api.calls import Role
+from codeq_client._api.check import check_token
+from codeq_client._worker.job import log_fields
+
+from .errors import CodeQError, ConfigurationError, Unauthorized
 
 if TYPE_CHECKING:
-    from codeq_client.health import HealthServer
+    from .health import HealthServer
 
 _log = logging.getLogger("codeq_client.worker")
 
@@ -59,7 +60,7 @@ def run(  # the command's options
     SIGINT and SIGTERM end it when its handlers are done, or after the time of grace; a second one ends it at once.
     """
     if reload:
-        from codeq_client._reload import run_and_reload  # noqa: PLC0415  # for those who want it
+        from codeq_client._worker.reload import run_and_reload  # noqa: PLC0415  # for those who want it
 
         sys.exit(run_and_reload([argument for argument in sys.argv[1:] if argument != "--reload"]))
     set_up_logs(log_format, log_level)
@@ -76,7 +77,7 @@ def run(  # the command's options
 
 
 def _probes(worker: Worker, port: int, host: str) -> HealthServer:
-    from codeq_client.health import HealthServer  # noqa: PLC0415  # an HTTP server is imported for those who want one
+    from .health import HealthServer  # noqa: PLC0415  # an HTTP server is imported for those who want one
 
     try:
         server = HealthServer(worker, port, host)

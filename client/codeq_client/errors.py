@@ -31,7 +31,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from codeq_client._models import Task
+    from codeq_client._api.models import Task
 
 
 class CodeQError(Exception):

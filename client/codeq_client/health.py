@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from codeq_client._worker import Worker, WorkerStatus
+    from codeq_client._worker.worker import Worker, WorkerStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from codeq_client._events import (
+from codeq_client._worker.events import (
     ClaimFailed,
     LeaseEnded,
     LoopBlocked,
@@ -17,7 +17,7 @@ from codeq_client._events import (
 )
 
 if TYPE_CHECKING:
-    from codeq_client._events import Event
+    from codeq_client._worker.events import Event
 
 _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _LEFT = (1, 2, 5, 10, 20, 30, 45, 60, 120, 300)

@@ -1,34 +1,11 @@
-"""Middleware for finished tasks that are delivered again, which the real server does now and then (Z1)."""
+"""Old place of `keep_first_result`: import it from `codeq_client`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import warnings
 
-from codeq_client._models import Status
-from codeq_client._outcomes import Complete, Fail
-from codeq_client.errors import ResultNotFound
+from ._worker.middleware import keep_first_result as keep_first_result  # noqa: PLC0414 - re-exported
 
-if TYPE_CHECKING:
-    from codeq_client._client import CodeQ
-    from codeq_client._handlers import Middleware, Next
-    from codeq_client._job import Job, TaskContext
-
-
-def keep_first_result(codeq: CodeQ) -> Middleware:
-    """Return middleware that ends a repeated task as it ended before, without calling its handler.
-
-    Without it a handler runs again, with `job.is_repeat` true, and its result replaces the first.
-    """
-
-    async def around(job: Job[Any], context: TaskContext, /, call_next: Next) -> Any:  # noqa: ANN401  # the handler's
-        if not job.is_repeat:
-            return await call_next(job, context)
-        try:
-            record = (await codeq.result(job.id)).record
-        except ResultNotFound:
-            return await call_next(job, context)
-        if record.status == Status.FAILED:
-            return Fail(record.error, record.artifacts)
-        return Complete(record.result, record.artifacts)
-
-    return around
+warnings.warn(
+    "codeq_client.repeats is deprecated: import keep_first_result from codeq_client", DeprecationWarning, stacklevel=2
+)

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, overload
 import anyio
 from anyio.lowlevel import checkpoint
 
-from codeq_client._client import CodeQ
-from codeq_client._codec import dumps
-from codeq_client._delivery import Delivery
-from codeq_client._handlers import Handler, takes_context
-from codeq_client._keeper import Keeper
-from codeq_client._models import Task
-from codeq_client._worker import Worker
+from codeq_client._api.client import CodeQ
+from codeq_client._api.conversion import dumps
+from codeq_client._api.models import Task
+from codeq_client._worker.delivery import Delivery
+from codeq_client._worker.handlers import Handler, takes_context
+from codeq_client._worker.lease_renewal import Keeper
+from codeq_client._worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from codeq_client._outcomes import Complete, Outcome
+    from codeq_client._worker.outcomes import Complete, Outcome
 
 _ROUNDS = 1000
 

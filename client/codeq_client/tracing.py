@@ -13,14 +13,14 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from codeq_client._outcomes import Abandon, Fail, Outcome, Retry
+from codeq_client._worker.outcomes import Abandon, Fail, Outcome, Retry
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, TracerProvider
 
-    from codeq_client._handlers import Middleware, Next
-    from codeq_client._job import Job, TaskContext
-    from codeq_client._models import Task
+    from codeq_client._api.models import Task
+    from codeq_client._worker.handlers import Middleware, Next
+    from codeq_client._worker.job import Job, TaskContext
 
 _SAID = {Retry: "retry", Fail: "fail", Abandon: "abandon"}
 

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
-from codeq_client import _read
-from codeq_client._clock import SystemClock
-from codeq_client.errors import InvalidSignature
+from codeq_client._api import decoding
+from codeq_client._api.clock import SystemClock
+
+from .errors import InvalidSignature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
 
-    from codeq_client._clock import Clock
-    from codeq_client._models import Record
+    from codeq_client._api.clock import Clock
+    from codeq_client._api.models import Record
 
 Scope: TypeAlias = "MutableMapping[str, Any]"
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
@@ -193,7 +194,7 @@ async def _body(receive: Receive) -> bytes | None:
 def _message(wire: Mapping[str, Any]) -> ResultCallback | QueueReady:
     if "taskId" in wire:
         record = {key: value for key, value in wire.items() if key != "eventType" and value not in (None, "")}
-        return ResultCallback(wire["taskId"], wire["eventType"], _read.record(record))
+        return ResultCallback(wire["taskId"], wire["eventType"], decoding.record(record))
     return QueueReady(wire["eventType"], datetime.fromisoformat(wire["sentAt"]), wire["notificationId"])
 
 

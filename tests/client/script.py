@@ -6,16 +6,16 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from codeq_client._calls import Reply as Reply  # noqa: PLC0414  # tests take it from here
-from codeq_client._calls import Role
-from codeq_client._client import tokens_by_role
-from codeq_client._core import Ask, Core, Flow, Pause, Send
+from codeq_client._api.calls import Reply as Reply  # noqa: PLC0414  # tests take it from here
+from codeq_client._api.calls import Role
+from codeq_client._api.client import tokens_by_role
+from codeq_client._api.retries import Ask, Core, Flow, Pause, Send
 from codeq_client.errors import CodeQError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from codeq_client._tokens import TokenSource
+    from codeq_client._api.tokens import TokenSource
 
 T = TypeVar("T")
 

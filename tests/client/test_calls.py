@@ -8,15 +8,16 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from codeq_client import Artifact, NewTask, Requeued, Status, Task, _calls, _flows
+from codeq_client import Artifact, NewTask, Requeued, Status, Task
+from codeq_client._api import calls, operations
 from codeq_client.errors import BadReply, ConfigurationError, EncodeError
 from tests.client.script import TASK, Script, reply
 
 
 def test_create_sends_only_what_was_given_and_a_key_of_its_own() -> None:
     script = Script([reply(202, TASK), reply(202, TASK)])
-    script.run(_flows.create(script.core, "X", {"jobId": "1", "none": None}))
-    script.run(_flows.create(script.core, "X", {}))
+    script.run(operations.create(script.core, "X", {"jobId": "1", "none": None}))
+    script.run(operations.create(script.core, "X", {}))
     first, second = script.bodies()
     assert first.pop("idempotencyKey") != second.pop("idempotencyKey")
     assert first == {"command": "X", "payload": {"jobId": "1", "none": None}}
@@ -25,7 +26,7 @@ def test_create_sends_only_what_was_given_and_a_key_of_its_own() -> None:
 def test_create_sends_every_field() -> None:
     script = Script([reply(202, TASK)])
     script.run(
-        _flows.create(
+        operations.create(
             script.core,
             "X",
             [1],
@@ -54,7 +55,7 @@ def test_create_sends_every_field() -> None:
 @pytest.mark.parametrize(("delay", "seconds"), [(2, 2), (0.2, 1), (timedelta(minutes=1), 60)])
 def test_a_delay_is_rounded_up_to_whole_seconds(delay: float | timedelta, seconds: int) -> None:
     script = Script([reply(202, TASK)])
-    script.run(_flows.create(script.core, "X", {}, delay=delay))
+    script.run(operations.create(script.core, "X", {}, delay=delay))
     assert script.bodies()[0]["delaySeconds"] == seconds
 
 
@@ -71,38 +72,38 @@ def test_a_delay_is_rounded_up_to_whole_seconds(delay: float | timedelta, second
 )
 def test_what_the_server_would_refuse_or_misread_is_not_sent(new: NewTask, error: type[Exception]) -> None:
     with pytest.raises(error):
-        _calls.create(new)
+        calls.create(new)
 
 
 @pytest.mark.parametrize("task_id", ["", ".", "..", "a/b"])
 def test_an_id_that_would_change_the_path_is_refused(task_id: str) -> None:
     with pytest.raises(ConfigurationError):
-        _calls.get(task_id)
+        calls.get(task_id)
 
 
 def test_an_id_is_quoted_in_the_path() -> None:
-    assert _calls.get("a b?c").path == "/v1/codeq/tasks/a%20b%3Fc"
+    assert calls.get("a b?c").path == "/v1/codeq/tasks/a%20b%3Fc"
 
 
 def test_a_heartbeat_never_asks_for_the_servers_default() -> None:
     with pytest.raises(ConfigurationError):
-        _calls.heartbeat("t-1", extend=0)
+        calls.heartbeat("t-1", extend=0)
 
 
 def test_one_text_is_no_list_of_commands() -> None:
     with pytest.raises(ConfigurationError):
-        _calls.claim("X", lease=60, wait=0)
+        calls.claim("X", lease=60, wait=0)
 
 
 def test_a_claim_waits_at_most_30_seconds_and_tells_so() -> None:
-    call = _calls.claim(["X"], lease=60, wait=90)
+    call = calls.claim(["X"], lease=60, wait=90)
     assert (call.wait, json.loads(call.body or b"")["waitSeconds"]) == (30, 30)
 
 
 def test_artifacts_travel_by_url_or_by_content() -> None:
     script = Script([reply(200, {"taskId": "t-1", "status": "COMPLETED", "completedAt": "2026-11-24T00:00:00Z"})])
     artifacts = [Artifact(name="a", url="http://x.test/a"), Artifact(name="b", content=b"\x00", content_type="x/y")]
-    record = script.run(_flows.complete(script.core, "t-1", {"ok": True}, artifacts=artifacts))
+    record = script.run(operations.complete(script.core, "t-1", {"ok": True}, artifacts=artifacts))
     assert script.bodies()[0]["artifacts"] == [
         {"name": "a", "url": "http://x.test/a"},
         {"name": "b", "contentType": "x/y", "contentBase64": base64.b64encode(b"\x00").decode()},
@@ -113,8 +114,8 @@ def test_artifacts_travel_by_url_or_by_content() -> None:
 def test_a_failed_task_always_has_an_error_text() -> None:
     record = {"taskId": "t-1", "status": "FAILED", "error": "unknown error"}
     script = Script([reply(200, record), reply(200, record)])
-    script.run(_flows.fail(script.core, "t-1", ""))
-    script.run(_flows.fail(script.core, "t-1", "  "))
+    script.run(operations.fail(script.core, "t-1", ""))
+    script.run(operations.fail(script.core, "t-1", "  "))
     assert [body["error"] for body in script.bodies()] == ["unknown error", "unknown error"]
 
 
@@ -130,7 +131,7 @@ def test_a_task_is_read_with_its_payload_decoded_and_unknown_fields_kept() -> No
         "newField": {"a": 1},
     }
     script = Script([reply(200, wire)])
-    task = script.run(_flows.get(script.core, "t-1"))
+    task = script.run(operations.get(script.core, "t-1"))
     assert task == Task(
         id="t-1",
         command="X",
@@ -147,20 +148,20 @@ def test_a_task_is_read_with_its_payload_decoded_and_unknown_fields_kept() -> No
 def test_an_answer_that_is_no_task_is_a_bad_reply(body: object) -> None:
     script = Script([reply(200, body)])
     with pytest.raises(BadReply):
-        script.run(_flows.get(script.core, "t-1"))
+        script.run(operations.get(script.core, "t-1"))
 
 
 def test_nothing_to_claim_is_none() -> None:
     script = Script([reply(204)])
-    assert script.run(_flows.claim(script.core, ["X"])) is None
+    assert script.run(operations.claim(script.core, ["X"])) is None
 
 
 def test_a_nack_tells_what_became_of_the_task() -> None:
     script = Script(
         [reply(200, {"status": "dlq", "delaySeconds": 0}), reply(200, {"status": "requeued", "delaySeconds": 7})]
     )
-    assert script.run(_flows.nack(script.core, "t-1")) == Requeued(delay=0, dead=True)
-    assert script.run(_flows.nack(script.core, "t-1", delay=7)) == Requeued(delay=7, dead=False)
+    assert script.run(operations.nack(script.core, "t-1")) == Requeued(delay=0, dead=True)
+    assert script.run(operations.nack(script.core, "t-1", delay=7)) == Requeued(delay=7, dead=False)
 
 
 def test_admin_calls_are_read() -> None:
@@ -172,7 +173,7 @@ def test_admin_calls_are_read() -> None:
             reply(200, {"deleted": 2, "before": "2026-11-24T00:00:00Z"}),
         ]
     )
-    assert script.run(_flows.queue_sizes(script.core)) == {"codeq:q:x:dlq": 4}
-    assert script.run(_flows.queue_stats(script.core, "X")).in_progress == 3
-    assert script.run(_flows.cleanup(script.core, limit=5)).deleted == 2
+    assert script.run(operations.queue_sizes(script.core)) == {"codeq:q:x:dlq": 4}
+    assert script.run(operations.queue_stats(script.core, "X")).in_progress == 3
+    assert script.run(operations.cleanup(script.core, limit=5)).deleted == 2
     assert {send.token for send in script.sent} == {"producer"}, "the admin token defaults to the producer's (A8)"

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
-from codeq_client._codec import WRAPPER, dumps, to_json, unwrap_result, wrap_result
-from codeq_client._structure import structure
+from codeq_client._api.conversion import WRAPPER, dumps, to_json, unwrap_result, wrap_result
+from codeq_client._api.structure import structure
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
 EXACT = 2**53

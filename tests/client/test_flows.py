@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from codeq_client import Artifact, NewTask, Rejected, Submission, Task, _flows
+from codeq_client import Artifact, NewTask, Rejected, Submission, Task
+from codeq_client._api import operations
 from codeq_client.errors import (
     BadReply,
     BadRequest,
@@ -39,7 +40,7 @@ def new(count: int) -> list[NewTask]:
 
 def test_a_batch_beyond_the_limit_is_split_and_put_together_again() -> None:
     script = Script([created(100), created(100), created(50)])
-    batch = script.run(_flows.create_batch(script.core, new(250)))
+    batch = script.run(operations.create_batch(script.core, new(250)))
     assert [len(body["tasks"]) for body in script.bodies()] == [100, 100, 50]
     assert [task["payload"] for body in script.bodies() for task in body["tasks"]] == list(range(250))
     assert len(batch.all()) == 250
@@ -49,13 +50,13 @@ def test_a_batch_beyond_the_limit_is_split_and_put_together_again() -> None:
 
 def test_an_empty_batch_sends_nothing() -> None:
     script = Script([])
-    assert script.run(_flows.create_batch(script.core, [])).items == ()
+    assert script.run(operations.create_batch(script.core, [])).items == ()
 
 
 def test_what_was_refused_of_a_batch_is_told_at_its_place() -> None:
     answer = {"results": [{"task": TASK}, {"error": "invalid webhook url"}]}
     script = Script([reply(200, answer)])
-    batch = script.run(_flows.create_batch(script.core, new(2)))
+    batch = script.run(operations.create_batch(script.core, new(2)))
     assert [task.id for task in batch.accepted] == ["t-1"]
     (rejected,) = batch.rejected
     assert (rejected.index, str(rejected.error)) == (1, "invalid webhook url (HTTP 200)")
@@ -65,7 +66,7 @@ def test_what_was_refused_of_a_batch_is_told_at_its_place() -> None:
 
 def test_a_part_of_a_batch_that_fails_takes_nothing_from_the_others() -> None:
     script = Script([created(100), LOST, created(1)], retries=0)
-    batch = script.run(_flows.create_batch(script.core, new(201)))
+    batch = script.run(operations.create_batch(script.core, new(201)))
     assert len(batch.accepted) == 101
     assert [rejected.index for rejected in batch.rejected] == list(range(100, 200))
 
@@ -73,7 +74,7 @@ def test_a_part_of_a_batch_that_fails_takes_nothing_from_the_others() -> None:
 def test_a_batch_that_fails_as_a_whole_raises() -> None:
     script = Script([refusal(403, "no")])
     with pytest.raises(Forbidden):
-        script.run(_flows.create_batch(script.core, new(3)))
+        script.run(operations.create_batch(script.core, new(3)))
 
 
 def test_a_claim_of_many_is_split_and_ends_at_the_first_that_is_short() -> None:
@@ -81,20 +82,20 @@ def test_a_claim_of_many_is_split_and_ends_at_the_first_that_is_short() -> None:
         return reply(200, {"tasks": [TASK] * count}) if count else reply(204)
 
     script = Script([claimed(10), claimed(3)])
-    assert len(script.run(_flows.claim_batch(script.core, ["X"], count=25))) == 13
+    assert len(script.run(operations.claim_batch(script.core, ["X"], count=25))) == 13
     assert [body["count"] for body in script.bodies()] == [10, 10]
     exact = Script([claimed(10), claimed(2)])
-    assert len(exact.run(_flows.claim_batch(exact.core, count=12))) == 12
+    assert len(exact.run(operations.claim_batch(exact.core, count=12))) == 12
     none = Script([claimed(0)])
-    assert none.run(_flows.claim_batch(none.core)) == []
+    assert none.run(operations.claim_batch(none.core)) == []
 
 
 def test_a_claim_of_many_that_fails_late_keeps_what_was_claimed() -> None:
     script = Script([reply(200, {"tasks": [TASK] * 10}), LOST])
-    assert len(script.run(_flows.claim_batch(script.core, count=20))) == 10
+    assert len(script.run(operations.claim_batch(script.core, count=20))) == 10
     early = Script([LOST])
     with pytest.raises(Unavailable):
-        early.run(_flows.claim_batch(early.core, count=20))
+        early.run(operations.claim_batch(early.core, count=20))
 
 
 def task(number: int, **more: Any) -> Task:
@@ -117,7 +118,7 @@ def test_results_that_the_batch_route_would_cut_short_go_singly() -> None:
         200, {"results": [{"taskId": "t-0", "result": stored(0)}, {"taskId": "t-4", "error": "not-in-progress"}]}
     )
     script = Script([together, reply(200, stored(1)), reply(200, stored(2)), reply(200, stored(3))])
-    batch = script.run(_flows.submit_batch(script.core, submissions))
+    batch = script.run(operations.submit_batch(script.core, submissions))
     assert script.paths == ["POST /tasks/batch/results", *(f"POST /tasks/t-{n}/result" for n in (1, 2, 3))]
     assert script.bodies()[0] == {
         "results": [
@@ -132,7 +133,7 @@ def test_results_that_the_batch_route_would_cut_short_go_singly() -> None:
 
 def test_one_single_result_that_fails_does_not_lose_the_others() -> None:
     script = Script([refusal(404, "task not found"), reply(200, stored(1))])
-    batch = script.run(_flows.submit_batch(script.core, [Submission("t-0", 0), Submission("t-1", 1)]))
+    batch = script.run(operations.submit_batch(script.core, [Submission("t-0", 0), Submission("t-1", 1)]))
     assert isinstance(batch.items[0], Rejected)
     assert [record.result for record in batch.accepted] == [1]
 
@@ -140,7 +141,7 @@ def test_one_single_result_that_fails_does_not_lose_the_others() -> None:
 def test_an_item_that_cannot_be_sent_is_refused_alone() -> None:
     items = [*new(3), NewTask(command="X", payload=None), NewTask(command=" ", payload=1), *new(98)]
     script = Script([created(100), created(1)])
-    batch = script.run(_flows.create_batch(script.core, items))
+    batch = script.run(operations.create_batch(script.core, items))
     assert [len(body["tasks"]) for body in script.bodies()] == [100, 1]
     assert [(rejected.index, type(rejected.error)) for rejected in batch.rejected] == [
         (3, EncodeError),
@@ -148,7 +149,7 @@ def test_an_item_that_cannot_be_sent_is_refused_alone() -> None:
     ]
     assert len(batch.accepted) == 101
     unsent = Script([])
-    assert len(unsent.run(_flows.create_batch(unsent.core, items[3:5])).rejected) == 2
+    assert len(unsent.run(operations.create_batch(unsent.core, items[3:5])).rejected) == 2
 
 
 def test_a_result_that_cannot_be_sent_is_refused_alone() -> None:
@@ -159,7 +160,7 @@ def test_a_result_that_cannot_be_sent_is_refused_alone() -> None:
         Submission("t-2", 2),
         Submission("t-3", object()),
     ]
-    batch = script.run(_flows.submit_batch(script.core, submissions))
+    batch = script.run(operations.submit_batch(script.core, submissions))
     assert [record.result for record in batch.accepted] == [0, 2]
     assert [(rejected.index, type(rejected.error)) for rejected in batch.rejected] == [
         (1, EncodeError),
@@ -182,7 +183,7 @@ def test_a_batch_of_results_whose_answer_is_lost_is_found_out_task_by_task(failu
         ]
     )
     submissions = [Submission(item, number) for number, item in enumerate([ours, counted, elsewhere])]
-    batch = script.run(_flows.submit_batch(script.core, submissions))
+    batch = script.run(operations.submit_batch(script.core, submissions))
     assert [record.result for record in batch.accepted] == [0, 1]
     assert [(rejected.index, type(rejected.error)) for rejected in batch.rejected] == [(2, LeaseLost)]
     assert script.paths[1:4] == ["GET /tasks/t-0", "POST /tasks/t-0/result", "GET /tasks/t-1"]
@@ -190,7 +191,7 @@ def test_a_batch_of_results_whose_answer_is_lost_is_found_out_task_by_task(failu
 
 def test_a_server_that_is_away_is_not_asked_for_each_task_of_a_lost_batch() -> None:
     script = Script([LOST] * 5)
-    batch = script.run(_flows.submit_batch(script.core, [Submission(task(n), n) for n in range(9)]))
+    batch = script.run(operations.submit_batch(script.core, [Submission(task(n), n) for n in range(9)]))
     assert [rejected.error for rejected in batch.rejected] == [LOST] * 9
     assert len(script.sent) == 5
 
@@ -198,7 +199,7 @@ def test_a_server_that_is_away_is_not_asked_for_each_task_of_a_lost_batch() -> N
 def test_a_batch_of_results_that_did_not_leave_is_no_mystery() -> None:
     script = Script([UNREACHED], retries=0)
     with pytest.raises(Unavailable):
-        script.run(_flows.submit_batch(script.core, [Submission(task(0), 0)]))
+        script.run(operations.submit_batch(script.core, [Submission(task(0), 0)]))
 
 
 @dataclass
@@ -217,7 +218,7 @@ def result(**record: Any) -> Reply:
 def test_waiting_polls_ever_more_slowly_and_returns_the_typed_result() -> None:
     done = result(status="COMPLETED", result={"url": "u"})
     script = Script([seen("PENDING")] * 12 + [seen("COMPLETED"), done])
-    assert script.run(_flows.wait_for_result(script.core, "t-1", 60, kind=Master)) == Master("u")
+    assert script.run(operations.wait_for_result(script.core, "t-1", 60, kind=Master)) == Master("u")
     assert script.pauses[:3] == pytest.approx([0.1, 0.15, 0.225])
     assert script.pauses[-1] == 2.0
 
@@ -225,14 +226,14 @@ def test_waiting_polls_ever_more_slowly_and_returns_the_typed_result() -> None:
 def test_waiting_polls_fast_again_when_something_happened_to_the_task() -> None:
     states = [seen("PENDING", attempts=0)] * 6 + [seen("IN_PROGRESS")] * 2 + [seen("PENDING")] * 2
     script = Script([*states, seen("COMPLETED"), result(status="COMPLETED", result={})])
-    script.run(_flows.wait_for_result(script.core, "t-1", 60))
+    script.run(operations.wait_for_result(script.core, "t-1", 60))
     assert script.pauses[4:] == pytest.approx([0.1 * 1.5**4, 0.1 * 1.5**5, 0.1, 0.15, 0.1, 0.15])
 
 
 def test_who_waits_for_hours_polls_every_half_minute() -> None:
     script = Script([seen("IN_PROGRESS")] * 1600)
     with pytest.raises(WaitTimeout):
-        script.run(_flows.wait_for_result(script.core, "t-1", 36_000))
+        script.run(operations.wait_for_result(script.core, "t-1", 36_000))
     assert max(script.pauses) == 30.0
     assert len(script.sent) < 1600  # every 2 s it would be 18,000
     waited = [sum(script.pauses[:count]) for count in range(len(script.pauses))]
@@ -243,7 +244,7 @@ def test_who_waits_for_hours_polls_every_half_minute() -> None:
 def test_waiting_for_a_server_that_does_not_answer_ends_in_time(failure: Any) -> None:
     script = Script([seen("PENDING"), *[failure] * 9], retries=9)
     with pytest.raises((Unavailable, ServerError, RateLimited)):
-        script.run(_flows.wait_for_result(script.core, "t-1", 2))
+        script.run(operations.wait_for_result(script.core, "t-1", 2))
     assert sum(script.pauses) <= 2
     assert all(send.timeout <= 2 for send in script.sent)
 
@@ -252,12 +253,12 @@ def test_waiting_for_a_server_that_does_not_answer_ends_in_time(failure: Any) ->
 def test_waiting_goes_on_through_an_outage(failure: Any) -> None:
     done = result(status="COMPLETED", result={"$value": 7})
     script = Script([seen("PENDING"), *[failure] * 12, seen("COMPLETED"), *[failure] * 12, done], retries=0)
-    assert script.run(_flows.wait_for_result(script.core, "t-1", 600)) == 7
+    assert script.run(operations.wait_for_result(script.core, "t-1", 600)) == 7
 
 
 def test_waiting_asks_a_last_time_at_its_end() -> None:
     script = Script([refusal(503, "down")] * 6 + [seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})])
-    assert script.run(_flows.wait_for_result(script.core, "t-1", 10)) == 7
+    assert script.run(operations.wait_for_result(script.core, "t-1", 10)) == 7
     assert sum(script.pauses) == pytest.approx(10)
 
 
@@ -267,13 +268,13 @@ def test_waiting_goes_on_while_no_token_can_be_had() -> None:
 
     answers: list[object] = [Unavailable("no token now", sent=False), Unavailable("no token now", sent=False), "w"]
     script = Script([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})], worker=provider)
-    assert script.run(_flows.wait_for_result(script.core, "t-1", 10)) == 7
+    assert script.run(operations.wait_for_result(script.core, "t-1", 10)) == 7
 
 
 def test_waiting_ends_at_its_timeout_with_the_last_state() -> None:
     script = Script([seen("IN_PROGRESS")] * 10)
     with pytest.raises(WaitTimeout, match="is still IN_PROGRESS after 1 s") as caught:
-        script.run(_flows.wait_for_result(script.core, "t-1", 1))
+        script.run(operations.wait_for_result(script.core, "t-1", 1))
     assert isinstance(caught.value, TimeoutError)
     assert sum(script.pauses) == pytest.approx(1.0)
 
@@ -281,13 +282,13 @@ def test_waiting_ends_at_its_timeout_with_the_last_state() -> None:
 def test_waiting_for_a_dead_letter_ends_though_it_has_no_result() -> None:
     script = Script([seen("FAILED", lastKnownLocation="DLQ_SET", error="MAX_ATTEMPTS")])
     with pytest.raises(TaskDead, match="MAX_ATTEMPTS"):
-        script.run(_flows.wait_for_result(script.core, "t-1"))
+        script.run(operations.wait_for_result(script.core, "t-1"))
 
 
 def test_waiting_for_a_task_that_failed_raises_the_workers_error() -> None:
     script = Script([seen("FAILED"), result(status="FAILED", error="no such master")])
     with pytest.raises(TaskFailed, match="no such master") as caught:
-        script.run(_flows.wait_for_result(script.core, "t-1"))
+        script.run(operations.wait_for_result(script.core, "t-1"))
     assert type(caught.value) is TaskFailed
 
 
@@ -300,10 +301,10 @@ def test_waiting_hides_no_refusal() -> None:
     ):
         script = Script(answers)
         with pytest.raises(error):
-            script.run(_flows.wait_for_result(script.core, "t-1", 1000))
+            script.run(operations.wait_for_result(script.core, "t-1", 1000))
 
 
 def test_a_result_of_another_type_is_a_decode_error() -> None:
     script = Script([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 3})])
     with pytest.raises(DecodeError):
-        script.run(_flows.wait_for_result(script.core, "t-1", kind=Master))
+        script.run(operations.wait_for_result(script.core, "t-1", kind=Master))

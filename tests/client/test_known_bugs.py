@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_client import ClaimFailed, NewTask, _flows
+from codeq_client import ClaimFailed, NewTask
+from codeq_client._api import operations
 from codeq_client.errors import (
     BadReply,
     BadRequest,
@@ -49,7 +50,7 @@ def test_no_key_inside_a_payload_or_a_result_is_renamed_and_no_none_is_dropped()
 
 def test_a_payload_arrives_as_the_value_that_it_is_and_not_as_a_text() -> None:
     script = Script([reply(200, {**TASK, "payload": '{"jobId":"1"}'})])
-    task = script.run(_flows.claim(script.core, ["X"]))
+    task = script.run(operations.claim(script.core, ["X"]))
     assert task
     assert task.payload == {"jobId": "1"}
 
@@ -57,9 +58,9 @@ def test_a_payload_arrives_as_the_value_that_it_is_and_not_as_a_text() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda core: _flows.create(core, "X", {}, idempotency_key=""),
-        lambda core: _flows.claim(core, ["X"]),
-        lambda core: _flows.nack(core, "t-1"),
+        lambda core: operations.create(core, "X", {}, idempotency_key=""),
+        lambda core: operations.claim(core, ["X"]),
+        lambda core: operations.nack(core, "t-1"),
     ],
     ids=["create without a key", "claim", "nack"],
 )
@@ -101,7 +102,7 @@ def test_a_claim_that_timed_out_orphans_its_task_for_one_short_lease_and_is_told
 @pytest.mark.parametrize("wait", [0, 10, 30])
 def test_the_http_timeout_is_longer_than_the_longest_poll(wait: int) -> None:
     script = Script([reply(204)])
-    script.run(_flows.claim(script.core, ["X"], wait=wait))
+    script.run(operations.claim(script.core, ["X"], wait=wait))
     assert script.sent[0].timeout == wait + 30
 
 
@@ -117,7 +118,7 @@ def test_the_http_timeout_is_longer_than_the_longest_poll(wait: int) -> None:
 def test_a_wait_hides_no_refusal_until_its_timeout(answers_: list[Reply], error: type[Exception]) -> None:
     script = Script(answers_)
     with pytest.raises(error):
-        script.run(_flows.wait_for_result(script.core, "t-1", 3600))
+        script.run(operations.wait_for_result(script.core, "t-1", 3600))
     assert not script.pauses
 
 
@@ -178,7 +179,7 @@ def test_a_500_of_a_deleted_task_ends_the_heartbeats() -> None:
 def test_an_answer_that_is_no_json_is_not_asked_for_again() -> None:
     script = Script([Reply(200, {}, b"<html>")])
     with pytest.raises(BadReply, match="HTTP 200, but no reply of CodeQ's: '<html>'"):
-        script.run(_flows.get(script.core, "t-1"))
+        script.run(operations.get(script.core, "t-1"))
 
 
 def test_a_result_that_was_not_taken_at_once_does_not_give_a_finished_task_back() -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContext, TaskEnded, _lease_thread, _settle
+from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContext, TaskEnded
+from codeq_client._api import settlement
+from codeq_client._worker import lease_thread
 from codeq_client.errors import ConfigurationError, LeaseLost
 from tests.client.stage import Stage, answers, garbled, operation_of, play, refused, reply_lost, request_lost, slow
 
@@ -243,7 +245,7 @@ def test_a_task_that_is_lost_by_a_defect_of_ours_is_told_too(monkeypatch: pytest
     def end(*_arguments: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(_settle, "end", end)
+    monkeypatch.setattr(settlement, "end", end)
 
     async def scene(stage: Stage) -> None:
         worker = stage.worker()
@@ -287,7 +289,7 @@ def test_a_delivery_that_waits_for_an_earlier_one_to_give_way_keeps_its_lease() 
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_no_handler_begins_past_its_fence(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001  # parametrized
-    monkeypatch.setattr(_lease_thread, "_at_once", later)
+    monkeypatch.setattr(lease_thread, "_at_once", later)
 
     async def scene(stage: Stage) -> None:
         worker = stage.worker(lease=6)

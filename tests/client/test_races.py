@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from codeq_client import NewTask, Worker
+from codeq_client import NewTask, Worker, keep_first_result
 from codeq_client.errors import WaitTimeout
-from codeq_client.repeats import keep_first_result
 from codeq_fake import faults
 from tests.client.stage import Stage, play, refused
 

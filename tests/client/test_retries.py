@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from codeq_client import NewTask, _calls, _flows
-from codeq_client._calls import Call, Role
-from codeq_client._core import Core, Flow
+from codeq_client import NewTask
+from codeq_client._api import calls, operations
+from codeq_client._api.calls import Call, Role
+from codeq_client._api.retries import Core, Flow
 from codeq_client.errors import (
     BadReply,
     BadRequest,
@@ -35,23 +36,23 @@ from tests.client.script import LOST, TASK, UNREACHED, Reply, Script, refusal, r
 Make = Callable[[Core], Flow[Any]]
 
 REPEATABLE: dict[str, Make] = {
-    "create": lambda core: _flows.create(core, "X", {}),
-    "create_batch": lambda core: _flows.create_batch(core, [NewTask(command="X", payload={})]),
-    "heartbeat": lambda core: _flows.heartbeat(core, "t-1"),
-    "get": lambda core: _flows.get(core, "t-1"),
-    "result": lambda core: _flows.result(core, "t-1"),
-    "renew": lambda core: _flows.renew_subscription(core, "s-1"),
-    "queue_stats": lambda core: _flows.queue_stats(core, "X"),
-    "cleanup": _flows.cleanup,
+    "create": lambda core: operations.create(core, "X", {}),
+    "create_batch": lambda core: operations.create_batch(core, [NewTask(command="X", payload={})]),
+    "heartbeat": lambda core: operations.heartbeat(core, "t-1"),
+    "get": lambda core: operations.get(core, "t-1"),
+    "result": lambda core: operations.result(core, "t-1"),
+    "renew": lambda core: operations.renew_subscription(core, "s-1"),
+    "queue_stats": lambda core: operations.queue_stats(core, "X"),
+    "cleanup": operations.cleanup,
 }
 NOT_REPEATABLE: dict[str, Make] = {
-    "create without a key": lambda core: _flows.create(core, "X", {}, idempotency_key=""),
-    "claim": lambda core: _flows.claim(core, ["X"]),
-    "claim_batch": lambda core: _flows.claim_batch(core, ["X"]),
-    "nack": lambda core: _flows.nack(core, "t-1"),
-    "abandon": lambda core: _flows.abandon(core, "t-1"),
-    "complete": lambda core: _flows.complete(core, "t-1", {}),
-    "subscribe": lambda core: _flows.subscribe(core, "http://a.test/"),
+    "create without a key": lambda core: operations.create(core, "X", {}, idempotency_key=""),
+    "claim": lambda core: operations.claim(core, ["X"]),
+    "claim_batch": lambda core: operations.claim_batch(core, ["X"]),
+    "nack": lambda core: operations.nack(core, "t-1"),
+    "abandon": lambda core: operations.abandon(core, "t-1"),
+    "complete": lambda core: operations.complete(core, "t-1", {}),
+    "subscribe": lambda core: operations.subscribe(core, "http://a.test/"),
 }
 
 
@@ -97,26 +98,26 @@ def test_a_refusal_is_not_repeated(make: Make, status: int) -> None:
 def test_an_answer_that_cannot_be_read_is_not_asked_for_again() -> None:
     script = Script([reply(200, "?")])
     with pytest.raises(BadReply):
-        script.run(_flows.get(script.core, "t-1"))
+        script.run(operations.get(script.core, "t-1"))
 
 
 def test_pauses_double_with_jitter_and_have_a_cap() -> None:
     script = Script([LOST] * 10, retries=9)
     with pytest.raises(Unavailable):
-        script.run(_flows.get(script.core, "t-1"))
+        script.run(operations.get(script.core, "t-1"))
     assert script.pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0]
 
 
 def test_a_rate_limit_is_waited_out() -> None:
     script = Script([refusal(429, "slow down", retry_after="7"), reply(200, TASK)])
-    script.run(_flows.get(script.core, "t-1"))
+    script.run(operations.get(script.core, "t-1"))
     assert script.pauses == [7.0]
 
 
 @pytest.mark.parametrize("value", ["86400", "inf", "1e400"])
 def test_a_rate_limit_puts_nobody_to_sleep_for_a_day(value: str) -> None:
     script = Script([refusal(429, "slow down", retry_after=value), reply(200, TASK)])
-    script.run(_flows.get(script.core, "t-1"))
+    script.run(operations.get(script.core, "t-1"))
     assert script.pauses == [60.0]
 
 
@@ -124,26 +125,26 @@ def test_a_rate_limit_puts_nobody_to_sleep_for_a_day(value: str) -> None:
 def test_a_retry_after_that_is_no_number_is_one_second(value: str) -> None:
     script = Script([refusal(429, "slow down", retry_after=value)], retries=0)
     with pytest.raises(RateLimited) as caught:
-        script.run(_flows.get(script.core, "t-1"))
+        script.run(operations.get(script.core, "t-1"))
     assert caught.value.retry_after == 1.0
 
 
 @pytest.mark.parametrize(
     ("call", "status", "text", "error"),
     [
-        (_calls.get("t"), 404, "not found", TaskNotFound),
-        (_calls.result("t"), 404, "task not found", TaskNotFound),
-        (_calls.result("t"), 404, "result not found", ResultNotFound),
-        (_calls.heartbeat("t", extend=60), 500, "not-found", TaskNotFound),
-        (_calls.abandon("t"), 500, "not-found", TaskNotFound),
-        (_calls.nack("t", delay=0, reason=""), 404, "not-found", TaskNotFound),
-        (_calls.renew_subscription("s", ttl=1), 404, "not-found", SubscriptionNotFound),
-        (_calls.heartbeat("t", extend=60), 403, "not-owner", NotOwner),
-        (_calls.heartbeat("t", extend=60), 403, "missing scope", Forbidden),
-        (_calls.nack("t", delay=0, reason=""), 409, "not-in-progress", NotInProgress),
-        (_calls.queue_sizes(), 401, "unauthorized. Admin only", Unauthorized),
-        (_calls.claim(["X"], lease=60, wait=0), 500, "workerId is required", ServerError),
-        (_calls.claim(["X"], lease=60, wait=0), 400, "invalid body", BadRequest),
+        (calls.get("t"), 404, "not found", TaskNotFound),
+        (calls.result("t"), 404, "task not found", TaskNotFound),
+        (calls.result("t"), 404, "result not found", ResultNotFound),
+        (calls.heartbeat("t", extend=60), 500, "not-found", TaskNotFound),
+        (calls.abandon("t"), 500, "not-found", TaskNotFound),
+        (calls.nack("t", delay=0, reason=""), 404, "not-found", TaskNotFound),
+        (calls.renew_subscription("s", ttl=1), 404, "not-found", SubscriptionNotFound),
+        (calls.heartbeat("t", extend=60), 403, "not-owner", NotOwner),
+        (calls.heartbeat("t", extend=60), 403, "missing scope", Forbidden),
+        (calls.nack("t", delay=0, reason=""), 409, "not-in-progress", NotInProgress),
+        (calls.queue_sizes(), 401, "unauthorized. Admin only", Unauthorized),
+        (calls.claim(["X"], lease=60, wait=0), 500, "workerId is required", ServerError),
+        (calls.claim(["X"], lease=60, wait=0), 400, "invalid body", BadRequest),
     ],
 )
 def test_a_refusal_is_told_by_status_and_text(call: Call[Any], status: int, text: str, error: type[CodeQError]) -> None:
@@ -157,7 +158,7 @@ def test_a_refusal_is_told_by_status_and_text(call: Call[Any], status: int, text
 def test_a_refusal_without_json_still_says_what_it_can() -> None:
     script = Script([Reply(404, {}, b"404 page not found")])
     with pytest.raises(NotFound, match=r"404 page not found \(HTTP 404\)"):
-        script.run(_flows.get(script.core, "t-1"))
+        script.run(operations.get(script.core, "t-1"))
 
 
 def token(subject: str, expires: float) -> str:
@@ -170,26 +171,26 @@ def test_a_provider_is_asked_once_and_again_before_its_token_expires() -> None:
     script = Script([reply(204)] * 3, worker=lambda: next(tokens))
     for at in (1000, 1069, 1071):
         script.clock.now = at
-        script.run(_flows.claim(script.core, ["X"]))
+        script.run(operations.claim(script.core, ["X"]))
     assert [send.token for send in script.sent] == [token("w", 1100), token("w", 1100), token("w", 9000)]
 
 
 def test_after_a_401_a_provider_is_asked_once_more_and_then_believed() -> None:
     tokens = iter("abc")
     script = Script([refusal(401, "invalid token"), reply(204)], worker=lambda: next(tokens))
-    assert script.run(_flows.claim(script.core, ["X"])) is None
+    assert script.run(operations.claim(script.core, ["X"])) is None
     assert [send.token for send in script.sent] == ["a", "b"]
     refused = Script([refusal(401, "invalid token")] * 2, worker=lambda: "same")
     with pytest.raises(Unauthorized):
-        refused.run(_flows.claim(refused.core, ["X"]))
+        refused.run(operations.claim(refused.core, ["X"]))
 
 
 def test_a_token_that_another_call_renewed_meanwhile_is_not_thrown_away() -> None:
     tokens = iter("ab")
     script = Script([reply(204), reply(204)], worker=lambda: next(tokens))
-    script.run(_flows.claim(script.core, ["X"]))
+    script.run(operations.claim(script.core, ["X"]))
     assert script.token(Role.WORKER).refuse("an older one")
-    script.run(_flows.claim(script.core, ["X"]))
+    script.run(operations.claim(script.core, ["X"]))
     assert [send.token for send in script.sent] == ["a", "a"]
 
 
@@ -199,40 +200,40 @@ def test_a_provider_that_fails_leaves_a_token_that_still_holds_in_use() -> None:
 
     answers: list[object] = [token("w", 1100), Unavailable("no token today", sent=False)]
     script = Script([reply(204)] * 2, worker=provider)
-    script.run(_flows.claim(script.core, ["X"]))
+    script.run(operations.claim(script.core, ["X"]))
     script.clock.now = 1080
-    script.run(_flows.claim(script.core, ["X"]))
+    script.run(operations.claim(script.core, ["X"]))
     assert [send.token for send in script.sent] == [token("w", 1100)] * 2
 
 
 def test_a_changed_subject_is_refused_while_leases_are_held() -> None:
     answers = [token("w", 1100), token("other", 9000), token("other", 9000)]
     script = Script([reply(204)] * 2, worker=lambda: answers.pop(0))
-    script.run(_flows.claim(script.core, ["X"]))
+    script.run(operations.claim(script.core, ["X"]))
     held = script.token(Role.WORKER)
     held.hold()
     script.clock.now = 1200
     with pytest.raises(SubjectChanged):
-        script.run(_flows.claim(script.core, ["X"]))
+        script.run(operations.claim(script.core, ["X"]))
     held.release()
-    script.run(_flows.claim(script.core, ["X"]))
+    script.run(operations.claim(script.core, ["X"]))
     assert script.sent[-1].token == token("other", 9000)
 
 
 def test_a_call_without_its_token_names_it() -> None:
     script = Script([], worker="")
     with pytest.raises(ConfigurationError, match="worker token"):
-        script.run(_flows.claim(script.core, ["X"]))
+        script.run(operations.claim(script.core, ["X"]))
 
 
 def test_reads_use_the_workers_token_and_else_the_producers() -> None:
     with_worker, without = Script([reply(200, TASK)]), Script([reply(200, TASK)], worker="")
-    with_worker.run(_flows.get(with_worker.core, "t-1"))
-    without.run(_flows.get(without.core, "t-1"))
+    with_worker.run(operations.get(with_worker.core, "t-1"))
+    without.run(operations.get(without.core, "t-1"))
     assert [with_worker.sent[0].token, without.sent[0].token] == ["worker", "producer"]
 
 
 def test_a_long_poll_has_an_http_timeout_beyond_its_wait() -> None:
     script = Script([reply(204)])
-    script.run(_flows.claim(script.core, ["X"], wait=30))
+    script.run(operations.claim(script.core, ["X"], wait=30))
     assert script.sent[0].timeout == 60

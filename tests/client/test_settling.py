@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from codeq_client import Requeued, Task, _calls, _flows
-from codeq_client._codec import wrap_result
-from codeq_client._settle import Patience, end
+from codeq_client import Requeued, Task
+from codeq_client._api import calls, operations
+from codeq_client._api.conversion import wrap_result
+from codeq_client._api.settlement import Patience, end
 from codeq_client.errors import LeaseLost, NotInProgress, NotOwner, TaskNotFound, Unavailable
 from tests.client.script import LOST, TASK, UNREACHED, Script, refusal, reply
 
@@ -27,47 +28,47 @@ def ended(result: object = None, **record: Any) -> Any:
 
 def test_a_lost_submit_that_counted_is_a_success() -> None:
     script = Script([LOST, now("COMPLETED"), ended([1, 2.0])])
-    record = script.run(_flows.complete(script.core, CLAIMED, [1, 2]))
+    record = script.run(operations.complete(script.core, CLAIMED, [1, 2]))
     assert record.result == [1, 2]
     assert script.paths == ["POST /tasks/t-1/result", "GET /tasks/t-1", "GET /tasks/t-1/result"]
 
 
 def test_a_lost_submit_that_did_not_count_is_sent_again() -> None:
     script = Script([LOST, now("IN_PROGRESS"), reply(200, DONE)])
-    assert script.run(_flows.complete(script.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
+    assert script.run(operations.complete(script.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
     assert script.paths == ["POST /tasks/t-1/result", "GET /tasks/t-1", "POST /tasks/t-1/result"]
 
 
 def test_a_submit_that_counted_while_it_was_sent_again_is_a_success() -> None:
     script = Script([LOST, now("IN_PROGRESS"), refusal(403, "not-owner"), now("COMPLETED"), ended()])
-    assert script.run(_flows.complete(script.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
+    assert script.run(operations.complete(script.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
 
 
 def test_a_lost_submit_after_which_someone_else_ended_the_task_is_a_lost_lease() -> None:
     script = Script([LOST, now("COMPLETED", 3), ended({"ok": 2})])
     with pytest.raises(LeaseLost, match="someone else ended it: COMPLETED"):
-        script.run(_flows.complete(script.core, CLAIMED, {"ok": 1}))
+        script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
 
 
 @pytest.mark.parametrize("status", ["PENDING", "IN_PROGRESS"])
 def test_a_lost_submit_is_not_repeated_into_another_workers_lease(status: str) -> None:
     script = Script([LOST, now(status, 3)])
     with pytest.raises(LeaseLost, match=f"it was requeued, and is {status} now"):
-        script.run(_flows.complete(script.core, CLAIMED, {"ok": 1}))
+        script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
 
 
 def test_a_dead_letter_is_not_our_failure() -> None:
     script = Script([LOST, now("FAILED", 3, lastKnownLocation="DLQ_SET")])
     with pytest.raises(LeaseLost):
-        script.run(_flows.fail(script.core, CLAIMED, "boom"))
+        script.run(operations.fail(script.core, CLAIMED, "boom"))
 
 
 def test_a_lost_failure_is_compared_by_its_error() -> None:
     script = Script([LOST, now("FAILED"), ended(status="FAILED", error="boom")])
-    assert script.run(_flows.fail(script.core, CLAIMED, "boom")).error == "boom"
+    assert script.run(operations.fail(script.core, CLAIMED, "boom")).error == "boom"
     other = Script([LOST, now("FAILED"), ended(status="FAILED", error="bang")])
     with pytest.raises(LeaseLost):
-        other.run(_flows.fail(other.core, CLAIMED, "boom"))
+        other.run(operations.fail(other.core, CLAIMED, "boom"))
 
 
 @pytest.mark.parametrize(
@@ -76,31 +77,31 @@ def test_a_lost_failure_is_compared_by_its_error() -> None:
 def test_a_refusal_of_the_first_try_needs_no_second_look(status: int, text: str, error: type[Exception]) -> None:
     script = Script([refusal(status, text)])
     with pytest.raises(error):
-        script.run(_flows.complete(script.core, CLAIMED, {}))
+        script.run(operations.complete(script.core, CLAIMED, {}))
 
 
 def test_a_task_that_was_deleted_meanwhile_is_named() -> None:
     script = Script([LOST, refusal(404, "not found")])
     with pytest.raises(TaskNotFound):
-        script.run(_flows.complete(script.core, CLAIMED, {}))
+        script.run(operations.complete(script.core, CLAIMED, {}))
 
 
 def test_a_request_that_was_never_sent_is_repeated_without_a_look() -> None:
     script = Script([UNREACHED, reply(200, DONE)])
-    script.run(_flows.complete(script.core, CLAIMED, {"ok": 1}))
+    script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
     assert script.paths == ["POST /tasks/t-1/result"] * 2
 
 
 @pytest.mark.parametrize("look", [LOST, refusal(500, "boom"), reply(200, "?")], ids=["lost", "500", "garbled"])
 def test_a_look_that_fails_is_taken_again(look: Any) -> None:
     script = Script([LOST, look, now("IN_PROGRESS"), reply(200, DONE)])
-    script.run(_flows.complete(script.core, CLAIMED, {"ok": 1}))
+    script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
 
 
 def test_patience_ends_with_the_last_error() -> None:
     script = Script([LOST] * 4)
     with pytest.raises(Unavailable):
-        script.run(_flows.complete(script.core, CLAIMED, {}))
+        script.run(operations.complete(script.core, CLAIMED, {}))
 
 
 @pytest.mark.parametrize(
@@ -114,26 +115,26 @@ def test_patience_ends_with_the_last_error() -> None:
 )
 def test_a_lost_nack_that_counted_is_never_sent_again(found: Any, requeued: Requeued) -> None:
     script = Script([LOST, found])
-    assert script.run(_flows.nack(script.core, CLAIMED)) == requeued
+    assert script.run(operations.nack(script.core, CLAIMED)) == requeued
 
 
 def test_a_lost_abandon_is_sent_again_only_while_the_lease_is_ours() -> None:
     again = Script([LOST, now("IN_PROGRESS"), reply(200, {"status": "requeued"})])
-    again.run(_flows.abandon(again.core, CLAIMED))
+    again.run(operations.abandon(again.core, CLAIMED))
     assert again.paths == ["POST /tasks/t-1/abandon", "GET /tasks/t-1", "POST /tasks/t-1/abandon"]
     once = Script([LOST, now("IN_PROGRESS", 2)])
-    once.run(_flows.abandon(once.core, CLAIMED))
+    once.run(operations.abandon(once.core, CLAIMED))
 
 
 def test_a_bare_id_gets_no_second_try() -> None:
     script = Script([LOST])
     with pytest.raises(Unavailable):
-        script.run(_flows.abandon(script.core, "t-1"))
+        script.run(operations.abandon(script.core, "t-1"))
 
 
 def test_nothing_is_sent_once_it_may_not_be() -> None:
     script = Script([LOST])
-    call = _calls.submit("t-1", result={}, error="", artifacts=())
+    call = calls.submit("t-1", result={}, error="", artifacts=())
     patience = Patience(go_on=lambda *_: True, may_send=lambda: not script.pauses)
     with pytest.raises(LeaseLost, match="ran out"):
         script.run(end(script.core, CLAIMED, call, patience))

@@ -27,7 +27,7 @@ from codeq_client import (
     Worker,
     current_task,
 )
-from codeq_client._shift import Rotation
+from codeq_client._worker.claiming import Rotation
 from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
 from tests.client.stage import Stage, answers, broken, play, refused, reply_lost, slow
 

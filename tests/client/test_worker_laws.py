@@ -13,19 +13,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from codeq_client import (
-    Abandon,
-    LeaseTerms,
-    Task,
-    _cancellable,
-    _core,
-    _delivery,
-    _job,
-    _lease,
-    _lease_thread,
-    _settle,
-    _shift,
-)
+from codeq_client import Abandon, LeaseTerms, Task
+from codeq_client._api import retries, settlement
+from codeq_client._worker import cancellation, claiming, delivery, job, lease, lease_thread
 from codeq_client.errors import ServerError, Unavailable
 from tests.client.laws import Law, Laws, LawsOfOneSubject, Panic
 from tests.client.stage import reply_lost, request_lost
@@ -53,16 +43,16 @@ def fence_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def handlers_begin_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_job.TaskContext, "check", lambda _self: None)
-    monkeypatch.setattr(_lease_thread, "_at_once", lambda call: asyncio.get_running_loop().call_soon(call))
+    monkeypatch.setattr(job.TaskContext, "check", lambda _self: None)
+    monkeypatch.setattr(lease_thread, "_at_once", lambda call: asyncio.get_running_loop().call_soon(call))
 
 
 def renewal_failures_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_lease.Lease, "_fence_from", lambda _self, sent: sent + 1000)
+    monkeypatch.setattr(lease.Lease, "_fence_from", lambda _self, sent: sent + 1000)
 
 
 def a_key_for_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    send = _core.Core.send
+    send = retries.Core.send
 
     def send_anew(self: Any, call: Any, **options: Any) -> Any:
         while True:
@@ -74,11 +64,11 @@ def a_key_for_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
                 body = json.loads(call.body)
                 call = replace(call, body=json.dumps(body | {"idempotencyKey": str(uuid4())}).encode())
 
-    monkeypatch.setattr(_core.Core, "send", send_anew)
+    monkeypatch.setattr(retries.Core, "send", send_anew)
 
 
 def acknowledged_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    send = _core.Core.send
+    send = retries.Core.send
 
     def send_once(self: Any, call: Any, **options: Any) -> Any:
         try:
@@ -88,11 +78,11 @@ def acknowledged_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise
             return Task(id=json.loads(call.body)["idempotencyKey"], command="X", status="PENDING")
 
-    monkeypatch.setattr(_core.Core, "send", send_once)
+    monkeypatch.setattr(retries.Core, "send", send_once)
 
 
 def the_end_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cancellable.Cancellable, "cancel", lambda _self, _reason: None)
+    monkeypatch.setattr(cancellation.Cancellable, "cancel", lambda _self, _reason: None)
 
 
 def lost_submit_taken_for_success(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,30 +90,30 @@ def lost_submit_taken_for_success(monkeypatch: pytest.MonkeyPatch) -> None:
         with contextlib.suppress(Unavailable, ServerError):
             yield from core.send(call, retries=0)
 
-    monkeypatch.setattr(_settle, "end", end)
+    monkeypatch.setattr(settlement, "end", end)
 
 
 def nack_and_abandon_repeated_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_settle, "_still_ours", lambda _now, _claimed: True)
+    monkeypatch.setattr(settlement, "_still_ours", lambda _now, _claimed: True)
 
 
 def a_claim_error_ends_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     async def failed(_self: Any, error: Exception) -> None:
         raise error
 
-    monkeypatch.setattr(_shift.Shift, "_claim_failed", failed)
+    monkeypatch.setattr(claiming.Shift, "_claim_failed", failed)
 
 
 def a_panic_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (_delivery, _shift):
-        monkeypatch.setattr(module, "ENDINGS", (*_cancellable.ENDINGS, Panic))
+    for module in (delivery, claiming):
+        monkeypatch.setattr(module, "ENDINGS", (*cancellation.ENDINGS, Panic))
 
 
 def a_claim_error_ends_the_claiming(monkeypatch: pytest.MonkeyPatch) -> None:
     async def failed(self: Any, _error: Exception) -> None:
         await self._stop.wait()
 
-    monkeypatch.setattr(_shift.Shift, "_claim_failed", failed)
+    monkeypatch.setattr(claiming.Shift, "_claim_failed", failed)
 
 
 def a_cancelled_handlers_task_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,15 +121,15 @@ def a_cancelled_handlers_task_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         if not isinstance(outcome, Abandon):
             await original(self, outcome, **options)
 
-    original = _delivery.Delivery._settle  # noqa: SLF001  # the client under test
-    monkeypatch.setattr(_delivery.Delivery, "_settle", settle)
+    original = delivery.Delivery._settle  # noqa: SLF001  # the client under test
+    monkeypatch.setattr(delivery.Delivery, "_settle", settle)
 
 
 def what_comes_while_stopping_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hand_back(_self: Any) -> None:
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(_delivery.Delivery, "hand_back", hand_back)
+    monkeypatch.setattr(delivery.Delivery, "hand_back", hand_back)
 
 
 def cut_off_holder(machine: Laws) -> None:

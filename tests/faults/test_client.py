@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_client import Worker
-from codeq_client.repeats import keep_first_result
+from codeq_client import Worker, keep_first_result
 from codeq_fake import faults
 
 if TYPE_CHECKING:

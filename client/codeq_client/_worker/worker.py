@@ -12,23 +12,25 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 
 import anyio
 
-from codeq_client._calls import MAX_WAIT_SECONDS, Role
-from codeq_client._delivery import Bench, Deadline
-from codeq_client._events import ClaimFailed, Event, Hook, Polled, Started, Stopped
-from codeq_client._handlers import Handler, Middleware, Next, Policy, Registration, takes_context
-from codeq_client._lease import LeaseTerms
-from codeq_client._lease_thread import in_loop, on_thread
-from codeq_client._shift import Plan, Shift
-from codeq_client._signals import stop_on_signals
-from codeq_client._watch import LoopWatch
+from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
 from codeq_client.errors import ConfigurationError
+
+from .claiming import Plan, Shift
+from .delivery import Bench, Deadline
+from .events import ClaimFailed, Event, Hook, Polled, Started, Stopped
+from .handlers import Handler, Middleware, Next, Policy, Registration, takes_context
+from .lease import LeaseTerms
+from .lease_thread import in_loop, on_thread
+from .loop_monitor import LoopWatch
+from .process import stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from types import UnionType
 
-    from codeq_client._client import CodeQ
-    from codeq_client._keeper import Keeper
+    from codeq_client._api.client import CodeQ
+
+    from .lease_renewal import Keeper
 
 P = TypeVar("P")
 R = TypeVar("R")

@@ -11,22 +11,24 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.from_thread import start_blocking_portal
 
-from codeq_client import _calls
-from codeq_client._events import Event
-from codeq_client._keeper import Call, Keeper
+from codeq_client._api import calls
+
+from .events import Event
+from .lease_renewal import Call, Keeper
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
-    from codeq_client._client import CodeQ
-    from codeq_client._lease import LeaseTerms
-    from codeq_client._watch import LoopWatch
+    from codeq_client._api.client import CodeQ
+
+    from .lease import LeaseTerms
+    from .loop_monitor import LoopWatch
 
 Emit = Callable[[Event], None]
 
 
 async def _renew(codeq: CodeQ, terms: LeaseTerms, task_id: str) -> None:
-    call = _calls.heartbeat(task_id, extend=terms.seconds)  # H1: a heartbeat can shorten, so it asks for a whole lease
+    call = calls.heartbeat(task_id, extend=terms.seconds)  # H1: a heartbeat can shorten, so it asks for a whole lease
     await codeq.run(codeq.core.send(call, retries=0, timeout=terms.renewal_timeout))
 
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, 
 import anyio
 import httpx
 
-from codeq_client import _flows
-from codeq_client._asking import Asker
-from codeq_client._calls import Reply, Role
-from codeq_client._clock import Clock, SystemClock, sleep_or
-from codeq_client._core import Ask, Core, Flow, Pause, Send, Step
-from codeq_client._tokens import Token, TokenSource
 from codeq_client.errors import CodeQError, ConfigurationError, Unavailable
+
+from . import operations
+from .asking import Asker
+from .calls import Reply, Role
+from .clock import Clock, SystemClock, sleep_or
+from .retries import Ask, Core, Flow, Pause, Send, Step
+from .tokens import Token, TokenSource
 
 if TYPE_CHECKING:
     import ssl
@@ -54,24 +55,24 @@ class CodeQ:
     tests.
     """
 
-    create = _awaited(_flows.create)
-    create_batch = _awaited(_flows.create_batch)
-    claim = _awaited(_flows.claim)
-    claim_batch = _awaited(_flows.claim_batch)
-    heartbeat = _awaited(_flows.heartbeat)
-    abandon = _awaited(_flows.abandon)
-    nack = _awaited(_flows.nack)
-    complete = _awaited(_flows.complete)
-    fail = _awaited(_flows.fail)
-    submit_batch = _awaited(_flows.submit_batch)
-    subscribe = _awaited(_flows.subscribe)
-    renew_subscription = _awaited(_flows.renew_subscription)
-    get = _awaited(_flows.get)
-    result = _awaited(_flows.result)
-    wait_for_result = _awaited(_flows.wait_for_result)
-    queue_sizes = _awaited(_flows.queue_sizes)
-    queue_stats = _awaited(_flows.queue_stats)
-    cleanup = _awaited(_flows.cleanup)
+    create = _awaited(operations.create)
+    create_batch = _awaited(operations.create_batch)
+    claim = _awaited(operations.claim)
+    claim_batch = _awaited(operations.claim_batch)
+    heartbeat = _awaited(operations.heartbeat)
+    abandon = _awaited(operations.abandon)
+    nack = _awaited(operations.nack)
+    complete = _awaited(operations.complete)
+    fail = _awaited(operations.fail)
+    submit_batch = _awaited(operations.submit_batch)
+    subscribe = _awaited(operations.subscribe)
+    renew_subscription = _awaited(operations.renew_subscription)
+    get = _awaited(operations.get)
+    result = _awaited(operations.result)
+    wait_for_result = _awaited(operations.wait_for_result)
+    queue_sizes = _awaited(operations.queue_sizes)
+    queue_stats = _awaited(operations.queue_stats)
+    cleanup = _awaited(operations.cleanup)
 
     def __init__(  # the settings of a client
         self,

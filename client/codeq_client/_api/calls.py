@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
-from codeq_client import _read
-from codeq_client._codec import dumps, wrap_result
 from codeq_client.errors import ConfigurationError, EncodeError
+
+from . import decoding
+from .conversion import dumps, wrap_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from codeq_client._models import (
+    from .models import (
         Artifact,
         Cleanup,
         Finished,
@@ -92,7 +93,7 @@ def create(new: NewTask, *, trace_parent: str = "") -> Call[Task]:
         "POST",
         "/v1/codeq/tasks",
         Role.PRODUCER,
-        lambda reply: _read.task(reply.json()),
+        lambda reply: decoding.task(reply.json()),
         item.body,
         repeatable=item.keyed,
         headers=_traced(trace_parent),
@@ -152,7 +153,7 @@ def claim(commands: Sequence[str], *, lease: float, wait: float) -> Call[Task | 
         "POST",
         "/v1/codeq/tasks/claim",
         Role.WORKER,
-        lambda reply: None if reply.status == 204 else _read.task(reply.json()),  # noqa: PLR2004  # No Content (K3)
+        lambda reply: None if reply.status == 204 else decoding.task(reply.json()),  # noqa: PLR2004  # No Content (K3)
         dumps({**_claimed(commands, lease), "waitSeconds": held_back}),
         wait=held_back,
     )
@@ -164,7 +165,7 @@ def claim_batch(commands: Sequence[str], *, lease: float, count: int) -> Call[li
         "POST",
         "/v1/codeq/tasks/claim/batch",
         Role.WORKER,
-        lambda reply: [] if reply.status == 204 else [_read.task(item) for item in reply.json()["tasks"]],  # noqa: PLR2004  # HTTP's own numbers
+        lambda reply: [] if reply.status == 204 else [decoding.task(item) for item in reply.json()["tasks"]],  # noqa: PLR2004  # HTTP's own numbers
         dumps({**_claimed(commands, lease), "count": count}),
     )
 
@@ -198,7 +199,9 @@ def abandon(task_id: str) -> Call[None]:
 def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeued]:
     """R7. Never repeated blindly, as `abandon`. Without a delay the server's backoff decides (N3)."""
     body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": _readable(reason)}
-    return Call("POST", _of_task(task_id, "nack"), Role.WORKER, lambda reply: _read.requeued(reply.json()), dumps(body))
+    return Call(
+        "POST", _of_task(task_id, "nack"), Role.WORKER, lambda reply: decoding.requeued(reply.json()), dumps(body)
+    )
 
 
 def submit(task_id: str, *, result: object, error: str, artifacts: Sequence[Artifact]) -> Call[Record]:
@@ -207,7 +210,7 @@ def submit(task_id: str, *, result: object, error: str, artifacts: Sequence[Arti
         "POST",
         _of_task(task_id, "result"),
         Role.WORKER,
-        lambda reply: _read.record(reply.json()),
+        lambda reply: decoding.record(reply.json()),
         dumps(_end(result, error) | {"artifacts": [_artifact(item) for item in artifacts]}),
     )
 
@@ -270,7 +273,7 @@ def subscribe(
         "POST",
         "/v1/codeq/workers/subscriptions",
         Role.WORKER,
-        lambda reply: _read.subscription(reply.json()),
+        lambda reply: decoding.subscription(reply.json()),
         dumps({name: value for name, value in body.items() if value}),
     )
 
@@ -281,7 +284,7 @@ def renew_subscription(subscription_id: str, *, ttl: float) -> Call[Subscription
         "POST",
         f"/v1/codeq/workers/subscriptions/{_segment(subscription_id)}/heartbeat",
         Role.WORKER,
-        lambda reply: _read.subscription(reply.json()),
+        lambda reply: decoding.subscription(reply.json()),
         dumps({"ttlSeconds": whole_seconds(ttl, "ttl")}),
         repeatable=True,
         missing="subscription",
@@ -290,25 +293,25 @@ def renew_subscription(subscription_id: str, *, ttl: float) -> Call[Subscription
 
 def get(task_id: str) -> Call[Task]:
     """R12."""
-    return Call("GET", _of_task(task_id), Role.READER, lambda reply: _read.task(reply.json()), repeatable=True)
+    return Call("GET", _of_task(task_id), Role.READER, lambda reply: decoding.task(reply.json()), repeatable=True)
 
 
 def result(task_id: str) -> Call[Finished]:
     """R13."""
     path = _of_task(task_id, "result")
-    return Call("GET", path, Role.READER, lambda reply: _read.finished(reply.json()), repeatable=True)
+    return Call("GET", path, Role.READER, lambda reply: decoding.finished(reply.json()), repeatable=True)
 
 
 def queue_sizes() -> Call[dict[str, int]]:
     """R14."""
-    read = _read.queue_sizes
+    read = decoding.queue_sizes
     return Call("GET", "/v1/codeq/admin/queues", Role.ADMIN, lambda reply: read(reply.json()), repeatable=True)
 
 
 def queue_stats(command: str) -> Call[QueueStats]:
     """R15."""
     path = f"/v1/codeq/admin/queues/{_segment(command)}"
-    return Call("GET", path, Role.ADMIN, lambda reply: _read.queue_stats(reply.json()), repeatable=True)
+    return Call("GET", path, Role.ADMIN, lambda reply: decoding.queue_stats(reply.json()), repeatable=True)
 
 
 def cleanup(*, limit: int, before: datetime | None) -> Call[Cleanup]:
@@ -318,7 +321,7 @@ def cleanup(*, limit: int, before: datetime | None) -> Call[Cleanup]:
         "POST",
         "/v1/codeq/admin/tasks/cleanup",
         Role.ADMIN,
-        lambda reply: _read.cleanup(reply.json()),
+        lambda reply: decoding.cleanup(reply.json()),
         dumps({name: value for name, value in body.items() if value}),
         repeatable=True,
     )

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, ca
 
 import httpx
 
-from codeq_client import _flows
-from codeq_client._client import (
+from codeq_client.errors import CodeQError, ConfigurationError, Unavailable
+
+from . import operations
+from .client import (
     LIMITS,
     checked_url,
     overall,
@@ -22,15 +24,14 @@ from codeq_client._client import (
     tokens_by_role,
     unavailable,
 )
-from codeq_client._clock import Clock, SystemClock
-from codeq_client._core import Ask, Core, Flow, Pause, Send, Step
-from codeq_client.errors import CodeQError, ConfigurationError, Unavailable
+from .clock import Clock, SystemClock
+from .retries import Ask, Core, Flow, Pause, Send, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from codeq_client._calls import Reply
-    from codeq_client._tokens import TokenSource
+    from .calls import Reply
+    from .tokens import TokenSource
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,24 +51,24 @@ class BlockingCodeQ:
     Threads may share it.
     """
 
-    create = _blocking(_flows.create)
-    create_batch = _blocking(_flows.create_batch)
-    claim = _blocking(_flows.claim)
-    claim_batch = _blocking(_flows.claim_batch)
-    heartbeat = _blocking(_flows.heartbeat)
-    abandon = _blocking(_flows.abandon)
-    nack = _blocking(_flows.nack)
-    complete = _blocking(_flows.complete)
-    fail = _blocking(_flows.fail)
-    submit_batch = _blocking(_flows.submit_batch)
-    subscribe = _blocking(_flows.subscribe)
-    renew_subscription = _blocking(_flows.renew_subscription)
-    get = _blocking(_flows.get)
-    result = _blocking(_flows.result)
-    wait_for_result = _blocking(_flows.wait_for_result)
-    queue_sizes = _blocking(_flows.queue_sizes)
-    queue_stats = _blocking(_flows.queue_stats)
-    cleanup = _blocking(_flows.cleanup)
+    create = _blocking(operations.create)
+    create_batch = _blocking(operations.create_batch)
+    claim = _blocking(operations.claim)
+    claim_batch = _blocking(operations.claim_batch)
+    heartbeat = _blocking(operations.heartbeat)
+    abandon = _blocking(operations.abandon)
+    nack = _blocking(operations.nack)
+    complete = _blocking(operations.complete)
+    fail = _blocking(operations.fail)
+    submit_batch = _blocking(operations.submit_batch)
+    subscribe = _blocking(operations.subscribe)
+    renew_subscription = _blocking(operations.renew_subscription)
+    get = _blocking(operations.get)
+    result = _blocking(operations.result)
+    wait_for_result = _blocking(operations.wait_for_result)
+    queue_sizes = _blocking(operations.queue_sizes)
+    queue_stats = _blocking(operations.queue_stats)
+    cleanup = _blocking(operations.cleanup)
 
     def __init__(  # the settings of a client
         self,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from codeq_client._calls import whole_seconds
+from codeq_client._api.calls import whole_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from codeq_client._models import Artifact
+    from codeq_client._api.models import Artifact
 
 
 @dataclass(frozen=True, slots=True)

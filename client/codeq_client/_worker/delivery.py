@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from codeq_client import _calls, _settle
-from codeq_client._calls import Role
-from codeq_client._cancellable import ENDINGS, Cancellable
-from codeq_client._events import Event, Loss, Settled, TaskEnded, TaskStarted
-from codeq_client._job import Job, TaskContext, current_task, log_fields
-from codeq_client._keeper import Held, Keeper
-from codeq_client._lease import End, Lease, LeaseTerms
-from codeq_client._outcomes import Abandon, Complete, Fail, Outcome, Retry
+from codeq_client._api import calls, settlement
+from codeq_client._api.calls import Role
 from codeq_client.errors import (
     BadRequest,
     CodeQError,
@@ -32,13 +26,21 @@ from codeq_client.errors import (
     Unavailable,
 )
 
+from .cancellation import ENDINGS, Cancellable
+from .events import Event, Loss, Settled, TaskEnded, TaskStarted
+from .job import Job, TaskContext, current_task, log_fields
+from .lease import End, Lease, LeaseTerms
+from .lease_renewal import Held, Keeper
+from .outcomes import Abandon, Complete, Fail, Outcome, Retry
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from codeq_client._calls import Call
-    from codeq_client._client import CodeQ
-    from codeq_client._handlers import Handler, Next
-    from codeq_client._models import Record, Task
+    from codeq_client._api.calls import Call
+    from codeq_client._api.client import CodeQ
+    from codeq_client._api.models import Record, Task
+
+    from .handlers import Handler, Next
 
 SETTLE_SECONDS = 5.0
 """How long a cancelled handler may clean up undisturbed, and how long the abandoning of its task may take."""
@@ -194,20 +196,20 @@ class Delivery:
 
     async def _send(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
         codeq, core, task = self._bench.codeq, self._bench.codeq.core, self._task
-        patience = _settle.Patience(self._go_on, self._may_send, self._bench.terms.renewal_timeout)
+        patience = settlement.Patience(self._go_on, self._may_send, self._bench.terms.renewal_timeout)
         match outcome:
             case Complete() | Fail():
                 ended, submission = _submission(task, outcome)
-                await codeq.run(_settle.end(core, task, submission, patience))
+                await codeq.run(settlement.end(core, task, submission, patience))
                 return (Settled.FAILED, ended.error) if isinstance(ended, Fail) else (Settled.COMPLETED, "")
             case Retry(delay=delay, reason=reason):
                 await self._bench.keeper.quiesce(self._held)
-                nacked = _calls.nack(task.id, delay=delay, reason=reason)
-                requeued = await codeq.run(_settle.nack(core, task, nacked, patience))
+                nacked = calls.nack(task.id, delay=delay, reason=reason)
+                requeued = await codeq.run(settlement.nack(core, task, nacked, patience))
                 return (Settled.DEAD if requeued.dead else Settled.RETRIED), reason
             case _:
                 await self._bench.keeper.quiesce(self._held)
-                await codeq.run(_settle.abandon(core, task, _calls.abandon(task.id), patience))
+                await codeq.run(settlement.abandon(core, task, calls.abandon(task.id), patience))
                 return Settled.ABANDONED, self._end.value if self._end else ""
 
     def _may_send(self) -> bool:
@@ -238,12 +240,12 @@ def _submission(task: Task, outcome: Complete | Fail) -> tuple[Complete | Fail, 
     error = (outcome.error or "failed") if isinstance(outcome, Fail) else ""
     result = None if isinstance(outcome, Fail) else outcome.result
     try:
-        return outcome, _calls.submit(task.id, result=result, error=error, artifacts=outcome.artifacts)
+        return outcome, calls.submit(task.id, result=result, error=error, artifacts=outcome.artifacts)
     except ENDINGS:
         raise
     except BaseException as refusal:  # noqa: BLE001  # it runs the code of the user's models
         failure = _refused(refusal)
-        return failure, _calls.submit(task.id, result=None, error=failure.error, artifacts=())
+        return failure, calls.submit(task.id, result=None, error=failure.error, artifacts=())
 
 
 def _refused(error: BaseException) -> Fail:

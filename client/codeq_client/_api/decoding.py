@@ -8,8 +8,8 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from codeq_client._codec import unwrap_result
-from codeq_client._models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Status, Subscription, Task
+from .conversion import unwrap_result
+from .models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Status, Subscription, Task
 
 T = TypeVar("T", Task, Record)
 Object = Mapping[str, Any]

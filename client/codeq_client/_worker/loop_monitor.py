@@ -9,12 +9,12 @@ import threading
 import traceback
 from typing import TYPE_CHECKING
 
-from codeq_client._events import Event, LoopBlocked
+from .events import Event, LoopBlocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from codeq_client._clock import Clock
+    from codeq_client._api.clock import Clock
 
 _EVERY_SECONDS = 0.5
 

@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from codeq_client._lease import End
-    from codeq_client._models import Task
+    from codeq_client._api.models import Task
+
+    from .lease import End
 
 
 class Settled(StrEnum):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from codeq_client._calls import Call, Reply, Role
 from codeq_client.errors import BadRequest, ConfigurationError, Forbidden, TaskNotFound
 
+from .calls import Call, Reply, Role
+
 if TYPE_CHECKING:
-    from codeq_client._core import Core, Flow
+    from .retries import Core, Flow
 
 # An empty body, and a task that is not there, are refused after token and scope (B3), so nothing comes of the calls.
 _NEEDED = {

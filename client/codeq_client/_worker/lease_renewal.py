@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from codeq_client._clock import Clock, sleep_or
-from codeq_client._events import Event, LeaseEnded, Renewed
+from codeq_client._api.clock import Clock, sleep_or
 from codeq_client.errors import CodeQError, NotInProgress, NotOwner, TaskNotFound
+
+from .events import Event, LeaseEnded, Renewed
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from codeq_client._lease import End, Lease
+    from .lease import End, Lease
 
 Call = Callable[[], object]
 Post = Callable[[Call], object]

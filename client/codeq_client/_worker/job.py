@@ -13,10 +13,11 @@ from codeq_client.errors import ConfigurationError, LeaseLost
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, MutableMapping
 
-    from codeq_client._clock import Clock
-    from codeq_client._keeper import Held
-    from codeq_client._lease import End, LeaseTerms
-    from codeq_client._models import Task
+    from codeq_client._api.clock import Clock
+    from codeq_client._api.models import Task
+
+    from .lease import End, LeaseTerms
+    from .lease_renewal import Held
 
 P = TypeVar("P")
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from codeq_client._clock import sleep_or
+from codeq_client._api.clock import sleep_or
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from codeq_client._clock import Clock
+    from codeq_client._api.clock import Clock
 
 _log = logging.getLogger("codeq_client.worker")
 

@@ -25,15 +25,16 @@ from typing import (
 import anyio
 from anyio import to_thread
 
-from codeq_client._cancellable import contained, result_of
-from codeq_client._codec import to_json
-from codeq_client._job import Job, TaskContext
-from codeq_client._outcomes import Complete, Fail, Outcome, Retry
-from codeq_client._structure import structure
+from codeq_client._api.conversion import to_json
+from codeq_client._api.structure import structure
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
+from .cancellation import contained, result_of
+from .job import Job, TaskContext
+from .outcomes import Complete, Fail, Outcome, Retry
+
 if TYPE_CHECKING:
-    from codeq_client._models import Task
+    from codeq_client._api.models import Task
 
 P = TypeVar("P")
 R = TypeVar("R")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from codeq_client._structure import structure
+from .structure import structure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

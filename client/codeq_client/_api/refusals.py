@@ -23,7 +23,7 @@ from codeq_client.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from codeq_client._calls import Call, Reply, T
+    from .calls import Call, Reply, T
 
 _BY_STATUS: Mapping[int, type[Refused]] = {
     400: BadRequest,

@@ -12,10 +12,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from codeq_client import _calls
-from codeq_client._codec import wrap_result
-from codeq_client._core import Core, Flow, Pause
-from codeq_client._models import Record, Requeued, Status, Task
 from codeq_client.errors import (
     CodeQError,
     LeaseLost,
@@ -27,11 +23,16 @@ from codeq_client.errors import (
     Unavailable,
 )
 
+from . import calls
+from .conversion import wrap_result
+from .models import Record, Requeued, Status, Task
+from .retries import Core, Flow, Pause
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from codeq_client._calls import Call
-    from codeq_client._models import Artifact
+    from .calls import Call
+    from .models import Artifact
 
 T = TypeVar("T")
 
@@ -59,9 +60,9 @@ def submit(
     `unknown` says that an earlier try may have counted.
     """
     if isinstance(task, Task):
-        call = _calls.submit(task.id, result=result, error=error, artifacts=artifacts)
+        call = calls.submit(task.id, result=result, error=error, artifacts=artifacts)
         return end(core, task, call, unknown=unknown)
-    return core.send(_calls.submit(task, result=result, error=error, artifacts=artifacts))
+    return core.send(calls.submit(task, result=result, error=error, artifacts=artifacts))
 
 
 def end(
@@ -71,7 +72,7 @@ def end(
 
     def found(now: Task) -> Flow[Record]:
         if now.ended and not now.dead:
-            stored = (yield from core.send(_calls.result(task.id))).record
+            stored = (yield from core.send(calls.result(task.id))).record
             if _same_end(stored, json.loads(call.body or b"{}")):
                 return stored
             raise LeaseLost(task.id, f"someone else ended it: {stored.status}")
@@ -122,7 +123,7 @@ def _settle(
 
 def _try(sender: _Sender, call: Call[T], found: Callable[[Task], Flow[T]], *, unknown: bool) -> Flow[T]:
     """Send the call, after a look at the task when an earlier try is `unknown`: it may have counted."""
-    look = _calls.get(sender.task.id)
+    look = calls.get(sender.task.id)
     if unknown:
         now = yield from sender.send(look)
         if not _still_ours(now, sender.task):

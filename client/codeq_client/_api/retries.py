@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from codeq_client import _replies
 from codeq_client.errors import (
     BadReply,
     CodeQError,
@@ -24,10 +23,12 @@ from codeq_client.errors import (
     Unavailable,
 )
 
+from . import refusals
+
 if TYPE_CHECKING:
-    from codeq_client._calls import Call, Reply, Role
-    from codeq_client._clock import Clock
-    from codeq_client._tokens import Token, TokenProvider
+    from .calls import Call, Reply, Role
+    from .clock import Clock
+    from .tokens import Token, TokenProvider
 
 T = TypeVar("T")
 
@@ -103,7 +104,7 @@ class Core:
                 guard()
                 longest = max(_SHORTEST_TRY, deadline - self.clock.monotonic())
                 reply: Reply = yield Send(call, token, min((timeout or self.timeout) + call.wait, longest))
-                return _replies.read(call, reply)
+                return refusals.read(call, reply)
             except Unauthorized:
                 if renewed or not self._token_of(call.role).refuse(token):
                     raise

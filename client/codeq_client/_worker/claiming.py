@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from codeq_client import _calls
-from codeq_client._cancellable import ENDINGS
-from codeq_client._clock import sleep_or
-from codeq_client._delivery import SETTLE_SECONDS, Bench, Delivery
-from codeq_client._events import ClaimFailed, Draining, Polled
-from codeq_client._handlers import Handler
-from codeq_client._lease import End
-from codeq_client._outcomes import Retry
+from codeq_client._api import calls
+from codeq_client._api.clock import sleep_or
 from codeq_client.errors import BadRequest, CodeQError, Forbidden, RateLimited, Unauthorized, Unavailable
+
+from .cancellation import ENDINGS
+from .delivery import SETTLE_SECONDS, Bench, Delivery
+from .events import ClaimFailed, Draining, Polled
+from .handlers import Handler
+from .lease import End
+from .outcomes import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from codeq_client._job import Job
-    from codeq_client._models import Task
+    from codeq_client._api.models import Task
+
+    from .job import Job
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
@@ -152,14 +154,14 @@ class Shift:
     async def _claim_one(self, wait: float) -> Task | None:
         codeq, lease = self._bench.codeq, self._bench.terms.seconds
         # Never cancelled by `stop`: the server might lease a task to nobody. What it brings is handed back.
-        return await codeq.run(codeq.core.send(_calls.claim(self._rotation.order(), lease=lease, wait=wait), retries=0))
+        return await codeq.run(codeq.core.send(calls.claim(self._rotation.order(), lease=lease, wait=wait), retries=0))
 
     async def _top_up(self, group: asyncio.TaskGroup) -> None:
         codeq, lease = self._bench.codeq, self._bench.terms.seconds
         while (free := self._plan.concurrency - self.running) > 0 and not self.stopping:
-            asked = min(free, _calls.MAX_CLAIM_BATCH)
+            asked = min(free, calls.MAX_CLAIM_BATCH)
             sent = self._clock.monotonic()
-            call = _calls.claim_batch(self._rotation.order(), lease=lease, count=asked)
+            call = calls.claim_batch(self._rotation.order(), lease=lease, count=asked)
             tasks = await codeq.run(codeq.core.send(call, retries=0))
             await self._receive(group, tasks, sent)
             if len(tasks) < asked:

@@ -11,7 +11,7 @@ from anyio import to_thread
 from codeq_client.errors import Unavailable
 
 if TYPE_CHECKING:
-    from codeq_client._tokens import TokenProvider
+    from .tokens import TokenProvider
 
 
 class Asker:

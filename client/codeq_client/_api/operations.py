@@ -6,9 +6,10 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-from codeq_client import _batches, _calls, _settle
-from codeq_client._core import Core, Flow, Pause
-from codeq_client._models import (
+from codeq_client.errors import CodeQError, ResultNotFound, TaskDead, TaskFailed, WaitTimeout
+
+from . import batches, calls, settlement
+from .models import (
     Artifact,
     Batch,
     Cleanup,
@@ -21,8 +22,8 @@ from codeq_client._models import (
     Subscription,
     Task,
 )
-from codeq_client._structure import structure
-from codeq_client.errors import CodeQError, ResultNotFound, TaskDead, TaskFailed, WaitTimeout
+from .retries import Core, Flow, Pause
+from .structure import structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,7 +82,7 @@ def create(  # the server's fields
         run_at=run_at,
         idempotency_key=idempotency_key,
     )
-    return core.send(_calls.create(new, trace_parent=trace_parent))
+    return core.send(calls.create(new, trace_parent=trace_parent))
 
 
 def create_batch(core: Core, tasks: Iterable[NewTask], *, trace_parent: str = "") -> Flow[Batch[Task]]:
@@ -89,7 +90,7 @@ def create_batch(core: Core, tasks: Iterable[NewTask], *, trace_parent: str = ""
 
     That holds too for an item that cannot be sent at all; the others are. When no request got an answer, it raises.
     """
-    return _batches.create(core, tuple(tasks), trace_parent)
+    return batches.create(core, tuple(tasks), trace_parent)
 
 
 def claim(core: Core, commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -> Flow[Task | None]:
@@ -98,7 +99,7 @@ def claim(core: Core, commands: Sequence[str] = (), *, lease: float = 60, wait: 
     Without `commands`: those of the token's event types (K1). Never retried once sent, for the lost answer may have
     leased a task.
     """
-    return core.send(_calls.claim(commands, lease=lease, wait=wait))
+    return core.send(calls.claim(commands, lease=lease, wait=wait))
 
 
 def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, count: int = 10) -> Flow[list[Task]]:
@@ -108,9 +109,9 @@ def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, 
     """
     claimed: list[Task] = []
     while len(claimed) < count:
-        asked = min(count - len(claimed), _calls.MAX_CLAIM_BATCH)
+        asked = min(count - len(claimed), calls.MAX_CLAIM_BATCH)
         try:
-            got = yield from core.send(_calls.claim_batch(commands, lease=lease, count=asked))
+            got = yield from core.send(calls.claim_batch(commands, lease=lease, count=asked))
         except CodeQError:
             if not claimed:
                 raise
@@ -126,14 +127,14 @@ def heartbeat(core: Core, task_id: str, *, extend: float = 60) -> Flow[None]:
 
     An answer without error is no proof of a lease: one that ran out is not revived (H3).
     """
-    return core.send(_calls.heartbeat(task_id, extend=extend))
+    return core.send(calls.heartbeat(task_id, extend=extend))
 
 
 def abandon(core: Core, task: Task | str) -> Flow[None]:
     """Give a task back at once, at the cost of no attempt (R6). Given the claimed task, a lost answer is resolved."""
     if isinstance(task, Task):
-        return _settle.abandon(core, task, _calls.abandon(task.id))
-    return core.send(_calls.abandon(task))
+        return settlement.abandon(core, task, calls.abandon(task.id))
+    return core.send(calls.abandon(task))
 
 
 def nack(core: Core, task: Task | str, *, delay: float | timedelta = 0, reason: str = "") -> Flow[Requeued]:
@@ -142,8 +143,8 @@ def nack(core: Core, task: Task | str, *, delay: float | timedelta = 0, reason: 
     Given the claimed task, a lost answer is resolved.
     """
     if isinstance(task, Task):
-        return _settle.nack(core, task, _calls.nack(task.id, delay=delay, reason=reason))
-    return core.send(_calls.nack(task, delay=delay, reason=reason))
+        return settlement.nack(core, task, calls.nack(task.id, delay=delay, reason=reason))
+    return core.send(calls.nack(task, delay=delay, reason=reason))
 
 
 def complete(
@@ -157,12 +158,12 @@ def complete(
 
     Given the claimed task, a lost answer is resolved: `LeaseLost` when someone else ended it.
     """
-    return _settle.submit(core, task, result, "", artifacts)
+    return settlement.submit(core, task, result, "", artifacts)
 
 
 def fail(core: Core, task: Task | str, error: str, *, artifacts: Sequence[Artifact] = ()) -> Flow[Record]:
     """End a task as FAILED, for good (R8, S4). To have it tried again, use `nack`."""
-    return _settle.submit(core, task, None, error or "unknown error", artifacts)
+    return settlement.submit(core, task, None, error or "unknown error", artifacts)
 
 
 def submit_batch(core: Core, submissions: Iterable[Submission]) -> Flow[Batch[Record]]:
@@ -171,7 +172,7 @@ def submit_batch(core: Core, submissions: Iterable[Submission]) -> Flow[Batch[Re
     A lost answer is found out task by task. The server's batch route ignores artifacts and sends no callbacks (S6), so
     that items with artifacts, for tasks with a webhook, and for bare ids go singly.
     """
-    return _batches.submit(core, tuple(submissions))
+    return batches.submit(core, tuple(submissions))
 
 
 def subscribe(  # the server's fields
@@ -186,38 +187,38 @@ def subscribe(  # the server's fields
 ) -> Flow[Subscription]:
     """Ask for a notice at `callback_url` when a queue gets its first task (R10); `mode`: fanout, group or hash."""
     return core.send(
-        _calls.subscribe(callback_url, commands=commands, ttl=ttl, mode=mode, group=group, min_interval=min_interval)
+        calls.subscribe(callback_url, commands=commands, ttl=ttl, mode=mode, group=group, min_interval=min_interval)
     )
 
 
 def renew_subscription(core: Core, subscription_id: str, *, ttl: float = 300) -> Flow[Subscription]:
     """Let a subscription end `ttl` seconds from now (R11); raises `SubscriptionNotFound`."""
-    return core.send(_calls.renew_subscription(subscription_id, ttl=ttl))
+    return core.send(calls.renew_subscription(subscription_id, ttl=ttl))
 
 
 def get(core: Core, task_id: str) -> Flow[Task]:
     """Return a task as it is now (R12); raises `TaskNotFound`."""
-    return core.send(_calls.get(task_id))
+    return core.send(calls.get(task_id))
 
 
 def result(core: Core, task_id: str) -> Flow[Finished]:
     """Return a finished task and its record (R13); raises `TaskNotFound`, `ResultNotFound`."""
-    return core.send(_calls.result(task_id))
+    return core.send(calls.result(task_id))
 
 
 def queue_sizes(core: Core) -> Flow[dict[str, int]]:
     """Return the sizes of the built-in commands' tenant-less queues (R14, M1). Needs an administrator's token."""
-    return core.send(_calls.queue_sizes())
+    return core.send(calls.queue_sizes())
 
 
 def queue_stats(core: Core, command: str) -> Flow[QueueStats]:
     """Return how many tasks of `command` are where (R15). Needs an administrator's token."""
-    return core.send(_calls.queue_stats(command))
+    return core.send(calls.queue_stats(command))
 
 
 def cleanup(core: Core, *, limit: int = 0, before: datetime | None = None) -> Flow[Cleanup]:
     """Delete up to `limit` (0: 1000) tasks untouched for a day as of `before` (R16). Needs an administrator's token."""
-    return core.send(_calls.cleanup(limit=limit, before=before))
+    return core.send(calls.cleanup(limit=limit, before=before))
 
 
 @overload
@@ -247,7 +248,7 @@ def wait_for_result(
     deadline = moved + timeout
     pause, seen = _FIRST_POLL, ("", 0)
     while True:
-        task = yield from core.send(_calls.get(task_id), retries=math.inf, deadline=deadline)
+        task = yield from core.send(calls.get(task_id), retries=math.inf, deadline=deadline)
         if task.ended:
             ended = yield from _result_of(core, task, deadline)
             return ended if kind is None else structure(kind, ended)
@@ -265,7 +266,7 @@ def _result_of(core: Core, task: Task, deadline: float) -> Flow[Any]:
     if task.dead:
         raise TaskDead(task, task.error)  # N4: it has no result
     try:
-        record = (yield from core.send(_calls.result(task.id), retries=math.inf, deadline=deadline)).record
+        record = (yield from core.send(calls.result(task.id), retries=math.inf, deadline=deadline)).record
     except ResultNotFound:
         raise TaskFailed(task, task.error or "it has no result") from None
     if record.status != "COMPLETED":

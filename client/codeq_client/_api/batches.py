@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from codeq_client import _calls, _read, _replies, _settle
-from codeq_client._models import Batch, NewTask, Record, Rejected, Submission, Task
 from codeq_client.errors import CodeQError, ConfigurationError, RateLimited, ServerError, Unavailable
+
+from . import calls, decoding, refusals, settlement
+from .models import Batch, NewTask, Record, Rejected, Submission, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from codeq_client._core import Core, Flow
+    from .retries import Core, Flow
 
 T = TypeVar("T")
 Given = TypeVar("Given")
@@ -30,12 +31,12 @@ class _Kind(Generic[Given, Encoded, T]):
 def create(core: Core, tasks: Sequence[NewTask], trace_parent: str) -> Flow[Batch[Task]]:
     """Create many tasks (C9)."""
 
-    def send(part: Sequence[tuple[NewTask, _calls.NewItem]]) -> Flow[list[Task | CodeQError]]:
-        call = _calls.create_batch([item for _, item in part], trace_parent=trace_parent)
+    def send(part: Sequence[tuple[NewTask, calls.NewItem]]) -> Flow[list[Task | CodeQError]]:
+        call = calls.create_batch([item for _, item in part], trace_parent=trace_parent)
         answers = yield from core.send(call)
-        return [_item(answer, "task", _read.task) for answer in answers]
+        return [_item(answer, "task", decoding.task) for answer in answers]
 
-    answers = yield from _together(_Kind(_calls.new_item, send), dict(enumerate(tasks)))
+    answers = yield from _together(_Kind(calls.new_item, send), dict(enumerate(tasks)))
     return _in_order(answers)
 
 
@@ -44,12 +45,12 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
 
     def send(part: Sequence[tuple[Submission, bytes]]) -> Flow[list[Record | CodeQError]]:
         try:
-            answers = yield from core.send(_calls.submit_batch([body for _, body in part]))
+            answers = yield from core.send(calls.submit_batch([body for _, body in part]))
         except (Unavailable, ServerError) as error:
             if isinstance(error, Unavailable) and not error.sent:
                 raise
             return (yield from _find_out(core, [submission for submission, _ in part]))
-        return [_item(answer, "result", _read.record) for answer in answers]
+        return [_item(answer, "result", decoding.record) for answer in answers]
 
     numbered = dict(enumerate(submissions))
     together = {index: item for index, item in numbered.items() if _may_go_together(item)}
@@ -57,7 +58,7 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
     for index, item in numbered.items():
         if index not in together:
             try:
-                answers[index] = yield from _settle.submit(core, item.task, item.result, item.error, item.artifacts)
+                answers[index] = yield from settlement.submit(core, item.task, item.result, item.error, item.artifacts)
             except CodeQError as error:
                 answers[index] = Rejected(index, error)
     return _in_order(answers)
@@ -68,7 +69,7 @@ def _may_go_together(item: Submission) -> bool:
 
 
 def _encoded(item: Submission) -> bytes:
-    return _calls.end_item(_id_of(item), item.result, item.error)
+    return calls.end_item(_id_of(item), item.result, item.error)
 
 
 def _id_of(item: Submission) -> str:
@@ -80,7 +81,7 @@ def _find_out(core: Core, items: Sequence[Submission]) -> Flow[list[Record | Cod
     outcomes: list[Record | CodeQError] = []
     for item in items:
         try:
-            outcomes.append((yield from _settle.submit(core, item.task, item.result, item.error, unknown=True)))
+            outcomes.append((yield from settlement.submit(core, item.task, item.result, item.error, unknown=True)))
         except (Unavailable, ServerError, RateLimited) as error:
             # The server is away: to look for the others would take as long for each of them.
             return outcomes + [error] * (len(items) - len(outcomes))
@@ -90,7 +91,7 @@ def _find_out(core: Core, items: Sequence[Submission]) -> Flow[list[Record | Cod
 
 
 def _item(answer: Any, key: str, read: Callable[[Any], T]) -> T | CodeQError:  # noqa: ANN401  # the server's object
-    return read(answer[key]) if answer.get(key) else _replies.item_error(str(answer.get("error")))
+    return read(answer[key]) if answer.get(key) else refusals.item_error(str(answer.get("error")))
 
 
 def _together(kind: _Kind[Given, Encoded, T], items: Mapping[int, Given]) -> Flow[dict[int, T | Rejected]]:
@@ -104,8 +105,8 @@ def _together(kind: _Kind[Given, Encoded, T], items: Mapping[int, Given]) -> Flo
             answers[index] = Rejected(index, error)
     failure: CodeQError | None = None
     failed = 0
-    for start in range(0, len(ready), _calls.MAX_BATCH):
-        part = ready[start : start + _calls.MAX_BATCH]
+    for start in range(0, len(ready), calls.MAX_BATCH):
+        part = ready[start : start + calls.MAX_BATCH]
         try:
             outcomes = yield from kind.send([item for _, item in part])
         except CodeQError as error:

@@ -1,0 +1,1 @@
+"""The worker: claims tasks, runs handlers, renews leases and settles tasks."""
