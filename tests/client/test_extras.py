@@ -42,7 +42,7 @@ from codeq_client.health import HealthServer, Limits, live, ready
 from codeq_client.metrics import PrometheusHook
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
-from tests.client.stage import CLAIMS, IDENTITIES, Stage, play, refused
+from tests.client.support import CLAIMS, IDENTITIES, Stage, play, refused
 
 if TYPE_CHECKING:
     from pathlib import Path

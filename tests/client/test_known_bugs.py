@@ -18,8 +18,8 @@ from codeq_client.errors import (
     Unauthorized,
     Unavailable,
 )
-from tests.client.script import LOST, TASK, Reply, Script, refusal, reply
-from tests.client.stage import Stage, answers, play, reply_lost, request_lost
+from tests.client.api.support import LOST, TASK, Reply, Script, refusal, reply
+from tests.client.support import Stage, answers, play, reply_lost, request_lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from codeq_client.errors import InvalidSignature
 from codeq_client.testing import ManualClock
 from codeq_client.webhooks import QueueReady, ResultCallback, WebhookReceiver, verify_signature
 from codeq_fake.testing import FakeCodeQ
-from tests.client.script import StillClock
+from tests.client.api.support import StillClock
 
 RESULT = {
     "taskId": "t-1",

@@ -11,7 +11,7 @@ import pytest
 from codeq_client import Artifact, NewTask, Requeued, Status, Task
 from codeq_client._api import calls, operations
 from codeq_client.errors import BadReply, ConfigurationError, EncodeError
-from tests.client.script import TASK, Script, reply
+from tests.client.api.support import TASK, Script, reply
 
 
 def test_create_sends_only_what_was_given_and_a_key_of_its_own() -> None:

@@ -27,7 +27,7 @@ from codeq_client.errors import (
     Unavailable,
     WaitTimeout,
 )
-from tests.client.script import LOST, TASK, UNREACHED, Reply, Script, refusal, reply
+from tests.client.api.support import LOST, TASK, UNREACHED, Reply, Script, refusal, reply
 
 
 def created(count: int) -> Reply:

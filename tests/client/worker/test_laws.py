@@ -17,8 +17,8 @@ from codeq_client import Abandon, LeaseTerms, Task
 from codeq_client._api import retries, settlement
 from codeq_client._worker import cancellation, claiming, delivery, job, lease, lease_thread
 from codeq_client.errors import ServerError, Unavailable
-from tests.client.laws import Law, Laws, LawsOfOneSubject, Panic
-from tests.client.stage import reply_lost, request_lost
+from tests.client.support import reply_lost, request_lost
+from tests.client.worker.laws import Law, Laws, LawsOfOneSubject, Panic
 
 
 def run(machine: type[Laws], **options: Any) -> None:

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from codeq_client import Abandon, Event, Fail, Job, LeaseTerms, Retry, Settled, TaskContext, TaskEnded, Worker
 from codeq_client.errors import CodeQError
 from codeq_fake.core import races
-from tests.client.stage import (
+from tests.client.support import (
     IDENTITIES,
     Fault,
     Network,

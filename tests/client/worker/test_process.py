@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @contextmanager
 def worker_process(environ: dict[str, str], *options: str, log: str = os.devnull) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "codeq_client.cli", "run", "tests.client.app:make", *options]
+    command = [sys.executable, "-m", "codeq_client.cli", "run", "tests.client.worker.app:make", *options]
     with (
         Path(log).open("w") as stderr,
         subprocess.Popen(command, env=environ, cwd=REPOSITORY, stderr=stderr) as process,
@@ -94,7 +94,7 @@ def test_a_handler_that_blocks_the_loop_keeps_its_lease_and_is_shown(environ: di
 
 
 def test_reload_starts_the_worker_anew_when_a_file_changes(environ: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("from tests.client.app import make\n")
+    (tmp_path / "mine.py").write_text("from tests.client.worker.app import make\n")
     command = [sys.executable, "-m", "codeq_client.cli", "run", "mine:make", "--reload"]
     log = tmp_path / "log"
     with (
@@ -104,9 +104,9 @@ def test_reload_starts_the_worker_anew_when_a_file_changes(environ: dict[str, st
     ):
         first = codeq.create("X", {"n": 1, "seconds": 0})
         codeq.wait_for_result(first.id, 20)
-        (tmp_path / "mine.py").write_text("from tests.client.app import\n")  # what does not even start
+        (tmp_path / "mine.py").write_text("from tests.client.worker.app import\n")  # what does not even start
         wait_until(lambda: "SyntaxError" in log.read_text(), 20)
-        (tmp_path / "mine.py").write_text("from tests.client.app import make\n\n")
+        (tmp_path / "mine.py").write_text("from tests.client.worker.app import make\n\n")
         wait_until(lambda: _works_anew(codeq, environ), 20)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
@@ -116,7 +116,7 @@ def test_reload_starts_the_worker_anew_when_a_file_changes(environ: dict[str, st
 def test_a_reload_that_drains_heeds_signals(
     environ: dict[str, str], tmp_path: Path, signals: list[signal.Signals]
 ) -> None:
-    (tmp_path / "mine.py").write_text("from tests.client.app import make\n")
+    (tmp_path / "mine.py").write_text("from tests.client.worker.app import make\n")
     command = [sys.executable, "-m", "codeq_client.cli", "run", "mine:make", "--reload"]
     log, started = tmp_path / "log", Path(environ["STARTED"])
     with (
@@ -126,7 +126,7 @@ def test_a_reload_that_drains_heeds_signals(
     ):
         task = codeq.create("X", {"n": 1, "seconds": 2})
         wait_until(started.exists, 20)
-        (tmp_path / "mine.py").write_text("from tests.client.app import make\n\n")
+        (tmp_path / "mine.py").write_text("from tests.client.worker.app import make\n\n")
         wait_until(lambda: "a file changed" in log.read_text(), 5)
         for number in signals:
             process.send_signal(number)

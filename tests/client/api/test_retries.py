@@ -31,7 +31,7 @@ from codeq_client.errors import (
     Unauthorized,
     Unavailable,
 )
-from tests.client.script import LOST, TASK, UNREACHED, Reply, Script, refusal, reply
+from tests.client.api.support import LOST, TASK, UNREACHED, Reply, Script, refusal, reply
 
 Make = Callable[[Core], Flow[Any]]
 

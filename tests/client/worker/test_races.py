@@ -13,7 +13,7 @@ import pytest
 from codeq_client import NewTask, Worker, keep_first_result
 from codeq_client.errors import WaitTimeout
 from codeq_fake import faults
-from tests.client.stage import Stage, play, refused
+from tests.client.support import Stage, play, refused
 
 if TYPE_CHECKING:
     from codeq_client import CodeQ, Job

@@ -20,7 +20,7 @@ from codeq_client import BlockingCodeQ, CodeQ
 from codeq_client._api.client import checked_url, tls_for
 from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized, Unavailable
 from codeq_fake.testing import FakeCodeQ
-from tests.client.script import TASK
+from tests.client.api.support import TASK
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

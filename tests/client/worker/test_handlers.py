@@ -13,7 +13,7 @@ import pytest
 
 from codeq_client import Complete, Fail, Job, Retry, Task, TaskContext, TaskEnded, current_task
 from codeq_client.errors import ConfigurationError, LeaseLost
-from tests.client.stage import Stage, play, refused
+from tests.client.support import Stage, play, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from codeq_client._api import calls, operations
 from codeq_client._api.conversion import wrap_result
 from codeq_client._api.settlement import Patience, end
 from codeq_client.errors import LeaseLost, NotInProgress, NotOwner, TaskNotFound, Unavailable
-from tests.client.script import LOST, TASK, UNREACHED, Script, refusal, reply
+from tests.client.api.support import LOST, TASK, UNREACHED, Script, refusal, reply
 
 CLAIMED = Task(id="t-1", command="X", status="IN_PROGRESS", attempts=1)
 DONE = {"taskId": "t-1", "status": "COMPLETED", "result": {"ok": 1}, "completedAt": "2026-11-24T00:00:00Z"}

@@ -29,7 +29,7 @@ from codeq_client import (
 )
 from codeq_client._worker.claiming import Rotation
 from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
-from tests.client.stage import Stage, answers, broken, play, refused, reply_lost, slow
+from tests.client.support import Stage, answers, broken, play, refused, reply_lost, slow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContex
 from codeq_client._api import settlement
 from codeq_client._worker import lease_thread
 from codeq_client.errors import ConfigurationError, LeaseLost
-from tests.client.stage import Stage, answers, garbled, operation_of, play, refused, reply_lost, request_lost, slow
+from tests.client.support import Stage, answers, garbled, operation_of, play, refused, reply_lost, request_lost, slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
