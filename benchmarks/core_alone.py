@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from codeq_fake.core import PROFILES, Broker, Submission
 from codeq_fake.core.rules import Rules
 from codeq_fake.http import bodies
-from codeq_fake.source import Source
+from codeq_fake.runtime.ids import Source
 from codeq_fake.wire import decode
 
 from .driver import TASK

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from codeq_fake.server import listen, url_of
+from codeq_fake.serving.server import listen, url_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from codeq_client import CodeQ
-    from codeq_fake.testing import FakeCodeQ
+
+    from .testing import FakeCodeQ
 
 _SURPRISE = "codeq_surprise"
 
@@ -54,7 +55,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
     if (marked or ("codeq" in metafunc.fixturenames and metafunc.config.getini("codeq_clock"))) != "auto":
         yield
         return
-    from codeq_fake.pytest_loops import on_virtual_time  # noqa: PLC0415 - see the module's docstring
+    from .clocks.pytest_loops import on_virtual_time  # noqa: PLC0415 - see the module's docstring
 
     with on_virtual_time(metafunc):
         yield
@@ -69,7 +70,7 @@ def codeq_options() -> dict[str, Any]:
 @pytest.fixture
 def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iterator[FakeCodeQ]:
     """A fake CodeQ server in this process, on a manual clock: :class:`codeq_fake.testing.FakeCodeQ`."""
-    from codeq_fake.testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
+    from .testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
 
     options = _options(request, {"clock": request.config.getini("codeq_clock"), **codeq_options})
     if options["clock"] == "auto":
@@ -101,7 +102,7 @@ def codeq_client(codeq: FakeCodeQ) -> CodeQ:
 @pytest.fixture
 def codeq_server(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iterator[FakeCodeQ]:
     """A fake CodeQ server on a free loopback port, on a real clock unless told otherwise: ``.url``, ``.env``."""
-    from codeq_fake.testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
+    from .testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
 
     with FakeCodeQ(**_options(request, {"clock": "real", **codeq_options})) as fake, fake.serve():
         request.node.stash[_FAKES] = [*request.node.stash.get(_FAKES, []), fake]
@@ -146,7 +147,7 @@ def _warn(config: pytest.Config, fake: FakeCodeQ) -> None:
     if config.getini("codeq_surprises") == "warn":
         import warnings  # noqa: PLC0415 - see the module's docstring
 
-        from codeq_fake.surprises import CodeQSurprise  # noqa: PLC0415 - as above
+        from .divergences import CodeQSurprise  # noqa: PLC0415 - as above
 
         for surprise in fake.surprises:
             warnings.warn(CodeQSurprise(str(surprise)), stacklevel=2)
@@ -165,7 +166,7 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
 
 
 def _demand_async(request: pytest.FixtureRequest) -> None:
-    from codeq_fake.pytest_loops import is_async  # noqa: PLC0415 - see the module's docstring
+    from .clocks.pytest_loops import is_async  # noqa: PLC0415 - see the module's docstring
 
     if not is_async(request.function):
         pytest.fail(

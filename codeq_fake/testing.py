@@ -10,24 +10,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ._transport.home import Home
-from .activity import let_tasks_run
-from .application import application
 from .auth import Tokens, identities_of
-from .checks import Checks
+from .clocks.loop_clock import clock_of
+from .clocks.quiet import let_tasks_run
+from .clocks.virtual_loop import VirtualTimeLoop, run
 from .control import Controls
 from .control.access import is_loopback
 from .control.controls import instant
 from .control.controls import profile as checked_profile
-from .control.faulting import checked
+from .control.fault_rules import checked
 from .core.units import SECOND
-from .injecting import injected
-from .journal import DEFAULT_SIZE
-from .loop_clock import clock_of
-from .runtime import DEFAULT_PROFILE, Config, Runtime
+from .divergences import CodeQSurprise
+from .in_process.checks import Checks
+from .in_process.event_loop import Home
+from .in_process.fault_scope import injected
+from .in_process.task_view import TaskView
+from .runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
+from .runtime.journal import DEFAULT_SIZE
+from .serving.application import application
 from .settings import Settings
-from .task_view import TaskView
-from .virtual_loop import VirtualTimeLoop, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
     import httpx
     from starlette.types import ASGIApp
 
-    from .clock import Mode
+    from .clocks.clock import Mode
+    from .divergences import Surprise
     from .faults import Rule
-    from .injecting import Injected
-    from .surprises import Surprise
+    from .in_process.fault_scope import Injected
 
     T = TypeVar("T")
 
-__all__ = ["FakeCodeQ", "TaskView", "VirtualTimeLoop", "run"]
+__all__ = ["CodeQSurprise", "FakeCodeQ", "TaskView", "VirtualTimeLoop", "run"]
 
 
 class FakeCodeQ(Checks):
@@ -124,7 +125,7 @@ class FakeCodeQ(Checks):
         Other machines reach the control API only with its token. Raises :class:`codeq_fake.server.PortTakenError`, and
         RuntimeError if the fake already lives in the running event loop.
         """
-        from .server import listen, served  # noqa: PLC0415 - uvicorn takes a tenth of a second to import
+        from .serving.server import listen, served  # noqa: PLC0415 - uvicorn takes a tenth of a second to import
 
         safe = is_loopback(host) or self._control_token is not None
         app = self._app if safe else application(self._runtime, with_control=False)
@@ -168,19 +169,19 @@ class FakeCodeQ(Checks):
         ``options`` are httpx's. Its read timeout is kept (5 s of real time unless you set ``timeout``), for a long poll
         on a manual clock would wait for ever where nobody advances it.
         """
-        from ._transport import clients  # noqa: PLC0415 - httpx takes a quarter of a second that only its users pay
+        from .in_process import clients  # noqa: PLC0415 - httpx takes a quarter of a second that only its users pay
 
         return clients.blocking(self._app, self._home, token, options)
 
     def async_client(self, token: str = "dev-token", **options: Any) -> httpx.AsyncClient:  # noqa: S107 - as above
         """As :meth:`client`, for async code."""
-        from ._transport import clients  # noqa: PLC0415 - as above
+        from .in_process import clients  # noqa: PLC0415 - as above
 
         return clients.asynchronous(self.app, token, options)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """What :meth:`async_client` sends by, for async clients of your own that take a transport of httpx."""
-        from ._transport import clients  # noqa: PLC0415 - as above
+        from .in_process import clients  # noqa: PLC0415 - as above
 
         return clients.AsyncTransport(self.app)
 
@@ -359,6 +360,6 @@ def _instant(when: str | datetime) -> int:
 
 def _fill(runtime: Runtime, file: Path) -> None:
     """Make what a seed file holds. Raises SeedError, and OSError."""
-    from .control.seed import read_seed, sow  # noqa: PLC0415 - most fakes begin empty, and need no YAML
+    from .control.seed_files import read_seed, sow  # noqa: PLC0415 - most fakes begin empty, and need no YAML
 
     sow(runtime, read_seed(str(file), file.read_text(encoding="utf-8")))

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from codeq_fake import pytest_plugin
+from codeq_fake.clause_coverage.report import SECTIONS, SERVER
 from codeq_fake.cli.run import run
 from codeq_fake.cli.serve import serve
-from codeq_fake.ledger.report import SECTIONS, SERVER
 from codeq_fake.settings import Settings
 from codeq_fake.settings.sources import YAML_ONLY, camel
 from codeq_fake.testing import FakeCodeQ
@@ -21,7 +21,7 @@ from codeq_fake.testing import FakeCodeQ
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from codeq_fake.ledger.clause import Clause
+    from codeq_fake.clause_coverage.clause import Clause
 
 #: What each of the server's settings is for, by the name of its field.
 _ABOUT: Mapping[str, str] = MappingProxyType(

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from codeq_fake.cli import main
-from codeq_fake.server import listen
+from codeq_fake.serving.server import listen
 from codeq_fake.version import VERSION
 from tests.cli.commands import COMMAND, environment, refused, run, serving
 

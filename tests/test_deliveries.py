@@ -10,19 +10,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from codeq_fake import deliveries as module
-from codeq_fake.activity import let_tasks_run
-from codeq_fake.clock import Clock
+from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks.quiet import let_tasks_run
 from codeq_fake.core.effects import CallbackDue, NoticeDue
-from codeq_fake.deliveries import Deliveries
 from codeq_fake.faults import Plan
+from codeq_fake.runtime import deliveries
+from codeq_fake.runtime.deliveries import Deliveries
 from codeq_fake.webhooks import Composer, Hop, Outcome, Outgoing, Sender
 from codeq_fake.webhooks.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from codeq_fake.journal import Callback
+    from codeq_fake.runtime.journal import Callback
 
 pytestmark = pytest.mark.asyncio
 
@@ -102,7 +102,7 @@ NOTICE = NoticeDue("sub-1", "http://app.test/ready", "A")
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(deliveries, "PATIENCE", 0.05)
 
 
 async def test_a_try_is_sent_signed_by_the_fakes_clock_and_its_end_is_reported() -> None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.auth import errors as auth_errors
+from codeq_fake.clause_coverage import ledger, markdown
+from codeq_fake.clause_coverage.touches import touchable
 from codeq_fake.core import errors as core_errors
 from codeq_fake.http import OPERATIONS
-from codeq_fake.ledger import ledger, markdown
-from codeq_fake.ledger.touches import touchable
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:

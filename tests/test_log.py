@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from codeq_fake.application import application
-from codeq_fake.clock import Clock
+from codeq_fake.clocks.clock import Clock
 from codeq_fake.control.controls import instant
-from codeq_fake.log import Logged
-from codeq_fake.runtime import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.serving.application import application
+from codeq_fake.serving.request_log import Logged
 from codeq_fake.settings import Settings
 from tests.cli.commands import run, serving
 

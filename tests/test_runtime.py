@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from codeq_fake import deliveries
-from codeq_fake.activity import let_tasks_run
+from codeq_fake.clocks.quiet import let_tasks_run
 from codeq_fake.control import BadRequestError, ConflictError
+from codeq_fake.runtime import deliveries
 from codeq_fake.testing import FakeCodeQ
 from tests.webhooks.receiver import answer, receiving
 

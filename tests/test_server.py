@@ -14,11 +14,11 @@ import pytest
 import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
-from codeq_fake.activity import let_tasks_run
-from codeq_fake.application import application
-from codeq_fake.clock import Clock
-from codeq_fake.runtime import Config, Runtime
-from codeq_fake.server import PortTakenError, listen, served, url_of
+from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks.quiet import let_tasks_run
+from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.serving.application import application
+from codeq_fake.serving.server import PortTakenError, listen, served, url_of
 from codeq_fake.settings import Settings
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from codeq_fake.auth.authenticator import Authenticator
-from codeq_fake.auth.caller import Caller
-from codeq_fake.auth.errors import Forbidden, Refusal, Unauthenticated
-from codeq_fake.auth.identities import Identity, identities_of, read_identities
-from codeq_fake.auth.keys import KeysNeeded, with_keys
-from codeq_fake.auth.tokens import Tokens
+from .authenticator import Authenticator
+from .caller import Caller
+from .errors import Forbidden, Refusal, Unauthenticated
+from .identities import Identity, identities_of, read_identities
+from .keys import KeysNeeded, with_keys
+from .tokens import Tokens
 
 __all__ = [
     "Authenticator",

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codeq_fake.auth.caller import Belief, Caller, role_of
-from codeq_fake.auth.errors import Forbidden, Unauthenticated
-from codeq_fake.auth.fetching import fetch_url
-from codeq_fake.auth.identities import IdentitiesProvider
-from codeq_fake.auth.providers import JwksProvider, StaticProvider
 from codeq_fake.settings import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth
+
+from .caller import Belief, Caller, role_of
+from .errors import Forbidden, Unauthenticated
+from .fetching import fetch_url
+from .identities import IdentitiesProvider
+from .providers import JwksProvider, StaticProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from codeq_fake.auth.identities import Identity, Kind
-    from codeq_fake.auth.keys import Fetch
-    from codeq_fake.auth.providers import Provider
     from codeq_fake.settings import Settings, StaticAuth
+
+    from .identities import Identity, Kind
+    from .keys import Fetch
+    from .providers import Provider
 
 #: How many header values each kind of route remembers.
 REMEMBERED = 4096

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from codeq_fake.auth.caller import FOREVER, Belief, Caller, tenant_of
-from codeq_fake.auth.errors import Unauthenticated
+from .caller import FOREVER, Belief, Caller, tenant_of
+from .errors import Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

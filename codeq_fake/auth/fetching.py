@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeq_fake.auth.keys import FetchFailed
+from .keys import FetchFailed
 
 _OK = 200
 

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from codeq_fake.auth import claims, jwt
-from codeq_fake.auth.keys import bad_signature
-from codeq_fake.auth.providers import as_sent
 from codeq_fake.settings import SettingsError
+
+from . import claims, jwt
+from .keys import bad_signature
+from .providers import as_sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from codeq_fake.auth.caller import Belief
-    from codeq_fake.auth.providers import Provider
+    from .caller import Belief
+    from .providers import Provider
 
 Kind = Literal["producer", "worker"]
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from codeq_fake.auth.errors import Unauthenticated
 from codeq_fake.wire import IllegalBase64, decode_base64url
+
+from .errors import Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,16 +10,16 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
-from codeq_fake.auth.caller import FOREVER
-from codeq_fake.auth.errors import Unauthenticated
-from codeq_fake.auth.jwt import RSA_ALGORITHMS, unverifiable
+from .caller import FOREVER
+from .errors import Unauthenticated
+from .jwt import RSA_ALGORITHMS, unverifiable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from joserfc.jwk import RSAKey
 
-    from codeq_fake.auth.jwt import Jwt
+    from .jwt import Jwt
 
 T = TypeVar("T")
 

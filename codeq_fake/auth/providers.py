@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from codeq_fake.auth import claims, jwt
-from codeq_fake.auth.caller import Belief, Caller, tenant_of
-from codeq_fake.auth.errors import Unauthenticated
-from codeq_fake.auth.keys import FetchedKeys, FixedKeys, check_signature
+from . import claims, jwt
+from .caller import Belief, Caller, tenant_of
+from .errors import Unauthenticated
+from .keys import FetchedKeys, FixedKeys, check_signature
 
 if TYPE_CHECKING:
-    from codeq_fake.auth.keys import Fetch, Keys
     from codeq_fake.settings import JwksAuth, StaticAuth
+
+    from .keys import Fetch, Keys
 
 #: White space in bytes. In Latin-1 some halves of UTF-8 characters look like white space too; they are none.
 _BLANKS = " \t\n\v\f\r"

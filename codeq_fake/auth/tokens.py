@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from codeq_fake.auth.caller import role_of
 from codeq_fake.settings import ADMIN_SCOPE, StaticAuth
+
+from .caller import role_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from codeq_fake.auth.identities import Identity
     from codeq_fake.settings import JwksAuth, Settings
+
+    from .identities import Identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,6 @@ def demo() -> None:
 
     A table of tasks, leases, retries, a dead letter and webhooks, in the fake's time and in real time.
     """
-    from codeq_fake.demo import tell  # noqa: PLC0415 - a story needs a table printer and an HTTP client
+    from .demo_story import tell  # noqa: PLC0415 - a story needs a table printer and an HTTP client
 
     tell()

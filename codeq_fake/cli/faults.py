@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .asking import Answer, asking, say, show_table
-from .telling import MISUSED, exit_with
+from .output import MISUSED, exit_with
+from .queries import Answer, asking, say, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,10 +65,10 @@ def clear_faults(fake: Fake) -> Answer:
 def _read(text: str) -> dict[str, Any]:
     import yaml  # noqa: PLC0415 - only this reads any
 
-    from codeq_fake.faults import BadFaultError, reading  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.faults import BadFaultError, parsing  # noqa: PLC0415 - as wherever --help does without
 
     try:
-        return reading.shown(reading.rule_of(yaml.safe_load(text)))
+        return parsing.shown(parsing.rule_of(yaml.safe_load(text)))
     except yaml.YAMLError as error:
         exit_with(f"{text}: no YAML or JSON ({' '.join(str(error).split())})", MISUSED)
     except BadFaultError as error:

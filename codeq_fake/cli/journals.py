@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codeq_fake.terminal import bare
+from codeq_fake.serving.terminal_text import bare
 
-from .asking import Answer, asking, show_table
+from .queries import Answer, asking, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

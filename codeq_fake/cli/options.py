@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from codeq_fake.core import PROFILES
-from codeq_fake.runtime import DEFAULT_PROFILE
+from codeq_fake.runtime.fake_server import DEFAULT_PROFILE
 
-from .variables import read_variables
+from .dotenv import read_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
-from .telling import FAILED, MISUSED, exit_with
+from .output import FAILED, MISUSED, exit_with
 
 if TYPE_CHECKING:
     import httpx

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import Options, start_options
-from .telling import tell
+from .output import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .starting import Built
+    from .startup import Built
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -31,9 +31,9 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
 
         codeq-fake run -- pytest -q
     """
-    from codeq_fake.server import served  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.serving.server import served  # noqa: PLC0415 - --help loads no server
 
-    from .starting import build, listen_on  # noqa: PLC0415 - as above
+    from .startup import build, listen_on  # noqa: PLC0415 - as above
 
     options = Options(**flags)
     fake = build(options, log="none")
@@ -64,7 +64,7 @@ def _tell_surprises(fake: Built) -> None:
 
 async def _end_of(command: Sequence[str], environment: dict[str, str]) -> int:
     """Run a command to its end, passing signals on; its exit code, 128 + n when signal n ended it."""
-    from codeq_fake.server import load_ahead  # noqa: PLC0415 - as above
+    from codeq_fake.serving.server import load_ahead  # noqa: PLC0415 - as above
 
     try:
         process = await asyncio.create_subprocess_exec(*command, env=environment)

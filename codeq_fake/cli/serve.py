@@ -11,7 +11,7 @@ import click
 from .options import Options, flag, start_options
 
 if TYPE_CHECKING:
-    from .starting import Built
+    from .startup import Built
 
 
 @click.command()
@@ -22,10 +22,10 @@ def serve(*, as_json: bool, **flags: Any) -> None:
 
     Prints one line when it answers: URL, profile, clock and tokens.
     """
-    from codeq_fake.server import serve as serve_until_stopped  # noqa: PLC0415 - --help loads no server
-    from codeq_fake.server import url_of  # noqa: PLC0415 - as above
+    from codeq_fake.serving.server import serve as serve_until_stopped  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.serving.server import url_of  # noqa: PLC0415 - as above
 
-    from .starting import build, listen_on  # noqa: PLC0415 - as above
+    from .startup import build, listen_on  # noqa: PLC0415 - as above
 
     options = Options(**flags)
     fake = build(options, log="text" if sys.stderr.isatty() else "none")

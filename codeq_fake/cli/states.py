@@ -8,11 +8,10 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from codeq_fake.files import write_whole
-from codeq_fake.terminal import counted
+from codeq_fake.serving.terminal_text import counted
 
-from .asking import Answer, asking, say
-from .telling import FAILED, MISUSED, exit_with
+from .output import FAILED, MISUSED, exit_with
+from .queries import Answer, asking, say
 
 if TYPE_CHECKING:
     from .remote import Fake
@@ -36,6 +35,8 @@ def state() -> None:
 @asking
 def get_state(fake: Fake, *, file: Path) -> Answer:
     """Write the state to FILE, by default to standard output, as JSON."""
+    from codeq_fake.control.files import write_whole  # noqa: PLC0415 - --help loads no server
+
     held = fake.get("/state")
     text = json.dumps(held)
     if str(file) == "-":

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .asking import Answer, asking, say, show_table
+from .output import tell
+from .queries import Answer, asking, say, show_table
 from .remote import in_path
-from .telling import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +80,6 @@ def delete(fake: Fake, *, task_id: str) -> Answer:
 
 
 def _about(reply: dict[str, Any]) -> Answer:
-    from codeq_fake import timeline  # noqa: PLC0415 - as wherever --help does without
+    from codeq_fake.in_process import timeline  # noqa: PLC0415 - as wherever --help does without
 
     return Answer(reply, say(*timeline.of_tasks([reply]).split("\n")))

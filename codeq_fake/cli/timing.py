@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .asking import Answer, asking, say
+from .queries import Answer, asking, say
 
 if TYPE_CHECKING:
     from .remote import Fake

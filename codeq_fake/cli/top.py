@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .asking import Answer, Asked, asking, console, fake_options, show_table, table
+from .queries import Answer, Asked, asking, console, fake_options, show_table, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,30 +12,30 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_fake import wire
 from codeq_fake.auth import identities_of
-from codeq_fake.clock import Clock, EndOfTimeError, TimeWentBackError
-from codeq_fake.core import PROFILES, Status, errors, interventions
+from codeq_fake.clause_coverage import ledger
+from codeq_fake.clocks.clock import Clock, EndOfTimeError, TimeWentBackError
+from codeq_fake.clocks.loop_clock import FollowsItsLoopError
+from codeq_fake.core import PROFILES, Status, errors, manual_operations
+from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
-from codeq_fake.core.names import queue_name
 from codeq_fake.core.snapshot import dump, load
-from codeq_fake.ledger import ledger
-from codeq_fake.loop_clock import FollowsItsLoopError
 from codeq_fake.openapi import document
+from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.settings import Settings, SettingsError
-from codeq_fake.source import TakenIdError
 from codeq_fake.version import VERSION
 
-from . import keeping, views
+from . import representations, state_file
+from .arguments import field
 from .errors import BadRequestError, ConflictError, UnknownCallbackError, UnknownTaskError
-from .faulting import FaultControls
-from .reading import field
-from .state import check
+from .fault_rules import FaultControls
+from .state_format import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from codeq_fake.clock import Mode
+    from codeq_fake.clocks.clock import Mode
     from codeq_fake.core import Task
-    from codeq_fake.runtime import Config, Runtime
+    from codeq_fake.runtime.fake_server import Config, Runtime
 
 
 class Controls:
@@ -52,14 +52,14 @@ class Controls:
             "status": "ok",
             "version": VERSION,
             "profile": self._runtime.config.profile,
-            "now": views.time(clock.now()),
+            "now": representations.time(clock.now()),
             "clock": clock.mode,
         }
 
     def clock(self) -> dict[str, Any]:
         """The present instant, and whether the clock is real, manual or auto."""
         clock = self._runtime.clock
-        return {"now": views.time(clock.now()), "mode": clock.mode}
+        return {"now": representations.time(clock.now()), "mode": clock.mode}
 
     async def set_clock(self, *, now: int | None = None, mode: Mode | None = None) -> dict[str, Any]:
         """Set the clock: its mode, the instant, or both. To get to the instant it advances.
@@ -77,15 +77,17 @@ class Controls:
         if (by is None) == (to is None):
             raise BadRequestError('give either {"seconds": number} or {"to": RFC 3339 time}')
         fired = await self._advance(by=by or 0, to=to)
-        return {"now": views.time(self._runtime.clock.now()), "fired": fired}
+        return {"now": representations.time(self._runtime.clock.now()), "fired": fired}
 
     async def _advance(self, *, by: int = 0, to: int | None = None, mode: Mode | None = None) -> int:
         clock = self._runtime.clock
         try:
             return await self._runtime.advance(by=by, to=to, mode=mode)
         except TimeWentBackError:
-            over = views.time(clock.now() + by if to is None else to)
-            raise ConflictError(f"time never goes back: it is {views.time(clock.now())}, and {over} is over") from None
+            over = representations.time(clock.now() + by if to is None else to)
+            raise ConflictError(
+                f"time never goes back: it is {representations.time(clock.now())}, and {over} is over"
+            ) from None
         except EndOfTimeError:
             raise BadRequestError("the clock ends with the year 9999") from None
         except FollowsItsLoopError as error:
@@ -146,7 +148,7 @@ class Controls:
         runtime = self._runtime
         return {
             "profile": runtime.config.profile,
-            "now": views.time(runtime.clock.now()),
+            "now": representations.time(runtime.clock.now()),
             "broker": dump(runtime.broker),
         }
 
@@ -167,7 +169,7 @@ class Controls:
         file = self._runtime.config.state_file
         if file is None:
             raise ConflictError("this fake keeps its state in no file; start it with --persist FILE")
-        return keeping.save(self, file)
+        return state_file.save(self, file)
 
     def create(
         self,
@@ -216,12 +218,12 @@ class Controls:
             and (not command or queue_name(task.command) == queue_name(command))
             and (tenant is None or task.tenant == tenant)
         )
-        return [views.task(task, zone) for task in islice(matching, limit)]
+        return [representations.task(task, zone) for task in islice(matching, limit)]
 
     def task(self, task_id: str) -> dict[str, Any]:
         """One task with its result, history, and whether it can be claimed. Raises UnknownTaskError."""
         runtime = self._runtime
-        return views.task_in_full(
+        return representations.task_in_full(
             self._find(task_id), runtime.broker, runtime.config.settings.timezone, now=runtime.clock.now()
         )
 
@@ -240,32 +242,32 @@ class Controls:
         Raises UnknownTaskError.
         """
         self._find(task_id)
-        interventions.requeue(self._runtime.broker, task_id, now=self._runtime.clock.now())
+        manual_operations.requeue(self._runtime.broker, task_id, now=self._runtime.clock.now())
         return self.task(task_id)
 
     def delete(self, task_id: str) -> dict[str, Any]:
         """Delete a task with its result. Returns the task as it was. Raises UnknownTaskError."""
         deleted = self.task(task_id)
-        interventions.delete(self._runtime.broker, task_id)
+        manual_operations.delete(self._runtime.broker, task_id)
         return deleted
 
     def queues(self) -> dict[str, Any]:
         """How many tasks of each tenant and command are where, and how many claims are parked."""
         runtime = self._runtime
-        queues = views.queues(runtime.broker, sorted(runtime.broker.store.queues))
+        queues = representations.queues(runtime.broker, sorted(runtime.broker.store.queues))
         return {"queues": list(queues), "parkedClaims": len(runtime.polls)}
 
     def requests(self, *, since: int = 0, path: str = "", status: int | None = None) -> list[dict[str, Any]]:
         """The journal of requests after number ``since``; ``path`` matches any part of the path."""
         return [
-            views.request(entry)
+            representations.request(entry)
             for entry in self._runtime.requests.since(since)
             if path in entry.path and (status is None or entry.status == status)
         ]
 
     def callbacks(self, *, since: int = 0) -> list[dict[str, Any]]:
         """The journal of callbacks and notices after number ``since``."""
-        return [views.callback(entry) for entry in self._runtime.deliveries.journal.since(since)]
+        return [representations.callback(entry) for entry in self._runtime.deliveries.journal.since(since)]
 
     async def resend(self, n: int) -> dict[str, Any]:
         """Send a callback or notice of the journal anew, and return when all is quiet: the new entry.
@@ -286,11 +288,11 @@ class Controls:
             await runtime.carry_out()
         await self._advance()
         again = journal.find(before + 1)
-        return {"callback": views.callback(again) if again is not None else None}
+        return {"callback": representations.callback(again) if again is not None else None}
 
     def _call_back_again(self, task_id: str) -> None:
         try:
-            interventions.call_back_again(self._runtime.broker, task_id, now=self._runtime.clock.now())
+            manual_operations.call_back_again(self._runtime.broker, task_id, now=self._runtime.clock.now())
         except errors.TaskNotFound:
             raise ConflictError(f"task {task_id} is gone: there is nothing left to send") from None
         except errors.ResultNotFound:

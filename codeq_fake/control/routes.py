@@ -9,9 +9,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from codeq_fake.faults.reading import KNOWN_FIELDS
+from codeq_fake.faults.parsing import KNOWN_FIELDS
 
 from .access import Access
+from .arguments import body, duration, field, number, query, whole
 from .controls import Controls, instant
 from .errors import (
     BadRequestError,
@@ -22,7 +23,6 @@ from .errors import (
     UnknownFaultError,
     UnknownTaskError,
 )
-from .reading import body, duration, field, number, query, whole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-    from codeq_fake.runtime import Runtime
+    from codeq_fake.runtime.fake_server import Runtime
 
     Handler = Callable[[Controls, Request], Awaitable[dict[str, Any]]]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from . import effects, errors
 from .broker import Broker
-from .inspection import Claimable, explain
-from .profile import PROFILES, StoreProfile
+from .claimability import Claimable, explain
+from .results import ArtifactUpload, Submission
 from .rules import BUILT_IN_COMMANDS, Limit, Rules
-from .store import QueueStats
-from .submission import ArtifactUpload, Submission
+from .stores import PROFILES, StoreProfile
 from .subscriptions import Subscription
 from .task import Artifact, Event, Happening, Location, Nacked, Record, State, Status, Task
+from .task_store import QueueStats
 
 __all__ = [
     "BUILT_IN_COMMANDS",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .ports import Chance
     from .rules import Rules
+    from .sources import Chance
 
 DEFAULT_POLICY = "exp_full_jitter"
 POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", DEFAULT_POLICY)

@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 from codeq_fake import wire
 
-from . import errors, schedule, submission
+from . import errors, results, schedule
+from .callback_retries import Outbox
+from .commands import is_blank, queue_name, to_claim
+from .counters import Tally
 from .effects import CallbackDue
-from .keys import IdempotencyKeys
-from .limits import Limiter
-from .names import is_blank, queue_name, to_claim
-from .outbox import Outbox
+from .idempotency import IdempotencyKeys
 from .queue import PRIORITIES
-from .returns import Returns
-from .store import Store
+from .rate_limits import Limiter
+from .requeueing import Returns
 from .subscriptions import Subscriptions
-from .tally import Tally
 from .task import Event, Happening, Nacked, Record, State, Task
+from .task_store import Store
 from .units import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .effects import Effect
-    from .ports import Chance, Ids
-    from .profile import StoreProfile
     from .queue import Queue
     from .rules import Rules
+    from .sources import Chance, Ids
+    from .stores import StoreProfile
 
 
 class Broker:
@@ -239,13 +239,13 @@ class Broker:
 
     # Results: section 10.
 
-    def submit(self, task_id: str, handed_in: submission.Submission, *, worker: str, now: int) -> Record:
+    def submit(self, task_id: str, handed_in: results.Submission, *, worker: str, now: int) -> Record:
         """Store a result and end the task (S1 to S5); its callback becomes due (W1).
 
         Raises what :func:`~codeq_fake.core.submission.check_holder` and :func:`~codeq_fake.core.submission.check` do.
         """
-        task = submission.check_holder(self.store.tasks.get(task_id), worker)
-        checked = submission.check(task, handed_in, artifacts_dir=self.rules.artifacts_dir)
+        task = results.check_holder(self.store.tasks.get(task_id), worker)
+        checked = results.check(task, handed_in, artifacts_dir=self.rules.artifacts_dir)
         record = self._end(task, handed_in, checked, worker, now=now)
         self._effects.extend(checked.files)
         self.tally.ended(task.command, record.status, after=now - task.created_at)
@@ -254,7 +254,7 @@ class Broker:
         return record
 
     def submit_batch(
-        self, items: Sequence[tuple[str, submission.Submission]], *, worker: str, now: int
+        self, items: Sequence[tuple[str, results.Submission]], *, worker: str, now: int
     ) -> list[Record | errors.Refused]:
         """Store several results; each item gets its record or its refusal (S6).
 
@@ -272,17 +272,17 @@ class Broker:
         return answers
 
     def _submit_known(
-        self, items: Sequence[tuple[str, submission.Submission]], worker: str, *, now: int
+        self, items: Sequence[tuple[str, results.Submission]], worker: str, *, now: int
     ) -> list[Record | errors.Refused]:
         bare = [
-            (self.store.tasks[task_id], submission.Submission(handed_in.status, handed_in.result, handed_in.error))
+            (self.store.tasks[task_id], results.Submission(handed_in.status, handed_in.result, handed_in.error))
             for task_id, handed_in in items
         ]
-        verdicts: list[submission.Checked | errors.Refused] = []
+        verdicts: list[results.Checked | errors.Refused] = []
         for task, handed_in in bare:
             try:
-                submission.check_holder(task, worker)
-                verdicts.append(submission.check(task, handed_in, artifacts_dir=self.rules.artifacts_dir))
+                results.check_holder(task, worker)
+                verdicts.append(results.check(task, handed_in, artifacts_dir=self.rules.artifacts_dir))
             except errors.Refused as refusal:
                 verdicts.append(refusal)
         return [
@@ -291,7 +291,7 @@ class Broker:
         ]
 
     def _end(
-        self, task: Task, handed_in: submission.Submission, checked: submission.Checked, worker: str, *, now: int
+        self, task: Task, handed_in: results.Submission, checked: results.Checked, worker: str, *, now: int
     ) -> Record:
         task.happens(checked.event, by=worker, now=now)
         task.touched_at = now

@@ -11,7 +11,7 @@ from .units import SECOND
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .profile import StoreProfile
+    from .stores import StoreProfile
     from .task import Task
 
 PRIORITIES = 10

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .names import queue_name
+from .commands import queue_name
 from .task import Event, State
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from .callback_retries import Delivery
+from .counters import Latencies
 from .effects import CallbackDue
-from .outbox import Delivery
 from .subscriptions import Subscription
-from .tally import Latencies
 from .task import Artifact, Happening, Record, State, Task
 
 if TYPE_CHECKING:

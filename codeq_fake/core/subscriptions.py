@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from codeq_fake import wire
 
 from . import errors
+from .commands import queue_name
 from .effects import NoticeDue
-from .names import queue_name
 from .rules import BUILT_IN_COMMANDS
 from .units import MINUTE, SECOND, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .ports import Ids
-    from .profile import StoreProfile
+    from .sources import Ids
+    from .stores import StoreProfile
 
 DEFAULT_TTL = 300
 DEFAULT_INTERVAL = 5

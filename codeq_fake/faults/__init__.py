@@ -5,8 +5,7 @@ Nothing here does any of it: :class:`Plan` decides, and those who answer request
 
 from __future__ import annotations
 
-from .errors import BadFaultError, FaultNotMetWarning
-from .making import (
+from .constructors import (
     callback_late,
     callback_lost,
     callback_twice,
@@ -24,9 +23,10 @@ from .making import (
     reset,
     revoke_lease,
 )
+from .errors import BadFaultError, FaultNotMetWarning
 from .occasion import Occasion
+from .parsing import read_rules
 from .plan import Fault, Plan
-from .reading import read_rules
 from .rule import Rule
 
 __all__ = [

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from codeq_fake.core.names import queue_name
+from codeq_fake.core.commands import queue_name
 from codeq_fake.core.units import SECOND
 
 from .errors import BadFaultError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .app import surface
 from .operations import OPERATIONS, Operation
+from .routes import surface
 
 __all__ = ["OPERATIONS", "Operation", "surface"]

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from codeq_fake import wire
 from codeq_fake.auth import Forbidden, KeysNeeded, Unauthenticated, with_keys
 from codeq_fake.core.errors import Refused
-from codeq_fake.journal import Request
+from codeq_fake.runtime.journal import Request
 
-from . import reply
-from .call import LARGEST_BODY, BodyTooLarge, Call, RateLimited, Rejected, Wait
-from .refusals import refuse
+from . import replies
+from .rejections import refuse
+from .request import LARGEST_BODY, BodyTooLarge, Call, RateLimited, Rejected, Wait
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from codeq_fake.auth import Caller
-    from codeq_fake.runtime import Runtime
+    from codeq_fake.runtime.fake_server import Runtime
 
     from .operations import Operation
-    from .reply import Reply
+    from .replies import Reply
 
 
 class ClientGone(Exception):
@@ -58,7 +58,7 @@ class Endpoint:
             answer = _refuse(refusal, operation)
         runtime.seen[operation.name, seen] += 1
         runtime.requests.entries.append(noted(runtime.requests.number(), scope, call, answer))
-        await reply.send_reply(send, answer, request_id)
+        await replies.send_reply(send, answer, request_id)
 
     async def _answer(self, call: Call, receive: Receive) -> Reply:
         """Go through the checks in their order, and let the handler answer (B3)."""
@@ -91,7 +91,7 @@ class Endpoint:
         if isinstance(answer, Wait):
             gone = partial(hang_up, receive)
             found = await runtime.polls.park(answer.attempt, wait_seconds=answer.seconds, gone=gone)
-            return found if found is not None else reply.NO_CONTENT
+            return found if found is not None else replies.NO_CONTENT
         if not runtime.broker.is_idle:
             await runtime.carry_out()
         return answer
@@ -154,10 +154,10 @@ def _refuse(refusal: Exception, operation: Operation) -> Reply:
         case Refused():
             return refuse(refusal, operation.name)
         case Unauthenticated():
-            return reply.error(401, refusal.text)
+            return replies.error(401, refusal.text)
         case Forbidden():
-            return reply.error(403, refusal.text)
+            return replies.error(403, refusal.text)
         case Rejected():
             return refusal.reply
         case _:
-            return reply.error(400, operation.bad_body)
+            return replies.error(400, operation.bad_body)

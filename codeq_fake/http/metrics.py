@@ -8,9 +8,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.core import BUILT_IN_COMMANDS
-from codeq_fake.core.tally import LATENCY_BOUNDS
+from codeq_fake.core.counters import LATENCY_BOUNDS
 
-from .reply import Reply
+from .replies import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from codeq_fake.core import Broker
 
-    from .call import Call
+    from .request import Call
 
 _CONTENT_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8; escaping=values")
 _GZIP = (b"content-encoding", b"gzip")

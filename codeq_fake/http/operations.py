@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from . import producing, reading, working
+from . import admin_calls, producer_calls, worker_calls
 from .metrics import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .call import Call, Wait
-    from .reply import Reply
+    from .replies import Reply
+    from .request import Call, Wait
 
 Right = Literal["anyone", "producer", "worker", "reader", "admin"]
 
@@ -44,34 +44,38 @@ _ADMIN = "/v1/codeq/admin"
 
 #: In the order in which they are matched: fixed paths before those with an id, the busiest first.
 OPERATIONS = (
-    Operation("R3", "claim", "POST", f"{_TASKS}/claim", working.claim, "worker", "codeq:claim", _CLAIM),
-    Operation("R1", "create", "POST", _TASKS, producing.create, "producer", limit=_CREATE),
+    Operation("R3", "claim", "POST", f"{_TASKS}/claim", worker_calls.claim, "worker", "codeq:claim", _CLAIM),
+    Operation("R1", "create", "POST", _TASKS, producer_calls.create, "producer", limit=_CREATE),
     Operation(
         "R8",
         "submit",
         "POST",
         f"{_TASK}/result",
-        working.submit,
+        worker_calls.submit,
         "worker",
         "codeq:result",
         bad_body="invalid request body",
     ),
-    Operation("R5", "heartbeat", "POST", f"{_TASK}/heartbeat", working.heartbeat, "worker", "codeq:heartbeat"),
-    Operation("R7", "nack", "POST", f"{_TASK}/nack", working.nack, "worker", "codeq:nack"),
+    Operation("R5", "heartbeat", "POST", f"{_TASK}/heartbeat", worker_calls.heartbeat, "worker", "codeq:heartbeat"),
+    Operation("R7", "nack", "POST", f"{_TASK}/nack", worker_calls.nack, "worker", "codeq:nack"),
     Operation(
-        "R6", "abandon", "POST", f"{_TASK}/abandon", working.abandon, "worker", "codeq:abandon", reads_body=False
+        "R6", "abandon", "POST", f"{_TASK}/abandon", worker_calls.abandon, "worker", "codeq:abandon", reads_body=False
     ),
-    Operation("R12", "get", "GET", _TASK, reading.get, "reader", reads_body=False),
-    Operation("R13", "result", "GET", f"{_TASK}/result", reading.result, "reader", reads_body=False),
-    Operation("R2", "create_batch", "POST", f"{_TASKS}/batch", producing.create_batch, "producer", limit=_CREATE),
+    Operation("R12", "get", "GET", _TASK, admin_calls.get, "reader", reads_body=False),
+    Operation("R13", "result", "GET", f"{_TASK}/result", admin_calls.result, "reader", reads_body=False),
+    Operation("R2", "create_batch", "POST", f"{_TASKS}/batch", producer_calls.create_batch, "producer", limit=_CREATE),
     Operation(
-        "R4", "claim_batch", "POST", f"{_TASKS}/claim/batch", working.claim_batch, "worker", "codeq:claim", _CLAIM
+        "R4", "claim_batch", "POST", f"{_TASKS}/claim/batch", worker_calls.claim_batch, "worker", "codeq:claim", _CLAIM
     ),
-    Operation("R9", "submit_batch", "POST", f"{_TASKS}/batch/results", working.submit_batch, "worker", "codeq:result"),
-    Operation("R10", "subscribe", "POST", _SUBSCRIPTIONS, reading.subscribe, "worker", "codeq:subscribe"),
-    Operation("R11", "renew", "POST", f"{_SUBSCRIPTIONS}/{{id}}/heartbeat", reading.renew, "worker", "codeq:subscribe"),
-    Operation("R14", "queues", "GET", f"{_ADMIN}/queues", reading.queues, "admin", reads_body=False),
-    Operation("R15", "queue", "GET", f"{_ADMIN}/queues/{{command}}", reading.queue, "admin", reads_body=False),
-    Operation("R16", "cleanup", "POST", f"{_ADMIN}/tasks/cleanup", reading.cleanup, "admin", limit=_CLEANUP),
+    Operation(
+        "R9", "submit_batch", "POST", f"{_TASKS}/batch/results", worker_calls.submit_batch, "worker", "codeq:result"
+    ),
+    Operation("R10", "subscribe", "POST", _SUBSCRIPTIONS, admin_calls.subscribe, "worker", "codeq:subscribe"),
+    Operation(
+        "R11", "renew", "POST", f"{_SUBSCRIPTIONS}/{{id}}/heartbeat", admin_calls.renew, "worker", "codeq:subscribe"
+    ),
+    Operation("R14", "queues", "GET", f"{_ADMIN}/queues", admin_calls.queues, "admin", reads_body=False),
+    Operation("R15", "queue", "GET", f"{_ADMIN}/queues/{{command}}", admin_calls.queue, "admin", reads_body=False),
+    Operation("R16", "cleanup", "POST", f"{_ADMIN}/tasks/cleanup", admin_calls.cleanup, "admin", limit=_CLEANUP),
     Operation("R17", "metrics", "GET", "/metrics", metrics, "anyone", reads_body=False),
 )

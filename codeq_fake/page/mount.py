@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from codeq_fake.runtime import Runtime
+    from codeq_fake.runtime.fake_server import Runtime
 
 _PATHS = ("/_fake/", "/_fake/api", "/_fake/page/{rest:path}")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from starlette.responses import HTMLResponse
 
-from . import words
+from . import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,21 +57,21 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
-        finalize=words.visible,
+        finalize=formatting.visible,
     )
     environment.filters |= {
-        "count": words.count,
-        "counted": words.counted,
-        "duration": words.duration,
-        "exact": words.exact,
-        "pretty": words.pretty,
-        "prose": words.prose,
-        "rfc3339": words.rfc3339,
-        "short": words.short,
-        "state": words.state_of,
-        "until": words.until,
-        "when": words.when,
+        "count": formatting.count,
+        "counted": formatting.counted,
+        "duration": formatting.duration,
+        "exact": formatting.exact,
+        "pretty": formatting.pretty,
+        "prose": formatting.prose,
+        "rfc3339": formatting.rfc3339,
+        "short": formatting.short,
+        "state": formatting.state_of,
+        "until": formatting.until,
+        "when": formatting.when,
     }
-    environment.globals["query"] = words.query
-    environment.globals["states"] = tuple(words.STATES.values())
+    environment.globals["query"] = formatting.query
+    environment.globals["states"] = tuple(formatting.STATES.values())
     return environment

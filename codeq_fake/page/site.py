@@ -10,8 +10,8 @@ from starlette.routing import Route, Router
 
 from codeq_fake.control import ControlError, Controls, UnknownCallbackError, UnknownFaultError, UnknownTaskError
 
-from . import acting, looking
-from .door import Door
+from . import actions, pages
+from .access import Door
 from .rendering import ASSETS, HEADERS, asset
 from .visit import Visit
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from codeq_fake.runtime import Runtime
+    from codeq_fake.runtime.fake_server import Runtime
 
     Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -36,13 +36,13 @@ class Site:
         self._runtime = runtime
         self._controls = Controls(runtime)
         self._door = Door(token)
-        looks = [self._route(path, "GET", handler) for path, handler in looking.PAGES.items()]
-        acts = [self._route(path, "POST", handler) for path, handler in acting.ACTS.items()]
+        looks = [self._route(path, "GET", handler) for path, handler in pages.PAGES.items()]
+        acts = [self._route(path, "POST", handler) for path, handler in actions.ACTS.items()]
         assets = [Route(f"/_fake/page/{name}", _asset, methods=["GET"]) for name in ASSETS]
         login = [
             self._route(_LOGIN, "POST", self._log_in, locked=False),
             self._route("/_fake/page/logout", "POST", self._log_out),
-            self._route("/_fake/page/{rest:path}", "GET", looking.nowhere),
+            self._route("/_fake/page/{rest:path}", "GET", pages.nowhere),
         ]
         self._router = Router([*assets, *looks, *acts, *login], redirect_slashes=False)
 

@@ -13,11 +13,11 @@ from starlette.formparsers import MultiPartException
 from starlette.responses import RedirectResponse
 
 from codeq_fake.control import BadRequestError
-from codeq_fake.control.reading import number
+from codeq_fake.control.arguments import number
 from codeq_fake.version import VERSION
 
-from .door import cookie_name
-from .models import next_event
+from .access import cookie_name
+from .data import next_event
 from .rendering import document
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from codeq_fake.control import Controls
-    from codeq_fake.runtime import Runtime
+    from codeq_fake.runtime.fake_server import Runtime
 
 HOME = "/_fake/"
 

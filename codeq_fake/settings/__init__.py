@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codeq_fake.settings.auth import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, StaticAuth
-from codeq_fake.settings.errors import SettingsError
-from codeq_fake.settings.model import RateLimit, Settings
+from .auth import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, StaticAuth
+from .errors import SettingsError
+from .model import RateLimit, Settings
 
 __all__ = ["ADMIN_SCOPE", "WORKER_SCOPES", "JwksAuth", "RateLimit", "Settings", "SettingsError", "StaticAuth"]

@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from codeq_fake.settings.errors import SettingsError, kind, one_line
+from .errors import SettingsError, kind, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from codeq_fake.settings.sources import Sources
+    from .sources import Sources
 
 #: All that worker routes ask for (R3 to R11).
 WORKER_SCOPES = (

@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from codeq_fake.settings import parsing
-from codeq_fake.settings.auth import JwksAuth, StaticAuth, dev_auth, read_auth
-from codeq_fake.settings.errors import SettingsError, kind
-from codeq_fake.settings.slips import slips
-from codeq_fake.settings.sources import YAML_ONLY, Sources, is_null
+from . import parsing
+from .auth import JwksAuth, StaticAuth, dev_auth, read_auth
+from .errors import SettingsError, kind
+from .slips import slips
+from .sources import YAML_ONLY, Sources, is_null
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from zoneinfo import ZoneInfo
 
-from codeq_fake.settings.errors import SettingsError, kind
+from .errors import SettingsError, kind
 
 _MAX_PORT = 65_535
 _MAX_INT = (1 << 63) - 1

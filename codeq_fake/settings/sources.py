@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake.settings.errors import SettingsError, kind, one_line
+from .errors import SettingsError, kind, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from codeq_fake.webhooks.composer import Composer
-from codeq_fake.webhooks.guard import Guard
-from codeq_fake.webhooks.messages import Hop, Outcome, Outgoing
-from codeq_fake.webhooks.sender import Sender
+from .composer import Composer
+from .guard import Guard
+from .messages import Hop, Outcome, Outgoing
+from .sender import Sender
 
 __all__ = ["Composer", "Guard", "Hop", "Outcome", "Outgoing", "Sender"]

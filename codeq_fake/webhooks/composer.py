@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from codeq_fake.webhooks import bodies, signing
-from codeq_fake.webhooks.messages import Outgoing
+from . import bodies, signing
+from .messages import Outgoing
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo

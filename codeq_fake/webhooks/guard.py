@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
-from codeq_fake.webhooks.errors import BlockedError
-from codeq_fake.webhooks.hosts import as_address, canonical
+from .errors import BlockedError
+from .hosts import as_address, canonical
 
 Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 

@@ -8,16 +8,16 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from codeq_fake.webhooks.errors import BlockedError, DeliveryError
-from codeq_fake.webhooks.guard import Guard
-from codeq_fake.webhooks.messages import Answer, Hop, Outcome, Outgoing
+from .errors import BlockedError, DeliveryError
+from .guard import Guard
+from .messages import Answer, Hop, Outcome, Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.types import ASGIApp
 
-    from codeq_fake.webhooks.transport import Transport
+    from .transport import Transport
 
 _MAX_REQUESTS = 10  # as Go's client: the tenth request's answer is the last redirect that it looks at
 _STAYS_A_POST = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})  # W4
@@ -63,7 +63,7 @@ class Sender:
     @cached_property
     def _transport(self) -> Transport:
         # httpx takes a quarter of a second to import, and most fakes never call anybody.
-        from codeq_fake.webhooks.transport import Transport  # noqa: PLC0415 - see above
+        from .transport import Transport  # noqa: PLC0415 - see above
 
         return Transport(self._guard)
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
 
-from codeq_fake.webhooks.errors import DeliveryError
-from codeq_fake.webhooks.hosts import canonical
-from codeq_fake.webhooks.messages import Answer, Outgoing
+from .errors import DeliveryError
+from .hosts import canonical
+from .messages import Answer, Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from codeq_fake.webhooks.guard import Guard
+    from .guard import Guard
 
 _logger = logging.getLogger(__name__)
 

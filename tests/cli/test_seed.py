@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.control.seed import Seed, SeedError, read_seed
+from codeq_fake.control.seed_files import Seed, SeedError, read_seed
 from codeq_fake.testing import FakeCodeQ
 from tests.cli.commands import refused, serving
 

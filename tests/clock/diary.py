@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake.clock import Clock
+from codeq_fake.clocks.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.clock import END_OF_TIME, Clock, EndOfTimeError, TimeWentBackError
+from codeq_fake.clocks.clock import END_OF_TIME, Clock, EndOfTimeError, TimeWentBackError
 from tests.clock.diary import MINUTE, SECOND, START, Diary, manual, run, settle
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from codeq_fake.clocks.loop_clock import FollowsItsLoopError
 from codeq_fake.faults import delay, hang
-from codeq_fake.loop_clock import FollowsItsLoopError
 from codeq_fake.testing import FakeCodeQ, run
 
 if TYPE_CHECKING:

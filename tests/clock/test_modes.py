@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codeq_fake.clock import Clock
+from codeq_fake.clocks.clock import Clock
 from tests.clock.diary import MINUTE, SECOND, START, Diary, fired, manual, run, settle
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codeq_fake.clock import Clock
+from codeq_fake.clocks.clock import Clock
 from tests.clock.diary import MINUTE, SECOND, START, manual, run, settle
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_a_real_clock_begins_at_its_start_and_runs() -> None:
 
 def test_a_real_clock_does_not_go_back_with_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     wall = iter([START, START - MINUTE, START + 1])
-    monkeypatch.setattr("codeq_fake.clock.time.time_ns", lambda: next(wall))
+    monkeypatch.setattr("codeq_fake.clocks.clock.time.time_ns", lambda: next(wall))
     clock = Clock()
     assert [clock.now(), clock.now(), clock.now()] == [START, START, START + 1]
 

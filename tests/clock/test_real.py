@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from codeq_fake.clock import Clock
+from codeq_fake.clocks.clock import Clock
 from tests.clock.diary import MINUTE, SECOND, START, Diary, fired, run, settle
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_a_timer_of_a_real_clock_does_not_keep_the_loop_busy(monkeypatch: pytest
         looks += 1
         return time_ns()
 
-    monkeypatch.setattr("codeq_fake.clock.time.time_ns", look)
+    monkeypatch.setattr("codeq_fake.clocks.clock.time.time_ns", look)
 
     async def story() -> None:
         clock = Clock(start=START)

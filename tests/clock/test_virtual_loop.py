@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake import virtual_loop
-from codeq_fake.virtual_loop import NothingEverHappensError, VirtualTimeLoop, run
+from codeq_fake.clocks import virtual_loop
+from codeq_fake.clocks.virtual_loop import NothingEverHappensError, VirtualTimeLoop, run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

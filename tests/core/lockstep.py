@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake import core
-from codeq_fake.core import interventions, snapshot
+from codeq_fake.core import manual_operations, snapshot
 from tests.core import model_values
 from tests.core.model import Model
 from tests.core.model_store import BUILT_IN, MILLISECOND, SECOND
@@ -82,12 +82,12 @@ class Lockstep:
 
     def requeue(self, task: str) -> None:
         """Requeue a task by hand."""
-        ours = partial(interventions.requeue, self.broker, now=self.now)
+        ours = partial(manual_operations.requeue, self.broker, now=self.now)
         self._both(ours, partial(self.model.requeue, now=self.now), (task,), {})
 
     def delete(self, task: str) -> None:
         """Delete a task by hand."""
-        self._both(partial(interventions.delete, self.broker), self.model.delete, (task,), {})
+        self._both(partial(manual_operations.delete, self.broker), self.model.delete, (task,), {})
 
     def _both(self, ours: Operation, models: Operation, arguments: Iterable[Any], named: Mapping[str, Any]) -> Any:
         self.fate.operation += 1

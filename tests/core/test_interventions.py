@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.core import Location, QueueStats, State, errors, interventions, races
+from codeq_fake.core import Location, QueueStats, State, errors, manual_operations, races
 from tests.core.server import DONE, FAILED, HOOK, START, Server
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def server_with(state: str) -> Server:
 @pytest.mark.parametrize("state", STATES)
 def test_a_requeued_task_is_ready_at_once_wherever_it_was(state: str) -> None:
     server = server_with(state)
-    task = interventions.requeue(server.broker, "task-001", now=server.now)
+    task = manual_operations.requeue(server.broker, "task-001", now=server.now)
     assert (task.state, task.worker, task.lease_until, task.visible_at) == (State.READY, "", 0, 0)
     assert (task.updated_at, task.touched_at) == (server.now, server.now)
     assert task.history[-1] == (server.now, "requeued by hand", "", State[state], State.READY)
@@ -47,7 +47,7 @@ def test_a_requeued_task_is_ready_at_once_wherever_it_was(state: str) -> None:
 @pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "DEAD"])
 def test_a_task_that_has_ended_begins_anew(state: str) -> None:
     server = server_with(state)
-    task = interventions.requeue(server.broker, "task-001", now=server.now)
+    task = manual_operations.requeue(server.broker, "task-001", now=server.now)
     assert (task.attempts, task.error, task.record) == (0, "", None)
     server.submit(server.leased(), DONE)
     assert task.state is State.COMPLETED
@@ -56,20 +56,20 @@ def test_a_task_that_has_ended_begins_anew(state: str) -> None:
 @pytest.mark.parametrize(("state", "attempts"), [("READY", 0), ("DELAYED", 0), ("LEASED", 1), ("LOST", 1)])
 def test_a_task_that_lives_keeps_its_attempts(state: str, attempts: int) -> None:
     server = server_with(state)
-    assert interventions.requeue(server.broker, "task-001", now=server.now).attempts == attempts
+    assert manual_operations.requeue(server.broker, "task-001", now=server.now).attempts == attempts
 
 
 def test_a_requeued_task_goes_to_the_tail_of_its_priority() -> None:
     server = Server()
     for priority in (3, 3, 0):
         server.create(priority=priority)
-    interventions.requeue(server.broker, "task-001", now=server.now)
+    manual_operations.requeue(server.broker, "task-001", now=server.now)
     assert [server.leased().id for _ in range(3)] == ["task-002", "task-001", "task-003"]
 
 
 def test_whoever_held_a_requeued_task_has_lost_it() -> None:
     server = server_with("LEASED")
-    task = interventions.requeue(server.broker, "task-001", now=server.now)
+    task = manual_operations.requeue(server.broker, "task-001", now=server.now)
     with pytest.raises(errors.NotInProgress):
         server.submit(task)
     server.wait(3600)
@@ -79,14 +79,14 @@ def test_whoever_held_a_requeued_task_has_lost_it() -> None:
 def test_a_requeue_notifies_nobody() -> None:
     server = server_with("COMPLETED")
     server.subscribe()
-    interventions.requeue(server.broker, "task-001", now=server.now)
+    manual_operations.requeue(server.broker, "task-001", now=server.now)
     assert server.effects() == []
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_deleted_task_is_gone_wherever_it_was(state: str) -> None:
     server = server_with(state)
-    interventions.delete(server.broker, "task-001")
+    manual_operations.delete(server.broker, "task-001")
     with pytest.raises(errors.TaskNotFound):
         server.broker.get("task-001")
     assert server.broker.store.stats("A", tenant="acme") == QueueStats()
@@ -97,7 +97,7 @@ def test_a_deleted_task_is_gone_wherever_it_was(state: str) -> None:
 def test_a_key_of_a_deleted_task_is_void() -> None:  # C8
     server = Server()
     task = server.create(idempotency_key="k")
-    interventions.delete(server.broker, task.id)
+    manual_operations.delete(server.broker, task.id)
     assert server.create(idempotency_key="k").id != task.id
 
 
@@ -105,7 +105,7 @@ def test_a_callback_is_sent_anew_with_all_its_tries() -> None:
     server = server_with("COMPLETED")
     [first] = server.broker.outbox.deliveries.values()
     server.broker.callback_answered(first.callback.delivery_id, delivered=True, now=server.now)
-    interventions.call_back_again(server.broker, "task-001", now=server.now)
+    manual_operations.call_back_again(server.broker, "task-001", now=server.now)
     [again] = server.tries()
     assert (again.delivery_id, again.attempt, again.url) == (first.callback.delivery_id + 1, 1, HOOK)
     assert again.completed_at == START
@@ -119,11 +119,11 @@ def test_a_callback_is_sent_anew_with_all_its_tries() -> None:
 def test_without_a_result_there_is_no_callback_to_send(state: str) -> None:
     server = server_with(state)
     with pytest.raises(errors.ResultNotFound):
-        interventions.call_back_again(server.broker, "task-001", now=server.now)
+        manual_operations.call_back_again(server.broker, "task-001", now=server.now)
     assert server.effects() == []
 
 
-@pytest.mark.parametrize("operation", [interventions.requeue, interventions.call_back_again])
+@pytest.mark.parametrize("operation", [manual_operations.requeue, manual_operations.call_back_again])
 def test_a_task_must_be_there_to_be_acted_on(operation: Callable[..., object]) -> None:
     with pytest.raises(errors.TaskNotFound):
         operation(Server().broker, "nobody", now=START)
@@ -131,7 +131,7 @@ def test_a_task_must_be_there_to_be_acted_on(operation: Callable[..., object]) -
 
 def test_a_task_must_be_there_to_be_deleted() -> None:
     with pytest.raises(errors.TaskNotFound):
-        interventions.delete(Server().broker, "nobody")
+        manual_operations.delete(Server().broker, "nobody")
 
 
 def test_leases_and_delays_are_looked_at_in_the_order_of_their_ends() -> None:
@@ -149,6 +149,6 @@ def test_leases_and_delays_are_looked_at_in_the_order_of_their_ends() -> None:
     server.broker.heartbeat(moved.id, worker="w-1", extend_seconds=600, now=server.now)
     server.submit(delivered)
     assert list(queue.leases()) == [*leases[2:], moved]
-    interventions.delete(server.broker, delays[0].id)
+    manual_operations.delete(server.broker, delays[0].id)
     assert list(queue.delays()) == delays[1:]
     assert delays[1].location is Location.DELAYED_ZSET

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.core.names import is_blank, queue_name, trim
+from codeq_fake.core.commands import is_blank, queue_name, trim
 
 GO_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
 NO_GO_SPACE = "\x1c\x1d\x1e\x1f\u180e\u200b\u2060\ufeff"

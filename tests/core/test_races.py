@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.control.state import check
+from codeq_fake.control.state_format import check
 from codeq_fake.core import Location, Status, Submission, errors, explain, races
 from codeq_fake.core.snapshot import dump, load
 from codeq_fake.core.units import SECOND

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.core import Limit
-from codeq_fake.core.limits import Limiter
+from codeq_fake.core.rate_limits import Limiter
 from codeq_fake.core.units import SECOND
 from tests.core.server import START, Server
 

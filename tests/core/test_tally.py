@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.core.tally import LATENCY_BOUNDS, Latencies
+from codeq_fake.core.counters import LATENCY_BOUNDS, Latencies
 from codeq_fake.core.units import MILLISECOND
 from tests.core.server import DONE, FAILED, HOOK, START, Server
 

@@ -13,7 +13,7 @@ from codeq_contract.driver.setup import SUITE_SETTINGS
 from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.load import Load, record_load
 from codeq_fake import faults
-from codeq_fake.faults.reading import shown
+from codeq_fake.faults.parsing import shown
 
 if TYPE_CHECKING:
     from codeq_fake.faults import Rule

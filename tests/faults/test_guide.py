@@ -12,7 +12,7 @@ import pytest
 
 from codeq_fake import faults
 from codeq_fake.faults.kinds import KINDS
-from codeq_fake.http.occasions import NAMES
+from codeq_fake.http.faults.matching import NAMES
 from tests.cli.commands import environment, serving
 
 TEXT = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")

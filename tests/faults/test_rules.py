@@ -9,9 +9,9 @@ import pytest
 from codeq_fake import faults
 from codeq_fake.faults import BadFaultError, Rule, read_rules
 from codeq_fake.faults.kinds import CALLBACK, KINDS, NOTICE, REQUEST
-from codeq_fake.faults.reading import named, rule_of, shown
+from codeq_fake.faults.parsing import named, rule_of, shown
 from codeq_fake.http import OPERATIONS
-from codeq_fake.http.occasions import NAMES
+from codeq_fake.http.faults.matching import NAMES
 
 EXAMPLES = [
     faults.drop_reply(on="complete", times=1),

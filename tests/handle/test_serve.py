@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from codeq_fake.server import PortTakenError
+from codeq_fake.serving.server import PortTakenError
 from codeq_fake.testing import FakeCodeQ
 from tests.handle.callers import CLAIM, NOW
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 
-from codeq_fake.clock import Clock
+from codeq_fake.clocks.clock import Clock
 from codeq_fake.control import routes
-from codeq_fake.runtime import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, Runtime
 from tests.http.callers import CLAIM, IDENTITIES, NOW
 from tests.http.direct import bearer
 from tests.http.filled import ask, filled

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.http import OPERATIONS
-from codeq_fake.http.call import LARGEST_BODY
+from codeq_fake.http.request import LARGEST_BODY
 from codeq_fake.testing import FakeCodeQ
 from tests.http.callers import CLAIM, IDENTITIES, NOW, TASKS
 from tests.http.direct import Connection, bearer, request_scope

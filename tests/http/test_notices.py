@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_fake.activity import let_tasks_run
+from codeq_fake.clocks.quiet import let_tasks_run
 from codeq_fake.testing import FakeCodeQ
 from tests.http.callers import CLAIM, IDENTITIES, NOW, SUBSCRIPTIONS, TASKS
 from tests.http.receiver import ORIGIN, Receiver
@@ -189,7 +189,7 @@ async def test_u4_a_producer_that_hangs_up_takes_no_notice_back() -> None:
 
 @pytest.mark.asyncio
 async def test_u4_a_subscriber_that_hangs_holds_a_create_up_for_15_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codeq_fake.deliveries.PATIENCE", 0.01)
+    monkeypatch.setattr("codeq_fake.runtime.deliveries.PATIENCE", 0.01)
 
     async def hangs(_scope: Scope, _receive: Receive, _send: Send) -> None:
         await asyncio.Event().wait()

@@ -8,7 +8,7 @@ import pytest
 
 from codeq_fake.core import errors
 from codeq_fake.http import OPERATIONS
-from codeq_fake.http.refusals import status_and_text
+from codeq_fake.http.rejections import status_and_text
 from tests.http.callers import CLAIM, SUBSCRIPTIONS, TASKS
 
 if TYPE_CHECKING:

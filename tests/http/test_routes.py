@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.application import application
-from codeq_fake.clock import Clock
+from codeq_fake.clocks.clock import Clock
 from codeq_fake.http import OPERATIONS
-from codeq_fake.runtime import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.serving.application import application
 from tests.http.callers import TASKS, V1
 from tests.http.direct import Connection, ask, bearer, request_scope
 

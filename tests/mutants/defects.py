@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.auth import Authenticator
-from codeq_fake.core import Broker, Record, StoreProfile, backoff, errors, submission
-from codeq_fake.core.limits import Limiter
+from codeq_fake.core import Broker, Record, StoreProfile, backoff, errors, results
 from codeq_fake.core.queue import Queue
-from codeq_fake.core.returns import REASON_LEASE_EXPIRED, Returns
-from codeq_fake.core.store import Store
+from codeq_fake.core.rate_limits import Limiter
+from codeq_fake.core.requeueing import REASON_LEASE_EXPIRED, Returns
 from codeq_fake.core.subscriptions import Subscriptions
 from codeq_fake.core.task import Event
+from codeq_fake.core.task_store import Store
 from codeq_fake.core.units import SECOND
-from codeq_fake.http import render
+from codeq_fake.http import rendering
 from codeq_fake.webhooks import Composer
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def delay_ignored() -> None:
 
 @defect("T1", "test_a_payload_is_kept_as_compact_json")
 def payload_as_sent() -> None:
-    _instead(render, "quote", lambda right, text: right(text.replace("\\u003c", "<")))
+    _instead(rendering, "quote", lambda right, text: right(text.replace("\\u003c", "<")))
 
 
 # Results and callbacks.
@@ -280,7 +280,7 @@ def payload_as_sent() -> None:
 
 @defect("S1", "test_nobody_but_its_worker_touches_a_leased_task")
 def anybody_may_submit() -> None:
-    _instead(submission, "check_holder", lambda right, task, _worker: right(task, task.worker if task else ""))
+    _instead(results, "check_holder", lambda right, task, _worker: right(task, task.worker if task else ""))
 
 
 @defect("S7", "test_a_result_is_read_with_its_task")

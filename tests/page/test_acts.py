@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_fake.application import application
-from codeq_fake.clock import Clock
-from codeq_fake.faults.reading import KNOWN_FIELDS
-from codeq_fake.runtime import Config, Runtime
+from codeq_fake.clocks.clock import Clock
+from codeq_fake.faults.parsing import KNOWN_FIELDS
+from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
 from tests.http.direct import ask
 from tests.page.story import HOOK, NOW, OWN, TASKS, Hook, tell
@@ -355,7 +355,7 @@ def test_a_cookie_that_says_nothing_is_passed_over(browser: httpx.Client, said: 
 
 
 def test_an_act_is_never_a_get(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
-    from codeq_fake.page.acting import ACTS  # noqa: PLC0415 - the table is all that this test is about
+    from codeq_fake.page.actions import ACTS  # noqa: PLC0415 - the table is all that this test is about
 
     before: dict[str, Any] = fake.state()
     for path in ACTS:

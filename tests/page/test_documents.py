@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from codeq_fake.core import State
-from codeq_fake.page.words import STATES, visible
+from codeq_fake.page.formatting import STATES, visible
 from tests.page.story import OWN, TASKS
 from tests.page.text import links, text
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.application import application
-from codeq_fake.clock import Clock
-from codeq_fake.runtime import Config, Runtime
+from codeq_fake.clocks.clock import Clock
+from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
 from tests.http.direct import ask
 from tests.page.story import NOW

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeq_fake.page.acting import ACTS
-from codeq_fake.page.looking import PAGES
+from codeq_fake.page.actions import ACTS
+from codeq_fake.page.pages import PAGES
 from codeq_fake.testing import FakeCodeQ
 from tests.http.direct import ask, request_scope
 from tests.page.story import NOW, tell

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from codeq_fake import watchers
-from codeq_fake.watchers import Watchers
+from codeq_fake.runtime import live_updates
+from codeq_fake.runtime.live_updates import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def test_a_server_that_ends_lets_whoever_looks_go(fake: FakeCodeQ) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchers, "_INTERVAL", 0.0001)
+    monkeypatch.setattr(live_updates, "_INTERVAL", 0.0001)
 
 
 @pytest.mark.asyncio

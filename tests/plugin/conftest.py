@@ -10,9 +10,9 @@ import pytest
 
 # What a test in a test imports for the first time is forgotten at its end, and then there twice: so it comes in here.
 import codeq_client.testing  # noqa: F401 - loaded for good
-import codeq_fake._transport.clients
-import codeq_fake.pytest_loops
-import codeq_fake.server
+import codeq_fake.clocks.pytest_loops
+import codeq_fake.in_process.clients
+import codeq_fake.serving.server
 import codeq_fake.testing  # noqa: F401 - loaded for good
 from tests.plugin.outer import INI, Outcome, Run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codeq_fake import timeline
+from codeq_fake.in_process import timeline
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:

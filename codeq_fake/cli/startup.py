@@ -1,0 +1,193 @@
+"""A fake as the options and the environment want it. Imported when one is started: ``--help`` needs no server."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from codeq_fake.auth import Tokens, read_identities
+from codeq_fake.clocks.clock import Clock
+from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
+from codeq_fake.control.access import is_loopback
+from codeq_fake.control.controls import instant
+from codeq_fake.faults import BadFaultError, observed_races, read_rules
+from codeq_fake.http.faults.matching import NAMES
+from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.serving.application import application
+from codeq_fake.serving.request_log import Logged
+from codeq_fake.serving.server import PortTakenError, listen
+from codeq_fake.settings import Settings, SettingsError
+
+from .output import FAILED, MISUSED, exit_with, tell
+from .typos import without_slips
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+    from codeq_fake.auth import Identity
+    from codeq_fake.control.seed_files import Seed
+    from codeq_fake.faults import Rule
+
+    from .options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A fake that is ready to be served."""
+
+    runtime: Runtime
+    app: ASGIApp
+    seed: Seed | None
+
+    @contextmanager
+    def lasting(self) -> Iterator[None]:
+        """To be served in: the state goes on from its file, or begins with the seed, and is saved at the end.
+
+        Ends the program when that cannot be. To be entered in an event loop.
+        """
+        file = self.runtime.config.state_file
+        try:
+            with self._from_seed() if file is None else self._from_file(file):
+                yield
+        except BadRequestError as error:
+            exit_with(str(error), MISUSED)
+        except ConflictError as error:
+            exit_with(str(error), FAILED)
+
+    @contextmanager
+    def _from_seed(self) -> Iterator[None]:
+        self._sow()
+        with self._armed():
+            yield
+
+    @contextmanager
+    def _from_file(self, file: Path) -> Iterator[None]:
+        controls = Controls(self.runtime)
+        with state_file.kept_in(file):
+            if not state_file.load(controls, file):
+                self._sow()
+            with self._armed():
+                state_file.save(controls, file)  # what cannot be saved is said now, not when everything is done
+                try:
+                    yield
+                finally:
+                    state_file.save(controls, file)
+
+    @contextmanager
+    def _armed(self) -> Iterator[None]:
+        self.runtime.arm()
+        try:
+            yield
+        finally:
+            self._tell_missed()
+
+    def _tell_missed(self) -> None:
+        """Say which fault rules never met anything: a slip in one is not to pass unnoticed."""
+        faults = self.runtime.faults
+        for fault in faults.missed():
+            tell(faults.why_missed(fault))
+
+    def _sow(self) -> None:
+        if self.seed is None:
+            return
+        from codeq_fake.control.seed_files import sow  # noqa: PLC0415 - a start without a seed need not load YAML
+
+        sow(self.runtime, self.seed)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Its callers' tokens."""
+        return Tokens.of(self.runtime.config.settings, self.runtime.config.identities)
+
+
+def build(options: Options, *, log: str) -> Built:
+    """The fake that the options and the environment want; ends the program when they cannot be meant.
+
+    ``log`` is how requests are told unless the options say.
+    """
+    runtime = _runtime(options)
+    token = options.control_token or None
+    with_control = not options.no_control and (token is not None or is_loopback(options.host))
+    if not (with_control or options.no_control):
+        tell(f"the control API is off: {options.host} is reached by other machines, and there is no --control-token")
+    app = application(runtime, with_control=with_control, control_token=token)
+    form = "none" if options.quiet else options.log or log
+    if form != "none":
+        app = Logged(app, runtime, _write, as_json=form == "json")
+        app.tell_settings()
+    return Built(runtime, app, _seed(options.seed))
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A listening socket; ends the program when there can be none."""
+    try:
+        return listen(host, port)
+    except PortTakenError as error:
+        exit_with(f"{error}; choose another with --port (0 picks a free one) or --host", FAILED)
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _runtime(options: Options) -> Runtime:
+    try:
+        config = Config(
+            profile=options.profile,
+            settings=Settings.from_env(without_slips(options.environ)),
+            identities=_identities(options.identities),
+            webhook_allow=options.webhook_allow,
+            journal_size=options.journal_size,
+            state_file=options.persist,
+        )
+        start = instant(options.start_at) if options.start_at is not None else None
+    except SettingsError as error:
+        exit_with(str(error), MISUSED)
+    except BadRequestError as error:
+        exit_with(f"--start-at: {error}", MISUSED)
+    try:
+        runtime = Runtime(config, Clock("manual" if options.clock == "manual" else "real", start=start))
+    except ValueError as error:
+        exit_with(f"--webhook-allow: {error}", MISUSED)
+    runtime.faults.add(_faults(options.faults))
+    runtime.faults.add(observed_races(options.races_seed) if options.races else (), is_background=True)
+    return runtime
+
+
+def _identities(file: Path | None) -> tuple[Identity, ...]:
+    return read_identities(str(file), _text("--identities", file)) if file is not None else ()
+
+
+def _seed(file: Path | None) -> Seed | None:
+    if file is None:
+        return None
+    from codeq_fake.control.seed_files import read_seed  # noqa: PLC0415 - as above
+
+    try:
+        return read_seed(str(file), _text("--seed", file))
+    except BadRequestError as error:
+        exit_with(str(error), MISUSED)
+
+
+def _faults(file: Path | None) -> list[Rule]:
+    if file is None:
+        return []
+    try:
+        return read_rules(_text("--faults", file), NAMES)
+    except BadFaultError as error:
+        exit_with(f"--faults {file}: {error}", MISUSED)
+
+
+def _text(option: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        exit_with(f"{option} {file}: no text ({error.reason}); give YAML or JSON in UTF-8", MISUSED)
+    except OSError as error:
+        exit_with(f"{option} {file}: {error.strerror}", MISUSED)

@@ -1,0 +1,153 @@
+"""What the control API shows of tasks, requests and callbacks: plain JSON values, times in RFC 3339 UTC."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from codeq_fake import wire
+from codeq_fake.core import explain
+from codeq_fake.core.commands import queue_name
+from codeq_fake.faults import parsing
+from codeq_fake.http import rendering
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from codeq_fake.core import Broker, Happening, Record, State, Task
+    from codeq_fake.faults import Fault
+    from codeq_fake.runtime.journal import Callback, Request, Try
+
+UTC = ZoneInfo("UTC")
+
+_DEEPEST = 200  # the contract allows 10,000 levels (B1), Python's JSON a thousand less those of its callers
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_STEPS = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
+
+
+def time(instant: int) -> str:
+    """An instant (ns) as RFC 3339 in UTC, with up to nine fraction digits."""
+    return wire.rfc3339_nano(instant, UTC)
+
+
+def task(shown: Task, zone: ZoneInfo) -> dict[str, Any]:
+    """A task as R12 answers it."""
+    seen: dict[str, Any] = json.loads(rendering.task(shown, zone))
+    return seen
+
+
+def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> dict[str, Any]:
+    """A task with its result, its history, and whether it can be claimed now or why not."""
+    claimable = explain(broker, shown.id, now=now)
+    return {
+        **task(shown, zone),
+        "result": _record(shown.record, zone) if shown.record is not None else None,
+        "history": [happening(line) for line in shown.history],
+        "claimable": {
+            "now": claimable.now,
+            "reason": claimable.why or None,
+            "since": time(claimable.since) if claimable.since is not None else None,
+        },
+    }
+
+
+def _record(shown: Record, zone: ZoneInfo) -> dict[str, Any]:
+    if shown.result is not None and _nests_too_deep(shown.result):
+        shown = replace(shown, result=wire.quote(shown.result))
+    seen: dict[str, Any] = json.loads(rendering.record(shown, zone))
+    return seen
+
+
+def plain(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The value that JSON text has; what nests deeper than Python may read or write JSON stays text."""
+    return text if _nests_too_deep(text) else json.loads(text)
+
+
+def _nests_too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return False
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        depth += _STEPS.get(token[0], 0)
+        if depth > _DEEPEST:
+            return True
+    return False
+
+
+def happening(shown: Happening) -> dict[str, Any]:
+    """One line of a task's history."""
+    return {
+        "at": time(shown.at),
+        "what": shown.what,
+        "by": shown.by or None,
+        "from": _state(shown.before) if shown.before is not None else None,
+        "to": _state(shown.after),
+    }
+
+
+def request(shown: Request) -> dict[str, Any]:
+    """One request and its reply. Bytes that are no UTF-8 are shown as U+FFFD."""
+    return {
+        "n": shown.n,
+        "at": time(shown.at),
+        "method": shown.method,
+        "path": shown.path,
+        "as": shown.caller or None,
+        "body": shown.body.decode(errors="replace"),
+        "status": shown.status or None,
+        "faults": list(shown.faults),
+        "reply": shown.reply.decode(errors="replace"),
+    }
+
+
+def callback(shown: Callback) -> dict[str, Any]:
+    """One callback or notice with each of its tries."""
+    return {
+        "n": shown.n,
+        "kind": shown.kind,
+        "url": shown.url,
+        "command": shown.command,
+        "taskId": shown.task_id or None,
+        "subscriptionId": shown.subscription_id or None,
+        "state": shown.state,
+        "blocked": shown.state == "blocked",
+        "headers": dict(shown.headers),
+        "body": shown.body.decode(errors="replace"),
+        "tries": [_tried(tried) for tried in shown.tries],
+    }
+
+
+def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """The queues of these tenants and names; a command is spelled as it was created last."""
+    spelled = {queue_name(command): command for command in broker.tally.created}
+    for tenant, name in keys:
+        shown = broker.store.queues[tenant, name]
+        lease, delay = next(shown.leases(), None), next(shown.delays(), None)
+        yield {
+            "tenant": tenant,
+            "command": spelled.get(name, name),
+            "ready": shown.ready_count(),
+            "readyByPriority": shown.ready_by_priority(),
+            "delayed": len(shown.delayed),
+            "inProgress": len(shown.in_progress),
+            "dlq": len(shown.dead),
+            "nextDue": time(delay.visible_at) if delay is not None else None,
+            "nextLeaseEnd": time(broker.profile.spent_from(lease.lease_expiry)) if lease is not None else None,
+        }
+
+
+def _tried(shown: Try) -> dict[str, Any]:
+    return {"at": time(shown.at), "status": shown.status, "error": shown.error, "faults": list(shown.faults)}
+
+
+def fault(shown: Fault) -> dict[str, Any]:
+    """One fault rule as it was given, with its number, how many occasions it met and on how many it fired."""
+    return {"id": shown.number, **parsing.shown(shown.rule), "met": shown.met, "fired": shown.fired}
+
+
+def _state(state: State) -> dict[str, str]:
+    return {"status": state.status.value, "location": state.location.value}

@@ -1,0 +1,253 @@
+"""Seed files: tasks and subscriptions in YAML, for a fake to begin with. What cannot be meant is named by its line."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from codeq_fake import wire
+from codeq_fake.auth import Tokens
+from codeq_fake.core.errors import Refused
+from codeq_fake.http.rejections import status_and_text
+from codeq_fake.runtime.ids import TakenIdError
+from codeq_fake.settings.errors import kind, one_line
+
+from .errors import BadRequestError
+from .validation import Int64, MisshapenError, checker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from codeq_fake.runtime.fake_server import Runtime
+
+_Shapes = MappingProxyType[str, Any]
+
+#: The fields of a task as the contract names them (section 5), with an id and a tenant of one's choice.
+_TASK: _Shapes = MappingProxyType(
+    {
+        "id": str,
+        "tenant": str,
+        "command": str,
+        "payload": None,
+        "priority": Int64,
+        "webhook": str,
+        "maxAttempts": Int64,
+        "idempotencyKey": str,
+        "runAt": str,
+        "delaySeconds": Int64,
+    }
+)
+#: The fields of a subscription (section 12).
+_SUBSCRIPTION: _Shapes = MappingProxyType(
+    {
+        "id": str,
+        "callbackUrl": str,
+        "eventTypes": list[str],
+        "ttlSeconds": Int64,
+        "deliveryMode": str,
+        "groupId": str,
+        "minIntervalSeconds": Int64,
+    }
+)
+
+
+class SeedError(BadRequestError):
+    """An entry of a seed file cannot be meant. ``file``, ``line`` (from 1) and ``entry`` (``tasks[2]``) say which."""
+
+    def __init__(self, file: str, line: int, entry: str, reason: str) -> None:
+        super().__init__(f"{file} line {line}{entry and f', {entry}'}: {reason}")
+        self.file = file
+        self.line = line
+        self.entry = entry
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A task or a subscription as it is written: its fields, and in which line of which file they are."""
+
+    file: str
+    place: str
+    line: int
+    lines: Mapping[str, int]
+    fields: Mapping[str, Any]
+
+    def error(self, reason: str, name: str = "") -> SeedError:
+        """Why this entry, or its field ``name``, cannot be meant."""
+        place = f"{self.place}.{name}" if name else self.place
+        return SeedError(self.file, self.lines.get(name, self.line), place, reason)
+
+    def check(self, shapes: _Shapes, *needed: str) -> None:
+        """Raise SeedError unless all fields are known, of their shape, and the ``needed`` ones are there."""
+        for name, value in self.fields.items():
+            if name not in shapes:
+                raise self.error(f"unknown; known are {', '.join(shapes)}", name)
+            if shapes[name] is not None and value is not None:
+                try:
+                    checker(shapes[name])(value)
+                except MisshapenError as misfit:
+                    raise self.error(str(misfit).removeprefix(": "), name) from None
+        for name in needed:
+            if self.fields.get(name) in (None, ""):
+                raise self.error(f"{name} is missing")
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What a seed file holds."""
+
+    tasks: tuple[Entry, ...] = ()
+    subscriptions: tuple[Entry, ...] = ()
+
+
+def read_seed(file: str, text: str) -> Seed:
+    """Read a seed file's text; ``file`` is its name. Raises SeedError."""
+    try:
+        root = yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
+        raise SeedError(file, line, "", f"no valid YAML ({one_line(error.problem)})") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise SeedError(file, 1, "", f"no valid YAML ({one_line(error)})") from None
+    if root is None:
+        return Seed()
+    if not isinstance(root, yaml.MappingNode):
+        raise SeedError(file, 1, "", "a mapping of tasks and subscriptions belongs here")
+    entries: dict[str, tuple[Entry, ...]] = {}
+    for key, node in root.value:
+        if key.value not in ("tasks", "subscriptions"):
+            raise SeedError(file, key.start_mark.line + 1, key.value, "unknown; known are tasks and subscriptions")
+        entries[key.value] = tuple(_entries(file, key.value, node))
+    seed = Seed(**entries)
+    for task in seed.tasks:
+        task.check(_TASK, "command", "payload")
+    for subscription in seed.subscriptions:
+        subscription.check(_SUBSCRIPTION, "callbackUrl")
+    return seed
+
+
+def sow(runtime: Runtime, seed: Seed) -> None:
+    """Make the tasks and subscriptions of a seed, which notifies nobody.
+
+    A task is its producers' own unless it names a tenant. Raises SeedError; what came before that entry is made then.
+    """
+    tenant = _tenant(runtime)
+    for task in seed.tasks:
+        with _refusals(task, "create"):
+            _create(runtime, task, tenant)
+    # Last: nobody is told of tasks that were there from the beginning.
+    for subscription in seed.subscriptions:
+        with _refusals(subscription, "subscribe"):
+            _subscribe(runtime, subscription)
+
+
+def _create(runtime: Runtime, task: Entry, tenant: str | None) -> None:
+    given = {_ARGUMENTS[name]: value for name, value in task.fields.items() if name in _ARGUMENTS and value is not None}
+    tenant = task.fields.get("tenant", tenant)
+    if tenant is None:
+        raise task.error("tenant is missing, and this fake's producers have signed tokens, which name theirs")
+    _name_next(runtime, task)
+    payload = wire.decode(_as_json(task), _PAYLOAD)["payload"]
+    runtime.broker.create(payload=payload, tenant=tenant, now=runtime.clock.now(), **given)
+
+
+def _subscribe(runtime: Runtime, entry: Entry) -> None:
+    fields = entry.fields
+    _name_next(runtime, entry)
+    runtime.broker.subscriptions.subscribe(
+        fields["callbackUrl"],
+        event_types=fields.get("eventTypes") or (),
+        ttl_seconds=fields.get("ttlSeconds") or 0,
+        delivery_mode=fields.get("deliveryMode") or "",
+        group_id=fields.get("groupId") or "",
+        min_interval_seconds=fields.get("minIntervalSeconds") or 0,
+        now=runtime.clock.now(),
+    )
+
+
+#: The broker's names for a task's fields.
+_ARGUMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "command": "command",
+        "priority": "priority",
+        "webhook": "webhook",
+        "maxAttempts": "max_attempts",
+        "idempotencyKey": "idempotency_key",
+        "runAt": "run_at",
+        "delaySeconds": "delay_seconds",
+    }
+)
+_PAYLOAD = wire.Struct({"payload": wire.ANY})
+
+
+def _as_json(task: Entry) -> bytes:
+    try:
+        return json.dumps({"payload": task.fields["payload"]}, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise task.error(f"no JSON value ({error})", "payload") from None
+
+
+def _name_next(runtime: Runtime, entry: Entry) -> None:
+    if entry.fields.get("id"):
+        try:
+            runtime.source.queue(ids=[entry.fields["id"]])
+        except TakenIdError as taken:
+            raise entry.error(f"{taken} is taken", "id") from None
+
+
+@contextmanager
+def _refusals(entry: Entry, operation: str) -> Iterator[None]:
+    """Say of a refusal which entry was refused, in the contract's words."""
+    try:
+        yield
+    except Refused as refusal:
+        _, text = status_and_text(refusal, operation)
+        raise entry.error(text) from None
+
+
+def _tenant(runtime: Runtime) -> str | None:
+    """The tenant of whoever has the producer's token; None when there is no such token to be had."""
+    token = Tokens.of(runtime.config.settings, runtime.config.identities).producer
+    if token is None:
+        return None
+    return runtime.auth.producer(f"Bearer {token}", now=runtime.clock.now()).tenant
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose times stay text: JSON has none, and the contract reads them itself (C6)."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _entries(file: str, name: str, node: yaml.Node) -> Iterator[Entry]:
+    if not isinstance(node, yaml.SequenceNode):
+        raise SeedError(file, node.start_mark.line + 1, name, "a list belongs here")
+    for index, item in enumerate(node.value):
+        place, line = f"{name}[{index}]", item.start_mark.line + 1
+        value = _plain(file, place, item)
+        if not isinstance(value, dict):
+            raise SeedError(file, line, place, f"found a {kind(value)} where a mapping belongs")
+        lines = {key.value: key.start_mark.line + 1 for key, _ in item.value}
+        yield Entry(file, place, line, lines, {str(field): value for field, value in value.items()})
+
+
+def _plain(file: str, place: str, node: yaml.Node) -> object:
+    """The value that a node stands for."""
+    maker = _Loader("")
+    try:
+        made: object = maker.construct_object(node, deep=True)
+    except yaml.MarkedYAMLError as error:
+        raise SeedError(file, node.start_mark.line + 1, place, one_line(error.problem)) from None
+    except ValueError as error:
+        raise SeedError(file, node.start_mark.line + 1, place, one_line(error)) from None
+    finally:
+        maker.dispose()
+    return made

@@ -1,0 +1,99 @@
+"""What a worker hands in: the checks of a result, in the contract's order, before anything is stored (S1, S5)."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from codeq_fake import wire
+
+from . import errors
+from .commands import is_blank
+from .effects import ArtifactStored
+from .task import Artifact, Event, Status, Task
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactUpload:
+    """An artifact as handed in: with a ``url``, or with its content (S5)."""
+
+    name: str = ""
+    url: str = ""
+    content_base64: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A result as handed in. ``result`` is the T1 text of a JSON object, None when missing."""
+
+    status: str
+    result: str | None = None
+    error: str = ""
+    artifacts: tuple[ArtifactUpload, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A submission that passed: the event it is, its artifacts as they will be listed, and files to write."""
+
+    event: Event
+    artifacts: tuple[Artifact, ...]
+    files: tuple[ArtifactStored, ...]
+
+
+def check_holder(task: Task | None, worker: str) -> Task:
+    """S1's first checks: the task exists, no other worker holds it, it is in progress.
+
+    Raises :class:`~codeq_fake.core.errors.TaskNotFound`, :class:`~codeq_fake.core.errors.NotOwner` or
+    :class:`~codeq_fake.core.errors.NotInProgress`.
+    """
+    if task is None:
+        raise errors.TaskNotFound
+    if task.worker and task.worker != worker:
+        raise errors.NotOwner
+    if task.status is not Status.IN_PROGRESS:
+        raise errors.NotInProgress
+    return task
+
+
+def check(task: Task, submission: Submission, *, artifacts_dir: str) -> Checked:
+    """S1's later checks: artifacts, then what the status asks for.
+
+    Raises :class:`~codeq_fake.core.errors.ArtifactUndecodable`, :class:`~codeq_fake.core.errors.ResultRequired`,
+    :class:`~codeq_fake.core.errors.ErrorRequired` or :class:`~codeq_fake.core.errors.InvalidStatus`.
+    """
+    linked: list[Artifact] = []
+    stored: list[Artifact] = []
+    files: list[ArtifactStored] = []
+    for upload in submission.artifacts:
+        if upload.url:
+            linked.append(Artifact(upload.name, upload.url))
+        elif upload.content_base64:
+            file = _file(task.id, upload, artifacts_dir)
+            files.append(file)
+            stored.append(Artifact(upload.name, "file://" + file.path))
+    # The real server uploads first and appends: linked artifacts come before stored ones (recorded).
+    return Checked(_event(submission), (*linked, *stored), tuple(files))
+
+
+def _file(task_id: str, upload: ArtifactUpload, artifacts_dir: str) -> ArtifactStored:
+    try:
+        content = wire.decode_base64(upload.content_base64)
+    except wire.IllegalBase64 as refusal:
+        raise errors.ArtifactUndecodable(upload.name, str(refusal)) from None
+    return ArtifactStored(posixpath.normpath(f"{artifacts_dir}/results/{task_id}/{upload.name}"), content)
+
+
+def _event(submission: Submission) -> Event:
+    match submission.status:
+        case "COMPLETED":
+            if submission.result is None:
+                raise errors.ResultRequired
+            return Event.COMPLETE
+        case "FAILED":
+            if is_blank(submission.error):
+                raise errors.ErrorRequired
+            return Event.FAIL
+        case _:
+            raise errors.InvalidStatus

@@ -1,0 +1,102 @@
+"""Where a server keeps its tasks: by id, and in the queue of their command and tenant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import TYPE_CHECKING
+
+from .commands import queue_name
+from .queue import Queue
+from .rules import BUILT_IN_COMMANDS
+from .task import State, Task
+from .units import DAY_SECONDS, SECOND
+
+if TYPE_CHECKING:
+    from .stores import StoreProfile
+
+CLEANUP_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """How many tasks of one command and tenant are where (M2)."""
+
+    ready: int = 0
+    delayed: int = 0
+    in_progress: int = 0
+    dead: int = 0
+
+
+class Store:
+    """The tasks and their queues."""
+
+    def __init__(self, profile: StoreProfile) -> None:
+        self._profile = profile
+        self.tasks: dict[str, Task] = {}
+        #: (tenant, queue name) -> queue.
+        self.queues: dict[tuple[str, str], Queue] = {}
+
+    def add(self, task: Task) -> bool:
+        """Take a new task in; says whether it is the only one ready in its priority (U3)."""
+        self.tasks[task.id] = task
+        queue = self.queue_for(task)
+        if task.state is State.DELAYED:
+            queue.delay(task)
+            return False
+        return queue.put(task)
+
+    def queue_for(self, task: Task) -> Queue:
+        """The queue that the task belongs to, made if it is the first."""
+        key = (task.tenant, queue_name(task.command))
+        queue = self.queues.get(key)
+        if queue is None:
+            queue = self.queues[key] = Queue(self._profile)
+        return queue
+
+    def stats(self, command: str, *, tenant: str) -> QueueStats:
+        """The sizes of one command's queue (M2)."""
+        queue = self.queues.get((tenant, queue_name(command)))
+        if queue is None:
+            return QueueStats()
+        return QueueStats(queue.ready_count(), len(queue.delayed), len(queue.in_progress), len(queue.dead))
+
+    def totals(self) -> QueueStats:
+        """The sizes of all queues together."""
+        queues = self.queues.values()
+        return QueueStats(
+            ready=sum([queue.ready_count() for queue in queues]),
+            delayed=sum([len(queue.delayed) for queue in queues]),
+            in_progress=sum([len(queue.in_progress) for queue in queues]),
+            dead=sum([len(queue.dead) for queue in queues]),
+        )
+
+    def built_in_sizes(self) -> dict[str, int]:
+        """The sizes of the built-in commands' tenant-less queues by storage key, in alphabetical order (M1)."""
+        sizes: dict[str, int] = {}
+        for command in sorted(BUILT_IN_COMMANDS):
+            prefix = f"codeq:q:{queue_name(command)}"
+            queue = self.queues.get(("", queue_name(command))) or Queue(self._profile)
+            sizes[f"{prefix}:delayed"] = len(queue.delayed)
+            sizes[f"{prefix}:dlq"] = len(queue.dead)
+            sizes[f"{prefix}:inprog"] = len(queue.in_progress)
+            for priority, length in enumerate(queue.ready_by_priority()):
+                sizes[f"{prefix}:pending:{priority}"] = length
+        return sizes
+
+    def cleanup(self, *, before: int, limit: int) -> int:
+        """Delete tasks untouched for 24 h as of ``before`` (ns), at most ``limit``; returns how many (M3).
+
+        The longest untouched go first, within a second by id; a ``limit`` that is not positive means 1000.
+        """
+        youngest = before // SECOND - DAY_SECONDS
+        old = [task for task in self.tasks.values() if task.touched_at // SECOND <= youngest]
+        doomed = nsmallest(limit if limit > 0 else CLEANUP_LIMIT, old, key=lambda t: (t.touched_at // SECOND, t.id))
+        for task in doomed:
+            self.remove(task)
+        return len(doomed)
+
+    def remove(self, task: Task) -> None:
+        """Forget a task; an idempotency key that led to it is void from now on (C8)."""
+        self.queue_for(task).discard(task)
+        del self.tasks[task.id]

@@ -1,0 +1,119 @@
+"""Rules from plain values: a JSON object of the control API, or a YAML file. What is no rule is refused by name."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from .constructors import text_of
+from .errors import BadFaultError
+from .kinds import CALLBACK, KINDS, NOTICE, REQUEST
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    #: What a rule's ``on`` may say of the surface -> the name of what it means.
+    Names = Mapping[str, str]
+
+_WIRE_NAMES: Mapping[str, str] = MappingProxyType({"retry_after": "retryAfter"})
+#: Field -> its name on the wire.
+_FIELDS: Mapping[str, str] = MappingProxyType({f.name: _WIRE_NAMES.get(f.name, f.name) for f in fields(Rule)})
+KNOWN_FIELDS = tuple(_FIELDS.values())
+
+_WHOLE = ("nth", "times", "seed", "status", "retry_after")
+_NUMBERS = ("seconds", "probability")
+
+
+def read_rules(text: str, names: Names) -> list[Rule]:
+    """The rules of a YAML or JSON file: a list, or an object with the list as ``faults``. Raises BadFaultError."""
+    import yaml  # noqa: PLC0415 - few fakes read a file
+
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadFaultError(f"no YAML or JSON: {' '.join(str(error).split())}") from None
+    rules = found.get("faults") if isinstance(found, dict) and found.keys() == {"faults"} else found
+    if not isinstance(rules, list) or not rules:
+        raise BadFaultError("give a list of rules, such as [{on: complete, do: drop_reply, times: 1}]")
+    read: list[Rule] = []
+    for n, rule in enumerate(rules, start=1):
+        try:
+            read.append(named(rule_of(rule), names))
+        except BadFaultError as refusal:
+            raise BadFaultError(f"rule {n}: {refusal}") from None
+    return read
+
+
+def rule_of(found: object) -> Rule:
+    """One rule; ``null`` is as good as missing. Raises BadFaultError."""
+    if not isinstance(found, dict):
+        raise BadFaultError(f"found {found!r} where a rule such as {{on: complete, do: drop_reply}} belongs")
+    found = {"on" if name is True else name: value for name, value in found.items()}  # YAML 1.1 takes on for true
+    if unknown := sorted(str(name) for name in found if name not in KNOWN_FIELDS):
+        raise BadFaultError(f"unknown: {', '.join(unknown)}; known are {', '.join(KNOWN_FIELDS)}")
+    given = {name: found[wire] for name, wire in _FIELDS.items() if found.get(wire) is not None}
+    if "do" not in given:
+        raise BadFaultError(f"do: what is to go wrong? Known are {', '.join(KINDS)}")
+    return Rule(**{name: _value(name, value) for name, value in given.items()})
+
+
+def shown(rule: Rule) -> dict[str, Any]:
+    """A rule as plain JSON values, without what it does not say; :func:`rule_of` reads it again."""
+    said = {
+        wire: getattr(rule, name)
+        for name, wire in _FIELDS.items()
+        if getattr(rule, name) not in (None, "", ()) and (name, getattr(rule, name)) not in _DEFAULTS
+    }
+    return said | ({"headers": dict(rule.headers)} if rule.headers else {})
+
+
+_DEFAULTS = (("probability", 1.0), ("seed", 0))
+
+
+def named(rule: Rule, names: Names) -> Rule:
+    """The rule with its ``on`` as an occasion is named. Raises BadFaultError when it names nothing that there is."""
+    if not rule.on:
+        return rule
+    on = rule.on if rule.on in (CALLBACK, NOTICE) else names.get(_normal(rule.on))
+    if on is None:
+        raise BadFaultError(
+            f"on: {rule.on!r} is no operation and no route; known are {', '.join(_operations(names))}, callback, "
+            "notice, and routes such as POST /v1/codeq/tasks/{id}/result"
+        )
+    kind = KINDS[rule.do]
+    allowed = (kind.only or kind.on | set(names.values())) - {REQUEST}
+    if on not in allowed:
+        raise BadFaultError(f"on: {rule.do} does not come on {on}; it may come on {', '.join(sorted(allowed))}")
+    if rule.task and on in ("claim", "claim_batch"):
+        raise BadFaultError("task: a claim does not say which task it will get; give command, nth or worker")
+    return replace(rule, on=on)
+
+
+def _operations(names: Names) -> list[str]:
+    return [name for name in names if " " not in name]
+
+
+def _normal(on: str) -> str:
+    """A route's parameters may be written as the contract does, too: ``:id``."""
+    return "/".join(f"{{{part[1:]}}}" if part.startswith(":") else part for part in on.split("/"))
+
+
+def _value(name: str, value: Any) -> Any:  # noqa: ANN401 - what YAML and JSON have
+    if name in _WHOLE:
+        return _checked(name, value, type(value) is int, "a whole number")
+    if name in _NUMBERS:
+        return _checked(name, value, type(value) in (int, float), "a number")
+    if name == "body":
+        return text_of(value)
+    if name == "headers":
+        is_fit = isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
+        return tuple(_checked(name, value, is_fit, "an object of texts").items())
+    return _checked(name, value, isinstance(value, str), "a text")
+
+
+def _checked(name: str, value: Any, is_fit: bool, wanted: str) -> Any:  # noqa: ANN401, FBT001 - as above
+    if not is_fit:
+        raise BadFaultError(f"{_FIELDS[name]}: found {value!r}, {wanted} belongs here")
+    return value

@@ -1,0 +1,102 @@
+"""Requests as occasions for faults: what a rule may call them, and whom and what they are about."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake import wire
+from codeq_fake.core.commands import queue_name, to_claim
+from codeq_fake.core.errors import Refused
+from codeq_fake.faults import Occasion
+from codeq_fake.faults.kinds import COMPLETE, FAIL, REQUEST
+from codeq_fake.http import bodies
+from codeq_fake.http.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from codeq_fake.http.operations import Operation
+    from codeq_fake.http.request import Call
+    from codeq_fake.wire import Struct
+
+#: What a rule's ``on`` may say -> the name of the requests that it means: an operation, its route, a result's kind.
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        **{operation.name: operation.name for operation in OPERATIONS},
+        COMPLETE: COMPLETE,
+        FAIL: FAIL,
+        **{f"{operation.method} {operation.path}": operation.name for operation in OPERATIONS},
+    }
+)
+
+#: Of which bodies something matters here.
+_BODIES: Mapping[str, Struct] = MappingProxyType(
+    {
+        "create": bodies.CREATE,
+        "create_batch": bodies.CREATE_BATCH,
+        "claim": bodies.CLAIM,
+        "claim_batch": bodies.CLAIM_BATCH,
+        "submit": bodies.SUBMIT,
+        "submit_batch": bodies.SUBMIT_BATCH,
+    }
+)
+#: A request of which nothing is known yet: no rule is for it.
+NOTHING_KNOWN = Occasion(frozenset())
+
+_ENDS: Mapping[str, str] = MappingProxyType({"COMPLETED": COMPLETE, "FAILED": FAIL})
+_OF_A_TASK = frozenset({"heartbeat", "abandon", "nack", "submit", "get", "result"})
+
+
+def occasion_of(operation: Operation, call: Call) -> Occasion:
+    """A request that has been let in. A bad body says nothing."""
+    fields = _fields(operation, call)
+    names = {REQUEST, operation.name}
+    if operation.name == "submit" and (end := _ENDS.get(fields.get("status", ""))):
+        names.add(end)
+    tasks = frozenset(_tasks(operation, call, fields))
+    return Occasion(
+        names=frozenset(names),
+        worker=call.caller.subject,
+        commands=frozenset(map(queue_name, _commands(operation, call, fields, tasks))),
+        tasks=tasks,
+    )
+
+
+def claimed_commands(operation: Operation, call: Call) -> Sequence[str]:
+    """The commands that a claim is for; none when it will be refused (K1)."""
+    try:
+        return to_claim(_fields(operation, call).get("commands", ()), call.caller.event_types)
+    except Refused:
+        return ()
+
+
+def _fields(operation: Operation, call: Call) -> dict[str, Any]:
+    struct = _BODIES.get(operation.name)
+    if struct is None:
+        return {}
+    try:
+        return wire.decode(call.body, struct)
+    except wire.BadBody:
+        return {}
+
+
+def _tasks(operation: Operation, call: Call, fields: Mapping[str, Any]) -> Iterable[str]:
+    if operation.name in _OF_A_TASK:
+        return (call.params["id"],)
+    return (item.get("taskId", "") for item in fields.get("results", ()))
+
+
+def _commands(operation: Operation, call: Call, fields: Mapping[str, Any], tasks: Iterable[str]) -> Iterable[str]:
+    match operation.name:
+        case "create":
+            return (fields.get("command", ""),)
+        case "create_batch":
+            return (item.get("command", "") for item in fields.get("tasks", ()))
+        case "claim" | "claim_batch":
+            return claimed_commands(operation, call)
+        case "queue":
+            return (call.params["command"],)
+        case _:
+            known = call.broker.store.tasks
+            return (known[task].command for task in tasks if task in known)

@@ -1,0 +1,67 @@
+"""R1 and R2: what a producer asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake import wire
+from codeq_fake.core.errors import Refused
+
+from . import bodies, rendering, replies
+from .rejections import status_and_text
+from .request import BadRequest
+
+if TYPE_CHECKING:
+    from codeq_fake.core import Task
+
+    from .replies import Reply
+    from .request import Call
+
+LARGEST_BATCH = 100
+
+
+def create(call: Call) -> Reply:
+    """R1: create a task (C1)."""
+    fields = wire.decode(call.body, bodies.CREATE)
+    if not fields.get("command") or "payload" not in fields:
+        raise wire.BadBody
+    return replies.json(rendering.task(_create(call, fields), call.zone), 202)
+
+
+def create_batch(call: Call) -> Reply:
+    """R2: create several tasks; each item gets its task or its error (C9)."""
+    items = wire.decode(call.body, bodies.CREATE_BATCH).get("tasks")
+    if not items:
+        raise wire.BadBody
+    if len(items) > LARGEST_BATCH:
+        raise BadRequest(f"batch size exceeds maximum of {LARGEST_BATCH}")
+    answers = ",".join(_create_item(call, item) for item in items)
+    return replies.json(f'{{"results":[{answers}]}}')
+
+
+def _create_item(call: Call, fields: dict[str, Any]) -> str:
+    try:
+        return f'{{"task":{rendering.task(_create(call, fields), call.zone)}}}'
+    except Refused as refusal:
+        _, text = status_and_text(refusal, "create")
+        return f'{{"error":{wire.quote(text)}}}'
+
+
+def _create(call: Call, fields: dict[str, Any]) -> Task:
+    asked = {_ARGUMENTS[name]: value for name, value in fields.items()}
+    if call.broker.rules.tracing:
+        asked |= {"trace_parent": call.header(b"traceparent"), "trace_state": call.header(b"tracestate")}
+    return call.broker.create(tenant=call.caller.tenant, now=call.now, **asked)
+
+
+#: The broker's names for the fields of a create; what was not sent takes its default there.
+_ARGUMENTS = {
+    "command": "command",
+    "payload": "payload",
+    "priority": "priority",
+    "webhook": "webhook",
+    "maxAttempts": "max_attempts",
+    "idempotencyKey": "idempotency_key",
+    "runAt": "run_at",
+    "delaySeconds": "delay_seconds",
+}

@@ -1,0 +1,78 @@
+"""The httpx clients that speak to a fake in this process. They keep their read timeout, as on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from .event_loop import Home
+
+
+_BASE_URL = "http://codeq.test"
+
+
+def blocking(app: ASGIApp, home: Home, token: str, options: dict[str, Any]) -> httpx.Client:
+    """A blocking client of ``app``, which runs at ``home``; ``options`` are httpx's."""
+    return httpx.Client(transport=BlockingTransport(app, home), **_with_token(token, options))
+
+
+def asynchronous(app: ASGIApp, token: str, options: dict[str, Any]) -> httpx.AsyncClient:
+    """An async client of ``app``; ``options`` are httpx's."""
+    return httpx.AsyncClient(transport=AsyncTransport(app), **_with_token(token, options))
+
+
+def _with_token(token: str, options: dict[str, Any]) -> dict[str, Any]:
+    headers = httpx.Headers({"authorization": f"Bearer {token}"})
+    headers.update(options.get("headers"))
+    return {"base_url": _BASE_URL, **options, "headers": headers}
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """Serves an async client's requests by an ASGI application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._served = httpx.ASGITransport(app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Serve one request; the answer is complete. Raises httpx.ReadTimeout."""
+        seconds = request.extensions.get("timeout", {}).get("read")
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._served.handle_async_request(request)
+        except TimeoutError:
+            raise httpx.ReadTimeout(
+                f"no answer within {seconds} s; on a manual clock a long poll ends when somebody advances it",
+                request=request,
+            ) from None
+
+
+class BlockingTransport(httpx.BaseTransport):
+    """Serves a blocking client's requests by an ASGI application, in the fake's own event loop."""
+
+    def __init__(self, app: ASGIApp, home: Home) -> None:
+        self._served = AsyncTransport(app)
+        self._home = home
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Serve one request. Raises httpx.ReadTimeout."""
+        request.read()
+        return self._home.block(partial(self._serve, request))
+
+    async def _serve(self, request: httpx.Request) -> httpx.Response:
+        asked = httpx.Request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            content=request.content,
+            extensions=request.extensions,
+        )
+        response = await self._served.handle_async_request(asked)
+        # Raw, since the client's own response decodes it.
+        content = b"".join([part async for part in response.aiter_raw()])
+        return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(content))

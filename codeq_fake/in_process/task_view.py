@@ -1,0 +1,57 @@
+"""A task as a test sees it: the values that the control API shows, with names and types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake.control.representations import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task as it was when you looked.
+
+    ``payload`` and ``result`` are decoded, ``history`` and ``claimable`` are as ``/_fake/tasks/ID`` shows them.
+    """
+
+    id: str
+    command: str
+    payload: Any
+    status: str
+    location: str
+    priority: int
+    attempts: int
+    max_attempts: int
+    worker: str | None
+    lease_until: str | None
+    error: str | None
+    result: Any
+    tenant: str | None
+    history: tuple[dict[str, Any], ...]
+    claimable: dict[str, Any]
+
+    @classmethod
+    def of(cls, shown: Mapping[str, Any]) -> TaskView:
+        """Read what the control API shows of a task."""
+        record = shown["result"]
+        return cls(
+            id=shown["id"],
+            command=shown["command"],
+            payload=plain(shown["payload"]),
+            status=shown["status"],
+            location=shown["lastKnownLocation"],
+            priority=shown.get("priority", 0),
+            attempts=shown.get("attempts", 0),
+            max_attempts=shown["maxAttempts"],
+            worker=shown.get("workerId"),
+            lease_until=shown.get("leaseUntil"),
+            error=shown.get("error"),
+            result=record.get("result", {}) if record is not None else None,
+            tenant=shown.get("tenantId"),
+            history=tuple(shown["history"]),
+            claimable=shown["claimable"],
+        )

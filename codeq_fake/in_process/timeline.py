@@ -1,0 +1,108 @@
+"""What happened at a fake, told for a person: the report section of a failed test, the text of a failed assertion."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake.serving.terminal_text import counted, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+#: A failing test wants to see its tasks, not the ten thousand that it made to fill a queue.
+MOST_TASKS = 20
+MOST_EVENTS = 20
+MOST_CALLBACKS = 20
+
+
+def most_telling(tasks: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Of tasks as the contract shows them, those worth telling, which are the leased and the latest, and the others."""
+    ranked = sorted(tasks, key=lambda task: (task["status"] == "IN_PROGRESS", task["updatedAt"]), reverse=True)
+    chosen = {task["id"] for task in ranked[:MOST_TASKS]}
+    return [task for task in tasks if task["id"] in chosen], [task for task in tasks if task["id"] not in chosen]
+
+
+def of_tasks(tasks: Iterable[dict[str, Any]], left_out: Iterable[dict[str, Any]] = ()) -> str:
+    """The life of each task, as ``/_fake/tasks/ID`` shows them; times are those of the fake's clock.
+
+    Of those that are one too many, and of those that were ``left_out``, it says how many there are.
+    """
+    told = list(tasks)
+    parts = [printable(line) for task in told[:MOST_TASKS] for line in _task(task)]
+    counts = Counter(task["status"] for task in (*told[MOST_TASKS:], *left_out))
+    if counts:
+        by_status = ", ".join(f"{count} {status}" for status, count in counts.items())
+        parts.append(f"... and {counted(counts.total(), 'more task')}: {by_status}")
+    return "\n".join(parts)
+
+
+def of_callbacks(callbacks: Sequence[dict[str, Any]]) -> str:
+    """The latest callbacks and notices with their tries, as ``/_fake/callbacks`` shows them."""
+    earlier = len(callbacks) - MOST_CALLBACKS
+    left_out = [f"{counted(earlier, 'earlier callback')} ..."] if earlier > 0 else []
+    return "\n".join([*left_out, *(printable(_callback(callback)) for callback in callbacks[-MOST_CALLBACKS:])])
+
+
+def of_faults(requests: Iterable[dict[str, Any]]) -> str:
+    """Each request that a fault came on, as ``/_fake/requests`` shows them."""
+    return "\n".join(printable(_faulty(request)) for request in requests if request["faults"])
+
+
+def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:
+    """Each surprise, as ``/_fake/surprises`` shows them."""
+    return "\n".join(
+        printable(f"surprise  documented: {found['said']}; done: {found['done']} ({found['clause']})")
+        for found in surprises
+    )
+
+
+def _faulty(request: dict[str, Any]) -> str:
+    by = f" by {request['as']}" if request["as"] else ""
+    what = f"{', '.join(request['faults'])} on {request['method']} {request['path']}{by}"
+    return f"fault {_clock(request['at'])}  {what} -> {request['status'] or 'no reply'}"
+
+
+def _task(task: dict[str, Any]) -> Iterator[str]:
+    yield f"task {task['id']}  {task['command']}  {task['status']}, {task['lastKnownLocation']}"
+    events = list(_events(task["history"]))
+    first, middle, last = events[:1], events[1:-MOST_EVENTS], events[1:][-MOST_EVENTS:]
+    yield from (*first, *([f"  ... {len(middle)} more ..."] if middle else ()), *last)
+    if task.get("workerId"):
+        yield f"  leased to {task['workerId']} until {_clock(task['leaseUntil'])}"
+    claimable = task["claimable"]
+    if not claimable["now"]:
+        since = f", not before {_clock(claimable['since'])}" if claimable["since"] else ""
+        yield f"  not claimable: {claimable['reason']}{since}"
+
+
+def _events(history: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """A line for each event; what happened many times in a row, as heartbeats do, takes one line."""
+    day = ""
+    for said, alike in groupby(history, _said):
+        first, *others = [event["at"] for event in alike]
+        again = f"  ({len(others)} times more, until {_clock(others[-1])})" if others else ""
+        date, day = ("" if first[:10] == (day or first[:10]) else f"{first[:10]} "), first[:10]
+        yield f"  {date}{_clock(first)}  {said}{again}"
+
+
+def _said(event: dict[str, Any]) -> str:
+    by = f" by {event['by']}" if event["by"] else ""
+    return f"{event['what']}{by} -> {event['to']['location']}"
+
+
+def _callback(callback: dict[str, Any]) -> str:
+    about = callback["taskId"] or callback["subscriptionId"]
+    tries = ", ".join(_tried(tried) for tried in callback["tries"])
+    return f"{callback['kind']} for {about} to {callback['url']}: {callback['state']} ({tries or 'not tried yet'})"
+
+
+def _tried(tried: dict[str, Any]) -> str:
+    faults = f" with {', '.join(tried['faults'])}" if tried["faults"] else ""
+    return f"{_clock(tried['at'])} {tried['status'] or tried['error']}{faults}"
+
+
+def _clock(time: str) -> str:
+    """The time of day of an RFC 3339 text, to the millisecond."""
+    return time[11:23].rstrip("Z")

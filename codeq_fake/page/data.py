@@ -1,0 +1,248 @@
+"""What the page shows, as values: read off a fake at one instant, no more of it than a page has room for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from heapq import merge, nsmallest
+from itertools import islice
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from codeq_fake import wire
+from codeq_fake.control import representations
+from codeq_fake.core import State
+from codeq_fake.core.commands import queue_name
+from codeq_fake.core.queue import Queue
+
+from .formatting import STATES, short
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from codeq_fake.core import Broker, QueueStats, Task
+    from codeq_fake.runtime.fake_server import Runtime
+    from codeq_fake.runtime.journal import Request
+
+    Waiting = Callable[[Queue], Iterator[Task]]
+    End = Callable[[Task], int]
+
+ItemT = TypeVar("ItemT")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A task in a list. ``ends`` (ns) is when its lease counts as over, or when its delay is."""
+
+    id: str
+    command: str
+    tenant: str
+    state: str
+    priority: int
+    attempts: int
+    max_attempts: int
+    worker: str
+    created_at: int
+    ends: int | None
+    error: str
+    payload: str
+
+    @classmethod
+    def of(cls, task: Task, broker: Broker) -> Line:
+        """The line of one task."""
+        ends = None
+        if task.state is State.LEASED:
+            ends = broker.profile.spent_from(task.lease_expiry)
+        elif task.state is State.DELAYED:
+            ends = task.visible_at
+        return cls(
+            id=task.id,
+            command=task.command,
+            tenant=task.tenant,
+            state=STATES[task.state],
+            priority=task.priority,
+            attempts=task.attempts,
+            max_attempts=task.max_attempts,
+            worker=task.worker,
+            created_at=task.created_at,
+            ends=ends,
+            error=short(task.error),
+            payload=short(wire.unescape_html(task.payload[:400]), 160),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What comes next by itself: ``what`` happens at ``at`` (ns)."""
+
+    at: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole fake at a glance."""
+
+    queues: Sequence[dict[str, Any]]
+    more_queues: int
+    totals: QueueStats
+    ended: int
+    parked: int
+    leases: Sequence[Line]
+    delays: Sequence[Line]
+    dead: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is asked of the list of tasks; an empty field asks nothing."""
+
+    text: str = ""
+    state: str = ""
+    command: str = ""
+    tenant: str = ""
+
+    def finds(self, task: Task) -> bool:
+        """Whether a task is asked for."""
+        return (
+            (not self.state or STATES[task.state] == self.state)
+            and (not self.command or queue_name(task.command) == queue_name(self.command))
+            and (not self.tenant or task.tenant == self.tenant)
+            and (not self.text or self._has_text(task))
+        )
+
+    def _has_text(self, task: Task) -> bool:
+        text = self.text.lower()
+        return text in task.id.lower() or text in task.command.lower() or text in task.payload.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet(Generic[ItemT]):
+    """One page of a long list; ``number`` counts from 1."""
+
+    items: Sequence[ItemT]
+    number: int
+    total: int
+    size: int
+
+    @property
+    def first(self) -> int:
+        """The number of its first item in the whole list."""
+        return (self.number - 1) * self.size + 1
+
+    @property
+    def has_next(self) -> bool:
+        """Whether the list goes on."""
+        return self.number * self.size < self.total
+
+
+def sheet(found: Iterable[ItemT], number: int, *, size: int, total: int | None = None) -> Sheet[ItemT]:
+    """Sheet ``number`` of what was found; ``total`` spares counting it."""
+    start = (number - 1) * size
+    if total is not None:
+        return Sheet(list(islice(found, start, start + size)), number, total, size)
+    kept: list[ItemT] = []
+    counted = 0
+    for item in found:
+        if start <= counted < start + size:
+            kept.append(item)
+        counted += 1
+    return Sheet(kept, number, counted, size)
+
+
+def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[Line]:
+    """The tasks that are asked for, the latest first."""
+    broker = runtime.broker
+    known = broker.store.tasks
+    if search == Search():
+        found = sheet(reversed(known.values()), number, size=size, total=len(known))
+    else:
+        found = sheet((task for task in reversed(known.values()) if search.finds(task)), number, size=size)
+    return Sheet([Line.of(task, broker) for task in found.items], number, found.total, size)
+
+
+def overview(runtime: Runtime, *, most: int) -> Overview:
+    """The fake at a glance, at most ``most`` of everything."""
+    broker = runtime.broker
+    store, totals = broker.store, broker.store.totals()
+    in_queues = totals.ready + totals.delayed + totals.in_progress + totals.dead
+    return Overview(
+        queues=list(representations.queues(broker, nsmallest(most, store.queues))),
+        more_queues=max(0, len(store.queues) - most),
+        totals=totals,
+        ended=len(store.tasks) - in_queues,
+        parked=len(runtime.polls),
+        leases=[Line.of(task, broker) for task in _soonest(broker, Queue.leases, _lease_expiry, most)],
+        delays=[Line.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
+        dead=[Line.of(task, broker) for task in islice(_dead(broker), most)],
+    )
+
+
+def next_event(runtime: Runtime) -> Event | None:
+    """What time will bring next: a lease that counts as over, a task that comes due, a callback that is tried again."""
+    broker, now = runtime.broker, runtime.clock.now()
+
+    def lease_end(task: Task) -> int:
+        return broker.profile.spent_from(task.lease_expiry)
+
+    ahead = {
+        "a lease is over": _first_after(now, broker, Queue.leases, lease_end),
+        "a delayed task comes due": _first_after(now, broker, Queue.delays, _visible_at),
+        "a callback is tried again": broker.outbox.next_due(),
+    }
+    events = (Event(at, what) for what, at in ahead.items() if at is not None and at > now)
+    return min(events, key=lambda event: event.at, default=None)
+
+
+def next_tries(runtime: Runtime) -> dict[int, int]:
+    """When each callback that waits for its next try is tried again (ns), by its number in the journal."""
+    waiting = runtime.broker.outbox.deliveries
+    return {
+        entry.n: waiting[delivery_id].due_at
+        for delivery_id, entry in runtime.deliveries.pending.items()
+        if delivery_id in waiting and waiting[delivery_id].due_at
+    }
+
+
+def told_of(entry: Request, tasks: Mapping[str, Task]) -> list[str]:
+    """The ids of the tasks that a request is about, as far as its path and its reply tell."""
+    try:
+        reply = json.loads(entry.reply)
+    except (ValueError, RecursionError):
+        reply = None
+    named = [*entry.path.partition("?")[0].split("/"), *(_ids(reply) if isinstance(reply, dict) else ())]
+    return [task_id for task_id in dict.fromkeys(named) if task_id in tasks]
+
+
+def _ids(reply: Mapping[str, Any]) -> Iterator[str]:
+    yield from (reply[name] for name in ("id", "taskId") if isinstance(reply.get(name), str))
+    for items in (reply.get("tasks"), reply.get("results")):
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, dict):
+                yield from _ids(item)
+                yield from _ids(item["task"]) if isinstance(item.get("task"), dict) else ()
+
+
+_lease_expiry = attrgetter("lease_expiry")
+_visible_at = attrgetter("visible_at")
+
+
+def _soonest(broker: Broker, waiting: Waiting, end: End, most: int) -> Iterator[Task]:
+    """Of the tasks that wait in any queue, those whose wait ends first."""
+    queues = broker.store.queues
+    firsts = ((end(task), key) for key, queue in queues.items() if (task := next(waiting(queue), None)) is not None)
+    nearest = [queues[key] for _, key in nsmallest(most, firsts)]
+    return islice(merge(*map(waiting, nearest), key=end), most)
+
+
+def _first_after(now: int, broker: Broker, waiting: Waiting, end: End) -> int | None:
+    """When the first wait ends that is not over yet."""
+    queues = broker.store.queues.values()
+    firsts = (next((at for task in waiting(queue) if (at := end(task)) > now), None) for queue in queues)
+    return min((at for at in firsts if at is not None), default=None)
+
+
+def _dead(broker: Broker) -> Iterator[Task]:
+    """The dead letters of each queue, its latest first."""
+    for queue in broker.store.queues.values():
+        yield from reversed(queue.dead.values())

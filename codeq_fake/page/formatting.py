@@ -1,0 +1,168 @@
+"""How the page words instants, durations, states and JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from jinja2 import pass_context
+from markupsafe import Markup, escape
+
+from codeq_fake import wire
+from codeq_fake.control import representations
+from codeq_fake.core import State
+from codeq_fake.core.units import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jinja2.runtime import Context
+
+#: How much of a payload, a body or a reply a page shows.
+LONGEST = 100_000
+
+#: What cannot be seen: controls but for tab and line ends, marks without a glyph, and what turns a line round.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+STATES = {
+    State.READY: "ready",
+    State.DELAYED: "delayed",
+    State.LEASED: "in progress",
+    State.LOST: "lost",
+    State.COMPLETED: "completed",
+    State.FAILED: "failed",
+    State.DEAD: "dead",
+}
+
+#: What the wire shows of a state, to the state's word; what is lost cannot be told from what is in progress.
+_SHOWN = {(state.status.value, state.location.value): word for state, word in reversed(STATES.items())}
+
+
+def state_of(shown: Mapping[str, str] | None) -> str:
+    """The word for a status and a location, as a task's history has them."""
+    return _SHOWN[shown["status"], shown["location"]] if shown is not None else ""
+
+
+def duration(ns: int) -> str:
+    """A duration, in its two largest units: ``4 min 10 s``."""
+    seconds = ns / SECOND
+    if seconds < 10:  # noqa: PLR2004 - below that, tenths matter
+        return f"{seconds:.1f} s".replace(".0 ", " ")
+    whole = int(seconds)
+    for size, unit, smaller, smaller_unit in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "min"),
+        (_MINUTE, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit} {rest} {smaller_unit}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def rfc3339(at: int) -> str:
+    """An instant (ns) as RFC 3339 in UTC."""
+    return representations.time(at)
+
+
+@pass_context
+def when(context: Context, at: int | str | None) -> Markup:
+    """An instant, in ns or RFC 3339, as a time of day in UTC, with its date if that is not the fake's present one."""
+    if at is None:
+        return Markup("")
+    full = _in_utc(at)
+    date, _, clock = full.rstrip("Z").partition("T")
+    today = rfc3339(context["now"]).partition("T")[0]
+    shown = clock[:12] if date == today else f"{date} {clock[:12]}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(full, full, shown)
+
+
+@pass_context
+def until(context: Context, at: int | str | None) -> Markup:
+    """How long it is from the fake's present to an instant; the script counts it down on a clock that runs."""
+    end = _nanoseconds(at) if isinstance(at, str) else at
+    if end is None:
+        return Markup("")
+    left = end - context["now"]
+    shown = f"in {duration(left)}" if left > 0 else "over"
+    return Markup('<time datetime="{}" data-until="{}">{}</time>').format(rfc3339(end), end // MILLISECOND, shown)
+
+
+def _in_utc(at: int | str) -> str:
+    ns = _nanoseconds(at) if isinstance(at, str) else at
+    return rfc3339(ns) if ns is not None else str(at)
+
+
+def _nanoseconds(text: str) -> int | None:
+    """An RFC 3339 text in ns; None for one of a year that RFC 3339 cannot write, such as a lease of a million years."""
+    with suppress(wire.BadTime):
+        return wire.parse_rfc3339(text)
+    return None
+
+
+def pretty(text: str) -> str:
+    """JSON text laid out to be read; any other text, and what is too long, as it is, up to a length."""
+    if len(text) <= LONGEST:
+        try:
+            laid_out = json.dumps(representations.plain(text), indent=2, ensure_ascii=False)
+        except ValueError:
+            return text
+        return laid_out if text[:1] in "[{" else text
+    return f"{text[:LONGEST]}\n... and {len(text) - LONGEST:,} characters more"
+
+
+def visible(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
+    """What a template shows, with JSON's escapes for what cannot be seen; markup is left as it is.
+
+    No text can turn round the line in which it stands, or look like another one.
+    """
+    return _UNSEEN.sub(_escaped, value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _escaped(unseen: re.Match[str]) -> str:
+    units = unseen[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def exact(value: object) -> Markup:
+    """What a form sends back: each character as it is, though it cannot be seen."""
+    return escape(value)
+
+
+def prose(text: str) -> Markup:
+    """A text in which code stands between back quotes."""
+    parts = [
+        escape(part) if number % 2 == 0 else Markup("<code>{}</code>").format(part)
+        for number, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts)
+
+
+def short(text: str, length: int = 120) -> str:
+    """A text's beginning."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def count(number: int) -> str:
+    """A number with its thousands apart."""
+    return f"{number:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something: ``1 task``, ``1,200 tasks``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def query(path: str, **fields: Any) -> str:
+    """A path of the page with a query of what is not empty."""
+    given = {name: value for name, value in fields.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path

@@ -1,0 +1,1 @@
+"""One running fake: its state, its journals, what waits for the clock, and the callbacks that it sends."""
