@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.contract.test_suite_container import LACKING, PROBE, SERVER
+from tests.contract.suite.test_suite_container import LACKING, PROBE, SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.credentials import Signer
-from codeq_contract.in_process import InProcessTarget
-from codeq_contract.recording import read_recording
-from codeq_contract.replay import replay
-from codeq_contract.target import Target, UrlTarget
+from codeq_contract.recordings.format import read_recording
+from codeq_contract.replay.credentials import Signer
+from codeq_contract.replay.in_process import InProcessTarget
+from codeq_contract.replay.player import replay
+from codeq_contract.replay.servers import Target, UrlTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

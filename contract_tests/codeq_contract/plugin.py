@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from codeq_contract.deviations import DeviationsError, read_deviations
-from codeq_contract.options import Options, OptionsError, option_names
 from codeq_contract.register import RegisterError, check_claims, check_complete
-from codeq_contract.running import clauses_of, group_of, groups_of
-from codeq_contract.session import Session
-from codeq_contract.verdicts import GROUPS
+from codeq_contract.report.verdicts import GROUPS
+from codeq_contract.suite.deviations import DeviationsError, read_deviations
+from codeq_contract.suite.options import Options, OptionsError, option_names
+from codeq_contract.suite.runner import clauses_of, group_of, groups_of
+from codeq_contract.suite.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from codeq_contract.contract import Contract
+    from codeq_contract.suite.case_context import Contract
 
 CASES = Path(__file__).with_name("cases")
 SESSION = pytest.StashKey[Session]()

@@ -9,7 +9,7 @@ import pytest
 
 from codeq_contract.checker import check
 from codeq_contract.driver import Op, Setup
-from codeq_contract.driver.setup import SUITE_SETTINGS
+from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.load import Load, record_load
 from codeq_fake import faults

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from codeq_contract.checker import Verdict, check
 from codeq_contract.driver import Setup
-from codeq_contract.driver.setup import SUITE_SETTINGS
+from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.load import Load, record_load
 from tests.mutants.defects import named

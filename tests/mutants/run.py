@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from codeq_contract.report import Report
-from codeq_contract.verdicts import Verdict
+from codeq_contract.report.verdicts import Verdict
 from tests.mutants.defects import DEFECTS
 
 if TYPE_CHECKING:

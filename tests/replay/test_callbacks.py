@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.callbacks import compare_callbacks
-from codeq_contract.hooks import Received
-from codeq_contract.moments import MILLISECOND, SECOND, parse_moment
-from codeq_contract.recording import Callback, Header, Recording
-from codeq_contract.tolerance import Tolerance
+from codeq_contract.driver.hooks import Received
+from codeq_contract.recordings.format import Callback, Header, Recording
+from codeq_contract.recordings.times import MILLISECOND, SECOND, parse_moment
+from codeq_contract.replay.allowed_differences import Tolerance
+from codeq_contract.replay.callbacks import compare_callbacks
 
 if TYPE_CHECKING:
-    from codeq_contract.compare import Difference
+    from codeq_contract.replay.comparison import Difference
 
 SECRET = "s3cret"
 NOON = parse_moment("2026-11-24T12:00:00Z")

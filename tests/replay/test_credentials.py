@@ -7,8 +7,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from codeq_contract.credentials import Signer, credentials
-from codeq_contract.recording import Header, Identity
+from codeq_contract.recordings.format import Header, Identity
+from codeq_contract.replay.credentials import Signer, credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

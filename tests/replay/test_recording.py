@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_contract.recording import RecordingError, parse_recording, read_recording
+from codeq_contract.recordings.format import RecordingError, parse_recording, read_recording
 
 if TYPE_CHECKING:
     from pathlib import Path

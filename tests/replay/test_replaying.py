@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.moments import MILLISECOND
-from codeq_contract.recording import Call, Recording, read_recording
-from codeq_contract.replay import replay
-from tests.replay.echo import Echo
+from codeq_contract.recordings.format import Call, Recording, read_recording
+from codeq_contract.recordings.times import MILLISECOND
+from codeq_contract.replay.player import replay
+from tests.replay.support import Echo
 
 if TYPE_CHECKING:
-    from codeq_contract.compare import Difference
+    from codeq_contract.replay.comparison import Difference
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "redis"
 LATE = 80 * MILLISECOND
@@ -67,7 +67,7 @@ def test_a_long_poll_that_is_answered_early_is_a_difference() -> None:
 
 
 def test_a_long_poll_that_is_not_answered_in_time_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codeq_contract.replay.PATIENCE", 0.01)
+    monkeypatch.setattr("codeq_contract.replay.player.PATIENCE", 0.01)
     recording = recorded("claim_long_poll")
     poll = call(recording, 1)
     tardy = replace(poll, answered=poll.answered + LATE)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_contract.caller import ADMIN, SUBSCRIPTIONS, TASKS
-from codeq_contract.case import clause, core, needs
 from codeq_contract.driver import PRODUCTION
 from codeq_contract.driver.identities import WORKER_SCOPES, producer
-from codeq_contract.moments import SECOND
-from codeq_contract.recording import Identity
+from codeq_contract.recordings.format import Identity
+from codeq_contract.recordings.times import SECOND
+from codeq_contract.suite.caller import ADMIN, SUBSCRIPTIONS, TASKS
+from codeq_contract.suite.case import clause, core, needs
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = core
 

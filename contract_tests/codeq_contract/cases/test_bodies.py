@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.caller import ADMIN, SUBSCRIPTIONS, TASKS
-from codeq_contract.case import clause, core, needs
+from codeq_contract.suite.caller import ADMIN, SUBSCRIPTIONS, TASKS
+from codeq_contract.suite.case import clause, core, needs
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = core
 

@@ -7,13 +7,13 @@ import json
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from codeq_contract.case import Sighting, clause, needs, webhooks
 from codeq_contract.driver import TRACING, Answer
-from codeq_contract.moments import SECOND
+from codeq_contract.recordings.times import SECOND
+from codeq_contract.suite.case import Sighting, clause, needs, webhooks
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract, Hook
-    from codeq_contract.hooks import Received
+    from codeq_contract.driver.hooks import Received
+    from codeq_contract.suite.case_context import Contract, Hook
 
 pytestmark = [webhooks, needs("webhooks")]
 

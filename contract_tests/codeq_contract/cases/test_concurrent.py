@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_contract.caller import ids
-from codeq_contract.case import Sighting, clause, concurrent
+from codeq_contract.suite.caller import ids
+from codeq_contract.suite.case import Sighting, clause, concurrent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from codeq_contract.contract import Contract
     from codeq_contract.driver import Reply
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = concurrent
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.caller import TASKS, ids
-from codeq_contract.case import clause, core, needs
-from codeq_contract.moments import SECOND, moment_text, parse_moment
+from codeq_contract.recordings.times import SECOND, moment_text, parse_moment
+from codeq_contract.suite.caller import TASKS, ids
+from codeq_contract.suite.case import clause, core, needs
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = core
 

@@ -6,12 +6,12 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any
 
-from codeq_contract.case import InconclusiveError, clause, needs, webhooks
-from codeq_contract.moments import SECOND, parse_moment
+from codeq_contract.recordings.times import SECOND, parse_moment
+from codeq_contract.suite.case import InconclusiveError, clause, needs, webhooks
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract, Hook
     from codeq_contract.driver import Reply
+    from codeq_contract.suite.case_context import Contract, Hook
 
 pytestmark = [webhooks, needs("subscriptions", "webhooks")]
 

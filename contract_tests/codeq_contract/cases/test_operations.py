@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from codeq_contract.case import clause, core, needs
 from codeq_contract.driver import TRACING
-from codeq_contract.moments import SECOND
+from codeq_contract.recordings.times import SECOND
+from codeq_contract.suite.case import clause, core, needs
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = core
 

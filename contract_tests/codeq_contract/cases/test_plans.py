@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, Phase, event, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from codeq_contract.case import clause, needs, timed
-from codeq_contract.model import Model, UndecidedError
-from codeq_contract.moments import SECOND
-from codeq_contract.plans import Claim, Create, Execution, Settle, Step, Wait
+from codeq_contract.recordings.times import SECOND
+from codeq_contract.suite.case import clause, needs, timed
+from codeq_contract.suite.model import Model, UndecidedError
+from codeq_contract.suite.plans import Claim, Create, Execution, Settle, Step, Wait
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = timed
 

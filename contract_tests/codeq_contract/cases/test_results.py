@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_contract.caller import TASKS
-from codeq_contract.case import clause, core, needs
-from codeq_contract.moments import parse_moment
+from codeq_contract.recordings.times import parse_moment
+from codeq_contract.suite.caller import TASKS
+from codeq_contract.suite.case import clause, core, needs
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = core
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_contract.case import clause, core, needs
-from codeq_contract.moments import SECOND, parse_moment
+from codeq_contract.recordings.times import SECOND, parse_moment
+from codeq_contract.suite.case import clause, core, needs
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
     from codeq_contract.driver import Reply
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = [core, needs("subscriptions")]
 

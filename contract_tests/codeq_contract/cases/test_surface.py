@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.caller import TASKS
-from codeq_contract.case import clause, core
+from codeq_contract.suite.caller import TASKS
+from codeq_contract.suite.case import clause, core
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = core
 

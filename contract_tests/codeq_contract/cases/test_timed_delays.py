@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codeq_contract.caller import ids
-from codeq_contract.case import Sighting, clause, needs, timed
-from codeq_contract.moments import SECOND, moment_text
+from codeq_contract.recordings.times import SECOND, moment_text
+from codeq_contract.suite.caller import ids
+from codeq_contract.suite.case import Sighting, clause, needs, timed
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = timed
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from codeq_contract.case import Sighting, clause, needs, timed
+from codeq_contract.suite.case import Sighting, clause, needs, timed
 
 if TYPE_CHECKING:
-    from codeq_contract.contract import Contract
     from codeq_contract.driver import Reply, Span
+    from codeq_contract.suite.case_context import Contract
 
 pytestmark = timed
 

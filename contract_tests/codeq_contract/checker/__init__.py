@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from codeq_contract.checker.judgements import Judgement, Report, Verdict, check
 from codeq_contract.checker.laws import LAWS, Breach, Law, Mark
-from codeq_contract.checker.verdict import Judgement, Report, Verdict, check
 
 __all__ = ["LAWS", "Breach", "Judgement", "Law", "Mark", "Report", "Verdict", "check"]

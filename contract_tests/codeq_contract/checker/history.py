@@ -20,20 +20,20 @@ from codeq_contract.checker.events import (
     OfTask,
     Sight,
 )
-from codeq_contract.checker.lives import Life, leases_of
 from codeq_contract.checker.names import queue_name
 from codeq_contract.checker.queues import Queue
 from codeq_contract.checker.reading import events_of
-from codeq_contract.checker.stays import stays_of
-from codeq_contract.checker.terms import Terms
+from codeq_contract.checker.settings import Terms
+from codeq_contract.checker.task_histories import Life, leases_of
+from codeq_contract.checker.waiting_periods import stays_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from codeq_contract.checker.events import Event
-    from codeq_contract.checker.lives import Lease
-    from codeq_contract.checker.stays import Stay
-    from codeq_contract.recording import Recording
+    from codeq_contract.checker.task_histories import Lease
+    from codeq_contract.checker.waiting_periods import Stay
+    from codeq_contract.recordings.format import Recording
 
 E = TypeVar("E", bound="Event")
 

@@ -18,7 +18,7 @@ from codeq_contract.checker.events import (
     Result,
     Sight,
 )
-from codeq_contract.moments import SECOND
+from codeq_contract.recordings.times import SECOND
 
 
 @singledispatch

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from codeq_contract.checker.events import Claim
-    from codeq_contract.checker.lives import Lease, Life
+    from codeq_contract.checker.task_histories import Lease, Life
 
 
 @dataclass(frozen=True)

@@ -25,15 +25,15 @@ from codeq_contract.checker.events import (
     TaskSeen,
 )
 from codeq_contract.checker.names import queue_name
-from codeq_contract.moments import SECOND, parse_moment
-from codeq_contract.recording import RecordingError
+from codeq_contract.recordings.format import RecordingError
+from codeq_contract.recordings.times import SECOND, parse_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from codeq_contract.checker.events import Event
-    from codeq_contract.checker.terms import Terms
-    from codeq_contract.recording import Call, Callback, Recording
+    from codeq_contract.checker.settings import Terms
+    from codeq_contract.recordings.format import Call, Callback, Recording
 
 _TASK_PATH = re.compile(r"/v1/codeq/tasks/([^/]+)(?:/(heartbeat|abandon|nack|result))?")
 _CLAIM = "/v1/codeq/tasks/claim"

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from codeq_contract.checker.events import FOREVER
 from codeq_contract.checker.labels import label
-from codeq_contract.moments import SECOND
+from codeq_contract.recordings.times import SECOND
 
 if TYPE_CHECKING:
     from codeq_contract.checker.events import Event

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from codeq_contract.driver.clock import Clock, NotInTimeError
-from codeq_contract.driver.driver import Driver
+from codeq_contract.driver.clocks import Clock, NotInTimeError
+from codeq_contract.driver.interface import Driver
 from codeq_contract.driver.namespace import Namespace
-from codeq_contract.driver.operation import Op, Outcome, Reply, UnsupportedError
-from codeq_contract.driver.receiver import Answer, Receiver
-from codeq_contract.driver.setup import PRODUCTION, TRACING, Knobs, Setup
-from codeq_contract.driver.tolerances import Span, Tolerances
+from codeq_contract.driver.requests import Op, Outcome, Reply, UnsupportedError
+from codeq_contract.driver.server_settings import PRODUCTION, TRACING, Knobs, Setup
+from codeq_contract.driver.time_bounds import Span, Tolerances
+from codeq_contract.driver.webhooks import Answer, Receiver
 
 __all__ = [
     "PRODUCTION",

@@ -13,11 +13,11 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from codeq_contract.driver.clock import NotInTimeError, RealClock
-from codeq_contract.driver.driver import Effort
+from codeq_contract.driver.clocks import NotInTimeError, RealClock
+from codeq_contract.driver.interface import Effort
 from codeq_contract.driver.listening import received_here
-from codeq_contract.driver.receiver_container import PORT, PROGRAM, receiving
 from codeq_contract.driver.targets import NotRunError, Served
+from codeq_contract.driver.webhooks_in_container import PORT, PROGRAM, receiving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from testcontainers.core.container import DockerContainer
 
-    from codeq_contract.driver.receiver import Receiver
-    from codeq_contract.driver.setup import Setup
+    from codeq_contract.driver.server_settings import Setup
+    from codeq_contract.driver.webhooks import Receiver
 
 _SERVER_PORT = 8080
 _STORE_ALIAS = "store"

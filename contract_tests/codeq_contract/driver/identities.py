@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from codeq_contract.credentials import Signer
-from codeq_contract.moments import SECOND
-from codeq_contract.recording import Identity
+from codeq_contract.recordings.format import Identity
+from codeq_contract.recordings.times import SECOND
+from codeq_contract.replay.credentials import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

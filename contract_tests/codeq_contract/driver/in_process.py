@@ -6,16 +6,16 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any, Self
 
-from codeq_contract.driver.clock import Clock
-from codeq_contract.driver.operation import Op, Reply
-from codeq_contract.driver.receiver import Receiver
-from codeq_contract.moments import parse_moment
+from codeq_contract.driver.clocks import Clock
+from codeq_contract.driver.requests import Op, Reply
+from codeq_contract.driver.webhooks import Receiver
+from codeq_contract.recordings.times import parse_moment
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
 
-    from codeq_contract.driver.setup import Setup
+    from codeq_contract.driver.server_settings import Setup
 
 HOOKS_ORIGIN = "http://hooks.test"
 

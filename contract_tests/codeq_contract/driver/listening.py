@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import uvicorn
 
-from codeq_contract.driver.receiver import Receiver
-from codeq_contract.hooks import Receive, Send
+from codeq_contract.driver.hooks import Receive, Send
+from codeq_contract.driver.webhooks import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,12 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from codeq_contract.driver.operation import Op
+from codeq_contract.driver.requests import Op
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from codeq_contract.driver.driver import Driver
+    from codeq_contract.driver.interface import Driver
 
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 

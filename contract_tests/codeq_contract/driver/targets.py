@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
-from codeq_contract.driver.clock import RealClock
-from codeq_contract.driver.driver import Driver, Effort
+from codeq_contract.driver.clocks import RealClock
+from codeq_contract.driver.http_transport import Wire
 from codeq_contract.driver.identities import FEATURES_OF_CALLERS, Issuer
+from codeq_contract.driver.interface import Driver, Effort
 from codeq_contract.driver.listening import KEYS_PATH, listening, received_here
 from codeq_contract.driver.probing import obstacles, rights
-from codeq_contract.driver.receiver import Receiver
-from codeq_contract.driver.setup import Knobs, Setup
-from codeq_contract.driver.tolerances import Tolerances
-from codeq_contract.driver.wire import Wire
+from codeq_contract.driver.server_settings import Knobs, Setup
+from codeq_contract.driver.time_bounds import Tolerances
+from codeq_contract.driver.webhooks import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

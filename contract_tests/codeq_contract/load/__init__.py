@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from codeq_contract.load.history import BrokenLoadError, Load, record_load
+from codeq_contract.load.recording import BrokenLoadError, Load, record_load
 
 __all__ = ["BrokenLoadError", "Load", "record_load"]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from codeq_contract.caller import TASKS
 from codeq_contract.driver import Op, Reply
+from codeq_contract.suite.caller import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from codeq_contract.hooks import CALLBACK_HEADERS, read_body
-from codeq_contract.recording import Callback
+from codeq_contract.driver.hooks import CALLBACK_HEADERS, read_body
+from codeq_contract.recordings.format import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
-    from codeq_contract.hooks import Receive, Send
-    from codeq_contract.recorder.names import Names
-    from codeq_contract.recorder.relay import Relay
+    from codeq_contract.driver.hooks import Receive, Send
+    from codeq_contract.recorder.caller_names import Names
     from codeq_contract.recorder.tape import Tape
+    from codeq_contract.recorder.webhook_rewriting import Relay
 
 #: Seconds that the server gets for an answer; a long poll takes 30 (K2).
 _TIMEOUT = 90.0

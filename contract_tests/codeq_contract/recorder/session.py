@@ -9,16 +9,16 @@ from http import HTTPStatus
 from statistics import median_high, median_low
 from typing import TYPE_CHECKING, Any
 
-from codeq_contract.caller import TASKS
-from codeq_contract.claims import claims_in, identity_of
-from codeq_contract.hooks import SECRET_SETTING, SIGNATURE
-from codeq_contract.moments import MILLISECOND, parse_moment
-from codeq_contract.recording import Call, Callback, Header, Identity, Recording
+from codeq_contract.driver.hooks import SECRET_SETTING, SIGNATURE
+from codeq_contract.recorder.token_claims import claims_in, identity_of
+from codeq_contract.recordings.format import Call, Callback, Header, Identity, Recording
+from codeq_contract.recordings.times import MILLISECOND, parse_moment
+from codeq_contract.suite.caller import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from codeq_contract.recorder.names import Names
+    from codeq_contract.recorder.caller_names import Names
     from codeq_contract.recorder.tape import Tape
 
 #: A server whose time zone nobody set answers in this one (section 4).

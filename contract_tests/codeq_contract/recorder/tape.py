@@ -7,13 +7,13 @@ from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from codeq_contract.compare import REPLY_HEADERS
-from codeq_contract.recording import Call, Recording
+from codeq_contract.recordings.format import Call, Recording
+from codeq_contract.replay.comparison import REPLY_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from codeq_contract.recording import Callback, Header
+    from codeq_contract.recordings.format import Callback, Header
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 

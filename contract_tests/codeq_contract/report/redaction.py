@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codeq_contract.moments import SECOND
+from codeq_contract.recordings.times import SECOND
 from codeq_contract.report.results import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from codeq_contract.contract import Exchange
     from codeq_contract.driver import Driver
+    from codeq_contract.suite.case_context import Exchange
 
 _LAST = 40
 _LONGEST = 2000

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from codeq_contract.register import CLAUSES, CONTRACT, WITHOUT_CASE
-from codeq_contract.verdicts import GROUPS, SIGHTINGS_OF_GROUPS, Verdict
+from codeq_contract.report.verdicts import GROUPS, SIGHTINGS_OF_GROUPS, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

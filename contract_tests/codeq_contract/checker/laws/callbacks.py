@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from codeq_contract.checker.events import Result
 from codeq_contract.checker.laws.law import Breach, Law
-from codeq_contract.hooks import ORIGIN
-from codeq_contract.moments import SECOND
+from codeq_contract.driver.hooks import ORIGIN
+from codeq_contract.recordings.times import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from codeq_contract.checker.events import CalledBack
     from codeq_contract.checker.history import History
-    from codeq_contract.checker.lives import Life
+    from codeq_contract.checker.task_histories import Life
 
 PATIENCE = 15 * SECOND
 """A try may take this long (W3); that long after a result, its callback has been tried."""

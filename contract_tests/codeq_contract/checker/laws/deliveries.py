@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from codeq_contract.checker.events import Abandon, Nack
 from codeq_contract.checker.laws.law import Breach, Law
-from codeq_contract.checker.lives import is_end
 from codeq_contract.checker.names import queue_name
+from codeq_contract.checker.task_histories import is_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from codeq_contract.checker.events import Delivery
     from codeq_contract.checker.history import History
-    from codeq_contract.checker.lives import Lease, Life
+    from codeq_contract.checker.task_histories import Lease, Life
 
 _LASTING = ("command", "payload", "priority", "webhook", "max_attempts", "tenant", "created_at")
 

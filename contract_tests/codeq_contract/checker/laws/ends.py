@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from codeq_contract.checker.events import Deed, Result, Shown
 from codeq_contract.checker.laws.holding import is_held
 from codeq_contract.checker.laws.law import Breach, Law, Mark
-from codeq_contract.checker.lives import is_end
+from codeq_contract.checker.task_histories import is_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from codeq_contract.checker.events import Event
     from codeq_contract.checker.history import History
-    from codeq_contract.checker.lives import Life
     from codeq_contract.checker.queues import Queue
-    from codeq_contract.checker.stays import Stay
+    from codeq_contract.checker.task_histories import Life
+    from codeq_contract.checker.waiting_periods import Stay
 
 
 def resurrections(history: History) -> Iterator[Breach]:

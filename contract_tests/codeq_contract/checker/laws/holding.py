@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from codeq_contract.checker.events import Heartbeat
 from codeq_contract.checker.laws.law import Breach, Law, Mark
-from codeq_contract.checker.lives import is_end
+from codeq_contract.checker.task_histories import is_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from codeq_contract.checker.events import Claim, Created, Deed, Event, Sight
     from codeq_contract.checker.history import History
-    from codeq_contract.checker.lives import Lease, Life
+    from codeq_contract.checker.task_histories import Lease, Life
 
 
 def double_leases(history: History) -> Iterator[Breach]:

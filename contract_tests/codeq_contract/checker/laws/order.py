@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from codeq_contract.checker.events import Claim
     from codeq_contract.checker.history import History
     from codeq_contract.checker.queues import Queue
-    from codeq_contract.checker.stays import Stay
+    from codeq_contract.checker.waiting_periods import Stay
 
 
 def overtakings(history: History) -> Iterator[Breach]:

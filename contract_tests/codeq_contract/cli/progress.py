@@ -1,0 +1,145 @@
+"""What `codeq-contract run` shows: bars while it runs on a terminal, lines elsewhere, and then how each level went."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from codeq_contract.plugin import SESSION
+from codeq_contract.report.verdicts import GROUPS, Verdict
+from codeq_contract.suite.runner import group_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from contextlib import AbstractContextManager
+
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from codeq_contract.report import CaseResult, Report
+
+_STYLES = {
+    "pass": "green",
+    "passed": "green",
+    "fail": "bold red",
+    "failed": "bold red",
+    "error": "bold red",
+    "inconclusive": "yellow",
+    "partial": "yellow",
+    "known": "yellow",
+}
+
+#: Of these a line is shown as soon as they are known; the others are counted.
+_TOLD = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
+
+
+class Display:
+    """A pytest plugin that takes the place of pytest's own display."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("{task.description:10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[counts]}"),
+            console=console,
+        )
+        self._rows: dict[str, TaskID] = {}
+        self._groups: Mapping[str, str] = {}
+        self._over: set[str] = set()
+        self._counts = {group: Counter[str]() for group in GROUPS}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Send pytest's own display away."""
+        config.pluginmanager.unregister(name="terminalreporter")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Show what kept cases from being collected."""
+        if report.failed:
+            self._console.print(report.longreprtext, markup=False, highlight=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Show the bars while cases run."""
+        suite = session.config.stash[SESSION]
+        bars: AbstractContextManager[object] = nullcontext()
+        if not suite.options.dry_run and not session.testsfailed:
+            self._console.print(suite.title, highlight=False)
+            self._begin({item.nodeid: group_of(item) for item in session.items})
+            suite.on_result, suite.runner.on_over = self._show, self._count
+            if self._console.is_terminal:
+                bars = self._bars
+        with bars:
+            return (yield)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Count a case, unless it was over before it was looked at."""
+        self._count(nodeid)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Say why it ends before its time."""
+        reason = str(excinfo.value) or "interrupted; what was begun is being ended, which may take half a minute"
+        self._console.print(reason, style="bold red", markup=False, highlight=False)
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Show what broke the suite."""
+        self._console.print(str(excrepr), markup=False, highlight=False)
+
+    def _begin(self, groups: Mapping[str, str]) -> None:
+        self._groups = groups
+        for group, number in Counter(groups.values()).items():
+            self._rows[group] = self._bars.add_task(group, total=number, counts="")
+
+    def _count(self, nodeid: str) -> None:
+        """One more is over. Cases that wait side by side call this from their threads."""
+        if nodeid in self._groups and nodeid not in self._over:
+            self._over.add(nodeid)
+            group = self._groups[nodeid]
+            self._bars.advance(self._rows[group])
+            left = sum(of == group and case not in self._over for case, of in self._groups.items())
+            if not left and not self._console.is_terminal:
+                self._console.print(f"{group}: all cases are over", highlight=False)
+
+    def _show(self, result: CaseResult) -> None:
+        """Tell of a verdict, unless it is as it should be."""
+        counts = self._counts[result.group]
+        counts[result.verdict] += 1
+        if result.verdict in _TOLD:
+            reason = escape(result.reason.partition("\n")[0])
+            case = escape(f"{result.name} [{' '.join(result.clauses)}]")
+            self._console.print(f"{_styled(result.verdict)} {case}: {reason}", highlight=False)
+        self._bars.update(self._rows[result.group], counts=_listed(counts))
+
+
+def print_outcome(report: Report, console: Console) -> None:
+    """How each level went: never a success without the number of what was left out."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for group in GROUPS:
+        table.add_row(group, _styled(report.levels[group]), _listed(report.counts(group)))
+    console.print(table)
+    unseen = report.never_seen
+    for lacking, number in Counter(
+        case.reason for case in report.cases if case.verdict is Verdict.UNSUPPORTED
+    ).most_common():
+        console.print(f"unsupported: {number} cases, {lacking}", highlight=False)
+    if report.left_behind:
+        console.print(f"left behind: {len(report.left_behind)} delayed tasks, under commands that nobody claims")
+    if unseen:
+        console.print(f"never seen: {', '.join(unseen)}", highlight=False)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[verdict]} {_styled(verdict)}" for verdict in Verdict if counts.get(verdict))
+
+
+def _styled(word: str) -> str:
+    return f"[{_STYLES[word]}]{word}[/]" if word in _STYLES else word

@@ -1,0 +1,123 @@
+"""The commands `codeq-contract run` and `codeq-contract diff`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from codeq_contract.report import Report
+from codeq_contract.report.diff import disparities
+from codeq_contract.report.page import page
+from codeq_contract.report.verdicts import GROUPS
+from codeq_contract.suite.options import Options, OptionsError, suite_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CASES = Path(__file__).parents[1] / "cases"
+HARNESS_ERROR = 2
+
+#: pytest's own exit codes for a run that left a report: passed, failed, interrupted, and nothing selected.
+_FINISHED = frozenset({0, 1, 2, 5})
+
+
+@click.command("run")
+@suite_options()
+@click.option("-k", "keyword", metavar="EXPRESSION", help="Only cases whose names match; the levels are partial then.")
+@click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
+@click.option("--yes", is_flag=True, help="Let cases delete old tasks of anyone on a deployment.")
+def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | None) -> None:
+    """Run the contract's cases on a target, and report what it keeps and what not.
+
+    All that is created on a deployment has names of this run's own and is ended; other queues are not touched.
+
+    Exit status: 0 passed, 1 failed, 2 the suite could not be run, 3 partial: not all of the contract was checked.
+    """
+    yes = yes or (not dry_run and _allows_clean_up(given))
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(given["report"] or folder)
+        report.joinpath("report.json").unlink(missing_ok=True)
+        options = {**given, "report": str(report)}
+        chosen = [f"--codeq-{name.replace('_', '-')}={text}" for name, text in options.items() if text]
+        flags = ["--codeq-dry-run"] * dry_run + ["--codeq-yes"] * yes + [f"-k={keyword}"] * bool(keyword)
+        console = Console(soft_wrap=True)
+        code = _pytest([*chosen, *flags], console)
+        if dry_run:
+            sys.exit(0 if code == 0 else HARNESS_ERROR)
+        written = report / "report.json"
+        if code not in _FINISHED or not written.exists():
+            sys.exit(HARNESS_ERROR)
+        outcome = _read(written)
+        from codeq_contract.cli.progress import print_outcome  # noqa: PLC0415 - imports pytest
+
+        print_outcome(outcome, console)
+        if given["report"]:
+            click.echo(f"{report / 'report.html'} has it all; report.json and junit.xml are beside it")
+        sys.exit(outcome.exit_code)
+
+
+def _allows_clean_up(given: Mapping[str, str | None]) -> bool:
+    """Ask who sits at a terminal; nobody else is asked, and nothing is deleted then."""
+    try:
+        options = Options.read(given, os.environ)
+    except OptionsError:
+        return False
+    admin = options.admin_token or options.token_command or options.tokens.get("admin")
+    if options.target != "url" or options.yes or not admin or not sys.stdin.isatty():
+        return False
+    return click.confirm(
+        "Cases about clean-up (R16) let the server delete tasks that nobody touched for 24 hours, whoever made them. "
+        "Run them too?"
+    )
+
+
+def _pytest(arguments: Sequence[str], console: Console) -> int:
+    """Run all cases by pytest, with our display instead of its own; its exit code."""
+    import pytest  # noqa: PLC0415 - it takes a while to import, and only this command needs it
+
+    from codeq_contract.cli.progress import Display  # noqa: PLC0415 - imports pytest
+
+    settings = ["-c", str(CASES.with_name("suite.ini")), f"--rootdir={CASES.parent}", "--capture=no"]
+    # Nothing that happens to be installed takes part in the run.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    plugins = ["-p", "codeq_contract.plugin"]
+    return pytest.main([str(CASES), *settings, *plugins, *arguments], plugins=[Display(console)])
+
+
+@click.command("diff")
+@click.argument("ours", metavar="A.json", type=click.Path(path_type=Path))
+@click.argument("theirs", metavar="B.json", type=click.Path(path_type=Path))
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with both runs side by side.")
+def diff_reports(ours: Path, theirs: Path, html: Path | None) -> None:
+    """Print the clauses that two runs judge differently: the parity of two targets.
+
+    Exit status: 0 no difference, 1 differences, 2 a file is no report.
+    """
+    first, second = _read(ours), _read(theirs)
+    if html is not None:
+        html.write_text(page([first, second]), encoding="utf-8")
+    found = disparities(first, second)
+    table = Table("Clause", "", first.target, second.target, Column("Cases", overflow="fold"))
+    for each in found:
+        table.add_row(each.clause, escape(each.title), each.ours, each.theirs, escape("\n".join(each.cases)))
+    if found:
+        Console().print(table)
+    levels = ", ".join(f"{group} {first.levels[group]} and {second.levels[group]}" for group in GROUPS)
+    click.echo(f"{len(found)} of {len(first.clauses)} clauses differ; {levels}")
+    sys.exit(1 if found else 0)
+
+
+def _read(path: Path) -> Report:
+    try:
+        return Report.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        click.echo(f"codeq-contract: {path} is no report: {error}", err=True)
+        sys.exit(HARNESS_ERROR)

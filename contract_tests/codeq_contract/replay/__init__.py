@@ -1,0 +1,3 @@
+"""Replays recordings on a fake and compares every reply."""
+
+from __future__ import annotations

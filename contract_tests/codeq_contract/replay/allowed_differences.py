@@ -1,0 +1,101 @@
+"""What may differ between a recorded reply and a replayed one: timestamps by a little, trace and span ids."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+
+from codeq_contract.recordings.times import MILLISECOND, SECOND, parse_moment
+
+LATENCY = 60 * MILLISECOND
+
+FRACTIONAL_KEYS = frozenset({"createdAt", "updatedAt", "completedAt", "expiresAt"})
+WHOLE_SECOND_KEYS = frozenset({"leaseUntil", "sentAt", "before"})
+TRACE_KEY = "traceParent"
+
+TOLERATED = re.compile(rf'"({"|".join(sorted(FRACTIONAL_KEYS | WHOLE_SECOND_KEYS | {TRACE_KEY}))})":"[^"]*"')
+
+_TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_PADDED_FRACTION = re.compile(r"\.\d*0(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time in which the recorded server did something, in nanoseconds since 1970."""
+
+    start: int
+    end: int
+
+    @property
+    def leeway(self) -> int:
+        """How far a timestamp made in this window may stray, in nanoseconds."""
+        return max(LATENCY, self.end - self.start)
+
+    @property
+    def has_second_edge(self) -> bool:
+        """Whether a second begins within it."""
+        return self.start // SECOND != self.end // SECOND
+
+
+@dataclass(slots=True)
+class Tolerance:
+    """Judges one session's values, and holds the replay to what it has shown before.
+
+    A timestamp is judged when it first appears; from then on the same recorded text goes with the same replayed one.
+    Ids of traces and spans are free, but one recorded id is one replayed id throughout.
+    """
+
+    _accepted: set[tuple[str, str]] = field(default_factory=set)
+    _ours_of: dict[str, str] = field(default_factory=dict)
+    _theirs_of: dict[str, str] = field(default_factory=dict)
+
+    def allows(self, key: str, theirs: str, ours: str, window: Window) -> bool:
+        """Whether `ours` may stand where the recording has `theirs`, as the value of `key`."""
+        if key == TRACE_KEY:
+            return self.allows_trace(theirs, ours)
+        if theirs == ours or (theirs, ours) in self._accepted:
+            return True
+        if key in FRACTIONAL_KEYS:
+            close = _distance(theirs, ours) <= window.leeway
+        else:
+            close = key in WHOLE_SECOND_KEYS and window.has_second_edge and _distance(theirs, ours) == SECOND
+        if close:
+            self._accepted.add((theirs, ours))
+        return close
+
+    def trace_given(self, trace_parent: str) -> None:
+        """Note that the caller itself named this trace, so that its id must come back as it is."""
+        match = _TRACE_PARENT.fullmatch(trace_parent)
+        if match is not None:
+            self._same_id(match[1], match[1])
+
+    def allows_trace(self, theirs: str, ours: str) -> bool:
+        """Whether two `traceparent` values differ in nothing but ids that the server made up."""
+        their_ids, our_ids = _TRACE_PARENT.fullmatch(theirs), _TRACE_PARENT.fullmatch(ours)
+        if their_ids is None or our_ids is None:
+            return theirs == ours
+        same_trace = self._same_id(their_ids[1], our_ids[1])
+        same_span = self._same_id(their_ids[2], our_ids[2])
+        return same_trace and same_span and their_ids[3] == our_ids[3]
+
+    def _same_id(self, theirs: str, ours: str) -> bool:
+        return self._ours_of.setdefault(theirs, ours) == ours and self._theirs_of.setdefault(ours, theirs) == theirs
+
+
+def without_tolerated(body: str) -> str:
+    """`body` with every value that may differ blotted out."""
+    return TOLERATED.sub(r'"\1":"~"', body)
+
+
+def _distance(theirs: str, ours: str) -> float:
+    """How far two timestamps are apart, in nanoseconds; infinite when they are not written alike."""
+    try:
+        distance = abs(parse_moment(theirs) - parse_moment(ours))
+    except ValueError:
+        return math.inf
+    return math.inf if _zone(theirs) != _zone(ours) or _PADDED_FRACTION.search(ours) else distance
+
+
+def _zone(timestamp: str) -> str:
+    return timestamp[-1] if timestamp.endswith("Z") else timestamp[-6:]

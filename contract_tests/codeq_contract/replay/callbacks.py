@@ -1,0 +1,135 @@
+"""Compares the requests that the fake made to the webhook with the recorded ones."""
+
+from __future__ import annotations
+
+import hmac
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from codeq_contract.clauses import clauses_of_callback
+from codeq_contract.recordings.times import SECOND, moment_text
+from codeq_contract.replay.allowed_differences import LATENCY, Tolerance, Window, without_tolerated
+from codeq_contract.replay.comparison import ABSENT, Difference, Mismatch, json_mismatches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from codeq_contract.driver.hooks import Received
+    from codeq_contract.recordings.format import Callback, Recording
+
+_OPTIONAL_HEADERS = ("x-codeq-signature", "x-codeq-timestamp", "traceparent")
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """A received request, and the body that its signature covers: a redirect followed as a GET has none of its own."""
+
+    request: Received
+    signed_body: bytes
+
+
+def compare_callbacks(recording: Recording, received: Sequence[Received], tolerance: Tolerance) -> list[Difference]:
+    """Every way in which `received` is not what the recorded server sent: path by path, each in its order."""
+    secret = recording.header.settings.get("WEBHOOK_HMAC_SECRET", "")
+    theirs_by_path: defaultdict[str, list[tuple[int, Callback]]] = defaultdict(list)
+    for number, callback in enumerate(recording.callbacks, start=1):
+        theirs_by_path[callback.path].append((number, callback))
+    ours_by_path = _deliveries_by_path(received)
+    found: list[Difference] = []
+    for path in sorted({*theirs_by_path, *ours_by_path}):
+        for numbered, delivery in zip_longest(theirs_by_path[path], ours_by_path[path]):
+            if numbered is not None:
+                number, theirs = numbered
+                found.extend(_compare(number, theirs, delivery, secret, tolerance))
+            elif delivery.request.at < recording.end - LATENCY:
+                found.append(_unrecorded(delivery.request))
+    return found + _order_of_notices(recording.callbacks, received)
+
+
+def _deliveries_by_path(received: Sequence[Received]) -> defaultdict[str, list[_Delivery]]:
+    by_path: defaultdict[str, list[_Delivery]] = defaultdict(list)
+    signed_body = b""
+    for request in received:
+        signed_body = request.body or signed_body
+        by_path[request.path].append(_Delivery(request, signed_body))
+    return by_path
+
+
+def _compare(
+    number: int, theirs: Callback, delivery: _Delivery | None, secret: str, tolerance: Tolerance
+) -> Iterator[Difference]:
+    request = f"{theirs.method} {theirs.path}"
+    if delivery is None:
+        mismatches = [Mismatch("request", f"at {moment_text(theirs.at)}: {theirs.body}", ABSENT)]
+    else:
+        mismatches = [
+            *_request_mismatches(theirs, delivery.request),
+            *_header_mismatches(theirs, delivery, secret, tolerance),
+            *_body_mismatches(theirs, delivery.request, tolerance),
+        ]
+    clauses = clauses_of_callback(theirs.body)
+    for mismatch in mismatches:
+        yield Difference(f"callback {number}", request, clauses, mismatch.path, mismatch.theirs, mismatch.ours)
+
+
+def _request_mismatches(theirs: Callback, ours: Received) -> Iterator[Mismatch]:
+    if theirs.method != ours.method:
+        yield Mismatch("method", theirs.method, ours.method)
+    if abs(theirs.at - ours.at) > LATENCY:
+        yield Mismatch("time", moment_text(theirs.at), moment_text(ours.at))
+
+
+def _header_mismatches(theirs: Callback, delivery: _Delivery, secret: str, tolerance: Tolerance) -> Iterator[Mismatch]:
+    """Signatures cover the order of keys and the second of sending, so ours are not compared but verified."""
+    ours = delivery.request.headers
+    their_type, our_type = theirs.headers.get("content-type", ABSENT), ours.get("content-type", ABSENT)
+    if their_type != our_type:
+        yield Mismatch("header content-type", their_type, our_type)
+    for name in _OPTIONAL_HEADERS:
+        if (name in theirs.headers) != (name in ours):
+            yield Mismatch(f"header {name}", theirs.headers.get(name, ABSENT), ours.get(name, ABSENT))
+    if "x-codeq-timestamp" in ours and "x-codeq-signature" in ours:
+        yield from _signature_mismatches(delivery, secret)
+    if "traceparent" in theirs.headers and "traceparent" in ours:
+        their_trace, our_trace = theirs.headers["traceparent"], ours["traceparent"]
+        if not tolerance.allows_trace(their_trace, our_trace):
+            yield Mismatch("header traceparent", their_trace, our_trace)
+
+
+def _signature_mismatches(delivery: _Delivery, secret: str) -> Iterator[Mismatch]:
+    timestamp, signature = delivery.request.headers["x-codeq-timestamp"], delivery.request.headers["x-codeq-signature"]
+    second = str(delivery.request.at // SECOND)
+    if timestamp != second:
+        yield Mismatch("header x-codeq-timestamp", f"{second}, when it was sent", timestamp)
+    right = hmac.new(secret.encode(), f"{timestamp}.".encode() + delivery.signed_body, "sha256").hexdigest()
+    if signature != right:
+        yield Mismatch("header x-codeq-signature", f"{right}, which fits the body", signature)
+
+
+def _body_mismatches(theirs: Callback, ours: Received, tolerance: Tolerance) -> Iterator[Mismatch]:
+    """The order of keys is free at every depth, so beyond the values it takes the same characters, in any order."""
+    our_body = ours.body.decode(errors="backslashreplace")
+    window = Window(theirs.at - LATENCY, theirs.at)
+    found = False
+    for mismatch in json_mismatches(theirs.body, our_body, tolerance, window):
+        found = True
+        yield mismatch
+    if not found and sorted(without_tolerated(theirs.body)) != sorted(without_tolerated(our_body)):
+        yield Mismatch("body", theirs.body, our_body)
+
+
+def _unrecorded(ours: Received) -> Difference:
+    body = ours.body.decode(errors="backslashreplace")
+    what = f"at {moment_text(ours.at)}: {body}"
+    return Difference("no callback", f"{ours.method} {ours.path}", clauses_of_callback(body), "request", ABSENT, what)
+
+
+def _order_of_notices(recorded: Sequence[Callback], received: Sequence[Received]) -> list[Difference]:
+    """Notices go out one after another within a create (U4), unlike result callbacks: their common order counts."""
+    theirs = [callback.path for callback in recorded if '"notificationId"' in callback.body]
+    ours = [request.path for request in received if b'"notificationId"' in request.body]
+    if theirs == ours or sorted(theirs) != sorted(ours):
+        return []
+    return [Difference("callbacks", "POST", "U4 U6", "order of the notices", ", ".join(theirs), ", ".join(ours))]

@@ -1,0 +1,202 @@
+"""A naive model of the contract, to judge what a plan's steps were answered: slow, plain, and independent of the fake.
+
+Moments are spans, since nobody knows when between its call and its return a server did what it was asked. Where an
+answer depends on more than the spans tell, the model says that it cannot judge the plan from there on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from codeq_contract.suite.plans import Claim, Create
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codeq_contract.driver import Knobs, Reply, Span, Tolerances
+    from codeq_contract.suite.plans import Done, Settle
+
+PENDING, DELAYED, LEASED, DEAD, ENDED = "PENDING_LIST", "DELAYED_ZSET", "INPROG_SET", "DLQ_SET", "NONE"
+
+
+class UndecidedError(Exception):
+    """What follows depends on when exactly something happened."""
+
+
+@dataclass(slots=True)
+class Held:
+    """What the model knows of a task. `expired` and `gone` are its lease's, `due` is its delay's end."""
+
+    id: str
+    command: int
+    priority: int
+    max_attempts: int
+    where: str
+    attempts: int = 0
+    worker: str = ""
+    status: str = "PENDING"
+    expired: Span | None = None
+    gone: Span | None = None
+    due: Span | None = None
+
+
+class Model:
+    """Follows a plan's record and raises AssertionError at the first answer that the contract does not allow."""
+
+    def __init__(self, knobs: Knobs, tolerances: Tolerances, subjects: Sequence[str]) -> None:
+        """`subjects` are the names of the workers; what they are called in tokens shows at their first claim."""
+        self._knobs = knobs
+        self._tolerances = tolerances
+        self._subjects: dict[str, str] = dict.fromkeys(subjects, "")
+        self._tasks: dict[str, Held] = {}
+        self._keys: dict[int, str] = {}
+        #: Ids of waiting tasks, first in first out, all commands and priorities in one list.
+        self._waiting: list[str] = []
+
+    def judge(self, done: Done) -> None:
+        """Follow one step. Raises UndecidedError."""
+        match done.step:
+            case Create():
+                self._create(done.step, done.replies[0], done.task)
+            case Claim():
+                self._claims(done.step, done.replies)
+            case _:
+                self._settle(done.step, done.worker, done.replies[0], self._tasks[done.task])
+
+    def _create(self, step: Create, reply: Reply, task_id: str) -> None:
+        _must_be(HTTPStatus.ACCEPTED, reply.status, reply)
+        if step.key and step.key in self._keys:
+            _must_be(self._keys[step.key], task_id, "the task of a known key (C8)")
+        else:
+            _must_be(None, self._tasks.get(task_id), "the earlier task of a new id (C1)")
+            if step.key:
+                self._keys[step.key] = task_id
+            where = DELAYED if step.delay else PENDING
+            task = Held(task_id, step.command, step.priority, step.max_attempts, where)
+            self._tasks[task_id] = task
+            if step.delay:
+                task.due = self._tolerances.delay_end(reply.called, reply.returned, step.delay)
+            else:
+                self._waiting.append(task_id)
+        self._compare(self._tasks[task_id], reply)
+
+    # Claims.
+
+    def _claims(self, step: Claim, replies: Sequence[Reply]) -> None:
+        """Claims that were made at once took the first tasks of the queue; who got which is theirs to settle."""
+        called, returned = min(reply.called for reply in replies), max(reply.returned for reply in replies)
+        for command in step.commands:
+            self._repair(command, called, returned)
+        expected = self._in_order(step.commands)[: len(replies)]
+        found = [(worker, reply) for worker, reply in zip(step.workers, replies, strict=True) if reply.body]
+        _must_be(sorted(expected), sorted(reply.json["id"] for _, reply in found), "the tasks claimed (K4)")
+        statuses = {HTTPStatus.OK if reply.body else HTTPStatus.NO_CONTENT for reply in replies}
+        _must_be(statuses, {reply.status for reply in replies}, "the statuses of claims (K3)")
+        for worker, reply in found:
+            task = self._tasks[reply.json["id"]]
+            self._waiting.remove(task.id)
+            task.where, task.status, task.worker = LEASED, "IN_PROGRESS", worker
+            task.attempts += 1
+            self._lease(task, called, returned, step.lease)
+            self._compare(task, reply)
+
+    def _repair(self, command: int, called: int, returned: int) -> None:
+        tasks = [task for task in self._tasks.values() if task.command == command]
+        due = [task for task in tasks if task.due is not None and _over(task.due, called, returned)]
+        for task in sorted(due, key=lambda task: (task.due and task.due.earliest, task.id)):
+            self._no_other_order(task, due)
+            task.where, task.due = PENDING, None
+            self._waiting.append(task.id)
+        for task in tasks:
+            if task.expired is not None and _over(task.expired, called, returned):
+                self._send_back(task, called, returned, self._knobs.backoff_base)
+
+    def _no_other_order(self, task: Held, others: Sequence[Held]) -> None:
+        """Raises UndecidedError if tasks of one queue may be due in either order."""
+        if self._tolerances.exact or task.due is None:
+            return
+        for other in others:
+            rival = other is not task and other.due is not None and other.priority == task.priority
+            if rival and other.due is not None and other.due.earliest <= task.due.latest:
+                raise UndecidedError
+
+    def _in_order(self, commands: Sequence[int]) -> list[str]:
+        waiting = [self._tasks[task_id] for task_id in self._waiting]
+        return [
+            task.id
+            for command in commands
+            for task in sorted((each for each in waiting if each.command == command), key=lambda each: -each.priority)
+        ]
+
+    def _lease(self, task: Held, called: int, returned: int, seconds: int) -> None:
+        task.expired = self._tolerances.lease_end(called, returned, seconds)
+        task.gone = self._tolerances.lease_gone(called, returned, seconds)
+
+    def _send_back(self, task: Held, called: int, returned: int, delay: int) -> None:
+        """After a NACK by somebody or nobody (N2, N4, N5)."""
+        task.attempts += 1
+        task.worker, task.expired, task.gone = "", None, None
+        if task.attempts >= task.max_attempts:
+            task.where, task.status = DEAD, "FAILED"
+        else:
+            task.where, task.status = DELAYED, "PENDING"
+            task.due = self._tolerances.delay_end(called, returned, delay)
+
+    # Held tasks.
+
+    def _settle(self, step: Settle, worker: str, reply: Reply, task: Held) -> None:
+        if step.what == "look":
+            self._compare(task, reply)
+            return
+        refusal = _refusal(step, worker, task)
+        if refusal:
+            _must_be(refusal, (reply.status, reply.json.get("error")), f"{step} (H2, D2, N1, S1)")
+            return
+        _must_be(HTTPStatus.OK, reply.status, f"{step}: {reply}")
+        called, returned = reply.called, reply.returned
+        match step.what:
+            case "heartbeat":
+                if task.gone is not None and not _over(task.gone, called, returned):
+                    self._lease(task, called, returned, step.seconds)
+            case "abandon":
+                task.where, task.status, task.worker, task.expired, task.gone = PENDING, "PENDING", "", None, None
+                self._waiting.append(task.id)
+            case "nack":
+                self._send_back(task, called, returned, step.seconds or self._knobs.backoff_base)
+                _must_be("dlq" if task.where == DEAD else "requeued", reply.json["status"], "a NACK (N2)")
+            case _:
+                task.where, task.worker, task.expired, task.gone = ENDED, "", None, None
+                task.status = "COMPLETED" if step.what == "complete" else "FAILED"
+
+    def _compare(self, task: Held, reply: Reply) -> None:
+        shown = reply.json
+        if task.worker:
+            subject = self._subjects[task.worker] = self._subjects[task.worker] or shown["workerId"]
+            _must_be(subject, shown.get("workerId"), f"the worker of {task.id} (K5)")
+        found = (shown["lastKnownLocation"], shown["status"], shown.get("attempts", 0), "workerId" in shown)
+        expected = (task.where, task.status, task.attempts, bool(task.worker))
+        _must_be(expected, found, f"location, status, attempts and whether it is held, of {task.id}")
+
+
+def _must_be(expected: object, found: object, what: object) -> None:
+    if found != expected:
+        raise AssertionError(f"{what}: found {found!s}; it must be {expected!s}")
+
+
+def _refusal(step: Settle, worker: str, task: Held) -> tuple[int, str] | None:
+    """How an operation on this task is refused (H2, D2, N1, S1)."""
+    ending = step.what in ("complete", "fail")
+    if task.worker != worker and (task.worker or not ending):
+        return HTTPStatus.FORBIDDEN, "not-owner"
+    return (HTTPStatus.CONFLICT, "not-in-progress") if task.where != LEASED else None
+
+
+def _over(span: Span, called: int, returned: int) -> bool:
+    """Whether it had happened when the server looked. Raises UndecidedError."""
+    if called >= span.latest:
+        return True
+    if returned < span.earliest:
+        return False
+    raise UndecidedError

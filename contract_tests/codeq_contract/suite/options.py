@@ -1,0 +1,217 @@
+"""What the suite is told: by options, else by CODEQ_CONTRACT_* variables, else by a YAML file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+from codeq_contract.driver import Knobs
+from codeq_contract.driver.identities import cast
+from codeq_contract.driver.targets import (
+    FEATURES,
+    Deployment,
+    FakeCommand,
+    InProcessTarget,
+    NotRunError,
+    ServerTarget,
+    Target,
+)
+from codeq_contract.driver.time_bounds import STORES
+from codeq_contract.report.verdicts import GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+ENVIRONMENT = "CODEQ_CONTRACT_"
+CALLERS = tuple(cast(""))
+TARGETS = ("asgi", "http", "container", "url")
+
+
+#: What the YAML file has as more than a text.
+_STRUCTURED = frozenset({"tokens", "settings", "without", "yes", "dry_run"})
+
+
+class OptionsError(Exception):
+    """The suite cannot be run so; the text says what to change."""
+
+
+def _option(default: str, text: str) -> Any:  # noqa: ANN401 - as dataclasses.field
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Each field is the option `--<field>`, but for those without a help text: only the YAML file has them."""
+
+    target: str = _option("asgi", f"where to run: {', '.join(TARGETS)}  [asgi]")
+    config: str = _option("", "a YAML file with any of these options, `tokens`, `settings` and `without`")
+    profile: str = _option("", f"the store: {', '.join(STORES)}  [kvrocks-2.8; of a URL any]")
+    url: str = _option("", "the deployment of the target url")
+    producer_token: str = _option("", "the token of its producer")
+    worker_token: str = _option("", "the token of its worker")
+    admin_token: str = _option("", "the token of its admin")
+    token_command: str = _option("", "a command that prints the token of the caller whose name it is given")
+    webhook_bind: str = _option("127.0.0.1:0", "where to listen for callbacks of a deployment")
+    webhook_advertise: str = _option("", "the URL at which the deployment reaches that")
+    image: str = _option("ghcr.io/osvaldoandrade/codeq-service:v0.3.3", "the server's image, of the target container")
+    store: str = _option("apache/kvrocks:2.7.0", "the store's image, of the target container")
+    receiver_image: str = _option("", "an image with Python, for the webhook  [python:3.12-slim for a remote engine]")
+    level: str = _option("", f"run these groups only, separated by commas: {', '.join(GROUPS)}")
+    known: str = _option("", "a list of known deviations: a file, `none`, or `v0.3.3`  [v0.3.3 for container and url]")
+    seed: str = _option("", "a number, to draw the same plans as the run that reported it")
+    report: str = _option("", "a folder for report.json, junit.xml and report.html")
+    tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    without: tuple[str, ...] = ()
+    yes: bool = False
+    dry_run: bool = False
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
+        """Put the three sources together; empty values of `given` are not given. Raises OptionsError."""
+        values = {**_from_environment(environ), **{name: value for name, value in given.items() if value}}
+        if values.get("config"):
+            values = {**_from_file(values["config"]), **values}
+        options = cls(**values)
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        if self.target not in TARGETS:
+            raise OptionsError(f"--target: found {self.target!r}; it must be one of {', '.join(TARGETS)}")
+        if self.profile and self.profile not in STORES:
+            raise OptionsError(f"--profile: found {self.profile!r}; it must be one of {', '.join(STORES)}")
+        if self.target == "url" and not self.url:
+            raise OptionsError("--url: the target url needs one")
+        if self.seed and not self.seed.isdecimal():
+            raise OptionsError(f"--seed: found {self.seed!r}; it must be a whole number")
+        host, _, port = self.webhook_bind.rpartition(":")
+        if not host or not port.isdecimal():
+            raise OptionsError(f"--webhook-bind: found {self.webhook_bind!r}; it must be HOST:PORT")
+        unknown = [level for level in self.levels if level not in GROUPS]
+        if unknown:
+            raise OptionsError(f"--level: found {unknown[0]!r}; it must be some of {', '.join(GROUPS)}")
+        strangers = sorted(self.tokens.keys() - set(CALLERS))
+        if strangers:
+            raise OptionsError(f"tokens: found {strangers[0]!r}; it must be some of {', '.join(CALLERS)}")
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The groups to run."""
+        return tuple(level.strip() for level in self.level.split(",")) if self.level else GROUPS
+
+    def chosen_target(self) -> Target:
+        """The target to run on. Raises OptionsError."""
+        profile = self.profile or "kvrocks-2.8"
+        match self.target:
+            case "asgi":
+                return InProcessTarget(profile)
+            case "http":
+                return ServerTarget(FakeCommand(_fake_command(), profile))
+            case "url":
+                return self._deployment()
+            case _:
+                return self._containers()
+
+    def _containers(self) -> ServerTarget:
+        from codeq_contract.driver.containers import Containers  # noqa: PLC0415 - needs testcontainers
+
+        try:
+            return ServerTarget(Containers.of(self.image, self.store, self.profile, self.receiver_image))
+        except NotRunError as reason:
+            raise OptionsError(f"not run: {reason}") from None
+
+    def _deployment(self) -> Deployment:
+        host, _, port = self.webhook_bind.rpartition(":")
+        try:
+            Knobs.of(self.settings)
+        except ValueError as error:
+            raise OptionsError(f"settings: {error}") from None
+        return Deployment(
+            url=self.url,
+            tokens=self._tokens(),
+            settings=self.settings,
+            profile=self.profile or "any",
+            features=(FEATURES | ({"clean_up"} if self.yes else set())) - set(self.without),
+            listen_at=(host, int(port)),
+            advertised=self.webhook_advertise.rstrip("/"),
+        )
+
+    def _tokens(self) -> Mapping[str, str]:
+        given = {"producer": self.producer_token, "worker": self.worker_token, "admin": self.admin_token}
+        tokens = {**self.tokens, **{name: token for name, token in given.items() if token}}
+        if self.token_command:
+            tokens = {**{name: _printed_token(self.token_command, name) for name in CALLERS}, **tokens}
+        known = {name: token for name, token in tokens.items() if token}
+        missing = [name for name in ("producer", "worker") if name not in known]
+        if missing:
+            raise OptionsError(
+                f"--{missing[0]}-token: the target url needs one; "
+                "without a producer no case begins, and without a worker none ends what it made"
+            )
+        return known
+
+
+def option_names() -> Mapping[str, str]:
+    """The fields that are options on the command line, with their help texts."""
+    return {each.name: each.metadata["help"] for each in fields(Options) if "help" in each.metadata}
+
+
+def suite_options(*, but: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Each option but these for a click command, without the prefix that it has under pytest."""
+
+    def add_all(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name, text in reversed([*option_names().items()]):
+            if name not in but:
+                flag, shown = f"--{name.replace('_', '-')}", text.replace("  [", " [")
+                command = click.option(flag, name, metavar="TEXT", help=shown)(command)
+        return command
+
+    return add_all
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    names = {name: environ.get(ENVIRONMENT + name.upper(), "") for name in option_names()}
+    return {name: value for name, value in names.items() if value}
+
+
+def _from_file(path: str) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise OptionsError(f"--config {path}: {' '.join(str(error).split())}") from None
+    allowed = {each.name for each in fields(Options)}
+    unknown = sorted(set(document) - allowed) if isinstance(document, dict) else ["no mapping"]
+    if unknown:
+        raise OptionsError(f"--config {path}: found {unknown[0]!r}; it may have {', '.join(sorted(allowed))}")
+    for name, value in document.items():
+        wanted = {"tokens": dict, "settings": dict, "without": list}.get(name, (str, int, float))
+        if value is not None and not isinstance(value, wanted):
+            raise OptionsError(f"--config {path}: {name} is a {type(value).__name__}, which it cannot be")
+    document = {name: value if name in _STRUCTURED else str(value) for name, value in document.items()}
+    for name in ("tokens", "settings"):
+        document[name] = {str(key): str(value) for key, value in (document.get(name) or {}).items()}
+    document["without"] = tuple(document.get("without") or ())
+    return document
+
+
+def _printed_token(command: str, name: str) -> str:
+    """What the command prints, or nothing when it fails: then there is no such caller."""
+    done = subprocess.run([*command.split(), name], capture_output=True, text=True, check=False)  # noqa: S603 - theirs
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _fake_command() -> str:
+    beside = Path(sys.executable).with_name("codeq-fake")
+    found = str(beside) if beside.exists() else shutil.which("codeq-fake")
+    if found is None:
+        raise OptionsError("the command codeq-fake cannot be found")
+    return found

@@ -1,0 +1,70 @@
+"""A history that was cut before the drain was over shows no losses, only what was wrong before the cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_contract.recordings.files import recording_text
+from codeq_contract.recordings.format import parse_recording
+from tests.contract.checker.driving import drive
+from tests.contract.checker.story import STORY
+from tests.contract.checker.tape import Tape
+
+if TYPE_CHECKING:
+    from codeq_contract.recordings.format import Recording
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return drive(STORY.values())
+
+
+@pytest.fixture
+def drained(recording: Recording) -> Tape:
+    return Tape(recording, STORY)
+
+
+@pytest.fixture
+def cut(recording: Recording) -> Tape:
+    return Tape(replace(recording, header=replace(recording.header, drained=False)), STORY)
+
+
+@pytest.mark.parametrize("last", range(1, len(STORY) + 1))
+def test_a_right_history_breaks_no_law_wherever_it_is_cut(cut: Tape, last: int) -> None:
+    ended = max(call.answered for call in cut.calls.values() if call.number <= last)
+    cut.callbacks = [callback for callback in cut.callbacks if callback.at <= ended]
+    assert cut.report(only=range(1, last + 1)).breaches == ()
+
+
+def test_a_task_that_nobody_got_before_the_cut_is_a_claim_in_vain_and_no_loss(drained: Tape, cut: Tape) -> None:
+    for tape in (drained, cut):
+        tape.drop("claim delayed", "end delayed")
+    assert drained.broken() == {"lost": {"delayed"}}
+    assert cut.broken() == {"empty": {"delayed"}}
+
+
+def test_a_task_that_stayed_in_progress_until_the_cut_outlived_its_lease_and_is_no_loss(
+    drained: Tape, cut: Tape
+) -> None:
+    for tape in (drained, cut):
+        tape.drop("claim late again", "nack late")
+        tape.repeat("read low", "read late", ms=20_000)
+        shown = {"id": tape.id_of("late"), "workerId": "w2", "status": "IN_PROGRESS", "attempts": 1}
+        tape.show("read late", **shown)
+    assert set(drained.broken()) >= {"lost"}
+    assert "lost" not in cut.broken()
+    assert "late" in cut.broken()["expiry"]
+
+
+def test_what_a_recording_holds_is_read_as_it_was_written(recording: Recording) -> None:
+    for drained in (True, False):
+        written = replace(recording, header=replace(recording.header, drained=drained))
+        assert parse_recording(recording_text(written), name="it") == written
+
+
+def test_a_recording_of_before_there_was_a_mark_counts_as_drained(recording: Recording) -> None:
+    text = recording_text(recording).replace('"drained":true,', "")
+    assert parse_recording(text, name="it").header.drained

@@ -1,0 +1,53 @@
+"""What a right server does is never called a breach, however long its calls take and whatever replies are lost."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codeq_contract.checker import Report, Verdict, check
+from tests.contract.checker.driving import WORKERS, Step, drive
+
+PROFILES = ("redis", "kvrocks-2.8", "kvrocks-2.9")
+POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", "exp_full_jitter")
+
+# Weighted: a history in which nothing is held proves nothing.
+CALLS = (
+    *("create", "create", "create", "delayed", "keyed"),
+    *("claim", "claim", "claim", "claim", "claims"),
+    *("heartbeat", "heartbeat", "abandon", "nack", "nack", "result", "result", "results", "read"),
+)
+
+
+def steps(*, lost: st.SearchStrategy[bool]) -> st.SearchStrategy[list[Step]]:
+    step = st.builds(
+        Step,
+        what=st.sampled_from(CALLS),
+        worker=st.sampled_from(WORKERS),
+        task=st.integers(-3, 3),
+        number=st.integers(0, 5),
+        seconds=st.integers(1, 4),
+        wait=st.sampled_from((0, 0, 1, 200, 700, 2500)),
+        before=st.sampled_from((0, 1, 40, 600, 3000)),
+        after=st.sampled_from((0, 1, 40, 600, 3000)),
+        lost=lost,
+    )
+    return st.lists(step, min_size=30, max_size=70)
+
+
+def explain(report: Report) -> str:
+    return "\n".join(f"{law}: {breach.says}: {breach.events}" for law, breach in report.breaches)
+
+
+@given(steps=steps(lost=st.just(value=False)), profile=st.sampled_from(PROFILES), policy=st.sampled_from(POLICIES))
+@settings(max_examples=40)
+def test_a_right_history_is_valid(steps: list[Step], profile: str, policy: str) -> None:
+    report = check(drive(steps, profile=profile, settings={"BACKOFF_POLICY": policy}))
+    assert report.verdict is Verdict.VALID, explain(report)
+
+
+@given(steps=steps(lost=st.sampled_from((False,) * 9 + (True,))), profile=st.sampled_from(PROFILES))
+@settings(max_examples=25)
+def test_a_right_history_without_some_replies_is_not_violated(steps: list[Step], profile: str) -> None:
+    report = check(drive(steps, profile=profile))
+    assert report.verdict is not Verdict.VIOLATED, explain(report)

@@ -1,0 +1,76 @@
+"""A timeline puts every kind of event into words, and its bars overlap exactly where events do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from codeq_contract.checker import Breach, Mark
+from codeq_contract.checker.events import Cleanup, Event, Lost, Missing
+from codeq_contract.checker.labels import label
+from codeq_contract.checker.reading import events_of
+from codeq_contract.checker.settings import Terms
+from codeq_contract.checker.timeline import timeline
+from codeq_contract.recordings.times import SECOND
+from tests.contract.checker.driving import EPOCH, drive
+from tests.contract.checker.story import STORY
+
+
+def test_the_story_in_words() -> None:
+    recording = drive(STORY.values())
+    events = list(events_of(recording, Terms.of(recording.header)))
+    words = [label(event) for event in events]
+    high = next(event for event in events if label(event) == "create, priority 2").task_id  # type: ignore[attr-defined] # it is a Created
+    assert words[:9] == [
+        "create, priority 0",
+        "create, priority 0",
+        "create, priority 2",
+        "create, priority 1",
+        "create, priority 0, due in 4 s",
+        f"claim of {high[:8]}",
+        "claim for 4 s, attempts 1",
+        "heartbeat: 5 s",
+        "result: COMPLETED",
+    ]
+    assert {
+        "NACK: requeued in 2 s",
+        "NACK: dead letter",
+        "abandon: requeued",
+        "IN_PROGRESS by w0, attempts 2",
+        "claim of nothing",
+        "callback: COMPLETED",
+    } <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (Missing(1, "w1", 0, 1, "some-id"), "no such task"),
+        (Cleanup(1, "admin", 0, 1), "cleanup"),
+        (Lost(1, "w1", 0, 1, "/v1/codeq/tasks/some-id/nack", "{}", None, None), "nack, no reply"),
+    ],
+)
+def test_rarer_events_in_words(event: Event, words: str) -> None:
+    assert label(event) == words
+
+
+def drawn(*events: Event, marks: tuple[Mark, ...] = ()) -> list[str]:
+    console = Console(file=StringIO(), width=100)
+    console.print(timeline(Breach("some-id", "", events, "", marks), epoch=EPOCH))
+    output: str = console.file.getvalue()  # type: ignore[attr-defined] # it is a StringIO
+    return [line.rstrip() for line in output.splitlines()]
+
+
+def test_bars_overlap_where_events_do_however_long_they_took() -> None:
+    first = Cleanup(1, "a", EPOCH, EPOCH + 2 * SECOND)
+    second = replace(first, who="b", sent=EPOCH + SECOND, answered=EPOCH + 60 * SECOND)
+    third = replace(first, who="c", sent=EPOCH + 61 * SECOND, answered=EPOCH + 61 * SECOND)
+    assert drawn(third, second, first, marks=(Mark(EPOCH + SECOND, "then"),)) == [
+        "a  ├───────────┤              0.0000 to 2.0000    cleanup",
+        "         ▲                    1.0000              then",
+        "b        ├───────────┤        1.0000 to 60.0000   cleanup",
+        "c                          │  61.0000 to 61.0000  cleanup",
+    ]

@@ -1,0 +1,120 @@
+"""The driver: calls, bursts and waiting, in process and over the network."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_contract.driver import Knobs, NotInTimeError, Op, Outcome, Setup, UnsupportedError
+from codeq_contract.driver.clocks import RealClock
+from codeq_contract.driver.http_transport import Wire
+from codeq_contract.driver.identities import producer
+from codeq_contract.driver.targets import Deployment, InProcessTarget, NotRunError
+from codeq_contract.recordings.times import SECOND
+from codeq_contract.report.verdicts import InconclusiveError
+from codeq_contract.suite.case_context import Contract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from codeq_fake.testing import FakeCodeQ
+
+WORKERS = ("worker", "worker2", "worker3")
+
+
+@pytest.fixture
+def contract() -> Iterator[Contract]:
+    with InProcessTarget("redis").start(Setup()) as driver:
+        yield Contract(driver)
+
+
+def winner(schedule: int) -> str:
+    """Who gets the one task that three claim at once, on a fresh fake."""
+    with InProcessTarget("redis").start(Setup()) as driver:
+        contract = Contract(driver)
+        command = contract.command()
+        contract.producer.created(command)
+        claims = [contract.caller(name).claiming(command) for name in WORKERS]
+        replies = contract.together(claims, schedule=schedule)
+        [won] = [name for name, reply in zip(WORKERS, replies, strict=True) if reply.status == 200]
+        return won
+
+
+def test_a_call_in_process_takes_no_time_and_a_long_poll_its_own(contract: Contract) -> None:
+    at_once = contract.worker.claim(contract.command())
+    waited = contract.worker.claim(contract.command(), waitSeconds=7)
+    assert (at_once.returned - at_once.called, waited.returned - waited.called) == (0, 7 * SECOND)
+
+
+def test_waiting_in_process_is_exact(contract: Contract) -> None:
+    before = contract.clock.now()
+    contract.clock.sleep(86_400)
+    assert contract.clock.now() - before == 86_400 * SECOND
+    contract.clock.until(before)
+    assert contract.clock.now() - before == 86_400 * SECOND
+
+
+@pytest.mark.parametrize(("longest", "told"), [("10", False), ("900", False), ("900", True)])
+def test_a_backoff_that_nobody_told_is_waited_for_as_long_as_the_usual_one(longest: str, *, told: bool) -> None:
+    slow = {"BACKOFF_BASE_SECONDS": longest, "BACKOFF_MAX_SECONDS": longest}
+    with InProcessTarget("redis").start(Setup().but(slow)) as driver:
+        contract = Contract(driver if told else replace(driver, knobs=Knobs(), features=frozenset()))
+        command = contract.command()
+        contract.producer.created(command)
+        contract.worker.nack(contract.worker.claimed(command))
+        within = told or longest == "10"
+        with nullcontext() if within else pytest.raises(InconclusiveError, match="which nobody told, may be longer"):
+            assert contract.claimed_after_backoff(contract.worker, command)["attempts"] == 3
+
+
+def test_what_never_comes_about_is_told_in_time(contract: Contract) -> None:
+    before = contract.clock.now()
+    with pytest.raises(NotInTimeError, match="not within 10 s; in the end: 0"):
+        contract.clock.eventually(lambda: 0, within=10)
+    assert contract.clock.now() - before == 10 * SECOND
+
+
+def test_a_schedule_is_an_order_that_can_be_had_again() -> None:
+    first = [winner(schedule) for schedule in range(12)]
+    assert first[0] == WORKERS[0], "no schedule is the order given"
+    assert len(set(first)) > 1
+    assert [winner(schedule) for schedule in range(12)] == first
+
+
+def test_no_answer_is_an_unknown_outcome() -> None:
+    clock = RealClock()
+    with Wire("http://127.0.0.1:9", clock) as wire:
+        [reply] = wire.exchange([Op("GET", "/metrics")], 0)
+    assert (reply.outcome, reply.status) == (Outcome.UNKNOWN, 0)
+    assert reply.problem.startswith("ConnectError")
+
+
+def test_outcomes_are_ok_or_refused_by_status(contract: Contract) -> None:
+    assert contract.worker.claim(contract.command()).outcome is Outcome.OK
+    assert contract.worker.task("none").outcome is Outcome.REFUSED
+
+
+def test_a_deployment_takes_no_tokens_and_no_settings_of_ours(codeq_server: FakeCodeQ) -> None:
+    with Deployment(codeq_server.url, {"producer": "dev-token"}, {}).start(Setup()) as driver:
+        with pytest.raises(UnsupportedError, match="callers with other claims"):
+            driver.mint("someone", producer("p", "t"))
+        with pytest.raises(UnsupportedError, match="a server with other settings"):
+            driver.other(Setup())
+
+
+def test_where_no_server_answers_nothing_is_run() -> None:
+    with pytest.raises(NotRunError, match="no server answers: ConnectError"):
+        Deployment("http://127.0.0.1:9", {}, {}).start(Setup()).__enter__()
+
+
+def test_each_token_that_a_deployment_refuses_is_named_before_anything_is_done(codeq_server: FakeCodeQ) -> None:
+    tokens = {"producer": "dev-token", "worker": "wrong", "admin": "wrong, too"}
+    with pytest.raises(NotRunError) as refused:
+        Deployment(codeq_server.url, tokens, {}).start(Setup()).__enter__()
+    says = [f"the token of {name} is refused: 401" for name in ("worker", "admin")]
+    assert all(text in str(refused.value) for text in says)
+    assert "producer" not in str(refused.value)
+    assert codeq_server.tasks() == []

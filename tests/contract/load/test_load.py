@@ -1,0 +1,255 @@
+"""`codeq-contract load`: a load's history has everything in it, is judged, and is cut when it cannot be drained."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from codeq_contract.checker import Verdict, check
+from codeq_contract.cli import main
+from codeq_contract.driver import Driver, Op, Reply, Setup
+from codeq_contract.driver.server_settings import SUITE_SETTINGS
+from codeq_contract.driver.targets import InProcessTarget
+from codeq_contract.load import BrokenLoadError, Load, record_load
+from codeq_contract.recordings.format import Recording, read_recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+TARGET = InProcessTarget("kvrocks-2.8")
+LOAD = Load(tasks=200, seconds=15, seed=1)
+
+
+def recorded(load: Load) -> Recording:
+    with TARGET.start(Setup()) as driver:
+        return record_load(driver, load, SUITE_SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def history() -> Recording:
+    return recorded(LOAD)
+
+
+def what_happened(recording: Recording) -> Counter[tuple[str, int]]:
+    """How often which operation was answered how."""
+    last = re.compile(r"/(\w+)$")
+    return Counter(
+        (found[1] if (found := last.search(call.path)) and call.method == "POST" else "read", call.status)
+        for call in recording.calls
+    )
+
+
+def test_a_load_of_the_fake_is_drained_and_keeps_every_law(history: Recording) -> None:
+    report = check(history)
+    assert history.header.drained
+    assert report.verdict is Verdict.VALID, report.breaches
+    assert report.tasks > 100
+
+
+def test_everything_that_a_law_is_about_happens(history: Recording) -> None:
+    happened = what_happened(history)
+    usual = [("heartbeat", 200), ("heartbeat", 403), ("nack", 200), ("abandon", 200), ("batch", 200), ("claim", 204)]
+    assert [each for each in usual if not happened[each]] == []
+    assert happened["result", 403] + happened["result", 409] > 0, "nobody came too late"
+    assert any('"status":"dlq"' in call.reply for call in history.calls)
+    assert any("delaySeconds" in (call.body or "") for call in history.calls if call.path == "/v1/codeq/tasks")
+    assert {callback.status for callback in history.callbacks} >= {200, 500}
+    tenants = {identity.claims["tenantId"] for identity in history.header.identities.values()}
+    assert len(tenants) == 2
+
+
+def test_n2_dead_letters_come_of_even_numbers_of_attempts_too(history: Recording) -> None:
+    most = {task["id"]: task["maxAttempts"] for task in tasks_of(history, "/tasks")}
+    dead = {call.path.split("/")[-2] for call in history.calls if '"status":"dlq"' in call.reply}
+    assert {most[task] for task in dead} >= {2, 3, 4}
+
+
+def test_s1_some_end_what_they_never_held(history: Recording) -> None:
+    holders = {(task["id"], task["workerId"]) for task in tasks_of(history, "/claim")}
+    subjects = {name: identity.claims["sub"] for name, identity in history.header.identities.items()}
+    ends = [
+        (call.path.split("/")[-2], subjects[call.identity or ""]) for call in history.calls if "/result" in call.path
+    ]
+    assert len(set(ends) - holders) > 3
+
+
+def test_h3_a_heartbeat_after_the_lease_is_followed_by_a_claim_and_a_result(history: Recording) -> None:
+    last = max(index for index, call in enumerate(history.calls) if call.identity == "producer")
+    drain = [call for call in history.calls[last:] if call.identity == "worker"]
+    beat = next(place for place, call in enumerate(drain) if call.path.endswith("/heartbeat") and call.status == 200)
+    task = drain[beat].path.split("/")[-2]
+    own = [call for call in drain if task in call.path]
+    refused = [call.status for call in own if call.path.endswith("/result")]
+    assert refused[:1] in ([403], [409])
+    assert drain[beat + 1].path.endswith("/claim")
+
+
+def tasks_of(recording: Recording, path: str) -> list[dict[str, Any]]:
+    """The tasks that were shown in full to those who asked at a path that ends so."""
+    return [json.loads(call.reply) for call in recording.calls if call.path.endswith(path) and '"id"' in call.reply]
+
+
+def test_what_overlaps_was_asked_at_once_and_everything_else_is_in_order(history: Recording) -> None:
+    crowds, ends = Counter(call.sent for call in history.calls), dict[int, int]()
+    for call in history.calls:
+        ends[call.sent] = max(call.answered, ends.get(call.sent, 0))
+    assert max(crowds.values()) > 3
+    assert all(answered < sent for (_, answered), (sent, _) in pairwise(sorted(ends.items())))
+
+
+def test_the_same_seed_makes_the_same_load(history: Recording) -> None:
+    def told(recording: Recording) -> list[tuple[int, str | None, str, int]]:
+        return [
+            (call.sent - recording.header.epoch, call.identity, call.method, call.status) for call in recording.calls
+        ]
+
+    assert told(recorded(LOAD)) == told(history)
+
+
+def test_a_load_is_no_more_than_was_asked_for(history: Recording) -> None:
+    creates = [call for call in history.calls if call.path == "/v1/codeq/tasks"]
+    assert len({json.loads(call.reply)["id"] for call in creates}) <= LOAD.tasks
+    commands = {json.loads(call.body or "")["command"] for call in creates}
+    assert len(commands) == 4
+    assert all(command.startswith("CQ-") for command in commands)
+
+
+def test_no_token_is_in_a_recording(history: Recording) -> None:
+    assert {"producer", "worker", "other_producer"} < history.header.identities.keys()
+    for identity in history.header.identities.values():
+        assert identity.claims.keys() <= {"sub", "tenantId", "scope", "eventTypes"}
+    assert not any("authorization" in {name.lower() for name in call.headers} for call in history.calls)
+
+
+class Interrupted(Driver):
+    """A driver whose user loses patience at some of the calls."""
+
+    def together(self, ops: Sequence[Op], *, schedule: int = 0) -> list[Reply]:
+        self.left.append(len(ops))
+        if len(self.left) in self.when:
+            raise KeyboardInterrupt
+        return super().together(ops, schedule=schedule)
+
+    left: list[int]
+    when: set[int]
+
+
+def interrupted(*when: int) -> Recording:
+    with TARGET.start(Setup()) as driver:
+        impatient = Interrupted(**vars(driver))
+        object.__setattr__(impatient, "left", [])
+        object.__setattr__(impatient, "when", set(when))
+        return record_load(impatient, LOAD, SUITE_SETTINGS)
+
+
+def test_an_interrupt_ends_the_load_and_begins_the_drain() -> None:
+    recording = interrupted(60)
+    assert recording.header.drained
+    assert check(recording).verdict is not Verdict.VIOLATED
+    assert any(not call.status for call in recording.calls), "what was under way has no reply"
+    assert check(recording).tasks < 100
+
+
+def test_a_second_interrupt_cuts_the_history() -> None:
+    recording = interrupted(60, 70)
+    assert not recording.header.drained
+    assert check(recording).verdict is not Verdict.VIOLATED
+
+
+class Garbling(Driver):
+    """A driver some of whose replies are mangled on their way."""
+
+    def together(self, ops: Sequence[Op], *, schedule: int = 0) -> list[Reply]:
+        replies = super().together(ops, schedule=schedule)
+        return [
+            replace(reply, body=self.mangle(reply)) if self.is_due(op) else reply
+            for op, reply in zip(ops, replies, strict=True)
+        ]
+
+    mangle: Callable[[Reply], bytes]
+    is_due: Callable[[Op], bool]
+
+
+def garbled(path: str, mangle: Callable[[Reply], bytes]) -> Recording:
+    """A load in which every seventh reply to calls whose path ends so is mangled."""
+    numbers = count()
+    with TARGET.start(Setup()) as driver:
+        garbling = Garbling(**vars(driver))
+        object.__setattr__(garbling, "mangle", mangle)
+        object.__setattr__(garbling, "is_due", lambda op: op.path.endswith(path) and next(numbers) % 7 == 3)
+        return record_load(garbling, Load(tasks=40, seconds=5, seed=1), SUITE_SETTINGS)
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/claim", "/batch", "/result", "/nack", "/heartbeat", ""])
+def test_a_reply_that_was_mangled_is_a_lost_one(path: str) -> None:
+    recording = garbled(path, lambda reply: reply.body[: len(reply.body) // 2])
+    report = check(recording)
+    assert report.verdict is not Verdict.VIOLATED, report.breaches
+    assert recording.header.drained
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"\xff\xfe", b""])
+def test_a_reply_of_another_kind_is_a_lost_one(body: bytes) -> None:
+    assert garbled("/tasks", lambda _: body).header.drained
+
+
+def test_a_load_that_breaks_off_leaves_what_was_recorded() -> None:
+    with pytest.raises(BrokenLoadError, match="the load broke off: KeyError: 'id'") as broken:
+        garbled("/tasks", lambda _: b"{}")
+    assert not broken.value.recording.header.drained
+    assert len(broken.value.recording.calls) > 3
+
+
+def test_the_command_writes_what_was_recorded_before_a_load_broke_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BrokenLoadError) as broken:
+        garbled("/tasks", lambda _: b"{}")
+
+    def record(driver: Driver, *_: object) -> Recording:
+        assert driver.answers
+        raise broken.value
+
+    monkeypatch.setattr("codeq_contract.cli.load.record_load", record)
+    out = tmp_path / "history.jsonl"
+    ran = CliRunner().invoke(main, ["load", "--out", str(out)])
+    assert (ran.exit_code, "Error: the load broke off: KeyError: 'id'" in ran.output) == (2, True), ran.output
+    assert len(read_recording(out).calls) == len(broken.value.recording.calls)
+
+
+def test_the_command_writes_what_check_reads(tmp_path: Path) -> None:
+    out = tmp_path / "history.jsonl.gz"
+    arguments = ["--target", "asgi", "--profile", "redis", "--seed", "7", "--tasks", "40", "--seconds", "5"]
+    ran = CliRunner().invoke(main, ["load", *arguments, "--out", str(out)])
+    assert ran.exit_code == 0, ran.output
+    assert re.fullmatch(
+        rf"asgi: 3 producers and 6 workers, 5 s, seed 7\n{out}: \d+ calls, \d+ callbacks, drained\n", ran.output
+    )
+    assert read_recording(out).header.profile == "redis"
+    checked = CliRunner().invoke(main, ["check", str(out)])
+    assert (checked.exit_code, checked.output.endswith(": valid\n")) == (0, True)
+
+
+def test_what_cannot_be_drained_in_time_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "history.jsonl"
+    ran = CliRunner().invoke(main, ["load", "--out", str(out), "--seconds", "5", "--tasks", "40", "--drain", "0"])
+    assert ran.exit_code == 3, ran.output
+    assert "not drained: it shows no losses" in ran.output
+    assert CliRunner().invoke(main, ["check", str(out)]).exit_code == 0
+
+
+def test_a_load_that_cannot_be_run_writes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "history.jsonl"
+    given = ["--target", "url", "--url", "http://127.0.0.1:9", "--producer-token", "a", "--worker-token", "b"]
+    ran = CliRunner().invoke(main, ["load", "--out", str(out), *given])
+    assert ran.exit_code == 2
+    assert "no server answers" in ran.output
+    assert not out.exists()

@@ -1,0 +1,58 @@
+"""`codeq-contract diff`: the clauses that two runs judge differently, and the page with both of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from click.testing import CliRunner, Result
+
+from codeq_contract.cli import main
+from codeq_contract.report import CaseResult, Report
+from codeq_contract.report.verdicts import GROUPS, Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: A parameter that a terminal's markup would take for its own.
+NAME = "test_it[/v1/codeq/tasks-codeq:claim]"
+
+
+def report(folder: Path, target: str, verdict: Verdict) -> str:
+    cases = (
+        CaseResult(NAME, "core", ("A5",), verdict, 0.1),
+        CaseResult("test_other", "core", ("C1",), Verdict.PASSED, 0.1),
+    )
+    told = Report("0.1.0", "2026-11-24T12:00:00+00:00", target, {}, {}, {}, "1", GROUPS, cases)
+    file = folder / f"{target}.json"
+    file.write_text(told.to_json(), encoding="utf-8")
+    return str(file)
+
+
+def diff(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["diff", *arguments])
+
+
+def test_clauses_that_differ_are_listed_with_their_cases(tmp_path: Path) -> None:
+    files = report(tmp_path, "asgi", Verdict.PASSED), report(tmp_path, "url", Verdict.FAILED)
+    page = tmp_path / "both.html"
+    shown = diff(*files, "--html", str(page))
+    assert shown.exit_code == 1
+    row = next(line for line in shown.output.splitlines() if " A5 " in line)
+    assert [cell.strip() for cell in row.split("│")[3:5]] == ["pass", "fail"]
+    assert NAME in "".join(cell.split("│")[-2].strip() for cell in shown.output.splitlines() if "│" in cell)
+    assert "1 of 99 clauses differ; core passed and failed" in shown.output
+    assert "<th>asgi<th>url" in page.read_text(encoding="utf-8")
+
+
+def test_runs_that_agree_have_no_difference(tmp_path: Path) -> None:
+    file = report(tmp_path, "asgi", Verdict.PASSED)
+    shown = diff(file, file)
+    assert (shown.exit_code, shown.output.startswith("0 of 99 clauses differ")) == (0, True)
+
+
+def test_what_is_no_report_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "nothing.json"
+    file.write_text("{}")
+    shown = diff(str(file), str(file))
+    assert shown.exit_code == 2
+    assert f"{file} is no report" in shown.output

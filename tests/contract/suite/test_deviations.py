@@ -1,0 +1,39 @@
+"""Known deviations: which come with the suite, and what a list may hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_contract.register import CLAUSES
+from codeq_contract.suite.deviations import Deviation, DeviationsError, read_deviations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_races_of_v0_3_3_are_listed_as_seldom() -> None:
+    listed = read_deviations("v0.3.3")
+    assert {deviation.clause for deviation in listed if not deviation.case} == {"Z1", "Z2", "Z3", "Z4"}
+    assert all(deviation.seldom and deviation.why and deviation.clause in CLAUSES for deviation in listed)
+
+
+def test_the_fake_has_none() -> None:
+    assert read_deviations("none") == ()
+
+
+def test_a_case_stands_for_all_its_parameters() -> None:
+    deviation = Deviation("K9", "why", case="test_it")
+    assert deviation.covers("test_it[2]", ["K9"])
+    assert deviation.covers("test_it", ["K9"])
+    assert not deviation.covers("test_it_not", ["K9"])
+    assert not deviation.covers("test_it", ["K3"])
+
+
+@pytest.mark.parametrize("text", ["- clause: K1", "- colour: red", "{", "7"])
+def test_what_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "known.yaml"
+    file.write_text(text)
+    with pytest.raises(DeviationsError, match=r"known.yaml is no list of known deviations"):
+        read_deviations(str(file))

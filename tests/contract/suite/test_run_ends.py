@@ -1,0 +1,90 @@
+"""How `codeq-contract run` ends when it does not run to its end: with a report of what it found, never as passed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.contract.suite.support import Run, run_suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BESIDE = Path(sys.executable).parent
+
+
+@contextmanager
+def a_server() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    command = [str(BESIDE / "codeq-fake"), "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield json.loads(server.stdout.readline())["url"], server
+        server.kill()
+
+
+@contextmanager
+def a_run(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A run that has begun."""
+    command = [str(BESIDE / "codeq-contract"), "run", "--report", str(folder), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith("target ")
+        yield running
+
+
+def end_of(running: subprocess.Popen[str], folder: Path) -> Run:
+    output, _ = running.communicate(timeout=60)
+    return Run(running.returncode, output, folder)
+
+
+def on(url: str, *, token: str = "dev-token") -> tuple[str, ...]:
+    return ("--target", "url", "--url", url, "--producer-token", token, "--worker-token", token)
+
+
+def test_an_interrupt_leaves_a_report_that_is_partial_and_the_server_tidy(tmp_path: Path) -> None:
+    chosen = ("--level", "timed", "-k", "repairs or protects or delayed")
+    with a_server() as (url, _), a_run(tmp_path, *on(url), *chosen) as running:
+        running.send_signal(signal.SIGINT)
+        run = end_of(running, tmp_path)
+    assert run.code == 3, run.output
+    assert "interrupted; what was begun is being ended" in run.output
+    assert run.report.levels["timed"] == "partial"
+    assert {"not reached", "not selected"} <= {case.reason for case in run.report.cases}
+    assert {file.name for file in tmp_path.iterdir()} == {"report.json", "report.html", "junit.xml"}
+
+
+def test_a_server_that_is_gone_ends_the_run_as_an_error_and_fails_no_case(tmp_path: Path) -> None:
+    with a_server() as (url, server), a_run(tmp_path, *on(url), "--level", "core") as running:
+        server.kill()
+        run = end_of(running, tmp_path)
+    assert run.code == 2, run.output
+    assert "the server does not answer any more" in run.output.splitlines()
+    verdicts = [case.verdict.value for case in run.report.cases]
+    assert "fail" not in verdicts
+    assert (verdicts.count("error"), verdicts.count("skipped") > 50) == (1, True)
+    assert run.report.levels["core"] == "error"
+
+
+def test_where_nobody_is_every_report_says_so_and_none_looks_as_if_all_were_well(tmp_path: Path) -> None:
+    run = run_suite(tmp_path, *on("http://127.0.0.1:1"))
+    assert run.code == 2
+    reason = "http://127.0.0.1:1: no server answers: ConnectError: [Errno 111] Connection refused"
+    assert run.output == f"not run: {reason}\n"
+    assert (run.report.not_run, run.report.exit_code, set(run.report.levels.values())) == (reason, 2, {"not run"})
+    junit = (tmp_path / "junit.xml").read_text(encoding="utf-8")
+    assert ('errors="1" failures="0" skipped="0" tests="1"' in junit, reason in junit) == (True, True)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (reason in page, "Nothing was run." in page) == (True, True)
+
+
+def test_a_wrong_token_is_named_and_nothing_is_run(tmp_path: Path) -> None:
+    with a_server() as (url, _):
+        run = run_suite(tmp_path, *on(url, token="wrong"))
+    assert run.code == 2
+    refusal = 'is refused: 401 {"error":"invalid token"}'
+    assert run.output == f"not run: {url}: the token of producer {refusal}; the token of worker {refusal}\n"

@@ -1,0 +1,76 @@
+"""The whole suite on the fake: in process, and on a port in real time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from codeq_contract.report.verdicts import GROUPS
+from tests.contract.suite.support import Run, run_suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def in_process(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run_suite(tmp_path_factory.mktemp("asgi"), "--target", "asgi", "--seed", "0")
+
+
+@pytest.mark.parametrize("profile", ["redis", "kvrocks-2.9"])
+def test_a_fake_in_process_keeps_what_time_has_to_do_with_on_each_store(tmp_path: Path, profile: str) -> None:
+    run = run_suite(tmp_path, "--target", "asgi", "--profile", profile, "--level", "timed", "--seed", "0")
+    assert run.code == 0, run.output
+
+
+def test_a_fake_in_process_keeps_the_whole_contract(in_process: Run) -> None:
+    assert in_process.code == 0, in_process.output
+    assert in_process.report.levels == dict.fromkeys(GROUPS, "passed")
+    assert set(in_process.report.clauses.values()) == {"pass"}
+    assert {case.verdict for case in in_process.report.cases} == {"pass"}
+
+
+def test_a_fake_on_a_port_keeps_it_in_real_time(tmp_path: Path) -> None:
+    run = run_suite(tmp_path, "--target", "http", "--seed", "0")
+    assert run.code == 0, run.output
+    assert run.report.levels == dict.fromkeys(GROUPS, "passed")
+    unsupported = {case.reason for case in run.report.cases if case.verdict == "unsupported"}
+    assert unsupported == {"the target has no long_waits"}
+    assert "webhooks: all cases are over" in run.output.splitlines(), "without a terminal there are lines"
+
+
+def test_a_report_is_three_files(in_process: Run) -> None:
+    report = in_process.report
+    page = (in_process.folder / "report.html").read_text(encoding="utf-8")
+    assert all(f"id={clause}>" in page for clause in report.clauses)
+    assert "http://" not in page.partition("<main>")[0]
+    suites = ET.parse(in_process.folder / "junit.xml").getroot()  # noqa: S314 - written a moment ago, by pytest
+    assert len(suites.findall(".//testcase")) == len(report.cases)
+    told = [each.get("value") for each in suites.findall(".//property[@name='verdict']")]
+    assert told == [case.verdict for case in report.cases]
+
+
+def test_a_run_draws_the_seed_that_it_reports(in_process: Run) -> None:
+    assert in_process.report.seed == "0"
+
+
+def test_a_selection_is_partial(tmp_path: Path) -> None:
+    run = run_suite(tmp_path, "-k", "pending", "--level", "core")
+    assert run.code == 3, run.output
+    assert run.report.levels["core"] == "partial"
+    assert run.report.levels["timed"] == "not run"
+
+
+def test_a_dry_run_lists_the_cases_and_reports_nothing(tmp_path: Path) -> None:
+    run = run_suite(tmp_path, "--dry-run", "--level", "webhooks")
+    assert run.code == 0, run.output
+    assert "test_a_result_is_told_to_the_tasks_webhook  [W1]" in run.output
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_what_cannot_be_run_is_a_harness_error(tmp_path: Path) -> None:
+    run = run_suite(tmp_path, "--target", "nowhere")
+    assert run.code == 2
+    assert "ERROR: --target: found 'nowhere'" in run.output
