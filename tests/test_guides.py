@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from codeq_fake.cli import main
 from codeq_fake.settings import Settings
 from codeq_fake.settings.sources import camel
-from docs import reference
+from docs import generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ INI = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = fu
 
 
 def blocks(guide: str, language: str) -> list[str]:
-    text = (DOCS / f"{guide}.md").read_text(encoding="utf-8")
+    text = (DOCS / "how-to" / f"{guide}.md").read_text(encoding="utf-8")
     return [block for found, block in FENCE.findall(text) if found == language]
 
 
@@ -62,7 +62,7 @@ def shell(command: str, folder: Path, **variables: str) -> str:
 def folder(tmp_path: Path) -> Path:
     """All files that the guides show."""
     for guide in GUIDES:
-        text = (DOCS / f"{guide}.md").read_text(encoding="utf-8")
+        text = (DOCS / "how-to" / f"{guide}.md").read_text(encoding="utf-8")
         for _, block in FENCE.findall(text):
             if named := NAMED.match(block):
                 file = tmp_path / named[1]
@@ -167,18 +167,18 @@ def test_the_pipelines_are_yaml_and_their_commands_work(folder: Path) -> None:
 
 @pytest.mark.parametrize("page", ["settings", "differences"])
 def test_what_is_made_from_the_code_is_up_to_date(page: str) -> None:
-    made = (DOCS / f"{page}.md").read_text(encoding="utf-8")
-    assert made == getattr(reference, page)(), "run `python -m docs.reference`"
+    made = (DOCS / "reference" / f"{page}.md").read_text(encoding="utf-8")
+    assert made == getattr(generate, page)(), "run `python -m docs.generate`"
 
 
 def test_every_setting_is_told_of() -> None:
-    told = reference.settings()
+    told = generate.settings()
     for field in fields(Settings):
         if field.name not in ("auth_given", "unread", "producer_auth", "worker_auth"):
             assert f"`{camel(field.name)}`" in told, field.name
 
 
 def test_no_link_in_the_guides_leads_nowhere() -> None:
-    for page in DOCS.glob("*.md"):
+    for page in DOCS.rglob("*.md"):
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            assert "://" in target or (DOCS / target).resolve().exists(), (page.name, target)
+            assert "://" in target or (page.parent / target).resolve().exists(), (page.name, target)

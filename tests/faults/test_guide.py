@@ -1,4 +1,4 @@
-"""The examples of docs/faults.md, run as they stand."""
+"""The examples of docs/how-to/faults.md, run as they stand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codeq_fake.faults.kinds import KINDS
 from codeq_fake.http.faults.matching import NAMES
 from tests.cli.commands import environment, serving
 
-TEXT = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "faults.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INI = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
 

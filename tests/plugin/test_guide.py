@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.plugin.outer import Run
 
-GUIDE = Path(__file__).parents[2] / "docs" / "testing-async.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "testing-async.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 

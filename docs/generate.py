@@ -1,4 +1,4 @@
-"""Writes docs/settings.md and docs/differences.md from what they speak of: run `python -m docs.reference`."""
+"""Writes the pages docs/reference/settings.md and differences.md from the code: run `python -m docs.generate`."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ _ARGUMENTS: Mapping[str, str] = MappingProxyType(
 _SETTINGS = """\
 # Every setting
 
-Made by `python -m docs.reference` from what reads the settings.
+Made by `python -m docs.generate` from what reads the settings.
 
 ## The server's own
 
@@ -111,7 +111,7 @@ marker goes before the fixture, and that before the ini file.
 _DIFFERENCES = f"""\
 # How the fake differs from the real server
 
-Made by `python -m docs.reference` from the ledger, which `GET /_fake/contract` shows with what your traffic touched.
+Made by `python -m docs.generate` from the ledger, which `GET /_fake/contract` shows with what your traffic touched.
 The contract was taken from a running server {SERVER}: of each clause, what it says, whether the fake does the same, and
 what is to be said about that. *read* is what was only read in the server's source, in part or as a whole.
 """
@@ -203,6 +203,6 @@ def _code(text: str) -> str:
 
 
 if __name__ == "__main__":
-    here = Path(__file__).parent
+    here = Path(__file__).parent / "reference"
     (here / "settings.md").write_text(settings(), encoding="utf-8")
     (here / "differences.md").write_text(differences(), encoding="utf-8")
