@@ -42,7 +42,8 @@ _ABOUT: Mapping[str, str] = MappingProxyType(
         "result_webhook_max_backoff_seconds": "the longest delay between two tries",
         "webhook_hmac_secret": "signs callbacks and notices; unsigned without (W2)",
         "subscription_cleanup_interval_seconds": "how often expired subscriptions are deleted (U9)",
-        "local_artifacts_dir": "where artifacts are stored (S5)",
+        "local_artifacts_dir": "where artifacts are stored (S5), if it is set when the fake starts; "
+        "a reset changes their URLs alone",
         "tracing_enabled": "tasks carry trace contexts (X1)",
         "env": "with `dev` the header `X-Role: ADMIN` is believed (A8)",
         "timezone": "of `createdAt`, `updatedAt` and `completedAt`",

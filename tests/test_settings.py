@@ -79,6 +79,7 @@ def test_16_defaults() -> None:
         "webhook_hmac_secret": "",
         "subscription_cleanup_interval_seconds": 60,
         "local_artifacts_dir": "/tmp/codeq-artifacts",  # noqa: S108 - the real server's default
+        "artifacts_dir_given": False,
         "tracing_enabled": False,
         "env": "dev",
         "timezone": ZoneInfo("America/Sao_Paulo"),

@@ -190,8 +190,8 @@ RESULT = Section(
             ("artifacts",),
             ours="differs",
             note=(
-                "A file whose name leads out of the artifacts directory, or that the machine cannot store, is not "
-                "written; the reply is the same."
+                "A file is written only into a LOCAL_ARTIFACTS_DIR that was set when the fake was started, and not if "
+                "its name leads out of there or the machine cannot store it; the reply is the same."
             ),
         ),
         Clause(

@@ -123,7 +123,10 @@ class Controls:
         try:
             if "settings" in setup or "yaml" in setup:
                 environ = field(setup, "settings", dict[str, str], {})
-                config = replace(config, settings=Settings.from_env(environ, field(setup, "yaml", str, "")))
+                # With a YAML text, though it is empty, no file of settings is read.
+                settings = Settings.from_env(environ, field(setup, "yaml", str, ""))
+                settings.check_files(self._runtime.started_with.settings)
+                config = replace(config, settings=settings)
             if "identities" in setup:
                 config = replace(config, identities=identities_of(setup["identities"]))
         except SettingsError as error:

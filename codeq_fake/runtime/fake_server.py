@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os.path
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,6 +16,7 @@ from codeq_fake.faults import Plan
 from codeq_fake.settings import Settings
 from codeq_fake.webhooks import Composer, Guard, Outcome, Sender
 
+from .artifacts import ArtifactFolder
 from .deliveries import Deliveries
 from .ids import Source
 from .journal import DEFAULT_SIZE, Callback, Journal, Request
@@ -28,6 +26,7 @@ from .stalls import Stalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from starlette.types import ASGIApp
 
@@ -59,6 +58,11 @@ class Runtime:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self.clock = clock
+        #: What the fake was started with. It alone names files and folders, and outlives a reset.
+        self.started_with = config
+        settings = config.settings
+        #: None: what artifacts contain is in the journal of requests alone.
+        self._artifacts = ArtifactFolder(settings.local_artifacts_dir) if settings.artifacts_dir_given else None
         self.polls = Polls(clock)
         self.stalls = Stalls(clock)
         #: What is to go wrong; the same object for as long as the runtime lives.
@@ -146,8 +150,8 @@ class Runtime:
                 case NoticeDue():
                     if not await self.notify(effect):
                         return
-                case ArtifactStored():
-                    _write(effect, self.config.settings.local_artifacts_dir)
+                case ArtifactStored() if self._artifacts is not None:
+                    self._artifacts.write(effect.path, effect.content)
         self.arm()
 
     async def notify(self, due: NoticeDue) -> bool:
@@ -212,15 +216,3 @@ class Runtime:
     @property
     def _woken(self) -> int:
         return self.polls.woken + self.stalls.woken
-
-
-def _write(artifact: ArtifactStored, directory: str) -> None:
-    """Store an artifact's content, unless its name leads out of the directory: where we differ on purpose (S5)."""
-    root = os.path.realpath(directory)
-    path = Path(os.path.realpath(artifact.path.replace("\0", "")))
-    if not path.is_relative_to(root):
-        return
-    # What this machine cannot store under such a name, nobody will find there: the reply is the same.
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(artifact.content)

@@ -57,6 +57,11 @@ class JwksAuth:
     timeout: float = 5.0
     jwks: Mapping[str, object] | None = None
 
+    @property
+    def is_file(self) -> bool:
+        """Whether the keys are read from a file."""
+        return self.jwks is None and urlsplit(self.url).scheme == "file"
+
 
 def dev_auth(subject: str) -> StaticAuth:
     """The fake's own default: one token that may do everything, in one tenant."""

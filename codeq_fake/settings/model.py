@@ -32,6 +32,7 @@ class Settings:
     """The server's settings, checked; names and defaults are the real server's. Times are whole seconds.
 
     ``auth_given`` says whether someone chose who may call; if not, both sides take the token ``dev-token``.
+    ``artifacts_dir_given`` says whether ``local_artifacts_dir`` was set; if not, no file is written.
     ``unread`` names the variables that are set, as upstream's documents let them be, though its server reads none.
     ``REDIS_ADDR`` and ``REDIS_PASSWORD`` are not looked at: the fake needs no store.
     """
@@ -51,6 +52,7 @@ class Settings:
     webhook_hmac_secret: str = ""
     subscription_cleanup_interval_seconds: int = 60
     local_artifacts_dir: str = "/tmp/codeq-artifacts"  # noqa: S108 - the real server's default
+    artifacts_dir_given: bool = field(default=False, compare=False)
     tracing_enabled: bool = False
     env: str = "dev"
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/Sao_Paulo"))
@@ -77,12 +79,32 @@ class Settings:
             value = None if found is None else read(source, found)
             if value is not None:
                 values[name] = value
-        return cls(**values, **read_auth(sources), unread=sources.unread())
+        return cls(
+            **values,
+            **read_auth(sources),
+            unread=sources.unread(),
+            artifacts_dir_given="local_artifacts_dir" in values,
+        )
 
     @property
     def is_dev(self) -> bool:
         """Whether the ``X-Role`` header is believed (A8)."""
         return self.env.strip().lower() == "dev"
+
+    def check_files(self, known: Settings) -> None:
+        """Raise SettingsError if this names a file of keys that the ``known`` settings do not name."""
+        files = known.key_files().values()
+        for side, url in self.key_files().items():
+            if url not in files:
+                raise SettingsError(
+                    f"{side.upper()}_AUTH_CONFIG: found jwksUrl {url!r}; a request cannot name a file: start the fake "
+                    "with it, or give the document itself as jwks"
+                )
+
+    def key_files(self) -> dict[str, str]:
+        """The ``file://`` URLs from which keys are read, by the side (producer or worker) that reads them."""
+        sides = {"producer": self.producer_auth, "worker": self.worker_auth}
+        return {side: auth.url for side, auth in sides.items() if isinstance(auth, JwksAuth) and auth.is_file}
 
     def rules(self) -> Rules:
         """What of this changes the core's behaviour."""
