@@ -150,8 +150,9 @@ class Runtime:
                 case NoticeDue():
                     if not await self.notify(effect):
                         return
-                case ArtifactStored() if self._artifacts is not None:
-                    self._artifacts.write(effect.path, effect.content)
+                case ArtifactStored():
+                    if self._artifacts is not None:
+                        self._artifacts.write(effect.path, effect.content)
         self.arm()
 
     async def notify(self, due: NoticeDue) -> bool:
