@@ -36,7 +36,7 @@ class FaultControls:
 
     def shown(self) -> dict[str, Any]:
         """The rules in force, each with how many occasions it has met and on how many it fired."""
-        return {"faults": [representations.fault(fault) for fault in self._runtime.faults.faults.values()]}
+        return {"faults": [representations.fault(fault) for fault in self._runtime.faults.active.values()]}
 
     def add(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """Put one rule in force, or those listed as ``faults``. Raises BadRequestError."""

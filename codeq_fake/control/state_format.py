@@ -7,9 +7,9 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from codeq_fake.core import Subscription, Task  # noqa: TC001 - their fields are looked at
+from codeq_fake.core import Subscription, Task
 from codeq_fake.core.counters import LATENCY_BOUNDS
-from codeq_fake.core.effects import CallbackDue  # noqa: TC001 - as above
+from codeq_fake.core.effects import CallbackDue
 from codeq_fake.core.queue import PRIORITIES
 from codeq_fake.core.snapshot import VERSION
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from codeq_fake.runtime.journal import Request  # noqa: TC001 - a field of a NamedTuple
+from codeq_fake.runtime.journal import Request
 
 _TASKS = "/v1/codeq/tasks"
 _QUEUES = "/v1/codeq/admin/queues"

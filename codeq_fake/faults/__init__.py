@@ -1,11 +1,11 @@
-"""Faults on purpose: rules of what is to go wrong, with which requests and callbacks, and how often.
+"""Fault injection: rules that say what goes wrong, for which requests and callbacks, and how often.
 
-Nothing here does any of it: :class:`Plan` decides, and those who answer requests and send callbacks carry it out.
+The `Plan` only decides. The endpoints (`codeq_fake.http.faults`) and the deliveries carry a fault out.
 """
 
 from __future__ import annotations
 
-from .constructors import (
+from .kinds import (
     callback_late,
     callback_lost,
     callback_twice,
@@ -23,11 +23,9 @@ from .constructors import (
     reset,
     revoke_lease,
 )
-from .errors import BadFaultError, FaultNotMetWarning
-from .occasion import Occasion
 from .parsing import read_rules
-from .plan import Fault, Plan
-from .rule import Rule
+from .plan import Fault, FaultNotMetWarning, Plan
+from .rule import BadFaultError, Occasion, Rule
 
 __all__ = [
     "BadFaultError",

@@ -1,24 +1,20 @@
-"""Rules from plain values: a JSON object of the control API, or a YAML file. What is no rule is refused by name."""
+"""Reads rules from the JSON of the control API and from YAML files, and writes them as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
-from .constructors import text_of
-from .errors import BadFaultError
-from .kinds import CALLBACK, KINDS, NOTICE, REQUEST
-from .rule import Rule
+from .kinds import text_of
+from .rule import CALLBACK, KINDS, NOTICE, REQUEST, BadFaultError, Rule
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    #: What a rule's ``on`` may say of the surface -> the name of what it means.
-    Names = Mapping[str, str]
+#: The values that a rule's `on` may have for requests -> the name of the occasion.
+Names: TypeAlias = Mapping[str, str]
 
 _WIRE_NAMES: Mapping[str, str] = MappingProxyType({"retry_after": "retryAfter"})
-#: Field -> its name on the wire.
+#: Field of `Rule` -> its name in JSON.
 _FIELDS: Mapping[str, str] = MappingProxyType({f.name: _WIRE_NAMES.get(f.name, f.name) for f in fields(Rule)})
 KNOWN_FIELDS = tuple(_FIELDS.values())
 
@@ -27,8 +23,8 @@ _NUMBERS = ("seconds", "probability")
 
 
 def read_rules(text: str, names: Names) -> list[Rule]:
-    """The rules of a YAML or JSON file: a list, or an object with the list as ``faults``. Raises BadFaultError."""
-    import yaml  # noqa: PLC0415 - few fakes read a file
+    """Read a YAML or JSON file: a list of rules, or an object with the list as `faults`. Raises BadFaultError."""
+    import yaml  # noqa: PLC0415 - only fakes with a file of rules pay for it
 
     try:
         found = yaml.safe_load(text)
@@ -47,20 +43,20 @@ def read_rules(text: str, names: Names) -> list[Rule]:
 
 
 def rule_of(found: object) -> Rule:
-    """One rule; ``null`` is as good as missing. Raises BadFaultError."""
+    """Read one rule; `null` counts as missing. Raises BadFaultError."""
     if not isinstance(found, dict):
         raise BadFaultError(f"found {found!r} where a rule such as {{on: complete, do: drop_reply}} belongs")
-    found = {"on" if name is True else name: value for name, value in found.items()}  # YAML 1.1 takes on for true
+    found = {"on" if name is True else name: value for name, value in found.items()}  # YAML 1.1 reads `on` as true
     if unknown := sorted(str(name) for name in found if name not in KNOWN_FIELDS):
         raise BadFaultError(f"unknown: {', '.join(unknown)}; known are {', '.join(KNOWN_FIELDS)}")
     given = {name: found[wire] for name, wire in _FIELDS.items() if found.get(wire) is not None}
     if "do" not in given:
-        raise BadFaultError(f"do: what is to go wrong? Known are {', '.join(KINDS)}")
+        raise BadFaultError(f"do is missing; known are {', '.join(KINDS)}")
     return Rule(**{name: _value(name, value) for name, value in given.items()})
 
 
 def shown(rule: Rule) -> dict[str, Any]:
-    """A rule as plain JSON values, without what it does not say; :func:`rule_of` reads it again."""
+    """A rule as plain JSON values, without defaults; `rule_of` reads it again."""
     said = {
         wire: getattr(rule, name)
         for name, wire in _FIELDS.items()
@@ -73,7 +69,7 @@ _DEFAULTS = (("probability", 1.0), ("seed", 0))
 
 
 def named(rule: Rule, names: Names) -> Rule:
-    """The rule with its ``on`` as an occasion is named. Raises BadFaultError when it names nothing that there is."""
+    """The rule with its `on` as the name of an occasion. Raises BadFaultError for an unknown name."""
     if not rule.on:
         return rule
     on = rule.on if rule.on in (CALLBACK, NOTICE) else names.get(_normal(rule.on))
@@ -85,7 +81,7 @@ def named(rule: Rule, names: Names) -> Rule:
     kind = KINDS[rule.do]
     allowed = (kind.only or kind.on | set(names.values())) - {REQUEST}
     if on not in allowed:
-        raise BadFaultError(f"on: {rule.do} does not come on {on}; it may come on {', '.join(sorted(allowed))}")
+        raise BadFaultError(f"on: {rule.do} cannot happen on {on}, only on {', '.join(sorted(allowed))}")
     if rule.task and on in ("claim", "claim_batch"):
         raise BadFaultError("task: a claim does not say which task it will get; give command, nth or worker")
     return replace(rule, on=on)
@@ -96,7 +92,7 @@ def _operations(names: Names) -> list[str]:
 
 
 def _normal(on: str) -> str:
-    """A route's parameters may be written as the contract does, too: ``:id``."""
+    """Write a route's parameters as `{id}`; the contract's `:id` is allowed too."""
     return "/".join(f"{{{part[1:]}}}" if part.startswith(":") else part for part in on.split("/"))
 
 

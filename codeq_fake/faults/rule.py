@@ -1,42 +1,98 @@
-"""A rule: what is to go wrong, with what, and how often."""
+"""A fault rule: what goes wrong, for which requests and callbacks, and how often. Also the kinds of faults."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, TypeVar
 
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.units import SECOND
 
-from .errors import BadFaultError
-from .kinds import KINDS
+#: A name that every request has, besides the name of its operation.
+REQUEST = "request"
+#: The names of result callbacks and queue-ready notices (sections 11 and 12).
+CALLBACK, NOTICE = "callback", "notice"
+#: The names that a single result has besides `submit`, by its status.
+COMPLETE, FAIL = "complete", "fail"
 
-if TYPE_CHECKING:
-    from .occasion import Occasion
-
-#: How far time may be put off, in seconds: some thirty years.
-_FARTHEST = 1e9
-#: What is left of a reply that is garbled.
+#: The values of `how`: what is left of a garbled reply.
 WAYS = ("cut", "malformed")
+#: The largest number of seconds: some thirty years.
+_LONGEST = 1e9
 _STATUSES = range(200, 600)
 _FRAMING = ("content-length", "transfer-encoding")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
+ConstructorT = TypeVar("ConstructorT", bound=Callable[..., object])
+
+
+class BadFaultError(ValueError):
+    """A fault rule is invalid; the text says what is wrong and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """A request, or one attempt of a callback, with what rules compare.
+
+    `names` are the values of `on` that match it. Commands are in lower case (C2).
+    """
+
+    names: frozenset[str]
+    worker: str = ""
+    commands: frozenset[str] = frozenset()
+    tasks: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of fault.
+
+    `on` are the occasions of a rule that has no `on`; `only` are all that a rule may name (empty: every operation).
+    `takes` are the arguments that only some kinds have. After an `is_final` fault nothing else can go wrong.
+    """
+
+    on: frozenset[str]
+    only: frozenset[str]
+    takes: frozenset[str]
+    is_final: bool
+
+
+#: Name -> kind; filled by the functions of `kinds`.
+KINDS: dict[str, Kind] = {}
+
+
+def kind(
+    *, on: frozenset[str] = frozenset({REQUEST}), only: frozenset[str] = frozenset(), is_final: bool = False
+) -> Callable[[ConstructorT], ConstructorT]:
+    """Declare a kind of fault by the function that makes its rules.
+
+    The function's name is the name of the kind, its own arguments are `takes`.
+    """
+
+    def declare(constructor: ConstructorT) -> ConstructorT:
+        takes = frozenset(inspect.signature(constructor).parameters) - {"where"}
+        KINDS[constructor.__name__] = Kind(on, only, takes, is_final)
+        return constructor
+
+    return declare
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One fault to be made: its kind ``do``, what it meets, and how often it fires.
+    """One fault to inject: its kind `do`, the requests or callbacks that it matches, and how often it fires.
 
-    It meets a request or a callback that is all of what it names: ``on`` an operation (``claim``, ``complete`` ...), a
-    route, ``callback`` or ``notice``; ``worker`` a token's subject; ``command``; ``task`` an id. From the ``nth`` that
-    it meets it fires, ``times`` times (None: always, or once with an ``nth``), each time with ``probability`` by a
-    chance of its own that ``seed`` makes repeatable.
+    A rule matches a request or callback only if all of its conditions match: `on` is an operation (`claim`, `complete`
+    ...), a route, `callback` or `notice`; `worker` is a token's subject; `command`; `task` is an id. It fires from the
+    `nth` match on, `times` times (None: always, or once if there is an `nth`), each time with `probability`. Every rule
+    has its own random numbers; `seed` makes them repeatable.
 
-    The rest belongs to single kinds: ``seconds`` to ``delay``, ``callback_late`` and ``clock_skew``; ``status``,
-    ``body``, ``headers`` and ``retry_after`` to ``refuse``; ``how`` to ``garble``.
+    The other arguments belong to single kinds: `seconds` to `delay`, `callback_late` and `clock_skew`; `status`,
+    `body`, `headers` and `retry_after` to `refuse`; `how` to `garble`.
 
     Raises BadFaultError.
     """
@@ -72,7 +128,7 @@ class Rule:
         takes = KINDS[self.do].takes
         for name in ("seconds", "status", "body", "headers", "retry_after", "how"):
             if getattr(self, name) not in (None, ()) and name not in takes:
-                raise BadFaultError(f"{name}: {self.do} takes {' and '.join(sorted(takes)) or 'nothing of its own'}")
+                raise BadFaultError(f"{name}: {self.do} takes {' and '.join(sorted(takes)) or 'no further argument'}")
         if "seconds" in takes:
             self._check_seconds(self.seconds)
         if self.status is not None and self.status not in _STATUSES:
@@ -85,20 +141,20 @@ class Rule:
             if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
                 raise BadFaultError(f"headers: {name!r}: {value!r} is no header")
             if name.lower() in _FRAMING:
-                raise BadFaultError(f"headers: {name} says where a reply ends, which the server does")
+                raise BadFaultError(f"headers: {name} is set by the server")
 
     def _check_seconds(self, seconds: float | None) -> None:
-        least = -_FARTHEST if self.do == "clock_skew" else 0
-        if seconds is None or not math.isfinite(seconds) or not least <= seconds <= _FARTHEST:
+        least = -_LONGEST if self.do == "clock_skew" else 0
+        if seconds is None or not math.isfinite(seconds) or not least <= seconds <= _LONGEST:
             raise BadFaultError(f"seconds: found {seconds}, {self.do} needs a number from {least:.0f} to 1000000000")
 
     @property
     def duration(self) -> int:
-        """``seconds`` in ns, 0 without."""
+        """`seconds` in ns; 0 if there are none."""
         return round((self.seconds or 0) * SECOND)
 
-    def meets(self, occasion: Occasion) -> bool:
-        """Whether the occasion is all of what this rule names."""
+    def matches(self, occasion: Occasion) -> bool:
+        """Whether all conditions of this rule match the occasion."""
         names = {self.on} if self.on else KINDS[self.do].on
         return (
             not occasion.names.isdisjoint(names)

@@ -59,7 +59,7 @@ class Exact(Route):
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a request. The way by the faults is taken only while there are any."""
         # No coroutine of its own: the plain way is to cost nothing more.
-        return (self._faulty if self._faults.faults else self.endpoint)(scope, receive, send)
+        return (self._faulty if self._faults.active else self.endpoint)(scope, receive, send)
 
     def _full(self, params: dict[str, str]) -> tuple[Match, Scope]:
         return Match.FULL, {"endpoint": self.endpoint, "path_params": params}

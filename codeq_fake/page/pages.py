@@ -13,8 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from codeq_fake.auth import Forbidden, KeysNeeded, Tokens, Unauthenticated
 from codeq_fake.clause_coverage.report import SECTIONS
 from codeq_fake.control import representations
-from codeq_fake.faults.kinds import CALLBACK, KINDS, NOTICE
-from codeq_fake.faults.rule import WAYS
+from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, WAYS
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.openapi import document
 
@@ -179,7 +178,7 @@ async def events(visit: Visit) -> Response:
     def look() -> object:
         mode, broker = runtime.clock.mode, runtime.broker
         journals = (runtime.requests.count, runtime.deliveries.journal.count)
-        counts = (*journals, len(broker.store.tasks), len(runtime.faults.faults), len(runtime.polls))
+        counts = (*journals, len(broker.store.tasks), len(runtime.faults.active), len(runtime.polls))
         return id(broker), mode, mode == "manual" and runtime.clock.now(), counts
 
     async def stream() -> AsyncIterator[bytes]:

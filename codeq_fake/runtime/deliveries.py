@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.units import SECOND
 from codeq_fake.faults import Occasion
-from codeq_fake.faults.kinds import CALLBACK, NOTICE
+from codeq_fake.faults.rule import CALLBACK, NOTICE
 from codeq_fake.webhooks import Hop, Outcome
 
 from .journal import Callback, Journal, Try
@@ -124,7 +124,7 @@ class Deliveries:
         return outcome
 
     async def _send(self, entry: Callback, compose: Compose) -> Outcome:
-        if self._faults.faults:
+        if self._faults.active:
             return await self._send_faultily(entry, compose)
         return await self._send_now(entry, compose(self._clock.now()))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from codeq_fake import faults
-from codeq_fake.faults.kinds import KINDS
+from codeq_fake.faults.rule import KINDS
 from codeq_fake.http.faults.matching import NAMES
 from tests.cli.commands import environment, serving
 

@@ -1,4 +1,4 @@
-"""The plan by itself: what decides is pure, and the same for the same rules and occasions."""
+"""The plan: its decisions are pure, and the same for the same rules and occasions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeq_fake.faults import Occasion, Plan, Rule
-from codeq_fake.faults.kinds import CALLBACK, FINAL, KINDS, NOTICE, REQUEST
+from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,56 +67,54 @@ def test_the_same_rules_decide_the_same_on_the_same_occasions(made: list[Rule], 
 
 @settings(max_examples=50)
 @given(st.lists(rules(), max_size=6), st.lists(occasions, max_size=20))
-def test_a_fault_fires_only_on_what_it_meets_from_its_nth_on_and_as_often_as_it_may(
-    made: list[Rule], met: list[Occasion]
-) -> None:
+def test_a_fault_fires_from_its_nth_match_on_and_at_most_times_times(made: list[Rule], met: list[Occasion]) -> None:
     plan = planned(made)
-    faults = list(plan.faults.values())
+    faults = list(plan.active.values())
     for occasion in met:
         before = [(fault.met, fault.fired) for fault in faults]
         decided = plan.decide(occasion)
         for fault, (seen, done) in zip(faults, before, strict=True):
             rule = fault.rule
             assert fault.fired - done == (fault in decided)
-            assert fault.met - seen <= rule.meets(occasion)
+            assert fault.met - seen <= rule.matches(occasion)
             if fault in decided:
                 assert fault.met >= (rule.nth or 1)
                 assert fault.fired <= (rule.times or (1 if rule.nth else fault.met))
                 assert rule.probability > 0
-        finals = [fault.rule.do in FINAL for fault in decided]
-        assert not any(finals[:-1]), "nothing comes after the end"
+        finals = [KINDS[fault.rule.do].is_final for fault in decided]
+        assert not any(finals[:-1]), "no fault fires after a final one"
 
 
 @settings(max_examples=50)
 @given(rules(), st.lists(rules(), max_size=3), st.lists(occasions, max_size=20))
-def test_a_rule_counts_for_itself_and_decides_so_where_no_final_one_stands_before_it(
+def test_other_rules_change_neither_the_counts_nor_the_random_numbers_of_a_rule(
     rule: Rule, others: list[Rule], met: list[Occasion]
 ) -> None:
-    """Its luck is its own: other rules draw from other chances."""
+    """A final fault that fires earlier is the exception: it prevents later ones."""
     alone, among = planned([rule]), planned([*others, rule])
     fired(among, met)
     fired(alone, met)
     last = len(others) + 1
-    assert alone.faults[1].met == among.faults[last].met
-    others = [other for other in others if other.do not in FINAL]
+    assert alone.active[1].met == among.active[last].met
+    others = [other for other in others if not KINDS[other.do].is_final]
     alone, among = planned([rule]), planned([*others, rule])
     last = len(others) + 1
     assert [bool(numbers) for numbers in fired(alone, met)] == [last in numbers for numbers in fired(among, met)]
 
 
-def test_what_is_sure_always_fires_and_what_is_impossible_never() -> None:
+def test_probability_1_always_fires_and_0_never() -> None:
     met = [Occasion(frozenset({REQUEST}))] * 100
     assert all(fired(planned([Rule("drop_reply")]), met))
     assert not any(fired(planned([Rule("drop_reply", probability=0)]), met))
 
 
-def test_about_as_many_are_hit_as_its_probability_says() -> None:
+def test_a_rule_fires_about_as_often_as_its_probability() -> None:
     plan = planned([Rule("drop_reply", probability=0.25, seed=1)])
     hits = sum(map(bool, fired(plan, [Occasion(frozenset({REQUEST}))] * 400)))
     assert 80 < hits < 120
 
 
-def test_what_could_not_happen_is_taken_back() -> None:
+def test_a_fault_that_could_not_happen_is_not_counted() -> None:
     plan = planned([Rule("lose_task", times=1)])
     claim = Occasion(frozenset({REQUEST, "claim"}))
     [fault] = plan.decide(claim)

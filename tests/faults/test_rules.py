@@ -1,4 +1,4 @@
-"""Rules: what is none is refused at once, with the place and what is allowed."""
+"""Rules: an invalid one is refused at once, with the field and what is allowed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from codeq_fake import faults
 from codeq_fake.faults import BadFaultError, Rule, read_rules
-from codeq_fake.faults.kinds import CALLBACK, KINDS, NOTICE, REQUEST
 from codeq_fake.faults.parsing import named, rule_of, shown
+from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, REQUEST
 from codeq_fake.http import OPERATIONS
 from codeq_fake.http.faults.matching import NAMES
 
@@ -32,7 +32,7 @@ EXAMPLES = [
 @pytest.mark.parametrize(
     ("rule", "refusal"),
     [
-        ({}, "do: what is to go wrong? Known are drop_reply, refuse, reset"),
+        ({}, "do is missing; known are drop_reply, refuse, reset"),
         ({"do": "drop"}, "do: there is no kind 'drop'; known are drop_reply, refuse, reset"),
         ({"do": "reset", "tims": 1, "x": 2}, "unknown: tims, x; known are do, on, worker, command, task, nth, times"),
         ({"do": "reset", "nth": 0}, "nth: found 0, it counts from 1"),
@@ -45,7 +45,7 @@ EXAMPLES = [
         ({"do": "reset", "seed": "x"}, "seed: found 'x', a whole number belongs here"),
         ({"do": "reset", "worker": 7}, "worker: found 7, a text belongs here"),
         ({"do": "reset", "on": ["claim"]}, "on: found ['claim'], a text belongs here"),
-        ({"do": "reset", "seconds": 1}, "seconds: reset takes nothing of its own"),
+        ({"do": "reset", "seconds": 1}, "seconds: reset takes no further argument"),
         ({"do": "delay", "status": 500}, "status: delay takes seconds"),
         ({"do": "delay"}, "seconds: found None, delay needs a number from 0 to 1000000000"),
         ({"do": "delay", "seconds": -1}, "seconds: found -1, delay needs a number from 0 to 1000000000"),
@@ -55,13 +55,13 @@ EXAMPLES = [
         ({"do": "refuse", "retryAfter": -1}, "retryAfter: found -1, it is not negative"),
         ({"do": "refuse", "headers": {"a b": "c"}}, "headers: 'a b': 'c' is no header"),
         ({"do": "refuse", "headers": {"a": "b\r\nc"}}, "headers: 'a': 'b\\r\\nc' is no header"),
-        ({"do": "refuse", "headers": {"Content-Length": "9"}}, "headers: Content-Length says where a reply ends"),
+        ({"do": "refuse", "headers": {"Content-Length": "9"}}, "headers: Content-Length is set by the server"),
         ({"do": "refuse", "headers": {"a": 1}}, "headers: found {'a': 1}, an object of texts belongs here"),
         ({"do": "garble", "how": "well"}, "how: found 'well', known are cut and malformed"),
         ("reset", "found 'reset' where a rule such as {on: complete, do: drop_reply} belongs"),
     ],
 )
-def test_what_is_no_rule_is_refused(rule: Any, refusal: str) -> None:
+def test_an_invalid_rule_is_refused(rule: Any, refusal: str) -> None:
     with pytest.raises(BadFaultError) as refused:
         rule_of(rule)
     assert refusal in str(refused.value)
@@ -73,28 +73,28 @@ def test_what_is_no_rule_is_refused(rule: Any, refusal: str) -> None:
         (Rule("reset", on="complet"), "on: 'complet' is no operation and no route; known are claim, create, submit"),
         (Rule("reset", on="GET /v1/codeq/tasks"), "'GET /v1/codeq/tasks' is no operation and no route"),
         (Rule("reset", on="request"), "'request' is no operation and no route"),
-        (Rule("reset", on="callback"), "on: reset does not come on callback; it may come on abandon, claim"),
+        (Rule("reset", on="callback"), "on: reset cannot happen on callback, only on abandon, claim"),
         (
             Rule("callback_lost", on="claim"),
-            "callback_lost does not come on claim; it may come on callback, notice",
+            "callback_lost cannot happen on claim, only on callback, notice",
         ),
         (
             Rule("false_empty", on="create"),
-            "false_empty does not come on create; it may come on claim, claim_batch",
+            "false_empty cannot happen on create, only on claim, claim_batch",
         ),
-        (Rule("lose_task", on="metrics"), "lose_task does not come on metrics; it may come on abandon, claim"),
+        (Rule("lose_task", on="metrics"), "lose_task cannot happen on metrics, only on abandon, claim"),
         (Rule("reset", on="claim", task="1"), "task: a claim does not say which task it will get; give command"),
     ],
     ids=str,
 )
-def test_a_name_that_cannot_be_meant_is_refused(rule: Rule, refusal: str) -> None:
+def test_an_unknown_or_impossible_name_is_refused(rule: Rule, refusal: str) -> None:
     with pytest.raises(BadFaultError) as refused:
         named(rule, NAMES)
     assert refusal in str(refused.value)
 
 
 @pytest.mark.parametrize("rule", EXAMPLES, ids=str)
-def test_a_rule_that_was_shown_can_be_read_again(rule: Rule) -> None:
+def test_a_rule_survives_being_written_and_read(rule: Rule) -> None:
     assert rule_of(shown(rule)) == rule
     assert named(rule, NAMES) == rule
 
@@ -104,7 +104,7 @@ def test_there_is_a_function_for_each_kind() -> None:
     assert set(KINDS) <= set(faults.__all__)
 
 
-def test_all_that_kinds_name_is_there_to_be_met() -> None:
+def test_kinds_name_only_existing_occasions() -> None:
     there = {*NAMES.values(), REQUEST, CALLBACK, NOTICE}
     assert {operation.name for operation in OPERATIONS} <= there
     for kind in KINDS.values():
@@ -119,7 +119,7 @@ def test_all_that_kinds_name_is_there_to_be_met() -> None:
         '[{"on": "complete", "do": "drop_reply", "times": 1}, {"do": "refuse", "retryAfter": 2}]',
     ],
 )
-def test_a_file_is_yaml_or_json_whatever_yaml_thinks_of_on(text: str) -> None:
+def test_a_file_is_yaml_or_json_although_yaml_reads_on_as_true(text: str) -> None:
     assert read_rules(text, NAMES) == [Rule("drop_reply", on="complete", times=1), Rule("refuse", retry_after=2)]
 
 
@@ -135,7 +135,7 @@ def test_a_file_is_yaml_or_json_whatever_yaml_thinks_of_on(text: str) -> None:
         ("- {do: reset, on: clam}", "rule 1: on: 'clam' is no operation"),
     ],
 )
-def test_a_file_that_has_no_rules_is_refused(text: str, refusal: str) -> None:
+def test_a_file_without_valid_rules_is_refused(text: str, refusal: str) -> None:
     with pytest.raises(BadFaultError) as refused:
         read_rules(text, NAMES)
     assert refusal in str(refused.value)

@@ -240,12 +240,12 @@ def test_the_form_has_a_field_for_each_that_a_rule_has(browser: httpx.Client) ->
     ("fields", "reason"),
     [
         ({"do": "explode"}, "do: there is no kind 'explode'"),
-        ({}, "do: what is to go wrong?"),
+        ({}, "do is missing"),
         ({"do": "delay", "seconds": "soon"}, "seconds: found 'soon' where a number belongs"),
         ({"do": "delay", "seconds": "nan"}, "seconds: found nan"),
         ({"do": "refuse", "headers": "Server: nginx\nnothing"}, "headers: found 'nothing' where a line such as"),
         ({"do": "refuse", "headers": ": nginx"}, "is no header"),
-        ({"do": "reset", "how": "cut"}, "how: reset takes nothing of its own"),
+        ({"do": "reset", "how": "cut"}, "how: reset takes no further argument"),
         ({"do": "drop_reply", "times": "-1"}, "times: found '-1' where a whole number belongs"),
     ],
 )

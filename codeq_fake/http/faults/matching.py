@@ -9,7 +9,7 @@ from codeq_fake import wire
 from codeq_fake.core.commands import queue_name, to_claim
 from codeq_fake.core.errors import Refused
 from codeq_fake.faults import Occasion
-from codeq_fake.faults.kinds import COMPLETE, FAIL, REQUEST
+from codeq_fake.faults.rule import COMPLETE, FAIL, REQUEST
 from codeq_fake.http import bodies
 from codeq_fake.http.operations import OPERATIONS
 

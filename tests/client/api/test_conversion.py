@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping  # noqa: TC003  # `structure` reads it at run time
+from collections.abc import Mapping  # `structure` reads it at run time
 from datetime import UTC, date, datetime
 from enum import Enum, StrEnum
 from typing import Any, Literal, TypedDict
