@@ -19,7 +19,7 @@ from .control.access import is_loopback
 from .control.controls import instant
 from .control.controls import profile as checked_profile
 from .control.fault_rules import checked
-from .core.units import SECOND
+from .core.times import SECOND
 from .divergences import CodeQSurprise
 from .in_process.checks import Checks
 from .in_process.event_loop import Home

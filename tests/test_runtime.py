@@ -15,7 +15,7 @@ from codeq_fake.clocks.quiet import let_tasks_run
 from codeq_fake.control import BadRequestError, ConflictError
 from codeq_fake.runtime import deliveries
 from codeq_fake.testing import FakeCodeQ
-from tests.webhooks.receiver import answer, receiving
+from tests.webhooks.support import answer, receiving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

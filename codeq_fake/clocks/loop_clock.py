@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from codeq_fake.core.units import SECOND
+from codeq_fake.core.times import SECOND
 
 from .clock import Clock
 from .virtual_loop import VirtualTimeLoop

@@ -8,10 +8,10 @@ import re
 from decimal import Decimal, DecimalException
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from codeq_fake.core.units import SECOND
+from codeq_fake.core.codec import MisshapenError, checker
+from codeq_fake.core.times import SECOND
 
 from .errors import BadRequestError
-from .validation import MisshapenError, checker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -12,13 +12,13 @@ import yaml
 
 from codeq_fake import wire
 from codeq_fake.auth import Tokens
+from codeq_fake.core.codec import Int64, MisshapenError, checker
 from codeq_fake.core.errors import Refused
 from codeq_fake.http.rejections import status_and_text
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.settings.errors import kind, one_line
 
 from .errors import BadRequestError
-from .validation import Int64, MisshapenError, checker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

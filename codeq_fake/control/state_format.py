@@ -8,18 +8,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from codeq_fake.core import Subscription, Task
+from codeq_fake.core.codec import MisshapenError, checker
 from codeq_fake.core.counters import LATENCY_BOUNDS
 from codeq_fake.core.effects import CallbackDue
 from codeq_fake.core.queue import PRIORITIES
 from codeq_fake.core.snapshot import VERSION
 
 from .errors import BadRequestError
-from .validation import MisshapenError, checker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .validation import Check
+    from codeq_fake.core.codec import Check
 
 
 class _Delivery(TypedDict):

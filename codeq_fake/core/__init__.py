@@ -9,9 +9,9 @@ from __future__ import annotations
 from . import effects, errors
 from .broker import Broker
 from .claimability import Claimable, explain
+from .profiles import PROFILES, StoreProfile
 from .results import ArtifactUpload, Submission
 from .rules import BUILT_IN_COMMANDS, Limit, Rules
-from .stores import PROFILES, StoreProfile
 from .subscriptions import Subscription
 from .task import Artifact, Event, Happening, Location, Nacked, Record, State, Status, Task
 from .task_store import QueueStats

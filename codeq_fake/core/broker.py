@@ -19,16 +19,16 @@ from .requeueing import Returns
 from .subscriptions import Subscriptions
 from .task import Event, Happening, Nacked, Record, State, Task
 from .task_store import Store
-from .units import seconds
+from .times import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .effects import Effect
+    from .profiles import StoreProfile
     from .queue import Queue
     from .rules import Rules
     from .sources import Chance, Ids
-    from .stores import StoreProfile
 
 
 class Broker:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from .units import seconds
+from .times import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

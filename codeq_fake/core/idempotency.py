@@ -6,10 +6,10 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from .commands import is_blank
-from .units import DAY_SECONDS
+from .times import DAY_SECONDS
 
 if TYPE_CHECKING:
-    from .stores import StoreProfile
+    from .profiles import StoreProfile
 
 
 class IdempotencyKeys:

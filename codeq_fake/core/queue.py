@@ -6,12 +6,12 @@ from collections import OrderedDict
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from .units import SECOND
+from .times import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .stores import StoreProfile
+    from .profiles import StoreProfile
     from .task import Task
 
 PRIORITIES = 10

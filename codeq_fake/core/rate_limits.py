@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
-from .units import SECOND
+from .times import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

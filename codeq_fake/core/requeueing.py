@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import backoff, errors, schedule
 from .task import AT_LAST, Event, Nacked, State, Status
-from .units import seconds
+from .times import seconds
 
 if TYPE_CHECKING:
     from .counters import Tally

@@ -5,7 +5,7 @@ from __future__ import annotations
 from codeq_fake import wire
 
 from . import errors
-from .units import SECOND, seconds
+from .times import SECOND, seconds
 
 #: Go's zero time, 0001-01-01T00:00:00Z: as good as no ``runAt`` (C6).
 ZERO_TIME = -62_135_596_800 * SECOND

@@ -11,13 +11,13 @@ from . import errors
 from .commands import queue_name
 from .effects import NoticeDue
 from .rules import BUILT_IN_COMMANDS
-from .units import MINUTE, SECOND, seconds
+from .times import MINUTE, SECOND, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .profiles import StoreProfile
     from .sources import Ids
-    from .stores import StoreProfile
 
 DEFAULT_TTL = 300
 DEFAULT_INTERVAL = 5

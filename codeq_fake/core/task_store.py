@@ -10,10 +10,10 @@ from .commands import queue_name
 from .queue import Queue
 from .rules import BUILT_IN_COMMANDS
 from .task import State, Task
-from .units import DAY_SECONDS, SECOND
+from .times import DAY_SECONDS, SECOND
 
 if TYPE_CHECKING:
-    from .stores import StoreProfile
+    from .profiles import StoreProfile
 
 CLEANUP_LIMIT = 1000
 

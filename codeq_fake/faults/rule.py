@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from codeq_fake.core.commands import queue_name
-from codeq_fake.core.units import SECOND
+from codeq_fake.core.times import SECOND
 
 #: A name that every request has, besides the name of its operation.
 REQUEST = "request"

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from codeq_fake import wire
 from codeq_fake.control import representations
 from codeq_fake.core import State
-from codeq_fake.core.units import MILLISECOND, SECOND
+from codeq_fake.core.times import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

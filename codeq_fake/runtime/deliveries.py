@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from codeq_fake.core.commands import queue_name
-from codeq_fake.core.units import SECOND
+from codeq_fake.core.times import SECOND
 from codeq_fake.faults import Occasion
 from codeq_fake.faults.rule import CALLBACK, NOTICE
 from codeq_fake.webhooks import Hop, Outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from codeq_fake.core.units import MILLISECOND, SECOND
+from codeq_fake.core.times import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

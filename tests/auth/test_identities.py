@@ -6,7 +6,7 @@ import pytest
 
 from codeq_fake.auth import Authenticator, Identity, Unauthenticated, identities_of, read_identities
 from codeq_fake.settings import Settings, SettingsError
-from tests.auth.doors import CALLERS, NOW, mint, settings
+from tests.auth.support import CALLERS, NOW, mint, settings
 
 STATIC = Settings.from_env(
     {

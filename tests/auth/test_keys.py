@@ -14,7 +14,7 @@ from codeq_fake.auth import Authenticator, KeysNeeded, Unauthenticated, with_key
 from codeq_fake.auth.fetching import fetch_url
 from codeq_fake.auth.keys import FetchFailed, read_keys
 from codeq_fake.settings import JwksAuth
-from tests.auth.doors import CALLERS, NOW, SECOND, jwks, mint, rsa_key, settings
+from tests.auth.support import CALLERS, NOW, SECOND, jwks, mint, rsa_key, settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from codeq_fake.auth import Authenticator, Unauthenticated, identities_of
 from codeq_fake.auth.authenticator import REMEMBERED
 from codeq_fake.auth.caller import Belief, Caller
 from codeq_fake.settings import Settings
-from tests.auth.doors import CALLERS, DAY, NOW, SECOND, Door, mint, named_door, signed_door
+from tests.auth.support import CALLERS, DAY, NOW, SECOND, Door, mint, named_door, signed_door
 
 
 class CountingProvider:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.auth import Forbidden, Refusal, Unauthenticated
-from tests.auth.doors import ALL, NOW, named_door, signed_door
+from tests.auth.support import ALL, NOW, named_door, signed_door
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from codeq_fake.auth import Caller
-    from tests.auth.doors import Door
+    from tests.auth.support import Door
 
 CLAIM, HEARTBEAT = "codeq:claim", "codeq:heartbeat"
 HEADER_FAULTS = [

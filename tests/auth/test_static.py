@@ -9,7 +9,7 @@ import pytest
 
 from codeq_fake.auth import Authenticator, Forbidden, Refusal, Unauthenticated
 from codeq_fake.settings import WORKER_SCOPES, Settings
-from tests.auth.doors import NOW
+from tests.auth.support import NOW
 
 BARE: dict[str, Any] = {
     "producer": {"token": "p"},

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.core import QueueStats, Submission, errors
-from codeq_fake.core.units import DAY_SECONDS, SECOND
-from tests.core.server import START, Server
+from codeq_fake.core.times import DAY_SECONDS, SECOND
+from tests.core.support import START, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable

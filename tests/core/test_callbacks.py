@@ -6,8 +6,8 @@ import pytest
 
 from codeq_fake.core import Artifact, ArtifactUpload, Limit, Submission
 from codeq_fake.core.effects import CallbackDue
-from codeq_fake.core.units import SECOND
-from tests.core.server import DONE, FAILED, HOOK, START, Server
+from codeq_fake.core.times import SECOND
+from tests.core.support import DONE, FAILED, HOOK, START, Server
 
 
 def ended(submission: Submission = DONE, **rules: object) -> tuple[Server, CallbackDue]:

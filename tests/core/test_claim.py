@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.core import Location, QueueStats, Status, errors
-from codeq_fake.core.units import SECOND
-from tests.core.server import START, Server
+from codeq_fake.core.times import SECOND
+from tests.core.support import START, Server
 
 if TYPE_CHECKING:
     from codeq_fake.core import Task

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from codeq_fake.core import Location, Status, errors
-from codeq_fake.core.units import DAY_SECONDS, SECOND
-from tests.core.server import HOOK, START, Server
+from codeq_fake.core.times import DAY_SECONDS, SECOND
+from tests.core.support import HOOK, START, Server
 
 
 def test_c1_a_task_waits_in_its_queue_with_no_attempt_made() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from codeq_fake.core import Submission
-from tests.core.lockstep import Lockstep
-from tests.core.model_store import DAY_SECONDS, MILLISECOND, SECOND
+from tests.core.model.lockstep import Lockstep
+from tests.core.model.store import DAY_SECONDS, MILLISECOND, SECOND
 
 ON_THE_SECOND = 140 * MILLISECOND  # from where a lockstep starts
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from codeq_fake.core import PROFILES, Broker, Rules, State, Submission, explain
 from codeq_fake.core.effects import CallbackDue
 from codeq_fake.core.snapshot import dump, load
-from tests.core.lockstep import START, Fate
-from tests.core.model_store import MILLISECOND
+from tests.core.model.lockstep import START, Fate
+from tests.core.model.store import MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.core import PROFILES, Location, QueueStats, Status, errors
-from codeq_fake.core.units import MILLISECOND, SECOND
-from tests.core.server import START, Server
+from codeq_fake.core.times import MILLISECOND, SECOND
+from tests.core.support import START, Server
 
 #: Profile, milliseconds after a whole second at which the lease of 3 s begins, milliseconds after which it is over.
 EDGES = [

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from codeq_fake.core import Location, Nacked, Rules, Status, Submission, errors
 from codeq_fake.core.backoff import delay
-from codeq_fake.core.units import SECOND
-from tests.core.server import START, Fate, Server
+from codeq_fake.core.times import SECOND
+from tests.core.support import START, Fate, Server
 
 POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", "exp_full_jitter")
 

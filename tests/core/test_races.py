@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from codeq_fake.control.state_format import check
 from codeq_fake.core import Location, Status, Submission, errors, explain, races
 from codeq_fake.core.snapshot import dump, load
-from codeq_fake.core.units import SECOND
-from tests.core.server import DONE, FAILED, START, Server
+from codeq_fake.core.times import SECOND
+from tests.core.support import DONE, FAILED, START, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from codeq_fake.core import Limit
 from codeq_fake.core.rate_limits import Limiter
-from codeq_fake.core.units import SECOND
-from tests.core.server import START, Server
+from codeq_fake.core.times import SECOND
+from tests.core.support import START, Server
 
 MICROSECOND = SECOND // 1_000_000
 SIX_A_MINUTE = Limit(per_minute=6, burst=2)

@@ -9,8 +9,8 @@ import pytest
 
 from codeq_fake.core import PROFILES, ArtifactUpload, Broker, Rules, Submission, errors
 from codeq_fake.core.snapshot import dump
-from tests.core.lockstep import START, Fate
-from tests.core.model_store import SECOND
+from tests.core.model.lockstep import START, Fate
+from tests.core.model.store import SECOND
 
 #: When the lease of the held task has run out, and the delayed one is due: a repair would change both.
 LATER = START + 9 * SECOND

@@ -8,8 +8,8 @@ import pytest
 
 from codeq_fake.core import Artifact, ArtifactUpload, Location, Record, Status, Submission, errors
 from codeq_fake.core.effects import ArtifactStored
-from codeq_fake.core.units import SECOND
-from tests.core.server import DONE, FAILED, HOOK, START, Server
+from codeq_fake.core.times import SECOND
+from tests.core.support import DONE, FAILED, HOOK, START, Server
 
 BROKEN = ArtifactUpload("a.txt", content_base64="?")
 

@@ -10,8 +10,8 @@ import pytest
 from codeq_fake.core import ArtifactUpload, Limit, Submission
 from codeq_fake.core.effects import CallbackDue
 from codeq_fake.core.snapshot import dump, load
-from codeq_fake.core.units import SECOND
-from tests.core.server import HOOK, START, Server
+from codeq_fake.core.times import SECOND
+from tests.core.support import HOOK, START, Server
 
 
 def busy() -> Server:

@@ -8,8 +8,8 @@ import pytest
 
 from codeq_fake.core import PROFILES, Limit, errors
 from codeq_fake.core.effects import NoticeDue
-from codeq_fake.core.units import MILLISECOND, MINUTE, SECOND
-from tests.core.server import HOOK, START, Server
+from codeq_fake.core.times import MILLISECOND, MINUTE, SECOND
+from tests.core.support import HOOK, START, Server
 
 
 def heard(server: Server, command: str = "A", **request: Any) -> list[str]:

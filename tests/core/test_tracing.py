@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.core.server import DONE, HOOK, Server
+from tests.core.support import DONE, HOOK, Server
 
 GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")

@@ -10,8 +10,8 @@ import pytest
 
 from codeq_fake.http import OPERATIONS
 from codeq_fake.testing import FakeCodeQ
-from tests.auth.doors import NOW as SIGNED_AT
-from tests.auth.doors import SECOND, jwks, mint
+from tests.auth.support import NOW as SIGNED_AT
+from tests.auth.support import SECOND, jwks, mint
 from tests.http.callers import CLAIM, TASKS
 
 if TYPE_CHECKING:

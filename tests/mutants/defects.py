@@ -18,7 +18,7 @@ from codeq_fake.core.requeueing import REASON_LEASE_EXPIRED, Returns
 from codeq_fake.core.subscriptions import Subscriptions
 from codeq_fake.core.task import Event
 from codeq_fake.core.task_store import Store
-from codeq_fake.core.units import SECOND
+from codeq_fake.core.times import SECOND
 from codeq_fake.http import rendering
 from codeq_fake.webhooks import Composer
 

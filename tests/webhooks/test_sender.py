@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from codeq_fake.webhooks import Guard, Hop, Outcome, Outgoing, Sender
-from tests.webhooks.receiver import answer, receiving
+from tests.webhooks.support import answer, receiving
 
 pytestmark = pytest.mark.asyncio
 

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from codeq_fake.webhooks import Guard, Outgoing, Sender
-from tests.webhooks.receiver import answer, receiving
+from tests.webhooks.support import answer, receiving
 
 if TYPE_CHECKING:
     from starlette.requests import Request

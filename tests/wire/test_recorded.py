@@ -24,7 +24,7 @@ from codeq_fake.wire import (
     rfc3339_seconds,
     unescape_html,
 )
-from tests.wire.recorded import (
+from tests.wire.support import (
     CLAIM,
     CLAIM_BATCH,
     CREATE,

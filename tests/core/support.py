@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from codeq_fake.core import PROFILES, Broker, Limit, Rules, Submission
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.core.sources import Chance, Ids
-from codeq_fake.core.units import MILLISECOND, SECOND
+from codeq_fake.core.times import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.core.model_store import BUILT_IN, MILLISECOND, SECOND, gone_at, is_http
-from tests.core.model_values import Refusal
+from tests.core.model.store import BUILT_IN, MILLISECOND, SECOND, gone_at, is_http
+from tests.core.model.values import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

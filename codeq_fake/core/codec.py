@@ -8,7 +8,7 @@ from enum import Enum
 from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints, is_typeddict
 
-from codeq_fake.core import Artifact
+from .task import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.core.schedule import floor, visible_at
-from codeq_fake.core.units import DAY_SECONDS, MILLISECOND, MINUTE, SECOND, seconds
-from tests.core.server import START
+from codeq_fake.core.times import DAY_SECONDS, MILLISECOND, MINUTE, SECOND, seconds
+from tests.core.support import START
 
 YEARS_292 = 9_223_372_036  # the most whole seconds that a 64-bit count of nanoseconds holds
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.core import Location, QueueStats, State, errors, manual_operations, races
-from tests.core.server import DONE, FAILED, HOOK, START, Server
+from tests.core.support import DONE, FAILED, HOOK, START, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.core.counters import LATENCY_BOUNDS, Latencies
-from codeq_fake.core.units import MILLISECOND
-from tests.core.server import DONE, FAILED, HOOK, START, Server
+from codeq_fake.core.times import MILLISECOND
+from tests.core.support import DONE, FAILED, HOOK, START, Server
 
 if TYPE_CHECKING:
     from codeq_fake.core import Submission

@@ -12,14 +12,14 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
-from tests.core.model_store import BUILT_IN, DAY_SECONDS, MILLISECOND, SECOND, gone_at, is_http, ran_out
-from tests.core.model_subscriptions import Subscriptions
-from tests.core.model_values import UNDER_WAY, Callback, Record, Refusal, Task
+from tests.core.model.store import BUILT_IN, DAY_SECONDS, MILLISECOND, SECOND, gone_at, is_http, ran_out
+from tests.core.model.subscriptions import Subscriptions
+from tests.core.model.values import UNDER_WAY, Callback, Record, Refusal, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.core.model_values import Chance, HandedIn, Ids, Settings, Upload
+    from tests.core.model.values import Chance, HandedIn, Ids, Settings, Upload
 
 
 class Model:

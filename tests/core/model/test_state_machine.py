@@ -18,15 +18,15 @@ from hypothesis.stateful import (
 )
 
 from codeq_fake.core import PROFILES, ArtifactUpload, Submission
-from tests.core.lockstep import Lockstep
-from tests.core.model_store import DAY_SECONDS, MILLISECOND, SECOND
+from tests.core.model.lockstep import Lockstep
+from tests.core.model.store import DAY_SECONDS, MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hypothesis.stateful import MultipleResults
 
-    from tests.core.model_values import Task
+    from tests.core.model.values import Task
 
 T = TypeVar("T")
 

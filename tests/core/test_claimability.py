@@ -6,8 +6,8 @@ import pytest
 
 from codeq_fake.core import Claimable, Submission, errors, explain
 from codeq_fake.core.task import HISTORY_LIMIT
-from codeq_fake.core.units import MILLISECOND, SECOND
-from tests.core.server import DONE, FAILED, START, Server
+from codeq_fake.core.times import MILLISECOND, SECOND
+from tests.core.support import DONE, FAILED, START, Server
 
 
 def told(server: Server) -> Claimable:

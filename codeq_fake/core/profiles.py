@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .units import MILLISECOND, seconds
+from .times import MILLISECOND, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_fake import core
 from codeq_fake.core import manual_operations, snapshot
-from tests.core import model_values
-from tests.core.model import Model
-from tests.core.model_store import BUILT_IN, MILLISECOND, SECOND
-from tests.core.model_subscriptions import Subscription
+from tests.core.model import values as model_values
+from tests.core.model.broker import Model
+from tests.core.model.store import BUILT_IN, MILLISECOND, SECOND
+from tests.core.model.subscriptions import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
