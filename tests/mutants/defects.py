@@ -1,7 +1,7 @@
-"""Defects that somebody could build into the fake, each small, named and plausible.
+"""Plausible small defects of the fake, by name.
 
-A defect is a function that patches the fake's insides for the rest of the process. The suite must notice each one, and
-must say nothing when there is none.
+A defect is a function that patches the fake's insides; undoing the patch removes the defect. The suite must catch each
+one and must report nothing on a fake without any.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from codeq_fake.auth import Authenticator
 from codeq_fake.core import Broker, Record, StoreProfile, backoff, errors, results
@@ -25,47 +27,47 @@ from codeq_fake.webhooks import Composer
 if TYPE_CHECKING:
     from codeq_fake.core import Task
 
-Patch = Callable[[], None]
+Apply = Callable[[pytest.MonkeyPatch], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """What is wrong, the clause it breaks, and the case of the suite that must fail."""
+    """A defect, the clause that it breaks, and the case of the suite that must fail."""
 
     name: str
     clause: str
     case: str
-    apply: Patch
+    apply: Apply
 
 
 DEFECTS: list[Defect] = []
 
 
-def defect(clause: str, case: str) -> Callable[[Patch], Patch]:
+def defect(clause: str, case: str) -> Callable[[Apply], Apply]:
     """Register a function as a defect of the same name."""
 
-    def register(apply: Patch) -> Patch:
+    def register(apply: Apply) -> Apply:
         DEFECTS.append(Defect(apply.__name__, clause, case, apply))
         return apply
 
     return register
 
 
-def _instead(owner: Any, name: str, wrong: Callable[..., Any]) -> None:
-    """Replace a method; ``wrong`` gets the right one first."""
+def _instead(patch: pytest.MonkeyPatch, owner: Any, name: str, wrong: Callable[..., Any]) -> None:
+    """Replace a method. `wrong` gets the right one as its first argument."""
     right = getattr(owner, name)
 
     def patched(*arguments: Any, **named: Any) -> Any:
         return wrong(right, *arguments, **named)
 
-    setattr(owner, name, patched)
+    patch.setattr(owner, name, patched)
 
 
 # Claims.
 
 
 @defect("K5", "test_a_claim_finds_a_task_or_nothing")
-def double_lease() -> None:
+def double_lease(patch: pytest.MonkeyPatch) -> None:
     def take(right: Callable[..., Task | None], self: Queue) -> Task | None:
         task = right(self)
         if task is not None and not task.attempts:
@@ -73,33 +75,33 @@ def double_lease() -> None:
             self.put(twin)
         return task
 
-    _instead(Queue, "take", take)
+    _instead(patch, Queue, "take", take)
 
 
 @defect("K4", "test_higher_priorities_come_first_and_then_older_tasks")
-def last_in_first_out() -> None:
+def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
     def take(self: Queue) -> Task | None:
         for ready in reversed(self._ready):
             if ready:
                 return ready.popitem(last=True)[1]
         return None
 
-    Queue.take = take  # type: ignore[method-assign]
+    patch.setattr(Queue, "take", take)
 
 
 @defect("K4", "test_higher_priorities_come_first_and_then_older_tasks")
-def lowest_priority_first() -> None:
+def lowest_priority_first(patch: pytest.MonkeyPatch) -> None:
     def take(self: Queue) -> Task | None:
         for ready in self._ready:
             if ready:
                 return ready.popitem(last=False)[1]
         return None
 
-    Queue.take = take  # type: ignore[method-assign]
+    patch.setattr(Queue, "take", take)
 
 
 @defect("K3", "test_a_claim_finds_a_task_or_nothing")
-def false_204() -> None:
+def false_204(patch: pytest.MonkeyPatch) -> None:
     def claim(right: Callable[..., Task | None], self: Broker, commands: Any, *, tenant: str, **named: Any) -> Any:
         ready = any(self.store.stats(command, tenant=tenant).ready for command in commands)
         missed: set[Any] = self.__dict__.setdefault("missed", set())
@@ -108,67 +110,67 @@ def false_204() -> None:
             return None
         return right(self, commands, tenant=tenant, **named)
 
-    _instead(Broker, "claim", claim)
+    _instead(patch, Broker, "claim", claim)
 
 
 @defect("K5", "test_a_claimed_task_is_in_progress_with_its_worker_and_lease")
-def claims_not_counted() -> None:
+def claims_not_counted(patch: pytest.MonkeyPatch) -> None:
     def lease(right: Callable[..., None], self: Broker, task: Task, *arguments: Any, **named: Any) -> None:
         right(self, task, *arguments, **named)
         task.attempts -= 1
 
-    _instead(Broker, "_lease", lease)
+    _instead(patch, Broker, "_lease", lease)
 
 
 @defect("K6", "test_a_claim_sees_its_own_tenant_only")
-def tenant_leak() -> None:
+def tenant_leak(patch: pytest.MonkeyPatch) -> None:
     def create(right: Callable[..., Task], self: Broker, *arguments: Any, tenant: str, **named: Any) -> Task:
         return right(self, *arguments, tenant=tenant and "everybody", **named)
 
     def claim(right: Callable[..., Task | None], self: Broker, *arguments: Any, tenant: str, **named: Any) -> Any:
         return right(self, *arguments, tenant=tenant and "everybody", **named)
 
-    _instead(Broker, "create", create)
-    _instead(Broker, "claim", claim)
+    _instead(patch, Broker, "create", create)
+    _instead(patch, Broker, "claim", claim)
 
 
 # Leases.
 
 
 @defect("K8", "test_a_lease_protects_its_task_until_it_runs_out")
-def lease_expires_early() -> None:
-    _instead(StoreProfile, "spent_from", lambda right, self, expiry: right(self, expiry) - 2 * SECOND)
+def lease_expires_early(patch: pytest.MonkeyPatch) -> None:
+    _instead(patch, StoreProfile, "spent_from", lambda right, self, expiry: right(self, expiry) - 2 * SECOND)
 
 
 @defect("K8", "test_a_claim_repairs_an_expired_task_as_a_nack_would")
-def lease_expires_late() -> None:
-    _instead(StoreProfile, "spent_from", lambda right, self, expiry: right(self, expiry) + 3 * SECOND)
+def lease_expires_late(patch: pytest.MonkeyPatch) -> None:
+    _instead(patch, StoreProfile, "spent_from", lambda right, self, expiry: right(self, expiry) + 3 * SECOND)
 
 
 @defect("H3", "test_a_late_heartbeat_does_not_revive_a_lease")
-def heartbeat_revives() -> None:
+def heartbeat_revives(patch: pytest.MonkeyPatch) -> None:
     def heartbeat(right: Callable[..., None], self: Broker, task_id: str, *, now: int, **named: Any) -> None:
         task = self.store.tasks.get(task_id)
         if task is not None and task.lease_expiry:
             task.lease_expiry = max(task.lease_expiry, now + 1)
         right(self, task_id, now=now, **named)
 
-    _instead(Broker, "heartbeat", heartbeat)
+    _instead(patch, Broker, "heartbeat", heartbeat)
 
 
 @defect("H1", "test_a_heartbeat_sets_the_lease_longer_or_shorter")
-def heartbeat_never_shortens() -> None:
+def heartbeat_never_shortens(patch: pytest.MonkeyPatch) -> None:
     def heartbeat(right: Callable[..., None], self: Broker, task_id: str, **named: Any) -> None:
         before = self.store.tasks[task_id].lease_until if task_id in self.store.tasks else 0
         right(self, task_id, **named)
         task = self.store.tasks[task_id]
         task.lease_until = max(task.lease_until, before)
 
-    _instead(Broker, "heartbeat", heartbeat)
+    _instead(patch, Broker, "heartbeat", heartbeat)
 
 
 @defect("N5", "test_a_claim_repairs_an_expired_task_as_a_nack_would")
-def expired_at_the_head_of_its_queue() -> None:
+def expired_at_the_head_of_its_queue(patch: pytest.MonkeyPatch) -> None:
     def send_back(right: Callable[..., Any], self: Returns, task: Task, queue: Queue, *rest: Any, **named: Any) -> Any:
         answer = right(self, task, queue, *rest, **named)
         if named["reason"] == REASON_LEASE_EXPIRED and not answer.dead:
@@ -177,66 +179,66 @@ def expired_at_the_head_of_its_queue() -> None:
             queue.put(task)
         return answer
 
-    _instead(Returns, "send_back", send_back)
+    _instead(patch, Returns, "send_back", send_back)
 
 
 @defect("S3", "test_a_late_result_is_accepted_before_a_claim_repairs_the_task")
-def late_result_refused() -> None:
+def late_result_refused(patch: pytest.MonkeyPatch) -> None:
     def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
         task = self.store.tasks.get(task_id)
         if task is not None and task.worker and self.profile.spent_from(task.lease_expiry) <= now:
             raise errors.NotInProgress
         return right(self, task_id, *rest, now=now, **named)
 
-    _instead(Broker, "submit", submit)
+    _instead(patch, Broker, "submit", submit)
 
 
 # Giving back.
 
 
 @defect("D1", "test_an_abandoned_task_is_at_the_tail_of_its_queue")
-def abandoned_task_lost() -> None:
+def abandoned_task_lost(patch: pytest.MonkeyPatch) -> None:
     def abandon(right: Callable[..., None], self: Broker, task_id: str, **named: Any) -> None:
         right(self, task_id, **named)
         task = self.store.tasks[task_id]
         self.store.queue_for(task).discard(task)
 
-    _instead(Broker, "abandon", abandon)
+    _instead(patch, Broker, "abandon", abandon)
 
 
 @defect("D1", "test_an_abandoned_task_is_at_the_tail_of_its_queue")
-def abandon_counts_an_attempt() -> None:
+def abandon_counts_an_attempt(patch: pytest.MonkeyPatch) -> None:
     def abandon(right: Callable[..., None], self: Broker, task_id: str, **named: Any) -> None:
         right(self, task_id, **named)
         self.store.tasks[task_id].attempts += 1
 
-    _instead(Broker, "abandon", abandon)
+    _instead(patch, Broker, "abandon", abandon)
 
 
 @defect("N3", "test_a_nacked_task_is_delayed_and_counts_an_attempt")
-def nack_delay_ignored() -> None:
+def nack_delay_ignored(patch: pytest.MonkeyPatch) -> None:
     def nack(right: Callable[..., Any], self: Broker, task_id: str, **named: Any) -> Any:
         return right(self, task_id, **{**named, "delay_seconds": 0})
 
-    _instead(Broker, "nack", nack)
+    _instead(patch, Broker, "nack", nack)
 
 
 @defect("N2", "test_a_nacked_task_is_delayed_and_counts_an_attempt")
-def nack_counts_no_attempt() -> None:
+def nack_counts_no_attempt(patch: pytest.MonkeyPatch) -> None:
     def send_back(right: Callable[..., Any], self: Returns, task: Task, *arguments: Any, **named: Any) -> Any:
         task.attempts -= 1
         return right(self, task, *arguments, **named)
 
-    _instead(Returns, "send_back", send_back)
+    _instead(patch, Returns, "send_back", send_back)
 
 
 @defect("N6", "test_a_backoff_policy_decides_where_a_nack_names_no_delay")
-def backoff_one_attempt_ahead() -> None:
-    _instead(backoff, "delay", lambda right, rules, attempts, chance: right(rules, attempts + 1, chance))
+def backoff_one_attempt_ahead(patch: pytest.MonkeyPatch) -> None:
+    _instead(patch, backoff, "delay", lambda right, rules, attempts, chance: right(rules, attempts + 1, chance))
 
 
 @defect("N4", "test_the_last_attempt_ends_in_the_dead_letter_queue")
-def dead_letter_one_too_late() -> None:
+def dead_letter_one_too_late(patch: pytest.MonkeyPatch) -> None:
     def send_back(right: Callable[..., Any], self: Returns, task: Task, *arguments: Any, **named: Any) -> Any:
         task.max_attempts += 1
         try:
@@ -244,57 +246,57 @@ def dead_letter_one_too_late() -> None:
         finally:
             task.max_attempts -= 1
 
-    _instead(Returns, "send_back", send_back)
+    _instead(patch, Returns, "send_back", send_back)
 
 
 # Creating.
 
 
 @defect("C8", "test_a_key_is_shared_by_all_tenants")
-def idempotency_per_tenant() -> None:
+def idempotency_per_tenant(patch: pytest.MonkeyPatch) -> None:
     def create(right: Callable[..., Task], self: Broker, *arguments: Any, tenant: str, **named: Any) -> Task:
         if named.get("idempotency_key"):
             named["idempotency_key"] += tenant
         return right(self, *arguments, tenant=tenant, **named)
 
-    _instead(Broker, "create", create)
+    _instead(patch, Broker, "create", create)
 
 
 @defect("C7", "test_a_task_for_later_is_delayed")
-def delay_ignored() -> None:
+def delay_ignored(patch: pytest.MonkeyPatch) -> None:
     def create(right: Callable[..., Task], self: Broker, *arguments: Any, **named: Any) -> Task:
         if named.get("delay_seconds", 0) > 0:
             named["delay_seconds"] = 0
         return right(self, *arguments, **named)
 
-    _instead(Broker, "create", create)
+    _instead(patch, Broker, "create", create)
 
 
 @defect("T1", "test_a_payload_is_kept_as_compact_json")
-def payload_as_sent() -> None:
-    _instead(rendering, "quote", lambda right, text: right(text.replace("\\u003c", "<")))
+def payload_as_sent(patch: pytest.MonkeyPatch) -> None:
+    _instead(patch, rendering, "quote", lambda right, text: right(text.replace("\\u003c", "<")))
 
 
 # Results and callbacks.
 
 
 @defect("S1", "test_nobody_but_its_worker_touches_a_leased_task")
-def anybody_may_submit() -> None:
-    _instead(results, "check_holder", lambda right, task, _worker: right(task, task.worker if task else ""))
+def anybody_may_submit(patch: pytest.MonkeyPatch) -> None:
+    _instead(patch, results, "check_holder", lambda right, task, _worker: right(task, task.worker if task else ""))
 
 
 @defect("S7", "test_a_result_is_read_with_its_task")
-def result_forgotten() -> None:
+def result_forgotten(patch: pytest.MonkeyPatch) -> None:
     def end(right: Callable[..., Record], self: Broker, task: Task, *arguments: Any, **named: Any) -> Record:
         record = right(self, task, *arguments, **named)
         task.record = None
         return record
 
-    _instead(Broker, "_end", end)
+    _instead(patch, Broker, "_end", end)
 
 
 @defect("S6", "test_results_in_a_batch_of_known_tasks_are_not_told")
-def batch_results_call_back() -> None:
+def batch_results_call_back(patch: pytest.MonkeyPatch) -> None:
     def submit_known(right: Callable[..., Any], self: Broker, items: Any, worker: str, *, now: int) -> Any:
         answers = right(self, items, worker, now=now)
         for task in {self.store.tasks[task_id].id: self.store.tasks[task_id] for task_id, _ in items}.values():
@@ -302,11 +304,11 @@ def batch_results_call_back() -> None:
                 self.call_back(task, task.record, now=now)
         return answers
 
-    _instead(Broker, "_submit_known", submit_known)
+    _instead(patch, Broker, "_submit_known", submit_known)
 
 
 @defect("W1", "test_nothing_is_told_before_the_end_nor_of_a_dead_letter")
-def callback_before_the_end() -> None:
+def callback_before_the_end(patch: pytest.MonkeyPatch) -> None:
     def claim(right: Callable[..., Task | None], self: Broker, *arguments: Any, now: int, **named: Any) -> Task | None:
         task = right(self, *arguments, now=now, **named)
         if task is not None and task.webhook:
@@ -314,62 +316,64 @@ def callback_before_the_end() -> None:
             self.call_back(task, record, now=now)
         return task
 
-    _instead(Broker, "claim", claim)
+    _instead(patch, Broker, "claim", claim)
 
 
 @defect("W2", "test_a_callback_is_signed_anew_for_each_try")
-def callback_unsigned() -> None:
-    _instead(Composer, "_sealed", lambda right, self, *rest, **named: right(replace(self, secret=""), *rest, **named))
+def callback_unsigned(patch: pytest.MonkeyPatch) -> None:
+    _instead(
+        patch, Composer, "_sealed", lambda right, self, *rest, **named: right(replace(self, secret=""), *rest, **named)
+    )
 
 
 @defect("W3", "test_a_callback_is_tried_again_with_growing_pauses")
-def callback_tried_once() -> None:
+def callback_tried_once(patch: pytest.MonkeyPatch) -> None:
     def answered(right: Callable[..., bool], self: Broker, *arguments: Any, **named: Any) -> bool:
         return right(self, *arguments, **{**named, "final": True})
 
-    _instead(Broker, "callback_answered", answered)
+    _instead(patch, Broker, "callback_answered", answered)
 
 
 @defect("U3", "test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often")
-def notice_for_every_create() -> None:
+def notice_for_every_create(patch: pytest.MonkeyPatch) -> None:
     def add(right: Callable[..., bool], self: Store, task: Task) -> bool:
         right(self, task)
         return True
 
-    _instead(Store, "add", add)
+    _instead(patch, Store, "add", add)
 
 
 @defect("U5", "test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often")
-def notices_not_throttled() -> None:
+def notices_not_throttled(patch: pytest.MonkeyPatch) -> None:
     def may_hear(right: Callable[..., bool], self: Subscriptions, *arguments: Any, **named: Any) -> bool:
         right(self, *arguments, **named)
         return True
 
-    _instead(Subscriptions, "_may_hear", may_hear)
+    _instead(patch, Subscriptions, "_may_hear", may_hear)
 
 
 # Access and administration.
 
 
 @defect("A5", "test_each_route_of_workers_wants_its_scope")
-def scope_not_checked() -> None:
+def scope_not_checked(patch: pytest.MonkeyPatch) -> None:
     def worker(right: Callable[..., Any], self: Authenticator, authorization: Any, _scope: str, *, now: int) -> Any:
         caller = self._workers.caller(authorization, now)
         return right(self, authorization, next(iter(caller.scopes)), now=now)
 
-    _instead(Authenticator, "worker", worker)
+    _instead(patch, Authenticator, "worker", worker)
 
 
 @defect("M3", "test_a_clean_up_deletes_tasks_that_were_left_alone")
-def cleanup_of_live_tasks() -> None:
+def cleanup_of_live_tasks(patch: pytest.MonkeyPatch) -> None:
     def cleanup(right: Callable[..., int], self: Store, *, before: int, limit: int) -> int:
         return right(self, before=before + 24 * 3600 * SECOND, limit=limit)
 
-    _instead(Store, "cleanup", cleanup)
+    _instead(patch, Store, "cleanup", cleanup)
 
 
 @defect("L1", "test_a_token_has_a_rate_for_each_scope")
-def rate_limit_one_too_many() -> None:
+def rate_limit_one_too_many(patch: pytest.MonkeyPatch) -> None:
     def admit(right: Callable[..., int], self: Limiter, scope: str, key: str, *, now: int) -> int:
         if (scope, key) not in self.buckets and scope in self._limits:
             right(self, scope, key, now=now)
@@ -378,7 +382,7 @@ def rate_limit_one_too_many() -> None:
             return 0
         return right(self, scope, key, now=now)
 
-    _instead(Limiter, "admit", admit)
+    _instead(patch, Limiter, "admit", admit)
 
 
 def named(name: str) -> Defect:

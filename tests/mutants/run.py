@@ -1,80 +1,102 @@
-"""Runs the suite, and random histories, on a fake with a defect.
+"""Runs the suite on a fake with a defect, in this process.
 
-As a program it prints which cases and laws catch which defect, and whether a clean fake is blamed (``make mutants``).
+As a program (`make mutants`) it prints which cases and laws catch each defect, and what a clean fake is blamed for.
 """
 
 from __future__ import annotations
 
-import subprocess
+import io
+import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.console import Console
 from rich.table import Table
 
+import codeq_contract
 from codeq_contract.report import Report
 from codeq_contract.report.verdicts import Verdict
-from tests.mutants.defects import DEFECTS
+from tests.mutants.defects import DEFECTS, named
+from tests.mutants.histories import laws_broken
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.mutants.defects import Defect
 
-ROOT = Path(__file__).parents[2]
-_CLEAN_HISTORIES, _HISTORIES = 1000, 6
-_PLUGINS = ("codeq_contract.plugin", "tests.mutants.plugin", "no:cacheprovider", "no:schemathesis")
+SUITE = Path(codeq_contract.__file__).parent
+CASES = SUITE / "cases"
+_CLEAN_HISTORIES, _HISTORIES, _AT_ONCE = 1000, 6, 50
 
 
-def caught_by(defect: Defect | None, *, only: str = "") -> list[str]:
-    """The cases of the suite that fail in process on a fake with this defect, each once; None is the clean fake.
+@contextmanager
+def built_in(defect: Defect) -> Iterator[None]:
+    """The fake has this defect until the context ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        defect.apply(patch)
+        yield
 
-    A case that ends in an error caught nothing: a defect that itself breaks is none. ``only`` runs the cases of that
-    name alone. Raises RuntimeError when the suite did not run.
+
+def failed_cases(*, only: str = "") -> list[str]:
+    """The cases of the suite that fail on a fake in process, each once; `only` runs the case of that name alone.
+
+    A case that ends in an error is not a failure: it says nothing about the fake. Raises RuntimeError when the suite
+    did not run.
     """
-    plugins = [argument for name in _PLUGINS for argument in ("-p", name)]
-    command = [sys.executable, "-m", "pytest", *plugins, "--pyargs", "codeq_contract", "-q", "--tb=no"]
-    command += ["--mutant", defect.name] if defect is not None else []
-    command += ["-k", only] if only else []
-    with TemporaryDirectory() as folder:
-        command += ["--codeq-report", folder]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        told = Path(folder, "report.json")
-        if not told.exists():
-            raise RuntimeError(done.stdout + done.stderr)
-        cases = Report.from_json(told.read_text(encoding="utf-8")).cases
+    printed = io.StringIO()
+    options = ["-c", str(SUITE / "suite.ini"), "-q", "--tb=no", "--capture=no"]
+    for name in ("codeq_contract.plugin", "no:cacheprovider", "no:faulthandler"):
+        options += ["-p", name]
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        # The run around this one keeps its timeouts, its workers and its profile of Hypothesis to itself.
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.delenv("PYTEST_ADDOPTS", raising=False)
+        pytest.main([_place(only), *options, f"--codeq-report={folder}"])
+        report = Path(folder, "report.json")
+        if not report.exists():
+            raise RuntimeError(printed.getvalue())
+        cases = Report.from_json(report.read_text(encoding="utf-8")).cases
     return list(dict.fromkeys(case.name.partition("[")[0] for case in cases if case.verdict is Verdict.FAILED))
 
 
-def laws_broken_on(defect: Defect | None, *, histories: int) -> list[str]:
-    """The checker's laws that some of so many random histories break on a fake with this defect; None is the clean one.
+def _place(case: str) -> str:
+    """What pytest calls a case, or all of them."""
+    if not case:
+        return str(CASES)
+    [file] = (file for file in CASES.glob("test_*.py") if f"def {case}(" in file.read_text(encoding="utf-8"))
+    return f"{file}::{case}"
 
-    Raises subprocess.CalledProcessError when they could not be had.
-    """
-    command = [sys.executable, "-m", "tests.mutants.histories", str(histories)]
-    command += [defect.name] if defect is not None else []
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return [line.partition(" ")[0] for line in done.stdout.splitlines()]
+
+def _catch(name: str) -> tuple[list[str], list[str]]:
+    """The cases and the laws that catch a defect."""
+    with built_in(named(name)):
+        return failed_cases(), list(laws_broken(range(_HISTORIES)))
 
 
 def main() -> None:
-    """Print the table; the exit code is 1 when a defect got away or the clean fake was blamed."""
+    """Print the table; the exit code is 1 when a defect is not caught or the clean fake is blamed."""
     table = Table("defect", "clause", "caught by", "and others", "laws")
-    got_away = 0
-    for defect in (None, *DEFECTS):
-        cases = caught_by(defect)
-        laws = laws_broken_on(defect, histories=_CLEAN_HISTORIES if defect is None else _HISTORIES)
-        if defect is None:
-            got_away += len(cases) + len(laws)
-            said = f"{', '.join(laws) or 'none'} in {_CLEAN_HISTORIES:,} histories"
-            table.add_row("none", "", ", ".join(cases) or "nothing", "", said)
-            continue
-        caught = defect.case in cases
-        got_away += not caught
-        others = str(len(cases) - caught)
-        table.add_row(defect.name, defect.clause, defect.case if caught else "NOTHING", others, ", ".join(laws))
+    seeds = [range(first, first + _AT_ONCE) for first in range(0, _CLEAN_HISTORIES, _AT_ONCE)]
+    with ProcessPoolExecutor(os.cpu_count()) as processes:
+        blamed_by = processes.submit(failed_cases)
+        broken = processes.map(laws_broken, seeds)
+        caught = processes.map(_catch, [defect.name for defect in DEFECTS])
+        cases, laws = blamed_by.result(), sorted({law for found in broken for law in found})
+        wrong = len(cases) + len(laws)
+        said = f"{', '.join(laws) or 'none'} in {_CLEAN_HISTORIES:,} histories"
+        table.add_row("none", "", ", ".join(cases) or "nothing", "", said)
+        for defect, (cases, laws) in zip(DEFECTS, caught, strict=True):
+            is_caught = defect.case in cases
+            wrong += not is_caught
+            by, others = defect.case if is_caught else "NOTHING", str(len(cases) - is_caught)
+            table.add_row(defect.name, defect.clause, by, others, ", ".join(laws))
     Console(width=200).print(table)
-    sys.exit(1 if got_away else 0)
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class InProcess(Clock):
 
     def __exit__(self, *_: object) -> None:
         self._runner.close()
+        self._loop.close()  # a runner that never ran leaves its loop open
 
     def now(self) -> int:
         """As `Clock.now`."""
