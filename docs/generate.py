@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from codeq_fake import pytest_plugin
-from codeq_fake.clause_coverage.report import SECTIONS, SERVER
+from codeq_fake.clause_coverage.coverage import SERVER, Clause, sections
 from codeq_fake.cli.run import run
 from codeq_fake.cli.serve import serve
 from codeq_fake.settings import Settings
@@ -21,7 +21,6 @@ from codeq_fake.testing import FakeCodeQ
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from codeq_fake.clause_coverage.clause import Clause
 
 #: What each of the server's settings is for, by the name of its field.
 _ABOUT: Mapping[str, str] = MappingProxyType(
@@ -140,7 +139,7 @@ def settings() -> str:
 def differences() -> str:
     """The page of all clauses."""
     parts = [_DIFFERENCES]
-    for section in SECTIONS:
+    for section in sections():
         parts += [f"## {section.about}", "", *_table("", "", "the fake", "", rows=map(_clause, section.clauses)), ""]
     return "\n".join(parts)
 

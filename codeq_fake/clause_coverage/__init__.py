@@ -1,10 +1,10 @@
-"""The ledger: each clause of the contract, how sure it is, and whether this fake does the same.
+"""Clause coverage: each clause of the contract, whether this fake does the same, and how often traffic touched it.
 
-``python -m codeq_fake.ledger`` prints the table that README.md shows.
+The clauses are data, in `clauses.yaml`. `python -m codeq_fake.clause_coverage` prints the table in README.md.
 """
 
 from __future__ import annotations
 
-from .report import ledger, markdown
+from .coverage import coverage, markdown
 
-__all__ = ["ledger", "markdown"]
+__all__ = ["coverage", "markdown"]

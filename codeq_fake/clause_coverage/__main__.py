@@ -1,9 +1,9 @@
-"""Print the ledger's table for README.md."""
+"""Print the table of clauses for README.md."""
 
 from __future__ import annotations
 
 import sys
 
-from .report import markdown
+from .coverage import markdown
 
 sys.stdout.write(markdown())

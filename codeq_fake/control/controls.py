@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_fake import wire
 from codeq_fake.auth import identities_of
-from codeq_fake.clause_coverage import ledger
+from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks.clock import Clock, EndOfTimeError, TimeWentBackError
 from codeq_fake.clocks.loop_clock import FollowsItsLoopError
 from codeq_fake.core import PROFILES, Status, errors, manual_operations
@@ -307,7 +307,7 @@ class Controls:
 
     def contract(self) -> dict[str, Any]:
         """The ledger: every clause, how sure it is, where we differ, and how often this fake's traffic touched it."""
-        return ledger(self._runtime.seen)
+        return coverage(self._runtime.seen)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document of the contract's surface."""

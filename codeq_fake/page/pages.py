@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response, StreamingResponse
 
 from codeq_fake.auth import Forbidden, KeysNeeded, Tokens, Unauthenticated
-from codeq_fake.clause_coverage.report import SECTIONS
+from codeq_fake.clause_coverage.coverage import sections
 from codeq_fake.control import representations
 from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, WAYS
 from codeq_fake.http.faults.matching import NAMES
@@ -136,11 +136,11 @@ async def ledger(visit: Visit) -> Response:
     """The contract clause by clause, and what this fake's traffic has touched of it."""
     known = visit.controls.contract()
     entries: dict[str, dict[str, Any]] = {clause["id"]: clause for clause in known["clauses"]}
-    sections = [(section.about, [entries[clause.id] for clause in section.clauses]) for section in SECTIONS]
+    by_section = [(section.about, [entries[clause.id] for clause in section.clauses]) for section in sections()]
     return visit.show(
         "ledger.html",
         surprises=visit.controls.surprises(),
-        sections=sections,
+        sections=by_section,
         summary=known["summary"],
         server=known["version"],
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake.clause_coverage.touches import FAULT
+from codeq_fake.clause_coverage.coverage import FAULT
 from codeq_fake.core import races
 from codeq_fake.http import replies
 from codeq_fake.http.endpoint import Endpoint, hang_up, noted

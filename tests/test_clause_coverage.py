@@ -1,4 +1,4 @@
-"""The ledger against the contract's clauses, the fake's surface, the recordings and README.md."""
+"""Clause coverage against the contract's clauses, the fake's operations, the recordings and README.md."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.auth import errors as auth_errors
-from codeq_fake.clause_coverage import ledger, markdown
-from codeq_fake.clause_coverage.touches import touchable
+from codeq_fake.clause_coverage import coverage, markdown
 from codeq_fake.core import errors as core_errors
 from codeq_fake.http import OPERATIONS
 from codeq_fake.testing import FakeCodeQ
@@ -52,8 +51,8 @@ CLAUSES = [
     *numbered("Z", 4),
 ]
 
-#: The refusals that are raised on the way of every request, the core's aside, and the routes that can raise them.
-ON_THE_WAY: dict[str, Callable[[Operation], bool]] = {
+#: The refusals that do not come from the core, and the operations that can raise them.
+BEFORE_THE_CORE: dict[str, Callable[[Operation], bool]] = {
     "Unauthenticated": lambda operation: operation.right != "anyone",
     "Forbidden": lambda operation: operation.scope != "",
     "RateLimited": lambda operation: operation.limit is not None,
@@ -80,12 +79,12 @@ REFUSED = {
 #: The kinds of faults that are races, in the order of their clauses.
 RACES = ("redeliver_finished", "lose_task", "revoke_lease", "false_empty")
 
-#: What every reply, every JSON body and every refusal touches: it says nothing about the operation or the reason.
+#: Touched by every reply, JSON body or refusal, whatever the operation or the reason.
 COMMON = {"R20", "R21", "R22", "R23"}
 
 
 def touched(*seen: tuple[str, str]) -> dict[str, int]:
-    return {entry["id"]: entry["touched"] for entry in ledger(Counter(seen))["clauses"] if entry["touched"]}
+    return {entry["id"]: entry["touched"] for entry in coverage(Counter(seen))["clauses"] if entry["touched"]}
 
 
 def leaves(base: type[Exception]) -> Iterable[type[Exception]]:
@@ -106,12 +105,12 @@ def path_of(operation: Operation) -> re.Pattern[str]:
     return re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path))
 
 
-def test_every_clause_of_the_contract_is_in_the_ledger_once_and_in_its_order() -> None:
-    assert [entry["id"] for entry in ledger({})["clauses"]] == CLAUSES
+def test_every_clause_of_the_contract_is_listed_once_and_in_order() -> None:
+    assert [entry["id"] for entry in coverage({})["clauses"]] == CLAUSES
 
 
 def test_an_entry_is_plain_json() -> None:
-    (entry,) = (entry for entry in ledger({("create", ""): 2})["clauses"] if entry["id"] == "C8")
+    (entry,) = (entry for entry in coverage({("create", ""): 2})["clauses"] if entry["id"] == "C8")
     assert entry == {
         "id": "C8",
         "says": "An idempotency key brings back the task that it first made for 24 hours, whoever asks.",
@@ -121,21 +120,21 @@ def test_an_entry_is_plain_json() -> None:
         "note": "",
         "touched": 0,
     }
-    assert json.loads(json.dumps(ledger({}))) == ledger({})
+    assert json.loads(json.dumps(coverage({}))) == coverage({})
 
 
-def test_the_ledger_names_the_server_that_it_speaks_of() -> None:
-    assert ledger({})["version"] == "v0.3.3"
+def test_the_version_of_the_real_server_is_named() -> None:
+    assert coverage({})["version"] == "v0.3.3"
 
 
-def test_each_clause_says_one_sentence_of_its_own() -> None:
-    sentences = [entry["says"] for entry in ledger({})["clauses"]]
+def test_each_clause_has_one_sentence_and_none_twice() -> None:
+    sentences = [entry["says"] for entry in coverage({})["clauses"]]
     assert len(set(sentences)) == len(sentences)
     assert all(sentence.endswith(".") and "\n" not in sentence for sentence in sentences)
 
 
-def test_what_was_only_read_in_the_source_is_marked_as_that() -> None:
-    assert [entry["id"] for entry in ledger({})["clauses"] if entry["certainty"] == "source"] == [
+def test_clauses_known_only_from_the_source_are_marked() -> None:
+    assert [entry["id"] for entry in coverage({})["clauses"] if entry["certainty"] == "source"] == [
         "W3",
         "U9",
         "L1",
@@ -144,13 +143,13 @@ def test_what_was_only_read_in_the_source_is_marked_as_that() -> None:
 
 
 def test_every_difference_and_doubt_has_a_reason() -> None:
-    for entry in ledger({})["clauses"]:
+    for entry in coverage({})["clauses"]:
         if entry["ours"] != "exact" or entry["certainty"] == "source":
             assert entry["note"], entry["id"]
 
 
 def test_the_differences_are_these() -> None:
-    ours = {entry["id"]: entry["ours"] for entry in ledger({})["clauses"] if entry["ours"] != "exact"}
+    ours = {entry["id"]: entry["ours"] for entry in coverage({})["clauses"] if entry["ours"] != "exact"}
     assert ours == {
         **dict.fromkeys(["R18", "B2", "A4", "K7", "S2", "S5", "W1", "U4", "L2", "settings"], "differs"),
         **dict.fromkeys(["Z1", "Z2", "Z3", "Z4"], "differs"),
@@ -158,34 +157,34 @@ def test_the_differences_are_these() -> None:
 
 
 def test_every_recording_that_is_named_exists() -> None:
-    for entry in ledger({})["clauses"]:
+    for entry in coverage({})["clauses"]:
         for name in entry["recordings"]:
             assert list(RECORDINGS.glob(f"*/{name}.jsonl.gz")), (entry["id"], name)
 
 
-def test_what_was_observed_was_recorded_but_for_a_header_and_the_races() -> None:
-    bare = [entry["id"] for entry in ledger({})["clauses"] if not entry["recordings"]]
+def test_all_clauses_but_a_header_and_the_races_were_recorded() -> None:
+    bare = [entry["id"] for entry in coverage({})["clauses"] if not entry["recordings"]]
     assert bare == ["R20", "Z1", "Z2", "Z3", "Z4"]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.clause)
 def test_a_route_is_called_in_each_recording_that_it_names(operation: Operation) -> None:
-    (entry,) = (entry for entry in ledger({})["clauses"] if entry["id"] == operation.clause)
+    (entry,) = (entry for entry in coverage({})["clauses"] if entry["id"] == operation.clause)
     path = path_of(operation)
     for name in entry["recordings"]:
         assert any(method == operation.method and path.fullmatch(called) for method, called in calls(name)), name
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_a_call_touches_its_route_and_what_its_work_shows(operation: Operation) -> None:
+def test_a_call_touches_its_route_and_what_it_does(operation: Operation) -> None:
     ids = touched((operation.name, "")).keys()
     assert [id_ for id_ in ids if id_ in {each.clause for each in OPERATIONS}] == [operation.clause]
     assert ids - COMMON - {operation.clause}
 
 
-@pytest.mark.parametrize("reason", ON_THE_WAY)
-def test_what_is_refused_on_the_way_touches_the_clause_that_says_so(reason: str) -> None:
-    refusing = [operation for operation in OPERATIONS if ON_THE_WAY[reason](operation)]
+@pytest.mark.parametrize("reason", BEFORE_THE_CORE)
+def test_a_refusal_before_the_core_touches_its_clause(reason: str) -> None:
+    refusing = [operation for operation in OPERATIONS if BEFORE_THE_CORE[reason](operation)]
     assert refusing
     for operation in refusing:
         assert touched((operation.name, reason)).keys() - COMMON - {operation.clause}, operation.name
@@ -194,18 +193,18 @@ def test_what_is_refused_on_the_way_touches_the_clause_that_says_so(reason: str)
 @pytest.mark.parametrize(
     ("operation", "reason"), [(name, reason) for name, reasons in REFUSED.items() for reason in reasons.split()]
 )
-def test_what_the_core_refuses_touches_the_clause_that_says_so(operation: str, reason: str) -> None:
+def test_a_refusal_of_the_core_touches_its_clause(operation: str, reason: str) -> None:
     (route,) = (each.clause for each in OPERATIONS if each.name == operation)
     assert touched((operation, reason)).keys() - COMMON - {route}
 
 
-def test_a_race_that_a_fault_rule_lets_happen_touches_its_clause_and_other_faults_none() -> None:
+def test_an_injected_race_touches_its_clause_and_other_faults_touch_none() -> None:
     told = touched(*(("fault", kind) for kind in (*RACES, "drop_reply")))
     assert told == {"Z1": 1, "Z2": 1, "Z3": 1, "Z4": 1}
 
 
-def test_no_refusal_of_the_core_or_of_authentication_is_forgotten() -> None:
-    here = {reason for reasons in REFUSED.values() for reason in reasons.split()} | ON_THE_WAY.keys()
+def test_every_refusal_of_the_core_and_of_authentication_is_tested_here() -> None:
+    here = {reason for reasons in REFUSED.values() for reason in reasons.split()} | BEFORE_THE_CORE.keys()
     there = {refusal.__name__ for base in (core_errors.Refused, auth_errors.Refusal) for refusal in leaves(base)}
     assert there <= here
 
@@ -234,7 +233,7 @@ def test_no_refusal_of_the_core_or_of_authentication_is_forgotten() -> None:
         ("cleanup", "BadRequest", "M3"),
     ],
 )
-def test_the_same_refusal_touches_each_operations_own_clause(operation: str, reason: str, clause: str) -> None:
+def test_a_refusal_touches_the_clause_of_the_operation(operation: str, reason: str, clause: str) -> None:
     assert clause in touched((operation, reason))
 
 
@@ -244,20 +243,16 @@ def test_touches_add_up() -> None:
     assert (counts["R1"], counts["C1"], counts["B1"], counts["B2"], counts["K5"], counts["R20"]) == (3, 2, 4, 1, 1, 4)
 
 
-def test_the_summary_counts_the_clauses_touched_of_those_that_can_be() -> None:
-    reasons = ["", *ON_THE_WAY, *" ".join(REFUSED.values()).split()]
+def test_the_summary_counts_touched_clauses_and_those_that_can_be() -> None:
+    reasons = ["", *BEFORE_THE_CORE, *" ".join(REFUSED.values()).split()]
     ends = [*product([each.name for each in OPERATIONS], reasons), *product(["fault"], RACES)]
-    summary = ledger(dict.fromkeys(ends, 1))["summary"]
+    summary = coverage(dict.fromkeys(ends, 1))["summary"]
     assert summary["touched"] == summary["of"] < len(CLAUSES)
-    assert ledger({("metrics", ""): 1})["summary"] == {"touched": len(["R17", "R20", "L2"]), "of": summary["of"]}
-    assert ledger({})["summary"]["touched"] == 0
+    assert coverage({("metrics", ""): 1})["summary"] == {"touched": len(["R17", "R20", "L2"]), "of": summary["of"]}
+    assert coverage({})["summary"]["touched"] == 0
 
 
-def test_nothing_is_touched_that_is_no_clause() -> None:
-    assert touchable() <= set(CLAUSES)
-
-
-def test_a_fakes_ledger_shows_what_its_own_traffic_has_touched() -> None:
+def test_a_fake_counts_its_own_traffic() -> None:
     task = {"command": "PACK", "payload": 1, "webhook": "nowhere"}
     with FakeCodeQ() as fake, fake.client() as http:
         http.post("/v1/codeq/tasks", json=task)
@@ -266,7 +261,7 @@ def test_a_fakes_ledger_shows_what_its_own_traffic_has_touched() -> None:
     assert (touches["R1"], touches["R22"], touches["A1"], touches["C3"], touches["C1"]) == (2, 2, 1, 1, 0)
 
 
-def test_a_result_and_its_task_end_at_the_same_instant_where_the_real_servers_differ_a_little() -> None:
+def test_a_result_and_its_task_end_at_the_same_instant() -> None:
     with FakeCodeQ() as fake, fake.client() as http:
         task = fake.enqueue("PACK")
         http.post("/v1/codeq/tasks/claim", json={"commands": ["PACK"]})
@@ -287,6 +282,8 @@ def spelled_out(run: str) -> list[str]:
 
 
 def test_the_readme_shows_the_table() -> None:
-    shown = re.search(r"<!-- ledger -->\n(.*)<!-- /ledger -->", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert shown, "README.md has lost its marks <!-- ledger --> and <!-- /ledger -->"
-    assert shown[1] == markdown(), "put what `python -m codeq_fake.ledger` prints between README.md's ledger marks"
+    shown = re.search(r"<!-- clauses -->\n(.*)<!-- /clauses -->", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert shown, "README.md lacks the marks <!-- clauses --> and <!-- /clauses -->"
+    assert shown[1] == markdown(), (
+        "put the output of `python -m codeq_fake.clause_coverage` between the marks in README.md"
+    )
