@@ -25,8 +25,8 @@ from .in_process.checks import Checks
 from .in_process.event_loop import Home
 from .in_process.fault_scope import injected
 from .in_process.task_view import TaskView
+from .journal import DEFAULT_SIZE
 from .runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
-from .runtime.journal import DEFAULT_SIZE
 from .serving.application import application
 from .settings import Settings
 

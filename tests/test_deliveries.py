@@ -22,7 +22,7 @@ from codeq_fake.webhooks.signing import sign
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from codeq_fake.runtime.journal import Callback
+    from codeq_fake.journal import Callback
 
 pytestmark = pytest.mark.asyncio
 

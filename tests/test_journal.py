@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.runtime.journal import Journal, Request
+from codeq_fake.journal import Journal, Request
 
 
 def fill(journal: Journal[Request], entries: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 from codeq_fake.divergences.call import Call
 from codeq_fake.divergences.past import Past
 from codeq_fake.divergences.rules import RULES
-from codeq_fake.runtime.journal import Request
+from codeq_fake.journal import Request
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:

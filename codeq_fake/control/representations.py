@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from codeq_fake.core import Broker, Happening, Record, State, Task
     from codeq_fake.faults import Fault
-    from codeq_fake.runtime.journal import Callback, Request, Try
+    from codeq_fake.journal import Callback, Request, Try
 
 UTC = ZoneInfo("UTC")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from codeq_fake.runtime.journal import Request
+from codeq_fake.journal import Request
 
 _TASKS = "/v1/codeq/tasks"
 _QUEUES = "/v1/codeq/admin/queues"

@@ -9,7 +9,7 @@ from .past import Past
 from .rules import RULES, of_settings
 
 if TYPE_CHECKING:
-    from codeq_fake.runtime.journal import Journal, Request
+    from codeq_fake.journal import Journal, Request
     from codeq_fake.settings import Settings
 
     from .surprise import Surprise

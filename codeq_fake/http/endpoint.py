@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from codeq_fake import wire
 from codeq_fake.auth import Forbidden, KeysNeeded, Unauthenticated, with_keys
 from codeq_fake.core.errors import Refused
-from codeq_fake.runtime.journal import Request
+from codeq_fake.journal import Request
 
 from . import replies
 from .rejections import refuse

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.routing import Match, Route, Router
 
-from codeq_fake.runtime.journal import Request
+from codeq_fake.journal import Request
 
 from . import replies
 from .endpoint import Endpoint

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from codeq_fake.core import Broker, QueueStats, Task
+    from codeq_fake.journal import Request
     from codeq_fake.runtime.fake_server import Runtime
-    from codeq_fake.runtime.journal import Request
 
     Waiting = Callable[[Queue], Iterator[Task]]
     End = Callable[[Task], int]

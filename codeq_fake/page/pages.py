@@ -23,8 +23,8 @@ from .actions import NewTask, ask_for_a_task
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+    from codeq_fake.journal import Callback, Request
     from codeq_fake.runtime.fake_server import Runtime
-    from codeq_fake.runtime.journal import Callback, Request
 
     from .visit import Visit
 

@@ -10,9 +10,8 @@ from codeq_fake.core.commands import queue_name
 from codeq_fake.core.times import SECOND
 from codeq_fake.faults import Occasion
 from codeq_fake.faults.rule import CALLBACK, NOTICE
+from codeq_fake.journal import Callback, Journal, Try
 from codeq_fake.webhooks import Hop, Outcome
-
-from .journal import Callback, Journal, Try
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

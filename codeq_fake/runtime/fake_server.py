@@ -13,13 +13,13 @@ from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
 from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
+from codeq_fake.journal import DEFAULT_SIZE, Callback, Journal, Request
 from codeq_fake.settings import Settings
 from codeq_fake.webhooks import Composer, Guard, Outcome, Sender
 
 from .artifacts import ArtifactFolder
 from .deliveries import Deliveries
 from .ids import Source
-from .journal import DEFAULT_SIZE, Callback, Journal, Request
 from .live_updates import Watchers
 from .polls import Polls
 from .stalls import Stalls

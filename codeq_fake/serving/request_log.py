@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from codeq_fake.divergences import Surprise
+    from codeq_fake.journal import Callback, Request
     from codeq_fake.runtime.fake_server import Runtime
-    from codeq_fake.runtime.journal import Callback, Request
 
     Form = Callable[["Line"], str]
 
