@@ -1,18 +1,38 @@
-"""What a fake has seen and sent: the latest requests with their replies, and callbacks with every try."""
+"""Journals of one fake: the latest requests with their replies, and the callbacks with every try."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from codeq_fake.core import State, Task
 
 DEFAULT_SIZE = 10_000
 
 
-class Request(NamedTuple):
-    """One request of the contract's surface and its reply. ``at`` is ns; no header is kept, so no token is.
+class TouchedTask(NamedTuple):
+    """A task that a request touched, as the request left it. `lease_until` is in ns, 0 without a lease."""
 
-    ``status`` is 0 where a fault left the request without a reply; ``faults`` are the kinds of those that came on it.
+    id: str
+    command: str
+    state: State
+    lease_until: int
+    max_attempts: int
+    has_webhook: bool
+
+    @classmethod
+    def of(cls, task: Task) -> TouchedTask:
+        """The task as it is now."""
+        return cls(task.id, task.command, task.state, task.lease_until, task.max_attempts, bool(task.webhook))
+
+
+class Request(NamedTuple):
+    """A request of the contract and its reply. `at` is in ns. No header is kept, so no token is.
+
+    `status` is 0 where a fault left the request without a reply. `tasks` are the tasks that the request created,
+    claimed or named, `error` is the text of a refusal, `faults` are the kinds of the faults that came on it.
     """
 
     n: int
@@ -23,14 +43,16 @@ class Request(NamedTuple):
     body: bytes
     status: int
     reply: bytes
+    tasks: tuple[TouchedTask, ...] = ()
+    error: str = ""
     faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One try of a callback: when (ns) it was sent, and the status or the error that came of it.
+    """One try of a callback: when it was sent (ns), and the status or the error that came back.
 
-    ``faults`` are the kinds of those that came on it.
+    `faults` are the kinds of the faults that came on it.
     """
 
     at: int
@@ -41,7 +63,7 @@ class Try:
 
 @dataclass(slots=True)
 class Callback:
-    """One result callback or queue-ready notice. ``state``: pending, delivered, failed or blocked."""
+    """A result callback or queue-ready notice. `state` is pending, delivered, failed or blocked."""
 
     n: int
     kind: str
@@ -56,7 +78,7 @@ class Callback:
 
 
 class Numbered(Protocol):
-    """An entry that has a number, counted from 1 since the fake was made or reset."""
+    """An entry with a number. Numbers count from 1 since the fake was made or reset."""
 
     @property
     def n(self) -> int:
@@ -68,21 +90,23 @@ EntryT = TypeVar("EntryT", bound=Numbered)
 
 
 class Journal(Generic[EntryT]):
-    """The last ``size`` entries, oldest first."""
+    """The last `size` entries, oldest first."""
 
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
         self.entries: deque[EntryT] = deque(maxlen=size)
         self.count = 0
 
-    def number(self) -> int:
-        """The next entry's number."""
+    def append(self, make: Callable[[int], EntryT]) -> EntryT:
+        """Add the entry that `make` returns for the next number. Returns the entry."""
         self.count += 1
-        return self.count
+        entry = make(self.count)
+        self.entries.append(entry)
+        return entry
 
     def since(self, n: int) -> list[EntryT]:
-        """The entries after number ``n`` that are still kept."""
+        """The entries after number `n` that are still kept."""
         return [entry for entry in self.entries if entry.n > n]
 
     def find(self, n: int) -> EntryT | None:
-        """The entry with number ``n``, if it is still kept."""
+        """The entry with number `n`, if it is still kept."""
         return next((entry for entry in self.entries if entry.n == n), None)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from codeq_fake.core import State
 from codeq_fake.divergences.call import Call
 from codeq_fake.divergences.past import Past
 from codeq_fake.divergences.rules import RULES
-from codeq_fake.journal import Request
+from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:
@@ -199,9 +200,9 @@ def test_who_does_not_is_left_alone(story: Story) -> None:
 
 
 def test_what_is_known_of_a_task_is_forgotten_at_its_end() -> None:
-    task = b'{"id":"x","command":"A","webhook":"http://a","leaseUntil":"2026-01-31T12:00:00Z","maxAttempts":5}'
+    task = TouchedTask("x", "A", State.LEASED, lease_until=1, max_attempts=5, has_webhook=True)
     calls = [
-        Call.of(Request(n, 0, "POST", path, "w", b"", 200, task))
+        Call.of(Request(n, 0, "POST", path, "w", b"", 200, b"", (task,)))
         for n, path in enumerate([TASKS, f"{TASKS}/claim", f"{TASKS}/x/result"])
     ]
     past, kept = Past(), []

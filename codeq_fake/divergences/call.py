@@ -45,21 +45,13 @@ class Call(NamedTuple):
 
     def fields(self) -> dict[str, Any]:
         """The body's fields; none where it is no JSON object."""
-        return _object(self.request.body)
+        try:
+            found = json.loads(self.request.body)
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def texts(self, name: str) -> list[str]:
         """The texts in a field that lists some."""
         listed = self.fields().get(name)
         return [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else []
-
-    def reply(self) -> dict[str, Any]:
-        """The reply's fields."""
-        return _object(self.request.reply)
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

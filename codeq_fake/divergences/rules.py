@@ -6,14 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake import wire
 from codeq_fake.auth.caller import tenant_of
+from codeq_fake.core import State
 from codeq_fake.core.backoff import DEFAULT_POLICY, POLICIES
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.rules import BUILT_IN_COMMANDS
+from codeq_fake.core.times import SECOND
 from codeq_fake.settings import StaticAuth
 
-from .past import extended_until
+from .past import Lease
 from .surprise import Surprise
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
 _OK, _NO_CONTENT, _UNAUTHORIZED = 200, 204, 401
 _HIGHEST_PRIORITY = 9
-_DELAYED = b'"lastKnownLocation":"DELAYED_ZSET"'
-_ADMIN_ONLY = b"Admin only"
+_ADMIN_ONLY = "Admin only"
 _TWO_DIGITS = re.compile(rb'"priority"\s*:\s*\d\d')
 
 
@@ -80,61 +80,61 @@ def _priority(task: Any) -> int:  # noqa: ANN401 - whatever the client has sent
 
 
 def _shortens(call: Call, past: Past) -> bool:
-    """Compared in whole seconds, as ``leaseUntil`` has them."""
-    lease = past.leases.get(call.task_id)
-    if call.request.status != _OK or lease is None:
+    """Compared in whole seconds, as `leaseUntil` has them."""
+    extension = call.fields().get("extendSeconds")
+    if call.request.status != _OK or not isinstance(extension, int) or extension <= 0:
         return False
-    until = extended_until(call)
-    return until is not None and until < lease.until
+    return any(
+        task.lease_until // SECOND < past.leases[task.id].until for task in call.request.tasks if task.id in past.leases
+    )
 
 
-def _dies(call: Call) -> bool:
-    return call.request.status == _OK and call.reply().get("status") == "dlq"
+def _dead_lease(call: Call, past: Past) -> Lease | None:
+    """What is known of the task that a NACK has made a dead letter."""
+    dead = (task.id for task in call.request.tasks if call.request.status == _OK and task.state is State.DEAD)
+    return past.leases.get(next(dead, ""))
 
 
 def _dies_early(call: Call, past: Past) -> bool:
-    lease = past.leases.get(call.task_id)
-    return _dies(call) and lease is not None and lease.deliveries < lease.max_attempts
+    lease = _dead_lease(call, past)
+    return lease is not None and lease.deliveries < lease.task.max_attempts
 
 
 def _dies_unheard(call: Call, past: Past) -> bool:
-    lease = past.leases.get(call.task_id)
-    return _dies(call) and lease is not None and lease.has_webhook
+    lease = _dead_lease(call, past)
+    return lease is not None and lease.task.has_webhook
 
 
 def _ends_unheard(call: Call, past: Past) -> bool:
-    """With an unknown id among them, each result goes its own way, callbacks included."""
-    results = call.reply().get("results", ())
-    if any(result.get("error") == "task not found" for result in results):
+    """With an unknown id among them, each result is stored by itself, with its callback."""
+    results, tasks = call.fields().get("results"), call.request.tasks
+    if not isinstance(results, list) or len(results) != len(tasks):
         return False
-    ended = (past.leases.get(result["taskId"]) for result in results if "result" in result)
-    return any(lease is not None and lease.has_webhook for lease in ended)
+    return any(
+        task.has_webhook and task.state in (State.COMPLETED, State.FAILED) and task.id in past.leases for task in tasks
+    )
 
 
 def _finds_no_expired(call: Call, past: Past) -> bool:
-    """The claim that finds a lease run out only delays its task. Whoever held it is of the same tenant (K6)."""
+    """The claim that finds an expired lease only delays its task. Its worker has the same tenant (K6)."""
     if call.request.status != _NO_CONTENT:
         return False
-    now = wire.rfc3339_seconds(call.request.at)
+    now = call.request.at // SECOND
     queues = set(map(queue_name, call.texts("commands") or BUILT_IN_COMMANDS))
     return any(
-        lease.until and lease.until <= now and lease.queue in queues and lease.worker == call.request.caller
+        0 < lease.until <= now and queue_name(lease.task.command) in queues and lease.worker == call.request.caller
         for lease in past.leases.values()
     )
 
 
 def _delays_unheard(call: Call, past: Past) -> bool:
-    if not past.subscribed or _DELAYED not in call.request.reply:
-        return False
-    replies = [item.get("task", {}) for item in call.reply().get("results", ())] or [call.reply()]
     return any(
-        task.get("lastKnownLocation") == "DELAYED_ZSET" and queue_name(task["command"]) in past.subscribed
-        for task in replies
+        task.state is State.DELAYED and queue_name(task.command) in past.subscribed for task in call.request.tasks
     )
 
 
 def _is_refused(call: Call, _: Past) -> bool:
-    return call.request.status == _UNAUTHORIZED and _ADMIN_ONLY in call.request.reply
+    return call.request.status == _UNAUTHORIZED and _ADMIN_ONLY in call.request.error
 
 
 RULES = (

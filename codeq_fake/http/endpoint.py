@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from codeq_fake import wire
 from codeq_fake.auth import Forbidden, KeysNeeded, Unauthenticated, with_keys
 from codeq_fake.core.errors import Refused
-from codeq_fake.journal import Request
+from codeq_fake.journal import Request, TouchedTask
 
 from . import replies
 from .rejections import refuse
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from .operations import Operation
     from .replies import Reply
+
+
+#: Where an ASGI scope has the request's journal entry once it is answered.
+ENTRY = "codeq_fake.entry"
 
 
 class ClientGone(Exception):
@@ -57,7 +61,7 @@ class Endpoint:
             seen = type(refusal).__name__
             answer = _refuse(refusal, operation)
         runtime.seen[operation.name, seen] += 1
-        runtime.requests.entries.append(noted(runtime.requests.number(), scope, call, answer))
+        note(runtime, scope, call, answer)
         await replies.send_reply(send, answer, request_id)
 
     async def _answer(self, call: Call, receive: Receive) -> Reply:
@@ -116,13 +120,28 @@ class Endpoint:
             raise RateLimited(scope, operation, wait)
 
 
-def noted(n: int, scope: Scope, call: Call, answer: Reply) -> Request:
-    """The journal's entry for a call."""
+def note(runtime: Runtime, scope: Scope, call: Call, answer: Reply) -> None:
+    """Add a call to the journal, and leave its entry in the scope for an application around this one."""
     path, query = scope["path"], scope["query_string"]
     if query:
         path = f"{path}?{query.decode('latin-1')}"
-    return Request(
-        n, call.now, scope["method"], path, call.caller.subject, call.body, answer.status, answer.body, call.faults
+    tasks = answer.tasks
+    if not tasks and (task := call.broker.store.tasks.get(call.params.get("id", ""))) is not None:
+        tasks = (TouchedTask.of(task),)
+    scope[ENTRY] = runtime.requests.append(
+        lambda n: Request(
+            n,
+            call.now,
+            scope["method"],
+            path,
+            call.caller.subject,
+            call.body,
+            answer.status,
+            answer.body,
+            tasks,
+            answer.error,
+            call.faults,
+        )
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_fake import wire
 from codeq_fake.core.errors import Refused
+from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
 from .rejections import status_and_text
@@ -25,7 +26,8 @@ def create(call: Call) -> Reply:
     fields = wire.decode(call.body, bodies.CREATE)
     if not fields.get("command") or "payload" not in fields:
         raise wire.BadBody
-    return replies.json(rendering.task(_create(call, fields), call.zone), 202)
+    task = _create(call, fields)
+    return replies.json(rendering.task(task, call.zone), 202, (TouchedTask.of(task),))
 
 
 def create_batch(call: Call) -> Reply:
@@ -35,16 +37,18 @@ def create_batch(call: Call) -> Reply:
         raise wire.BadBody
     if len(items) > LARGEST_BATCH:
         raise BadRequest(f"batch size exceeds maximum of {LARGEST_BATCH}")
-    answers = ",".join(_create_item(call, item) for item in items)
-    return replies.json(f'{{"results":[{answers}]}}')
-
-
-def _create_item(call: Call, fields: dict[str, Any]) -> str:
-    try:
-        return f'{{"task":{rendering.task(_create(call, fields), call.zone)}}}'
-    except Refused as refusal:
-        _, text = status_and_text(refusal, "create")
-        return f'{{"error":{wire.quote(text)}}}'
+    shown: list[str] = []
+    created: list[TouchedTask] = []
+    for item in items:
+        try:
+            task = _create(call, item)
+        except Refused as refusal:
+            _, text = status_and_text(refusal, "create")
+            shown.append(f'{{"error":{wire.quote(text)}}}')
+        else:
+            shown.append(f'{{"task":{rendering.task(task, call.zone)}}}')
+            created.append(TouchedTask.of(task))
+    return replies.json(f'{{"results":[{",".join(shown)}]}}', tasks=tuple(created))
 
 
 def _create(call: Call, fields: dict[str, Any]) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from codeq_fake import wire
+from codeq_fake.journal import TouchedTask
 
 if TYPE_CHECKING:
     from starlette.types import Send
@@ -18,25 +19,30 @@ _NO_CONTENT = 204
 
 
 class Reply(NamedTuple):
-    """A status, a body and the headers that describe it."""
+    """A status, a body and the headers that describe it.
+
+    The journal also notes the `tasks` that the operation created or claimed, and the text of an `error`.
+    """
 
     status: int
     body: bytes = b""
     headers: Headers = ()
+    tasks: tuple[TouchedTask, ...] = ()
+    error: str = ""
 
 
 NO_CONTENT = Reply(_NO_CONTENT)
 NOT_FOUND = Reply(404, b"404 page not found", TEXT)  # R18
 
 
-def json(text: str, status: int = 200) -> Reply:
+def json(text: str, status: int = 200, tasks: tuple[TouchedTask, ...] = ()) -> Reply:
     """A reply of JSON text."""
-    return Reply(status, text.encode(), JSON)
+    return Reply(status, text.encode(), JSON, tasks)
 
 
 def error(status: int, text: str) -> Reply:
     """A refusal: ``{"error": text}`` (R22)."""
-    return json(f'{{"error":{wire.quote(text)}}}', status)
+    return Reply(status, f'{{"error":{wire.quote(text)}}}'.encode(), JSON, error=text)
 
 
 async def send_reply(send: Send, reply: Reply, request_id: bytes, *, with_body: bool = True) -> None:

@@ -82,7 +82,7 @@ class RateLimited(Rejected):
     """The caller's bucket of ``scope`` is empty; a token comes in ``wait`` seconds (L1)."""
 
     def __init__(self, scope: str, operation: str, wait: int) -> None:
-        text = (
-            f'{{"error":"rate limit exceeded","operation":"{operation}","retryAfterSeconds":{wait},"scope":"{scope}"}}'
-        )
-        super().__init__(Reply(429, text.encode(), (*replies.JSON, (b"retry-after", b"%d" % wait))))
+        error = "rate limit exceeded"
+        text = f'{{"error":"{error}","operation":"{operation}","retryAfterSeconds":{wait},"scope":"{scope}"}}'
+        headers = (*replies.JSON, (b"retry-after", b"%d" % wait))
+        super().__init__(Reply(429, text.encode(), headers, error=error))

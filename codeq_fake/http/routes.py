@@ -8,13 +8,12 @@ from urllib.parse import quote
 
 from starlette.routing import Match, Route, Router
 
-from codeq_fake.journal import Request
-
 from . import replies
-from .endpoint import Endpoint
+from .endpoint import Endpoint, note
 from .faults.endpoint import Faulty
 from .operations import OPERATIONS
 from .replies import Reply
+from .request import Call
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -78,15 +77,11 @@ class _Unknown:
         headers = dict(reversed(scope["headers"]))
         request_id = headers.get(b"x-request-id") or self._runtime.source.request_id().encode()
         answer = self._redirect(scope) or replies.NOT_FOUND
-        self._note(scope, answer)
+        runtime = self._runtime
+        # A mistaken path belongs into the journal too, of all things.
+        call = Call(runtime.broker, runtime.config.settings.timezone, {}, headers, runtime.clock.now())
+        note(runtime, scope, call, answer)
         await replies.send_reply(send, answer, request_id, with_body=scope["method"] != "HEAD")
-
-    def _note(self, scope: Scope, answer: Reply) -> None:
-        """A path that is mistaken belongs into the journal too, of all things."""
-        journal, now = self._runtime.requests, self._runtime.clock.now()
-        journal.entries.append(
-            Request(journal.number(), now, scope["method"], scope["path"], "", b"", answer.status, answer.body)
-        )
 
     def _redirect(self, scope: Scope) -> Reply | None:
         path: str = scope["path"]

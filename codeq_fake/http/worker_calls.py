@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from codeq_fake import wire
 from codeq_fake.core import ArtifactUpload, Submission
 from codeq_fake.core.errors import Refused
+from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
 from .rejections import status_and_text
@@ -35,7 +36,9 @@ def claim(call: Call) -> Wait:
             lease_seconds=fields.get("leaseSeconds", 0),
             now=now,
         )
-        return replies.json(rendering.task(task, call.zone)) if task is not None else None
+        if task is None:
+            return None
+        return replies.json(rendering.task(task, call.zone), tasks=(TouchedTask.of(task),))
 
     return Wait(attempt, fields.get("waitSeconds", 0))
 
@@ -60,7 +63,7 @@ def claim_batch(call: Call) -> Reply:
     if not tasks:
         return replies.NO_CONTENT
     shown = ",".join(rendering.task(task, call.zone) for task in tasks)
-    return replies.json(f'{{"tasks":[{shown}]}}')
+    return replies.json(f'{{"tasks":[{shown}]}}', tasks=tuple(map(TouchedTask.of, tasks)))
 
 
 def heartbeat(call: Call) -> Reply:
@@ -117,7 +120,9 @@ def submit_batch(call: Call) -> Reply:
         f'{{"taskId":{wire.quote(task_id)},{_answer(call, answer)}}}'
         for (task_id, _), answer in zip(handed_in, answers, strict=True)
     )
-    return replies.json(f'{{"results":[{shown}]}}')
+    known = call.broker.store.tasks
+    tasks = tuple(TouchedTask.of(known[task_id]) for task_id, _ in handed_in if task_id in known)
+    return replies.json(f'{{"results":[{shown}]}}', tasks=tasks)
 
 
 def _answer(call: Call, answer: Record | Refused) -> str:

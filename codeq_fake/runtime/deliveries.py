@@ -69,10 +69,9 @@ class Deliveries:
         """Send one try of a callback, without waiting for its end (W3)."""
         entry = self.pending.get(due.delivery_id)
         if entry is None:
-            entry = self.pending[due.delivery_id] = Callback(
-                self.journal.number(), "task_result", due.url, due.command, task_id=due.task_id
+            entry = self.pending[due.delivery_id] = self.journal.append(
+                lambda n: Callback(n, "task_result", due.url, due.command, task_id=due.task_id)
             )
-            self.journal.entries.append(entry)
         _ = self._start(self._try(entry, due))
 
     def over(self, due: CallbackDue, outcome: Outcome) -> None:
@@ -83,10 +82,9 @@ class Deliveries:
 
     async def notify(self, due: NoticeDue) -> Outcome | None:
         """Send a queue-ready notice and wait for its end: there is one try (U4). None when it was aborted."""
-        entry = Callback(
-            self.journal.number(), "queue_ready", due.url, due.command, subscription_id=due.subscription_id
+        entry = self.journal.append(
+            lambda n: Callback(n, "queue_ready", due.url, due.command, subscription_id=due.subscription_id)
         )
-        self.journal.entries.append(entry)
         sending = self._start(self._try_once(entry, due))
         # Not awaited itself: a producer that hangs up does not take its task's notice back.
         await asyncio.wait({sending})

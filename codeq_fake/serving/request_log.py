@@ -6,12 +6,12 @@ No token, no secret and no payload is in it: of a URL, what comes after the path
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from codeq_fake import wire
 from codeq_fake.clocks.clock import stopwatch
+from codeq_fake.http.endpoint import ENTRY
 from codeq_fake.serving.terminal_text import bare, printable
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ _UTC = ZoneInfo("UTC")
 _MILLISECOND = 1_000_000
 _CONTROL = "/_fake"
 _WATCHED = (_CONTROL, "/metrics")
-#: How a task's JSON begins: keys have their order, and a payload's own quotes are escaped.
-_TASK = re.compile(rb'\{"id":"([^"\\]+)","command":"((?:[^"\\]|\\.)*)"')
-_ERROR = re.compile(rb'\{"error":("(?:[^"\\]|\\.)*")')
 
 
 class Line(NamedTuple):
@@ -85,28 +82,23 @@ class Logged:
             self._write(self._warning(surprise))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, and tell of it."""
+        """Answer a request and log it."""
         if scope["type"] != "http" or (scope["method"] == "GET" and scope["path"].startswith(_WATCHED)):
             await self._app(scope, receive, send)
             return
         began = stopwatch()
         status: int | None = None
-        entry: Request | None = None
 
         async def note(message: Message) -> None:
-            nonlocal status, entry
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # Noted just now, in this very step of the loop.
-                entry = self._entry(scope["path"], status)
             await send(message)
 
         try:
             await self._app(scope, receive, note)
         finally:
-            if status is None:
-                entry = self._entry(scope["path"], None)
-            self._tell(scope, status, entry, stopwatch() - began)
+            self._tell(scope, status, stopwatch() - began)
 
     def _tell_try(self, callback: Callback) -> None:
         tried = callback.tries[-1]
@@ -117,35 +109,17 @@ class Logged:
         )
         self._write(self._callback_form(line))
 
-    def _entry(self, path: str, status: int | None) -> Request | None:
-        """The request's entry in the journal, if it has one. Without a reply only a fault leaves one."""
-        entries = self._runtime.requests.entries
-        if not entries or path.startswith(_CONTROL):
-            return None
-        entry = entries[-1]
-        is_this = entry.path.partition("?")[0] == path and (entry.status == status if status else entry.faults)
-        return entry if is_this else None
-
-    def _tell(self, scope: Scope, status: int | None, entry: Request | None, took: int) -> None:
+    def _tell(self, scope: Scope, status: int | None, took: int) -> None:
+        entry: Request | None = scope.get(ENTRY)
         line = Line(self._runtime.clock.now(), scope["method"], scope["path"], status, took)
         if entry is None:
             self._write(self._form(line))
             return
-        about = line._replace(
-            caller=entry.caller, tasks=self._tasks(scope, entry), error=_error(entry.reply), faults=entry.faults
-        )
-        self._write(self._form(about))
+        tasks = tuple((task.id, task.command) for task in entry.tasks)
+        line = line._replace(caller=entry.caller, tasks=tasks, error=entry.error, faults=entry.faults)
+        self._write(self._form(line))
         for surprise in self._runtime.surprises.see(entry):
             self._write(self._warning(surprise))
-
-    def _tasks(self, scope: Scope, entry: Request) -> tuple[tuple[str, str], ...]:
-        """The tasks that a request was about: of its reply, or else of its path."""
-        shown = tuple((task_id.decode(), _text(command)) for task_id, command in _TASK.findall(entry.reply))
-        named = scope.get("path_params", {}).get("id")
-        if shown or named is None:
-            return shown
-        task = self._runtime.broker.store.tasks.get(named)
-        return ((named, task.command if task is not None else ""),)
 
 
 def in_words(line: Line) -> str:
@@ -206,12 +180,3 @@ def _surprise_in_json(surprise: Surprise) -> str:
 def _time(at: int) -> str:
     """The time of day, to the millisecond."""
     return f"{wire.rfc3339_seconds(at)[11:-1]}.{at // _MILLISECOND % 1000:03}"
-
-
-def _error(reply: bytes) -> str:
-    found = _ERROR.match(reply)
-    return json.loads(found[1]) if found is not None else ""
-
-
-def _text(escaped: bytes) -> str:
-    return str(json.loads(b'"%s"' % escaped)) if b"\\" in escaped else escaped.decode()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from codeq_fake.clause_coverage.coverage import FAULT
 from codeq_fake.core import races
 from codeq_fake.http import replies
-from codeq_fake.http.endpoint import Endpoint, hang_up, noted
+from codeq_fake.http.endpoint import Endpoint, hang_up, note
 from codeq_fake.http.replies import Reply
 from codeq_fake.http.request import RateLimited, Rejected, Wait
 
@@ -74,8 +73,7 @@ class _Once(Endpoint):
         except asyncio.CancelledError:
             # In process, a client that hangs up takes its request with it.
             if self._call is not None and self._call.faults:
-                requests = self._runtime.requests
-                requests.entries.append(noted(requests.number(), scope, self._call, _NO_REPLY))
+                note(self._runtime, scope, self._call, _NO_REPLY)
             raise
 
     async def _answer(self, call: Call, receive: Receive) -> Reply:
@@ -137,7 +135,8 @@ class _Once(Endpoint):
         if fault.rule.do == "false_empty":
             self._settle(fault, call)
             return
-        tasks = _claimed(answer) if self._operation.name in _CLAIMS else self._occasion.tasks
+        claims = self._operation.name in _CLAIMS
+        tasks = [task.id for task in answer.tasks] if claims else self._occasion.tasks
         happened = meddle(fault.rule.do, call.broker, tasks, now=self._runtime.clock.now())
         self._settle(fault, call, happened=happened)
 
@@ -168,12 +167,6 @@ class _Once(Endpoint):
             self._runtime.faults.take_back(fault)
 
 
-def _claimed(answer: Reply) -> list[str]:
-    """The tasks that a claim has got."""
-    found: dict[str, Any] = json.loads(answer.body) if answer.body else {"tasks": []}
-    return [task["id"] for task in found.get("tasks", [found])]
-
-
 def _refusal(rule: Rule, operation: Operation) -> Reply:
     """What a refused request is answered with: as the rule says, or as the server would word it."""
     status, wait = rule.status or _UNAVAILABLE, rule.retry_after
@@ -187,7 +180,9 @@ def _refusal(rule: Rule, operation: Operation) -> Reply:
     if wait is not None:
         headers[b"retry-after"] = b"%d" % wait
     headers.update({name.lower().encode(): value.encode("latin-1") for name, value in rule.headers})
-    return Reply(status, b"" if status in _BODYLESS else answer.body, tuple(headers.items()))
+    if status in _BODYLESS:
+        return Reply(status, headers=tuple(headers.items()))
+    return answer._replace(status=status, headers=tuple(headers.items()))
 
 
 def _skewed(handler: Callable[[Call], Reply | Wait], skew: int, call: Call) -> Reply | Wait:
