@@ -31,6 +31,8 @@ _UNSEEN = re.compile(
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
 
+_REFERENCE = re.compile(r"&#39;#/components/(\w+)/(\w+)&#39;")
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 STATES = {
@@ -145,6 +147,14 @@ def prose(text: str) -> Markup:
         for number, part in enumerate(text.split("`"))
     ]
     return Markup("").join(parts)
+
+
+def yaml_with_links(node: object) -> Markup:
+    """A part of the OpenAPI document as YAML; references are links to their definitions."""
+    import yaml  # noqa: PLC0415 - only the document needs it
+
+    text = str(escape(yaml.safe_dump(node, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)))
+    return Markup(_REFERENCE.sub(r"<a href='#\1-\2'>\2</a>", text))  # noqa: S704 - escaped, and names are words
 
 
 def short(text: str, length: int = 120) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from itertools import islice, pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, WAYS
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.openapi import document
 
-from . import data, reference
+from . import data
 from .actions import NewTask, ask_for_a_task
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ async def ledger(visit: Visit) -> Response:
 
 async def api(visit: Visit) -> Response:
     """The OpenAPI document, to be read."""
-    return visit.show("api.html", reference=_reference())
+    return visit.show("api.html", document=document())
 
 
 async def state(visit: Visit) -> Response:
@@ -192,11 +191,6 @@ async def events(visit: Visit) -> Response:
 async def nowhere(visit: Visit) -> Response:
     """There is no such document."""
     return visit.refuse(404, f"There is no {visit.request.url.path} here.")
-
-
-@cache
-def _reference() -> reference.Reference:
-    return reference.read(document())
 
 
 def _sheet(visit: Visit) -> int:

@@ -71,6 +71,7 @@ def _environment() -> jinja2.Environment:
         "state": formatting.state_of,
         "until": formatting.until,
         "when": formatting.when,
+        "yaml_with_links": formatting.yaml_with_links,
     }
     environment.globals["query"] = formatting.query
     environment.globals["states"] = tuple(formatting.STATES.values())

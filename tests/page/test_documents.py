@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -196,13 +197,17 @@ def test_the_ledger_shows_what_traffic_expects_in_vain(browser: httpx.Client, st
     assert "H1 a heartbeat takes" in shown
 
 
-def test_the_api_is_shown_with_fields_replies_and_examples(browser: httpx.Client) -> None:
-    shown = text(browser.get("/_fake/api").text)
+def test_the_api_is_shown_with_its_definitions(browser: httpx.Client) -> None:
+    page = browser.get("/_fake/api").text
+    shown = text(page)
     assert "POST /v1/codeq/tasks/claim Claim the next task under a lease" in shown
-    assert "idempotencyKey string or null" in shown
-    assert '"error": "not-in-progress"' in shown
-    assert "X-CodeQ-Signature string in the header" in shown
-    assert "taskResult" in shown
+    assert "idempotencyKey: type: [string, 'null']" in shown
+    assert "error: not-in-progress" in shown
+    assert "name: X-CodeQ-Signature" in shown
+    assert "POST taskResult" in shown
+    targets = {link[1:] for link in links(page) if link.startswith("#")}
+    assert "schemas-Task" in targets
+    assert targets <= set(re.findall('id="([^"]+)"', page))
 
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7777*7777 }}&lt;"
