@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test check format coverage bench mutants wheel lock clean
+.PHONY: help demo example test check format coverage bench soak mutants wheel lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ coverage: $(READY) ## run every test and demand each branch of the core
 
 bench: $(READY) ## measure speed and size
 	$(BIN)/python -m benchmarks
+
+soak: $(READY) ## let hostile and sound clients use one server, for MINUTES=10
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 mutants: $(READY) ## build defects into the fake, and see the suite catch each
 	$(BIN)/python -m tests.mutants.run

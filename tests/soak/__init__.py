@@ -1,0 +1,1 @@
+"""A soak: hostile and sound clients side by side on one server. Run `python -m tests.soak --minutes 10`."""
