@@ -1,4 +1,4 @@
-# Everything there is to run. Needs Python 3.11 or newer with its venv module; the set-up happens in .venv, once.
+# The commands of this project. They need Python 3.11 or newer with its venv module. The first one sets up .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,48 +6,61 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 READY := $(VENV)/ready
 
-# The tests start some hundred Pythons, each of which would compile all anew; pytest rewrites our packages, too.
+# The tests start many Pythons. Without compiled files each of them would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test check format coverage bench soak mutants wheel lock clean
+.PHONY: help demo example test check lint layout types imports words spelling format coverage \
+	bench soak mutants wheel lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY) ## play a task's whole life on the fake
+demo: $(READY) ## run the demo
 	$(BIN)/codeq-fake demo
 
-example: $(READY) ## run the example application on the fake, and call it
+example: $(READY) ## run the example application on the fake and call it
 	PATH="$(CURDIR)/$(BIN):$$PATH" codeq-fake run -- client/examples/play.sh
 
-test: check ## run every check and every test
-	$(BIN)/python -m pytest
+test: check ## run all checks and all tests, one test process for each core
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
-check: $(READY) ## run what reads the code without running it
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+check: $(READY) ## run all checks that do not run the code, side by side
+	@$(MAKE) --no-print-directory --keep-going --jobs=6 lint layout types imports words spelling
 
-format: $(READY) ## lay the code out and mend what can be mended
+lint: $(READY)
+	@$(BIN)/ruff check --quiet
+
+layout: $(READY)
+	@$(BIN)/ruff format --check --quiet
+
+types: $(READY)
+	@$(BIN)/mypy --num-workers 2
+
+imports: $(READY)
+	@$(BIN)/lint-imports --no-logo
+
+words: $(READY)
+	@$(BIN)/python -m tools.words
+
+spelling: $(READY)
+	@$(BIN)/codespell
+
+format: $(READY) ## format the code and fix what can be fixed automatically
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-coverage: $(READY) ## run every test and demand each branch of the core
+coverage: $(READY) ## run all tests and require every branch of the core
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
 
 bench: $(READY) ## measure speed and size
 	$(BIN)/python -m benchmarks
 
-soak: $(READY) ## let hostile and sound clients use one server, for MINUTES=10
-	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
-
-mutants: $(READY) ## build defects into the fake, and see the suite catch each
+mutants: $(READY) ## run the suite on fakes with known defects and print what catches each
 	$(BIN)/python -m tests.mutants.run
 
-wheel: $(READY) ## build the source archive, and the wheel from it, into dist/
+wheel: $(READY) ## build the source archive and, from it, the wheel into dist/
 	$(BIN)/python -m build --no-isolation
 
 lock: $(READY) ## renew the versions in constraints.txt
@@ -59,7 +72,7 @@ lock: $(READY) ## renew the versions in constraints.txt
 	build/lock/bin/python -m pip freeze --all --exclude-editable --exclude setuptools >> build/constraints.txt
 	mv build/constraints.txt constraints.txt
 
-clean: ## remove all that these targets made, .venv too
+clean: ## remove everything that these targets made, including .venv
 	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt | $(BIN)/pip
@@ -67,7 +80,7 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[contract]' --group dev
 	touch $@
 
-# pip comes last into a new environment: where it is missing, the environment was never finished.
+# A new environment gets pip last. Where pip is missing, the environment is incomplete.
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
