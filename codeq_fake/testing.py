@@ -113,7 +113,7 @@ class FakeCodeQ(Checks):
         self._home.close(self._end)
 
     async def _end(self) -> None:
-        self._runtime.let_go()
+        self._runtime.release()
         await let_tasks_run()
 
     # On a port.
@@ -214,7 +214,7 @@ class FakeCodeQ(Checks):
 
     async def sleep(self, seconds: float) -> None:
         """Wait until the fake's clock has moved on so far, by itself or because somebody advances it."""
-        await self._home.run(lambda: self._runtime.polls.sleep(round(seconds * SECOND)))
+        await self._home.run(lambda: self._runtime.waiters.sleep(round(seconds * SECOND)))
 
     def freeze(self) -> None:
         """Let a real clock stand still from now on."""
@@ -238,7 +238,7 @@ class FakeCodeQ(Checks):
         ``/_fake/faults`` takes it. Raises BadRequestError. At the end, warns of a rule that met nothing
         (:class:`codeq_fake.faults.FaultNotMetWarning`).
         """
-        return injected(self._controls.faults, self._runtime.faults, checked(rules), self._call)
+        return injected(self._controls.faults, self._runtime.fault_plan, checked(rules), self._call)
 
     # State.
 

@@ -1,4 +1,4 @@
-"""Deliveries: tries of callbacks and notices on the fake's clock, and the journal of what came of them."""
+"""Deliveries: tries of callbacks and notices on the fake's clock, and the journal of their outcomes."""
 
 from __future__ import annotations
 
@@ -33,32 +33,33 @@ SECRET = "between us"
 
 
 class Receiver(Sender):
-    """In place of a sender: each try is answered with the next status, a try without one hangs."""
+    """A sender that answers each try with the next status. A try without a status hangs until `go_on` is set."""
 
     def __init__(self, *statuses: int) -> None:
         super().__init__()
         self._statuses = iter(statuses)
         self.seen: list[Outgoing] = []
         self.asked = asyncio.Event()
-        self.let_go = asyncio.Event()
+        self.go_on = asyncio.Event()
 
     async def send(self, outgoing: Outgoing) -> Outcome:
         self.seen.append(outgoing)
         self.asked.set()
         status = next(self._statuses, None)
         if status is None:
-            await self.let_go.wait()
+            await self.go_on.wait()
         return Outcome((Hop("POST", outgoing.url, status or 200),))
 
 
 @dataclass
-class Stage:
-    """Deliveries on a manual clock, and what they report."""
+class Scene:
+    """Deliveries on a manual clock, and what they report. A callback is over with the try in `last_tries`."""
 
     receiver: Sender
     clock: Clock = field(default_factory=lambda: Clock("manual", start=START))
+    last_tries: tuple[int, ...] = ()
     ends: list[tuple[int, int, bool]] = field(default_factory=list)
-    """Delivery, seconds since the start, delivered."""
+    """Delivery (0: a notice), seconds since the start, whether it was delivered."""
     tried: list[Callback] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -68,13 +69,15 @@ class Stage:
             sender=self.receiver,
             composer=composer,
             answered=self._answered,
-            faults=Plan(),
+            fault_plan=Plan(),
             journal_size=10,
             tried=self.tried.append,
         )
 
-    def _answered(self, due: CallbackDue, outcome: Outcome) -> None:
-        self.ends.append((due.delivery_id, (self.clock.now() - START) // SECOND, outcome.delivered))
+    def _answered(self, due: CallbackDue | NoticeDue, outcome: Outcome) -> bool:
+        number, attempt = (due.delivery_id, due.attempt) if isinstance(due, CallbackDue) else (0, 1)
+        self.ends.append((number, (self.clock.now() - START) // SECOND, outcome.delivered))
+        return isinstance(due, NoticeDue) or attempt in self.last_tries
 
     async def _settle(self) -> None:
         await self.deliveries.finish()
@@ -106,36 +109,36 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_try_is_sent_signed_by_the_fakes_clock_and_its_end_is_reported() -> None:
-    stage = Stage(receiver := Receiver(200))
-    stage.deliveries.call_back(callback())
-    assert await stage.deliveries.finish()
+    scene = Scene(receiver := Receiver(200))
+    _ = scene.deliveries.send(callback())
+    assert await scene.deliveries.finish()
     [sent] = receiver.seen
     headers = dict(sent.headers)
     assert (sent.method, sent.url, json.loads(sent.body)["taskId"]) == ("POST", URL, "task-1")
     assert headers["X-CodeQ-Timestamp"] == str(START // SECOND)
     assert headers["X-CodeQ-Signature"] == sign(SECRET, START // SECOND, sent.body)
-    assert stage.ends == [(1, 0, True)]
+    assert scene.ends == [(1, 0, True)]
 
 
 async def test_the_journal_has_one_entry_a_callback_with_each_of_its_tries() -> None:
-    stage = Stage(Receiver(503, 204, 204))
-    stage.deliveries.call_back(callback())
-    await stage.advance(2)
-    stage.deliveries.call_back(callback(attempt=2))
-    stage.deliveries.call_back(callback(2))
-    await stage.deliveries.finish()
-    first, second = stage.deliveries.journal.entries
+    scene = Scene(Receiver(503, 204, 204))
+    _ = scene.deliveries.send(callback())
+    await scene.advance(2)
+    _ = scene.deliveries.send(callback(attempt=2))
+    _ = scene.deliveries.send(callback(2))
+    await scene.deliveries.finish()
+    first, second = scene.deliveries.journal.entries
     assert (first.n, first.kind, first.url, first.task_id) == (1, "task_result", URL, "task-1")
     assert (second.n, second.task_id) == (2, "task-2")
-    assert stage.tries == [(0, 503, None), (2, 204, None)]
+    assert scene.tries == [(0, 503, None), (2, 204, None)]
 
 
 async def test_each_try_has_a_timestamp_of_its_own() -> None:
-    stage = Stage(receiver := Receiver(503, 204))
-    stage.deliveries.call_back(callback())
-    await stage.advance(2)
-    stage.deliveries.call_back(callback(attempt=2))
-    await stage.deliveries.finish()
+    scene = Scene(receiver := Receiver(503, 204))
+    _ = scene.deliveries.send(callback())
+    await scene.advance(2)
+    _ = scene.deliveries.send(callback(attempt=2))
+    await scene.deliveries.finish()
     first, second = (dict(sent.headers) for sent in receiver.seen)
     assert int(second["X-CodeQ-Timestamp"]) == int(first["X-CodeQ-Timestamp"]) + 2
     assert first["X-CodeQ-Signature"] != second["X-CodeQ-Signature"]
@@ -150,106 +153,102 @@ async def test_each_try_has_a_timestamp_of_its_own() -> None:
         (Outcome((Hop("POST", URL),), "public", blocked=True), "blocked"),
     ],
 )
-async def test_a_callback_is_pending_until_it_is_over(outcome: Outcome, state: str) -> None:
-    stage = Stage(Receiver(500))
-    stage.deliveries.call_back(callback())
-    await stage.deliveries.finish()
-    assert stage.states == ["pending"]
-    stage.deliveries.over(callback(), outcome)
-    assert stage.states == [state]
-    stage.deliveries.over(callback(), outcome)
+async def test_a_callback_is_pending_until_its_last_try_is_over(
+    monkeypatch: pytest.MonkeyPatch, outcome: Outcome, state: str
+) -> None:
+    receiver = Receiver(500)
+    scene = Scene(receiver, last_tries=(2,))
+    _ = scene.deliveries.send(callback())
+    await scene.deliveries.finish()
+    assert (scene.states, list(scene.deliveries.pending)) == (["pending"], [1])
+
+    async def last(_: Outgoing) -> Outcome:
+        return outcome
+
+    monkeypatch.setattr(receiver, "send", last)
+    _ = scene.deliveries.send(callback(attempt=2))
+    await scene.deliveries.finish()
+    assert (scene.states, list(scene.deliveries.pending)) == ([state], [])
 
 
-async def test_the_next_callback_after_one_that_is_over_has_an_entry_of_its_own() -> None:
-    stage = Stage(Receiver(200, 200))
+async def test_the_next_callback_of_a_task_has_its_own_entry() -> None:
+    scene = Scene(Receiver(200, 200), last_tries=(1,))
     for _ in range(2):
-        stage.deliveries.call_back(callback())
-        await stage.deliveries.finish()
-        stage.deliveries.over(callback(), Outcome((Hop("POST", URL, 200),)))
-    assert stage.states == ["delivered", "delivered"]
+        _ = scene.deliveries.send(callback())
+        await scene.deliveries.finish()
+    assert scene.states == ["delivered", "delivered"]
 
 
 async def test_a_receiver_that_hangs_is_waited_for_once_and_given_up_after_15_seconds() -> None:  # W3
-    stage = Stage(Receiver())
-    stage.deliveries.call_back(callback())
-    assert await stage.deliveries.finish()
-    assert not await stage.deliveries.finish()
-    await stage.advance(14)
-    assert (stage.ends, stage.tries) == ([], [])
-    await stage.advance(60)
-    assert stage.ends == [(1, 15, False)]
-    assert stage.tries == [(0, None, "no answer within 15 s")]
+    scene = Scene(Receiver())
+    _ = scene.deliveries.send(callback())
+    assert await scene.deliveries.finish()
+    assert not await scene.deliveries.finish()
+    await scene.advance(14)
+    assert (scene.ends, scene.tries) == ([], [])
+    await scene.advance(60)
+    assert scene.ends == [(1, 15, False)]
+    assert scene.tries == [(0, None, "no answer within 15 s")]
 
 
 async def test_a_receiver_that_answers_late_but_within_15_seconds_is_heard() -> None:
-    stage = Stage(receiver := Receiver())
-    stage.deliveries.call_back(callback())
-    await stage.advance(14)
-    receiver.let_go.set()
+    scene = Scene(receiver := Receiver())
+    _ = scene.deliveries.send(callback())
+    await scene.advance(14)
+    receiver.go_on.set()
     await let_tasks_run()
-    await stage.advance(60)
-    assert stage.ends == [(1, 14, True)]
-    assert stage.tries == [(0, 200, None)]
+    await scene.advance(60)
+    assert scene.ends == [(1, 14, True)]
+    assert scene.tries == [(0, 200, None)]
 
 
 async def test_one_that_hangs_does_not_hide_the_others() -> None:
-    stage = Stage(Receiver())
-    stage.deliveries.call_back(callback())
-    await stage.deliveries.finish()
-    stage.receiver.let_go.set()  # type: ignore[attr-defined]
-    stage.deliveries.call_back(callback(2))
-    assert await stage.deliveries.finish()
-    assert sorted(stage.ends) == [(1, 0, True), (2, 0, True)]
+    scene = Scene(Receiver())
+    _ = scene.deliveries.send(callback())
+    await scene.deliveries.finish()
+    scene.receiver.go_on.set()  # type: ignore[attr-defined]
+    _ = scene.deliveries.send(callback(2))
+    assert await scene.deliveries.finish()
+    assert sorted(scene.ends) == [(1, 0, True), (2, 0, True)]
 
 
 async def test_there_is_nothing_to_wait_for_when_nothing_is_sent() -> None:
-    assert not await Stage(Receiver()).deliveries.finish()
+    assert not await Scene(Receiver()).deliveries.finish()
 
 
-async def test_a_notice_is_waited_for_and_tried_once() -> None:  # U4
-    stage = Stage(receiver := Receiver(503))
-    outcome = await stage.deliveries.notify(NOTICE)
-    assert outcome is not None
-    assert not outcome.delivered
-    [entry] = stage.deliveries.journal.entries
+async def test_a_notice_is_over_after_its_one_try() -> None:  # U4
+    scene = Scene(receiver := Receiver(503))
+    await scene.deliveries.send(NOTICE)
+    [entry] = scene.deliveries.journal.entries
     assert (entry.kind, entry.subscription_id, entry.state) == ("queue_ready", "sub-1", "failed")
-    assert stage.tries == [(0, 503, None)]
+    assert (scene.tries, scene.ends) == ([(0, 503, None)], [(0, 0, False)])
     assert len(receiver.seen) == 1
 
 
-async def test_a_producer_that_hangs_up_does_not_take_its_notice_back() -> None:
-    stage = Stage(receiver := Receiver())
-    producer = asyncio.create_task(stage.deliveries.notify(NOTICE))
+async def test_the_outcome_of_an_aborted_callback_is_not_reported() -> None:
+    scene = Scene(receiver := Receiver())
+    _ = scene.deliveries.send(callback())
     await receiver.asked.wait()
-    producer.cancel()
-    await asyncio.wait({producer})
-    receiver.let_go.set()
-    await stage.deliveries.finish()
-    assert producer.cancelled()
-    assert stage.states == ["delivered"]
+    receiver.go_on.set()
+    scene.deliveries.abort()
+    await scene.deliveries.finish()
+    assert (scene.ends, scene.tries, scene.states) == ([], [], ["pending"])
 
 
-async def test_after_an_abort_nobody_hears_how_a_callback_ends() -> None:
-    stage = Stage(receiver := Receiver())
-    stage.deliveries.call_back(callback())
-    await receiver.asked.wait()
-    receiver.let_go.set()
-    stage.deliveries.abort()
-    await stage.deliveries.finish()
-    assert (stage.ends, stage.tries, stage.states) == ([], [], ["pending"])
-
-
-async def test_an_abort_lets_the_producer_of_a_notice_go() -> None:
-    stage = Stage(receiver := Receiver())
-    producer = asyncio.create_task(stage.deliveries.notify(NOTICE))
-    await receiver.asked.wait()
-    stage.deliveries.abort()
-    assert await producer is None
-    assert stage.states == ["pending"]
+async def test_an_abort_cancels_in_the_order_of_the_starts() -> None:
+    scene = Scene(Receiver())
+    over: list[str] = []
+    for number in range(1, 6):
+        sending = scene.deliveries.send(callback(number))
+        sending.set_name(str(number))
+        sending.add_done_callback(lambda done: over.append(done.get_name()))
+    scene.deliveries.abort()
+    await let_tasks_run()
+    assert over == ["1", "2", "3", "4", "5"]
 
 
 async def test_nothing_is_left_on_the_clock_when_all_has_ended() -> None:
-    stage = Stage(Receiver(200))
-    stage.deliveries.call_back(callback())
-    await stage.deliveries.finish()
-    assert await stage.clock.advance(stage.deliveries.finish, by=60 * SECOND) == 0  # type: ignore[arg-type]
+    scene = Scene(Receiver(200))
+    _ = scene.deliveries.send(callback())
+    await scene.deliveries.finish()
+    assert await scene.clock.advance(scene.deliveries.finish, by=60 * SECOND) == 0  # type: ignore[arg-type]

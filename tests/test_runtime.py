@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.asyncio
 
 NOW = "2026-01-31T12:00:00Z"
 HOOK = "http://app.test/done"
+MOVER = ContextVar("MOVER", default="nobody")
 
 
 @dataclass
@@ -164,6 +166,23 @@ async def test_a_receiver_that_waits_for_the_fakes_clock_is_given_its_time(monke
         await worker.complete(webhook=HOOK)
         await fake.aadvance(14)
         assert fake.callbacks[0]["state"] == "delivered"
+
+
+async def test_a_callback_that_the_clock_sets_off_does_not_run_in_the_context_of_who_moved_the_clock() -> None:
+    app = Application([503])
+    async with playing(app) as (fake, worker):
+        await worker.complete(webhook=HOOK)
+        await fake.aadvance(0)
+        token = MOVER.set("a test")
+        seen: list[str] = []
+
+        async def look() -> None:
+            seen.append(MOVER.get())
+
+        app.then = look
+        await fake.aadvance(2)
+        MOVER.reset(token)
+        assert seen == ["nobody"]
 
 
 # Everything together, in due order.

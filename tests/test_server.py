@@ -180,7 +180,7 @@ def test_a_long_poll_over_a_socket_ends_with_the_clock(play: Play) -> None:
     async def story() -> None:
         async with serving() as (runtime, http):
             caller = await Caller.claims(http)
-            await until(lambda: len(runtime.polls) == 1)
+            await until(lambda: runtime.waiters.parked == 1)
             advanced = await http.post("/_fake/clock/advance", json={"seconds": 30})
             assert advanced.json()["fired"] == 120
             assert await caller.answer() == b"HTTP/1.1 204 No Content\r\n"
@@ -222,13 +222,13 @@ def test_a_client_that_closes_its_connection_gets_no_task(play: Play, at_once: b
     async def story() -> None:
         async with serving() as (runtime, http):
             caller = await Caller.claims(http)
-            await until(lambda: len(runtime.polls) == 1)
+            await until(lambda: runtime.waiters.parked == 1)
             await caller.hang_up(at_once=at_once)
             created = await http.post(TASKS, json={"command": "A", "payload": 1})
             await http.post("/_fake/clock/advance", json={"seconds": 30})
             task = (await http.get(f"{TASKS}/{created.json()['id']}")).json()
             assert (task["status"], task.get("attempts")) == ("PENDING", None)
-            assert len(runtime.polls) == 0
+            assert runtime.waiters.parked == 0
             claimed = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
             assert claimed.json()["attempts"] == 1
 
@@ -239,7 +239,7 @@ def test_a_client_that_vanishes_just_before_time_moves_gets_no_task(play: Play) 
     async def story() -> None:
         async with serving() as (runtime, http):
             caller = await Caller.claims(http)
-            await until(lambda: len(runtime.polls) == 1)
+            await until(lambda: runtime.waiters.parked == 1)
             created = await http.post(TASKS, json={"command": "A", "payload": 1})
             caller.writer.transport.abort()
             await runtime.advance(by=30_000_000_000)
@@ -253,9 +253,9 @@ def test_on_a_real_clock_too_a_client_that_vanishes_gets_no_task(play: Play) -> 
     async def story() -> None:
         async with serving(Clock()) as (runtime, http):
             caller = await Caller.claims(http)
-            await until(lambda: len(runtime.polls) == 1)
+            await until(lambda: runtime.waiters.parked == 1)
             await caller.hang_up(at_once=False)
-            await until(lambda: len(runtime.polls) == 0)
+            await until(lambda: runtime.waiters.parked == 0)
             created = await http.post(TASKS, json={"command": "A", "payload": 1})
             await http.post("/_fake/clock/advance", json={"seconds": 30})
             assert (await http.get(f"{TASKS}/{created.json()['id']}")).json()["status"] == "PENDING"
@@ -324,7 +324,7 @@ def test_when_it_ends_parked_polls_are_answered(play: Play, caplog: pytest.LogCa
     async def story() -> None:
         async with serving(Clock()) as (runtime, http):
             callers = [await Caller.claims(http) for _ in range(5)]
-            await until(lambda: len(runtime.polls) == 5)
+            await until(lambda: runtime.waiters.parked == 5)
         assert [await caller.answer() for caller in callers] == [b"HTTP/1.1 204 No Content\r\n"] * 5
         for caller in callers:
             await caller.hang_up(at_once=False)

@@ -89,7 +89,7 @@ class Built:
 
     def _tell_missed(self) -> None:
         """Say which fault rules never met anything: a slip in one is not to pass unnoticed."""
-        faults = self.runtime.faults
+        faults = self.runtime.fault_plan
         for fault in faults.missed():
             tell(faults.why_missed(fault))
 
@@ -155,8 +155,8 @@ def _runtime(options: Options) -> Runtime:
         runtime = Runtime(config, Clock("manual" if options.clock == "manual" else "real", start=start))
     except ValueError as error:
         exit_with(f"--webhook-allow: {error}", MISUSED)
-    runtime.faults.add(_faults(options.faults))
-    runtime.faults.add(observed_races(options.races_seed) if options.races else (), is_background=True)
+    runtime.fault_plan.add(_faults(options.faults))
+    runtime.fault_plan.add(observed_races(options.races_seed) if options.races else (), is_background=True)
     return runtime
 
 

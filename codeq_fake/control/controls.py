@@ -258,7 +258,7 @@ class Controls:
         """How many tasks of each tenant and command are where, and how many claims are parked."""
         runtime = self._runtime
         queues = representations.queues(runtime.broker, sorted(runtime.broker.store.queues))
-        return {"queues": list(queues), "parkedClaims": len(runtime.polls)}
+        return {"queues": list(queues), "parkedClaims": runtime.waiters.parked}
 
     def requests(self, *, since: int = 0, path: str = "", status: int | None = None) -> list[dict[str, Any]]:
         """The journal of requests after number ``since``; ``path`` matches any part of the path."""

@@ -26,17 +26,17 @@ class FaultControls:
 
     def put(self, rules: Iterable[Rule]) -> list[Fault]:
         """Put rules in force that were :func:`checked`."""
-        return self._runtime.faults.add(rules)
+        return self._runtime.fault_plan.add(rules)
 
     def take(self, number: int) -> Fault | None:
         """Take a rule out of force, if it still is, and let go whom it holds up; returns it."""
-        fault = self._runtime.faults.remove(number)
-        self._runtime.stalls.release(number)
+        fault = self._runtime.fault_plan.remove(number)
+        self._runtime.waiters.release_held(number)
         return fault
 
     def shown(self) -> dict[str, Any]:
         """The rules in force, each with how many occasions it has met and on how many it fired."""
-        return {"faults": [representations.fault(fault) for fault in self._runtime.faults.active.values()]}
+        return {"faults": [representations.fault(fault) for fault in self._runtime.fault_plan.active.values()]}
 
     def add(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """Put one rule in force, or those listed as ``faults``. Raises BadRequestError."""

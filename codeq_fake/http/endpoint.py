@@ -94,7 +94,7 @@ class Endpoint:
         answer = self._operation.handler(call)
         if isinstance(answer, Wait):
             gone = partial(hang_up, receive)
-            found = await runtime.polls.park(answer.attempt, wait_seconds=answer.seconds, gone=gone)
+            found = await runtime.waiters.poll(answer.attempt, wait_seconds=answer.seconds, gone=gone)
             return found if found is not None else replies.NO_CONTENT
         if not runtime.broker.is_idle:
             await runtime.carry_out()

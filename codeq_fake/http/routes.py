@@ -39,7 +39,7 @@ class Exact(Route):
         path = operation.path
         super().__init__(path, Endpoint(runtime, operation), methods=[operation.method])
         self._method = operation.method
-        self._faults = runtime.faults
+        self._faults = runtime.fault_plan
         self._faulty = Faulty(runtime, operation)
         # Where a path begins to vary: comparing so much of it first spares most routes their regular expression.
         self._fixed = path.partition("{")[0]

@@ -171,7 +171,7 @@ def overview(runtime: Runtime, *, most: int) -> Overview:
         more_queues=max(0, len(store.queues) - most),
         totals=totals,
         ended=len(store.tasks) - in_queues,
-        parked=len(runtime.polls),
+        parked=runtime.waiters.parked,
         leases=[Line.of(task, broker) for task in _soonest(broker, Queue.leases, _lease_expiry, most)],
         delays=[Line.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
         dead=[Line.of(task, broker) for task in islice(_dead(broker), most)],

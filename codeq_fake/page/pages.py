@@ -177,12 +177,12 @@ async def events(visit: Visit) -> Response:
     def look() -> object:
         mode, broker = runtime.clock.mode, runtime.broker
         journals = (runtime.requests.count, runtime.deliveries.journal.count)
-        counts = (*journals, len(broker.store.tasks), len(runtime.faults.active), len(runtime.polls))
+        counts = (*journals, len(broker.store.tasks), len(runtime.fault_plan.active), runtime.waiters.parked)
         return id(broker), mode, mode == "manual" and runtime.clock.now(), counts
 
     async def stream() -> AsyncIterator[bytes]:
         yield b"retry: 300\n\n"  # a reset ends the stream
-        async for _ in runtime.watchers.watch(look):
+        async for _ in runtime.live_updates.watch(look):
             yield b"data: look\n\n"
 
     return StreamingResponse(stream(), media_type="text/event-stream")

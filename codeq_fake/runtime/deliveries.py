@@ -1,45 +1,38 @@
-"""Deliveries: sends the callbacks and notices that the core asks for, and keeps the journal of what came of them."""
+"""Deliveries: send the callbacks and notices that the core asks for, and keep a journal of their tries."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
+from codeq_fake.clocks.clock import Clock
 from codeq_fake.core.commands import queue_name
+from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.core.times import SECOND
-from codeq_fake.faults import Occasion
+from codeq_fake.faults import Occasion, Plan
 from codeq_fake.faults.rule import CALLBACK, NOTICE
 from codeq_fake.journal import Callback, Journal, Try
-from codeq_fake.webhooks import Hop, Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from codeq_fake.clocks.clock import Clock
-    from codeq_fake.core.effects import CallbackDue, NoticeDue
-    from codeq_fake.faults import Plan
-    from codeq_fake.webhooks import Composer, Outgoing, Sender
-
-    T = TypeVar("T")
-    #: Makes a message as it is to be sent at an instant (ns).
-    Compose = Callable[[int], Outgoing]
-
+from codeq_fake.webhooks import Composer, Hop, Outcome, Outgoing, Sender
 
 #: How long a receiver may take to answer, by the fake's clock (W3).
 TIMEOUT = 15 * SECOND
 
-#: How long advancing the clock waits for a receiver that hangs, in real seconds, before time moves on past its timeout.
+#: How long advancing the clock waits for a receiver that hangs, in real seconds, before time moves past its timeout.
 PATIENCE = 1.0
 
 NO_ANSWER = "no answer within 15 s"
 LOST = "lost by a fault rule"
 
+Due = CallbackDue | NoticeDue
+
 
 class Deliveries:
-    """Callbacks and notices under way.
+    """Callbacks and notices that are being sent.
 
-    ``answered`` hears how each try of a callback ended, ``tried`` that an entry of the journal has one try more.
+    `answered` is called with the outcome of each try and returns whether it was the last one. `tried` is called with
+    the journal entry after each try.
     """
 
     def __init__(
@@ -48,122 +41,109 @@ class Deliveries:
         clock: Clock,
         sender: Sender,
         composer: Composer,
-        answered: Callable[[CallbackDue, Outcome], None],
-        faults: Plan,
+        fault_plan: Plan,
         journal_size: int,
+        answered: Callable[[Due, Outcome], bool],
         tried: Callable[[Callback], object],
     ) -> None:
         self.journal: Journal[Callback] = Journal(journal_size)
         self._clock = clock
         self._sender = sender
         self._composer = composer
+        self._fault_plan = fault_plan
         self._answered = answered
         self._tried = tried
-        self._faults = faults
-        self._under_way: set[asyncio.Task[Any]] = set()
-        self._hanging: set[asyncio.Task[Any] | None] = set()
-        #: Delivery id -> the journal's entry of a callback that is not over yet.
+        #: In the order in which they were started. The value says whether advancing the clock no longer waits for it.
+        self._under_way: dict[asyncio.Task[None], bool] = {}
+        #: Delivery id -> the journal entry of a callback that may be tried again.
         self.pending: dict[int, Callback] = {}
 
-    def call_back(self, due: CallbackDue) -> None:
-        """Send one try of a callback, without waiting for its end (W3)."""
-        entry = self.pending.get(due.delivery_id)
-        if entry is None:
-            entry = self.pending[due.delivery_id] = self.journal.append(
-                lambda n: Callback(n, "task_result", due.url, due.command, task_id=due.task_id)
-            )
-        _ = self._start(self._try(entry, due))
-
-    def over(self, due: CallbackDue, outcome: Outcome) -> None:
-        """The callback's last try has ended."""
-        entry = self.pending.pop(due.delivery_id, None)
-        if entry is not None:
-            entry.state = _state(outcome)
-
-    async def notify(self, due: NoticeDue) -> Outcome | None:
-        """Send a queue-ready notice and wait for its end: there is one try (U4). None when it was aborted."""
-        entry = self.journal.append(
-            lambda n: Callback(n, "queue_ready", due.url, due.command, subscription_id=due.subscription_id)
-        )
-        sending = self._start(self._try_once(entry, due))
-        # Not awaited itself: a producer that hangs up does not take its task's notice back.
-        await asyncio.wait({sending})
-        return None if sending.cancelled() else sending.result()
+    def send(self, due: Due) -> asyncio.Task[None]:
+        """Start one try of a callback (W3), or the one try of a notice (U4). Returns the task that sends it."""
+        sending = asyncio.get_running_loop().create_task(self._send(due, self._entry(due)))
+        self._under_way[sending] = False
+        sending.add_done_callback(self._under_way.pop)
+        return sending
 
     async def finish(self) -> bool:
-        """Wait until nothing but what hangs is under way; says whether there was anything to wait for."""
-        waiting = self._under_way - self._hanging
+        """Wait for all that is being sent, except what hangs. Returns whether there was anything to wait for."""
+        waiting = [sending for sending, is_hanging in self._under_way.items() if not is_hanging]
         if not waiting:
             return False
         _, late = await asyncio.wait(waiting, timeout=PATIENCE)
-        self._hanging |= late
+        self._under_way.update(dict.fromkeys(late, True))
         return True
 
     def abort(self) -> None:
-        """Drop everything that is under way: nobody hears how it ends."""
-        for task in self._under_way:
-            task.cancel()
+        """Cancel all that is being sent. Its outcome is not reported."""
+        for sending in list(self._under_way):
+            sending.cancel()
 
-    def _start(self, sending: Coroutine[None, None, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(sending)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        task.add_done_callback(self._hanging.discard)
-        return task
+    def _entry(self, due: Due) -> Callback:
+        if isinstance(due, NoticeDue):
+            return self.journal.append(
+                lambda n: Callback(n, "queue_ready", due.url, due.command, subscription_id=due.subscription_id)
+            )
+        if due.delivery_id not in self.pending:
+            self.pending[due.delivery_id] = self.journal.append(
+                lambda n: Callback(n, "task_result", due.url, due.command, task_id=due.task_id)
+            )
+        return self.pending[due.delivery_id]
 
-    async def _try(self, entry: Callback, due: CallbackDue) -> None:
-        outcome = await self._send(entry, lambda now: self._composer.callback(due, now=now))
-        self._answered(due, outcome)
+    async def _send(self, due: Due, entry: Callback) -> None:
+        if self._fault_plan.active:
+            outcome = await self._send_faultily(due, entry)
+        else:
+            outcome = await self._try(entry, self._composed(due, self._clock.now()))
+        if self._answered(due, outcome):
+            entry.state = _state(outcome)
+            if isinstance(due, CallbackDue):
+                self.pending.pop(due.delivery_id, None)
 
-    async def _try_once(self, entry: Callback, due: NoticeDue) -> Outcome:
-        outcome = await self._send(entry, lambda now: self._composer.notice(due, now=now))
-        entry.state = _state(outcome)
-        return outcome
+    def _composed(self, due: Due, now: int) -> Outgoing:
+        if isinstance(due, CallbackDue):
+            return self._composer.callback(due, now=now)
+        return self._composer.notice(due, now=now)
 
-    async def _send(self, entry: Callback, compose: Compose) -> Outcome:
-        if self._faults.active:
-            return await self._send_faultily(entry, compose)
-        return await self._send_now(entry, compose(self._clock.now()))
-
-    async def _send_faultily(self, entry: Callback, compose: Compose) -> Outcome:
-        """Send one try, but for what is to go wrong with it."""
-        rules = [fault.rule for fault in self._faults.decide(_occasion(entry))]
+    async def _send_faultily(self, due: Due, entry: Callback) -> Outcome:
+        """Send one try with the faults that fire on it."""
+        rules = [fault.rule for fault in self._fault_plan.decide(_occasion(entry))]
         kinds = tuple(rule.do for rule in rules)
         for rule in rules:
             if rule.do == "callback_late":
                 await self._wait(rule.duration)
         skew = sum(rule.duration for rule in rules if rule.do == "clock_skew")
-        outgoing = compose(self._clock.now() + skew)
+        outgoing = self._composed(due, self._clock.now() + skew)
         if "callback_lost" in kinds:
             entry.headers, entry.body = outgoing.headers, outgoing.body
             self._note(entry, Try(self._clock.now(), None, LOST, kinds))
             return Outcome((Hop(outgoing.method, outgoing.url),), LOST)
-        outcome = await self._send_now(entry, outgoing, kinds)
+        outcome = await self._try(entry, outgoing, kinds)
         if "callback_twice" in kinds:
-            await self._send_now(entry, outgoing, kinds)
+            await self._try(entry, outgoing, kinds)
         return outcome
 
     async def _wait(self, duration: int) -> None:
-        """Wait so long (ns). Whoever advances the clock does not wait for this."""
+        """Wait this long (ns). Advancing the clock does not wait for the delivery meanwhile."""
         waited = asyncio.get_running_loop().create_future()
-        task = asyncio.current_task()
+        delivery = _current_task()
 
         def go_on() -> None:
-            self._hanging -= {task}
+            self._under_way[delivery] = False
             waited.set_result(None)
 
         timer = self._clock.call_at(self._clock.now() + duration, go_on)
-        self._hanging |= {task}
+        self._under_way[delivery] = True
         try:
             await waited
         finally:
             timer.cancel()
 
-    async def _send_now(self, entry: Callback, outgoing: Outgoing, faults: tuple[str, ...] = ()) -> Outcome:
+    async def _try(self, entry: Callback, outgoing: Outgoing, faults: tuple[str, ...] = ()) -> Outcome:
         entry.headers, entry.body = outgoing.headers, outgoing.body
         sent_at = self._clock.now()
         sending = asyncio.ensure_future(self._sender.send(outgoing))
-        timer = self._clock.call_at(sent_at + TIMEOUT, partial(self._time_out, sending, asyncio.current_task()))
+        timer = self._clock.call_at(sent_at + TIMEOUT, partial(self._time_out, sending, _current_task()))
         try:
             await asyncio.wait({sending})
         finally:
@@ -177,10 +157,16 @@ class Deliveries:
         entry.tries.append(tried)
         self._tried(entry)
 
-    def _time_out(self, sending: asyncio.Future[Outcome], task: asyncio.Task[Any] | None) -> None:
-        """The receiver took too long; what comes of that is waited for, unlike the receiver."""
+    def _time_out(self, sending: asyncio.Future[Outcome], delivery: asyncio.Task[Any]) -> None:
+        """Give the receiver up. Advancing the clock waits for what follows from that."""
         sending.cancel()
-        self._hanging -= {task}
+        self._under_way[delivery] = False
+
+
+def _current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in a task
+    return task
 
 
 def _occasion(entry: Callback) -> Occasion:

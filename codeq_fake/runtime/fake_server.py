@@ -1,9 +1,12 @@
-"""The runtime: one fake's state, clock and deliveries brought together; it does what the core wants done."""
+"""One running fake: its state, clock, journals and deliveries. It carries out the effects that the core asks for."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -20,9 +23,8 @@ from codeq_fake.webhooks import Composer, Guard, Outcome, Sender
 from .artifacts import ArtifactFolder
 from .deliveries import Deliveries
 from .ids import Source
-from .live_updates import Watchers
-from .polls import Polls
-from .stalls import Stalls
+from .live_updates import LiveUpdates
+from .waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,8 +41,8 @@ DEFAULT_PROFILE = "kvrocks-2.8"  # what upstream's own deployment files pin
 class Config:
     """How a fake is set up.
 
-    ``mounts`` answer the callbacks to an origin in this process, ``journal_size`` is in entries, ``seed`` makes ids and
-    jitter repeatable, ``state_file`` is where the state is saved when someone asks for it.
+    `mounts` maps origins to applications in this process that answer the callbacks. `journal_size` is in entries.
+    `seed` makes ids and jitter repeatable. The control API saves the state to `state_file`.
     """
 
     profile: str = DEFAULT_PROFILE
@@ -54,24 +56,25 @@ class Config:
 
 
 class Runtime:
-    """One fake server. Operations run to their end between two awaits, so nothing needs a lock."""
+    """One fake server. An operation runs between two awaits, so nothing needs a lock."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self.clock = clock
         #: What the fake was started with. It alone names files and folders, and outlives a reset.
         self.started_with = config
         settings = config.settings
-        #: None: what artifacts contain is in the journal of requests alone.
+        #: None: the contents of artifacts are in the journal of requests only.
         self._artifacts = ArtifactFolder(settings.local_artifacts_dir) if settings.artifacts_dir_given else None
-        self.polls = Polls(clock)
-        self.stalls = Stalls(clock)
-        #: What is to go wrong; the same object for as long as the runtime lives.
-        self.faults = Plan()
-        self.watchers = Watchers()
-        #: Who wants to hear of each try of a callback or notice.
+        self.waiters = Waiters(clock)
+        #: The same object throughout; a reset empties it.
+        self.fault_plan = Plan()
+        self.live_updates = LiveUpdates()
+        #: Called after each try of a callback or notice.
         self.on_try: Callable[[Callback], None] | None = None
         self._alarm: Timer | None = None
         self._settled = 0
+        # What the clock sets off runs in this context, not in that of the request or the test that moved the clock.
+        self._context = copy_context()
         self._begin(config)
 
     def _begin(self, config: Config) -> None:
@@ -79,7 +82,7 @@ class Runtime:
         self.config = config
         self.auth = Authenticator.of(settings, config.identities)
         self.requests: Journal[Request] = Journal(config.journal_size)
-        #: (operation, refusal or "") -> how often: what of the contract this fake's traffic has touched.
+        #: (operation, name of the refusal or "") -> how often. It shows which clauses the traffic has touched.
         self.seen: Counter[tuple[str, str]] = Counter()
         self.surprises = Watch(self.requests, settings)
         self.source, self.broker = self._new_broker(config)
@@ -87,10 +90,10 @@ class Runtime:
             clock=self.clock,
             sender=Sender(guard=Guard(config.webhook_allow), mounts=config.mounts),
             composer=Composer(zone=settings.timezone, secret=settings.webhook_hmac_secret),
-            answered=self._callback_answered,
-            faults=self.faults,
+            fault_plan=self.fault_plan,
             journal_size=config.journal_size,
-            tried=self._callback_tried,
+            answered=self._answered,
+            tried=lambda callback: self.on_try and self.on_try(callback),
         )
 
     def _new_broker(self, config: Config) -> tuple[Source, Broker]:
@@ -105,32 +108,31 @@ class Runtime:
         source.avoid(broker.store.tasks, broker.subscriptions.by_id)
         return source, broker
 
-    def let_go(self) -> None:
-        """Let everyone go who waits, and drop what is being sent."""
+    def release(self) -> None:
+        """End all waits, and cancel all that is being sent."""
         self.deliveries.abort()
-        self.polls.release()
-        self.stalls.release()
-        self.watchers.release()
+        self.waiters.release()
+        self.live_updates.release()
 
     def reset(self, config: Config | None = None, clock: Clock | None = None) -> None:
-        """Start over with an empty state: same settings and clock unless others are given, no journals, no faults."""
-        self.faults.clear()
+        """Start over with an empty state, empty journals and no faults. Settings and clock stay unless given."""
+        self.fault_plan.clear()
         self._start_over(config or self.config, clock)
 
     def _start_over(self, config: Config, clock: Clock | None) -> None:
-        self.let_go()
+        self.release()
         if self._alarm is not None:
             self._alarm.cancel()
         if clock is not None:
             self.clock = clock
-            self.polls, self.stalls, self._settled = Polls(clock), Stalls(clock), 0
+            self.waiters, self._settled = Waiters(clock), 0
         self._begin(config)
 
     def restore(self, profile: str, now: int, fill: Callable[[Broker], None]) -> None:
-        """Replace the state by what ``fill`` puts into a new broker of that profile, at its instant ``now`` (ns).
+        """Replace the state by what `fill` puts into a new broker of this profile, at the instant `now` (ns).
 
-        A manual or auto clock is there afterwards, a real one that is behind moves on to it. Callbacks that are overdue
-        are sent. When ``fill`` raises, nothing has changed.
+        A manual or auto clock is set to `now`; a real clock is only set forward. Overdue callbacks are sent. If `fill`
+        raises, nothing has changed.
         """
         config = replace(self.config, profile=profile)
         source, broker = self._new_broker(config)
@@ -141,12 +143,11 @@ class Runtime:
         self._fire()
 
     async def carry_out(self) -> None:
-        """Do what the operations since the last call want done; notices are sent before it returns (U4)."""
-        broker, deliveries = self.broker, self.deliveries
-        for effect in broker.drain_effects():
+        """Carry out the effects of the latest operations. Notices are sent before it returns (U4)."""
+        for effect in self.broker.drain_effects():
             match effect:
                 case CallbackDue():
-                    deliveries.call_back(effect)
+                    _ = self.deliveries.send(effect)
                 case NoticeDue():
                     if not await self.notify(effect):
                         return
@@ -156,15 +157,14 @@ class Runtime:
         self.arm()
 
     async def notify(self, due: NoticeDue) -> bool:
-        """Send a notice and wait for its end (U4); says whether that came, for a reset aborts what is under way."""
-        broker = self.broker
-        outcome = await self.deliveries.notify(due)
-        if outcome is not None:
-            broker.notice_answered(due.command, delivered=outcome.delivered)
-        return outcome is not None
+        """Send a notice and wait for its outcome (U4). Returns False if a reset has cancelled it."""
+        sending = self.deliveries.send(due)
+        # `await sending` would cancel the notice when its producer hangs up.
+        await asyncio.wait({sending})
+        return not sending.cancelled()
 
     def arm(self) -> None:
-        """Let the clock wake the broker when it next has something to do by itself."""
+        """Set a timer for the next instant at which the broker has something to do."""
         due = self.broker.next_due()
         if self._alarm is not None:
             if self._alarm.when == due and self._alarm.callback is not None:
@@ -172,15 +172,15 @@ class Runtime:
             self._alarm.cancel()
             self._alarm = None
         if due is not None:
-            self._alarm = self.clock.call_at(due, self._fire)
+            self._alarm = self.clock.call_at(due, partial(self._context.run, self._fire))
 
     async def advance(self, *, to: int | None = None, by: int = 0, mode: Mode | None = None) -> int:
-        """Move the clock on, through all that falls due, and return when all is quiet: how much fired.
+        """Advance the clock through all that falls due, and return when all is quiet. Returns how many timers fired.
 
-        Takes and raises what :meth:`Clock.advance <codeq_fake.clock.Clock.advance>` does.
+        Takes and raises what `Clock.advance` does.
         """
         await let_tasks_run()
-        # On an auto clock receivers live on the same time: to wait for one would let it pass.
+        # On an auto clock a wait for a receiver would itself let time pass.
         settle = let_tasks_run if self.clock.mode == "auto" else self._settle
         return await self.clock.advance(settle, to=to, by=by, mode=mode)
 
@@ -191,29 +191,23 @@ class Runtime:
     def _call_back(self) -> None:
         for effect in self.broker.drain_effects():
             if isinstance(effect, CallbackDue):
-                self.deliveries.call_back(effect)
+                _ = self.deliveries.send(effect)
         self.arm()
 
-    def _callback_tried(self, callback: Callback) -> None:
-        if self.on_try is not None:
-            self.on_try(callback)
-
-    def _callback_answered(self, due: CallbackDue, outcome: Outcome) -> None:
-        now = self.clock.now()
-        # A blocked callback will be blocked again: it is given up at its first try.
-        over = self.broker.callback_answered(
-            due.delivery_id, delivered=outcome.delivered, final=outcome.blocked, now=now
+    def _answered(self, due: CallbackDue | NoticeDue, outcome: Outcome) -> bool:
+        """Tell the broker the outcome of a try. Returns whether it was the last one."""
+        if isinstance(due, NoticeDue):
+            self.broker.notice_answered(due.command, delivered=outcome.delivered)
+            return True
+        # A blocked callback would be blocked again: it is not retried.
+        is_over = self.broker.callback_answered(
+            due.delivery_id, delivered=outcome.delivered, final=outcome.blocked, now=self.clock.now()
         )
-        if over:
-            self.deliveries.over(due, outcome)
         self._call_back()
+        return is_over
 
     async def _settle(self) -> None:
-        """Wait until what was woken has come to rest: requests, callbacks, and the requests they cause."""
-        while await self.deliveries.finish() or self._settled != self._woken:
-            self._settled = self._woken
+        """Wait until all that was woken is done: requests, callbacks, and the requests that they cause."""
+        while await self.deliveries.finish() or self._settled != self.waiters.woken:
+            self._settled = self.waiters.woken
             await let_tasks_run()
-
-    @property
-    def _woken(self) -> int:
-        return self.polls.woken + self.stalls.woken

@@ -1,46 +1,44 @@
-"""Who watches a fake live: told soon after something has changed."""
+"""Live updates: tell those who watch a fake that something has changed."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
-
-#: How often a watcher looks whether something has changed, in real seconds.
+#: How often a watcher looks for a change, in real seconds.
 _INTERVAL = 0.25
 
-#: After so many looks without a change a watcher is told all the same: what it sees may have grown old unnoticed.
+#: After this many looks without a change a watcher is told anyway: times that the page shows may be out of date.
 _QUIET = 12
 
 
-class Watchers:
-    """All that watch one fake. Nothing that happens at the fake has to tell them: they look."""
+class LiveUpdates:
+    """All watchers of one fake. They look for changes themselves, so that a change costs the fake nothing."""
 
     def __init__(self) -> None:
-        self._leaving: set[asyncio.Event] = set()
+        #: Ordered, unlike a set.
+        self._released: dict[asyncio.Event, None] = {}
 
     async def watch(self, look: Callable[[], object]) -> AsyncGenerator[None]:
-        """Yield at once, whenever ``look`` returns something new, and now and then; end when released."""
-        leave = asyncio.Event()
-        self._leaving.add(leave)
+        """Yield at once, whenever `look` returns something new, and now and then. Ends when released."""
+        released = asyncio.Event()
+        self._released[released] = None
         seen: object = None
         unchanged = _QUIET
         try:
-            while not leave.is_set():
+            while not released.is_set():
                 latest = look()
                 unchanged += 1
                 if latest != seen or unchanged > _QUIET:
                     seen, unchanged = latest, 0
                     yield
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(leave.wait(), _INTERVAL)
+                    await asyncio.wait_for(released.wait(), _INTERVAL)
         finally:
-            self._leaving.discard(leave)
+            del self._released[released]
 
     def release(self) -> None:
-        """Let every watcher go."""
-        for leave in self._leaving:
-            leave.set()
+        """End all watches."""
+        for released in self._released:
+            released.set()

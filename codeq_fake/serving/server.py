@@ -186,7 +186,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the caller's to close
         """Answer who waits, and end. What is being sent is dropped: a receiver that hangs must not hold the end up."""
-        self._runtime.let_go()
+        self._runtime.release()
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):

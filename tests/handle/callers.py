@@ -39,7 +39,7 @@ class Parked:
         self.claims = [threads.submit(claim) for _ in range(count)]
         for _ in range(count):
             self.arrived.acquire(timeout=5)
-        wait_for(lambda: len(fake._runtime.polls) == count)  # noqa: SLF001 - that a poll is parked shows nowhere else
+        wait_for(lambda: fake._runtime.waiters.parked == count)  # noqa: SLF001 - that a poll is parked shows nowhere else
 
     @property
     def statuses(self) -> list[int]:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from codeq_fake.runtime import live_updates
-from codeq_fake.runtime.live_updates import Watchers
+from codeq_fake.runtime.live_updates import LiveUpdates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ async def test_a_watcher_is_told_of_what_is_new_and_now_and_then() -> None:
         return looks >= 4
 
     told: list[int] = []
-    async with aclosing(Watchers().watch(look)) as changes:
+    async with aclosing(LiveUpdates().watch(look)) as changes:
         for _ in range(3):
             await anext(changes)
             told.append(looks)
@@ -82,7 +82,7 @@ async def test_a_watcher_is_told_of_what_is_new_and_now_and_then() -> None:
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("quick")
 async def test_watchers_that_are_released_end() -> None:
-    known = Watchers()
+    known = LiveUpdates()
     told = [asyncio.Event() for _ in range(3)]
 
     async def watch(is_told: asyncio.Event) -> None:

@@ -80,7 +80,7 @@ class _Once(Endpoint):
         self._call = call
         await self._let_in(call, receive)
         self._occasion = occasion_of(self._operation, call)
-        self._due = self._runtime.faults.decide(self._occasion)
+        self._due = self._runtime.fault_plan.decide(self._occasion)
         try:
             # Who waits comes first: what another fault does to a task is not to be undone in the meantime.
             for fault in sorted(self._due, key=lambda fault: fault.rule.do not in _WAITS):
@@ -143,7 +143,7 @@ class _Once(Endpoint):
     async def _hold(self, fault: Fault, call: Call, receive: Receive) -> None:
         self._settle(fault, call)
         until = call.now + fault.rule.duration if fault.rule.do == "delay" else None
-        is_there = await self._runtime.stalls.hold(fault.number, until=until, gone=partial(hang_up, receive))
+        is_there = await self._runtime.waiters.hold(fault.number, until=until, gone=partial(hang_up, receive))
         if not is_there:
             self._ending.end = "gone"
             raise Injected(_NO_REPLY)
@@ -164,7 +164,7 @@ class _Once(Endpoint):
             call.faults += (fault.rule.do,)
             self._runtime.seen[FAULT, fault.rule.do] += 1
         else:
-            self._runtime.faults.take_back(fault)
+            self._runtime.fault_plan.take_back(fault)
 
 
 def _refusal(rule: Rule, operation: Operation) -> Reply:

@@ -1,0 +1,136 @@
+"""Everything that waits at one fake: long polls (K9), requests that a fault holds up, and sleepers on its clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from codeq_fake.clocks.clock import Clock, Timer
+from codeq_fake.core.times import MILLISECOND, SECOND
+
+INTERVAL = 250 * MILLISECOND
+LONGEST_WAIT = 30  # seconds (K2)
+
+T = TypeVar("T")
+
+
+class _Waiter(Generic[T]):
+    """One wait, with the timer that may end it. Only the first end counts."""
+
+    def __init__(self, woke: Callable[[], None]) -> None:
+        self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.timer: Timer | None = None
+        self._woke = woke
+
+    def end(self, result: T) -> None:
+        """End the wait with `result`, unless it is over."""
+        if not self.result.done():
+            self.result.set_result(result)
+            self._woke()
+
+    async def wait(self, gone: Callable[[], Awaitable[None]], *, if_gone: T) -> T:
+        """Wait for the result. It is `if_gone` when `gone` returns first."""
+        # A task, not a callback of one: `let_tasks_run` sees tasks only, and this one is about to end the wait.
+        client = asyncio.create_task(self._end_when(gone, if_gone))
+        try:
+            return await self.result
+        finally:
+            client.cancel()
+            if self.timer is not None:
+                self.timer.cancel()
+
+    async def _end_when(self, gone: Callable[[], Awaitable[None]], if_gone: T) -> None:
+        try:
+            await gone()
+        finally:
+            self.end(if_gone)
+
+
+class Waiters:
+    """The long polls, held requests and sleepers of one fake. Walks over them are in order of arrival.
+
+    `gone` arguments return when the client has hung up.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._polls: dict[_Waiter[Any], None] = {}
+        #: With the number of the fault that holds the request up.
+        self._held: dict[_Waiter[bool], int] = {}
+        #: How many waits have ended. Whoever advances the clock sees from it that a task was woken.
+        self.woken = 0
+
+    @property
+    def parked(self) -> int:
+        """How many long polls wait."""
+        return len(self._polls)
+
+    async def poll(
+        self, attempt: Callable[[int], T | None], *, wait_seconds: int, gone: Callable[[], Awaitable[None]]
+    ) -> T | None:
+        """Call `attempt` with the time until it returns a value or `wait_seconds` (at most 30) are over.
+
+        The attempts are 250 ms apart, the last is at the deadline. Returns None if the client hangs up.
+        """
+        now = self._clock.now()
+        found = attempt(now)
+        if found is not None or wait_seconds <= 0:
+            return found
+        deadline = now + min(wait_seconds, LONGEST_WAIT) * SECOND
+        waiter: _Waiter[T | None] = _Waiter(self._woke)
+
+        def retry(when: int) -> None:
+            if waiter.result.done():
+                return
+            found = attempt(self._clock.now())
+            if found is not None or when >= deadline:
+                waiter.end(found)
+            else:
+                retry_at(min(when + INTERVAL, deadline))
+
+        def retry_at(when: int) -> None:
+            waiter.timer = self._clock.call_at(when, partial(retry, when))
+
+        retry_at(now + INTERVAL)
+        self._polls[waiter] = None
+        try:
+            return await waiter.wait(gone, if_gone=None)
+        finally:
+            del self._polls[waiter]
+
+    async def hold(self, fault: int, *, until: int | None, gone: Callable[[], Awaitable[None]]) -> bool:
+        """Hold a request up until an instant (ns) or `release_held`. Returns whether the client is still there."""
+        waiter: _Waiter[bool] = _Waiter(self._woke)
+        if until is not None:
+            waiter.timer = self._clock.call_at(until, partial(waiter.end, True))  # noqa: FBT003 - the client stayed
+        self._held[waiter] = fault
+        try:
+            return await waiter.wait(gone, if_gone=False)
+        finally:
+            del self._held[waiter]
+
+    async def sleep(self, duration: int) -> None:
+        """Wait until the clock has moved on by `duration` (ns)."""
+        waiter: _Waiter[None] = _Waiter(self._woke)
+        waiter.timer = self._clock.call_at(self._clock.now() + duration, partial(waiter.end, None))
+        try:
+            await waiter.result
+        finally:
+            waiter.timer.cancel()
+
+    def release_held(self, fault: int | None = None) -> None:
+        """Let the requests go on that this fault holds up, or all held requests."""
+        for waiter, holder in list(self._held.items()):
+            if fault in (None, holder):
+                waiter.end(True)  # noqa: FBT003 - as above
+
+    def release(self) -> None:
+        """End all long polls without a result, and all held requests. Sleepers stay."""
+        for poll in list(self._polls):
+            poll.end(None)
+        self.release_held()
+
+    def _woke(self) -> None:
+        self.woken += 1
