@@ -14,17 +14,15 @@ from codeq_client._api.models import (
     Batch,
     Cleanup,
     Finished,
-    Location,
     NewTask,
     QueueStats,
     Record,
     Rejected,
     Requeued,
-    Status,
     Submission,
     Subscription,
-    Task,
 )
+from codeq_client._task import Location, Status, Task
 from codeq_client._worker.events import (
     ClaimFailed,
     Draining,
@@ -41,10 +39,9 @@ from codeq_client._worker.events import (
     TaskEnded,
     TaskStarted,
 )
-from codeq_client._worker.handlers import Middleware, Next
 from codeq_client._worker.job import Job, TaskContext, current_task
 from codeq_client._worker.lease import End, LeaseTerms
-from codeq_client._worker.middleware import keep_first_result
+from codeq_client._worker.middleware import Middleware, Next, keep_first_result
 from codeq_client._worker.outcomes import Abandon, Complete, Fail, Outcome, Retry
 from codeq_client._worker.worker import Worker, WorkerStatus
 

@@ -1,4 +1,4 @@
-"""The command `codeq-worker`: run a worker, or check that one could run."""
+"""The command `codeq-worker`: run a worker, or check that a worker could run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ import click
 
 from codeq_client import CodeQ, Worker, current_task
 from codeq_client._api.calls import Role
-from codeq_client._api.check import check_token
+from codeq_client._api.operations import check_worker_token
 from codeq_client._worker.job import log_fields
+from codeq_client._worker.process import run_and_reload
 
 from .errors import CodeQError, ConfigurationError, Unauthorized
 
 if TYPE_CHECKING:
-    from .health import HealthServer
+    from .health import HealthServer  # it imports an HTTP server, which most runs do not need
 
 _log = logging.getLogger("codeq_client.worker")
 
@@ -35,14 +36,14 @@ def main() -> None:
 
 @main.command()
 @click.argument("target", metavar="MODULE:OBJECT")
-@click.option("--concurrency", type=click.IntRange(min=1), help="Tasks at a time; default: the worker's own setting.")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Tasks at a time; default: the worker's setting.")
 @click.option("--grace", type=click.FloatRange(min=0), help="Seconds that handlers may run on after a signal.")
-@click.option("--burst", is_flag=True, help="End when no task is left.")
-@click.option("--health-port", type=click.IntRange(0, 65535), help="Serve /live and /ready on this port.")
-@click.option("--health-host", default="127.0.0.1", show_default=True, help="The address to serve them on.")
+@click.option("--burst", is_flag=True, help="Exit when no task is left.")
+@click.option("--health-port", type=click.IntRange(0, 65535), help="Serve the probes /live and /ready on this port.")
+@click.option("--health-host", default="127.0.0.1", show_default=True, help="The address of the probes.")
 @click.option("--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--log-level", default="INFO", show_default=True)
-@click.option("--reload", is_flag=True, help="Start anew whenever a Python file below this folder changes.")
+@click.option("--reload", is_flag=True, help="Restart when a Python file in this folder changes.")
 def run(  # the command's options
     target: str,
     *,
@@ -55,13 +56,11 @@ def run(  # the command's options
     log_level: str,
     reload: bool,
 ) -> None:
-    """Run the worker that MODULE:OBJECT names, a `Worker` or a function that makes one.
+    """Run the worker MODULE:OBJECT: a `Worker`, or a function that returns one.
 
-    SIGINT and SIGTERM end it when its handlers are done, or after the time of grace; a second one ends it at once.
+    SIGINT and SIGTERM stop it when its handlers are done, or after the grace period. A second signal ends it at once.
     """
     if reload:
-        from codeq_client._worker.reload import run_and_reload  # noqa: PLC0415  # for those who want it
-
         sys.exit(run_and_reload([argument for argument in sys.argv[1:] if argument != "--reload"]))
     set_up_logs(log_format, log_level)
     worker = _load(target)
@@ -77,7 +76,7 @@ def run(  # the command's options
 
 
 def _probes(worker: Worker, port: int, host: str) -> HealthServer:
-    from .health import HealthServer  # noqa: PLC0415  # an HTTP server is imported for those who want one
+    from .health import HealthServer  # noqa: PLC0415 - as above
 
     try:
         server = HealthServer(worker, port, host)
@@ -94,14 +93,17 @@ async def _run(worker: Worker, *, burst: bool) -> None:
 
 @main.command()
 def check() -> None:
-    """Claim nothing, but ask whether the environment's worker token may do all that a worker does."""
+    """Check that the server is reachable, and that the worker token of the environment has all scopes it needs.
+
+    Claims no task.
+    """
     try:
         seconds, url = asyncio.run(_check())
     except Unauthorized as error:
-        raise click.ClickException(f"CODEQ_WORKER_TOKEN is no worker's token for this server: {error}") from error
+        raise click.ClickException(f"the server does not accept CODEQ_WORKER_TOKEN for a worker: {error}") from error
     except CodeQError as error:
         raise click.ClickException(f"{type(error).__name__}: {error}") from error
-    click.echo(f"{url} answered in {seconds * 1000:.0f} ms: the token may do all that a worker does")
+    click.echo(f"{url} answered in {seconds * 1000:.0f} ms: the token has all scopes that a worker needs")
 
 
 async def _check() -> tuple[float, str]:
@@ -110,21 +112,21 @@ async def _check() -> tuple[float, str]:
             raise ConfigurationError("CODEQ_WORKER_TOKEN is not set")
         clock = codeq.core.clock
         begin = clock.monotonic()
-        await codeq.run(check_token(codeq.core))
+        await codeq.run(check_worker_token(codeq.core))
         return clock.monotonic() - begin, codeq.base_url
 
 
 def _load(target: str) -> Worker:
     module_name, _, name = target.partition(":")
     if not module_name or not name:
-        raise click.UsageError(f"{target!r} is not of the form MODULE:OBJECT, as in app:worker")
+        raise click.UsageError(f"{target!r} does not have the form MODULE:OBJECT, such as app:worker")
     sys.path.insert(0, str(Path.cwd()))
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and lacks another
-        raise click.UsageError(f"there is no module {error.name!r} here") from error
+            raise  # the module exists, but one of its imports is missing
+        raise click.UsageError(f"there is no module {error.name!r} in this folder") from error
     except ConfigurationError as error:
         raise click.ClickException(f"{module_name}: {error}") from error
     try:
@@ -134,19 +136,19 @@ def _load(target: str) -> Worker:
         raise click.UsageError(f"{target}: {error}") from error
     if inspect.iscoroutinefunction(found):
         raise click.UsageError(
-            f"{target} is asynchronous: let a plain function make the worker, and `lifespan` the rest"
+            f"{target} is asynchronous: create the worker in a plain function, and move the rest to `lifespan`"
         )
     try:
         worker = found() if callable(found) else found
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
     if not isinstance(worker, Worker):
-        raise click.UsageError(f"{target} is no Worker, but a {type(worker).__name__}")
+        raise click.UsageError(f"{target} is not a Worker but a {type(worker).__name__}")
     return worker
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a record, with the fields of the task that the code runs for."""
+    """Formats a record as one JSON object, with the fields of the current task."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line."""
@@ -175,7 +177,7 @@ def set_up_logs(log_format: str, level: str) -> None:
         logging.basicConfig(level=level.upper(), handlers=[handler])
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
 
 
 if __name__ == "__main__":

@@ -28,10 +28,7 @@ CodeQError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from codeq_client._api.models import Task
+from ._task import Task
 
 
 class CodeQError(Exception):

@@ -1,4 +1,4 @@
-"""Probes over HTTP that tell the truth, served from a thread that a blocked event loop does not stop."""
+"""Health probes over HTTP, served from a thread of their own, so that a blocked event loop does not stop them."""
 
 from __future__ import annotations
 
@@ -6,38 +6,36 @@ import json
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from types import TracebackType
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from codeq_client._worker.worker import Worker, WorkerStatus
+from codeq_client._worker.worker import Worker, WorkerStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From when on, in seconds, a worker is not live (its loops lag) or not ready (no claim was answered)."""
+    """Limits in seconds: a worker is not live if its loops lag for longer, and not ready without an answered claim."""
 
     lag: float = 30.0
     claim_age: float = 120.0
 
 
 def live(status: WorkerStatus, limits: Limits) -> bool:
-    """Whether the process does its work; when not, a restart is the way out."""
+    """Return whether the process works; if not, restart it."""
     return max(status.loop_lag, status.lease_lag) < limits.lag
 
 
 def ready(status: WorkerStatus, limits: Limits) -> bool:
-    """Whether the worker takes tasks: it runs, does not drain, and its latest claim was answered."""
-    # A worker whose slots are all busy claims nothing: the tasks it holds are proof enough.
+    """Return whether the worker takes tasks: it runs, does not drain, and its latest claim was answered."""
+    # A worker without a free slot does not claim; its running tasks are proof enough.
     claiming = status.claim_age < limits.claim_age or status.tasks > 0
     return status.running and not status.draining and not status.claim_error and claiming and live(status, limits)
 
 
 class HealthServer:
-    """Serves `/live` and `/ready`, 200 or 503 with the worker's status as JSON, while its `with` block runs.
+    """Serves `/live` and `/ready` inside its `with` block: 200 or 503, with the worker's status as JSON.
 
-    Port 0 takes a free one; `port` tells which.
+    Port 0 chooses a free port; `port` is its number.
     """
 
     def __init__(self, worker: Worker, port: int = 8081, host: str = "127.0.0.1", limits: Limits | None = None) -> None:
@@ -63,13 +61,13 @@ def _handler(worker: Worker, limits: Limits) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:  # the base class's name
             probe = {"/live": live, "/ready": ready}.get(self.path.partition("?")[0])
             if probe is None:
-                self._answer(404, {"error": "only /live and /ready are here"})
+                self._answer(404, {"error": "only /live and /ready are served"})
                 return
             status = worker.status()
             good = probe(status, limits)
             self._answer(200 if good else 503, {"ok": good, **_json(status)})
 
-        do_HEAD = do_GET  # noqa: N815  # the base class's name; some balancers ask so
+        do_HEAD = do_GET  # noqa: N815 - the base class's name; some balancers ask so
 
         def _answer(self, code: int, body: dict[str, Any]) -> None:
             text = json.dumps(body).encode()
@@ -81,7 +79,7 @@ def _handler(worker: Worker, limits: Limits) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
-            """Stay silent: probes come every few seconds."""
+            """Log nothing: probes come every few seconds."""
 
     return Handler
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from codeq_client._worker.events import (
     ClaimFailed,
+    Event,
     LeaseEnded,
     LoopBlocked,
     Polled,
@@ -16,15 +15,12 @@ from codeq_client._worker.events import (
     TaskStarted,
 )
 
-if TYPE_CHECKING:
-    from codeq_client._worker.events import Event
-
 _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _LEFT = (1, 2, 5, 10, 20, 30, 45, 60, 120, 300)
 
 
 class PrometheusHook:
-    """Counts what the worker tells. A registry takes one hook; workers in one process share it."""
+    """Counts the events of a worker. A registry takes only one hook, which all workers of a process share."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -32,18 +28,21 @@ class PrometheusHook:
 
         self._polls = counter("polls", "Claims that were answered", "found")
         self._claim_errors = counter("claim_errors", "Claims that failed; orphan: one may have leased a task", "orphan")
-        self._ended = counter("tasks", "Tasks that left the worker, by how", "command", "settled")
-        self._losses = counter("losses", "Tasks that were lost, by why", "command", "reason")
-        self._wasted = counter("wasted_seconds", "Seconds that handlers worked for nothing", "command")
+        self._ended = counter("tasks", "Tasks that left the worker, by outcome", "command", "settled")
+        self._losses = counter("losses", "Tasks that were lost, by reason", "command", "reason")
+        self._wasted = counter("wasted_seconds", "Seconds that handlers worked without effect", "command")
         self._renewals = counter("renewals", "Renewals of leases, by outcome", "outcome")
         self._ends = counter("handlers_ended", "Handlers that were told to end, by reason", "reason")
-        self._blocked = counter("loop_blocked", "Times that the event loop was blocked for long")
-        self._running = Gauge("codeq_worker_running", "Tasks being worked on", ["command"], registry=registry)
+        self._blocked = counter("loop_blocked", "How often the event loop was blocked for long")
+        self._running = Gauge("codeq_worker_running", "Tasks in work", ["command"], registry=registry)
         self._seconds = Histogram(
-            "codeq_worker_task_seconds", "From claim to end", ["command"], buckets=_SECONDS, registry=registry
+            "codeq_worker_task_seconds", "Seconds from claim to end", ["command"], buckets=_SECONDS, registry=registry
         )
         self._left = Histogram(
-            "codeq_worker_lease_left_seconds", "Lease left at renewal", buckets=_LEFT, registry=registry
+            "codeq_worker_lease_left_seconds",
+            "Seconds left of a lease at its renewal",
+            buckets=_LEFT,
+            registry=registry,
         )
 
     def __call__(self, event: Event) -> None:

@@ -1,46 +1,42 @@
-"""Traces by OpenTelemetry: a span around each handler, linked to where its task was created. Needs `codeq-fake[otel]`.
+"""OpenTelemetry traces: a span for each handler, linked to the creator of its task. Needs `codeq-fake[otel]`.
 
 Producers pass `trace_parent=current_trace_parent()` to `create`, workers get `middleware=[trace_tasks()]`.
-The server must have tracing enabled, else it keeps no trace of a task (X1).
+The server must have tracing enabled, otherwise it stores no trace with a task (X1).
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from codeq_client._task import Task
+from codeq_client._worker.job import Job, TaskContext
+from codeq_client._worker.middleware import Middleware, Next
 from codeq_client._worker.outcomes import Abandon, Fail, Outcome, Retry
 
-if TYPE_CHECKING:
-    from opentelemetry.trace import Span, TracerProvider
-
-    from codeq_client._api.models import Task
-    from codeq_client._worker.handlers import Middleware, Next
-    from codeq_client._worker.job import Job, TaskContext
-
-_SAID = {Retry: "retry", Fail: "fail", Abandon: "abandon"}
+_OUTCOMES = {Retry: "retry", Fail: "fail", Abandon: "abandon"}
 
 
 def current_trace_parent() -> str:
-    """Return the `traceparent` of the current span, empty when there is none."""
+    """Return the `traceparent` of the current span, or "" without one."""
     carrier: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carrier)
     return carrier.get("traceparent", "")
 
 
 def trace_tasks(provider: TracerProvider | None = None) -> Middleware:
-    """Return middleware that puts each handler into a span of `provider`, or of the process's global one.
+    """Return middleware that runs each handler in a span of `provider`, by default the global one.
 
-    The span is the current one while the handler runs, also on a thread. It links to the trace of the task's creator
-    rather than being part of it: a task may run hours later, and more than once.
+    It is the current span while the handler runs, also on a thread. It links to the trace of the task's creator and is
+    not part of that trace: a task may run hours later, and more than once.
     """
     tracer = trace.get_tracer("codeq_client", tracer_provider=provider)
 
-    async def around(job: Job[Any], context: TaskContext, /, call_next: Next) -> Any:  # noqa: ANN401  # the handler's
+    async def around(job: Job[Any], context: TaskContext, /, call_next: Next) -> Any:  # noqa: ANN401 - the handler's
         with tracer.start_as_current_span(
             f"process {job.command}",
             kind=SpanKind.CONSUMER,
@@ -52,9 +48,9 @@ def trace_tasks(provider: TracerProvider | None = None) -> Middleware:
             try:
                 returned = await call_next(job, context)
             except (Exception, asyncio.CancelledError) as error:
-                _note(span, error, context)
+                _record_end(span, error, context)
                 raise
-            _note(span, returned, context)
+            _record_end(span, returned, context)
             return returned
 
     return around
@@ -77,16 +73,16 @@ def _attributes(task: Task) -> dict[str, str | int]:
     }
 
 
-def _note(span: Span, ended_with: object, context: TaskContext) -> None:
-    """Note on the span how the handler ended: with a value, an outcome, an error, or because it was told to."""
+def _record_end(span: Span, ended_with: object, context: TaskContext) -> None:
+    """Record on the span how the handler ended: with a value, an outcome, an error, or a cancellation."""
     if isinstance(ended_with, asyncio.CancelledError):
-        said = context.end.value if context.end else "cancelled"
+        outcome = context.end.value if context.end else "cancelled"
     elif isinstance(ended_with, Outcome):
-        said = _SAID.get(type(ended_with), "outcome")
+        outcome = _OUTCOMES.get(type(ended_with), "outcome")
     else:
-        said = "error" if isinstance(ended_with, Exception) else "complete"
-    span.set_attribute("codeq.outcome", said)
+        outcome = "error" if isinstance(ended_with, Exception) else "complete"
+    span.set_attribute("codeq.outcome", outcome)
     if isinstance(ended_with, Exception) and not isinstance(ended_with, Outcome):
         span.record_exception(ended_with)
-    if said not in {"complete", "abandon", "retry"}:
-        span.set_status(StatusCode.ERROR, str(ended_with) or said)
+    if outcome not in {"complete", "abandon", "retry"}:
+        span.set_status(StatusCode.ERROR, str(ended_with) or outcome)

@@ -1,4 +1,4 @@
-"""Webhooks: check that a request is the server's, and an ASGI application that receives callbacks and notices."""
+"""Webhooks: verify signatures, and an ASGI application that receives result callbacks and queue-ready notices."""
 
 from __future__ import annotations
 
@@ -7,31 +7,26 @@ import hmac
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 
 from codeq_client._api import decoding
-from codeq_client._api.clock import SystemClock
+from codeq_client._api.clock import Clock, SystemClock
+from codeq_client._api.models import Record
 
 from .errors import InvalidSignature
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
-
-    from codeq_client._api.clock import Clock
-    from codeq_client._api.models import Record
 
 Scope: TypeAlias = "MutableMapping[str, Any]"
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
 
-_MOST_REMEMBERED = 10_000
-_LARGEST_BODY = 16 * 1024 * 1024
+_MAX_REMEMBERED = 10_000
+_MAX_BODY = 16 * 1024 * 1024
 
 _log = logging.getLogger("codeq_client.webhooks")
 
@@ -41,18 +36,18 @@ def verify_signature(
 ) -> None:
     """Raise `InvalidSignature` unless `body` was signed with `secret` at most `tolerance` seconds from `now` (W2).
 
-    `headers` may be written in any case; `now` is in seconds since the epoch, and by default the machine's time.
+    `headers` may be in any case; `now` is in seconds since the epoch, by default the machine's time.
     """
     lower = {name.lower(): value for name, value in headers.items()}
     timestamp, signature = lower.get("x-codeq-timestamp", ""), lower.get("x-codeq-signature", "")
     if not timestamp.isascii() or not timestamp.isdigit() or not signature:
-        raise InvalidSignature("the request carries no signature of CodeQ's")
+        raise InvalidSignature("the request has no CodeQ signature")
     expected = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.encode()):
-        raise InvalidSignature("the signature is not of our secret")
+        raise InvalidSignature("the signature does not match the secret")
     age = (SystemClock().time() if now is None else now) - int(timestamp)
     if abs(age) > tolerance:
-        raise InvalidSignature(f"the signature is {age:.0f} s old, and may be {tolerance:.0f} s")
+        raise InvalidSignature(f"the signature is {age:.0f} s old; at most {tolerance:.0f} s are allowed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +73,11 @@ OnReady: TypeAlias = Callable[[QueueReady], Awaitable[None]]
 
 
 class WebhookReceiver:
-    """An ASGI application for the server's POSTs: mount it where the webhook and callback URLs point.
+    """An ASGI application for the server's POSTs: mount it at the webhook and callback URLs.
 
-    With a `secret` only requests signed with it, at most `tolerance` seconds ago, are taken; `None` takes unsigned
-    ones. What is delivered twice, as retries do (W3), reaches the handlers once; a handler that raises makes the
-    server deliver again. Results also wake `CodeQ.wait_for_result(..., wake=receiver)`.
+    With a `secret`, only requests signed with it at most `tolerance` seconds ago are accepted; `None` accepts unsigned
+    ones. A message that is delivered more than once, as retries do (W3), reaches the handlers once. If a handler
+    raises, the server delivers again. A result also wakes `CodeQ.wait_for_result(..., wake=receiver)`.
     """
 
     def __init__(self, secret: str | None, *, tolerance: float = 300, clock: Clock | None = None) -> None:
@@ -106,14 +101,14 @@ class WebhookReceiver:
         return handler
 
     async def ended(self, task_id: str) -> None:
-        """Return when a result of the task comes."""
+        """Return when a result of the task arrives."""
         with self._waiter(task_id) as event:
             await event.wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request: 204 when taken, so that the server is content, and an error otherwise."""
+        """Answer one request: 204 if the message was accepted, otherwise an error status."""
         if scope["type"] != "http":
-            raise RuntimeError(f"a webhook receiver answers HTTP alone, not {scope['type']}")
+            raise RuntimeError(f"a webhook receiver answers only HTTP, not {scope['type']}")
         status = 405 if scope["method"] != "POST" else await self._receive(scope, receive)
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
@@ -131,7 +126,7 @@ class WebhookReceiver:
             _log.warning("a webhook was refused: %s", error)
             return 401
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            _log.warning("a webhook was no message of CodeQ's: %r", error)
+            _log.warning("a webhook was not a CodeQ message: %r", error)
             return 400
         return await self._deliver(message)
 
@@ -149,8 +144,8 @@ class WebhookReceiver:
             else:
                 for on_ready in self._on_ready:
                     await on_ready(message)
-        except Exception:  # noqa: BLE001  # the server is told to deliver again
-            _log.exception("a webhook's handler failed")
+        except Exception:  # noqa: BLE001 - the reply makes the server deliver again
+            _log.exception("a webhook handler failed")
             return 500
         else:
             self._remember(key)
@@ -163,7 +158,7 @@ class WebhookReceiver:
 
     def _remember(self, key: tuple[str, ...]) -> None:
         self._seen[key] = None
-        if len(self._seen) > _MOST_REMEMBERED:
+        if len(self._seen) > _MAX_REMEMBERED:
             self._seen.popitem(last=False)
 
     @contextmanager
@@ -180,12 +175,12 @@ class WebhookReceiver:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Return the request's body, None when it is larger than any of the server's can reasonably be."""
+    """Return the request's body, or None if it is larger than any message of the server."""
     parts: list[bytes] = []
     while True:
         message = await receive()
         parts.append(message.get("body", b""))
-        if sum(map(len, parts)) > _LARGEST_BODY:
+        if sum(map(len, parts)) > _MAX_BODY:
             return None
         if not message.get("more_body"):
             return b"".join(parts)
@@ -199,7 +194,7 @@ def _message(wire: Mapping[str, Any]) -> ResultCallback | QueueReady:
 
 
 def _key(message: ResultCallback | QueueReady) -> tuple[str, ...]:
-    """Return what two deliveries of the same message have in common: `completedAt` is the same in every try (W3)."""
+    """Return what repeated deliveries of a message have in common: `completedAt` is the same in every try (W3)."""
     if isinstance(message, ResultCallback):
         return ("result", message.task_id, str(message.record.completed_at))
     return ("ready", message.notification_id, str(message.sent_at))

@@ -159,7 +159,7 @@ class Stage:
             clock="manual", now=START, profile=profile, identities=IDENTITIES, settings=settings, seed=1
         )
         self.fake.next(ids=[f"00000000-0000-4000-8000-{number:012}" for number in range(500)])
-        self._random = random.Random(1)  # noqa: S311  # jitter guards nothing
+        self._random = random.Random(1)  # noqa: S311 - jitter guards nothing
         self.clock = ManualClock(self.fake.aadvance)
         self.network = Network(self.fake, self.clock)
         self.events: list[tuple[float, Event]] = []
@@ -203,7 +203,7 @@ class Stage:
 
     def unended(self) -> set[str]:
         """Return the tasks that have not ended; straight from the broker, for views of all would take long."""
-        tasks = self.fake._runtime.broker.store.tasks.values()  # noqa: SLF001  # as said
+        tasks = self.fake._runtime.broker.store.tasks.values()  # noqa: SLF001 - as said
         return {task.id for task in tasks if task.state.status not in {"COMPLETED", "FAILED"}}
 
     def enqueue(self, command: str, payload: Any = None, **options: Any) -> str:
@@ -218,8 +218,8 @@ class Stage:
 
     def race(self, task_id: str, race: Race) -> bool:
         """Let a race of the real server happen to a task, if it can. No request that is under way is disturbed."""
-        broker = self.fake._runtime.broker  # noqa: SLF001  # the door for tests, `faults`, acts on requests alone
-        return race(broker, broker.store.tasks[task_id], now=self.fake._runtime.clock.now())  # noqa: SLF001  # as above
+        broker = self.fake._runtime.broker  # noqa: SLF001 - the door for tests, `faults`, acts on requests alone
+        return race(broker, broker.store.tasks[task_id], now=self.fake._runtime.clock.now())  # noqa: SLF001 - as above
 
     def edit(self, task_id: str, **fields: Any) -> None:
         """Change a task behind the server's back, as the races of the real one do; `state` READY also queues it."""

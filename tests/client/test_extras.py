@@ -70,7 +70,7 @@ GOOD = WorkerStatus(running=True, draining=False, tasks=0, claim_age=1, claim_er
     ],
     ids=str,
 )
-def test_probes_tell_the_truth(change: dict[str, Any], is_live: bool, is_ready: bool) -> None:  # noqa: FBT001  # parametrized
+def test_probes_tell_the_truth(change: dict[str, Any], is_live: bool, is_ready: bool) -> None:  # noqa: FBT001 - parametrized
     status = replace(GOOD, **change)
     assert (live(status, Limits()), ready(status, Limits())) == (is_live, is_ready)
 
@@ -286,7 +286,10 @@ def test_the_command_runs_a_burst_and_checks_the_server() -> None:
         code, output = invoke("check", **environ)
         assert (code, output.startswith(f"{fake.url} answered in ")) == (0, True)
         code, output = invoke("check", **{**environ, "CODEQ_WORKER_TOKEN": "wrong"})
-        assert (code, "is no worker's token for this server: invalid token" in output) == (1, True)
+        assert (code, "the server does not accept CODEQ_WORKER_TOKEN for a worker: invalid token" in output) == (
+            1,
+            True,
+        )
         code, output = invoke("run", "some_app:worker", "--burst", **{**environ, "CODEQ_WORKER_TOKEN": "wrong"})
 
 
@@ -294,13 +297,13 @@ def test_the_command_runs_a_burst_and_checks_the_server() -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("some_app", "is not of the form MODULE:OBJECT"),
-        ("missing_app:worker", "there is no module 'missing_app' here"),
+        ("some_app", "does not have the form MODULE:OBJECT"),
+        ("missing_app:worker", "there is no module 'missing_app' in this folder"),
         ("some_app:missing", "has no attribute 'missing'"),
-        ("some_app:codeq.twin", "is no Worker, but a CodeQ"),
-        ("some_app:nothing", "is no Worker, but a int"),
-        ("some_app:make_later", "is asynchronous: let a plain function make the worker"),
-        ("missing_app.inner:worker", "there is no module 'missing_app' here"),
+        ("some_app:codeq.twin", "is not a Worker but a CodeQ"),
+        ("some_app:nothing", "is not a Worker but a int"),
+        ("some_app:make_later", "is asynchronous: create the worker in a plain function"),
+        ("missing_app.inner:worker", "there is no module 'missing_app' in this folder"),
     ],
 )
 def test_the_command_says_what_is_wrong_with_its_target(target: str, message: str) -> None:
@@ -366,7 +369,7 @@ def test_the_check_tells_tokens_with_which_no_worker_could_run() -> None:
         task = fake.enqueue("X", {}, tenant="t")
         assert check_with(fake, "worker")[0] == 0
         code, output = check_with(fake, "producer")
-        assert (code, "is no worker's token" in output) == (1, True)
+        assert (code, "the server does not accept CODEQ_WORKER_TOKEN" in output) == (1, True)
         code, output = check_with(fake, "narrow")
         assert (code, output) == (
             1,
@@ -391,7 +394,7 @@ def test_the_check_tells_a_server_that_is_not_codeq() -> None:
         url = f"http://127.0.0.1:{server.server_address[1]}"
         code, output = invoke("check", CODEQ_BASE_URL=url, CODEQ_WORKER_TOKEN="w")
         server.shutdown()
-    assert (code, "no reply of CodeQ's" in output) == (1, True)
+    assert (code, "not a reply of CodeQ" in output) == (1, True)
 
 
 def test_json_log_lines_carry_the_task() -> None:

@@ -178,7 +178,7 @@ def test_a_500_of_a_deleted_task_ends_the_heartbeats() -> None:
 
 def test_an_answer_that_is_no_json_is_not_asked_for_again() -> None:
     script = Script([Reply(200, {}, b"<html>")])
-    with pytest.raises(BadReply, match="HTTP 200, but no reply of CodeQ's: '<html>'"):
+    with pytest.raises(BadReply, match="HTTP 200, but not a reply of CodeQ: '<html>'"):
         script.run(operations.get(script.core, "t-1"))
 
 

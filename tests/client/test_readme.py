@@ -52,7 +52,7 @@ def app(tmp_path: Path) -> Path:
 
 
 def test_the_blocking_snippet_creates_a_batch(server: FakeCodeQ, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(snippet("create_batch"), {})  # noqa: S102  # our own README
+    exec(snippet("create_batch"), {})  # noqa: S102 - our own README
     assert len(server.tasks(command="GENERATE_MASTER")) == 250
     assert capsys.readouterr().out == "250 created, 0 refused\n"
 
@@ -94,7 +94,7 @@ def test_the_options_that_are_named_are_there() -> None:
 def test_the_snippet_of_the_extras_makes_a_worker(server: FakeCodeQ) -> None:
     assert server.url
     names: dict[str, object] = {}
-    exec(snippet("HealthServer(worker").replace("8081", "0"), names)  # noqa: S102  # our own README
+    exec(snippet("HealthServer(worker").replace("8081", "0"), names)  # noqa: S102 - our own README
     probes = names["probes"]
     assert isinstance(probes, HealthServer)
     with probes, urllib.request.urlopen(f"http://127.0.0.1:{probes.port}/live", timeout=5) as reply:
@@ -103,7 +103,7 @@ def test_the_snippet_of_the_extras_makes_a_worker(server: FakeCodeQ) -> None:
 
 def test_the_receivers_snippet_hears_of_a_result(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
-    exec(snippet("WebhookReceiver("), names)  # noqa: S102  # our own README
+    exec(snippet("WebhookReceiver("), names)  # noqa: S102 - our own README
     secret = {"WEBHOOK_HMAC_SECRET": "the server's WEBHOOK_HMAC_SECRET"}
     with FakeCodeQ(clock="real", settings=secret, webhooks={"http://app.test": names["app"]}) as fake, fake.serve():
         task = fake.enqueue("X", {}, webhook="http://app.test/webhooks/codeq/")

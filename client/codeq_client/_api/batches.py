@@ -1,31 +1,20 @@
-"""Batches beyond the server's limit: each item is encoded by itself, sent with others, and answered at its place."""
+"""Batches larger than the server's limit: items are encoded one by one, sent in parts, and answered by index."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from codeq_client._task import Task
 from codeq_client.errors import CodeQError, ConfigurationError, RateLimited, ServerError, Unavailable
 
 from . import calls, decoding, refusals, settlement
-from .models import Batch, NewTask, Record, Rejected, Submission, Task
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from .retries import Core, Flow
+from .models import Batch, NewTask, Record, Rejected, Submission
+from .retries import Core, Flow
 
 T = TypeVar("T")
-Given = TypeVar("Given")
+Item = TypeVar("Item")
 Encoded = TypeVar("Encoded")
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind(Generic[Given, Encoded, T]):
-    """How one kind of batch is sent: `encode` makes an item ready, `send` returns the answers to a part of them."""
-
-    encode: Callable[[Given], Encoded]
-    send: Callable[[Sequence[tuple[Given, Encoded]]], Flow[list[T | CodeQError]]]
 
 
 def create(core: Core, tasks: Sequence[NewTask], trace_parent: str) -> Flow[Batch[Task]]:
@@ -34,14 +23,13 @@ def create(core: Core, tasks: Sequence[NewTask], trace_parent: str) -> Flow[Batc
     def send(part: Sequence[tuple[NewTask, calls.NewItem]]) -> Flow[list[Task | CodeQError]]:
         call = calls.create_batch([item for _, item in part], trace_parent=trace_parent)
         answers = yield from core.send(call)
-        return [_item(answer, "task", decoding.task) for answer in answers]
+        return [_read(answer, "task", decoding.task) for answer in answers]
 
-    answers = yield from _together(_Kind(calls.new_item, send), dict(enumerate(tasks)))
-    return _in_order(answers)
+    return _in_order((yield from _send_in_parts(calls.new_item, send, dict(enumerate(tasks)))))
 
 
 def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]:
-    """End many tasks (S6): together those that lose nothing by it, the others singly."""
+    """End many tasks (S6): in batches where nothing is lost by it, otherwise in requests of their own."""
 
     def send(part: Sequence[tuple[Submission, bytes]]) -> Flow[list[Record | CodeQError]]:
         try:
@@ -49,14 +37,14 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
         except (Unavailable, ServerError) as error:
             if isinstance(error, Unavailable) and not error.sent:
                 raise
-            return (yield from _find_out(core, [submission for submission, _ in part]))
-        return [_item(answer, "result", decoding.record) for answer in answers]
+            return (yield from _resolve(core, [submission for submission, _ in part]))
+        return [_read(answer, "result", decoding.record) for answer in answers]
 
     numbered = dict(enumerate(submissions))
-    together = {index: item for index, item in numbered.items() if _may_go_together(item)}
-    answers = yield from _together(_Kind(_encoded, send), together)
+    batched = {index: item for index, item in numbered.items() if _may_be_batched(item)}
+    answers = yield from _send_in_parts(_encode, send, batched)
     for index, item in numbered.items():
-        if index not in together:
+        if index not in batched:
             try:
                 answers[index] = yield from settlement.submit(core, item.task, item.result, item.error, item.artifacts)
             except CodeQError as error:
@@ -64,43 +52,43 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
     return _in_order(answers)
 
 
-def _may_go_together(item: Submission) -> bool:
+def _may_be_batched(item: Submission) -> bool:
     return isinstance(item.task, Task) and not item.task.webhook and not item.artifacts
 
 
-def _encoded(item: Submission) -> bytes:
-    return calls.end_item(_id_of(item), item.result, item.error)
+def _encode(item: Submission) -> bytes:
+    return calls.submission(item.task_id, item.result, item.error)
 
 
-def _id_of(item: Submission) -> str:
-    return item.task.id if isinstance(item.task, Task) else item.task
-
-
-def _find_out(core: Core, items: Sequence[Submission]) -> Flow[list[Record | CodeQError]]:
-    """Look at each task whose end may or may not have counted, and end it where it did not."""
+def _resolve(core: Core, items: Sequence[Submission]) -> Flow[list[Record | CodeQError]]:
+    """After a lost answer, read each task, and submit the results that did not arrive."""
     outcomes: list[Record | CodeQError] = []
     for item in items:
         try:
             outcomes.append((yield from settlement.submit(core, item.task, item.result, item.error, unknown=True)))
         except (Unavailable, ServerError, RateLimited) as error:
-            # The server is away: to look for the others would take as long for each of them.
+            # The server is unavailable: each of the others would take as long.
             return outcomes + [error] * (len(items) - len(outcomes))
         except CodeQError as error:
             outcomes.append(error)
     return outcomes
 
 
-def _item(answer: Any, key: str, read: Callable[[Any], T]) -> T | CodeQError:  # noqa: ANN401  # the server's object
-    return read(answer[key]) if answer.get(key) else refusals.item_error(str(answer.get("error")))
+def _read(answer: Any, key: str, decode: Callable[[Any], T]) -> T | CodeQError:  # noqa: ANN401 - the server's object
+    return decode(answer[key]) if answer.get(key) else refusals.item_error(str(answer.get("error")))
 
 
-def _together(kind: _Kind[Given, Encoded, T], items: Mapping[int, Given]) -> Flow[dict[int, T | Rejected]]:
-    """Send what can be encoded in parts; a part that fails as a whole rejects its items, unless all do: that raises."""
+def _send_in_parts(
+    encode: Callable[[Item], Encoded],
+    send: Callable[[Sequence[tuple[Item, Encoded]]], Flow[list[T | CodeQError]]],
+    items: Mapping[int, Item],
+) -> Flow[dict[int, T | Rejected]]:
+    """Send the items that can be encoded. A part that fails rejects its items; if all parts fail, that is raised."""
     answers: dict[int, T | Rejected] = {}
-    ready: list[tuple[int, tuple[Given, Encoded]]] = []
+    ready: list[tuple[int, tuple[Item, Encoded]]] = []
     for index, item in items.items():
         try:
-            ready.append((index, (item, kind.encode(item))))
+            ready.append((index, (item, encode(item))))
         except ConfigurationError as error:
             answers[index] = Rejected(index, error)
     failure: CodeQError | None = None
@@ -108,7 +96,7 @@ def _together(kind: _Kind[Given, Encoded, T], items: Mapping[int, Given]) -> Flo
     for start in range(0, len(ready), calls.MAX_BATCH):
         part = ready[start : start + calls.MAX_BATCH]
         try:
-            outcomes = yield from kind.send([item for _, item in part])
+            outcomes = yield from send([item for _, item in part])
         except CodeQError as error:
             failure = error
             failed += len(part)

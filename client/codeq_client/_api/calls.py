@@ -1,7 +1,6 @@
-"""The API's calls as values: what to send, with whose token, how to read the answer, and whether it may be repeated.
+"""The calls of the API (R1 to R16) as values: what to send, with which token, how to read the answer.
 
-Nothing here performs anything. Arguments that the server would refuse, or silently read otherwise, raise
-`ConfigurationError`.
+Nothing is sent here. Arguments that the server would refuse, or silently read otherwise, raise `ConfigurationError`.
 """
 
 from __future__ import annotations
@@ -9,32 +8,20 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
+from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, EncodeError
 
 from . import decoding
 from .conversion import dumps, wrap_result
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from .models import (
-        Artifact,
-        Cleanup,
-        Finished,
-        NewTask,
-        QueueStats,
-        Record,
-        Requeued,
-        Subscription,
-        Task,
-    )
+from .models import Artifact, Cleanup, Finished, NewTask, QueueStats, Record, Requeued, Subscription
 
 T = TypeVar("T")
 
@@ -42,12 +29,13 @@ MAX_BATCH = 100  # C9, S6
 MAX_CLAIM_BATCH = 10  # K10
 MAX_WAIT_SECONDS = 30  # K2
 
-
+_TASKS = "/v1/codeq/tasks"
+_SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
 _ACCEPT = (("accept", "application/json"),)
 
 
 class Role(Enum):
-    """Whose token a call carries; `READER` is the worker's or, without one, the producer's (A7)."""
+    """The token that a call carries; `READER` is the worker's or, without one, the producer's (A7)."""
 
     PRODUCER = "producer"
     WORKER = "worker"
@@ -57,81 +45,102 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer, whole."""
+    """An HTTP response, read to its end."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
-    def json(self) -> Any:  # noqa: ANN401  # whatever the server sent; raises ValueError when it is no JSON
-        """Return the decoded body."""
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the decoded body; raises `ValueError` if it is not JSON."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One request. `repeatable` says that sending it twice does what sending it once does.
+    """One request and how to read its answer.
 
-    `wait` are the seconds that the server may hold the answer back; `missing` is what a "not found" means here.
+    `decode` turns the JSON of the answer into a value; `on_no_content` gives the value for a 204. `repeatable` says
+    that sending the call twice has the same effect as sending it once. `wait` is for how many seconds the server may
+    delay its answer. `missing` says what a "not found" refers to.
     """
 
     method: str
     path: str
     role: Role
-    parse: Callable[[Reply], T]
+    decode: Callable[[Any], T]
     body: bytes | None = None
     repeatable: bool = False
     wait: float = 0
     missing: str = "task"
     headers: tuple[tuple[str, str], ...] = _ACCEPT
+    on_no_content: Callable[[], T] | None = None
 
 
-def create(new: NewTask, *, trace_parent: str = "") -> Call[Task]:
-    """R1. The idempotency key, ours when none is given, makes it repeatable (C8)."""
-    item = new_item(new)
-    return Call(
-        "POST",
-        "/v1/codeq/tasks",
-        Role.PRODUCER,
-        lambda reply: decoding.task(reply.json()),
-        item.body,
-        repeatable=item.keyed,
-        headers=_traced(trace_parent),
+def create(  # the fields that the server takes
+    command: str,
+    payload: Any,  # noqa: ANN401 - any JSON value, dataclass, attrs object or pydantic model
+    *,
+    priority: int = 0,
+    webhook: str = "",
+    max_attempts: int = 0,
+    delay: float | timedelta = 0,
+    run_at: datetime | None = None,
+    idempotency_key: str | None = None,
+    trace_parent: str = "",
+) -> Call[Task]:
+    """Create a task (R1) and return it as the server accepted it.
+
+    `payload` may be any JSON value except null, a dataclass, an attrs object or a pydantic model. `priority` is 0 to
+    9, and 9 is claimed first. `max_attempts` 0 means the server's default. `delay` is in seconds or a `timedelta`;
+    `run_at` needs a time zone. The task may become ready up to a second early (C7).
+
+    By default each call gets a new idempotency key, so that it is safely retried. With your own key, the same task is
+    returned for 24 hours, in its present state (C8). With "" the task has no key, and the call is not retried.
+    `trace_parent` is a `traceparent` header, see `codeq_client.tracing.current_trace_parent`.
+
+    Raises `EncodeError` for a value that JSON or the server would change, and the errors of `codeq_client.errors`.
+    """
+    item = new_item(
+        NewTask(
+            command=command,
+            payload=payload,
+            priority=priority,
+            webhook=webhook,
+            max_attempts=max_attempts,
+            delay=delay,
+            run_at=run_at,
+            idempotency_key=idempotency_key,
+        )
     )
+    headers = _with_trace(trace_parent)
+    return Call("POST", _TASKS, Role.PRODUCER, decoding.task, item.body, repeatable=item.keyed, headers=headers)
 
 
 def create_batch(items: Sequence[NewItem], *, trace_parent: str = "") -> Call[list[Any]]:
-    """R2, at most `MAX_BATCH` items; the answers are the server's objects (C9)."""
+    """R2, for at most `MAX_BATCH` items; the answers are the server's objects (C9)."""
+    body = b'{"tasks":[%b]}' % b",".join(item.body for item in items)
+    repeatable, headers = all(item.keyed for item in items), _with_trace(trace_parent)
     return Call(
-        "POST",
-        "/v1/codeq/tasks/batch",
-        Role.PRODUCER,
-        lambda reply: _answers(reply, len(items)),
-        b'{"tasks":[%b]}' % b",".join(item.body for item in items),
-        repeatable=all(item.keyed for item in items),
-        headers=_traced(trace_parent),
+        "POST", f"{_TASKS}/batch", Role.PRODUCER, _answers_to(items), body, repeatable=repeatable, headers=headers
     )
-
-
-def _traced(trace_parent: str) -> tuple[tuple[str, str], ...]:
-    return (*_ACCEPT, ("traceparent", trace_parent)) if trace_parent else _ACCEPT
 
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """A task to create, encoded, and whether it carries an idempotency key."""
+    """An encoded task to create, and whether it has an idempotency key."""
 
     body: bytes
     keyed: bool
 
 
 def new_item(new: NewTask) -> NewItem:
-    """Return the task as it travels; raises `ConfigurationError`, and `EncodeError` for its payload."""
+    """Encode a task to create; raises `ConfigurationError`, and `EncodeError` for its payload."""
     if not new.command.strip():  # C2
         raise ConfigurationError("command is empty")
     if new.payload is None:
-        raise EncodeError("the server takes no null payload; send {}")
-    # C8: keys are global, across tenants and commands, so one of ours must never meet another.
+        raise EncodeError("the server does not take a null payload; send {}")
+    # C8: keys are global, across tenants and commands, so a generated key must be unique.
     key = str(uuid4()) if new.idempotency_key is None else new.idempotency_key
     if new.delay and new.run_at:
         raise ConfigurationError("give either delay or run_at: the server would ignore the delay (C6)")
@@ -143,102 +152,83 @@ def new_item(new: NewTask) -> NewItem:
         "delaySeconds": whole_seconds(new.delay, "delay"),
         "runAt": _instant(new.run_at, "run_at"),
     }
-    return NewItem(dumps(body | {name: value for name, value in optional.items() if value}), bool(key.strip()))
+    return NewItem(dumps(body | _given(optional)), bool(key.strip()))
 
 
-def claim(commands: Sequence[str], *, lease: float, wait: float) -> Call[Task | None]:
-    """R3. Never repeated: a lost answer may have leased a task already."""
-    held_back = min(whole_seconds(wait, "wait"), MAX_WAIT_SECONDS)
-    return Call(
-        "POST",
-        "/v1/codeq/tasks/claim",
-        Role.WORKER,
-        lambda reply: None if reply.status == 204 else decoding.task(reply.json()),  # noqa: PLR2004  # No Content (K3)
-        dumps({**_claimed(commands, lease), "waitSeconds": held_back}),
-        wait=held_back,
-    )
+def claim(commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -> Call[Task | None]:
+    """Claim one task for `lease` seconds (R3), and wait up to `wait` seconds (30 at most) for one.
+
+    Without `commands`: the event types of the token (K1). A claim that was sent is never retried, because a lost
+    answer may have leased a task.
+    """
+    seconds = min(whole_seconds(wait, "wait"), MAX_WAIT_SECONDS)
+    body = dumps({**_claimed(commands, lease), "waitSeconds": seconds})
+    return Call("POST", f"{_TASKS}/claim", Role.WORKER, decoding.task, body, wait=seconds, on_no_content=lambda: None)
 
 
 def claim_batch(commands: Sequence[str], *, lease: float, count: int) -> Call[list[Task]]:
-    """R4, at most `MAX_CLAIM_BATCH` tasks, without waiting. Never repeated, as `claim`."""
-    return Call(
-        "POST",
-        "/v1/codeq/tasks/claim/batch",
-        Role.WORKER,
-        lambda reply: [] if reply.status == 204 else [decoding.task(item) for item in reply.json()["tasks"]],  # noqa: PLR2004  # HTTP's own numbers
-        dumps({**_claimed(commands, lease), "count": count}),
-    )
+    """R4, for at most `MAX_CLAIM_BATCH` tasks, without waiting. Never repeated, as `claim`."""
+    body = dumps({**_claimed(commands, lease), "count": count})
+    return Call("POST", f"{_TASKS}/claim/batch", Role.WORKER, decoding.tasks, body, on_no_content=list)
 
 
 def _claimed(commands: Sequence[str], lease: float) -> dict[str, Any]:
     if isinstance(commands, str):
-        raise ConfigurationError("commands is one text; pass a list")
+        raise ConfigurationError("commands is a string; pass a list")
     return {"leaseSeconds": whole_seconds(lease, "lease")} | ({"commands": list(commands)} if commands else {})
 
 
-def heartbeat(task_id: str, *, extend: float) -> Call[None]:
-    """R5. The lease ends `extend` seconds from now, which may be sooner than before (H1)."""
+def heartbeat(task_id: str, *, extend: float = 60) -> Call[None]:
+    """Set the end of the lease to `extend` seconds from now, which may be earlier than before (R5, H1).
+
+    Success does not prove that there is a lease: a heartbeat does not revive an expired one (H3).
+    """
     seconds = whole_seconds(extend, "extend")
     if not seconds:
         raise ConfigurationError("extend must be positive: the server would take its default, 300 s (H1)")
-    return Call(
-        "POST",
-        _of_task(task_id, "heartbeat"),
-        Role.WORKER,
-        _nothing,
-        dumps({"extendSeconds": seconds}),
-        repeatable=True,
-    )
+    path, body = _task_path(task_id, "heartbeat"), dumps({"extendSeconds": seconds})
+    return Call("POST", path, Role.WORKER, decoding.nothing, body, repeatable=True)
 
 
 def abandon(task_id: str) -> Call[None]:
-    """R6. Never repeated blindly: a second one would take the task from whoever claimed it after the first."""
-    return Call("POST", _of_task(task_id, "abandon"), Role.WORKER, _nothing)
+    """R6. Never repeated blindly: a second one would take the task from the worker that claimed it in between."""
+    return Call("POST", _task_path(task_id, "abandon"), Role.WORKER, decoding.nothing)
 
 
 def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeued]:
-    """R7. Never repeated blindly, as `abandon`. Without a delay the server's backoff decides (N3)."""
+    """R7. Never repeated blindly, as `abandon`. Without a delay the server's backoff applies (N3)."""
     body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": _readable(reason)}
-    return Call(
-        "POST", _of_task(task_id, "nack"), Role.WORKER, lambda reply: decoding.requeued(reply.json()), dumps(body)
-    )
+    return Call("POST", _task_path(task_id, "nack"), Role.WORKER, decoding.requeued, dumps(body))
 
 
 def submit(task_id: str, *, result: object, error: str, artifacts: Sequence[Artifact]) -> Call[Record]:
-    """R8: FAILED with `error` when there is one, else COMPLETED with `result`."""
-    return Call(
-        "POST",
-        _of_task(task_id, "result"),
-        Role.WORKER,
-        lambda reply: decoding.record(reply.json()),
-        dumps(_end(result, error) | {"artifacts": [_artifact(item) for item in artifacts]}),
-    )
+    """R8: FAILED with `error` when there is one, otherwise COMPLETED with `result`."""
+    body = _outcome(result, error) | {"artifacts": [_artifact(item) for item in artifacts]}
+    return Call("POST", _task_path(task_id, "result"), Role.WORKER, decoding.record, dumps(body))
 
 
 def submit_batch(items: Sequence[bytes]) -> Call[list[Any]]:
-    """R9, at most `MAX_BATCH` of what `end_item` returns; the answers are the server's objects (S6)."""
-    return Call(
-        "POST",
-        "/v1/codeq/tasks/batch/results",
-        Role.WORKER,
-        lambda reply: _answers(reply, len(items)),
-        b'{"results":[%b]}' % b",".join(items),
-    )
+    """R9, for at most `MAX_BATCH` values of `submission`; the answers are the server's objects (S6)."""
+    body = b'{"results":[%b]}' % b",".join(items)
+    return Call("POST", f"{_TASKS}/batch/results", Role.WORKER, _answers_to(items), body)
 
 
-def end_item(task_id: str, result: object, error: str) -> bytes:
-    """Return one task's end as it travels in a batch; raises `EncodeError`."""
-    return dumps({"taskId": task_id, **_end(result, error)})
+def submission(task_id: str, result: object, error: str) -> bytes:
+    """Encode one task's result for a batch; raises `EncodeError`."""
+    return dumps({"taskId": task_id, **_outcome(result, error)})
 
 
-def _answers(reply: Reply, count: int) -> list[Any]:
-    answers = list(reply.json()["results"])
-    if len(answers) != count:
-        raise ValueError(f"{len(answers)} answers to {count} items")
-    return answers
+def _answers_to(items: Sequence[object]) -> Callable[[Any], list[Any]]:
+    def decode(wire: Any) -> list[Any]:  # noqa: ANN401 - any JSON value
+        answers = list(wire["results"])
+        if len(answers) != len(items):
+            raise ValueError(f"{len(answers)} answers to {len(items)} items")
+        return answers
+
+    return decode
 
 
-def _end(result: object, error: str) -> dict[str, Any]:
+def _outcome(result: object, error: str) -> dict[str, Any]:
     if error:
         text = _readable(error) if error.strip() else "unknown error"  # S1: blank is missing
         return {"status": "FAILED", "error": text}
@@ -246,7 +236,7 @@ def _end(result: object, error: str) -> dict[str, Any]:
 
 
 def _readable(text: str) -> str:
-    """Return an error's text without lone surrogates, as names of files have them: it is for people to read."""
+    """Return an error's text without lone surrogates, which file names may contain: it is meant for people."""
     return text.encode(errors="replace").decode()
 
 
@@ -254,13 +244,19 @@ def _artifact(artifact: Artifact) -> dict[str, str]:
     body = {"name": artifact.name, "url": artifact.url, "contentType": artifact.content_type}
     if not artifact.url:
         body["contentBase64"] = base64.b64encode(artifact.content).decode()
-    return {name: value for name, value in body.items() if value}
+    return _given(body)
 
 
 def subscribe(
-    callback_url: str, *, commands: Sequence[str], ttl: float, mode: str, group: str, min_interval: float
+    callback_url: str,
+    commands: Sequence[str] = (),
+    *,
+    ttl: float = 300,
+    mode: str = "fanout",
+    group: str = "",
+    min_interval: float = 5,
 ) -> Call[Subscription]:
-    """R10."""
+    """Ask for a notification to `callback_url` when an empty queue gets a task (R10); `mode`: fanout, group or hash."""
     body = {
         "callbackUrl": callback_url,
         "eventTypes": list(commands),
@@ -269,66 +265,57 @@ def subscribe(
         "groupId": group,
         "minIntervalSeconds": whole_seconds(min_interval, "min_interval"),
     }
-    return Call(
-        "POST",
-        "/v1/codeq/workers/subscriptions",
-        Role.WORKER,
-        lambda reply: decoding.subscription(reply.json()),
-        dumps({name: value for name, value in body.items() if value}),
-    )
+    return Call("POST", _SUBSCRIPTIONS, Role.WORKER, decoding.subscription, dumps(_given(body)))
 
 
-def renew_subscription(subscription_id: str, *, ttl: float) -> Call[Subscription]:
-    """R11."""
-    return Call(
-        "POST",
-        f"/v1/codeq/workers/subscriptions/{_segment(subscription_id)}/heartbeat",
-        Role.WORKER,
-        lambda reply: decoding.subscription(reply.json()),
-        dumps({"ttlSeconds": whole_seconds(ttl, "ttl")}),
-        repeatable=True,
-        missing="subscription",
-    )
+def renew_subscription(subscription_id: str, *, ttl: float = 300) -> Call[Subscription]:
+    """Set the end of a subscription to `ttl` seconds from now (R11); raises `SubscriptionNotFound`."""
+    path = f"{_SUBSCRIPTIONS}/{_segment(subscription_id)}/heartbeat"
+    body = dumps({"ttlSeconds": whole_seconds(ttl, "ttl")})
+    read = decoding.subscription
+    return Call("POST", path, Role.WORKER, read, body, repeatable=True, missing="subscription")
 
 
 def get(task_id: str) -> Call[Task]:
-    """R12."""
-    return Call("GET", _of_task(task_id), Role.READER, lambda reply: decoding.task(reply.json()), repeatable=True)
+    """Return a task in its present state (R12); raises `TaskNotFound`."""
+    return Call("GET", _task_path(task_id), Role.READER, decoding.task, repeatable=True)
 
 
 def result(task_id: str) -> Call[Finished]:
-    """R13."""
-    path = _of_task(task_id, "result")
-    return Call("GET", path, Role.READER, lambda reply: decoding.finished(reply.json()), repeatable=True)
+    """Return a finished task and its record (R13); raises `TaskNotFound`, `ResultNotFound`."""
+    return Call("GET", _task_path(task_id, "result"), Role.READER, decoding.finished, repeatable=True)
 
 
 def queue_sizes() -> Call[dict[str, int]]:
-    """R14."""
-    read = decoding.queue_sizes
-    return Call("GET", "/v1/codeq/admin/queues", Role.ADMIN, lambda reply: read(reply.json()), repeatable=True)
+    """Return the sizes of the built-in commands' queues without tenant (R14, M1). Needs an administrator's token."""
+    return Call("GET", "/v1/codeq/admin/queues", Role.ADMIN, decoding.queue_sizes, repeatable=True)
 
 
 def queue_stats(command: str) -> Call[QueueStats]:
-    """R15."""
+    """Return how many tasks of `command` are in each state (R15). Needs an administrator's token."""
     path = f"/v1/codeq/admin/queues/{_segment(command)}"
-    return Call("GET", path, Role.ADMIN, lambda reply: decoding.queue_stats(reply.json()), repeatable=True)
+    return Call("GET", path, Role.ADMIN, decoding.queue_stats, repeatable=True)
 
 
-def cleanup(*, limit: int, before: datetime | None) -> Call[Cleanup]:
-    """R16."""
-    body = {"limit": limit, "before": _instant(before, "before")}
-    return Call(
-        "POST",
-        "/v1/codeq/admin/tasks/cleanup",
-        Role.ADMIN,
-        lambda reply: decoding.cleanup(reply.json()),
-        dumps({name: value for name, value in body.items() if value}),
-        repeatable=True,
-    )
+def cleanup(*, limit: int = 0, before: datetime | None = None) -> Call[Cleanup]:
+    """Delete up to `limit` (0: 1000) tasks that did not change in the 24 hours up to `before` (R16).
+
+    Needs an administrator's token.
+    """
+    body = dumps(_given({"limit": limit, "before": _instant(before, "before")}))
+    return Call("POST", "/v1/codeq/admin/tasks/cleanup", Role.ADMIN, decoding.cleanup, body, repeatable=True)
+
+
+def _with_trace(trace_parent: str) -> tuple[tuple[str, str], ...]:
+    return (*_ACCEPT, ("traceparent", trace_parent)) if trace_parent else _ACCEPT
+
+
+def _given(fields: dict[str, T]) -> dict[str, T]:
+    return {name: value for name, value in fields.items() if value}
 
 
 def whole_seconds(duration: float | timedelta, name: str) -> int:
-    """Return `duration` in the server's unit, rounded up so that nothing happens sooner than asked."""
+    """Return `duration` in the server's unit, rounded up so that nothing happens earlier than asked."""
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if not 0 <= seconds < math.inf:
         raise ConfigurationError(f"{name} must be a finite number of seconds, 0 or more, not {duration}")
@@ -340,19 +327,15 @@ def _instant(moment: datetime | None, name: str) -> str:
         return ""
     if moment.tzinfo is None:
         raise ConfigurationError(f"{name} has no time zone; use datetime(..., tzinfo=UTC)")
-    return moment.astimezone(UTC).isoformat()  # an offset with seconds is no RFC 3339
+    return moment.astimezone(UTC).isoformat()  # an offset with seconds is not RFC 3339
 
 
-def _of_task(task_id: str, operation: str = "") -> str:
-    path = f"/v1/codeq/tasks/{_segment(task_id)}"
+def _task_path(task_id: str, operation: str = "") -> str:
+    path = f"{_TASKS}/{_segment(task_id)}"
     return f"{path}/{operation}" if operation else path
 
 
 def _segment(text: str) -> str:
-    if not text.strip(".") or "/" in text:  # "", "." and ".." would be another path
-        raise ConfigurationError(f"{text!r} cannot be the id of anything")
+    if not text.strip(".") or "/" in text:  # "", "." and ".." would lead to another path
+        raise ConfigurationError(f"{text!r} cannot be an id")
     return quote(text, safe="")
-
-
-def _nothing(reply: Reply) -> None:
-    reply.json()

@@ -1,28 +1,25 @@
-"""The one seam to time: what the client knows of clocks and how it sleeps."""
+"""Clocks: how the client reads the time and sleeps. Tests and simulations pass a clock of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import anyio
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-
-# These count while the machine is suspended. `time.monotonic` stands still then on Linux and on macOS.
-_SINCE_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+from codeq_client._compat.system_time import since_boot
 
 
 class Clock(Protocol):
     """Time as the client sees it. All values are seconds.
 
     `monotonic` measures leases and waits, also while the machine is suspended; `time` (since the epoch) judges tokens
-    and signatures.
-    `thread_safe` says whether another thread may use the clock: only then can leases be renewed on a thread of
-    their own. `suspends` says whether the machine may be suspended, so that no long sleep is to be trusted.
+    and signatures. `thread_safe` says whether other threads may use the clock; only then does the client use threads
+    for leases and token providers. `suspends` says whether the machine may be suspended; a long sleep is then split
+    into short ones.
     """
 
     thread_safe: bool
@@ -46,14 +43,14 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The clocks of the machine."""
 
     thread_safe = True
     suspends = True
 
     def monotonic(self) -> float:
-        """Return the seconds since the machine was started."""
-        return time.monotonic() if _SINCE_BOOT is None else time.clock_gettime(_SINCE_BOOT)
+        """Return the seconds since the machine was started, including those while it was suspended."""
+        return since_boot()
 
     def time(self) -> float:
         """Return `time.time()`."""
@@ -64,12 +61,12 @@ class SystemClock:
         await anyio.sleep(seconds)
 
     def sleep_blocking(self, seconds: float) -> None:
-        """Sleep with the thread."""
+        """Sleep in the calling thread."""
         time.sleep(seconds)
 
 
 async def sleep_or(clock: Clock, seconds: float, wake: Callable[[], Awaitable[object]]) -> bool:
-    """Sleep so long (for ever when infinite), or until `wake()` returns; return whether it did."""
+    """Sleep for `seconds` (for ever if infinite), or until `wake()` returns; return whether it did."""
     if math.isinf(seconds):
         await wake()
         return True
@@ -86,3 +83,8 @@ async def sleep_or(clock: Clock, seconds: float, wake: Callable[[], Awaitable[ob
         await clock.sleep(seconds)
         group.cancel_scope.cancel()
     return woken
+
+
+def has_own_time(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether the event loop replaces the time of asyncio's own loops, as loops with virtual time do."""
+    return isinstance(loop, asyncio.BaseEventLoop) and type(loop).time is not asyncio.BaseEventLoop.time

@@ -1,28 +1,36 @@
-"""Python values to JSON values and text, unchanged or refused: no key is renamed, no `None` dropped, no digit lost."""
+"""Conversion between Python values and JSON values, in both directions and without loss.
+
+`to_json` keeps every value as it is or refuses it: no key is renamed, no `None` dropped, no digit lost. `from_json`
+builds the types that users name: dataclasses, attrs classes, pydantic models, containers, scalars.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+import types
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from enum import Enum
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 from uuid import UUID
 
-from codeq_client.errors import EncodeError
+from codeq_client._compat.attrs import attrs_fields
+from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
+T = TypeVar("T")
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 WRAPPER = "$value"
-"""The only key of the object that carries a result which is no object: the server stores objects alone (S2)."""
+"""The only key of the object that wraps a result that is not an object: the server stores only objects (S2)."""
 
 
-def to_json(value: object, path: str = "$") -> Json:  # noqa: PLR0911  # a dispatch on types: one return for each
-    """Return `value` as JSON values: dataclasses, attrs and pydantic objects become objects, times ISO text.
+def to_json(value: object, path: str = "$") -> Json:  # noqa: PLR0911 - a dispatch on types: one return for each
+    """Return `value` as JSON values: dataclasses, attrs and pydantic objects become objects, times ISO strings.
 
-    Raises `EncodeError` for what JSON or the server's doubles (T1) would change; `path` leads to it.
+    Raises `EncodeError`, with the path, for a value that JSON or the server's doubles (T1) would change.
     """
     match value:
         case None | bool():
@@ -44,18 +52,18 @@ def to_json(value: object, path: str = "$") -> Json:  # noqa: PLR0911  # a dispa
         case UUID():
             return str(value)
         case _:
-            return to_json(_object(value, path), path)
+            return to_json(_fields_of(value, path), path)
 
 
-def _object(value: object, path: str) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    kind: Any = type(value)  # attrs and pydantic are told by their marks: we import neither
-    if hasattr(kind, "__attrs_attrs__"):
-        return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
-    if hasattr(kind, "model_dump"):
+def _fields_of(value: object, path: str) -> object:
+    kind: Any = type(value)
+    if dataclasses.is_dataclass(kind):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
+    if (fields := attrs_fields(kind)) is not None:
+        return {field.name: getattr(value, field.name) for field in fields}
+    if hasattr(kind, "model_dump"):  # pydantic, which is not imported either
         return kind.model_dump(value, mode="json", by_alias=True)  # as `model_validate` reads it
-    raise EncodeError(f"{path}: a {type(value).__name__} is no JSON value; pass a dict, a dataclass or a model")
+    raise EncodeError(f"{path}: a {kind.__name__} is not a JSON value; pass a dict, a dataclass or a model")
 
 
 def _exact_int(value: int, path: str) -> int:
@@ -76,7 +84,7 @@ def _finite(value: float, path: str) -> float:
 
 def _key(key: object, path: str) -> str:
     if not isinstance(key, str):
-        raise EncodeError(f"{path}: the key {key!r} is no text, and JSON has no other keys")
+        raise EncodeError(f"{path}: the key {key!r} is not a string, and JSON has no other keys")
     return str(key)
 
 
@@ -85,19 +93,126 @@ def dumps(value: object) -> bytes:
     try:
         return json.dumps(to_json(value), ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
-        raise EncodeError(f"a text holds a lone surrogate, which is no character: {error}") from None
+        raise EncodeError(f"a text contains a lone surrogate, which is not a character: {error}") from None
     except RecursionError:
         raise EncodeError("the value contains itself, or is nested too deeply") from None
 
 
 def wrap_result(value: object) -> dict[str, Json]:
-    """Return the object that the server stores for the result `value` (`unwrap_result` is its inverse)."""
+    """Return the object that the server stores for the result `value`; `unwrap_result` is the inverse."""
     encoded = to_json(value)
     if isinstance(encoded, dict) and encoded.keys() != {WRAPPER}:
         return encoded
     return {WRAPPER: encoded}
 
 
-def unwrap_result(stored: dict[str, Any]) -> Any:  # noqa: ANN401  # any JSON value
-    """Return the value whose result object is `stored`."""
+def unwrap_result(stored: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value that `wrap_result` stored as `stored`."""
     return stored[WRAPPER] if stored.keys() == {WRAPPER} else stored
+
+
+def from_json(kind: type[T], value: object, path: str = "$") -> T:
+    """Return the JSON `value` as an instance of `kind`.
+
+    Unknown keys of an object are ignored, missing keys take their default. Raises `DecodeError`, with the path, for a
+    value that does not fit, and `ConfigurationError` for a `kind` that no JSON value can become.
+    """
+    return cast("T", _from_json(kind, value, path))
+
+
+def _from_json(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401, PLR0911 - a dispatch on any type
+    if kind is Any or kind is object:
+        return value
+    if hasattr(kind, "model_validate"):
+        return _convert(kind.model_validate, value, path)
+    if (origin := get_origin(kind)) is not None:
+        return _from_json_generic(kind, origin, value, path)
+    if _is_record(kind):
+        return _build(kind, value, path)
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind in {datetime, date, time}:
+        return _convert(kind.fromisoformat, value, path)
+    if isinstance(kind, type) and issubclass(kind, Enum | UUID):
+        return _convert(kind, value, path)
+    if is_typeddict(kind):
+        return _check(isinstance(value, dict), value, "an object", path)
+    expected = type(None) if kind is None else kind
+    if not isinstance(expected, type):
+        raise _not_json(kind)
+    return _check(type(value) is expected, value, expected.__name__, path)
+
+
+def _from_json_generic(kind: Any, origin: Any, value: Any, path: str) -> Any:  # noqa: ANN401 - any type and value
+    arguments = get_args(kind)
+    if origin in {Union, types.UnionType}:
+        return _first_fit(arguments, value, path)
+    if origin is Literal:
+        return _check(any(value == a and type(value) is type(a) for a in arguments), value, str(kind), path)
+    if origin is tuple and arguments[-1:] != (Ellipsis,):
+        _check(isinstance(value, list) and len(value) == len(arguments), value, f"a list of {len(arguments)}", path)
+        return tuple(
+            _from_json(a, item, f"{path}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True))
+        )
+    if issubclass(origin, Mapping):
+        _check(isinstance(value, dict), value, "an object", path)
+        return {key: _from_json(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
+    if issubclass(origin, Sequence | set | frozenset):
+        _check(isinstance(value, list), value, "a list", path)
+        items = [_from_json(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(value)]
+        return origin(items) if origin in {tuple, set, frozenset} else items
+    if _is_record(origin):
+        return _build(origin, value, path)
+    raise _not_json(kind)
+
+
+def _is_record(kind: Any) -> bool:  # noqa: ANN401 - any type
+    return dataclasses.is_dataclass(kind) or attrs_fields(kind) is not None
+
+
+def _first_fit(kinds: tuple[Any, ...], value: object, path: str) -> object:
+    failures = []
+    for kind in kinds:
+        try:
+            return _from_json(kind, value, path)
+        except DecodeError as error:
+            failures.append(str(error))
+    raise DecodeError("; ".join(failures))
+
+
+def _build(kind: type, value: Any, path: str) -> object:  # noqa: ANN401 - any JSON value
+    _check(isinstance(value, dict), value, f"an object ({kind.__name__})", path)
+    known = {
+        argument: _from_json(hint, value[name], f"{path}.{name}")
+        for name, argument, hint in _arguments(kind)
+        if name in value
+    }
+    return _convert(lambda fields: kind(**fields), known, path)
+
+
+@lru_cache(maxsize=256)
+def _arguments(kind: type) -> Sequence[tuple[str, str, Any]]:
+    """Return name, argument of `__init__`, and type of each field: in attrs, the argument of `_x` is `x`."""
+    try:
+        hints = get_type_hints(kind)
+    except NameError as error:
+        raise ConfigurationError(f"{kind.__name__}: {error}; import it for more than type checking") from error
+    fields: Any = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else attrs_fields(kind)
+    return [(f.name, getattr(f, "alias", f.name), hints.get(f.name, Any)) for f in fields if f.init]
+
+
+def _convert(make: Callable[[Any], Any], value: object, path: str) -> object:
+    try:
+        return make(value)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DecodeError(f"{path}: {error}") from error
+
+
+def _check(fits: bool, value: object, expected: str, path: str) -> object:  # noqa: FBT001 - the checked condition itself
+    if not fits:
+        raise DecodeError(f"{path}: expected {expected}, got {value!r:.80}")
+    return value
+
+
+def _not_json(kind: object) -> ConfigurationError:
+    return ConfigurationError(f"{kind!r} cannot be the type of a payload or a result")

@@ -1,4 +1,4 @@
-"""The server's JSON objects to our models. Every reader raises freely; the caller makes that a `BadReply`."""
+"""Decoding: the server's JSON to our models. Any error here means a malformed reply; the caller raises `BadReply`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 
+from codeq_client._task import Status, Task
+
 from .conversion import unwrap_result
-from .models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Status, Subscription, Task
+from .models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Subscription
 
 T = TypeVar("T", Task, Record)
 Object = Mapping[str, Any]
@@ -28,7 +30,7 @@ def _names(kind: type[Task | Record]) -> dict[str, str]:
 _TASK_NAMES = _names(Task) | {"lastKnownLocation": "location"}
 _RECORD_NAMES = _names(Record)
 _TASK_READERS: Readers = {
-    "payload": json.loads,  # a text that holds JSON (section 4 of the contract)
+    "payload": json.loads,  # JSON in a string (section 4 of the contract)
     "lease_until": datetime.fromisoformat,
     "created_at": datetime.fromisoformat,
     "updated_at": datetime.fromisoformat,
@@ -53,13 +55,22 @@ def _build(kind: type[T], wire: Object, names: Mapping[str, str], readers: Reade
     return kind(**known, extra=extra)
 
 
+def nothing(_wire: object) -> None:
+    """Accept any JSON: the call has no result."""
+
+
 def task(wire: Object) -> Task:
     """Read a task."""
     return _build(Task, wire, _TASK_NAMES, _TASK_READERS)
 
 
+def tasks(wire: Object) -> list[Task]:
+    """Read the tasks of a batch claim."""
+    return [task(item) for item in wire["tasks"]]
+
+
 def record(wire: Object) -> Record:
-    """Read a stored result, also one that came by webhook (W1)."""
+    """Read a stored result, from a reply or from a webhook (W1)."""
     read = _build(Record, wire, _RECORD_NAMES, _RECORD_READERS)
     if read.status == Status.COMPLETED and "result" not in wire:
         return _build(Record, {**wire, "result": {}}, _RECORD_NAMES, _RECORD_READERS)  # S2: `{}` is left out
@@ -67,7 +78,7 @@ def record(wire: Object) -> Record:
 
 
 def artifact(wire: Object) -> Artifact:
-    """Read an artifact of a stored result; its content is wherever `url` says."""
+    """Read an artifact of a stored result; its content is at `url`."""
     return Artifact(name=wire.get("name", ""), url=wire.get("url", ""), content_type=wire.get("contentType", ""))
 
 

@@ -1,8 +1,8 @@
-"""What the server's refusals mean: one table from status and text to the error tree."""
+"""Errors for the server's refusals: one table from message and HTTP status to the exception classes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from codeq_client.errors import (
     BadReply,
@@ -20,18 +20,8 @@ from codeq_client.errors import (
     Unauthorized,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .calls import Call, Reply, T
 
-    from .calls import Call, Reply, T
-
-_BY_STATUS: Mapping[int, type[Refused]] = {
-    400: BadRequest,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    409: NotInProgress,
-}
 _BY_MESSAGE: Mapping[str, type[Refused]] = {
     "not-owner": NotOwner,
     "not-in-progress": NotInProgress,
@@ -39,38 +29,47 @@ _BY_MESSAGE: Mapping[str, type[Refused]] = {
     "not found": TaskNotFound,
     "result not found": ResultNotFound,
 }
+_BY_STATUS: Mapping[int, type[Refused]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: NotInProgress,
+}
 _MISSING: Mapping[str, type[Refused]] = {"task": TaskNotFound, "subscription": SubscriptionNotFound}
 
 
-def read(call: Call[T], reply: Reply) -> T:
-    """Return what the reply says; raises `Refused` for the server's refusals, `BadReply` for what is not CodeQ's."""
-    if not 200 <= reply.status < 300:  # noqa: PLR2004  # the range of HTTP's success
+def decode(call: Call[T], reply: Reply) -> T:
+    """Return the value of a reply; raises `Refused` for a refusal, `BadReply` for a reply that is not CodeQ's."""
+    if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's success statuses
         raise _refusal(call, reply)
+    if reply.status == 204 and call.on_no_content:  # noqa: PLR2004 - No Content (K3)
+        return call.on_no_content()
     try:
-        return call.parse(reply)
+        return call.decode(reply.json())
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        begin = reply.body[:60].decode(errors="replace")
+        beginning = reply.body[:60].decode(errors="replace")
         raise BadReply(
-            f"{call.method} {call.path}: HTTP {reply.status}, but no reply of CodeQ's: {begin!r} ({error!r})"
+            f"{call.method} {call.path}: HTTP {reply.status}, but not a reply of CodeQ: {beginning!r} ({error!r})"
         ) from error
 
 
 def item_error(message: str) -> Refused:
-    """Return the error that one item of a batch met (C9, S6): the same texts, under no status of their own."""
+    """Return the error for one item of a batch (C9, S6): the same messages, but without a status of their own."""
     return _BY_MESSAGE.get(message, BadRequest)(message, status=200)
 
 
 def _refusal(call: Call[T], reply: Reply) -> Refused:
     message = _message(reply)
     request_id = reply.headers.get("x-request-id", "")
-    if reply.status == 429:  # noqa: PLR2004  # Too Many Requests
+    if reply.status == 429:  # noqa: PLR2004 - Too Many Requests
         return RateLimited(message, status=429, request_id=request_id, retry_after=_retry_after(reply))
     if message == "not-found":  # a 500 for heartbeat and abandon, a 404 elsewhere (H2, N1, U2)
         kind = _MISSING[call.missing]
     elif message in _BY_MESSAGE:
         kind = _BY_MESSAGE[message]
     else:
-        kind = _BY_STATUS.get(reply.status, ServerError if reply.status >= 500 else Refused)  # noqa: PLR2004  # HTTP's own numbers
+        kind = _BY_STATUS.get(reply.status, ServerError if reply.status >= 500 else Refused)  # noqa: PLR2004 - HTTP's server errors
     return kind(message, status=reply.status, request_id=request_id)
 
 
@@ -87,4 +86,4 @@ def _retry_after(reply: Reply) -> float:
     try:
         return max(0.0, float(reply.headers.get("retry-after", "1")))
     except ValueError:
-        return 1.0  # a date, as some proxies send: their clock is not ours
+        return 1.0  # a date, as some proxies send; their clock may differ from ours

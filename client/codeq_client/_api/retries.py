@@ -1,7 +1,7 @@
-"""How a call is made: tokens, retries and their pauses, as a generator that performs nothing itself.
+"""How a call is made: its token, its retries and the pauses between them, as a generator without I/O.
 
-A `Flow` yields steps and is sent their outcomes; the asynchronous and the blocking client are two small loops that
-perform the steps. So every rule about calls stands once, and can be tested without a network or a clock.
+A `Flow` yields steps and receives their outcomes. The asynchronous and the blocking client are two small loops that
+perform the steps, so every rule about calls exists once and is tested without a network or a clock.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from codeq_client.errors import (
     BadReply,
@@ -24,19 +24,17 @@ from codeq_client.errors import (
 )
 
 from . import refusals
-
-if TYPE_CHECKING:
-    from .calls import Call, Reply, Role
-    from .clock import Clock
-    from .tokens import Token, TokenProvider
+from .calls import Call, Reply, Role
+from .clock import Clock
+from .tokens import Token, TokenProvider
 
 T = TypeVar("T")
 
-_SHORTEST_TRY = 1.0
+_SHORTEST_TIMEOUT = 1.0
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
-_LONGEST_WISH = 60.0
-"""A Retry-After beyond this is some proxy's or a mistake: it must not put a caller to sleep for a day."""
+_LONGEST_RETRY_AFTER = 60.0
+"""A longer Retry-After comes from a proxy or is a mistake: it must not stop a caller for a day."""
 
 _log = logging.getLogger("codeq_client")
 
@@ -52,20 +50,20 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Step: wait so many seconds, or until `wake` returns when that comes first."""
+    """Step: wait for `seconds`, or until `wake` returns if that is earlier."""
 
     seconds: float
     wake: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Step: ask for a token; the outcome is its text, or `Unavailable` thrown into the flow."""
+class FetchToken:
+    """Step: call the provider; the outcome is the token, or `Unavailable` thrown into the flow."""
 
     provider: TokenProvider
 
 
-Step: TypeAlias = Send | Pause | Ask
+Step: TypeAlias = Send | Pause | FetchToken
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -90,36 +88,35 @@ class Core:
     ) -> Flow[T]:
         """Send `call` until it is answered, as often as is safe; raises the error of the last try.
 
-        No try is begun or waited for beyond `deadline`, a moment of the clock's `monotonic`, but for a second's grace;
-        the last one is made at it.
-        `guard` is called right before each sending, and may raise.
+        No try starts or waits beyond `deadline`, a moment of the clock's `monotonic`, except for one second of grace:
+        the last try is made at the deadline. `guard` is called right before each try, and may raise.
         """
-        left = self.retries if retries is None else retries
+        retries_left = self.retries if retries is None else retries
         failures = 0
-        renewed = False
+        refreshed = False
         while True:
             token = ""
             try:
-                token = yield from self._token(call.role)
+                token = yield from self._token_for(call.role)
                 guard()
-                longest = max(_SHORTEST_TRY, deadline - self.clock.monotonic())
+                longest = max(_SHORTEST_TIMEOUT, deadline - self.clock.monotonic())
                 reply: Reply = yield Send(call, token, min((timeout or self.timeout) + call.wait, longest))
-                return refusals.read(call, reply)
+                return refusals.decode(call, reply)
             except Unauthorized:
-                if renewed or not self._token_of(call.role).refuse(token):
+                if refreshed or not self._token_of(call.role).refuse(token):
                     raise
-                renewed = True
+                refreshed = True
             except (Unavailable, RateLimited, ServerError) as error:
                 until_deadline = deadline - self.clock.monotonic()
-                if failures >= left or not may_repeat(call, error) or until_deadline <= _wish(error):
+                if failures >= retries_left or not _may_repeat(call, error) or until_deadline <= _retry_after(error):
                     raise
                 yield Pause(min(self.pause(failures, error), until_deadline))
                 failures += 1
 
     def pause(self, failures: int, error: CodeQError) -> float:
-        """Return the seconds to wait after so many earlier failures: the server's wish, or doubling with jitter."""
+        """Return the seconds to wait after `failures` earlier failures: exponential, with jitter, or Retry-After."""
         backoff = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * (0.5 + self.random() / 2)
-        return max(_wish(error), backoff)
+        return max(_retry_after(error), backoff)
 
     def _token_of(self, role: Role) -> Token:
         try:
@@ -127,11 +124,11 @@ class Core:
         except KeyError:
             raise ConfigurationError(f"this call needs a {role.value} token, and the client has none") from None
 
-    def _token(self, role: Role) -> Flow[str]:
+    def _token_for(self, role: Role) -> Flow[str]:
         token = self._token_of(role)
         if token.provider is not None and token.due(self.clock.time()):
             try:
-                token.accept((yield Ask(token.provider)))
+                token.accept((yield FetchToken(token.provider)))
             except (Unavailable, SubjectChanged) as error:
                 if not token.usable(self.clock.time()):
                     raise
@@ -139,12 +136,12 @@ class Core:
         return token.text
 
 
-def _wish(error: CodeQError) -> float:
-    return min(error.retry_after, _LONGEST_WISH) if isinstance(error, RateLimited) else 0.0
+def _retry_after(error: CodeQError) -> float:
+    return min(error.retry_after, _LONGEST_RETRY_AFTER) if isinstance(error, RateLimited) else 0.0
 
 
-def may_repeat(call: Call[Any], error: CodeQError) -> bool:
-    """Whether sending the call again cannot do what it did a second time."""
+def _may_repeat(call: Call[Any], error: CodeQError) -> bool:
+    """Return whether the call can be sent again without a second effect."""
     if isinstance(error, BadReply):
         return False  # it would most likely be as bad again
     if isinstance(error, RateLimited) or (isinstance(error, Unavailable) and not error.sent):

@@ -1,17 +1,19 @@
-"""Ending a claim for certain: an answer that was lost is found out, never guessed, and never sent again unseen.
+"""Settlement: end a claim with certainty. A lost answer is resolved by reading the task, never by sending again.
 
-The server knows a lease's holder by the token's subject alone. When a NACK, an abandon or a result whose answer was
-lost is simply sent again, it may hit the task's *next* lease, held by another process with the same token. So before
-each repetition the task is read: `attempts` grows with every claim, and tells whether the lease is still ours.
+The server identifies the holder of a lease only by the token's subject. If a NACK, an abandon or a result whose answer
+was lost is simply sent again, it may hit the *next* lease of the task, held by another process with the same token.
+So before each repetition the task is read: `attempts` grows with every claim, and tells whether the lease is still
+ours.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from codeq_client._task import Status, Task
 from codeq_client.errors import (
     CodeQError,
     LeaseLost,
@@ -24,24 +26,19 @@ from codeq_client.errors import (
 )
 
 from . import calls
+from .calls import Call
 from .conversion import wrap_result
-from .models import Record, Requeued, Status, Task
+from .models import Artifact, Record, Requeued
 from .retries import Core, Flow, Pause
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from .calls import Call
-    from .models import Artifact
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to try: `go_on(error, failures)` after an error, `may_send()` before each request."""
+class RetryPolicy:
+    """How long to try: `may_retry(error, failures)` is asked after an error, `may_send()` before each request."""
 
-    go_on: Callable[[CodeQError, int], bool]
+    may_retry: Callable[[CodeQError, int], bool]
     may_send: Callable[[], bool] = lambda: True
     timeout: float | None = None
 
@@ -55,9 +52,9 @@ def submit(
     *,
     unknown: bool = False,
 ) -> Flow[Record]:
-    """Submit a result, or an error, for a claimed task or for a bare id, with which a lost answer stays lost.
+    """Submit a result, or an error, for a claimed task. Given only an id, a lost answer cannot be resolved.
 
-    `unknown` says that an earlier try may have counted.
+    `unknown` says that an earlier try may have been accepted.
     """
     if isinstance(task, Task):
         call = calls.submit(task.id, result=result, error=error, artifacts=artifacts)
@@ -66,99 +63,100 @@ def submit(
 
 
 def end(
-    core: Core, task: Task, call: Call[Record], patience: Patience | None = None, *, unknown: bool = False
+    core: Core, task: Task, call: Call[Record], policy: RetryPolicy | None = None, *, unknown: bool = False
 ) -> Flow[Record]:
-    """Submit a result. Raises `LeaseLost` when the task turns out to be ended or held by someone else."""
+    """Submit a result. Raises `LeaseLost` if the task was ended by another worker, or is held by one."""
 
-    def found(now: Task) -> Flow[Record]:
+    def resolve(now: Task) -> Flow[Record]:
         if now.ended and not now.dead:
             stored = (yield from core.send(calls.result(task.id))).record
-            if _same_end(stored, json.loads(call.body or b"{}")):
+            if _is_same(stored, json.loads(call.body or b"{}")):
                 return stored
-            raise LeaseLost(task.id, f"someone else ended it: {stored.status}")
+            raise LeaseLost(task.id, f"another worker ended it: {stored.status}")
         raise LeaseLost(task.id, f"it was requeued, and is {now.status} now")
 
-    return _settle(core, task, call, found, patience, unknown=unknown)
+    return _settle(core, task, call, resolve, policy, unknown=unknown)
 
 
-def nack(core: Core, task: Task, call: Call[Requeued], patience: Patience | None = None) -> Flow[Requeued]:
-    """NACK a task. When the answer was lost and the task is no longer ours, it was requeued one way or another."""
+def nack(core: Core, task: Task, call: Call[Requeued], policy: RetryPolicy | None = None) -> Flow[Requeued]:
+    """NACK a task. If the answer was lost and the lease is no longer ours, the task was requeued one way or another."""
 
-    def found(now: Task) -> Flow[Requeued]:
+    def resolve(now: Task) -> Flow[Requeued]:
         yield from ()
         return Requeued(delay=0, dead=now.dead)
 
-    return _settle(core, task, call, found, patience)
+    return _settle(core, task, call, resolve, policy)
 
 
-def abandon(core: Core, task: Task, call: Call[None], patience: Patience | None = None) -> Flow[None]:
-    """Abandon a task; as `nack`."""
+def abandon(core: Core, task: Task, call: Call[None], policy: RetryPolicy | None = None) -> Flow[None]:
+    """Abandon a task, with the same rule as `nack`."""
 
-    def found(_now: Task) -> Flow[None]:
+    def resolve(_now: Task) -> Flow[None]:
         yield from ()
 
-    return _settle(core, task, call, found, patience)
+    return _settle(core, task, call, resolve, policy)
 
 
 def _settle(
     core: Core,
     task: Task,
     call: Call[T],
-    found: Callable[[Task], Flow[T]],
-    patience: Patience | None,
+    resolve: Callable[[Task], Flow[T]],
+    policy: RetryPolicy | None,
     *,
     unknown: bool = False,
 ) -> Flow[T]:
-    patience = patience or _patience_of(core)
-    for failures in itertools.count():
+    """Send the call until its outcome is known; `resolve` gives the outcome once the lease is no longer ours."""
+    policy = policy or RetryPolicy(lambda error, n: n < core.retries and not isinstance(error, Unauthorized))
+    send = _Sender(core, task, policy)
+    failures = 0
+    while True:
         try:
-            return (yield from _try(_Sender(core, task, patience), call, found, unknown=unknown))
+            return (yield from _try(send, call, resolve, unknown=unknown))
         except (Unavailable, ServerError, RateLimited, Unauthorized) as error:
-            if not patience.go_on(error, failures):
+            if not policy.may_retry(error, failures):
                 raise
             unknown = unknown or isinstance(error, ServerError) or (isinstance(error, Unavailable) and error.sent)
             yield Pause(core.pause(failures, error))
-    raise AssertionError  # the count has no end
+            failures += 1
 
 
-def _try(sender: _Sender, call: Call[T], found: Callable[[Task], Flow[T]], *, unknown: bool) -> Flow[T]:
-    """Send the call, after a look at the task when an earlier try is `unknown`: it may have counted."""
-    look = calls.get(sender.task.id)
+def _try(send: _Sender, call: Call[T], resolve: Callable[[Task], Flow[T]], *, unknown: bool) -> Flow[T]:
+    """Send the call. If an earlier try is `unknown`, read the task first: that try may have been accepted."""
+    read = calls.get(send.task.id)
     if unknown:
-        now = yield from sender.send(look)
-        if not _still_ours(now, sender.task):
-            return (yield from found(now))
+        now = yield from send(read)
+        if not _is_still_ours(now, send.task):
+            return (yield from resolve(now))
     try:
-        return (yield from sender.send(call))
+        return (yield from send(call))
     except (NotOwner, NotInProgress):
         if not unknown:
             raise
-    return (yield from found((yield from sender.send(look))))
+    return (yield from resolve((yield from send(read))))
 
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
+    """Sends a call once, if the policy still allows it."""
+
     core: Core
     task: Task
-    patience: Patience
+    policy: RetryPolicy
 
-    def send(self, call: Call[T]) -> Flow[T]:
-        return self.core.send(call, retries=0, timeout=self.patience.timeout, guard=self._guard)
+    def __call__(self, call: Call[T]) -> Flow[T]:
+        return self.core.send(call, retries=0, timeout=self.policy.timeout, guard=self._check)
 
-    def _guard(self) -> None:
-        if not self.patience.may_send():
-            raise LeaseLost(self.task.id, "it ran out before the server confirmed the end")
-
-
-def _patience_of(core: Core) -> Patience:
-    return Patience(lambda error, failures: failures < core.retries and not isinstance(error, Unauthorized))
+    def _check(self) -> None:
+        if not self.policy.may_send():
+            raise LeaseLost(self.task.id, "it expired before the server confirmed the end")
 
 
-def _still_ours(now: Task, claimed: Task) -> bool:
+def _is_still_ours(now: Task, claimed: Task) -> bool:
     return now.status == Status.IN_PROGRESS and now.attempts == claimed.attempts  # K5, N2, N5
 
 
-def _same_end(stored: Record, sent: dict[str, Any]) -> bool:
+def _is_same(stored: Record, sent: dict[str, Any]) -> bool:
     if stored.status != sent["status"]:
         return False
     if stored.status == Status.FAILED:

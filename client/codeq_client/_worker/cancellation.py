@@ -1,59 +1,55 @@
-"""The user's code in a task of its own, which can be told to end."""
+"""Run the user's code in an asyncio task of its own, which can be cancelled with a reason."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
-from codeq_client._api.clock import sleep_or
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from codeq_client._api.clock import Clock
+from codeq_client._api.clock import Clock, sleep_or
 
 _log = logging.getLogger("codeq_client.worker")
 
 ENDINGS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
-"""What ends a worker. Whatever else the user's code raises, `Exception` or not, is a failure of that code alone."""
+"""Exceptions that end a worker. Any other exception of the user's code is only a failure of that code."""
 
 
-class CancelledWithin(Exception):  # what happened, as the contract's errors
-    """The code ended with a `CancelledError` that was none of ours: something that it awaited had been cancelled."""
+class CancelledWithin(Exception):
+    """The code ended with a `CancelledError` that the worker did not cause: something it awaited was cancelled."""
 
 
 class Cancellable:
-    """Runs one piece of code. `cancel` tells it to end; its `CancelledError` then carries the reason.
+    """Runs one piece of code. `cancel` cancels it; its `CancelledError` then carries the reason.
 
-    In a task of its own, so that what the code cancels never reaches the worker. It is told once and may await while
-    it cleans up; when it runs on, it is told again every `patience` seconds.
+    The code runs in a task of its own, so that its cancellations never reach the worker. It is cancelled once and may
+    await while it cleans up; if it runs on, it is cancelled again every `interval` seconds.
     """
 
-    def __init__(self, clock: Clock, patience: float) -> None:
+    def __init__(self, clock: Clock, interval: float) -> None:
         self._clock = clock
-        self._patience = patience
+        self._interval = interval
         self._task: asyncio.Task[Any] | None = None
         self._reason: Exception | None = None
-        self._insisting: asyncio.Task[None] | None = None
+        self._repeating: asyncio.Task[None] | None = None
 
     def cancel(self, reason: Exception) -> None:
-        """Tell the code to end, be it running or not begun yet. The first reason stays."""
+        """Cancel the code, whether it runs or has not started yet. The first reason stays."""
         if self._reason is None:
             self._reason = reason
-            self._tell()
+            self._cancel_task()
 
-    async def run(self, code: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401  # what the code returns
-        """Return what `code()` returns, and raise what it raises, or the reason for which it was told to end.
+    async def run(self, code: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - the code's return value
+        """Return what `code()` returns; raise what it raises, or the reason for which it was cancelled.
 
-        Raises `CancelledWithin`. When the caller is cancelled, so is the code, and its end is awaited.
+        Raises `CancelledWithin`. If the caller is cancelled, so is the code, and its end is awaited.
         """
-        task = self._task = asyncio.create_task(contained(code))
+        task = self._task = asyncio.create_task(catch_exit(code))
         if self._reason is not None:
-            self._tell()
+            self._cancel_task()
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError as cancelled:
@@ -65,27 +61,27 @@ class Cancellable:
             raise self._reason or CancelledWithin("something that the handler awaited was cancelled")
         return result_of(task)
 
-    def _tell(self) -> None:
+    def _cancel_task(self) -> None:
         if self._task is not None:
             self._task.cancel(self._reason)
-            self._insisting = asyncio.create_task(self._insist(self._task))
+            self._repeating = asyncio.create_task(self._repeat(self._task))
 
-    async def _insist(self, task: asyncio.Task[Any]) -> None:
-        while not await sleep_or(self._clock, self._patience, partial(asyncio.wait, {task})):
-            _log.warning("a handler does not end, and is told again: %s", self._reason)
+    async def _repeat(self, task: asyncio.Task[Any]) -> None:
+        while not await sleep_or(self._clock, self._interval, partial(asyncio.wait, {task})):
+            _log.warning("a handler does not end, and is cancelled again: %s", self._reason)
             task.cancel(self._reason)
 
 
-async def contained(code: Callable[[], Awaitable[Any]]) -> tuple[Any, SystemExit | None]:
-    """Keep a `SystemExit` from the event loop, which it would end; `result_of` a task of this raises it."""
+async def catch_exit(code: Callable[[], Awaitable[Any]]) -> tuple[Any, SystemExit | None]:
+    """Return a `SystemExit` instead of raising it, because it would end the event loop; `result_of` raises it."""
     try:
         return await code(), None
     except SystemExit as error:
         return None, error
 
 
-def result_of(task: asyncio.Future[tuple[Any, SystemExit | None]]) -> Any:  # noqa: ANN401  # what the code returned
-    """Return what the code of a `contained` task returned, or raise what it raised."""
+def result_of(task: asyncio.Future[tuple[Any, SystemExit | None]]) -> Any:  # noqa: ANN401 - the code's return value
+    """Return what the code of a `catch_exit` task returned, or raise what it raised."""
     returned, exited = task.result()
     if exited is not None:
         raise exited

@@ -1,8 +1,8 @@
-"""What a worker tells its hooks: frozen values, one class for each thing that happens.
+"""What a worker reports to its hooks: immutable values, one class for each kind of event.
 
-A hook is any callable that takes an event. It is called at once, in the worker's loop or, for `Renewed`, `LeaseEnded`
-and `LoopBlocked`, on the thread that keeps the leases; so it must be quick and safe to call from both. What it raises
-is logged and has no other effect.
+A hook is any callable that takes an event. It is called synchronously, in the worker's loop or, for `Renewed`,
+`LeaseEnded` and `LoopBlocked`, on the thread that renews the leases; so it must be fast and thread-safe. An exception
+of a hook is logged and has no other effect.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from codeq_client._api.models import Task
+from codeq_client._task import Task
 
-    from .lease import End
+from .lease import End
 
 
 class Settled(StrEnum):
-    """How a task was left."""
+    """How a task left the worker."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -27,7 +26,7 @@ class Settled(StrEnum):
     DEAD = "dead"
     ABANDONED = "abandoned"
     LOST = "lost"
-    """Nothing was sent, or what was sent did not count: the task is, or will be, another worker's."""
+    """Nothing was sent, or what was sent had no effect: another worker has the task, or will get it."""
 
 
 class Loss(StrEnum):
@@ -38,23 +37,23 @@ class Loss(StrEnum):
     REVOKED = "revoked"
     """The server gave the task to another worker, took it back, or deleted it."""
     UNANSWERED = "unanswered"
-    """The server did not say whether it took the end of the task."""
+    """The server did not say whether it accepted the end of the task."""
     REFUSED = "refused"
-    """The server did not let this worker end the task: look at the token's scopes."""
+    """The server did not allow this worker to end the task: check the token's scopes."""
     DEFECT = "defect"
-    """The end could not be sent: a defect of this package."""
+    """The end could not be sent because of a bug in this package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The worker claims from now on."""
+    """The worker starts to claim."""
 
     commands: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """A claim was answered, with so many tasks, after so many seconds."""
+    """A claim was answered after `seconds`, with this number of tasks."""
 
     tasks: int
     seconds: float
@@ -62,9 +61,9 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class ClaimFailed:
-    """A claim was not answered or refused. `orphan`: it may have leased a task that nobody works on.
+    """A claim was refused, or not answered. `orphan`: it may have leased a task that no worker handles.
 
-    It need not: a connection that the server closed before, while the loop was blocked, looks the same.
+    This is not certain: a connection that the server had closed before, while the loop was blocked, looks the same.
     """
 
     error: Exception
@@ -74,16 +73,16 @@ class ClaimFailed:
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
-    """A handler begins."""
+    """A handler starts."""
 
     task: Task
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """A task left the worker. `wasted`: seconds that its handler worked for nothing; `started`: it was called.
+    """A task left the worker. `wasted`: seconds of work without effect; `started`: the handler was called.
 
-    `loss` says why, when the task was lost.
+    `loss` says why, if the task was lost.
     """
 
     task: Task
@@ -97,7 +96,7 @@ class TaskEnded:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """A renewal had an outcome; `remaining` are the seconds that were left of the lease when it came.
+    """A renewal was answered, or failed; `remaining` is how many seconds of the lease were left at that moment.
 
     `outcome` is "renewed", "unknown" (it will be tried again), or the server's refusal.
     """
@@ -117,7 +116,7 @@ class LeaseEnded:
 
 @dataclass(frozen=True, slots=True)
 class LoopBlocked:
-    """The worker's event loop has not answered for so many seconds; `stack` is where it stands."""
+    """The worker's event loop has not answered for `seconds`; `stack` is where it is."""
 
     seconds: float
     stack: str
@@ -125,7 +124,7 @@ class LoopBlocked:
 
 @dataclass(frozen=True, slots=True)
 class Draining:
-    """No more claims; so many handlers still run."""
+    """The worker claims no more; this number of handlers still run."""
 
     running: int
 

@@ -1,26 +1,24 @@
-"""What a worker knows of one lease, without clock, network or loop: every method is told the time.
+"""The state of one lease, without clock, network or loop: every method takes the time as an argument.
 
-The server tells nobody that a lease ended; a heartbeat that comes too late is even answered like any other (H3), and
-another process with the same token passes for the holder. So the worker keeps a *fence*: the moment, on its own
-clock and on the safe side of every rounding of the server's (K8), from which it must not act as the holder. The fence
-is measured from when the claim or the renewal was *sent*: the server counts from a moment after that.
+The server does not report that a lease ended. Even a heartbeat that comes too late is answered like any other (H3), and
+another process with the same token counts as the holder. So the worker keeps a *fence*: the moment, on its own clock
+and on the safe side of all rounding by the server (K8), from which it must not act as the holder. The fence is measured
+from when the claim or the renewal was *sent*: the server counts from a later moment.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from codeq_client.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 Store: TypeAlias = Literal["kvrocks-2.8", "kvrocks-2.9", "redis"]
 
-_STORE_EARLY = {"kvrocks-2.8": 1.5, "kvrocks-2.9": 1.0, "redis": 0.5}  # K8: how much sooner a lease may end
+_STORE_EARLY = {"kvrocks-2.8": 1.5, "kvrocks-2.9": 1.0, "redis": 0.5}  # K8: by how much a lease may end early
 _REACTION_SECONDS = 0.5
 _DRIFT = 0.01
 _SHORTEST_USE = 2.0
@@ -28,10 +26,10 @@ _SHORTEST_USE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """How long leases are, in whole seconds, and how they are kept; the other durations are seconds too.
+    """How long leases last, in whole seconds, and their limits; the other durations are in seconds too.
 
-    `store` is what the server keeps its state in; the default is the one whose leases end earliest. `max_runtime` and
-    `stall` cap what a handler may take in all, and without reporting progress.
+    `store` is the store of the server; the default is the one whose leases end earliest. `max_runtime` limits how long
+    a handler may run in total, `stall` how long without reporting progress.
     """
 
     seconds: int = 60
@@ -41,52 +39,52 @@ class LeaseTerms:
 
     def __post_init__(self) -> None:
         if self.store not in _STORE_EARLY:
-            raise ConfigurationError(f"store {self.store!r} is none of {', '.join(_STORE_EARLY)}")
+            raise ConfigurationError(f"store {self.store!r} is not one of {', '.join(_STORE_EARLY)}")
         if self.seconds != int(self.seconds) or self.seconds - self.margin < _SHORTEST_USE:
             shortest = math.ceil((_SHORTEST_USE + _STORE_EARLY[self.store] + _REACTION_SECONDS) / (1 - _DRIFT))
-            raise ConfigurationError(f"a lease must be whole seconds, {shortest} at least, not {self.seconds}")
+            raise ConfigurationError(f"a lease must be whole seconds, at least {shortest}, not {self.seconds}")
 
     @property
     def margin(self) -> float:
-        """How long before the lease's nominal end the fence stands: rounding, drift, and time to stop."""
+        """The time from the fence to the nominal end of the lease: for rounding, clock drift, and time to stop."""
         return _STORE_EARLY[self.store] + _REACTION_SECONDS + self.seconds * _DRIFT
 
     @property
     def renewal_timeout(self) -> float:
-        """How long one renewal may wait for its answer, so that there is time for another."""
+        """How long one renewal may wait for its answer, so that there is time for another try."""
         return self.seconds / 6
 
     @property
     def longest_wait(self) -> int:
-        """The longest poll after which a claimed task still has most of its lease: the lease counts from its start."""
+        """The longest poll that leaves a claimed task most of its lease, which counts from the start of the poll."""
         return self.seconds // 3
 
 
 class End(Enum):
-    """Why a handler must end before it is done."""
+    """Why a handler must end early."""
 
     EXPIRED = "expired"
     """The fence was reached: no renewal was confirmed in time."""
     REVOKED = "revoked"
-    """The server said that the lease is not ours."""
+    """The server said that another worker, or no worker, has the lease."""
     OVERDUE = "overdue"
-    """The handler took longer than it may."""
+    """The handler ran longer than `max_runtime`."""
     STALLED = "stalled"
-    """The handler reported no progress for too long."""
+    """The handler reported no progress for `stall` seconds."""
     SHUTDOWN = "shutdown"
-    """The worker is stopping and the time of grace is over."""
+    """The worker is stopping and the grace period is over."""
 
     @property
     def lost(self) -> bool:
-        """Whether the task may be another worker's by now, so that nothing more may be sent for it."""
+        """Whether another worker may have the task by now, so that nothing more may be sent for it."""
         return self in {End.EXPIRED, End.REVOKED}
 
 
 class Lease:
-    """One lease: its fence, when to renew it next, and whether it is over. Once over, it is for good.
+    """One lease: its fence, when to renew it next, and whether it is over. Once over, it stays over.
 
-    The lease loop alone renews; another thread may read, `stop` and `progress`. The order of the assignments makes
-    every interleaving end on the safe side, so that there is no lock.
+    Only the renewal loop renews; another thread may read, `stop` and `progress`. There is no lock: the assignments are
+    ordered so that every interleaving is safe.
     """
 
     def __init__(self, terms: LeaseTerms, *, sent: float, now: float, random: Callable[[], float]) -> None:
@@ -107,27 +105,27 @@ class Lease:
         return self._sent is not None
 
     def ended(self, now: float) -> End | None:
-        """Return why the handler must end, None while it need not."""
+        """Return why the handler must end, or None."""
         if self._end is None:
             self._end = self._reason_to_end(now)
         return self._end
 
     def remaining(self, now: float) -> float:
-        """Return the seconds until the fence, 0 when the lease is over."""
+        """Return the seconds until the fence, 0 if the lease is over."""
         end = self.ended(now)
         return 0.0 if end and end.lost else max(0.0, self._fence - now)
 
     def lost(self, now: float) -> bool:
-        """Whether nothing more may be sent for the task; unlike `ended` also past the fence of an overdue handler."""
+        """Return whether nothing more may be sent for the task: also past the fence of an overdue handler."""
         end = self.ended(now)
         return (end is not None and end.lost) or now >= self._fence
 
     def renewal_due(self, now: float) -> bool:
-        """Whether to send a renewal now."""
+        """Return whether to send a renewal now."""
         return not (self._stopped or self.renewing or self.ended(now)) and now >= self._due
 
     def next_event(self) -> float:
-        """Return the moment at which `ended` or `renewal_due` may change on their own."""
+        """Return the next moment at which `ended` or `renewal_due` may change only because time passes."""
         limits = [self._fence]
         if not (self._stopped or self.renewing):
             limits.append(self._due)
@@ -138,11 +136,11 @@ class Lease:
         return min(limits)
 
     def renewal_sent(self, now: float) -> None:
-        """Note that a renewal is on its way."""
+        """Note that a renewal was sent."""
         self._sent = now
 
     def renewed(self, now: float) -> None:
-        """Note the server's yes. One that comes after the fence proves nothing (H3)."""
+        """Note that a renewal was confirmed. A confirmation after the fence proves nothing (H3)."""
         sent, self._sent = self._sent, None
         if sent is not None and not self.ended(now):
             self._failures = 0
@@ -162,12 +160,12 @@ class Lease:
         self._sent = None
         self._end = self._end or End.REVOKED
 
-    def hurry(self, now: float) -> None:
+    def renew_now(self, now: float) -> None:
         """Make the next renewal due at once."""
         self._due = min(self._due, now)
 
     def progress(self, now: float) -> None:
-        """Note that the handler is getting on."""
+        """Note that the handler made progress."""
         self._progressed = now
 
     def stop(self) -> None:

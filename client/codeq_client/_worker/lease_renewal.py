@@ -1,7 +1,7 @@
-"""The lease loop: renews every lease that is held, and tells at once when a handler must end.
+"""Lease renewal: renews every held lease, and reports at once when a handler must end.
 
-In production it has a thread, an event loop and connections of its own, so that a handler which blocks the worker's
-loop loses no lease. On an injected clock it runs within the worker's loop. The loop is the same.
+In production the renewal loop runs on a thread with its own event loop and connections, so that a handler that blocks
+the worker's loop loses no lease. With a test clock the same renewal loop runs in the worker's event loop.
 """
 
 from __future__ import annotations
@@ -9,55 +9,54 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.from_thread import start_blocking_portal
 
-from codeq_client._api.clock import Clock, sleep_or
+from codeq_client._api import calls
+from codeq_client._api.client import CodeQ
+from codeq_client._api.clock import Clock, has_own_time, sleep_or
 from codeq_client.errors import CodeQError, NotInProgress, NotOwner, TaskNotFound
 
 from .events import Event, LeaseEnded, Renewed
+from .lease import End, Lease, LeaseTerms
+from .loop_monitor import LoopMonitor
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
+    from anyio.abc import TaskGroup, TaskStatus
 
-    from .lease import End, Lease
+Post = Callable[[Callable[[], object]], object]
+Emit = Callable[[Event], None]
 
-Call = Callable[[], object]
-Post = Callable[[Call], object]
-
-_SHORTEST_SLEEP = 0.001  # else the rounding of a sum could wake us just before the moment, for ever
-_LONGEST_SLEEP = 1.0  # a machine that was suspended sleeps the rest of its sleep when it wakes, lease or no lease
+_SHORTEST_SLEEP = 0.001  # otherwise a rounding error could wake the loop just before the moment, again and again
+_LONGEST_SLEEP = 1.0  # after a suspension of the machine a sleep goes on for its rest, even if a lease has run out
 
 _log = logging.getLogger("codeq_client.worker")
 
 
-class Held:
-    """The lease on one task, and what to do when its handler must end."""
+class HeldLease:
+    """The lease on one task, and what to call when its handler must end."""
 
     def __init__(self, task_id: str, lease: Lease, on_end: Callable[[End], None]) -> None:
         self.task_id = task_id
         self.lease = lease
         self.on_end = on_end
         self.idle = asyncio.Event()
-        """Set, once `Keeper.quiesce` asked for it, when no renewal is on its way any more."""
+        """Set when a renewal has ended, for `LeaseRenewal.finish`."""
 
 
-class Keeper:
-    """Keeps leases by calling `renew`. `post` runs a callable in the worker's loop, `wake` one in the keeper's.
+class LeaseRenewal:
+    """Renews leases by calling `renew`. `post` runs a callable in the worker's loop, `wake` in the renewal loop's.
 
-    `add`, `remove`, `hurry` and `quiesce` are for the worker's loop, `keep` is the lease loop.
+    `add`, `remove`, `renew_now` and `finish` are for the worker's loop; `run` is the renewal loop.
     """
 
     def __init__(
-        self,
-        renew: Callable[[str], Awaitable[None]],
-        clock: Clock,
-        emit: Callable[[Event], None],
-        post: Post,
-        wake: Post,
+        self, renew: Callable[[str], Awaitable[None]], clock: Clock, emit: Emit, post: Post, wake: Post
     ) -> None:
         self._renew = renew
         self._clock = clock
@@ -65,28 +64,28 @@ class Keeper:
         self._emit = emit
         self._post = post
         self._wake = wake
-        self._held: dict[Held, None] = {}
+        self._held: dict[HeldLease, None] = {}
         self._wakes_at = math.inf
         self._woken = asyncio.Event()
 
-    def add(self, held: Held) -> None:
-        """Keep this lease from now on."""
+    def add(self, held: HeldLease) -> None:
+        """Renew this lease from now on."""
         self._held[held] = None
-        self._look_by(held.lease.next_event())
+        self._wake_by(held.lease.next_event())
 
-    def remove(self, held: Held) -> None:
+    def remove(self, held: HeldLease) -> None:
         """Forget this lease."""
         self._held.pop(held, None)
 
-    def hurry(self, held: Held) -> None:
+    def renew_now(self, held: HeldLease) -> None:
         """Renew this lease at once."""
-        held.lease.hurry(self._clock.monotonic())
-        self._look_by(-math.inf)
+        held.lease.renew_now(self._clock.monotonic())
+        self._wake_by(-math.inf)
 
-    async def quiesce(self, held: Held) -> None:
-        """Send no more renewals for this lease, and return when none is on its way.
+    async def finish(self, held: HeldLease) -> None:
+        """Send no more renewals for this lease, and return once none is under way.
 
-        A late renewal could reach the task's next lease, when another process with the same token has it.
+        A late renewal could reach the task's next lease, if another process with the same token has it.
         """
         held.lease.stop()
         self.remove(held)
@@ -94,24 +93,24 @@ class Keeper:
             await held.idle.wait()
 
     def lag(self) -> float:
-        """Return for how many seconds the lease loop has been overdue; any thread may ask."""
+        """Return for how many seconds the renewal loop has been overdue; any thread may call this."""
         return max(0.0, self._clock.monotonic() - self._wakes_at)
 
-    async def keep(self) -> None:
-        """Renew and watch, for ever."""
+    async def run(self) -> None:
+        """Renew and watch leases, for ever."""
         async with anyio.create_task_group() as renewals:
             while True:
                 try:
-                    seconds = self._look(renewals)
-                except Exception:  # noqa: BLE001  # a lease loop that ended would end every lease
-                    _log.exception("the lease loop failed, and goes on")
+                    seconds = self._do_due(renewals)
+                except Exception:  # noqa: BLE001 - if this loop ended, every lease would end
+                    _log.exception("the lease renewal failed, and goes on")
                     seconds = 1.0
                 await sleep_or(self._clock, seconds, self._woken.wait)
 
-    def _look(self, renewals: TaskGroup) -> float:
+    def _do_due(self, renewals: TaskGroup) -> float:
         """Do what is due, and return the seconds until something will be."""
         now = self._clock.monotonic()
-        # Before the leases are listed: one that another thread adds from here on is either listed, or wakes us.
+        # Set before the leases are listed: a lease that another thread adds later is either listed, or wakes the loop.
         self._woken, self._wakes_at = asyncio.Event(), math.inf
         for held in list(self._held):
             if end := held.lease.ended(now):
@@ -126,41 +125,87 @@ class Keeper:
         until = self._wakes_at - now
         return max(_SHORTEST_SLEEP, min(until, self._longest_sleep)) if self._held else until
 
-    async def _renew_one(self, held: Held) -> None:
+    async def _renew_one(self, held: HeldLease) -> None:
         try:
-            renewed = await self._try_to_renew(held)
+            outcome = await self._try_to_renew(held.task_id)
+            now = self._clock.monotonic()
+            renewed = Renewed(held.task_id, outcome, held.lease.remaining(now))  # before the outcome changes the lease
+            if outcome == "renewed":
+                held.lease.renewed(now)
+            elif outcome != "unknown":
+                held.lease.revoked()
         finally:
             held.lease.unanswered(self._clock.monotonic())
             self._post(held.idle.set)
             self._woken.set()
         self._emit(renewed)
 
-    async def _try_to_renew(self, held: Held) -> Renewed:
-        outcome = await self._ask_to_renew(held)
-        now = self._clock.monotonic()
-        left = held.lease.remaining(now)  # before the outcome moves it: how near it was
-        if outcome == "renewed":
-            held.lease.renewed(now)
-        elif outcome != "unknown":
-            held.lease.revoked()
-        return Renewed(held.task_id, outcome, left)
-
-    async def _ask_to_renew(self, held: Held) -> str:
+    async def _try_to_renew(self, task_id: str) -> str:
         try:
-            await self._renew(held.task_id)
+            await self._renew(task_id)
         except (NotOwner, NotInProgress, TaskNotFound) as error:
             return error.message
         except CodeQError as error:
-            _log.warning("the lease on task %s was not renewed, trying again: %s", held.task_id, error)
-        except Exception:  # noqa: BLE001  # a defect of ours is no news of the lease
-            _log.exception("the lease on task %s was not renewed, trying again", held.task_id)
+            _log.warning("the lease on task %s was not renewed, trying again: %s", task_id, error)
+        except Exception:  # noqa: BLE001 - a bug of this package says nothing about the lease
+            _log.exception("the lease on task %s was not renewed, trying again", task_id)
         else:
             return "renewed"
         return "unknown"
 
-    def _woken_up(self) -> None:
-        self._woken.set()
-
-    def _look_by(self, moment: float) -> None:
+    def _wake_by(self, moment: float) -> None:
         if moment < self._wakes_at:
-            self._wake(self._woken_up)
+            self._wake(self._wake_up)
+
+    def _wake_up(self) -> None:
+        self._woken.set()  # read here, in the renewal loop, which replaces the event
+
+
+async def _renew(codeq: CodeQ, terms: LeaseTerms, task_id: str) -> None:
+    call = calls.heartbeat(task_id, extend=terms.seconds)  # H1: a heartbeat can shorten, so it asks for a whole lease
+    await codeq.run(codeq.core.send(call, retries=0, timeout=terms.renewal_timeout))
+
+
+def call_now(function: Callable[[], object]) -> None:
+    """Call the function: `post` and `wake` of a renewal loop in the worker's event loop."""
+    function()
+
+
+@asynccontextmanager
+async def renewal_in_loop(codeq: CodeQ, terms: LeaseTerms, emit: Emit) -> AsyncIterator[LeaseRenewal]:
+    """Run the renewal loop as a task of the worker's event loop."""
+    async with anyio.create_task_group() as group:
+        renewal = LeaseRenewal(partial(_renew, codeq, terms), codeq.core.clock, emit, post=call_now, wake=call_now)
+        group.start_soon(renewal.run)
+        yield renewal
+        group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def renewal_on_thread(
+    codeq: CodeQ, terms: LeaseTerms, emit: Emit, monitor: LoopMonitor
+) -> AsyncIterator[LeaseRenewal]:
+    """Run the renewal loop, and the monitor of the worker's event loop, on a thread of their own."""
+    loop = asyncio.get_running_loop()
+    post = loop.call_soon_threadsafe
+    if has_own_time(loop):
+        _log.warning(
+            "leases are renewed on the machine's time, but %s has its own: give the client a clock of that time, "
+            "such as codeq_client.testing.ServerClock",
+            type(loop).__name__,
+        )
+
+    async def main(*, task_status: TaskStatus[LeaseRenewal]) -> None:
+        wake = asyncio.get_running_loop().call_soon_threadsafe
+        async with codeq.twin() as own, anyio.create_task_group() as group:
+            renewal = LeaseRenewal(partial(_renew, own, terms), codeq.core.clock, emit, post=post, wake=wake)
+            group.start_soon(monitor.run, post)
+            task_status.started(renewal)
+            await renewal.run()
+
+    with start_blocking_portal(name="codeq-leases") as portal:
+        future, renewal = portal.start_task(main)
+        try:
+            yield renewal
+        finally:
+            future.cancel()

@@ -1,28 +1,36 @@
-"""Middleware for finished tasks that are delivered again, which the real server does now and then (Z1)."""
+"""Middleware: code around every handler, and one that is ready for use."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
 
-from codeq_client._api.models import Status
+from codeq_client._api.client import CodeQ
+from codeq_client._task import Status
 from codeq_client.errors import ResultNotFound
 
+from .job import Job, TaskContext
 from .outcomes import Complete, Fail
 
-if TYPE_CHECKING:
-    from codeq_client._api.client import CodeQ
+Next: TypeAlias = Callable[[Job[Any], TaskContext], Awaitable[Any]]
 
-    from .handlers import Middleware, Next
-    from .job import Job, TaskContext
+
+class Middleware(Protocol):
+    """Code around a handler: `async def around(job, context, call_next)`, which returns the handler's return value."""
+
+    def __call__(self, job: Job[Any], context: TaskContext, /, call_next: Next) -> Awaitable[Any]:
+        """Call `await call_next(job, context)`, or do not."""
+        ...
 
 
 def keep_first_result(codeq: CodeQ) -> Middleware:
-    """Return middleware that ends a repeated task as it ended before, without calling its handler.
+    """Return middleware that ends a redelivered, finished task with its first result, without calling its handler.
 
-    Without it a handler runs again, with `job.is_repeat` true, and its result replaces the first.
+    The real server sometimes delivers a finished task again (Z1). Without this middleware the handler runs again, with
+    `job.is_repeat` true, and its result replaces the first one.
     """
 
-    async def around(job: Job[Any], context: TaskContext, /, call_next: Next) -> Any:  # noqa: ANN401  # the handler's
+    async def around(job: Job[Any], context: TaskContext, /, call_next: Next) -> Any:  # noqa: ANN401 - the handler's
         if not job.is_repeat:
             return await call_next(job, context)
         try:

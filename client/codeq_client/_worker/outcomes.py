@@ -1,33 +1,30 @@
-"""How a handler ends a task: by returning a value, or by raising or returning one of these."""
+"""How a handler ends a task: by returning a value, or by raising or returning one of these outcomes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import Any
 
 from codeq_client._api.calls import whole_seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import timedelta
-
-    from codeq_client._api.models import Artifact
+from codeq_client._api.models import Artifact
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The task is done; the same as returning `result`, with artifacts."""
+    """The task is completed; the same as returning `result`, with artifacts."""
 
     result: Any = None
     artifacts: Sequence[Artifact] = ()
 
 
 class Outcome(Exception):  # raised to end a task, not to report an error
-    """What ends a task other than its result. Raise or return one of the subclasses."""
+    """Base class of what ends a task other than its result. Raise or return one of the subclasses."""
 
 
 class Retry(Outcome):
-    """Try again after `delay`, or the server's backoff (NACK, at the cost of an attempt: N2).
+    """Try again after `delay`, or after the server's backoff (a NACK, which uses up an attempt: N2).
 
     Raises `ConfigurationError` for a delay that is negative or not finite.
     """
@@ -49,4 +46,4 @@ class Fail(Outcome):
 
 
 class Abandon(Outcome):
-    """Give the task back at once, to any worker, at the cost of no attempt (D1)."""
+    """Give the task back at once, to any worker, without using up an attempt (D1)."""

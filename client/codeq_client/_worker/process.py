@@ -1,27 +1,37 @@
-"""SIGINT and SIGTERM: the first asks the worker to stop, the second ends the process at once."""
+"""The worker's process: signals that stop it, and a parent process that restarts it when a file changes."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import FrameType
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
+from codeq_client._api.clock import SystemClock
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_RELOAD_INTERVAL_SECONDS = 0.5
+_NOT_OURS = {"__pycache__", "node_modules", "site-packages"}
+
+_log = logging.getLogger("codeq_client.worker")
 
 
 @contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on the first signal; it must be safe to call at any moment. Off the main thread this does nothing.
+    """Call `stop` on the first SIGINT or SIGTERM; a second signal ends the process at once.
 
-    Plain handlers, not the event loop's: the second signal must end a process whose loop is blocked.
+    `stop` must be safe to call at any moment. Only the main thread can handle signals; on another one this logs a
+    warning. It uses plain signal handlers, not the event loop's: the second signal must end a process with a blocked
+    loop.
     """
     if threading.current_thread() is not threading.main_thread():
+        _log.warning("signals do not stop this worker, because it is not in the main thread: use signals=False")
         yield
         return
     received = 0
@@ -33,9 +43,94 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
             os._exit(128 + number)
         stop()
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    previous = {number: signal.signal(number, handle) for number in _STOP_SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def run_and_reload(arguments: Sequence[str]) -> int:
+    """Run `codeq-worker` with these arguments, restart it when a file changes, and return its exit code at the end.
+
+    It ends when the worker ends without an error, or after a signal. A worker that ends with an error, as it does when
+    a file is half written, is restarted at the next change.
+    """
+    signals = 0
+    child: _Child | None = None
+
+    def count(*_: object) -> None:
+        nonlocal signals
+        signals += 1
+        if child:
+            child.signal(signals)
+
+    # The child has its own session, so the hang-up of a closed terminal reaches only this process.
+    for number in (*_STOP_SIGNALS, signal.SIGHUP):
+        signal.signal(number, count)
+    command = [sys.executable, "-m", "codeq_client.cli", *arguments]
+    while True:
+        sources = _newest(Path.cwd())
+        child = _Child(command)
+        reported = False
+        while not signals and _newest(Path.cwd()) == sources:
+            SystemClock().sleep_blocking(_RELOAD_INTERVAL_SECONDS)
+            code = child.poll()
+            if code == 0:
+                return code
+            if code is not None and not reported:
+                reported = True
+                _log.warning("the worker ended with code %d; it is restarted when a file changes", code)
+        if not signals:
+            _log.warning("a file changed: the worker is restarted")
+        code = child.end(signals)
+        if signals:
+            return code
+
+
+class _Child:
+    """A worker process. Its first signal drains it and its second ends it at once, so they are counted.
+
+    A child that is draining because a file changed is not signalled again by the first signal that arrives here.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        # In its own session, so that a Ctrl-C reaches it only once: from this process.
+        self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own command
+        self._signalled = 0
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the process runs."""
+        return self._process.poll()
+
+    def signal(self, times: int) -> None:
+        """Make sure that this number of signals was sent in total."""
+        while self._signalled < times:
+            self._signalled += 1
+            self._process.terminate()
+
+    def end(self, signals: int) -> int:
+        """Let the process end, and return its exit code as a shell shows it."""
+        self.signal(max(1, signals))
+        code = self._process.wait()
+        return code if code >= 0 else 128 - code
+
+
+def _newest(folder: Path) -> tuple[int, int]:
+    """Return the number of Python files, and when the newest was changed."""
+    times = [_changed(path) for path in _sources(folder)]
+    return len(times), max(times, default=0)
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NOT_OURS]
+        yield from (Path(root, name) for name in files if name.endswith(".py"))
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0  # it was deleted between listing and reading

@@ -1,36 +1,33 @@
-"""The worker as its user sees it: handlers, middleware and hooks are registered, then it runs."""
+"""The `Worker` class: register handlers, middleware and hooks, then run it, stop it and ask for its status."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import math
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
+from types import UnionType
+from typing import Any, TypeAlias, TypeVar, Unpack, overload
 
 import anyio
+from anyio import to_thread
 
 from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
+from codeq_client._api.client import CodeQ
 from codeq_client.errors import ConfigurationError
 
-from .claiming import Plan, Shift
-from .delivery import Bench, Deadline
+from .claiming import ClaimLoop
+from .delivery import DeliveryContext
 from .events import ClaimFailed, Event, Hook, Polled, Started, Stopped
-from .handlers import Handler, Middleware, Next, Policy, Registration, takes_context
+from .handlers import Handler, Policy, Registration, ThreadRunner, takes_context
 from .lease import LeaseTerms
-from .lease_thread import in_loop, on_thread
-from .loop_monitor import LoopWatch
+from .lease_renewal import LeaseRenewal, renewal_in_loop, renewal_on_thread
+from .loop_monitor import LoopMonitor
+from .middleware import Middleware, Next
 from .process import stop_on_signals
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
-    from types import UnionType
-
-    from codeq_client._api.client import CodeQ
-
-    from .lease_renewal import Keeper
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -42,10 +39,10 @@ _log = logging.getLogger("codeq_client.worker")
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """How a worker is doing, as any thread may ask. Durations in seconds; infinite when there was none yet.
+    """The state of a worker. Durations are in seconds, and infinite before the first event of their kind.
 
-    `claim_age` is since a claim was last answered, `claim_error` what the latest one met instead. `loop_lag` and
-    `lease_lag` tell for how long the worker's loop, and the lease loop, have been overdue.
+    `claim_age` is the time since a claim was last answered, `claim_error` the error of the latest claim, or "".
+    `loop_lag` and `lease_lag` say for how long the worker's event loop and the renewal loop have been overdue.
     """
 
     running: bool
@@ -58,14 +55,16 @@ class WorkerStatus:
 
 
 class Worker:
-    """Claims tasks and hands them to handlers, at most `concurrency` at a time.
+    """Claims tasks and calls handlers for them, at most `concurrency` at a time.
 
-    `lease` is in whole seconds, or a `LeaseTerms`; it is renewed at a third, so it may be far shorter than a
-    handler takes. `poll` is how long a claim waits at the server, and so may an idle worker when it is stopped;
-    `grace` is how long handlers may run on then, and at least until that poll is over; both in seconds.
-    `lifespan(worker)` is an asynchronous context manager around the run; what it yields is `context.state`.
-    `lease_thread` is for the rare case that the choice is wrong: the lease loop gets a thread of its own, except on an
-    injected clock and with a transport that cannot be made twice.
+    `lease` is in whole seconds, or a `LeaseTerms`; it is renewed after a third of its time, so it may be far shorter
+    than the run time of a handler. `poll` is how long a claim waits at the server; a stopping worker waits for it.
+    `grace` is how long handlers may run on then, and at least until that poll has ended. Both are in seconds.
+    `lifespan(worker)` is an asynchronous context manager around the run; its value is `context.state`.
+
+    Two arguments are for special cases. `lease_thread` says whether leases are renewed on a thread of their own; the
+    default is yes, unless the clock is not thread-safe or the transport cannot be created twice. `run_in_thread` calls
+    a plain handler; the default uses up to `concurrency` threads.
     """
 
     def __init__(  # the settings of a worker
@@ -80,11 +79,14 @@ class Worker:
         hooks: Iterable[Hook] = (),
         lifespan: Lifespan | None = None,
         lease_thread: bool | None = None,
+        run_in_thread: ThreadRunner | None = None,
     ) -> None:
         if concurrency < 1 or poll < 1 or grace < 0:
             raise ConfigurationError("concurrency and poll must be at least 1, grace at least 0")
         if Role.WORKER not in codeq.core.tokens:
             raise ConfigurationError("a worker needs a client with a worker token (CODEQ_WORKER_TOKEN)")
+        if lease_thread and not codeq.core.clock.thread_safe:
+            raise ConfigurationError("lease_thread=True needs a thread-safe clock")
         self.codeq = codeq
         self.terms = lease if isinstance(lease, LeaseTerms) else LeaseTerms(lease)
         self.concurrency = concurrency
@@ -96,11 +98,12 @@ class Worker:
         self._lifespan = lifespan or _no_lifespan
         own_thread = codeq.core.clock.thread_safe and (codeq.transport is None or callable(codeq.transport))
         self._lease_thread = own_thread if lease_thread is None else lease_thread
-        self._shift: Shift | None = None
-        self._keeper: Keeper | None = None
-        self._watch: LoopWatch | None = None
-        self._stop_asked = False
-        self._stop_shift: Callable[[], object] = lambda: None
+        self._run_in_thread = run_in_thread
+        self._claim_loop: ClaimLoop | None = None
+        self._renewal: LeaseRenewal | None = None
+        self._monitor: LoopMonitor | None = None
+        self._stop_requested = False
+        self._stop_claim_loop: Callable[[], object] = lambda: None
         self._answered_at = -math.inf
         self._claim_error = ""
 
@@ -124,20 +127,20 @@ class Worker:
     def handler(
         self, command: str, *, payload: Any = None, result: Any = None, **policy: Unpack[Policy]
     ) -> Registration[Any, Any]:
-        """Register the decorated function, async or plain (it then runs on a thread), for `command`.
+        """Register the decorated function for `command`. It is async, or plain and then runs on a thread.
 
         `payload` and `result` are types: a dataclass, attrs class, pydantic model, a plain type, or a union such as
-        `Order | None`, to which type checkers do not hold the function; without one the JSON value is passed on. What
-        the function returns completes the task; `Retry`, `Fail` and `Abandon` may be raised or returned. Of other
-        exceptions the `permanent` ones fail the task, the rest retry it, after `backoff(task)` seconds or the server's
-        backoff.
+        `Order | None`, which type checkers do not check against the function. Without a type the JSON value is passed
+        on. The return value completes the task; `Retry`, `Fail` and `Abandon` may be raised or returned. Of other
+        exceptions the `permanent` ones fail the task, and the rest retry it, after `backoff(task)` seconds or the
+        server's backoff.
         """
         if not command.strip() or command.lower() in self._handlers:
-            raise ConfigurationError(f"a handler needs a command of its own, not {command!r}")
+            raise ConfigurationError(f"a handler needs a command that no other handler has, not {command!r}")
 
         def register(function: Callable[..., Any]) -> None:
             context = takes_context(function)
-            # C2: queues do not tell case
+            # C2: commands are case-insensitive
             self._handlers[command.lower()] = Handler(command, function, context, payload, result, **policy)
 
         return Registration(register)
@@ -150,22 +153,22 @@ class Worker:
     async def run(self, *, burst: bool = False, signals: bool = True) -> None:
         """Work until `stop`, or with `burst` until no task is left.
 
-        With `signals`, SIGINT and SIGTERM stop the worker, and a second one ends the process at once. Handlers then
-        have the time of grace, with their leases renewed; what still runs after it is cancelled and abandoned, which
-        costs the task no attempt. Handlers on threads cannot be cancelled and are waited for: they should look at
-        `context.end`. In a burst a claim that is refused, or fails again and again, is raised; otherwise it is tried
-        for ever.
+        With `signals`, SIGINT and SIGTERM stop the worker, and a second one ends the process at once. The handlers then
+        have the grace period, and their leases are renewed. Those that still run after it are cancelled and their
+        tasks abandoned, which uses up no attempt. Handlers on threads cannot be cancelled and are waited for: they
+        should check `context.end`. In a burst, the error of a refused or repeatedly failing claim is raised; otherwise
+        claims are tried for ever.
         """
         if not self._handlers:
             raise ConfigurationError("the worker has no handler")
-        if self._shift:
+        if self._claim_loop:
             raise ConfigurationError("the worker is running already")
         try:
             refusal = await self._run(burst=burst, signals=signals)
         finally:
-            self._shift = self._keeper = self._watch = None
-            self._stop_shift = lambda: None
-            self._stop_asked = False
+            self._claim_loop = self._renewal = self._monitor = None
+            self._stop_claim_loop = lambda: None
+            self._stop_requested = False
         _log.info("stopped, and holds no lease")
         self.emit(Stopped())
         if refusal:
@@ -176,69 +179,74 @@ class Worker:
             if signals:
                 stack.enter_context(stop_on_signals(self.stop))
             state = await stack.enter_async_context(self._lifespan(self))
-            self._keeper = await stack.enter_async_context(self._keeping())
-            bench = self.bench(self._keeper, state)
-            self._shift = Shift(bench, self._handlers, Plan(self.concurrency, self.poll, self.grace, burst))
-            self._stop_shift = partial(asyncio.get_running_loop().call_soon_threadsafe, self._shift.stop)
-            if self._stop_asked:
-                self._shift.stop()
+            self._renewal = await stack.enter_async_context(self._start_renewal())
+            context = self.delivery_context(self._renewal, state)
+            loop = self._claim_loop = ClaimLoop(
+                context,
+                self._handlers,
+                concurrency=self.concurrency,
+                poll=self.poll,
+                grace=self.grace,
+                burst=burst,
+            )
+            self._stop_claim_loop = partial(asyncio.get_running_loop().call_soon_threadsafe, loop.stop)
+            if self._stop_requested:
+                loop.stop()
             commands = tuple(handler.command for handler in self._handlers.values())
             _log.info("working on %s from %s, %d at a time", ", ".join(commands), self.codeq.base_url, self.concurrency)
             self.emit(Started(commands))
-            return await self._shift.work()
+            return await loop.run()
 
     def stop(self) -> None:
-        """Claim no more and let `run` return once the handlers have ended; any thread may call this."""
-        self._stop_asked = True
-        self._stop_shift()
+        """Claim no more, and let `run` return once the handlers have ended; any thread may call this."""
+        self._stop_requested = True
+        self._stop_claim_loop()
 
     def status(self) -> WorkerStatus:
-        """Return how the worker is doing; any thread may call this."""
-        shift, keeper, watch = self._shift, self._keeper, self._watch
+        """Return the state of the worker; any thread may call this."""
+        loop, renewal, monitor = self._claim_loop, self._renewal, self._monitor
         return WorkerStatus(
-            running=shift is not None,
-            draining=shift is not None and shift.stopping,
-            tasks=shift.running if shift else 0,
+            running=loop is not None,
+            draining=loop is not None and loop.stopping,
+            tasks=loop.running if loop else 0,
             claim_age=self.codeq.core.clock.monotonic() - self._answered_at,
             claim_error=self._claim_error,
-            loop_lag=watch.lag() if watch else 0.0,
-            lease_lag=keeper.lag() if keeper else 0.0,
+            loop_lag=monitor.lag() if monitor else 0.0,
+            lease_lag=renewal.lag() if renewal else 0.0,
         )
 
-    def bench(self, keeper: Keeper, state: Any) -> Bench:  # noqa: ANN401  # the user's
-        """Return what deliveries work with; for `run` and for tests of handlers."""
-        around = partial(_around, self._middleware, anyio.CapacityLimiter(self.concurrency))
-        return Bench(self.codeq, keeper, self.terms, self.emit, around, state, Deadline())
+    def delivery_context(self, renewal: LeaseRenewal, state: Any) -> DeliveryContext:  # noqa: ANN401 - the user's
+        """Return what deliveries work with; for `run`, and for tests of handlers."""
+        run = self._run_in_thread or partial(to_thread.run_sync, limiter=anyio.CapacityLimiter(self.concurrency))
+        wrap = partial(_wrap, self._middleware, run)
+        return DeliveryContext(self.codeq, renewal, self.terms, self.emit, wrap, state)
 
     def handler_of(self, command: str) -> Handler:
-        """Return the handler for a command, in whatever case (C2); raises `ConfigurationError`."""
+        """Return the handler for a command, in any case (C2); raises `ConfigurationError`."""
         try:
             return self._handlers[command.lower()]
         except KeyError:
             raise ConfigurationError(f"the worker has no handler for {command!r}") from None
 
     def emit(self, event: Event) -> None:
-        """Tell all hooks."""
+        """Call all hooks with the event."""
         for hook in self.hooks:
             try:
                 hook(event)
-            except Exception:  # noqa: BLE001  # a hook only looks on
+            except Exception:  # noqa: BLE001 - hooks must not affect the worker
                 _log.exception("a hook failed at %s", type(event).__name__)
 
     def _note(self, event: Event) -> None:
-        match event:
-            case Polled():
-                self._answered_at, self._claim_error = self.codeq.core.clock.monotonic(), ""
-            case ClaimFailed(error=error):
-                self._claim_error = str(error)
-            case _:
-                pass
+        if isinstance(event, Polled):
+            self._answered_at, self._claim_error = self.codeq.core.clock.monotonic(), ""
+        elif isinstance(event, ClaimFailed):
+            self._claim_error = str(event.error)
 
-    def _keeping(self) -> AbstractAsyncContextManager[Keeper]:
+    def _start_renewal(self) -> AbstractAsyncContextManager[LeaseRenewal]:
         if not self._lease_thread:
-            return in_loop(self.codeq, self.terms, self.emit)
-        self._watch = LoopWatch(self.codeq.core.clock, self.emit)
-        return on_thread(self.codeq, self.terms, self.emit, self._watch)
+            return renewal_in_loop(self.codeq, self.terms, self.emit)
+        self._monitor = LoopMonitor(self.codeq.core.clock, self.emit)
+        return renewal_on_thread(self.codeq, self.terms, self.emit, self._monitor)
 
 
 @asynccontextmanager
@@ -246,9 +254,9 @@ async def _no_lifespan(_worker: Worker) -> AsyncIterator[None]:
     yield
 
 
-def _around(middleware: Iterable[Middleware], threads: anyio.CapacityLimiter, handler: Handler) -> Next:
-    """Return the call of `handler` within the middleware, the first of which is outermost."""
-    call: Next = partial(handler.call, threads=threads)
+def _wrap(middleware: Iterable[Middleware], run: ThreadRunner, handler: Handler) -> Next:
+    """Return the call of `handler` inside the middleware, the first of which is outermost."""
+    call: Next = partial(handler.call, run=run)
     for layer in reversed(list(middleware)):
         call = partial(layer, call_next=call)
     return call

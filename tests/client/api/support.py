@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from codeq_client._api.calls import Reply as Reply  # noqa: PLC0414  # tests take it from here
+from codeq_client._api.base_client import tokens_by_role
+from codeq_client._api.calls import Reply as Reply  # noqa: PLC0414 - tests take it from here
 from codeq_client._api.calls import Role
-from codeq_client._api.client import tokens_by_role
-from codeq_client._api.retries import Ask, Core, Flow, Pause, Send
+from codeq_client._api.retries import Core, FetchToken, Flow, Pause, Send
 from codeq_client.errors import CodeQError, Unavailable
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Script:
     clock: StillClock = field(default_factory=StillClock)
 
     def __post_init__(self) -> None:
-        tokens = tokens_by_role("producer", self.worker, None)
+        tokens = tokens_by_role({Role.PRODUCER: "producer", Role.WORKER: self.worker})
         self.core = Core(self.clock, tokens, 30.0, self.retries, lambda: 1.0)
         self._left = list(self.answers)
 
@@ -83,7 +83,7 @@ class Script:
                     case Pause(seconds):
                         self.pauses.append(seconds)
                         self.clock.now += seconds
-                    case Ask(provider):
+                    case FetchToken(provider):
                         outcome = provider()
                     case Send():
                         self.sent.append(step)

@@ -66,13 +66,13 @@ def test_a_delay_is_rounded_up_to_whole_seconds(delay: float | timedelta, second
         (NewTask(command="X", payload=None), EncodeError),
         (NewTask(command="X", payload={}, delay=-1), ConfigurationError),
         (NewTask(command="X", payload={}, delay=float("nan")), ConfigurationError),
-        (NewTask(command="X", payload={}, run_at=datetime(2026, 1, 1)), ConfigurationError),  # noqa: DTZ001  # the point
+        (NewTask(command="X", payload={}, run_at=datetime(2026, 1, 1)), ConfigurationError),  # noqa: DTZ001 - the point
         (NewTask(command="X", payload={}, delay=1, run_at=datetime(2027, 1, 1, tzinfo=UTC)), ConfigurationError),
     ],
 )
 def test_what_the_server_would_refuse_or_misread_is_not_sent(new: NewTask, error: type[Exception]) -> None:
     with pytest.raises(error):
-        calls.create(new)
+        calls.new_item(new)
 
 
 @pytest.mark.parametrize("task_id", ["", ".", "..", "a/b"])

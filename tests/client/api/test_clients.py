@@ -17,7 +17,7 @@ import pytest
 
 import codeq_client
 from codeq_client import BlockingCodeQ, CodeQ
-from codeq_client._api.client import checked_url, tls_for
+from codeq_client._api.transports import tls_for
 from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized, Unavailable
 from codeq_fake.testing import FakeCodeQ
 from tests.client.api.support import TASK
@@ -83,7 +83,7 @@ def test_the_asynchronous_client_sends_what_the_core_says() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_transport_errors_tell_whether_the_request_may_have_arrived(error: Exception, sent: bool) -> None:  # noqa: FBT001  # parametrized
+def test_transport_errors_tell_whether_the_request_may_have_arrived(error: Exception, sent: bool) -> None:  # noqa: FBT001 - parametrized
     def answer(_request: httpx.Request) -> httpx.Response:
         raise error
 
@@ -275,8 +275,8 @@ def test_a_url_that_cannot_be_one_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "checked"), [("https://a.test", True), ("HTTPS://a.test", True), ("http://a.test", False)]
 )
-def test_certificates_are_checked_wherever_there_are_any(url: str, checked: bool) -> None:  # noqa: FBT001  # parametrized
-    tls = tls_for(checked_url(url))
+def test_certificates_are_checked_wherever_there_are_any(url: str, checked: bool) -> None:  # noqa: FBT001 - parametrized
+    tls = tls_for(url)
     assert (isinstance(tls, ssl.SSLContext) and tls.verify_mode is ssl.CERT_REQUIRED) is checked
 
 
@@ -308,7 +308,7 @@ def test_the_blocking_client_does_the_whole_round_on_the_fake() -> None:
             "http://codeq.test",
             producer_token="dev-token",
             worker_token="dev-token",
-            transport=http._transport,  # noqa: SLF001  # the fake's own way into its event loop
+            transport=http._transport,  # noqa: SLF001 - the fake's own way into its event loop
         )
         created = codeq.create("X", {"a_b": None, "cD": [1.5]})
         task = codeq.claim(["X"])

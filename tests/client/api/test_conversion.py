@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping  # `structure` reads it at run time
+from collections.abc import Mapping  # `from_json` reads it at run time
 from datetime import UTC, date, datetime
 from enum import Enum, StrEnum
 from typing import Any, Literal, TypedDict
@@ -17,8 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
-from codeq_client._api.conversion import WRAPPER, dumps, to_json, unwrap_result, wrap_result
-from codeq_client._api.structure import structure
+from codeq_client._api.conversion import WRAPPER, dumps, from_json, to_json, unwrap_result, wrap_result
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
 EXACT = 2**53
@@ -68,7 +67,7 @@ class Shape(TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    jobId: str  # noqa: N815  # a name must travel as it is
+    jobId: str  # noqa: N815 - a name must travel as it is
     points: list[Point]
     colour: Colour = Colour.RED
     note: str | None = None
@@ -101,7 +100,7 @@ def test_a_dataclass_comes_back_as_it_went() -> None:
     sent = json.loads(dumps(dataclasses.replace(order, tags=())))  # type: ignore[arg-type]  # JSON has no sets
     assert sent["jobId"] == "1"
     assert sent["note"] is None
-    assert structure(Order, sent) == order
+    assert from_json(Order, sent) == order
 
 
 @attrs.define
@@ -131,20 +130,20 @@ def test_attrs_and_pydantic_models_travel_and_come_back() -> None:
         {"x": 1, "_hidden": [2.5]},
         {"items": [{"itemNumber": 3, "boughtAt": "2026-01-01T00:00:00Z"}]},
     ]
-    assert structure(Dot, sent[0]) == dot
-    assert structure(Cart, sent[1]) == cart
-    assert structure(Dot, {"x": 1, "later": True}) == Dot(1)
+    assert from_json(Dot, sent[0]) == dot
+    assert from_json(Cart, sent[1]) == cart
+    assert from_json(Dot, {"x": 1, "later": True}) == Dot(1)
     with pytest.raises(DecodeError, match="valid integer"):
-        structure(Item, {"itemNumber": "three"})
+        from_json(Item, {"itemNumber": "three"})
     with pytest.raises(DecodeError, match=r"\$\.x: expected int"):
-        structure(Dot, {"x": "1"})
+        from_json(Dot, {"x": "1"})
 
 
 def test_a_root_model_travels_as_the_value_that_it_is() -> None:
     numbers = pydantic.RootModel[list[int]]([1, 2])
     assert to_json({"numbers": numbers}) == {"numbers": [1, 2]}
     assert wrap_result(numbers) == {"$value": [1, 2]}
-    assert structure(pydantic.RootModel[list[int]], [1, 2]) == numbers
+    assert from_json(pydantic.RootModel[list[int]], [1, 2]) == numbers
 
 
 @pytest.mark.parametrize(
@@ -168,23 +167,23 @@ def test_a_root_model_travels_as_the_value_that_it_is() -> None:
 )
 def test_what_does_not_fit_is_named_with_its_path(kind: Any, value: Any, message: str) -> None:
     with pytest.raises(DecodeError, match=message):
-        structure(kind, value)
+        from_json(kind, value)
 
 
 @pytest.mark.parametrize("kind", [int | str, tuple[str, ...], set[str]])
 def test_other_types_that_fit(kind: Any) -> None:
-    assert structure(kind, "a" if kind == int | str else ["a"])
+    assert from_json(kind, "a" if kind == int | str else ["a"])
 
 
 @dataclasses.dataclass
 class Unresolved:
-    when: Timer  # type: ignore[name-defined]  # noqa: F821  # as a name that is imported for type checking alone
+    when: Timer  # type: ignore[name-defined]  # noqa: F821 - as a name that is imported for type checking alone
 
 
 @pytest.mark.parametrize("kind", [type[int], Unresolved, 7])
 def test_a_type_that_no_json_can_become_is_a_configuration_error(kind: Any) -> None:
     with pytest.raises(ConfigurationError):
-        structure(kind, {})
+        from_json(kind, {})
 
 
 @pytest.mark.parametrize(
@@ -194,10 +193,10 @@ def test_a_type_that_no_json_can_become_is_a_configuration_error(kind: Any) -> N
         (10**400, "the server would round"),
         ([float("nan")], r"\$\[0\]: JSON has no nan"),
         (float("inf"), "JSON has no inf"),
-        ({1: 2}, "the key 1 is no text"),
-        ({"s": {1, 2}}, r"\$\.s: a set is no JSON value"),
-        (b"x", "a bytes is no JSON value"),
-        (object, "a type is no JSON value"),
+        ({1: 2}, "the key 1 is not a string"),
+        ({"s": {1, 2}}, r"\$\.s: a set is not a JSON value"),
+        (b"x", "a bytes is not a JSON value"),
+        (object, "a type is not a JSON value"),
         ("\ud800", "lone surrogate"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from codeq_client import Requeued, Task
 from codeq_client._api import calls, operations
 from codeq_client._api.conversion import wrap_result
-from codeq_client._api.settlement import Patience, end
+from codeq_client._api.settlement import RetryPolicy, end
 from codeq_client.errors import LeaseLost, NotInProgress, NotOwner, TaskNotFound, Unavailable
 from tests.client.api.support import LOST, TASK, UNREACHED, Script, refusal, reply
 
@@ -46,7 +46,7 @@ def test_a_submit_that_counted_while_it_was_sent_again_is_a_success() -> None:
 
 def test_a_lost_submit_after_which_someone_else_ended_the_task_is_a_lost_lease() -> None:
     script = Script([LOST, now("COMPLETED", 3), ended({"ok": 2})])
-    with pytest.raises(LeaseLost, match="someone else ended it: COMPLETED"):
+    with pytest.raises(LeaseLost, match="another worker ended it: COMPLETED"):
         script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
 
 
@@ -98,7 +98,7 @@ def test_a_look_that_fails_is_taken_again(look: Any) -> None:
     script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
 
 
-def test_patience_ends_with_the_last_error() -> None:
+def test_policy_ends_with_the_last_error() -> None:
     script = Script([LOST] * 4)
     with pytest.raises(Unavailable):
         script.run(operations.complete(script.core, CLAIMED, {}))
@@ -135,7 +135,7 @@ def test_a_bare_id_gets_no_second_try() -> None:
 def test_nothing_is_sent_once_it_may_not_be() -> None:
     script = Script([LOST])
     call = calls.submit("t-1", result={}, error="", artifacts=())
-    patience = Patience(go_on=lambda *_: True, may_send=lambda: not script.pauses)
-    with pytest.raises(LeaseLost, match="ran out"):
-        script.run(end(script.core, CLAIMED, call, patience))
+    policy = RetryPolicy(may_retry=lambda *_: True, may_send=lambda: not script.pauses)
+    with pytest.raises(LeaseLost, match="it expired before"):
+        script.run(end(script.core, CLAIMED, call, policy))
     assert len(script.sent) == 1

@@ -89,7 +89,7 @@ class Site:
 
 
 @dataclass
-class Shift:
+class Attempt:
     """A handler's time with a task."""
 
     task_id: str
@@ -112,7 +112,7 @@ class Laws(RuleBasedStateMachine):
         self.sites: list[Site] = []
         self.intents = 0
         self.acknowledged: set[str] = set()
-        self.shifts: list[Shift] = []
+        self.attempts: list[Attempt] = []
         self.raced: set[str] = set()
         self.dropped: set[str] = set()
         self.lost: set[str] = set()
@@ -154,19 +154,19 @@ class Laws(RuleBasedStateMachine):
 
     def handler(self, network: Network) -> Any:
         async def handle(job: Job[Any], _context: TaskContext) -> Any:
-            shift = Shift(job.id, self.stage.clock.monotonic())
-            self.shifts.append(shift)
+            attempt = Attempt(job.id, self.stage.clock.monotonic())
+            self.attempts.append(attempt)
             try:
                 await self.stage.clock.sleep(job.payload["seconds"])
             finally:
-                shift.end = self.stage.clock.monotonic()
+                attempt.end = self.stage.clock.monotonic()
                 self._judge_fence(job, network.subject)
-            return self._say(job, shift)
+            return self._say(job, attempt)
 
         return handle
 
     @staticmethod
-    def _say(job: Job[Any], shift: Shift) -> Any:
+    def _say(job: Job[Any], attempt: Attempt) -> Any:
         says = job.payload["says"]
         if says == "fail":
             raise Fail(f"failed at {job.attempts}")
@@ -178,7 +178,7 @@ class Laws(RuleBasedStateMachine):
             raise Retry(2)
         if says == "abandon" and job.attempts == 1:
             raise Abandon
-        return {"attempts": job.attempts, "begin": shift.begin}
+        return {"attempts": job.attempts, "begin": attempt.begin}
 
     @rule(
         seconds=st.sampled_from([0, 0, 1, 5, 30]),
@@ -241,9 +241,9 @@ class Laws(RuleBasedStateMachine):
 
     @rule(which=WHICH, race=st.sampled_from(sorted(RACES)))
     def race(self, which: int, race: str) -> None:
-        if not self.shifts:
+        if not self.attempts:
             return
-        task_id = self.shifts[which % len(self.shifts)].task_id
+        task_id = self.attempts[which % len(self.attempts)].task_id
         if self.stage.race(task_id, RACES[race]):
             # Whoever holds a lost task can still settle it: no law is suspended for it.
             (self.dropped if race == "Z2" else self.raced).add(task_id)
@@ -375,11 +375,11 @@ class Laws(RuleBasedStateMachine):
                 assert site.run.exception() is None, Law.LASTING
         for task in tasks:
             if task.id not in self.raced:
-                self._judge_overlap([shift for shift in self.shifts if shift.task_id == task.id])
+                self._judge_overlap([attempt for attempt in self.attempts if attempt.task_id == task.id])
 
     @staticmethod
-    def _judge_overlap(shifts: list[Shift]) -> None:
-        ordered = sorted(shifts, key=lambda shift: shift.begin)
+    def _judge_overlap(attempts: list[Attempt]) -> None:
+        ordered = sorted(attempts, key=lambda attempt: attempt.begin)
         for earlier, later in pairwise(ordered):
             assert earlier.end is not None
             assert earlier.end <= later.begin, f"{Law.ALONE}: {earlier} {later}"

@@ -211,7 +211,7 @@ def test_a_handler_that_does_not_heed_is_told_again(caplog: pytest.LogCaptureFix
         assert stage.ended() == [(task_id, "completed")], "it was done after all, under its lease"
 
     play(scene)
-    assert caplog.text.count("a handler does not end, and is told again") == 2
+    assert caplog.text.count("a handler does not end, and is cancelled again") == 2
 
 
 class Called:

@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from codeq_client import Abandon, LeaseTerms, Task
 from codeq_client._api import retries, settlement
-from codeq_client._worker import cancellation, claiming, delivery, job, lease, lease_thread
+from codeq_client._worker import cancellation, claiming, delivery, job, lease, lease_renewal
 from codeq_client.errors import ServerError, Unavailable
 from tests.client.support import reply_lost, request_lost
 from tests.client.worker.laws import Law, Laws, LawsOfOneSubject, Panic
@@ -44,7 +44,7 @@ def fence_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def handlers_begin_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job.TaskContext, "check", lambda _self: None)
-    monkeypatch.setattr(lease_thread, "_at_once", lambda call: asyncio.get_running_loop().call_soon(call))
+    monkeypatch.setattr(lease_renewal, "call_now", lambda call: asyncio.get_running_loop().call_soon(call))
 
 
 def renewal_failures_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,14 +94,14 @@ def lost_submit_taken_for_success(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nack_and_abandon_repeated_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settlement, "_still_ours", lambda _now, _claimed: True)
+    monkeypatch.setattr(settlement, "_is_still_ours", lambda _now, _claimed: True)
 
 
 def a_claim_error_ends_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     async def failed(_self: Any, error: Exception) -> None:
         raise error
 
-    monkeypatch.setattr(claiming.Shift, "_claim_failed", failed)
+    monkeypatch.setattr(claiming.ClaimLoop, "_claim_failed", failed)
 
 
 def a_panic_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def a_claim_error_ends_the_claiming(monkeypatch: pytest.MonkeyPatch) -> None:
     async def failed(self: Any, _error: Exception) -> None:
         await self._stop.wait()
 
-    monkeypatch.setattr(claiming.Shift, "_claim_failed", failed)
+    monkeypatch.setattr(claiming.ClaimLoop, "_claim_failed", failed)
 
 
 def a_cancelled_handlers_task_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def a_cancelled_handlers_task_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         if not isinstance(outcome, Abandon):
             await original(self, outcome, **options)
 
-    original = delivery.Delivery._settle  # noqa: SLF001  # the client under test
+    original = delivery.Delivery._settle  # noqa: SLF001 - the client under test
     monkeypatch.setattr(delivery.Delivery, "_settle", settle)
 
 

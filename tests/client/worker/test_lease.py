@@ -34,7 +34,7 @@ def test_the_shortest_lease_depends_on_the_store() -> None:
     assert LeaseTerms(4, store="redis").margin == pytest.approx(1.04)
     for store, shortest in (("redis", 4), ("kvrocks-2.9", 4), ("kvrocks-2.8", 5)):
         LeaseTerms(shortest, store=store)  # type: ignore[arg-type]  # a loop's variable
-        with pytest.raises(ConfigurationError, match=f"{shortest} at least, not {shortest - 1}"):
+        with pytest.raises(ConfigurationError, match=f"at least {shortest}, not {shortest - 1}"):
             LeaseTerms(shortest - 1, store=store)  # type: ignore[arg-type]  # as above
 
 
@@ -108,9 +108,9 @@ def test_a_stopped_lease_is_renewed_no_more_and_runs_out() -> None:
     assert stopped.lost(57.4)
 
 
-def test_hurry_makes_a_renewal_due_at_once() -> None:
+def test_renew_now_makes_a_renewal_due_at_once() -> None:
     hurried = lease()
-    hurried.hurry(3)
+    hurried.renew_now(3)
     assert hurried.renewal_due(3)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContext, TaskEnded
 from codeq_client._api import settlement
-from codeq_client._worker import lease_thread
+from codeq_client._worker import lease_renewal
 from codeq_client.errors import ConfigurationError, LeaseLost
 from tests.client.support import Stage, answers, garbled, operation_of, play, refused, reply_lost, request_lost, slow
 
@@ -288,8 +288,8 @@ def test_a_delivery_that_waits_for_an_earlier_one_to_give_way_keeps_its_lease() 
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_no_handler_begins_past_its_fence(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001  # parametrized
-    monkeypatch.setattr(lease_thread, "_at_once", later)
+def test_no_handler_begins_past_its_fence(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - parametrized
+    monkeypatch.setattr(lease_renewal, "call_now", later)
 
     async def scene(stage: Stage) -> None:
         worker = stage.worker(lease=6)

@@ -46,7 +46,7 @@ def test_a_finished_task_that_comes_back_is_known_as_a_repeat() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_repeat_can_be_answered_by_the_first_result(fails: bool) -> None:  # noqa: FBT001  # parametrized
+def test_a_repeat_can_be_answered_by_the_first_result(fails: bool) -> None:  # noqa: FBT001 - parametrized
     async def scene(stage: Stage) -> None:
         worker = stage.worker(middleware=[keep_first_result(stage.codeq)])
         calls = 0

@@ -95,7 +95,7 @@ OUTCOMES: dict[str, tuple[Any, str, str, str]] = {
     "retry raised": (raiser(Retry(30, "later")), "retried", "PENDING", ""),
     "retry returned": (returner(Retry()), "retried", "PENDING", ""),
     "abandon": (raiser(Abandon()), "abandoned", "PENDING", ""),
-    "no json": (returner(object()), "failed", "FAILED", "the result was refused: $: a object is no JSON value"),
+    "no json": (returner(object()), "failed", "FAILED", "the result was refused: $: a object is not a JSON value"),
     "rounded": (returner({"n": 2**53 + 1}), "failed", "FAILED", "the result was refused: $.n: the server would"),
 }
 
@@ -163,7 +163,7 @@ def test_a_payload_of_another_type_fails_the_task_without_calling_the_handler() 
         async with stage.running(worker):
             await stage.until_ended()
         assert stage.task(task_id).error == (
-            "the payload is not what the handler takes: $.number: expected int, got 'seven'"
+            "the payload does not have the handler's type: $.number: expected int, got 'seven'"
         )
 
     play(scene)
@@ -618,7 +618,7 @@ def test_a_worker_without_token_handler_or_distinct_commands_is_refused() -> Non
     with pytest.raises(ConfigurationError, match="must take a job"):
         worker.handler("X")(lambda: None)  # type: ignore[arg-type,misc]  # the point
     worker.handler("X")(returner(1))
-    with pytest.raises(ConfigurationError, match="command of its own"):
+    with pytest.raises(ConfigurationError, match="a command that no other handler has"):
         worker.handler("x")
 
 

@@ -1,0 +1,73 @@
+"""What both clients have in common: their settings, from arguments or from the environment."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from typing import Any, Self
+
+import httpx
+
+from codeq_client.errors import ConfigurationError
+
+from .calls import Role
+from .clock import Clock, SystemClock
+from .retries import Core
+from .tokens import Token, TokenSource
+
+_ENVIRONMENT = ("CODEQ_BASE_URL", "CODEQ_PRODUCER_TOKEN", "CODEQ_WORKER_TOKEN", "CODEQ_ADMIN_TOKEN")
+
+
+class BaseClient:
+    """The settings of a client; the subclasses perform its calls."""
+
+    def __init__(
+        self,
+        base_url: str,
+        tokens: Mapping[Role, TokenSource | None],
+        timeout: float,
+        retries: int,
+        clock: Clock | None,
+    ) -> None:
+        self.base_url = _checked_url(base_url)
+        self.core = Core(clock or SystemClock(), tokens_by_role(tokens), timeout, retries, random.random)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:
+        """Return a client configured by `CODEQ_BASE_URL`, `CODEQ_PRODUCER_TOKEN`, `_WORKER_TOKEN`, `_ADMIN_TOKEN`.
+
+        `settings` are further arguments of the class. Raises `ConfigurationError` if the URL is missing.
+        """
+        environ = os.environ if environ is None else environ
+        if not environ.get("CODEQ_BASE_URL"):
+            raise ConfigurationError("CODEQ_BASE_URL is not set; an example: http://localhost:8080")
+        given: dict[str, Any] = {
+            name.removeprefix("CODEQ_").lower(): environ[name] for name in _ENVIRONMENT if environ.get(name)
+        }
+        return cls(**given, **settings)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_url!r})"
+
+
+def tokens_by_role(sources: Mapping[Role, TokenSource | None]) -> Mapping[Role, Token]:
+    """Return the token of each role that has one. Readers use the worker's first (A7), admins fall back (A8)."""
+    tokens = {role: Token(source) for role, source in sources.items() if source}
+    fallbacks = {Role.READER: (Role.WORKER, Role.PRODUCER), Role.ADMIN: (Role.ADMIN, Role.PRODUCER)}
+    for role, candidates in fallbacks.items():
+        for candidate in candidates:
+            if candidate in tokens:
+                tokens.setdefault(role, tokens[candidate])
+    return tokens
+
+
+def _checked_url(base_url: str) -> str:
+    """Return the URL without a trailing slash; raises `ConfigurationError`."""
+    try:
+        url = httpx.URL(base_url)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ConfigurationError(f"base_url {base_url!r}: {error}") from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigurationError(f"base_url {base_url!r} is not an http(s) URL; an example: http://localhost:8080")
+    return base_url.rstrip("/")
