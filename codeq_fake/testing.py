@@ -16,8 +16,8 @@ from .clocks.quiet import let_tasks_run
 from .clocks.virtual_loop import VirtualTimeLoop, run
 from .control import Controls
 from .control.access import is_loopback
-from .control.controls import instant
-from .control.controls import profile as checked_profile
+from .control.arguments import instant
+from .control.arguments import profile as checked_profile
 from .control.fault_rules import checked
 from .core.times import SECOND
 from .divergences import CodeQSurprise

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from codeq_fake.clocks.clock import Clock
-from codeq_fake.control.controls import instant
+from codeq_fake.control.arguments import instant
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.serving.request_log import Logged

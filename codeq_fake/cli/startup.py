@@ -11,7 +11,7 @@ from codeq_fake.auth import Tokens, read_identities
 from codeq_fake.clocks.clock import Clock
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.access import is_loopback
-from codeq_fake.control.controls import instant
+from codeq_fake.control.arguments import instant
 from codeq_fake.faults import BadFaultError, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.runtime.fake_server import Config, Runtime

@@ -1,42 +1,53 @@
-"""What a control call sends: a JSON object, and numbers in the query. What does not fit is refused by name."""
+"""Reads the arguments of control calls. Errors name the argument and what is allowed."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from collections.abc import Callable, Iterable
 from decimal import Decimal, DecimalException
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
+from codeq_fake import wire
+from codeq_fake.core import PROFILES
 from codeq_fake.core.codec import MisshapenError, checker
 from codeq_fake.core.times import SECOND
 
 from .errors import BadRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
     from starlette.requests import Request
+
+#: Makes an argument of a JSON value, or of text from a path or query, and the argument's name. Raises BadRequestError.
+Reader: TypeAlias = Callable[[Any, str], Any]
 
 _LARGEST_BODY = 256 * 1024 * 1024
 _MOST_SECONDS = Decimal(10) ** 12
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def _double(literal: str) -> float:
+def finite(literal: str) -> float:
+    """A JSON number as a float. Raises ValueError if it is too large."""
     value = float(literal)
     if math.isinf(value):
         raise ValueError(literal)
     return value
 
 
-async def body(request: Request, *names: str, parse_float: Callable[[str], Any] = _double) -> dict[str, Any]:
-    """The request's JSON object, {} for an empty body, without what is null. Raises BadRequestError."""
-    return parsed(await _text(request), *names, parse_float=parse_float)
+async def body(request: Request, names: Iterable[str], *, parse_float: Callable[[str], Any] = finite) -> dict[str, Any]:
+    """The JSON object in a request's body; see `json_object`."""
+    size, parts = 0, list[bytes]()
+    async for part in request.stream():
+        size += len(part)
+        if size > _LARGEST_BODY:
+            raise BadRequestError(f"a control call's body has at most {_LARGEST_BODY} bytes")
+        parts.append(part)
+    return json_object(b"".join(parts), names, parse_float=parse_float)
 
 
-def parsed(text: bytes, *names: str, parse_float: Callable[[str], Any] = _double) -> dict[str, Any]:
-    """A body's JSON object, with no other names than these. Raises BadRequestError."""
+def json_object(text: bytes, names: Iterable[str], *, parse_float: Callable[[str], Any] = finite) -> dict[str, Any]:
+    """A JSON object without its nulls, {} for an empty text. Raises BadRequestError, also for other names."""
     try:
         found = json.loads(text, parse_float=parse_float, parse_constant=_no_constant) if text.strip() else {}
         if rb"\u" in text:
@@ -45,62 +56,79 @@ def parsed(text: bytes, *names: str, parse_float: Callable[[str], Any] = _double
         raise BadRequestError("the body is no JSON") from None
     if not isinstance(found, dict):
         raise BadRequestError("the body must be a JSON object")
-    _check_names(found, names)
+    check_names(found, names)
     return {name: value for name, value in found.items() if value is not None}
-
-
-async def _text(request: Request) -> bytes:
-    size, parts = 0, list[bytes]()
-    async for part in request.stream():
-        size += len(part)
-        if size > _LARGEST_BODY:
-            raise BadRequestError(f"a control call's body has at most {_LARGEST_BODY} bytes")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def field(found: Mapping[str, Any], name: str, shape: Any, default: Any) -> Any:  # noqa: ANN401 - of the type `shape`
-    """One field of a body, of the type ``shape``. Raises BadRequestError."""
-    if name not in found:
-        return default
-    try:
-        checker(shape)(found[name])
-    except MisshapenError as misfit:
-        raise BadRequestError(str(misfit.within(name))) from None
-    return found[name]
+def check_names(found: Iterable[str], names: Iterable[str]) -> None:
+    """Raise BadRequestError for a name that is not in `names`."""
+    if unknown := sorted(set(found) - set(names)):
+        raise BadRequestError(f"unknown: {', '.join(unknown)}; known are {', '.join(names)}")
 
 
-def duration(seconds: object) -> int:
-    """A number of seconds, as ns. Raises BadRequestError."""
+# The readers.
+
+
+def anything(value: Any, _name: str = "") -> Any:  # noqa: ANN401 - any JSON value
+    """The value as it is; the handler checks it."""
+    return value
+
+
+def shaped(shape: Any) -> Reader:  # noqa: ANN401 - any type
+    """A reader of values of the type `shape`."""
+
+    def read(value: object, name: str) -> object:
+        try:
+            checker(shape)(value)
+        except MisshapenError as misfit:
+            raise BadRequestError(str(misfit.within(name))) from None
+        return value
+
+    return read
+
+
+def whole(text: str, name: str) -> int:
+    """A text as a whole number."""
+    if not _NUMBER.fullmatch(text):
+        raise BadRequestError(f"{name}: found {text!r} where a whole number belongs")
+    return int(text)
+
+
+def number_of(noun: str) -> Reader:
+    """A reader of the number of an entry or a rule in a path."""
+    return lambda text, _: whole(text, f"the {noun}'s number")
+
+
+def duration(seconds: object, _name: str = "") -> int:
+    """A number of seconds, as ns."""
     if type(seconds) not in (int, Decimal) or not 0 <= seconds <= _MOST_SECONDS:  # type: ignore[operator]
         raise BadRequestError("seconds: a number that is not negative belongs here")
     return int(Decimal(seconds) * SECOND)  # type: ignore[arg-type]
 
 
-def query(request: Request, *names: str) -> Mapping[str, str]:
-    """The request's query, with no other names than these. Raises BadRequestError."""
-    found = request.query_params
-    _check_names(found.keys(), names)
-    return found
+def instant(text: object, _name: str = "") -> int:
+    """An RFC 3339 time, as ns since the epoch."""
+    try:
+        return wire.parse_rfc3339(text if isinstance(text, str) else "")
+    except wire.BadTime:
+        raise BadRequestError(f"found {text!r} where an RFC 3339 time such as 2026-01-31T12:00:00Z belongs") from None
 
 
-def _check_names(found: Iterable[str], names: tuple[str, ...]) -> None:
-    if unknown := sorted(set(found) - set(names)):
-        raise BadRequestError(f"unknown: {', '.join(unknown)}; known are {', '.join(names)}")
+def clock_mode(value: object, name: str) -> Literal["real", "manual"]:
+    """`real` or `manual`."""
+    if value == "real":
+        return "real"
+    if value == "manual":
+        return "manual"
+    raise BadRequestError(f"{name}: found {value!r}, allowed are real and manual")
 
 
-def number(request: Request, name: str, default: int) -> int:
-    """A whole number from the query. Raises BadRequestError."""
-    text = request.query_params.get(name)
-    return default if text is None else whole(text, name)
-
-
-def whole(text: str, name: str) -> int:
-    """A text as a whole number. Raises BadRequestError, which calls it ``name``."""
-    if not _NUMBER.fullmatch(text):
-        raise BadRequestError(f"{name}: found {text!r} where a whole number belongs")
-    return int(text)
+def profile(value: object, _name: str = "") -> str:
+    """The name of a store profile."""
+    if not isinstance(value, str) or value not in PROFILES:
+        raise BadRequestError(f"profile: found {value!r}, allowed are {', '.join(PROFILES)}")
+    return value

@@ -1,40 +1,52 @@
-"""Why the control API refuses: a text for a person, and nothing has changed.
+"""Errors of the control API. The text is for people; a refused call changes nothing.
 
 ControlError
-├── BadRequestError     what was sent is not what the call takes
-├── UnknownTaskError    there is no such task
+├── BadRequestError      an argument is invalid
+├── UnknownTaskError     there is no such task
 ├── UnknownCallbackError the journal has no such callback
-├── UnknownFaultError   there is no such fault rule
-├── UnknownCallError    there is no such control call
-└── ConflictError       it cannot be done now: time never goes back, a task holds no lease
+├── UnknownFaultError    there is no such fault rule
+├── UnknownCallError     there is no such control call
+└── ConflictError        it is impossible now: time cannot go back, a task has no lease
 """
 
 from __future__ import annotations
 
 
 class ControlError(Exception):
-    """A control call was refused."""
+    """A control call was refused; `status` is the status of the reply."""
+
+    status = 400
 
 
 class BadRequestError(ControlError):
-    """The arguments are not what the call takes; the text says which, and what is allowed."""
+    """An argument is invalid; the text says which one and what is allowed."""
 
 
 class UnknownTaskError(ControlError):
     """There is no task with this id."""
 
+    status = 404
+
 
 class UnknownCallbackError(ControlError):
-    """The journal has no callback or notice of this number, or none any more."""
+    """The journal has no callback or notice with this number, or no longer."""
+
+    status = 404
 
 
 class UnknownFaultError(ControlError):
-    """There is no fault rule with this number, or none any more."""
+    """There is no fault rule with this number, or no longer."""
+
+    status = 404
 
 
 class UnknownCallError(ControlError):
-    """There is no control call of this method and path."""
+    """There is no control call with this method and path."""
+
+    status = 404
 
 
 class ConflictError(ControlError):
-    """The fake is not in a state in which this can be done."""
+    """The state of the fake does not allow this."""
+
+    status = 409

@@ -1,224 +1,144 @@
-"""The control API over HTTP: everything under ``/_fake``, none of it part of the contract's surface."""
+"""The control API over HTTP: all calls under `/_fake`. None of them is part of the contract."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from inspect import isawaitable
+from typing import Any
 
-from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from codeq_fake.faults.parsing import KNOWN_FIELDS
+from codeq_fake.openapi import document
+from codeq_fake.runtime.fake_server import Runtime
 
 from .access import Access
-from .arguments import body, duration, field, number, query, whole
-from .controls import Controls, instant
-from .errors import (
-    BadRequestError,
-    ConflictError,
-    ControlError,
-    UnknownCallbackError,
-    UnknownCallError,
-    UnknownFaultError,
-    UnknownTaskError,
+from .arguments import (
+    Reader,
+    anything,
+    body,
+    check_names,
+    clock_mode,
+    duration,
+    finite,
+    instant,
+    number_of,
+    profile,
+    shaped,
+    whole,
 )
+from .controls import Controls
+from .errors import ControlError, UnknownCallError
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from codeq_fake.runtime.fake_server import Runtime
-
-    Handler = Callable[[Controls, Request], Awaitable[dict[str, Any]]]
-
-_STATUS: dict[type[ControlError], int] = {
-    BadRequestError: 400,
-    UnknownTaskError: 404,
-    UnknownCallbackError: 404,
-    UnknownFaultError: 404,
-    UnknownCallError: 404,
-    ConflictError: 409,
-}
-
-_TASK_LIMIT = 1000
+_MOST_TASKS = 1000
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
-    """The control routes for one runtime. With a ``token``, each call needs it as its bearer token."""
-    controls, access = Controls(runtime), Access(token)
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One control call: its route, its handler, and the readers of its arguments.
 
-    def route(path: str, methods: Sequence[str], handler: Handler) -> Route:
+    An argument that is not in the path is read from the query of a GET, or from the JSON body of other methods. The
+    handler gets those that were sent, by name. The reply is what it returns, as the field `under` if there is one.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    arguments: Mapping[str, Reader] = field(default_factory=dict)
+    under: str = ""
+    parse_float: Callable[[str], Any] = finite
+
+    async def answer(self, request: Request) -> Any:  # noqa: ANN401 - any JSON value
+        """Read the arguments and call the handler. Raises ControlError."""
+        sent: dict[str, Any] = dict(request.path_params)
+        others = [name for name in self.arguments if f"{{{name}}}" not in self.path]
+        if others and self.method == "GET":
+            check_names(request.query_params, others)
+            sent |= request.query_params
+        elif others:
+            sent |= await body(request, others, parse_float=self.parse_float)
+        reply = self.handler(**{name: self.arguments[name](value, name) for name, value in sent.items()})
+        if isawaitable(reply):
+            reply = await reply
+        return {self.under: reply} if self.under else reply
+
+
+def _calls(controls: Controls) -> tuple[Call, ...]:
+    faults = controls.faults
+    text = anything
+    task: Mapping[str, Reader] = {"task_id": text}
+    setup: Mapping[str, Reader] = {
+        "profile": profile,
+        "settings": shaped(dict[str, str]),
+        "yaml": shaped(str),
+        "identities": anything,
+        "clock": clock_mode,
+        "now": instant,
+    }
+    state = dict.fromkeys(("profile", "now", "broker"), anything)
+    rule = dict.fromkeys((*KNOWN_FIELDS, "faults"), anything)
+    search: Mapping[str, Reader] = {"status": text, "command": text, "tenant": text, "limit": whole}
+
+    def advance(seconds: int | None = None, to: int | None = None) -> Awaitable[dict[str, Any]]:
+        return controls.advance(by=seconds, to=to)
+
+    return (
+        Call("GET", "/health", controls.health),
+        Call("GET", "/clock", controls.clock),
+        Call("PUT", "/clock", controls.set_clock, {"now": instant, "mode": clock_mode}),
+        Call("POST", "/clock/advance", advance, {"seconds": duration, "to": instant}, parse_float=Decimal),
+        Call("POST", "/next", controls.next, {"ids": shaped(list[str]), "delays": shaped(list[int])}),
+        Call("POST", "/reset", controls.reset, setup),
+        Call("GET", "/state", controls.state),
+        Call("PUT", "/state", lambda **sent: controls.restore(sent), state),
+        Call("POST", "/persist", controls.save),
+        Call("GET", "/tasks", partial(controls.tasks, limit=_MOST_TASKS), search, under="tasks"),
+        Call("GET", "/tasks/{task_id}", controls.task, task),
+        Call("DELETE", "/tasks/{task_id}", controls.delete, task),
+        Call("POST", "/tasks/{task_id}/expire", controls.expire, task),
+        Call("POST", "/tasks/{task_id}/requeue", controls.requeue, task),
+        Call("GET", "/queues", controls.queues),
+        Call("GET", "/requests", controls.requests, {"since": whole, "path": text, "status": whole}, under="requests"),
+        Call("GET", "/callbacks", controls.callbacks, {"since": whole}, under="callbacks"),
+        Call("POST", "/callbacks/{n}/resend", controls.resend, {"n": number_of("callback")}),
+        Call("GET", "/faults", faults.active),
+        Call("POST", "/faults", lambda **sent: faults.add(sent), rule),
+        Call("DELETE", "/faults", faults.clear),
+        Call("DELETE", "/faults/{n}", faults.remove, {"n": number_of("fault")}),
+        Call("GET", "/surprises", controls.surprises, under="surprises"),
+        Call("GET", "/contract", controls.contract),
+        Call("GET", "/openapi.json", document),
+    )
+
+
+def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
+    """The control routes of one runtime. With a `token`, each call needs it as its bearer token."""
+    access = Access(token)
+
+    def route(path: str, methods: tuple[str, ...], answer: Callable[[Request], Awaitable[Any]]) -> Route:
         async def endpoint(request: Request) -> Response:
             refused = access.refusal(request)
             if refused is not None:
                 status, reason = refused
                 return JSONResponse({"error": reason}, status)
             try:
-                return JSONResponse(await handler(controls, request))
-            except ControlError as refusal:
-                return JSONResponse({"error": str(refusal)}, _STATUS[type(refusal)])
+                return JSONResponse(await answer(request))
+            except ControlError as error:
+                return JSONResponse({"error": str(error)}, error.status)
             except ClientDisconnect:
                 return JSONResponse({"error": "you hung up"}, 400)
 
         return Route(f"/_fake{path}", endpoint, methods=list(methods))
 
-    known = [route(path, (method,), handler) for path, method, handler in _TABLE]
+    known = [route(call.path, (call.method,), call.answer) for call in _calls(Controls(runtime))]
     return [*known, *(route(path, _METHODS, _unknown) for path in ("", "/{rest:path}"))]
 
 
-async def _unknown(_: Controls, request: Request) -> dict[str, Any]:
+async def _unknown(request: Request) -> Any:  # noqa: ANN401 - never returns
     raise UnknownCallError(f"there is no {request.method} {request.url.path}")
-
-
-async def _health(controls: Controls, _: Request) -> dict[str, Any]:
-    return controls.health()
-
-
-async def _clock(controls: Controls, _: Request) -> dict[str, Any]:
-    return controls.clock()
-
-
-async def _set_clock(controls: Controls, request: Request) -> dict[str, Any]:
-    found = await body(request, "now", "mode")
-    now, mode = found.get("now"), found.get("mode")
-    if mode not in (None, "real", "manual"):
-        raise BadRequestError(f"mode: found {mode!r}, allowed are real and manual")
-    return await controls.set_clock(now=instant(now) if now is not None else None, mode=mode)
-
-
-async def _advance(controls: Controls, request: Request) -> dict[str, Any]:
-    found = await body(request, "seconds", "to", parse_float=Decimal)
-    return await controls.advance(
-        by=duration(found["seconds"]) if "seconds" in found else None,
-        to=instant(found["to"]) if "to" in found else None,
-    )
-
-
-async def _next(controls: Controls, request: Request) -> dict[str, Any]:
-    found = await body(request, "ids", "delays")
-    return controls.next(ids=field(found, "ids", list[str], ()), delays=field(found, "delays", list[int], ()))
-
-
-async def _reset(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.reset(await body(request, "profile", "settings", "yaml", "identities", "clock", "now"))
-
-
-async def _state(controls: Controls, _: Request) -> dict[str, Any]:
-    return controls.state()
-
-
-async def _restore(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.restore(await body(request, "profile", "now", "broker"))
-
-
-async def _save(controls: Controls, _: Request) -> dict[str, Any]:
-    return controls.save()
-
-
-async def _tasks(controls: Controls, request: Request) -> dict[str, Any]:
-    asked = query(request, "status", "command", "tenant", "limit")
-    return {
-        "tasks": controls.tasks(
-            status=asked.get("status", ""),
-            command=asked.get("command", ""),
-            tenant=asked.get("tenant"),
-            limit=number(request, "limit", _TASK_LIMIT),
-        )
-    }
-
-
-async def _task(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.task(request.path_params["id"])
-
-
-async def _expire(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.expire(request.path_params["id"])
-
-
-async def _requeue(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.requeue(request.path_params["id"])
-
-
-async def _delete(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.delete(request.path_params["id"])
-
-
-async def _requests(controls: Controls, request: Request) -> dict[str, Any]:
-    path = query(request, "since", "path", "status").get("path", "")
-    status = number(request, "status", 0) or None
-    return {"requests": controls.requests(since=number(request, "since", 0), path=path, status=status)}
-
-
-async def _callbacks(controls: Controls, request: Request) -> dict[str, Any]:
-    _ = query(request, "since")
-    return {"callbacks": controls.callbacks(since=number(request, "since", 0))}
-
-
-async def _resend(controls: Controls, request: Request) -> dict[str, Any]:
-    return await controls.resend(whole(request.path_params["n"], "the callback's number"))
-
-
-async def _queues(controls: Controls, _: Request) -> dict[str, Any]:
-    return controls.queues()
-
-
-async def _faults(controls: Controls, _: Request) -> dict[str, Any]:
-    return controls.faults.shown()
-
-
-async def _add_faults(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.faults.add(await body(request, *KNOWN_FIELDS, "faults"))
-
-
-async def _remove_fault(controls: Controls, request: Request) -> dict[str, Any]:
-    return controls.faults.remove(whole(request.path_params["n"], "the fault's number"))
-
-
-async def _clear_faults(controls: Controls, _: Request) -> dict[str, Any]:
-    return controls.faults.clear()
-
-
-async def _surprises(controls: Controls, _: Request) -> dict[str, Any]:
-    return {"surprises": controls.surprises()}
-
-
-async def _openapi(controls: Controls, _: Request) -> dict[str, Any]:
-    return controls.openapi()
-
-
-async def _contract(controls: Controls, _: Request) -> dict[str, Any]:
-    return controls.contract()
-
-
-_TABLE: tuple[tuple[str, str, Handler], ...] = (
-    ("/health", "GET", _health),
-    ("/clock", "GET", _clock),
-    ("/clock", "PUT", _set_clock),
-    ("/clock/advance", "POST", _advance),
-    ("/next", "POST", _next),
-    ("/reset", "POST", _reset),
-    ("/state", "GET", _state),
-    ("/state", "PUT", _restore),
-    ("/persist", "POST", _save),
-    ("/tasks", "GET", _tasks),
-    ("/tasks/{id}", "GET", _task),
-    ("/tasks/{id}", "DELETE", _delete),
-    ("/tasks/{id}/expire", "POST", _expire),
-    ("/tasks/{id}/requeue", "POST", _requeue),
-    ("/queues", "GET", _queues),
-    ("/requests", "GET", _requests),
-    ("/callbacks", "GET", _callbacks),
-    ("/callbacks/{n}/resend", "POST", _resend),
-    ("/faults", "GET", _faults),
-    ("/faults", "POST", _add_faults),
-    ("/faults", "DELETE", _clear_faults),
-    ("/faults/{n}", "DELETE", _remove_fault),
-    ("/surprises", "GET", _surprises),
-    ("/contract", "GET", _contract),
-    ("/openapi.json", "GET", _openapi),
-)

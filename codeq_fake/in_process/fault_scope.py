@@ -46,11 +46,11 @@ def injected(
 
     Warns of what met nothing, unless the context ended with an error.
     """
-    faults: list[Fault] = call(lambda: controls.put(rules))
+    faults: list[Fault] = call(lambda: controls.activate(rules))
     try:
         yield Injected(faults)
     finally:
-        call(lambda: [controls.take(fault.number) for fault in faults])
+        call(lambda: [controls.deactivate(fault.number) for fault in faults])
     for fault in faults:
         if fault.was_missed:
             warnings.warn(plan.why_missed(fault), FaultNotMetWarning, stacklevel=3)

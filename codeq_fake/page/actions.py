@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.control import BadRequestError
-from codeq_fake.control.arguments import duration, parsed, whole
-from codeq_fake.control.controls import instant
+from codeq_fake.control.arguments import duration, instant, json_object, whole
 from codeq_fake.core import BUILT_IN_COMMANDS
 from codeq_fake.core.errors import Refused
 from codeq_fake.http.rejections import refuse
@@ -212,7 +211,7 @@ async def restore(visit: Visit) -> Response:
     form = await visit.form()
     if not form.file:
         raise BadRequestError("choose a file that was downloaded here")
-    visit.controls.restore(parsed(form.file, "profile", "now", "broker"))
+    visit.controls.restore(json_object(form.file, ("profile", "now", "broker")))
     return visit.go("/_fake/", "The state is restored.")
 
 

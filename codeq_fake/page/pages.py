@@ -124,7 +124,7 @@ async def faults(visit: Visit) -> Response:
     """The faults that are set."""
     return visit.show(
         "faults.html",
-        faults=visit.controls.faults.shown()["faults"],
+        faults=visit.controls.faults.active()["faults"],
         kinds=tuple(KINDS),
         occasions=(*(name for name in NAMES if " " not in name), CALLBACK, NOTICE),
         ways=WAYS,

@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException
 from starlette.responses import RedirectResponse
 
 from codeq_fake.control import BadRequestError
-from codeq_fake.control.arguments import number
+from codeq_fake.control.arguments import whole
 from codeq_fake.version import VERSION
 
 from .access import cookie_name
@@ -71,7 +71,7 @@ class Visit:
 
     def number(self, name: str, default: int = 0) -> int:
         """A whole number of the query. Raises BadRequestError."""
-        return number(self.request, name, default) if self.text(name) else default
+        return whole(self.text(name), name) if self.text(name) else default
 
     async def form(self, largest: int = _LARGEST_FORM) -> Form:
         """The form that was sent, of at most so many bytes. Raises BadRequestError."""

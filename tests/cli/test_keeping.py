@@ -55,7 +55,7 @@ def test_a_fake_without_a_file_says_how_to_get_one() -> None:
     with FakeCodeQ() as fake, fake.client() as http:
         reply = http.post("/_fake/persist")
     assert reply.status_code == 409
-    assert reply.json() == {"error": "this fake keeps its state in no file; start it with --persist FILE"}
+    assert reply.json() == {"error": "this fake has no state file; start it with --persist FILE"}
 
 
 def test_on_a_real_clock_the_time_between_has_passed(file: Path) -> None:

@@ -296,7 +296,7 @@ def test_the_state_is_written_to_its_file(tmp_path: Path) -> None:
 
 def test_without_a_file_there_is_none_to_write_to(browser: httpx.Client) -> None:
     assert "Write it now" not in browser.get("/_fake/page/state").text
-    assert "this fake keeps its state in no file" in act(browser, "state/save")
+    assert "this fake has no state file" in act(browser, "state/save")
 
 
 @pytest.mark.parametrize("content", [b"", b"{oops", b"[]", b"{}", b'{"broker": 1}', json.dumps({"x": 1}).encode()])
