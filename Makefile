@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test check lint layout types imports words spelling format coverage \
+.PHONY: help demo example test check lint layout types imports words spelling format coverage docs \
 	bench soak mutants wheel lock clean
 
 help: ## list these targets
@@ -54,6 +54,9 @@ coverage: $(READY) ## run all tests and require every branch of the core
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
 
+docs: $(READY) ## build the site in build/site; a dead link or an undocumented public name fails
+	$(BIN)/python -m docs.site
+
 bench: $(READY) ## measure speed and size
 	$(BIN)/python -m benchmarks
 
@@ -73,7 +76,7 @@ lock: $(READY) ## renew the versions in constraints.txt
 	mv build/constraints.txt constraints.txt
 
 clean: ## remove everything that these targets made, including .venv
-	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .cache .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) install --constraint constraints.txt pip hatchling

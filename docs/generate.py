@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from codeq_fake import pytest_plugin
-from codeq_fake.clause_coverage.coverage import SERVER, Clause, sections
+from codeq_fake.clause_coverage.coverage import SERVER, Clause, markdown, sections
 from codeq_fake.cli.run import run
 from codeq_fake.cli.serve import serve
 from codeq_fake.settings import Settings
@@ -22,98 +22,119 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-#: What each of the server's settings is for, by the name of its field.
+#: What each of the server's settings does, by the name of its field.
 _ABOUT: Mapping[str, str] = MappingProxyType(
     {
-        "port": "where `serve` listens without `--port`",
-        "producer_auth_provider": "`static` or `jwks`: who may create tasks",
+        "port": "port of `serve` without `--port`",
+        "producer_auth_provider": "`static` or `jwks`: how producers' tokens are checked",
         "producer_auth_config": "JSON of the provider",
-        "worker_auth_provider": "`static` or `jwks`: who may claim them",
+        "worker_auth_provider": "`static` or `jwks`: how workers' tokens are checked",
         "worker_auth_config": "JSON of the provider",
-        "allow_producer_as_worker": "a producer's token may act as a worker's, with every scope (A6)",
-        "max_attempts_default": "attempts of a task that does not say how many (C4)",
-        "backoff_policy": "`fixed`, `linear`, `exponential`, `exp_equal_jitter` or `exp_full_jitter`, "
-        "as which an unknown one acts, with a surprise (N6)",
-        "backoff_base_seconds": "what the policy counts from",
-        "backoff_max_seconds": "the longest delay before a retry (N3)",
+        "allow_producer_as_worker": "a producer's token also works as a worker's token with every scope (A6)",
+        "max_attempts_default": "attempts of a task that sets no `maxAttempts` (C4)",
+        "backoff_policy": "`fixed`, `linear`, `exponential`, `exp_equal_jitter` or `exp_full_jitter`; "
+        "an unknown policy acts as the last one, and is reported as a surprise (N6)",
+        "backoff_base_seconds": "base of the policy",
+        "backoff_max_seconds": "longest delay before a retry (N3)",
         "result_webhook_max_attempts": "tries of a callback (W3)",
-        "result_webhook_base_backoff_seconds": "the delay before its second try",
-        "result_webhook_max_backoff_seconds": "the longest delay between two tries",
-        "webhook_hmac_secret": "signs callbacks and notices; unsigned without (W2)",
+        "result_webhook_base_backoff_seconds": "delay before the second try",
+        "result_webhook_max_backoff_seconds": "longest delay between two tries",
+        "webhook_hmac_secret": "key that signs callbacks and notices; without it they are not signed (W2)",
         "subscription_cleanup_interval_seconds": "how often expired subscriptions are deleted (U9)",
-        "local_artifacts_dir": "where artifacts are stored (S5), if it is set when the fake starts; "
-        "a reset changes their URLs alone",
+        "local_artifacts_dir": "directory for artifacts (S5), if it is set when the fake starts; "
+        "a reset only changes their URLs",
         "tracing_enabled": "tasks carry trace contexts (X1)",
-        "env": "with `dev` the header `X-Role: ADMIN` is believed (A8)",
-        "timezone": "of `createdAt`, `updatedAt` and `completedAt`",
-        "default_lease_seconds": "lease of a claim and length of a heartbeat that do not say (K2, H1)",
-        "requeue_inspect_limit": "how many due delayed tasks a claim moves at most (K7)",
+        "env": "with `dev` the header `X-Role: ADMIN` makes a caller an admin (A8)",
+        "timezone": "time zone of `createdAt`, `updatedAt` and `completedAt`",
+        "default_lease_seconds": "length of a claim or a heartbeat that sets none (K2, H1)",
+        "requeue_inspect_limit": "most due delayed tasks that one claim moves (K7)",
         "rate_limit": "`requestsPerMinute` and `burstSize` for `producer`, `worker`, `admin`, `webhook` (L1)",
     }
 )
 
-#: What is set and not looked at.
+#: Settings that the fake ignores.
 _IGNORED: Mapping[str, str] = MappingProxyType(
     {
         "REDIS_ADDR": "the fake needs no store",
-        "REDIS_PASSWORD": "as above",
-        "ENV, TIMEZONE, DEFAULT_LEASE_SECONDS, REQUEUE_INSPECT_LIMIT, LOG_*": "documented, and read by no server: "
-        "a surprise",
+        "REDIS_PASSWORD": "the fake needs no store",
+        "ENV, TIMEZONE, DEFAULT_LEASE_SECONDS, REQUEUE_INSPECT_LIMIT, LOG_*": "CodeQ's documents name them, and the "
+        "server does not read them; reported as a surprise",
     }
 )
 
-#: What each argument of a fake is for.
+#: What each argument of a fake does.
 _ARGUMENTS: Mapping[str, str] = MappingProxyType(
     {
-        "profile": "the store behind the real server",
-        "clock": "`manual`, `real`, or with an async test's loop `auto`",
-        "now": "where the clock begins: RFC 3339, or a datetime with a zone",
+        "profile": "store behind the real server",
+        "clock": "`manual`, `real`, or `auto` in an async test",
+        "now": "start of the clock: RFC 3339, or a datetime with a time zone",
         "settings": "the server's environment variables",
-        "yaml": "its configuration file, as text",
+        "yaml": "the server's configuration file, as text",
         "identities": "callers of your own: `{name: {kind, token, claims}}`",
         "webhooks": "origins such as `http://app.test`, and the ASGI applications that answer there",
         "webhook_allow": "hosts that callbacks may go to, besides this machine and private networks",
-        "journal_size": "how many requests and callbacks are remembered",
+        "journal_size": "number of requests and callbacks that are kept",
         "seed": "makes ids and jitter repeatable",
         "control_token": "bearer token of the control API",
-        "filled_from": "a seed file: tasks and subscriptions to begin with",
+        "filled_from": "seed file: the first tasks and subscriptions",
     }
 )
 
 _SETTINGS = """\
-# Every setting
+# Settings
 
-Made by `python -m docs.generate` from what reads the settings.
+Every setting of the server, of the commands and of a fake in a test. `python -m docs.generate` writes this page from
+the code.
 
-## The server's own
+## Of the server
 
-By environment variable, or in the YAML file that `CODEQ_CONFIG_PATH` names; the environment goes before the file. They
-are the real server's, with its defaults. A malformed value is refused by name. A name that is one slip of the keys away
-from one of these is refused in a test and in a reset, and told of by `serve` and `run`; any other is not looked at.
+Set them as environment variables, or in the YAML file that `CODEQ_CONFIG_PATH` names; the environment wins. They are
+the real server's settings with the real server's defaults. A malformed value is an error that names the setting. So
+is, in a test and in a reset, a name that looks like a typing error in one of these; `serve` and `run` only warn. Other
+names are ignored.
 """
 _AUTH = """
-The JSON of a static provider is `{"token", "subject", "email", "scopes": [], "eventTypes": [], "raw": {}}`, or a bare
-string, which is the token. That of a JWKS provider is `{"jwksUrl", "issuer", "audience", "httpTimeout"}`, the last in
-nanoseconds; the URL may be a `file://`, or the key set itself may stand there as `jwks`. Without any of it the token
+A static provider's JSON is `{"token", "subject", "email", "scopes": [], "eventTypes": [], "raw": {}}`, or a bare
+string: the token. A JWKS provider's JSON is `{"jwksUrl", "issuer", "audience", "httpTimeout"}`, with the timeout in
+nanoseconds. The URL may be a `file://`; `jwks` may hold the key set itself. Without any of these settings the token
 `dev-token` may do everything.
+
+## The store profile
+
+CodeQ stores a lease as a key with a time to live. It counts the lease as over when the store reports no whole second
+left. So a lease ends early, and how early depends on the store (K8):
+
+| profile | a lease counts as over |
+| --- | --- |
+| `redis` | 0.5 s before its end |
+| `kvrocks-2.9` | 1 s before its end |
+| `kvrocks-2.8`, the default: CodeQ's own deployment files pin it | 0.5 to 1.5 s before its end |
 """
 _OPTIONS = """
 ## Of the commands
 
-`codeq-fake serve` and `codeq-fake run` share these. A flag goes before its variable, and that before `.env`.
+`codeq-fake serve` and `codeq-fake run` share these. An option wins over its environment variable, and that over `.env`.
+`--help` of each command shows the others.
 """
 _PYTEST = """
 ## Of a fake in a test
 
 Arguments of `FakeCodeQ` and of the marker `@pytest.mark.codeq(...)`, and entries of a fixture `codeq_options`. The
-marker goes before the fixture, and that before the ini file.
+marker wins over the fixture, and the fixture over the ini file.
 """
 _DIFFERENCES = f"""\
-# How the fake differs from the real server
+# Differences from the real server
 
-Made by `python -m docs.generate` from the ledger, which `GET /_fake/contract` shows with what your traffic touched.
-The contract was taken from a running server {SERVER}: of each clause, what it says, whether the fake does the same, and
-what is to be said about that. *read* is what was only read in the server's source, in part or as a whole.
+Clause by clause: what the contract says, and whether the fake does the same. The contract was recorded from a running
+server {SERVER}. `GET /_fake/contract` shows the same list with what your traffic has touched. `python -m docs.generate`
+writes this page from the code.
+
+## Overview
+
+{markdown()}
+## Every clause
+
+*read*: part or all of the clause was not seen on a running server, but read in its source.
 """
 _OURS = {"exact": "the same", "differs": "**differs**", "absent": "**absent**"}
 
@@ -140,7 +161,7 @@ def differences() -> str:
     """The page of all clauses."""
     parts = [_DIFFERENCES]
     for section in sections():
-        parts += [f"## {section.about}", "", *_table("", "", "the fake", "", rows=map(_clause, section.clauses)), ""]
+        parts += [f"### {section.about}", "", *_table("", "", "the fake", "", rows=map(_clause, section.clauses)), ""]
     return "\n".join(parts)
 
 
@@ -156,7 +177,7 @@ def _server_settings() -> Iterator[tuple[str, ...]]:
         variable = "" if name in YAML_ONLY else _code(name.upper())
         yield variable, _code(camel(name)), _default(getattr(defaults, name, None)), about
     for names, why in _IGNORED.items():
-        yield ", ".join(map(_code, names.split(", "))), "", "", f"not looked at: {why}"
+        yield ", ".join(map(_code, names.split(", "))), "", "", f"ignored: {why}"
 
 
 def _flags() -> Iterator[tuple[str, ...]]:
@@ -181,7 +202,7 @@ def _ini() -> Iterator[tuple[str, ...]]:
         def addini(self, name: str, about: str, default: str) -> None:
             found.append((_code(name), _default(default), about))
 
-    pytest_plugin.pytest_addoption(Parser())  # type: ignore[arg-type]  # all that it is asked for
+    pytest_plugin.pytest_addoption(Parser())  # type: ignore[arg-type]  # the only method that is called
     return iter(found)
 
 

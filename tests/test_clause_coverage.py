@@ -1,4 +1,4 @@
-"""Clause coverage against the contract's clauses, the fake's operations, the recordings and README.md."""
+"""Clause coverage against the contract's clauses, the fake's operations and the recordings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from codeq_fake.http import Operation
 
 RECORDINGS = Path(__file__).with_name("recordings")
-README = Path(__file__).parent.parent / "README.md"
 
 
 def numbered(letter: str, last: int) -> list[str]:
@@ -279,11 +278,3 @@ def test_the_table_names_each_clause_once() -> None:
 def spelled_out(run: str) -> list[str]:
     first, _, last = run.partition("-")
     return [f"{first[0]}{number}" for number in range(int(first[1:]), int(last[1:]) + 1)] if last else [first]
-
-
-def test_the_readme_shows_the_table() -> None:
-    shown = re.search(r"<!-- clauses -->\n(.*)<!-- /clauses -->", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert shown, "README.md lacks the marks <!-- clauses --> and <!-- /clauses -->"
-    assert shown[1] == markdown(), (
-        "put the output of `python -m codeq_fake.clause_coverage` between the marks in README.md"
-    )

@@ -1,6 +1,6 @@
 """Clause coverage: each clause of the contract, whether this fake does the same, and how often traffic touched it.
 
-The clauses are data, in `clauses.yaml`. `python -m codeq_fake.clause_coverage` prints the table in README.md.
+The clauses are data, in `clauses.yaml`.
 """
 
 from __future__ import annotations

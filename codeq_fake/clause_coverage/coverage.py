@@ -1,4 +1,4 @@
-"""Which clauses of the contract a fake's traffic touched: as JSON for the control API, and as the README's table."""
+"""Which clauses of the contract a fake's traffic touched: as JSON for the control API, and as a table in Markdown."""
 
 from __future__ import annotations
 

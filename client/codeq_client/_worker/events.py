@@ -137,4 +137,6 @@ class Stopped:
 Event: TypeAlias = (
     Started | Polled | ClaimFailed | TaskStarted | TaskEnded | Renewed | LeaseEnded | LoopBlocked | Draining | Stopped
 )
+"""What a worker tells its hooks."""
 Hook: TypeAlias = Callable[[Event], None]
+"""A function that a worker calls with each event."""

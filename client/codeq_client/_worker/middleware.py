@@ -13,6 +13,7 @@ from .job import Job, TaskContext
 from .outcomes import Complete, Fail
 
 Next: TypeAlias = Callable[[Job[Any], TaskContext], Awaitable[Any]]
+"""What a middleware calls to run the rest: `await call_next(job, context)`."""
 
 
 class Middleware(Protocol):

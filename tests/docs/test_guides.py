@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,51 +19,31 @@ from codeq_fake.settings import Settings
 from codeq_fake.settings.sources import camel
 from docs import generate
 
+from .support import DOCS, FENCE, INI, NAMED, ROOT, blocks, calls, environment, lines, shell
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-DOCS = Path(__file__).parents[1] / "docs"
-GUIDES = ("testing", "other-languages", "laptop", "ci", "moving")
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: The first line of a block that is a file says its name.
-NAMED = re.compile(r"(?:#|//) ([\w./-]+\.\w+)\n")
-INI = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
-
-
-def blocks(guide: str, language: str) -> list[str]:
-    text = (DOCS / "how-to" / f"{guide}.md").read_text(encoding="utf-8")
-    return [block for found, block in FENCE.findall(text) if found == language]
-
-
-def calls(guide: str) -> list[tuple[str, str]]:
-    """Each command of a guide's console blocks, and what it is said to print."""
-    found = [call for block in blocks(guide, "console") for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
-    return [(command, printed) for command, _, printed in (call.partition("\n") for call in found)]
-
-
-def environment(**variables: str) -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}:/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin"
-    # Schemathesis takes seconds to load, and is nothing that a user needs.
-    quickly = {"COLUMNS": "80", "PYTEST_ADDOPTS": "-p no:schemathesis -p no:cacheprovider"}
-    return {"PATH": path, "HOME": os.environ.get("HOME", "/"), **quickly, **variables}
-
-
-def shell(command: str, folder: Path, **variables: str) -> str:
-    done = subprocess.run(  # noqa: S602 - the guides' own lines are shell
-        command, shell=True, cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    return done.stdout
+README = ROOT / "README.md"
+FIRST_TEST = DOCS / "tutorial" / "first-test.md"
+HOW_TO = DOCS / "how-to"
+#: The pages whose files are tried together, in one folder.
+GUIDES = (
+    README,
+    FIRST_TEST,
+    *(HOW_TO / f"{name}.md" for name in ("testing", "other-languages", "laptop", "ci", "moving")),
+)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """All files that the guides show."""
     for guide in GUIDES:
-        text = (DOCS / "how-to" / f"{guide}.md").read_text(encoding="utf-8")
-        for _, block in FENCE.findall(text):
-            if named := NAMED.match(block):
-                file = tmp_path / named[1]
+        for n, (language, block) in enumerate(FENCE.findall(guide.read_text(encoding="utf-8"))):
+            named = NAMED.match(block)
+            if named or language == "python":
+                file = tmp_path / (named[1] if named else f"test_{guide.stem.replace('-', '_')}_{n}.py")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(block, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
@@ -73,11 +51,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_python_example_passes(folder: Path) -> None:
-    files = [NAMED.match(block) for guide in GUIDES for block in blocks(guide, "python")]
-    assert all(files)
-    told = shell("python -m pytest -q", folder)
+    told = shell("python -m pytest -q -rp", folder)
+    passed = {line.split()[1].partition("::")[0] for line in told.splitlines() if line.startswith("PASSED ")}
     assert re.search(r"^\d+ passed in", told, re.MULTILINE), told
-    assert len(files) == len(list(folder.glob("test_*.py")))
+    assert passed == {file.name for file in folder.glob("*.py")}
 
 
 @pytest.mark.parametrize("tool", ["curl", "node", "go"])
@@ -85,17 +62,17 @@ def test_other_languages_find_the_fake(tool: str, folder: Path) -> None:
     if shutil.which(tool, path=environment()["PATH"]) is None:
         pytest.skip(f"there is no {tool}")
     if tool == "curl":
-        [(command, printed)] = calls("other-languages")
+        [(command, printed)] = calls(HOW_TO / "other-languages.md")
         assert shell(command, folder) == printed.rstrip("\n") + "\n"
         return
-    [command] = (block for block in blocks("other-languages", "sh") if f"-- {tool} " in block)
+    [command] = (block for block in blocks(HOW_TO / "other-languages.md", "sh") if f"-- {tool} " in block)
     shell(command, folder)
 
 
 @pytest.fixture
 def served(folder: Path) -> Iterator[str]:
     """The laptop guide's server on a free port: where it is."""
-    (command, printed), *_ = calls("laptop")
+    (command, printed), *_ = calls(HOW_TO / "laptop.md")
     process = subprocess.Popen(
         [*command.split(), "--port", "0"], cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -115,7 +92,7 @@ def test_each_command_on_the_laptop_prints_what_is_shown(
     served: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    for command, printed in calls("laptop")[1:]:
+    for command, printed in calls(HOW_TO / "laptop.md")[1:]:
         name, *arguments = shlex.split(command)
         if name == "codeq-fake" and "|" not in command:
             # In this process, for each of its own would take half a second.
@@ -125,12 +102,8 @@ def test_each_command_on_the_laptop_prints_what_is_shown(
         assert lines(told) == lines(printed), command
 
 
-def lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.splitlines() if line.strip()]
-
-
 def test_who_moves_keeps_settings_and_tokens(folder: Path) -> None:
-    for command, printed in calls("moving"):
+    for command, printed in calls(HOW_TO / "moving.md"):
         assert lines(shell(command, folder)) == lines(printed), command
 
 
@@ -150,7 +123,7 @@ def commands(found: Any) -> Iterator[str]:
 
 
 def test_the_pipelines_are_yaml_and_their_commands_work(folder: Path) -> None:
-    run = [command for block in blocks("ci", "yaml") for command in commands(yaml.safe_load(block))]
+    run = [command for block in blocks(HOW_TO / "ci.md", "yaml") for command in commands(yaml.safe_load(block))]
     installed = [command.split() for command in run if command.startswith("pip install")]
     assert {parts[2].strip("'").partition("[")[0] for parts in installed} == {"codeq-fake"}
     for test in folder.glob("test_*.py"):
@@ -178,7 +151,21 @@ def test_every_setting_is_told_of() -> None:
             assert f"`{camel(field.name)}`" in told, field.name
 
 
-def test_no_link_in_the_guides_leads_nowhere() -> None:
-    for page in DOCS.rglob("*.md"):
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+def test_no_link_leads_nowhere() -> None:
+    pages = [page for page in ROOT.rglob("*.md") if not {".venv", "build", "node_modules"} & set(page.parts)]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
             assert "://" in target or (page.parent / target).resolve().exists(), (page.name, target)
+
+
+def test_the_identities_of_the_example_are_taken(folder: Path) -> None:
+    program = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('CODEQ_')}))"
+    told = json.loads(shell(f'codeq-fake run --identities identities.yaml -- python -c "{program}"', folder))
+    assert told["CODEQ_PRODUCER_TOKEN"] == "billing"
+    assert told["CODEQ_ADMIN_TOKEN"] == "operator"
+    assert told["CODEQ_WORKER_TOKEN"] == "worker-1"
+
+
+def test_an_installation_is_checked_as_shown(folder: Path) -> None:
+    for command, printed in calls(HOW_TO / "install.md"):
+        assert lines(shell(command, folder)) == lines(printed), command

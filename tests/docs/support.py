@@ -1,0 +1,54 @@
+"""Reads the examples of a page, and runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: The first line of a block that is a file says its name.
+NAMED = re.compile(r"(?:#|//) ([\w./-]+\.\w+)\n")
+INI = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The page's blocks in one language."""
+    return [block for found, block in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+def calls(page: Path) -> list[tuple[str, str]]:
+    """Each command of the page's console blocks, and what the page says it prints."""
+    return [call for block in blocks(page, "console") for call in calls_of(block)]
+
+
+def calls_of(block: str) -> list[tuple[str, str]]:
+    """Each command of a console block, and what the page says it prints."""
+    found = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    return [(command, printed) for command, _, printed in (call.partition("\n") for call in found)]
+
+
+def lines(text: str) -> list[str]:
+    """The lines that are not empty, without spaces at their ends."""
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """An environment in which the commands of this environment are found."""
+    path = f"{Path(sys.executable).parent}:/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin"
+    # Loading Schemathesis takes seconds, and no user needs it.
+    quickly = {"COLUMNS": "80", "PYTEST_ADDOPTS": "-p no:schemathesis -p no:cacheprovider"}
+    return {"PATH": path, "HOME": os.environ.get("HOME", "/"), **quickly, **variables}
+
+
+def shell(command: str, folder: Path, **variables: str) -> str:
+    """What a line of a page prints; a failure of the command is one of the test."""
+    done = subprocess.run(  # noqa: S602 - the pages' own lines are shell
+        command, shell=True, cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
