@@ -1,7 +1,8 @@
-"""A Griffe extension: shows a client's methods with the signature and the text of the flow that each performs.
+"""A Griffe extension: documents a client's methods with the signatures and docstrings of the functions behind them.
 
-`CodeQ` and `BlockingCodeQ` have no method of their own for a call of the API: `create = _awaited(operations.create)`
-makes one from a flow. Read without running, that is an attribute without a docstring.
+`CodeQ` and `BlockingCodeQ` define no method for a call of the API: `create = _method(operations.create)` makes one from
+an operation, which may in turn be made from a call. Read without running, such a method is an attribute without a
+docstring.
 """
 
 from __future__ import annotations
@@ -10,40 +11,43 @@ from typing import Any
 
 import griffe
 
-_FLOWS = "codeq_client._api.operations"
-
 
 class FlowMethods(griffe.Extension):
-    """Replaces each attribute that is made from a flow by a function."""
+    """Replaces each attribute that is made from an operation by a function."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
-        """Replace the attributes of all classes of the client."""
+        """Replace the attributes of the two clients."""
         if pkg.path == "codeq_client":
-            flows = pkg["_api.operations"]
-            for module in pkg["_api"].modules.values():
-                for owner in module.classes.values():
-                    _replace(owner, flows)
+            for module in ("client", "blocking_client"):
+                for owner in pkg["_api"][module].classes.values():
+                    _replace(owner, pkg["_api"])
 
 
-def _replace(owner: griffe.Class, flows: griffe.Module) -> None:
+def _replace(owner: griffe.Class, api: griffe.Module) -> None:
     for name, attribute in list(owner.attributes.items()):
-        value = attribute.value
-        if isinstance(value, griffe.ExprCall) and str(value).endswith(f"(operations.{name})"):
-            flow = flows[name]
-            own = griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)
-            method = griffe.Function(
-                name,
-                lineno=flow.lineno,
-                endlineno=flow.endlineno,
-                parameters=griffe.Parameters(own, *list(flow.parameters)[1:]),
-                returns=_returned(flow.returns),
-                docstring=flow.docstring,
-            )
-            if str(value).startswith("_awaited"):
-                method.labels.add("async")
-            owner.set_member(name, method)
+        value = str(attribute.value)
+        if not value.endswith(f"(operations.{name})"):
+            continue
+        operation = api["operations"][name]
+        if isinstance(operation, griffe.Function):
+            source, given = operation, list(operation.parameters)[1:]  # the first is the client's core
+        else:
+            source = api["calls"][name]
+            given = list(source.parameters)
+        own = griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)
+        method = griffe.Function(
+            name,
+            lineno=source.lineno,
+            endlineno=source.endlineno,
+            parameters=griffe.Parameters(own, *given),
+            returns=_returned(source.returns),
+            docstring=source.docstring,
+        )
+        if "Coroutine" in str(owner.module[value.partition("(")[0]].returns):
+            method.labels.add("async")
+        owner.set_member(name, method)
 
 
 def _returned(annotation: str | griffe.Expr | None) -> str | griffe.Expr | None:
-    """What a flow returns in the end: `T` of `Flow[T]`."""
+    """Return what a flow or a call returns in the end: `T` of `Flow[T]` or `Call[T]`."""
     return annotation.slice if isinstance(annotation, griffe.ExprSubscript) else annotation
