@@ -132,9 +132,14 @@ class ManualClock(ServerClock):
             moment = max(self._moment, min(target, due, self._moment + self._step))
             await self._server(moment - self._moment)
             self._moment = moment
-            while self._sleepers and self._sleepers[0][0] <= self._moment:
-                heappop(self._sleepers)[2].set()
-            await self._server(0)
+            if self._wake_sleepers():
+                await self._server(0)
+
+    def _wake_sleepers(self) -> bool:
+        before = len(self._sleepers)
+        while self._sleepers and self._sleepers[0][0] <= self._moment:
+            heappop(self._sleepers)[2].set()
+        return len(self._sleepers) < before
 
     def suspended(self, seconds: float) -> None:
         """Move on as on a machine that was suspended: nothing falls due, and each sleep takes that much longer."""

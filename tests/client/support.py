@@ -150,7 +150,7 @@ def slow(clock: ManualClock, seconds: float) -> Fault:
     return fault
 
 
-class Stage:
+class Scenario:
     """One fake, its clock, and clients of it."""
 
     def __init__(self, profile: str = "kvrocks-2.8", **settings: str) -> None:
@@ -229,15 +229,3 @@ class Stage:
         if fields.get("state") == "READY":
             state["broker"]["ready"].append(task_id)
         self.fake.restore(json.loads(json.dumps(state)))
-
-
-def play(scene: Callable[[Stage], Awaitable[None]], profile: str = "kvrocks-2.8") -> Stage:
-    """Play a scene in a loop of its own."""
-
-    async def main() -> Stage:
-        stage = Stage(profile)
-        await scene(stage)
-        return stage
-
-    with asyncio.Runner() as runner:
-        return runner.run(main())

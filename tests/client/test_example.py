@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from codeq_client import CodeQ
 from codeq_client.testing import ManualClock, run_one
@@ -26,13 +27,13 @@ from examples.starlette_app.settings import environment
 from examples.starlette_app.worker import make
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
 Client = httpx.AsyncClient
 REPOSITORY = Path(__file__).parents[2]
 
 
-class World:
+class ExampleScenario:
     """The fake, the API with its worker, and a client of the API, on one clock."""
 
     def __init__(self) -> None:
@@ -81,86 +82,74 @@ class World:
         return (await self.http.get(f"/api/tasks/{task_id}")).json()
 
 
-def play(scene: Callable[[World], Awaitable[None]]) -> None:
-    async def main() -> None:
-        world = World()
-        await scene(world)
-
-    asyncio.run(main())
+@pytest_asyncio.fixture
+async def scenario() -> ExampleScenario:
+    return ExampleScenario()
 
 
-def test_masters_are_made_in_order_of_their_priority() -> None:
-    async def scene(world: World) -> None:
-        low = await world.post("/api/tasks/master", {"jobId": "1", "priority": 1})
-        high = await world.post("/api/tasks/master", {"jobId": "2", "priority": 9})
-        assert (low["status"], low["command"]) == ("PENDING", "GENERATE_MASTER")
-        async with world.working():
-            await world.clock.advance(3)
-        shown = await world.show(high["id"])
-        assert shown["result"] == {"jobId": "2", "url": "https://masters.example.com/2.mp4"}
-        begun = [world.fake.task(task["id"]).history[1]["at"] for task in (high, low)]
-        assert begun == sorted(begun)
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_masters_are_made_in_order_of_their_priority(scenario: ExampleScenario) -> None:
+    low = await scenario.post("/api/tasks/master", {"jobId": "1", "priority": 1})
+    high = await scenario.post("/api/tasks/master", {"jobId": "2", "priority": 9})
+    assert (low["status"], low["command"]) == ("PENDING", "GENERATE_MASTER")
+    async with scenario.working():
+        await scenario.clock.advance(3)
+    shown = await scenario.show(high["id"])
+    assert shown["result"] == {"jobId": "2", "url": "https://masters.example.com/2.mp4"}
+    begun = [scenario.fake.task(task["id"]).history[1]["at"] for task in (high, low)]
+    assert begun == sorted(begun)
 
 
-def test_a_result_comes_back_by_webhook() -> None:
-    async def scene(world: World) -> None:
-        body = {
-            "command": "GENERATE_CREATIVE",
-            "payload": {"template": "blue"},
-            "webhook": "http://api.test/webhooks/codeq/",
-        }
-        created = await world.post("/api/tasks/with-webhook", body)
-        async with world.working():
-            await world.clock.advance(2)
-        assert (await world.show(created["id"]))["result"] == {"creative": "blue in square"}
-        assert (await world.http.get("/health")).json() == {"status": "ok", "results": 1}
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_result_comes_back_by_webhook(scenario: ExampleScenario) -> None:
+    body = {
+        "command": "GENERATE_CREATIVE",
+        "payload": {"template": "blue"},
+        "webhook": "http://api.test/webhooks/codeq/",
+    }
+    created = await scenario.post("/api/tasks/with-webhook", body)
+    async with scenario.working():
+        await scenario.clock.advance(2)
+    assert (await scenario.show(created["id"]))["result"] == {"creative": "blue in square"}
+    assert (await scenario.http.get("/health")).json() == {"status": "ok", "results": 1}
 
 
-def test_a_delayed_task_waits() -> None:
-    async def scene(world: World) -> None:
-        created = await world.post("/api/tasks/delayed", {"jobId": "1", "delaySeconds": 60})
-        async with world.working():
-            await world.clock.advance(55)
-            assert (await world.show(created["id"]))["status"] == "PENDING"
-            await world.clock.advance(10)
-            assert (await world.show(created["id"]))["status"] == "COMPLETED"
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_delayed_task_waits(scenario: ExampleScenario) -> None:
+    created = await scenario.post("/api/tasks/delayed", {"jobId": "1", "delaySeconds": 60})
+    async with scenario.working():
+        await scenario.clock.advance(55)
+        assert (await scenario.show(created["id"]))["status"] == "PENDING"
+        await scenario.clock.advance(10)
+        assert (await scenario.show(created["id"]))["status"] == "COMPLETED"
 
 
-def test_failures_that_pass_are_retried_and_those_that_stay_are_not() -> None:
-    async def scene(world: World) -> None:
-        busy = await world.post("/api/tasks/master", {"jobId": "busy-1"})
-        bad = await world.post("/api/tasks/master", {"jobId": "bad-1"})
-        creative = {"command": "GENERATE_CREATIVE", "payload": {}, "webhook": "http://api.test/webhooks/codeq/"}
-        broken = await world.post("/api/tasks/with-webhook", creative)
-        async with world.working():
-            await world.clock.advance(30)
-        assert (await world.show(busy["id"]))["status"] == "COMPLETED"
-        assert (await world.show(busy["id"]))["attempts"] == 5
-        assert (await world.show(bad["id"]))["error"] == "there is no job bad-1"
-        assert (await world.show(broken["id"]))["error"] == "KeyError: 'template'"
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_failures_that_pass_are_retried_and_those_that_stay_are_not(scenario: ExampleScenario) -> None:
+    busy = await scenario.post("/api/tasks/master", {"jobId": "busy-1"})
+    bad = await scenario.post("/api/tasks/master", {"jobId": "bad-1"})
+    creative = {"command": "GENERATE_CREATIVE", "payload": {}, "webhook": "http://api.test/webhooks/codeq/"}
+    broken = await scenario.post("/api/tasks/with-webhook", creative)
+    async with scenario.working():
+        await scenario.clock.advance(30)
+    assert (await scenario.show(busy["id"]))["status"] == "COMPLETED"
+    assert (await scenario.show(busy["id"]))["attempts"] == 5
+    assert (await scenario.show(bad["id"]))["error"] == "there is no job bad-1"
+    assert (await scenario.show(broken["id"]))["error"] == "KeyError: 'template'"
 
 
-def test_a_worker_that_must_stop_gives_its_task_back() -> None:
-    async def scene(world: World) -> None:
-        created = await world.post("/api/tasks/master", {"jobId": "1"})
-        run = asyncio.create_task(make(world.codeq).run(signals=False))
-        await world.clock.advance(0.5)
-        run.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await run
-        assert (await world.show(created["id"]))["status"] == "PENDING"
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_worker_that_must_stop_gives_its_task_back(scenario: ExampleScenario) -> None:
+    created = await scenario.post("/api/tasks/master", {"jobId": "1"})
+    run = asyncio.create_task(make(scenario.codeq).run(signals=False))
+    await scenario.clock.advance(0.5)
+    run.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await run
+    assert (await scenario.show(created["id"]))["status"] == "PENDING"
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("path", "body", "problems"),
     [
@@ -175,51 +164,45 @@ def test_a_worker_that_must_stop_gives_its_task_back() -> None:
     ],
     ids=["master", "no object", "with-webhook", "delayed"],
 )
-def test_what_is_wrong_with_a_request_is_said_field_by_field(path: str, body: Any, problems: dict[str, str]) -> None:
-    async def scene(world: World) -> None:
-        answer = await world.post(f"/api/tasks/{path}", body, 400)
-        assert answer["problems"].keys() == problems.keys()
-        for name, text in problems.items():
-            assert answer["problems"][name].startswith(text)
+async def test_what_is_wrong_with_a_request_is_said_field_by_field(
+    scenario: ExampleScenario, path: str, body: Any, problems: dict[str, str]
+) -> None:
+    answer = await scenario.post(f"/api/tasks/{path}", body, 400)
+    assert answer["problems"].keys() == problems.keys()
+    for name, text in problems.items():
+        assert answer["problems"][name].startswith(text)
 
-    play(scene)
 
-
-def test_a_task_that_is_not_there_is_a_404_and_a_server_that_is_not_there_a_503() -> None:
-    async def scene(world: World) -> None:
-        assert (await world.http.get("/api/tasks/none")).status_code == 404
-        assert (await world.http.post("/api/tasks/master", content=b"{")).status_code == 400
-        nowhere = CodeQ("http://127.0.0.1:1", producer_token="p", retries=0)
-        async with Client(transport=httpx.ASGITransport(make_api(nowhere)), base_url="http://api.test") as http:
-            assert (await http.get("/api/tasks/1")).status_code == 503
-        await nowhere.aclose()
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_task_that_is_not_there_is_a_404_and_a_server_that_is_not_there_a_503(
+    scenario: ExampleScenario,
+) -> None:
+    assert (await scenario.http.get("/api/tasks/none")).status_code == 404
+    assert (await scenario.http.post("/api/tasks/master", content=b"{")).status_code == 400
+    nowhere = CodeQ("http://127.0.0.1:1", producer_token="p", retries=0)
+    async with Client(transport=httpx.ASGITransport(make_api(nowhere)), base_url="http://api.test") as http:
+        assert (await http.get("/api/tasks/1")).status_code == 503
+    await nowhere.aclose()
 
 
 README = Path(make.__code__.co_filename).with_name("README.md").read_text()
 BLOCKS = re.findall(r"^```(sh|json)\n(.*?)^```", README.partition("## Use")[2], re.MULTILINE | re.DOTALL)
 
 
-def test_each_curl_of_the_readme_is_answered_as_it_says() -> None:
-    async def scene(world: World) -> None:
-        answer = httpx.Response(500)
-        compared = 0
+@pytest.mark.asyncio
+async def test_each_curl_of_the_readme_is_answered_as_it_says(scenario: ExampleScenario) -> None:
+    answer = httpx.Response(500)
+    compared = 0
+    async with scenario.working():
         for kind, text in BLOCKS:
             if kind == "json":
-                assert answer.json() == json.loads(text.replace("5b2c...", world.first_id))
+                assert answer.json() == json.loads(text.replace("5b2c...", scenario.first_id))
                 compared += 1
                 continue
             for command in re.findall(r"curl .*?(?=\ncurl|\Z)", text.strip(), re.DOTALL):
-                answer = await world.curl(shlex.split(command))
-                await world.clock.advance(2)
-        assert compared == 4
-
-    async def working(world: World) -> None:
-        async with world.working():
-            await scene(world)
-
-    play(working)
+                answer = await scenario.curl(shlex.split(command))
+                await scenario.clock.advance(2)
+    assert compared == 4
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the example is played with curl")

@@ -42,7 +42,7 @@ from codeq_client.health import HealthServer, Limits, live, ready
 from codeq_client.metrics import PrometheusHook
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
-from tests.client.support import CLAIMS, IDENTITIES, Stage, play, refused
+from tests.client.support import CLAIMS, IDENTITIES, Scenario, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,28 +146,25 @@ def test_a_worker_whose_loop_is_blocked_is_not_live_until_it_goes_on() -> None:
     assert lag < 5
 
 
-def test_metrics_count_what_happens() -> None:
+@pytest.mark.asyncio
+async def test_metrics_count_what_happens(scenario: Scenario) -> None:
     registry = CollectorRegistry()
+    worker = scenario.worker(lease=30)
+    worker.hooks.append(PrometheusHook(registry))
 
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(lease=30)
-        worker.hooks.append(PrometheusHook(registry))
+    @worker.handler("X")
+    async def work(job: Job[Any]) -> None:
+        await scenario.clock.sleep(job.payload)
+        if not job.payload:
+            raise Fail("no")
 
-        @worker.handler("X")
-        async def work(job: Job[Any]) -> None:
-            await stage.clock.sleep(job.payload)
-            if not job.payload:
-                raise Fail("no")
-
-        stage.enqueue("X", 0)
-        stage.enqueue("X", 15)
-        async with stage.running(worker):
-            await stage.until_ended(2)
-            stage.network.fail("heartbeat", refused)
-            stage.enqueue("X", 100)
-            await stage.until_ended(3)
-
-    play(scene)
+    scenario.enqueue("X", 0)
+    scenario.enqueue("X", 15)
+    async with scenario.running(worker):
+        await scenario.until_ended(2)
+        scenario.network.fail("heartbeat", refused)
+        scenario.enqueue("X", 100)
+        await scenario.until_ended(3)
     text = generate_latest(registry).decode()
     for line in (
         'codeq_worker_tasks_total{command="X",settled="completed"} 1.0',

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -19,11 +20,8 @@ from codeq_client.testing import ManualClock
 from codeq_client.tracing import current_trace_parent, trace_tasks
 from codeq_fake.testing import FakeCodeQ
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
-
-class Traced:
+class TracedScenario:
     """A fake that traces, a client of it, and the spans that were ended."""
 
     def __init__(self, tracing: str = "true") -> None:
@@ -51,50 +49,45 @@ class Traced:
         await run
 
 
-def play(scene: Callable[[Traced], Awaitable[None]], tracing: str = "true") -> None:
-    async def main() -> None:
-        await scene(Traced(tracing))
-
-    asyncio.run(main())
+@pytest_asyncio.fixture
+async def scenario() -> TracedScenario:
+    return TracedScenario()
 
 
 async def done(_job: Job[Any]) -> str:
     return "done"
 
 
-def test_a_handlers_span_is_linked_to_the_trace_of_the_tasks_creator() -> None:
-    async def scene(traced: Traced) -> None:
-        with traced.tracer.start_as_current_span("order") as order:
-            one = await traced.codeq.create("X", {}, trace_parent=current_trace_parent())
-            new = [NewTask(command="X", payload={})]
-            (two,) = (await traced.codeq.create_batch(new, trace_parent=current_trace_parent())).all()
-        await traced.work(done)
-        spans = traced.spans("process X")
-        assert {span.attributes["messaging.message.id"] for span in spans if span.attributes} == {one.id, two.id}
-        for span in spans:
-            (link,) = span.links
-            assert link.context.trace_id == order.get_span_context().trace_id
-            assert span.parent is None, "a trace of its own"
-            assert span.kind is trace.SpanKind.CONSUMER
-            assert {
-                "messaging.system": "codeq",
-                "messaging.destination.name": "X",
-                "codeq.attempts": 1,
-            }.items() <= dict(span.attributes or {}).items()
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_handlers_span_is_linked_to_the_trace_of_the_tasks_creator(scenario: TracedScenario) -> None:
+    with scenario.tracer.start_as_current_span("order") as order:
+        one = await scenario.codeq.create("X", {}, trace_parent=current_trace_parent())
+        new = [NewTask(command="X", payload={})]
+        (two,) = (await scenario.codeq.create_batch(new, trace_parent=current_trace_parent())).all()
+    await scenario.work(done)
+    spans = scenario.spans("process X")
+    assert {span.attributes["messaging.message.id"] for span in spans if span.attributes} == {one.id, two.id}
+    for span in spans:
+        (link,) = span.links
+        assert link.context.trace_id == order.get_span_context().trace_id
+        assert span.parent is None, "a trace of its own"
+        assert span.kind is trace.SpanKind.CONSUMER
+        assert {
+            "messaging.system": "codeq",
+            "messaging.destination.name": "X",
+            "codeq.attempts": 1,
+        }.items() <= dict(span.attributes or {}).items()
 
 
-def test_without_a_trace_of_the_creator_there_is_no_link() -> None:
-    async def scene(traced: Traced) -> None:
-        assert current_trace_parent() == ""
-        await traced.codeq.create("X", {})
-        with traced.tracer.start_as_current_span("something else"):
-            await traced.work(done)
-        (span,) = traced.spans("process X")
-        assert list(span.links) == []
-
-    play(scene, tracing="false")
+@pytest.mark.asyncio
+async def test_without_a_trace_of_the_creator_there_is_no_link() -> None:
+    scenario = TracedScenario(tracing="false")
+    assert current_trace_parent() == ""
+    await scenario.codeq.create("X", {})
+    with scenario.tracer.start_as_current_span("something else"):
+        await scenario.work(done)
+    (span,) = scenario.spans("process X")
+    assert list(span.links) == []
 
 
 def raises(error: Exception) -> Any:
@@ -108,6 +101,7 @@ async def returns_a_failure(_job: Job[Any]) -> Fail:
     return Fail("no")
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("handler", "outcome", "is_error"),
     [
@@ -119,53 +113,51 @@ async def returns_a_failure(_job: Job[Any]) -> Fail:
     ],
     ids=["complete", "retry", "abandon", "fail", "error"],
 )
-def test_the_span_says_how_the_handler_ended(handler: Any, outcome: str, is_error: bool) -> None:  # noqa: FBT001 - parametrized
-    async def scene(traced: Traced) -> None:
-        await traced.codeq.create("X", {})
-        await traced.work(handler, 0)
-        span = traced.spans("process X")[0]
-        assert (span.attributes or {})["codeq.outcome"] == outcome
-        assert (span.status.status_code is trace.StatusCode.ERROR) is is_error
-        assert [event.name for event in span.events] == (["exception"] if outcome == "error" else [])
-
-    play(scene)
-
-
-def test_a_handler_that_was_told_to_end_says_why() -> None:
-    async def scene(traced: Traced) -> None:
-        async def long(_job: Job[Any]) -> None:
-            await traced.clock.sleep(1000)
-
-        await traced.codeq.create("X", {})
-        await traced.work(long)
-        (span,) = traced.spans("process X")
-        assert (span.attributes or {})["codeq.outcome"] == "shutdown"
-        assert not span.status.is_ok
-
-    play(scene)
+async def test_the_span_says_how_the_handler_ended(
+    scenario: TracedScenario,
+    handler: Any,
+    outcome: str,
+    is_error: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    await scenario.codeq.create("X", {})
+    await scenario.work(handler, 0)
+    span = scenario.spans("process X")[0]
+    assert (span.attributes or {})["codeq.outcome"] == outcome
+    assert (span.status.status_code is trace.StatusCode.ERROR) is is_error
+    assert [event.name for event in span.events] == (["exception"] if outcome == "error" else [])
 
 
-def test_the_span_is_the_current_one_in_a_handler_on_a_thread() -> None:
-    async def scene(traced: Traced) -> None:
-        seen = []
-        ended = asyncio.Event()
-        hooks: list[Hook] = [lambda event: ended.set() if isinstance(event, TaskEnded) else None]
-        worker = Worker(traced.codeq, poll=1, middleware=[trace_tasks(traced.provider)], hooks=hooks)
+@pytest.mark.asyncio
+async def test_a_handler_that_was_told_to_end_says_why(scenario: TracedScenario) -> None:
+    async def long(_job: Job[Any]) -> None:
+        await scenario.clock.sleep(1000)
 
-        @worker.handler("X")
-        def work(_job: Job[Any]) -> None:
-            seen.append(trace.get_current_span().get_span_context().span_id)
+    await scenario.codeq.create("X", {})
+    await scenario.work(long)
+    (span,) = scenario.spans("process X")
+    assert (span.attributes or {})["codeq.outcome"] == "shutdown"
+    assert not span.status.is_ok
 
-        await traced.codeq.create("X", {})
-        run = asyncio.create_task(worker.run(signals=False))
-        await asyncio.wait_for(ended.wait(), 5)  # the thread is real
-        worker.stop()
-        await traced.clock.advance_until(run.done)
-        (span,) = traced.spans("process X")
-        assert span.context
-        assert seen == [span.context.span_id]
 
-    play(scene)
+@pytest.mark.asyncio
+async def test_the_span_is_the_current_one_in_a_handler_on_a_thread(scenario: TracedScenario) -> None:
+    seen = []
+    ended = asyncio.Event()
+    hooks: list[Hook] = [lambda event: ended.set() if isinstance(event, TaskEnded) else None]
+    worker = Worker(scenario.codeq, poll=1, middleware=[trace_tasks(scenario.provider)], hooks=hooks)
+
+    @worker.handler("X")
+    def work(_job: Job[Any]) -> None:
+        seen.append(trace.get_current_span().get_span_context().span_id)
+
+    await scenario.codeq.create("X", {})
+    run = asyncio.create_task(worker.run(signals=False))
+    await asyncio.wait_for(ended.wait(), 5)  # the thread is real
+    worker.stop()
+    await scenario.clock.advance_until(run.done)
+    (span,) = scenario.spans("process X")
+    assert span.context
+    assert seen == [span.context.span_id]
 
 
 def test_nothing_of_the_extras_is_imported_by_those_who_do_not_use_them() -> None:

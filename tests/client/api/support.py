@@ -52,7 +52,7 @@ class StillClock:
 
 
 @dataclass
-class Script:
+class ScriptedServer:
     """Answers each request with the next of `answers`, and notes what was asked and how long was paused."""
 
     answers: Sequence[Reply | CodeQError | Callable[[Send], Reply]]

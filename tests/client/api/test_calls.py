@@ -11,23 +11,23 @@ import pytest
 from codeq_client import Artifact, NewTask, Requeued, Status, Task
 from codeq_client._api import calls, operations
 from codeq_client.errors import BadReply, ConfigurationError, EncodeError
-from tests.client.api.support import TASK, Script, reply
+from tests.client.api.support import TASK, ScriptedServer, reply
 
 
 def test_create_sends_only_what_was_given_and_a_key_of_its_own() -> None:
-    script = Script([reply(202, TASK), reply(202, TASK)])
-    script.run(operations.create(script.core, "X", {"jobId": "1", "none": None}))
-    script.run(operations.create(script.core, "X", {}))
-    first, second = script.bodies()
+    server = ScriptedServer([reply(202, TASK), reply(202, TASK)])
+    server.run(operations.create(server.core, "X", {"jobId": "1", "none": None}))
+    server.run(operations.create(server.core, "X", {}))
+    first, second = server.bodies()
     assert first.pop("idempotencyKey") != second.pop("idempotencyKey")
     assert first == {"command": "X", "payload": {"jobId": "1", "none": None}}
 
 
 def test_create_sends_every_field() -> None:
-    script = Script([reply(202, TASK)])
-    script.run(
+    server = ScriptedServer([reply(202, TASK)])
+    server.run(
         operations.create(
-            script.core,
+            server.core,
             "X",
             [1],
             priority=9,
@@ -38,7 +38,7 @@ def test_create_sends_every_field() -> None:
             trace_parent="00-a-b-01",
         )
     )
-    assert script.bodies() == [
+    assert server.bodies() == [
         {
             "command": "X",
             "payload": [1],
@@ -49,14 +49,14 @@ def test_create_sends_every_field() -> None:
             "idempotencyKey": "k",
         }
     ]
-    assert dict(script.sent[0].call.headers)["traceparent"] == "00-a-b-01"
+    assert dict(server.sent[0].call.headers)["traceparent"] == "00-a-b-01"
 
 
 @pytest.mark.parametrize(("delay", "seconds"), [(2, 2), (0.2, 1), (timedelta(minutes=1), 60)])
 def test_a_delay_is_rounded_up_to_whole_seconds(delay: float | timedelta, seconds: int) -> None:
-    script = Script([reply(202, TASK)])
-    script.run(operations.create(script.core, "X", {}, delay=delay))
-    assert script.bodies()[0]["delaySeconds"] == seconds
+    server = ScriptedServer([reply(202, TASK)])
+    server.run(operations.create(server.core, "X", {}, delay=delay))
+    assert server.bodies()[0]["delaySeconds"] == seconds
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,12 @@ def test_a_claim_waits_at_most_30_seconds_and_tells_so() -> None:
 
 
 def test_artifacts_travel_by_url_or_by_content() -> None:
-    script = Script([reply(200, {"taskId": "t-1", "status": "COMPLETED", "completedAt": "2026-11-24T00:00:00Z"})])
+    server = ScriptedServer(
+        [reply(200, {"taskId": "t-1", "status": "COMPLETED", "completedAt": "2026-11-24T00:00:00Z"})]
+    )
     artifacts = [Artifact(name="a", url="http://x.test/a"), Artifact(name="b", content=b"\x00", content_type="x/y")]
-    record = script.run(operations.complete(script.core, "t-1", {"ok": True}, artifacts=artifacts))
-    assert script.bodies()[0]["artifacts"] == [
+    record = server.run(operations.complete(server.core, "t-1", {"ok": True}, artifacts=artifacts))
+    assert server.bodies()[0]["artifacts"] == [
         {"name": "a", "url": "http://x.test/a"},
         {"name": "b", "contentType": "x/y", "contentBase64": base64.b64encode(b"\x00").decode()},
     ]
@@ -113,10 +115,10 @@ def test_artifacts_travel_by_url_or_by_content() -> None:
 
 def test_a_failed_task_always_has_an_error_text() -> None:
     record = {"taskId": "t-1", "status": "FAILED", "error": "unknown error"}
-    script = Script([reply(200, record), reply(200, record)])
-    script.run(operations.fail(script.core, "t-1", ""))
-    script.run(operations.fail(script.core, "t-1", "  "))
-    assert [body["error"] for body in script.bodies()] == ["unknown error", "unknown error"]
+    server = ScriptedServer([reply(200, record), reply(200, record)])
+    server.run(operations.fail(server.core, "t-1", ""))
+    server.run(operations.fail(server.core, "t-1", "  "))
+    assert [body["error"] for body in server.bodies()] == ["unknown error", "unknown error"]
 
 
 def test_a_task_is_read_with_its_payload_decoded_and_unknown_fields_kept() -> None:
@@ -130,8 +132,8 @@ def test_a_task_is_read_with_its_payload_decoded_and_unknown_fields_kept() -> No
         "maxAttempts": 5,
         "newField": {"a": 1},
     }
-    script = Script([reply(200, wire)])
-    task = script.run(operations.get(script.core, "t-1"))
+    server = ScriptedServer([reply(200, wire)])
+    task = server.run(operations.get(server.core, "t-1"))
     assert task == Task(
         id="t-1",
         command="X",
@@ -146,34 +148,34 @@ def test_a_task_is_read_with_its_payload_decoded_and_unknown_fields_kept() -> No
 
 @pytest.mark.parametrize("body", [[], {"id": "t-1"}, {**TASK, "payload": "{"}, {**TASK, "createdAt": "noon"}, None])
 def test_an_answer_that_is_no_task_is_a_bad_reply(body: object) -> None:
-    script = Script([reply(200, body)])
+    server = ScriptedServer([reply(200, body)])
     with pytest.raises(BadReply):
-        script.run(operations.get(script.core, "t-1"))
+        server.run(operations.get(server.core, "t-1"))
 
 
 def test_nothing_to_claim_is_none() -> None:
-    script = Script([reply(204)])
-    assert script.run(operations.claim(script.core, ["X"])) is None
+    server = ScriptedServer([reply(204)])
+    assert server.run(operations.claim(server.core, ["X"])) is None
 
 
 def test_a_nack_tells_what_became_of_the_task() -> None:
-    script = Script(
+    server = ScriptedServer(
         [reply(200, {"status": "dlq", "delaySeconds": 0}), reply(200, {"status": "requeued", "delaySeconds": 7})]
     )
-    assert script.run(operations.nack(script.core, "t-1")) == Requeued(delay=0, dead=True)
-    assert script.run(operations.nack(script.core, "t-1", delay=7)) == Requeued(delay=7, dead=False)
+    assert server.run(operations.nack(server.core, "t-1")) == Requeued(delay=0, dead=True)
+    assert server.run(operations.nack(server.core, "t-1", delay=7)) == Requeued(delay=7, dead=False)
 
 
 def test_admin_calls_are_read() -> None:
     stats = {"command": "X", "ready": 1, "delayed": 2, "inProgress": 3, "dlq": 4}
-    script = Script(
+    server = ScriptedServer(
         [
             reply(200, {"codeq:q:x:dlq": 4}),
             reply(200, stats),
             reply(200, {"deleted": 2, "before": "2026-11-24T00:00:00Z"}),
         ]
     )
-    assert script.run(operations.queue_sizes(script.core)) == {"codeq:q:x:dlq": 4}
-    assert script.run(operations.queue_stats(script.core, "X")).in_progress == 3
-    assert script.run(operations.cleanup(script.core, limit=5)).deleted == 2
-    assert {send.token for send in script.sent} == {"producer"}, "the admin token defaults to the producer's (A8)"
+    assert server.run(operations.queue_sizes(server.core)) == {"codeq:q:x:dlq": 4}
+    assert server.run(operations.queue_stats(server.core, "X")).in_progress == 3
+    assert server.run(operations.cleanup(server.core, limit=5)).deleted == 2
+    assert {send.token for send in server.sent} == {"producer"}, "the admin token defaults to the producer's (A8)"

@@ -27,7 +27,7 @@ from codeq_client.errors import (
     Unavailable,
     WaitTimeout,
 )
-from tests.client.api.support import LOST, TASK, UNREACHED, Reply, Script, refusal, reply
+from tests.client.api.support import LOST, TASK, UNREACHED, Reply, ScriptedServer, refusal, reply
 
 
 def created(count: int) -> Reply:
@@ -39,24 +39,24 @@ def new(count: int) -> list[NewTask]:
 
 
 def test_a_batch_beyond_the_limit_is_split_and_put_together_again() -> None:
-    script = Script([created(100), created(100), created(50)])
-    batch = script.run(operations.create_batch(script.core, new(250)))
-    assert [len(body["tasks"]) for body in script.bodies()] == [100, 100, 50]
-    assert [task["payload"] for body in script.bodies() for task in body["tasks"]] == list(range(250))
+    server = ScriptedServer([created(100), created(100), created(50)])
+    batch = server.run(operations.create_batch(server.core, new(250)))
+    assert [len(body["tasks"]) for body in server.bodies()] == [100, 100, 50]
+    assert [task["payload"] for body in server.bodies() for task in body["tasks"]] == list(range(250))
     assert len(batch.all()) == 250
-    keys = {task["idempotencyKey"] for body in script.bodies() for task in body["tasks"]}
+    keys = {task["idempotencyKey"] for body in server.bodies() for task in body["tasks"]}
     assert len(keys) == 250
 
 
 def test_an_empty_batch_sends_nothing() -> None:
-    script = Script([])
-    assert script.run(operations.create_batch(script.core, [])).items == ()
+    server = ScriptedServer([])
+    assert server.run(operations.create_batch(server.core, [])).items == ()
 
 
 def test_what_was_refused_of_a_batch_is_told_at_its_place() -> None:
     answer = {"results": [{"task": TASK}, {"error": "invalid webhook url"}]}
-    script = Script([reply(200, answer)])
-    batch = script.run(operations.create_batch(script.core, new(2)))
+    server = ScriptedServer([reply(200, answer)])
+    batch = server.run(operations.create_batch(server.core, new(2)))
     assert [task.id for task in batch.accepted] == ["t-1"]
     (rejected,) = batch.rejected
     assert (rejected.index, str(rejected.error)) == (1, "invalid webhook url (HTTP 200)")
@@ -65,35 +65,35 @@ def test_what_was_refused_of_a_batch_is_told_at_its_place() -> None:
 
 
 def test_a_part_of_a_batch_that_fails_takes_nothing_from_the_others() -> None:
-    script = Script([created(100), LOST, created(1)], retries=0)
-    batch = script.run(operations.create_batch(script.core, new(201)))
+    server = ScriptedServer([created(100), LOST, created(1)], retries=0)
+    batch = server.run(operations.create_batch(server.core, new(201)))
     assert len(batch.accepted) == 101
     assert [rejected.index for rejected in batch.rejected] == list(range(100, 200))
 
 
 def test_a_batch_that_fails_as_a_whole_raises() -> None:
-    script = Script([refusal(403, "no")])
+    server = ScriptedServer([refusal(403, "no")])
     with pytest.raises(Forbidden):
-        script.run(operations.create_batch(script.core, new(3)))
+        server.run(operations.create_batch(server.core, new(3)))
 
 
 def test_a_claim_of_many_is_split_and_ends_at_the_first_that_is_short() -> None:
     def claimed(count: int) -> Reply:
         return reply(200, {"tasks": [TASK] * count}) if count else reply(204)
 
-    script = Script([claimed(10), claimed(3)])
-    assert len(script.run(operations.claim_batch(script.core, ["X"], count=25))) == 13
-    assert [body["count"] for body in script.bodies()] == [10, 10]
-    exact = Script([claimed(10), claimed(2)])
+    server = ScriptedServer([claimed(10), claimed(3)])
+    assert len(server.run(operations.claim_batch(server.core, ["X"], count=25))) == 13
+    assert [body["count"] for body in server.bodies()] == [10, 10]
+    exact = ScriptedServer([claimed(10), claimed(2)])
     assert len(exact.run(operations.claim_batch(exact.core, count=12))) == 12
-    none = Script([claimed(0)])
+    none = ScriptedServer([claimed(0)])
     assert none.run(operations.claim_batch(none.core)) == []
 
 
 def test_a_claim_of_many_that_fails_late_keeps_what_was_claimed() -> None:
-    script = Script([reply(200, {"tasks": [TASK] * 10}), LOST])
-    assert len(script.run(operations.claim_batch(script.core, count=20))) == 10
-    early = Script([LOST])
+    server = ScriptedServer([reply(200, {"tasks": [TASK] * 10}), LOST])
+    assert len(server.run(operations.claim_batch(server.core, count=20))) == 10
+    early = ScriptedServer([LOST])
     with pytest.raises(Unavailable):
         early.run(operations.claim_batch(early.core, count=20))
 
@@ -117,10 +117,10 @@ def test_results_that_the_batch_route_would_cut_short_go_singly() -> None:
     together = reply(
         200, {"results": [{"taskId": "t-0", "result": stored(0)}, {"taskId": "t-4", "error": "not-in-progress"}]}
     )
-    script = Script([together, reply(200, stored(1)), reply(200, stored(2)), reply(200, stored(3))])
-    batch = script.run(operations.submit_batch(script.core, submissions))
-    assert script.paths == ["POST /tasks/batch/results", *(f"POST /tasks/t-{n}/result" for n in (1, 2, 3))]
-    assert script.bodies()[0] == {
+    server = ScriptedServer([together, reply(200, stored(1)), reply(200, stored(2)), reply(200, stored(3))])
+    batch = server.run(operations.submit_batch(server.core, submissions))
+    assert server.paths == ["POST /tasks/batch/results", *(f"POST /tasks/t-{n}/result" for n in (1, 2, 3))]
+    assert server.bodies()[0] == {
         "results": [
             {"taskId": "t-0", "status": "COMPLETED", "result": {"$value": 0}},
             {"taskId": "t-4", "status": "FAILED", "error": "boom"},
@@ -132,35 +132,35 @@ def test_results_that_the_batch_route_would_cut_short_go_singly() -> None:
 
 
 def test_one_single_result_that_fails_does_not_lose_the_others() -> None:
-    script = Script([refusal(404, "task not found"), reply(200, stored(1))])
-    batch = script.run(operations.submit_batch(script.core, [Submission("t-0", 0), Submission("t-1", 1)]))
+    server = ScriptedServer([refusal(404, "task not found"), reply(200, stored(1))])
+    batch = server.run(operations.submit_batch(server.core, [Submission("t-0", 0), Submission("t-1", 1)]))
     assert isinstance(batch.items[0], Rejected)
     assert [record.result for record in batch.accepted] == [1]
 
 
 def test_an_item_that_cannot_be_sent_is_refused_alone() -> None:
     items = [*new(3), NewTask(command="X", payload=None), NewTask(command=" ", payload=1), *new(98)]
-    script = Script([created(100), created(1)])
-    batch = script.run(operations.create_batch(script.core, items))
-    assert [len(body["tasks"]) for body in script.bodies()] == [100, 1]
+    server = ScriptedServer([created(100), created(1)])
+    batch = server.run(operations.create_batch(server.core, items))
+    assert [len(body["tasks"]) for body in server.bodies()] == [100, 1]
     assert [(rejected.index, type(rejected.error)) for rejected in batch.rejected] == [
         (3, EncodeError),
         (4, ConfigurationError),
     ]
     assert len(batch.accepted) == 101
-    unsent = Script([])
+    unsent = ScriptedServer([])
     assert len(unsent.run(operations.create_batch(unsent.core, items[3:5])).rejected) == 2
 
 
 def test_a_result_that_cannot_be_sent_is_refused_alone() -> None:
-    script = Script([reply(200, {"results": [{"taskId": "t-0", "result": stored(0)}]}), reply(200, stored(2))])
+    server = ScriptedServer([reply(200, {"results": [{"taskId": "t-0", "result": stored(0)}]}), reply(200, stored(2))])
     submissions = [
         Submission(task(0), 0),
         Submission(task(1), object()),
         Submission("t-2", 2),
         Submission("t-3", object()),
     ]
-    batch = script.run(operations.submit_batch(script.core, submissions))
+    batch = server.run(operations.submit_batch(server.core, submissions))
     assert [record.result for record in batch.accepted] == [0, 2]
     assert [(rejected.index, type(rejected.error)) for rejected in batch.rejected] == [
         (1, EncodeError),
@@ -172,7 +172,7 @@ def test_a_result_that_cannot_be_sent_is_refused_alone() -> None:
 def test_a_batch_of_results_whose_answer_is_lost_is_found_out_task_by_task(failure: Any) -> None:
     ours, counted = task(0), task(1)
     elsewhere = task(2)
-    script = Script(
+    server = ScriptedServer(
         [
             failure,
             reply(200, {**TASK, "id": "t-0"}),  # still ours: the result is sent
@@ -183,23 +183,23 @@ def test_a_batch_of_results_whose_answer_is_lost_is_found_out_task_by_task(failu
         ]
     )
     submissions = [Submission(item, number) for number, item in enumerate([ours, counted, elsewhere])]
-    batch = script.run(operations.submit_batch(script.core, submissions))
+    batch = server.run(operations.submit_batch(server.core, submissions))
     assert [record.result for record in batch.accepted] == [0, 1]
     assert [(rejected.index, type(rejected.error)) for rejected in batch.rejected] == [(2, LeaseLost)]
-    assert script.paths[1:4] == ["GET /tasks/t-0", "POST /tasks/t-0/result", "GET /tasks/t-1"]
+    assert server.paths[1:4] == ["GET /tasks/t-0", "POST /tasks/t-0/result", "GET /tasks/t-1"]
 
 
 def test_a_server_that_is_away_is_not_asked_for_each_task_of_a_lost_batch() -> None:
-    script = Script([LOST] * 5)
-    batch = script.run(operations.submit_batch(script.core, [Submission(task(n), n) for n in range(9)]))
+    server = ScriptedServer([LOST] * 5)
+    batch = server.run(operations.submit_batch(server.core, [Submission(task(n), n) for n in range(9)]))
     assert [rejected.error for rejected in batch.rejected] == [LOST] * 9
-    assert len(script.sent) == 5
+    assert len(server.sent) == 5
 
 
 def test_a_batch_of_results_that_did_not_leave_is_no_mystery() -> None:
-    script = Script([UNREACHED], retries=0)
+    server = ScriptedServer([UNREACHED], retries=0)
     with pytest.raises(Unavailable):
-        script.run(operations.submit_batch(script.core, [Submission(task(0), 0)]))
+        server.run(operations.submit_batch(server.core, [Submission(task(0), 0)]))
 
 
 @dataclass
@@ -217,49 +217,51 @@ def result(**record: Any) -> Reply:
 
 def test_waiting_polls_ever_more_slowly_and_returns_the_typed_result() -> None:
     done = result(status="COMPLETED", result={"url": "u"})
-    script = Script([seen("PENDING")] * 12 + [seen("COMPLETED"), done])
-    assert script.run(operations.wait_for_result(script.core, "t-1", 60, kind=Master)) == Master("u")
-    assert script.pauses[:3] == pytest.approx([0.1, 0.15, 0.225])
-    assert script.pauses[-1] == 2.0
+    server = ScriptedServer([seen("PENDING")] * 12 + [seen("COMPLETED"), done])
+    assert server.run(operations.wait_for_result(server.core, "t-1", 60, kind=Master)) == Master("u")
+    assert server.pauses[:3] == pytest.approx([0.1, 0.15, 0.225])
+    assert server.pauses[-1] == 2.0
 
 
 def test_waiting_polls_fast_again_when_something_happened_to_the_task() -> None:
     states = [seen("PENDING", attempts=0)] * 6 + [seen("IN_PROGRESS")] * 2 + [seen("PENDING")] * 2
-    script = Script([*states, seen("COMPLETED"), result(status="COMPLETED", result={})])
-    script.run(operations.wait_for_result(script.core, "t-1", 60))
-    assert script.pauses[4:] == pytest.approx([0.1 * 1.5**4, 0.1 * 1.5**5, 0.1, 0.15, 0.1, 0.15])
+    server = ScriptedServer([*states, seen("COMPLETED"), result(status="COMPLETED", result={})])
+    server.run(operations.wait_for_result(server.core, "t-1", 60))
+    assert server.pauses[4:] == pytest.approx([0.1 * 1.5**4, 0.1 * 1.5**5, 0.1, 0.15, 0.1, 0.15])
 
 
 def test_who_waits_for_hours_polls_every_half_minute() -> None:
-    script = Script([seen("IN_PROGRESS")] * 1600)
+    server = ScriptedServer([seen("IN_PROGRESS")] * 1600)
     with pytest.raises(WaitTimeout):
-        script.run(operations.wait_for_result(script.core, "t-1", 36_000))
-    assert max(script.pauses) == 30.0
-    assert len(script.sent) < 1600  # every 2 s it would be 18,000
-    waited = [sum(script.pauses[:count]) for count in range(len(script.pauses))]
-    assert all(pause <= max(2.0, before / 50) for pause, before in zip(script.pauses, waited, strict=True))
+        server.run(operations.wait_for_result(server.core, "t-1", 36_000))
+    assert max(server.pauses) == 30.0
+    assert len(server.sent) < 1600  # every 2 s it would be 18,000
+    waited = [sum(server.pauses[:count]) for count in range(len(server.pauses))]
+    assert all(pause <= max(2.0, before / 50) for pause, before in zip(server.pauses, waited, strict=True))
 
 
 @pytest.mark.parametrize("failure", [LOST, refusal(503, "down"), refusal(429, "slow", retry_after="3")])
 def test_waiting_for_a_server_that_does_not_answer_ends_in_time(failure: Any) -> None:
-    script = Script([seen("PENDING"), *[failure] * 9], retries=9)
+    server = ScriptedServer([seen("PENDING"), *[failure] * 9], retries=9)
     with pytest.raises((Unavailable, ServerError, RateLimited)):
-        script.run(operations.wait_for_result(script.core, "t-1", 2))
-    assert sum(script.pauses) <= 2
-    assert all(send.timeout <= 2 for send in script.sent)
+        server.run(operations.wait_for_result(server.core, "t-1", 2))
+    assert sum(server.pauses) <= 2
+    assert all(send.timeout <= 2 for send in server.sent)
 
 
 @pytest.mark.parametrize("failure", [LOST, UNREACHED, refusal(503, "down"), refusal(429, "slow", retry_after="3")])
 def test_waiting_goes_on_through_an_outage(failure: Any) -> None:
     done = result(status="COMPLETED", result={"$value": 7})
-    script = Script([seen("PENDING"), *[failure] * 12, seen("COMPLETED"), *[failure] * 12, done], retries=0)
-    assert script.run(operations.wait_for_result(script.core, "t-1", 600)) == 7
+    server = ScriptedServer([seen("PENDING"), *[failure] * 12, seen("COMPLETED"), *[failure] * 12, done], retries=0)
+    assert server.run(operations.wait_for_result(server.core, "t-1", 600)) == 7
 
 
 def test_waiting_asks_a_last_time_at_its_end() -> None:
-    script = Script([refusal(503, "down")] * 6 + [seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})])
-    assert script.run(operations.wait_for_result(script.core, "t-1", 10)) == 7
-    assert sum(script.pauses) == pytest.approx(10)
+    server = ScriptedServer(
+        [refusal(503, "down")] * 6 + [seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})]
+    )
+    assert server.run(operations.wait_for_result(server.core, "t-1", 10)) == 7
+    assert sum(server.pauses) == pytest.approx(10)
 
 
 def test_waiting_goes_on_while_no_token_can_be_had() -> None:
@@ -267,28 +269,28 @@ def test_waiting_goes_on_while_no_token_can_be_had() -> None:
         return answers.pop(0)
 
     answers: list[object] = [Unavailable("no token now", sent=False), Unavailable("no token now", sent=False), "w"]
-    script = Script([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})], worker=provider)
-    assert script.run(operations.wait_for_result(script.core, "t-1", 10)) == 7
+    server = ScriptedServer([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})], worker=provider)
+    assert server.run(operations.wait_for_result(server.core, "t-1", 10)) == 7
 
 
 def test_waiting_ends_at_its_timeout_with_the_last_state() -> None:
-    script = Script([seen("IN_PROGRESS")] * 10)
+    server = ScriptedServer([seen("IN_PROGRESS")] * 10)
     with pytest.raises(WaitTimeout, match="is still IN_PROGRESS after 1 s") as caught:
-        script.run(operations.wait_for_result(script.core, "t-1", 1))
+        server.run(operations.wait_for_result(server.core, "t-1", 1))
     assert isinstance(caught.value, TimeoutError)
-    assert sum(script.pauses) == pytest.approx(1.0)
+    assert sum(server.pauses) == pytest.approx(1.0)
 
 
 def test_waiting_for_a_dead_letter_ends_though_it_has_no_result() -> None:
-    script = Script([seen("FAILED", lastKnownLocation="DLQ_SET", error="MAX_ATTEMPTS")])
+    server = ScriptedServer([seen("FAILED", lastKnownLocation="DLQ_SET", error="MAX_ATTEMPTS")])
     with pytest.raises(TaskDead, match="MAX_ATTEMPTS"):
-        script.run(operations.wait_for_result(script.core, "t-1"))
+        server.run(operations.wait_for_result(server.core, "t-1"))
 
 
 def test_waiting_for_a_task_that_failed_raises_the_workers_error() -> None:
-    script = Script([seen("FAILED"), result(status="FAILED", error="no such master")])
+    server = ScriptedServer([seen("FAILED"), result(status="FAILED", error="no such master")])
     with pytest.raises(TaskFailed, match="no such master") as caught:
-        script.run(operations.wait_for_result(script.core, "t-1"))
+        server.run(operations.wait_for_result(server.core, "t-1"))
     assert type(caught.value) is TaskFailed
 
 
@@ -299,12 +301,12 @@ def test_waiting_hides_no_refusal() -> None:
         ([refusal(404, "not found")], TaskNotFound),
         ([reply(200, "a proxy's page")], BadReply),
     ):
-        script = Script(answers)
+        server = ScriptedServer(answers)
         with pytest.raises(error):
-            script.run(operations.wait_for_result(script.core, "t-1", 1000))
+            server.run(operations.wait_for_result(server.core, "t-1", 1000))
 
 
 def test_a_result_of_another_type_is_a_decode_error() -> None:
-    script = Script([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 3})])
+    server = ScriptedServer([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 3})])
     with pytest.raises(DecodeError):
-        script.run(operations.wait_for_result(script.core, "t-1", kind=Master))
+        server.run(operations.wait_for_result(server.core, "t-1", kind=Master))

@@ -31,7 +31,7 @@ from codeq_client.errors import (
     Unauthorized,
     Unavailable,
 )
-from tests.client.api.support import LOST, TASK, UNREACHED, Reply, Script, refusal, reply
+from tests.client.api.support import LOST, TASK, UNREACHED, Reply, ScriptedServer, refusal, reply
 
 Make = Callable[[Core], Flow[Any]]
 
@@ -63,69 +63,69 @@ NOT_REPEATABLE: dict[str, Make] = {
     ids=["lost", "unreached", "500", "429"],
 )
 def test_what_can_be_repeated_is_repeated_as_often_as_asked(make: Make, failure: Reply | CodeQError) -> None:
-    script = Script([failure] * 4)
+    server = ScriptedServer([failure] * 4)
     with pytest.raises((Unavailable, ServerError, RateLimited)):
-        script.run(make(script.core))
-    assert len(script.sent) == 4
-    assert len({send.call.body for send in script.sent}) == 1, "the same request, with the same idempotency key"
+        server.run(make(server.core))
+    assert len(server.sent) == 4
+    assert len({send.call.body for send in server.sent}) == 1, "the same request, with the same idempotency key"
 
 
 @pytest.mark.parametrize("make", NOT_REPEATABLE.values(), ids=NOT_REPEATABLE)
 @pytest.mark.parametrize("failure", [LOST, refusal(500, "boom")], ids=["lost", "500"])
 def test_what_may_have_counted_is_not_repeated_blindly(make: Make, failure: Reply | CodeQError) -> None:
-    script = Script([failure])
+    server = ScriptedServer([failure])
     with pytest.raises((Unavailable, ServerError)):
-        script.run(make(script.core))
+        server.run(make(server.core))
 
 
 @pytest.mark.parametrize("make", NOT_REPEATABLE.values(), ids=NOT_REPEATABLE)
 @pytest.mark.parametrize("failure", [UNREACHED, refusal(429, "slow down")], ids=["unreached", "429"])
 def test_what_surely_did_not_count_is_repeated(make: Make, failure: Reply | CodeQError) -> None:
-    script = Script([failure] * 4)
+    server = ScriptedServer([failure] * 4)
     with pytest.raises((Unavailable, RateLimited)):
-        script.run(make(script.core))
-    assert len(script.sent) == 4
+        server.run(make(server.core))
+    assert len(server.sent) == 4
 
 
 @pytest.mark.parametrize("make", [*REPEATABLE.values(), *NOT_REPEATABLE.values()], ids=[*REPEATABLE, *NOT_REPEATABLE])
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 302])
 def test_a_refusal_is_not_repeated(make: Make, status: int) -> None:
-    script = Script([refusal(status, "no")])
+    server = ScriptedServer([refusal(status, "no")])
     with pytest.raises(CodeQError):
-        script.run(make(script.core))
+        server.run(make(server.core))
 
 
 def test_an_answer_that_cannot_be_read_is_not_asked_for_again() -> None:
-    script = Script([reply(200, "?")])
+    server = ScriptedServer([reply(200, "?")])
     with pytest.raises(BadReply):
-        script.run(operations.get(script.core, "t-1"))
+        server.run(operations.get(server.core, "t-1"))
 
 
 def test_pauses_double_with_jitter_and_have_a_cap() -> None:
-    script = Script([LOST] * 10, retries=9)
+    server = ScriptedServer([LOST] * 10, retries=9)
     with pytest.raises(Unavailable):
-        script.run(operations.get(script.core, "t-1"))
-    assert script.pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0]
+        server.run(operations.get(server.core, "t-1"))
+    assert server.pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0]
 
 
 def test_a_rate_limit_is_waited_out() -> None:
-    script = Script([refusal(429, "slow down", retry_after="7"), reply(200, TASK)])
-    script.run(operations.get(script.core, "t-1"))
-    assert script.pauses == [7.0]
+    server = ScriptedServer([refusal(429, "slow down", retry_after="7"), reply(200, TASK)])
+    server.run(operations.get(server.core, "t-1"))
+    assert server.pauses == [7.0]
 
 
 @pytest.mark.parametrize("value", ["86400", "inf", "1e400"])
 def test_a_rate_limit_puts_nobody_to_sleep_for_a_day(value: str) -> None:
-    script = Script([refusal(429, "slow down", retry_after=value), reply(200, TASK)])
-    script.run(operations.get(script.core, "t-1"))
-    assert script.pauses == [60.0]
+    server = ScriptedServer([refusal(429, "slow down", retry_after=value), reply(200, TASK)])
+    server.run(operations.get(server.core, "t-1"))
+    assert server.pauses == [60.0]
 
 
 @pytest.mark.parametrize("value", ["soon", "Wed, 21 Oct 2026 07:28:00 GMT"])
 def test_a_retry_after_that_is_no_number_is_one_second(value: str) -> None:
-    script = Script([refusal(429, "slow down", retry_after=value)], retries=0)
+    server = ScriptedServer([refusal(429, "slow down", retry_after=value)], retries=0)
     with pytest.raises(RateLimited) as caught:
-        script.run(operations.get(script.core, "t-1"))
+        server.run(operations.get(server.core, "t-1"))
     assert caught.value.retry_after == 1.0
 
 
@@ -148,17 +148,17 @@ def test_a_retry_after_that_is_no_number_is_one_second(value: str) -> None:
     ],
 )
 def test_a_refusal_is_told_by_status_and_text(call: Call[Any], status: int, text: str, error: type[CodeQError]) -> None:
-    script = Script([refusal(status, text, x_request_id="r-1")], retries=0)
+    server = ScriptedServer([refusal(status, text, x_request_id="r-1")], retries=0)
     with pytest.raises(error) as caught:
-        script.run(script.core.send(call))
+        server.run(server.core.send(call))
     assert type(caught.value) is error
     assert str(caught.value) == f"{text} (HTTP {status}, request r-1)"
 
 
 def test_a_refusal_without_json_still_says_what_it_can() -> None:
-    script = Script([Reply(404, {}, b"404 page not found")])
+    server = ScriptedServer([Reply(404, {}, b"404 page not found")])
     with pytest.raises(NotFound, match=r"404 page not found \(HTTP 404\)"):
-        script.run(operations.get(script.core, "t-1"))
+        server.run(operations.get(server.core, "t-1"))
 
 
 def token(subject: str, expires: float) -> str:
@@ -168,30 +168,30 @@ def token(subject: str, expires: float) -> str:
 
 def test_a_provider_is_asked_once_and_again_before_its_token_expires() -> None:
     tokens = iter([token("w", 1100), token("w", 9000)])
-    script = Script([reply(204)] * 3, worker=lambda: next(tokens))
+    server = ScriptedServer([reply(204)] * 3, worker=lambda: next(tokens))
     for at in (1000, 1069, 1071):
-        script.clock.now = at
-        script.run(operations.claim(script.core, ["X"]))
-    assert [send.token for send in script.sent] == [token("w", 1100), token("w", 1100), token("w", 9000)]
+        server.clock.now = at
+        server.run(operations.claim(server.core, ["X"]))
+    assert [send.token for send in server.sent] == [token("w", 1100), token("w", 1100), token("w", 9000)]
 
 
 def test_after_a_401_a_provider_is_asked_once_more_and_then_believed() -> None:
     tokens = iter("abc")
-    script = Script([refusal(401, "invalid token"), reply(204)], worker=lambda: next(tokens))
-    assert script.run(operations.claim(script.core, ["X"])) is None
-    assert [send.token for send in script.sent] == ["a", "b"]
-    refused = Script([refusal(401, "invalid token")] * 2, worker=lambda: "same")
+    server = ScriptedServer([refusal(401, "invalid token"), reply(204)], worker=lambda: next(tokens))
+    assert server.run(operations.claim(server.core, ["X"])) is None
+    assert [send.token for send in server.sent] == ["a", "b"]
+    refused = ScriptedServer([refusal(401, "invalid token")] * 2, worker=lambda: "same")
     with pytest.raises(Unauthorized):
         refused.run(operations.claim(refused.core, ["X"]))
 
 
 def test_a_token_that_another_call_renewed_meanwhile_is_not_thrown_away() -> None:
     tokens = iter("ab")
-    script = Script([reply(204), reply(204)], worker=lambda: next(tokens))
-    script.run(operations.claim(script.core, ["X"]))
-    assert script.token(Role.WORKER).refuse("an older one")
-    script.run(operations.claim(script.core, ["X"]))
-    assert [send.token for send in script.sent] == ["a", "a"]
+    server = ScriptedServer([reply(204), reply(204)], worker=lambda: next(tokens))
+    server.run(operations.claim(server.core, ["X"]))
+    assert server.token(Role.WORKER).refuse("an older one")
+    server.run(operations.claim(server.core, ["X"]))
+    assert [send.token for send in server.sent] == ["a", "a"]
 
 
 def test_a_provider_that_fails_leaves_a_token_that_still_holds_in_use() -> None:
@@ -199,41 +199,41 @@ def test_a_provider_that_fails_leaves_a_token_that_still_holds_in_use() -> None:
         return answers.pop(0)
 
     answers: list[object] = [token("w", 1100), Unavailable("no token today", sent=False)]
-    script = Script([reply(204)] * 2, worker=provider)
-    script.run(operations.claim(script.core, ["X"]))
-    script.clock.now = 1080
-    script.run(operations.claim(script.core, ["X"]))
-    assert [send.token for send in script.sent] == [token("w", 1100)] * 2
+    server = ScriptedServer([reply(204)] * 2, worker=provider)
+    server.run(operations.claim(server.core, ["X"]))
+    server.clock.now = 1080
+    server.run(operations.claim(server.core, ["X"]))
+    assert [send.token for send in server.sent] == [token("w", 1100)] * 2
 
 
 def test_a_changed_subject_is_refused_while_leases_are_held() -> None:
     answers = [token("w", 1100), token("other", 9000), token("other", 9000)]
-    script = Script([reply(204)] * 2, worker=lambda: answers.pop(0))
-    script.run(operations.claim(script.core, ["X"]))
-    held = script.token(Role.WORKER)
+    server = ScriptedServer([reply(204)] * 2, worker=lambda: answers.pop(0))
+    server.run(operations.claim(server.core, ["X"]))
+    held = server.token(Role.WORKER)
     held.hold()
-    script.clock.now = 1200
+    server.clock.now = 1200
     with pytest.raises(SubjectChanged):
-        script.run(operations.claim(script.core, ["X"]))
+        server.run(operations.claim(server.core, ["X"]))
     held.release()
-    script.run(operations.claim(script.core, ["X"]))
-    assert script.sent[-1].token == token("other", 9000)
+    server.run(operations.claim(server.core, ["X"]))
+    assert server.sent[-1].token == token("other", 9000)
 
 
 def test_a_call_without_its_token_names_it() -> None:
-    script = Script([], worker="")
+    server = ScriptedServer([], worker="")
     with pytest.raises(ConfigurationError, match="worker token"):
-        script.run(operations.claim(script.core, ["X"]))
+        server.run(operations.claim(server.core, ["X"]))
 
 
 def test_reads_use_the_workers_token_and_else_the_producers() -> None:
-    with_worker, without = Script([reply(200, TASK)]), Script([reply(200, TASK)], worker="")
+    with_worker, without = ScriptedServer([reply(200, TASK)]), ScriptedServer([reply(200, TASK)], worker="")
     with_worker.run(operations.get(with_worker.core, "t-1"))
     without.run(operations.get(without.core, "t-1"))
     assert [with_worker.sent[0].token, without.sent[0].token] == ["worker", "producer"]
 
 
 def test_a_long_poll_has_an_http_timeout_beyond_its_wait() -> None:
-    script = Script([reply(204)])
-    script.run(operations.claim(script.core, ["X"], wait=30))
-    assert script.sent[0].timeout == 60
+    server = ScriptedServer([reply(204)])
+    server.run(operations.claim(server.core, ["X"], wait=30))
+    assert server.sent[0].timeout == 60

@@ -11,7 +11,7 @@ from codeq_client._api import calls, operations
 from codeq_client._api.conversion import wrap_result
 from codeq_client._api.settlement import RetryPolicy, end
 from codeq_client.errors import LeaseLost, NotInProgress, NotOwner, TaskNotFound, Unavailable
-from tests.client.api.support import LOST, TASK, UNREACHED, Script, refusal, reply
+from tests.client.api.support import LOST, TASK, UNREACHED, ScriptedServer, refusal, reply
 
 CLAIMED = Task(id="t-1", command="X", status="IN_PROGRESS", attempts=1)
 DONE = {"taskId": "t-1", "status": "COMPLETED", "result": {"ok": 1}, "completedAt": "2026-11-24T00:00:00Z"}
@@ -27,46 +27,46 @@ def ended(result: object = None, **record: Any) -> Any:
 
 
 def test_a_lost_submit_that_counted_is_a_success() -> None:
-    script = Script([LOST, now("COMPLETED"), ended([1, 2.0])])
-    record = script.run(operations.complete(script.core, CLAIMED, [1, 2]))
+    server = ScriptedServer([LOST, now("COMPLETED"), ended([1, 2.0])])
+    record = server.run(operations.complete(server.core, CLAIMED, [1, 2]))
     assert record.result == [1, 2]
-    assert script.paths == ["POST /tasks/t-1/result", "GET /tasks/t-1", "GET /tasks/t-1/result"]
+    assert server.paths == ["POST /tasks/t-1/result", "GET /tasks/t-1", "GET /tasks/t-1/result"]
 
 
 def test_a_lost_submit_that_did_not_count_is_sent_again() -> None:
-    script = Script([LOST, now("IN_PROGRESS"), reply(200, DONE)])
-    assert script.run(operations.complete(script.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
-    assert script.paths == ["POST /tasks/t-1/result", "GET /tasks/t-1", "POST /tasks/t-1/result"]
+    server = ScriptedServer([LOST, now("IN_PROGRESS"), reply(200, DONE)])
+    assert server.run(operations.complete(server.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
+    assert server.paths == ["POST /tasks/t-1/result", "GET /tasks/t-1", "POST /tasks/t-1/result"]
 
 
 def test_a_submit_that_counted_while_it_was_sent_again_is_a_success() -> None:
-    script = Script([LOST, now("IN_PROGRESS"), refusal(403, "not-owner"), now("COMPLETED"), ended()])
-    assert script.run(operations.complete(script.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
+    server = ScriptedServer([LOST, now("IN_PROGRESS"), refusal(403, "not-owner"), now("COMPLETED"), ended()])
+    assert server.run(operations.complete(server.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
 
 
 def test_a_lost_submit_after_which_someone_else_ended_the_task_is_a_lost_lease() -> None:
-    script = Script([LOST, now("COMPLETED", 3), ended({"ok": 2})])
+    server = ScriptedServer([LOST, now("COMPLETED", 3), ended({"ok": 2})])
     with pytest.raises(LeaseLost, match="another worker ended it: COMPLETED"):
-        script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
+        server.run(operations.complete(server.core, CLAIMED, {"ok": 1}))
 
 
 @pytest.mark.parametrize("status", ["PENDING", "IN_PROGRESS"])
 def test_a_lost_submit_is_not_repeated_into_another_workers_lease(status: str) -> None:
-    script = Script([LOST, now(status, 3)])
+    server = ScriptedServer([LOST, now(status, 3)])
     with pytest.raises(LeaseLost, match=f"it was requeued, and is {status} now"):
-        script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
+        server.run(operations.complete(server.core, CLAIMED, {"ok": 1}))
 
 
 def test_a_dead_letter_is_not_our_failure() -> None:
-    script = Script([LOST, now("FAILED", 3, lastKnownLocation="DLQ_SET")])
+    server = ScriptedServer([LOST, now("FAILED", 3, lastKnownLocation="DLQ_SET")])
     with pytest.raises(LeaseLost):
-        script.run(operations.fail(script.core, CLAIMED, "boom"))
+        server.run(operations.fail(server.core, CLAIMED, "boom"))
 
 
 def test_a_lost_failure_is_compared_by_its_error() -> None:
-    script = Script([LOST, now("FAILED"), ended(status="FAILED", error="boom")])
-    assert script.run(operations.fail(script.core, CLAIMED, "boom")).error == "boom"
-    other = Script([LOST, now("FAILED"), ended(status="FAILED", error="bang")])
+    server = ScriptedServer([LOST, now("FAILED"), ended(status="FAILED", error="boom")])
+    assert server.run(operations.fail(server.core, CLAIMED, "boom")).error == "boom"
+    other = ScriptedServer([LOST, now("FAILED"), ended(status="FAILED", error="bang")])
     with pytest.raises(LeaseLost):
         other.run(operations.fail(other.core, CLAIMED, "boom"))
 
@@ -75,33 +75,33 @@ def test_a_lost_failure_is_compared_by_its_error() -> None:
     ("status", "text", "error"), [(403, "not-owner", NotOwner), (409, "not-in-progress", NotInProgress)]
 )
 def test_a_refusal_of_the_first_try_needs_no_second_look(status: int, text: str, error: type[Exception]) -> None:
-    script = Script([refusal(status, text)])
+    server = ScriptedServer([refusal(status, text)])
     with pytest.raises(error):
-        script.run(operations.complete(script.core, CLAIMED, {}))
+        server.run(operations.complete(server.core, CLAIMED, {}))
 
 
 def test_a_task_that_was_deleted_meanwhile_is_named() -> None:
-    script = Script([LOST, refusal(404, "not found")])
+    server = ScriptedServer([LOST, refusal(404, "not found")])
     with pytest.raises(TaskNotFound):
-        script.run(operations.complete(script.core, CLAIMED, {}))
+        server.run(operations.complete(server.core, CLAIMED, {}))
 
 
 def test_a_request_that_was_never_sent_is_repeated_without_a_look() -> None:
-    script = Script([UNREACHED, reply(200, DONE)])
-    script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
-    assert script.paths == ["POST /tasks/t-1/result"] * 2
+    server = ScriptedServer([UNREACHED, reply(200, DONE)])
+    server.run(operations.complete(server.core, CLAIMED, {"ok": 1}))
+    assert server.paths == ["POST /tasks/t-1/result"] * 2
 
 
 @pytest.mark.parametrize("look", [LOST, refusal(500, "boom"), reply(200, "?")], ids=["lost", "500", "garbled"])
 def test_a_look_that_fails_is_taken_again(look: Any) -> None:
-    script = Script([LOST, look, now("IN_PROGRESS"), reply(200, DONE)])
-    script.run(operations.complete(script.core, CLAIMED, {"ok": 1}))
+    server = ScriptedServer([LOST, look, now("IN_PROGRESS"), reply(200, DONE)])
+    server.run(operations.complete(server.core, CLAIMED, {"ok": 1}))
 
 
 def test_policy_ends_with_the_last_error() -> None:
-    script = Script([LOST] * 4)
+    server = ScriptedServer([LOST] * 4)
     with pytest.raises(Unavailable):
-        script.run(operations.complete(script.core, CLAIMED, {}))
+        server.run(operations.complete(server.core, CLAIMED, {}))
 
 
 @pytest.mark.parametrize(
@@ -114,28 +114,28 @@ def test_policy_ends_with_the_last_error() -> None:
     ids=["waiting", "dead", "claimed again"],
 )
 def test_a_lost_nack_that_counted_is_never_sent_again(found: Any, requeued: Requeued) -> None:
-    script = Script([LOST, found])
-    assert script.run(operations.nack(script.core, CLAIMED)) == requeued
+    server = ScriptedServer([LOST, found])
+    assert server.run(operations.nack(server.core, CLAIMED)) == requeued
 
 
 def test_a_lost_abandon_is_sent_again_only_while_the_lease_is_ours() -> None:
-    again = Script([LOST, now("IN_PROGRESS"), reply(200, {"status": "requeued"})])
+    again = ScriptedServer([LOST, now("IN_PROGRESS"), reply(200, {"status": "requeued"})])
     again.run(operations.abandon(again.core, CLAIMED))
     assert again.paths == ["POST /tasks/t-1/abandon", "GET /tasks/t-1", "POST /tasks/t-1/abandon"]
-    once = Script([LOST, now("IN_PROGRESS", 2)])
+    once = ScriptedServer([LOST, now("IN_PROGRESS", 2)])
     once.run(operations.abandon(once.core, CLAIMED))
 
 
 def test_a_bare_id_gets_no_second_try() -> None:
-    script = Script([LOST])
+    server = ScriptedServer([LOST])
     with pytest.raises(Unavailable):
-        script.run(operations.abandon(script.core, "t-1"))
+        server.run(operations.abandon(server.core, "t-1"))
 
 
 def test_nothing_is_sent_once_it_may_not_be() -> None:
-    script = Script([LOST])
+    server = ScriptedServer([LOST])
     call = calls.submit("t-1", result={}, error="", artifacts=())
-    policy = RetryPolicy(may_retry=lambda *_: True, may_send=lambda: not script.pauses)
+    policy = RetryPolicy(may_retry=lambda *_: True, may_send=lambda: not server.pauses)
     with pytest.raises(LeaseLost, match="it expired before"):
-        script.run(end(script.core, CLAIMED, call, policy))
-    assert len(script.sent) == 1
+        server.run(end(server.core, CLAIMED, call, policy))
+    assert len(server.sent) == 1

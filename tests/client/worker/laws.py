@@ -24,7 +24,7 @@ from tests.client.support import (
     IDENTITIES,
     Fault,
     Network,
-    Stage,
+    Scenario,
     answers,
     broken,
     false_empty,
@@ -103,12 +103,12 @@ class Laws(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.stage = self.play(self._stage())
-        self.producer = Network(self.stage.fake, self.stage.clock)
+        self.scenario = self.play(self._stage())
+        self.producer = Network(self.scenario.fake, self.scenario.clock)
         self.producer_faults: list[Fault] = []
         self.producer.fault_for = lambda _request: self.producer_faults.pop(0) if self.producer_faults else None
-        self.client = self.stage.client("worker", self.producer)
-        self.calm = Network(self.stage.fake, self.stage.clock, "other")
+        self.client = self.scenario.client("worker", self.producer)
+        self.calm = Network(self.scenario.fake, self.scenario.clock, "other")
         self.sites: list[Site] = []
         self.intents = 0
         self.acknowledged: set[str] = set()
@@ -123,8 +123,8 @@ class Laws(RuleBasedStateMachine):
     def play(self, scene: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(scene)
 
-    async def _stage(self) -> Stage:
-        return Stage(BACKOFF_POLICY="fixed", BACKOFF_BASE_SECONDS="1")
+    async def _stage(self) -> Scenario:
+        return Scenario(BACKOFF_POLICY="fixed", BACKOFF_BASE_SECONDS="1")
 
     # What happens.
 
@@ -137,8 +137,8 @@ class Laws(RuleBasedStateMachine):
         if len(self.sites) == len(SUBJECTS):
             return
         subject = SUBJECTS[0] if self.shared_subject else SUBJECTS[len(self.sites)]
-        network = Network(self.stage.fake, self.stage.clock, IDENTITIES[subject]["claims"]["sub"])
-        codeq = self.stage.client(subject, network)
+        network = Network(self.scenario.fake, self.scenario.clock, IDENTITIES[subject]["claims"]["sub"])
+        codeq = self.scenario.client(subject, network)
         hooks = [self.judge]
         worker = Worker(codeq, concurrency=concurrency, lease=LeaseTerms(lease), poll=5, grace=8, hooks=hooks)
         worker.handler("X")(self.handler(network))
@@ -148,18 +148,18 @@ class Laws(RuleBasedStateMachine):
 
         async def start() -> None:
             site.run = asyncio.create_task(worker.run(signals=False))
-            await self.stage.clock.advance(0)
+            await self.scenario.clock.advance(0)
 
         self.play(start())
 
     def handler(self, network: Network) -> Any:
         async def handle(job: Job[Any], _context: TaskContext) -> Any:
-            attempt = Attempt(job.id, self.stage.clock.monotonic())
+            attempt = Attempt(job.id, self.scenario.clock.monotonic())
             self.attempts.append(attempt)
             try:
-                await self.stage.clock.sleep(job.payload["seconds"])
+                await self.scenario.clock.sleep(job.payload["seconds"])
             finally:
-                attempt.end = self.stage.clock.monotonic()
+                attempt.end = self.scenario.clock.monotonic()
                 self._judge_fence(job, network.subject)
             return self._say(job, attempt)
 
@@ -193,7 +193,7 @@ class Laws(RuleBasedStateMachine):
 
         async def create() -> None:
             creating = asyncio.create_task(self.client.create("X", payload, delay=delay))
-            await self.stage.clock.advance_until(creating.done)
+            await self.scenario.clock.advance_until(creating.done)
             with contextlib.suppress(CodeQError):
                 self.acknowledged.add((await creating).id)
 
@@ -201,7 +201,7 @@ class Laws(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.25, 1, 3, 10, 25]))
     def pass_time(self, seconds: float) -> None:
-        self.play(self.stage.clock.advance(seconds))
+        self.play(self.scenario.clock.advance(seconds))
 
     @rule(
         which=WHICH,
@@ -222,8 +222,8 @@ class Laws(RuleBasedStateMachine):
             "garbled": garbled,
             # With one subject for all, what comes late would count for another worker's lease. And whoever the
             # subject, a NACK or an abandon that comes late revokes the next lease: nobody can know.
-            "late": request_lost if self.shared_subject else late(self.stage.clock, seconds, self.strays),
-            "slow": slow(self.stage.clock, seconds),
+            "late": request_lost if self.shared_subject else late(self.scenario.clock, seconds, self.strays),
+            "slow": slow(self.scenario.clock, seconds),
             "Z4": false_empty,
         }
         if kind == "Z4":
@@ -236,7 +236,7 @@ class Laws(RuleBasedStateMachine):
     @rule(which=WHICH, seconds=st.sampled_from([2, 8, 30]))
     def cut_off(self, which: int, seconds: float) -> None:
         site = self.sites[which % len(self.sites)]
-        site.cut_until = self.stage.clock.monotonic() + seconds
+        site.cut_until = self.scenario.clock.monotonic() + seconds
         self.orphans = True
 
     @rule(which=WHICH, race=st.sampled_from(sorted(RACES)))
@@ -244,7 +244,7 @@ class Laws(RuleBasedStateMachine):
         if not self.attempts:
             return
         task_id = self.attempts[which % len(self.attempts)].task_id
-        if self.stage.race(task_id, RACES[race]):
+        if self.scenario.race(task_id, RACES[race]):
             # Whoever holds a lost task can still settle it: no law is suspended for it.
             (self.dropped if race == "Z2" else self.raced).add(task_id)
 
@@ -264,7 +264,7 @@ class Laws(RuleBasedStateMachine):
             site.network.fault_for = lambda _request: refused
             assert site.run
             site.run.cancel()
-            await self.stage.clock.advance_until(site.run.done)
+            await self.scenario.clock.advance_until(site.run.done)
             with contextlib.suppress(asyncio.CancelledError):
                 await site.run
 
@@ -277,7 +277,7 @@ class Laws(RuleBasedStateMachine):
         if all(site.leaving for site in self.sites):
             return
         with self.must(Law.PROGRESS):
-            self.play(self.stage.clock.advance_until(lambda: self.one_gave_up() or self.all_is_done(), within=900))
+            self.play(self.scenario.clock.advance_until(lambda: self.one_gave_up() or self.all_is_done(), within=900))
         assert not self.one_gave_up(), Law.LASTING
 
     def one_gave_up(self) -> bool:
@@ -297,7 +297,7 @@ class Laws(RuleBasedStateMachine):
             site.cut_until = 0.0
 
     def all_is_done(self) -> bool:
-        return self.stage.unended() <= self.dropped
+        return self.scenario.unended() <= self.dropped
 
     def give_up(self) -> None:
         """Close the loop after a law was broken, whatever became of the workers."""
@@ -310,7 +310,7 @@ class Laws(RuleBasedStateMachine):
 
     def _judge_fence(self, job: Job[Any], subject: str) -> None:
         """A handler never runs past its fence: when it ends, no claim could have given its task away yet."""
-        task = self.stage.task(job.id)
+        task = self.scenario.task(job.id)
         ours = (task.status, task.worker, task.attempts) == ("IN_PROGRESS", subject, job.attempts)
         if ours and "lease has run out" in task.claimable["reason"]:
             self.broken.append(f"{Law.FENCE}: {task}")
@@ -318,7 +318,7 @@ class Laws(RuleBasedStateMachine):
     def judge(self, event: Event) -> None:
         if not isinstance(event, TaskEnded) or event.task.id in self.raced:
             return
-        task = self.stage.task(event.task.id)
+        task = self.scenario.task(event.task.id)
         if event.settled is Settled.COMPLETED and (task.status, task.result and task.result["attempts"]) != (
             "COMPLETED",
             event.task.attempts,
@@ -340,20 +340,20 @@ class Laws(RuleBasedStateMachine):
             self.give_up()
 
     async def _end_all(self) -> None:
-        clock = self.stage.clock
+        clock = self.scenario.clock
         self.mend()
         for site in self.sites:
             site.worker.stop()
         with self.must(Law.PROGRESS):
             await clock.advance_until(lambda: all(site.run and site.run.done() for site in self.sites), within=120)
         assert not self.broken, self.broken
-        leased = {task.id for task in self.stage.fake.tasks(status="IN_PROGRESS")}
+        leased = {task.id for task in self.scenario.fake.tasks(status="IN_PROGRESS")}
         assert self.orphans or leased <= self.lost | self.raced, Law.NOTHING_LEASED
         await clock.advance(21)
         for stray in self.strays:
             with contextlib.suppress(Exception):
                 await stray
-        last = Worker(self.stage.client("other", self.calm), concurrency=4, poll=5, hooks=[self.judge])
+        last = Worker(self.scenario.client("other", self.calm), concurrency=4, poll=5, hooks=[self.judge])
         last.handler("X")(self.handler(self.calm))
         run = asyncio.create_task(last.run(signals=False))
         with self.must(Law.PROGRESS):
@@ -364,7 +364,7 @@ class Laws(RuleBasedStateMachine):
 
     def _judge_all(self) -> None:
         assert not self.broken, self.broken
-        tasks = self.stage.fake.tasks()
+        tasks = self.scenario.fake.tasks()
         assert self.acknowledged <= {task.id for task in tasks}, Law.KEPT
         intents = Counter(task.payload["intent"] for task in tasks)
         assert not intents or max(intents.values()) == 1, Law.ONCE

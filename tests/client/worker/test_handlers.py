@@ -13,7 +13,7 @@ import pytest
 
 from codeq_client import Complete, Fail, Job, Retry, Task, TaskContext, TaskEnded, current_task
 from codeq_client.errors import ConfigurationError, LeaseLost
-from tests.client.support import Stage, play, refused
+from tests.client.support import Scenario, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +94,7 @@ async def returns_bad_artifacts(_job: Job[Any]) -> Complete:
     return Complete({}, ["no artifact"])  # type: ignore[list-item]  # the point
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("handler", "settled", "text"),
     [
@@ -112,38 +113,37 @@ async def returns_bad_artifacts(_job: Job[Any]) -> Complete:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_wrong_handler_costs_its_own_task_alone(handler: Any, settled: str, text: str) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X")(handler)
-        worker.handler("Y")(calm)
-        task_id, other = stage.enqueue("X", {}, max_attempts=2), stage.enqueue("Y", {})
-        async with stage.running(worker) as run:
-            await stage.until_ended(2)
-            assert not run.done()
-        assert dict(stage.ended()) == {task_id: {"retried": "dead"}.get(settled, settled), other: "completed"}
-        assert text in str(stage.task(task_id).error)
+async def test_a_wrong_handler_costs_its_own_task_alone(
+    scenario: Scenario, handler: Any, settled: str, text: str
+) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(handler)
+    worker.handler("Y")(calm)
+    task_id, other = scenario.enqueue("X", {}, max_attempts=2), scenario.enqueue("Y", {})
+    async with scenario.running(worker) as run:
+        await scenario.until_ended(2)
+        assert not run.done()
+    assert dict(scenario.ended()) == {task_id: {"retried": "dead"}.get(settled, settled), other: "completed"}
+    assert text in str(scenario.task(task_id).error)
 
-    play(scene)
 
+@pytest.mark.asyncio
+async def test_a_backoff_that_panics_leaves_its_task_to_the_lease(
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = scenario.worker()
 
-def test_a_backoff_that_panics_leaves_its_task_to_the_lease(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
+    def backoff(_task: Task) -> float:
+        raise Panic
 
-        def backoff(_task: Task) -> float:
-            raise Panic
-
-        worker.handler("X", backoff=backoff)(names_a_file)
-        worker.handler("Y")(calm)
-        stage.enqueue("X", {}, max_attempts=1)
-        other = stage.enqueue("Y", {})
-        async with stage.running(worker) as run:
-            await stage.until_ended()
-            assert not run.done()
-        assert stage.ended() == [(other, "completed")]
-
-    play(scene)
+    worker.handler("X", backoff=backoff)(names_a_file)
+    worker.handler("Y")(calm)
+    scenario.enqueue("X", {}, max_attempts=1)
+    other = scenario.enqueue("Y", {})
+    async with scenario.running(worker) as run:
+        await scenario.until_ended()
+        assert not run.done()
+    assert scenario.ended() == [(other, "completed")]
     assert "a delivery failed; its lease will run out" in caplog.text
 
 
@@ -152,65 +152,59 @@ async def calm(_job: Job[Any], task: TaskContext) -> str:
     return "done"
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("backoff", [lambda _task: -1.0, lambda task: task.nothing], ids=["negative", "raises"])
-def test_a_wrong_backoff_is_replaced_by_the_servers(backoff: Any) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X", backoff=backoff)(names_a_file)
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-        assert stage.ended()[0] == (task_id, "retried")
-
-    play(scene)
+async def test_a_wrong_backoff_is_replaced_by_the_servers(scenario: Scenario, backoff: Any) -> None:
+    worker = scenario.worker()
+    worker.handler("X", backoff=backoff)(names_a_file)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert scenario.ended()[0] == (task_id, "retried")
 
 
-def test_a_cancelled_handler_is_told_why_once_and_may_await_while_it_cleans_up() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(lease=30)
-        told: list[object] = []
+@pytest.mark.asyncio
+async def test_a_cancelled_handler_is_told_why_once_and_may_await_while_it_cleans_up(scenario: Scenario) -> None:
+    worker = scenario.worker(lease=30)
+    told: list[object] = []
 
-        @worker.handler("X")
-        async def work(_job: Job[Any]) -> None:
-            try:
-                await stage.clock.sleep(1000)
-            except asyncio.CancelledError as cancelled:
-                told.extend(cancelled.args)
-                await stage.clock.sleep(4)
-                told.append("cleaned up")
-                raise
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None:
+        try:
+            await scenario.clock.sleep(1000)
+        except asyncio.CancelledError as cancelled:
+            told.extend(cancelled.args)
+            await scenario.clock.sleep(4)
+            told.append("cleaned up")
+            raise
 
-        stage.network.fail("heartbeat", refused)
-        stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-        reason, last = told[:2]
-        assert isinstance(reason, LeaseLost)
-        assert (reason.reason, last) == ("expired", "cleaned up")
-
-    play(scene)
+    scenario.network.fail("heartbeat", refused)
+    scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    reason, last = told[:2]
+    assert isinstance(reason, LeaseLost)
+    assert (reason.reason, last) == ("expired", "cleaned up")
 
 
-def test_a_handler_that_does_not_heed_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(grace=10)
-        told = 0
+@pytest.mark.asyncio
+async def test_a_handler_that_does_not_heed_is_told_again(scenario: Scenario, caplog: pytest.LogCaptureFixture) -> None:
+    worker = scenario.worker(grace=10)
+    told = 0
 
-        @worker.handler("X")
-        async def work(_job: Job[Any]) -> None:
-            nonlocal told
-            while told < 3:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await stage.clock.sleep(1000)
-                told += 1
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None:
+        nonlocal told
+        while told < 3:
+            with contextlib.suppress(asyncio.CancelledError):
+                await scenario.clock.sleep(1000)
+            told += 1
 
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.clock.advance(1)
-        assert 20 <= stage.clock.monotonic() < 22
-        assert stage.ended() == [(task_id, "completed")], "it was done after all, under its lease"
-
-    play(scene)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.clock.advance(1)
+    assert 20 <= scenario.clock.monotonic() < 22
+    assert scenario.ended() == [(task_id, "completed")], "it was done after all, under its lease"
     assert caplog.text.count("a handler does not end, and is cancelled again") == 2
 
 
@@ -237,77 +231,69 @@ async def with_an_option(job: Job[Any], _task: TaskContext, *, times: int = 1) -
     return job.payload * times
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     "handler",
     [Called(), plain_wrapper(Called()), with_a_default, with_an_option, lambda job: job.payload],
     ids=["object", "wrapped", "default", "option", "lambda"],
 )
-def test_whatever_can_be_called_with_a_job_is_a_handler(handler: Callable[..., Any]) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X")(handler)
-        ended = asyncio.Event()
-        worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
-        task_id = stage.enqueue("X", 3)
-        async with stage.running(worker):
-            await asyncio.wait_for(ended.wait(), 5)  # some run on a thread
-        assert stage.task(task_id).result == {"$value": 3}
-
-    play(scene)
+async def test_whatever_can_be_called_with_a_job_is_a_handler(scenario: Scenario, handler: Callable[..., Any]) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(handler)
+    ended = asyncio.Event()
+    worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
+    task_id = scenario.enqueue("X", 3)
+    async with scenario.running(worker):
+        await asyncio.wait_for(ended.wait(), 5)  # some run on a thread
+    assert scenario.task(task_id).result == {"$value": 3}
 
 
-def test_a_handler_that_needs_more_than_it_gets_is_refused() -> None:
+@pytest.mark.asyncio
+async def test_a_handler_that_needs_more_than_it_gets_is_refused(scenario: Scenario) -> None:
     async def needs_a_name(job: Job[Any], *, name: str) -> str:
         return f"{name} {job.id}"
 
-    async def scene(stage: Stage) -> None:
-        with pytest.raises(ConfigurationError, match="needs_a_name must take a job"):
-            stage.worker().handler("X")(needs_a_name)
-
-    play(scene)
+    with pytest.raises(ConfigurationError, match="needs_a_name must take a job"):
+        scenario.worker().handler("X")(needs_a_name)
 
 
-def test_a_plain_function_is_waited_for_when_it_is_told_to_end() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(grace=0)
-        ended = asyncio.Event()
-        started, go_on = threading.Event(), threading.Event()
+@pytest.mark.asyncio
+async def test_a_plain_function_is_waited_for_when_it_is_told_to_end(scenario: Scenario) -> None:
+    worker = scenario.worker(grace=0)
+    ended = asyncio.Event()
+    started, go_on = threading.Event(), threading.Event()
 
-        @worker.handler("X")
-        def work(_job: Job[Any], task: TaskContext) -> str:
-            started.set()
-            assert go_on.wait(5)
-            return task.end.value if task.end else "never told"
+    @worker.handler("X")
+    def work(_job: Job[Any], task: TaskContext) -> str:
+        started.set()
+        assert go_on.wait(5)
+        return task.end.value if task.end else "never told"
 
-        worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker) as run:
-            await asyncio.to_thread(started.wait, 5)
-            worker.stop()
-            await stage.clock.advance(3)
-            assert not run.done()
-            go_on.set()
-            await asyncio.wait_for(ended.wait(), 5)
-        assert stage.task(task_id).result == {"$value": "shutdown"}
-
-    play(scene)
+    worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker) as run:
+        await asyncio.to_thread(started.wait, 5)
+        worker.stop()
+        await scenario.clock.advance(3)
+        assert not run.done()
+        go_on.set()
+        await asyncio.wait_for(ended.wait(), 5)
+    assert scenario.task(task_id).result == {"$value": "shutdown"}
 
 
-def test_the_current_task_is_the_handlers_alone() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        seen = []
+@pytest.mark.asyncio
+async def test_the_current_task_is_the_handlers_alone(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    seen = []
 
-        @worker.handler("X")
-        async def work(_job: Job[Any]) -> None:
-            task = current_task.get()
-            assert task
-            seen.append(task.id)
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None:
+        task = current_task.get()
+        assert task
+        seen.append(task.id)
 
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-        assert seen == [task_id]
-        assert current_task.get() is None
-
-    play(scene)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert seen == [task_id]
+    assert current_task.get() is None

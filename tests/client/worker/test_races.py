@@ -13,63 +13,59 @@ import pytest
 from codeq_client import NewTask, Worker, keep_first_result
 from codeq_client.errors import WaitTimeout
 from codeq_fake import faults
-from tests.client.support import Stage, play, refused
+from tests.client.support import Scenario, refused
 
 if TYPE_CHECKING:
     from codeq_client import CodeQ, Job
     from codeq_fake.testing import FakeCodeQ
 
 
-def finish_again(stage: Stage, task_id: str) -> None:
+def finish_again(scenario: Scenario, task_id: str) -> None:
     """Z1: the second copy of a finished task's id is in its queue."""
-    stage.edit(task_id, state="READY")
+    scenario.edit(task_id, state="READY")
 
 
-def test_a_finished_task_that_comes_back_is_known_as_a_repeat() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        repeats = []
+@pytest.mark.asyncio
+async def test_a_finished_task_that_comes_back_is_known_as_a_repeat(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    repeats = []
 
-        @worker.handler("X")
-        async def work(job: Job[Any]) -> int:
-            repeats.append(job.is_repeat)
-            return len(repeats)
+    @worker.handler("X")
+    async def work(job: Job[Any]) -> int:
+        repeats.append(job.is_repeat)
+        return len(repeats)
 
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-            finish_again(stage, task_id)
-            await stage.until_ended(2)
-        assert repeats == [False, True]
-
-    play(scene)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+        finish_again(scenario, task_id)
+        await scenario.until_ended(2)
+    assert repeats == [False, True]
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_repeat_can_be_answered_by_the_first_result(fails: bool) -> None:  # noqa: FBT001 - parametrized
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(middleware=[keep_first_result(stage.codeq)])
-        calls = 0
+async def test_a_repeat_can_be_answered_by_the_first_result(scenario: Scenario, fails: bool) -> None:  # noqa: FBT001 - parametrized
+    worker = scenario.worker(middleware=[keep_first_result(scenario.codeq)])
+    calls = 0
 
-        @worker.handler("X", permanent=(ValueError,))
-        async def work(_job: Job[Any]) -> int:
-            nonlocal calls
-            calls += 1
-            if fails:
-                raise ValueError(calls)
-            return calls
+    @worker.handler("X", permanent=(ValueError,))
+    async def work(_job: Job[Any]) -> int:
+        nonlocal calls
+        calls += 1
+        if fails:
+            raise ValueError(calls)
+        return calls
 
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-            first = stage.task(task_id)
-            finish_again(stage, task_id)
-            await stage.until_ended(2)
-        assert calls == 1
-        assert (stage.task(task_id).result, stage.task(task_id).error) == (first.result, first.error)
-        assert json.dumps(first.result) == ("{}" if fails else '{"$value": 1}')
-
-    play(scene)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+        first = scenario.task(task_id)
+        finish_again(scenario, task_id)
+        await scenario.until_ended(2)
+    assert calls == 1
+    assert (scenario.task(task_id).result, scenario.task(task_id).error) == (first.result, first.error)
+    assert json.dumps(first.result) == ("{}" if fails else '{"$value": 1}')
 
 
 RACES = [
@@ -103,76 +99,70 @@ async def test_workers_end_every_task_through_all_the_races_at_once(codeq: FakeC
     assert results == list(range(100))
 
 
-async def hold(stage: Stage, worker: Worker, seconds: float) -> tuple[str, asyncio.Task[None]]:
+async def hold(scenario: Scenario, worker: Worker, seconds: float) -> tuple[str, asyncio.Task[None]]:
     """Let the worker hold a task that takes so long, and let the server lose it (Z2)."""
 
     @worker.handler("X")
     async def work(_job: Job[Any]) -> str:
-        await stage.clock.sleep(seconds)
+        await scenario.clock.sleep(seconds)
         return "done"
 
-    task_id = stage.enqueue("X", {})
+    task_id = scenario.enqueue("X", {})
     run = asyncio.create_task(worker.run(signals=False))
-    await stage.clock.advance(1)
-    stage.edit(task_id, state="LOST")
+    await scenario.clock.advance(1)
+    scenario.edit(task_id, state="LOST")
     return task_id, run
 
 
-def test_a_task_that_the_server_lost_is_completed_by_whoever_holds_it() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(lease=9)
-        task_id, run = await hold(stage, worker, 60)
-        await stage.until_ended()
-        assert stage.ended() == [(task_id, "completed")]
-        assert stage.task(task_id).status == "COMPLETED"
-        worker.stop()
-        await stage.clock.advance_until(run.done)
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_task_that_the_server_lost_is_completed_by_whoever_holds_it(scenario: Scenario) -> None:
+    worker = scenario.worker(lease=9)
+    task_id, run = await hold(scenario, worker, 60)
+    await scenario.until_ended()
+    assert scenario.ended() == [(task_id, "completed")]
+    assert scenario.task(task_id).status == "COMPLETED"
+    worker.stop()
+    await scenario.clock.advance_until(run.done)
 
 
-def test_a_lost_task_whose_worker_died_comes_to_nobody_until_it_is_abandoned_in_its_name() -> None:
-    async def scene(stage: Stage) -> None:
-        task_id, run = await hold(stage, stage.worker(lease=9), 60)
-        stage.network.fault_for = lambda _request: refused
-        run.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await stage.clock.advance_until(run.done)
-            await run
-        waiting = asyncio.create_task(stage.calm.wait_for_result(task_id, timeout=600))
-        await stage.clock.advance_until(waiting.done)
-        assert await stage.calm.claim(["X"]) is None
-        with pytest.raises(
-            WaitTimeout, match=r"still IN_PROGRESS \(w, leased until 2026-11-24 08:00:0.*\) after 600 s"
-        ):
-            await waiting
-        stage.network.fault_for = lambda _request: None
-        await stage.codeq.abandon(task_id)  # any client with the dead worker's subject
-        task = await stage.calm.claim(["X"])
-        assert task
-        assert (task.id, task.attempts) == (task_id, 2)
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_lost_task_whose_worker_died_comes_to_nobody_until_it_is_abandoned_in_its_name(
+    scenario: Scenario,
+) -> None:
+    task_id, run = await hold(scenario, scenario.worker(lease=9), 60)
+    scenario.network.fault_for = lambda _request: refused
+    run.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await scenario.clock.advance_until(run.done)
+        await run
+    waiting = asyncio.create_task(scenario.calm.wait_for_result(task_id, timeout=600))
+    await scenario.clock.advance_until(waiting.done)
+    assert await scenario.calm.claim(["X"]) is None
+    with pytest.raises(WaitTimeout, match=r"still IN_PROGRESS \(w, leased until 2026-11-24 08:00:0.*\) after 600 s"):
+        await waiting
+    scenario.network.fault_for = lambda _request: None
+    await scenario.codeq.abandon(task_id)  # any client with the dead worker's subject
+    task = await scenario.calm.claim(["X"])
+    assert task
+    assert (task.id, task.attempts) == (task_id, 2)
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("after", [0.0, 1.0], ids=["at once", "in time"])
-def test_a_false_204_costs_a_moment_and_no_task(after: float) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(concurrency=3)
+async def test_a_false_204_costs_a_moment_and_no_task(scenario: Scenario, after: float) -> None:
+    worker = scenario.worker(concurrency=3)
 
-        @worker.handler("X")
-        async def work(_job: Job[Any]) -> None: ...
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None: ...
 
-        async def empty(_request: Any, _forward: Any) -> httpx.Response:
-            await stage.clock.sleep(after)
-            return httpx.Response(204)
+    async def empty(_request: Any, _forward: Any) -> httpx.Response:
+        await scenario.clock.sleep(after)
+        return httpx.Response(204)
 
-        stage.network.fail("claim", empty, None, empty, None, empty, empty, None)
-        for _ in range(5):
-            stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.clock.advance(8)
-        assert len(stage.ended()) == 5
-        assert not stage.unended()
-
-    play(scene)
+    scenario.network.fail("claim", empty, None, empty, None, empty, empty, None)
+    for _ in range(5):
+        scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.clock.advance(8)
+    assert len(scenario.ended()) == 5
+    assert not scenario.unended()

@@ -29,7 +29,7 @@ from codeq_client import (
 )
 from codeq_client._worker.claiming import Rotation
 from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
-from tests.client.support import Stage, answers, broken, play, refused, reply_lost, slow
+from tests.client.support import Scenario, answers, broken, refused, reply_lost, slow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,27 +45,25 @@ class Master:
     url: str
 
 
-def test_a_typed_handler_gets_its_payload_and_completes_the_task() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
+@pytest.mark.asyncio
+async def test_a_typed_handler_gets_its_payload_and_completes_the_task(scenario: Scenario) -> None:
+    worker = scenario.worker()
 
-        @worker.handler("MAKE", payload=Order, result=Master)
-        async def make(job: Job[Order], task: TaskContext) -> Master:
-            assert (job.command, job.attempts, job.is_last, job.is_repeat) == ("make", 1, False, False)
-            assert task.remaining() > 50
-            return Master(f"http://m.test/{job.payload.number}")
+    @worker.handler("MAKE", payload=Order, result=Master)
+    async def make(job: Job[Order], task: TaskContext) -> Master:
+        assert (job.command, job.attempts, job.is_last, job.is_repeat) == ("make", 1, False, False)
+        assert task.remaining() > 50
+        return Master(f"http://m.test/{job.payload.number}")
 
-        created = await stage.codeq.create("make", Order(7))
-        async with stage.running(worker):
-            master = await asyncio.wait_for(_result(stage, created.id), 5)
-        assert master == Master("http://m.test/7")
-
-    play(scene)
+    created = await scenario.codeq.create("make", Order(7))
+    async with scenario.running(worker):
+        master = await asyncio.wait_for(_result(scenario, created.id), 5)
+    assert master == Master("http://m.test/7")
 
 
-async def _result(stage: Stage, task_id: str) -> Master:
-    waiting = asyncio.create_task(stage.codeq.wait_for_result(task_id, kind=Master))
-    await stage.clock.advance_until(waiting.done)
+async def _result(scenario: Scenario, task_id: str) -> Master:
+    waiting = asyncio.create_task(scenario.codeq.wait_for_result(task_id, kind=Master))
+    await scenario.clock.advance_until(waiting.done)
     return await waiting
 
 
@@ -100,209 +98,192 @@ OUTCOMES: dict[str, tuple[Any, str, str, str]] = {
 }
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(("handler", "settled", "status", "error"), OUTCOMES.values(), ids=OUTCOMES)
-def test_a_task_is_settled_as_its_handler_says(handler: Any, settled: str, status: str, error: str) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X", permanent=(KeyError,))(handler)
-        task_id = stage.enqueue("X", {})
-        run = asyncio.create_task(worker.run(burst=False, signals=False))
-        await stage.until_ended()
-        worker.stop()
-        await stage.clock.advance_until(run.done)
-        assert stage.ended()[0] == (task_id, settled)
-        task = stage.task(task_id)
-        assert task.status == status
-        assert (task.error or "").startswith(error)
-
-    play(scene)
-
-
-def test_a_retry_waits_for_its_delay_and_costs_two_attempts() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X")(raiser(Retry(30)))
-        task_id = stage.enqueue("X", {}, max_attempts=4)
-        async with stage.running(worker):
-            await stage.until_ended()
-            assert stage.task(task_id).attempts == 2
-            await stage.clock.advance(27)
-            assert len(stage.ended()) == 1
-            await stage.clock.advance(5)
-        assert stage.ended() == [(task_id, "retried"), (task_id, "dead")]
-
-    play(scene)
+async def test_a_task_is_settled_as_its_handler_says(
+    scenario: Scenario, handler: Any, settled: str, status: str, error: str
+) -> None:
+    worker = scenario.worker()
+    worker.handler("X", permanent=(KeyError,))(handler)
+    task_id = scenario.enqueue("X", {})
+    run = asyncio.create_task(worker.run(burst=False, signals=False))
+    await scenario.until_ended()
+    worker.stop()
+    await scenario.clock.advance_until(run.done)
+    assert scenario.ended()[0] == (task_id, settled)
+    task = scenario.task(task_id)
+    assert task.status == status
+    assert (task.error or "").startswith(error)
 
 
-def test_backoff_is_the_handlers_when_it_has_one() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X", backoff=lambda task: 100 * task.attempts)(raiser(OSError()))
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-        assert '"delaySeconds":100,"reason":"OSError"' in _bodies(stage, "nack")[0]
-        assert stage.task(task_id).status == "PENDING"
-
-    play(scene)
-
-
-def _bodies(stage: Stage, operation: str) -> list[str]:
-    return [body.decode() for _, name, body in stage.network.log if name == operation]
+@pytest.mark.asyncio
+async def test_a_retry_waits_for_its_delay_and_costs_two_attempts(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(raiser(Retry(30)))
+    task_id = scenario.enqueue("X", {}, max_attempts=4)
+    async with scenario.running(worker):
+        await scenario.until_ended()
+        assert scenario.task(task_id).attempts == 2
+        await scenario.clock.advance(27)
+        assert len(scenario.ended()) == 1
+        await scenario.clock.advance(5)
+    assert scenario.ended() == [(task_id, "retried"), (task_id, "dead")]
 
 
-def test_a_payload_of_another_type_fails_the_task_without_calling_the_handler() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-
-        @worker.handler("X", payload=Order)
-        async def never(_job: Job[Order]) -> None:
-            raise AssertionError
-
-        task_id = stage.enqueue("X", {"number": "seven"})
-        async with stage.running(worker):
-            await stage.until_ended()
-        assert stage.task(task_id).error == (
-            "the payload does not have the handler's type: $.number: expected int, got 'seven'"
-        )
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_backoff_is_the_handlers_when_it_has_one(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X", backoff=lambda task: 100 * task.attempts)(raiser(OSError()))
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert '"delaySeconds":100,"reason":"OSError"' in _bodies(scenario, "nack")[0]
+    assert scenario.task(task_id).status == "PENDING"
 
 
-def test_a_result_of_another_type_fails_the_task() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X", result=Master)(returner({"uri": "u"}))
-        worker.handler("Y", result=Master)(returner({"url": "u"}))
-        wrong, right = stage.enqueue("X", {}), stage.enqueue("Y", {})
-        async with stage.running(worker):
-            await stage.until_ended(2)
-        assert (stage.task(wrong).status, stage.task(right).status) == ("FAILED", "COMPLETED")
-
-    play(scene)
+def _bodies(scenario: Scenario, operation: str) -> list[str]:
+    return [body.decode() for _, name, body in scenario.network.log if name == operation]
 
 
-def test_a_plain_function_runs_on_a_thread_with_the_tasks_context() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        threads = []
+@pytest.mark.asyncio
+async def test_a_payload_of_another_type_fails_the_task_without_calling_the_handler(scenario: Scenario) -> None:
+    worker = scenario.worker()
 
-        @worker.handler("X")
-        def work(job: Job[Any], task: TaskContext) -> str:
-            task.check()
-            assert current_task.get() is job.task
-            threads.append(threading.current_thread())
-            return "done"
+    @worker.handler("X", payload=Order)
+    async def never(_job: Job[Order]) -> None:
+        raise AssertionError
 
-        ended = asyncio.Event()
-        worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
-        stage.enqueue("X", {})
-        async with stage.running(worker):
-            await asyncio.wait_for(ended.wait(), 5)  # the thread is real
-        assert threads[0] is not threading.main_thread()
-        assert stage.ended()[0][1] == "completed"
-
-    play(scene)
+    task_id = scenario.enqueue("X", {"number": "seven"})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert scenario.task(task_id).error == (
+        "the payload does not have the handler's type: $.number: expected int, got 'seven'"
+    )
 
 
-def test_no_more_is_claimed_than_there_are_free_slots() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(concurrency=3)
-        running = 0
-
-        @worker.handler("X")
-        async def work(_job: Job[Any]) -> None:
-            nonlocal running
-            running += 1
-            assert running <= 3
-            in_progress = stage.fake.tasks(status="IN_PROGRESS")
-            assert len(in_progress) <= 3
-            await stage.clock.sleep(2)
-            running -= 1
-
-        for _ in range(20):
-            stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended(20)
-        assert stage.clock.monotonic() < 20 / 3 * 2 + 3, "and the slots are kept full"
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_result_of_another_type_fails_the_task(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X", result=Master)(returner({"uri": "u"}))
+    worker.handler("Y", result=Master)(returner({"url": "u"}))
+    wrong, right = scenario.enqueue("X", {}), scenario.enqueue("Y", {})
+    async with scenario.running(worker):
+        await scenario.until_ended(2)
+    assert (scenario.task(wrong).status, scenario.task(right).status) == ("FAILED", "COMPLETED")
 
 
-def test_one_flooded_command_does_not_starve_the_others() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(concurrency=1)
-        served = []
-        for command in ("A", "B", "C"):
+@pytest.mark.asyncio
+async def test_a_plain_function_runs_on_a_thread_with_the_tasks_context(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    threads = []
 
-            @worker.handler(command)
-            async def work(job: Job[Any]) -> None:
-                served.append(job.command)
+    @worker.handler("X")
+    def work(job: Job[Any], task: TaskContext) -> str:
+        task.check()
+        assert current_task.get() is job.task
+        threads.append(threading.current_thread())
+        return "done"
 
-        for _ in range(10):
-            stage.enqueue("A", {})
-        for _ in range(2):
-            stage.enqueue("B", {})
-            stage.enqueue("C", {})
-        async with stage.running(worker):
-            await stage.until_ended(14)
-        assert served[:6] == ["A", "B", "C", "A", "B", "C"]
-
-    play(scene)
-
-
-def test_one_claim_at_a_time_is_open() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(poll=20)
-        open_now = most = 0
-
-        async def count(_request: Any, forward: Any) -> Any:
-            nonlocal open_now, most
-            open_now += 1
-            most = max(most, open_now)
-            try:
-                return await forward()
-            finally:
-                open_now -= 1
-
-        stage.network.fail("claim", count)
-        worker.handler("X")(returner(None))
-        async with stage.running(worker):
-            await stage.clock.advance(5)
-            for _ in range(5):
-                stage.enqueue("X", {})
-                await stage.clock.advance(1)
-        assert most == 1
-
-    play(scene)
+    ended = asyncio.Event()
+    worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
+    scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await asyncio.wait_for(ended.wait(), 5)  # the thread is real
+    assert threads[0] is not threading.main_thread()
+    assert scenario.ended()[0][1] == "completed"
 
 
+@pytest.mark.asyncio
+async def test_no_more_is_claimed_than_there_are_free_slots(scenario: Scenario) -> None:
+    worker = scenario.worker(concurrency=3)
+    running = 0
+
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None:
+        nonlocal running
+        running += 1
+        assert running <= 3
+        in_progress = scenario.fake.tasks(status="IN_PROGRESS")
+        assert len(in_progress) <= 3
+        await scenario.clock.sleep(2)
+        running -= 1
+
+    for _ in range(20):
+        scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended(20)
+    assert scenario.clock.monotonic() < 20 / 3 * 2 + 3, "and the slots are kept full"
+
+
+@pytest.mark.asyncio
+async def test_one_flooded_command_does_not_starve_the_others(scenario: Scenario) -> None:
+    worker = scenario.worker(concurrency=1)
+    served = []
+    for command in ("A", "B", "C"):
+
+        @worker.handler(command)
+        async def work(job: Job[Any]) -> None:
+            served.append(job.command)
+
+    for _ in range(10):
+        scenario.enqueue("A", {})
+    for _ in range(2):
+        scenario.enqueue("B", {})
+        scenario.enqueue("C", {})
+    async with scenario.running(worker):
+        await scenario.until_ended(14)
+    assert served[:6] == ["A", "B", "C", "A", "B", "C"]
+
+
+@pytest.mark.asyncio
+async def test_one_claim_at_a_time_is_open(scenario: Scenario) -> None:
+    worker = scenario.worker(poll=20)
+    open_now = most = 0
+
+    async def count(_request: Any, forward: Any) -> Any:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        try:
+            return await forward()
+        finally:
+            open_now -= 1
+
+    scenario.network.fail("claim", count)
+    worker.handler("X")(returner(None))
+    async with scenario.running(worker):
+        await scenario.clock.advance(5)
+        for _ in range(5):
+            scenario.enqueue("X", {})
+            await scenario.clock.advance(1)
+    assert most == 1
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     "fault",
     [refused, reply_lost, broken, answers(500), answers(401), answers(403), answers(429)],
     ids=["refused", "reply lost", "broken", "500", "401", "403", "429"],
 )
-def test_an_outage_never_ends_the_worker(fault: Any) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X")(returner(None))
-        stage.network.fail("claim", fault)
-        async with stage.running(worker):
-            await stage.clock.advance(120)
-            failures = [event for _, event in stage.events if isinstance(event, ClaimFailed)]
-            assert 5 < len(failures) < 15, "it slows down"
-            assert worker.status().claim_error
-            stage.network.fail("none")
-            task_id = stage.enqueue("X", {})
-            await stage.clock.advance(35)
-            assert stage.task(task_id).status == "COMPLETED"
-            assert not worker.status().claim_error
-
-    play(scene)
+async def test_an_outage_never_ends_the_worker(scenario: Scenario, fault: Any) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(returner(None))
+    scenario.network.fail("claim", fault)
+    async with scenario.running(worker):
+        await scenario.clock.advance(120)
+        failures = [event for _, event in scenario.events if isinstance(event, ClaimFailed)]
+        assert 5 < len(failures) < 15, "it slows down"
+        assert worker.status().claim_error
+        scenario.network.fail("none")
+        task_id = scenario.enqueue("X", {})
+        await scenario.clock.advance(35)
+        assert scenario.task(task_id).status == "COMPLETED"
+        assert not worker.status().claim_error
 
 
-def test_a_defect_of_ours_in_a_claim_never_ends_the_worker(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.asyncio
+async def test_a_defect_of_ours_in_a_claim_never_ends_the_worker(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     defects = [ZeroDivisionError("ours")]
 
@@ -313,288 +294,256 @@ def test_a_defect_of_ours_in_a_claim_never_ends_the_worker(
 
     original = Rotation.order
     monkeypatch.setattr(Rotation, "order", order)
-
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X")(returner(None))
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-        assert stage.ended() == [(task_id, "completed")]
-
-    play(scene)
+    worker = scenario.worker()
+    worker.handler("X")(returner(None))
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert scenario.ended() == [(task_id, "completed")]
     assert "ZeroDivisionError: ours" in caplog.text
 
 
-def test_a_server_that_answers_long_polls_at_once_is_not_asked_without_end() -> None:
-    async def scene(stage: Stage) -> None:
-        async def at_once(_request: Any, _forward: Any) -> Any:
-            return httpx.Response(204)
+@pytest.mark.asyncio
+async def test_a_server_that_answers_long_polls_at_once_is_not_asked_without_end(scenario: Scenario) -> None:
+    async def at_once(_request: Any, _forward: Any) -> Any:
+        return httpx.Response(204)
 
-        worker = stage.worker(poll=20)
-        worker.handler("X")(returner(None))
-        stage.network.fail("claim", at_once)
-        async with stage.running(worker):
-            await stage.clock.advance(30)
-        assert len(stage.network.times("claim")) <= 31
-
-    play(scene)
+    worker = scenario.worker(poll=20)
+    worker.handler("X")(returner(None))
+    scenario.network.fail("claim", at_once)
+    async with scenario.running(worker):
+        await scenario.clock.advance(30)
+    assert len(scenario.network.times("claim")) <= 31
 
 
-def test_what_the_open_poll_brings_while_stopping_is_handed_back_untouched() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(poll=10)
-        called: list[Job[Any]] = []
+@pytest.mark.asyncio
+async def test_what_the_open_poll_brings_while_stopping_is_handed_back_untouched(scenario: Scenario) -> None:
+    worker = scenario.worker(poll=10)
+    called: list[Job[Any]] = []
 
-        @worker.handler("X")
-        async def work(job: Job[Any]) -> None:
-            called.append(job)
+    @worker.handler("X")
+    async def work(job: Job[Any]) -> None:
+        called.append(job)
 
-        async with stage.running(worker) as run:
-            await stage.clock.advance(3)
-            worker.stop()
-            await stage.clock.advance(1)
-            assert not run.done()
-            task_id = stage.enqueue("X", {})
-        assert called == []
-        assert stage.ended() == [(task_id, "abandoned")]
-        assert (stage.task(task_id).status, stage.task(task_id).attempts) == ("PENDING", 1)
-
-    play(scene)
+    async with scenario.running(worker) as run:
+        await scenario.clock.advance(3)
+        worker.stop()
+        await scenario.clock.advance(1)
+        assert not run.done()
+        task_id = scenario.enqueue("X", {})
+    assert called == []
+    assert scenario.ended() == [(task_id, "abandoned")]
+    assert (scenario.task(task_id).status, scenario.task(task_id).attempts) == ("PENDING", 1)
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("grace", [0, 1])
-def test_a_grace_shorter_than_the_poll_waits_for_it_before_anything_is_abandoned(grace: float) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(poll=10, grace=grace, concurrency=2)
+async def test_a_grace_shorter_than_the_poll_waits_for_it_before_anything_is_abandoned(
+    scenario: Scenario, grace: float
+) -> None:
+    worker = scenario.worker(poll=10, grace=grace, concurrency=2)
 
-        @worker.handler("X")
-        async def work(_job: Job[Any]) -> None:
-            await stage.clock.sleep(1000)
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None:
+        await scenario.clock.sleep(1000)
 
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker) as run:
-            await stage.clock.advance(1)
-            worker.stop()
-            await stage.clock.advance(8)
-            assert not run.done()
-            late = stage.enqueue("X", {})
-        assert stage.ended() == [(late, "abandoned"), (task_id, "abandoned")], "not taken and abandoned once more"
-        assert {stage.task(each).status for each in (late, task_id)} == {"PENDING"}
-
-    play(scene)
-
-
-def test_a_poll_that_is_never_answered_holds_up_a_stop_for_so_long_only() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(poll=10, grace=0)
-        worker.handler("X")(returner(None))
-        stage.network.fail("claim", slow(stage.clock, 1000))
-        async with stage.running(worker):
-            await stage.clock.advance(1)
-        assert 15 < stage.clock.monotonic() < 17
-
-    play(scene)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker) as run:
+        await scenario.clock.advance(1)
+        worker.stop()
+        await scenario.clock.advance(8)
+        assert not run.done()
+        late = scenario.enqueue("X", {})
+    assert scenario.ended() == [(late, "abandoned"), (task_id, "abandoned")], "not taken and abandoned once more"
+    assert {scenario.task(each).status for each in (late, task_id)} == {"PENDING"}
 
 
-def test_running_handlers_drain_within_the_grace_time_with_their_leases_renewed() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(lease=9, grace=60)
-
-        @worker.handler("X")
-        async def work(_job: Job[Any]) -> None:
-            await stage.clock.sleep(50)
-
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.clock.advance(1)
-        assert stage.ended() == [(task_id, "completed")]
-        assert len(stage.network.times("heartbeat")) >= 16
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_poll_that_is_never_answered_holds_up_a_stop_for_so_long_only(scenario: Scenario) -> None:
+    worker = scenario.worker(poll=10, grace=0)
+    worker.handler("X")(returner(None))
+    scenario.network.fail("claim", slow(scenario.clock, 1000))
+    async with scenario.running(worker):
+        await scenario.clock.advance(1)
+    assert 15 < scenario.clock.monotonic() < 17
 
 
-def test_handlers_that_outlast_the_grace_time_are_cancelled_and_their_tasks_abandoned() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(grace=10)
-        ends = []
+@pytest.mark.asyncio
+async def test_running_handlers_drain_within_the_grace_time_with_their_leases_renewed(scenario: Scenario) -> None:
+    worker = scenario.worker(lease=9, grace=60)
 
-        @worker.handler("X")
-        async def work(_job: Job[Any], task: TaskContext) -> None:
-            try:
-                await stage.clock.sleep(1000)
-            finally:
-                ends.append(task.end.value if task.end else None)
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None:
+        await scenario.clock.sleep(50)
 
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.clock.advance(1)
-        assert ends == ["shutdown"]
-        assert stage.clock.monotonic() < 13
-        assert stage.ended() == [(task_id, "abandoned")]
-        assert stage.task(task_id).attempts == 1, "a deploy is no failure"
-
-    play(scene)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.clock.advance(1)
+    assert scenario.ended() == [(task_id, "completed")]
+    assert len(scenario.network.times("heartbeat")) >= 16
 
 
-def test_a_worker_that_is_cancelled_abandons_what_it_holds() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
+@pytest.mark.asyncio
+async def test_handlers_that_outlast_the_grace_time_are_cancelled_and_their_tasks_abandoned(scenario: Scenario) -> None:
+    worker = scenario.worker(grace=10)
+    ends = []
 
-        @worker.handler("X")
-        async def work(_job: Job[Any]) -> None:
-            await stage.clock.sleep(1000)
+    @worker.handler("X")
+    async def work(_job: Job[Any], task: TaskContext) -> None:
+        try:
+            await scenario.clock.sleep(1000)
+        finally:
+            ends.append(task.end.value if task.end else None)
 
-        task_id = stage.enqueue("X", {})
-        run = asyncio.create_task(worker.run(signals=False))
-        await stage.clock.advance(2)
-        run.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await run
-        assert stage.task(task_id).status == "PENDING"
-        assert not worker.status().running
-
-    play(scene)
-
-
-def test_a_burst_ends_when_nothing_is_left() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker(concurrency=2)
-
-        @worker.handler("X")
-        async def work(job: Job[Any]) -> None:
-            await stage.clock.sleep(3)
-            if job.payload:
-                stage.enqueue("X", job.payload - 1)
-
-        stage.enqueue("X", 3)
-        run = asyncio.create_task(worker.run(burst=True, signals=False))
-        await stage.clock.advance_until(run.done)
-        assert len(stage.ended()) == 4
-
-    play(scene)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.clock.advance(1)
+    assert ends == ["shutdown"]
+    assert scenario.clock.monotonic() < 13
+    assert scenario.ended() == [(task_id, "abandoned")]
+    assert scenario.task(task_id).attempts == 1, "a deploy is no failure"
 
 
-def test_a_burst_that_is_refused_raises() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X")(returner(None))
-        stage.network.fail("claim", answers(403, "event type not allowed"))
-        with pytest.raises(Forbidden):
-            await worker.run(burst=True, signals=False)
+@pytest.mark.asyncio
+async def test_a_worker_that_is_cancelled_abandons_what_it_holds(scenario: Scenario) -> None:
+    worker = scenario.worker()
 
-    play(scene)
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None:
+        await scenario.clock.sleep(1000)
 
-
-def test_a_burst_does_not_wait_for_a_server_that_is_not_there() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.handler("X")(returner(None))
-        stage.network.fail("claim", refused)
-        run = asyncio.create_task(worker.run(burst=True, signals=False))
-        await stage.clock.advance_until(run.done, within=10)
-        with pytest.raises(Unavailable):
-            await run
-        assert len(stage.network.times("claim")) == 4
-
-    play(scene)
+    task_id = scenario.enqueue("X", {})
+    run = asyncio.create_task(worker.run(signals=False))
+    await scenario.clock.advance(2)
+    run.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await run
+    assert scenario.task(task_id).status == "PENDING"
+    assert not worker.status().running
 
 
-def test_middleware_goes_around_the_handler_first_outermost() -> None:
-    async def scene(stage: Stage) -> None:
-        calls = []
+@pytest.mark.asyncio
+async def test_a_burst_ends_when_nothing_is_left(scenario: Scenario) -> None:
+    worker = scenario.worker(concurrency=2)
 
-        async def outer(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
-            calls.append("outer")
-            result = await call_next(job, task)
-            return {"outer": result}
+    @worker.handler("X")
+    async def work(job: Job[Any]) -> None:
+        await scenario.clock.sleep(3)
+        if job.payload:
+            scenario.enqueue("X", job.payload - 1)
 
-        worker = stage.worker(middleware=[outer])
-
-        @worker.middleware
-        async def inner(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
-            calls.append("inner")
-            return {"inner": await call_next(job, task)}
-
-        worker.handler("X")(returner(1))
-        task_id = stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-        assert calls == ["outer", "inner"]
-        assert stage.task(task_id).result == {"outer": {"inner": 1}}
-
-    play(scene)
+    scenario.enqueue("X", 3)
+    run = asyncio.create_task(worker.run(burst=True, signals=False))
+    await scenario.clock.advance_until(run.done)
+    assert len(scenario.ended()) == 4
 
 
-def test_a_lifespan_surrounds_the_run_and_gives_handlers_their_state() -> None:
-    async def scene(stage: Stage) -> None:
-        seen: list[Any] = []
-
-        @contextlib.asynccontextmanager
-        async def lifespan(worker: Worker) -> AsyncIterator[str]:
-            seen.append(type(worker).__name__)
-            yield "pool"
-            seen.append("closed")
-
-        worker = stage.worker(lifespan=lifespan)
-
-        @worker.handler("X")
-        async def work(_job: Job[Any], task: TaskContext) -> None:
-            seen.append(task.state)
-
-        stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-        assert seen == ["Worker", "pool", "closed"]
-
-    play(scene)
+@pytest.mark.asyncio
+async def test_a_burst_that_is_refused_raises(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(returner(None))
+    scenario.network.fail("claim", answers(403, "event type not allowed"))
+    with pytest.raises(Forbidden):
+        await worker.run(burst=True, signals=False)
 
 
-def test_a_hook_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
-        worker.hooks.append(lambda _event: [].pop())
-        worker.handler("X")(returner(None))
-        stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
+@pytest.mark.asyncio
+async def test_a_burst_does_not_wait_for_a_server_that_is_not_there(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(returner(None))
+    scenario.network.fail("claim", refused)
+    run = asyncio.create_task(worker.run(burst=True, signals=False))
+    await scenario.clock.advance_until(run.done, within=10)
+    with pytest.raises(Unavailable):
+        await run
+    assert len(scenario.network.times("claim")) == 4
 
-    play(scene)
+
+@pytest.mark.asyncio
+async def test_middleware_goes_around_the_handler_first_outermost(scenario: Scenario) -> None:
+    calls = []
+
+    async def outer(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
+        calls.append("outer")
+        result = await call_next(job, task)
+        return {"outer": result}
+
+    worker = scenario.worker(middleware=[outer])
+
+    @worker.middleware
+    async def inner(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
+        calls.append("inner")
+        return {"inner": await call_next(job, task)}
+
+    worker.handler("X")(returner(1))
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert calls == ["outer", "inner"]
+    assert scenario.task(task_id).result == {"outer": {"inner": 1}}
+
+
+@pytest.mark.asyncio
+async def test_a_lifespan_surrounds_the_run_and_gives_handlers_their_state(scenario: Scenario) -> None:
+    seen: list[Any] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(worker: Worker) -> AsyncIterator[str]:
+        seen.append(type(worker).__name__)
+        yield "pool"
+        seen.append("closed")
+
+    worker = scenario.worker(lifespan=lifespan)
+
+    @worker.handler("X")
+    async def work(_job: Job[Any], task: TaskContext) -> None:
+        seen.append(task.state)
+
+    scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert seen == ["Worker", "pool", "closed"]
+
+
+@pytest.mark.asyncio
+async def test_a_hook_that_fails_changes_nothing(scenario: Scenario, caplog: pytest.LogCaptureFixture) -> None:
+    worker = scenario.worker()
+    worker.hooks.append(lambda _event: [].pop())
+    worker.handler("X")(returner(None))
+    scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
     assert "a hook failed at TaskEnded" in caplog.text
 
 
-def test_a_handler_sleeps_on_the_workers_clock() -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
+@pytest.mark.asyncio
+async def test_a_handler_sleeps_on_the_workers_clock(scenario: Scenario) -> None:
+    worker = scenario.worker()
 
-        @worker.handler("X")
-        async def work(_job: Job[Any], task: TaskContext) -> None:
-            await task.sleep(300)
+    @worker.handler("X")
+    async def work(_job: Job[Any], task: TaskContext) -> None:
+        await task.sleep(300)
 
-        stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.clock.advance(299)
-            assert not stage.ended()
-            await stage.clock.advance(2)
-        assert [settled for _, settled in stage.ended()] == ["completed"]
-
-    play(scene)
+    scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.clock.advance(299)
+        assert not scenario.ended()
+        await scenario.clock.advance(2)
+    assert [settled for _, settled in scenario.ended()] == ["completed"]
 
 
-def test_log_records_carry_the_task(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(stage: Stage) -> None:
-        worker = stage.worker()
+@pytest.mark.asyncio
+async def test_log_records_carry_the_task(scenario: Scenario, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        worker = scenario.worker()
 
         @worker.handler("X")
         async def work(_job: Job[Any], task: TaskContext) -> None:
             task.log.warning("hello", extra={"more": 1})
 
-        stage.enqueue("X", {})
-        async with stage.running(worker):
-            await stage.until_ended()
-
-    with caplog.at_level(logging.INFO):
-        play(scene)
+        scenario.enqueue("X", {})
+        async with scenario.running(worker):
+            await scenario.until_ended()
     (record,) = [record for record in caplog.records if record.message == "hello"]
     assert {"command": "X", "attempts": 1, "more": 1}.items() <= record.__dict__.items()
 
