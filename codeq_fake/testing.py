@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .auth import Tokens, identities_of
-from .clocks.loop_clock import clock_of
-from .clocks.quiet import let_tasks_run
-from .clocks.virtual_loop import VirtualTimeLoop, run
+from .clocks import VirtualTimeLoop, let_tasks_run, make_clock, run
 from .control import Controls
 from .control.access import is_loopback
 from .control.arguments import instant
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     import httpx
     from starlette.types import ASGIApp
 
-    from .clocks.clock import Mode
+    from .clocks import Mode
     from .divergences import Surprise
     from .faults import Rule
     from .in_process.fault_scope import Injected
@@ -85,7 +83,7 @@ class FakeCodeQ(Checks):
             journal_size=journal_size,
             seed=seed,
         )
-        self._runtime = Runtime(config, clock_of(clock, start=_instant(now) if now is not None else None))
+        self._runtime = Runtime(config, make_clock(clock, start=_instant(now) if now is not None else None))
         self._controls = Controls(self._runtime)
         self._control_token = control_token
         self._home = Home(in_thread=clock != "auto")
@@ -218,11 +216,11 @@ class FakeCodeQ(Checks):
 
     def freeze(self) -> None:
         """Let a real clock stand still from now on."""
-        self._call(self._runtime.clock.freeze)
+        self._call(lambda: self._runtime.clock.set_mode("manual"))
 
     def thaw(self) -> None:
         """Let the clock run from now on, from the instant at which it stands."""
-        self._home.call_in_loop(self._runtime.clock.thaw)
+        self._home.call_in_loop(lambda: self._runtime.clock.set_mode("real"))
 
     def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> None:
         """Queue the next task or subscription ids, and the next jittered backoff delays (seconds).

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from codeq_fake.clocks.clock import Clock
-from codeq_fake.clocks.quiet import let_tasks_run
+from codeq_fake.clocks import WallClock, let_tasks_run
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.faults import Plan
 from codeq_fake.runtime import deliveries
@@ -56,7 +55,7 @@ class Scene:
     """Deliveries on a manual clock, and what they report. A callback is over with the try in `last_tries`."""
 
     receiver: Sender
-    clock: Clock = field(default_factory=lambda: Clock("manual", start=START))
+    clock: WallClock = field(default_factory=lambda: WallClock("manual", start=START))
     last_tries: tuple[int, ...] = ()
     ends: list[tuple[int, int, bool]] = field(default_factory=list)
     """Delivery (0: a notice), seconds since the start, whether it was delivered."""

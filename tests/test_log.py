@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import WallClock
 from codeq_fake.control.arguments import instant
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
@@ -32,7 +32,7 @@ TASKS = "/v1/codeq/tasks"
 def told(story: Story, *, as_json: bool = False, config: Config | None = None) -> list[str]:
     """What the log says of a story; how long things took is left out."""
     lines: list[str] = []
-    runtime = Runtime(config or Config(), Clock("manual", start=instant(START)))
+    runtime = Runtime(config or Config(), WallClock("manual", start=instant(START)))
     runtime.source.queue(ids=[ID])
     app = Logged(application(runtime), runtime, lines.append, as_json=as_json)
     app.tell_settings()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from codeq_fake.clocks.quiet import let_tasks_run
+from codeq_fake.clocks import let_tasks_run
 from codeq_fake.control import BadRequestError, ConflictError
 from codeq_fake.runtime import deliveries
 from codeq_fake.testing import FakeCodeQ

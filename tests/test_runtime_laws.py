@@ -11,7 +11,7 @@ from zlib import crc32
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeq_fake.clocks.quiet import let_tasks_run
+from codeq_fake.clocks import let_tasks_run
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ import pytest
 import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
-from codeq_fake.clocks.clock import Clock
-from codeq_fake.clocks.quiet import let_tasks_run
+from codeq_fake.clocks import WallClock, let_tasks_run
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.serving.server import PortTakenError, listen, served, url_of
@@ -43,8 +42,8 @@ def play(request: pytest.FixtureRequest) -> Play:
 
 
 @asynccontextmanager
-async def serving(clock: Clock | None = None, **mounts: Any) -> AsyncIterator[tuple[Runtime, httpx.AsyncClient]]:
-    runtime = Runtime(Config(mounts=mounts), clock or Clock("manual"))
+async def serving(clock: WallClock | None = None, **mounts: Any) -> AsyncIterator[tuple[Runtime, httpx.AsyncClient]]:
+    runtime = Runtime(Config(mounts=mounts), clock or WallClock("manual"))
     async with (
         served(application(runtime), runtime, listen("127.0.0.1", 0)) as url,
         httpx.AsyncClient(base_url=url, headers=TOKEN, timeout=5, trust_env=False) as http,
@@ -251,7 +250,7 @@ def test_a_client_that_vanishes_just_before_time_moves_gets_no_task(play: Play) 
 
 def test_on_a_real_clock_too_a_client_that_vanishes_gets_no_task(play: Play) -> None:
     async def story() -> None:
-        async with serving(Clock()) as (runtime, http):
+        async with serving(WallClock()) as (runtime, http):
             caller = await Caller.claims(http)
             await until(lambda: runtime.waiters.parked == 1)
             await caller.hang_up(at_once=False)
@@ -322,7 +321,7 @@ def test_clients_that_send_and_vanish_take_no_other_clients_reply_away(
 
 def test_when_it_ends_parked_polls_are_answered(play: Play, caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
-        async with serving(Clock()) as (runtime, http):
+        async with serving(WallClock()) as (runtime, http):
             callers = [await Caller.claims(http) for _ in range(5)]
             await until(lambda: runtime.waiters.parked == 5)
         assert [await caller.answer() for caller in callers] == [b"HTTP/1.1 204 No Content\r\n"] * 5
@@ -341,7 +340,7 @@ def test_when_it_ends_a_producer_whose_notice_hangs_is_answered(play: Play) -> N
             asked.set()
             await never.wait()
 
-        async with serving(Clock(), **{"http://app.test": app}) as (_, http):
+        async with serving(WallClock(), **{"http://app.test": app}) as (_, http):
             body = {"callbackUrl": "http://app.test/", "eventTypes": ["A"]}
             await http.post("/v1/codeq/workers/subscriptions", json=body)
             other = httpx.AsyncClient(base_url=http.base_url, headers=TOKEN, timeout=5, trust_env=False)
@@ -360,7 +359,7 @@ def test_when_it_ends_a_request_that_hangs_is_dropped_without_a_word(
         with listen("127.0.0.1", 0) as deaf:
             keys = {"jwksUrl": f"http://127.0.0.1:{deaf.getsockname()[1]}/", "issuer": "i", "audience": "a"}
             config = dict.fromkeys(("PRODUCER_AUTH_CONFIG", "WORKER_AUTH_CONFIG"), json.dumps(keys))
-            runtime = Runtime(Config(settings=Settings.from_env(config)), Clock())
+            runtime = Runtime(Config(settings=Settings.from_env(config)), WallClock())
             async with served(application(runtime), runtime, listen("127.0.0.1", 0)) as url:
                 signed = {"authorization": "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.e30.AAAA"}
                 client = httpx.AsyncClient(timeout=5, trust_env=False)

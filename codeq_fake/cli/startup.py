@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codeq_fake.auth import Tokens, read_identities
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import WallClock
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.access import is_loopback
 from codeq_fake.control.arguments import instant
@@ -152,7 +152,7 @@ def _runtime(options: Options) -> Runtime:
     except BadRequestError as error:
         exit_with(f"--start-at: {error}", MISUSED)
     try:
-        runtime = Runtime(config, Clock("manual" if options.clock == "manual" else "real", start=start))
+        runtime = Runtime(config, WallClock("manual" if options.clock == "manual" else "real", start=start))
     except ValueError as error:
         exit_with(f"--webhook-allow: {error}", MISUSED)
     runtime.fault_plan.add(_faults(options.faults))

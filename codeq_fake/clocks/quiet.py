@@ -1,29 +1,25 @@
-"""Quiet: how to know that everything a fake has set going in this event loop has come to rest."""
+"""Waiting for quiet: until every task of the event loop waits for something."""
 
 from __future__ import annotations
 
 import asyncio
 
-#: A task that never waits for anything, such as a spinning one, must not hold time up for ever.
-_ROUNDS = 1000
+from codeq_fake.compat.asyncio import is_waiting
 
-#: One task wakes another by way of callbacks (``asyncio.wait`` has one, a connection that closes more), and in each of
-#: the loop's rounds that this takes, all tasks seem to wait. So one such round is no rest yet.
-_CALM = 6
+#: A task that never waits, such as one that spins, must not hold time up for ever.
+_MOST_TURNS = 1000
+
+#: How many turns in a row all tasks must wait. One task wakes up another by way of callbacks (`asyncio.wait` has one,
+#: a connection that closes has more), and in each turn that such a callback takes, all tasks seem to wait.
+_QUIET_TURNS = 6
 
 
 async def let_tasks_run() -> None:
-    """Let the loop run until each of its tasks waits for something: a socket, a timer, a parked poll."""
+    """Let the loop run until each of its tasks waits: for a socket, a timer, or a parked long poll."""
     this = asyncio.current_task()
-    calm = 0
-    for _ in range(_ROUNDS):
+    quiet = 0
+    for _ in range(_MOST_TURNS):
         await asyncio.sleep(0)
-        calm = calm + 1 if all(_waits(task) for task in asyncio.all_tasks() if task is not this) else 0
-        if calm == _CALM:
+        quiet = quiet + 1 if all(is_waiting(task) for task in asyncio.all_tasks() if task is not this) else 0
+        if quiet == _QUIET_TURNS:
             return
-
-
-def _waits(task: asyncio.Task[object]) -> bool:
-    # anyio.wait_all_tasks_blocked asks the same, but sleeps for a tenth of a second when the answer is no.
-    waiter = task._fut_waiter  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public word for it
-    return waiter is not None and not waiter.done()

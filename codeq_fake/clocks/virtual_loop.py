@@ -1,4 +1,13 @@
-"""The virtual-time event loop: its time jumps to the next timer as soon as every task waits."""
+"""The virtual-time event loop: its time jumps to the next timer as soon as every task waits.
+
+How it works: asyncio's loop runs its callbacks, and then asks its selector to wait for sockets until the next timer is
+due. Here the selector hands that question to the loop, which answers without waiting: it moves its time to the timer
+and says that no socket is ready. So a turn of the loop costs the same whether a timer is a second or a year away.
+
+This is right only if nothing outside of the loop can happen before the timer. A thread, a socket or a subprocess is
+outside: its end takes real time, which must not be skipped. While one is awaited, the loop waits in real time, as an
+ordinary loop does, and a timer of 2 s fires after 2 real seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +18,23 @@ import selectors
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from codeq_fake.compat.anyio import works_for
+from codeq_fake.compat.asyncio import awaits_subprocess, has_ready_callbacks, next_timer, set_resolution
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     T = TypeVar("T")
     Ready = list[tuple[selectors.SelectorKey, int]]
 
-#: What is awaited outside of the loop takes no time, as long as it is quicker than this (real seconds).
+#: Something outside of the loop takes no virtual time if it is quicker than this (real seconds).
 QUICK = 1.0
 
 #: How long a loop that has nothing to wait for waits for a thread that it does not know of (real seconds).
 PATIENCE = 1.0
 
-#: How often a loop looks whether there is still something to wait for: a thread may end without a word (real seconds).
-LOOK_AGAIN = 0.05
+#: How often a loop checks whether there is still something outside: a thread may end without an event (real seconds).
+_CHECK_INTERVAL = 0.05
 
 _NANOSECOND = 1e-9
 
@@ -30,62 +42,66 @@ _log = logging.getLogger(__name__)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine as ``asyncio.run`` does, on a loop whose time jumps, and return what it returns."""
+    """Run a coroutine as `asyncio.run` does, on a loop whose time jumps, and return its result."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
 
 
 class NothingEverHappensError(RuntimeError):
-    """Every task waits for what nobody will bring about: on an ordinary loop this would hang."""
+    """Every task waits, and nothing is left that could wake one up: an ordinary loop would hang."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop whose time begins at 0 and jumps: ``asyncio.sleep(36_000)`` is ten hours, and takes no time.
+    """An asyncio loop whose time starts at 0 and jumps: `asyncio.sleep(36_000)` is ten hours, and takes no time.
 
-    It never jumps over what it cannot see the end of. While a thread is awaited (``asyncio.to_thread``,
-    ``anyio.to_thread``), or a socket, a pipe or a subprocess is open, a timer of 2 s fires after 2 real seconds, and
-    what is over within one takes no time at all. Of threads that were started in another way it does not know.
+    It does not jump while a thread is awaited (`asyncio.to_thread`, `anyio.to_thread`), or a socket, a pipe or a
+    subprocess is open: then a timer of 2 s fires after 2 real seconds, and what is over within one second takes no
+    time at all. It does not know of threads that were started in another way.
 
-    Raises NothingEverHappensError when all tasks wait and nothing is left that could wake one.
+    Raises NothingEverHappensError when all tasks wait and nothing is left that could wake one up.
     """
 
     def __init__(self) -> None:
-        self._moment = 0.0
+        self._now = 0.0
+        #: How many calls of an executor are awaited.
         self._executing = 0
-        #: Real seconds that were waited for the outside: since something happened there, and before that.
-        self._waited = self._owed = 0.0
-        self._told = False
+        #: Real seconds that were spent waiting for the outside since something happened there.
+        self._waited = 0.0
+        #: Real seconds that were spent so before that, and have not passed in virtual time yet.
+        self._owed = 0.0
+        self._has_warned = False
         self._outside = _Selector(self._wait)
         super().__init__(self._outside)
 
     def time(self) -> float:
         """The virtual time (seconds)."""
-        return self._moment
+        return self._now
 
     def looks_outside(self) -> bool:
-        """Whether a thread is awaited or anything is open, so that time must not jump."""
-        # One entry is the loop's own, by which other threads wake it.
+        """Whether time must not jump, because a thread is awaited or something is open."""
+        # One entry of the selector is the loop's own: the pipe by which other threads wake it up.
         return len(self._outside.get_map()) > 1 or self._executing > 0 or any(map(self._awaits, threading.enumerate()))
 
     def jump_to(self, moment: float) -> bool:
-        """Be there at once if no task can run and no timer is due before, and say whether it is so.
+        """Jump to a moment (s) if no task can run and no timer is due before it, and say whether it did.
 
-        For who knows that nothing is awaited outside, and has a timer of its own to fire then.
+        The caller knows that nothing is awaited outside, and has a timer of its own to fire then.
         """
-        if self._ready or (self._timers and self._timers[0].when() <= moment):  # type: ignore[attr-defined]  # as below
+        timer = next_timer(self)
+        if has_ready_callbacks(self) or (timer is not None and timer <= moment):
             return False
         self._move(moment)
         return True
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]  # noqa: ANN401 - asyncio's own type, in short
-        """As asyncio's; time does not jump before its end."""
+        """As asyncio's; time does not jump before the call has ended."""
         future = super().run_in_executor(executor, func, *args)
         self._executing += 1
         future.add_done_callback(self._executed)
         return future
 
     async def shutdown_default_executor(self, *args: Any, **options: Any) -> None:
-        """As asyncio's, which waits for a thread with a timeout."""
+        """As asyncio's, which waits for a thread with a timeout; time must not jump to that."""
         self._executing += 1
         try:
             await super().shutdown_default_executor(*args, **options)
@@ -96,7 +112,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._executing -= 1
 
     def _wait(self, timeout: float | None) -> Ready:
-        """What the loop does when no task can run: it looks outside, and else moves its time on."""
+        """Stand in for the selector's `select`: wait for the outside, or else move the time.
+
+        `timeout` is 0 if callbacks are ready, None if there is no timer.
+        """
         ready = self._outside.wait(0)
         if ready or timeout == 0:
             return ready
@@ -108,27 +127,30 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return []
 
     def _jump(self) -> None:
-        """Be at the next timer. To add what was left until then would be a rounding beside it."""
-        self._move(self._timers[0].when())
+        """Jump to the next timer."""
+        timer = next_timer(self)
+        if timer is not None:
+            self._move(timer)
         self._waited = self._owed = 0.0
 
     def _move(self, moment: float) -> None:
-        self._moment = max(self._moment, moment)
-        # What is due within the resolution fires. Less than a float can tell apart, as after months, would be none.
-        self._clock_resolution = max(_NANOSECOND, 2 * math.ulp(moment))
-
-    @property
-    def _timers(self) -> list[asyncio.TimerHandle]:
-        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # asyncio has no public word
-        return timers
+        self._now = max(self._now, moment)
+        # The loop fires what is due before its time plus its resolution. After months, a nanosecond is less than a
+        # float can tell apart: added to the time it is nothing, and the timer would never fire.
+        set_resolution(self, max(_NANOSECOND, 2 * math.ulp(moment)))
 
     def _wait_outside(self, timeout: float | None) -> Ready:
+        """Wait in real time, but not beyond the next timer.
+
+        The wait is cut into short ones, each of which is one turn of the loop: what is outside may end without an
+        event (a thread that ends, a socket that another thread closes), and then time may jump again.
+        """
         left = math.inf if timeout is None else timeout - self._waited
         began = super().time()
-        ready = self._outside.wait(min(max(left, 0), LOOK_AGAIN))
+        ready = self._outside.wait(min(max(left, 0), _CHECK_INTERVAL))
         self._waited += super().time() - began
-        if self._waited >= QUICK and not self._told:
-            self._told = True
+        if self._waited >= QUICK and not self._has_warned:
+            self._has_warned = True
             _log.warning("virtual time does not jump while threads are awaited or this is open: %s", str(self._outside))
         if ready:
             self._owe(timeout)
@@ -137,15 +159,24 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return ready
 
     def _owe(self, timeout: float | None) -> None:
-        """Let time that was waited for an event pass by the second: a thread that asks again and again must see it."""
+        """Something happened outside. Let whole seconds that were spent waiting pass in virtual time.
+
+        What is quick takes no time, so that a test which calls a server on a socket sees the same instants in each
+        run. But a thread or a peer that asks again and again until time has passed must see it pass at some point:
+        therefore the short waits add up. Time never moves beyond the next timer, which has not fired yet.
+        """
         self._owed += self._waited
         self._waited = 0.0
         if self._owed >= QUICK:
             passed = self._owed if timeout is None else min(self._owed, timeout)
-            self._move(self._moment + passed)
+            self._move(self._now + passed)
             self._owed -= passed
 
     def _wait_in_vain(self) -> Ready:
+        """Wait for an unknown thread to call `call_soon_threadsafe`, and raise an error if none does.
+
+        An ordinary loop would wait for ever here. An error that names the tasks is more useful to a test.
+        """
         ready = self._outside.wait(PATIENCE)
         if not ready:
             tasks = "\n".join(f"- {task!r}" for task in asyncio.all_tasks(self))
@@ -155,22 +186,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return ready
 
     def _awaits(self, thread: threading.Thread) -> bool:
-        """Whether it works for a task of this loop; neither library has a public word for it."""
-        idle = getattr(thread, "idle_workers", None)  # those of anyio
-        if idle is not None:
-            return getattr(thread, "loop", None) is self and thread not in idle
-        return "waitpid-" in thread.name  # that of asyncio for a subprocess
+        """Whether a thread, which did not come by `run_in_executor`, works for a task of this loop."""
+        return works_for(thread, self) or awaits_subprocess(thread)
 
 
 class _Selector(selectors.DefaultSelector):
-    """What a loop waits with; here the loop itself decides how long."""
+    """The loop's selector. The loop itself decides how long it waits."""
 
     def __init__(self, wait: Callable[[float | None], Ready]) -> None:
         super().__init__()
         self._wait = wait
 
     def select(self, timeout: float | None = None) -> Ready:
-        """Return what has become ready."""
+        """Return what has become ready. Called by asyncio."""
         return self._wait(timeout)
 
     def wait(self, timeout: float | None) -> Ready:

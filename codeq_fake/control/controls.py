@@ -14,8 +14,7 @@ from typing import Any, Literal
 from codeq_fake import wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
-from codeq_fake.clocks.clock import Clock, EndOfTimeError, Mode, TimeWentBackError
-from codeq_fake.clocks.loop_clock import FollowsItsLoopError
+from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock
 from codeq_fake.core import Status, Task, errors, manual_operations
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
@@ -135,7 +134,7 @@ class Controls:
             return None
         clock = self._runtime.clock
         start = now if now is not None else clock.now()
-        return Clock(mode, start=start) if mode is not None else clock.at(start)
+        return WallClock(mode, start=start) if mode is not None else clock.starting_at(start)
 
     def state(self) -> dict[str, Any]:
         """The whole state: profile, time, and everything that the broker stores."""

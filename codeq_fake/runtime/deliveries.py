@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import Clock
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.core.times import SECOND

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from codeq_fake.auth import Authenticator, Identity
-from codeq_fake.clocks.quiet import let_tasks_run
+from codeq_fake.clocks import let_tasks_run
 from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
 from codeq_fake.divergences import Watch
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from codeq_fake.clocks.clock import Clock, Mode, Timer
+    from codeq_fake.clocks import Clock, Mode, Timer
 
 DEFAULT_PROFILE = "kvrocks-2.8"  # what upstream's own deployment files pin
 
@@ -138,7 +138,7 @@ class Runtime:
         source, broker = self._new_broker(config)
         fill(broker)
         still = self.clock.mode != "real"
-        self._start_over(config, self.clock.at(now if still else max(now, self.clock.now())))
+        self._start_over(config, self.clock.starting_at(now if still else max(now, self.clock.now())))
         self.source, self.broker = source, broker
         self._fire()
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from codeq_fake.clocks.clock import Clock, Timer
+from codeq_fake.clocks import Clock, Timer
 from codeq_fake.core.times import MILLISECOND, SECOND
 
 INTERVAL = 250 * MILLISECOND

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from codeq_fake import wire
-from codeq_fake.clocks.clock import stopwatch
+from codeq_fake.clocks import stopwatch
 from codeq_fake.http.endpoint import ENTRY
 from codeq_fake.serving.terminal_text import bare, printable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import Clock, WallClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -23,8 +23,8 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(story())
 
 
-def manual(start: int = START) -> Clock:
-    return Clock("manual", start=start)
+def manual(start: int = START) -> WallClock:
+    return WallClock("manual", start=start)
 
 
 class Diary:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from codeq_fake.clocks.loop_clock import FollowsItsLoopError
+from codeq_fake.clocks import FollowsItsLoopError
 from codeq_fake.faults import delay, hang
 from codeq_fake.testing import FakeCodeQ, run
 
@@ -264,6 +264,23 @@ def test_without_a_virtual_loop_it_says_what_to_do() -> None:
     ):
         with pytest.raises(RuntimeError, match='use clock="manual"'):
             blocking()
+
+
+def test_a_loop_of_another_library_will_do_if_it_says_when_it_may_jump() -> None:
+    class OtherLoop(asyncio.SelectorEventLoop):
+        def looks_outside(self) -> bool:
+            return True
+
+        def jump_to(self, _: float) -> bool:
+            return False
+
+    async def story() -> None:
+        codeq = fake()
+        await codeq.aadvance(0.01)
+        assert codeq.time() >= SINCE + 0.01
+
+    with asyncio.Runner(loop_factory=OtherLoop) as runner:
+        runner.run(story())
 
 
 def test_a_mode_that_does_not_exist_is_refused() -> None:

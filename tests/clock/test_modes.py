@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import WallClock
 from tests.clock.diary import MINUTE, SECOND, START, Diary, fired, manual, run, settle
 
 
 def test_freezing_keeps_the_instant_and_holds_timers_back() -> None:
     async def story() -> None:
-        clock = Clock(start=START)
+        clock = WallClock(start=START)
         diary = Diary(clock)
         clock.call_at(START + SECOND // 100, diary.entry("held back"))
-        clock.freeze()
+        clock.set_mode("manual")
         stands = clock.now()
-        await fired(Clock(start=START), START + SECOND // 30)
+        await fired(WallClock(start=START), START + SECOND // 30)
         assert (clock.mode, clock.now(), diary.lines) == ("manual", stands, [])
         await clock.advance(settle, by=SECOND)
         assert len(diary.lines) == 1
@@ -33,7 +33,7 @@ def test_thawing_goes_on_from_where_it_stands_and_lets_timers_fire() -> None:
         due = clock.now() + SECOND // 50
         firing = asyncio.create_task(fired(clock, due))
         await asyncio.sleep(0)
-        clock.thaw()
+        clock.set_mode("real")
         assert clock.mode == "real"
         assert due <= await firing < due + MINUTE
 
@@ -43,7 +43,7 @@ def test_thawing_goes_on_from_where_it_stands_and_lets_timers_fire() -> None:
 @pytest.mark.parametrize("mode", ["manual", "real"])
 def test_an_advance_may_end_in_the_other_mode(mode: Any) -> None:
     async def story() -> None:
-        clock = Clock("real" if mode == "manual" else "manual", start=START)
+        clock = WallClock("real" if mode == "manual" else "manual", start=START)
         diary = Diary(clock)
         clock.call_at(START + MINUTE, diary.entry("on the way"))
         await clock.advance(settle, to=START + 2 * MINUTE, mode=mode)
@@ -59,9 +59,9 @@ def test_an_advance_may_end_in_the_other_mode(mode: Any) -> None:
 
 def test_switching_to_the_same_mode_changes_nothing() -> None:
     async def story() -> None:
-        stands, runs = manual(), Clock(start=START)
-        stands.freeze()
-        runs.thaw()
+        stands, runs = manual(), WallClock(start=START)
+        stands.set_mode("manual")
+        runs.set_mode("real")
         assert (stands.mode, stands.now()) == ("manual", START)
         assert runs.mode == "real"
         assert START <= runs.now() < START + MINUTE

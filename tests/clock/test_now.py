@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import WallClock
 from tests.clock.diary import MINUTE, SECOND, START, manual, run, settle
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ def test_a_manual_clock_stands_where_it_starts() -> None:
 
 
 def test_a_manual_clock_without_a_start_stands_at_the_present() -> None:
-    before, clock, after = Clock().now(), Clock("manual"), Clock().now()
+    before, clock, after = WallClock().now(), WallClock("manual"), WallClock().now()
     assert before <= clock.now() <= after
     assert clock.now() == clock.now()
 
 
 def test_a_real_clock_begins_at_its_start_and_runs() -> None:
-    clock, wall = Clock(start=START), Clock()
+    clock, wall = WallClock(start=START), WallClock()
     before = wall.now()
     now = clock.now()
     assert clock.mode == "real"
@@ -33,7 +33,7 @@ def test_a_real_clock_begins_at_its_start_and_runs() -> None:
 def test_a_real_clock_does_not_go_back_with_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     wall = iter([START, START - MINUTE, START + 1])
     monkeypatch.setattr("codeq_fake.clocks.clock.time.time_ns", lambda: next(wall))
-    clock = Clock()
+    clock = WallClock()
     assert [clock.now(), clock.now(), clock.now()] == [START, START, START + 1]
 
 

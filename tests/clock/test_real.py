@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import WallClock
 from tests.clock.diary import MINUTE, SECOND, START, Diary, fired, run, settle
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_a_timer_of_a_real_clock_fires_by_itself_and_never_early() -> None:
     async def story() -> None:
-        clock = Clock(start=START)
+        clock = WallClock(start=START)
         assert await fired(clock, START + SECOND // 50) >= START + SECOND // 50
 
     run(story)
@@ -34,7 +34,7 @@ def test_a_timer_of_a_real_clock_does_not_keep_the_loop_busy(monkeypatch: pytest
     monkeypatch.setattr("codeq_fake.clocks.clock.time.time_ns", look)
 
     async def story() -> None:
-        clock = Clock(start=START)
+        clock = WallClock(start=START)
         await fired(clock, clock.now() + SECOND // 50 + 400_000)  # not in whole milliseconds, uvloop's grain
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -44,7 +44,7 @@ def test_a_timer_of_a_real_clock_does_not_keep_the_loop_busy(monkeypatch: pytest
 
 def test_an_earlier_timer_does_not_wait_for_a_later_one() -> None:
     async def story() -> None:
-        clock = Clock(start=START)
+        clock = WallClock(start=START)
         clock.call_at(START + 10 * MINUTE, lambda: None)
         assert await fired(clock, START + SECOND // 100) < START + MINUTE
 
@@ -53,7 +53,7 @@ def test_an_earlier_timer_does_not_wait_for_a_later_one() -> None:
 
 def test_advancing_a_real_clock_adds_to_its_offset_and_it_runs_on() -> None:
     async def story() -> None:
-        clock = Clock(start=START)
+        clock = WallClock(start=START)
         diary = Diary(clock)
         clock.call_at(START + 30 * MINUTE, diary.entry("half"))
         assert await clock.advance(settle, by=60 * MINUTE) == 1
@@ -69,7 +69,7 @@ def test_advancing_a_real_clock_adds_to_its_offset_and_it_runs_on() -> None:
 
 def test_a_timer_that_an_advance_brings_near_fires_by_itself() -> None:
     async def story() -> None:
-        clock = Clock(start=START)
+        clock = WallClock(start=START)
         due = clock.now() + 60 * MINUTE
         firing = asyncio.create_task(fired(clock, due))
         await asyncio.sleep(0)
@@ -81,7 +81,7 @@ def test_a_timer_that_an_advance_brings_near_fires_by_itself() -> None:
 
 def test_an_advance_that_is_cancelled_leaves_timers_armed() -> None:
     async def story() -> None:
-        clock = Clock(start=START)
+        clock = WallClock(start=START)
         due = clock.now() + SECOND // 20
         firing = asyncio.create_task(fired(clock, due))
         advancing = asyncio.create_task(clock.advance(asyncio.Event().wait, by=1))  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ def test_an_advance_that_is_cancelled_leaves_timers_armed() -> None:
 
 def test_a_timer_that_fails_does_not_stop_the_next() -> None:
     async def story() -> None:
-        clock, failures = Clock(start=START), list[str]()
+        clock, failures = WallClock(start=START), list[str]()
         asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(str(what["exception"])))
 
         def fail() -> None:
@@ -108,7 +108,7 @@ def test_a_timer_that_fails_does_not_stop_the_next() -> None:
 
 
 def test_a_real_clock_goes_on_in_the_next_event_loop() -> None:
-    clock = Clock(start=START)
+    clock = WallClock(start=START)
     diary = Diary(clock)
 
     async def first() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from codeq_fake.clocks.quiet import let_tasks_run
+from codeq_fake.clocks import let_tasks_run
 from tests.handle.callers import CLAIM, TASKS, fake_threads
 
 if TYPE_CHECKING:

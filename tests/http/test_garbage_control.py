@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import WallClock
 from codeq_fake.control import routes
 from codeq_fake.runtime.fake_server import Config, Runtime
 from tests.http.callers import CLAIM, IDENTITIES, NOW
@@ -95,7 +95,7 @@ async def controlled(state: bytes, method: str, target: str, body: bytes, head: 
 def test_every_call_of_the_control_api_is_sent_garbage() -> None:
     known = {
         (method, route.path)
-        for route in routes(Runtime(Config(), Clock("manual")))
+        for route in routes(Runtime(Config(), WallClock("manual")))
         if isinstance(route, Route) and "{rest:path}" not in route.path and route.path != "/_fake"
         for method in (route.methods or set()) - {"HEAD"}
     }

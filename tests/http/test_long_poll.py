@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_fake.clocks.quiet import let_tasks_run
+from codeq_fake.clocks import let_tasks_run
 from codeq_fake.testing import FakeCodeQ
 from tests.http.callers import CLAIM, IDENTITIES, NOW, SUBSCRIPTIONS, TASKS
 from tests.http.direct import Connection, ask, bearer, request_scope

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import WallClock
 from codeq_fake.http import OPERATIONS
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
@@ -226,6 +226,6 @@ async def _serve(codeq: FakeCodeQ, scope: Scope, client: Connection) -> None:
 
 
 def test_without_the_control_api_the_surface_is_all_there_is() -> None:
-    app = application(Runtime(Config(), Clock("manual")), with_control=False)
+    app = application(Runtime(Config(), WallClock("manual")), with_control=False)
     reply = asyncio.run(ask(app, "GET", "/_fake/health"))
     assert (reply.status, reply.body) == (404, b"404 page not found")

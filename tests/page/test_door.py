@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import WallClock
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
@@ -96,7 +96,7 @@ async def test_a_document_is_shown_to_who_comes_by_itself_or_by_a_link(headers: 
 
 @pytest.mark.asyncio
 async def test_without_the_control_api_there_is_no_page() -> None:
-    app = application(Runtime(Config(), Clock("manual")), with_control=False)
+    app = application(Runtime(Config(), WallClock("manual")), with_control=False)
     for path in ("/_fake/", "/_fake/api", "/_fake/page/tasks", "/_fake/page/page.js"):
         answer = await ask(app, "GET", path)
         assert (answer.status, answer.body) == (404, b"404 page not found")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.clocks.clock import Clock
+from codeq_fake.clocks import WallClock
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from tests.http.direct import ask
@@ -30,7 +30,7 @@ DOCUMENTS = [
 
 @pytest.mark.asyncio
 async def test_each_document_takes_less_than_300_ms() -> None:
-    runtime = Runtime(Config(), Clock("manual"))
+    runtime = Runtime(Config(), WallClock("manual"))
     now = runtime.clock.now()
     for number in range(100_000):
         payload = f'{{"jobId":"{number}"}}'

@@ -1,0 +1,116 @@
+"""The real clock and the manual clock: one clock in two modes, because the mode may change while timers wait."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from .clock import END_OF_TIME, Clock, FollowsItsLoopError, no_context
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .clock import Mode
+
+_MILLISECOND = 1_000_000
+
+
+class WallClock(Clock):
+    """The machine's time plus an offset (real), or an instant that stands still until it is advanced (manual)."""
+
+    def __init__(self, mode: Mode = "real", *, start: int | None = None) -> None:
+        """`start` is the instant at which it stands, or starts to run; the default is the machine's time."""
+        super().__init__()
+        self._offset = 0 if start is None else start - self.wall()
+        self._latest = 0
+        #: The instant at which a manual clock stands, None for a real one.
+        self._frozen: int | None = None
+        if mode == "manual":
+            self._frozen = self.now() if start is None else start
+        #: The event loop and the instant for which the alarm is set.
+        self._armed_for: tuple[asyncio.AbstractEventLoop, int] | None = None
+        self._advancing = asyncio.Lock()
+
+    @property
+    def mode(self) -> Mode:
+        """`real` or `manual`."""
+        return "real" if self._frozen is None else "manual"
+
+    def set_mode(self, mode: Mode) -> None:
+        """Start to run, or stand still, at the present instant."""
+        if mode == "auto":
+            raise FollowsItsLoopError("only a fake that was made with an auto clock has one")
+        self._latest = now = self.now()
+        self._offset = now - self.wall()
+        self._frozen = now if mode == "manual" else None
+        self._rearm()
+
+    def starting_at(self, start: int) -> Clock:
+        """A new clock of the same mode that starts at another instant."""
+        return WallClock(self.mode, start=start)
+
+    def now(self) -> int:
+        """The present instant. It never goes back, even when the machine's time does, nor beyond the end of time."""
+        if self._frozen is not None:
+            return self._frozen
+        self._latest = min(END_OF_TIME, max(self._latest, self.wall() + self._offset))
+        return self._latest
+
+    async def advance(
+        self, settle: Callable[[], Awaitable[None]], *, to: int | None = None, by: int = 0, mode: Mode | None = None
+    ) -> int:
+        """As `Clock.advance`: from timer to timer, and `settle` is awaited first and at each instant.
+
+        Concurrent calls take turns, each as if it were alone.
+        """
+        async with self._advancing:
+            goal = self._goal(to, by)
+            if mode in ("manual", "auto"):
+                self.set_mode(mode)
+            try:
+                await settle()
+                fired = 0
+                while (when := self._timers.next_due()) is not None and when <= goal:
+                    self._move(when)
+                    fired += self._timers.fire(self.now())
+                    await settle()
+                self._move(goal)
+            finally:
+                if mode == "real":
+                    self.set_mode(mode)
+                self._rearm()
+            return fired
+
+    def _move(self, to: int) -> None:
+        """Move to an instant. A real clock that is beyond it already, as it runs while others settle, stays there."""
+        ahead = max(0, to - self.now())
+        if self._frozen is None:
+            self._offset += ahead
+        else:
+            self._frozen += ahead
+
+    def _rearm(self) -> None:
+        """Set the alarm again: the offset or the mode has changed."""
+        self._disarm()
+        self._armed_for = None
+        self._arm()
+
+    def _arm(self) -> None:
+        when = self._timers.next_due()
+        if self._frozen is not None or when is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._armed_for == (loop, when):
+            return
+        self._disarm()
+        self._armed_for = loop, when
+        # In whole milliseconds, rounded up: uvloop rounds down, would wake the clock early, and again each time.
+        milliseconds = max(1, -(-(when - self.now()) // _MILLISECOND))
+        self._alarm = loop.call_later(milliseconds / 1000, self._wake, context=no_context())
+
+    def _wake(self) -> None:
+        self._alarm = self._armed_for = None
+        try:
+            self._timers.fire(self.now())
+        finally:
+            self._arm()

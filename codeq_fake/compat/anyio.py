@@ -1,0 +1,15 @@
+"""Insides of anyio: which of its worker threads work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    import threading
+
+
+def works_for(thread: threading.Thread, loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is a worker thread of anyio that runs something for a task of this loop."""
+    idle = getattr(thread, "idle_workers", None)
+    return idle is not None and getattr(thread, "loop", None) is loop and thread not in idle

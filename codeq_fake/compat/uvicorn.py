@@ -1,0 +1,117 @@
+"""A server on uvicorn: the quick one on its insides if it still has them, and else the plain one on its public names.
+
+The plain server sends the head and the body of a reply apart, starts and ends some tenths of a second later, and gives
+requests no way to their connection, so that faults which break a connection become a 500.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+import uvicorn
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import ASGIApp
+
+    #: A listening socket, or the host and port on which the event loop is to listen.
+    Where = socket.socket | tuple[str, int]
+    #: What the ASGI scope's `state` holds for the requests of a connection.
+    StateOf = Callable[[asyncio.Transport], dict[str, Any]]
+
+#: What the quick server needs, and uvicorn does not document.
+INSIDES = (
+    "uvicorn.server:Server.startup",
+    "uvicorn.server:Server.main_loop",
+    "uvicorn.server:Server.on_tick",
+    "uvicorn.server:Server.shutdown",
+    "uvicorn.server:Server.capture_signals",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.connection_made",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.shutdown",
+)
+
+#: How long a request that is under way may take to end when the server stops (s).
+GRACE = 0.5
+
+
+class Serve(Protocol):
+    """Serves an application as long as a context lasts."""
+
+    def __call__(
+        self, app: ASGIApp, where: Where, *, state_of: StateOf, before_end: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """`before_end` is called when the server stops, so that requests which wait can be answered."""
+        ...
+
+
+def missing() -> list[str]:
+    """Which of the insides this version of uvicorn has no longer."""
+    return [inside for inside in INSIDES if not _exists(inside)]
+
+
+def best_serve() -> Serve:
+    """The quick server if this version of uvicorn has its insides, else the plain one."""
+    if missing():
+        return plain_serve
+    from .uvicorn_quick import quick_serve  # noqa: PLC0415 - cannot be imported where the insides are missing
+
+    return quick_serve
+
+
+def options(where: Where) -> dict[str, Any]:
+    """Options of `uvicorn.Config` for both servers."""
+    host, port = where if isinstance(where, tuple) else ("127.0.0.1", 0)
+    return {
+        "host": host,
+        "port": port,
+        "ws": "none",
+        "lifespan": "off",
+        "interface": "asgi3",
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+    }
+
+
+def sockets_of(where: Where) -> list[socket.socket] | None:
+    """The listening socket as uvicorn takes it, None if uvicorn is to listen itself."""
+    return None if isinstance(where, tuple) else [where]
+
+
+@asynccontextmanager
+async def plain_serve(
+    app: ASGIApp,
+    where: Where,
+    *,
+    state_of: StateOf,  # noqa: ARG001 - a `Serve`; the public names do not lead to a connection
+    before_end: Callable[[], None],
+) -> AsyncIterator[None]:
+    """Serve by uvicorn's documented names."""
+    server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=1, **options(where)))
+    serving = asyncio.create_task(server.serve(sockets=sockets_of(where)))
+    while not (server.started or serving.done()):  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        before_end()
+        server.should_exit = True
+        await serving
+
+
+def _exists(inside: str) -> bool:
+    module, _, path = inside.partition(":")
+    try:
+        found = import_module(module)
+        for name in path.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError):
+        return False
+    return True
