@@ -14,6 +14,7 @@ from codeq_fake import wire
 from codeq_fake.auth import Tokens
 from codeq_fake.core.codec import Int64, MisshapenError, checker
 from codeq_fake.core.errors import Refused
+from codeq_fake.http import bodies
 from codeq_fake.http.rejections import status_and_text
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.settings.errors import kind, one_line
@@ -146,7 +147,7 @@ def sow(runtime: Runtime, seed: Seed) -> None:
 
 
 def _create(runtime: Runtime, task: Entry, tenant: str | None) -> None:
-    given = {_ARGUMENTS[name]: value for name, value in task.fields.items() if name in _ARGUMENTS and value is not None}
+    given = _arguments(task, "id", "tenant", "payload")
     tenant = task.fields.get("tenant", tenant)
     if tenant is None:
         raise task.error("tenant is missing, and this fake's producers have signed tokens, which name theirs")
@@ -156,31 +157,17 @@ def _create(runtime: Runtime, task: Entry, tenant: str | None) -> None:
 
 
 def _subscribe(runtime: Runtime, entry: Entry) -> None:
-    fields = entry.fields
     _name_next(runtime, entry)
-    runtime.broker.subscriptions.subscribe(
-        fields["callbackUrl"],
-        event_types=fields.get("eventTypes") or (),
-        ttl_seconds=fields.get("ttlSeconds") or 0,
-        delivery_mode=fields.get("deliveryMode") or "",
-        group_id=fields.get("groupId") or "",
-        min_interval_seconds=fields.get("minIntervalSeconds") or 0,
-        now=runtime.clock.now(),
-    )
+    given = _arguments(entry, "id")
+    runtime.broker.subscriptions.subscribe(given.pop("callback_url"), now=runtime.clock.now(), **given)
 
 
-#: The broker's names for a task's fields.
-_ARGUMENTS: Mapping[str, str] = MappingProxyType(
-    {
-        "command": "command",
-        "priority": "priority",
-        "webhook": "webhook",
-        "maxAttempts": "max_attempts",
-        "idempotencyKey": "idempotency_key",
-        "runAt": "run_at",
-        "delaySeconds": "delay_seconds",
-    }
-)
+def _arguments(entry: Entry, *others: str) -> dict[str, Any]:
+    """The fields of an entry that are given, except `others`, as arguments of the core."""
+    given = {name: value for name, value in entry.fields.items() if name not in others and value is not None}
+    return bodies.arguments(given)
+
+
 _PAYLOAD = wire.Struct({"payload": wire.ANY})
 
 

@@ -1,4 +1,7 @@
-"""The 17 routes of the contract: decode, call the core, encode. No rule about tasks lives here."""
+"""The 17 routes of the contract: they decode a request, call the core and encode the reply.
+
+The rules about tasks are in `codeq_fake.core`.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,15 @@
-"""Request bodies: which fields each route reads, of which type (section 2)."""
+"""Request bodies: the fields that each route reads, with their types (section 2)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from codeq_fake import wire
 from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, Kind, Struct
+
+from .rejections import BadRequest
 
 CREATE = Struct(
     {
@@ -22,7 +29,7 @@ CLAIM_BATCH = Struct({"commands": LIST_OF(STRING), "leaseSeconds": INT, "count":
 HEARTBEAT = Struct({"extendSeconds": INT})
 NACK = Struct({"delaySeconds": INT, "reason": STRING})
 ARTIFACT = Struct({"name": STRING, "url": STRING, "contentBase64": STRING, "contentType": STRING})
-#: ``workerId`` is read, so that its type is checked, and overwritten (section 10).
+#: `workerId` is read so that its type is checked. The worker is the token's subject (section 10).
 _RESULT: dict[str, Kind] = {
     "workerId": STRING,
     "status": STRING,
@@ -44,3 +51,35 @@ SUBSCRIBE = Struct(
 )
 RENEW = Struct({"ttlSeconds": INT})
 CLEANUP = Struct({"limit": INT, "before": STRING})
+
+#: The most items of a batch (C9, S6).
+LARGEST_BATCH = 100
+
+
+def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a body as arguments of the core, which has the defaults: `maxAttempts` is `max_attempts`."""
+    return {_argument(name): value for name, value in fields.items()}
+
+
+@cache
+def _argument(field: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field)
+
+
+def batch(body: bytes, struct: Struct) -> list[dict[str, Any]]:
+    """The items of a batch. `struct` has one field, their list. Raises BadBody or BadRequest."""
+    [name] = struct.fields
+    items: list[dict[str, Any]] = wire.decode(body, struct).get(name, [])
+    if not items:
+        raise wire.BadBody
+    if len(items) > LARGEST_BATCH:
+        raise BadRequest(f"batch size exceeds maximum of {LARGEST_BATCH}")
+    return items
+
+
+def lenient(body: bytes, struct: Struct) -> dict[str, Any]:
+    """The fields of a body that may be missing or bad: then it has none (B2)."""
+    try:
+        return wire.decode(body, struct)
+    except wire.BadBody:
+        return {}

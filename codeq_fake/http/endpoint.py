@@ -1,39 +1,32 @@
-"""The way of every request: let in, read, handled, answered, noted (B3)."""
+"""The path of every request: checks, body, handler, journal, reply (B3)."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from codeq_fake import wire
-from codeq_fake.auth import Forbidden, KeysNeeded, Unauthenticated, with_keys
-from codeq_fake.core.errors import Refused
+from codeq_fake.auth import Caller, KeysNeeded, with_keys
 from codeq_fake.journal import Request, TouchedTask
+from codeq_fake.runtime.fake_server import Runtime
 
 from . import replies
-from .rejections import refuse
-from .request import LARGEST_BODY, BodyTooLarge, Call, RateLimited, Rejected, Wait
+from .operations import Handler, Operation
+from .rejections import REJECTIONS, RateLimited, reply_to
+from .replies import Reply, Wait
+from .request import Call, ClientGone, hang_up, read_body
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from codeq_fake.auth import Caller
-    from codeq_fake.runtime.fake_server import Runtime
+#: Lets a handler answer a request that has passed the checks.
+CarryOut: TypeAlias = Callable[[Handler], Awaitable[Reply]]
+#: Decides how a request that has passed the checks is carried out. Faults are injected by one.
+Policy: TypeAlias = Callable[[Call, CarryOut], Awaitable[Reply]]
 
-    from .operations import Operation
-    from .replies import Reply
-
-
-#: Where an ASGI scope has the request's journal entry once it is answered.
+#: Key of an ASGI scope: the journal entry of the request, once it is answered.
 ENTRY = "codeq_fake.entry"
-
-
-class ClientGone(Exception):
-    """The client hung up before its request was complete."""
-
-
-#: Whatever is answered with an error.
-REFUSALS = (Unauthenticated, Forbidden, Refused, Rejected, wire.BadBody)
 
 
 class Endpoint:
@@ -43,65 +36,53 @@ class Endpoint:
         self._runtime = runtime
         self._operation = operation
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, policy: Policy | None = None) -> None:
         """Answer one request."""
         runtime, operation = self._runtime, self._operation
         # Of a repeated header, Go takes the first.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         request_id = headers.get(b"x-request-id") or runtime.source.request_id().encode()
-        call = Call(
-            runtime.broker, runtime.config.settings.timezone, scope["path_params"], headers, runtime.clock.now()
-        )
-        seen = ""
+        call = Call.of(runtime, headers, scope["path_params"])
+        rejected = ""
         try:
-            answer = await self._answer(call, receive)
+            await self._check(call, receive)
+            if policy is None:
+                reply = await self._carry_out(call, receive, operation.handler)
+            else:
+                reply = await policy(call, partial(self._carry_out, call, receive))
         except ClientGone:
             return
-        except REFUSALS as refusal:
-            seen = type(refusal).__name__
-            answer = _refuse(refusal, operation)
-        runtime.seen[operation.name, seen] += 1
-        note(runtime, scope, call, answer)
-        await replies.send_reply(send, answer, request_id)
+        except asyncio.CancelledError:
+            # In process, a client that hangs up cancels its request. Faults that came on it belong into the journal.
+            if call.faults:
+                note(runtime, scope, call, replies.NO_REPLY)
+            raise
+        except REJECTIONS as rejection:
+            rejected = type(rejection).__name__
+            reply = reply_to(rejection, operation.name)
+        runtime.seen[operation.name, rejected] += 1
+        note(runtime, scope, call, reply)
+        await replies.send_reply(send, reply, request_id)
 
-    async def _answer(self, call: Call, receive: Receive) -> Reply:
-        """Go through the checks in their order, and let the handler answer (B3)."""
-        await self._let_in(call, receive)
-        return await self._carry_out(call, receive)
-
-    async def _let_in(self, call: Call, receive: Receive) -> None:
-        """Find out who calls, whether they may, and with what body."""
+    async def _check(self, call: Call, receive: Receive) -> None:
+        """Check the caller and the rate limit, and read the body, in the order of B3. Raises one of REJECTIONS."""
         operation = self._operation
         if operation.right != "anyone":
             try:
-                call.caller = self._judge(call)
+                call.caller = self._authenticate(call)
             except KeysNeeded:
-                call.caller = await with_keys(lambda: self._judge(call), now=call.now)
-                self._go_on(call)
+                call.caller = await with_keys(lambda: self._authenticate(call), now=call.now)
+                call.update(self._runtime)
         if operation.limit is not None:
-            self._admit(call, *operation.limit)
+            scope, limited = operation.limit
+            if wait := call.broker.admit(scope, call.caller.token, limited, now=call.now):
+                raise RateLimited(scope, limited, wait)  # L1
         if operation.reads_body:
-            call.body = await _read_body(receive)
-            self._go_on(call)
+            call.body = await read_body(receive)
+            call.update(self._runtime)
 
-    def _go_on(self, call: Call) -> None:
-        """Be at the present again: while the call waited, time has passed, and the fake may have been reset."""
-        call.broker, call.now = self._runtime.broker, self._runtime.clock.now()
-
-    async def _carry_out(self, call: Call, receive: Receive) -> Reply:
-        """Let the handler answer, and do what it wants done."""
-        runtime = self._runtime
-        answer = self._operation.handler(call)
-        if isinstance(answer, Wait):
-            gone = partial(hang_up, receive)
-            found = await runtime.waiters.poll(answer.attempt, wait_seconds=answer.seconds, gone=gone)
-            return found if found is not None else replies.NO_CONTENT
-        if not runtime.broker.is_idle:
-            await runtime.carry_out()
-        return answer
-
-    def _judge(self, call: Call) -> Caller:
-        """Who calls (A1 to A9). Raises Unauthenticated, Forbidden or KeysNeeded."""
+    def _authenticate(self, call: Call) -> Caller:
+        """The caller (A1 to A9). Raises Unauthenticated, Forbidden or KeysNeeded."""
         auth, authorization = self._runtime.auth, call.header_or_none(b"authorization")
         match self._operation.right:
             case "worker":
@@ -113,70 +94,39 @@ class Endpoint:
             case _:
                 return auth.admin(authorization, call.header_or_none(b"x-role"), now=call.now)
 
-    def _admit(self, call: Call, scope: str, operation: str) -> None:
-        """Ask the rate limit. Raises RateLimited (L1)."""
-        wait = call.broker.admit(scope, call.caller.token, operation, now=call.now)
-        if wait:
-            raise RateLimited(scope, operation, wait)
+    async def _carry_out(self, call: Call, receive: Receive, handler: Handler) -> Reply:
+        """Let the handler answer, and carry out the effects that follow."""
+        runtime = self._runtime
+        answer = handler(call)
+        if isinstance(answer, Wait):
+            gone = partial(hang_up, receive)
+            found = await runtime.waiters.poll(answer.attempt, wait_seconds=answer.seconds, gone=gone)
+            return found if found is not None else replies.NO_CONTENT
+        if not runtime.broker.is_idle:
+            await runtime.carry_out()
+        return answer
 
 
-def note(runtime: Runtime, scope: Scope, call: Call, answer: Reply) -> None:
-    """Add a call to the journal, and leave its entry in the scope for an application around this one."""
+def note(runtime: Runtime, scope: Scope, call: Call, reply: Reply) -> None:
+    """Add a request to the journal, and put its entry into the scope for the applications around this one."""
     path, query = scope["path"], scope["query_string"]
     if query:
         path = f"{path}?{query.decode('latin-1')}"
-    tasks = answer.tasks
+    tasks = reply.tasks
     if not tasks and (task := call.broker.store.tasks.get(call.params.get("id", ""))) is not None:
         tasks = (TouchedTask.of(task),)
     scope[ENTRY] = runtime.requests.append(
         lambda n: Request(
-            n,
-            call.now,
-            scope["method"],
-            path,
-            call.caller.subject,
-            call.body,
-            answer.status,
-            answer.body,
-            tasks,
-            answer.error,
-            call.faults,
+            n=n,
+            at=call.now,
+            method=scope["method"],
+            path=path,
+            caller=call.caller.subject,
+            body=call.body,
+            status=reply.status,
+            reply=reply.body,
+            tasks=tasks,
+            error=reply.error,
+            faults=call.faults,
         )
     )
-
-
-async def _read_body(receive: Receive) -> bytes:
-    """The whole body. Raises ClientGone or BodyTooLarge."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > LARGEST_BODY:
-            raise BodyTooLarge
-        if not message.get("more_body", False):
-            return b"".join((*parts, part)) if parts else part
-        parts.append(part)
-
-
-async def hang_up(receive: Receive) -> None:
-    """Return when the client has hung up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _refuse(refusal: Exception, operation: Operation) -> Reply:
-    match refusal:
-        case Refused():
-            return refuse(refusal, operation.name)
-        case Unauthenticated():
-            return replies.error(401, refusal.text)
-        case Forbidden():
-            return replies.error(403, refusal.text)
-        case Rejected():
-            return refusal.reply
-        case _:
-            return replies.error(400, operation.bad_body)

@@ -1,24 +1,18 @@
-"""R1 and R2: what a producer asks for."""
+"""Producer calls: R1 and R2."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from codeq_fake import wire
+from codeq_fake.core import Task
 from codeq_fake.core.errors import Refused
 from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
 from .rejections import status_and_text
-from .request import BadRequest
-
-if TYPE_CHECKING:
-    from codeq_fake.core import Task
-
-    from .replies import Reply
-    from .request import Call
-
-LARGEST_BATCH = 100
+from .replies import Reply
+from .request import Call
 
 
 def create(call: Call) -> Reply:
@@ -31,15 +25,10 @@ def create(call: Call) -> Reply:
 
 
 def create_batch(call: Call) -> Reply:
-    """R2: create several tasks; each item gets its task or its error (C9)."""
-    items = wire.decode(call.body, bodies.CREATE_BATCH).get("tasks")
-    if not items:
-        raise wire.BadBody
-    if len(items) > LARGEST_BATCH:
-        raise BadRequest(f"batch size exceeds maximum of {LARGEST_BATCH}")
+    """R2: create several tasks. Each item is answered with its task or its error (C9)."""
     shown: list[str] = []
     created: list[TouchedTask] = []
-    for item in items:
+    for item in bodies.batch(call.body, bodies.CREATE_BATCH):
         try:
             task = _create(call, item)
         except Refused as refusal:
@@ -52,20 +41,7 @@ def create_batch(call: Call) -> Reply:
 
 
 def _create(call: Call, fields: dict[str, Any]) -> Task:
-    asked = {_ARGUMENTS[name]: value for name, value in fields.items()}
+    asked = bodies.arguments(fields)
     if call.broker.rules.tracing:
         asked |= {"trace_parent": call.header(b"traceparent"), "trace_state": call.header(b"tracestate")}
     return call.broker.create(tenant=call.caller.tenant, now=call.now, **asked)
-
-
-#: The broker's names for the fields of a create; what was not sent takes its default there.
-_ARGUMENTS = {
-    "command": "command",
-    "payload": "payload",
-    "priority": "priority",
-    "webhook": "webhook",
-    "maxAttempts": "max_attempts",
-    "idempotencyKey": "idempotency_key",
-    "runAt": "run_at",
-    "delaySeconds": "delay_seconds",
-}

@@ -1,24 +1,60 @@
-"""Refusals on the wire: the one table that says which status and text a rule's no becomes on which route."""
+"""Every error that a route may answer: its status and text (B2, B3, L1, and the refusals of the core)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from codeq_fake import wire
+from codeq_fake.auth import Forbidden, Unauthenticated
 from codeq_fake.core import errors
 
 from . import replies
+from .replies import Reply
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+#: The largest request body. The real server has no limit; ours protects the memory of this process.
+LARGEST_BODY = 64 * 1024 * 1024
 
-    from codeq_fake.core.errors import Refused
 
-    from .replies import Reply
+class Rejected(Exception):
+    """A request is answered with `reply` before the core is called."""
 
-#: By refusal; by operation where the routes differ, with None for all others.
-_WIRE: Mapping[type[Refused], Mapping[str | None, tuple[int, str]]] = MappingProxyType(
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.reply = reply
+
+
+class BadRequest(Rejected):
+    """A request exceeds a limit of its route, or has a field that cannot be read."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(replies.error(400, text))
+
+
+class BodyTooLarge(Rejected):
+    """A request body is larger than `LARGEST_BODY`."""
+
+    def __init__(self) -> None:
+        super().__init__(replies.error(413, f"body exceeds {LARGEST_BODY} bytes"))
+
+
+class RateLimited(Rejected):
+    """The caller's bucket of `scope` is empty. The next token comes in `wait` seconds (L1)."""
+
+    def __init__(self, scope: str, operation: str, wait: int) -> None:
+        error = "rate limit exceeded"
+        text = f'{{"error":"{error}","operation":"{operation}","retryAfterSeconds":{wait},"scope":"{scope}"}}'
+        headers = (*replies.JSON, (b"retry-after", b"%d" % wait))
+        super().__init__(Reply(429, text.encode(), headers, error=error))
+
+
+#: All that is answered with an error.
+REJECTIONS = (Unauthenticated, Forbidden, Rejected, wire.BadBody, errors.Refused)
+
+#: By operation, where the routes differ; None stands for all others.
+_TABLE: Mapping[type[Exception], Mapping[str | None, tuple[int, str]]] = MappingProxyType(
     {
+        wire.BadBody: {"submit": (400, "invalid request body"), None: (400, "invalid body")},  # B2
         errors.InvalidCommand: {None: (400, "invalid command")},  # C2
         errors.InvalidWebhook: {None: (400, "invalid webhook url")},  # C3
         errors.InvalidRunAt: {None: (400, "invalid 'runAt' (use RFC3339)")},  # C6
@@ -46,14 +82,20 @@ _WIRE: Mapping[type[Refused], Mapping[str | None, tuple[int, str]]] = MappingPro
 )
 
 
-def status_and_text(refusal: Refused, operation: str) -> tuple[int, str]:
-    """What ``refusal`` becomes on the route of ``operation``."""
-    if isinstance(refusal, errors.ArtifactUndecodable):
-        return 400, f"artifact {refusal.name} base64 decode: {refusal.reason}"  # S5
-    by_operation = _WIRE[type(refusal)]
-    return by_operation.get(operation) or by_operation[None]
+def status_and_text(rejection: Exception, operation: str) -> tuple[int, str]:
+    """The status and the error text of a rejection on the route of `operation`."""
+    match rejection:
+        case Unauthenticated():
+            return 401, rejection.text
+        case Forbidden():
+            return 403, rejection.text
+        case errors.ArtifactUndecodable():
+            return 400, f"artifact {rejection.name} base64 decode: {rejection.reason}"  # S5
+        case _:
+            by_operation = _TABLE[type(rejection)]
+            return by_operation.get(operation) or by_operation[None]
 
 
-def refuse(refusal: Refused, operation: str) -> Reply:
-    """The reply that ``refusal`` becomes on the route of ``operation``."""
-    return replies.error(*status_and_text(refusal, operation))
+def reply_to(rejection: Exception, operation: str) -> Reply:
+    """The reply to a rejected request on the route of `operation`."""
+    return rejection.reply if isinstance(rejection, Rejected) else replies.error(*status_and_text(rejection, operation))

@@ -1,7 +1,9 @@
-"""Replies as values, and the way they go out."""
+"""What a handler returns: a reply, or a wait for one. And how a reply is sent."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from codeq_fake import wire
@@ -19,7 +21,7 @@ _NO_CONTENT = 204
 
 
 class Reply(NamedTuple):
-    """A status, a body and the headers that describe it.
+    """A status, a body and the headers that describe it. Status 0 means that a fault keeps the reply back.
 
     The journal also notes the `tasks` that the operation created or claimed, and the text of an `error`.
     """
@@ -31,6 +33,15 @@ class Reply(NamedTuple):
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A reply that may take time: call `attempt` with the time for `seconds`, then answer 204 (K9)."""
+
+    attempt: Callable[[int], Reply | None]
+    seconds: int
+
+
+NO_REPLY = Reply(0)
 NO_CONTENT = Reply(_NO_CONTENT)
 NOT_FOUND = Reply(404, b"404 page not found", TEXT)  # R18
 
@@ -41,12 +52,12 @@ def json(text: str, status: int = 200, tasks: tuple[TouchedTask, ...] = ()) -> R
 
 
 def error(status: int, text: str) -> Reply:
-    """A refusal: ``{"error": text}`` (R22)."""
+    """An error: `{"error": text}` (R22)."""
     return Reply(status, f'{{"error":{wire.quote(text)}}}'.encode(), JSON, error=text)
 
 
 async def send_reply(send: Send, reply: Reply, request_id: bytes, *, with_body: bool = True) -> None:
-    """Send a reply; every one carries the request's id (R20). A HEAD request gets no body."""
+    """Send a reply with the request's id, which every reply has (R20). The reply to HEAD has no body."""
     headers = [*reply.headers, (b"x-request-id", request_id)]
     if reply.status != _NO_CONTENT:
         headers.append((b"content-length", b"%d" % len(reply.body)))

@@ -1,32 +1,28 @@
-"""One call that has been let in: what a handler gets, and what it may answer."""
+"""A request as a handler gets it, and reading what its client sends."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from codeq_fake.auth import Caller
+from codeq_fake.core import Broker
+from codeq_fake.runtime.fake_server import Runtime
 
-from . import replies
-from .replies import Reply
+from .rejections import LARGEST_BODY, BodyTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from zoneinfo import ZoneInfo
+    from starlette.types import Receive
 
-    from codeq_fake.core import Broker
-
-
-#: The largest request body: the real server has no limit, we bound our memory and say so in the ledger.
-LARGEST_BODY = 64 * 1024 * 1024
-
-#: Who calls where anyone may.
+#: The caller of a route that needs no token.
 ANYONE = Caller(subject="", tenant="", scopes=frozenset(), event_types=(), claims={}, token="")
 
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One call at the instant ``now`` (ns). Its caller and body are filled in as the checks let it pass (B3)."""
+    """A request at the instant `now` (ns). Its caller and body are set while it passes the checks (B3)."""
 
     broker: Broker
     zone: ZoneInfo
@@ -38,51 +34,47 @@ class Call:
     #: The kinds of the faults that came on it.
     faults: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, runtime: Runtime, headers: Mapping[bytes, bytes], params: Mapping[str, str]) -> Call:
+        """A request that has just come in."""
+        return cls(runtime.broker, runtime.config.settings.timezone, params, headers, runtime.clock.now())
+
+    def update(self, runtime: Runtime) -> None:
+        """Use the present state and time. While the request waited, the fake may have been reset."""
+        self.broker, self.now = runtime.broker, runtime.clock.now()
+
     def header(self, name: bytes) -> str:
-        """A header's value, empty when it was not sent."""
+        """A header's value, empty if it was not sent."""
         return self.headers.get(name, b"").decode("latin-1")
 
     def header_or_none(self, name: bytes) -> str | None:
-        """A header's value, None when it was not sent."""
+        """A header's value, None if it was not sent."""
         value = self.headers.get(name)
         return value.decode("latin-1") if value is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """An answer that may take time: try ``attempt`` (it gets the time) for ``seconds``, then answer 204 (K9)."""
-
-    attempt: Callable[[int], Reply | None]
-    seconds: int
+class ClientGone(Exception):
+    """The client hung up before its request was complete."""
 
 
-class Rejected(Exception):
-    """The surface itself says no, before the core is asked; ``reply`` is the answer."""
-
-    def __init__(self, answer: Reply) -> None:
-        super().__init__(answer)
-        self.reply = answer
-
-
-class BadRequest(Rejected):
-    """What was sent breaks a limit of the route; ``text`` is what to say."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(replies.error(400, text))
-
-
-class BodyTooLarge(Rejected):
-    """The request body exceeds :data:`LARGEST_BODY`."""
-
-    def __init__(self) -> None:
-        super().__init__(replies.error(413, f"body exceeds {LARGEST_BODY} bytes"))
+async def read_body(receive: Receive) -> bytes:
+    """The whole body. Raises ClientGone or BodyTooLarge."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > LARGEST_BODY:
+            raise BodyTooLarge
+        if not message.get("more_body", False):
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
 
 
-class RateLimited(Rejected):
-    """The caller's bucket of ``scope`` is empty; a token comes in ``wait`` seconds (L1)."""
-
-    def __init__(self, scope: str, operation: str, wait: int) -> None:
-        error = "rate limit exceeded"
-        text = f'{{"error":"{error}","operation":"{operation}","retryAfterSeconds":{wait},"scope":"{scope}"}}'
-        headers = (*replies.JSON, (b"retry-after", b"%d" % wait))
-        super().__init__(Reply(429, text.encode(), headers, error=error))
+async def hang_up(receive: Receive) -> None:
+    """Return when the client has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

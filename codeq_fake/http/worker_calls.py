@@ -1,30 +1,25 @@
-"""R3 to R9: what a worker asks for."""
+"""Worker calls on tasks: R3 to R9."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from codeq_fake import wire
-from codeq_fake.core import ArtifactUpload, Submission
+from codeq_fake.core import ArtifactUpload, Record, Submission
 from codeq_fake.core.errors import Refused
 from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
-from .rejections import status_and_text
-from .request import BadRequest, Wait
+from .rejections import BadRequest, status_and_text
+from .replies import Reply, Wait
+from .request import Call
 
-if TYPE_CHECKING:
-    from codeq_fake.core import Record
-
-    from .replies import Reply
-    from .request import Call
-
+#: The most tasks that one batch claims (K10).
 MOST_CLAIMED = 10
-LARGEST_BATCH = 100
 
 
 def claim(call: Call) -> Wait:
-    """R3: claim a task, waiting for one if asked to (K1 to K9)."""
+    """R3: claim a task, and wait for one if the request says so (K1 to K9)."""
     fields = wire.decode(call.body, bodies.CLAIM)
 
     def attempt(now: int) -> Reply | None:
@@ -68,13 +63,8 @@ def claim_batch(call: Call) -> Reply:
 
 def heartbeat(call: Call) -> Reply:
     """R5: extend a lease (H1)."""
-    fields = wire.decode(call.body, bodies.HEARTBEAT)
-    call.broker.heartbeat(
-        call.params["id"],
-        worker=call.caller.subject,
-        extend_seconds=fields.get("extendSeconds", 0),
-        now=call.now,
-    )
+    asked = bodies.arguments(wire.decode(call.body, bodies.HEARTBEAT))
+    call.broker.heartbeat(call.params["id"], worker=call.caller.subject, now=call.now, **asked)
     return replies.json('{"ok":true}')
 
 
@@ -86,20 +76,14 @@ def abandon(call: Call) -> Reply:
 
 def nack(call: Call) -> Reply:
     """R7: give a task back as not done (N1 to N4)."""
-    fields = wire.decode(call.body, bodies.NACK)
-    nacked = call.broker.nack(
-        call.params["id"],
-        worker=call.caller.subject,
-        delay_seconds=fields.get("delaySeconds", 0),
-        reason=fields.get("reason", ""),
-        now=call.now,
-    )
+    asked = bodies.arguments(wire.decode(call.body, bodies.NACK))
+    nacked = call.broker.nack(call.params["id"], worker=call.caller.subject, now=call.now, **asked)
     status = "dlq" if nacked.dead else "requeued"
     return replies.json(f'{{"delaySeconds":{nacked.delay_seconds},"status":"{status}"}}')
 
 
 def submit(call: Call) -> Reply:
-    """R8: hand in a result (S1 to S5)."""
+    """R8: store a result (S1 to S5)."""
     fields = wire.decode(call.body, bodies.SUBMIT)
     if not fields.get("status"):
         raise wire.BadBody
@@ -108,43 +92,27 @@ def submit(call: Call) -> Reply:
 
 
 def submit_batch(call: Call) -> Reply:
-    """R9: hand in several results; each item gets its record or its error (S6)."""
-    items = wire.decode(call.body, bodies.SUBMIT_BATCH).get("results")
-    if not items:
-        raise wire.BadBody
-    if len(items) > LARGEST_BATCH:
-        raise BadRequest(f"batch size exceeds maximum of {LARGEST_BATCH}")
-    handed_in = [(item.get("taskId", ""), _submission(item)) for item in items]
-    answers = call.broker.submit_batch(handed_in, worker=call.caller.subject, now=call.now)
+    """R9: store several results. Each item is answered with its record or its error (S6)."""
+    items = bodies.batch(call.body, bodies.SUBMIT_BATCH)
+    submissions = [(item.get("taskId", ""), _submission(item)) for item in items]
+    outcomes = call.broker.submit_batch(submissions, worker=call.caller.subject, now=call.now)
+    ids = [task_id for task_id, _ in submissions]
     shown = ",".join(
-        f'{{"taskId":{wire.quote(task_id)},{_answer(call, answer)}}}'
-        for (task_id, _), answer in zip(handed_in, answers, strict=True)
+        f'{{"taskId":{wire.quote(task_id)},{_outcome(call, outcome)}}}'
+        for task_id, outcome in zip(ids, outcomes, strict=True)
     )
     known = call.broker.store.tasks
-    tasks = tuple(TouchedTask.of(known[task_id]) for task_id, _ in handed_in if task_id in known)
+    tasks = tuple(TouchedTask.of(known[task_id]) for task_id in ids if task_id in known)
     return replies.json(f'{{"results":[{shown}]}}', tasks=tasks)
 
 
-def _answer(call: Call, answer: Record | Refused) -> str:
-    if isinstance(answer, Refused):
-        _, text = status_and_text(answer, "submit")
+def _outcome(call: Call, outcome: Record | Refused) -> str:
+    if isinstance(outcome, Refused):
+        _, text = status_and_text(outcome, "submit")
         return f'"error":{wire.quote(text)}'
-    return f'"result":{rendering.record(answer, call.zone)}'
+    return f'"result":{rendering.record(outcome, call.zone)}'
 
 
 def _submission(fields: dict[str, Any]) -> Submission:
-    return Submission(
-        status=fields.get("status", ""),
-        result=fields.get("result"),
-        error=fields.get("error", ""),
-        artifacts=tuple(map(_upload, fields.get("artifacts", ()))),
-    )
-
-
-def _upload(fields: dict[str, Any]) -> ArtifactUpload:
-    return ArtifactUpload(
-        name=fields.get("name", ""),
-        url=fields.get("url", ""),
-        content_base64=fields.get("contentBase64", ""),
-        content_type=fields.get("contentType", ""),
-    )
+    artifacts = tuple(ArtifactUpload(**bodies.arguments(artifact)) for artifact in fields.get("artifacts", ()))
+    return Submission(fields.get("status", ""), fields.get("result"), fields.get("error", ""), artifacts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -14,7 +13,7 @@ from codeq_fake.control import BadRequestError
 from codeq_fake.control.arguments import duration, instant, json_object, whole
 from codeq_fake.core import BUILT_IN_COMMANDS
 from codeq_fake.core.errors import Refused
-from codeq_fake.http.rejections import refuse
+from codeq_fake.http.rejections import status_and_text
 
 from .formatting import counted, query
 
@@ -94,7 +93,7 @@ async def create(visit: Visit) -> Response:
     except BadRequestError as error:
         return ask_for_a_task(visit, typed, str(error))
     except Refused as error:
-        return ask_for_a_task(visit, typed, json.loads(refuse(error, "create").body)["error"])
+        return ask_for_a_task(visit, typed, status_and_text(error, "create")[1])
     await visit.runtime.carry_out()
     return visit.go(query("/_fake/page/task", id=task.id), "The task is created.")
 

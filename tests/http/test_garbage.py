@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeq_fake.http import OPERATIONS
+from codeq_fake.http.rejections import status_and_text
+from codeq_fake.wire import BadBody
 from tests.http.callers import IDENTITIES
 from tests.http.filled import GOOD, ask, caller_of, filled
 from tests.http.mutants import bodies, headers
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 #: The errors that the contract names, by operation, beside those that any caller may get.
 NAMED: dict[str, set[tuple[int, str]]] = {
     operation.name: {(row.status, row.text) for row in ROWS if row.operation == operation.name}
-    | ({(400, operation.bad_body)} if operation.name in GOOD else set())
+    | ({status_and_text(BadBody(), operation.name)} if operation.name in GOOD else set())
     for operation in OPERATIONS
 }
 NAMED["create_batch"].add((400, "batch size exceeds maximum of 100"))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.http import OPERATIONS
-from codeq_fake.http.request import LARGEST_BODY
+from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
 from codeq_fake.testing import FakeCodeQ
+from codeq_fake.wire import BadBody
 from tests.http.callers import CLAIM, IDENTITIES, NOW, TASKS
 from tests.http.direct import Connection, bearer, request_scope
 from tests.http.filled import GOOD, ask, caller_of, filled
@@ -55,7 +56,7 @@ def test_b1_a_deeper_body_is_a_bad_body_on_each_route_even_in_a_field_that_nobod
     if operation in {"renew", "cleanup"}:
         assert deeper.status == 200  # B2: a bad body is no body
     else:
-        assert (deeper.status, deeper.json) == (400, {"error": route.bad_body})
+        assert (deeper.status, deeper.json) == (400, {"error": status_and_text(BadBody(), operation)[1]})
 
 
 def test_what_nests_deep_can_be_handed_on_in_every_way() -> None:

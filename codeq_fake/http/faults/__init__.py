@@ -1,1 +1,1 @@
-"""How a request is answered while fault rules are active."""
+"""Injects faults into requests while there are fault rules."""

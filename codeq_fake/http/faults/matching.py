@@ -1,26 +1,21 @@
-"""Requests as occasions for faults: what a rule may call them, and whom and what they are about."""
+"""What fault rules compare of a request: its names, its worker, its commands and its tasks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from codeq_fake import wire
 from codeq_fake.core.commands import queue_name, to_claim
 from codeq_fake.core.errors import Refused
 from codeq_fake.faults import Occasion
 from codeq_fake.faults.rule import COMPLETE, FAIL, REQUEST
 from codeq_fake.http import bodies
-from codeq_fake.http.operations import OPERATIONS
+from codeq_fake.http.operations import OPERATIONS, Operation
+from codeq_fake.http.request import Call
+from codeq_fake.wire import Struct
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from codeq_fake.http.operations import Operation
-    from codeq_fake.http.request import Call
-    from codeq_fake.wire import Struct
-
-#: What a rule's ``on`` may say -> the name of the requests that it means: an operation, its route, a result's kind.
+#: Value of a rule's `on` -> the requests that it stands for: an operation, its route, or a kind of result.
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         **{operation.name: operation.name for operation in OPERATIONS},
@@ -30,7 +25,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Of which bodies something matters here.
+#: The bodies with a field that rules compare.
 _BODIES: Mapping[str, Struct] = MappingProxyType(
     {
         "create": bodies.CREATE,
@@ -41,15 +36,12 @@ _BODIES: Mapping[str, Struct] = MappingProxyType(
         "submit_batch": bodies.SUBMIT_BATCH,
     }
 )
-#: A request of which nothing is known yet: no rule is for it.
-NOTHING_KNOWN = Occasion(frozenset())
-
 _ENDS: Mapping[str, str] = MappingProxyType({"COMPLETED": COMPLETE, "FAILED": FAIL})
 _OF_A_TASK = frozenset({"heartbeat", "abandon", "nack", "submit", "get", "result"})
 
 
 def occasion_of(operation: Operation, call: Call) -> Occasion:
-    """A request that has been let in. A bad body says nothing."""
+    """The occasion of a request that has passed the checks. A bad body has no fields."""
     fields = _fields(operation, call)
     names = {REQUEST, operation.name}
     if operation.name == "submit" and (end := _ENDS.get(fields.get("status", ""))):
@@ -64,7 +56,7 @@ def occasion_of(operation: Operation, call: Call) -> Occasion:
 
 
 def claimed_commands(operation: Operation, call: Call) -> Sequence[str]:
-    """The commands that a claim is for; none when it will be refused (K1)."""
+    """The commands that a claim is for; none if it will be refused (K1)."""
     try:
         return to_claim(_fields(operation, call).get("commands", ()), call.caller.event_types)
     except Refused:
@@ -73,12 +65,7 @@ def claimed_commands(operation: Operation, call: Call) -> Sequence[str]:
 
 def _fields(operation: Operation, call: Call) -> dict[str, Any]:
     struct = _BODIES.get(operation.name)
-    if struct is None:
-        return {}
-    try:
-        return wire.decode(call.body, struct)
-    except wire.BadBody:
-        return {}
+    return bodies.lenient(call.body, struct) if struct is not None else {}
 
 
 def _tasks(operation: Operation, call: Call, fields: Mapping[str, Any]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What a fault does to tasks: their leases are ended, or one of the real server's races happens to them."""
+"""What faults do to tasks: end their leases, or let one of the real server's races happen."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from codeq_fake.core import Broker, Task
 
 
-def meddle(kind: str, broker: Broker, tasks: Iterable[str], *, now: int) -> bool:
-    """Do it to each of the tasks; says whether it could be done to any."""
+def affect(kind: str, broker: Broker, tasks: Iterable[str], *, now: int) -> bool:
+    """Apply a fault to each of the tasks. Returns whether it was possible for any of them."""
     return sum(_done(kind, broker, task_id, now) for task_id in tasks) > 0
 
 
 def _done(kind: str, broker: Broker, task_id: str, now: int) -> bool:
     try:
-        return MEDDLING[kind](broker, broker.get(task_id), now)
+        return TASK_EFFECTS[kind](broker, broker.get(task_id), now)
     except Refused:
         return False
 
@@ -31,8 +31,8 @@ def _expire_lease(broker: Broker, task: Task, now: int) -> bool:
     return True
 
 
-#: Kind of fault -> what does it to a task, and says whether it could.
-MEDDLING: Mapping[str, Callable[[Broker, Task, int], bool]] = MappingProxyType(
+#: Kind of fault -> the function that applies it to a task and returns whether that was possible.
+TASK_EFFECTS: Mapping[str, Callable[[Broker, Task, int], bool]] = MappingProxyType(
     {
         "expire_lease": _expire_lease,
         "redeliver_finished": lambda broker, task, now: races.redeliver_finished(broker, task, now=now),  # Z1

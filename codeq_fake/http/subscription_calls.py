@@ -1,0 +1,26 @@
+"""Worker calls on subscriptions to queue-ready notices: R10 and R11."""
+
+from __future__ import annotations
+
+from codeq_fake import wire
+
+from . import bodies, rendering, replies
+from .replies import Reply
+from .request import Call
+
+
+def subscribe(call: Call) -> Reply:
+    """R10: subscribe (U1)."""
+    asked = bodies.arguments(wire.decode(call.body, bodies.SUBSCRIBE))
+    url = asked.pop("callback_url", "")
+    if not url:
+        raise wire.BadBody
+    subscription = call.broker.subscriptions.subscribe(url, now=call.now, **asked)
+    return replies.json(rendering.subscription(subscription, call.zone))
+
+
+def renew(call: Call) -> Reply:
+    """R11: renew a subscription (U2)."""
+    asked = bodies.arguments(bodies.lenient(call.body, bodies.RENEW))
+    subscription = call.broker.subscriptions.renew(call.params["id"], now=call.now, **asked)
+    return replies.json(rendering.subscription(subscription, call.zone))
