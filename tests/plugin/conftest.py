@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-# What a test in a test imports for the first time is forgotten at its end, and then there twice: so it comes in here.
-import codeq_client.testing  # noqa: F401 - loaded for good
-import codeq_fake.clocks.pytest_loops
-import codeq_fake.in_process.clients
-import codeq_fake.serving.server
-import codeq_fake.testing  # noqa: F401 - loaded for good
 from tests.plugin.outer import INI, Outcome, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +27,9 @@ def run(pytester: pytest.Pytester) -> Run:
 
     def run(test: str, ini: str = "", *arguments: str) -> Outcome:
         write(pytester.path, test, ini)
-        done = pytester.runpytest_inprocess(*QUICKLY, *arguments)
+        modules = KeepModules()
+        done = pytester.runpytest_inprocess(*QUICKLY, *arguments, plugins=[modules])
+        modules.restore()
         return done.stdout.str() + done.stderr.str(), int(done.ret)
 
     return run
@@ -49,6 +46,24 @@ def run_apart(tmp_path: Path) -> Run:
         return done.stdout + done.stderr, done.returncode
 
     return run
+
+
+class KeepModules:
+    """A plugin that keeps what the inner pytest imports.
+
+    pytester forgets it at the end, and a module that is loaded twice in one process has two of each class.
+    """
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, ModuleType] = {}
+
+    def pytest_unconfigure(self) -> None:
+        self._loaded = dict(sys.modules)
+
+    def restore(self) -> None:
+        for name, module in self._loaded.items():
+            if name not in ("test_example", "conftest"):
+                sys.modules.setdefault(name, module)
 
 
 # Schemathesis takes seconds to load, and is nothing that a user needs.
