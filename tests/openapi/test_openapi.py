@@ -18,7 +18,7 @@ from referencing import Registry, Resource
 from codeq_fake.http import OPERATIONS
 from codeq_fake.openapi import document
 
-RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*/*.jsonl.gz"))
+RECORDINGS = sorted((Path(__file__).parents[1] / "recordings").glob("*/*.jsonl.gz"))
 DOCUMENT = document()
 URI = "urn:codeq"
 REGISTRY: Registry[Any] = Registry().with_resource(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from codeq_fake.http import Operation
 
-RECORDINGS = Path(__file__).with_name("recordings")
+RECORDINGS = Path(__file__).parents[1] / "recordings"
 
 
 def numbered(letter: str, last: int) -> list[str]:

@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "codeq-fake": "codeq_fake.__main__",
     "codeq-worker": "codeq_client.cli",

@@ -18,7 +18,7 @@ from tests.contract.suite.test_suite_container import LACKING, PROBE, SERVER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 PATH = "/usr/local/bin:/usr/bin:/bin"
 PROFILES = {

@@ -20,7 +20,7 @@ from codeq_contract.replay.servers import Target, UrlTarget
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FILES = sorted(Path(__file__).with_name("recordings").glob("*/*.jsonl.gz"))
+FILES = sorted((Path(__file__).parents[1] / "recordings").glob("*/*.jsonl.gz"))
 AUTHENTICATION = [file for file in FILES if file.name.startswith("auth")]
 
 
