@@ -1,0 +1,362 @@
+"""A fake in your process: :class:`FakeCodeQ`, with the powers of the control API and no HTTP in between."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from codeq_fake.auth import Tokens, identities_of
+from codeq_fake.clocks import let_tasks_run, make_clock
+from codeq_fake.control import Controls
+from codeq_fake.control.access import is_loopback
+from codeq_fake.control.arguments import instant
+from codeq_fake.control.arguments import profile as checked_profile
+from codeq_fake.control.fault_rules import checked
+from codeq_fake.core.times import SECOND
+from codeq_fake.journal import DEFAULT_SIZE
+from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
+from codeq_fake.serving.application import application
+from codeq_fake.settings import Settings
+
+from .checks import Checks
+from .event_loop import Home
+from .fault_scope import injected
+from .task_view import TaskView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
+    import httpx
+    from starlette.types import ASGIApp
+
+    from codeq_fake.clocks import Mode
+    from codeq_fake.divergences import Surprise
+    from codeq_fake.faults import Rule
+
+    from .fault_scope import Injected
+
+    T = TypeVar("T")
+
+
+class FakeCodeQ(Checks):
+    """A CodeQ server in memory.
+
+    ``settings`` are the real server's environment variables, ``yaml`` its configuration file, ``identities`` the
+    callers to know (``{"name": {"kind": "producer" or "worker", "claims": {...}}}``; their tokens are their names).
+    Without any of it the token ``dev-token`` may do everything. ``now`` is where a manual clock stands still, and
+    where the others begin. An ``auto`` clock is that of the :class:`VirtualTimeLoop` in which the fake is used.
+    ``webhooks`` maps an origin such as ``http://app.test`` to an ASGI application that gets the callbacks sent there.
+    ``filled_from`` is a seed file: YAML with the tasks and subscriptions to begin with. ``seed`` is for chance alone.
+
+    Use it as a context manager, or call :meth:`close`, when :meth:`client` or a blocking :meth:`advance` was used.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: str = DEFAULT_PROFILE,
+        clock: Mode = "manual",
+        now: str | datetime | None = None,
+        settings: Mapping[str, str] | None = None,
+        yaml: str | None = None,
+        identities: Mapping[str, Any] | None = None,
+        webhooks: Mapping[str, ASGIApp] | None = None,
+        webhook_allow: Iterable[str] = (),
+        journal_size: int = DEFAULT_SIZE,
+        seed: int | None = None,
+        control_token: str | None = None,
+        filled_from: str | Path | None = None,
+    ) -> None:
+        config = Config(
+            profile=checked_profile(profile),
+            settings=Settings.from_env(settings or {}, yaml or ""),
+            identities=identities_of(identities) if identities else (),
+            webhook_allow=tuple(webhook_allow),
+            mounts=dict(webhooks or {}),
+            journal_size=journal_size,
+            seed=seed,
+        )
+        self._runtime = Runtime(config, make_clock(clock, start=_instant(now) if now is not None else None))
+        self._controls = Controls(self._runtime)
+        self._control_token = control_token
+        self._home = Home(in_thread=clock != "auto")
+        self._call = self._home.call
+        self._url: str | None = None
+        self._app = application(self._runtime, control_token=control_token)
+        if filled_from is not None:
+            _fill(self._runtime, Path(filled_from))
+        #: The server as an ASGI application, the control API included. It may be called from any event loop.
+        self.app: ASGIApp = self._home.application(self._app)
+
+    def __repr__(self) -> str:
+        counts = Counter(task.state.name.lower() for task in list(self._runtime.broker.store.tasks.values()))
+        states = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no tasks"
+        return f"<FakeCodeQ {self._runtime.config.profile} at {self.now} ({self._runtime.clock.mode}): {states}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Answer who waits, and end the thread that serves blocking clients, if there is one; harmless if repeated."""
+        self._home.close(self._end)
+
+    async def _end(self) -> None:
+        self._runtime.release()
+        await let_tasks_run()
+
+    # On a port.
+
+    @contextmanager
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[FakeCodeQ]:
+        """Serve this fake on a port as well, in a thread of its own; port 0 picks a free one. Sets :attr:`url`.
+
+        Other machines reach the control API only with its token. Raises :class:`codeq_fake.server.PortTakenError`, and
+        RuntimeError if the fake already lives in the running event loop.
+        """
+        from codeq_fake.serving.server import listen, served  # noqa: PLC0415 - uvicorn takes a tenth of a second to import
+
+        safe = is_loopback(host) or self._control_token is not None
+        app = self._app if safe else application(self._runtime, with_control=False)
+
+        async def start() -> AbstractAsyncContextManager[str]:
+            context = served(app, self._runtime, listen(host, port))
+            self._url = await context.__aenter__()
+            return context
+
+        server = self._home.block(start, in_loops=True)
+        try:
+            yield self
+        finally:
+            self._url = None
+            self._home.block(partial(server.__aexit__, None, None, None), in_loops=True)
+
+    @property
+    def url(self) -> str:
+        """Where this fake is served. Raises RuntimeError outside of :meth:`serve`."""
+        if self._url is None:
+            raise RuntimeError("this fake is on no port: use the fixture codeq_server, or `with fake.serve():`")
+        return self._url
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables by which a client finds this fake and its tokens: CODEQ_BASE_URL and so on."""
+        config = self._runtime.config
+        return Tokens.of(config.settings, config.identities).environment(self.url)
+
+    @property
+    def tokens(self) -> dict[str, str | None]:
+        """A token for each of the roles producer, worker and admin; None where nobody has the role."""
+        config = self._runtime.config
+        return Tokens.of(config.settings, config.identities).by_role()
+
+    # Clients.
+
+    def client(self, token: str = "dev-token", **options: Any) -> httpx.Client:  # noqa: S107 - the fake's own default
+        """A blocking httpx client that speaks to this fake, with ``token`` as its bearer token.
+
+        ``options`` are httpx's. Its read timeout is kept (5 s of real time unless you set ``timeout``), for a long poll
+        on a manual clock would wait for ever where nobody advances it.
+        """
+        from . import clients  # noqa: PLC0415 - httpx takes a quarter of a second that only its users pay
+
+        return clients.blocking(self._app, self._home, token, options)
+
+    def async_client(self, token: str = "dev-token", **options: Any) -> httpx.AsyncClient:  # noqa: S107 - as above
+        """As :meth:`client`, for async code."""
+        from . import clients  # noqa: PLC0415 - as above
+
+        return clients.asynchronous(self.app, token, options)
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """What :meth:`async_client` sends by, for async clients of your own that take a transport of httpx."""
+        from . import clients  # noqa: PLC0415 - as above
+
+        return clients.AsyncTransport(self.app)
+
+    # Time.
+
+    @property
+    def now(self) -> str:
+        """The fake's present instant, RFC 3339 in UTC."""
+        shown: str = self._controls.clock()["now"]
+        return shown
+
+    def time(self) -> float:
+        """The same in seconds since the epoch."""
+        return self._call(self._runtime.clock.now) / SECOND
+
+    def advance(self, seconds: float | None = None, *, to: str | datetime | None = None) -> None:
+        """Advance the clock, through all that falls due, and return when all is quiet.
+
+        For blocking code; in a coroutine use :meth:`aadvance`. Raises ConflictError when that would go back.
+        """
+        self._home.block(partial(self._advance, seconds, to))
+
+    async def aadvance(self, seconds: float | None = None, *, to: str | datetime | None = None) -> None:
+        """As :meth:`advance`, for coroutines."""
+        await self._home.run(partial(self._advance, seconds, to))
+
+    async def _advance(self, seconds: float | None, to: str | datetime | None) -> None:
+        by = round(seconds * SECOND) if seconds is not None else None
+        await self._controls.advance(by=by, to=_instant(to) if to is not None else None)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the fake's clock has moved on so far, by itself or because somebody advances it."""
+        await self._home.run(lambda: self._runtime.waiters.sleep(round(seconds * SECOND)))
+
+    def freeze(self) -> None:
+        """Let a real clock stand still from now on."""
+        self._call(lambda: self._runtime.clock.set_mode("manual"))
+
+    def thaw(self) -> None:
+        """Let the clock run from now on, from the instant at which it stands."""
+        self._home.call_in_loop(lambda: self._runtime.clock.set_mode("real"))
+
+    def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> None:
+        """Queue the next task or subscription ids, and the next jittered backoff delays (seconds).
+
+        Raises BadRequestError, or ConflictError for an id that is taken.
+        """
+        self._call(lambda: self._controls.next(ids=ids, delays=delays))
+
+    def faults(self, *rules: Rule | Mapping[str, Any]) -> AbstractContextManager[Injected]:
+        """Let things go wrong for the length of a ``with`` statement; see :mod:`codeq_fake.faults`.
+
+        A rule is made by one of its functions, such as ``drop_reply(on="complete", times=1)``, or is an object as
+        ``/_fake/faults`` takes it. Raises BadRequestError. At the end, warns of a rule that met nothing
+        (:class:`codeq_fake.faults.FaultNotMetWarning`).
+        """
+        return injected(self._controls.faults, self._runtime.fault_plan, checked(rules), self._call)
+
+    # State.
+
+    def enqueue(
+        self,
+        command: str,
+        payload: object = None,
+        *,
+        priority: int = 0,
+        webhook: str = "",
+        max_attempts: int = 0,
+        delay: int = 0,
+        tenant: str = "dev",
+    ) -> TaskView:
+        """Create a task, as a producer of ``tenant`` would.
+
+        Raises a ``codeq_fake.core.errors.Refused``, and RuntimeError in a coroutine when there are subscriptions: they
+        are notified before a create ends.
+        """
+        body = json.dumps(payload, allow_nan=False)
+
+        def create() -> str:
+            created = self._controls.create(
+                command,
+                body,
+                tenant=tenant,
+                priority=priority,
+                webhook=webhook,
+                max_attempts=max_attempts,
+                delay_seconds=delay,
+            )
+            return created.id
+
+        async def create_and_tell() -> str:
+            task_id = create()
+            await self._runtime.carry_out()
+            return task_id
+
+        if self._runtime.broker.subscriptions.by_id:  # U4: notices are sent before a create ends
+            return self.task(self._home.block(create_and_tell))
+        return self.task(self._call(create))
+
+    def task(self, task_id: str) -> TaskView:
+        """One task, without side effect. Raises UnknownTaskError."""
+        return TaskView.of(self._call(lambda: self._controls.task(task_id)))
+
+    def tasks(self, *, status: str = "", command: str = "", tenant: str | None = None) -> list[TaskView]:
+        """The tasks that match, oldest first."""
+        return [TaskView.of(shown) for shown in self._in_full(status, command, tenant)]
+
+    def expire(self, task_id: str) -> None:
+        """End a task's lease now. Raises UnknownTaskError or ConflictError."""
+        self._call(lambda: self._controls.expire(task_id))
+
+    def requeue(self, task_id: str) -> None:
+        """Put a task at the tail of its pending list, whatever became of it; one that has ended begins anew.
+
+        Raises UnknownTaskError.
+        """
+        self._call(lambda: self._controls.requeue(task_id))
+
+    def delete(self, task_id: str) -> None:
+        """Delete a task with its result. Raises UnknownTaskError."""
+        self._call(lambda: self._controls.delete(task_id))
+
+    def resend(self, n: int) -> None:
+        """Send callback or notice number ``n`` of :attr:`callbacks` anew, and return when all is quiet.
+
+        For blocking code. Raises UnknownCallbackError, or ConflictError when its task has no result any more.
+        """
+        self._home.block(partial(self._controls.resend, n))
+
+    def queues(self) -> list[dict[str, Any]]:
+        """How many tasks of each tenant and command are where, as ``/_fake/queues`` shows it."""
+        return list(self._call(self._controls.queues)["queues"])
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """The requests so far, with their replies."""
+        return self._call(self._controls.requests)
+
+    @property
+    def surprises(self) -> list[Surprise]:
+        """What the requests so far seem to expect, as upstream's documents say it, and the real server does not do."""
+        return self._call(self._runtime.surprises.look)
+
+    @property
+    def callbacks(self) -> list[dict[str, Any]]:
+        """The callbacks and notices so far, with each of their tries."""
+        return self._call(self._controls.callbacks)
+
+    def state(self) -> dict[str, Any]:
+        """The whole state as plain JSON values."""
+        return self._call(self._controls.state)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Replace the state by one that :meth:`state` returned; a manual clock stands at its instant afterwards.
+
+        Raises BadRequestError, and then has changed nothing.
+        """
+        self._home.call_in_loop(lambda: self._controls.restore(state))
+
+    def contract(self) -> dict[str, Any]:
+        """The ledger: each clause, how sure it is, where we differ, and how often this fake's traffic touched it."""
+        return self._call(self._controls.contract)
+
+    def reset(self) -> None:
+        """Start over with an empty state and empty journals; settings and clock are kept."""
+        self._call(self._controls.reset)
+
+
+def _instant(when: str | datetime) -> int:
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            raise ValueError("a time without a zone says nothing: give it a tzinfo, for example datetime.UTC")
+        return instant(when.isoformat())
+    return instant(when)
+
+
+def _fill(runtime: Runtime, file: Path) -> None:
+    """Make what a seed file holds. Raises SeedError, and OSError."""
+    from codeq_fake.control.seed_files import read_seed, sow  # noqa: PLC0415 - most fakes begin empty, and need no YAML
+
+    sow(runtime, read_seed(str(file), file.read_text(encoding="utf-8")))
