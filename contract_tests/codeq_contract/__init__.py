@@ -1,3 +1,3 @@
-"""The CodeQ contract as a test suite, and the replay of what the real server did."""
+"""The CodeQ contract as a test suite, and the replay of recordings of the real server."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Loads the suite's plugin for whoever runs its cases by pytest."""
+"""Loads the suite's plugin when pytest collects its cases."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_contract.checker import check
-from codeq_contract.driver import Op, Setup
+from codeq_contract.driver import Request, Setup
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.load import Load, record_load
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def found(rule: Rule, *, seed: int = 1) -> tuple[int, set[str]]:
     """How often the rule fired in a load, and the races that the checker makes out in the history."""
     with InProcessTarget("redis").start(Setup()) as driver:
-        driver.call(Op("POST", "/_fake/faults", body=json.dumps(shown(rule)).encode()))
+        driver.call(Request("POST", "/_fake/faults", body=json.dumps(shown(rule)).encode()))
         history = record_load(driver, Load(tasks=60, seconds=10, seed=seed), SUITE_SETTINGS)
-        [fault] = json.loads(driver.call(Op("GET", "/_fake/faults")).body)["faults"]
-    return fault["fired"], {breach.race for _, breach in check(history).breaches}
+        [fault] = json.loads(driver.call(Request("GET", "/_fake/faults")).body)["faults"]
+    return fault["fired"], {violation.race for _, violation in check(history).violations}
 
 
 @pytest.mark.parametrize(

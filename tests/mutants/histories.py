@@ -13,12 +13,12 @@ from codeq_contract.load import Load, record_load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from codeq_contract.checker import Report
+    from codeq_contract.checker import CheckResult
 
 PROFILES = ("redis", "kvrocks-2.8", "kvrocks-2.9")
 
 
-def histories(seeds: Iterable[int]) -> Iterator[Report]:
+def histories(seeds: Iterable[int]) -> Iterator[CheckResult]:
     """The checker's report on a small load for each seed. The stores take turns."""
     targets = [InProcessTarget(profile) for profile in PROFILES]
     for seed in seeds:
@@ -31,7 +31,7 @@ def laws_broken(seeds: Iterable[int]) -> dict[str, int]:
     """Each law that a history breaks, and the number of histories that break it."""
     broken: dict[str, int] = {}
     for report in histories(seeds):
-        for law in {name for name, _ in report.breaches}:
+        for law in {name for name, _ in report.violations}:
             broken[law] = broken.get(law, 0) + 1
         if report.verdict is Verdict.UNKNOWN:
             broken["in doubt"] = broken.get("in doubt", 0) + 1

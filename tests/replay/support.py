@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,14 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from codeq_contract.driver.hooks import ORIGIN, Hooks
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording
 from codeq_contract.recordings.times import moment_text, parse_moment
-from codeq_contract.replay.control import Control
-from codeq_contract.replay.servers import Session
+from codeq_contract.replay.control import Configuration, Control
+from codeq_contract.replay.servers import ReplayServer, recorded_webhook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
-
-    from codeq_contract.recordings.format import Call, Recording
-    from codeq_contract.replay.control import Configuration
 
 
 class Echo:
@@ -42,27 +38,26 @@ class Echo:
         self._parked: list[tuple[int, asyncio.Event]] = []
         self._control = Starlette(
             routes=[
-                Route("/_fake/clock", self._clock),
                 Route("/_fake/clock/advance", self._advance, methods=["POST"]),
                 Route("/_fake/next", self._next, methods=["POST"]),
             ]
         )
 
     @asynccontextmanager
-    async def open(self, configuration: Configuration, expected: Recording) -> AsyncIterator[Session]:
+    async def open(self, configuration: Configuration, expected: Recording) -> AsyncIterator[ReplayServer]:
         """Be a replay's target."""
         self.configuration = configuration
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self._serve), base_url="http://echo.test") as http:
             control = Control(http)
-            hooks = Hooks(expected.callbacks, control.now)
-            self._hooks = httpx.AsyncClient(transport=httpx.ASGITransport(hooks), base_url=ORIGIN)
+            hooks = recorded_webhook(expected, lambda: self._now)
+            self._hooks = httpx.AsyncClient(transport=httpx.ASGITransport(hooks), base_url=WEBHOOK_ORIGIN)
 
             async def start(request: httpx.Request) -> asyncio.Task[httpx.Response]:
                 answer = asyncio.create_task(http.send(request))
                 await anyio.wait_all_tasks_blocked()
                 return answer
 
-            yield Session(http, control, hooks, ORIGIN, start)
+            yield ReplayServer(http, control, hooks, WEBHOOK_ORIGIN, start)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/_fake/"):
@@ -88,9 +83,6 @@ class Echo:
                 self._calls.remove(call)
                 return call
         raise AssertionError(f"not recorded, or not so often: {method} {target}")
-
-    async def _clock(self, _request: Request) -> Response:
-        return JSONResponse({"now": moment_text(self._now)})
 
     async def _next(self, request: Request) -> Response:
         queued = await request.json()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_contract.recordings.times import MILLISECOND, moment_text, parse_moment
-from codeq_contract.replay.allowed_differences import Tolerance, Window
+from codeq_contract.replay.allowed_differences import AllowedDifferences, Window
 
 NOON = parse_moment("2026-11-24T12:00:00Z")
 SHORT = Window(NOON + 300 * MILLISECOND, NOON + 302 * MILLISECOND)
@@ -41,33 +41,33 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
 def test_a_fractional_timestamp_may_stray_by_60_ms_or_the_calls_duration(
     window: Window, ours: str, *, allowed: bool
 ) -> None:
-    assert Tolerance().allows("createdAt", "2026-11-24T12:00:00.3Z", ours, window) is allowed
+    assert AllowedDifferences().allows("createdAt", "2026-11-24T12:00:00.3Z", ours, window) is allowed
 
 
 def test_a_fraction_must_be_written_as_go_does() -> None:
-    assert not Tolerance().allows("createdAt", "2026-11-24T12:00:00.3Z", "2026-11-24T12:00:00.300Z", SHORT)
-    assert not Tolerance().allows("createdAt", "2026-11-24T12:00:00.3Z", "2026-11-24T09:00:00.3-03:00", SHORT)
+    assert not AllowedDifferences().allows("createdAt", "2026-11-24T12:00:00.3Z", "2026-11-24T12:00:00.300Z", SHORT)
+    assert not AllowedDifferences().allows("createdAt", "2026-11-24T12:00:00.3Z", "2026-11-24T09:00:00.3-03:00", SHORT)
 
 
 def test_a_whole_second_may_stray_by_one_when_an_edge_lies_inside_the_call() -> None:
     theirs, next_second = "2026-11-24T12:00:30Z", "2026-11-24T12:00:31Z"
-    assert Tolerance().allows("leaseUntil", theirs, next_second, ACROSS_AN_EDGE)
-    assert not Tolerance().allows("leaseUntil", theirs, next_second, SHORT)
-    assert not Tolerance().allows("leaseUntil", theirs, "2026-11-24T12:00:32Z", ACROSS_AN_EDGE)
-    assert not Tolerance().allows("leaseUntil", theirs, "2026-11-24T12:00:30.5Z", ACROSS_AN_EDGE)
+    assert AllowedDifferences().allows("leaseUntil", theirs, next_second, ACROSS_AN_EDGE)
+    assert not AllowedDifferences().allows("leaseUntil", theirs, next_second, SHORT)
+    assert not AllowedDifferences().allows("leaseUntil", theirs, "2026-11-24T12:00:32Z", ACROSS_AN_EDGE)
+    assert not AllowedDifferences().allows("leaseUntil", theirs, "2026-11-24T12:00:30.5Z", ACROSS_AN_EDGE)
 
 
 def test_a_timestamp_stays_what_it_was_when_it_first_appeared() -> None:
-    tolerance = Tolerance()
+    allowed = AllowedDifferences()
     theirs, ours = "2026-11-24T12:00:00.3Z", "2026-11-24T12:00:01.1Z"
-    assert tolerance.allows("updatedAt", theirs, ours, LONG)
-    assert tolerance.allows("updatedAt", theirs, ours, SHORT)
-    assert not tolerance.allows("updatedAt", theirs, "2026-11-24T12:00:01.1000001Z", SHORT)
+    assert allowed.allows("updatedAt", theirs, ours, LONG)
+    assert allowed.allows("updatedAt", theirs, ours, SHORT)
+    assert not allowed.allows("updatedAt", theirs, "2026-11-24T12:00:01.1000001Z", SHORT)
 
 
 def test_no_other_value_may_stray() -> None:
-    assert not Tolerance().allows("id", "2026-11-24T12:00:00.3Z", "2026-11-24T12:00:00.31Z", SHORT)
-    assert not Tolerance().allows("createdAt", "(absent)", "2026-11-24T12:00:00.31Z", SHORT)
+    assert not AllowedDifferences().allows("id", "2026-11-24T12:00:00.3Z", "2026-11-24T12:00:00.31Z", SHORT)
+    assert not AllowedDifferences().allows("createdAt", "(absent)", "2026-11-24T12:00:00.31Z", SHORT)
 
 
 def trace(trace_id: str, span_id: str) -> str:
@@ -75,21 +75,21 @@ def trace(trace_id: str, span_id: str) -> str:
 
 
 def test_made_up_trace_and_span_ids_are_free_but_each_stays_one() -> None:
-    tolerance = Tolerance()
-    assert tolerance.allows_trace(trace("a", "1"), trace("b", "2"))
-    assert tolerance.allows_trace(trace("a", "3"), trace("b", "4"))
-    assert not tolerance.allows_trace(trace("a", "5"), trace("c", "6"))
-    assert not tolerance.allows_trace(trace("a", "1"), trace("b", "7"))
-    assert not tolerance.allows_trace(trace("a", "8"), trace("b", "2"))
+    allowed = AllowedDifferences()
+    assert allowed.allows_trace(trace("a", "1"), trace("b", "2"))
+    assert allowed.allows_trace(trace("a", "3"), trace("b", "4"))
+    assert not allowed.allows_trace(trace("a", "5"), trace("c", "6"))
+    assert not allowed.allows_trace(trace("a", "1"), trace("b", "7"))
+    assert not allowed.allows_trace(trace("a", "8"), trace("b", "2"))
 
 
 def test_a_trace_that_the_caller_named_keeps_its_id() -> None:
-    tolerance = Tolerance()
-    tolerance.trace_given(trace("a", "1"))
-    assert tolerance.allows_trace(trace("a", "2"), trace("a", "3"))
-    assert not tolerance.allows_trace(trace("a", "4"), trace("b", "5"))
+    allowed = AllowedDifferences()
+    allowed.note_trace(trace("a", "1"))
+    assert allowed.allows_trace(trace("a", "2"), trace("a", "3"))
+    assert not allowed.allows_trace(trace("a", "4"), trace("b", "5"))
 
 
 def test_a_trace_in_another_form_is_no_trace() -> None:
-    assert not Tolerance().allows("traceParent", trace("a", "1"), "00-1-2-01", SHORT)
-    assert Tolerance().allows_trace("free text", "free text")
+    assert not AllowedDifferences().allows("traceParent", trace("a", "1"), "00-1-2-01", SHORT)
+    assert AllowedDifferences().allows_trace("free text", "free text")

@@ -2,18 +2,15 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.driver.hooks import Received
+from codeq_contract.driver.webhooks import Received
 from codeq_contract.recordings.format import Callback, Header, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND, parse_moment
-from codeq_contract.replay.allowed_differences import Tolerance
+from codeq_contract.replay.allowed_differences import AllowedDifferences
 from codeq_contract.replay.callbacks import compare_callbacks
-
-if TYPE_CHECKING:
-    from codeq_contract.replay.comparison import Difference
+from codeq_contract.replay.comparison import Difference
 
 SECRET = "s3cret"
 NOON = parse_moment("2026-11-24T12:00:00Z")
@@ -37,7 +34,7 @@ def received(at: int, body: str, path: str = "/hook") -> Received:
 def differences(theirs: list[Callback], ours: list[Received], secret: str = SECRET) -> list[Difference]:
     settings = {"WEBHOOK_HMAC_SECRET": secret} if secret else {}
     header = Header("story", "redis", NOON, settings, None, None, {})
-    return compare_callbacks(Recording(header, (), tuple(theirs)), ours, Tolerance())
+    return compare_callbacks(Recording(header, (), tuple(theirs)), ours, AllowedDifferences())
 
 
 def places(theirs: Callback, ours: Received) -> list[str]:

@@ -6,8 +6,8 @@ import pytest
 
 from codeq_contract.recordings.format import Call
 from codeq_contract.recordings.times import MILLISECOND, parse_moment
-from codeq_contract.replay.allowed_differences import Tolerance
-from codeq_contract.replay.comparison import Difference, Reply, compare_reply
+from codeq_contract.replay.allowed_differences import AllowedDifferences
+from codeq_contract.replay.comparison import Difference, ReplayedReply, compare_reply
 
 SENT = parse_moment("2026-11-24T12:00:00.3Z")
 CALL = Call(
@@ -35,8 +35,8 @@ go_threads 8
 
 def differences(call: Call, *, status: int = 202, text: str | None = None, **headers: str) -> list[Difference]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    reply = Reply(status, {**call.reply_headers, **named}, call.reply if text is None else text)
-    return compare_reply(call, reply, Tolerance())
+    reply = ReplayedReply(status, {**call.reply_headers, **named}, call.reply if text is None else text)
+    return compare_reply(call, reply, AllowedDifferences())
 
 
 def places(found: list[Difference]) -> list[tuple[str, str, str]]:

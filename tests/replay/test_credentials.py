@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from codeq_contract.driver.identities import Signer
 from codeq_contract.recordings.format import Header, Identity
-from codeq_contract.replay.credentials import Signer, credentials
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from codeq_contract.replay.credentials import credentials
 
 EPOCH = 1_795_500_595
 PRODUCER = Identity("producer", {"sub": "p"})

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from codeq_contract.recordings.format import RecordingError, parse_recording, read_recording
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from codeq_contract.recordings.files import parse_recording, read_recording
+from codeq_contract.recordings.format import RecordingError
 
 HEADER: dict[str, Any] = {
     "kind": "header",

@@ -6,19 +6,15 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.recordings.format import read_recording
-from codeq_contract.replay.credentials import Signer
-from codeq_contract.replay.in_process import InProcessTarget
+from codeq_contract.driver.identities import Signer
+from codeq_contract.recordings.files import read_recording
 from codeq_contract.replay.player import replay
-from codeq_contract.replay.servers import Target, UrlTarget
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from codeq_contract.replay.servers import InProcessTarget, Target, UrlTarget
 
 FILES = sorted((Path(__file__).parents[1] / "recordings").glob("*/*.jsonl.gz"))
 AUTHENTICATION = [file for file in FILES if file.name.startswith("auth")]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.recordings.format import Call, Recording, read_recording
+from codeq_contract.recordings.files import read_recording
+from codeq_contract.recordings.format import Call, Recording
 from codeq_contract.recordings.times import MILLISECOND
+from codeq_contract.replay.comparison import Difference
 from codeq_contract.replay.player import replay
 from tests.replay.support import Echo
-
-if TYPE_CHECKING:
-    from codeq_contract.replay.comparison import Difference
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "redis"
 LATE = 80 * MILLISECOND

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from codeq_contract.driver import PRODUCTION
+from codeq_contract.driver import ADMIN, PRODUCTION, SUBSCRIPTIONS, TASKS
 from codeq_contract.driver.identities import WORKER_SCOPES, producer
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.suite.caller import ADMIN, SUBSCRIPTIONS, TASKS
 from codeq_contract.suite.case import clause, core, needs
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
@@ -43,7 +40,7 @@ SCOPES = {
 
 @clause("A1")
 @pytest.mark.parametrize("path", [TASKS, f"{TASKS}/batch", *SCOPES, f"{ADMIN}/tasks/cleanup"])
-def test_a_request_without_a_token_is_refused(contract: Contract, path: str) -> None:
+def test_a_request_without_a_token_is_refused(contract: CaseContext, path: str) -> None:
     reply = contract.nobody.post(path, {})
     assert (reply.status, reply.json) == (401, {"error": "missing Authorization header"})
     assert contract.nobody.post(path, {}, Authorization="").json == reply.json
@@ -51,20 +48,20 @@ def test_a_request_without_a_token_is_refused(contract: Contract, path: str) -> 
 
 @clause("A2")
 @pytest.mark.parametrize("header", ["Bearer", "Basic abc", "abc", "Token {token:producer}"])
-def test_a_header_that_is_no_bearer_token_is_refused(contract: Contract, header: str) -> None:
+def test_a_header_that_is_no_bearer_token_is_refused(contract: CaseContext, header: str) -> None:
     reply = contract.nobody.post(TASKS, {}, Authorization=header)
     assert (reply.status, reply.json) == (401, {"error": "invalid Authorization format"})
 
 
 @clause("A2")
-def test_the_scheme_may_be_written_in_any_case(contract: Contract) -> None:
+def test_the_scheme_may_be_written_in_any_case(contract: CaseContext) -> None:
     body = {"command": contract.command(), "payload": 1}
     assert contract.nobody.post(TASKS, body, Authorization="bEARER {token:producer}").status == 202
 
 
 @clause("A3")
 @needs("variants")
-def test_a_static_token_is_one_caller_and_any_other_is_invalid(contract: Contract) -> None:
+def test_a_static_token_is_one_caller_and_any_other_is_invalid(contract: CaseContext) -> None:
     with contract.server(STATIC) as server:
         command = server.command()
         body = {"command": command, "payload": 1}
@@ -78,7 +75,7 @@ def test_a_static_token_is_one_caller_and_any_other_is_invalid(contract: Contrac
 @clause("A4")
 @needs("minting")
 @pytest.mark.parametrize("alg", ["RS256", "RS384", "RS512"])
-def test_a_token_may_be_signed_in_three_ways(contract: Contract, alg: str) -> None:
+def test_a_token_may_be_signed_in_three_ways(contract: CaseContext, alg: str) -> None:
     caller = contract.new(Identity("producer", {"sub": "p", "exp": None, "iat": None}, alg))
     assert caller.create(contract.command()).status == 202
 
@@ -95,7 +92,7 @@ def test_a_token_may_be_signed_in_three_ways(contract: Contract, alg: str) -> No
     ],
 )
 def test_a_token_of_others_or_of_another_time_is_refused(
-    contract: Contract, claims: dict[str, Any], error: str
+    contract: CaseContext, claims: dict[str, Any], error: str
 ) -> None:
     now = contract.clock.now() // SECOND
     meant: dict[str, Any] = {name: now + value if isinstance(value, int) else value for name, value in claims.items()}
@@ -105,7 +102,7 @@ def test_a_token_of_others_or_of_another_time_is_refused(
 
 @clause("A4")
 @needs("minting")
-def test_a_token_of_an_unknown_key_is_refused(contract: Contract) -> None:
+def test_a_token_of_an_unknown_key_is_refused(contract: CaseContext) -> None:
     reply = contract.new(Identity("producer", {"sub": "p"}, kid="k9")).create(contract.command())
     assert reply.status == 401
     assert reply.json["error"].endswith("key k9 not found in JWKS")
@@ -113,7 +110,7 @@ def test_a_token_of_an_unknown_key_is_refused(contract: Contract) -> None:
 
 @clause("A4")
 @needs("minting")
-def test_a_forged_signature_is_refused(contract: Contract) -> None:
+def test_a_forged_signature_is_refused(contract: CaseContext) -> None:
     reply = contract.nobody.post(TASKS, {}, Authorization="Bearer {token:producer}x")
     assert reply.status == 401
     assert "signature" in reply.json["error"]
@@ -122,7 +119,7 @@ def test_a_forged_signature_is_refused(contract: Contract) -> None:
 @clause("A5")
 @needs("minting")
 @pytest.mark.parametrize(("path", "scope"), SCOPES.items())
-def test_each_route_of_workers_wants_its_scope(contract: Contract, path: str, scope: str) -> None:
+def test_each_route_of_workers_wants_its_scope(contract: CaseContext, path: str, scope: str) -> None:
     others = " ".join(each for each in WORKER_SCOPES.split() if each != scope)
     refused = contract.new_worker(scope=others).post(path, {})
     assert (refused.status, refused.json) == (403, {"error": "missing scope"})
@@ -131,7 +128,7 @@ def test_each_route_of_workers_wants_its_scope(contract: Contract, path: str, sc
 
 @clause("A5")
 @needs("minting")
-def test_a_worker_has_event_types_and_scopes(contract: Contract) -> None:
+def test_a_worker_has_event_types_and_scopes(contract: CaseContext) -> None:
     assert contract.new_worker(eventTypes=None).claim().json == {"error": "missing eventTypes"}
     assert contract.new_worker(eventTypes=[]).claim().json == {"error": "missing eventTypes"}
     assert contract.new_worker(eventTypes="text").claim().json == {"error": "missing eventTypes"}
@@ -141,7 +138,7 @@ def test_a_worker_has_event_types_and_scopes(contract: Contract) -> None:
 
 @clause("A6")
 @needs("variants")
-def test_a_producer_may_be_allowed_to_work(contract: Contract) -> None:
+def test_a_producer_may_be_allowed_to_work(contract: CaseContext) -> None:
     command = contract.command()
     assert contract.producer.claim(command).status == 401
     with contract.server({"ALLOW_PRODUCER_AS_WORKER": "true"}) as server:
@@ -151,7 +148,7 @@ def test_a_producer_may_be_allowed_to_work(contract: Contract) -> None:
 
 
 @clause("A7")
-def test_readers_are_workers_or_producers(contract: Contract) -> None:
+def test_readers_are_workers_or_producers(contract: CaseContext) -> None:
     task = contract.producer.created(contract.command())
     assert contract.producer.task(task).status == contract.worker.task(task).status == 200
     for path in (f"{TASKS}/{task['id']}", f"{TASKS}/{task['id']}/result"):
@@ -161,21 +158,21 @@ def test_readers_are_workers_or_producers(contract: Contract) -> None:
 
 @clause("A7")
 @needs("minting")
-def test_a_worker_without_scopes_may_read_and_one_without_event_types_may_not(contract: Contract) -> None:
+def test_a_worker_without_scopes_may_read_and_one_without_event_types_may_not(contract: CaseContext) -> None:
     assert contract.new_worker(scope=None).task("none").status == 404
     assert contract.new_worker(eventTypes=None).task("none").status == 401
 
 
 @clause("A8")
 @needs("mere_producer")
-def test_a_producer_is_no_admin(contract: Contract) -> None:
+def test_a_producer_is_no_admin(contract: CaseContext) -> None:
     reply = contract.producer.queues()
     assert (reply.status, reply.json) == (401, {"error": "unauthorized. Admin only"})
 
 
 @clause("A8")
 @needs("minting")
-def test_an_admin_has_the_scope_or_the_role(contract: Contract) -> None:
+def test_an_admin_has_the_scope_or_the_role(contract: CaseContext) -> None:
     assert contract.new_producer(scope="codeq:admin").queue("X").status == 200
     assert contract.new_producer(role="admin").queue("X").status == 200
     assert contract.new_producer(role="other").queue("X").status == 401
@@ -183,7 +180,7 @@ def test_an_admin_has_the_scope_or_the_role(contract: Contract) -> None:
 
 @clause("A8")
 @needs("variants")
-def test_the_role_header_counts_in_development_only(contract: Contract) -> None:
+def test_the_role_header_counts_in_development_only(contract: CaseContext) -> None:
     path = f"{ADMIN}/queues/X"
     with contract.server({}, yaml="env: dev\n") as server:
         assert server.producer.get(path, X_Role="ADMIN").status == 200
@@ -193,7 +190,7 @@ def test_the_role_header_counts_in_development_only(contract: Contract) -> None:
 
 @clause("A9")
 @needs("minting")
-def test_the_tenant_is_the_first_claim_that_names_one(contract: Contract) -> None:
+def test_the_tenant_is_the_first_claim_that_names_one(contract: CaseContext) -> None:
     command, tenant = contract.command(), contract.names.tenant()
     claims: dict[str, Any] = {
         "tenantId": 7,
@@ -208,7 +205,7 @@ def test_the_tenant_is_the_first_claim_that_names_one(contract: Contract) -> Non
 
 @clause("A9")
 @needs("minting")
-def test_without_a_tenant_the_subject_is_the_tenant(contract: Contract) -> None:
+def test_without_a_tenant_the_subject_is_the_tenant(contract: CaseContext) -> None:
     command, name = contract.command(), contract.names.tenant()
     task = contract.new(Identity("producer", {"sub": name, "tenantId": " "})).created(command)
     assert task["tenantId"] == name
@@ -217,7 +214,7 @@ def test_without_a_tenant_the_subject_is_the_tenant(contract: Contract) -> None:
 
 @clause("A9")
 @needs("minting")
-def test_without_a_subject_a_task_has_no_tenant_and_a_claim_no_worker(contract: Contract) -> None:
+def test_without_a_subject_a_task_has_no_tenant_and_a_claim_no_worker(contract: CaseContext) -> None:
     nameless = contract.new(producer("", "", sub=None, tenantId=None))
     assert "tenantId" not in nameless.created(contract.command())
     reply = contract.new_worker(sub=None).claim(contract.command())

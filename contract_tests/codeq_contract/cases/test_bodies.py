@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from codeq_contract.suite.caller import ADMIN, SUBSCRIPTIONS, TASKS
+from codeq_contract.driver import ADMIN, SUBSCRIPTIONS, TASKS
 from codeq_contract.suite.case import clause, core, needs
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
@@ -43,7 +39,7 @@ REFUSED = {
 
 @clause("B1")
 @pytest.mark.parametrize("body", ACCEPTED.values(), ids=ACCEPTED.keys())
-def test_a_body_is_read_leniently(contract: Contract, body: str) -> None:
+def test_a_body_is_read_leniently(contract: CaseContext, body: str) -> None:
     command = contract.command()
     reply = contract.producer.post(TASKS, body.replace("%s", command).encode())
     assert (reply.status, reply.json["command"], reply.json["payload"]) == (202, command, "1")
@@ -51,13 +47,13 @@ def test_a_body_is_read_leniently(contract: Contract, body: str) -> None:
 
 @clause("B1", "B2")
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
-def test_json_is_strict(contract: Contract, body: str) -> None:
+def test_json_is_strict(contract: CaseContext, body: str) -> None:
     reply = contract.producer.post(TASKS, body.replace("%s", contract.command()).encode())
     assert (reply.status, reply.json) == (400, {"error": "invalid body"})
 
 
 @clause("B1")
-def test_what_is_no_text_becomes_the_replacement_character(contract: Contract) -> None:
+def test_what_is_no_text_becomes_the_replacement_character(contract: CaseContext) -> None:
     body = b'{"command":"%s","payload":["\\ud800","\xff"]}' % contract.command().encode()
     assert contract.producer.post(TASKS, body).json["payload"] == '["\ufffd","\ufffd"]'
 
@@ -67,20 +63,20 @@ def test_what_is_no_text_becomes_the_replacement_character(contract: Contract) -
     "path", [f"{TASKS}/claim", f"{TASKS}/claim/batch", f"{TASKS}/none/heartbeat", f"{TASKS}/none/nack", SUBSCRIPTIONS]
 )
 @pytest.mark.parametrize("body", [b"", b"{", b"[]"])
-def test_a_bad_body_of_a_worker_is_refused(contract: Contract, path: str, body: bytes) -> None:
+def test_a_bad_body_of_a_worker_is_refused(contract: CaseContext, path: str, body: bytes) -> None:
     reply = contract.worker.post(path, body)
     assert (reply.status, reply.json) == (400, {"error": "invalid body"})
 
 
 @clause("B2")
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b'{"status":1}', b'{"status":"COMPLETED","result":[]}'])
-def test_a_bad_result_is_refused_by_a_text_of_its_own(contract: Contract, body: bytes) -> None:
+def test_a_bad_result_is_refused_by_a_text_of_its_own(contract: CaseContext, body: bytes) -> None:
     reply = contract.worker.post(f"{TASKS}/none/result", body)
     assert (reply.status, reply.json) == (400, {"error": "invalid request body"})
 
 
 @clause("B2")
-def test_a_renewal_ignores_a_bad_body_and_an_abandon_reads_none(contract: Contract) -> None:
+def test_a_renewal_ignores_a_bad_body_and_an_abandon_reads_none(contract: CaseContext) -> None:
     for body in (b"", b"{", b'{"ttlSeconds":"1"}'):
         assert contract.worker.post(f"{SUBSCRIPTIONS}/none/heartbeat", body).status == 404
     assert contract.worker.post(f"{TASKS}/none/abandon", b"{").json == {"error": "not-found"}
@@ -88,18 +84,18 @@ def test_a_renewal_ignores_a_bad_body_and_an_abandon_reads_none(contract: Contra
 
 @clause("B2")
 @needs("admin", "clean_up")
-def test_a_clean_up_of_long_ago_ignores_what_it_cannot_read(contract: Contract) -> None:
+def test_a_clean_up_of_long_ago_ignores_what_it_cannot_read(contract: CaseContext) -> None:
     reply = contract.admin.post(f"{ADMIN}/tasks/cleanup", b'{"limit":"1","before":"2000-01-01T00:00:00Z"}')
     assert reply.status == 200
 
 
 @clause("B3")
-def test_a_body_is_not_looked_at_without_a_token(contract: Contract) -> None:
+def test_a_body_is_not_looked_at_without_a_token(contract: CaseContext) -> None:
     assert contract.nobody.post(TASKS, b"{").status == 401
     assert contract.nobody.post(f"{TASKS}/claim", b"{").status == 401
 
 
 @clause("B3", "A5")
 @needs("minting")
-def test_a_body_is_not_looked_at_without_the_scope(contract: Contract) -> None:
+def test_a_body_is_not_looked_at_without_the_scope(contract: CaseContext) -> None:
     assert contract.new_worker(scope="codeq:nack").post(f"{TASKS}/claim", b"{").status == 403

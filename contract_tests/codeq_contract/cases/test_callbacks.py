@@ -5,15 +5,12 @@ from __future__ import annotations
 import hmac
 import json
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from codeq_contract.driver import TRACING, Answer
+from codeq_contract.driver import TRACING, Answer, Received
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import Sighting, clause, needs, webhooks
-
-if TYPE_CHECKING:
-    from codeq_contract.driver.hooks import Received
-    from codeq_contract.suite.case_context import Contract, Hook
+from codeq_contract.suite.case_context import CaseContext, Hook
 
 pytestmark = [webhooks, needs("webhooks")]
 
@@ -23,7 +20,7 @@ TICK = SECOND // 10
 
 
 @clause("W1")
-def test_a_result_is_told_to_the_tasks_webhook(contract: Contract) -> None:
+def test_a_result_is_told_to_the_tasks_webhook(contract: CaseContext) -> None:
     hook = contract.hook()
     task, record = completed(contract, hook, status="COMPLETED", result={"html": "<&>"})
     [callback] = received(contract, hook, 1)
@@ -41,7 +38,7 @@ def test_a_result_is_told_to_the_tasks_webhook(contract: Contract) -> None:
 
 
 @clause("W1", "S4")
-def test_a_failure_is_told_with_its_error(contract: Contract) -> None:
+def test_a_failure_is_told_with_its_error(contract: CaseContext) -> None:
     hook = contract.hook()
     completed(contract, hook, status="FAILED", error="it broke")
     [callback] = received(contract, hook, 1)
@@ -50,7 +47,7 @@ def test_a_failure_is_told_with_its_error(contract: Contract) -> None:
 
 
 @clause("W1", "N4")
-def test_nothing_is_told_before_the_end_nor_of_a_dead_letter(contract: Contract) -> None:
+def test_nothing_is_told_before_the_end_nor_of_a_dead_letter(contract: CaseContext) -> None:
     hook = contract.hook()
     command = contract.command()
     task = contract.producer.created(command, webhook=hook.url, maxAttempts=3)
@@ -66,7 +63,7 @@ def test_nothing_is_told_before_the_end_nor_of_a_dead_letter(contract: Contract)
 
 @clause("W1", "S6")
 @needs("batch")
-def test_results_in_a_batch_of_known_tasks_are_not_told(contract: Contract) -> None:
+def test_results_in_a_batch_of_known_tasks_are_not_told(contract: CaseContext) -> None:
     silent, told = contract.hook(), contract.hook()
     first, second = (held(contract, hook) for hook in (silent, told))
     contract.worker.submit_batch([{"taskId": first["id"], "status": "COMPLETED", "result": {}}])
@@ -79,11 +76,11 @@ def test_results_in_a_batch_of_known_tasks_are_not_told(contract: Contract) -> N
 
 @clause("W2")
 @needs("known_settings")
-def test_a_callback_is_signed_anew_for_each_try(contract: Contract) -> None:
+def test_a_callback_is_signed_anew_for_each_try(contract: CaseContext) -> None:
     hook = contract.hook(500)
     completed(contract, hook)
     first, second = received(contract, hook, 2)
-    secret = contract.knobs.callback_secret.encode()
+    secret = contract.settings.callback_secret.encode()
     for callback in (first, second):
         stamp = callback.headers["x-codeq-timestamp"]
         right = hmac.new(secret, f"{stamp}.".encode() + callback.body, "sha256").hexdigest()
@@ -94,7 +91,7 @@ def test_a_callback_is_signed_anew_for_each_try(contract: Contract) -> None:
 
 @clause("W2")
 @needs("variants")
-def test_without_a_secret_nothing_is_signed(contract: Contract) -> None:
+def test_without_a_secret_nothing_is_signed(contract: CaseContext) -> None:
     with contract.server({"WEBHOOK_HMAC_SECRET": ""}) as server:
         hook = server.hook()
         completed(server, hook)
@@ -104,11 +101,11 @@ def test_without_a_secret_nothing_is_signed(contract: Contract) -> None:
 
 @clause("W3")
 @needs("known_settings")
-def test_a_callback_is_tried_again_with_growing_pauses(contract: Contract) -> None:
+def test_a_callback_is_tried_again_with_growing_pauses(contract: CaseContext) -> None:
     hook, began = contract.hook(500, 404), contract.clock.now()
     completed(contract, hook)
     tries = received(contract, hook, 3)
-    base, cap = contract.knobs.callback_base, contract.knobs.callback_max
+    base, cap = contract.settings.callback_base, contract.settings.callback_max
     pauses = [min(base * 2**number, cap) * SECOND for number in range(2)]
     for told, pause in zip(tries, accumulate([0, *pauses]), strict=True):
         assert told.at - began >= pause - TICK
@@ -118,17 +115,17 @@ def test_a_callback_is_tried_again_with_growing_pauses(contract: Contract) -> No
 
 @clause("W3")
 @needs("known_settings")
-def test_a_callback_is_given_up_after_its_tries(contract: Contract) -> None:
-    tries = contract.knobs.callback_attempts
+def test_a_callback_is_given_up_after_its_tries(contract: CaseContext) -> None:
+    tries = contract.settings.callback_attempts
     hook = contract.hook(*[503] * (tries + 3))
     completed(contract, hook)
     received(contract, hook, tries)
-    contract.clock.sleep(2 * contract.knobs.callback_max)
+    contract.clock.sleep(2 * contract.settings.callback_max)
     assert len(hook.received) == tries
 
 
 @clause("W3")
-def test_a_callback_that_is_answered_is_not_repeated(contract: Contract) -> None:
+def test_a_callback_that_is_answered_is_not_repeated(contract: CaseContext) -> None:
     hook = contract.hook(204)
     completed(contract, hook)
     received(contract, hook, 1)
@@ -138,16 +135,16 @@ def test_a_callback_that_is_answered_is_not_repeated(contract: Contract) -> None
 
 @clause("W3")
 @needs("known_settings")
-def test_a_callback_that_is_not_answered_in_15_seconds_is_tried_again(contract: Contract) -> None:
+def test_a_callback_that_is_not_answered_in_15_seconds_is_tried_again(contract: CaseContext) -> None:
     hook, began = contract.hook(Answer(hangs=True)), contract.clock.now()
     completed(contract, hook)
     _, second = received(contract, hook, 2)
-    assert second.at - began >= (15 + contract.knobs.callback_base) * SECOND - TICK
+    assert second.at - began >= (15 + contract.settings.callback_base) * SECOND - TICK
 
 
 @clause("L1")
 @needs("rate_limit", "variants")
-def test_a_webhooks_rate_limit_delays_its_callbacks(contract: Contract) -> None:
+def test_a_webhooks_rate_limit_delays_its_callbacks(contract: CaseContext) -> None:
     with contract.server({}, yaml="rateLimit: {webhook: {requestsPerMinute: 12, burstSize: 1}}\n") as server:
         hook, began = server.hook(), server.clock.now()
         for _ in range(2):
@@ -158,7 +155,7 @@ def test_a_webhooks_rate_limit_delays_its_callbacks(contract: Contract) -> None:
 
 
 @clause("W4")
-def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: Contract) -> None:
+def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: CaseContext) -> None:
     for status, method in ((301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")):
         end = contract.hook()
         start = contract.hook(Answer(status, end.url))
@@ -168,7 +165,7 @@ def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: Contract) -> None
 
 
 @clause("W4", "W3")
-def test_a_redirect_without_a_way_on_is_a_failure(contract: Contract) -> None:
+def test_a_redirect_without_a_way_on_is_a_failure(contract: CaseContext) -> None:
     for status in (300, 304):
         hook = contract.hook(status)
         completed(contract, hook)
@@ -177,7 +174,7 @@ def test_a_redirect_without_a_way_on_is_a_failure(contract: Contract) -> None:
 
 @clause("X1")
 @needs("tracing", "variants")
-def test_a_callback_carries_its_tasks_trace(contract: Contract) -> None:
+def test_a_callback_carries_its_tasks_trace(contract: CaseContext) -> None:
     with contract.server(TRACING) as server:
         hook = server.hook()
         task, _ = completed(server, hook)
@@ -185,14 +182,14 @@ def test_a_callback_carries_its_tasks_trace(contract: Contract) -> None:
         assert callback.headers["traceparent"].split("-")[1] == task["traceParent"].split("-")[1]
 
 
-def held(contract: Contract, hook: Hook) -> dict[str, Any]:
+def held(contract: CaseContext, hook: Hook) -> dict[str, Any]:
     """A task with that webhook, which our worker holds."""
     command = contract.command()
     contract.producer.created(command, webhook=hook.url)
     return contract.worker.claimed(command, leaseSeconds=120)
 
 
-def completed(contract: Contract, hook: Hook, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def completed(contract: CaseContext, hook: Hook, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """A task with that webhook that has ended, and its record."""
     task = held(contract, hook)
     reply = contract.worker.submit(task, **fields)
@@ -200,7 +197,7 @@ def completed(contract: Contract, hook: Hook, **fields: Any) -> tuple[dict[str, 
     return task, reply.json
 
 
-def received(contract: Contract, hook: Hook, number: int) -> list[Received]:
+def received(contract: CaseContext, hook: Hook, number: int) -> list[Received]:
     """The first requests to the webhook, once there are so many."""
     contract.clock.eventually(lambda: len(hook.received) >= number, within=contract.patience)
     return hook.received[:number]

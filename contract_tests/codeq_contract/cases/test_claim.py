@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from codeq_contract.recordings.times import SECOND, parse_moment
 from codeq_contract.suite.caller import ids
 from codeq_contract.suite.case import clause, core, needs
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
 
 @clause("K3", "R3")
-def test_a_claim_finds_a_task_or_nothing(contract: Contract) -> None:
+def test_a_claim_finds_a_task_or_nothing(contract: CaseContext) -> None:
     command = contract.command()
     empty = contract.worker.claim(command)
     assert (empty.status, empty.body) == (204, b"")
@@ -28,7 +24,7 @@ def test_a_claim_finds_a_task_or_nothing(contract: Contract) -> None:
 
 @clause("K5")
 @needs("minting")
-def test_a_claimed_task_is_in_progress_with_its_worker_and_lease(contract: Contract) -> None:
+def test_a_claimed_task_is_in_progress_with_its_worker_and_lease(contract: CaseContext) -> None:
     command, tenant = contract.command(), contract.names.tenant()
     contract.new_producer(tenant=tenant).created(command)
     reply = contract.new_worker(tenant=tenant, sub="the-worker").claim(command, leaseSeconds=60)
@@ -43,7 +39,7 @@ def test_a_claimed_task_is_in_progress_with_its_worker_and_lease(contract: Contr
 @clause("K2")
 @pytest.mark.parametrize("fields", [{}, {"leaseSeconds": 0}, {"leaseSeconds": -5}])
 @needs("known_settings")
-def test_a_lease_lasts_300_seconds_unless_told(contract: Contract, fields: dict[str, int]) -> None:
+def test_a_lease_lasts_300_seconds_unless_told(contract: CaseContext, fields: dict[str, int]) -> None:
     command = contract.command()
     contract.producer.created(command)
     reply = contract.worker.claim(command, **fields)
@@ -51,7 +47,7 @@ def test_a_lease_lasts_300_seconds_unless_told(contract: Contract, fields: dict[
 
 
 @clause("K4")
-def test_higher_priorities_come_first_and_then_older_tasks(contract: Contract) -> None:
+def test_higher_priorities_come_first_and_then_older_tasks(contract: CaseContext) -> None:
     command = contract.command()
     made = {
         priority: [contract.producer.created(command, priority=priority) for _ in range(2)] for priority in (0, 9, 5)
@@ -61,7 +57,7 @@ def test_higher_priorities_come_first_and_then_older_tasks(contract: Contract) -
 
 
 @clause("K4")
-def test_commands_are_served_as_listed(contract: Contract) -> None:
+def test_commands_are_served_as_listed(contract: CaseContext) -> None:
     first, second = contract.command(), contract.command()
     low, high = contract.producer.created(first), contract.producer.created(second, priority=9)
     assert ids([contract.worker.claimed(first, second), contract.worker.claimed(first, second)]) == ids([low, high])
@@ -69,7 +65,7 @@ def test_commands_are_served_as_listed(contract: Contract) -> None:
 
 @clause("K6")
 @needs("tenants")
-def test_a_claim_sees_its_own_tenant_only(contract: Contract) -> None:
+def test_a_claim_sees_its_own_tenant_only(contract: CaseContext) -> None:
     command = contract.command()
     ours = contract.producer.created(command)
     theirs = contract.caller("other_producer").created(command)
@@ -82,7 +78,7 @@ def test_a_claim_sees_its_own_tenant_only(contract: Contract) -> None:
 
 @clause("K1")
 @needs("minting")
-def test_a_worker_claims_what_its_token_names(contract: Contract) -> None:
+def test_a_worker_claims_what_its_token_names(contract: CaseContext) -> None:
     allowed, other, tenant = contract.command(), contract.command(), contract.names.tenant()
     task = contract.new_producer(tenant=tenant).created(allowed)
     worker = contract.new_worker(tenant=tenant, eventTypes=[allowed])
@@ -95,7 +91,7 @@ def test_a_worker_claims_what_its_token_names(contract: Contract) -> None:
 
 @clause("K1")
 @needs("minting")
-def test_without_commands_a_worker_of_everything_claims_the_built_in_ones(contract: Contract) -> None:
+def test_without_commands_a_worker_of_everything_claims_the_built_in_ones(contract: CaseContext) -> None:
     tenant = contract.names.tenant()
     producer, worker = contract.new_producer(tenant=tenant), contract.new_worker(tenant=tenant)
     producer.created(contract.command())
@@ -106,7 +102,7 @@ def test_without_commands_a_worker_of_everything_claims_the_built_in_ones(contra
 
 @clause("K10", "R4")
 @needs("batch")
-def test_a_batch_claims_up_to_its_count(contract: Contract) -> None:
+def test_a_batch_claims_up_to_its_count(contract: CaseContext) -> None:
     command = contract.command()
     made = [contract.producer.created(command) for _ in range(3)]
     two = contract.worker.claim_batch(command, count=2)
@@ -118,7 +114,7 @@ def test_a_batch_claims_up_to_its_count(contract: Contract) -> None:
 
 @clause("K10")
 @needs("batch")
-def test_a_batch_is_of_1_to_10(contract: Contract) -> None:
+def test_a_batch_is_of_1_to_10(contract: CaseContext) -> None:
     for fields in ({}, {"count": 0}, {"count": -1}):
         refused = contract.worker.claim_batch(contract.command(), **fields)
         assert (refused.status, refused.json) == (400, {"error": "invalid body"})
@@ -126,7 +122,7 @@ def test_a_batch_is_of_1_to_10(contract: Contract) -> None:
     assert (too_many.status, too_many.json) == (400, {"error": "count exceeds maximum of 10"})
 
 
-def _lasts(contract: Contract, called: int, returned: int, until: str, seconds: int) -> bool:
+def _lasts(contract: CaseContext, called: int, returned: int, until: str, seconds: int) -> bool:
     """Whether a lease is over when it should be, give or take the second it is told in and another machine's clock."""
-    lease, skew = seconds * SECOND, 0 if contract.tolerances.exact else 5 * SECOND
+    lease, skew = seconds * SECOND, 0 if contract.time_bounds.exact else 5 * SECOND
     return called + lease - SECOND - skew < parse_moment(until) <= returned + lease + skew

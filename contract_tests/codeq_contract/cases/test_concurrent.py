@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from codeq_contract.driver import Reply
 from codeq_contract.suite.caller import ids
 from codeq_contract.suite.case import Sighting, clause, concurrent
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from codeq_contract.driver import Reply
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = concurrent
 
@@ -25,7 +22,7 @@ CLAIMERS = 8
 
 @clause("K3", "K5")
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_task_that_many_claim_goes_to_one(contract: Contract, schedule: int) -> None:
+def test_a_task_that_many_claim_goes_to_one(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
     task = contract.producer.created(command)
     replies = contract.together([contract.worker.claiming(command)] * CLAIMERS, schedule=schedule)
@@ -36,7 +33,7 @@ def test_a_task_that_many_claim_goes_to_one(contract: Contract, schedule: int) -
 
 @clause("C8")
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_key_that_many_send_makes_one_task(contract: Contract, schedule: int) -> None:
+def test_a_key_that_many_send_makes_one_task(contract: CaseContext, schedule: int) -> None:
     command, key = contract.command(), contract.names.key()
     replies = contract.together([contract.producer.creating(command, idempotencyKey=key)] * CLAIMERS, schedule=schedule)
     assert {reply.status for reply in replies} == {202}
@@ -45,7 +42,7 @@ def test_a_key_that_many_send_makes_one_task(contract: Contract, schedule: int) 
 
 @clause("S1", "S3")
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_result_that_is_sent_twice_at_once_counts_once(contract: Contract, schedule: int) -> None:
+def test_a_result_that_is_sent_twice_at_once_counts_once(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
     contract.producer.created(command)
     task = contract.worker.claimed(command)
@@ -58,7 +55,7 @@ def test_a_result_that_is_sent_twice_at_once_counts_once(contract: Contract, sch
 
 @clause("K9", "K3")
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_each_of_many_long_polls_gets_a_task_of_its_own(contract: Contract, schedule: int) -> None:
+def test_each_of_many_long_polls_gets_a_task_of_its_own(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
     polls = [contract.worker.claiming(command, waitSeconds=20)] * 4
     creations = [contract.producer.creating(command, delaySeconds=1)] * 4
@@ -69,7 +66,7 @@ def test_each_of_many_long_polls_gets_a_task_of_its_own(contract: Contract, sche
 
 @clause("Z4")
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_no_claim_is_empty_while_tasks_are_left(contract: Contract, schedule: int) -> None:
+def test_no_claim_is_empty_while_tasks_are_left(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
     made = [contract.producer.created(command) for _ in range(CLAIMERS)]
     replies = contract.together([contract.worker.claiming(command)] * CLAIMERS, schedule=schedule)
@@ -78,7 +75,7 @@ def test_no_claim_is_empty_while_tasks_are_left(contract: Contract, schedule: in
 
 @clause("Z3")
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_fresh_lease_is_not_revoked_by_claims_beside_it(contract: Contract, schedule: int) -> None:
+def test_a_fresh_lease_is_not_revoked_by_claims_beside_it(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
     tasks = 2 * CLAIMERS
     contract.together([contract.producer.creating(command)] * tasks, schedule=schedule)
@@ -94,7 +91,7 @@ def test_a_fresh_lease_is_not_revoked_by_claims_beside_it(contract: Contract, sc
 
 @clause("Z1", "Z2")
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_due_tasks_that_many_claims_move_are_handed_out_once_and_all_end(contract: Contract, schedule: int) -> None:
+def test_due_tasks_that_many_claims_move_are_handed_out_once_and_all_end(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
     creations = contract.together([contract.producer.creating(command, delaySeconds=1)] * CLAIMERS, schedule=schedule)
     made = ids([reply.json for reply in creations])

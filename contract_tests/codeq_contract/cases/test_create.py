@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_contract.driver import TASKS
 from codeq_contract.recordings.times import SECOND, moment_text, parse_moment
-from codeq_contract.suite.caller import TASKS, ids
+from codeq_contract.suite.caller import ids
 from codeq_contract.suite.case import clause, core, needs
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
@@ -47,7 +45,7 @@ BAD_TIMES = (
 
 
 @clause("C1", "R1")
-def test_a_new_task_is_pending(contract: Contract) -> None:
+def test_a_new_task_is_pending(contract: CaseContext) -> None:
     command = contract.command()
     reply = contract.producer.create(command, {"n": 1})
     assert reply.status == 202
@@ -60,14 +58,14 @@ def test_a_new_task_is_pending(contract: Contract) -> None:
 
 
 @clause("C1", "C6")
-def test_a_task_for_later_is_delayed(contract: Contract) -> None:
+def test_a_task_for_later_is_delayed(contract: CaseContext) -> None:
     task = contract.producer.created(contract.command(), delaySeconds=3600)
     assert (task["status"], task["lastKnownLocation"]) == ("PENDING", "DELAYED_ZSET")
 
 
 @clause("T1")
 @pytest.mark.parametrize(("sent", "kept"), PAYLOADS.items())
-def test_a_payload_is_kept_as_compact_json(contract: Contract, sent: str, kept: str) -> None:
+def test_a_payload_is_kept_as_compact_json(contract: CaseContext, sent: str, kept: str) -> None:
     body = f'{{"command":"{contract.command()}","payload": {sent} }}'.encode()
     assert contract.producer.post(TASKS, body).json["payload"] == kept
 
@@ -76,19 +74,19 @@ def test_a_payload_is_kept_as_compact_json(contract: Contract, sent: str, kept: 
 @pytest.mark.parametrize(
     "fields", [{"payload": 1}, {"command": "", "payload": 1}, {"command": "X"}, {"command": "X", "payload": None}]
 )
-def test_command_and_payload_are_required(contract: Contract, fields: dict[str, object]) -> None:
+def test_command_and_payload_are_required(contract: CaseContext, fields: dict[str, object]) -> None:
     reply = contract.producer.post(TASKS, fields)
     assert (reply.status, reply.json) == (400, {"error": "invalid body"})
 
 
 @clause("C2")
-def test_a_blank_command_is_refused(contract: Contract) -> None:
+def test_a_blank_command_is_refused(contract: CaseContext) -> None:
     reply = contract.producer.create("  ")
     assert (reply.status, reply.json) == (400, {"error": "invalid command"})
 
 
 @clause("C2", "K1")
-def test_commands_that_differ_in_case_share_a_queue(contract: Contract) -> None:
+def test_commands_that_differ_in_case_share_a_queue(contract: CaseContext) -> None:
     command = contract.command()
     task = contract.producer.created(command.lower())
     assert task["command"] == command.lower()
@@ -97,7 +95,7 @@ def test_commands_that_differ_in_case_share_a_queue(contract: Contract) -> None:
 
 @clause("C3")
 @pytest.mark.parametrize("webhook", BAD_WEBHOOKS)
-def test_a_webhook_without_scheme_or_host_is_refused(contract: Contract, webhook: str) -> None:
+def test_a_webhook_without_scheme_or_host_is_refused(contract: CaseContext, webhook: str) -> None:
     reply = contract.producer.create(contract.command(), webhook=webhook)
     assert (reply.status, reply.json) == (400, {"error": "invalid webhook url"})
 
@@ -106,22 +104,22 @@ def test_a_webhook_without_scheme_or_host_is_refused(contract: Contract, webhook
 @pytest.mark.parametrize(
     "webhook", ["HTTP://127.0.0.1/x", "https://127.0.0.1", "http://127.0.0.1:99999/", "http://[::1]:80/"]
 )
-def test_a_webhook_is_kept_as_sent(contract: Contract, webhook: str) -> None:
+def test_a_webhook_is_kept_as_sent(contract: CaseContext, webhook: str) -> None:
     assert contract.producer.created(contract.command(), webhook=webhook)["webhook"] == webhook
     assert "webhook" not in contract.producer.created(contract.command(), webhook="")
 
 
 @clause("C4")
 @needs("known_settings")
-def test_attempts_have_a_default(contract: Contract) -> None:
+def test_attempts_have_a_default(contract: CaseContext) -> None:
     for given in (0, -1):
         task = contract.producer.created(contract.command(), maxAttempts=given)
-        assert task["maxAttempts"] == contract.knobs.max_attempts
+        assert task["maxAttempts"] == contract.settings.max_attempts
     assert contract.producer.created(contract.command(), maxAttempts=2)["maxAttempts"] == 2
 
 
 @clause("C5")
-def test_a_priority_is_clamped(contract: Contract) -> None:
+def test_a_priority_is_clamped(contract: CaseContext) -> None:
     kept = [
         contract.producer.created(contract.command(), priority=given).get("priority", 0) for given in (-3, 0, 9, 10)
     ]
@@ -130,20 +128,20 @@ def test_a_priority_is_clamped(contract: Contract) -> None:
 
 @clause("C6")
 @pytest.mark.parametrize("run_at", BAD_TIMES)
-def test_a_time_that_is_not_rfc_3339_is_refused(contract: Contract, run_at: str) -> None:
+def test_a_time_that_is_not_rfc_3339_is_refused(contract: CaseContext, run_at: str) -> None:
     reply = contract.producer.create(contract.command(), runAt=run_at)
     assert (reply.status, reply.json) == (400, {"error": "invalid 'runAt' (use RFC3339)"})
 
 
 @clause("C6")
-def test_a_past_or_empty_time_is_none(contract: Contract) -> None:
+def test_a_past_or_empty_time_is_none(contract: CaseContext) -> None:
     for run_at in ("", "0001-01-01T00:00:00Z", "2000-01-01T0:00:00,5+24:00"):
         task = contract.producer.created(contract.command(), runAt=run_at, delaySeconds=0)
         assert task["lastKnownLocation"] == "PENDING_LIST", run_at
 
 
 @clause("C6")
-def test_a_time_wins_over_a_delay(contract: Contract) -> None:
+def test_a_time_wins_over_a_delay(contract: CaseContext) -> None:
     past = moment_text(contract.clock.now() - 3600 * SECOND)
     assert (
         contract.producer.created(contract.command(), runAt=past, delaySeconds=3600)["lastKnownLocation"]
@@ -152,7 +150,7 @@ def test_a_time_wins_over_a_delay(contract: Contract) -> None:
 
 
 @clause("C6")
-def test_the_first_of_several_faults_is_told(contract: Contract) -> None:
+def test_the_first_of_several_faults_is_told(contract: CaseContext) -> None:
     faults = {"runAt": "x", "delaySeconds": -1, "webhook": "x"}
     errors = []
     while faults:
@@ -168,7 +166,7 @@ def test_the_first_of_several_faults_is_told(contract: Contract) -> None:
 
 
 @clause("C8")
-def test_a_key_brings_back_its_first_task_as_it_is_now(contract: Contract) -> None:
+def test_a_key_brings_back_its_first_task_as_it_is_now(contract: CaseContext) -> None:
     command, key = contract.command(), contract.names.key()
     task = contract.producer.created(command, {"v": 1}, idempotencyKey=key)
     assert contract.producer.created(contract.command(), {"v": 2}, idempotencyKey=key, priority=9) == task
@@ -180,7 +178,7 @@ def test_a_key_brings_back_its_first_task_as_it_is_now(contract: Contract) -> No
 
 
 @clause("C8")
-def test_a_key_counts_as_sent_and_after_the_other_checks(contract: Contract) -> None:
+def test_a_key_counts_as_sent_and_after_the_other_checks(contract: CaseContext) -> None:
     key = contract.names.key()
     task = contract.producer.created(contract.command(), idempotencyKey=key)
     assert contract.producer.created(contract.command(), idempotencyKey=f"{key} ")["id"] != task["id"]
@@ -191,7 +189,7 @@ def test_a_key_counts_as_sent_and_after_the_other_checks(contract: Contract) -> 
 
 @clause("C8")
 @needs("tenants")
-def test_a_key_is_shared_by_all_tenants(contract: Contract) -> None:
+def test_a_key_is_shared_by_all_tenants(contract: CaseContext) -> None:
     key = contract.names.key()
     task = contract.producer.created(contract.command(), idempotencyKey=key)
     other = contract.caller("other_producer")
@@ -200,7 +198,7 @@ def test_a_key_is_shared_by_all_tenants(contract: Contract) -> None:
 
 @clause("C9", "R2")
 @needs("batch")
-def test_a_batch_answers_each_item_in_order(contract: Contract) -> None:
+def test_a_batch_answers_each_item_in_order(contract: CaseContext) -> None:
     command = contract.command()
     reply = contract.producer.create_batch(
         [
@@ -219,7 +217,7 @@ def test_a_batch_answers_each_item_in_order(contract: Contract) -> None:
 
 @clause("C9")
 @needs("batch")
-def test_a_batch_has_1_to_100_items_of_the_right_type(contract: Contract) -> None:
+def test_a_batch_has_1_to_100_items_of_the_right_type(contract: CaseContext) -> None:
     item = {"command": contract.command(), "payload": 1}
     assert len(contract.producer.create_batch([item] * 100).json["results"]) == 100
     too_many = contract.producer.create_batch([item] * 101)
@@ -231,7 +229,7 @@ def test_a_batch_has_1_to_100_items_of_the_right_type(contract: Contract) -> Non
 
 
 @clause("C1")
-def test_the_times_of_a_task_are_those_of_its_creation(contract: Contract) -> None:
+def test_the_times_of_a_task_are_those_of_its_creation(contract: CaseContext) -> None:
     reply = contract.producer.create(contract.command())
     created = parse_moment(reply.json["createdAt"])
     assert reply.json["updatedAt"] == reply.json["createdAt"]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from codeq_contract.recordings.times import SECOND, parse_moment
 from codeq_contract.suite.caller import ids
 from codeq_contract.suite.case import Sighting, clause, core, needs
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
@@ -22,30 +20,32 @@ pytestmark = core
     [({"extendSeconds": 600}, 600), ({"extendSeconds": 10}, 10), ({"extendSeconds": 0}, 300), ({}, 300)],
 )
 @needs("known_settings")
-def test_a_heartbeat_sets_the_lease_longer_or_shorter(contract: Contract, fields: dict[str, int], seconds: int) -> None:
+def test_a_heartbeat_sets_the_lease_longer_or_shorter(
+    contract: CaseContext, fields: dict[str, int], seconds: int
+) -> None:
     task = given(contract, leaseSeconds=60)
     reply = contract.worker.heartbeat(task, **fields)
     assert (reply.status, reply.json) == (200, {"ok": True})
     until = parse_moment(contract.worker.seen(task)["leaseUntil"])
-    skew = 0 if contract.tolerances.exact else 5 * SECOND
+    skew = 0 if contract.time_bounds.exact else 5 * SECOND
     assert reply.called + (seconds - 1) * SECOND - skew < until <= reply.returned + seconds * SECOND + skew
 
 
 @clause("H2")
-def test_a_heartbeat_for_an_unknown_task_is_not_found(contract: Contract) -> None:
+def test_a_heartbeat_for_an_unknown_task_is_not_found(contract: CaseContext) -> None:
     reply = contract.worker.heartbeat("none")
     assert (reply.status, reply.json) == (500, {"error": "not-found"})
 
 
 @clause("H2")
-def test_a_heartbeat_for_a_task_without_worker_is_not_the_owners(contract: Contract) -> None:
+def test_a_heartbeat_for_a_task_without_worker_is_not_the_owners(contract: CaseContext) -> None:
     reply = contract.worker.heartbeat(contract.producer.created(contract.command()))
     assert (reply.status, reply.json) == (403, {"error": "not-owner"})
 
 
 @clause("H2", "D2", "N1", "S1")
 @needs("many_workers")
-def test_nobody_but_its_worker_touches_a_leased_task(contract: Contract) -> None:
+def test_nobody_but_its_worker_touches_a_leased_task(contract: CaseContext) -> None:
     task = given(contract)
     for reply in (
         contract.worker2.heartbeat(task),
@@ -58,7 +58,7 @@ def test_nobody_but_its_worker_touches_a_leased_task(contract: Contract) -> None
 
 
 @clause("D1", "R6")
-def test_an_abandoned_task_is_at_the_tail_of_its_queue(contract: Contract) -> None:
+def test_an_abandoned_task_is_at_the_tail_of_its_queue(contract: CaseContext) -> None:
     command = contract.command()
     first, second = (contract.producer.created(command, priority=4) for _ in range(2))
     contract.worker.claimed(command)
@@ -73,7 +73,7 @@ def test_an_abandoned_task_is_at_the_tail_of_its_queue(contract: Contract) -> No
 
 
 @clause("D2")
-def test_an_abandon_is_refused_as_a_heartbeat_is(contract: Contract) -> None:
+def test_an_abandon_is_refused_as_a_heartbeat_is(contract: CaseContext) -> None:
     assert (contract.worker.abandon("none").status, contract.worker.abandon("none").json) == (
         500,
         {"error": "not-found"},
@@ -83,7 +83,7 @@ def test_an_abandon_is_refused_as_a_heartbeat_is(contract: Contract) -> None:
 
 
 @clause("N1", "R7")
-def test_a_nack_wants_a_task_in_progress_of_its_own(contract: Contract) -> None:
+def test_a_nack_wants_a_task_in_progress_of_its_own(contract: CaseContext) -> None:
     unknown = contract.worker.nack("none")
     assert (unknown.status, unknown.json) == (404, {"error": "not-found"})
     done = given(contract)
@@ -94,7 +94,7 @@ def test_a_nack_wants_a_task_in_progress_of_its_own(contract: Contract) -> None:
 
 
 @clause("N2", "N3")
-def test_a_nacked_task_is_delayed_and_counts_an_attempt(contract: Contract) -> None:
+def test_a_nacked_task_is_delayed_and_counts_an_attempt(contract: CaseContext) -> None:
     task = given(contract)
     reply = contract.worker.nack(task, delaySeconds=30, reason="why not")
     assert (reply.status, reply.json) == (200, {"status": "requeued", "delaySeconds": 30})
@@ -106,9 +106,9 @@ def test_a_nacked_task_is_delayed_and_counts_an_attempt(contract: Contract) -> N
 
 @clause("N3")
 @needs("known_settings")
-def test_the_delay_of_a_nack_is_capped(contract: Contract) -> None:
+def test_the_delay_of_a_nack_is_capped(contract: CaseContext) -> None:
     reply = contract.worker.nack(given(contract), delaySeconds=10**6)
-    assert reply.json["delaySeconds"] == contract.knobs.backoff_max
+    assert reply.json["delaySeconds"] == contract.settings.backoff_max
 
 
 @clause("N6", "N3")
@@ -124,7 +124,7 @@ def test_the_delay_of_a_nack_is_capped(contract: Contract) -> None:
 )
 @needs("variants")
 def test_a_backoff_policy_decides_where_a_nack_names_no_delay(
-    contract: Contract, policy: str, delays: list[tuple[int, int]]
+    contract: CaseContext, policy: str, delays: list[tuple[int, int]]
 ) -> None:
     """Attempts are 1, 3 and 5 before the NACKs, for each claim counts too."""
     settings = {"BACKOFF_POLICY": policy, "BACKOFF_BASE_SECONDS": "3", "BACKOFF_MAX_SECONDS": "20"}
@@ -139,7 +139,9 @@ def test_a_backoff_policy_decides_where_a_nack_names_no_delay(
 
 @clause("N4", "N2")
 @pytest.mark.parametrize(("fields", "error"), [({"reason": "no use"}, "no use"), ({}, "MAX_ATTEMPTS")])
-def test_the_last_attempt_ends_in_the_dead_letter_queue(contract: Contract, fields: dict[str, str], error: str) -> None:
+def test_the_last_attempt_ends_in_the_dead_letter_queue(
+    contract: CaseContext, fields: dict[str, str], error: str
+) -> None:
     task = given(contract, maxAttempts=2)
     reply = contract.worker.nack(task, **fields)
     assert (reply.status, reply.json) == (200, {"status": "dlq", "delaySeconds": 0})
@@ -151,7 +153,7 @@ def test_the_last_attempt_ends_in_the_dead_letter_queue(contract: Contract, fiel
     contract.saw(Sighting.DEAD_LETTER)
 
 
-def given(contract: Contract, **fields: Any) -> dict[str, Any]:
+def given(contract: CaseContext, **fields: Any) -> dict[str, Any]:
     """A task that our worker holds."""
     lease = {"leaseSeconds": fields.pop("leaseSeconds", 120)}
     command = contract.command()

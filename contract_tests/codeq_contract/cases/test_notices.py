@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hmac
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from codeq_contract.driver import Reply
 from codeq_contract.recordings.times import SECOND, parse_moment
 from codeq_contract.suite.case import InconclusiveError, clause, needs, webhooks
-
-if TYPE_CHECKING:
-    from codeq_contract.driver import Reply
-    from codeq_contract.suite.case_context import Contract, Hook
+from codeq_contract.suite.case_context import CaseContext, Hook
 
 pytestmark = [webhooks, needs("subscriptions", "webhooks")]
 
 
 @clause("U3", "U4")
 @needs("known_settings")
-def test_a_task_in_an_empty_queue_is_told_before_create_answers(contract: Contract) -> None:
+def test_a_task_in_an_empty_queue_is_told_before_create_answers(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscription = subscribed(contract, hook, command)
     contract.producer.created(command)
@@ -34,12 +32,14 @@ def test_a_task_in_an_empty_queue_is_told_before_create_answers(contract: Contra
     }
     assert abs(sent - notice.at) <= 5 * SECOND
     stamp = notice.headers["x-codeq-timestamp"]
-    right = hmac.new(contract.knobs.callback_secret.encode(), f"{stamp}.".encode() + notice.body, "sha256").hexdigest()
+    right = hmac.new(
+        contract.settings.callback_secret.encode(), f"{stamp}.".encode() + notice.body, "sha256"
+    ).hexdigest()
     assert notice.headers["x-codeq-signature"] == right
 
 
 @clause("U4")
-def test_a_notice_is_tried_once(contract: Contract) -> None:
+def test_a_notice_is_tried_once(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook(500)
     subscribed(contract, hook, command)
     contract.producer.created(command)
@@ -49,7 +49,7 @@ def test_a_notice_is_tried_once(contract: Contract) -> None:
 
 @clause("L1")
 @needs("rate_limit", "variants")
-def test_a_webhooks_rate_limit_drops_notices(contract: Contract) -> None:
+def test_a_webhooks_rate_limit_drops_notices(contract: CaseContext) -> None:
     with contract.server({}, yaml="rateLimit: {webhook: {requestsPerMinute: 1, burstSize: 1}}\n") as server:
         hook, commands = server.hook(), [server.command(), server.command()]
         for command in commands:
@@ -60,11 +60,11 @@ def test_a_webhooks_rate_limit_drops_notices(contract: Contract) -> None:
 
 
 @clause("U3", "U5", "K8")
-def test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often(contract: Contract) -> None:
+def test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often(contract: CaseContext) -> None:
     command, hook, pause = contract.command(), contract.hook(), contract.seconds(4)
     subscribed(contract, hook, command, minIntervalSeconds=pause)
     first = contract.producer.create(command)
-    throttled = contract.tolerances.throttle_end(first.called, first.returned, pause)
+    throttled = contract.time_bounds.throttle_end(first.called, first.returned, pause)
     soon = contract.producer.create(command, priority=1)
     contract.surely_before(soon, throttled.earliest)
     assert len(hook.received) == 1
@@ -78,7 +78,7 @@ def test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often(contrac
 
 @clause("U3")
 @needs("known_settings")
-def test_a_task_that_comes_back_or_due_is_not_told(contract: Contract) -> None:
+def test_a_task_that_comes_back_or_due_is_not_told(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscribed(contract, hook, command, minIntervalSeconds=1)
     delayed = contract.producer.create(command, delaySeconds=2)
@@ -93,7 +93,7 @@ def test_a_task_that_comes_back_or_due_is_not_told(contract: Contract) -> None:
 
 @clause("U8", "U1")
 @needs("tenants")
-def test_any_tenants_task_is_told_whatever_the_case_of_its_command(contract: Contract) -> None:
+def test_any_tenants_task_is_told_whatever_the_case_of_its_command(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscribed(contract, hook, command)
     contract.caller("other_producer").created(command.lower())
@@ -101,7 +101,7 @@ def test_any_tenants_task_is_told_whatever_the_case_of_its_command(contract: Con
 
 
 @clause("U6")
-def test_all_who_fan_out_are_told_in_the_order_of_their_ends(contract: Contract) -> None:
+def test_all_who_fan_out_are_told_in_the_order_of_their_ends(contract: CaseContext) -> None:
     command, late, soon = contract.command(), contract.hook(), contract.hook()
     subscribed(contract, late, command, ttlSeconds=300)
     subscribed(contract, soon, command, ttlSeconds=200)
@@ -111,27 +111,27 @@ def test_all_who_fan_out_are_told_in_the_order_of_their_ends(contract: Contract)
 
 
 @clause("U6", "U7")
-def test_the_second_of_a_group_has_the_first_turn_and_does_not_hear_of_it(contract: Contract) -> None:
+def test_the_second_of_a_group_has_the_first_turn_and_does_not_hear_of_it(contract: CaseContext) -> None:
     command, pause = contract.command(), contract.seconds(4)
     hooks = [contract.hook(), contract.hook()]
     for number, hook in enumerate(hooks):
         fields = {"deliveryMode": "group", "groupId": "g", "minIntervalSeconds": pause}
         subscribed(contract, hook, command, ttlSeconds=200 + 10 * number, **fields)
     lost = contract.producer.create(command)
-    throttled = contract.tolerances.throttle_end(lost.called, lost.returned, pause)
+    throttled = contract.time_bounds.throttle_end(lost.called, lost.returned, pause)
     soon = contract.producer.create(command, priority=1)
     contract.surely_before(soon, throttled.earliest)
     assert counts(hooks) == [0, 0]
     contract.clock.until(throttled.latest)
     # Turns: 1 to the second, 2 to the first but throttled, 3 to the second, 4 to the first.
     third = contract.producer.create(command, priority=2)
-    contract.clock.until(contract.tolerances.throttle_end(third.called, third.returned, pause).latest)
+    contract.clock.until(contract.time_bounds.throttle_end(third.called, third.returned, pause).latest)
     contract.producer.created(command, priority=3)
     assert counts(hooks) == [1, 0]
 
 
 @clause("U6", "U7")
-def test_a_hash_goes_by_the_minute_and_only_the_first_ever_hears(contract: Contract) -> None:
+def test_a_hash_goes_by_the_minute_and_only_the_first_ever_hears(contract: CaseContext) -> None:
     command = contract.command()
     hooks = [contract.hook(), contract.hook()]
     for number, hook in enumerate(hooks):
@@ -145,7 +145,7 @@ def test_a_hash_goes_by_the_minute_and_only_the_first_ever_hears(contract: Contr
 
 
 @clause("U9", "U2")
-def test_an_expired_subscription_is_told_nothing_until_it_is_renewed(contract: Contract) -> None:
+def test_an_expired_subscription_is_told_nothing_until_it_is_renewed(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscription = subscribed(contract, hook, command, ttlSeconds=2, minIntervalSeconds=1)
     contract.clock.sleep(4)
@@ -158,7 +158,7 @@ def test_an_expired_subscription_is_told_nothing_until_it_is_renewed(contract: C
 
 @clause("U9")
 @needs("long_waits", "variants")
-def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: Contract) -> None:
+def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: CaseContext) -> None:
     with contract.server({"SUBSCRIPTION_CLEANUP_INTERVAL_SECONDS": "60"}) as server:
         swept = subscribed(server, server.hook(), "GENERATE_MASTER", ttlSeconds=1)
         kept = subscribed(server, server.hook(), server.command(), ttlSeconds=1)
@@ -168,7 +168,7 @@ def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: Contra
 
 @clause("U1", "U8")
 @needs("variants")
-def test_a_subscription_to_nothing_is_one_to_the_built_in_commands(contract: Contract) -> None:
+def test_a_subscription_to_nothing_is_one_to_the_built_in_commands(contract: CaseContext) -> None:
     with contract.server({}) as server:
         hook = server.hook()
         assert server.worker.subscribe(callbackUrl=hook.url, minIntervalSeconds=1).status == 200
@@ -177,7 +177,7 @@ def test_a_subscription_to_nothing_is_one_to_the_built_in_commands(contract: Con
         assert [json.loads(notice.body)["eventType"] for notice in hook.received] == ["GENERATE_CREATIVE"]
 
 
-def subscribed(contract: Contract, hook: Hook, command: str, **fields: Any) -> str:
+def subscribed(contract: CaseContext, hook: Hook, command: str, **fields: Any) -> str:
     """The id of a new subscription to the command."""
     reply: Reply = contract.worker.subscribe(callbackUrl=hook.url, eventTypes=[command], **fields)
     assert reply.status == 200, reply

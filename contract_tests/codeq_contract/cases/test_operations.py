@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from codeq_contract.driver import TRACING
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import clause, core, needs
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
@@ -29,7 +27,7 @@ GAUGES = {"codeq_queue_depth", "codeq_dlq_depth", "codeq_subscriptions_active"}
 
 @clause("M1", "R14")
 @needs("admin")
-def test_the_list_of_queues_has_the_built_in_ones(contract: Contract) -> None:
+def test_the_list_of_queues_has_the_built_in_ones(contract: CaseContext) -> None:
     reply = contract.admin.queues()
     parts = [*(f"pending:{priority}" for priority in range(10)), "inprog", "delayed", "dlq"]
     keys = {f"codeq:q:{name}:{part}" for name in ("generate_master", "generate_creative") for part in parts}
@@ -40,7 +38,7 @@ def test_the_list_of_queues_has_the_built_in_ones(contract: Contract) -> None:
 
 @clause("M2", "R15")
 @needs("admin", "tenants")
-def test_a_queue_is_counted_for_the_callers_tenant(contract: Contract) -> None:
+def test_a_queue_is_counted_for_the_callers_tenant(contract: CaseContext) -> None:
     command = contract.command()
     for fields in ({}, {}, {"priority": 9}, {"delaySeconds": 3600}, {"priority": 8, "maxAttempts": 1}):
         contract.producer.created(command, **fields)
@@ -54,7 +52,7 @@ def test_a_queue_is_counted_for_the_callers_tenant(contract: Contract) -> None:
 
 @clause("M3", "R16")
 @needs("admin", "clean_up")
-def test_a_clean_up_tells_what_it_did(contract: Contract) -> None:
+def test_a_clean_up_tells_what_it_did(contract: CaseContext) -> None:
     reply = contract.admin.clean_up(limit=5, before="2000-01-01T00:00:00Z")
     assert (reply.status, reply.json) == (200, {"before": "2000-01-01T00:00:00Z", "deleted": 0, "limit": 5})
     refused = contract.admin.clean_up(before="x")
@@ -63,7 +61,7 @@ def test_a_clean_up_tells_what_it_did(contract: Contract) -> None:
 
 @clause("M3", "C8", "S7")
 @needs("admin", "variants")
-def test_a_clean_up_deletes_tasks_that_were_left_alone(contract: Contract) -> None:
+def test_a_clean_up_deletes_tasks_that_were_left_alone(contract: CaseContext) -> None:
     with contract.server({}) as server:
         command, key = server.command(), server.names.key()
         tasks = [server.producer.created(command, idempotencyKey=key), server.producer.created(command)]
@@ -79,7 +77,7 @@ def test_a_clean_up_deletes_tasks_that_were_left_alone(contract: Contract) -> No
 
 @clause("L1", "B3")
 @needs("rate_limit", "variants", "admin")
-def test_a_token_has_a_rate_for_each_scope(contract: Contract) -> None:
+def test_a_token_has_a_rate_for_each_scope(contract: CaseContext) -> None:
     with contract.server({}, yaml=LIMITS) as server:
         command = server.command()
         taken = [server.producer.create(command) for _ in range(2)]
@@ -99,7 +97,7 @@ def test_a_token_has_a_rate_for_each_scope(contract: Contract) -> None:
 
 @clause("L2", "R17")
 @needs("metrics")
-def test_metrics_count_what_becomes_of_a_command(contract: Contract) -> None:
+def test_metrics_count_what_becomes_of_a_command(contract: CaseContext) -> None:
     command = contract.command()
     for fields in ({}, {"maxAttempts": 1}, {}):
         contract.producer.created(command, **fields)
@@ -121,7 +119,7 @@ def test_metrics_count_what_becomes_of_a_command(contract: Contract) -> None:
 
 @clause("L2")
 @needs("metrics", "batch")
-def test_results_in_a_batch_are_not_counted(contract: Contract) -> None:
+def test_results_in_a_batch_are_not_counted(contract: CaseContext) -> None:
     command = contract.command()
     contract.producer.created(command)
     task = contract.worker.claimed(command)
@@ -131,7 +129,7 @@ def test_results_in_a_batch_are_not_counted(contract: Contract) -> None:
 
 @clause("L2")
 @needs("metrics")
-def test_gauges_are_those_of_the_built_in_commands(contract: Contract) -> None:
+def test_gauges_are_those_of_the_built_in_commands(contract: CaseContext) -> None:
     families = text_string_to_metric_families(contract.nobody.get("/metrics").text)
     commands = {
         family.name: {sample.labels["command"] for sample in family.samples}
@@ -143,7 +141,7 @@ def test_gauges_are_those_of_the_built_in_commands(contract: Contract) -> None:
 
 @clause("X1")
 @needs("tracing", "variants")
-def test_a_task_keeps_its_trace_and_each_claim_has_a_span(contract: Contract) -> None:
+def test_a_task_keeps_its_trace_and_each_claim_has_a_span(contract: CaseContext) -> None:
     with contract.server(TRACING) as server:
         command = server.command()
         caller = server.producer
@@ -162,13 +160,13 @@ def test_a_task_keeps_its_trace_and_each_claim_has_a_span(contract: Contract) ->
 
 @clause("X1")
 @needs("known_settings")
-def test_without_tracing_a_task_has_no_trace(contract: Contract) -> None:
+def test_without_tracing_a_task_has_no_trace(contract: CaseContext) -> None:
     body = {"command": contract.command(), "payload": 1}
     task = contract.producer.post("/v1/codeq/tasks", body, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01").json
     assert not task.keys() & {"traceParent", "traceState"}
 
 
-def samples(contract: Contract, command: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], Any]:
+def samples(contract: CaseContext, command: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], Any]:
     """The metrics of a command, by name and the other labels."""
     page = contract.nobody.get("/metrics")
     assert page.status == 200

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import HealthCheck, Phase, event, seed, settings
 from hypothesis import strategies as st
@@ -11,11 +9,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_m
 
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import clause, needs, timed
+from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.model import Model, UndecidedError
 from codeq_contract.suite.plans import Claim, Create, Execution, Settle, Step, Wait
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
 
 pytestmark = timed
 
@@ -34,7 +30,7 @@ class Plans(RuleBasedStateMachine):
 
     tasks = Bundle("tasks")
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: CaseContext) -> None:
         super().__init__()
         self._contract = contract
         self._plan: list[Step] = []
@@ -66,7 +62,7 @@ class Plans(RuleBasedStateMachine):
     def claim_at_once(self, workers: list[str], commands: tuple[int, ...], lease: int, schedule: int) -> None:
         self._plan.append(Claim(tuple(workers), commands, lease, schedule))
 
-    @rule(task=tasks, worker=_actors, what=st.sampled_from(["abandon", "complete", "fail", "look"]))
+    @rule(task=tasks, worker=_actors, what=st.sampled_from(["abandon", "complete", "fail", "read"]))
     def settle(self, task: int, worker: str, what: str) -> None:
         self._plan.append(Settle(what, worker, task))
 
@@ -84,7 +80,7 @@ class Plans(RuleBasedStateMachine):
         contract.clock.until(-(-contract.clock.now() // SECOND) * SECOND)
         contract.begin_example()
         execution = Execution(contract, COMMANDS)
-        model = Model(contract.knobs, contract.tolerances, WORKERS)
+        model = Model(contract.settings, contract.time_bounds, WORKERS)
         for number, done in enumerate(execution.run(self._plan)):
             try:
                 model.judge(done)
@@ -97,7 +93,7 @@ class Plans(RuleBasedStateMachine):
 @needs("many_workers", "known_settings")
 @pytest.mark.parametrize("share", range(4))
 def test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says(
-    contract: Contract, share: int
+    contract: CaseContext, share: int
 ) -> None:
     """Where time is real nothing is shrunk: the same plan would not meet the same moments."""
     effort = contract.driver.effort

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from codeq_contract.driver import TASKS
 from codeq_contract.recordings.times import parse_moment
-from codeq_contract.suite.caller import TASKS
 from codeq_contract.suite.case import clause, core, needs
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
 
 @clause("S2", "S4", "T2", "R8")
-def test_a_completed_task_has_a_record_and_no_worker(contract: Contract) -> None:
+def test_a_completed_task_has_a_record_and_no_worker(contract: CaseContext) -> None:
     task = given(contract)
     reply = contract.worker.submit(task, status="COMPLETED", result={"b": 1, "a": "<"}, workerId="somebody")
     assert reply.status == 200
@@ -30,7 +28,7 @@ def test_a_completed_task_has_a_record_and_no_worker(contract: Contract) -> None
 
 
 @clause("S2", "S4")
-def test_a_failed_task_keeps_its_error_and_stays_failed(contract: Contract) -> None:
+def test_a_failed_task_keeps_its_error_and_stays_failed(contract: CaseContext) -> None:
     task = given(contract)
     reply = contract.worker.submit(task, status="FAILED", error="it broke")
     assert (reply.status, reply.json["error"]) == (200, "it broke")
@@ -40,12 +38,12 @@ def test_a_failed_task_keeps_its_error_and_stays_failed(contract: Contract) -> N
 
 
 @clause("S2")
-def test_an_empty_result_is_left_out(contract: Contract) -> None:
+def test_an_empty_result_is_left_out(contract: CaseContext) -> None:
     assert "result" not in contract.worker.submit(given(contract), status="COMPLETED", result={}).json
 
 
 @clause("S1")
-def test_a_result_wants_a_task_in_progress(contract: Contract) -> None:
+def test_a_result_wants_a_task_in_progress(contract: CaseContext) -> None:
     unknown = contract.worker.submit("none")
     assert (unknown.status, unknown.json) == (404, {"error": "task not found"})
     waiting = contract.worker.submit(contract.producer.created(contract.command()))
@@ -69,7 +67,7 @@ def test_a_result_wants_a_task_in_progress(contract: Contract) -> None:
         ({"status": "IN_PROGRESS", "result": {}}, "invalid status"),
     ],
 )
-def test_a_result_says_how_it_ended(contract: Contract, fields: dict[str, Any], error: str) -> None:
+def test_a_result_says_how_it_ended(contract: CaseContext, fields: dict[str, Any], error: str) -> None:
     task = given(contract)
     reply = contract.worker.submit(task, **fields)
     assert (reply.status, reply.json) == (400, {"error": error})
@@ -78,7 +76,7 @@ def test_a_result_says_how_it_ended(contract: Contract, fields: dict[str, Any], 
 
 @clause("S1", "S5")
 @needs("artifacts")
-def test_artifacts_are_checked_before_the_status(contract: Contract) -> None:
+def test_artifacts_are_checked_before_the_status(contract: CaseContext) -> None:
     reply = contract.worker.submit(given(contract), status="X", artifacts=[{"name": "bad", "contentBase64": "!"}])
     assert reply.status == 400
     assert reply.json["error"].startswith("artifact bad base64 decode: ")
@@ -86,7 +84,7 @@ def test_artifacts_are_checked_before_the_status(contract: Contract) -> None:
 
 @clause("S5")
 @needs("artifacts")
-def test_artifacts_are_kept_by_url_or_content(contract: Contract) -> None:
+def test_artifacts_are_kept_by_url_or_content(contract: CaseContext) -> None:
     task = given(contract)
     artifacts = [
         {"name": "content", "contentBase64": "aGVs\r\n\r\nbG8="},
@@ -104,7 +102,7 @@ def test_artifacts_are_kept_by_url_or_content(contract: Contract) -> None:
 
 @clause("S6", "R9")
 @needs("batch")
-def test_a_batch_of_results_answers_each_item(contract: Contract) -> None:
+def test_a_batch_of_results_answers_each_item(contract: CaseContext) -> None:
     done, failed, refused = given(contract), given(contract), given(contract)
     reply = contract.worker.submit_batch(
         [
@@ -123,7 +121,7 @@ def test_a_batch_of_results_answers_each_item(contract: Contract) -> None:
 
 @clause("S6")
 @needs("batch")
-def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: Contract) -> None:
+def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: CaseContext) -> None:
     task = given(contract)
     item = {"taskId": task["id"], "status": "COMPLETED", "result": {"i": 1}, "artifacts": [{"name": "n", "url": "u"}]}
     unknown, known = contract.worker.submit_batch([{"taskId": "none", "status": "COMPLETED", "result": {}}, item]).json[
@@ -135,7 +133,7 @@ def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: Contract) -> None:
 
 @clause("S6")
 @needs("batch")
-def test_a_batch_of_results_has_1_to_100_items(contract: Contract) -> None:
+def test_a_batch_of_results_has_1_to_100_items(contract: CaseContext) -> None:
     bad: tuple[object, ...] = ([], None, {}, [1])
     for results in bad:
         refused = contract.worker.submit_batch(results)
@@ -145,7 +143,7 @@ def test_a_batch_of_results_has_1_to_100_items(contract: Contract) -> None:
 
 
 @clause("S7", "R13")
-def test_a_result_is_read_with_its_task(contract: Contract) -> None:
+def test_a_result_is_read_with_its_task(contract: CaseContext) -> None:
     task = given(contract)
     missing = contract.producer.result(task)
     assert (missing.status, missing.json) == (404, {"error": "result not found"})
@@ -157,7 +155,7 @@ def test_a_result_is_read_with_its_task(contract: Contract) -> None:
 
 
 @clause("S8", "R12")
-def test_an_unknown_task_is_not_found(contract: Contract) -> None:
+def test_an_unknown_task_is_not_found(contract: CaseContext) -> None:
     reply = contract.producer.task("none")
     assert (reply.status, reply.json) == (404, {"error": "not found"})
     assert contract.producer.get(f"{TASKS}/none?a=b").status == 404
@@ -165,14 +163,14 @@ def test_an_unknown_task_is_not_found(contract: Contract) -> None:
 
 @clause("S8")
 @needs("tenants")
-def test_anyone_reads_any_task(contract: Contract) -> None:
+def test_anyone_reads_any_task(contract: CaseContext) -> None:
     task = given(contract)
     contract.worker.submit(task)
     for stranger in (contract.caller("other_producer"), contract.caller("other_worker")):
         assert stranger.task(task).status == stranger.result(task).status == 200
 
 
-def given(contract: Contract) -> dict[str, Any]:
+def given(contract: CaseContext) -> dict[str, Any]:
     """A task that our worker holds."""
     command = contract.command()
     contract.producer.created(command)

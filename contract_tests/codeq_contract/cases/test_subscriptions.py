@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from codeq_contract.driver import Reply
 from codeq_contract.recordings.times import SECOND, parse_moment
 from codeq_contract.suite.case import clause, core, needs
-
-if TYPE_CHECKING:
-    from codeq_contract.driver import Reply
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = [core, needs("subscriptions")]
 
@@ -20,7 +18,7 @@ URL = "http://127.0.0.1:9/hook"
 
 @clause("U1", "R10")
 @pytest.mark.parametrize(("fields", "seconds"), [({}, 300), ({"ttlSeconds": 0}, 300), ({"ttlSeconds": 60}, 60)])
-def test_a_subscription_has_an_id_and_an_end(contract: Contract, fields: dict[str, int], seconds: int) -> None:
+def test_a_subscription_has_an_id_and_an_end(contract: CaseContext, fields: dict[str, int], seconds: int) -> None:
     reply = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()], **fields)
     assert (reply.status, list(reply.json)) == (200, ["expiresAt", "subscriptionId"])
     assert _ends_after(reply, seconds)
@@ -39,7 +37,7 @@ def test_a_subscription_has_an_id_and_an_end(contract: Contract, fields: dict[st
     ],
 )
 def test_a_subscription_that_cannot_be_served_is_refused(
-    contract: Contract, fields: dict[str, Any], error: str
+    contract: CaseContext, fields: dict[str, Any], error: str
 ) -> None:
     reply = contract.worker.subscribe(**fields)
     assert (reply.status, reply.json) == (400, {"error": error})
@@ -47,13 +45,13 @@ def test_a_subscription_that_cannot_be_served_is_refused(
 
 @clause("U1")
 @needs("minting")
-def test_the_event_types_of_the_token_are_not_consulted(contract: Contract) -> None:
+def test_the_event_types_of_the_token_are_not_consulted(contract: CaseContext) -> None:
     narrow = contract.new_worker(eventTypes=[contract.command()])
     assert narrow.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).status == 200
 
 
 @clause("U2", "R11")
-def test_a_subscription_is_renewed_by_anyone_until_it_is_unknown(contract: Contract) -> None:
+def test_a_subscription_is_renewed_by_anyone_until_it_is_unknown(contract: CaseContext) -> None:
     made = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).json["subscriptionId"]
     for fields, seconds in (({"ttlSeconds": 60}, 60), ({}, 300)):
         reply = contract.worker.renew(made, **fields)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.suite.caller import TASKS
+from codeq_contract.driver import TASKS
 from codeq_contract.suite.case import clause, core
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
@@ -31,20 +28,20 @@ pytestmark = core
         ("POST", f"{TASKS}/x/unknown"),
     ],
 )
-def test_an_unknown_path_or_method_is_not_found_without_a_token(contract: Contract, method: str, path: str) -> None:
-    reply = contract.call(contract.nobody.op(method, path))
+def test_an_unknown_path_or_method_is_not_found_without_a_token(contract: CaseContext, method: str, path: str) -> None:
+    reply = contract.call(contract.nobody.request(method, path))
     assert (reply.status, reply.text) == (404, "404 page not found")
     assert reply.headers["content-type"] == "text/plain"
 
 
 @clause("R18", "R12")
-def test_a_get_of_the_claim_path_reads_the_task_of_that_name(contract: Contract) -> None:
+def test_a_get_of_the_claim_path_reads_the_task_of_that_name(contract: CaseContext) -> None:
     reply = contract.worker.get(f"{TASKS}/claim")
     assert (reply.status, reply.json) == (404, {"error": "not found"})
 
 
 @clause("R19")
-def test_a_trailing_slash_is_redirected_before_authentication(contract: Contract) -> None:
+def test_a_trailing_slash_is_redirected_before_authentication(contract: CaseContext) -> None:
     moved = contract.nobody.get(f"{TASKS}/abc/")
     assert (moved.status, moved.headers["location"]) == (301, f"{TASKS}/abc")
     assert moved.text == f'<a href="{TASKS}/abc">Moved Permanently</a>.\n\n'
@@ -53,14 +50,14 @@ def test_a_trailing_slash_is_redirected_before_authentication(contract: Contract
 
 
 @clause("R20")
-def test_every_response_has_a_request_id(contract: Contract) -> None:
+def test_every_response_has_a_request_id(contract: CaseContext) -> None:
     assert re.fullmatch("[0-9a-f]{32}", contract.worker.get(f"{TASKS}/none").headers["x-request-id"])
     assert contract.worker.get(f"{TASKS}/none", X_Request_Id="my-id").headers["x-request-id"] == "my-id"
     assert re.fullmatch("[0-9a-f]{32}", contract.nobody.get("/nope").headers["x-request-id"])
 
 
 @clause("R21")
-def test_json_is_utf8_whatever_type_the_request_names(contract: Contract) -> None:
+def test_json_is_utf8_whatever_type_the_request_names(contract: CaseContext) -> None:
     body = f'{{"command":"{contract.command()}","payload":"é"}}'.encode()
     reply = contract.producer.post(TASKS, body, Content_Type="text/plain")
     assert (reply.status, reply.headers["content-type"]) == (202, "application/json; charset=utf-8")
@@ -68,13 +65,13 @@ def test_json_is_utf8_whatever_type_the_request_names(contract: Contract) -> Non
 
 
 @clause("R22")
-def test_an_error_is_an_object_with_its_text(contract: Contract) -> None:
+def test_an_error_is_an_object_with_its_text(contract: CaseContext) -> None:
     assert contract.nobody.post(TASKS).json.keys() == {"error"}
     assert contract.worker.nack("none").json.keys() == {"error"}
 
 
 @clause("R23")
-def test_the_keys_of_a_task_have_their_order_and_its_strings_are_escaped(contract: Contract) -> None:
+def test_the_keys_of_a_task_have_their_order_and_its_strings_are_escaped(contract: CaseContext) -> None:
     command = contract.command() + "<&>"
     contract.producer.created(command, priority=3, webhook="http://127.0.0.1:9/x")
     reply = contract.worker.claim(command)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from codeq_contract.recordings.times import SECOND, moment_text
 from codeq_contract.suite.caller import ids
 from codeq_contract.suite.case import Sighting, clause, needs, timed
-
-if TYPE_CHECKING:
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = timed
 
@@ -17,7 +13,7 @@ _DAY = 24 * 3600
 
 
 @clause("C7")
-def test_a_delayed_task_is_not_early_by_more_than_a_second(contract: Contract) -> None:
+def test_a_delayed_task_is_not_early_by_more_than_a_second(contract: CaseContext) -> None:
     command, delay = contract.command(), contract.seconds(3)
     reply = contract.producer.create(command, delaySeconds=delay)
     due = contract.delay_end(reply, delay)
@@ -30,7 +26,7 @@ def test_a_delayed_task_is_not_early_by_more_than_a_second(contract: Contract) -
 
 
 @clause("C7", "C6")
-def test_a_task_for_a_moment_is_due_then(contract: Contract) -> None:
+def test_a_task_for_a_moment_is_due_then(contract: CaseContext) -> None:
     command = contract.command()
     moment = contract.clock.now() + contract.seconds(3) * SECOND
     reply = contract.producer.create(command, runAt=moment_text(moment))
@@ -41,7 +37,7 @@ def test_a_task_for_a_moment_is_due_then(contract: Contract) -> None:
 
 
 @clause("K7")
-def test_a_due_task_reads_as_delayed_until_a_claim(contract: Contract) -> None:
+def test_a_due_task_reads_as_delayed_until_a_claim(contract: CaseContext) -> None:
     command = contract.command()
     reply = contract.producer.create(command, delaySeconds=2)
     contract.wait_out(contract.delay_end(reply, 2))
@@ -49,7 +45,7 @@ def test_a_due_task_reads_as_delayed_until_a_claim(contract: Contract) -> None:
 
 
 @clause("K7", "K4")
-def test_due_tasks_move_to_the_tail_in_the_order_of_their_times(contract: Contract) -> None:
+def test_due_tasks_move_to_the_tail_in_the_order_of_their_times(contract: CaseContext) -> None:
     command = contract.command()
     late_delay = contract.seconds(6)
     late = contract.producer.create(command, delaySeconds=late_delay)
@@ -63,7 +59,7 @@ def test_due_tasks_move_to_the_tail_in_the_order_of_their_times(contract: Contra
 
 
 @clause("N3")
-def test_a_nacked_task_comes_back_after_its_delay(contract: Contract) -> None:
+def test_a_nacked_task_comes_back_after_its_delay(contract: CaseContext) -> None:
     command, delay = contract.command(), contract.seconds(3)
     task = contract.producer.created(command)
     contract.worker.claimed(command)
@@ -79,7 +75,7 @@ def test_a_nacked_task_comes_back_after_its_delay(contract: Contract) -> None:
 
 
 @clause("N2", "N4", "K5")
-def test_five_attempts_are_three_deliveries(contract: Contract) -> None:
+def test_five_attempts_are_three_deliveries(contract: CaseContext) -> None:
     command = contract.command()
     task = contract.producer.created(command, maxAttempts=5)
     outcomes = []
@@ -92,7 +88,7 @@ def test_five_attempts_are_three_deliveries(contract: Contract) -> None:
 
 @clause("K9")
 @needs("long_poll")
-def test_a_long_poll_waits_its_time(contract: Contract) -> None:
+def test_a_long_poll_waits_its_time(contract: CaseContext) -> None:
     reply = contract.worker.claim(contract.command(), waitSeconds=2)
     assert reply.status == 204
     # A clock's tick may lie between its deadline and ours.
@@ -101,7 +97,7 @@ def test_a_long_poll_waits_its_time(contract: Contract) -> None:
 
 @clause("K9")
 @needs("long_poll")
-def test_a_long_poll_ends_with_the_task_that_comes(contract: Contract) -> None:
+def test_a_long_poll_ends_with_the_task_that_comes(contract: CaseContext) -> None:
     command = contract.command()
     reply = contract.producer.create(command, delaySeconds=2)
     patience = 25
@@ -112,7 +108,7 @@ def test_a_long_poll_ends_with_the_task_that_comes(contract: Contract) -> None:
 
 @clause("K2", "K9")
 @needs("long_poll")
-def test_a_long_poll_waits_30_seconds_at_most(contract: Contract) -> None:
+def test_a_long_poll_waits_30_seconds_at_most(contract: CaseContext) -> None:
     reply = contract.worker.claim(contract.command(), waitSeconds=80)
     contract.surely_before(reply, reply.called + 80 * SECOND)
     assert reply.status == 204
@@ -120,14 +116,14 @@ def test_a_long_poll_waits_30_seconds_at_most(contract: Contract) -> None:
 
 
 @clause("K2")
-def test_a_claim_without_a_wait_answers_at_once(contract: Contract) -> None:
+def test_a_claim_without_a_wait_answers_at_once(contract: CaseContext) -> None:
     reply = contract.worker.claim(contract.command(), waitSeconds=-5)
     assert reply.status == 204
 
 
 @clause("C8")
 @needs("long_waits")
-def test_a_key_is_good_for_a_day(contract: Contract) -> None:
+def test_a_key_is_good_for_a_day(contract: CaseContext) -> None:
     command, key = contract.command(), contract.names.key()
     task = contract.producer.created(command, idempotencyKey=key)
     contract.clock.sleep(_DAY - 2)
@@ -138,7 +134,7 @@ def test_a_key_is_good_for_a_day(contract: Contract) -> None:
 
 @clause("M3")
 @needs("long_waits", "admin", "variants")
-def test_a_clean_up_takes_what_nobody_touched_for_a_day(contract: Contract) -> None:
+def test_a_clean_up_takes_what_nobody_touched_for_a_day(contract: CaseContext) -> None:
     with contract.server({}) as server:
         command = server.command()
         left, touched = server.producer.created(command), server.producer.created(command, priority=9)
@@ -152,7 +148,7 @@ def test_a_clean_up_takes_what_nobody_touched_for_a_day(contract: Contract) -> N
 
 @clause("L1")
 @needs("rate_limit", "variants")
-def test_a_bucket_fills_up_again(contract: Contract) -> None:
+def test_a_bucket_fills_up_again(contract: CaseContext) -> None:
     refill = contract.seconds(3)
     yaml = f"rateLimit: {{producer: {{requestsPerMinute: {60 // refill}, burstSize: 1}}}}\n"
     with contract.server({}, yaml=yaml) as server:

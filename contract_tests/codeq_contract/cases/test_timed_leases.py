@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from codeq_contract.driver import Reply, Span
 from codeq_contract.suite.case import Sighting, clause, needs, timed
-
-if TYPE_CHECKING:
-    from codeq_contract.driver import Reply, Span
-    from codeq_contract.suite.case_context import Contract
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = timed
 
 
 @clause("K8")
-def test_a_lease_protects_its_task_until_it_runs_out(contract: Contract) -> None:
+def test_a_lease_protects_its_task_until_it_runs_out(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(4))
     contract.just_before(lease)
     reply = contract.worker.claim(task["command"])
@@ -24,7 +22,7 @@ def test_a_lease_protects_its_task_until_it_runs_out(contract: Contract) -> None
 
 
 @clause("K8", "N5")
-def test_a_task_whose_lease_ran_out_goes_to_the_next_worker(contract: Contract) -> None:
+def test_a_task_whose_lease_ran_out_goes_to_the_next_worker(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3), maxAttempts=5)
     contract.wait_out(lease)
     again = contract.claimed_after_backoff(contract.worker, task["command"])
@@ -33,7 +31,7 @@ def test_a_task_whose_lease_ran_out_goes_to_the_next_worker(contract: Contract) 
 
 
 @clause("K7")
-def test_nothing_happens_to_an_expired_task_until_a_claim(contract: Contract) -> None:
+def test_nothing_happens_to_an_expired_task_until_a_claim(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
     contract.wait_out(lease)
     assert contract.worker.seen(task) == task
@@ -43,7 +41,7 @@ def test_nothing_happens_to_an_expired_task_until_a_claim(contract: Contract) ->
 
 @clause("K7", "N5", "N2")
 @needs("known_settings")
-def test_a_claim_repairs_an_expired_task_as_a_nack_would(contract: Contract) -> None:
+def test_a_claim_repairs_an_expired_task_as_a_nack_would(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
     contract.wait_out(lease)
     assert contract.worker.claim(task["command"]).status == 204
@@ -53,7 +51,7 @@ def test_a_claim_repairs_an_expired_task_as_a_nack_would(contract: Contract) -> 
 
 
 @clause("N5", "N4")
-def test_a_lease_that_ran_out_at_the_last_attempt_is_a_dead_letter(contract: Contract) -> None:
+def test_a_lease_that_ran_out_at_the_last_attempt_is_a_dead_letter(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3), maxAttempts=1)
     contract.wait_out(lease)
     assert contract.worker.claim(task["command"]).status == 204
@@ -64,7 +62,7 @@ def test_a_lease_that_ran_out_at_the_last_attempt_is_a_dead_letter(contract: Con
 
 @clause("K7", "K6")
 @needs("tenants")
-def test_a_claim_of_another_tenant_repairs_nothing(contract: Contract) -> None:
+def test_a_claim_of_another_tenant_repairs_nothing(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
     contract.wait_out(lease)
     contract.caller("other_worker").claim(task["command"])
@@ -72,7 +70,7 @@ def test_a_claim_of_another_tenant_repairs_nothing(contract: Contract) -> None:
 
 
 @clause("H1", "K8")
-def test_a_heartbeat_keeps_a_lease(contract: Contract) -> None:
+def test_a_heartbeat_keeps_a_lease(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(4))
     beat = contract.worker.heartbeat(task, extendSeconds=contract.seconds(8))
     contract.surely_before(beat, lease.earliest)
@@ -85,7 +83,7 @@ def test_a_heartbeat_keeps_a_lease(contract: Contract) -> None:
 
 
 @clause("H1", "K8")
-def test_a_heartbeat_can_shorten_a_lease(contract: Contract) -> None:
+def test_a_heartbeat_can_shorten_a_lease(contract: CaseContext) -> None:
     task, _ = leased(contract, 600, maxAttempts=5)
     beat = contract.worker.heartbeat(task, extendSeconds=contract.seconds(3))
     contract.wait_out(contract.lease_end(beat, contract.seconds(3)))
@@ -93,7 +91,7 @@ def test_a_heartbeat_can_shorten_a_lease(contract: Contract) -> None:
 
 
 @clause("H3")
-def test_a_late_heartbeat_does_not_revive_a_lease(contract: Contract) -> None:
+def test_a_late_heartbeat_does_not_revive_a_lease(contract: CaseContext) -> None:
     lasting = contract.seconds(3)
     task, lease = leased(contract, lasting)
     # The store's key is gone from the lease's own end on, not only taken for expired (K8).
@@ -107,7 +105,7 @@ def test_a_late_heartbeat_does_not_revive_a_lease(contract: Contract) -> None:
 
 
 @clause("S3")
-def test_a_late_result_is_accepted_before_a_claim_repairs_the_task(contract: Contract) -> None:
+def test_a_late_result_is_accepted_before_a_claim_repairs_the_task(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
     contract.wait_out(lease)
     assert contract.worker.submit(task).status == 200
@@ -117,7 +115,7 @@ def test_a_late_result_is_accepted_before_a_claim_repairs_the_task(contract: Con
 
 
 @clause("S3", "S1")
-def test_a_late_result_is_refused_once_a_claim_has_repaired_the_task(contract: Contract) -> None:
+def test_a_late_result_is_refused_once_a_claim_has_repaired_the_task(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
     contract.wait_out(lease)
     contract.worker.claim(task["command"])
@@ -127,7 +125,7 @@ def test_a_late_result_is_refused_once_a_claim_has_repaired_the_task(contract: C
 
 @clause("K7", "K4")
 @needs("known_settings")
-def test_tasks_that_come_back_queue_up_behind_those_that_wait(contract: Contract) -> None:
+def test_tasks_that_come_back_queue_up_behind_those_that_wait(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
     waiting = contract.producer.created(task["command"])
     contract.wait_out(lease)
@@ -135,7 +133,7 @@ def test_tasks_that_come_back_queue_up_behind_those_that_wait(contract: Contract
     assert contract.eventually_claimed(contract.worker, task["command"])["id"] == task["id"]
 
 
-def leased(contract: Contract, seconds: int, **fields: Any) -> tuple[dict[str, Any], Span]:
+def leased(contract: CaseContext, seconds: int, **fields: Any) -> tuple[dict[str, Any], Span]:
     """A task that our worker holds for so long, and when its lease ends."""
     command = contract.command()
     contract.producer.created(command, **fields)

@@ -1,8 +1,8 @@
-"""Holds recorded histories to the contract's laws: pure functions, sound whatever the timing."""
+"""Checks recorded histories against the contract's laws: pure functions that are sound whatever the timing."""
 
 from __future__ import annotations
 
-from codeq_contract.checker.judgements import Judgement, Report, Verdict, check
-from codeq_contract.checker.laws import LAWS, Breach, Law, Mark
+from .judgements import CheckResult, Judgement, Verdict, check
+from .laws import LAWS, Law, Mark, Violation
 
-__all__ = ["LAWS", "Breach", "Judgement", "Law", "Mark", "Report", "Verdict", "check"]
+__all__ = ["LAWS", "CheckResult", "Judgement", "Law", "Mark", "Verdict", "Violation", "check"]

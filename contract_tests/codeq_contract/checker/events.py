@@ -1,22 +1,31 @@
-"""What happened in a history: calls that took effect somewhere between being sent and being answered."""
+"""Events of a history: calls that took effect at some moment between being sent and being answered."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from codeq_contract.checker.names import queue_name
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FOREVER = 1 << 63
-"""Later than every moment of a history, and longer than every time that Go can count in nanoseconds."""
+"""Later than every moment of a history, and longer than any duration that Go can count in nanoseconds."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def queue_name(command: str) -> str:
+    """The lower case of a command, as the server uses it for queue keys (C2).
+
+    Go lowers each rune separately. Python lowers some runes by their neighbours (a final sigma) or into two (a dotted
+    capital I). A lone surrogate is U+FFFD to Go (B1).
+    """
+    if command.isascii():
+        return command.lower()
+    return "".join(rune.lower()[0] for rune in _SURROGATE.sub("\ufffd", command))
 
 
 @dataclass(frozen=True, slots=True)
-class TaskSeen:
-    """A task as a reply showed it; absent fields are empty or 0."""
+class TaskSnapshot:
+    """A task as one reply showed it. Absent fields are empty or 0."""
 
     id: str
     command: str
@@ -33,85 +42,89 @@ class TaskSeen:
 
     @property
     def queue(self) -> tuple[str, str]:
-        """The tenant and the command in lower case: tasks that have both in common wait together (C2, K6)."""
+        """The tenant and the lower-case command. Tasks that share both share a queue (C2, K6)."""
         return self.tenant, queue_name(self.command)
 
     @property
     def is_over(self) -> bool:
-        """Whether it is in one of the two states that are final."""
+        """Whether the task is in one of the two final states."""
         return self.status in {"COMPLETED", "FAILED"}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One call, by the caller that the recording names: `sent` and `answered` in nanoseconds since 1970.
+    """One call by the named caller. `sent` and `answered` are nanoseconds since 1970.
 
-    Two events are in order only if one was answered before the other was sent; otherwise either may have come first.
+    Two events are ordered only if one was answered before the other was sent. Otherwise either may have come first.
     """
 
     number: int
-    who: str
+    caller: str
     sent: int
     answered: int
 
     def precedes(self, other: Event) -> bool:
-        """Whether this was over before the other began."""
+        """Whether this event was over before the other began."""
         return self.answered < other.sent
 
 
 @dataclass(frozen=True, slots=True)
-class Shown(Event):
+class Observation(Event):
     """A reply that showed a task."""
 
-    task: TaskSeen
+    task: TaskSnapshot
 
     @property
     def task_id(self) -> str:
-        """Which task it is."""
+        """The id of the task."""
         return self.task.id
 
 
 @dataclass(frozen=True, slots=True)
-class Created(Shown):
-    """A create that was accepted: of a new task, or with an idempotency key of one that was there (C8).
+class Created(Observation):
+    """An accepted create: of a new task, or with an idempotency key of an existing one (C8).
 
-    `place` is its place in a batch. `delay` (ns) and `run_at` (ns since 1970, None for none) are as asked for.
+    `position` is the place in a batch. `delay` (ns) and `run_at` (ns since 1970, None if absent) are as requested.
     """
 
-    place: int
-
+    position: int
     delay: int
     run_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Claim(Event):
-    """A claim that went through, with or without tasks.
+class Read(Observation):
+    """A read of a task."""
 
-    `tenant` is None when it is not known who called, `queues` (names in lower case) when the server chose them. `most`
-    is how many tasks it asked for.
+
+@dataclass(frozen=True, slots=True)
+class Claim(Event):
+    """A successful claim, with or without tasks.
+
+    `tenant` is None if the caller is unknown. `queues` are names in lower case, None if the server chose them. `limit`
+    is the number of tasks that the claim asked for.
     """
 
     tenant: str | None
     queues: tuple[str, ...] | None
-    tasks: tuple[TaskSeen, ...]
-    most: int
+    tasks: tuple[TaskSnapshot, ...]
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery(Shown):
-    """One task that a claim handed out, the `place`th, under a lease of `lease` nanoseconds; `queues` as in Claim."""
+class Delivery(Observation):
+    """One task of a claim, at `position` in its reply, under a lease of `lease` ns. `queues` is as in `Claim`."""
 
-    place: int
+    position: int
     queues: tuple[str, ...] | None
     lease: int
 
 
 @dataclass(frozen=True, slots=True)
-class Deed(Event):
-    """What a worker did about a task it holds, or thought it held.
+class Operation(Event):
+    """A call of a worker about a task that it holds, or believes to hold.
 
-    `worker` is the caller's subject, None if unknown. `refusal` is the server's error text, empty when it accepted.
+    `worker` is the caller's subject, None if unknown. `refusal` is the server's error text, empty if it accepted.
     """
 
     worker: str | None
@@ -119,40 +132,40 @@ class Deed(Event):
     refusal: str
 
     @property
-    def accepted(self) -> bool:
-        """Whether the server did it."""
+    def is_accepted(self) -> bool:
+        """Whether the server accepted the operation."""
         return not self.refusal
 
     @property
-    def refused_as_not_held(self) -> bool:
-        """Whether the server refused because the task was in other hands, or in nobody's."""
+    def is_refused_as_not_held(self) -> bool:
+        """Whether the server refused because this worker did not hold the task."""
         return self.refusal in {"not-owner", "not-in-progress"}
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat(Deed):
+class Heartbeat(Operation):
     """Asks for a lease that ends `extension` nanoseconds from now."""
 
     extension: int
 
 
 @dataclass(frozen=True, slots=True)
-class Abandon(Deed):
+class Abandon(Operation):
     """Gives the task back at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Nack(Deed):
-    """Gives the task back as not done. `asked` and `delay` (the server's answer) are whole seconds."""
+class Nack(Operation):
+    """Gives the task back as not done. `requested` and `delay` (the server's answer) are whole seconds."""
 
-    asked: int
+    requested: int
     delay: int
     dead: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Result(Deed):
-    """Ends the task. `calls_back` says whether the way it was sent makes the server call a webhook (W1, S6)."""
+class Result(Operation):
+    """Ends the task. `calls_back` says whether a result sent this way makes the server call the webhook (W1, S6)."""
 
     status: str
     completed_at: str
@@ -160,27 +173,22 @@ class Result(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight(Shown):
-    """A read."""
-
-
-@dataclass(frozen=True, slots=True)
 class Missing(Event):
-    """A call to a task of which the server said that there is none."""
+    """A call about a task that the server did not know."""
 
     task_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cleanup(Event):
-    """A clean-up that deleted tasks; which, nobody was told (M3)."""
+    """A clean-up that deleted tasks. The reply does not say which (M3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost(Event):
-    """A call without a reply: what it asked for may have happened at any time since, or never. `answered` is FOREVER.
+    """A call without a reply. It may have taken effect at any later moment, or never. `answered` is FOREVER.
 
-    `tenant` and `queues` as in Claim.
+    `tenant` and `queues` are as in `Claim`.
     """
 
     path: str
@@ -190,8 +198,8 @@ class Lost(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class CalledBack(Event):
-    """A result callback as the webhook received it, at the moment `sent`."""
+class CallbackReceived(Event):
+    """A result callback that the webhook received at `sent`."""
 
     path: str
     task_id: str
@@ -201,5 +209,5 @@ class CalledBack(Event):
     body: str
 
 
-OfTask = Shown | Deed | Missing | CalledBack
-"""What is about one task, its `task_id`."""
+TaskEvent = Observation | Operation | Missing | CallbackReceived
+"""An event about one task, its `task_id`."""

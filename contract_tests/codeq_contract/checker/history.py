@@ -1,82 +1,93 @@
-"""A recording as its laws look at it: the life of every task, the queues, and what is not known."""
+"""A recording as the laws see it: the history of every task, the queues, and what is unknown."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from codeq_contract.checker.events import (
+from codeq_contract.recordings.format import Recording
+
+from .events import (
     FOREVER,
-    CalledBack,
+    CallbackReceived,
     Claim,
     Cleanup,
     Created,
-    Deed,
     Delivery,
+    Event,
     Lost,
     Missing,
-    OfTask,
-    Sight,
+    Operation,
+    Read,
+    TaskEvent,
+    queue_name,
 )
-from codeq_contract.checker.names import queue_name
-from codeq_contract.checker.queues import Queue
-from codeq_contract.checker.reading import events_of
-from codeq_contract.checker.settings import Terms
-from codeq_contract.checker.task_histories import Life, leases_of
-from codeq_contract.checker.waiting_periods import stays_of
+from .queues import Queue
+from .reading import events_of
+from .settings import Settings
+from .task_histories import Lease, TaskHistory, leases_of
+from .waiting_periods import WaitingPeriod, WaitingPeriods
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+E = TypeVar("E", bound=Event)
 
-    from codeq_contract.checker.events import Event
-    from codeq_contract.checker.task_histories import Lease
-    from codeq_contract.checker.waiting_periods import Stay
-    from codeq_contract.recordings.format import Recording
-
-E = TypeVar("E", bound="Event")
+QueueKey = tuple[str, str]
+"""A tenant and a command in lower case."""
 
 
 @dataclass(frozen=True)
 class History:
-    """All that is known of a server's doings between two moments.
+    """Everything known about a server between two moments.
 
-    A history is judged as if it were complete: nobody else called the server, or used its store. `lost` are the calls
-    of which no reply came. From `gone` on tasks may have been deleted by a clean-up. `end` is the last moment. Unless
-    it was `drained`, a task that nobody got might have been had by who had gone on.
+    A history counts as complete: no one else called the server or used its store. `lost` are the calls without a
+    reply. From `deleted_from` on a clean-up may have deleted tasks. `end` is the last moment. In a history that was not
+    `drained`, a task that no claim got may still have been waiting for one.
     """
 
-    terms: Terms
-    lives: Mapping[str, Life]
+    settings: Settings
+    tasks: Mapping[str, TaskHistory]
     claims: tuple[Claim, ...]
-    queues: Mapping[tuple[str, str], Queue]
+    queues: Mapping[QueueKey, Queue]
     lost: tuple[Lost, ...]
-    gone: int
+    deleted_from: int
     end: int
     drained: bool
 
     @classmethod
     def of(cls, recording: Recording) -> History:
-        """The history that `recording` holds. Raises RecordingError when it cannot be understood."""
-        terms = Terms.of(recording.header)
-        events = list(events_of(recording, terms))
+        """The history in `recording`. Raises RecordingError if a call makes no sense."""
+        settings = Settings.of(recording.header)
+        events = list(events_of(recording, settings))
         lost = _only(Lost, events)
-        gone = min((cleanup.sent for cleanup in _only(Cleanup, events)), default=FOREVER)
-        lives = _lives(events, terms)
-        queues = _queues(events, lives.values(), max(0, terms.inspect_limit - len(lost)))
-        return cls(terms, lives, _only(Claim, events), queues, lost, gone, recording.end, recording.header.drained)
+        tasks = _tasks(events, settings)
+        return cls(
+            settings=settings,
+            tasks=tasks,
+            claims=_only(Claim, events),
+            # Each lost call may have left one more task for the repair to look at.
+            queues=_queues(events, tasks.values(), max(0, settings.inspect_limit - len(lost))),
+            lost=lost,
+            deleted_from=min((cleanup.sent for cleanup in _only(Cleanup, events)), default=FOREVER),
+            end=recording.end,
+            drained=recording.header.drained,
+        )
 
     @cached_property
-    def stays(self) -> Mapping[tuple[str, str], tuple[Stay, ...]]:
-        """For each queue the stays of its tasks."""
+    def waiting_periods(self) -> Mapping[QueueKey, tuple[WaitingPeriod, ...]]:
+        """For each queue the waiting periods of its tasks."""
         return {
-            key: tuple(stay for life in queue.lives for stay in stays_of(life, queue, self))
+            key: tuple(
+                period
+                for task in queue.tasks
+                for period in WaitingPeriods(task, queue, self.settings, self.deleted_from)
+            )
             for key, queue in self.queues.items()
         }
 
     def taken_from(self, lease: Lease) -> int:
-        """Before this moment no claim can have taken a task away whose lease was over, by those that are known (K7)."""
+        """The earliest moment at which a known claim can have taken the task of an expired lease away (K7)."""
         tenant, name = lease.delivery.task.queue
         repairs = (
             claim.sent
@@ -87,30 +98,30 @@ class History:
         )
         return max(lease.earliest_end, min(repairs, default=FOREVER))
 
-    def repair_of(self, life: Life, lease: Lease) -> Claim | None:
-        """The first claim that must have found the lease run out, if nobody had settled it, and requeued it (K7)."""
-        task = life.task or lease.delivery.task
-        return self.queues[task.queue].repair_of(lease)
+    def repair_of(self, task: TaskHistory, lease: Lease) -> Claim | None:
+        """The first claim that must have found the lease expired, unless it was settled, and requeued the task (K7)."""
+        snapshot = task.task or lease.delivery.task
+        return self.queues[snapshot.queue].repair_of(lease)
 
 
-def _lives(events: Iterable[Event], terms: Terms) -> Mapping[str, Life]:
-    by_id: defaultdict[str, list[OfTask]] = defaultdict(list)
+def _tasks(events: Iterable[Event], settings: Settings) -> Mapping[str, TaskHistory]:
+    by_id: defaultdict[str, list[TaskEvent]] = defaultdict(list)
     for event in events:
-        if isinstance(event, OfTask):
+        if isinstance(event, TaskEvent):
             by_id[event.task_id].append(event)
-    return {task_id: _life(task_id, mine, terms) for task_id, mine in by_id.items()}
+    return {task_id: _task(task_id, mine, settings) for task_id, mine in by_id.items()}
 
 
-def _life(task_id: str, events: Sequence[OfTask], terms: Terms) -> Life:
-    deeds = _only(Deed, events)
-    return Life(
+def _task(task_id: str, events: Sequence[TaskEvent], settings: Settings) -> TaskHistory:
+    operations = _only(Operation, events)
+    return TaskHistory(
         id=task_id,
-        births=_only(Created, events),
-        leases=leases_of(_only(Delivery, events), deeds, terms),
-        deeds=deeds,
-        sights=_only(Sight, events),
+        creates=_only(Created, events),
+        leases=leases_of(_only(Delivery, events), operations, settings),
+        operations=operations,
+        reads=_only(Read, events),
         missing=_only(Missing, events),
-        callbacks=_only(CalledBack, events),
+        callbacks=_only(CallbackReceived, events),
     )
 
 
@@ -118,30 +129,30 @@ def _only(kind: type[E], events: Iterable[Event]) -> tuple[E, ...]:
     return tuple(event for event in events if isinstance(event, kind))
 
 
-def _queues(events: Iterable[Event], lives: Iterable[Life], limit: int) -> Mapping[tuple[str, str], Queue]:
-    claims: defaultdict[tuple[str, str], list[Claim]] = defaultdict(list)
-    residents: defaultdict[tuple[str, str], list[Life]] = defaultdict(list)
+def _queues(events: Iterable[Event], tasks: Iterable[TaskHistory], limit: int) -> Mapping[QueueKey, Queue]:
+    claims: defaultdict[QueueKey, list[Claim]] = defaultdict(list)
+    residents: defaultdict[QueueKey, list[TaskHistory]] = defaultdict(list)
     for claim in _only(Claim, events):
         if claim.tenant is not None:
             for name in _reached(claim):
                 claims[claim.tenant, name].append(claim)
-    for life in lives:
-        if life.task is not None:
-            residents[life.task.queue].append(life)
+    for task in tasks:
+        if task.task is not None:
+            residents[task.task.queue].append(task)
     return {
-        (tenant, name): Queue(tenant, name, tuple(claims[tenant, name]), tuple(tasks), limit)
-        for (tenant, name), tasks in residents.items()
+        (tenant, name): Queue(tenant, name, tuple(claims[tenant, name]), tuple(inside), limit)
+        for (tenant, name), inside in residents.items()
     }
 
 
 def _reached(claim: Claim) -> Iterator[str]:
-    """The queues at which a claim has surely looked: in its order, up to those that gave something (K4)."""
-    given = {queue_name(task.command) for task in claim.tasks}
+    """The queues that a claim has certainly looked at: in its order, up to the last that gave a task (K4)."""
+    giving = {queue_name(task.command) for task in claim.tasks}
     if claim.queues is None:
-        yield from given
+        yield from giving
         return
     for name in dict.fromkeys(claim.queues):
         yield name
-        given.discard(name)
-        if claim.tasks and not given:
+        giving.discard(name)
+        if claim.tasks and not giving:
             return

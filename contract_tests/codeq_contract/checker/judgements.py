@@ -1,24 +1,20 @@
-"""Judges a history: for each law a verdict, and every breach that led to it."""
+"""Judges a history: a verdict for each law, and every violation behind it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from codeq_contract.checker.history import History
-from codeq_contract.checker.laws import LAWS
-from codeq_contract.checker.names import queue_name
+from codeq_contract.recordings.format import Recording
 
-if TYPE_CHECKING:
-    from codeq_contract.checker.events import Lost, TaskSeen
-    from codeq_contract.checker.laws import Breach, Law
-    from codeq_contract.checker.task_histories import Life
-    from codeq_contract.recordings.format import Recording
+from .events import Lost, TaskSnapshot, queue_name
+from .history import History
+from .laws import LAWS, Law, Violation
+from .task_histories import TaskHistory
 
 
 class Verdict(Enum):
-    """What can be said: the law was kept as far as can be seen, was broken, or may have been."""
+    """Whether a law was kept as far as can be seen, was broken, or may have been."""
 
     VALID = "valid"
     UNKNOWN = "unknown"
@@ -27,27 +23,27 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What became of one law.
+    """The outcome for one law.
 
-    `breaches` are certain, at most one a task. `doubtful` ones would be, but for a call without a reply: the last of
-    their events, which may have done what explains them.
+    `violations` are certain, at most one a task. A call without a reply may explain each of the `doubtful` ones; it is
+    the last of their events.
     """
 
     law: Law
-    breaches: tuple[Breach, ...]
-    doubtful: tuple[Breach, ...]
+    violations: tuple[Violation, ...]
+    doubtful: tuple[Violation, ...]
 
     @property
     def verdict(self) -> Verdict:
-        """The law's verdict."""
-        if self.breaches:
+        """The verdict on the law."""
+        if self.violations:
             return Verdict.VIOLATED
         return Verdict.UNKNOWN if self.doubtful else Verdict.VALID
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What became of all laws in one recording."""
+class CheckResult:
+    """The outcome for all laws in one recording."""
 
     recording: Recording
     tasks: int
@@ -60,55 +56,59 @@ class Report:
         return next(one for one in (Verdict.VIOLATED, Verdict.UNKNOWN, Verdict.VALID) if one in verdicts)
 
     @property
-    def breaches(self) -> tuple[tuple[str, Breach], ...]:
-        """Every certain breach, with its law's name."""
-        return tuple((judgement.law.name, breach) for judgement in self.judgements for breach in judgement.breaches)
+    def violations(self) -> tuple[tuple[str, Violation], ...]:
+        """Every certain violation, with the name of its law."""
+        return tuple(
+            (judgement.law.name, violation) for judgement in self.judgements for violation in judgement.violations
+        )
 
 
-def check(recording: Recording) -> Report:
-    """Hold a recording to all laws. Raises RecordingError when it cannot be understood."""
+def check(recording: Recording) -> CheckResult:
+    """Check a recording against all laws. Raises RecordingError if a call makes no sense."""
     history = History.of(recording)
-    return Report(recording, len(history.lives), tuple(_judge(law, history) for law in LAWS))
+    return CheckResult(recording, len(history.tasks), tuple(_judge(law, history) for law in LAWS))
 
 
 def _judge(law: Law, history: History) -> Judgement:
-    certain: dict[str, Breach] = {}
-    doubtful: dict[str, Breach] = {}
-    for breach in law.breaches(history):
-        lost = explanation(breach, law, history)
+    certain: dict[str, Violation] = {}
+    doubtful: dict[str, Violation] = {}
+    for violation in law.find_violations(history):
+        lost = explanation(violation, law, history)
         if lost is None:
-            _keep_shortest(certain, breach)
+            _keep_shortest(certain, violation)
         else:
-            _keep_shortest(doubtful, replace(breach, events=(*breach.events, lost)))
+            _keep_shortest(doubtful, replace(violation, events=(*violation.events, lost)))
     return Judgement(law, tuple(certain.values()), tuple(doubtful.values()))
 
 
-def _keep_shortest(known: dict[str, Breach], breach: Breach) -> None:
-    other = known.get(breach.task_id)
-    if other is None or len(breach.events) < len(other.events):
-        known[breach.task_id] = breach
+def _keep_shortest(known: dict[str, Violation], violation: Violation) -> None:
+    other = known.get(violation.task_id)
+    if other is None or len(violation.events) < len(other.events):
+        known[violation.task_id] = violation
 
 
-def explanation(breach: Breach, law: Law, history: History) -> Lost | None:
-    """A call without a reply, sent before the breach was complete, that may have done what explains it."""
-    life = history.lives[breach.task_id]
-    return next((lost for lost in history.lost if lost.sent <= breach.last and _may_explain(lost, life, law)), None)
+def explanation(violation: Violation, law: Law, history: History) -> Lost | None:
+    """A call without a reply, sent before the violation was complete, that may have caused what looks like one."""
+    task = history.tasks[violation.task_id]
+    return next(
+        (lost for lost in history.lost if lost.sent <= violation.complete_at and _may_explain(lost, task, law)), None
+    )
 
 
-def _may_explain(lost: Lost, life: Life, law: Law) -> bool:
-    if life.id in lost.path or life.id in lost.body:
+def _may_explain(lost: Lost, task: TaskHistory, law: Law) -> bool:
+    if task.id in lost.path or task.id in lost.body:
         return True
     match lost.path:
         case "/v1/codeq/tasks" | "/v1/codeq/tasks/batch":
-            # C8: with a key, it may be the create that made a task which a later one found there.
-            return not life.births or "idempotencykey" in lost.body.casefold()
+            # C8: a create with a key may have made the task that a later create found.
+            return not task.creates or "idempotencykey" in lost.body.casefold()
         case "/v1/codeq/tasks/claim" | "/v1/codeq/tasks/claim/batch":
-            return not law.withstands_lost_claims and _may_have_delivered(lost, life.task)
+            return not law.ignores_lost_claims and _may_have_delivered(lost, task.task)
         case path:
             return path == "/v1/codeq/admin/tasks/cleanup"
 
 
-def _may_have_delivered(lost: Lost, task: TaskSeen | None) -> bool:
+def _may_have_delivered(lost: Lost, task: TaskSnapshot | None) -> bool:
     if task is None:
         return True
     return lost.tenant in {None, task.tenant} and (lost.queues is None or queue_name(task.command) in lost.queues)

@@ -1,39 +1,36 @@
-"""Reads a recording's calls and callbacks as events."""
+"""Reads the calls and callbacks of a recording as events."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from codeq_contract.checker.events import (
+from codeq_contract.recordings.format import Call, Callback, Recording, RecordingError
+from codeq_contract.recordings.times import SECOND, parse_moment
+
+from .events import (
     FOREVER,
     Abandon,
-    CalledBack,
+    CallbackReceived,
     Claim,
     Cleanup,
     Created,
     Delivery,
+    Event,
     Heartbeat,
     Lost,
     Missing,
     Nack,
+    Read,
     Result,
-    Sight,
-    TaskSeen,
+    TaskSnapshot,
+    queue_name,
 )
-from codeq_contract.checker.names import queue_name
-from codeq_contract.recordings.format import RecordingError
-from codeq_contract.recordings.times import SECOND, parse_moment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from codeq_contract.checker.events import Event
-    from codeq_contract.checker.settings import Terms
-    from codeq_contract.recordings.format import Call, Callback, Recording
+from .settings import Settings
 
 _TASK_PATH = re.compile(r"/v1/codeq/tasks/([^/]+)(?:/(heartbeat|abandon|nack|result))?")
 _CLAIM = "/v1/codeq/tasks/claim"
@@ -44,21 +41,21 @@ _REFUSALS_WITH_500 = frozenset({"not-found", "workerId is required"})
 
 
 def _bound(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """B1: names match in any case, the last of a name wins, and null leaves what is there."""
+    """B1: names match in any case, the last of a name wins, and null changes nothing."""
     return {name.casefold(): value for name, value in fields if value is not None}
 
 
 _BODIES = json.JSONDecoder(object_pairs_hook=_bound)
 
 
-def events_of(recording: Recording, terms: Terms) -> Iterator[Event]:
-    """The events of `recording`; a call that could not change or show a task gives none.
+def events_of(recording: Recording, settings: Settings) -> Iterator[Event]:
+    """The events of `recording`. A call that can neither change nor show a task gives none.
 
-    Raises RecordingError for a call that succeeded and cannot be read all the same.
+    Raises RecordingError if a successful call cannot be read.
     """
     for call in recording.calls:
         try:
-            yield from _Reader(call, terms).events()
+            yield from _Reader(call, settings).events()
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             text = f"{recording.header.name}, call {call.number}: {type(error).__name__}: {error}"
             raise RecordingError(text) from error
@@ -69,16 +66,16 @@ def events_of(recording: Recording, terms: Terms) -> Iterator[Event]:
 class _Reader:
     """Reads one call."""
 
-    def __init__(self, call: Call, terms: Terms) -> None:
+    def __init__(self, call: Call, settings: Settings) -> None:
         self.call = call
-        self.terms = terms
+        self.settings = settings
         self.path = call.path.partition("?")[0]
-        self.who = call.identity or "?"
-        self.when = (call.number, self.who, call.sent, call.answered)
-        self.caller = terms.callers.get(self.who)
+        self.caller_name = call.identity or "?"
+        self.when = (call.number, self.caller_name, call.sent, call.answered)
+        self.caller = settings.callers.get(self.caller_name)
 
     def events(self) -> Iterator[Event]:
-        """What the call did or showed."""
+        """What the call changed or showed."""
         match (self.call.status or 0) // 100:
             case 2 if self._is_garbled():
                 yield from self._lost()
@@ -108,24 +105,24 @@ class _Reader:
             case path:
                 match = _TASK_PATH.fullmatch(path)
                 if match is not None:
-                    yield self._deed(match[1], match[2], "")
+                    yield self._operation(match[1], match[2], "")
 
     def _shown(self) -> Iterator[Event]:
         match = _TASK_PATH.fullmatch(self.path)
         if match is not None:
             reply = self.reply
-            yield Sight(*self.when, _task(reply["task"] if match[2] else reply))
+            yield Read(*self.when, _task(reply["task"] if match[2] else reply))
 
     def _lost(self) -> Iterator[Event]:
-        """A read changed nothing, so its reply is not missed."""
+        """A call without a usable reply. A read changes nothing, so a lost one does not matter."""
         call = self.call
         if call.method == "POST" and self.path.startswith("/v1/codeq/"):
-            when = (call.number, self.who, call.sent, FOREVER)
+            when = (call.number, self.caller_name, call.sent, FOREVER)
             tenant = self.caller.tenant if self.caller else None
             yield Lost(*when, self.path, call.body or "", tenant, self._queues_of_lost())
 
     def _queues_of_lost(self) -> tuple[str, ...] | None:
-        """What a lost claim asked for; a body that no server would take may say anything."""
+        """The queues of a lost claim. A body that no server accepts may name anything."""
         try:
             return _queues(self._fields()) if self.path.startswith(_CLAIM) else None
         except (AttributeError, RecursionError, TypeError, ValueError):
@@ -137,7 +134,7 @@ class _Reader:
         if match is not None and error in _NOT_FOUND:
             yield Missing(*self.when, match[1])
         elif match is not None and match[2] and self.call.method == "POST" and error:
-            yield self._deed(match[1], match[2], error)
+            yield self._operation(match[1], match[2], error)
 
     def _created(self, task: Mapping[str, Any], asked: Mapping[str, Any], place: int) -> Event:
         moment = _moment_asked(asked.get("runat") or "")
@@ -150,18 +147,18 @@ class _Reader:
         reply = self.reply if self.call.reply else {"tasks": ()}  # K3
         tasks = tuple(map(_task, reply.get("tasks", [reply])))
         lease = asked.get("leaseseconds", 0)
-        lease = lease * SECOND if lease > 0 else self.terms.default_lease  # K2
+        lease = lease * SECOND if lease > 0 else self.settings.default_lease  # K2
         most = asked.get("count", 0) if self.path == _CLAIM_BATCH else 1  # K10
         yield Claim(*self.when, self.caller.tenant if self.caller else None, queues, tasks, most)
         for place, task in enumerate(tasks):
             yield Delivery(*self.when, task, place, queues, lease)
 
-    def _deed(self, task_id: str, verb: str, refusal: str) -> Event:
+    def _operation(self, task_id: str, verb: str, refusal: str) -> Event:
         base = (*self.when, self.caller.subject if self.caller else None, task_id, refusal)
         match verb:
             case "heartbeat":
                 extension = 0 if refusal else self._fields().get("extendseconds", 0)
-                return Heartbeat(*base, extension * SECOND if extension > 0 else self.terms.default_lease)  # H1
+                return Heartbeat(*base, extension * SECOND if extension > 0 else self.settings.default_lease)  # H1
             case "abandon":
                 return Abandon(*base)
             case "nack":
@@ -174,7 +171,7 @@ class _Reader:
                 return Result(*base, reply.get("status", ""), reply.get("completedAt", ""), calls_back=True)
 
     def _results(self) -> Iterator[Event]:
-        """S6: only when some id is unknown does each item go the way of a single result, callbacks and all."""
+        """S6: only if some id is unknown, the server treats each item as a single result and calls back."""
         answers = self.reply["results"]
         one_by_one = any(answer.get("error") == "task not found" for answer in answers)
         for answer in answers:
@@ -186,12 +183,12 @@ class _Reader:
             yield Result(*base, record.get("status", ""), record.get("completedAt", ""), calls_back=one_by_one)
 
     def _fields(self) -> Mapping[str, Any]:
-        """The fields of the body as Go binds them; whatever follows the first value is ignored (B1)."""
+        """The fields of the body as Go binds them. Text after the first value is ignored (B1)."""
         value, _ = _BODIES.raw_decode((self.call.body or "").lstrip())
         return value or {}
 
     def _fields_of_create(self) -> Mapping[str, Any]:
-        """As `_fields`; of a payload too deep for Python nothing is known but what the reply shows."""
+        """As `_fields`. A payload that is too deep for Python counts as empty; the reply shows the task."""
         try:
             return self._fields()
         except RecursionError:
@@ -199,18 +196,18 @@ class _Reader:
 
     @cached_property
     def reply(self) -> Any:  # noqa: ANN401 - JSON of many shapes
-        """What came back, as JSON. Raises ValueError."""
+        """The reply as JSON. Raises ValueError."""
         return json.loads(self.call.reply)
 
     def _is_garbled(self) -> bool:
-        """Whether a reply came that was cut or mangled on its way: then what it said is not known."""
+        """Whether the reply was cut or mangled on its way, so that its content is unknown."""
         try:
             return self.call.status != HTTPStatus.NO_CONTENT and not isinstance(self.reply, dict)
         except ValueError:
             return self.path.startswith("/v1/codeq/")
 
     def _error(self) -> str:
-        """The text of the error, empty when the reply is not the API's."""
+        """The text of the error. Empty if the reply does not come from the API."""
         try:
             error = self.reply["error"]
         except (KeyError, TypeError, ValueError):
@@ -219,7 +216,7 @@ class _Reader:
 
 
 def _moment_asked(run_at: str) -> int | None:
-    """C6: the zero time counts as absent. Of a time that only Go reads nothing is known, and 0 stands for it."""
+    """C6: the zero time counts as absent. 0 stands for a time that only Go can read."""
     try:
         moment = parse_moment(run_at) if run_at else None
     except ValueError:
@@ -228,14 +225,14 @@ def _moment_asked(run_at: str) -> int | None:
 
 
 def _queues(asked: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The queues that a claim names, in its order (K4); None when it leaves them to the server (K1)."""
+    """The queues that a claim names, in its order (K4). None if the server chooses them (K1)."""
     commands: Sequence[str | None] = asked.get("commands") or ()
     return tuple(queue_name(command or "") for command in commands) or None
 
 
-def _task(shown: Mapping[str, Any]) -> TaskSeen:
+def _task(shown: Mapping[str, Any]) -> TaskSnapshot:
     get = shown.get
-    return TaskSeen(
+    return TaskSnapshot(
         id=shown["id"],
         command=shown["command"],
         payload=shown["payload"],
@@ -252,9 +249,9 @@ def _task(shown: Mapping[str, Any]) -> TaskSeen:
 
 
 def _called_back(number: int, callback: Callback) -> Iterator[Event]:
-    """A result callback; a redirect followed as a GET has no body (W4), and a notice names no task (U4)."""
+    """A result callback. A redirect followed as a GET has no body (W4), and a notice names no task (U4)."""
     fields = json.loads(callback.body) if callback.body else {}
     if "taskId" in fields:
         when = (number, "server", callback.at, callback.at)
         said = (fields["taskId"], fields["status"], fields["completedAt"])
-        yield CalledBack(*when, callback.path, *said, callback.headers, callback.body)
+        yield CallbackReceived(*when, callback.path, *said, callback.headers, callback.body)

@@ -1,32 +1,42 @@
-"""Draws a breach as a timeline: one line an event, bars that overlap exactly where the events do."""
+"""Draws a violation as a timeline: one line an event, with bars that overlap exactly where the events do."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
-from codeq_contract.checker.events import FOREVER
-from codeq_contract.checker.labels import label
 from codeq_contract.recordings.times import SECOND
 
-if TYPE_CHECKING:
-    from codeq_contract.checker.events import Event
-    from codeq_contract.checker.laws import Breach, Mark
+from .events import (
+    FOREVER,
+    Abandon,
+    CallbackReceived,
+    Claim,
+    Created,
+    Delivery,
+    Event,
+    Heartbeat,
+    Lost,
+    Missing,
+    Nack,
+    Read,
+    Result,
+)
+from .laws import Mark, Violation
 
 _WIDTH = 24
 
 
-def timeline(breach: Breach, *, epoch: int) -> Table:
-    """The events of `breach` with their times in seconds since `epoch`.
+def timeline(violation: Violation, *, epoch: int) -> Table:
+    """The events of `violation` with their times in seconds since `epoch`.
 
-    The scale is one of order, not of length: each moment is as far from the next as from the last, so that what
-    overlaps can be told from what does not, in milliseconds as in minutes.
+    The scale shows order, not length: all neighbouring moments have the same distance. So overlaps are visible in
+    milliseconds as well as in minutes.
     """
     moments = sorted(
-        {moment for event in breach.events for moment in _ends(event)} | {mark.at for mark in breach.marks}
+        {moment for event in violation.events for moment in _ends(event)} | {mark.at for mark in violation.marks}
     )
     step = max(1, _WIDTH // max(1, len(moments) - 1))
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -34,13 +44,44 @@ def timeline(breach: Breach, *, epoch: int) -> Table:
         table.add_column(no_wrap=True)
     table.add_column()
     rows = [
-        (event.sent, (event.who, _bar(event, moments, step), _times(event, epoch), label(event)))
-        for event in breach.events
+        (event.sent, (event.caller, _bar(event, moments, step), _times(event, epoch), label(event)))
+        for event in violation.events
     ]
-    rows += [(mark.at, ("", _arrow(mark, moments, step), _time(mark.at, epoch), mark.text)) for mark in breach.marks]
+    rows += [(mark.at, ("", _arrow(mark, moments, step), _time(mark.at, epoch), mark.text)) for mark in violation.marks]
     for _, row in sorted(rows):
         table.add_row(*map(escape, row))
     return table
+
+
+def label(event: Event) -> str:  # noqa: C901, PLR0911 - one line a kind of event
+    """What was done and what came of it, in a few words."""
+    match event:
+        case Created():
+            due = f", due in {_seconds(event.delay)}" if event.delay else ""
+            return f"create, priority {event.task.priority}{', with runAt' if event.run_at is not None else due}"
+        case Claim():
+            return f"claim of {', '.join(task.id[:8] for task in event.tasks) or 'nothing'}"
+        case Delivery():
+            return f"claim for {_seconds(event.lease)}, attempts {event.task.attempts}"
+        case Heartbeat():
+            return f"heartbeat: {event.refusal or _seconds(event.extension)}"
+        case Abandon():
+            return f"abandon: {event.refusal or 'requeued'}"
+        case Nack():
+            return f"NACK: {event.refusal or ('dead letter' if event.dead else f'requeued in {event.delay} s')}"
+        case Result():
+            return f"result: {event.refusal or event.status}"
+        case Read():
+            by = f" by {event.task.worker}" if event.task.worker else ""
+            return f"{event.task.status}{by}, attempts {event.task.attempts}"
+        case Missing():
+            return "no such task"
+        case Lost():
+            return f"{event.path.rpartition('/')[2]}, no reply"
+        case CallbackReceived():
+            return f"callback: {event.status}"
+        case _:
+            return type(event).__name__.lower()
 
 
 def _ends(event: Event) -> set[int]:
@@ -65,3 +106,7 @@ def _times(event: Event, epoch: int) -> str:
 
 def _time(moment: int, epoch: int) -> str:
     return "?" if moment == FOREVER else f"{(moment - epoch) / SECOND:.4f}"
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / SECOND:g} s"

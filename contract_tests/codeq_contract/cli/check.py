@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from codeq_contract.checker.judgements import Report, Verdict, check
+from codeq_contract.checker import CheckResult, Judgement, Verdict, check
 from codeq_contract.checker.timeline import timeline
-from codeq_contract.recordings.format import RecordingError, read_recording
+from codeq_contract.recordings.files import read_recording
+from codeq_contract.recordings.format import RecordingError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from codeq_contract.checker.judgements import Judgement
-    from codeq_contract.checker.laws import Breach
+from .output import CannotRunError, counted
 
 _EXIT_CODES = {Verdict.VALID: 0, Verdict.VIOLATED: 1, Verdict.UNKNOWN: 3}
 _COLOURS = {Verdict.VALID: "green", Verdict.VIOLATED: "red", Verdict.UNKNOWN: "yellow"}
-_CANNOT_RUN = 2
 _SHOWN = 3
 
 
 @click.command("check")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--all", "every", is_flag=True, help=f"Draw every breach of a law, not just the first {_SHOWN}.")
+@click.option("--all", "every", is_flag=True, help=f"Draw every violation of a law, not only the first {_SHOWN}.")
 def check_files(files: tuple[Path, ...], *, every: bool) -> None:
-    """Hold recorded histories to the contract's laws, and draw what breaks one.
+    """Check recorded histories against the contract's laws, and draw the violations.
 
-    FILE is a recording in which many may have called at once, as it is or with gzip (*.gz). It is judged as if nobody
-    else had called the server meanwhile. A law is valid unless something breaks it, whatever the timing; unknown when
-    a call without a reply may explain what would break it.
+    FILE is a recording, plain or with gzip (*.gz). Its calls may overlap. The check assumes that no other client called
+    the server meanwhile. A law is valid unless something violates it whatever the timing. It is unknown if a call
+    without a reply may explain the violation.
 
     Exit status: 0 valid, 1 violated, 2 a file cannot be read, 3 unknown.
     """
@@ -47,57 +43,50 @@ def check_files(files: tuple[Path, ...], *, every: bool) -> None:
 
 def _check(file: Path, console: Console, *, shown: int | None) -> Verdict:
     try:
-        report = check(read_recording(file))
+        result = check(read_recording(file))
     except (OSError, RecordingError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_CANNOT_RUN)
-    _print(report, console, shown)
-    return report.verdict
+        raise CannotRunError(str(error)) from None
+    _print(result, console, shown)
+    return result.verdict
 
 
-def _print(report: Report, console: Console, shown: int | None) -> None:
-    header = report.recording.header
-    counts = {"call": len(report.recording.calls), "callback": len(report.recording.callbacks), "task": report.tasks}
-    size = ", ".join(_count(number, noun) for noun, number in counts.items())
-    console.print(f"{header.profile}/{header.name}: {size}: {_coloured(report.verdict)}")
-    if report.verdict is Verdict.VALID:
+def _print(result: CheckResult, console: Console, shown: int | None) -> None:
+    header = result.recording.header
+    counts = {"call": len(result.recording.calls), "callback": len(result.recording.callbacks), "task": result.tasks}
+    size = ", ".join(counted(number, noun) for noun, number in counts.items())
+    console.print(f"{header.profile}/{header.name}: {size}: {_coloured(result.verdict)}")
+    if result.verdict is Verdict.VALID:
         return
     table = Table(box=None, pad_edge=False, show_header=False)
-    for judgement in report.judgements:
+    for judgement in result.judgements:
         law = judgement.law
         table.add_row(f"  {_coloured(judgement.verdict)}", law.name, law.clauses, _summary(judgement))
     console.print(table)
-    for judgement in report.judgements:
+    for judgement in result.judgements:
         _draw(judgement, console, header.epoch, shown)
 
 
 def _summary(judgement: Judgement) -> str:
-    races: dict[str, int] = {}
-    for breach in judgement.breaches:
-        races[breach.race] = races.get(breach.race, 0) + 1
+    races = Counter(violation.race for violation in judgement.violations)
     parts = [
-        f"{_count(count, 'task')}{f', looks like {race}' if race else ''}" for race, count in sorted(races.items())
+        f"{counted(number, 'task')}{f', looks like {race}' if race else ''}" for race, number in sorted(races.items())
     ]
     if judgement.doubtful:
-        parts.append(f"{_count(len(judgement.doubtful), 'task')} in doubt")
+        parts.append(f"{counted(len(judgement.doubtful), 'task')} in doubt")
     return "; ".join(parts)
 
 
 def _draw(judgement: Judgement, console: Console, epoch: int, shown: int | None) -> None:
-    breaches: Sequence[Breach] = judgement.breaches or judgement.doubtful
-    for breach in breaches[:shown]:
-        race = f" Looks like {breach.race}." if breach.race else ""
-        says = escape(f"{breach.task_id} {breach.says}.{race}")
-        console.print(f"\n[bold]{judgement.law.says}[/] ({judgement.law.clauses}): {says}")
-        console.print(timeline(breach, epoch=epoch))
-    more = len(breaches) - len(breaches[:shown])
+    violations = judgement.violations or judgement.doubtful
+    for violation in violations[:shown]:
+        race = f" Looks like {violation.race}." if violation.race else ""
+        text = escape(f"{violation.task_id} {violation.message}.{race}")
+        console.print(f"\n[bold]{judgement.law.title}[/] ({judgement.law.clauses}): {text}")
+        console.print(timeline(violation, epoch=epoch))
+    more = len(violations) - len(violations[:shown])
     if more:
         console.print(f"\n{judgement.law.name}: {more} more; --all draws them.")
 
 
 def _coloured(verdict: Verdict) -> str:
     return f"[{_COLOURS[verdict]}]{verdict.value}[/]"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -10,43 +10,46 @@ from pathlib import Path
 import click
 
 from codeq_contract.driver import Setup
-from codeq_contract.driver.hooks import SECRET_SETTING
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
-from codeq_contract.driver.targets import NotRunError
-from codeq_contract.load.recording import BrokenLoadError, Load, record_load
+from codeq_contract.driver.servers import NotRunError
+from codeq_contract.load import BrokenLoadError, Load, record_load
 from codeq_contract.recordings.files import write_recording
+from codeq_contract.recordings.format import SECRET_SETTING
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
-_CANNOT_RUN = 2
+from .output import CannotRunError
+
 _CUT = 3
 _SEEDS = 2**32
 
-_USUAL = Load()
+_DEFAULTS = Load()
 #: The options of a run that have no meaning here.
 _NOT_OURS = frozenset({"level", "known", "report"})
 
 
 @click.command("load")
 @suite_options(but=_NOT_OURS)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where to write (*.gz with gzip).")
-@click.option("--producers", type=click.IntRange(1, 64), default=_USUAL.producers, show_default=True)
-@click.option("--workers", type=click.IntRange(1, 64), default=_USUAL.workers, show_default=True)
-@click.option("--tasks", type=click.IntRange(1, 20_000), default=_USUAL.tasks, show_default=True, help="Made at most.")
-@click.option("--seconds", type=click.FloatRange(1, 600), default=_USUAL.seconds, show_default=True, help="Before it.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write (*.gz with gzip).")
+@click.option("--producers", type=click.IntRange(1, 64), default=_DEFAULTS.producers, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=_DEFAULTS.workers, show_default=True)
+@click.option("--tasks", type=click.IntRange(1, 20_000), default=_DEFAULTS.tasks, show_default=True, help="At most.")
 @click.option(
-    "--drain", type=click.FloatRange(0, 3600), default=_USUAL.drain, show_default=True, help="Seconds at most."
+    "--seconds", type=click.FloatRange(1, 600), default=_DEFAULTS.seconds, show_default=True, help="Before the drain."
+)
+@click.option(
+    "--drain", type=click.FloatRange(0, 3600), default=_DEFAULTS.drain, show_default=True, help="Seconds at most."
 )
 def load_target(
     *, out: Path, producers: int, workers: int, tasks: int, seconds: float, drain: float, **given: str | None
 ) -> None:
-    """Let producers and workers loose on a target, drain it, and write the history, for `codeq-contract check`.
+    """Run producers and workers on a target, drain it, and write the history, for `codeq-contract check`.
 
-    Workers complete tasks, NACK, abandon and heartbeat, and some stall until their lease is over, or crash. All
-    commands are of this load's own, and what it made is ended. Ctrl-C ends the load and begins the drain; once more,
-    and that ends too.
+    Workers complete tasks, NACK, abandon and heartbeat. Some stall until their lease is over, or crash. No other client
+    uses the commands of the load, and all its tasks are ended. Ctrl-C ends the load and begins the drain. Another
+    ctrl-C ends the drain.
 
-    Exit status: 0 written, 2 it could not be run, or broke off and was written up to there, 3 written, but not drained:
-    such a history shows no losses.
+    Exit status: 0 written, 2 it could not be run, or it broke off and the history so far was written, 3 written but not
+    drained: such a history shows no losses.
     """
     try:
         options = Options.read(given, os.environ)
@@ -55,7 +58,7 @@ def load_target(
         load = Load(producers, workers, tasks, seconds, drain, seed)
         with target.start(Setup()) as driver:
             click.echo(f"{driver.target}: {producers} producers and {workers} workers, {seconds:g} s, seed {seed}")
-            # A deployment's secret is not for a file that is handed around.
+            # The secret of a deployment does not belong in a file that others may read.
             known = SUITE_SETTINGS if driver.issuer is not None else _without_secret(options)
             try:
                 recording = record_load(driver, load, known)
@@ -64,8 +67,7 @@ def load_target(
                 raise
         write_recording(recording, out)
     except (BrokenLoadError, OptionsError, NotRunError, OSError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_CANNOT_RUN)
+        raise CannotRunError(str(error)) from None
     header = recording.header
     size = f"{len(recording.calls)} calls, {len(recording.callbacks)} callbacks"
     click.echo(f"{out}: {size}, {'drained' if header.drained else 'not drained: it shows no losses'}")

@@ -1,9 +1,10 @@
-"""What `codeq-contract run` shows: bars while it runs on a terminal, lines elsewhere, and then how each level went."""
+"""The display of `codeq-contract run`: progress bars on a terminal, lines elsewhere, and the outcome of each level."""
 
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import nullcontext
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,17 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from codeq_contract.plugin import SESSION
+from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.verdicts import GROUPS, Verdict
 from codeq_contract.suite.runner import group_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-    from contextlib import AbstractContextManager
-
     from rich.console import Console
     from rich.progress import TaskID
-
-    from codeq_contract.report import CaseResult, Report
 
 _STYLES = {
     "pass": "green",
@@ -35,12 +32,12 @@ _STYLES = {
     "known": "yellow",
 }
 
-#: Of these a line is shown as soon as they are known; the others are counted.
-_TOLD = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
+#: The verdicts that are printed at once. The others are only counted.
+_PRINTED = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
 
 
 class Display:
-    """A pytest plugin that takes the place of pytest's own display."""
+    """A pytest plugin that replaces pytest's own display."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -54,16 +51,11 @@ class Display:
         )
         self._rows: dict[str, TaskID] = {}
         self._groups: Mapping[str, str] = {}
-        self._over: set[str] = set()
+        self._finished: set[str] = set()
         self._counts = {group: Counter[str]() for group in GROUPS}
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """Send pytest's own display away."""
-        config.pluginmanager.unregister(name="terminalreporter")
-
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Show what kept cases from being collected."""
+        """Print the errors of the collection."""
         if report.failed:
             self._console.print(report.longreprtext, markup=False, highlight=False)
 
@@ -82,16 +74,16 @@ class Display:
             return (yield)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """Count a case, unless it was over before it was looked at."""
+        """Count a case, unless a thread has counted it already."""
         self._count(nodeid)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Say why it ends before its time."""
-        reason = str(excinfo.value) or "interrupted; what was begun is being ended, which may take half a minute"
+        """Print why the run ends early."""
+        reason = str(excinfo.value) or "interrupted; the running cases are being ended, which may take half a minute"
         self._console.print(reason, style="bold red", markup=False, highlight=False)
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        """Show what broke the suite."""
+        """Print the error that broke the suite."""
         self._console.print(str(excrepr), markup=False, highlight=False)
 
     def _begin(self, groups: Mapping[str, str]) -> None:
@@ -100,20 +92,20 @@ class Display:
             self._rows[group] = self._bars.add_task(group, total=number, counts="")
 
     def _count(self, nodeid: str) -> None:
-        """One more is over. Cases that wait side by side call this from their threads."""
-        if nodeid in self._groups and nodeid not in self._over:
-            self._over.add(nodeid)
+        """Count a finished case. Cases that wait side by side call this from their threads."""
+        if nodeid in self._groups and nodeid not in self._finished:
+            self._finished.add(nodeid)
             group = self._groups[nodeid]
             self._bars.advance(self._rows[group])
-            left = sum(of == group and case not in self._over for case, of in self._groups.items())
+            left = sum(of == group and case not in self._finished for case, of in self._groups.items())
             if not left and not self._console.is_terminal:
                 self._console.print(f"{group}: all cases are over", highlight=False)
 
     def _show(self, result: CaseResult) -> None:
-        """Tell of a verdict, unless it is as it should be."""
+        """Print an unexpected verdict, and count all."""
         counts = self._counts[result.group]
         counts[result.verdict] += 1
-        if result.verdict in _TOLD:
+        if result.verdict in _PRINTED:
             reason = escape(result.reason.partition("\n")[0])
             case = escape(f"{result.name} [{' '.join(result.clauses)}]")
             self._console.print(f"{_styled(result.verdict)} {case}: {reason}", highlight=False)
@@ -121,20 +113,19 @@ class Display:
 
 
 def print_outcome(report: Report, console: Console) -> None:
-    """How each level went: never a success without the number of what was left out."""
+    """Print the outcome of each level, with the number of cases that were left out."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for group in GROUPS:
         table.add_row(group, _styled(report.levels[group]), _listed(report.counts(group)))
     console.print(table)
-    unseen = report.never_seen
-    for lacking, number in Counter(
+    for reason, number in Counter(
         case.reason for case in report.cases if case.verdict is Verdict.UNSUPPORTED
     ).most_common():
-        console.print(f"unsupported: {number} cases, {lacking}", highlight=False)
+        console.print(f"unsupported: {number} cases, {reason}", highlight=False)
     if report.left_behind:
-        console.print(f"left behind: {len(report.left_behind)} delayed tasks, under commands that nobody claims")
-    if unseen:
-        console.print(f"never seen: {', '.join(unseen)}", highlight=False)
+        console.print(f"left behind: {len(report.left_behind)} delayed tasks, whose commands no worker claims")
+    if report.never_seen:
+        console.print(f"never seen: {', '.join(report.never_seen)}", highlight=False)
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -8,40 +8,44 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
 from urllib.parse import urlsplit
 
 import click
 
 from codeq_contract.driver.clocks import RealClock
-from codeq_contract.driver.listening import serving
-from codeq_contract.driver.time_bounds import STORES
-from codeq_contract.recorder.caller_names import Names
+from codeq_contract.driver.webhooks import serve_in_thread
+from codeq_contract.recorder import Tape
+from codeq_contract.recorder.caller_names import CallerNames
 from codeq_contract.recorder.proxy import Proxy
-from codeq_contract.recorder.session import About, session_of
-from codeq_contract.recorder.tape import Tape
-from codeq_contract.recorder.webhook_rewriting import Relay
+from codeq_contract.recorder.session import ServerFacts, session_of
+from codeq_contract.recorder.webhook_rewriting import WebhookRewriter
 from codeq_contract.recordings.files import write_recording
+from codeq_contract.stores import STORES
 
-if TYPE_CHECKING:
-    from types import FrameType
+from .output import CannotRunError
 
-_CANNOT_RUN = 2
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PROFILES = [name for name in STORES if name != "any"]
 
 
 @click.command("record", context_settings={"ignore_unknown_options": True})
-@click.option("--url", required=True, help="The server.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where to write (*.gz with gzip).")
-@click.option("--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="Where clients find us.")
+@click.option("--url", required=True, help="The URL of the server.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write (*.gz with gzip).")
 @click.option(
-    "--webhook-advertise", metavar="URL", help="Where the server finds us, for callbacks. [if it is here: so]"
+    "--listen", default="127.0.0.1:0", show_default=True, metavar="HOST:PORT", help="The address for the clients."
 )
-@click.option("--profile", type=click.Choice(_PROFILES), default="kvrocks-2.8", show_default=True, help="Its store.")
-@click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of it, as far as known.")
-@click.option("--yaml", type=click.Path(path_type=Path, exists=True), help="Its configuration file.")
-@click.option("--seconds", type=click.FloatRange(0), help="End by itself.")
+@click.option(
+    "--webhook-advertise",
+    metavar="URL",
+    help="The URL of the recorder for the server, for callbacks. [the address for the clients, if the server is here]",
+)
+@click.option(
+    "--profile", type=click.Choice(_PROFILES), default="kvrocks-2.8", show_default=True, help="The server's store."
+)
+@click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the server, if known.")
+@click.option("--yaml", type=click.Path(path_type=Path, exists=True), help="The server's configuration file.")
+@click.option("--seconds", type=click.FloatRange(0), help="Stop after that time.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record_session(
     *,
@@ -55,31 +59,31 @@ def record_session(
     seconds: float | None,
     command: tuple[str, ...],
 ) -> None:
-    """Stand between clients and a server, and write down what they say, for `codeq-contract replay`.
+    """Record the traffic between clients and a server, for `codeq-contract replay`.
 
-    Clients call us instead of the server until ctrl-C, or until COMMAND has ended, which is given our address as
-    CODEQ_BASE_URL. Tokens do not get into the recording; what a signed one says of its bearer does. Callbacks are
-    recorded if the server can reach us. The settings are needed by who replays it: default is what the server's are.
+    Clients call the recorder instead of the server, until ctrl-C or until COMMAND has ended. COMMAND finds the
+    recorder's address in CODEQ_BASE_URL. No token is recorded, only the claims of signed ones. Callbacks are recorded
+    if the server can reach the recorder. A replay needs the server's settings; those not given have their defaults.
 
     Exit status: 0 recorded, or that of COMMAND; 2 it could not be run.
     """
-    clock, names = RealClock(), Names()
+    clock, names = RealClock(), CallerNames()
     tape, epoch = Tape(clock.now), clock.now()
     try:
-        about = About(out.name.partition(".")[0], profile, dict(_pairs(settings)), yaml.read_text() if yaml else None)
+        file = yaml.read_text() if yaml else None
+        facts = ServerFacts(out.name.partition(".")[0], profile, dict(_pairs(settings)), file)
         host, port = _address(listen)
         out.touch()
-        relay = Relay()
-        with serving(Proxy(url, tape, names, relay), host, port) as found:
+        rewriter = WebhookRewriter()
+        with serve_in_thread(Proxy(url, tape, names, rewriter), host, port) as found:
             here = f"http://{host}:{found}"
             if webhook_advertise or urlsplit(url).hostname in _LOOPBACK:
-                relay.advertised = (webhook_advertise or here).rstrip("/")
+                rewriter.advertised = (webhook_advertise or here).rstrip("/")
             code = _run(command, here) if command else _wait(here, url, seconds)
-        recording = session_of(tape, names, about, epoch=epoch)
+        recording = session_of(tape, names, facts, epoch=epoch)
         write_recording(recording, out)
     except (OSError, ValueError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_CANNOT_RUN)
+        raise CannotRunError(str(error)) from None
     click.echo(f"{out}: {len(recording.calls)} calls, {len(recording.callbacks)} callbacks", err=True)
     sys.exit(code)
 
@@ -99,7 +103,7 @@ def _pairs(settings: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _wait(here: str, url: str, seconds: float | None) -> int:
-    """Until ctrl-C, a SIGTERM, or time is up."""
+    """Wait for ctrl-C, a SIGTERM, or the end of the time. Returns the exit code."""
     over = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -113,5 +117,6 @@ def _wait(here: str, url: str, seconds: float | None) -> int:
 
 
 def _run(command: tuple[str, ...], here: str) -> int:
-    done = subprocess.run(command, env={**os.environ, "CODEQ_BASE_URL": here}, check=False)  # noqa: S603 - theirs
+    """Run the user's command. Returns its exit code."""
+    done = subprocess.run(command, env={**os.environ, "CODEQ_BASE_URL": here}, check=False)  # noqa: S603 - the user's
     return done.returncode

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,30 +14,27 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from codeq_contract.report import Report
-from codeq_contract.report.diff import disparities
 from codeq_contract.report.page import page
+from codeq_contract.report.results import disparities
 from codeq_contract.report.verdicts import GROUPS
 from codeq_contract.suite.options import Options, OptionsError, suite_options
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 CASES = Path(__file__).parents[1] / "cases"
 HARNESS_ERROR = 2
 
-#: pytest's own exit codes for a run that left a report: passed, failed, interrupted, and nothing selected.
+#: pytest's exit codes of a run with a report: passed, failed, interrupted, and nothing selected.
 _FINISHED = frozenset({0, 1, 2, 5})
 
 
 @click.command("run")
 @suite_options()
 @click.option("-k", "keyword", metavar="EXPRESSION", help="Only cases whose names match; the levels are partial then.")
-@click.option("--dry-run", is_flag=True, help="List what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="List the cases, and do nothing.")
 @click.option("--yes", is_flag=True, help="Let cases delete old tasks of anyone on a deployment.")
 def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | None) -> None:
-    """Run the contract's cases on a target, and report what it keeps and what not.
+    """Run the cases of the contract on a target, and report the results.
 
-    All that is created on a deployment has names of this run's own and is ended; other queues are not touched.
+    On a deployment all names are unique to this run, its tasks are ended, and other queues are not touched.
 
     Exit status: 0 passed, 1 failed, 2 the suite could not be run, 3 partial: not all of the contract was checked.
     """
@@ -56,16 +53,16 @@ def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | N
         if code not in _FINISHED or not written.exists():
             sys.exit(HARNESS_ERROR)
         outcome = _read(written)
-        from codeq_contract.cli.progress import print_outcome  # noqa: PLC0415 - imports pytest
+        from .progress import print_outcome  # noqa: PLC0415 - imports pytest
 
         print_outcome(outcome, console)
         if given["report"]:
-            click.echo(f"{report / 'report.html'} has it all; report.json and junit.xml are beside it")
+            click.echo(f"details: {report / 'report.html'}; report.json and junit.xml are beside it")
         sys.exit(outcome.exit_code)
 
 
 def _allows_clean_up(given: Mapping[str, str | None]) -> bool:
-    """Ask who sits at a terminal; nobody else is asked, and nothing is deleted then."""
+    """Ask the user at a terminal. Without a terminal nothing is deleted."""
     try:
         options = Options.read(given, os.environ)
     except OptionsError:
@@ -74,21 +71,21 @@ def _allows_clean_up(given: Mapping[str, str | None]) -> bool:
     if options.target != "url" or options.yes or not admin or not sys.stdin.isatty():
         return False
     return click.confirm(
-        "Cases about clean-up (R16) let the server delete tasks that nobody touched for 24 hours, whoever made them. "
+        "Cases about clean-up (R16) make the server delete all tasks without an update for 24 hours, of any owner. "
         "Run them too?"
     )
 
 
 def _pytest(arguments: Sequence[str], console: Console) -> int:
-    """Run all cases by pytest, with our display instead of its own; its exit code."""
-    import pytest  # noqa: PLC0415 - it takes a while to import, and only this command needs it
+    """Run all cases with pytest and our display. Returns pytest's exit code."""
+    import pytest  # noqa: PLC0415 - slow to import, and only this command needs it
 
-    from codeq_contract.cli.progress import Display  # noqa: PLC0415 - imports pytest
+    from .progress import Display  # noqa: PLC0415 - imports pytest
 
     settings = ["-c", str(CASES.with_name("suite.ini")), f"--rootdir={CASES.parent}", "--capture=no"]
-    # Nothing that happens to be installed takes part in the run.
+    # No other installed plugin takes part in the run.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    plugins = ["-p", "codeq_contract.plugin"]
+    plugins = ["-p", "no:terminalreporter", "-p", "codeq_contract.plugin"]
     return pytest.main([str(CASES), *settings, *plugins, *arguments], plugins=[Display(console)])
 
 
@@ -97,9 +94,9 @@ def _pytest(arguments: Sequence[str], console: Console) -> int:
 @click.argument("theirs", metavar="B.json", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with both runs side by side.")
 def diff_reports(ours: Path, theirs: Path, html: Path | None) -> None:
-    """Print the clauses that two runs judge differently: the parity of two targets.
+    """Print the clauses on which two runs differ.
 
-    Exit status: 0 no difference, 1 differences, 2 a file is no report.
+    Exit status: 0 no difference, 1 differences, 2 a file is not a report.
     """
     first, second = _read(ours), _read(theirs)
     if html is not None:
@@ -119,5 +116,5 @@ def _read(path: Path) -> Report:
     try:
         return Report.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        click.echo(f"codeq-contract: {path} is no report: {error}", err=True)
+        click.echo(f"codeq-contract: {path} is not a report: {error}", err=True)
         sys.exit(HARNESS_ERROR)

@@ -1,30 +1,35 @@
-"""How the suite speaks to a CodeQ server, whichever and wherever it is: calls, a clock, callers and a webhook."""
+"""The suite's access to a CodeQ server, of any kind and anywhere: requests, a clock, callers and a webhook."""
 
 from __future__ import annotations
 
-from codeq_contract.driver.clocks import Clock, NotInTimeError
-from codeq_contract.driver.interface import Driver
-from codeq_contract.driver.namespace import Namespace
-from codeq_contract.driver.requests import Op, Outcome, Reply, UnsupportedError
-from codeq_contract.driver.server_settings import PRODUCTION, TRACING, Knobs, Setup
-from codeq_contract.driver.time_bounds import Span, Tolerances
-from codeq_contract.driver.webhooks import Answer, Receiver
+from .clocks import Clock, NotInTimeError
+from .interface import Driver
+from .namespace import Namespace
+from .requests import ADMIN, SUBSCRIPTIONS, TASKS, Exchange, Outcome, Reply, Request, UnsupportedError
+from .server_settings import PRODUCTION, TRACING, KnownSettings, Setup
+from .time_bounds import Span, TimeBounds
+from .webhooks import Answer, Received, Receiver
 
 __all__ = [
+    "ADMIN",
     "PRODUCTION",
+    "SUBSCRIPTIONS",
+    "TASKS",
     "TRACING",
     "Answer",
     "Clock",
     "Driver",
-    "Knobs",
+    "Exchange",
+    "KnownSettings",
     "Namespace",
     "NotInTimeError",
-    "Op",
     "Outcome",
+    "Received",
     "Receiver",
     "Reply",
+    "Request",
     "Setup",
     "Span",
-    "Tolerances",
+    "TimeBounds",
     "UnsupportedError",
 ]

@@ -1,26 +1,24 @@
-"""Time as a case sees it: it waits by this clock, whether that takes time or not."""
+"""Clocks that cases wait by, whether that takes real time or not."""
 
 from __future__ import annotations
 
 import threading
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from codeq_contract.recordings.times import SECOND
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 T = TypeVar("T")
 
 
 class NotInTimeError(AssertionError):
-    """What had to come about did not, in the time it had."""
+    """An expected event did not happen in time."""
 
 
-class CalledOffError(Exception):
-    """The wait was called off, and with it whoever waited."""
+class WaitCancelledError(Exception):
+    """All waits on the clock are cancelled."""
 
 
 class Clock(ABC):
@@ -35,33 +33,33 @@ class Clock(ABC):
         """Let that much time pass."""
 
     @abstractmethod
-    def call_off(self) -> None:
-        """Let nobody wait any more: who waits or is going to gets a CalledOffError."""
+    def cancel_waits(self) -> None:
+        """Make all present and future waits raise WaitCancelledError."""
 
     def until(self, moment: int) -> None:
-        """Wait until `moment`; at once if it has passed."""
+        """Wait until `moment`. Returns at once if it has passed."""
         if moment > self.now():
             self.sleep((moment - self.now()) / SECOND)
 
     def eventually(self, probe: Callable[[], T], *, within: float, every: float = 0.25) -> T:
-        """What `probe` returns as soon as that is true, asked every so often (both in seconds).
+        """Call `probe` every `every` seconds until it returns something true, and return that.
 
-        Raises NotInTimeError.
+        Raises NotInTimeError after `within` seconds.
         """
         deadline = self.now() + round(within * SECOND)
         while not (found := probe()):
             if self.now() >= deadline:
-                raise NotInTimeError(f"not within {within:g} s; in the end: {found!r}")
+                raise NotInTimeError(f"not within {within:g} s; last: {found!r}")
             self.sleep(every)
         return found
 
 
 class RealClock(Clock):
-    """The machine's time: it is right once, at the start, and from then on it only ever goes forward."""
+    """The machine's time. It is set once, at the start, and then only moves forward."""
 
     def __init__(self) -> None:
         self._offset = time.time_ns() - time.monotonic_ns()
-        self._off = threading.Event()
+        self._is_cancelled = threading.Event()
 
     def now(self) -> int:
         """As `Clock.now`."""
@@ -69,9 +67,9 @@ class RealClock(Clock):
 
     def sleep(self, seconds: float) -> None:
         """As `Clock.sleep`."""
-        if self._off.wait(seconds):
-            raise CalledOffError
+        if self._is_cancelled.wait(seconds):
+            raise WaitCancelledError
 
-    def call_off(self) -> None:
-        """As `Clock.call_off`."""
-        self._off.set()
+    def cancel_waits(self) -> None:
+        """As `Clock.cancel_waits`."""
+        self._is_cancelled.set()

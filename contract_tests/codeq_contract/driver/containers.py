@@ -1,10 +1,11 @@
-"""The real server with its store in containers, by testcontainers; or any image that takes the same settings."""
+"""The real server with its store in containers, or any image that takes the same settings."""
 
 from __future__ import annotations
 
 import os
 import socket
 import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,51 +14,50 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from codeq_contract.driver.clocks import NotInTimeError, RealClock
-from codeq_contract.driver.interface import Effort
-from codeq_contract.driver.listening import received_here
-from codeq_contract.driver.targets import NotRunError, Served
-from codeq_contract.driver.webhooks_in_container import PORT, PROGRAM, receiving
+from codeq_contract.stores import profile_of
+
+from .clocks import NotInTimeError, RealClock
+from .interface import Effort
+from .server_settings import Setup
+from .servers import NotRunError, Served
+from .webhooks import Receiver, local_webhook
+from .webhooks_in_container import PORT, PROGRAM, receiving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from docker import DockerClient
     from testcontainers.core.container import DockerContainer
-
-    from codeq_contract.driver.server_settings import Setup
-    from codeq_contract.driver.webhooks import Receiver
 
 _SERVER_PORT = 8080
 _STORE_ALIAS = "store"
 _PATIENCE = 60.0
-_PAUSE = 0.1
+_POLL_INTERVAL = 0.1
 _LOG_LINES = 50
 _RECEIVER = "python:3.12-slim"
 _CONFIGURATION = "/etc/codeq/codeq.yaml"
 
-#: By the store's image: the port it listens on, and its profile (K8).
 _KVROCKS_PORT, _REDIS_PORT = 6666, 6379
 
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """Servers in containers: `image` with `store` beside it, on a network of their own."""
+    """Servers in containers: `image` with `store` beside it, on a separate network.
+
+    `receiver` is an image with Python for the webhook. It is empty if the containers can reach this machine, so that
+    the webhook runs here. `host` is the name of this machine inside the containers.
+    """
 
     image: str
     store: str
     profile: str
-    #: An image with Python: the webhook runs in it, instead of here; empty where the engine's containers reach us.
     receiver: str = ""
     name: str = "container"
-    #: The engine's name for this machine, as containers know it.
     host: str = "host.docker.internal"
     effort: Effort = field(default_factory=lambda: Effort(examples=5, steps=12, longest_wait=2))
 
     @classmethod
     def of(cls, image: str, store: str, profile: str = "", receiver: str = "") -> Containers:
-        """With the profile of the store, unless another is given. Raises NotRunError when there is no engine."""
-        # Its reaper is an image of its own, which cannot always be had; contexts end what they start.
+        """Find the engine, and the profile of the store unless one is given. Raises NotRunError without an engine."""
+        # The reaper of testcontainers is another image, which may be missing. Our contexts stop what they start.
         os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
         if Path("/.dockerenv").exists():
             os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
@@ -68,9 +68,9 @@ class Containers:
 
     @contextmanager
     def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> Iterator[tuple[Receiver, str]]:
-        """As `Server.receive`. Raises NotRunError when the receiver's image cannot be had."""
+        """As `Server.receive`. Raises NotRunError if the receiver's image is not available."""
         if not self.receiver:
-            with received_here(now, keys, bind=_bridge(), host=self.host) as found:
+            with local_webhook(now, keys, bind=_bridge(), host=self.host) as found:
                 yield found
             return
         program = ["python3", "-c", PROGRAM.read_text(encoding="utf-8")]
@@ -83,13 +83,13 @@ class Containers:
 
     @contextmanager
     def serve(self, setup: Setup) -> Iterator[Served]:
-        """As `Server.serve`. Raises NotRunError when an image cannot be had or the server does not answer."""
+        """As `Server.serve`. Raises NotRunError if an image is not available or the server does not answer."""
         from testcontainers.core.network import Network  # noqa: PLC0415 - the extra `contract` brings it
 
         with tempfile.TemporaryDirectory() as folder, Network() as network:
             configuration = Path(folder, "codeq.yaml")
             configuration.write_text(setup.yaml, encoding="utf-8")
-            # The server's user is another than ours.
+            # The server runs as another user.
             Path(folder).chmod(0o755)
             configuration.chmod(0o644)
             store = _container(self.store).with_network(network).with_network_aliases(_STORE_ALIAS)
@@ -111,31 +111,22 @@ class Containers:
         return {
             **setup.environment,
             "REDIS_ADDR": f"{_STORE_ALIAS}:{_port_of(self.store)}",
-            # Without a file the server is as it was recorded: nobody knows what it makes of an empty one.
+            # The recorded server ran without a file. Its behaviour with an empty one is unknown.
             **({"CODEQ_CONFIG_PATH": _CONFIGURATION} if setup.yaml else {}),
             "LOCAL_ARTIFACTS_DIR": "/tmp/codeq-artifacts",  # noqa: S108 - inside the container
-            # Of no meaning to the real server: an image of the fake then imitates the store that stands beside it.
+            # Only for images of the fake, which imitate the store beside them. The real server ignores it.
             "CODEQ_FAKE_PROFILE": self.profile,
         }
 
 
-def profile_of(store: str) -> str:
-    """The profile of a store's image (K8)."""
-    if "kvrocks" not in store:
-        return "redis"
-    version = store.rpartition(":")[2].split(".")
-    newer = version[:2] > ["2", "8"] if all(part.isdigit() for part in version[:2]) else True
-    return "kvrocks-2.9" if newer else "kvrocks-2.8"
-
-
 def _is_elsewhere() -> bool:
-    """Whether the engine is on another machine, so that its containers do not reach this one."""
+    """Whether the engine is on another machine, so that its containers cannot reach this one."""
     host = urlsplit(os.environ.get("DOCKER_HOST", ""))
     return host.scheme in ("tcp", "http", "https", "ssh") and host.hostname not in ("127.0.0.1", "localhost", "::1")
 
 
 def _bridge() -> str:
-    """The bridge's end on this machine, which nobody outside reaches; loopback where the engine itself leads there."""
+    """The address of the engine's bridge on this machine, or loopback if the engine forwards to that."""
     try:
         networks = _engine().networks.get("bridge").attrs["IPAM"]["Config"]
         gateway = str(networks[0]["Gateway"])
@@ -198,7 +189,7 @@ def _await_server(server: DockerContainer, url: str) -> None:
 
 def _await(answers: Callable[[], bool], container: DockerContainer) -> None:
     try:
-        RealClock().eventually(answers, within=_PATIENCE, every=_PAUSE)
+        RealClock().eventually(answers, within=_PATIENCE, every=_POLL_INTERVAL)
     except NotInTimeError:
         raise NotRunError(f"{container.image} does not answer within {_PATIENCE:g} s\n{_log(container)}") from None
 

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import httpx
 
-from codeq_contract.driver.requests import Op, Reply
+from .clocks import Clock
+from .requests import Reply, Request
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from codeq_contract.driver.clocks import Clock
-
-#: Seconds after which nobody waits for an answer any more; a long poll takes 30 (K2).
+#: Seconds after which a reply counts as lost. A long poll takes 30 (K2).
 TIMEOUT = 90.0
-_AT_ONCE = 64
+_MAX_IDLE_CONNECTIONS = 64
 
-#: Seconds that a connection is kept: servers hang up after 5 or more, and what is sent just then is lost.
-_KEPT_ALIVE = 2.0
+#: Seconds that an idle connection is kept. Servers close one after 5 or more, and a request sent just then is lost.
+_KEEPALIVE = 2.0
 
 
-class Wire:
+class HttpTransport:
     """The transport to a server at a URL. Threads may share it. A context manager, which closes the connections."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_AT_ONCE, keepalive_expiry=_KEPT_ALIVE)
+        limits = httpx.Limits(
+            max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS, keepalive_expiry=_KEEPALIVE
+        )
         # Certificates take long to load, and a server under test rarely has one.
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT, limits=limits, verify=url.startswith("https:"))
 
@@ -38,26 +37,26 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def exchange(self, ops: Sequence[Op], schedule: int) -> list[Reply]:  # noqa: ARG002 - chance chooses
+    def exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:  # noqa: ARG002 - left to chance
         """As `Transport.exchange`."""
-        if len(ops) == 1:
-            return [self._ask(ops[0])]
-        start = threading.Barrier(len(ops))
+        if len(requests) == 1:
+            return [self._send(requests[0])]
+        start = threading.Barrier(len(requests))
 
-        def ask(op: Op) -> Reply:
+        def send(request: Request) -> Reply:
             start.wait()
-            return self._ask(op)
+            return self._send(request)
 
-        with ThreadPoolExecutor(len(ops)) as threads:
-            return list(threads.map(ask, ops))
+        with ThreadPoolExecutor(len(requests)) as threads:
+            return list(threads.map(send, requests))
 
-    def _ask(self, op: Op) -> Reply:
-        # The path goes out as it is; joining it to a base would tidy it up.
-        url = self._http.base_url.copy_with(raw_path=op.path.encode())
-        request = self._http.build_request(op.method, url, headers=dict(op.headers), content=op.body)
+    def _send(self, request: Request) -> Reply:
+        # The path goes out unchanged. Joining it to a base URL would normalize it.
+        url = self._http.base_url.copy_with(raw_path=request.path.encode())
+        sent = self._http.build_request(request.method, url, headers=dict(request.headers), content=request.body)
         called = self._clock.now()
         try:
-            response = self._http.send(request)
+            response = self._http.send(sent)
         except httpx.TransportError as error:
             return Reply(called, self._clock.now(), problem=f"{type(error).__name__}: {error}")
         return Reply(called, self._clock.now(), response.status_code, dict(response.headers), response.content)

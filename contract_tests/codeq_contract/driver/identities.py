@@ -2,37 +2,104 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 from uuid import uuid4
+
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
 
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.replay.credentials import Signer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+ISSUER = "codeq-test"
+KEY_ID = "k1"
+DAY = 86_400
+ALGORITHMS = ["RS256", "RS384", "RS512"]
 
-#: All that worker routes ask for (R3 to R11).
+#: The scopes of all worker routes (R3 to R11).
 WORKER_SCOPES = "codeq:claim codeq:heartbeat codeq:abandon codeq:nack codeq:result codeq:subscribe"
 
-#: A virtual clock goes on by days while cases run.
-_LIFETIME = 400 * 24 * 3600
+#: Nanoseconds that a server may wait for our keys. A busy machine takes its time.
+_KEYS_TIMEOUT = 60 * SECOND
+
+#: In seconds. A virtual clock moves on by days while cases run.
+_LIFETIME = 400 * DAY
+
+#: The features that a target has if it knows these callers.
+FEATURES_OF_CALLERS: Mapping[str, frozenset[str]] = {
+    "many_workers": frozenset({"worker2", "worker3"}),
+    "tenants": frozenset({"other_producer", "other_worker"}),
+    "admin": frozenset({"admin"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """An RSA key that signs tokens as the issuer of the recorded sessions did."""
+
+    _key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": KEY_ID}))
+
+    def token(self, identity: Identity, *, issued: int) -> str:
+        """A token for `identity`, issued at second `issued`. Its claims override the usual ones; None removes one."""
+        usual = {"iss": ISSUER, "aud": _audience(identity.kind), "iat": issued, "exp": issued + DAY}
+        claims = {name: value for name, value in {**usual, **identity.claims}.items() if value is not None}
+        header = {"alg": identity.alg or "RS256", "kid": identity.kid or KEY_ID, "typ": "JWT"}
+        return jwt.encode(header, claims, self._key, algorithms=ALGORITHMS)
+
+    def settings(self, url: str | None = None) -> Mapping[str, str]:
+        """The settings with which a server accepts these tokens.
+
+        They name the `url` at which `jwks` is served, or contain the key itself, which only the fake understands.
+        """
+        return {
+            "PRODUCER_AUTH_PROVIDER": "jwks",
+            "PRODUCER_AUTH_CONFIG": self._provider("producer", url),
+            "WORKER_AUTH_PROVIDER": "jwks",
+            "WORKER_AUTH_CONFIG": self._provider("worker", url),
+        }
+
+    def jwks(self) -> Mapping[str, Any]:
+        """The public key as a JWKS document."""
+        return KeySet([self._key]).as_dict(private=False)
+
+    def _provider(self, kind: str, url: str | None) -> str:
+        keys = {"jwks": self.jwks()} if url is None else {"jwksUrl": url, "httpTimeout": _KEYS_TIMEOUT}
+        return json.dumps({**keys, "issuer": ISSUER, "audience": _audience(kind)})
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """The suite's own identity provider."""
+
+    signer: Signer = field(default_factory=Signer)
+
+    def token(self, identity: Identity, *, now: int) -> str:
+        """A token for `identity` that is valid for longer than a run."""
+        issued = now // SECOND
+        lasting = Identity(identity.kind, {"exp": issued + _LIFETIME, **identity.claims}, identity.alg, identity.kid)
+        return self.signer.token(lasting, issued=issued)
+
+    def tokens(self, *, now: int) -> dict[str, str]:
+        """A token for each caller, in tenants that no other run has."""
+        return {name: self.token(identity, now=now) for name, identity in callers(f"cq-{uuid4().hex[:8]}").items()}
 
 
 def producer(subject: str, tenant: str, **claims: object) -> Identity:
-    """A producer; `claims` are further ones, and None removes one."""
+    """A producer with additional `claims`. None removes one."""
     return Identity("producer", {"sub": subject, "tenantId": tenant, **claims})
 
 
 def worker(subject: str, tenant: str, **claims: object) -> Identity:
-    """A worker that may do everything; `claims` override, and None removes one."""
+    """A worker with all scopes. `claims` override the usual ones. None removes one."""
     usual = {"sub": subject, "tenantId": tenant, "scope": WORKER_SCOPES, "eventTypes": ["*"]}
     return Identity("worker", {**usual, **claims})
 
 
-def cast(run: str) -> dict[str, Identity]:
-    """Everyone who appears in the cases, in two tenants of this run."""
+def callers(run: str) -> dict[str, Identity]:
+    """All callers in the cases by name, in two tenants of this run."""
     ours, theirs = f"{run}-ours", f"{run}-theirs"
     return {
         "producer": producer("producer-1", ours),
@@ -46,35 +113,5 @@ def cast(run: str) -> dict[str, Identity]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """The suite's own identity provider."""
-
-    signer: Signer = field(default_factory=Signer)
-
-    def token(self, identity: Identity, *, now: int) -> str:
-        """A token for `identity`, good for longer than the suite takes."""
-        issued = now // SECOND
-        lasting = Identity(identity.kind, {"exp": issued + _LIFETIME, **identity.claims}, identity.alg, identity.kid)
-        return self.signer.token(lasting, issued=issued)
-
-    def tokens(self, *, now: int) -> dict[str, str]:
-        """A token for each of the cast, in tenants that no other run has."""
-        return {name: self.token(identity, now=now) for name, identity in cast(f"cq-{uuid4().hex[:8]}").items()}
-
-    def settings(self, url: str | None = None) -> Mapping[str, str]:
-        """The settings with which a server believes these tokens: keys at `url`, or in the settings (fakes only)."""
-        return {
-            "PRODUCER_AUTH_PROVIDER": "jwks",
-            "PRODUCER_AUTH_CONFIG": self.signer.provider("producer", url),
-            "WORKER_AUTH_PROVIDER": "jwks",
-            "WORKER_AUTH_CONFIG": self.signer.provider("worker", url),
-        }
-
-
-#: What a target can do if it knows these callers.
-FEATURES_OF_CALLERS: Mapping[str, frozenset[str]] = {
-    "many_workers": frozenset({"worker2", "worker3"}),
-    "tenants": frozenset({"other_producer", "other_worker"}),
-    "admin": frozenset({"admin"}),
-}
+def _audience(kind: str) -> str:
+    return f"codeq-{kind}"

@@ -1,28 +1,25 @@
-"""A fake in this process, on a clock that stands still: waiting is advancing it, so that nothing takes time."""
+"""A fake in this process on a clock that stands still: a wait moves the clock, so that it takes no real time."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import Self
 
-from codeq_contract.driver.clocks import Clock
-from codeq_contract.driver.requests import Op, Reply
-from codeq_contract.driver.webhooks import Receiver
+from codeq_contract.compat.asyncio import ShuffledLoop
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN
 from codeq_contract.recordings.times import parse_moment
 from codeq_fake.testing import FakeCodeQ
 
-if TYPE_CHECKING:
-    from collections.abc import MutableMapping, Sequence
+from .clocks import Clock
+from .requests import Reply, Request
+from .server_settings import Setup
+from .webhooks import Receiver, Scope
 
-    from codeq_contract.driver.server_settings import Setup
-
-HOOKS_ORIGIN = "http://hooks.test"
-
-#: How far a call that waits lets the clock go on at a time: a long poll tries as often (K9).
+#: By how many seconds a waiting call moves the clock at a time. A long poll retries at the same interval (K9).
 _STEP = 0.25
 
-#: Most calls are over after so many turns of the loop, which is much sooner than to wait until all is quiet.
+#: Most calls end within so many turns of the loop. That is much faster than waiting until everything is quiet.
 _TURNS = 4
 
 
@@ -38,11 +35,11 @@ class InProcess(Clock):
             profile=profile,
             settings=setup.environment,
             yaml=setup.yaml or None,
-            webhooks={HOOKS_ORIGIN: self.hooks},
+            webhooks={WEBHOOK_ORIGIN: self.hooks},
             journal_size=0,
             seed=0,
         )
-        self._loop = _DrawnLoop()
+        self._loop = ShuffledLoop()
         self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
 
     def __enter__(self) -> Self:
@@ -57,26 +54,26 @@ class InProcess(Clock):
         return parse_moment(self._fake.now)
 
     def sleep(self, seconds: float) -> None:
-        """As `Clock.sleep`, through all that falls due."""
+        """As `Clock.sleep`. Everything that falls due meanwhile happens."""
         self._runner.run(self._fake.aadvance(seconds))
 
-    def call_off(self) -> None:
-        """As `Clock.call_off`: nobody ever waits."""
+    def cancel_waits(self) -> None:
+        """As `Clock.cancel_waits`. No wait takes time here."""
 
-    def exchange(self, ops: Sequence[Op], schedule: int) -> list[Reply]:
-        """As `Transport.exchange`; `schedule` seeds the order in which the loop's tasks take turns."""
-        return self._runner.run(self._exchange(ops, schedule))
+    def exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
+        """As `Transport.exchange`. `schedule` is the seed of the order in which the loop runs its tasks."""
+        return self._runner.run(self._exchange(requests, schedule))
 
-    async def _exchange(self, ops: Sequence[Op], schedule: int) -> list[Reply]:
+    async def _exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
         self._loop.shuffle_by(schedule)
-        calls = asyncio.gather(*map(self._ask, ops))
+        calls = asyncio.gather(*map(self._send, requests))
         try:
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
                 if calls.done():
                     break
             while not calls.done():
-                # Whatever needs no time is done before any passes.
+                # First everything that needs no time, then time moves.
                 await self._fake.aadvance(0)
                 if not calls.done():
                     await self._fake.aadvance(_STEP)
@@ -84,57 +81,38 @@ class InProcess(Clock):
             self._loop.shuffle_by(0)
         return await calls
 
-    async def _ask(self, op: Op) -> Reply:
-        """One request by ASGI itself: a client library would take longer than the fake."""
+    async def _send(self, request: Request) -> Reply:
+        """Send one request by ASGI itself. A client library would take longer than the fake."""
         called = self.now()
-        body, gone = iter((op.body or b"",)), asyncio.Event()
-        parts: list[MutableMapping[str, Any]] = []
+        body, answered = iter((request.body or b"",)), asyncio.Event()
+        parts: list[Scope] = []
 
-        async def receive() -> MutableMapping[str, Any]:
+        async def receive() -> Scope:
             for content in body:
                 return {"type": "http.request", "body": content, "more_body": False}
-            await gone.wait()
+            await answered.wait()
             return {"type": "http.disconnect"}
 
-        async def send(message: MutableMapping[str, Any]) -> None:
+        async def send(message: Scope) -> None:
             parts.append(message)
 
-        await self._fake.app(_scope(op), receive, send)
-        gone.set()
+        await self._fake.app(_scope(request), receive, send)
+        answered.set()
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in parts[0]["headers"]}
         content = b"".join(part.get("body", b"") for part in parts[1:])
         return Reply(called, self.now(), parts[0]["status"], headers, content)
 
 
-class _DrawnLoop(asyncio.SelectorEventLoop):
-    """An event loop whose ready tasks can be made to take turns in a drawn order, the same for the same seed."""
-
-    _ready: list[asyncio.Handle]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._chance: random.Random | None = None
-
-    def shuffle_by(self, seed: int) -> None:
-        """Draw from `seed` from now on; 0 draws nothing."""
-        self._chance = random.Random(seed) if seed else None  # noqa: S311 - schedules are no secrets
-
-    def _run_once(self) -> None:
-        if self._chance is not None and len(self._ready) > 1:
-            self._chance.shuffle(self._ready)
-        super()._run_once()  # type: ignore[misc]  # the one place where a loop's order can be had
-
-
-def _scope(op: Op) -> dict[str, Any]:
-    path, _, query = op.path.partition("?")
-    headers = {"host": "codeq.test", **{name.lower(): value for name, value in op.headers.items()}}
-    if op.body is not None:
-        headers["content-length"] = str(len(op.body))
+def _scope(request: Request) -> Scope:
+    path, _, query = request.path.partition("?")
+    headers = {"host": "codeq.test", **{name.lower(): value for name, value in request.headers.items()}}
+    if request.body is not None:
+        headers["content-length"] = str(len(request.body))
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": op.method,
+        "method": request.method,
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),

@@ -1,41 +1,38 @@
-"""The driver: all that a case sees of a server."""
+"""The driver: everything that a case sees of a server."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from codeq_contract.driver.namespace import Namespace
-from codeq_contract.driver.requests import Op, Reply, UnsupportedError
+from codeq_contract.recordings.format import Identity
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-
-    from codeq_contract.driver.clocks import Clock
-    from codeq_contract.driver.identities import Issuer
-    from codeq_contract.driver.server_settings import Knobs, Setup
-    from codeq_contract.driver.time_bounds import Tolerances
-    from codeq_contract.driver.webhooks import Receiver
-    from codeq_contract.recordings.format import Identity
+from .clocks import Clock
+from .identities import Issuer
+from .requests import Reply, Request, UnsupportedError
+from .server_settings import KnownSettings, Setup
+from .time_bounds import TimeBounds
+from .webhooks import Receiver
 
 _TOKEN = re.compile(r"\{token:([^}]+)\}")
 
 
 class Transport(Protocol):
-    """Carries requests to a server; what stands in a header is sent as it is."""
+    """Carries requests to a server. Headers go out unchanged."""
 
-    def exchange(self, ops: Sequence[Op], schedule: int) -> list[Reply]:
-        """Send these at once, and return all their answers. As in `Driver.together`."""
+    def exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
+        """Send the requests at once and return all replies. As in `Driver.together`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much a target gets of drawn plans: examples of each share, steps of each, and seconds that a step may wait.
+    """How much of the drawn plans a target runs: examples of each share, steps of each, seconds that a step may wait.
 
-    `seed` is what they are drawn from.
+    `seed` is the seed of the draws.
     """
 
     examples: int
@@ -46,18 +43,18 @@ class Effort:
 
 @dataclass(frozen=True)
 class Driver:
-    """One server, its clock, its callers and the webhook that it can reach.
+    """One server with its clock, its callers and a webhook that it can reach.
 
-    `features` are what the target has; `tokens` are the callers it knows, by name. `in_real_time` says that waiting
-    takes time, so that cases that wait are best run side by side.
+    `features` are those of the target. `tokens` are its callers by name. If it runs `in_real_time`, waiting takes time,
+    and cases that wait should run side by side.
     """
 
     target: str
     transport: Transport
     clock: Clock
     tokens: dict[str, str]
-    knobs: Knobs
-    tolerances: Tolerances
+    settings: KnownSettings
+    time_bounds: TimeBounds
     features: frozenset[str]
     effort: Effort
     in_real_time: bool
@@ -65,50 +62,48 @@ class Driver:
     hooks_origin: str = ""
     issuer: Issuer | None = None
     start_other: Callable[[Setup], AbstractContextManager[Driver]] | None = None
-    #: Those of `knobs` that nobody told, so that they are taken to be the real server's defaults.
+    #: The names of `settings` that were not given, so that they have the real server's defaults.
     assumed: frozenset[str] = frozenset()
-    #: What the target says of itself, for the report: versions, digests, addresses.
+    #: Facts about the target for the report: versions, digests, addresses.
     about: Mapping[str, str] = field(default_factory=dict)
-    #: The last lines of its logs, by what wrote them, where they can be had.
+    #: The last lines of its logs, by their source, where available.
     logs: Callable[[], Mapping[str, str]] = dict
 
     @property
-    def answers(self) -> bool:
-        """Whether there is still anybody."""
-        return bool(self.call(Op("GET", "/metrics")).status)
+    def is_reachable(self) -> bool:
+        """Whether the server still answers."""
+        return bool(self.call(Request("GET", "/metrics")).status)
 
-    def call(self, op: Op) -> Reply:
-        """Send one request and wait for its answer."""
-        return self.together([op])[0]
+    def call(self, request: Request) -> Reply:
+        """Send one request and wait for its reply."""
+        return self.together([request])[0]
 
-    def together(self, ops: Sequence[Op], *, schedule: int = 0) -> list[Reply]:
-        """Send these at once; their replies in the same order.
+    def together(self, requests: Sequence[Request], *, schedule: int = 0) -> list[Reply]:
+        """Send the requests at once. The replies are in the same order.
 
-        `schedule` chooses among the orders in which a target in this process can be made to take them; 0 is the order
-        given. In real time chance chooses.
+        A target in this process can take them in different orders: `schedule` chooses one, 0 is the order given. In
+        real time the order is left to chance.
         """
-        return self.transport.exchange([self._signed(op) for op in ops], schedule) if ops else []
-
-    def namespace(self) -> Namespace:
-        """Names that nobody else uses."""
-        return Namespace()
+        return self.transport.exchange([self._signed(request) for request in requests], schedule) if requests else []
 
     def mint(self, name: str, identity: Identity) -> None:
-        """Let a further caller act under `name`. Raises UnsupportedError where tokens come from somebody else."""
+        """Add a caller under `name`. Raises UnsupportedError if the suite cannot make tokens for this target."""
         if self.issuer is None:
             raise UnsupportedError("callers with other claims")
         self.tokens[name] = self.issuer.token(identity, now=self.clock.now())
 
     def other(self, setup: Setup) -> AbstractContextManager[Driver]:
-        """A second server of this kind, set up as told. Raises UnsupportedError where none can be started."""
+        """A second server of this kind with another set-up. Raises UnsupportedError if none can be started."""
         if self.start_other is None:
             raise UnsupportedError("a server with other settings")
         return self.start_other(setup)
 
-    def _signed(self, op: Op) -> Op:
-        headers = {name: _TOKEN.sub(lambda found: self.tokens[found[1]], value) for name, value in op.headers.items()}
-        if op.identity is not None:
-            headers.setdefault("Authorization", f"Bearer {self.tokens[op.identity]}")
-        if op.body is not None:
+    def _signed(self, request: Request) -> Request:
+        headers = {
+            name: _TOKEN.sub(lambda found: self.tokens[found[1]], value) for name, value in request.headers.items()
+        }
+        if request.identity is not None:
+            headers.setdefault("Authorization", f"Bearer {self.tokens[request.identity]}")
+        if request.body is not None:
             headers.setdefault("Content-Type", "application/json")
-        return replace(op, headers=headers)
+        return replace(request, headers=headers)

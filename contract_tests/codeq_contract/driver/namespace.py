@@ -1,4 +1,4 @@
-"""Names that nobody else uses: commands, keys, webhook paths and tenants. No case needs an empty server."""
+"""Unique names: commands, keys, webhook paths and tenants. With them no case needs an empty server."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from uuid import uuid4
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """One case's own names, all of them beginning with `prefix`."""
+    """The names of one case. All begin with `prefix`."""
 
     prefix: str = field(default_factory=lambda: f"cq-{uuid4().hex[:12]}")
-    commands: list[str] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
 
     def command(self) -> str:
-        """A command of its own, in upper case as usual."""
-        command = self._name("cmd").upper()
-        self.commands.append(command)
-        return command
+        """A command, in upper case as usual."""
+        return self._name("cmd").upper()
 
     def key(self) -> str:
         """An idempotency key."""
@@ -34,7 +31,7 @@ class Namespace:
         return self._name("tenant")
 
     def caller(self, kind: str) -> str:
-        """What to call a further caller of that kind."""
+        """The name of an additional caller of that kind."""
         return f"{kind} {next(self._numbers)} of {self.prefix}"
 
     def _name(self, kind: str) -> str:

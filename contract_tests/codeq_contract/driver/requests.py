@@ -1,16 +1,18 @@
-"""One request to a server, and what became of it."""
+"""Requests to a server, and their replies."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+TASKS = "/v1/codeq/tasks"
+SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
+ADMIN = "/v1/codeq/admin"
 
 _FIRST_REFUSAL = 400
 
@@ -20,12 +22,12 @@ def _no_headers() -> Mapping[str, str]:
 
 
 class UnsupportedError(Exception):
-    """The target lacks what the case needs; the text says what."""
+    """The target lacks something that the case needs. The text names it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Op:
-    """A request: `identity` is whose bearer token it carries, and `{token:NAME}` in a header stands for a token."""
+class Request:
+    """A request with the bearer token of the caller `identity`. `{token:NAME}` in a header stands for a token."""
 
     method: str
     path: str
@@ -35,19 +37,18 @@ class Op:
 
 
 class Outcome(StrEnum):
-    """What a caller knows of a request afterwards."""
+    """What a caller knows about a request afterwards. UNKNOWN: no reply came, so it may have taken effect or not."""
 
     OK = "ok"
     REFUSED = "refused"
-    #: No answer came: the server may have done it or not.
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and when it was asked for and had: `called` and `returned`, in nanoseconds of the driver's clock.
+    """A reply. `called` and `returned` are nanoseconds of the driver's clock: when the request went out and ended.
 
-    Header names are in lower case. Without an answer `status` is 0, and `problem` says what happened instead.
+    Header names are in lower case. Without a reply `status` is 0, and `problem` says what happened.
     """
 
     called: int
@@ -59,7 +60,7 @@ class Reply:
 
     @property
     def outcome(self) -> Outcome:
-        """Whether it was done, refused, or nobody knows."""
+        """Whether the server accepted or refused the request, or whether that is unknown."""
         if not self.status:
             return Outcome.UNKNOWN
         return Outcome.OK if self.status < _FIRST_REFUSAL else Outcome.REFUSED
@@ -70,9 +71,26 @@ class Reply:
         return self.body.decode(errors="backslashreplace")
 
     @cached_property
-    def json(self) -> Any:  # noqa: ANN401 - whatever JSON holds
+    def json(self) -> Any:  # noqa: ANN401 - JSON of any shape
         """The body as JSON. Raises ValueError."""
         return json.loads(self.body)
 
     def __repr__(self) -> str:
         return f"<Reply {self.status or self.problem} {self.text}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its reply."""
+
+    request: Request
+    reply: Reply
+
+
+def tasks_in(body: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON of any shape
+    """The tasks in the body of a reply: a single one, a batch of claims, or a batch of creates."""
+    if not isinstance(body, dict):
+        return []
+    single = [body] if "id" in body and "command" in body else []
+    claimed = [task for task in body.get("tasks") or () if isinstance(task, dict)]
+    return [*single, *claimed, *(item["task"] for item in body.get("results") or () if "task" in item)]

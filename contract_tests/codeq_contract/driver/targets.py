@@ -1,42 +1,38 @@
-"""Where a driver comes from: a fake in this process, servers that the suite starts itself, or a deployment."""
+"""Targets of the suite: a fake in this process, servers that the suite starts, or an existing deployment."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from http import HTTPStatus
+from typing import Protocol
 
-from codeq_contract.driver.clocks import RealClock
-from codeq_contract.driver.http_transport import Wire
-from codeq_contract.driver.identities import FEATURES_OF_CALLERS, Issuer
-from codeq_contract.driver.interface import Driver, Effort
-from codeq_contract.driver.listening import KEYS_PATH, listening, received_here
-from codeq_contract.driver.probing import obstacles, rights
-from codeq_contract.driver.server_settings import Knobs, Setup
-from codeq_contract.driver.time_bounds import Tolerances
-from codeq_contract.driver.webhooks import Receiver
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+from .clocks import RealClock
+from .http_transport import HttpTransport
+from .identities import FEATURES_OF_CALLERS, Issuer
+from .interface import Driver, Effort
+from .requests import ADMIN, TASKS, Request
+from .server_settings import KnownSettings, Setup
+from .servers import NotRunError, Server
+from .time_bounds import TimeBounds
+from .webhooks import KEYS_PATH, Receiver, serve_webhook
 
-#: What v0.3.3 has; an older or a restricted deployment may do without some of it.
+#: The features of v0.3.3. An older or restricted deployment may lack some.
 FEATURES = frozenset({"batch", "long_poll", "subscriptions", "artifacts", "metrics"})
 
-#: What the suite can do to a server that it started itself.
+#: The further features of servers that the suite started itself.
 _OWNED = frozenset(
     {"mere_producer", "minting", "variants", "rate_limit", "tracing", "known_settings", "webhooks", "clean_up"}
 )
 
 _PATIENCE = 30.0
-_LOOPBACK = "127.0.0.1"
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
-
-class NotRunError(Exception):
-    """The target cannot be had here, for want of an engine or an image. The text says why."""
+#: Not JSON: a caller with the right token is told so (B3), and nothing happens.
+_NO_BODY = b"{"
 
 
 class Target(Protocol):
@@ -44,54 +40,17 @@ class Target(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
+        """Its name on the command line."""
         ...
 
     def start(self, setup: Setup) -> AbstractContextManager[Driver]:
-        """A driver to a server that is set up so, as far as that is in the suite's hands. May raise NotRunError."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A server that runs: where it is, and what the report should say of it."""
-
-    url: str
-    about: Mapping[str, str] = field(default_factory=dict)
-    #: The last lines of its logs, by what wrote them.
-    logs: Callable[[], Mapping[str, str]] = dict
-
-
-class Server(Protocol):
-    """A way to start servers: a command, or containers."""
-
-    @property
-    def name(self) -> str:
-        """The target that it is."""
-        ...
-
-    @property
-    def profile(self) -> str:
-        """Its store's (K8)."""
-        ...
-
-    def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> AbstractContextManager[tuple[Receiver, str]]:
-        """A webhook that it reaches, with the keys beside it, and its URL."""
-        ...
-
-    @property
-    def effort(self) -> Effort:
-        """What it can bear of drawn plans."""
-        ...
-
-    def serve(self, setup: Setup) -> AbstractContextManager[Served]:
-        """Start one that is set up exactly so, and stop it in the end."""
+        """A driver to a server with this set-up, as far as the suite can choose it. May raise NotRunError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class InProcessTarget:
-    """Fakes in this process, each on a clock of its own that stands still."""
+    """Fakes in this process, each with a clock that stands still."""
 
     profile: str
     name: str = "asgi"
@@ -100,23 +59,23 @@ class InProcessTarget:
     @contextmanager
     def start(self, setup: Setup) -> Iterator[Driver]:
         """As `Target.start`."""
-        # The fake and all that it needs are imported only by who runs on it in process.
-        from codeq_contract.driver.in_process import HOOKS_ORIGIN, InProcess  # noqa: PLC0415
+        # Other targets do without the fake and its dependencies.
+        from .in_process import InProcess  # noqa: PLC0415 - as above
 
-        with InProcess(setup.but({**self.issuer.settings(), **_static(setup)}), self.profile) as fake:
+        with InProcess(setup.but({**self.issuer.signer.settings(), **_static(setup)}), self.profile) as fake:
             tokens = self.issuer.tokens(now=fake.now())
             yield Driver(
                 target=self.name,
                 transport=fake,
                 clock=fake,
                 tokens=tokens,
-                knobs=Knobs.of(setup.environment),
-                tolerances=Tolerances(self.profile, exact=True, patience=_PATIENCE),
+                settings=KnownSettings.of(setup.environment),
+                time_bounds=TimeBounds(self.profile, exact=True, patience=_PATIENCE),
                 features=FEATURES | _OWNED | _features_of(tokens) | {"long_waits"},
                 effort=Effort(examples=40, steps=25, longest_wait=6),
                 in_real_time=False,
                 hooks=fake.hooks,
-                hooks_origin=HOOKS_ORIGIN,
+                hooks_origin=WEBHOOK_ORIGIN,
                 issuer=self.issuer,
                 start_other=self.start,
                 about={"server": "codeq-fake in process", "store profile": self.profile},
@@ -125,14 +84,14 @@ class InProcessTarget:
 
 @dataclass(frozen=True, slots=True)
 class ServerTarget:
-    """Servers that the suite starts, in real time; they take its tokens and reach its webhook."""
+    """Servers that the suite starts, in real time. They accept its tokens and reach its webhook."""
 
     server: Server
     issuer: Issuer = field(default_factory=Issuer)
 
     @property
     def name(self) -> str:
-        """The server's."""
+        """The name of the server."""
         return self.server.name
 
     @contextmanager
@@ -140,18 +99,18 @@ class ServerTarget:
         """As `Target.start`."""
         clock, server = RealClock(), self.server
         with server.receive(clock.now, self.issuer.signer.jwks()) as (hooks, origin):
-            whole = setup.but({**self.issuer.settings(origin + KEYS_PATH), **_static(setup)})
-            # The server ends before the wire: nobody waits for an answer then.
+            whole = setup.but({**self.issuer.signer.settings(origin + KEYS_PATH), **_static(setup)})
+            # The server stops before the transport closes, so that no thread still waits for a reply.
             with ExitStack() as after, server.serve(whole) as served:
-                wire = after.enter_context(Wire(served.url, clock))
+                transport = after.enter_context(HttpTransport(served.url, clock))
                 tokens = self.issuer.tokens(now=clock.now())
                 driver = Driver(
                     target=server.name,
-                    transport=wire,
+                    transport=transport,
                     clock=clock,
                     tokens=tokens,
-                    knobs=Knobs.of(setup.environment),
-                    tolerances=Tolerances(server.profile, exact=False, patience=_PATIENCE),
+                    settings=KnownSettings.of(setup.environment),
+                    time_bounds=TimeBounds(server.profile, exact=False, patience=_PATIENCE),
                     features=FEATURES | _OWNED | _features_of(tokens),
                     effort=server.effort,
                     in_real_time=True,
@@ -163,50 +122,17 @@ class ServerTarget:
                     logs=served.logs,
                 )
                 if not _static(setup):
-                    # From now on the server has our keys, and no case has to wait for that (A4).
-                    _need_nothing(f"{server.name}, {served.url}", driver)
+                    # This also makes the server fetch our keys, so that no case has to wait for that (A4).
+                    _check_access(f"{server.name}, {served.url}", driver)
                 yield driver
 
 
 @dataclass(frozen=True, slots=True)
-class FakeCommand:
-    """Fakes on ports, as `codeq-fake serve` starts them."""
-
-    command: str
-    profile: str
-    name: str = "http"
-    effort: Effort = field(default_factory=lambda: Effort(examples=5, steps=15, longest_wait=2))
-
-    def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> AbstractContextManager[tuple[Receiver, str]]:
-        """As `Server.receive`."""
-        return received_here(now, keys, bind=_LOOPBACK, host=_LOOPBACK)
-
-    @contextmanager
-    def serve(self, setup: Setup) -> Iterator[Served]:
-        """As `Server.serve`."""
-        with tempfile.TemporaryDirectory() as folder:
-            configuration = Path(folder, "codeq.yaml")
-            configuration.write_text(setup.yaml, encoding="utf-8")
-            environment = {
-                **setup.environment,
-                "CODEQ_CONFIG_PATH": str(configuration),
-                "LOCAL_ARTIFACTS_DIR": str(Path(folder, "artifacts")),
-            }
-            arguments = ("serve", "--port", "0", "--profile", self.profile, "--no-control", "--json")
-            with subprocess.Popen((self.command, *arguments), stdout=subprocess.PIPE, env=environment) as process:  # noqa: S603
-                try:
-                    url = json.loads(cast("IO[bytes]", process.stdout).readline())["url"]
-                    yield Served(url, {"server": "codeq-fake on a port", "url": url})
-                finally:
-                    process.terminate()
-
-
-@dataclass(frozen=True, slots=True)
 class Deployment:
-    """A server that somebody else runs, at `url`, whose tokens they gave us.
+    """An existing server at `url`, with tokens for its callers.
 
-    `settings` are those of the server, as far as they are known. `listen_at` is host and port of the webhook, and
-    `advertised` the URL at which the server reaches that; without one no callbacks can be received.
+    `settings` are those of the server, as far as they are known. `listen_at` is the host and port of the webhook, and
+    `advertised` its URL for the server. Without that URL no callbacks can be received.
     """
 
     url: str
@@ -214,29 +140,29 @@ class Deployment:
     settings: Mapping[str, str]
     profile: str = "any"
     features: frozenset[str] = frozenset()
-    listen_at: tuple[str, int] = (_LOOPBACK, 0)
+    listen_at: tuple[str, int] = ("127.0.0.1", 0)
     advertised: str = ""
     name: str = "url"
 
     @contextmanager
-    def start(self, setup: Setup) -> Iterator[Driver]:  # noqa: ARG002 - it is set up already
-        """As `Target.start`; raises NotRunError when nobody answers, or a token is refused."""
+    def start(self, setup: Setup) -> Iterator[Driver]:  # noqa: ARG002 - the deployment has its set-up already
+        """As `Target.start`. Raises NotRunError if the server does not answer or refuses a token."""
         clock = RealClock()
         hooks = Receiver(clock.now)
         webhook: AbstractContextManager[object] = nullcontext()
         if self.advertised:
-            webhook = listening(hooks, {}, *self.listen_at)
+            webhook = serve_webhook(hooks, {}, *self.listen_at)
         known = {"known_settings"} if self.settings else set()
         reachable = {"webhooks"} if self.advertised else set()
-        with webhook, Wire(self.url, clock) as wire:
+        with webhook, HttpTransport(self.url, clock) as transport:
             driver = Driver(
                 target=self.name,
-                transport=wire,
+                transport=transport,
                 clock=clock,
                 tokens=dict(self.tokens),
-                knobs=Knobs.of(self.settings),
-                assumed=Knobs.untold(self.settings),
-                tolerances=Tolerances(self.profile, exact=False, patience=_PATIENCE),
+                settings=KnownSettings.of(self.settings),
+                assumed=KnownSettings.missing(self.settings),
+                time_bounds=TimeBounds(self.profile, exact=False, patience=_PATIENCE),
                 features=self.features | _features_of(self.tokens) | known | reachable,
                 effort=Effort(examples=3, steps=12, longest_wait=3),
                 in_real_time=True,
@@ -244,15 +170,41 @@ class Deployment:
                 hooks_origin=self.advertised,
                 about={"url": self.url, "store profile": self.profile},
             )
-            _need_nothing(self.url, driver)
-            yield replace(driver, features=driver.features | rights(driver))
+            _check_access(self.url, driver)
+            yield replace(driver, features=driver.features | _features_of_rights(driver))
 
 
-def _need_nothing(server: str, driver: Driver) -> None:
-    """Raises NotRunError when nobody answers, or a token is refused."""
-    found = "; ".join(obstacles(driver))
-    if found:
-        raise NotRunError(f"{server}: {found}")
+def _check_access(server: str, driver: Driver) -> None:
+    """Raises NotRunError if the server does not answer or refuses a token."""
+    problems = "; ".join(_access_problems(driver))
+    if problems:
+        raise NotRunError(f"{server}: {problems}")
+
+
+def _access_problems(driver: Driver) -> Iterator[str]:
+    metrics = driver.call(Request("GET", "/metrics"))
+    if not metrics.status:
+        yield f"no server answers: {metrics.problem}"
+        return
+    for name in driver.tokens:
+        # A server of our own may limit requests (L1), and its case counts them. Reads are never limited.
+        is_ours = driver.issuer is not None
+        reply = driver.call(Request("GET", f"{TASKS}/none", name) if is_ours else _harmless_request(name))
+        if reply.status in _REFUSED:
+            yield f"the token of {name} is refused: {reply.status} {reply.text.strip()}"
+
+
+def _harmless_request(name: str) -> Request:
+    """A request that only this kind of caller may make, and that changes nothing."""
+    if name == "admin":
+        return Request("GET", f"{ADMIN}/queues", name)
+    return Request("POST", TASKS if "producer" in name else f"{TASKS}/claim", name, _NO_BODY)
+
+
+def _features_of_rights(driver: Driver) -> frozenset[str]:
+    """The producer is a `mere_producer` unless it is an admin as well (A8)."""
+    queues = driver.call(Request("GET", f"{ADMIN}/queues", "producer"))
+    return frozenset() if queues.status == HTTPStatus.OK else frozenset({"mere_producer"})
 
 
 def _features_of(tokens: Mapping[str, str]) -> frozenset[str]:
@@ -260,5 +212,5 @@ def _features_of(tokens: Mapping[str, str]) -> frozenset[str]:
 
 
 def _static(setup: Setup) -> Mapping[str, str]:
-    """The authentication that a case chose itself."""
+    """The authentication settings that a case chose itself."""
     return {name: value for name, value in setup.environment.items() if "_AUTH_" in name}

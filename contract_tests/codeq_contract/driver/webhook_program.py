@@ -1,10 +1,10 @@
-"""Runs by itself in a container that has nothing but Python: the suite's webhook, and the keys of its tokens."""
+"""A program for a container that has only Python: the suite's webhook, and the keys of its tokens."""
 
 from __future__ import annotations
 
 import base64
 import json
-import time  # noqa: TID251 - this program is alone in its container, and says when a request came
+import time  # noqa: TID251 - the program runs alone and reports when a request came
 from collections import defaultdict, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,17 +12,17 @@ from urllib.parse import parse_qs, urlsplit
 
 PORT = 8000
 
-#: Longer than any server waits for an answer (W3).
-HANGING = 60
+#: Seconds. Longer than any server waits for an answer (W3).
+HANG_SECONDS = 60
 
-USUAL: dict[str, Any] = {"status": 200, "location": None, "hangs": False}
+DEFAULT: dict[str, Any] = {"status": 200, "location": None, "hangs": False}
 ANSWERS: defaultdict[str, deque[dict[str, Any]]] = defaultdict(deque)
 RECEIVED: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 KEYS: dict[str, Any] = {}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Below `/_` the suite asks; `/jwks.json` are the keys; everything else are webhooks."""
+    """Paths below `/_` are for the suite, `/jwks.json` are the keys, and all others are webhooks."""
 
     protocol_version = "HTTP/1.1"
 
@@ -30,11 +30,11 @@ class Handler(BaseHTTPRequestHandler):
         """Serve a GET."""
         at, url = time.time_ns(), urlsplit(self.path)
         if url.path == "/_now":
-            self._tell(at)
+            self._reply(at)
         elif url.path == "/_received":
-            self._tell(RECEIVED[parse_qs(url.query)["path"][0]])
+            self._reply(RECEIVED[parse_qs(url.query)["path"][0]])
         elif url.path == "/jwks.json":
-            self._tell(KEYS)
+            self._reply(KEYS)
         else:
             self._hook(at, url.path)
 
@@ -42,25 +42,25 @@ class Handler(BaseHTTPRequestHandler):
         """Serve a POST."""
         at, url = time.time_ns(), urlsplit(self.path)
         if url.path == "/_answers":
-            told = json.loads(self._body())
-            ANSWERS[told["path"]].extend(told["answers"])
-            self._tell(None)
+            given = json.loads(self._body())
+            ANSWERS[given["path"]].extend(given["answers"])
+            self._reply(None)
         elif url.path == "/_keys":
             KEYS.update(json.loads(self._body()))
-            self._tell(None)
+            self._reply(None)
         else:
             self._hook(at, url.path)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
     def _hook(self, at: int, path: str) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = base64.b64encode(self._body()).decode()
-        answer = ANSWERS[path].popleft() if ANSWERS[path] else USUAL
+        answer = ANSWERS[path].popleft() if ANSWERS[path] else DEFAULT
         RECEIVED[path].append({"at": at, "method": self.command, "path": path, "headers": headers, "body": body})
         if answer["hangs"]:
-            time.sleep(HANGING)
+            time.sleep(HANG_SECONDS)
             return
         self.send_response(answer["status"])
         if answer["location"] is not None:
@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _tell(self, value: object) -> None:
+    def _reply(self, value: object) -> None:
         content = json.dumps(value).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

@@ -1,20 +1,43 @@
-"""The suite's webhook: answers each path as a case told it to, and keeps what came."""
+"""The suite's webhook, and the server thread that it runs on, with the public key for servers that check tokens."""
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
-from codeq_contract.driver.hooks import Receive, Received, Send, read_body
+import uvicorn
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+KEYS_PATH = "/jwks.json"
+
+#: Seconds that pending requests get when the server stops.
+_GRACE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request to a webhook at nanosecond `at`. Header names are in lower case."""
+
+    at: int
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a webhook answers: a status, and where it redirects to; nothing at all if it `hangs`."""
+    """The answer of a webhook: a status, and where it redirects to. If it `hangs`, there is no answer at all."""
 
     status: int = 200
     location: str | None = None
@@ -22,33 +45,102 @@ class Answer:
 
 
 class Receiver:
-    """An ASGI application. A path without answers left answers 200."""
+    """A webhook for all paths, as an ASGI application. A path without answers left answers 200."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         """`now` tells the moment at which a request came."""
+        self.requests: list[Received] = []
         self._now = now
         self._answers: defaultdict[str, deque[Answer]] = defaultdict(deque)
-        self._received: defaultdict[str, list[Received]] = defaultdict(list)
 
     def answer(self, path: str, *answers: Answer) -> None:
-        """Answer the next requests to `path` so, one after another."""
+        """Give these answers to the next requests to `path`, one after another."""
         self._answers[path].extend(answers)
 
     def received(self, path: str) -> list[Received]:
         """The requests to `path` so far."""
-        return list(self._received[path])
+        return [request for request in self.requests if request.path == path]
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         at = self._now()
         body = await read_body(receive)
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         path = scope["path"]
         answer = self._answers[path].popleft() if self._answers[path] else Answer()
-        self._received[path].append(Received(at, scope["method"], path, headers, body))
+        self.requests.append(Received(at, scope["method"], path, headers_of(scope), body))
         if answer.hangs:
-            await receive()  # that the other one has hung up
+            await receive()  # returns when the client has disconnected
             return
         location = [] if answer.location is None else [(b"location", answer.location.encode())]
         await send({"type": "http.response.start", "status": answer.status, "headers": location})
         await send({"type": "http.response.body", "body": b""})
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of a request, with names in lower case."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body of a request."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+@contextmanager
+def local_webhook(
+    now: Callable[[], int], keys: Mapping[str, Any], *, bind: str, host: str
+) -> Iterator[tuple[Receiver, str]]:
+    """A webhook and the keys on the local address `bind`. Yields it, and its URL for servers that call us `host`."""
+    hooks = Receiver(now)
+    with serve_webhook(hooks, keys, bind) as port:
+        yield hooks, f"http://{host}:{port}"
+
+
+@contextmanager
+def serve_webhook(hooks: Receiver, keys: Mapping[str, Any], host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """Serve `keys` at KEYS_PATH and `hooks` everywhere else. Yields the port."""
+    document = json.dumps(keys).encode()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return
+        if scope["path"] != KEYS_PATH:
+            await hooks(scope, receive, send)
+            return
+        kind = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": kind})
+        await send({"type": "http.response.body", "body": document})
+
+    with serve_in_thread(app, host, port) as found:
+        yield found
+
+
+@contextmanager
+def serve_in_thread(app: App, host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """Serve an ASGI application in a thread, with its lifespan. Yields the port."""
+    # asyncio sets TCP_NODELAY only if the socket names its protocol. It listens already, so no connection is refused.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+        config = uvicorn.Config(
+            app,
+            log_level="critical",
+            ws="none",
+            date_header=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()

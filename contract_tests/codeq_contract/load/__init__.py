@@ -1,7 +1,7 @@
-"""A load of producers and workers, some of them faulty, whose history can be judged."""
+"""A load of producers and workers, some of them faulty, whose history can be checked."""
 
 from __future__ import annotations
 
-from codeq_contract.load.recording import BrokenLoadError, Load, record_load
+from .recording import BrokenLoadError, Load, record_load
 
 __all__ = ["BrokenLoadError", "Load", "record_load"]

@@ -1,44 +1,44 @@
-"""Records the history of a load: producers and workers for a while, then a drain."""
+"""Records the history of a load: producers and workers for some time, then a drain."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
-from codeq_contract.checker.settings import Terms
-from codeq_contract.driver import Answer, Namespace
-from codeq_contract.driver.hooks import CALLBACK_HEADERS, SECRET_SETTING, SIGNATURE
-from codeq_contract.load.actors import LONGEST_LEASE, Drain, Stand, drainer, producer, worker
-from codeq_contract.load.participants import teams_of
-from codeq_contract.load.scheduler import Stage
+from codeq_contract.checker.settings import Settings
+from codeq_contract.driver import Answer, Driver, Namespace
 from codeq_contract.recorder import Tape
 from codeq_contract.recorder.token_claims import identity_of
-from codeq_contract.recordings.format import Callback, Header
+from codeq_contract.recordings.format import (
+    CALLBACK_HEADERS,
+    SECRET_SETTING,
+    SIGNATURE_HEADERS,
+    Callback,
+    Header,
+    Identity,
+    Recording,
+)
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from codeq_contract.driver import Driver
-    from codeq_contract.load.actors import Actor
-    from codeq_contract.load.participants import Team
-    from codeq_contract.recordings.format import Identity, Recording
+from .actors import LONGEST_LEASE, Actor, ActorContext, Drain, drainer, producer, worker
+from .participants import Tenant, tenants_of
+from .scheduler import Scheduler
 
 _CALLBACK_TRIES = 5
-#: Seconds that callbacks get before the last reads; on a clock that stands still it costs nothing to wait for them all.
+#: Seconds for callbacks before the last reads. On a clock that stands still a long wait costs nothing.
 _SETTLING, _SETTLING_IN_NO_TIME = 1.0, 20.0
-#: The highest attempts that a task of a load may have when its lease runs out and it is not dead.
+#: The most attempts of a task whose lease expires and that does not become a dead letter.
 _MOST_ATTEMPTS = 4
 _SLACK = 2 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much of it: `tasks` in all, made within `seconds`, and `drain` seconds at most to end them."""
+    """The size of a load: `tasks` in all, created within `seconds`, and at most `drain` seconds to end them."""
 
     producers: int = 3
     workers: int = 6
@@ -49,17 +49,16 @@ class Load:
 
 
 def record_load(driver: Driver, load: Load, settings: Mapping[str, str]) -> Recording:
-    """Let a load loose on a server with these `settings`, and give what was recorded of it.
+    """Run a load on a server with these `settings`, and return its recording.
 
-    An interrupt (ctrl-C) ends the load and begins the drain; another one ends that too, and the history is cut.
-
-    Raises BrokenLoadError when something else ends it, with the history so far.
+    An interrupt (ctrl-C) ends the load and begins the drain. A second one ends the drain, and the history is cut.
+    Raises BrokenLoadError, with the history so far, if anything else ends it.
     """
     return _Recorder(driver, load, settings).record()
 
 
 class BrokenLoadError(Exception):
-    """Something went wrong in the middle, most likely a reply without sense; `recording` is the history so far."""
+    """The load failed midway, most likely on a reply without sense. `recording` is the history so far."""
 
     def __init__(self, recording: Recording) -> None:
         super().__init__()
@@ -79,13 +78,12 @@ class _Recorder:
 
     def __post_init__(self) -> None:
         if not self.driver.in_real_time:
-            # Every load begins at the same fraction of a second, so that it can be had again.
+            # Every load begins at the same fraction of a second, so that it can be repeated.
             self.driver.clock.until(-(-self.driver.clock.now() // SECOND) * SECOND)
         self.epoch = self.driver.clock.now() // MILLISECOND * MILLISECOND
-        self.chance = random.Random(self.load.seed)  # noqa: S311 - loads are no secrets
+        self.random = random.Random(self.load.seed)  # noqa: S311 - loads are no secrets
         self.tape = Tape(self.driver.clock.now)
-        load = self.load
-        self.teams = teams_of(self.driver, self.names, producers=load.producers, workers=load.workers)
+        self.tenants = tenants_of(self.driver, self.names, producers=self.load.producers, workers=self.load.workers)
 
     def record(self) -> Recording:
         try:
@@ -101,51 +99,50 @@ class _Recorder:
         return self.tape.recording(self._header(drained=drained))
 
     def _work(self) -> None:
-        stage, until = self._stage(), self.driver.clock.now() + round(self.load.seconds * SECOND)
+        scheduler, until = self._scheduler(), self.driver.clock.now() + round(self.load.seconds * SECOND)
         webhook = self._webhook()
 
         def goes_on() -> bool:
-            return stage.goes_on() and self.driver.clock.now() < until
+            return scheduler.goes_on() and self.driver.clock.now() < until
 
-        stage.play([actor for team in self.teams for actor in self._actors(team, goes_on, webhook)])
+        scheduler.run([actor for tenant in self.tenants for actor in self._actors(tenant, goes_on, webhook)])
 
-    def _actors(self, team: Team, goes_on: Callable[[], bool], webhook: str) -> Iterator[Actor]:
-        producers = sum(len(team.producers) for team in self.teams)
+    def _actors(self, tenant: Tenant, goes_on: Callable[[], bool], webhook: str) -> Iterator[Actor]:
+        producers = sum(len(tenant.producers) for tenant in self.tenants)
         tasks = self.load.tasks // producers
-        for name in team.producers:
-            stand = self._stand(team, name, goes_on)
-            yield producer(stand, tasks, every=self.load.seconds / (tasks + 1), webhook=webhook)
-        for name in team.workers:
-            yield worker(self._stand(team, name, goes_on))
+        for name in tenant.producers:
+            context = self._context(tenant, name, goes_on)
+            yield producer(context, tasks, every=self.load.seconds / (tasks + 1), webhook=webhook)
+        for name in tenant.workers:
+            yield worker(self._context(tenant, name, goes_on))
 
     def _drain(self) -> bool:
-        stage = self._stage()
-        clock = self.driver.clock
+        scheduler, clock = self._scheduler(), self.driver.clock
         drain = Drain(
             now=clock.now,
             quiet=(LONGEST_LEASE + self._longest_backoff) * SECOND + _SLACK,
             deadline=clock.now() + round(self.load.drain * SECOND),
             settling=_SETTLING if self.driver.in_real_time else _SETTLING_IN_NO_TIME,
         )
-        drainers = [drainer(self._stand(team, team.workers[0], stage.goes_on), drain) for team in self.teams]
+        drainers = [
+            drainer(self._context(tenant, tenant.workers[0], scheduler.goes_on), drain) for tenant in self.tenants
+        ]
         try:
-            return all(stage.play(drainers))
+            return all(scheduler.run(drainers))
         except KeyboardInterrupt:
             return False
 
-    def _stage(self) -> Stage:
-        return Stage(self.driver, self.tape, self.chance)
+    def _scheduler(self) -> Scheduler:
+        return Scheduler(self.driver, self.tape, self.random)
 
-    def _stand(self, team: Team, name: str, goes_on: Callable[[], bool]) -> Stand:
-        chance = random.Random(self.chance.randrange(2**32))  # noqa: S311 - as above
-        return Stand(name, team.commands, team.ledger, chance, goes_on)
-
-    # Callbacks.
+    def _context(self, tenant: Tenant, name: str, goes_on: Callable[[], bool]) -> ActorContext:
+        drawn = random.Random(self.random.randrange(2**32))  # noqa: S311 - as above
+        return ActorContext(name, tenant.commands, tenant.log, drawn, goes_on)
 
     @cached_property
     def _hook(self) -> tuple[str, list[int]]:
-        """The path of the webhook, and what it answers one after another."""
-        return self.names.path(), self.chance.choices((200, 200, 204, 500), k=self.load.tasks * _CALLBACK_TRIES)
+        """The path of the webhook, and the statuses of its answers."""
+        return self.names.path(), self.random.choices((200, 200, 204, 500), k=self.load.tasks * _CALLBACK_TRIES)
 
     def _webhook(self) -> str:
         if "webhooks" not in self.driver.features:
@@ -156,21 +153,22 @@ class _Recorder:
 
     def _callbacks(self) -> Iterator[Callback]:
         path, statuses = self._hook
-        # Without the secret nobody can tell whether a signature is right.
-        left_out = () if SECRET_SETTING in self.settings else SIGNATURE
-        for got, status in zip_longest(self.driver.hooks.received(path), statuses):
-            if got is None:
+        # Without the secret no signature can be checked.
+        left_out = () if SECRET_SETTING in self.settings else SIGNATURE_HEADERS
+        for request, status in zip_longest(self.driver.hooks.received(path), statuses):
+            if request is None:
                 return
-            kept = {name: got.headers[name] for name in CALLBACK_HEADERS if name in got.headers}
-            kept = {name: text for name, text in kept.items() if name not in left_out}
-            yield Callback(got.at, got.method, got.path, kept, got.body.decode(), status or 200)
-
-    # The header.
+            kept = {
+                name: request.headers[name]
+                for name in CALLBACK_HEADERS
+                if name in request.headers and name not in left_out
+            }
+            yield Callback(request.at, request.method, request.path, kept, request.body.decode(), status or 200)
 
     def _header(self, *, drained: bool) -> Header:
         return Header(
             name=f"load_{self.load.seed}",
-            profile=self.driver.tolerances.profile,
+            profile=self.driver.time_bounds.profile,
             epoch=self.epoch,
             settings=dict(self.settings),
             yaml=None,
@@ -181,8 +179,8 @@ class _Recorder:
 
     def _identities(self) -> Mapping[str, Identity]:
         found = {}
-        for team in self.teams:
-            for kind, members in (("producer", team.producers), ("worker", team.workers)):
+        for tenant in self.tenants:
+            for kind, members in (("producer", tenant.producers), ("worker", tenant.workers)):
                 for name in dict.fromkeys(members):
                     calls = [call for call in self.tape.calls if call.identity == name]
                     found[name] = identity_of(self.driver.tokens[name], kind, calls)
@@ -190,5 +188,5 @@ class _Recorder:
 
     @cached_property
     def _longest_backoff(self) -> int:
-        _, longest = Terms.of(self._header(drained=False)).backoff(_MOST_ATTEMPTS)
+        _, longest = Settings.of(self._header(drained=False)).backoff(_MOST_ATTEMPTS)
         return longest

@@ -1,7 +1,7 @@
-"""Records what clients and a server say to each other."""
+"""Records the traffic between clients and a server."""
 
 from __future__ import annotations
 
-from codeq_contract.recorder.tape import Tape
+from .tape import Tape
 
 __all__ = ["Tape"]

@@ -1,33 +1,30 @@
-"""Names for callers: a recording has them where requests had bearer tokens."""
+"""Names of callers. A recording has them in place of bearer tokens."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from codeq_contract.recorder.token_claims import claims_in, side_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .token_claims import claims_in, side_of
 
 _BEARER = re.compile(r"(?P<scheme>[Bb][Ee][Aa][Rr][Ee][Rr] +)(?P<token>\S+)(?P<rest>\s*)")
 
-#: Headers that the contract looks at; what else a client sends is nobody's business.
+#: The headers that the contract mentions. A recording keeps no others.
 _KEPT = ("x-role", "x-request-id", "traceparent", "tracestate")
 _USUAL_TYPE = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """Gives each token a name, and two if it serves as a producer's and as a worker's. `tokens` has what they are."""
+class CallerNames:
+    """Gives each token a name, or two if it is used both as a producer's and as a worker's: `tokens` by name."""
 
     tokens: dict[str, str] = field(default_factory=dict)
 
     def of(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[str | None, Mapping[str, str]]:
-        """Who makes a request, and the headers that a recording keeps of it; no token is in either.
+        """The caller of a request, and the headers that a recording keeps. Neither contains a token.
 
-        Header names are in lower case. A token in a header of another form stands there as `{token:NAME}`.
+        Header names are in lower case. A token in an unusual header becomes `{token:NAME}`.
         """
         kept = {name: headers[name] for name in _KEPT if name in headers}
         if headers.get("content-type", _USUAL_TYPE) != _USUAL_TYPE:
@@ -44,12 +41,12 @@ class Names:
         return None, {**kept, "authorization": f"{found['scheme']}{{token:{name}}}{found['rest']}"}
 
     def kind(self, name: str) -> str:
-        """Whether a name is a producer's or a worker's."""
+        """The kind in a name: `producer` or `worker`."""
         return name.partition("-")[0]
 
     def _name(self, token: str, side: str) -> str:
         mine = [name for name, known in self.tokens.items() if known == token]
-        kind = _kind_said(token) or side or (self.kind(mine[0]) if mine else "producer")
+        kind = _kind_in_claims(token) or side or (self.kind(mine[0]) if mine else "producer")
         for name in mine:
             if self.kind(name) == kind:
                 return name
@@ -58,8 +55,8 @@ class Names:
         return name
 
 
-def _kind_said(token: str) -> str:
-    """What a signed token is for, whatever it is used for (A4, A5)."""
+def _kind_in_claims(token: str) -> str:
+    """The kind that a signed token is made for, however it is used (A4, A5)."""
     claims = claims_in(token)
     if claims is None:
         return ""

@@ -1,31 +1,27 @@
-"""The recorder as a proxy: passes requests on to a server, callbacks on to the client, and takes all of it down."""
+"""The recorder's proxy: forwards requests to a server and callbacks to the client, and records both."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from codeq_contract.driver.hooks import CALLBACK_HEADERS, read_body
-from codeq_contract.recordings.format import Callback
+from codeq_contract.driver.webhooks import Receive, Scope, Send, headers_of, read_body
+from codeq_contract.recordings.format import CALLBACK_HEADERS, Callback
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+from .caller_names import CallerNames
+from .tape import Tape
+from .webhook_rewriting import WebhookRewriter
 
-    from codeq_contract.driver.hooks import Receive, Send
-    from codeq_contract.recorder.caller_names import Names
-    from codeq_contract.recorder.tape import Tape
-    from codeq_contract.recorder.webhook_rewriting import Relay
-
-#: Seconds that the server gets for an answer; a long poll takes 30 (K2).
+#: Seconds after which a reply counts as lost. A long poll takes 30 (K2).
 _TIMEOUT = 90.0
 
-#: Of one connection, not of what is said on it; or set anew by who sends it on.
-_OF_A_CONNECTION = frozenset(
+#: Headers of one connection, and those that a client sets itself. A proxy does not forward them.
+_NOT_FORWARDED = frozenset(
     {
         "accept-encoding",
         "connection",
@@ -49,52 +45,52 @@ _LIMITS = httpx.Limits(max_connections=None)
 class Proxy:
     """An ASGI application in front of the server at `url`."""
 
-    def __init__(self, url: str, tape: Tape, names: Names, relay: Relay) -> None:
+    def __init__(self, url: str, tape: Tape, names: CallerNames, rewriter: WebhookRewriter) -> None:
         self._url = httpx.URL(url)
         self._tape = tape
         self._names = names
-        self._relay = relay
-        # Certificates take long to load; a server beside us rarely has one.
+        self._rewriter = rewriter
+        # Certificates take long to load, and a server nearby rarely has one.
         self._http = httpx.AsyncClient(timeout=_TIMEOUT, verify=self._url.scheme == "https", limits=_LIMITS)
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request, or the end."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _lifespan(receive, send)
             await self._http.aclose()
             return
         request = _Request(
             method=scope["method"],
             path=(scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")).decode(),
-            headers=_decoded(scope["headers"]),
+            headers=headers_of(scope),
             body=await read_body(receive),
         )
-        hook = self._relay.target(request.path)
-        answer = self._pass_on(request) if hook is None else self._call_back(request, *hook)
-        answering = asyncio.ensure_future(answer)
-        gone = asyncio.ensure_future(_gone(receive))
+        hook = self._rewriter.target(request.path)
+        reply = self._forward(request) if hook is None else self._call_back(request, *hook)
+        answering = asyncio.ensure_future(reply)
+        gone = asyncio.ensure_future(_disconnected(receive))
         await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
         if answering.done():
             await _send(answering.result(), send)
         else:
-            # Nobody waits for it any more; and the server shall not lease a task to who is gone (K9).
+            # The client has gone. The server must learn that, or it leases a task to it (K9).
             answering.cancel()
 
-    async def _pass_on(self, request: _Request) -> _Reply:
-        """Ask the server; a call that it does not answer, or that is called off, stays on the tape without a reply."""
-        identity, shown = self._names.of(request.method, request.path, request.headers)
+    async def _forward(self, request: _Request) -> _Reply:
+        """Ask the server. A call that is cancelled or not answered stays on the tape without a reply."""
+        identity, kept = self._names.of(request.method, request.path, request.headers)
         text = request.body.decode(errors="backslashreplace") if request.body else None
-        on_tape = None if text is None else self._relay.request_on_tape(text)
-        number = self._tape.sent(request.method, request.path, on_tape, identity=identity, headers=shown)
+        on_tape = None if text is None else self._rewriter.request_on_tape(text)
+        number = self._tape.sent(request.method, request.path, on_tape, identity=identity, headers=kept)
         body = request.body if text is None else self._to_server(text, request.body)
-        # The path goes out as it came; joining it to a base would tidy it up.
+        # The path goes out unchanged. Joining it to a base URL would normalize it.
         path = self._url.raw_path.rstrip(b"/") + request.path.encode()
         try:
             response = await self._http.request(
                 request.method,
                 self._url.copy_with(raw_path=path),
-                # What a replay will say, so that the reply is of the same kind.
+                # The same encoding as in a replay, so that the replies can be compared.
                 headers=[*_forwarded(request.headers), ("accept-encoding", "gzip")],
                 content=body,
             )
@@ -103,17 +99,17 @@ class Proxy:
             return _Reply(HTTPStatus.BAD_GATEWAY, (), json.dumps(excuse).encode())
         reply = response.content.decode(errors="backslashreplace")
         headers = dict(response.headers)
-        told = self._relay.reply_on_tape(reply)
-        self._tape.answered(number, response.status_code, headers, told, at=self._tape.now())
-        content = self._relay.reply_to_client(reply).encode() if told != reply else response.content
+        shown = self._rewriter.reply_on_tape(reply)
+        self._tape.answered(number, response.status_code, headers, shown, at=self._tape.now())
+        content = self._rewriter.reply_to_client(reply).encode() if shown != reply else response.content
         return _Reply(response.status_code, tuple(_forwarded(headers)), content)
 
     def _to_server(self, text: str, body: bytes) -> bytes:
-        changed = self._relay.request_to_server(text)
+        changed = self._rewriter.request_to_server(text)
         return changed.encode() if changed != text else body
 
-    async def _call_back(self, request: _Request, place: str, url: str) -> _Reply:
-        """Pass a callback on to the client's webhook; where that does not answer, nor does it here (502)."""
+    async def _call_back(self, request: _Request, recorded_path: str, url: str) -> _Reply:
+        """Forward a callback to the client's webhook. If that does not answer, the server gets a 502."""
         at = self._tape.now()
         try:
             headers = [*_forwarded(request.headers)]
@@ -125,13 +121,13 @@ class Proxy:
         location = dict(reply.headers).get("location")
         kept = {name: request.headers[name] for name in CALLBACK_HEADERS if name in request.headers}
         body = request.body.decode(errors="backslashreplace")
-        self._tape.callbacks.append(Callback(at, request.method, place, kept, body, reply.status, location))
+        self._tape.callbacks.append(Callback(at, request.method, recorded_path, kept, body, reply.status, location))
         return reply
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """`path` is as it was sent, with its query; header names are in lower case."""
+    """A request. `path` is as it was sent, with its query. Header names are in lower case."""
 
     method: str
     path: str
@@ -146,22 +142,18 @@ class _Reply:
     body: bytes
 
 
-def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
-
-
 def _forwarded(headers: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    return ((name, value) for name, value in headers.items() if name not in _OF_A_CONNECTION)
+    return ((name, value) for name, value in headers.items() if name not in _NOT_FORWARDED)
 
 
-async def _gone(receive: Receive) -> None:
-    """Return when the client has hung up."""
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _live(receive: Receive, send: Send) -> None:
-    """Say that we are ready, and return at the end."""
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Report that the application is ready, and return at its end."""
     await receive()
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -1,28 +1,22 @@
-"""A tape: calls and callbacks as they happen, callers by their names, and a recording in the end."""
+"""A tape: calls and callbacks as they happen, with callers by name. It becomes a recording at the end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from codeq_contract.recordings.format import Call, Recording
-from codeq_contract.replay.comparison import REPLY_HEADERS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from codeq_contract.recordings.format import Callback, Header
+from codeq_contract.recordings.format import REPLY_HEADERS, Call, Callback, Header, Recording
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """Takes down what happens. Threads may share it. `now` tells the moment, in nanoseconds since 1970.
+    """Records what happens. Threads may share it. `now` tells the moment in nanoseconds since 1970.
 
-    A call is on the tape as soon as it is sent; until it is answered it has no reply, and may never get one.
+    A call is on the tape as soon as it is sent. Until it is answered, and if it never is, it has no reply.
     """
 
     now: Callable[[], int]
@@ -44,13 +38,13 @@ class Tape:
         identity: str | None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> int:
-        """Note that a request goes out now; its number."""
+        """Record that a request goes out now. Returns its number."""
         number, now = next(self._numbers), self.now()
         self._calls[number] = Call(number, now, now, identity, method, path, headers, body, 0, _NO_HEADERS, "")
         return number
 
     def answered(self, number: int, status: int, headers: Mapping[str, str], reply: str, *, at: int) -> None:
-        """Note the answer to a request, which came `at` that moment; a status of 0 is none.
+        """Record the reply to a request, received `at` that moment. A status of 0 means no reply.
 
         Header names are in lower case.
         """
@@ -59,7 +53,7 @@ class Tape:
         self._calls[number] = replace(call, answered=at, status=status, reply_headers=kept, reply=reply)
 
     def recording(self, header: Header) -> Recording:
-        """All of it, under `header`."""
+        """Everything on the tape, under `header`."""
         calls = sorted(self._calls.values(), key=lambda call: (call.sent, call.number))
         callbacks = sorted(self.callbacks, key=lambda callback: callback.at)
         return Recording(header, tuple(calls), tuple(callbacks))

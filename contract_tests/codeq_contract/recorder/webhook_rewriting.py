@@ -1,4 +1,4 @@
-"""Webhooks on their way through the recorder: its own addresses instead of the client's, and back."""
+"""Rewrites webhook URLs: the server sees the recorder's addresses, the client its own."""
 
 from __future__ import annotations
 
@@ -6,70 +6,70 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from codeq_contract.driver.hooks import ORIGIN
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN
 
-#: Below this path the recorder takes callbacks.
+#: The recorder receives callbacks below this path.
 HOOKS = "/codeq-recorder"
 
-#: Where a recording has webhooks whose callbacks it cannot have seen: nobody is there, wherever it is replayed.
+#: The origin of webhooks whose callbacks the recorder cannot see. No host has this name, so a replay calls none.
 NOWHERE = "http://hooks.invalid"
 
-# Nothing that a server might refuse (C3): that has to reach it as it is.
+# Only URLs that every server accepts (C3). Others must reach the server unchanged.
 _URL = r"https?://[A-Za-z0-9.\-]+(?::\d{1,5})?(?:/[A-Za-z0-9._~/?&=+\-]*)?"
 _IN_BODY = re.compile(rf'(?P<before>"(?:webhook|callbackUrl)"\s*:\s*")(?P<url>{_URL})(?=")', re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class Relay:
-    """Knows each webhook by a number. `advertised` is where the server reaches the recorder; empty if it does not."""
+class WebhookRewriter:
+    """Numbers the webhooks. `advertised` is the recorder's URL for the server, empty if the server cannot reach it."""
 
     advertised: str = ""
     _urls: list[str] = field(default_factory=list)
 
     def request_to_server(self, body: str) -> str:
-        """The body of a request, with webhooks that lead here, if the server can get here."""
+        """The body of a request with webhooks at the recorder, if the server can reach it."""
         if not self.advertised:
             return body
         return _IN_BODY.sub(lambda found: found["before"] + self.advertised + self._path(found["url"]), body)
 
     def request_on_tape(self, body: str) -> str:
-        """The body of a request as a recording has it."""
-        return _IN_BODY.sub(lambda found: found["before"] + self._origin + self._place(found["url"]), body)
+        """The body of a request as it is recorded."""
+        return _IN_BODY.sub(lambda found: found["before"] + self._origin + self._recorded_path(found["url"]), body)
 
     def reply_to_client(self, text: str) -> str:
-        """A reply with the client's own webhooks."""
+        """A reply with the client's webhooks."""
         if self.advertised:
             for url in self._urls:
                 text = text.replace(f'"{self.advertised}{self._path(url)}"', _as_go_writes(url))
         return text
 
     def reply_on_tape(self, text: str) -> str:
-        """A reply as a recording has it."""
+        """A reply as it is recorded."""
         for url in self._urls:
-            told = f'"{self.advertised}{self._path(url)}"' if self.advertised else _as_go_writes(url)
-            text = text.replace(told, f'"{self._origin}{self._place(url)}"')
+            shown = f'"{self.advertised}{self._path(url)}"' if self.advertised else _as_go_writes(url)
+            text = text.replace(shown, f'"{self._origin}{self._recorded_path(url)}"')
         return text
 
     def target(self, path: str) -> tuple[str, str] | None:
-        """The place on tape and the client's URL of a callback that came to `path`; None if it is none of ours."""
+        """The recorded path and the client's URL of a callback to `path`. None if `path` belongs to the server."""
         for url in self._urls:
             if path == self._path(url):
-                return self._place(url), url
+                return self._recorded_path(url), url
         return None
 
     @property
     def _origin(self) -> str:
-        return ORIGIN if self.advertised else NOWHERE
+        return WEBHOOK_ORIGIN if self.advertised else NOWHERE
 
-    def _place(self, url: str) -> str:
+    def _recorded_path(self, url: str) -> str:
         if url not in self._urls:
             self._urls.append(url)
         return f"/hook-{self._urls.index(url) + 1}"
 
     def _path(self, url: str) -> str:
-        return HOOKS + self._place(url)
+        return HOOKS + self._recorded_path(url)
 
 
 def _as_go_writes(url: str) -> str:
-    """T1: as a server has it in a reply."""
+    """The URL as JSON in a reply of the server (T1)."""
     return json.dumps(url).replace("&", "\\u0026")

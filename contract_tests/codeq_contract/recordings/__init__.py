@@ -1,3 +1,3 @@
-"""Recordings of a server: their format, their files, their times."""
+"""Recordings of a CodeQ server: their data, their files, and their times."""
 
 from __future__ import annotations

@@ -1,23 +1,60 @@
-"""Writes recordings, in the format in which those of the real server are."""
+"""Reads and writes recordings: one JSON object a line, plain or with gzip."""
 
 from __future__ import annotations
 
 import gzip
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
-from codeq_contract.recordings.times import SECOND, moment_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from codeq_contract.recordings.format import Call, Callback, Header, Identity, Recording
+from .format import Call, Callback, Header, Identity, Recording, RecordingError
+from .times import SECOND, moment_text
 
 FORMAT = 1
 
 _MICROSECOND = 1000
+
+#: The fields that have the same name and form in a file.
+_HEADER_FIELDS = ("name", "profile", "settings", "yaml", "static")
+_CALL_FIELDS = ("method", "path", "headers", "body", "status", "reply_headers", "reply")
+_CALLBACK_FIELDS = ("method", "path", "headers", "body")
+
+
+def read_recording(path: Path) -> Recording:
+    """Read the recording at `path`. Raises OSError, and RecordingError if the file is not a recording."""
+    content = path.read_bytes()
+    try:
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    except (EOFError, ValueError, gzip.BadGzipFile) as error:
+        raise RecordingError(f"{path}: {error}") from error
+    return parse_recording(text, name=str(path))
+
+
+def parse_recording(text: str, *, name: str) -> Recording:
+    """Read the recording in `text`. Errors call it `name`. Raises RecordingError."""
+    header: Header | None = None
+    calls: list[Call] = []
+    callbacks: list[Callback] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line:
+            continue
+        try:
+            entry = json.loads(line, parse_float=Decimal)
+            if header is None:
+                header = _read_header(entry)
+            elif entry["kind"] == "call":
+                calls.append(_read_call(entry, header.epoch))
+            else:
+                callbacks.append(_read_callback(entry, header.epoch))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RecordingError(f"{name}, line {number}: {type(error).__name__}: {error}") from error
+    if header is None:
+        raise RecordingError(f"{name}: empty")
+    calls.sort(key=lambda call: call.sent)
+    callbacks.sort(key=lambda callback: callback.at)
+    return Recording(header, tuple(calls), tuple(callbacks))
 
 
 def write_recording(recording: Recording, path: Path) -> None:
@@ -27,17 +64,26 @@ def write_recording(recording: Recording, path: Path) -> None:
 
 
 def recording_text(recording: Recording) -> str:
-    """The lines of a recording: its header, and then what happened in the order in which it did."""
+    """The lines of a recording: its header, then the events in the order of their times."""
     epoch = recording.header.epoch
     entries = [(call.sent, _call(call, epoch)) for call in recording.calls]
     entries += [(callback.at, _callback(callback, epoch)) for callback in recording.callbacks]
     ordered = [entry for _, entry in sorted(entries, key=lambda pair: pair[0])]
-    return "".join(_lines([_header(recording.header), *ordered]))
+    return "".join(
+        json.dumps(entry, ensure_ascii=False, separators=(",", ":"), default=dict) + "\n"
+        for entry in [_header(recording.header), *ordered]
+    )
 
 
-def _lines(entries: list[dict[str, Any]]) -> Iterator[str]:
-    for entry in entries:
-        yield json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
+def _read_header(entry: dict[str, Any]) -> Header:
+    if entry["kind"] != "header":
+        raise ValueError("the first line must be the header")
+    return Header(
+        epoch=_nanoseconds(entry["epoch_unix"]),
+        identities={name: Identity(**identity) for name, identity in entry["identities"].items()},
+        drained=entry.get("drained", True),
+        **{name: entry[name] for name in _HEADER_FIELDS},
+    )
 
 
 def _header(header: Header) -> dict[str, Any]:
@@ -49,44 +95,51 @@ def _header(header: Header) -> dict[str, Any]:
         "epoch": moment_text(header.epoch),
         "epoch_unix": header.epoch / SECOND,
         "drained": header.drained,
-        "settings": dict(header.settings),
+        "settings": header.settings,
         "yaml": header.yaml,
         "auth": "jwks" if header.static is None else "static",
         "static": header.static,
-        "identities": {name: _identity(identity) for name, identity in header.identities.items()},
+        "identities": {
+            name: {key: value for key, value in asdict(identity).items() if value is not None}
+            for name, identity in header.identities.items()
+        },
     }
 
 
-def _identity(identity: Identity) -> dict[str, Any]:
-    return {name: value for name, value in asdict(identity).items() if value is not None}
+def _read_call(entry: dict[str, Any], epoch: int) -> Call:
+    return Call(
+        number=entry["n"],
+        sent=epoch + _nanoseconds(entry["t0"]),
+        answered=epoch + _nanoseconds(entry["t1"]),
+        identity=entry["as"],
+        **{name: entry[name] for name in _CALL_FIELDS},
+    )
 
 
 def _call(call: Call, epoch: int) -> dict[str, Any]:
     return {
         "kind": "call",
         "n": call.number,
-        # Rounded apart, so that no interval gets shorter than it was.
+        # Rounded away from each other, so that no interval becomes shorter than it was.
         "t0": (call.sent - epoch) // _MICROSECOND / 10**6,
         "t1": -((epoch - call.answered) // _MICROSECOND) / 10**6,
         "as": call.identity,
-        "method": call.method,
-        "path": call.path,
-        "headers": dict(call.headers),
-        "body": call.body,
-        "status": call.status,
-        "reply_headers": dict(call.reply_headers),
-        "reply": call.reply,
+        **{name: getattr(call, name) for name in _CALL_FIELDS},
     }
+
+
+def _read_callback(entry: dict[str, Any], epoch: int) -> Callback:
+    answered = entry["answered"]
+    status, location = answered if isinstance(answered, list) else (answered, None)
+    fields = {name: entry[name] for name in _CALLBACK_FIELDS}
+    return Callback(at=epoch + _nanoseconds(entry["t"]), status=status, location=location, **fields)
 
 
 def _callback(callback: Callback, epoch: int) -> dict[str, Any]:
     answered = callback.status if callback.location is None else [callback.status, callback.location]
-    return {
-        "kind": "callback",
-        "t": (callback.at - epoch) // _MICROSECOND / 10**6,
-        "method": callback.method,
-        "path": callback.path,
-        "headers": dict(callback.headers),
-        "body": callback.body,
-        "answered": answered,
-    }
+    fields = {name: getattr(callback, name) for name in _CALLBACK_FIELDS}
+    return {"kind": "callback", "t": (callback.at - epoch) // _MICROSECOND / 10**6, **fields, "answered": answered}
+
+
+def _nanoseconds(seconds: Decimal | int) -> int:
+    return int(seconds * SECOND)

@@ -1,4 +1,4 @@
-"""What may differ between a recorded reply and a replayed one: timestamps by a little, trace and span ids."""
+"""The differences that a replay may show: timestamps by a little, ids of traces and spans."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FRACTIONAL_KEYS = frozenset({"createdAt", "updatedAt", "completedAt", "expiresAt
 WHOLE_SECOND_KEYS = frozenset({"leaseUntil", "sentAt", "before"})
 TRACE_KEY = "traceParent"
 
-TOLERATED = re.compile(rf'"({"|".join(sorted(FRACTIONAL_KEYS | WHOLE_SECOND_KEYS | {TRACE_KEY}))})":"[^"]*"')
+_MASKED = re.compile(rf'"({"|".join(sorted(FRACTIONAL_KEYS | WHOLE_SECOND_KEYS | {TRACE_KEY}))})":"[^"]*"')
 
 _TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _PADDED_FRACTION = re.compile(r"\.\d*0(?!\d)")
@@ -22,28 +22,28 @@ _PADDED_FRACTION = re.compile(r"\.\d*0(?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time in which the recorded server did something, in nanoseconds since 1970."""
+    """The interval of a recorded event, in nanoseconds since 1970."""
 
     start: int
     end: int
 
     @property
     def leeway(self) -> int:
-        """How far a timestamp made in this window may stray, in nanoseconds."""
+        """By how many nanoseconds a timestamp from this window may differ."""
         return max(LATENCY, self.end - self.start)
 
     @property
     def has_second_edge(self) -> bool:
-        """Whether a second begins within it."""
+        """Whether a second begins within the window."""
         return self.start // SECOND != self.end // SECOND
 
 
 @dataclass(slots=True)
-class Tolerance:
-    """Judges one session's values, and holds the replay to what it has shown before.
+class AllowedDifferences:
+    """Decides which values of one session may differ, consistently for the whole session.
 
-    A timestamp is judged when it first appears; from then on the same recorded text goes with the same replayed one.
-    Ids of traces and spans are free, but one recorded id is one replayed id throughout.
+    A timestamp is compared when it first appears. From then on the same recorded text needs the same replayed text.
+    Ids of traces and spans may differ, but each recorded id needs the same replayed id throughout.
     """
 
     _accepted: set[tuple[str, str]] = field(default_factory=set)
@@ -51,7 +51,7 @@ class Tolerance:
     _theirs_of: dict[str, str] = field(default_factory=dict)
 
     def allows(self, key: str, theirs: str, ours: str, window: Window) -> bool:
-        """Whether `ours` may stand where the recording has `theirs`, as the value of `key`."""
+        """Whether `ours` is allowed for the recorded value `theirs` of `key`."""
         if key == TRACE_KEY:
             return self.allows_trace(theirs, ours)
         if theirs == ours or (theirs, ours) in self._accepted:
@@ -64,14 +64,14 @@ class Tolerance:
             self._accepted.add((theirs, ours))
         return close
 
-    def trace_given(self, trace_parent: str) -> None:
-        """Note that the caller itself named this trace, so that its id must come back as it is."""
+    def note_trace(self, trace_parent: str) -> None:
+        """Note a trace that the caller named. Its id must not change."""
         match = _TRACE_PARENT.fullmatch(trace_parent)
         if match is not None:
             self._same_id(match[1], match[1])
 
     def allows_trace(self, theirs: str, ours: str) -> bool:
-        """Whether two `traceparent` values differ in nothing but ids that the server made up."""
+        """Whether two `traceparent` values differ only in ids that the server made."""
         their_ids, our_ids = _TRACE_PARENT.fullmatch(theirs), _TRACE_PARENT.fullmatch(ours)
         if their_ids is None or our_ids is None:
             return theirs == ours
@@ -83,13 +83,13 @@ class Tolerance:
         return self._ours_of.setdefault(theirs, ours) == ours and self._theirs_of.setdefault(ours, theirs) == theirs
 
 
-def without_tolerated(body: str) -> str:
-    """`body` with every value that may differ blotted out."""
-    return TOLERATED.sub(r'"\1":"~"', body)
+def masked(body: str) -> str:
+    """`body` with every value that may differ masked."""
+    return _MASKED.sub(r'"\1":"~"', body)
 
 
 def _distance(theirs: str, ours: str) -> float:
-    """How far two timestamps are apart, in nanoseconds; infinite when they are not written alike."""
+    """The nanoseconds between two timestamps. Infinite if their format differs."""
     try:
         distance = abs(parse_moment(theirs) - parse_moment(ours))
     except ValueError:

@@ -1,38 +1,40 @@
-"""Compares the requests that the fake made to the webhook with the recorded ones."""
+"""Compares the fake's requests to the webhook with the recorded ones."""
 
 from __future__ import annotations
 
 import hmac
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 from codeq_contract.clauses import clauses_of_callback
+from codeq_contract.driver.webhooks import Received
+from codeq_contract.recordings.format import SECRET_SETTING, Callback, Recording
 from codeq_contract.recordings.times import SECOND, moment_text
-from codeq_contract.replay.allowed_differences import LATENCY, Tolerance, Window, without_tolerated
-from codeq_contract.replay.comparison import ABSENT, Difference, Mismatch, json_mismatches
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from codeq_contract.driver.hooks import Received
-    from codeq_contract.recordings.format import Callback, Recording
+from .allowed_differences import LATENCY, AllowedDifferences, Window, masked
+from .comparison import ABSENT, Difference, Mismatch, json_mismatches
 
 _OPTIONAL_HEADERS = ("x-codeq-signature", "x-codeq-timestamp", "traceparent")
 
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """A received request, and the body that its signature covers: a redirect followed as a GET has none of its own."""
+    """A received request, and the body that its signature covers.
+
+    A redirect followed as a GET has no body. Its signature is that of the request before.
+    """
 
     request: Received
     signed_body: bytes
 
 
-def compare_callbacks(recording: Recording, received: Sequence[Received], tolerance: Tolerance) -> list[Difference]:
-    """Every way in which `received` is not what the recorded server sent: path by path, each in its order."""
-    secret = recording.header.settings.get("WEBHOOK_HMAC_SECRET", "")
+def compare_callbacks(
+    recording: Recording, received: Sequence[Received], allowed: AllowedDifferences
+) -> list[Difference]:
+    """All differences between `received` and the recorded callbacks: path by path, each in its order."""
+    secret = recording.header.settings.get(SECRET_SETTING, "")
     theirs_by_path: defaultdict[str, list[tuple[int, Callback]]] = defaultdict(list)
     for number, callback in enumerate(recording.callbacks, start=1):
         theirs_by_path[callback.path].append((number, callback))
@@ -42,7 +44,7 @@ def compare_callbacks(recording: Recording, received: Sequence[Received], tolera
         for numbered, delivery in zip_longest(theirs_by_path[path], ours_by_path[path]):
             if numbered is not None:
                 number, theirs = numbered
-                found.extend(_compare(number, theirs, delivery, secret, tolerance))
+                found.extend(_compare(number, theirs, delivery, secret, allowed))
             elif delivery.request.at < recording.end - LATENCY:
                 found.append(_unrecorded(delivery.request))
     return found + _order_of_notices(recording.callbacks, received)
@@ -58,7 +60,7 @@ def _deliveries_by_path(received: Sequence[Received]) -> defaultdict[str, list[_
 
 
 def _compare(
-    number: int, theirs: Callback, delivery: _Delivery | None, secret: str, tolerance: Tolerance
+    number: int, theirs: Callback, delivery: _Delivery | None, secret: str, allowed: AllowedDifferences
 ) -> Iterator[Difference]:
     request = f"{theirs.method} {theirs.path}"
     if delivery is None:
@@ -66,8 +68,8 @@ def _compare(
     else:
         mismatches = [
             *_request_mismatches(theirs, delivery.request),
-            *_header_mismatches(theirs, delivery, secret, tolerance),
-            *_body_mismatches(theirs, delivery.request, tolerance),
+            *_header_mismatches(theirs, delivery, secret, allowed),
+            *_body_mismatches(theirs, delivery.request, allowed),
         ]
     clauses = clauses_of_callback(theirs.body)
     for mismatch in mismatches:
@@ -81,8 +83,10 @@ def _request_mismatches(theirs: Callback, ours: Received) -> Iterator[Mismatch]:
         yield Mismatch("time", moment_text(theirs.at), moment_text(ours.at))
 
 
-def _header_mismatches(theirs: Callback, delivery: _Delivery, secret: str, tolerance: Tolerance) -> Iterator[Mismatch]:
-    """Signatures cover the order of keys and the second of sending, so ours are not compared but verified."""
+def _header_mismatches(
+    theirs: Callback, delivery: _Delivery, secret: str, allowed: AllowedDifferences
+) -> Iterator[Mismatch]:
+    """Signatures depend on the order of keys and on the second of sending, so ours are verified, not compared."""
     ours = delivery.request.headers
     their_type, our_type = theirs.headers.get("content-type", ABSENT), ours.get("content-type", ABSENT)
     if their_type != our_type:
@@ -94,7 +98,7 @@ def _header_mismatches(theirs: Callback, delivery: _Delivery, secret: str, toler
         yield from _signature_mismatches(delivery, secret)
     if "traceparent" in theirs.headers and "traceparent" in ours:
         their_trace, our_trace = theirs.headers["traceparent"], ours["traceparent"]
-        if not tolerance.allows_trace(their_trace, our_trace):
+        if not allowed.allows_trace(their_trace, our_trace):
             yield Mismatch("header traceparent", their_trace, our_trace)
 
 
@@ -108,15 +112,15 @@ def _signature_mismatches(delivery: _Delivery, secret: str) -> Iterator[Mismatch
         yield Mismatch("header x-codeq-signature", f"{right}, which fits the body", signature)
 
 
-def _body_mismatches(theirs: Callback, ours: Received, tolerance: Tolerance) -> Iterator[Mismatch]:
-    """The order of keys is free at every depth, so beyond the values it takes the same characters, in any order."""
+def _body_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferences) -> Iterator[Mismatch]:
+    """The order of keys is free at every depth. So the values must match, and the characters in any order."""
     our_body = ours.body.decode(errors="backslashreplace")
     window = Window(theirs.at - LATENCY, theirs.at)
     found = False
-    for mismatch in json_mismatches(theirs.body, our_body, tolerance, window):
+    for mismatch in json_mismatches(theirs.body, our_body, allowed, window):
         found = True
         yield mismatch
-    if not found and sorted(without_tolerated(theirs.body)) != sorted(without_tolerated(our_body)):
+    if not found and sorted(masked(theirs.body)) != sorted(masked(our_body)):
         yield Mismatch("body", theirs.body, our_body)
 
 
@@ -127,7 +131,7 @@ def _unrecorded(ours: Received) -> Difference:
 
 
 def _order_of_notices(recorded: Sequence[Callback], received: Sequence[Received]) -> list[Difference]:
-    """Notices go out one after another within a create (U4), unlike result callbacks: their common order counts."""
+    """Compare the common order of all notices: a create sends them one after another (U4), unlike callbacks."""
     theirs = [callback.path for callback in recorded if '"notificationId"' in callback.body]
     ours = [request.path for request in received if b'"notificationId"' in request.body]
     if theirs == ours or sorted(theirs) != sorted(ours):

@@ -1,33 +1,34 @@
-"""Compares a replayed reply with the recorded one, down to the byte, and says in words where they differ."""
+"""Compares a replayed reply with the recorded one, byte by byte, and names the places of all differences."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from codeq_contract.clauses import clauses_of_call
-from codeq_contract.replay.allowed_differences import Tolerance, Window, without_tolerated
-from codeq_contract.replay.metrics import contracted_lines, subject_of
+from codeq_contract.recordings.format import REPLY_HEADERS, Call
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from .allowed_differences import AllowedDifferences, Window, masked
 
-    from codeq_contract.recordings.format import Call
-
-REPLY_HEADERS = ("content-encoding", "content-type", "location", "retry-after")
 ABSENT = "(absent)"
 _EXCERPT = 40
+
+#: L2: the contract describes the `codeq_` families. The sums of histograms add up latencies, so they differ.
+_CONTRACTED = re.compile(r"(?:# (?:HELP|TYPE) )?codeq_")
+_HISTOGRAM_SUM = re.compile(r"codeq_\w+_seconds_sum\b")
 
 _Json: TypeAlias = "dict[str, _Json] | list[_Json] | str | int | float | bool | None"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that a replay answered otherwise.
+    """One difference between a recording and its replay.
 
-    `event` is the recorded call or callback, as in `call 12`; `request` its method and path; `clauses` those of the
-    contract that it is about; `path` the place: `status`, a header, or a path into the body.
+    `event` is the recorded call or callback, as in `call 12`, `request` its method and path, and `clauses` are those of
+    the contract behind it. `path` is the place: `status`, a header, or a path into the body.
     """
 
     event: str
@@ -47,8 +48,8 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What the replay's server answered: header names in lower case, the body decoded."""
+class ReplayedReply:
+    """A reply of the fake. Header names are in lower case, the body is decoded."""
 
     status: int
     headers: Mapping[str, str]
@@ -57,15 +58,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A place in a body, and what stands there in the recording and in the replay."""
+    """A place in a message, with its text in the recording and in the replay."""
 
     path: str
     theirs: str
     ours: str
 
 
-def compare_reply(call: Call, ours: Reply, tolerance: Tolerance) -> list[Difference]:
-    """Every way in which `ours` is not the reply that `call` recorded."""
+def compare_reply(call: Call, ours: ReplayedReply, allowed: AllowedDifferences) -> list[Difference]:
+    """All differences between `ours` and the recorded reply to `call`."""
     mismatches = []
     if call.status != ours.status:
         mismatches.append(Mismatch("status", str(call.status), str(ours.status)))
@@ -77,43 +78,43 @@ def compare_reply(call: Call, ours: Reply, tolerance: Tolerance) -> list[Differe
         mismatches.extend(_metrics_mismatches(call.reply, ours.text))
     else:
         window = Window(call.sent, call.answered)
-        mismatches.extend(text_mismatches(call.reply, ours.text, tolerance, window))
+        mismatches.extend(text_mismatches(call.reply, ours.text, allowed, window))
     return [call_difference(call, mismatch.path, mismatch.theirs, mismatch.ours) for mismatch in mismatches]
 
 
 def call_difference(call: Call, path: str, theirs: str, ours: str) -> Difference:
-    """A difference in what `call` was answered."""
+    """A difference in the reply to `call`."""
     clauses = clauses_of_call(call.method, call.path, call.status)
     return Difference(f"call {call.number}", f"{call.method} {call.path}", clauses, path, theirs, ours)
 
 
-def text_mismatches(theirs: str, ours: str, tolerance: Tolerance, window: Window) -> Iterator[Mismatch]:
-    """Where two bodies differ: by value when both are JSON, else (or if only the spelling differs) in their text."""
+def text_mismatches(theirs: str, ours: str, allowed: AllowedDifferences, window: Window) -> Iterator[Mismatch]:
+    """The differences of two bodies: of their values if both are JSON and these differ, otherwise of their text."""
     if theirs == ours:
         return
     found = False
-    blotted_theirs, blotted_ours = without_tolerated(theirs), without_tolerated(ours)
-    for mismatch in json_mismatches(theirs, ours, tolerance, window):
+    masked_theirs, masked_ours = masked(theirs), masked(ours)
+    for mismatch in json_mismatches(theirs, ours, allowed, window):
         found = True
         yield mismatch
-    if not found and blotted_theirs != blotted_ours:
-        yield _spelling_mismatch(blotted_theirs, blotted_ours)
+    if not found and masked_theirs != masked_ours:
+        yield _spelling_mismatch(masked_theirs, masked_ours)
 
 
-def json_mismatches(theirs: str, ours: str, tolerance: Tolerance, window: Window) -> Iterator[Mismatch]:
-    """Where the values of two JSON bodies differ, the order of keys aside; nothing when one of them is not JSON."""
+def json_mismatches(theirs: str, ours: str, allowed: AllowedDifferences, window: Window) -> Iterator[Mismatch]:
+    """The values that differ in two JSON bodies. The order of keys is ignored. Nothing if one body is not JSON."""
     try:
         their_value, our_value = json.loads(theirs), json.loads(ours)
     except (RecursionError, ValueError):
         return
     for path, key, left, right in _differing("body", "", their_value, our_value):
-        if isinstance(left, str) and isinstance(right, str) and tolerance.allows(key, left, right, window):
+        if isinstance(left, str) and isinstance(right, str) and allowed.allows(key, left, right, window):
             continue
         yield Mismatch(path, _shown(left), _shown(right))
 
 
 def _differing(path: str, key: str, theirs: _Json, ours: _Json) -> Iterator[tuple[str, str, _Json, _Json]]:
-    """Each place (path, last key, both values) at which two JSON values differ."""
+    """The places (path, last key, both values) at which two JSON values differ."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         for name in dict.fromkeys((*theirs, *ours)):
             yield from _differing(f"{path}.{name}", name, theirs.get(name, ABSENT), ours.get(name, ABSENT))
@@ -129,7 +130,7 @@ def _shown(value: _Json) -> str:
 
 
 def _spelling_mismatch(theirs: str, ours: str) -> Mismatch:
-    """The place at which two texts part."""
+    """The first place at which two texts differ."""
     shorter = min(len(theirs), len(ours))
     at = next((index for index in range(shorter) if theirs[index] != ours[index]), shorter)
     excerpt = slice(max(0, at - _EXCERPT), at + _EXCERPT)
@@ -137,9 +138,9 @@ def _spelling_mismatch(theirs: str, ours: str) -> Mismatch:
 
 
 def _metrics_mismatches(theirs: str, ours: str) -> Iterator[Mismatch]:
-    their_lines, our_lines = contracted_lines(theirs), contracted_lines(ours)
-    their_samples = {subject_of(line): line for line in their_lines}
-    our_samples = {subject_of(line): line for line in our_lines}
+    their_lines, our_lines = _contracted_lines(theirs), _contracted_lines(ours)
+    their_samples = {_subject_of(line): line for line in their_lines}
+    our_samples = {_subject_of(line): line for line in our_lines}
     found = False
     for subject in dict.fromkeys((*their_samples, *our_samples)):
         left, right = their_samples.get(subject, ABSENT), our_samples.get(subject, ABSENT)
@@ -148,3 +149,12 @@ def _metrics_mismatches(theirs: str, ours: str) -> Iterator[Mismatch]:
             yield Mismatch(subject, left, right)
     if not found and their_lines != our_lines:
         yield _spelling_mismatch("\n".join(their_lines), "\n".join(our_lines))
+
+
+def _contracted_lines(page: str) -> list[str]:
+    return [line for line in page.splitlines() if _CONTRACTED.match(line) and not _HISTOGRAM_SUM.match(line)]
+
+
+def _subject_of(line: str) -> str:
+    """The name and labels of a sample, or the kind and family of a comment."""
+    return line.rpartition(" ")[0] if not line.startswith("#") else " ".join(line.split(" ", 3)[1:3])

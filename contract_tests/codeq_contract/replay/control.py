@@ -1,25 +1,24 @@
-"""The fake's control API, as far as a replay needs it."""
+"""The part of the fake's control API that a replay needs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from codeq_contract.recordings.times import moment_text, parse_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import httpx
 
 
 class ControlError(Exception):
-    """The control API did not do as asked; the text says what it answered."""
+    """A call of the control API failed. The text contains its reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """How a fake is set up for a recording; `now` is where its clock starts, as RFC 3339 text."""
+    """The set-up of a fake for a recording. `now` is the start of its clock as RFC 3339 text."""
 
     profile: str
     settings: Mapping[str, str]
@@ -31,32 +30,44 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Speaks to `/_fake` of the fake that `http` reaches. Every method raises ControlError."""
+    """The control API of the fake that `http` reaches. Every method raises ControlError."""
 
     http: httpx.AsyncClient
     token: str | None = None
 
     async def reset(self, configuration: Configuration) -> None:
-        """Make the fake anew, set up by `configuration`."""
-        await self._ask("POST", "reset", asdict(configuration))
-
-    async def now(self) -> int:
-        """The fake's time, in nanoseconds since 1970."""
-        clock = await self._ask("GET", "clock")
-        return parse_moment(clock["now"])
+        """Replace the fake by a new one with this set-up."""
+        await self._call("reset", asdict(configuration))
 
     async def advance_to(self, moment: int) -> None:
-        """Let time pass up to `moment` (nanoseconds since 1970), until all that fell due is done."""
-        await self._ask("POST", "clock/advance", {"to": moment_text(moment)})
+        """Move the clock to `moment` (nanoseconds since 1970), and wait until everything due is done."""
+        await self._call("clock/advance", {"to": moment_text(moment)})
 
     async def queue(self, ids: Sequence[str], delays: Sequence[int]) -> None:
-        """Set the ids that the next tasks and subscriptions get, and the next jittered delays in seconds."""
-        await self._ask("POST", "next", {"ids": ids, "delays": delays})
+        """Set the next ids of tasks and subscriptions, and the next jittered delays in seconds."""
+        await self._call("next", {"ids": ids, "delays": delays})
 
-    async def _ask(self, method: str, name: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-        response = await self.http.request(method, f"/_fake/{name}", json=body, headers=headers)
-        if not response.is_success:
-            raise ControlError(f"{method} /_fake/{name}: {response.status_code} {response.text}")
-        answer: Mapping[str, Any] = response.json() if response.content else {}
-        return answer
+    async def _call(self, name: str, body: Mapping[str, Any]) -> None:
+        response = await self.http.post(f"/_fake/{name}", json=body, headers=_headers(self.token))
+        _check(response)
+
+
+def clock_of(http: httpx.Client, token: str | None) -> Callable[[], int]:
+    """A function that asks the fake for its time, in nanoseconds since 1970. It raises ControlError."""
+
+    def now() -> int:
+        response = http.get("/_fake/clock", headers=_headers(token))
+        _check(response)
+        return parse_moment(response.json()["now"])
+
+    return now
+
+
+def _headers(token: str | None) -> Mapping[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
+def _check(response: httpx.Response) -> None:
+    if not response.is_success:
+        request = response.request
+        raise ControlError(f"{request.method} {request.url.path}: {response.status_code} {response.text}")

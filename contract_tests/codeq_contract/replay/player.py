@@ -4,39 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from codeq_contract.driver.hooks import ORIGIN
+from codeq_contract.driver.identities import Signer
+from codeq_contract.driver.requests import TASKS
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording
 from codeq_contract.recordings.times import moment_text
-from codeq_contract.replay.allowed_differences import LATENCY, Tolerance
-from codeq_contract.replay.callbacks import compare_callbacks
-from codeq_contract.replay.comparison import Difference, Reply, call_difference, compare_reply
-from codeq_contract.replay.control import Configuration
-from codeq_contract.replay.credentials import Signer, credentials
-from codeq_contract.replay.recorded_values import Draws
+
+from .allowed_differences import LATENCY, AllowedDifferences
+from .callbacks import compare_callbacks
+from .comparison import Difference, ReplayedReply, call_difference, compare_reply
+from .control import Configuration
+from .credentials import credentials
+from .recorded_values import RecordedValues
+from .servers import ReplayServer, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import httpx
 
-    from codeq_contract.recordings.format import Call, Recording
-    from codeq_contract.replay.servers import Session, Target
-
 PATIENCE = 5.0
-"""Seconds of real time that a fake has to answer a call once the moment has come."""
+"""Seconds of real time that a fake has to answer a call once its moment has come."""
 
 _TOKEN = re.compile(r"\{token:([^}]+)\}")
 
 
 def replay(recording: Recording, target: Target, *, signer: Signer | None = None) -> list[Difference]:
-    """Replay `recording` on `target` and tell every difference, in the order of the recording.
+    """Replay `recording` on `target` and return all differences, in the order of the recording.
 
-    With a `signer` the identities of the session send signed tokens, as they did when it was recorded; without one
-    they are identities that the fake knows by name.
-
-    Raises ControlError or httpx.HTTPError when the fake cannot be reached or set up.
+    With a `signer` the identities send signed tokens, as in the recorded session. Without one the fake knows them by
+    name. Raises ControlError or httpx.HTTPError if the fake cannot be reached or set up.
     """
     return asyncio.run(_replay(recording, target, signer))
 
@@ -51,52 +49,51 @@ async def _replay(recording: Recording, target: Target, signer: Signer | None) -
         identities=proof.identities,
         now=moment_text(header.epoch),
     )
-    async with target.open(configuration, recording) as session:
-        return await _Player(recording, session, proof.tokens).play()
+    async with target.open(configuration, recording) as server:
+        return await _Player(recording, server, proof.tokens).play()
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A call under way, and its answer to come."""
+    """A call without a reply so far."""
 
     call: Call
-    answer: asyncio.Task[httpx.Response]
+    reply: asyncio.Task[httpx.Response]
 
 
 class _Player:
-    """Plays one recording on one session."""
+    """Plays one recording on one server."""
 
-    def __init__(self, recording: Recording, session: Session, tokens: Mapping[str, str]) -> None:
+    def __init__(self, recording: Recording, server: ReplayServer, tokens: Mapping[str, str]) -> None:
         self._recording = recording
-        self._session = session
+        self._server = server
         self._tokens = tokens
-        self._draws = Draws(recording.header)
-        self._tolerance = Tolerance()
-        self._parked: list[_Pending] = []
+        self._values = RecordedValues(recording.header)
+        self._allowed = AllowedDifferences()
+        self._long_polls: list[_Pending] = []
         self._differences: list[Difference] = []
         self._now = recording.header.epoch
 
     async def play(self) -> list[Difference]:
         for call in self._recording.calls:
-            # Nobody knows whether a call without a reply was heard.
+            # It is unknown whether the server received a call without a reply.
             if call.status:
                 await self._pass_time(call.sent)
                 await self._make(call)
         await self._pass_time(self._recording.end + LATENCY)
-        received = self._session.hooks.received
-        return self._differences + compare_callbacks(self._recording, received, self._tolerance)
+        return self._differences + compare_callbacks(self._recording, self._server.hooks.requests, self._allowed)
 
     async def _make(self, call: Call) -> None:
-        ids, delays = self._draws.ids(call), self._draws.delays(call)
+        ids, delays = self._values.ids(call), self._values.delays(call)
         if ids or delays:
-            await self._session.control.queue(ids, delays)
-        self._tolerance.trace_given(call.headers.get("traceparent", ""))
+            await self._server.control.queue(ids, delays)
+        self._allowed.note_trace(call.headers.get("traceparent", ""))
         request = self._request(call)
         if _may_wait(call):
-            self._parked.append(_Pending(call, await self._session.start(request)))
-            self._parked.sort(key=lambda parked: parked.call.answered)
+            self._long_polls.append(_Pending(call, await self._server.start(request)))
+            self._long_polls.sort(key=lambda pending: pending.call.answered)
         else:
-            await self._take(_Pending(call, asyncio.create_task(self._session.http.send(request))))
+            await self._finish(_Pending(call, asyncio.create_task(self._server.http.send(request))))
 
     def _request(self, call: Call) -> httpx.Request:
         headers = {"Accept-Encoding": "gzip"}
@@ -106,48 +103,49 @@ class _Player:
             headers["Content-Type"] = "application/json"
         for name, value in call.headers.items():
             headers[name] = _TOKEN.sub(lambda match: self._tokens[match[1]], value)
-        body = None if call.body is None else call.body.replace(ORIGIN, self._session.hooks_origin).encode()
-        # The path goes out as it was recorded; joining it to a base would tidy it up.
-        url = self._session.http.base_url.copy_with(raw_path=call.path.encode())
-        return self._session.http.build_request(call.method, url, headers=headers, content=body)
+        body = None if call.body is None else call.body.replace(WEBHOOK_ORIGIN, self._server.hooks_origin).encode()
+        # The path goes out as it was recorded. Joining it to a base URL would normalize it.
+        url = self._server.http.base_url.copy_with(raw_path=call.path.encode())
+        return self._server.http.build_request(call.method, url, headers=headers, content=body)
 
     async def _pass_time(self, moment: int) -> None:
-        """Let time pass until `moment`, and take the answers of the parked claims that end by then."""
-        while self._parked and self._parked[0].call.answered <= moment:
-            parked = self._parked.pop(0)
-            await self._see_it_wait(parked)
-            await self._advance(parked.call.answered)
-            await self._take(parked)
+        """Let time pass until `moment`, and take the replies of the long polls that end by then."""
+        while self._long_polls and self._long_polls[0].call.answered <= moment:
+            pending = self._long_polls.pop(0)
+            await self._check_waits(pending)
+            await self._advance(pending.call.answered)
+            await self._finish(pending)
         await self._advance(moment)
 
     async def _advance(self, moment: int) -> None:
         if moment > self._now:
             self._now = moment
-            await self._session.control.advance_to(moment)
+            await self._server.control.advance_to(moment)
 
-    async def _see_it_wait(self, parked: _Pending) -> None:
-        early = parked.call.answered - LATENCY
+    async def _check_waits(self, pending: _Pending) -> None:
+        """Check that a long poll still waits shortly before its recorded end."""
+        early = pending.call.answered - LATENCY
         if early > self._now:
             await self._advance(early)
-            if parked.answer.done():
-                theirs, ours = moment_text(parked.call.answered), f"before {moment_text(early)}"
-                self._differences.append(call_difference(parked.call, "time of the answer", theirs, ours))
+            if pending.reply.done():
+                theirs, ours = moment_text(pending.call.answered), f"before {moment_text(early)}"
+                self._differences.append(call_difference(pending.call, "time of the answer", theirs, ours))
 
-    async def _take(self, pending: _Pending) -> None:
+    async def _finish(self, pending: _Pending) -> None:
         call = pending.call
-        answered, _ = await asyncio.wait({pending.answer}, timeout=PATIENCE)
+        answered, _ = await asyncio.wait({pending.reply}, timeout=PATIENCE)
         if answered:
-            self._judge(call, await pending.answer)
+            self._compare(call, await pending.reply)
         else:
-            pending.answer.cancel()
+            pending.reply.cancel()
             self._differences.append(call_difference(call, "status", str(call.status), "no answer"))
 
-    def _judge(self, call: Call, response: httpx.Response) -> None:
-        text = response.content.decode(errors="backslashreplace").replace(self._session.hooks_origin, ORIGIN)
-        reply = Reply(response.status_code, dict(response.headers), text)
-        self._differences.extend(compare_reply(call, reply, self._tolerance))
+    def _compare(self, call: Call, response: httpx.Response) -> None:
+        text = response.content.decode(errors="backslashreplace").replace(self._server.hooks_origin, WEBHOOK_ORIGIN)
+        reply = ReplayedReply(response.status_code, dict(response.headers), text)
+        self._differences.extend(compare_reply(call, reply, self._allowed))
 
 
 def _may_wait(call: Call) -> bool:
-    """Whether the fake may park the call until time passes (K9)."""
-    return call.path == "/v1/codeq/tasks/claim" and "waitseconds" in (call.body or "").lower()
+    """Whether the fake may hold the call until time passes (K9)."""
+    return call.path == f"{TASKS}/claim" and "waitseconds" in (call.body or "").lower()

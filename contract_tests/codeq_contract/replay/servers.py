@@ -1,38 +1,35 @@
-"""Where a recording is replayed: the seam, and a fake at a URL. Either way a fake is driven by HTTP alone."""
+"""The fakes that a recording is replayed on: in this process, or at a URL. Both are used by HTTP alone."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager as AsyncContext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Protocol
 
+import anyio
 import httpx
-import uvicorn
 
-from codeq_contract.driver.hooks import ORIGIN, Hooks
-from codeq_contract.replay.control import Configuration, Control
+from codeq_contract.driver.webhooks import Answer, Receiver, serve_webhook
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Recording
+from codeq_contract.recordings.times import parse_moment
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from codeq_contract.recordings.format import Recording
-
-REQUEST_SENT = "http11.send_request_body.complete"
+from .control import Configuration, Control, clock_of
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A fake set up for one recording, and the webhook to which its callbacks go.
+class ReplayServer:
+    """A fake that is set up for one recording, and the webhook that its callbacks go to.
 
-    `hooks_origin` is where the fake reaches the webhook. `start` sends a request that may be parked, and returns
-    once the fake has it.
+    `hooks_origin` is the webhook's origin for the fake. `start` sends a request that may wait, and returns when the
+    fake has received it.
     """
 
     http: httpx.AsyncClient
     control: Control
-    hooks: Hooks
+    hooks: Receiver
     hooks_origin: str
     start: Callable[[httpx.Request], Awaitable[asyncio.Task[httpx.Response]]]
 
@@ -40,7 +37,7 @@ class Session:
 class Target(Protocol):
     """A place where recordings can be replayed."""
 
-    def open(self, configuration: Configuration, recording: Recording) -> AbstractAsyncContextManager[Session]:
+    def open(self, configuration: Configuration, recording: Recording) -> AsyncContext[ReplayServer]:
         """Set up a fake by `configuration`, with a webhook that answers as it did in `recording`.
 
         Raises ControlError and httpx.HTTPError.
@@ -48,57 +45,83 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class InProcessTarget:
+    """A new fake for each recording, reached without a socket."""
+
+    @asynccontextmanager
+    async def open(self, configuration: Configuration, recording: Recording) -> AsyncIterator[ReplayServer]:
+        """As `Target.open`. The webhook is mounted at the recorded origin."""
+        # A replay at a URL does without the fake and its dependencies.
+        from codeq_fake.testing import FakeCodeQ  # noqa: PLC0415 - as above
+
+        hooks = recorded_webhook(recording, lambda: parse_moment(fake.now))
+        fake = FakeCodeQ(**asdict(configuration), webhooks={WEBHOOK_ORIGIN: hooks})
+        transport = httpx.ASGITransport(fake.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://fake.test") as http:
+
+            async def start(request: httpx.Request) -> asyncio.Task[httpx.Response]:
+                reply = asyncio.create_task(http.send(request))
+                # Usually one turn of the loop is enough, and saves anyio's pause of 0.1 s between two looks.
+                await asyncio.sleep(0)
+                await anyio.wait_all_tasks_blocked()
+                return reply
+
+            yield ReplayServer(http, Control(http), hooks, WEBHOOK_ORIGIN, start)
+
+
+@dataclass(frozen=True, slots=True)
 class UrlTarget:
-    """A running fake; it must be able to reach this machine's loopback address."""
+    """A running fake. It must be able to reach this machine's loopback address."""
 
     url: str
     control_token: str | None = None
 
     @asynccontextmanager
-    async def open(self, configuration: Configuration, recording: Recording) -> AsyncIterator[Session]:
-        """Reset the fake to `configuration` and, if the recording has webhooks, listen on a free port."""
-        # Certificates take longer to load than most recordings to replay; a fake rarely needs them.
-        async with httpx.AsyncClient(base_url=self.url, verify=self.url.startswith("https:")) as http:
+    async def open(self, configuration: Configuration, recording: Recording) -> AsyncIterator[ReplayServer]:
+        """As `Target.open`. Resets the fake, and listens on a free port if the recording has webhooks."""
+        # Certificates take longer to load than most recordings to replay, and a fake rarely has one.
+        verify = self.url.startswith("https:")
+        async with httpx.AsyncClient(base_url=self.url, verify=verify) as http:
             control = Control(http, self.control_token)
-            hooks = Hooks(recording.callbacks, control.now)
             await control.reset(configuration)
-            has_webhooks = any(ORIGIN in (call.body or "") for call in recording.calls)
-            async with _served(hooks) if has_webhooks else nullcontext(ORIGIN) as origin:
-                yield Session(http, control, hooks, origin, _Sender(http).start)
+            with httpx.Client(base_url=self.url, verify=verify) as clock:
+                hooks = recorded_webhook(recording, clock_of(clock, self.control_token))
+                with _served(hooks, recording) as port:
+                    origin = WEBHOOK_ORIGIN if port is None else f"http://127.0.0.1:{port}"
+                    yield ReplayServer(http, control, hooks, origin, _Starter(http).start)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sender:
+class _Starter:
     http: httpx.AsyncClient
 
     async def start(self, request: httpx.Request) -> asyncio.Task[httpx.Response]:
-        """Send `request`. A second request's round trip, begun when the first is sent, says that the fake has both."""
+        """Send `request`. The fake has received it when a request that was sent after it is answered."""
         sent = asyncio.Event()
 
-        async def trace(event: str, _info: dict[str, Any]) -> None:
-            if event == REQUEST_SENT:
-                sent.set()
+        async def content() -> AsyncIterator[bytes]:
+            yield request.content
+            # httpx asks for more when it has written the first part.
+            sent.set()
 
-        request.extensions = {**request.extensions, "trace": trace}
-        answer = asyncio.create_task(self.http.send(request))
+        streamed = self.http.build_request(request.method, request.url, headers=request.headers, content=content())
+        reply = asyncio.create_task(self.http.send(streamed))
         waiting = asyncio.create_task(sent.wait())
-        await asyncio.wait({answer, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({reply, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         await self.http.get("/_fake/health")
-        return answer
+        return reply
 
 
-@asynccontextmanager
-async def _served(hooks: Hooks) -> AsyncIterator[str]:
-    """Serve `hooks` on a free loopback port; yields its origin."""
-    # With its protocol named, the socket gets TCP_NODELAY from asyncio; listening, it takes connections from now on.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(uvicorn.Config(hooks, log_level="critical", lifespan="off"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
+def recorded_webhook(recording: Recording, now: Callable[[], int]) -> Receiver:
+    """A webhook that answers as the recorded one did. `now` tells the fake's time."""
+    hooks = Receiver(now)
+    for callback in recording.callbacks:
+        hooks.answer(callback.path, Answer(callback.status, callback.location))
+    return hooks
+
+
+def _served(hooks: Receiver, recording: Recording) -> AbstractContextManager[int | None]:
+    """Serve the webhook if the recording has any. Yields the port, or None."""
+    has_webhooks = any(WEBHOOK_ORIGIN in (call.body or "") for call in recording.calls)
+    return serve_webhook(hooks, {}) if has_webhooks else nullcontext()

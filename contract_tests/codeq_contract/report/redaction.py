@@ -1,52 +1,48 @@
-"""Requests and replies as a report may show them: without tokens and secrets, and not too long."""
+"""Requests and replies for a report: without tokens and secrets, and shortened."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from codeq_contract.driver import Driver, Exchange
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.report.results import Shown
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .results import ShownExchange
 
-    from codeq_contract.driver import Driver
-    from codeq_contract.suite.case_context import Exchange
-
-_LAST = 40
-_LONGEST = 2000
+_MAX_EXCHANGES = 40
+_MAX_LENGTH = 2000
 
 
-def shown(transcript: Sequence[Exchange], driver: Driver) -> tuple[Shown, ...]:
+def shown(transcript: Sequence[Exchange], driver: Driver) -> tuple[ShownExchange, ...]:
     """The last exchanges of a case."""
     if not transcript:
         return ()
-    began = transcript[0].reply.called
-    return tuple(_shown(exchange, began, driver) for exchange in transcript[-_LAST:])
+    start = transcript[0].reply.called
+    return tuple(_shown(exchange, start, driver) for exchange in transcript[-_MAX_EXCHANGES:])
 
 
 def without_secrets(text: str, driver: Driver) -> str:
-    """`text` with tokens and secrets blotted out."""
-    for secret in (*driver.tokens.values(), driver.knobs.callback_secret):
+    """`text` with `***` in place of tokens and secrets."""
+    for secret in (*driver.tokens.values(), driver.settings.callback_secret):
         if secret:
             text = text.replace(secret, "***")
     return text
 
 
-def _shown(exchange: Exchange, began: int, driver: Driver) -> Shown:
-    op, reply = exchange.op, exchange.reply
-    headers = "".join(f"\n{name}: {_clean(value, driver)}" for name, value in op.headers.items())
-    return Shown(
-        called=round((reply.called - began) / SECOND, 4),
-        returned=round((reply.returned - began) / SECOND, 4),
-        identity=op.identity,
-        request=f"{op.method} {op.path}{headers}",
-        body=None if op.body is None else _clean(op.body.decode(errors="backslashreplace"), driver),
+def _shown(exchange: Exchange, start: int, driver: Driver) -> ShownExchange:
+    request, reply = exchange.request, exchange.reply
+    headers = "".join(f"\n{name}: {_short(value, driver)}" for name, value in request.headers.items())
+    return ShownExchange(
+        called=round((reply.called - start) / SECOND, 4),
+        returned=round((reply.returned - start) / SECOND, 4),
+        identity=request.identity,
+        request=f"{request.method} {request.path}{headers}",
+        body=None if request.body is None else _short(request.body.decode(errors="backslashreplace"), driver),
         status=reply.status,
-        reply=_clean(reply.text or reply.problem, driver),
+        reply=_short(reply.text or reply.problem, driver),
     )
 
 
-def _clean(text: str, driver: Driver) -> str:
+def _short(text: str, driver: Driver) -> str:
     text = without_secrets(text, driver)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text)} characters)"
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]} ... ({len(text)} characters)"

@@ -1,22 +1,21 @@
-"""The results of a run: a verdict for each case, each clause and each level, and how they follow from one another."""
+"""The results of a run: a verdict on each case, and those on clauses and levels that follow from it."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from codeq_contract.register import CLAUSES, CONTRACT, WITHOUT_CASE
-from codeq_contract.report.verdicts import GROUPS, SIGHTINGS_OF_GROUPS, Verdict
+from codeq_contract.clauses import CLAUSES, CONTRACT, WITHOUT_CASE
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from .verdicts import GROUPS, SIGHTINGS_OF_GROUPS, Verdict
 
 SCHEMA = 1
 
-#: Worst first: a clause is as good as its worst case, and unsupported ones say nothing of it.
+#: The worst first: a clause is as good as its worst case. Unsupported cases say nothing about it.
 _WORST_FIRST = (
     Verdict.ERROR,
     Verdict.FAILED,
@@ -32,8 +31,8 @@ INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A request and its reply as a report shows them: without secrets, times in seconds since the case began."""
+class ShownExchange:
+    """A request and its reply in a report: without secrets, with times in seconds since the start of the case."""
 
     called: float
     returned: float
@@ -46,7 +45,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """How one case ended, with its last requests if it did not pass."""
+    """The outcome of one case, with its last requests unless it passed."""
 
     name: str
     group: str
@@ -56,60 +55,68 @@ class CaseResult:
     attempts: int = 1
     reason: str = ""
     sightings: tuple[str, ...] = ()
-    transcript: tuple[Shown, ...] = ()
+    transcript: tuple[ShownExchange, ...] = ()
 
 
 @dataclass(frozen=True)
 class Report:
-    """One run on one target. `levels_asked` are the groups that were to be run."""
+    """One run on one target. `levels_asked` are the requested groups."""
 
     suite: str
     date: str
     target: str
-    about: Mapping[str, str]
-    settings: Mapping[str, str]
-    tolerances: Mapping[str, Any]
-    seed: str
     levels_asked: tuple[str, ...]
-    cases: tuple[CaseResult, ...]
-    #: The ends of the server's and its store's logs, if something went wrong.
+    about: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    tolerances: Mapping[str, Any] = field(default_factory=dict)
+    seed: str = ""
+    cases: tuple[CaseResult, ...] = ()
+    #: The last lines of the logs of the server and its store, if something went wrong.
     logs: Mapping[str, str] = field(default_factory=dict)
-    #: Delayed tasks that could not be ended, by id, with their commands.
+    #: The delayed tasks that could not be ended, by id, with their commands.
     left_behind: Mapping[str, str] = field(default_factory=dict)
-    #: Why there was no server to run on, if there was none.
+    #: The reason if there was no server to run on.
     not_run: str = ""
 
     @cached_property
     def clauses(self) -> Mapping[str, str]:
-        """The verdict of each clause: its worst case's, or why it has none."""
-        found = {clause: [case.verdict for case in self.cases if clause in case.clauses] for clause in CLAUSES}
-        return {clause: _worst(verdicts) for clause, verdicts in found.items()}
+        """The verdict on each clause: the worst of its cases, or `no case`."""
+        return {clause: _worst([case.verdict for case in self.cases_of(clause)]) for clause in CLAUSES}
+
+    def cases_of(self, clause: str) -> list[CaseResult]:
+        """The cases that name a clause."""
+        return [case for case in self.cases if clause in case.clauses]
 
     @cached_property
     def sightings(self) -> Mapping[str, int]:
-        """How many cases saw what has to be seen."""
+        """The number of cases that met each situation."""
         counts = Counter(sighting for case in self.cases for sighting in case.sightings)
         return {sighting: counts[sighting] for group in GROUPS for sighting in SIGHTINGS_OF_GROUPS[group]}
 
     @property
     def never_seen(self) -> list[str]:
-        """What the levels that were asked for had to see, and did not."""
+        """The situations that the requested levels must meet, and that none of their cases met."""
         wanted = [sighting for group in self.levels_asked for sighting in SIGHTINGS_OF_GROUPS[group]]
         return [sighting for sighting in wanted if not self.sightings[sighting]]
 
     @cached_property
     def levels(self) -> Mapping[str, str]:
-        """How each group went."""
+        """The outcome of each group."""
         return {group: self._level(group) for group in GROUPS}
 
     def counts(self, group: str) -> Mapping[str, int]:
-        """How many cases of a group ended in which way."""
+        """The number of cases of a group for each verdict that occurred."""
         found = Counter(case.verdict for case in self.cases if case.group == group)
         return {verdict: found[verdict] for verdict in Verdict if found[verdict]}
 
     @property
+    def outcome(self) -> str:
+        """The exit code in a word."""
+        return {0: PASSED, 1: FAILED, 3: PARTIAL}.get(self.exit_code, ERROR)
+
+    @property
     def exit_code(self) -> int:
-        """0 passed, 1 failed, 2 an error of the suite's own, 3 partial."""
+        """0 passed, 1 failed, 2 an error of the suite itself, 3 partial."""
         if any(case.verdict is Verdict.ERROR for case in self.cases) or not self.cases:
             return 2
         asked = {self.levels[group] for group in self.levels_asked}
@@ -132,8 +139,8 @@ class Report:
         return PASSED if all(self.sightings[seen] for seen in SIGHTINGS_OF_GROUPS[group]) else INCONCLUSIVE
 
     def to_json(self) -> str:
-        """The file report.json."""
-        told = {
+        """The content of `report.json`."""
+        document = {
             "schemaVersion": SCHEMA,
             "suite": self.suite,
             "contract": CONTRACT,
@@ -153,39 +160,66 @@ class Report:
             "logs": dict(self.logs),
             "leftBehind": dict(self.left_behind),
         }
-        return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Report:
-        """Read a report.json. Raises ValueError, KeyError or TypeError when it is none."""
-        told = json.loads(text)
-        if told["schemaVersion"] != SCHEMA:
-            raise ValueError(f"schemaVersion {told['schemaVersion']}; this suite reads {SCHEMA}")
+        """Read a `report.json`. Raises ValueError, KeyError or TypeError for any other text."""
+        document = json.loads(text)
+        if document["schemaVersion"] != SCHEMA:
+            raise ValueError(f"schemaVersion {document['schemaVersion']}; this suite reads {SCHEMA}")
         return cls(
-            suite=told["suite"],
-            date=told["date"],
-            target=told["target"],
-            about=told["about"],
-            settings=told["settings"],
-            tolerances=told["tolerances"],
-            seed=told["seed"],
-            levels_asked=tuple(told["levelsAsked"]),
-            cases=tuple(_case(case) for case in told["cases"]),
-            logs=told["logs"],
-            left_behind=told["leftBehind"],
-            not_run=told.get("notRun", ""),
+            suite=document["suite"],
+            date=document["date"],
+            target=document["target"],
+            about=document["about"],
+            settings=document["settings"],
+            tolerances=document["tolerances"],
+            seed=document["seed"],
+            levels_asked=tuple(document["levelsAsked"]),
+            cases=tuple(_case(case) for case in document["cases"]),
+            logs=document["logs"],
+            left_behind=document["leftBehind"],
+            not_run=document.get("notRun", ""),
         )
 
 
-def _case(told: Mapping[str, Any]) -> CaseResult:
+def _case(case: Mapping[str, Any]) -> CaseResult:
     changed = {
-        "clauses": tuple(told["clauses"]),
-        "verdict": Verdict(told["verdict"]),
-        "sightings": tuple(told["sightings"]),
-        "transcript": tuple(Shown(**shown) for shown in told["transcript"]),
+        "clauses": tuple(case["clauses"]),
+        "verdict": Verdict(case["verdict"]),
+        "sightings": tuple(case["sightings"]),
+        "transcript": tuple(ShownExchange(**shown) for shown in case["transcript"]),
     }
-    return CaseResult(**{**told, **changed})
+    return CaseResult(**{**case, **changed})
 
 
 def _worst(verdicts: Sequence[Verdict]) -> str:
     return next((verdict.value for verdict in _WORST_FIRST if verdict in verdicts), "no case")
+
+
+@dataclass(frozen=True, slots=True)
+class Disparity:
+    """A clause on which two runs differ, with the cases whose verdicts differ."""
+
+    clause: str
+    title: str
+    ours: str
+    theirs: str
+    cases: tuple[str, ...]
+
+
+def disparities(ours: Report, theirs: Report) -> list[Disparity]:
+    """Every clause on which two runs differ, in the contract's order."""
+    verdicts = {case.name: case.verdict for case in theirs.cases}
+    return [
+        Disparity(
+            clause,
+            title,
+            ours.clauses[clause],
+            theirs.clauses[clause],
+            tuple(case.name for case in ours.cases_of(clause) if verdicts.get(case.name) is not case.verdict),
+        )
+        for clause, title in CLAUSES.items()
+        if ours.clauses[clause] != theirs.clauses[clause]
+    ]

@@ -1,4 +1,4 @@
-"""How cases can end, what groups they are in, and what a group must have seen."""
+"""The verdicts on cases, the groups of cases, and the situations that a group must have met."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ GROUPS = ("core", "timed", "concurrent", "webhooks")
 
 
 class Verdict(StrEnum):
-    """How a case ended. ERROR is the suite's own fault, KNOWN a failure that was expected of this target."""
+    """The outcome of a case. ERROR is a fault of the suite itself, KNOWN a failure expected of this target."""
 
     PASSED = "pass"
     FAILED = "fail"
@@ -19,8 +19,12 @@ class Verdict(StrEnum):
     KNOWN = "known"
 
 
+class InconclusiveError(Exception):
+    """The suite was too slow, so that the reply proves nothing. The text says what came too late."""
+
+
 class Sighting(StrEnum):
-    """What must have happened at least once, lest a level pass without having seen anything."""
+    """A situation that must occur at least once. Without it a level would pass without having checked anything."""
 
     TAKEOVER = "a takeover after expiry"
     LATE_RESULT = "a late result"
@@ -36,7 +40,3 @@ SIGHTINGS_OF_GROUPS: dict[str, tuple[Sighting, ...]] = {
     "concurrent": (Sighting.CONTENDED_CLAIM,),
     "webhooks": (Sighting.CALLBACK_RETRY,),
 }
-
-
-class InconclusiveError(Exception):
-    """The suite's own delay straddled an edge, so that nothing can be said; the text says which."""

@@ -1,24 +1,15 @@
-"""A producer, worker or admin of a case: each operation of the contract as a method."""
+"""A caller in a case, with a method for each operation of the contract."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from codeq_contract.driver import Op
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from codeq_contract.driver import Reply
+from codeq_contract.driver import ADMIN, SUBSCRIPTIONS, TASKS, Reply, Request
 
 Task = Mapping[str, Any]
-
-TASKS = "/v1/codeq/tasks"
-SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
-ADMIN = "/v1/codeq/admin"
 
 _ACCEPTED = 202
 _OK = 200
@@ -26,39 +17,43 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Acts under `name`, or nobody's. Methods return the reply, whatever it says, unless they say otherwise.
+    """Sends requests with the token of `name`, or without one. Methods return the reply unless they say otherwise.
 
-    `fields` are those of the request's body, by their names in the contract. A task is its id, or what a reply said.
+    `fields` are those of the request's body, by their names in the contract. A task is its id or its JSON in a reply.
     """
 
     name: str | None
-    _send: Callable[[Op], Reply]
+    _send: Callable[[Request], Reply]
 
-    def op(self, method: str, path: str, body: object = None, **headers: str) -> Op:
-        """A request of this caller: a body of bytes goes out as it is, another as JSON; `_` in a header name is `-`."""
+    def request(self, method: str, path: str, body: object = None, **headers: str) -> Request:
+        """A request of this caller. Bytes go out unchanged, other bodies as JSON. `_` in a header name means `-`."""
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        return Op(method, path, self.name, content, {name.replace("_", "-"): text for name, text in headers.items()})
+        return Request(
+            method, path, self.name, content, {name.replace("_", "-"): text for name, text in headers.items()}
+        )
 
     def get(self, path: str, **headers: str) -> Reply:
         """GET."""
-        return self._send(self.op("GET", path, **headers))
+        return self._send(self.request("GET", path, **headers))
 
     def post(self, path: str, body: object = None, **headers: str) -> Reply:
         """POST."""
-        return self._send(self.op("POST", path, body, **headers))
+        return self._send(self.request("POST", path, body, **headers))
 
     # Producers.
 
-    def creating(self, command: str, payload: object = None, **fields: object) -> Op:
-        """The request that creates a task; a payload of None is `{}`."""
-        return self.op("POST", TASKS, {"command": command, "payload": {} if payload is None else payload, **fields})
+    def creating(self, command: str, payload: object = None, **fields: object) -> Request:
+        """The request that creates a task. A payload of None is `{}`."""
+        return self.request(
+            "POST", TASKS, {"command": command, "payload": {} if payload is None else payload, **fields}
+        )
 
     def create(self, command: str, payload: object = None, **fields: object) -> Reply:
         """R1."""
         return self._send(self.creating(command, payload, **fields))
 
     def created(self, command: str, payload: object = None, **fields: object) -> dict[str, Any]:
-        """The task that R1 makes, which must succeed."""
+        """The new task of R1, which must succeed."""
         return _body(self.create(command, payload, **fields), _ACCEPTED)
 
     def create_batch(self, tasks: object) -> Reply:
@@ -67,16 +62,16 @@ class Caller:
 
     # Workers.
 
-    def claiming(self, *commands: str, **fields: object) -> Op:
+    def claiming(self, *commands: str, **fields: object) -> Request:
         """The request that claims a task."""
-        return self.op("POST", f"{TASKS}/claim", {"commands": commands, **fields})
+        return self.request("POST", f"{TASKS}/claim", {"commands": commands, **fields})
 
     def claim(self, *commands: str, **fields: object) -> Reply:
         """R3."""
         return self._send(self.claiming(*commands, **fields))
 
     def claimed(self, *commands: str, **fields: object) -> dict[str, Any]:
-        """The task that R3 finds, which it must."""
+        """The task of R3, which must find one."""
         return _body(self.claim(*commands, **fields), _OK)
 
     def claim_batch(self, *commands: str, **fields: object) -> Reply:
@@ -95,12 +90,12 @@ class Caller:
         """R7."""
         return self.post(f"{_of(task)}/nack", fields)
 
-    def submitting(self, task: Task | str, **fields: object) -> Op:
-        """The request that ends a task; without fields as completed."""
-        return self.op("POST", f"{_of(task)}/result", fields or {"status": "COMPLETED", "result": {"ok": True}})
+    def submitting(self, task: Task | str, **fields: object) -> Request:
+        """The request that ends a task. Without fields the task is completed."""
+        return self.request("POST", f"{_of(task)}/result", fields or {"status": "COMPLETED", "result": {"ok": True}})
 
     def submit(self, task: Task | str, **fields: object) -> Reply:
-        """R8; without fields the task is completed."""
+        """R8. Without fields the task is completed."""
         return self._send(self.submitting(task, **fields))
 
     def submit_batch(self, results: object) -> Reply:
@@ -122,7 +117,7 @@ class Caller:
         return self.get(_of(task))
 
     def seen(self, task: Task | str) -> dict[str, Any]:
-        """The task that R12 shows, which it must."""
+        """The task of R12, which must find it."""
         return _body(self.task(task), _OK)
 
     def result(self, task: Task | str) -> Reply:

@@ -1,4 +1,4 @@
-"""What a case says of itself: its group, the clauses it checks, and what it needs."""
+"""The declarations of a case: its group, the clauses that it checks, and the features that it needs."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def clause(*ids: str) -> pytest.MarkDecorator:
 
 
 def needs(*features: str) -> pytest.MarkDecorator:
-    """What a target must have for the case to say anything of it."""
+    """The features that a case needs. On a target without them it is unsupported."""
     return pytest.mark.needs(*features)

@@ -1,33 +1,29 @@
-"""A naive model of the contract, to judge what a plan's steps were answered: slow, plain, and independent of the fake.
+"""A naive model of the contract that checks the replies to a plan: slow, plain, and independent of the fake.
 
-Moments are spans, since nobody knows when between its call and its return a server did what it was asked. Where an
-answer depends on more than the spans tell, the model says that it cannot judge the plan from there on.
+Moments are spans, for a request takes effect at an unknown moment between its call and its return. The model
+stops at a reply that depends on the exact moment.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
-from codeq_contract.suite.plans import Claim, Create
+from codeq_contract.driver import KnownSettings, Reply, Span, TimeBounds
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from codeq_contract.driver import Knobs, Reply, Span, Tolerances
-    from codeq_contract.suite.plans import Done, Settle
+from .plans import Claim, Create, Done, Settle
 
 PENDING, DELAYED, LEASED, DEAD, ENDED = "PENDING_LIST", "DELAYED_ZSET", "INPROG_SET", "DLQ_SET", "NONE"
 
 
 class UndecidedError(Exception):
-    """What follows depends on when exactly something happened."""
+    """The next reply depends on the exact moment of an earlier event."""
 
 
 @dataclass(slots=True)
-class Held:
-    """What the model knows of a task. `expired` and `gone` are its lease's, `due` is its delay's end."""
+class ModelTask:
+    """A task in the model. `expired` and `gone` belong to its lease, `due` is the end of its delay."""
 
     id: str
     command: int
@@ -43,20 +39,20 @@ class Held:
 
 
 class Model:
-    """Follows a plan's record and raises AssertionError at the first answer that the contract does not allow."""
+    """Follows the steps of a plan. Raises AssertionError at the first reply that the contract does not allow."""
 
-    def __init__(self, knobs: Knobs, tolerances: Tolerances, subjects: Sequence[str]) -> None:
-        """`subjects` are the names of the workers; what they are called in tokens shows at their first claim."""
-        self._knobs = knobs
-        self._tolerances = tolerances
+    def __init__(self, settings: KnownSettings, time_bounds: TimeBounds, subjects: Sequence[str]) -> None:
+        """`subjects` are the names of the workers. Their subjects in tokens show at their first claim."""
+        self._settings = settings
+        self._time_bounds = time_bounds
         self._subjects: dict[str, str] = dict.fromkeys(subjects, "")
-        self._tasks: dict[str, Held] = {}
+        self._tasks: dict[str, ModelTask] = {}
         self._keys: dict[int, str] = {}
-        #: Ids of waiting tasks, first in first out, all commands and priorities in one list.
+        #: The ids of waiting tasks of all commands and priorities, first in first out.
         self._waiting: list[str] = []
 
     def judge(self, done: Done) -> None:
-        """Follow one step. Raises UndecidedError."""
+        """Check the replies to one step. Raises UndecidedError."""
         match done.step:
             case Create():
                 self._create(done.step, done.replies[0], done.task)
@@ -74,10 +70,10 @@ class Model:
             if step.key:
                 self._keys[step.key] = task_id
             where = DELAYED if step.delay else PENDING
-            task = Held(task_id, step.command, step.priority, step.max_attempts, where)
+            task = ModelTask(task_id, step.command, step.priority, step.max_attempts, where)
             self._tasks[task_id] = task
             if step.delay:
-                task.due = self._tolerances.delay_end(reply.called, reply.returned, step.delay)
+                task.due = self._time_bounds.delay_end(reply.called, reply.returned, step.delay)
             else:
                 self._waiting.append(task_id)
         self._compare(self._tasks[task_id], reply)
@@ -85,7 +81,7 @@ class Model:
     # Claims.
 
     def _claims(self, step: Claim, replies: Sequence[Reply]) -> None:
-        """Claims that were made at once took the first tasks of the queue; who got which is theirs to settle."""
+        """Simultaneous claims get the first tasks of the queue. Which of them gets which task is not determined."""
         called, returned = min(reply.called for reply in replies), max(reply.returned for reply in replies)
         for command in step.commands:
             self._repair(command, called, returned)
@@ -111,11 +107,11 @@ class Model:
             self._waiting.append(task.id)
         for task in tasks:
             if task.expired is not None and _over(task.expired, called, returned):
-                self._send_back(task, called, returned, self._knobs.backoff_base)
+                self._send_back(task, called, returned, self._settings.backoff_base)
 
-    def _no_other_order(self, task: Held, others: Sequence[Held]) -> None:
+    def _no_other_order(self, task: ModelTask, others: Sequence[ModelTask]) -> None:
         """Raises UndecidedError if tasks of one queue may be due in either order."""
-        if self._tolerances.exact or task.due is None:
+        if self._time_bounds.exact or task.due is None:
             return
         for other in others:
             rival = other is not task and other.due is not None and other.priority == task.priority
@@ -130,24 +126,24 @@ class Model:
             for task in sorted((each for each in waiting if each.command == command), key=lambda each: -each.priority)
         ]
 
-    def _lease(self, task: Held, called: int, returned: int, seconds: int) -> None:
-        task.expired = self._tolerances.lease_end(called, returned, seconds)
-        task.gone = self._tolerances.lease_gone(called, returned, seconds)
+    def _lease(self, task: ModelTask, called: int, returned: int, seconds: int) -> None:
+        task.expired = self._time_bounds.lease_end(called, returned, seconds)
+        task.gone = self._time_bounds.lease_gone(called, returned, seconds)
 
-    def _send_back(self, task: Held, called: int, returned: int, delay: int) -> None:
-        """After a NACK by somebody or nobody (N2, N4, N5)."""
+    def _send_back(self, task: ModelTask, called: int, returned: int, delay: int) -> None:
+        """Requeue a task after a NACK or an expiry (N2, N4, N5)."""
         task.attempts += 1
         task.worker, task.expired, task.gone = "", None, None
         if task.attempts >= task.max_attempts:
             task.where, task.status = DEAD, "FAILED"
         else:
             task.where, task.status = DELAYED, "PENDING"
-            task.due = self._tolerances.delay_end(called, returned, delay)
+            task.due = self._time_bounds.delay_end(called, returned, delay)
 
-    # Held tasks.
+    # ModelTask tasks.
 
-    def _settle(self, step: Settle, worker: str, reply: Reply, task: Held) -> None:
-        if step.what == "look":
+    def _settle(self, step: Settle, worker: str, reply: Reply, task: ModelTask) -> None:
+        if step.action == "read":
             self._compare(task, reply)
             return
         refusal = _refusal(step, worker, task)
@@ -156,7 +152,7 @@ class Model:
             return
         _must_be(HTTPStatus.OK, reply.status, f"{step}: {reply}")
         called, returned = reply.called, reply.returned
-        match step.what:
+        match step.action:
             case "heartbeat":
                 if task.gone is not None and not _over(task.gone, called, returned):
                     self._lease(task, called, returned, step.seconds)
@@ -164,13 +160,13 @@ class Model:
                 task.where, task.status, task.worker, task.expired, task.gone = PENDING, "PENDING", "", None, None
                 self._waiting.append(task.id)
             case "nack":
-                self._send_back(task, called, returned, step.seconds or self._knobs.backoff_base)
+                self._send_back(task, called, returned, step.seconds or self._settings.backoff_base)
                 _must_be("dlq" if task.where == DEAD else "requeued", reply.json["status"], "a NACK (N2)")
             case _:
                 task.where, task.worker, task.expired, task.gone = ENDED, "", None, None
-                task.status = "COMPLETED" if step.what == "complete" else "FAILED"
+                task.status = "COMPLETED" if step.action == "complete" else "FAILED"
 
-    def _compare(self, task: Held, reply: Reply) -> None:
+    def _compare(self, task: ModelTask, reply: Reply) -> None:
         shown = reply.json
         if task.worker:
             subject = self._subjects[task.worker] = self._subjects[task.worker] or shown["workerId"]
@@ -185,16 +181,16 @@ def _must_be(expected: object, found: object, what: object) -> None:
         raise AssertionError(f"{what}: found {found!s}; it must be {expected!s}")
 
 
-def _refusal(step: Settle, worker: str, task: Held) -> tuple[int, str] | None:
-    """How an operation on this task is refused (H2, D2, N1, S1)."""
-    ending = step.what in ("complete", "fail")
+def _refusal(step: Settle, worker: str, task: ModelTask) -> tuple[int, str] | None:
+    """The refusal of an operation on this task, or None (H2, D2, N1, S1)."""
+    ending = step.action in ("complete", "fail")
     if task.worker != worker and (task.worker or not ending):
         return HTTPStatus.FORBIDDEN, "not-owner"
     return (HTTPStatus.CONFLICT, "not-in-progress") if task.where != LEASED else None
 
 
 def _over(span: Span, called: int, returned: int) -> bool:
-    """Whether it had happened when the server looked. Raises UndecidedError."""
+    """Whether the span was over when the server looked. Raises UndecidedError."""
     if called >= span.latest:
         return True
     if returned < span.earliest:

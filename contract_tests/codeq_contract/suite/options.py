@@ -1,46 +1,43 @@
-"""What the suite is told: by options, else by CODEQ_CONTRACT_* variables, else by a YAML file."""
+"""The options of the suite: from the command line, CODEQ_CONTRACT_* variables, or a YAML file, in this order."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import yaml
 
-from codeq_contract.driver import Knobs
-from codeq_contract.driver.identities import cast
+from codeq_contract.driver import KnownSettings
+from codeq_contract.driver.identities import callers
+from codeq_contract.driver.servers import FakeCommand, NotRunError
 from codeq_contract.driver.targets import (
     FEATURES,
     Deployment,
-    FakeCommand,
     InProcessTarget,
-    NotRunError,
     ServerTarget,
     Target,
 )
-from codeq_contract.driver.time_bounds import STORES
 from codeq_contract.report.verdicts import GROUPS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+from codeq_contract.stores import STORES
 
 ENVIRONMENT = "CODEQ_CONTRACT_"
-CALLERS = tuple(cast(""))
+CALLERS = tuple(callers(""))
 TARGETS = ("asgi", "http", "container", "url")
 
 
-#: What the YAML file has as more than a text.
+#: The options whose values in the YAML file are not texts.
 _STRUCTURED = frozenset({"tokens", "settings", "without", "yes", "dry_run"})
 
 
 class OptionsError(Exception):
-    """The suite cannot be run so; the text says what to change."""
+    """The options are wrong. The text says what to change."""
 
 
 def _option(default: str, text: str) -> Any:  # noqa: ANN401 - as dataclasses.field
@@ -49,7 +46,7 @@ def _option(default: str, text: str) -> Any:  # noqa: ANN401 - as dataclasses.fi
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Each field is the option `--<field>`, but for those without a help text: only the YAML file has them."""
+    """Each field with a help text is the option `--<field>`. The others appear only in the YAML file."""
 
     target: str = _option("asgi", f"where to run: {', '.join(TARGETS)}  [asgi]")
     config: str = _option("", "a YAML file with any of these options, `tokens`, `settings` and `without`")
@@ -59,7 +56,7 @@ class Options:
     worker_token: str = _option("", "the token of its worker")
     admin_token: str = _option("", "the token of its admin")
     token_command: str = _option("", "a command that prints the token of the caller whose name it is given")
-    webhook_bind: str = _option("127.0.0.1:0", "where to listen for callbacks of a deployment")
+    webhook_bind: str = _option("127.0.0.1:0", "where to listen for the callbacks of a deployment")
     webhook_advertise: str = _option("", "the URL at which the deployment reaches that")
     image: str = _option("ghcr.io/osvaldoandrade/codeq-service:v0.3.3", "the server's image, of the target container")
     store: str = _option("apache/kvrocks:2.7.0", "the store's image, of the target container")
@@ -76,7 +73,7 @@ class Options:
 
     @classmethod
     def read(cls, given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
-        """Put the three sources together; empty values of `given` are not given. Raises OptionsError."""
+        """Combine the three sources. Empty values of `given` count as absent. Raises OptionsError."""
         values = {**_from_environment(environ), **{name: value for name, value in given.items() if value}}
         if values.get("config"):
             values = {**_from_file(values["config"]), **values}
@@ -99,9 +96,9 @@ class Options:
         unknown = [level for level in self.levels if level not in GROUPS]
         if unknown:
             raise OptionsError(f"--level: found {unknown[0]!r}; it must be some of {', '.join(GROUPS)}")
-        strangers = sorted(self.tokens.keys() - set(CALLERS))
-        if strangers:
-            raise OptionsError(f"tokens: found {strangers[0]!r}; it must be some of {', '.join(CALLERS)}")
+        unknown_callers = sorted(self.tokens.keys() - set(CALLERS))
+        if unknown_callers:
+            raise OptionsError(f"tokens: found {unknown_callers[0]!r}; it must be some of {', '.join(CALLERS)}")
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -132,7 +129,7 @@ class Options:
     def _deployment(self) -> Deployment:
         host, _, port = self.webhook_bind.rpartition(":")
         try:
-            Knobs.of(self.settings)
+            KnownSettings.of(self.settings)
         except ValueError as error:
             raise OptionsError(f"settings: {error}") from None
         return Deployment(
@@ -155,7 +152,7 @@ class Options:
         if missing:
             raise OptionsError(
                 f"--{missing[0]}-token: the target url needs one; "
-                "without a producer no case begins, and without a worker none ends what it made"
+                "without a producer no case begins, and without a worker none ends its tasks"
             )
         return known
 
@@ -166,7 +163,7 @@ def option_names() -> Mapping[str, str]:
 
 
 def suite_options(*, but: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Each option but these for a click command, without the prefix that it has under pytest."""
+    """Add all options except `but` to a click command, without the prefix of the pytest options."""
 
     def add_all(command: Callable[..., Any]) -> Callable[..., Any]:
         for name, text in reversed([*option_names().items()]):
@@ -195,7 +192,7 @@ def _from_file(path: str) -> dict[str, Any]:
     for name, value in document.items():
         wanted = {"tokens": dict, "settings": dict, "without": list}.get(name, (str, int, float))
         if value is not None and not isinstance(value, wanted):
-            raise OptionsError(f"--config {path}: {name} is a {type(value).__name__}, which it cannot be")
+            raise OptionsError(f"--config {path}: {name} must not be a {type(value).__name__}")
     document = {name: value if name in _STRUCTURED else str(value) for name, value in document.items()}
     for name in ("tokens", "settings"):
         document[name] = {str(key): str(value) for key, value in (document.get(name) or {}).items()}
@@ -204,8 +201,8 @@ def _from_file(path: str) -> dict[str, Any]:
 
 
 def _printed_token(command: str, name: str) -> str:
-    """What the command prints, or nothing when it fails: then there is no such caller."""
-    done = subprocess.run([*command.split(), name], capture_output=True, text=True, check=False)  # noqa: S603 - theirs
+    """The output of the command. Empty if it fails, so that there is no such caller."""
+    done = subprocess.run([*command.split(), name], capture_output=True, text=True, check=False)  # noqa: S603 - the user's command
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

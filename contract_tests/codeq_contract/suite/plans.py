@@ -1,21 +1,20 @@
-"""Plans: what a drawn test will do, before it does any of it. Tasks are named by the order of their creation."""
+"""Plans: the steps of a drawn test, complete before the first one is done. Tasks are numbered as created."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from codeq_contract.driver import Reply, Request
 
-    from codeq_contract.driver import Op, Reply
-    from codeq_contract.suite.caller import Caller
-    from codeq_contract.suite.case_context import Contract
+from .caller import Caller
+from .case_context import CaseContext
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A task of the command, delayed by `delay` seconds; `key` numbers an idempotency key, 0 is none."""
+    """Create a task of a command, delayed by `delay` seconds. `key` numbers an idempotency key, 0 is none."""
 
     command: int
     priority: int = 0
@@ -26,7 +25,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim of each worker named, all at once, for `lease` seconds; `schedule` as in `Driver.together`."""
+    """A claim by each of these workers at once, for `lease` seconds. `schedule` is as in `Driver.together`."""
 
     workers: tuple[str, ...]
     commands: tuple[int, ...]
@@ -36,12 +35,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """A heartbeat, abandon, nack, complete, fail or look at the task numbered; `seconds` extend or delay.
+    """A heartbeat, abandon, nack, complete, fail or read of a task. `seconds` are the extension or the delay.
 
-    Without a `worker` it is whoever holds the task, or held it last.
+    Without a `worker` it is the last holder of the task.
     """
 
-    what: str
+    action: str
     worker: str
     task: int
     seconds: int = 0
@@ -49,7 +48,7 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Let so many seconds pass."""
+    """Let that many seconds pass."""
 
     seconds: float
 
@@ -59,7 +58,7 @@ Step: TypeAlias = Create | Claim | Settle | Wait
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A step that was answered, its replies, and where it has one its task's id and its worker."""
+    """A finished step with its replies, and the id of its task and its worker if it has one."""
 
     step: Create | Claim | Settle
     replies: tuple[Reply, ...]
@@ -68,9 +67,9 @@ class Done:
 
 
 class Execution:
-    """Carries a plan out, step by step, and records it."""
+    """Executes a plan, step by step, and records the replies."""
 
-    def __init__(self, contract: Contract, commands: int) -> None:
+    def __init__(self, contract: CaseContext, commands: int) -> None:
         self._contract = contract
         self.commands = [contract.command() for _ in range(commands)]
         self._keys: dict[int, str] = {}
@@ -78,7 +77,7 @@ class Execution:
         self._holders: dict[str, str] = {}
 
     def run(self, plan: Sequence[Step]) -> list[Done]:
-        """The whole plan; a step whose task could not be made is left out."""
+        """Execute all steps. Waits are left out of the result."""
         return [done for step in plan if (done := self._do(step)) is not None]
 
     def _do(self, step: Step) -> Done | None:
@@ -92,8 +91,10 @@ class Execution:
                 return Done(step, (reply,), self._tasks[-1])
             case Claim():
                 names = [self.commands[number] for number in step.commands]
-                ops = [self._contract.caller(name).claiming(*names, leaseSeconds=step.lease) for name in step.workers]
-                replies = self._contract.together(ops, schedule=step.schedule)
+                requests = [
+                    self._contract.caller(name).claiming(*names, leaseSeconds=step.lease) for name in step.workers
+                ]
+                replies = self._contract.together(requests, schedule=step.schedule)
                 for worker, reply in zip(step.workers, replies, strict=True):
                     if reply.body:
                         self._holders[reply.json.get("id", "")] = worker
@@ -103,7 +104,7 @@ class Execution:
                 worker = step.worker or self._holders.get(task, "worker")
                 return Done(step, (_settle(self._contract.caller(worker), step, task),), task, worker)
 
-    def _creation(self, step: Create) -> Op:
+    def _creation(self, step: Create) -> Request:
         fields: dict[str, object] = {"priority": step.priority, "maxAttempts": step.max_attempts}
         if step.delay:
             fields["delaySeconds"] = step.delay
@@ -113,7 +114,7 @@ class Execution:
 
 
 def _settle(worker: Caller, step: Settle, task: str) -> Reply:
-    match step.what:
+    match step.action:
         case "heartbeat":
             return worker.heartbeat(task, extendSeconds=step.seconds)
         case "abandon":

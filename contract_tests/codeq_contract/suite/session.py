@@ -1,36 +1,33 @@
-"""One run of the suite: its driver, the verdict of each case as it ends, and the report in the end."""
+"""One run of the suite: its driver, the verdict on each case, and the report at the end."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from codeq_contract.driver import Driver, Setup, UnsupportedError
 from codeq_contract.driver.clocks import RealClock
-from codeq_contract.driver.targets import NotRunError
+from codeq_contract.driver.servers import NotRunError
+from codeq_contract.driver.targets import Target
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.page import page
 from codeq_contract.report.redaction import shown, without_secrets
 from codeq_contract.report.verdicts import GROUPS, InconclusiveError, Verdict
-from codeq_contract.suite.case_context import Contract
-from codeq_contract.suite.cleanup import end_all
-from codeq_contract.suite.runner import Attempts, Runner, clauses_of, group_of, missing_features
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from codeq_contract.driver.targets import Target
-    from codeq_contract.suite.deviations import Deviation
-    from codeq_contract.suite.options import Options
+from .case_context import CaseContext
+from .cleanup import end_all
+from .deviations import Deviation
+from .options import Options
+from .runner import Attempts, Runner, clauses_of, group_of, missing_features
 
 _REASON_LINES = 8
 _SEEDS = 2**32
@@ -38,33 +35,34 @@ _SEEDS = 2**32
 #: Verdicts that the server's logs may explain.
 _WANT_LOGS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE)
 
-#: What a server may do to a case; anything else that a case raises is the suite's own fault.
+#: The errors that a server may cause in a case. Any other is a fault of the suite itself.
 _FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
 
 
 class NoServerError(Exception):
-    """There was a server, and it is gone."""
+    """The server has stopped answering."""
 
 
 @dataclass
 class Session:
-    """Everything that lasts from the first case to the report."""
+    """The state of a run, from the first case to the report.
+
+    `on_result` is called with each result. `not_run` is the reason if there is no server to run on.
+    """
 
     options: Options
     target: Target
     deviations: tuple[Deviation, ...]
     began: int = field(default_factory=RealClock().now)
-    #: Is told each verdict as it is known.
     on_result: Callable[[CaseResult], None] = field(default=lambda _: None)
     _attempts: dict[str, Attempts] = field(default_factory=dict)
     _results: dict[str, CaseResult] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
-    #: Why there is no server to run on.
     not_run: str = ""
 
     @cached_property
     def runner(self) -> Runner:
-        """Starts the server when the first case needs it; without one there is nothing to run."""
+        """The runner. The first use starts the server, and ends the run if there is none."""
         try:
             driver = self._open.enter_context(self.target.start(Setup()))
         except NotRunError as reason:
@@ -74,7 +72,7 @@ class Session:
 
     @cached_property
     def seed(self) -> int:
-        """What plans are drawn from."""
+        """The seed of the plans."""
         return int(self.options.seed) if self.options.seed else secrets.randbelow(_SEEDS)
 
     @property
@@ -83,31 +81,32 @@ class Session:
         return self.runner.driver
 
     def run(self, item: pytest.Function) -> None:
-        """Run a case; raises what it raised. When there is no server any more, the case is the last."""
+        """Run a case, and raise its error. If the server has stopped answering, the case is the last one."""
         attempts = self._attempts[item.nodeid] = self.runner.run(item, item.session.items)
         if attempts.error is None:
             return
         unanswered = any(not exchange.reply.status for exchange in attempts.contract.transcript)
-        if unanswered and not self.driver.answers:
-            item.session.shouldstop = "the server does not answer any more"
+        if unanswered and not self.driver.is_reachable:
+            item.session.shouldstop = "the server no longer answers"
             raise NoServerError(item.session.shouldstop) from attempts.error
         raise attempts.error
 
     def leave_out(self, items: Sequence[pytest.Item], why: str) -> None:
-        """Note cases that were to be run but were not: without them a level is partial."""
+        """Record cases that were selected but not run: they make a level partial."""
         for item in items:
             if group_of(item) in self.options.levels and item.nodeid not in self._results:
-                told = CaseResult(item.name, group_of(item), clauses_of(item), Verdict.SKIPPED, 0, 0, why)
-                self._results[item.nodeid] = told
+                self._results[item.nodeid] = CaseResult(
+                    item.name, group_of(item), clauses_of(item), Verdict.SKIPPED, 0, 0, why
+                )
 
     def judge(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        """Turn what a phase of a case raised into a verdict, in our report and in pytest's."""
+        """Turn the outcome of a phase of a case into a verdict, in our report and in pytest's."""
         if report.when != "call" and call.excinfo is None:
             return
         verdict, reason = self._verdict(item, call, report)
         result = self._results[item.nodeid] = self._result(item, call, verdict, reason)
         self.on_result(result)
-        # The JUnit report takes them with the tear-down.
+        # The JUnit report reads them at the tear-down.
         item.user_properties += [("clauses", " ".join(result.clauses)), ("verdict", verdict.value)]
         if verdict in (Verdict.UNSUPPORTED, Verdict.INCONCLUSIVE, Verdict.KNOWN):
             report.outcome = "skipped"
@@ -142,13 +141,15 @@ class Session:
         return verdict, reason
 
     def _result(self, item: pytest.Item, call: pytest.CallInfo[None], verdict: Verdict, reason: str) -> CaseResult:
-        told = CaseResult(item.name, group_of(item), clauses_of(item), verdict, round(call.duration, 3), reason=reason)
+        result = CaseResult(
+            item.name, group_of(item), clauses_of(item), verdict, round(call.duration, 3), reason=reason
+        )
         attempts = self._attempts.get(item.nodeid)
         if attempts is None:
-            return told
+            return result
         contract = attempts.contract
         return replace(
-            told,
+            result,
             seconds=round(attempts.seconds, 3),
             reason=without_secrets(reason, contract.driver),
             attempts=attempts.number,
@@ -158,12 +159,12 @@ class Session:
 
     @property
     def title(self) -> str:
-        """What the target is."""
+        """The target, and the facts about it."""
         about = ", ".join(f"{name} {value}" for name, value in self.driver.about.items())
         return f"target {self.driver.target}: {about}"
 
     def plan(self, items: Sequence[pytest.Item]) -> Iterator[str]:
-        """What would be done, line by line."""
+        """The lines of a dry run."""
         driver = self.driver
         yield self.title
         yield "callers: " + ", ".join(driver.tokens)
@@ -174,48 +175,39 @@ class Session:
             yield f"{group_of(item):11} {item.name}  [{' '.join(clauses_of(item))}]{note}"
 
     def report(self) -> Report:
-        """What was found so far, or why nothing was."""
-        if self.not_run:
-            return self._empty_report()
-        driver = self.driver
-        cases = tuple(self._results.values())
-        return Report(
+        """The report so far, or the reason why there is none."""
+        report = Report(
             suite=version("codeq-fake"),
             date=datetime.fromtimestamp(self.began // SECOND, UTC).isoformat(),
+            target=self.target.name,
+            levels_asked=self.options.levels,
+            not_run=self.not_run,
+        )
+        if self.not_run:
+            return report
+        driver = self.driver
+        cases = tuple(self._results.values())
+        return replace(
+            report,
             target=driver.target,
             about=driver.about,
             settings={
                 name: f"{value} (assumed)" if name in driver.assumed else str(value)
-                for name, value in asdict(driver.knobs).items()
+                for name, value in asdict(driver.settings).items()
                 if name != "callback_secret"
             },
-            tolerances=driver.tolerances.table,
+            tolerances=driver.time_bounds.table,
             seed=str(self.seed),
-            levels_asked=self.options.levels,
             cases=cases,
             left_behind=self.runner.left_behind,
             logs=self._logs() if any(case.verdict in _WANT_LOGS for case in cases) else {},
-        )
-
-    def _empty_report(self) -> Report:
-        return Report(
-            suite=version("codeq-fake"),
-            date=datetime.fromtimestamp(self.began // SECOND, UTC).isoformat(),
-            target=self.target.name,
-            about={},
-            settings={},
-            tolerances={},
-            seed="",
-            levels_asked=self.options.levels,
-            cases=(),
-            not_run=self.not_run,
         )
 
     def _logs(self) -> Mapping[str, str]:
         return {name: without_secrets(log, self.driver) for name, log in self.driver.logs().items()}
 
     def finish(self, items: Sequence[pytest.Item]) -> None:
-        """Write the report where one is wanted, and stop the server. `items` are all that were to be run."""
+        """Write the report if one is wanted, and stop the server. `items` are all selected cases."""
         if self.not_run or "runner" not in vars(self) or self.options.dry_run:
             self._open.close()
             if self.not_run:
@@ -224,8 +216,8 @@ class Session:
         self.leave_out(items, "not reached")
         try:
             self.runner.end()
-            # Some of it has come due since.
-            self.runner.left_behind = end_all(Contract(self.driver), self.runner.left_behind)
+            # Some delayed tasks have become due since.
+            self.runner.left_behind = end_all(CaseContext(self.driver), self.runner.left_behind)
             self._write()
         finally:
             self._open.close()
@@ -239,7 +231,7 @@ class Session:
             folder.joinpath("report.html").write_text(page([report]), encoding="utf-8")
 
     def summary(self) -> Iterator[str]:
-        """How each level went, with what did not pass: never a success without the number of what was left out."""
+        """The outcome of each level, with the number of cases for each verdict."""
         if not self._results:
             return
         report = self.report()

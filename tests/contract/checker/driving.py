@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from codeq_contract.driver.hooks import ORIGIN, read_body
-from codeq_contract.recordings.format import Call, Callback, Header, Identity, Recording
+from codeq_contract.driver.webhooks import read_body
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Callback, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND, moment_text, parse_moment
 from codeq_contract.replay.credentials import credentials
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     import httpx
 
 EPOCH = 1_800_000_000 * SECOND + 300 * MILLISECOND
@@ -81,7 +80,7 @@ async def _drive(steps: Iterable[Step], header: Header) -> Recording:
         settings=dict(header.settings),
         identities=known.identities,
         now=moment_text(EPOCH),
-        webhooks={ORIGIN: webhook},
+        webhooks={WEBHOOK_ORIGIN: webhook},
         seed=0,
     )
     async with fake.async_client() as http:
@@ -162,7 +161,7 @@ class _Driver:
         return choice[step.task % len(choice)] if choice else "none"
 
     def _task(self, step: Step) -> dict[str, Any]:
-        webhooks = ("", f"{ORIGIN}/fine", f"{ORIGIN}/flaky")
+        webhooks = ("", f"{WEBHOOK_ORIGIN}/fine", f"{WEBHOOK_ORIGIN}/flaky")
         return {
             "command": COMMANDS[step.number % 2],
             "payload": {"n": len(self.calls)},

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from codeq_contract.checker import Report, check
+from codeq_contract.checker import CheckResult, check
+from codeq_contract.recordings.format import Call, Recording
 from codeq_contract.recordings.times import MILLISECOND
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from codeq_contract.recordings.format import Call, Recording
 
 
 class Tape:
@@ -63,7 +60,7 @@ class Tape:
         """Let a call have no reply."""
         self.change(name, status=0, reply="")
 
-    def report(self, only: Iterable[int] | None = None) -> Report:
+    def report(self, only: Iterable[int] | None = None) -> CheckResult:
         """The checker's report: of all calls, or `only` of those with these numbers."""
         kept = [call for call in self.calls.values() if only is None or call.number in only]
         calls = tuple(sorted(kept, key=lambda call: call.sent))
@@ -73,6 +70,6 @@ class Tape:
         """Each broken law, with the names of the creates of the tasks concerned."""
         names = {self.id_of(name): name for name, call in self.calls.items() if call.status == 202}
         broken: dict[str, set[str]] = {}
-        for law, breach in self.report().breaches:
-            broken.setdefault(law, set()).add(names.get(breach.task_id, breach.task_id))
+        for law, violation in self.report().violations:
+            broken.setdefault(law, set()).add(names.get(violation.task_id, violation.task_id))
         return broken

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_contract.recordings.format import Recording
 from tests.contract.checker.driving import drive
 from tests.contract.checker.story import STORY
 from tests.contract.checker.tape import Tape
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from codeq_contract.recordings.format import Recording
 
 FIRST = ["low", "late", "high", "middle"]
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
 from codeq_contract.cli import main
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 HISTORIES = Path(__file__).parents[2] / "histories"
 EPOCH = 1_795_501_136

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.recordings.files import recording_text
-from codeq_contract.recordings.format import parse_recording
+from codeq_contract.recordings.files import parse_recording, recording_text
+from codeq_contract.recordings.format import Recording
 from tests.contract.checker.driving import drive
 from tests.contract.checker.story import STORY
 from tests.contract.checker.tape import Tape
-
-if TYPE_CHECKING:
-    from codeq_contract.recordings.format import Recording
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +32,7 @@ def cut(recording: Recording) -> Tape:
 def test_a_right_history_breaks_no_law_wherever_it_is_cut(cut: Tape, last: int) -> None:
     ended = max(call.answered for call in cut.calls.values() if call.number <= last)
     cut.callbacks = [callback for callback in cut.callbacks if callback.at <= ended]
-    assert cut.report(only=range(1, last + 1)).breaches == ()
+    assert cut.report(only=range(1, last + 1)).violations == ()
 
 
 def test_a_task_that_nobody_got_before_the_cut_is_a_claim_in_vain_and_no_loss(drained: Tape, cut: Tape) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from codeq_contract.checker import Report, Verdict, check
-from codeq_contract.recordings.format import read_recording
+from codeq_contract.checker import CheckResult, Verdict, check
+from codeq_contract.recordings.files import read_recording
 
 TESTS = Path(__file__).parents[2]
 HISTORIES = TESTS / "histories"
@@ -17,25 +17,25 @@ RECORDINGS = sorted((TESTS / "recordings").glob("*/*.jsonl.gz"))
 
 
 @cache
-def judged(name: str) -> Report:
+def judged(name: str) -> CheckResult:
     return check(read_recording(HISTORIES / f"{name}.jsonl.gz"))
 
 
-def races(report: Report) -> Counter[tuple[str, str]]:
-    return Counter((law, breach.race) for law, breach in report.breaches)
+def races(report: CheckResult) -> Counter[tuple[str, str]]:
+    return Counter((law, violation.race) for law, violation in report.violations)
 
 
 def test_three_tasks_came_back_after_their_end_by_the_race_z1() -> None:
     report = judged("redis/history_102")
     assert races(report) == {("ended", "Z1"): 3, ("lease-holds", "Z3"): 1}
-    ids = {breach.task_id[:8] for law, breach in report.breaches if law == "ended"}
+    ids = {violation.task_id[:8] for law, violation in report.violations if law == "ended"}
     assert ids == {"3941fc98", "c8091c5c", "89b2ae25"}
 
 
 def test_a_task_was_lost_by_the_race_z2() -> None:
     report = judged("redis/history_101")
     assert races(report) == {("lost", "Z2"): 1, ("lease-holds", "Z3"): 1}
-    assert [breach.task_id[:8] for law, breach in report.breaches if law == "lost"] == ["41789b8d"]
+    assert [violation.task_id[:8] for law, violation in report.violations if law == "lost"] == ["41789b8d"]
 
 
 @pytest.mark.parametrize("name", ["redis/history_103", "kvrocks-2.8/history_401"])
@@ -50,4 +50,4 @@ def test_there_are_recordings() -> None:
 @pytest.mark.parametrize("file", RECORDINGS, ids=lambda file: f"{file.parent.name}/{file.name.partition('.')[0]}")
 def test_what_was_recorded_clear_of_races_is_valid(file: Path) -> None:
     report = check(read_recording(file))
-    assert report.verdict is Verdict.VALID, report.breaches
+    assert report.verdict is Verdict.VALID, report.violations

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from codeq_contract.checker import LAWS, Verdict
+from codeq_contract.recordings.format import Recording
 from codeq_contract.recordings.times import SECOND
 from tests.contract.checker.driving import drive
 from tests.contract.checker.story import STORY
 from tests.contract.checker.tape import Tape
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from codeq_contract.recordings.format import Recording
 
 NOT_OWNER = {"status": 403, "reply": '{"error":"not-owner"}'}
 NOT_FOUND = {"status": 404, "reply": '{"error":"not found"}'}
@@ -25,7 +21,7 @@ NOTHING = {"status": 204, "reply": ""}
 
 
 def says(tape: Tape, law: str) -> set[str]:
-    return {breach.says for name, breach in tape.report().breaches if name == law}
+    return {violation.message for name, violation in tape.report().violations if name == law}
 
 
 def with_yaml(tape: Tape, text: str) -> None:
@@ -259,9 +255,9 @@ def test_h3_a_heartbeat_that_revives_a_lease_is_seen(tape: Tape) -> None:
 
 def test_s4_a_delivery_after_the_end_is_seen_as_the_race_z1(tape: Tape) -> None:
     tape.repeat("claim high", "again", ms=1500, attempts=2)
-    (law, breach), *others = tape.report().breaches
+    (law, violation), *others = tape.report().violations
     assert not others
-    assert (law, breach.task_id, breach.race) == ("ended", tape.id_of("high"), "Z1")
+    assert (law, violation.task_id, violation.race) == ("ended", tape.id_of("high"), "Z1")
 
 
 def test_s1_a_second_result_is_seen(tape: Tape) -> None:
@@ -341,9 +337,9 @@ def test_k7_a_repair_may_miss_a_due_task_among_more_than_it_looks_at(tape: Tape)
 def test_k7_a_task_that_stays_in_progress_for_ever_is_lost_as_by_the_race_z2(tape: Tape) -> None:
     tape.drop("claim late again", "nack late", "last claim")
     tape.repeat("read low", "read late", ms=4600, attempts=1, workerId="w2", id=tape.id_of("late"))
-    (law, breach), *others = tape.report().breaches
+    (law, violation), *others = tape.report().violations
     assert not others
-    assert (law, breach.task_id, breach.race) == ("lost", tape.id_of("late"), "Z2")
+    assert (law, violation.task_id, violation.race) == ("lost", tape.id_of("late"), "Z2")
 
 
 def test_c1_a_task_of_which_the_server_knows_nothing_is_lost(tape: Tape) -> None:
@@ -390,7 +386,7 @@ def test_k3_a_claim_that_comes_back_empty_while_a_task_waits_is_seen_as_the_race
     tape.repeat("claim high", "in vain", ms=-30)
     tape.change("in vain", **NOTHING)
     assert tape.broken() == {"empty": {"high", "middle", "late"}}  # one of each priority
-    assert {breach.race for _, breach in tape.report().breaches} == {"Z4"}
+    assert {violation.race for _, violation in tape.report().violations} == {"Z4"}
 
 
 @pytest.mark.parametrize(("ms", "broken"), [(1790, {}), (1810, {"empty": {"middle"}})])
@@ -538,7 +534,7 @@ def test_a_lost_deed_leaves_it_open_whether_the_task_was_given_back(tape: Tape) 
     tape.lose("lost")
     report = tape.report()
     assert report.verdict is Verdict.UNKNOWN
-    assert report.breaches == ()
+    assert report.violations == ()
 
 
 def test_a_lost_claim_leaves_it_open_who_has_a_task(tape: Tape) -> None:
@@ -580,7 +576,7 @@ def test_a_lost_create_leaves_it_open_what_a_stranger_s_callback_is_about(tape: 
     tape.drop("claim high", "beat high", "end high")
     tape.lose("high")
     report = tape.report()
-    assert {breach.task_id for judgement in report.judgements for breach in judgement.doubtful} == {task_id}
+    assert {violation.task_id for judgement in report.judgements for violation in judgement.doubtful} == {task_id}
     assert report.verdict is Verdict.UNKNOWN
 
 
@@ -615,15 +611,15 @@ DEFECTS: dict[str, Callable[[Tape], object]] = {
 @pytest.mark.parametrize("law", DEFECTS)
 def test_the_events_that_are_shown_break_the_law_by_themselves(tape: Tape, law: str) -> None:
     DEFECTS[law](tape)
-    breach = dict(tape.report().breaches)[law]
-    numbers = {event.number for event in breach.events}
+    violation = dict(tape.report().violations)[law]
+    numbers = {event.number for event in violation.events}
     assert len(numbers) <= 4
-    assert law in dict(tape.report(only=numbers).breaches)
+    assert law in dict(tape.report(only=numbers).violations)
     for number in numbers:
-        assert law not in dict(tape.report(only=numbers - {number}).breaches)
+        assert law not in dict(tape.report(only=numbers - {number}).violations)
 
 
 def test_moments_are_nanoseconds(tape: Tape) -> None:
     tape.repeat("claim high", "twice", ms=950, who="w2", attempts=3, workerId="w2")
-    (mark,) = dict(tape.report().breaches)["one-lease"].marks
+    (mark,) = dict(tape.report().violations)["one-lease"].marks
     assert mark.at == tape.calls["beat high"].sent + 5 * SECOND - 501_000_000

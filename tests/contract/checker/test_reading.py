@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from codeq_contract.checker import Verdict
+from codeq_contract.recordings.format import Recording
 from tests.contract.checker.driving import drive
 from tests.contract.checker.story import STORY
 from tests.contract.checker.tape import Tape
-
-if TYPE_CHECKING:
-    from codeq_contract.recordings.format import Recording
 
 GATEWAY = '{"error":{"code":503,"message":"no healthy upstream"}}'
 
@@ -40,21 +36,21 @@ def test_k4_a_lost_claim_whose_body_says_nothing_may_have_been_for_anything(tape
     tape.change("claim high", body=body)
     report = tape.report()
     assert report.verdict is Verdict.UNKNOWN
-    assert report.breaches == ()
+    assert report.violations == ()
 
 
 @pytest.mark.parametrize("call", ["claim high", "beat high", "end low", "nack middle", "abandon low", "low"])
 @pytest.mark.parametrize("cut", [0, 1, 9])
 def test_a_call_whose_reply_was_cut_is_a_lost_one(tape: Tape, call: str, cut: int) -> None:
     tape.change(call, reply=tape.calls[call].reply[:cut])
-    assert tape.report().breaches == ()
+    assert tape.report().violations == ()
 
 
 @pytest.mark.parametrize("call", ["claim high", "beat high", "read low", "low"])
 @pytest.mark.parametrize("reply", ["null", "[]", '"signed out"'])
 def test_a_reply_that_is_no_object_is_a_lost_one(tape: Tape, call: str, reply: str) -> None:
     tape.change(call, reply=reply)
-    assert tape.report().breaches == ()
+    assert tape.report().violations == ()
 
 
 def test_a_read_whose_reply_was_cut_is_none(tape: Tape) -> None:

@@ -1,11 +1,11 @@
-"""What a right server does is never called a breach, however long its calls take and whatever replies are lost."""
+"""What a right server does is never called a violation, however long its calls take and whatever replies are lost."""
 
 from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeq_contract.checker import Report, Verdict, check
+from codeq_contract.checker import CheckResult, Verdict, check
 from tests.contract.checker.driving import WORKERS, Step, drive
 
 PROFILES = ("redis", "kvrocks-2.8", "kvrocks-2.9")
@@ -35,8 +35,8 @@ def steps(*, lost: st.SearchStrategy[bool]) -> st.SearchStrategy[list[Step]]:
     return st.lists(step, min_size=30, max_size=70)
 
 
-def explain(report: Report) -> str:
-    return "\n".join(f"{law}: {breach.says}: {breach.events}" for law, breach in report.breaches)
+def explain(report: CheckResult) -> str:
+    return "\n".join(f"{law}: {violation.message}: {violation.events}" for law, violation in report.violations)
 
 
 @given(steps=steps(lost=st.just(value=False)), profile=st.sampled_from(PROFILES), policy=st.sampled_from(POLICIES))

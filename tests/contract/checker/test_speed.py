@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import resource
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from codeq_contract.checker import Verdict, check
 from codeq_contract.recordings.format import Call, Recording
 from codeq_contract.recordings.times import MILLISECOND
 from tests.contract.checker.driving import EPOCH, WORKERS, header
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 EVENTS = 100_000
 BACKLOG = 500

@@ -8,12 +8,11 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from codeq_contract.checker import Breach, Mark
+from codeq_contract.checker import Mark, Violation
 from codeq_contract.checker.events import Cleanup, Event, Lost, Missing
-from codeq_contract.checker.labels import label
 from codeq_contract.checker.reading import events_of
-from codeq_contract.checker.settings import Terms
-from codeq_contract.checker.timeline import timeline
+from codeq_contract.checker.settings import Settings
+from codeq_contract.checker.timeline import label, timeline
 from codeq_contract.recordings.times import SECOND
 from tests.contract.checker.driving import EPOCH, drive
 from tests.contract.checker.story import STORY
@@ -21,7 +20,7 @@ from tests.contract.checker.story import STORY
 
 def test_the_story_in_words() -> None:
     recording = drive(STORY.values())
-    events = list(events_of(recording, Terms.of(recording.header)))
+    events = list(events_of(recording, Settings.of(recording.header)))
     words = [label(event) for event in events]
     high = next(event for event in events if label(event) == "create, priority 2").task_id  # type: ignore[attr-defined] # it is a Created
     assert words[:9] == [
@@ -59,15 +58,15 @@ def test_rarer_events_in_words(event: Event, words: str) -> None:
 
 def drawn(*events: Event, marks: tuple[Mark, ...] = ()) -> list[str]:
     console = Console(file=StringIO(), width=100)
-    console.print(timeline(Breach("some-id", "", events, "", marks), epoch=EPOCH))
+    console.print(timeline(Violation("some-id", "", events, "", marks), epoch=EPOCH))
     output: str = console.file.getvalue()  # type: ignore[attr-defined] # it is a StringIO
     return [line.rstrip() for line in output.splitlines()]
 
 
 def test_bars_overlap_where_events_do_however_long_they_took() -> None:
     first = Cleanup(1, "a", EPOCH, EPOCH + 2 * SECOND)
-    second = replace(first, who="b", sent=EPOCH + SECOND, answered=EPOCH + 60 * SECOND)
-    third = replace(first, who="c", sent=EPOCH + 61 * SECOND, answered=EPOCH + 61 * SECOND)
+    second = replace(first, caller="b", sent=EPOCH + SECOND, answered=EPOCH + 60 * SECOND)
+    third = replace(first, caller="c", sent=EPOCH + 61 * SECOND, answered=EPOCH + 61 * SECOND)
     assert drawn(third, second, first, marks=(Mark(EPOCH + SECOND, "then"),)) == [
         "a  ├───────────┤              0.0000 to 2.0000    cleanup",
         "         ▲                    1.0000              then",

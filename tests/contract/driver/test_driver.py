@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_contract.driver import Knobs, NotInTimeError, Op, Outcome, Setup, UnsupportedError
+from codeq_contract.driver import KnownSettings, NotInTimeError, Outcome, Request, Setup, UnsupportedError
 from codeq_contract.driver.clocks import RealClock
-from codeq_contract.driver.http_transport import Wire
+from codeq_contract.driver.http_transport import HttpTransport
 from codeq_contract.driver.identities import producer
-from codeq_contract.driver.targets import Deployment, InProcessTarget, NotRunError
+from codeq_contract.driver.servers import NotRunError
+from codeq_contract.driver.targets import Deployment, InProcessTarget
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.report.verdicts import InconclusiveError
-from codeq_contract.suite.case_context import Contract
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from codeq_fake.testing import FakeCodeQ
+from codeq_contract.suite.case_context import CaseContext
+from codeq_fake.testing import FakeCodeQ
 
 WORKERS = ("worker", "worker2", "worker3")
 
 
 @pytest.fixture
-def contract() -> Iterator[Contract]:
+def contract() -> Iterator[CaseContext]:
     with InProcessTarget("redis").start(Setup()) as driver:
-        yield Contract(driver)
+        yield CaseContext(driver)
 
 
 def winner(schedule: int) -> str:
     """Who gets the one task that three claim at once, on a fresh fake."""
     with InProcessTarget("redis").start(Setup()) as driver:
-        contract = Contract(driver)
+        contract = CaseContext(driver)
         command = contract.command()
         contract.producer.created(command)
         claims = [contract.caller(name).claiming(command) for name in WORKERS]
@@ -43,13 +40,13 @@ def winner(schedule: int) -> str:
         return won
 
 
-def test_a_call_in_process_takes_no_time_and_a_long_poll_its_own(contract: Contract) -> None:
+def test_a_call_in_process_takes_no_time_and_a_long_poll_its_own(contract: CaseContext) -> None:
     at_once = contract.worker.claim(contract.command())
     waited = contract.worker.claim(contract.command(), waitSeconds=7)
     assert (at_once.returned - at_once.called, waited.returned - waited.called) == (0, 7 * SECOND)
 
 
-def test_waiting_in_process_is_exact(contract: Contract) -> None:
+def test_waiting_in_process_is_exact(contract: CaseContext) -> None:
     before = contract.clock.now()
     contract.clock.sleep(86_400)
     assert contract.clock.now() - before == 86_400 * SECOND
@@ -61,18 +58,18 @@ def test_waiting_in_process_is_exact(contract: Contract) -> None:
 def test_a_backoff_that_nobody_told_is_waited_for_as_long_as_the_usual_one(longest: str, *, told: bool) -> None:
     slow = {"BACKOFF_BASE_SECONDS": longest, "BACKOFF_MAX_SECONDS": longest}
     with InProcessTarget("redis").start(Setup().but(slow)) as driver:
-        contract = Contract(driver if told else replace(driver, knobs=Knobs(), features=frozenset()))
+        contract = CaseContext(driver if told else replace(driver, settings=KnownSettings(), features=frozenset()))
         command = contract.command()
         contract.producer.created(command)
         contract.worker.nack(contract.worker.claimed(command))
         within = told or longest == "10"
-        with nullcontext() if within else pytest.raises(InconclusiveError, match="which nobody told, may be longer"):
+        with nullcontext() if within else pytest.raises(InconclusiveError, match="is unknown and may be longer"):
             assert contract.claimed_after_backoff(contract.worker, command)["attempts"] == 3
 
 
-def test_what_never_comes_about_is_told_in_time(contract: Contract) -> None:
+def test_what_never_comes_about_is_told_in_time(contract: CaseContext) -> None:
     before = contract.clock.now()
-    with pytest.raises(NotInTimeError, match="not within 10 s; in the end: 0"):
+    with pytest.raises(NotInTimeError, match="not within 10 s; last: 0"):
         contract.clock.eventually(lambda: 0, within=10)
     assert contract.clock.now() - before == 10 * SECOND
 
@@ -86,13 +83,13 @@ def test_a_schedule_is_an_order_that_can_be_had_again() -> None:
 
 def test_no_answer_is_an_unknown_outcome() -> None:
     clock = RealClock()
-    with Wire("http://127.0.0.1:9", clock) as wire:
-        [reply] = wire.exchange([Op("GET", "/metrics")], 0)
+    with HttpTransport("http://127.0.0.1:9", clock) as transport:
+        [reply] = transport.exchange([Request("GET", "/metrics")], 0)
     assert (reply.outcome, reply.status) == (Outcome.UNKNOWN, 0)
     assert reply.problem.startswith("ConnectError")
 
 
-def test_outcomes_are_ok_or_refused_by_status(contract: Contract) -> None:
+def test_outcomes_are_ok_or_refused_by_status(contract: CaseContext) -> None:
     assert contract.worker.claim(contract.command()).outcome is Outcome.OK
     assert contract.worker.task("none").outcome is Outcome.REFUSED
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_contract.driver.time_bounds import STORES, Span, Tolerances
+from codeq_contract.driver.time_bounds import Span, TimeBounds
 from codeq_contract.recordings.times import MILLISECOND, SECOND
+from codeq_contract.stores import STORES
 
 NOON = 1_800_000_000 * SECOND
 
@@ -25,12 +26,12 @@ moments = st.integers(0, 10**6).map(lambda microseconds: NOON + microseconds * 1
 )
 def test_a_lease_of_10_seconds_counts_as_over_exactly_then(profile: str, milliseconds: int, expected: int) -> None:
     claimed = NOON + milliseconds * MILLISECOND
-    end = Tolerances(profile, exact=True, patience=1).lease_end(claimed, claimed, 10)
+    end = TimeBounds(profile, exact=True, patience=1).lease_end(claimed, claimed, 10)
     assert end == Span(NOON + expected * MILLISECOND, NOON + expected * MILLISECOND)
 
 
 def test_a_report_is_told_the_numbers() -> None:
-    assert Tolerances("any", exact=False, patience=30).table == {
+    assert TimeBounds("any", exact=False, patience=30).table == {
         "profile": "any",
         "exact": False,
         "patience": 30,
@@ -46,8 +47,8 @@ def test_what_is_tolerated_in_real_time_holds_every_exact_moment(
     claimed: int, seconds: int, profile: str, until: int
 ) -> None:
     called, returned = sorted((claimed, until))
-    exact = Tolerances(profile, exact=True, patience=1)
-    real = Tolerances(profile, exact=False, patience=1)
+    exact = TimeBounds(profile, exact=True, patience=1)
+    real = TimeBounds(profile, exact=False, patience=1)
     for name in ("lease_end", "lease_gone", "delay_end"):
         precise = getattr(exact, name)(claimed, claimed, seconds)
         tolerated = getattr(real, name)(called, returned, seconds)

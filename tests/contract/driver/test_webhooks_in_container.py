@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
-from typing import TYPE_CHECKING
 
 import httpx
 
@@ -14,9 +14,6 @@ from codeq_contract.driver.clocks import RealClock
 from codeq_contract.driver.webhook_program import Handler
 from codeq_contract.driver.webhooks_in_container import RemoteReceiver
 from codeq_contract.recordings.times import SECOND
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 AHEAD = 3600 * SECOND
 

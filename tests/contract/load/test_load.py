@@ -5,24 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count, pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from codeq_contract.checker import Verdict, check
 from codeq_contract.cli import main
-from codeq_contract.driver import Driver, Op, Reply, Setup
+from codeq_contract.driver import Driver, Reply, Request, Setup
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.load import BrokenLoadError, Load, record_load
-from codeq_contract.recordings.format import Recording, read_recording
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+from codeq_contract.recordings.files import read_recording
+from codeq_contract.recordings.format import Recording
 
 TARGET = InProcessTarget("kvrocks-2.8")
 LOAD = Load(tasks=200, seconds=15, seed=1)
@@ -50,7 +49,7 @@ def what_happened(recording: Recording) -> Counter[tuple[str, int]]:
 def test_a_load_of_the_fake_is_drained_and_keeps_every_law(history: Recording) -> None:
     report = check(history)
     assert history.header.drained
-    assert report.verdict is Verdict.VALID, report.breaches
+    assert report.verdict is Verdict.VALID, report.violations
     assert report.tasks > 100
 
 
@@ -132,11 +131,11 @@ def test_no_token_is_in_a_recording(history: Recording) -> None:
 class Interrupted(Driver):
     """A driver whose user loses patience at some of the calls."""
 
-    def together(self, ops: Sequence[Op], *, schedule: int = 0) -> list[Reply]:
-        self.left.append(len(ops))
+    def together(self, requests: Sequence[Request], *, schedule: int = 0) -> list[Reply]:
+        self.left.append(len(requests))
         if len(self.left) in self.when:
             raise KeyboardInterrupt
-        return super().together(ops, schedule=schedule)
+        return super().together(requests, schedule=schedule)
 
     left: list[int]
     when: set[int]
@@ -167,15 +166,15 @@ def test_a_second_interrupt_cuts_the_history() -> None:
 class Garbling(Driver):
     """A driver some of whose replies are mangled on their way."""
 
-    def together(self, ops: Sequence[Op], *, schedule: int = 0) -> list[Reply]:
-        replies = super().together(ops, schedule=schedule)
+    def together(self, requests: Sequence[Request], *, schedule: int = 0) -> list[Reply]:
+        replies = super().together(requests, schedule=schedule)
         return [
-            replace(reply, body=self.mangle(reply)) if self.is_due(op) else reply
-            for op, reply in zip(ops, replies, strict=True)
+            replace(reply, body=self.mangle(reply)) if self.is_due(request) else reply
+            for request, reply in zip(requests, replies, strict=True)
         ]
 
     mangle: Callable[[Reply], bytes]
-    is_due: Callable[[Op], bool]
+    is_due: Callable[[Request], bool]
 
 
 def garbled(path: str, mangle: Callable[[Reply], bytes]) -> Recording:
@@ -184,7 +183,7 @@ def garbled(path: str, mangle: Callable[[Reply], bytes]) -> Recording:
     with TARGET.start(Setup()) as driver:
         garbling = Garbling(**vars(driver))
         object.__setattr__(garbling, "mangle", mangle)
-        object.__setattr__(garbling, "is_due", lambda op: op.path.endswith(path) and next(numbers) % 7 == 3)
+        object.__setattr__(garbling, "is_due", lambda request: request.path.endswith(path) and next(numbers) % 7 == 3)
         return record_load(garbling, Load(tasks=40, seconds=5, seed=1), SUITE_SETTINGS)
 
 
@@ -192,7 +191,7 @@ def garbled(path: str, mangle: Callable[[Reply], bytes]) -> Recording:
 def test_a_reply_that_was_mangled_is_a_lost_one(path: str) -> None:
     recording = garbled(path, lambda reply: reply.body[: len(reply.body) // 2])
     report = check(recording)
-    assert report.verdict is not Verdict.VIOLATED, report.breaches
+    assert report.verdict is not Verdict.VIOLATED, report.violations
     assert recording.header.drained
 
 
@@ -215,7 +214,7 @@ def test_the_command_writes_what_was_recorded_before_a_load_broke_off(
         garbled("/tasks", lambda _: b"{}")
 
     def record(driver: Driver, *_: object) -> Recording:
-        assert driver.answers
+        assert driver.is_reachable
         raise broken.value
 
     monkeypatch.setattr("codeq_contract.cli.load.record_load", record)

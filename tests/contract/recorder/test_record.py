@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -22,24 +23,19 @@ from codeq_client import CodeQ, Job, Worker
 from codeq_contract.cli import main
 from codeq_contract.driver import Receiver
 from codeq_contract.driver.clocks import RealClock
-from codeq_contract.driver.hooks import ORIGIN
-from codeq_contract.driver.identities import Issuer, cast
-from codeq_contract.driver.listening import listening, serving
-from codeq_contract.recorder.caller_names import Names
+from codeq_contract.driver.identities import Issuer, Signer, callers
+from codeq_contract.driver.webhooks import serve_in_thread, serve_webhook
+from codeq_contract.recorder.caller_names import CallerNames
 from codeq_contract.recorder.proxy import Proxy
-from codeq_contract.recorder.session import About, session_of
+from codeq_contract.recorder.session import ServerFacts, session_of
 from codeq_contract.recorder.tape import Tape
-from codeq_contract.recorder.webhook_rewriting import NOWHERE, Relay
-from codeq_contract.recordings.files import recording_text
-from codeq_contract.recordings.format import Recording, parse_recording, read_recording
+from codeq_contract.recorder.webhook_rewriting import NOWHERE, WebhookRewriter
+from codeq_contract.recordings.files import parse_recording, read_recording, recording_text
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Recording
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.replay.credentials import Signer
-from codeq_contract.replay.in_process import InProcessTarget
 from codeq_contract.replay.player import replay
+from codeq_contract.replay.servers import InProcessTarget
 from codeq_fake.testing import FakeCodeQ
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.codeq(clock="real", settings={"RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "1"})
 TASKS = "/v1/codeq/tasks"
@@ -52,7 +48,7 @@ class Recorder:
 
     url: str
     tape: Tape
-    names: Names
+    names: CallerNames
     began: int
     skew: int = 0
 
@@ -62,7 +58,7 @@ class Recorder:
 
     def recording(self, **about: Any) -> Recording:
         told = {"settings": {"RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "1"}, "profile": "kvrocks-2.8", **about}
-        return session_of(self.tape, self.names, About("session", **told), epoch=self.began)
+        return session_of(self.tape, self.names, ServerFacts("session", **told), epoch=self.began)
 
 
 @contextmanager
@@ -72,11 +68,11 @@ def recorder(url: str, *, ahead: int = 0, relayed: bool = True) -> Iterator[Reco
     def now() -> int:
         return clock.now() + ahead
 
-    tape, names, relay = Tape(now), Names(), Relay()
-    with serving(Proxy(url, tape, names, relay)) as port:
+    tape, names, rewriter = Tape(now), CallerNames(), WebhookRewriter()
+    with serve_in_thread(Proxy(url, tape, names, rewriter)) as port:
         here = f"http://127.0.0.1:{port}"
         if relayed:
-            relay.advertised = here
+            rewriter.advertised = here
         yield Recorder(here, tape, names, now())
 
 
@@ -135,8 +131,8 @@ def test_what_a_server_has_counted_for_others_is_no_part_of_a_session(codeq_serv
 
 def test_a_session_with_signed_tokens_replays_by_their_claims() -> None:
     signer = Signer()
-    tokens = {name: Issuer(signer).token(person, now=RealClock().now()) for name, person in cast("t").items()}
-    fake = FakeCodeQ(clock="real", settings=dict(Issuer(signer).settings()))
+    tokens = {name: Issuer(signer).token(person, now=RealClock().now()) for name, person in callers("t").items()}
+    fake = FakeCodeQ(clock="real", settings=dict(signer.settings()))
     with fake.serve(), recorder(fake.url) as rec:
         with rec.client(tokens["producer"]) as http:
             http.post(TASKS, json={"command": "A", "payload": {}})
@@ -149,14 +145,14 @@ def test_a_session_with_signed_tokens_replays_by_their_claims() -> None:
                 http.post(f"{TASKS}/claim", json={"commands": ["A"]})
     recording = rec.recording()
     assert [call.status for call in recording.calls] == [202, 401, 401, 200, 204, 200]
-    assert recording.header.identities["worker-2"].claims == cast("t")["worker"].claims
+    assert recording.header.identities["worker-2"].claims == callers("t")["worker"].claims
     assert differences(recording, Signer()) == []
     assert not [name for name, token in tokens.items() if token in recording_text(recording)]
 
 
 def test_callbacks_pass_through_and_are_replayed(codeq_server: FakeCodeQ) -> None:
     hooks = Receiver(RealClock().now)
-    with recorder(codeq_server.url) as rec, rec.client() as http, listening(hooks, {}) as port:
+    with recorder(codeq_server.url) as rec, rec.client() as http, serve_webhook(hooks, {}) as port:
         webhook = f"http://127.0.0.1:{port}/done?a=1&b=2"
         task_id = a_tasks_life(http, webhook)
         [told] = RealClock().eventually(lambda: hooks.received("/done"), within=5, every=0.01)
@@ -165,7 +161,7 @@ def test_callbacks_pass_through_and_are_replayed(codeq_server: FakeCodeQ) -> Non
     [callback] = recording.callbacks
     assert json.loads(told.body)["taskId"] == json.loads(callback.body)["taskId"] == task_id
     assert f"127.0.0.1:{port}" not in recording_text(recording)
-    assert f"{ORIGIN}{callback.path}" in recording_text(recording)
+    assert f"{WEBHOOK_ORIGIN}{callback.path}" in recording_text(recording)
     # When it came here is when this machine had time for it.
     assert [told for told in differences(recording) if "\n  time\n" not in told] == []
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from click.testing import CliRunner, Result
 
 from codeq_contract.cli import main
 from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.verdicts import GROUPS, Verdict
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: A parameter that a terminal's markup would take for its own.
 NAME = "test_it[/v1/codeq/tasks-codeq:claim]"
@@ -22,9 +19,9 @@ def report(folder: Path, target: str, verdict: Verdict) -> str:
         CaseResult(NAME, "core", ("A5",), verdict, 0.1),
         CaseResult("test_other", "core", ("C1",), Verdict.PASSED, 0.1),
     )
-    told = Report("0.1.0", "2026-11-24T12:00:00+00:00", target, {}, {}, {}, "1", GROUPS, cases)
+    result = Report("0.1.0", "2026-11-24T12:00:00+00:00", target, GROUPS, seed="1", cases=cases)
     file = folder / f"{target}.json"
-    file.write_text(told.to_json(), encoding="utf-8")
+    file.write_text(result.to_json(), encoding="utf-8")
     return str(file)
 
 
@@ -41,7 +38,7 @@ def test_clauses_that_differ_are_listed_with_their_cases(tmp_path: Path) -> None
     assert [cell.strip() for cell in row.split("│")[3:5]] == ["pass", "fail"]
     assert NAME in "".join(cell.split("│")[-2].strip() for cell in shown.output.splitlines() if "│" in cell)
     assert "1 of 99 clauses differ; core passed and failed" in shown.output
-    assert "<th>asgi<th>url" in page.read_text(encoding="utf-8")
+    assert "<th>asgi</th><th>url</th>" in page.read_text(encoding="utf-8")
 
 
 def test_runs_that_agree_have_no_difference(tmp_path: Path) -> None:
@@ -55,4 +52,4 @@ def test_what_is_no_report_is_named(tmp_path: Path) -> None:
     file.write_text("{}")
     shown = diff(str(file), str(file))
     assert shown.exit_code == 2
-    assert f"{file} is no report" in shown.output
+    assert f"{file} is not a report" in shown.output

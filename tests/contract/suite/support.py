@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from codeq_contract.report import CaseResult, Report
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 HEAD = """
 from __future__ import annotations

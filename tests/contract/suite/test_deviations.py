@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from codeq_contract.register import CLAUSES
+from codeq_contract.clauses import CLAUSES
 from codeq_contract.suite.deviations import Deviation, DeviationsError, read_deviations
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_races_of_v0_3_3_are_listed_as_seldom() -> None:

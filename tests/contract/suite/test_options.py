@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from codeq_contract.driver.targets import Deployment
 from codeq_contract.suite.options import Options, OptionsError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEPLOYMENT = {"target": "url", "url": "http://127.0.0.1:1"}
 
@@ -44,7 +41,7 @@ def test_an_option_that_cannot_be_meant_is_named(given: dict[str, object], error
 def test_a_file_with_something_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "suite.yaml"
     file.write_text(text)
-    with pytest.raises(OptionsError, match=f"{text.partition(':')[0]} is a "):
+    with pytest.raises(OptionsError, match=f"{text.partition(':')[0]} must not be a "):
         Options.read({"config": str(file)}, {})
 
 

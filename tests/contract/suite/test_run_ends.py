@@ -6,14 +6,11 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.contract.suite.support import Run, run_suite
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BESIDE = Path(sys.executable).parent
 
@@ -52,7 +49,7 @@ def test_an_interrupt_leaves_a_report_that_is_partial_and_the_server_tidy(tmp_pa
         running.send_signal(signal.SIGINT)
         run = end_of(running, tmp_path)
     assert run.code == 3, run.output
-    assert "interrupted; what was begun is being ended" in run.output
+    assert "interrupted; the running cases are being ended" in run.output
     assert run.report.levels["timed"] == "partial"
     assert {"not reached", "not selected"} <= {case.reason for case in run.report.cases}
     assert {file.name for file in tmp_path.iterdir()} == {"report.json", "report.html", "junit.xml"}
@@ -63,7 +60,7 @@ def test_a_server_that_is_gone_ends_the_run_as_an_error_and_fails_no_case(tmp_pa
         server.kill()
         run = end_of(running, tmp_path)
     assert run.code == 2, run.output
-    assert "the server does not answer any more" in run.output.splitlines()
+    assert "the server no longer answers" in run.output.splitlines()
     verdicts = [case.verdict.value for case in run.report.cases]
     assert "fail" not in verdicts
     assert (verdicts.count("error"), verdicts.count("skipped") > 50) == (1, True)

@@ -6,9 +6,9 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -16,10 +16,6 @@ import pytest
 from codeq_contract.driver.identities import WORKER_SCOPES
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from tests.contract.suite.support import run_suite
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 CALLERS = {
     "producer": {"kind": "producer", "claims": {"sub": "p", "tenantId": "t"}},
@@ -54,7 +50,7 @@ def test_a_deployment_is_verified_by_one_command_and_left_as_it_was(tmp_path: Pa
     failed = {case.name: case.reason for case in run.report.cases if case.verdict in ("fail", "error")}
     assert failed == {}
     assert run.code == 0, run.output
-    lacking = "the target has no minting (only servers that the suite starts believe its tokens)"
+    lacking = "the target has no minting (only servers that the suite starts accept its tokens)"
     assert f"cases, {lacking}" in run.output
     assert "(--yes gives it, and lets the server delete tasks of anyone)" in run.output
     shown = httpx.get(f"{deployment}/_fake/tasks?limit=5000").json()["tasks"]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.contract.suite.support import run_cases
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CASES = """
 pytestmark = core

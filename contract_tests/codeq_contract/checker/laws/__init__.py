@@ -1,10 +1,10 @@
-"""The laws that a history is held to, one module for each subject."""
+"""The laws that every history must keep, one module for each subject."""
 
 from __future__ import annotations
 
-from codeq_contract.checker.laws import callbacks, deliveries, ends, holding, order, timing
-from codeq_contract.checker.laws.law import Breach, Law, Mark
+from . import callbacks, deliveries, ends, holding, order, timing
+from .law import Law, Mark, Violation
 
-__all__ = ["LAWS", "Breach", "Law", "Mark"]
+__all__ = ["LAWS", "Law", "Mark", "Violation"]
 
 LAWS = (*deliveries.LAWS, *holding.LAWS, *ends.LAWS, *order.LAWS, *timing.LAWS, *callbacks.LAWS)

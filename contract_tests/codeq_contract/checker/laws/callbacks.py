@@ -1,39 +1,35 @@
-"""Laws of result callbacks: none before the end, one after it, signed."""
+"""Laws on result callbacks: none before the end, one after it, signed."""
 
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from codeq_contract.checker.events import Result
-from codeq_contract.checker.laws.law import Breach, Law
-from codeq_contract.driver.hooks import ORIGIN
+from codeq_contract.checker.events import CallbackReceived, Result
+from codeq_contract.checker.history import History
+from codeq_contract.checker.task_histories import TaskHistory
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN
 from codeq_contract.recordings.times import SECOND
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from codeq_contract.checker.events import CalledBack
-    from codeq_contract.checker.history import History
-    from codeq_contract.checker.task_histories import Life
+from .law import Law, Violation
 
 PATIENCE = 15 * SECOND
-"""A try may take this long (W3); that long after a result, its callback has been tried."""
+"""The longest duration of one try (W3). A callback has certainly been tried that long after its result."""
 
 
-def unfounded(history: History) -> Iterator[Breach]:
-    """Callbacks of tasks without a webhook, before the end, or that tell another end than there was."""
-    for life in history.lives.values():
-        for callback in life.callbacks:
-            says = _unfounded(life, callback)
-            if says:
-                yield Breach(life.id, says, (*life.births[:1], *_results(life)[:1], callback))
+def unfounded_callbacks(history: History) -> Iterator[Violation]:
+    """Find callbacks of tasks without a webhook, callbacks before the end, and those that report another end."""
+    for task in history.tasks.values():
+        for callback in task.callbacks:
+            message = _problem(task, callback)
+            if message:
+                yield Violation(task.id, message, (*task.creates[:1], *_results(task)[:1], callback))
 
 
-def _unfounded(life: Life, callback: CalledBack) -> str:
-    if life.births and not life.births[0].task.webhook:
+def _problem(task: TaskHistory, callback: CallbackReceived) -> str:
+    if task.creates and not task.creates[0].task.webhook:
         return "was created without a webhook, and one was called"
-    results = [result for result in _results(life) if result.sent <= callback.sent]
+    results = [result for result in _results(task) if result.sent <= callback.sent]
     if not results:
         return "was not over when its webhook was called"
     if not any((result.status, result.completed_at) == (callback.status, callback.completed_at) for result in results):
@@ -41,37 +37,39 @@ def _unfounded(life: Life, callback: CalledBack) -> str:
     return ""
 
 
-def missing(history: History) -> Iterator[Breach]:
-    """Results that no callback followed, though the webhook is where callbacks are recorded."""
-    if history.terms.limits_webhooks:  # L1: then they may be delayed
+def missing_callbacks(history: History) -> Iterator[Violation]:
+    """Find results without a callback, if the webhook is one whose callbacks are recorded."""
+    if history.settings.limits_webhooks:  # L1: a limit may delay them
         return
-    for life in history.lives.values():
-        for result in _results(life):
-            told = any(callback.sent >= result.sent for callback in life.callbacks)
-            if not told and _is_recorded(life) and result.answered + PATIENCE <= history.end:
-                yield Breach(life.id, "ended, and its webhook was not called", (life.births[0], result))
+    for task in history.tasks.values():
+        for result in _results(task):
+            is_called = any(callback.sent >= result.sent for callback in task.callbacks)
+            if not is_called and _is_recorded(task) and result.answered + PATIENCE <= history.end:
+                yield Violation(task.id, "ended, and its webhook was not called", (task.creates[0], result))
 
 
-def _is_recorded(life: Life) -> bool:
-    return bool(life.births) and life.births[0].task.webhook.startswith(f"{ORIGIN}/")
+def _is_recorded(task: TaskHistory) -> bool:
+    return bool(task.creates) and task.creates[0].task.webhook.startswith(f"{WEBHOOK_ORIGIN}/")
 
 
-def _results(life: Life) -> list[Result]:
+def _results(task: TaskHistory) -> list[Result]:
     """The results that make the server call back (W1, S6)."""
-    return [deed for deed in life.deeds if isinstance(deed, Result) and deed.accepted and deed.calls_back]
+    return [
+        operation
+        for operation in task.operations
+        if isinstance(operation, Result) and operation.is_accepted and operation.calls_back
+    ]
 
 
-def unsigned(history: History) -> Iterator[Breach]:
-    """Callbacks whose signature is not right, or missing, or there without a secret (W2)."""
-    for life in history.lives.values():
-        for callback in life.callbacks:
+def wrong_signatures(history: History) -> Iterator[Violation]:
+    """Find callbacks with a wrong signature, without one, or with one although there is no secret (W2)."""
+    for task in history.tasks.values():
+        for callback in task.callbacks:
             timestamp, signature = (callback.headers.get(f"x-codeq-{name}") for name in ("timestamp", "signature"))
-            right = _signature(history.terms.secret, timestamp or "", callback.body) if history.terms.secret else None
-            if signature != right:
-                says = (
-                    "got a callback whose signature is not right" if signature else "got a callback without signature"
-                )
-                yield Breach(life.id, says, (*life.births[:1], callback))
+            secret = history.settings.secret
+            if signature != (_signature(secret, timestamp or "", callback.body) if secret else None):
+                problem = "whose signature is not right" if signature else "without signature"
+                yield Violation(task.id, f"got a callback {problem}", (*task.creates[:1], callback))
 
 
 def _signature(secret: str, timestamp: str, body: str) -> str:
@@ -83,9 +81,15 @@ LAWS = (
         "callback-cause",
         "No callback before the end, nor of another end",
         "W1 S6 N4",
-        unfounded,
-        withstands_lost_claims=True,
+        unfounded_callbacks,
+        ignores_lost_claims=True,
     ),
-    Law("callback", "A result is followed by a callback to its webhook", "W1 W3", missing, withstands_lost_claims=True),
-    Law("signature", "Callbacks are signed", "W2", unsigned, withstands_lost_claims=True),
+    Law(
+        "callback",
+        "A result is followed by a callback to its webhook",
+        "W1 W3",
+        missing_callbacks,
+        ignores_lost_claims=True,
+    ),
+    Law("signature", "Callbacks are signed", "W2", wrong_signatures, ignores_lost_claims=True),
 )

@@ -1,126 +1,139 @@
-"""Laws of holding a task: one live lease, honoured until it ends, and ended at the next claim once it ran out."""
+"""Laws on holding a task: one live lease, respected until it ends, and ended by the next claim once it expired.
+
+The end of a lease is known only within bounds. Before `earliest_end` the lease holds in every possible order of the
+calls; from `latest_end` on it has expired in every order. Between the two both answers of a server are right, so no law
+looks there. An expired lease stays valid until a claim repairs the queue (K7): that is why refusals after the end are
+wrong as long as no claim can have come.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from codeq_contract.checker.events import Heartbeat
-from codeq_contract.checker.laws.law import Breach, Law, Mark
-from codeq_contract.checker.task_histories import is_end
+from codeq_contract.checker.events import Claim, Event, Heartbeat, Observation, Operation
+from codeq_contract.checker.history import History
+from codeq_contract.checker.task_histories import Lease, TaskHistory, is_end
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from codeq_contract.checker.events import Claim, Created, Deed, Event, Sight
-    from codeq_contract.checker.history import History
-    from codeq_contract.checker.task_histories import Lease, Life
+from .law import Law, Mark, Violation
 
 
-def double_leases(history: History) -> Iterator[Breach]:
-    """Deliveries of a task that is surely still leased."""
-    for life in history.lives.values():
-        for lease, following in life.pairs:
+def double_leases(history: History) -> Iterator[Violation]:
+    """Find deliveries of a task that is certainly still leased."""
+    for task in history.tasks.values():
+        for lease, following in task.consecutive_leases:
             second = following.delivery
+            # Attempts order the leases. A second delivery that came earlier is the law on attempts' concern.
             if second.answered < lease.earliest_end and not second.precedes(lease.delivery):
-                says = f"was delivered to {second.task.worker} while {lease.delivery.task.worker} held it"
-                revoked = following.attempts - lease.attempts > 1
-                events = (lease.delivery, *_beats_before(lease, second), second)
-                yield Breach(life.id, says, events, "Z3" if revoked else "", _holds(lease))
+                message = f"was delivered to {second.task.worker} while {lease.delivery.task.worker} held it"
+                # Two attempts more: the server took the lease for expired, and counted that as a NACK (N5).
+                was_revoked = following.attempts - lease.attempts > 1
+                events = (lease.delivery, *_heartbeats_before(lease, second), second)
+                yield Violation(task.id, message, events, "Z3" if was_revoked else "", _holds(lease))
 
 
-def broken_leases(history: History) -> Iterator[Breach]:
-    """Refusals to a worker that surely holds the task, and reads that show it in other hands."""
-    for life in history.lives.values():
-        for lease in life.leases:
-            for event, says in _contradictions(life, lease):
+def broken_leases(history: History) -> Iterator[Violation]:
+    """Find refusals to a worker that certainly holds the task, and reads that show it as not held by this worker."""
+    for task in history.tasks.values():
+        for lease in task.leases:
+            for event, message in _contradictions(task, lease):
                 if lease.delivery.precedes(event) and event.answered < lease.earliest_end:
-                    events = (lease.delivery, *_beats_before(lease, event), event)
-                    yield Breach(life.id, says, events, "Z3", _holds(lease))
+                    events = (lease.delivery, *_heartbeats_before(lease, event), event)
+                    yield Violation(task.id, message, events, "Z3", _holds(lease))
 
 
-def _contradictions(life: Life, lease: Lease) -> Iterator[tuple[Event, str]]:
+def _contradictions(task: TaskHistory, lease: Lease) -> Iterator[tuple[Event, str]]:
     worker, attempts = lease.delivery.task.worker, lease.attempts
-    for deed in life.deeds:
-        if deed.worker == worker and deed.refused_as_not_held:
-            yield deed, f"was taken from {worker} before its lease was over"
-    for sight in life.shown:
-        task = sight.task
-        if (task.status, task.worker, task.attempts) != ("IN_PROGRESS", worker, attempts):
-            yield sight, f"was read as {task.status} while {worker} held it"
+    for operation in task.operations:
+        if operation.worker == worker and operation.is_refused_as_not_held:
+            yield operation, f"was taken from {worker} before its lease was over"
+    for read in task.observations:
+        shown = (read.task.status, read.task.worker, read.task.attempts)
+        if shown != ("IN_PROGRESS", worker, attempts):
+            yield read, f"was read as {read.task.status} while {worker} held it"
 
 
-def strangers(history: History) -> Iterator[Breach]:
-    """Deeds accepted from who held no lease: never had one, or had already given it up."""
-    for life in history.lives.values():
-        for deed in life.deeds:
-            if deed.accepted and deed.worker is not None and not any(deed in lease.deeds for lease in life.leases):
-                yield _never_held(life, deed)
-        for lease in life.leases:
-            for deed in lease.certain:
-                if lease.settled is not None and _cannot_follow(lease.settled, deed):
-                    says = f"was given back or ended by {deed.worker}, from whom this was accepted all the same"
-                    yield Breach(life.id, says, (lease.delivery, lease.settled, deed))
+def operations_without_lease(history: History) -> Iterator[Violation]:
+    """Find operations that the server accepted from a worker that never had the lease, or had given it up."""
+    for task in history.tasks.values():
+        for operation in task.operations:
+            is_known = operation.is_accepted and operation.worker is not None
+            if is_known and not any(operation in lease.operations for lease in task.leases):
+                yield _never_held(task, operation)
+        for lease in task.leases:
+            for operation in lease.certain:
+                if lease.settlement is not None and _cannot_follow(lease.settlement, operation):
+                    message = f"was given back or ended by {operation.worker}, and this was still accepted"
+                    yield Violation(task.id, message, (lease.delivery, lease.settlement, operation))
 
 
-def _never_held(life: Life, deed: Deed) -> Breach:
-    others = [lease.delivery for lease in life.leases if not deed.precedes(lease.delivery)]
-    says = f"was not in the hands of {deed.worker}, from whom this was accepted"
-    return Breach(life.id, says, (*others[-1:], deed))
+def _never_held(task: TaskHistory, operation: Operation) -> Violation:
+    others = [lease.delivery for lease in task.leases if not operation.precedes(lease.delivery)]
+    message = f"was not held by {operation.worker}, but this was accepted from it"
+    return Violation(task.id, message, (*others[-1:], operation))
 
 
-def _cannot_follow(settled: Deed, deed: Deed) -> bool:
-    """Whether one lease cannot have borne both. What comes after a task's end is another law's affair."""
-    if settled.number == deed.number or (is_end(settled) and (is_end(deed) or settled.precedes(deed))):
+def _cannot_follow(settlement: Operation, operation: Operation) -> bool:
+    """Whether one lease cannot allow both. The law on ends reports what follows a task's end.
+
+    Two settlements exclude each other in any order. A heartbeat may have come before the settlement, unless it was sent
+    after its answer.
+    """
+    if settlement.number == operation.number:
         return False
-    return settled.precedes(deed) or not isinstance(deed, Heartbeat)
+    if is_end(settlement) and (is_end(operation) or settlement.precedes(operation)):
+        return False
+    return settlement.precedes(operation) or not isinstance(operation, Heartbeat)
 
 
-def overdue_leases(history: History) -> Iterator[Breach]:
-    """Leases that outlived a claim which was sent after their time: it should have requeued the task."""
-    for life in history.lives.values():
-        for lease in life.leases:
-            repair = history.repair_of(life, lease)
-            # Of a task that nobody got again the law of losses tells, if it can.
-            by_reads = lease.following is not None or bool(life.ends) or not history.drained
-            event = None if repair is None else _outlived(life, lease, repair, by_reads=by_reads)
+def overdue_leases(history: History) -> Iterator[Violation]:
+    """Find leases that survived a claim sent after their end: the claim should have requeued the task."""
+    for task in history.tasks.values():
+        for lease in task.leases:
+            repair = history.repair_of(task, lease)
+            # The law on losses reports a task that no worker got again, if the history is drained.
+            by_reads = lease.next_delivery is not None or bool(task.ends) or not history.drained
+            event = None if repair is None else _proof_of_survival(task, lease, repair, by_reads=by_reads)
             if repair is not None and event is not None:
-                says = f"stayed with {lease.delivery.task.worker} after its lease was over and a claim came"
+                message = f"stayed with {lease.delivery.task.worker} after its lease was over and a claim came"
                 marks = (Mark(lease.latest_end, "the lease is over by then"),)
-                yield Breach(life.id, says, (lease.delivery, *_beats_before(lease, repair), repair, event), marks=marks)
+                events = (lease.delivery, *_heartbeats_before(lease, repair), repair, event)
+                yield Violation(task.id, message, events, marks=marks)
 
 
-def _outlived(life: Life, lease: Lease, repair: Claim, *, by_reads: bool) -> Event | None:
-    """What shows that the claim changed nothing: a deed, or a read if these count."""
-    shown: list[Event] = [deed for deed in lease.certain if repair.precedes(deed)]
+def _proof_of_survival(task: TaskHistory, lease: Lease, repair: Claim, *, by_reads: bool) -> Event | None:
+    """The first event that shows that the claim changed nothing: an operation, or a read if reads count."""
+    proofs: list[Event] = [operation for operation in lease.certain if repair.precedes(operation)]
     if by_reads:
-        shown += [sight for sight in life.shown if repair.precedes(sight) and is_held(sight, lease)]
-    return min(shown, key=lambda event: event.sent, default=None)
+        proofs += [read for read in task.observations if repair.precedes(read) and is_held(read, lease)]
+    return min(proofs, key=lambda event: event.sent, default=None)
 
 
-def hasty_takings(history: History) -> Iterator[Breach]:
-    """Refusals to who held a task longer than its lease, though no claim had come by to take it away."""
-    for life in history.lives.values():
-        refusals = [deed for deed in life.deeds if deed.refused_as_not_held]
-        for lease in life.leases[-1:] if refusals else ():
-            for deed in refusals:
-                if _is_overdue(lease, deed) and deed.answered < history.taken_from(lease):
-                    says = f"was taken from {deed.worker}, and no claim had come by since its lease was over"
-                    yield Breach(life.id, says, (lease.delivery, *_beats_before(lease, deed), deed))
+def premature_revocations(history: History) -> Iterator[Violation]:
+    """Find refusals to a worker whose lease had expired, but whose task no claim can have taken away."""
+    for task in history.tasks.values():
+        refusals = [operation for operation in task.operations if operation.is_refused_as_not_held]
+        # After an earlier lease there was another delivery, thus a claim.
+        for lease in task.leases[-1:] if refusals else ():
+            for refusal in refusals:
+                if _is_overdue(lease, refusal) and refusal.answered < history.taken_from(lease):
+                    message = f"was taken from {refusal.worker}, and no claim had come since its lease was over"
+                    events = (lease.delivery, *_heartbeats_before(lease, refusal), refusal)
+                    yield Violation(task.id, message, events)
 
 
-def _is_overdue(lease: Lease, deed: Deed) -> bool:
-    """Whether the holder did it when the lease may have been over, having neither ended the task nor given it back."""
-    by_holder = deed.worker == lease.delivery.task.worker and not lease.settlements
-    return by_holder and lease.delivery.precedes(deed) and lease.earliest_end <= deed.answered
+def _is_overdue(lease: Lease, operation: Operation) -> bool:
+    """Whether the holder called when the lease may have been over, and had neither ended the task nor given it back."""
+    by_holder = operation.worker == lease.delivery.task.worker and not lease.settlements
+    return by_holder and lease.delivery.precedes(operation) and lease.earliest_end <= operation.answered
 
 
-def is_held(sight: Created | Sight, lease: Lease) -> bool:
-    """Whether the task was seen in the hands that this lease put it into."""
-    return sight.task.status == "IN_PROGRESS" and sight.task.attempts == lease.attempts
+def is_held(read: Observation, lease: Lease) -> bool:
+    """Whether a read showed the task as held under this lease. Each lease has its own count of attempts."""
+    return read.task.status == "IN_PROGRESS" and read.task.attempts == lease.attempts
 
 
-def _beats_before(lease: Lease, event: Event) -> tuple[Event, ...]:
-    return tuple(beat for beat in lease.beats if not event.precedes(beat))
+def _heartbeats_before(lease: Lease, event: Event) -> tuple[Event, ...]:
+    return tuple(heartbeat for heartbeat in lease.heartbeats if not event.precedes(heartbeat))
 
 
 def _holds(lease: Lease) -> tuple[Mark, ...]:
@@ -128,11 +141,9 @@ def _holds(lease: Lease) -> tuple[Mark, ...]:
 
 
 LAWS = (
-    Law(
-        "one-lease", "A task is in one worker's hands at a time", "K5 K8 H1", double_leases, withstands_lost_claims=True
-    ),
-    Law("lease-holds", "A live lease is honoured", "K8 H1 H2 N1 S1", broken_leases, withstands_lost_claims=True),
-    Law("owner", "Only who holds a task can settle it or keep it", "H2 D2 N1 S1", strangers),
-    Law("late", "A lease that ran out counts until a claim comes", "K7 H2 N1 S3", hasty_takings),
-    Law("expiry", "A lease that ran out ends at the next claim", "K7 K8 H3 N5 S3", overdue_leases),
+    Law("one-lease", "A task is in one worker's hands at a time", "K5 K8 H1", double_leases, ignores_lost_claims=True),
+    Law("lease-holds", "A live lease is respected", "K8 H1 H2 N1 S1", broken_leases, ignores_lost_claims=True),
+    Law("owner", "Only the holder of a task can settle or keep it", "H2 D2 N1 S1", operations_without_lease),
+    Law("late", "An expired lease counts until a claim comes", "K7 H2 N1 S3", premature_revocations),
+    Law("expiry", "An expired lease ends at the next claim", "K7 K8 H3 N5 S3", overdue_leases),
 )

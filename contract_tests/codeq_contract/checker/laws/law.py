@@ -1,54 +1,58 @@
-"""What a law is, and what breaks one."""
+"""A law, and a violation of one: what all modules of this package share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from codeq_contract.checker.events import Event
-    from codeq_contract.checker.history import History
+from codeq_contract.checker.events import Event
+from codeq_contract.checker.history import History
+from codeq_contract.checker.waiting_periods import WaitingPeriod
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment that matters beside the events: when a lease ends, when a task is due."""
+    """A moment that matters beside the events: the end of a lease, the time at which a task is due."""
 
     at: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
+class Violation:
     """A task with which a law was broken, and as few events as show it.
 
-    `race` is the one of the contract's races (section 18) that it looks like, if any.
+    `message` continues a sentence that begins with the task's id. `race` is the race of the contract (section 18) that
+    it looks like, if any.
     """
 
     task_id: str
-    says: str
+    message: str
     events: tuple[Event, ...]
     race: str = ""
     marks: tuple[Mark, ...] = ()
 
     @property
-    def last(self) -> int:
-        """The moment by which all of it had happened."""
+    def complete_at(self) -> int:
+        """The moment by which all of its events had happened."""
         return max(event.answered for event in self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """A rule that every history of a right server keeps, however calls overlap and however long they take.
+    """A rule that every history of a correct server keeps, however calls overlap and however long they take.
 
-    `breaches` finds where a history does not; it misses some, for the sake of never being wrong. If the law
-    `withstands_lost_claims`, a delivery that nobody saw cannot explain a breach.
+    `find_violations` reports only what is certain, so it misses some. A law `ignores_lost_claims` if a delivery whose
+    reply was lost cannot explain a violation.
     """
 
     name: str
-    says: str
+    title: str
     clauses: str
-    breaches: Callable[[History], Iterable[Breach]]
-    withstands_lost_claims: bool = False
+    find_violations: Callable[[History], Iterable[Violation]]
+    ignores_lost_claims: bool = False
+
+
+def due_mark(period: WaitingPeriod) -> tuple[Mark, ...]:
+    """The moment from which a claim must find a delayed task."""
+    return (Mark(period.ready_by, "it can be claimed by then"),) if period.delayed else ()

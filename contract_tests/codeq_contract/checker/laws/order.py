@@ -1,144 +1,168 @@
-"""Laws of who comes first: first in first out, higher priorities before lower ones, and no claim in vain."""
+"""Laws on the order of deliveries: first in first out, higher priorities first, no claim empty without cause.
+
+A call takes effect at an unknown moment between being sent and being answered. So a law compares only moments that are
+certain: a task was in its queue from `ready_by` on, and it left it at `leaves_from` or later. Two tasks whose intervals
+overlap have no order, and no violation follows from them.
+"""
 
 from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import permutations
-from typing import TYPE_CHECKING
 
-from codeq_contract.checker.laws.ends import ready
-from codeq_contract.checker.laws.law import Breach, Law, Mark
-from codeq_contract.checker.names import queue_name
+from codeq_contract.checker.events import Claim, queue_name
+from codeq_contract.checker.history import History
+from codeq_contract.checker.queues import Queue
+from codeq_contract.checker.waiting_periods import WaitingPeriod
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from codeq_contract.checker.events import Claim
-    from codeq_contract.checker.history import History
-    from codeq_contract.checker.queues import Queue
-    from codeq_contract.checker.waiting_periods import Stay
+from .law import Law, Mark, Violation, due_mark
 
 
-def overtakings(history: History) -> Iterator[Breach]:
-    """Tasks that were surely in the queue before others of their priority, and were claimed surely after them."""
-    for stays in history.stays.values():
-        by_priority: defaultdict[int, list[Stay]] = defaultdict(list)
-        for stay in stays:
-            by_priority[stay.task.priority].append(stay)
+def overtakings(history: History) -> Iterator[Violation]:
+    """Find tasks that certainly waited before others of their priority, and were certainly claimed after them."""
+    for periods in history.waiting_periods.values():
+        by_priority: defaultdict[int, list[WaitingPeriod]] = defaultdict(list)
+        for period in periods:
+            by_priority[period.task.priority].append(period)
         for peers in by_priority.values():
             yield from _overtakings(peers)
             yield from _overtakings_in_batches(peers, history)
 
 
-def _overtakings(stays: Sequence[Stay]) -> Iterator[Breach]:
-    # Where a delayed task stands depends on the claim that moved it, so it may overtake but not be overtaken.
-    ahead = sorted((stay for stay in stays if not stay.delayed), key=lambda stay: stay.ready_by, reverse=True)
-    slowest: Stay | None = None
-    for stay in sorted(stays, key=_came):
-        while ahead and ahead[-1].ready_by < _came(stay):
+def _overtakings(periods: Sequence[WaitingPeriod]) -> Iterator[Violation]:
+    """Compare all pairs in one pass, in the order of arrival.
+
+    At each arrival, `slowest` is the one of all tasks certainly ahead that leaves last. If the new task was claimed
+    before that one left, it overtook it; if not, it overtook none of them. So one comparison stands for all.
+    """
+    # The place of a delayed task depends on the claim that moved it. So it may overtake but cannot be overtaken.
+    ahead = sorted((period for period in periods if not period.delayed), key=_ready_by, reverse=True)
+    slowest: WaitingPeriod | None = None
+    for period in sorted(periods, key=_arrival):
+        while ahead and ahead[-1].ready_by < _arrival(period):
             first = ahead.pop()
             slowest = first if slowest is None or first.leaves_from > slowest.leaves_from else slowest
-        if slowest is not None and stay.taken is not None and stay.taken.answered < slowest.leaves_from:
-            yield _overtaking(slowest, stay)
+        if slowest is not None and period.delivery is not None and period.delivery.answered < slowest.leaves_from:
+            yield _overtaking(slowest, period)
 
 
-def _overtaking(slower: Stay, stay: Stay) -> Breach:
-    says = f"was in the queue before {stay.task.id}, of the same priority, and was claimed after it"
-    taken = () if stay.taken is None else (stay.taken,)
-    return Breach(slower.task.id, says, (*slower.since, *stay.since, *taken), marks=_marks(slower))
+def _overtaking(slower: WaitingPeriod, period: WaitingPeriod) -> Violation:
+    message = f"was in the queue before {period.task.id}, of the same priority, and was claimed after it"
+    delivery = () if period.delivery is None else (period.delivery,)
+    events = (*slower.start_events, *period.start_events, *delivery)
+    return Violation(slower.task.id, message, events, marks=_marks(slower))
 
 
-def _overtakings_in_batches(stays: Sequence[Stay], history: History) -> Iterator[Breach]:
-    """Of what one call made or took, the order counts in which it did (C9, K10)."""
-    batches: defaultdict[tuple[str, int], list[Stay]] = defaultdict(list)
-    for stay in stays:
-        if history.lives[stay.task.id].creator is stay.origin:
-            batches["made", stay.origin.number].append(stay)
-        if stay.taken is not None:
-            batches["taken", stay.taken.number].append(stay)
+def _overtakings_in_batches(periods: Sequence[WaitingPeriod], history: History) -> Iterator[Violation]:
+    """Within one call the times are equal, but its items have an order (C9, K10)."""
+    batches: defaultdict[tuple[str, int], list[WaitingPeriod]] = defaultdict(list)
+    for period in periods:
+        if history.tasks[period.task.id].creator is period.origin:
+            batches["created", period.origin.number].append(period)
+        if period.delivery is not None:
+            batches["delivered", period.delivery.number].append(period)
     for batch in batches.values():
         for first, second in permutations(batch, 2):
-            if _is_ahead(first, second, history) and _is_taken_before(second, first):
+            if _is_ahead(first, second, history) and _leaves_before(second, first):
                 yield _overtaking(first, second)
 
 
-def _is_ahead(stay: Stay, other: Stay, history: History) -> bool:
-    """Whether one task surely came into the queue before the other, if only by its place in the call that made both."""
-    one, two = stay.origin, other.origin
-    in_one_call = one.number == two.number and history.lives[other.task.id].creator is two
-    return not stay.delayed and (one.place < two.place if in_one_call else stay.ready_by < _came(other))
+def _is_ahead(period: WaitingPeriod, other: WaitingPeriod, history: History) -> bool:
+    """Whether a task certainly came into the queue before another, if only by its position in a batch of creates."""
+    one, two = period.origin, other.origin
+    in_one_call = one.number == two.number and history.tasks[other.task.id].creator is two
+    is_before = one.position < two.position if in_one_call else period.ready_by < _arrival(other)
+    return is_before and not period.delayed
 
 
-def _is_taken_before(stay: Stay, other: Stay) -> bool:
-    one, two = stay.taken, other.taken
+def _leaves_before(period: WaitingPeriod, other: WaitingPeriod) -> bool:
+    """Whether a task was certainly claimed before another, if only by its position in a batch claim."""
+    one, two = period.delivery, other.delivery
     if one is not None and two is not None and one.number == two.number:
-        return one.place < two.place
+        return one.position < two.position
     return one is not None and one.answered < other.leaves_from
 
 
-def _came(stay: Stay) -> int:
-    """The earliest moment for a task to take its place. From a lease that ran out, lest a revoked one count twice."""
-    return stay.origin.sent if stay.expired else stay.ready_from
+def _ready_by(period: WaitingPeriod) -> int:
+    return period.ready_by
 
 
-def passings(history: History) -> Iterator[Breach]:
-    """Tasks that were surely waiting while a claim took one of lower priority, or of a command it named later."""
-    for queue, claim, stay in _passed_over(history):
+def _arrival(period: WaitingPeriod) -> int:
+    """The earliest moment at which the task can have taken its place.
+
+    After an expiry that is the moment of the delivery: if the server revoked the lease too soon, the law on leases
+    reports it, and this law must not report it again.
+    """
+    return period.origin.sent if period.follows_expiry else period.ready_from
+
+
+def priority_inversions(history: History) -> Iterator[Violation]:
+    """Find tasks that certainly waited while a claim took one of lower priority, or of a command named later."""
+    for queue, claim, period in _passed_over(history):
         if claim.tasks:
-            taken = next(task for task in claim.tasks if _is_behind(task.command, task.priority, queue, stay))
-            says = f"was waiting when a claim took {taken.id}, of priority {taken.priority} and {taken.command}"
-            yield Breach(stay.task.id, says, (*stay.since, claim), "Z4", _marks(stay))
+            taken = next(task for task in claim.tasks if _is_behind(task.command, task.priority, queue, period))
+            message = f"was waiting when a claim took {taken.id}, of priority {taken.priority} and {taken.command}"
+            yield Violation(period.task.id, message, (*period.start_events, claim), "Z4", _marks(period))
 
 
-def _is_behind(command: str, priority: int, queue: Queue, stay: Stay) -> bool:
-    return queue_name(command) != queue.name or priority < stay.task.priority
+def _is_behind(command: str, priority: int, queue: Queue, period: WaitingPeriod) -> bool:
+    return queue_name(command) != queue.name or priority < period.task.priority
 
 
-def false_empties(history: History) -> Iterator[Breach]:
-    """Claims that found nothing while a task was surely waiting. One that nobody ever got is another law's affair."""
-    for _, claim, stay in _passed_over(history):
-        if not claim.tasks and (stay.taken is not None or not history.drained):
-            says = "was waiting when a claim found nothing"
-            yield Breach(stay.task.id, says, (*stay.since, claim), "Z4", _marks(stay))
+def false_empties(history: History) -> Iterator[Violation]:
+    """Find claims without a task while one was certainly waiting.
+
+    In a drained history the law on losses reports tasks that no worker ever got.
+    """
+    for _, claim, period in _passed_over(history):
+        if not claim.tasks and (period.delivery is not None or not history.drained):
+            message = "was waiting when a claim found nothing"
+            yield Violation(period.task.id, message, (*period.start_events, claim), "Z4", _marks(period))
 
 
-def _passed_over(history: History) -> Iterator[tuple[Queue, Claim, Stay]]:
-    """Each claim with a task that was there all the time, and that it should have taken instead of what it took."""
-    for key, stays in history.stays.items():
+def _passed_over(history: History) -> Iterator[tuple[Queue, Claim, WaitingPeriod]]:
+    """Yield each claim with a task that waited during all of it, and that it should have taken first.
+
+    Claims come in the order of sending. `longest` keeps, for each priority, a heap of the tasks that were ready before
+    the claim, the one that stays longest on top: if even that one may have left, all may have.
+    """
+    for key, periods in history.waiting_periods.items():
         queue = history.queues[key]
-        waiting = sorted((stay for stay in stays if stay.is_certain), key=lambda stay: stay.ready_by, reverse=True)
-        longest: defaultdict[int, list[tuple[int, int, Stay]]] = defaultdict(list)
+        waiting = sorted((period for period in periods if period.is_certain), key=_ready_by, reverse=True)
+        longest: defaultdict[int, list[tuple[int, int, WaitingPeriod]]] = defaultdict(list)
         for claim in queue.claims:
             while waiting and waiting[-1].ready_by < claim.sent:
-                stay = waiting.pop()
-                heapq.heappush(longest[stay.task.priority], (-stay.leaves_from, len(waiting), stay))
+                period = waiting.pop()
+                # The number breaks ties, for periods have no order.
+                heapq.heappush(longest[period.task.priority], (-period.leaves_from, len(waiting), period))
             for priority in range(_lowest_taken(claim, queue) + 1, 10):
                 if longest[priority] and -longest[priority][0][0] > claim.answered:
                     yield queue, claim, longest[priority][0][2]
 
 
 def _lowest_taken(claim: Claim, queue: Queue) -> int:
-    """The lowest priority of what a claim took from a queue; when it took nothing, any task there was passed over."""
+    """The lowest priority that a claim took from a queue. If it took nothing, it passed over every task there."""
     return min((task.priority for task in claim.tasks if queue_name(task.command) == queue.name), default=-1)
 
 
-def surpluses(history: History) -> Iterator[Breach]:
-    """Tasks that a claim got beyond the number that it asked for."""
+def surplus_deliveries(history: History) -> Iterator[Violation]:
+    """Find tasks that a claim got beyond the number that it asked for."""
     for queue in history.queues.values():
         for claim in queue.claims:
-            for task in claim.tasks[claim.most :]:
-                yield Breach(task.id, f"was given to a claim of no more than {claim.most}", (claim,))
+            for task in claim.tasks[claim.limit :]:
+                yield Violation(task.id, f"was given to a claim of no more than {claim.limit}", (claim,))
 
 
-def _marks(stay: Stay) -> tuple[Mark, ...]:
-    claimed = () if stay.taken is None else (Mark(stay.taken.sent, "it is not claimed before then"),)
-    return (*ready(stay), *claimed)
+def _marks(period: WaitingPeriod) -> tuple[Mark, ...]:
+    claimed = () if period.delivery is None else (Mark(period.delivery.sent, "it is not claimed before then"),)
+    return (*due_mark(period), *claimed)
 
 
 LAWS = (
     Law("fifo", "Within a priority, first in first out", "K4 D1", overtakings),
-    Law("priority", "Higher priorities first, commands in the order asked", "K4", passings),
+    Law("priority", "Higher priorities first, commands in the order asked", "K4", priority_inversions),
     Law("empty", "No claim comes back empty while a task waits", "K3 K4 K7", false_empties),
-    Law("count", "A claim gives no more than it was asked for", "K3 K10", surpluses, withstands_lost_claims=True),
+    Law("count", "A claim gives no more than it was asked for", "K3 K10", surplus_deliveries, ignores_lost_claims=True),
 )

@@ -1,27 +1,21 @@
-"""Known deviations of a target: what may fail, and must go on failing as long as it is listed."""
+"""Known deviations of a target: cases that are expected to fail. One that no longer fails is an error."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 class DeviationsError(Exception):
-    """The file is no list of deviations; the text says why."""
+    """The file is not a list of deviations. The text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """A clause that a target does not keep, by `case` if not by all; `seldom` if it does not fail every time.
-
-    A case without its parameters stands for all of them.
-    """
+    """A clause that a target breaks, in all cases or in `case` with any parameters. `seldom` if not every time."""
 
     clause: str
     why: str
@@ -29,19 +23,19 @@ class Deviation:
     seldom: bool = False
 
     def covers(self, case: str, clauses: Sequence[str]) -> bool:
-        """Whether it excuses the failure of this case."""
+        """Whether the deviation explains the failure of this case."""
         return self.clause in clauses and self.case in ("", case, case.partition("[")[0])
 
 
 def read_deviations(source: str) -> tuple[Deviation, ...]:
-    """Those of a file, of a version that comes with the suite, or of `none`.
+    """The deviations in a file, of a version that the suite knows, or of `none`.
 
-    Raises OSError, and DeviationsError when it is no such list.
+    Raises OSError, and DeviationsError if the file is not a list of deviations.
     """
     if source == "none":
         return ()
-    ours = Path(__file__).parent / f"{source}.yaml"
-    path = ours if ours.exists() else Path(source)
+    known = Path(__file__).parent / f"{source}.yaml"
+    path = known if known.exists() else Path(source)
     try:
         return tuple(Deviation(**entry) for entry in yaml.safe_load(path.read_text(encoding="utf-8")))
     except (TypeError, UnicodeDecodeError, yaml.YAMLError) as error:
