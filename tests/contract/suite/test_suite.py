@@ -41,7 +41,7 @@ def test_a_fake_on_a_port_keeps_it_in_real_time(tmp_path: Path) -> None:
 def test_a_report_is_three_files(in_process: Run) -> None:
     report = in_process.report
     page = (in_process.folder / "report.html").read_text(encoding="utf-8")
-    assert all(f"id={clause}>" in page for clause in report.clauses)
+    assert all(f'id="{clause}"' in page for clause in report.clauses)
     assert "http://" not in page.partition("<main>")[0]
     suites = ET.parse(in_process.folder / "junit.xml").getroot()  # noqa: S314 - written a moment ago, by pytest
     assert len(suites.findall(".//testcase")) == len(report.cases)
