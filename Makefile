@@ -6,12 +6,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 READY := $(VENV)/ready
 
+# Tests that name what an upgrade of a library broke, and tests that need no port, no process and no second.
+CANARIES := tests/compat tests/client/compat
+QUICK := tests/auth tests/core tests/settings tests/webhooks tests/wire
+
 # The tests start many Pythons. Without compiled files each of them would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example test check lint layout types imports words spelling format coverage docs \
-	bench soak mutants wheel lock clean
+	bench soak mutants wheel newest lock audit release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -66,14 +70,34 @@ mutants: $(READY) ## run the suite on fakes with known defects and print what ca
 wheel: $(READY) ## build the source archive and, from it, the wheel into dist/
 	$(BIN)/python -m build --no-isolation
 
-lock: $(READY) ## renew the versions in constraints.txt
-	rm -rf build/lock
-	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet --upgrade pip hatchling
-	build/lock/bin/python -m pip install --quiet --no-build-isolation --editable '.[contract]' --group dev
+# The newest versions of all dependencies, in an environment of their own.
+NEWEST := build/newest
+define install_newest
+	rm -rf $(NEWEST)
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade pip hatchling
+	$(NEWEST)/bin/python -m pip install --quiet --no-build-isolation --editable '.[contract]' --group dev
+endef
+
+newest: ## run the canaries and quick tests with the newest versions of all dependencies
+	$(install_newest)
+	$(NEWEST)/bin/python -m pytest -n auto $(CANARIES) $(QUICK)
+
+lock: ## renew the versions in constraints.txt
+	$(install_newest)
 	sed -n 1p constraints.txt > build/constraints.txt
-	build/lock/bin/python -m pip freeze --all --exclude-editable --exclude setuptools >> build/constraints.txt
+	$(NEWEST)/bin/python -m pip freeze --all --exclude-editable --exclude setuptools >> build/constraints.txt
 	mv build/constraints.txt constraints.txt
+
+audit: ## look up known weaknesses of the versions in constraints.txt
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit
+	build/audit/bin/pip-audit --disable-pip --no-deps --requirement constraints.txt
+
+release: $(READY) ## check the tag TAG, and build what it releases into dist/
+	$(BIN)/python -m tools.release '$(TAG)'
+	rm -rf dist
+	$(MAKE) --no-print-directory wheel
 
 clean: ## remove everything that these targets made, including .venv
 	rm -rf $(VENV) build dist .cache .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

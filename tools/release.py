@@ -1,0 +1,33 @@
+"""Check that a tag may be released: `python -m tools.release v0.2.0`.
+
+The tag must name the version of pyproject.toml, and CHANGELOG.md must have a section for that version.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+
+
+def problems(tag: str, root: Path = ROOT) -> Iterator[str]:
+    """What must change before this tag may be released."""
+    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    if tag != f"v{version}":
+        yield f"the tag is {tag!r}, but pyproject.toml has version {version}: it must be 'v{version}'"
+    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    if not any(line.startswith(f"## [{version}] - ") for line in changes):
+        yield f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD'"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004 - the program and the tag
+        sys.exit(__doc__)
+    if found := list(problems(sys.argv[1])):
+        sys.exit("\n".join(found))
