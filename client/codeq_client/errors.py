@@ -1,29 +1,29 @@
-"""Every error that this package raises: what happened, and what to do about it.
+"""All errors of this package: what happened, and what to do.
 
 CodeQError
-├── ConfigurationError        wrong argument or setting; nothing was sent. Correct the caller.
-│   ├── EncodeError           JSON, or the server's numbers, cannot hold the value. Send such values as text.
-│   └── SubjectChanged        a new token names another subject while leases are held. Keep one subject a worker.
-├── DecodeError               a payload or result is not of the type asked for. Correct the type or the sender.
-├── Unavailable               no usable answer came. `sent` tells whether the server may have acted.
-│   └── BadReply              an answer came that is not CodeQ's. Look at the URL and at proxies on the way.
-├── Refused                   the server said no; `status` and `message` are its words.
-│   ├── BadRequest            400: the arguments. Correct the caller.
-│   ├── Unauthorized          401: no token, an expired or a foreign one. Look at the token's issuer and audience.
-│   ├── Forbidden             403: the token lacks a scope or an event type. Ask for another token.
-│   ├── NotOwner              403: the task is not, or no longer, leased to this worker. Drop the work.
-│   ├── NotInProgress         409: the task was requeued or is finished. Drop the work.
-│   ├── NotFound              404: nothing there.
-│   │   ├── TaskNotFound      no such task: a wrong id, or it was cleaned up (24 h after it was last touched).
+├── ConfigurationError        a wrong argument or setting; nothing was sent. Correct the caller.
+│   ├── EncodeError           JSON, or the server's numbers, cannot represent the value. Send it as text.
+│   └── SubjectChanged        a new token has another subject while leases are held. Use one subject per worker.
+├── DecodeError               a payload or result does not have the requested type. Correct type or sender.
+├── Unavailable               no usable answer arrived. `sent` says whether the server may have acted.
+│   └── BadReply              an answer arrived that is not CodeQ's. Check the URL and the proxies.
+├── Refused                   the server refused; `status` and `message` are from its answer.
+│   ├── BadRequest            400: wrong arguments. Correct the caller.
+│   ├── Unauthorized          401: no valid token. Check the token's expiry, issuer and audience.
+│   ├── Forbidden             403: the token lacks a scope or an event type. Use another token.
+│   ├── NotOwner              403: the task is not, or no longer, leased to this worker. Stop the work.
+│   ├── NotInProgress         409: the task was requeued or is finished. Stop the work.
+│   ├── NotFound              404: it does not exist.
+│   │   ├── TaskNotFound      no such task: a wrong id, or it was cleaned up (24 h after its last change).
 │   │   ├── ResultNotFound    the task has no result: it is not finished, or it is a dead letter.
-│   │   └── SubscriptionNotFound  it ended and was swept. Subscribe again.
-│   ├── RateLimited           429: come again in `retry_after` seconds.
-│   └── ServerError           5xx: the server, or a proxy before it, failed.
-├── LeaseLost                 a handler's lease is over, for `reason`. Stop at once; another worker may have the task.
-├── TaskFailed                the awaited task ended FAILED; `message` is the worker's or the server's text.
-│   └── TaskDead              it used up its attempts and is a dead letter: it has no result, nothing will come.
-├── WaitTimeout               the awaited task did not end in time; it may yet. It is a `TimeoutError` too.
-└── InvalidSignature          a webhook was not signed with our secret, or too long ago. Do not act on it.
+│   │   └── SubscriptionNotFound  the subscription expired and was removed. Subscribe again.
+│   ├── RateLimited           429: try again in `retry_after` seconds.
+│   └── ServerError           5xx: the server, or a proxy in front of it, failed.
+├── LeaseLost                 a handler's lease has ended, for `reason`. Stop at once: another worker may have it.
+├── TaskFailed                the awaited task ended as FAILED; `message` is the worker's or the server's text.
+│   └── TaskDead              it used up its attempts and is a dead letter: it will never have a result.
+├── WaitTimeout               the awaited task did not end in time, but may end later. Also a `TimeoutError`.
+└── InvalidSignature          a webhook was not signed with our secret, or too long ago. Ignore it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ._task import Task
 
 
 class CodeQError(Exception):
-    """The root: `except CodeQError` catches all that this package raises."""
+    """Base class of all errors of this package."""
 
 
 class ConfigurationError(CodeQError, ValueError):
@@ -40,19 +40,19 @@ class ConfigurationError(CodeQError, ValueError):
 
 
 class EncodeError(ConfigurationError):
-    """A value cannot travel unchanged: JSON has no such value, or the server would round it (T1)."""
+    """A value cannot be sent unchanged: JSON has no such value, or the server would round it (T1)."""
 
 
 class SubjectChanged(ConfigurationError):
-    """A renewed worker token names another subject while leases are held, which only the old subject may renew."""
+    """A new worker token has another subject while leases are held, which only the old subject can renew."""
 
 
 class DecodeError(CodeQError):
-    """A payload or a result does not fit the type asked for; the message names the path within it."""
+    """A payload or a result does not have the requested type; the message contains the path."""
 
 
 class Unavailable(CodeQError):
-    """No usable answer: refused, reset, timed out. `sent` is False only when the server surely saw nothing."""
+    """No usable answer: refused, reset, timed out. `sent` is False only if the server certainly received nothing."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class Unavailable(CodeQError):
 
 
 class BadReply(Unavailable):
-    """An answer that is not CodeQ's: no JSON, or not of the documented shape. Whether it acted is unknown."""
+    """An answer that is not CodeQ's: not JSON, or not as documented. Whether the server acted is unknown."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, sent=True)
@@ -81,7 +81,7 @@ class BadRequest(Refused):
 
 
 class Unauthorized(Refused):
-    """401: the token is missing, expired or not of this server's issuer; for admin routes also: no administrator."""
+    """401: the token is missing, expired or from another issuer; on admin routes also: not an administrator's."""
 
 
 class Forbidden(Refused):
@@ -89,7 +89,7 @@ class Forbidden(Refused):
 
 
 class NotOwner(Refused):
-    """403: the task is leased to another worker, or to none any more (H2, N1, S1)."""
+    """403: the task is leased to another worker, or no longer leased (H2, N1, S1)."""
 
 
 class NotInProgress(Refused):
@@ -97,19 +97,19 @@ class NotInProgress(Refused):
 
 
 class NotFound(Refused):
-    """404: the server has no such thing."""
+    """404: it does not exist."""
 
 
 class TaskNotFound(NotFound):
-    """No such task, which heartbeat and abandon say with a 500 (H2)."""
+    """The task does not exist; heartbeat and abandon report this with a 500 (H2)."""
 
 
 class ResultNotFound(NotFound):
-    """The task exists and has no result: unfinished, or a dead letter (S7)."""
+    """The task exists but has no result: it is unfinished, or a dead letter (S7)."""
 
 
 class SubscriptionNotFound(NotFound):
-    """The subscription ended and was swept (U9)."""
+    """The subscription expired and was removed (U9)."""
 
 
 class RateLimited(Refused):
@@ -121,11 +121,11 @@ class RateLimited(Refused):
 
 
 class ServerError(Refused):
-    """5xx: the server, or a proxy before it, failed. Whether it acted is unknown."""
+    """5xx: the server, or a proxy in front of it, failed. Whether it acted is unknown."""
 
 
 class LeaseLost(CodeQError):
-    """The lease on the task is over, for `reason`; what its handler still does is wasted."""
+    """The lease on the task has ended, for `reason`; further work of its handler has no effect."""
 
     def __init__(self, task_id: str, reason: str) -> None:
         super().__init__(f"the lease on task {task_id} is lost: {reason}")
@@ -134,7 +134,7 @@ class LeaseLost(CodeQError):
 
 
 class TaskFailed(CodeQError):
-    """The awaited task ended FAILED. `message` is its error text, `task` its last state."""
+    """The awaited task ended as FAILED. `message` is its error text, `task` its last state."""
 
     def __init__(self, task: Task, message: str) -> None:
         super().__init__(f"task {task.id} ({task.command}) failed: {message}")
@@ -147,7 +147,7 @@ class TaskDead(TaskFailed):
 
 
 class WaitTimeout(CodeQError, TimeoutError):
-    """The awaited task did not end in time; `task` is its last seen state."""
+    """The awaited task did not end in time; `task` is its last known state."""
 
     def __init__(self, task: Task, seconds: float) -> None:
         leased = f" ({task.worker_id}, leased until {task.lease_until})" if task.lease_until else ""

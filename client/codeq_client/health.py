@@ -1,4 +1,4 @@
-"""Health probes over HTTP, served from a thread of their own, so that a blocked event loop does not stop them."""
+"""Health probes over HTTP, served from a separate thread, so that a blocked event loop does not stop them."""
 
 from __future__ import annotations
 

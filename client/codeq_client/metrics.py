@@ -32,7 +32,7 @@ class PrometheusHook:
         self._losses = counter("losses", "Tasks that were lost, by reason", "command", "reason")
         self._wasted = counter("wasted_seconds", "Seconds that handlers worked without effect", "command")
         self._renewals = counter("renewals", "Renewals of leases, by outcome", "outcome")
-        self._ends = counter("handlers_ended", "Handlers that were told to end, by reason", "reason")
+        self._ends = counter("handlers_ended", "Handlers that were cancelled, by reason", "reason")
         self._blocked = counter("loop_blocked", "How often the event loop was blocked for long")
         self._running = Gauge("codeq_worker_running", "Tasks in work", ["command"], registry=registry)
         self._seconds = Histogram(

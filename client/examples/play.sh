@@ -1,10 +1,10 @@
 #!/bin/sh
-# Plays the example against the fake that `codeq-fake run` has started: the API and one worker, and a few calls.
+# Starts the API and one worker of the example, and makes a few calls. Run it by `codeq-fake run -- play.sh`.
 set -eu
 cd "$(dirname "$0")"
 export PORT="${PORT:-3000}" WEBHOOK_SECRET="${WEBHOOK_SECRET:-}"
 
-# Who has the port already would answer in the API's place; 7 is curl's "connection refused".
+# Another server on the port would answer instead of the API; 7 is curl's "connection refused".
 refused=0
 curl -s -m 1 "localhost:$PORT/" >/dev/null || refused=$?
 [ "$refused" -eq 7 ] || { echo "port $PORT is not free: set PORT to another" >&2; exit 1; }
@@ -15,7 +15,7 @@ trap 'kill $api $worker 2>/dev/null; wait' EXIT
 
 say() { printf '\n$ curl -s localhost:%s%s%s\n' "$PORT" "$1" "${2:+ -d '$2'}"; curl -s "localhost:$PORT$1" ${2:+-d "$2"}; echo; }
 id() { sed -n 's/.*"id":"\([^"]*\)".*/\1/p'; }
-# A task is ended within a second or two; ask until it is.
+# A task ends within one or two seconds; ask until it has.
 await() {
   for _ in $(seq 100); do
     case "$(curl -s "localhost:$PORT/api/tasks/$1")" in *'"COMPLETED"'* | *'"FAILED"'*) break ;; esac

@@ -246,7 +246,7 @@ def test_all_that_is_wrong_with_the_settings_is_said_at_once(tmp_path: Path) -> 
     assert done.stderr.splitlines() == [
         "the settings are wrong, see .env.example:",
         "CODEQ_BASE_URL is missing: the CodeQ server's address, such as http://localhost:8080",
-        "CODEQ_PRODUCER_TOKEN is missing: the token with which the server lets this API create tasks",
+        "CODEQ_PRODUCER_TOKEN is missing: the token with which this API creates tasks",
         "PORT must be a number from 1 to 65535, not '70000'",
     ]
 

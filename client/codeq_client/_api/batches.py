@@ -29,7 +29,7 @@ def create(core: Core, tasks: Sequence[NewTask], trace_parent: str) -> Flow[Batc
 
 
 def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]:
-    """End many tasks (S6): in batches where nothing is lost by it, otherwise in requests of their own."""
+    """End many tasks (S6): in batches where the server treats it equally, otherwise in separate requests."""
 
     def send(part: Sequence[tuple[Submission, bytes]]) -> Flow[list[Record | CodeQError]]:
         try:

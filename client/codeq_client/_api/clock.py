@@ -1,4 +1,4 @@
-"""Clocks: how the client reads the time and sleeps. Tests and simulations pass a clock of their own."""
+"""Clocks: how the client reads the time and sleeps. Tests and simulations pass their own clock."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Finished:
 class Submission:
     """One item of a batch of results: the claimed task, and its `result` or its `error`.
 
-    An item with only a task id is sent in a request of its own: the batch route skips the callback of a task with a
+    An item with only a task id is sent in a separate request: the batch route skips the callback of a task with a
     webhook (S6).
     """
 

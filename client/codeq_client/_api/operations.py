@@ -132,7 +132,7 @@ def complete(
 
 
 def fail(core: Core, task: Task | str, error: str, *, artifacts: Sequence[Artifact] = ()) -> Flow[Record]:
-    """End a task as FAILED, for good (R8, S4). To have it tried again, use `nack`."""
+    """End a task as FAILED, permanently (R8, S4). To have it tried again, use `nack`."""
     return settlement.submit(core, task, None, error or "unknown error", artifacts)
 
 
@@ -140,7 +140,7 @@ def submit_batch(core: Core, submissions: Iterable[Submission]) -> Flow[Batch[Re
     """End many tasks, 100 a request (R9). A rejected item is in the answer, at its index, as in `create_batch`.
 
     A lost answer is resolved task by task. The server's batch route ignores artifacts and sends no callbacks (S6), so
-    an item with artifacts, for a task with a webhook, or with only a task id is sent in a request of its own.
+    an item with artifacts, for a task with a webhook, or with only a task id is sent in a separate request.
     """
     return batches.submit(core, tuple(submissions))
 

@@ -55,7 +55,7 @@ def decode(call: Call[T], reply: Reply) -> T:
 
 
 def item_error(message: str) -> Refused:
-    """Return the error for one item of a batch (C9, S6): the same messages, but without a status of their own."""
+    """Return the error for one item of a batch (C9, S6): the same messages, but without an HTTP status."""
     return _BY_MESSAGE.get(message, BadRequest)(message, status=200)
 
 

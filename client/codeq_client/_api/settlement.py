@@ -2,7 +2,7 @@
 
 The server identifies the holder of a lease only by the token's subject. If a NACK, an abandon or a result whose answer
 was lost is simply sent again, it may hit the *next* lease of the task, held by another process with the same token.
-So before each repetition the task is read: `attempts` grows with every claim, and tells whether the lease is still
+So before each repetition the task is read: `attempts` grows with every claim, and shows whether the lease is still
 ours.
 """
 

@@ -1,4 +1,4 @@
-"""Run the user's code in an asyncio task of its own, which can be cancelled with a reason."""
+"""Run the user's code in a separate asyncio task, which can be cancelled with a reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CancelledWithin(Exception):
 class Cancellable:
     """Runs one piece of code. `cancel` cancels it; its `CancelledError` then carries the reason.
 
-    The code runs in a task of its own, so that its cancellations never reach the worker. It is cancelled once and may
+    The code runs in a separate task, so that its cancellations never reach the worker. It is cancelled once and may
     await while it cleans up; if it runs on, it is cancelled again every `interval` seconds.
     """
 

@@ -168,7 +168,7 @@ class Delivery:
             settled, detail, loss = Settled.LOST, str(error), Loss.UNANSWERED
         except CodeQError as error:
             settled, detail, loss = Settled.LOST, str(error), Loss.REFUSED
-        except Exception as error:  # noqa: BLE001 - the lease runs out, and the hooks are told
+        except Exception as error:  # noqa: BLE001 - the lease runs out, and the hooks get an event
             _log.exception("task %s could not be settled", self._task.id)
             settled, detail, loss = Settled.LOST, repr(error), Loss.DEFECT
         self._report(settled, detail, loss)

@@ -108,7 +108,7 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class LeaseEnded:
-    """A handler was told to end, for this reason."""
+    """A handler was cancelled, for this reason."""
 
     task_id: str
     end: End

@@ -185,7 +185,7 @@ async def renewal_in_loop(codeq: CodeQ, terms: LeaseTerms, emit: Emit) -> AsyncI
 async def renewal_on_thread(
     codeq: CodeQ, terms: LeaseTerms, emit: Emit, monitor: LoopMonitor
 ) -> AsyncIterator[LeaseRenewal]:
-    """Run the renewal loop, and the monitor of the worker's event loop, on a thread of their own."""
+    """Run the renewal loop, and the monitor of the worker's event loop, on a separate thread."""
     loop = asyncio.get_running_loop()
     post = loop.call_soon_threadsafe
     if has_own_time(loop):

@@ -37,7 +37,7 @@ class Retry(Outcome):
 
 
 class Fail(Outcome):
-    """The task is FAILED, for good, with `error` (S4)."""
+    """The task is FAILED, permanently, with `error` (S4)."""
 
     def __init__(self, error: str, artifacts: Sequence[Artifact] = ()) -> None:
         super().__init__(error)

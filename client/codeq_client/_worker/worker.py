@@ -62,7 +62,7 @@ class Worker:
     `grace` is how long handlers may run on then, and at least until that poll has ended. Both are in seconds.
     `lifespan(worker)` is an asynchronous context manager around the run; its value is `context.state`.
 
-    Two arguments are for special cases. `lease_thread` says whether leases are renewed on a thread of their own; the
+    Two arguments are for special cases. `lease_thread` says whether leases are renewed on a separate thread; the
     default is yes, unless the clock is not thread-safe or the transport cannot be created twice. `run_in_thread` calls
     a plain handler; the default uses up to `concurrency` threads.
     """

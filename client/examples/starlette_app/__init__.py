@@ -1,1 +1,1 @@
-"""An example: a REST API that creates tasks for CodeQ and hears of their results, and a worker that does them."""
+"""An example: a REST API that creates CodeQ tasks and receives their results, and a worker that handles them."""

@@ -14,9 +14,9 @@ from .settings import environment, problems
 
 
 def main() -> None:
-    """Serve on `PORT`, 3000 when it is not set."""
+    """Serve on `PORT`, by default 3000."""
     logging.basicConfig(level=logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
     settings = environment()
     if wrong := problems(settings):
         raise SystemExit("\n".join(["the settings are wrong, see .env.example:", *wrong]))

@@ -1,4 +1,4 @@
-"""The REST API: creates tasks, shows them, and receives their results."""
+"""The REST API: creates tasks, shows them, and receives their results by webhook."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def make_api(codeq: CodeQ, webhook_secret: str | None = None) -> Starlette:
-    """Return the application. It closes the client when it ends."""
+    """Return the application, which closes the client when it shuts down."""
     tasks = Tasks(codeq)
     receiver = WebhookReceiver(webhook_secret)
     receiver.on_result(tasks.remember)
@@ -51,7 +51,7 @@ def make_api(codeq: CodeQ, webhook_secret: str | None = None) -> Starlette:
 
 
 class Tasks:
-    """The routes, and the results that came by webhook."""
+    """The routes, and the results received by webhook."""
 
     def __init__(self, codeq: CodeQ) -> None:
         self._codeq = codeq
@@ -63,17 +63,17 @@ class Tasks:
         return _accepted(await self._codeq.create("GENERATE_MASTER", {"jobId": new.job_id}, priority=new.priority))
 
     async def create_with_webhook(self, request: Request) -> JSONResponse:
-        """Create a task whose result is sent to a URL: for example to this API's own receiver."""
+        """Create a task whose result is sent to a URL, for example to this API's receiver."""
         new = NewWithWebhook.read(await _json(request))
         return _accepted(await self._codeq.create(new.command, new.payload, webhook=new.webhook))
 
     async def create_delayed(self, request: Request) -> JSONResponse:
-        """Create a task that no worker gets before the delay is over."""
+        """Create a task that workers get only after a delay."""
         new = NewDelayed.read(await _json(request))
         return _accepted(await self._codeq.create("GENERATE_MASTER", {"jobId": new.job_id}, delay=new.delay_seconds))
 
     async def show(self, request: Request) -> JSONResponse:
-        """Show a task, and how it ended."""
+        """Show a task and its result."""
         task = await self._codeq.get(request.path_params["id"])
         if not task.ended:
             return JSONResponse(_shown(task))
@@ -84,11 +84,11 @@ class Tasks:
         return JSONResponse({**_shown(task), "result": record.result, "error": record.error})
 
     async def health(self, _request: Request) -> JSONResponse:
-        """Say that the API is up, and how many results came by webhook."""
+        """Show that the API is up, and how many results it received by webhook."""
         return JSONResponse({"status": "ok", "results": len(self._results)})
 
     async def remember(self, callback: ResultCallback) -> None:
-        """Keep a result that came by webhook."""
+        """Keep a result received by webhook."""
         _log.info("task %s is %s", callback.task_id, callback.record.status)
         self._results[callback.task_id] = callback.record.result
 
@@ -114,7 +114,7 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _failed(_request: Request, error: Exception) -> JSONResponse:
-    """Tell whose fault it is: the caller's, nobody's (the task is gone), the server's, or ours."""
+    """Answer with the status of the cause: the request, a missing task, the server, or this API."""
     codes = {TaskNotFound: 404, BadRequest: 400, ConfigurationError: 400, Unavailable: 503}
     code = next((code for kind, code in codes.items() if isinstance(error, kind)), 502)
     return JSONResponse({"error": str(error)}, status_code=code)

@@ -1,4 +1,4 @@
-"""The bodies that the API takes. What is wrong with one is said so that the caller can mend it."""
+"""The request bodies of the API. A wrong body is answered with what each field must be."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 HIGHEST = 9  # CodeQ's highest priority
 
 
-class InvalidRequest(Exception):  # what the caller is told
-    """A body that is not what the route takes; `problems` names each field and what it must be."""
+class InvalidRequest(Exception):  # answered with 400
+    """A body that does not fit the route; `problems` says for each wrong field what it must be."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__(str(problems))
@@ -30,7 +30,7 @@ class NewMaster:
 
     @classmethod
     def read(cls, body: object) -> NewMaster:  # any JSON
-        """Read `jobId` and `priority` (0 to 9, 5 when left out)."""
+        """Read `jobId` and `priority` (0 to 9, by default 5)."""
         fields = _Fields(body)
         job_id = fields.take("jobId", _text, "a text that is not empty")
         priority = fields.take("priority", _priority, "a whole number from 0 to 9, 9 first", 5)
@@ -72,7 +72,7 @@ class NewDelayed:
 
 
 class _Fields:
-    """Takes fields one by one, and remembers what is wrong with all of them."""
+    """Reads fields one by one, and collects the problems of all of them."""
 
     def __init__(self, body: object) -> None:  # any JSON
         if not isinstance(body, dict):
@@ -80,7 +80,7 @@ class _Fields:
         self._body = body
         self._problems: dict[str, str] = {}
 
-    def take(self, name: str, fits: Callable[[object], bool], expected: str, default: object = None) -> Any:  # noqa: ANN401  # what `fits` makes sure of
+    def take(self, name: str, fits: Callable[[object], bool], expected: str, default: object = None) -> Any:  # noqa: ANN401  # what `fits` checks
         value = self._body.get(name, default)
         if not fits(value):
             self._problems[name] = f"must be {expected}" if name in self._body else f"is missing; it must be {expected}"

@@ -1,4 +1,4 @@
-"""What is configured: the environment, and for what it leaves open the file `.env`."""
+"""Settings: the environment, and for variables that it does not set, the file `.env`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 _NEEDED = {
     "CODEQ_BASE_URL": "the CodeQ server's address, such as http://localhost:8080",
-    "CODEQ_PRODUCER_TOKEN": "the token with which the server lets this API create tasks",
+    "CODEQ_PRODUCER_TOKEN": "the token with which this API creates tasks",
 }
 _HIGHEST_PORT = 65_535
 
 
 def environment(file: Path = Path(".env")) -> Mapping[str, str]:
-    """Return the environment, completed by `file` (lines of NAME=VALUE; `#` begins a comment) when there is one."""
+    """Return the environment, completed by `file` if it exists (lines of NAME=VALUE; `#` starts a comment)."""
     return {**_read(file), **os.environ}
 
 
 def problems(settings: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with the API's settings, one line for each."""
+    """Return the problems of the API's settings, one line for each."""
     found = [f"{name} is missing: {what}" for name, what in _NEEDED.items() if not settings.get(name)]
     port = settings.get("PORT") or "3000"
     if not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:

@@ -30,17 +30,17 @@ class Master:
 
 
 def make(codeq: CodeQ | None = None) -> Worker:
-    """Return the worker, of a client that the environment configures unless one is given."""
+    """Return the worker, by default with a client configured by the environment."""
     worker = Worker(
         codeq or CodeQ.from_env(environment()), concurrency=4, lease=LEASE_SECONDS, poll=POLL_SECONDS, grace=20
     )
 
     @worker.handler("GENERATE_MASTER", payload=MasterOrder, result=Master)
     async def generate_master(job: Job[MasterOrder], task: TaskContext) -> Master:
-        """Render in steps. While it does, the lease is kept; a shutdown that cannot wait gives the task back."""
+        """Render in steps. Meanwhile the lease is renewed; a shutdown that cannot wait gives the task back."""
         order = job.payload
         if order.jobId.startswith("bad"):
-            raise Fail(f"there is no job {order.jobId}")  # for good: trying again would not help
+            raise Fail(f"there is no job {order.jobId}")  # permanently: trying again would not help
         if order.jobId.startswith("busy") and not job.is_last:
             raise Retry(delay=5, reason="the studio is busy")
         for step in range(STEPS):
@@ -51,7 +51,7 @@ def make(codeq: CodeQ | None = None) -> Worker:
 
     @worker.handler("GENERATE_CREATIVE", permanent=(KeyError, ValueError))
     async def generate_creative(job: Job[dict[str, Any]]) -> dict[str, Any]:
-        """Fail for good on a payload without `template` (a KeyError), retry on anything else that goes wrong."""
+        """Fail permanently on a payload without `template` (a KeyError); any other error is retried."""
         return {"creative": f"{job.payload['template']} in {job.payload.get('format', 'square')}"}
 
     return worker

@@ -32,7 +32,7 @@ from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
 from tests.client.support import Scenario, answers, broken, refused, reply_lost, slow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 @dataclass
@@ -569,6 +569,58 @@ def test_a_worker_without_token_handler_or_distinct_commands_is_refused() -> Non
     worker.handler("X")(returner(1))
     with pytest.raises(ConfigurationError, match="a command that no other handler has"):
         worker.handler("x")
+
+
+@pytest.mark.asyncio
+async def test_a_lease_thread_needs_a_clock_that_threads_may_use(scenario: Scenario) -> None:
+    with pytest.raises(ConfigurationError, match="thread-safe clock"):
+        scenario.worker(lease_thread=True)
+
+
+@pytest.mark.asyncio
+async def test_a_plain_handler_runs_where_the_worker_is_told_to(scenario: Scenario) -> None:
+    threads = []
+
+    async def run_here(function: Callable[[], Any]) -> Any:
+        return function()
+
+    worker = scenario.worker(run_in_thread=run_here)
+
+    @worker.handler("X")
+    def work(_job: Job[Any]) -> None:
+        threads.append(threading.current_thread())
+
+    scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert threads == [threading.main_thread()]
+
+
+class LoopWithOwnTime(asyncio.SelectorEventLoop):
+    def time(self) -> float:
+        return super().time() + 3600
+
+
+@pytest.mark.parametrize(("loop", "is_warned"), [(LoopWithOwnTime, True), (asyncio.new_event_loop, False)])
+def test_a_lease_thread_warns_in_a_loop_with_its_own_time(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+    is_warned: bool,  # noqa: FBT001 - parametrized
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    worker = Worker(CodeQ("http://127.0.0.1:1", worker_token="w"), hooks=[lambda _event: worker.stop()])
+    worker.handler("X")(returner(1))
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(worker.run(signals=False))
+    assert ("LoopWithOwnTime has its own" in caplog.text) is is_warned
+
+
+def test_a_worker_off_the_main_thread_warns_that_signals_do_not_stop_it(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker(CodeQ("http://127.0.0.1:1", worker_token="w"), hooks=[lambda _event: worker.stop()])
+    worker.handler("X")(returner(1))
+    thread = threading.Thread(target=lambda: asyncio.run(worker.run()))
+    thread.start()
+    thread.join()
+    assert "signals do not stop this worker" in caplog.text
 
 
 def test_a_poll_is_never_longer_than_a_third_of_the_lease() -> None:
