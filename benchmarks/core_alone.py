@@ -139,7 +139,7 @@ def _resident_bytes() -> int:
 
 def _new_broker() -> Broker:
     source = Source(seed=1)
-    return Broker(rules=Rules(), profile=PROFILES["redis"], ids=source, chance=source, now=_START)
+    return Broker(rules=Rules(), profile=PROFILES["redis"], ids=source, jitter=source, now=_START)
 
 
 def _collect_as_the_server_does() -> None:

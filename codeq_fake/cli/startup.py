@@ -70,14 +70,14 @@ class Built:
     def _from_file(self, file: Path) -> Iterator[None]:
         controls = Controls(self.runtime)
         with state_file.kept_in(file):
-            if not state_file.load(controls, file):
+            if not state_file.load(file, controls.restore):
                 self._sow()
             with self._armed():
-                state_file.save(controls, file)  # what cannot be saved is said now, not when everything is done
+                state_file.save(file, controls.state())  # what cannot be saved is said now, not when everything is done
                 try:
                     yield
                 finally:
-                    state_file.save(controls, file)
+                    state_file.save(file, controls.state())
 
     @contextmanager
     def _armed(self) -> Iterator[None]:

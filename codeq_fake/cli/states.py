@@ -35,7 +35,7 @@ def state() -> None:
 @asking
 def get_state(fake: Fake, *, file: Path) -> Answer:
     """Write the state to FILE, by default to standard output, as JSON."""
-    from codeq_fake.control.files import write_whole  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.control.state_file import write_whole  # noqa: PLC0415 - --help loads no server
 
     held = fake.get("/state")
     text = json.dumps(held)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codeq_fake.settings.model import VARIABLES
-from codeq_fake.settings.slips import slips
+from codeq_fake.settings.sources import near_misses
 
 from .output import tell
 
@@ -20,7 +20,7 @@ def without_slips(environ: Mapping[str, str]) -> Mapping[str, str]:
 
     Not refused: the environment is often not made for this command alone.
     """
-    meant = slips(environ, VARIABLES) | slips(environ, _options())
+    meant = near_misses(environ, VARIABLES) | near_misses(environ, _options())
     for name in sorted(meant):
         tell(f"{name} is not read; {meant[name]} is")
     return {name: value for name, value in environ.items() if name not in meant}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from codeq_fake import wire
 from codeq_fake.core import PROFILES
-from codeq_fake.core.codec import MisshapenError, checker
+from codeq_fake.core.codec import MismatchError, codec
 from codeq_fake.core.times import SECOND
 
 from .errors import BadRequestError
@@ -83,10 +83,9 @@ def shaped(shape: Any) -> Reader:  # noqa: ANN401 - any type
 
     def read(value: object, name: str) -> object:
         try:
-            checker(shape)(value)
-        except MisshapenError as misfit:
-            raise BadRequestError(str(misfit.within(name))) from None
-        return value
+            return codec(shape).load(value)
+        except MismatchError as error:
+            raise BadRequestError(str(error.within(name))) from None
 
     return read
 

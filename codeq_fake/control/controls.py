@@ -15,10 +15,9 @@ from codeq_fake import wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock
-from codeq_fake.core import Status, Task, errors, manual_operations
+from codeq_fake.core import Status, Task, errors, manual_operations, snapshot
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
-from codeq_fake.core.snapshot import dump, load
 from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.settings import Settings, SettingsError
@@ -28,7 +27,6 @@ from . import representations, state_file
 from .arguments import instant, profile
 from .errors import BadRequestError, ConflictError, UnknownCallbackError, UnknownTaskError
 from .fault_rules import FaultControls
-from .state_format import check
 
 
 class Controls:
@@ -142,7 +140,7 @@ class Controls:
         return {
             "profile": runtime.config.profile,
             "now": representations.time(runtime.clock.now()),
-            "broker": dump(runtime.broker),
+            "broker": snapshot.dump(runtime.broker),
         }
 
     def restore(self, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,9 +149,14 @@ class Controls:
         A manual clock is set to the time of the state, a real one only if it is behind. Raises BadRequestError for an
         invalid state, which changes nothing.
         """
-        check(state)
+        try:
+            loaded = snapshot.load(state)
+        except snapshot.InvalidState as error:
+            raise BadRequestError(str(error)) from None
         self._runtime.restore(
-            profile(state["profile"]), instant(state["now"]), lambda broker: load(broker, state["broker"])
+            profile(loaded["profile"]),
+            instant(loaded["now"]),
+            lambda broker: snapshot.restore(broker, loaded["broker"]),
         )
         return self.health()
 
@@ -162,7 +165,7 @@ class Controls:
         file = self._runtime.config.state_file
         if file is None:
             raise ConflictError("this fake has no state file; start it with --persist FILE")
-        return state_file.save(self, file)
+        return state_file.save(file, self.state())
 
     def create(
         self,
@@ -224,7 +227,7 @@ class Controls:
         """End the lease of a task now. Raises UnknownTaskError, or ConflictError if it has none."""
         self._find(task_id)
         try:
-            self._runtime.broker.expire_lease(task_id, now=self._runtime.clock.now())
+            manual_operations.expire_lease(self._runtime.broker, task_id, now=self._runtime.clock.now())
         except errors.NotInProgress:
             raise ConflictError(f"task {task_id} is not in progress: it has no lease to end") from None
         return self.task(task_id)
@@ -277,15 +280,15 @@ class Controls:
         if entry.kind == "queue_ready":
             await runtime.notify(NoticeDue(entry.subscription_id, entry.url, entry.command))
         else:
-            self._call_back_again(entry.task_id)
+            self._resend_callback(entry.task_id)
             await runtime.carry_out()
         await self._advance()
         again = journal.find(before + 1)
         return {"callback": representations.callback(again) if again is not None else None}
 
-    def _call_back_again(self, task_id: str) -> None:
+    def _resend_callback(self, task_id: str) -> None:
         try:
-            manual_operations.call_back_again(self._runtime.broker, task_id, now=self._runtime.clock.now())
+            manual_operations.resend_callback(self._runtime.broker, task_id, now=self._runtime.clock.now())
         except errors.TaskNotFound:
             raise ConflictError(f"task {task_id} is gone: there is nothing left to send") from None
         except errors.ResultNotFound:

@@ -18,7 +18,7 @@ from codeq_fake.http import rendering
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from codeq_fake.core import Broker, Happening, Record, State, Task
+    from codeq_fake.core import Broker, HistoryEntry, Record, State, Task
     from codeq_fake.faults import Fault
     from codeq_fake.journal import Callback, Request, Try
 
@@ -46,7 +46,7 @@ def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> di
     return {
         **task(shown, zone),
         "result": _record(shown.record, zone) if shown.record is not None else None,
-        "history": [happening(line) for line in shown.history],
+        "history": [history_entry(line) for line in shown.history],
         "claimable": {
             "now": claimable.now,
             "reason": claimable.why or None,
@@ -78,7 +78,7 @@ def _nests_too_deep(text: str) -> bool:
     return False
 
 
-def happening(shown: Happening) -> dict[str, Any]:
+def history_entry(shown: HistoryEntry) -> dict[str, Any]:
     """One line of a task's history."""
     return {
         "at": time(shown.at),
@@ -123,7 +123,7 @@ def callback(shown: Callback) -> dict[str, Any]:
 
 def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
     """The queues of these tenants and names; a command is spelled as it was created last."""
-    spelled = {queue_name(command): command for command in broker.tally.created}
+    spelled = {queue_name(command): command for command in broker.counters.created}
     for tenant, name in keys:
         shown = broker.store.queues[tenant, name]
         lease, delay = next(shown.leases(), None), next(shown.delays(), None)
@@ -136,7 +136,7 @@ def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str
             "inProgress": len(shown.in_progress),
             "dlq": len(shown.dead),
             "nextDue": time(delay.visible_at) if delay is not None else None,
-            "nextLeaseEnd": time(broker.profile.spent_from(lease.lease_expiry)) if lease is not None else None,
+            "nextLeaseEnd": time(broker.profile.expires_at(lease.lease_expiry)) if lease is not None else None,
         }
 
 

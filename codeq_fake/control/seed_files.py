@@ -12,12 +12,12 @@ import yaml
 
 from codeq_fake import wire
 from codeq_fake.auth import Tokens
-from codeq_fake.core.codec import Int64, MisshapenError, checker
+from codeq_fake.core.codec import Int64, MismatchError, codec
 from codeq_fake.core.errors import Refused
 from codeq_fake.http import bodies
 from codeq_fake.http.rejections import status_and_text
 from codeq_fake.runtime.ids import TakenIdError
-from codeq_fake.settings.errors import kind, one_line
+from codeq_fake.settings.parsing import kind, one_line
 
 from .errors import BadRequestError
 
@@ -89,9 +89,9 @@ class Entry:
                 raise self.error(f"unknown; known are {', '.join(shapes)}", name)
             if shapes[name] is not None and value is not None:
                 try:
-                    checker(shapes[name])(value)
-                except MisshapenError as misfit:
-                    raise self.error(str(misfit).removeprefix(": "), name) from None
+                    codec(shapes[name]).load(value)
+                except MismatchError as error:
+                    raise self.error(str(error).removeprefix(": "), name) from None
         for name in needed:
             if self.fields.get(name) in (None, ""):
                 raise self.error(f"{name} is missing")
@@ -159,7 +159,7 @@ def _create(runtime: Runtime, task: Entry, tenant: str | None) -> None:
 def _subscribe(runtime: Runtime, entry: Entry) -> None:
     _name_next(runtime, entry)
     given = _arguments(entry, "id")
-    runtime.broker.subscriptions.subscribe(given.pop("callback_url"), now=runtime.clock.now(), **given)
+    runtime.broker.subscribe(given.pop("callback_url"), now=runtime.clock.now(), **given)
 
 
 def _arguments(entry: Entry, *others: str) -> dict[str, Any]:

@@ -1,35 +1,32 @@
-"""The file in which a fake's state outlives its process: what ``GET /_fake/state`` shows, written whole."""
+"""The file in which a fake keeps its state when its process ends: locked, read, and written whole or not at all."""
 
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 from .errors import BadRequestError, ConflictError
-from .files import write_whole
-from .lock import sole_user
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from .controls import Controls
-
-_ANEW = "move it away to begin anew"
+_ADVICE = "move it away to start with an empty state"
 
 
 @contextmanager
 def kept_in(file: Path) -> Iterator[None]:
-    """Have ``file`` for one fake alone: two would each write over what the other has saved.
+    """Reserve `file` for one fake: two would overwrite each other's states.
 
-    Raises BadRequestError for what is no regular file, and ConflictError when another fake has it.
+    Raises BadRequestError if it is not a regular file, and ConflictError if another fake uses it.
     """
     if file.exists() and not file.is_file():
         raise BadRequestError(f"{file} is no regular file; name one, or one that is not there yet")
     with ExitStack() as held:
         try:
-            held.enter_context(sole_user(file))
+            held.enter_context(_locked(file))
         except BlockingIOError:
             raise ConflictError(f"{file} is in use by another fake; end that one, or name another file") from None
         except OSError as error:
@@ -37,29 +34,28 @@ def kept_in(file: Path) -> Iterator[None]:
         yield
 
 
-def load(controls: Controls, file: Path) -> bool:
-    """Let the fake go on from what ``file`` holds; says whether there is such a file. To be called in an event loop.
+def load(file: Path, restore: Callable[[Mapping[str, Any]], object]) -> bool:
+    """Pass the state that `file` holds to `restore`. Returns whether there is such a file.
 
-    Raises BadRequestError, and then has changed nothing, neither the fake nor the file.
+    Raises BadRequestError for a file that holds no state, also if `restore` does.
     """
     try:
-        held: Any = json.loads(file.read_text(encoding="utf-8"))
+        state = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
     except OSError as error:
         raise BadRequestError(f"{file}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise BadRequestError(f"{file} is damaged, or no state of a fake: no JSON ({error}); {_ANEW}") from None
+        raise BadRequestError(f"{file} is damaged, or no state of a fake: no JSON ({error}); {_ADVICE}") from None
     try:
-        controls.restore(held if isinstance(held, dict) else {})
+        restore(state if isinstance(state, dict) else {})
     except BadRequestError as error:
-        raise BadRequestError(f"{file}: {error}; {_ANEW}") from None
+        raise BadRequestError(f"{file}: {error}; {_ADVICE}") from None
     return True
 
 
-def save(controls: Controls, file: Path) -> dict[str, Any]:
-    """Write the fake's state to ``file``, whole or not at all. Raises ConflictError when it cannot be written."""
-    state = controls.state()
+def save(file: Path, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a fake's state to `file`, whole or not at all. Raises ConflictError if that fails."""
     try:
         write_whole(file, json.dumps(state) + "\n")
     except OSError as error:
@@ -67,5 +63,71 @@ def save(controls: Controls, file: Path) -> dict[str, Any]:
     return {"file": str(file), "tasks": len(state["broker"]["tasks"])}
 
 
+def write_whole(file: Path, text: str) -> None:
+    """Replace the content of `file` with `text` in one step.
+
+    Readers find the old or the new content, even after a crash. Only the owner can read a new file, since a state holds
+    payloads. Raises OSError, and then the file has not changed.
+    """
+    target = file.resolve()  # a symbolic link stays one
+    # In the same directory, since a file cannot be renamed into another file system.
+    with NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False) as made:
+        try:
+            made.write(text)
+            made.flush()
+            os.fsync(made.fileno())
+            with suppress(FileNotFoundError):
+                os.chmod(made.name, target.stat().st_mode)  # noqa: PTH101 - the name of an open file
+            made.close()
+            os.replace(made.name, target)  # noqa: PTH105 - as above
+        except BaseException:
+            os.unlink(made.name)  # noqa: PTH108 - as above
+            raise
+
+
 def _unwritable(file: Path, error: OSError) -> ConflictError:
     return ConflictError(f"{file} cannot be written: {error.strerror}")
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Lock `file`, which need not exist. The system ends the lock with the process.
+
+    Raises BlockingIOError if another process or context has the lock, and OSError if the lock cannot be tried. On
+    Windows there is no lock.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    target = file.resolve()
+    # The lock is on a file beside it, since each write replaces the file itself.
+    lock_file = target.with_name(f".{target.name}.lock")
+    lock = _lock(lock_file)
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            lock_file.unlink()  # before it is unlocked: the next user creates a new one
+        os.close(lock)
+
+
+if sys.platform != "win32":
+    import fcntl
+
+    def _lock(lock_file: Path) -> int:
+        while True:
+            lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_same(lock_file, lock):
+                    return lock
+            except OSError:
+                os.close(lock)
+                raise
+            os.close(lock)  # its last user has removed the file between these two calls
+
+    def _is_same(lock_file: Path, lock: int) -> bool:
+        try:
+            return os.path.samestat(lock_file.stat(), os.fstat(lock))
+        except FileNotFoundError:
+            return False

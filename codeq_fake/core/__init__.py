@@ -1,19 +1,21 @@
-"""The rules of CodeQ as a pure, synchronous state machine: no clock, no network, no chance of its own.
+"""The rules of CodeQ as a pure, synchronous state machine, without clock, network or randomness.
 
-:class:`Broker` is one server's state with a method an operation; the rest is what goes in and comes out. Every instant
-is an ``int`` of nanoseconds since the epoch and is passed in.
+`Broker` is the state of one server, with a method for each operation. Every instant is an argument: an `int` of
+nanoseconds since the epoch.
 """
 
 from __future__ import annotations
 
 from . import effects, errors
 from .broker import Broker
-from .claimability import Claimable, explain
+from .commands import BUILT_IN_COMMANDS
+from .manual_operations import Claimable, explain
 from .profiles import PROFILES, StoreProfile
+from .rate_limits import RateLimit
 from .results import ArtifactUpload, Submission
-from .rules import BUILT_IN_COMMANDS, Limit, Rules
+from .rules import Rules
 from .subscriptions import Subscription
-from .task import Artifact, Event, Happening, Location, Nacked, Record, State, Status, Task
+from .task import Artifact, Event, HistoryEntry, Location, NackOutcome, Record, State, Status, Task
 from .task_store import QueueStats
 
 __all__ = [
@@ -24,11 +26,11 @@ __all__ = [
     "Broker",
     "Claimable",
     "Event",
-    "Happening",
-    "Limit",
+    "HistoryEntry",
     "Location",
-    "Nacked",
+    "NackOutcome",
     "QueueStats",
+    "RateLimit",
     "Record",
     "Rules",
     "State",

@@ -1,40 +1,30 @@
-"""How long a task waits before its next delivery: the backoff policies (N6), in whole seconds."""
+"""Backoff policies: how long a task waits before it is delivered again, in whole seconds (N6)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .rules import Rules
-    from .sources import Chance
+from .effects import Jitter
+from .rules import Rules
 
 DEFAULT_POLICY = "exp_full_jitter"
 POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", DEFAULT_POLICY)
 
-#: 2 to this power exceeds any cap a 64-bit setting can hold.
+#: 2 to this power is more than any cap that a 64-bit setting can hold.
 _LARGEST_EXPONENT = 63
 
 
-def delay(rules: Rules, attempts: int, chance: Chance) -> int:
-    """The delay in seconds after ``attempts`` attempts, as the policy has it (N6).
-
-    An unknown policy is the default one, ``exp_full_jitter``.
-    """
-    most = rules.backoff_max
+def delay(rules: Rules, attempts: int, jitter: Jitter) -> int:
+    """The delay in seconds after `attempts` attempts (N6). An unknown policy acts as `exp_full_jitter`."""
+    base, most = rules.backoff_base_seconds, rules.backoff_max_seconds
+    exponential = min(most, base << min(attempts, _LARGEST_EXPONENT))
     match rules.backoff_policy:
         case "fixed":
-            return min(most, rules.backoff_base)
+            return min(most, base)
         case "linear":
-            return min(most, rules.backoff_base * max(1, attempts))
+            return min(most, base * max(1, attempts))
         case "exponential":
-            return min(most, _exponential(rules.backoff_base, attempts))
+            return exponential
         case "exp_equal_jitter":
-            ceiling = min(most, _exponential(rules.backoff_base, attempts))
-            half = ceiling // 2
-            return chance.between(half, 2 * half)
+            half = exponential // 2
+            return jitter.between(half, 2 * half)
         case _:
-            return chance.between(0, min(most, _exponential(rules.backoff_base, attempts)))
-
-
-def _exponential(base: int, attempts: int) -> int:
-    return base << min(attempts, _LARGEST_EXPONENT)
+            return jitter.between(0, exponential)

@@ -1,158 +1,175 @@
-"""Whether a JSON value has the shape of a type: what is wrong with it is said with its place."""
+"""A codec between values and plain JSON values, derived from the annotations of their types.
+
+A dataclass or TypedDict is an object with exactly its fields, a tuple or NamedTuple a list, an enumeration the name of
+a member. `load` refuses any other value and names its place.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from enum import Enum
+from functools import cache
+from operator import attrgetter
 from types import UnionType
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints, is_typeddict
 
-from .task import Artifact
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Check = Callable[[object], None]
-
-#: The clock ends with the year 9999, whose instants in nanoseconds take 68 bits.
-_LARGEST = 1 << 68
-_BEYOND_INT64 = 1 << 63
-
-#: What the annotations of the core name without importing it.
-_NAMES = {"Artifact": Artifact}
+#: The clock ends with the year 9999. Its last instant in nanoseconds has 68 bits.
+_INTEGER_BITS = 68
+_LONGEST_TEXT = 40
 
 
 class Int64(int):
-    """The shape of a number that the contract reads: any other is a bad body there (B1)."""
+    """The type of an integer that the contract reads from a request. A larger one would be a bad body (B1)."""
 
 
-class MisshapenError(ValueError):
-    """A value is not of its type's shape; the text says where, and what belongs there."""
+class MismatchError(ValueError):
+    """A JSON value does not have the shape of its type. The text names the place, the value, and what belongs there."""
 
-    def within(self, place: str) -> MisshapenError:
-        """The same, seen from the value that has this one at ``place``."""
+    def within(self, place: str) -> MismatchError:
+        """The same error, as seen from the value that contains this one at `place`."""
         text = str(self)
-        return MisshapenError(f"{place}{'' if text.startswith(('[', ':')) else '.'}{text}")
+        return MismatchError(f"{place}{'' if text.startswith(('[', ':')) else '.'}{text}")
 
 
-def checker(shape: Any) -> Check:  # noqa: ANN401, PLR0911 - any type; one line for each kind of it
-    """A function that raises :class:`MisshapenError` for what ``shape`` would not look like as JSON.
+class Codec(NamedTuple):
+    """`dump` returns the JSON value of a value, `load` the value of a JSON value. `load` raises MismatchError."""
 
-    A dataclass or TypedDict is an object with exactly its fields, a NamedTuple a list, an enumeration a member's name.
-    """
+    dump: Callable[[Any], Any]
+    load: Callable[[Any], Any]
+
+
+@cache
+def codec(shape: Any) -> Codec:  # noqa: ANN401, PLR0911 - any type; one line for each kind of type
+    """The codec of a type."""
     origin, args = get_origin(shape), get_args(shape)
     if origin is UnionType:
-        return _optional(checker(args[0]))
+        return _optional(codec(args[0]))
     if origin is list or (origin is tuple and args[-1] is Ellipsis):
-        return _list(checker(args[0]))
+        return _sequence(origin, codec(args[0]))
     if origin is tuple:
-        return _row([checker(arg) for arg in args])
+        return _row(tuple, [codec(arg) for arg in args])
     if origin is dict:
-        return _mapping(checker(args[1]))
+        return _mapping(codec(args[1]))
     if is_dataclass(shape) or is_typeddict(shape):
-        return _object({name: checker(hint) for name, hint in _fields(shape).items()})
+        return _object(shape, {name: codec(hint) for name, hint in get_type_hints(shape).items()})
     if issubclass(shape, tuple):
-        return _row([checker(hint) for hint in _fields(shape).values()])
+        return _row(shape._make, [codec(hint) for hint in get_type_hints(shape).values()])
     if issubclass(shape, Enum):
-        return _one_of(shape.__members__)
+        return _member(shape)
     return _SCALARS[shape]
 
 
-def _fields(shape: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
-    return get_type_hints(shape, localns=_NAMES)
+def _unchanged(value: Any) -> Any:  # noqa: ANN401 - any value
+    return value
 
 
-def _text(value: object) -> None:
+def _text(value: object) -> object:
     if not isinstance(value, str):
-        raise _misfit(value, "a text")
+        raise _mismatch(value, "a text")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _misfit(value, "Unicode text") from None
+        raise _mismatch(value, "Unicode text") from None
+    return value
 
 
-def _integer(value: object) -> None:
-    if type(value) is not int or not -_LARGEST <= value < _LARGEST:
-        raise _misfit(value, "a whole number of at most 68 bits")
+def _integer(bits: int) -> Callable[[object], object]:
+    beyond = 1 << (bits if bits == _INTEGER_BITS else bits - 1)
+
+    def load(value: object) -> object:
+        if type(value) is not int or not -beyond <= value < beyond:
+            raise _mismatch(value, f"a whole number of at most {bits} bits")
+        return value
+
+    return load
 
 
-def _int64(value: object) -> None:
-    if type(value) is not int or not -_BEYOND_INT64 <= value < _BEYOND_INT64:
-        raise _misfit(value, "a whole number of at most 64 bits")
-
-
-def _number(value: object) -> None:
+def _number(value: object) -> object:
     if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
-        raise _misfit(value, "a number")
+        raise _mismatch(value, "a number")
+    return value
 
 
-_SCALARS: dict[type, Check] = {str: _text, int: _integer, Int64: _int64, float: _number}
+_SCALARS = {
+    str: Codec(_unchanged, _text),
+    int: Codec(_unchanged, _integer(_INTEGER_BITS)),
+    Int64: Codec(_unchanged, _integer(64)),
+    float: Codec(_unchanged, _number),
+}
 
 
-def _one_of(names: Any) -> Check:  # noqa: ANN401 - any container of texts
-    def check(value: object) -> None:
-        if not isinstance(value, str) or value not in names:
-            raise _misfit(value, f"one of {', '.join(names)}")
+def _member(shape: type[Enum]) -> Codec:
+    def load(value: object) -> object:
+        if not isinstance(value, str) or value not in shape.__members__:
+            raise _mismatch(value, f"one of {', '.join(shape.__members__)}")
+        return shape[value]
 
-    return check
-
-
-def _optional(known: Check) -> Check:
-    def check(value: object) -> None:
-        if value is not None:
-            known(value)
-
-    return check
+    return Codec(attrgetter("name"), load)
 
 
-def _list(item: Check) -> Check:
-    def check(value: object) -> None:
+def _optional(item: Codec) -> Codec:
+    return Codec(
+        lambda value: None if value is None else item.dump(value),
+        lambda value: None if value is None else item.load(value),
+    )
+
+
+def _sequence(make: Callable[[Any], Any], item: Codec) -> Codec:
+    def load(value: object) -> object:
         if not isinstance(value, list | tuple):
-            raise _misfit(value, "a list")
-        for index, one in enumerate(value):
-            _inside(item, one, f"[{index}]")
+            raise _mismatch(value, "a list")
+        return make([_load_at(f"[{index}]", item, part) for index, part in enumerate(value)])
 
-    return check
-
-
-def _mapping(item: Check) -> Check:
-    def check(value: object) -> None:
-        if not isinstance(value, dict):
-            raise _misfit(value, "an object")
-        for name, one in value.items():
-            _inside(item, one, str(name))
-
-    return check
+    return Codec(lambda values: list(map(item.dump, values)), load)
 
 
-def _row(columns: list[Check]) -> Check:
-    def check(value: object) -> None:
+def _row(make: Callable[[Any], Any], columns: list[Codec]) -> Codec:
+    def load(value: object) -> object:
         if not isinstance(value, list | tuple) or len(value) != len(columns):
-            raise _misfit(value, f"a list of {len(columns)}")
-        for index, (column, one) in enumerate(zip(columns, value, strict=True)):
-            _inside(column, one, f"[{index}]")
+            raise _mismatch(value, f"a list of {len(columns)}")
+        pairs = enumerate(zip(columns, value, strict=True))
+        return make([_load_at(f"[{index}]", column, part) for index, (column, part) in pairs])
 
-    return check
+    return Codec(lambda row: [column.dump(part) for column, part in zip(columns, row, strict=True)], load)
 
 
-def _object(fields: dict[str, Check]) -> Check:
-    def check(value: object) -> None:
+def _mapping(item: Codec) -> Codec:
+    def load(value: object) -> object:
+        if not isinstance(value, dict):
+            raise _mismatch(value, "an object")
+        return {name: _load_at(str(name), item, part) for name, part in value.items()}
+
+    return Codec(lambda mapping: {name: item.dump(part) for name, part in mapping.items()}, load)
+
+
+def _object(shape: Callable[..., Any], fields: dict[str, Codec]) -> Codec:
+    # Most fields are scalars, and a state has many tasks: only the others are worth a call.
+    converted = [(name, field.dump) for name, field in fields.items() if field.dump is not _unchanged]
+
+    def dump(value: Any) -> dict[str, Any]:  # noqa: ANN401 - of the type `shape`
+        held = dict(value) if isinstance(value, dict) else {name: getattr(value, name) for name in fields}
+        for name, dump_field in converted:
+            held[name] = dump_field(held[name])
+        return held
+
+    def load(value: object) -> object:
         if not isinstance(value, dict) or value.keys() != fields.keys():
-            raise _misfit(value, f"an object of {', '.join(fields)}")
-        for name, field in fields.items():
-            _inside(field, value[name], name)
+            raise _mismatch(value, f"an object of {', '.join(fields)}")
+        return shape(**{name: _load_at(name, field, value[name]) for name, field in fields.items()})
 
-    return check
+    return Codec(dump, load)
 
 
-def _inside(check: Check, value: object, place: str) -> None:
+def _load_at(place: str, part: Codec, value: object) -> Any:  # noqa: ANN401 - of the part's type
     try:
-        check(value)
-    except MisshapenError as misfit:
-        raise misfit.within(place) from None
+        return part.load(value)
+    except MismatchError as error:
+        raise error.within(place) from None
 
 
-def _misfit(value: object, wanted: str) -> MisshapenError:
+def _mismatch(value: object, wanted: str) -> MismatchError:
     found = ascii(value)
-    return MisshapenError(f": found {found if len(found) <= 40 else found[:37] + '...'}, {wanted} belongs here")  # noqa: PLR2004 - a line's worth
+    shown = found if len(found) <= _LONGEST_TEXT else f"{found[: _LONGEST_TEXT - 3]}..."
+    return MismatchError(f": found {shown}, {wanted} belongs here")

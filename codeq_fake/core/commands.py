@@ -1,16 +1,15 @@
-"""Names of commands as the server compares them: Go's idea of lower case and of white space (C2)."""
+"""Names of commands as the server compares them: with Go's lower case and Go's white space (C2)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from . import errors
-from .rules import BUILT_IN_COMMANDS
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+#: The commands that the server itself knows (K1, M1, U1, U9, L2).
+BUILT_IN_COMMANDS = ("GENERATE_MASTER", "GENERATE_CREATIVE")
 
-#: What ``unicode.IsSpace`` knows; Python's ``str.strip`` would also take the separators U+001C to U+001F.
+#: The white space of Go's `unicode.IsSpace`. Python's `str.strip` would also remove U+001C to U+001F.
 _SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
@@ -18,9 +17,10 @@ _SPACE = (
 
 
 def queue_name(command: str) -> str:
-    """The lower case by which queues and subscriptions are keyed (C2).
+    """The lower-case name that identifies a command's queues and subscriptions (C2).
 
-    Go lowers each rune by itself, Python some by their neighbours (a final sigma) or into two (dotted capital I).
+    Go lowers each rune separately. Python looks at the neighbours of some (a final sigma), and lowers others to two
+    characters (dotted capital I).
     """
     if command.isascii():
         return command.lower()
@@ -28,17 +28,17 @@ def queue_name(command: str) -> str:
 
 
 def trim(text: str) -> str:
-    """``text`` without surrounding white space, as Go's ``strings.TrimSpace`` sees it."""
+    """`text` without surrounding white space, as Go's `strings.TrimSpace` returns it."""
     return text.strip(_SPACE)
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing but white space is in it."""
+    """Whether the text is empty or only white space."""
     return not trim(text)
 
 
 def to_claim(commands: Sequence[str], event_types: Sequence[str]) -> Sequence[str]:
-    """The commands a claim is for (K1). Raises :class:`~codeq_fake.core.errors.EventTypeNotAllowed`."""
+    """The commands that a claim asks for (K1). Raises `EventTypeNotAllowed`."""
     any_command = "*" in event_types
     if not commands:
         return BUILT_IN_COMMANDS if any_command else event_types

@@ -1,4 +1,4 @@
-"""Counters behind ``/metrics``: what the server has counted so far, as plain numbers (L2)."""
+"""The counters of `/metrics` as plain numbers (L2)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .times import SECOND
 LATENCY_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
-class Latencies:
-    """One histogram: how many observations fell below each bound (the last: above all), and their sum in seconds."""
+class Histogram:
+    """Latencies counted by bound, the last count being above all bounds, and their sum in seconds."""
 
     __slots__ = ("counts", "total")
 
@@ -27,26 +27,26 @@ class Latencies:
         self.total += value
 
 
-class Tally:
-    """The server's counters; the labels are the keys, commands are spelled as created."""
+class Counters:
+    """The server's counters. The labels are the keys; commands are written as created."""
 
     def __init__(self) -> None:
         self.created: Counter[str] = Counter()
         self.claimed: Counter[str] = Counter()
         self.completed: Counter[tuple[str, str]] = Counter()
-        self.latency: dict[tuple[str, str], Latencies] = {}
+        self.latency: dict[tuple[str, str], Histogram] = {}
         self.lease_expired: Counter[str] = Counter()
         self.deliveries: Counter[tuple[str, str, str]] = Counter()
         self.rate_limited: Counter[tuple[str, str]] = Counter()
 
-    def ended(self, command: str, status: str, *, after: int) -> None:
-        """A task ended with ``status``, ``after`` ns from its creation."""
+    def count_end(self, command: str, status: str, *, latency: int) -> None:
+        """Count a task that ended with `status`, `latency` ns after its creation."""
         self.completed[command, status] += 1
-        latencies = self.latency.get((command, status))
-        if latencies is None:
-            latencies = self.latency[command, status] = Latencies()
-        latencies.observe(after)
+        histogram = self.latency.get((command, status))
+        if histogram is None:
+            histogram = self.latency[command, status] = Histogram()
+        histogram.observe(latency)
 
-    def delivered(self, kind: str, command: str, *, success: bool) -> None:
-        """A callback (``task_result``) or notice (``queue_ready``) was delivered, or given up."""
+    def count_delivery(self, kind: str, command: str, *, success: bool) -> None:
+        """Count a callback (`task_result`) or notice (`queue_ready`) that was delivered or given up."""
         self.deliveries[kind, command, "success" if success else "failure"] += 1

@@ -1,20 +1,18 @@
-"""What an operation wants done in the world outside: values that the shell carries out."""
+"""The core's side of the outside world: effects that it asks for, and the sources of ids and jitter that it uses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .task import Artifact
+from .task import Artifact
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackDue:
-    """Try number ``attempt`` (from 1) of a result callback is due (W1, W3).
+    """A try of a result callback is due: number `attempt`, from 1 (W1, W3).
 
-    ``result`` is T1 text or None, ``completed_at`` ns. Whoever sends it reports back with
-    :meth:`Broker.callback_answered <codeq_fake.core.Broker.callback_answered>`.
+    `result` is T1 text or None, `completed_at` is in ns. The outcome goes to `Broker.callback_answered`.
     """
 
     delivery_id: int
@@ -33,7 +31,7 @@ class CallbackDue:
 
 @dataclass(frozen=True, slots=True)
 class NoticeDue:
-    """A queue-ready notice is to be sent now, before the create that caused it is answered (U4)."""
+    """A queue-ready notice is due now, before the create that caused it is answered (U4)."""
 
     subscription_id: str
     url: str
@@ -42,10 +40,38 @@ class NoticeDue:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactStored:
-    """An artifact's content belongs at ``path`` in the file system (S5)."""
+    """The content of an artifact has to be written to the file `path` (S5)."""
 
     path: str
     content: bytes
 
 
 Effect = CallbackDue | NoticeDue | ArtifactStored
+
+
+class Ids(Protocol):
+    """Source of new ids."""
+
+    def task_id(self) -> str:
+        """A new task id (a UUIDv4 on the real server)."""
+        ...
+
+    def subscription_id(self) -> str:
+        """A new subscription id (a UUIDv4 on the real server)."""
+        ...
+
+    def trace_id(self) -> str:
+        """A new W3C trace id: 32 hex digits (X1)."""
+        ...
+
+    def span_id(self) -> str:
+        """A new W3C span id: 16 hex digits (X1)."""
+        ...
+
+
+class Jitter(Protocol):
+    """Source of random delays (N6)."""
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number from `low` to `high`, both included."""
+        ...

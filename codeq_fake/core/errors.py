@@ -1,4 +1,4 @@
-"""Why the core refuses an operation: a tree that knows the rule, and nothing of the wire.
+"""Refusals: one exception for each rule by which the core refuses an operation.
 
     Refused
     ├── InvalidCommand, InvalidWebhook, InvalidRunAt, InvalidDelay          create (C2, C3, C6)
@@ -9,47 +9,46 @@
     ├── SubscriptionNotFound                                                renew (U2)
     └── InvalidCallbackUrl, InvalidDeliveryMode, GroupRequired              subscribe (U1)
 
-A refused operation has changed nothing. Which status and text a refusal becomes depends on the route and is the
-business of ``codeq_fake.http``.
+A refused operation changes nothing. `codeq_fake.http` turns a refusal into a status and a text, by route.
 """
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """The contract says no to this operation; the broker's state is as it was before the call."""
+    """The contract refuses this operation. The broker's state has not changed."""
 
 
 class InvalidCommand(Refused):
-    """The command is empty or white space (C2)."""
+    """The command is empty or only white space (C2)."""
 
 
 class InvalidWebhook(Refused):
-    """The webhook is no absolute http(s) URL with a host (C3)."""
+    """The webhook is not an absolute http(s) URL with a host (C3)."""
 
 
 class InvalidRunAt(Refused):
-    """``runAt`` is no RFC 3339 time as Go reads it (C6)."""
+    """`runAt` is not an RFC 3339 time as Go reads it (C6)."""
 
 
 class InvalidDelay(Refused):
-    """``delaySeconds`` is negative (C6)."""
+    """`delaySeconds` is negative (C6)."""
 
 
 class EventTypeNotAllowed(Refused):
-    """A command asked for is not among the caller's event types (K1)."""
+    """A requested command is not among the caller's event types (K1)."""
 
 
 class WorkerRequired(Refused):
-    """The caller has no subject, so a lease could have no holder (A9)."""
+    """The caller has no subject, so a lease would have no holder (A9)."""
 
 
 class TaskNotFound(Refused):
-    """No task has this id: never made, or removed by a clean-up (M3)."""
+    """No task has this id: it never existed, or a clean-up has deleted it (M3)."""
 
 
 class NotOwner(Refused):
-    """The task is held by another worker, or by none any more (H2, N1, S1)."""
+    """Another worker holds the task, or none does (H2, N1, S1)."""
 
 
 class NotInProgress(Refused):
@@ -57,10 +56,7 @@ class NotInProgress(Refused):
 
 
 class ArtifactUndecodable(Refused):
-    """An artifact's content is not base64 (S5).
-
-    ``name`` is the artifact's, ``reason`` what Go's decoder says.
-    """
+    """The content of an artifact is not base64 (S5). `reason` is the message of Go's decoder."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -69,19 +65,19 @@ class ArtifactUndecodable(Refused):
 
 
 class ResultRequired(Refused):
-    """A task cannot be completed without a result (S1)."""
+    """COMPLETED needs a result (S1)."""
 
 
 class ErrorRequired(Refused):
-    """A task cannot be failed without an error text (S1)."""
+    """FAILED needs an error text (S1)."""
 
 
 class InvalidStatus(Refused):
-    """A result's status is neither COMPLETED nor FAILED (S1)."""
+    """The status of a result is neither COMPLETED nor FAILED (S1)."""
 
 
 class ResultNotFound(Refused):
-    """The task has no result yet, or ended in the dead letter queue, which stores none (S7, N4)."""
+    """The task has no result: it has not ended, or is a dead letter, for which none is stored (S7, N4)."""
 
 
 class SubscriptionNotFound(Refused):
@@ -89,12 +85,12 @@ class SubscriptionNotFound(Refused):
 
 
 class InvalidCallbackUrl(Refused):
-    """The callback URL is no absolute http(s) URL with a host (U1)."""
+    """The callback URL is not an absolute http(s) URL with a host (U1)."""
 
 
 class InvalidDeliveryMode(Refused):
-    """The delivery mode is none of fanout, group and hash (U1)."""
+    """The delivery mode is not fanout, group or hash (U1)."""
 
 
 class GroupRequired(Refused):
-    """Delivery mode ``group`` needs a group id (U1)."""
+    """Delivery mode `group` needs a group id (U1)."""

@@ -1,27 +1,24 @@
-"""Idempotency keys: which task a key made, for 24 hours from its first use (C8)."""
+"""Idempotency keys: the task that each key created, for 24 hours from its first use (C8)."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
 from .commands import is_blank
+from .profiles import StoreProfile
 from .times import DAY_SECONDS
-
-if TYPE_CHECKING:
-    from .profiles import StoreProfile
 
 
 class IdempotencyKeys:
-    """All keys of a server, of every tenant and command; compared as sent."""
+    """All keys of a server. They are shared by all tenants and commands, and compared as sent."""
 
     def __init__(self, profile: StoreProfile) -> None:
         self._profile = profile
-        #: key -> (task id, the instant from which the key is gone), oldest first.
+        #: key -> (task id, the instant at which the key is gone), oldest first.
         self.kept: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     def find(self, key: str, *, now: int) -> str | None:
-        """The id of the task that ``key`` made, if it still counts; a blank key is none."""
+        """The id of the task that `key` created, if the key still counts."""
         while self.kept:
             oldest = next(iter(self.kept))
             if now < self.kept[oldest][1]:
@@ -31,7 +28,7 @@ class IdempotencyKeys:
         return known[0] if known is not None else None
 
     def keep(self, key: str, task_id: str, *, now: int) -> None:
-        """Remember that ``key`` made the task; a blank key is none."""
+        """Remember that `key` created the task. A blank key counts as no key."""
         if key and not is_blank(key):
             self.kept.pop(key, None)
             self.kept[key] = (task_id, self._profile.expiry(DAY_SECONDS, now=now))

@@ -1,76 +1,71 @@
-"""The real server's races (section 18), made to happen: what its steps, which are not atomic, can do to a task.
+"""The races of the real server, on request (section 18): what its steps, which are not atomic, can do to tasks.
 
-No operation of the contract calls these. Each says whether the race could happen.
+No operation of the contract calls these. Each returns whether the race was possible.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
+from .broker import Broker
 from .commands import queue_name
-from .task import Event, State
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from .broker import Broker
-    from .queue import Queue
-    from .task import Task
+from .queue import Queue
+from .task import Event, State, Task
 
 
-def redeliver_finished(broker: Broker, task: Task, *, now: int) -> bool:
+def redeliver_finished(broker: Broker, task_id: str, *, now: int) -> bool:
     """A finished task comes back (Z1).
 
-    A second copy of its id is at the tail of its pending list. The claim that takes it has the task in progress again,
-    and a second result overwrites the first.
+    A second copy of its id is put at the tail of its pending list. The claim that takes it makes the task in progress
+    again, and a second result overwrites the first.
     """
+    task = broker.get(task_id)
     if task.state not in (State.COMPLETED, State.FAILED):
         return False
-    _behind_its_back(task, Event.COPY, now=now)
+    _apply_unwritten(task, Event.COPY, now=now)
     broker.store.queue_for(task).put(task)
     return True
 
 
-def lose_task(broker: Broker, task: Task, *, now: int) -> bool:
+def lose_task(broker: Broker, task_id: str, *, now: int) -> bool:
     """A task is lost (Z2).
 
-    It is no longer in the set of those in progress, where a claim looks for leases that ran out. Its worker can still
-    end it or give it back; if that dies, the task stays IN_PROGRESS for ever.
+    It leaves the set of tasks in progress, in which claims look for expired leases. Its worker can still end it or give
+    it back. If the worker dies, the task stays IN_PROGRESS for ever.
     """
+    task = broker.get(task_id)
     if task.state is not State.LEASED:
         return False
-    _behind_its_back(task, Event.LOSE, now=now)
+    _apply_unwritten(task, Event.LOSE, now=now)
     del broker.store.queue_for(task).in_progress[task.id]
     return True
 
 
-def revoke_lease(broker: Broker, task: Task, *, now: int) -> bool:
-    """A fresh lease is revoked (Z3).
-
-    The task is requeued as if its lease had run out, while its worker believes that it holds it.
-    """
+def revoke_lease(broker: Broker, task_id: str, *, now: int) -> bool:
+    """A fresh lease is revoked (Z3): the task is requeued as if its lease had expired, while its worker works on it."""
+    task = broker.get(task_id)
     if task.state is not State.LEASED:
         return False
     queue = broker.store.queue_for(task)
     del queue.in_progress[task.id]
-    broker.returns.expire(task, queue, Event.REVOKE, now=now)
+    broker.requeueing.expire(task, queue, Event.REVOKE, now=now)
     return True
 
 
 def false_empty(broker: Broker, commands: Sequence[str], *, tenant: str, now: int) -> bool:
-    """The next claim finds nothing though there is a task (Z4).
+    """The next claim finds nothing although a task is ready (Z4).
 
-    The priority that it would take from begins with the second copy of an id in progress: to the claim that takes this
-    copy, the priority is empty. It goes on to the lower ones, and to the further commands.
+    A duplicate id is put before the task that the claim would take. The claim that takes the duplicate finds this
+    priority empty, and goes on to the lower ones and to the next commands.
     """
     for command in commands:
-        broker.returns.repair(queue_name(command), tenant, now=now)
-    return any(queue.copy_ahead() for queue in _queues(broker, commands, tenant))
+        broker.requeueing.repair(queue_name(command), tenant, now=now)
+    return any(queue.insert_duplicate_id() for queue in _queues(broker, commands, tenant))
 
 
 def end_false_empty(broker: Broker, commands: Sequence[str], *, tenant: str) -> bool:
-    """Take the copy away where no claim has taken it, since the claim was refused; says whether there was one."""
-    return sum(queue.forget_copy() for queue in _queues(broker, commands, tenant)) > 0
+    """Remove the duplicate id if no claim has taken it because the claim was refused. Returns whether it was there."""
+    return sum(queue.remove_duplicate_id() for queue in _queues(broker, commands, tenant)) > 0
 
 
 def _queues(broker: Broker, commands: Sequence[str], tenant: str) -> Iterator[Queue]:
@@ -80,8 +75,8 @@ def _queues(broker: Broker, commands: Sequence[str], tenant: str) -> Iterator[Qu
             yield queue
 
 
-def _behind_its_back(task: Task, event: Event, *, now: int) -> None:
-    """Let happen what is done to lists of ids alone: the stored task is not written, nor its ``updatedAt``."""
+def _apply_unwritten(task: Task, event: Event, *, now: int) -> None:
+    """Apply an event that changes only lists of ids: the stored task, and so its `updatedAt`, is not written."""
     updated_at = task.updated_at
-    task.happens(event, by="", now=now)
+    task.apply(event, by="", now=now)
     task.updated_at = updated_at

@@ -1,4 +1,4 @@
-"""What a worker hands in: the checks of a result, in the contract's order, before anything is stored (S1, S5)."""
+"""Submitted results: their checks, in the contract's order, before anything is stored (S1, S5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .task import Artifact, Event, Status, Task
 
 @dataclass(frozen=True, slots=True)
 class ArtifactUpload:
-    """An artifact as handed in: with a ``url``, or with its content (S5)."""
+    """An artifact as submitted: with a `url`, or with its content (S5)."""
 
     name: str = ""
     url: str = ""
@@ -25,7 +25,7 @@ class ArtifactUpload:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A result as handed in. ``result`` is the T1 text of a JSON object, None when missing."""
+    """A result as submitted. `result` is the T1 text of a JSON object, or None if it is missing."""
 
     status: str
     result: str | None = None
@@ -34,8 +34,8 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A submission that passed: the event it is, its artifacts as they will be listed, and files to write."""
+class CheckedSubmission:
+    """A valid submission: its event, its artifacts as they will be listed, and the files to write."""
 
     event: Event
     artifacts: tuple[Artifact, ...]
@@ -43,10 +43,9 @@ class Checked:
 
 
 def check_holder(task: Task | None, worker: str) -> Task:
-    """S1's first checks: the task exists, no other worker holds it, it is in progress.
+    """The first checks of S1: the task exists, no other worker holds it, and it is in progress.
 
-    Raises :class:`~codeq_fake.core.errors.TaskNotFound`, :class:`~codeq_fake.core.errors.NotOwner` or
-    :class:`~codeq_fake.core.errors.NotInProgress`.
+    Raises `TaskNotFound`, `NotOwner` or `NotInProgress`.
     """
     if task is None:
         raise errors.TaskNotFound
@@ -57,11 +56,10 @@ def check_holder(task: Task | None, worker: str) -> Task:
     return task
 
 
-def check(task: Task, submission: Submission, *, artifacts_dir: str) -> Checked:
-    """S1's later checks: artifacts, then what the status asks for.
+def check(task: Task, submission: Submission, *, artifacts_dir: str) -> CheckedSubmission:
+    """The later checks of S1: artifacts, then the status and its fields.
 
-    Raises :class:`~codeq_fake.core.errors.ArtifactUndecodable`, :class:`~codeq_fake.core.errors.ResultRequired`,
-    :class:`~codeq_fake.core.errors.ErrorRequired` or :class:`~codeq_fake.core.errors.InvalidStatus`.
+    Raises `ArtifactUndecodable`, `ResultRequired`, `ErrorRequired` or `InvalidStatus`.
     """
     linked: list[Artifact] = []
     stored: list[Artifact] = []
@@ -73,8 +71,8 @@ def check(task: Task, submission: Submission, *, artifacts_dir: str) -> Checked:
             file = _file(task.id, upload, artifacts_dir)
             files.append(file)
             stored.append(Artifact(upload.name, "file://" + file.path))
-    # The real server uploads first and appends: linked artifacts come before stored ones (recorded).
-    return Checked(_event(submission), (*linked, *stored), tuple(files))
+    # The real server appends the files that it has stored, so artifacts with a URL come first (recorded).
+    return CheckedSubmission(_event(submission), (*linked, *stored), tuple(files))
 
 
 def _file(task_id: str, upload: ArtifactUpload, artifacts_dir: str) -> ArtifactStored:

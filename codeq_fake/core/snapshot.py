@@ -1,102 +1,121 @@
-"""A broker's whole state as plain JSON values, and back again, exactly."""
+"""Snapshots: the whole state of a broker as plain JSON values, and its exact restoration."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, TypedDict
 
+from .broker import Broker
 from .callback_retries import Delivery
-from .counters import Latencies
+from .codec import MismatchError, codec
+from .counters import LATENCY_BOUNDS, Histogram
 from .effects import CallbackDue
+from .queue import PRIORITIES
 from .subscriptions import Subscription
-from .task import Artifact, Happening, Record, State, Task
-
-if TYPE_CHECKING:
-    from collections import Counter
-
-    from .broker import Broker
+from .task import State, Task
 
 VERSION = 1
 
-#: The fields of a task that are plain values.
-_PLAIN = [f.name for f in fields(Task) if f.name not in ("state", "record", "history")]
+
+class InvalidState(ValueError):
+    """A JSON value is not the state of a fake. The text says why."""
+
+
+class DeliveryState(TypedDict):
+    """A callback that is not over, and when its next try is due (ns; 0: it is under way)."""
+
+    callback: CallbackDue
+    due_at: int
+
+
+class CountersState(TypedDict):
+    """The rows of the counters: labels and count; of the latency labels, counts and sum."""
+
+    created: list[tuple[str, int]]
+    claimed: list[tuple[str, int]]
+    completed: list[tuple[str, str, int]]
+    lease_expired: list[tuple[str, int]]
+    deliveries: list[tuple[str, str, str, int]]
+    rate_limited: list[tuple[str, str, int]]
+    latency: list[tuple[str, str, list[int], float]]
+
+
+class BrokerState(TypedDict):
+    """Everything that a broker knows."""
+
+    version: int
+    tasks: list[Task]
+    ready: list[str]
+    keys: list[tuple[str, str, int]]
+    subscriptions: list[Subscription]
+    turns: list[tuple[str, str, int]]
+    sweptAt: int
+    buckets: list[tuple[str, str, float, int]]
+    deliveries: list[DeliveryState]
+    nextDelivery: int
+    tally: CountersState
+
+
+class FakeState(TypedDict):
+    """The state of a fake: the name of its store profile, its instant (RFC 3339), and its broker's state."""
+
+    profile: str
+    now: str
+    broker: BrokerState
+
+
+_COUNTERS = ("created", "claimed", "completed", "lease_expired", "deliveries", "rate_limited")
 
 
 def dump(broker: Broker) -> dict[str, Any]:
-    """Everything that the broker knows. Tasks are listed in the order in which their queues hold them."""
-    limiter, outbox, subscriptions = broker.limiter, broker.outbox, broker.subscriptions
-    return {
-        "version": VERSION,
-        "tasks": [_dump_task(task) for task in broker.store.tasks.values()],
-        # By name, since the order in which the queues came to be is not part of the state.
-        "ready": [task.id for _, queue in sorted(broker.store.queues.items()) for task in queue.ready_tasks()],
-        "keys": [[key, task_id, gone_at] for key, (task_id, gone_at) in broker.keys.kept.items()],
-        "subscriptions": [asdict(subscription) for subscription in subscriptions.by_id.values()],
-        "turns": [[command, group, count] for (command, group), count in subscriptions.turns.items()],
-        "sweptAt": subscriptions.swept_at,
-        "buckets": [[scope, key, tokens, at] for (scope, key), (tokens, at) in limiter.buckets.items()],
-        "deliveries": [
-            {"callback": asdict(delivery.callback), "due_at": delivery.due_at}
-            for delivery in outbox.deliveries.values()
-        ],
-        "nextDelivery": outbox.next_id,
-        "tally": _dump_tally(broker),
-    }
+    """The JSON value of a broker's state."""
+    counters, subscriptions = broker.counters, broker.subscriptions
+    state: dict[str, Any] = codec(BrokerState).dump(
+        {
+            "version": VERSION,
+            "tasks": broker.store.tasks.values(),
+            # Sorted by name, since the order in which the queues were created is not part of the state.
+            "ready": [task.id for _, queue in sorted(broker.store.queues.items()) for task in queue.ready_tasks()],
+            "keys": _rows(broker.keys.kept),
+            "subscriptions": subscriptions.by_id.values(),
+            "turns": _rows(subscriptions.turns),
+            "sweptAt": subscriptions.swept_at,
+            "buckets": _rows(broker.rate_limiter.buckets),
+            "deliveries": [
+                {"callback": delivery.callback, "due_at": delivery.due_at}
+                for delivery in broker.callbacks.deliveries.values()
+            ],
+            "nextDelivery": broker.callbacks.next_id,
+            "tally": {
+                **{name: _rows(getattr(counters, name)) for name in _COUNTERS},
+                "latency": [(*labels, known.counts, known.total) for labels, known in counters.latency.items()],
+            },
+        }
+    )
+    return state
 
 
-def load(broker: Broker, state: dict[str, Any]) -> None:
-    """Fill a new broker with what :func:`dump` returned.
-
-    A callback that was being tried when the state was dumped is tried again. Raises ``KeyError``, ``TypeError`` or
-    ``ValueError`` when the state is not one.
-    """
-    if state["version"] != VERSION:
-        raise ValueError(f"state version {state['version']!r}: this release reads version {VERSION}")
-    tasks = {task.id: task for task in map(_load_task, state["tasks"])}
-    ready = [tasks[task_id] for task_id in state["ready"]]
-    _load_tasks(broker, tasks, ready)
-    broker.keys.kept.update({key: (task_id, gone_at) for key, task_id, gone_at in state["keys"]})
-    for known in state["subscriptions"]:
-        subscription = Subscription(**{**known, "commands": tuple(known["commands"])})
-        broker.subscriptions.by_id[subscription.id] = subscription
-    broker.subscriptions.turns.update({(command, group): count for command, group, count in state["turns"]})
-    broker.subscriptions.swept_at = state["sweptAt"]
-    broker.limiter.buckets.update({(scope, key): (tokens, at) for scope, key, tokens, at in state["buckets"]})
-    for known in state["deliveries"]:
-        callback = known["callback"]
-        artifacts = tuple(Artifact(**artifact) for artifact in callback["artifacts"])
-        delivery = Delivery(CallbackDue(**{**callback, "artifacts": artifacts}))
-        broker.outbox.deliveries[delivery.callback.delivery_id] = delivery
-        broker.outbox.wait_until(delivery, known["due_at"])
-    broker.outbox.next_id = state["nextDelivery"]
-    _load_tally(broker, state["tally"])
+def load(state: Mapping[str, Any]) -> FakeState:
+    """The state of a fake, read from its JSON value. Raises InvalidState."""
+    broker = state.get("broker")
+    version = broker.get("version") if isinstance(broker, dict) else None
+    if version != VERSION:
+        raise InvalidState(f"no state that this release reads: found version {version!r}, {VERSION} is known")
+    try:
+        loaded: FakeState = codec(FakeState).load(state)
+    except MismatchError as error:
+        raise InvalidState(f"no state of a fake: {error}") from None
+    for reason in _contradictions(loaded["broker"]):
+        raise InvalidState(f"no state of a fake: {reason}")
+    return loaded
 
 
-def _dump_task(task: Task) -> dict[str, Any]:
-    return {
-        **{name: getattr(task, name) for name in _PLAIN},
-        "state": task.state.name,
-        "record": asdict(task.record) if task.record is not None else None,
-        "history": [
-            [h.at, h.what, h.by, h.before.name if h.before is not None else None, h.after.name] for h in task.history
-        ],
-    }
-
-
-def _load_task(known: dict[str, Any]) -> Task:
-    record = known["record"]
-    if record is not None:
-        record = Record(**{**record, "artifacts": tuple(Artifact(**artifact) for artifact in record["artifacts"])})
-    history = [
-        Happening(at, what, by, State[before] if before is not None else None, State[after])
-        for at, what, by, before, after in known["history"]
-    ]
-    return Task(**{**known, "state": State[known["state"]], "record": record, "history": history})
-
-
-def _load_tasks(broker: Broker, tasks: dict[str, Task], ready: list[Task]) -> None:
-    store = broker.store
-    for task in tasks.values():
+def restore(broker: Broker, state: BrokerState) -> None:
+    """Fill a new broker with a state. A callback whose try was under way is tried again."""
+    store, counters = broker.store, broker.counters
+    for task in state["tasks"]:
         store.tasks[task.id] = task
         queue = store.queue_for(task)
         match task.state:
@@ -105,32 +124,80 @@ def _load_tasks(broker: Broker, tasks: dict[str, Task], ready: list[Task]) -> No
             case State.LEASED:
                 queue.lease(task)
             case State.DEAD:
-                queue.bury(task)
+                queue.add_dead_letter(task)
             case _:
                 pass
-    for task in ready:
-        store.queue_for(task).put(task)
-
-
-def _dump_tally(broker: Broker) -> dict[str, Any]:
-    tally = broker.tally
-    return {
-        **{name: _rows(getattr(tally, name)) for name in _COUNTERS},
-        "latency": [[*labels, list(known.counts), known.total] for labels, known in tally.latency.items()],
-    }
-
-
-_COUNTERS = ("created", "claimed", "completed", "lease_expired", "deliveries", "rate_limited")
-
-
-def _rows(counter: Counter[Any]) -> list[list[Any]]:
-    return [[*((labels,) if isinstance(labels, str) else labels), count] for labels, count in counter.items()]
-
-
-def _load_tally(broker: Broker, known: dict[str, Any]) -> None:
+    for task_id in state["ready"]:
+        store.queue_for(store.tasks[task_id]).put(store.tasks[task_id])
+    broker.keys.kept.update({key: (task_id, gone_at) for key, task_id, gone_at in state["keys"]})
+    broker.subscriptions.by_id.update({subscription.id: subscription for subscription in state["subscriptions"]})
+    broker.subscriptions.turns.update({(command, group): count for command, group, count in state["turns"]})
+    broker.subscriptions.swept_at = state["sweptAt"]
+    broker.rate_limiter.buckets.update({(scope, key): (tokens, at) for scope, key, tokens, at in state["buckets"]})
+    for known in state["deliveries"]:
+        delivery = broker.callbacks.deliveries[known["callback"].delivery_id] = Delivery(known["callback"])
+        broker.callbacks.schedule(delivery, known["due_at"])
+    broker.callbacks.next_id = state["nextDelivery"]
     for name in _COUNTERS:
-        counter: Counter[Any] = getattr(broker.tally, name)
-        counter.update({labels[0] if len(labels) == 1 else tuple(labels): count for *labels, count in known[name]})
-    for command, status, counts, total in known["latency"]:
-        latencies = broker.tally.latency[command, status] = Latencies()
-        latencies.counts, latencies.total = counts, total
+        rows: list[Any] = state["tally"][name]  # type: ignore[literal-required]  # a name of the TypedDict
+        getattr(counters, name).update(
+            {labels[0] if len(labels) == 1 else tuple(labels): count for *labels, count in rows}
+        )
+    for command, status, counts, total in state["tally"]["latency"]:
+        histogram = counters.latency[command, status] = Histogram()
+        histogram.counts, histogram.total = counts, total
+
+
+def _rows(mapping: Mapping[Any, Any]) -> list[tuple[Any, ...]]:
+    """Each key and value of a mapping as one row; a tuple has a column for each of its parts."""
+    return [(*_columns(key), *_columns(value)) for key, value in mapping.items()]
+
+
+def _columns(value: object) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _contradictions(broker: BrokerState) -> Iterator[str]:
+    """Why a broker cannot be in this state, although each value by itself is possible."""
+    ids = Counter(task.id for task in broker["tasks"])
+    yield from (f"task {task_id} is there {times} times" for task_id, times in ids.items() if times > 1)
+    states = {task.id: task.state for task in broker["tasks"]}
+    listed = dict.fromkeys(broker["ready"])
+    # A finished task can be listed, too: a duplicate of its id is pending (Z1).
+    may_be_listed = (State.READY, State.COMPLETED, State.FAILED)
+    if (
+        len(listed) < len(broker["ready"])
+        or any(states.get(task_id) not in may_be_listed for task_id in listed)
+        or any(state is State.READY and task_id not in listed for task_id, state in states.items())
+    ):
+        yield "ready does not list exactly the tasks that are READY, each once"
+    for task in broker["tasks"]:
+        if task.priority not in range(PRIORITIES) or task.attempts < 0:
+            yield f"task {task.id} has priority {task.priority} and {task.attempts} attempts"
+        if not _is_json(task.payload, object):
+            yield f"the payload of task {task.id} is not JSON text"
+        if task.record is not None and not _is_result(task.record.result):
+            yield f"the result of task {task.id} is not the text of a JSON object"
+    callbacks = [delivery["callback"] for delivery in broker["deliveries"]]
+    numbers = dict.fromkeys(callback.delivery_id for callback in callbacks)
+    if len(numbers) < len(callbacks) or max(numbers, default=0) >= broker["nextDelivery"]:
+        yield "deliveries do not have numbers of their own, below nextDelivery"
+    for callback in callbacks:
+        if callback.attempt < 1 or not _is_result(callback.result):
+            yield f"delivery {callback.delivery_id} is none"
+    if any(len(counts) != len(LATENCY_BOUNDS) + 1 for *_, counts, _ in broker["tally"]["latency"]):
+        yield f"a latency does not have {len(LATENCY_BOUNDS) + 1} counts"
+
+
+def _is_result(text: str | None) -> bool:
+    """Whether a record can have this result."""
+    return text is None or _is_json(text, dict)
+
+
+def _is_json(text: str, wanted: type) -> bool:
+    try:
+        return isinstance(json.loads(text), wanted)
+    except RecursionError:
+        return True  # text that nests deeper than Python reads is legal (B1)
+    except ValueError:
+        return False

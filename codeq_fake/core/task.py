@@ -1,18 +1,16 @@
-"""The task and its life: its states, and the one table that says which event leads from which to which."""
+"""The task, its states, and the table of transitions: which event leads from which state to which."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import NamedTuple
 
 
 class Status(StrEnum):
-    """What ``status`` says on the wire (section 4)."""
+    """The values of `status` on the wire (section 4)."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -21,7 +19,7 @@ class Status(StrEnum):
 
 
 class Location(StrEnum):
-    """What ``lastKnownLocation`` says on the wire (section 4)."""
+    """The values of `lastKnownLocation` on the wire (section 4)."""
 
     PENDING_LIST = "PENDING_LIST"
     DELAYED_ZSET = "DELAYED_ZSET"
@@ -31,42 +29,42 @@ class Location(StrEnum):
 
 
 class State(Enum):
-    """Where a task is in its life; the wire shows it as a status and a location."""
+    """The states of a task. The wire shows each as a status and a location."""
 
     READY = (Status.PENDING, Location.PENDING_LIST)
     DELAYED = (Status.PENDING, Location.DELAYED_ZSET)
     LEASED = (Status.IN_PROGRESS, Location.INPROG_SET)
-    LOST = (Status.IN_PROGRESS, Location.INPROG_SET, "in truth in no set")  # Z2
+    LOST = (Status.IN_PROGRESS, Location.INPROG_SET, "but in no set")  # Z2
     COMPLETED = (Status.COMPLETED, Location.NONE)
     FAILED = (Status.FAILED, Location.NONE)
     DEAD = (Status.FAILED, Location.DLQ_SET)
 
-    def __init__(self, status: Status, location: Location, _truth: str = "") -> None:
+    def __init__(self, status: Status, location: Location, _note: str = "") -> None:
         self.status = status
         self.location = location
 
 
 class Event(StrEnum):
-    """What can happen to a task after it was created."""
+    """The events in the life of a task after its creation. The values are the words of its history."""
 
     CLAIM = "claimed"  # K5
     COME_DUE = "came due"  # K7
     HEARTBEAT = "heartbeat"  # H1
     ABANDON = "abandoned"  # D1
     NACK = "nacked"  # N3
-    NACK_AT_LAST = "nacked for the last time"  # N4
+    LAST_NACK = "nacked for the last time"  # N4
     EXPIRE = "lease expired"  # N5
-    EXPIRE_AT_LAST = "lease expired for the last time"  # N5, N4
+    LAST_EXPIRE = "lease expired for the last time"  # N5, N4
     COMPLETE = "completed"  # S4
     FAIL = "failed"  # S4
     COPY = "queued a second time"  # Z1
     LOSE = "dropped from the tasks in progress"  # Z2
     REVOKE = "lease revoked"  # Z3
-    REVOKE_AT_LAST = "lease revoked for the last time"  # Z3, N4
-    REQUEUE = "requeued by hand"  # no part of the contract
+    LAST_REVOKE = "lease revoked for the last time"  # Z3, N4
+    REQUEUE = "requeued by hand"  # a manual operation
 
 
-#: The whole life of a task. A pair that is not here cannot happen.
+#: All transitions. A pair that is not listed cannot occur.
 TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
     {
         (State.READY, Event.CLAIM): State.LEASED,
@@ -74,17 +72,17 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.LEASED, Event.HEARTBEAT): State.LEASED,
         (State.LEASED, Event.ABANDON): State.READY,
         (State.LEASED, Event.NACK): State.DELAYED,
-        (State.LEASED, Event.NACK_AT_LAST): State.DEAD,
+        (State.LEASED, Event.LAST_NACK): State.DEAD,
         (State.LEASED, Event.EXPIRE): State.DELAYED,
-        (State.LEASED, Event.EXPIRE_AT_LAST): State.DEAD,
+        (State.LEASED, Event.LAST_EXPIRE): State.DEAD,
         (State.LEASED, Event.COMPLETE): State.COMPLETED,
         (State.LEASED, Event.FAIL): State.FAILED,
-        # One batch of results may name a task twice: each item was checked before the first was stored (S6).
+        # A batch of results can name a task twice: all items are checked before the first is stored (S6).
         (State.COMPLETED, Event.COMPLETE): State.COMPLETED,
         (State.COMPLETED, Event.FAIL): State.FAILED,
         (State.FAILED, Event.COMPLETE): State.COMPLETED,
         (State.FAILED, Event.FAIL): State.FAILED,
-        # The races, which happen on request alone.
+        # Races, which occur only on request.
         (State.COMPLETED, Event.COPY): State.COMPLETED,
         (State.COMPLETED, Event.CLAIM): State.LEASED,
         (State.FAILED, Event.COPY): State.FAILED,
@@ -93,32 +91,31 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.LOST, Event.HEARTBEAT): State.LOST,
         (State.LOST, Event.ABANDON): State.READY,
         (State.LOST, Event.NACK): State.DELAYED,
-        (State.LOST, Event.NACK_AT_LAST): State.DEAD,
+        (State.LOST, Event.LAST_NACK): State.DEAD,
         (State.LOST, Event.COMPLETE): State.COMPLETED,
         (State.LOST, Event.FAIL): State.FAILED,
         (State.LEASED, Event.REVOKE): State.DELAYED,
-        (State.LEASED, Event.REVOKE_AT_LAST): State.DEAD,
-        # By hand, from wherever it is.
+        (State.LEASED, Event.LAST_REVOKE): State.DEAD,
+        # Manual operations.
         **{(state, Event.REQUEUE): State.READY for state in State},
     }
 )
 
-
-#: What giving a task back becomes when its attempts are used up (N4).
-AT_LAST: Mapping[Event, Event] = MappingProxyType(
+#: The event that replaces each of these when the attempts are used up (N4).
+LAST_ATTEMPT: Mapping[Event, Event] = MappingProxyType(
     {
-        Event.NACK: Event.NACK_AT_LAST,
-        Event.EXPIRE: Event.EXPIRE_AT_LAST,
-        Event.REVOKE: Event.REVOKE_AT_LAST,
+        Event.NACK: Event.LAST_NACK,
+        Event.EXPIRE: Event.LAST_EXPIRE,
+        Event.REVOKE: Event.LAST_REVOKE,
     }
 )
 
-#: A task that is heartbeaten for ever forgets the older half of its history, its creation aside.
+#: At this length a history loses its older half, except for the creation. Heartbeats can go on for ever.
 HISTORY_LIMIT = 1000
 
 
-class Happening(NamedTuple):
-    """One line of a task's history: when (ns), what, by whom (worker or tenant, may be empty), from and to."""
+class HistoryEntry(NamedTuple):
+    """One event of a task's history: the instant (ns), the event, the worker or tenant if any, and both states."""
 
     at: int
     what: str
@@ -129,11 +126,11 @@ class Happening(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One task as the server stores it (section 4). Only :mod:`codeq_fake.core` changes it.
+    """A task as the server stores it (section 4). Only the core changes it.
 
-    ``payload`` is T1 text. Instants are ns since the epoch: ``lease_until`` is what ``leaseUntil`` shows (0: none),
-    ``lease_expiry`` when the lease's key is gone from the store (they differ, H3 and K8), ``visible_at`` the due time
-    of a delayed task in whole seconds. ``touched_at`` is when the retention clock last started (M3).
+    `payload` is T1 text. Instants are in ns since the epoch. `lease_until` is the value of `leaseUntil` (0: none).
+    `lease_expiry` is when the lease's key is gone from the store, which is another instant (H3, K8). `visible_at` is
+    the due time of a delayed task in whole seconds. `touched_at` is when the retention time last started (M3).
     """
 
     id: str
@@ -156,7 +153,7 @@ class Task:
     attempts: int = 0
     error: str = ""
     record: Record | None = None
-    history: list[Happening] = field(default_factory=list)
+    history: list[HistoryEntry] = field(default_factory=list)
 
     @property
     def status(self) -> Status:
@@ -168,24 +165,19 @@ class Task:
         """The location on the wire."""
         return self.state.location
 
-    @property
-    def has_result(self) -> bool:
-        """Whether a result is stored: ``resultKey`` is shown (T2)."""
-        return self.record is not None
+    def apply(self, event: Event, *, by: str, now: int) -> None:
+        """Change the state as the table says. Nothing else changes a task's state.
 
-    def happens(self, event: Event, *, by: str, now: int) -> None:
-        """Go to the state that the table has for ``event``; the one place where a task's state changes.
-
-        Raises ``KeyError`` where the table has none: the caller has let an impossible event through.
+        Raises `KeyError` if the table does not list the event for this state, which is an error of the caller.
         """
         before = self.state
         self.state = after = TRANSITIONS[before, event]
         self.updated_at = now
         if len(self.history) >= HISTORY_LIMIT:
             del self.history[1 : HISTORY_LIMIT // 2]
-        self.history.append(Happening(now, event.value, by, before, after))
+        self.history.append(HistoryEntry(now, event.value, by, before, after))
 
-    def let_go(self) -> None:
+    def clear_lease(self) -> None:
         """Clear the worker and its lease."""
         self.worker = ""
         self.lease_until = 0
@@ -202,7 +194,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A stored result (S2). ``result`` is the T1 text of a JSON object, or None; ``completed_at`` is ns."""
+    """A stored result (S2). `result` is the T1 text of a JSON object or None, `completed_at` is in ns."""
 
     task_id: str
     status: str
@@ -213,8 +205,8 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Nacked:
-    """What a NACK did: ``dead`` when the task is in the dead letter queue, else it waits ``delay_seconds``."""
+class NackOutcome:
+    """The outcome of a NACK: the task is in the dead letter queue (`dead`), or waits for `delay_seconds`."""
 
     dead: bool
     delay_seconds: int

@@ -1,26 +1,22 @@
-"""Where a server keeps its tasks: by id, and in the queue of their command and tenant."""
+"""The store of a server's tasks: by id, and in queues by command and tenant."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import nsmallest
-from typing import TYPE_CHECKING
 
-from .commands import queue_name
+from .commands import BUILT_IN_COMMANDS, queue_name
+from .profiles import StoreProfile
 from .queue import Queue
-from .rules import BUILT_IN_COMMANDS
 from .task import State, Task
 from .times import DAY_SECONDS, SECOND
-
-if TYPE_CHECKING:
-    from .profiles import StoreProfile
 
 CLEANUP_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """How many tasks of one command and tenant are where (M2)."""
+    """The number of tasks of one command and tenant, by location (M2)."""
 
     ready: int = 0
     delayed: int = 0
@@ -28,8 +24,8 @@ class QueueStats:
     dead: int = 0
 
 
-class Store:
-    """The tasks and their queues."""
+class TaskStore:
+    """All tasks and their queues."""
 
     def __init__(self, profile: StoreProfile) -> None:
         self._profile = profile
@@ -38,7 +34,7 @@ class Store:
         self.queues: dict[tuple[str, str], Queue] = {}
 
     def add(self, task: Task) -> bool:
-        """Take a new task in; says whether it is the only one ready in its priority (U3)."""
+        """Add a new task. Returns whether it is the only one that is ready in its priority (U3)."""
         self.tasks[task.id] = task
         queue = self.queue_for(task)
         if task.state is State.DELAYED:
@@ -47,7 +43,7 @@ class Store:
         return queue.put(task)
 
     def queue_for(self, task: Task) -> Queue:
-        """The queue that the task belongs to, made if it is the first."""
+        """The queue of the task's command and tenant, created if it does not exist."""
         key = (task.tenant, queue_name(task.command))
         queue = self.queues.get(key)
         if queue is None:
@@ -55,7 +51,7 @@ class Store:
         return queue
 
     def stats(self, command: str, *, tenant: str) -> QueueStats:
-        """The sizes of one command's queue (M2)."""
+        """The sizes of one queue (M2)."""
         queue = self.queues.get((tenant, queue_name(command)))
         if queue is None:
             return QueueStats()
@@ -72,7 +68,7 @@ class Store:
         )
 
     def built_in_sizes(self) -> dict[str, int]:
-        """The sizes of the built-in commands' tenant-less queues by storage key, in alphabetical order (M1)."""
+        """The sizes of the built-in commands' queues without tenant, by storage key in alphabetical order (M1)."""
         sizes: dict[str, int] = {}
         for command in sorted(BUILT_IN_COMMANDS):
             prefix = f"codeq:q:{queue_name(command)}"
@@ -85,18 +81,18 @@ class Store:
         return sizes
 
     def cleanup(self, *, before: int, limit: int) -> int:
-        """Delete tasks untouched for 24 h as of ``before`` (ns), at most ``limit``; returns how many (M3).
+        """Delete tasks untouched for 24 h as of `before` (ns), at most `limit`. Returns their number (M3).
 
-        The longest untouched go first, within a second by id; a ``limit`` that is not positive means 1000.
+        The order is that of the second of the last touch, then of the id. A `limit` that is not positive means 1000.
         """
-        youngest = before // SECOND - DAY_SECONDS
-        old = [task for task in self.tasks.values() if task.touched_at // SECOND <= youngest]
-        doomed = nsmallest(limit if limit > 0 else CLEANUP_LIMIT, old, key=lambda t: (t.touched_at // SECOND, t.id))
-        for task in doomed:
+        latest = before // SECOND - DAY_SECONDS
+        old = [task for task in self.tasks.values() if task.touched_at // SECOND <= latest]
+        oldest = nsmallest(limit if limit > 0 else CLEANUP_LIMIT, old, key=lambda t: (t.touched_at // SECOND, t.id))
+        for task in oldest:
             self.remove(task)
-        return len(doomed)
+        return len(oldest)
 
     def remove(self, task: Task) -> None:
-        """Forget a task; an idempotency key that led to it is void from now on (C8)."""
-        self.queue_for(task).discard(task)
+        """Delete a task. Its idempotency key no longer counts (C8)."""
+        self.queue_for(task).remove(task)
         del self.tasks[task.id]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from codeq_fake.core.commands import queue_name
-from codeq_fake.core.rules import BUILT_IN_COMMANDS
+from codeq_fake.core.commands import BUILT_IN_COMMANDS, queue_name
 from codeq_fake.core.times import SECOND
 from codeq_fake.journal import TouchedTask
 

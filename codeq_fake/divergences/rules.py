@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from codeq_fake.auth.caller import tenant_of
 from codeq_fake.core import State
 from codeq_fake.core.backoff import DEFAULT_POLICY, POLICIES
-from codeq_fake.core.commands import queue_name
-from codeq_fake.core.rules import BUILT_IN_COMMANDS
+from codeq_fake.core.commands import BUILT_IN_COMMANDS, queue_name
 from codeq_fake.core.times import SECOND
 from codeq_fake.settings import StaticAuth
 

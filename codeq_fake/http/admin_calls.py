@@ -23,13 +23,13 @@ def result(call: Call) -> Reply:
 
 def queues(call: Call) -> Reply:
     """R14: the sizes of the built-in commands' queues (M1)."""
-    return replies.json(wire.encode(dict(call.broker.store.built_in_sizes())))
+    return replies.json(wire.encode(dict(call.broker.queue_sizes())))
 
 
 def queue(call: Call) -> Reply:
     """R15: the sizes of one command's queue (M2)."""
     command = call.params["command"]
-    return replies.json(rendering.stats(command, call.broker.store.stats(command, tenant=call.caller.tenant)))
+    return replies.json(rendering.stats(command, call.broker.queue_stats(command, tenant=call.caller.tenant)))
 
 
 def cleanup(call: Call) -> Reply:
@@ -41,5 +41,5 @@ def cleanup(call: Call) -> Reply:
     except wire.BadTime:
         raise BadRequest("invalid 'before' (use RFC3339)") from None
     shown = wire.reformat_rfc3339(text) if text else wire.rfc3339_seconds(call.now)
-    deleted = call.broker.store.cleanup(before=before, limit=limit)
+    deleted = call.broker.cleanup(before=before, limit=limit)
     return replies.json(f'{{"before":"{shown}","deleted":{deleted},"limit":{limit}}}')

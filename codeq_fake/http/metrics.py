@@ -53,11 +53,11 @@ class _Collector:
         self._now = now
 
     def collect(self) -> Iterable[Metric]:
-        families = [*self._gauges(), *self._counters(), *self._latencies()]
+        families = [*self._gauges(), *self._counters(), *self._histogram()]
         return sorted(families, key=lambda family: family.name)
 
     def _gauges(self) -> Iterator[Metric]:
-        depths = {command: self._broker.store.stats(command, tenant="") for command in sorted(BUILT_IN_COMMANDS)}
+        depths = {command: self._broker.queue_stats(command, tenant="") for command in sorted(BUILT_IN_COMMANDS)}
         yield _gauge(
             "codeq_dlq_depth",
             "Current DLQ depth by command.",
@@ -90,45 +90,45 @@ class _Collector:
         )
 
     def _counters(self) -> Iterator[Metric]:
-        tally = self._broker.tally
+        counters = self._broker.counters
         yield from _counter(
             "codeq_lease_expired",
             "Total number of lease expirations detected during claim-time repair.",
             ["command"],
-            {(command,): count for command, count in tally.lease_expired.items()},
+            {(command,): count for command, count in counters.lease_expired.items()},
         )
         yield from _counter(
             "codeq_rate_limit_hits",
             "Total number of requests refused by a rate limit, by scope and operation.",
             ["operation", "scope"],
-            {(operation, scope): count for (scope, operation), count in tally.rate_limited.items()},
+            {(operation, scope): count for (scope, operation), count in counters.rate_limited.items()},
         )
         yield from _counter(
             "codeq_task_claimed",
             "Total number of tasks claimed by workers.",
             ["command"],
-            {(command,): count for command, count in tally.claimed.items()},
+            {(command,): count for command, count in counters.claimed.items()},
         )
         yield from _counter(
             "codeq_task_completed",
             "Total number of tasks completed, labeled by final status.",
             ["command", "status"],
-            tally.completed,
+            counters.completed,
         )
         yield from _counter(
             "codeq_task_created",
             "Total number of tasks created (enqueued).",
             ["command"],
-            {(command,): count for command, count in tally.created.items()},
+            {(command,): count for command, count in counters.created.items()},
         )
         yield from _counter(
             "codeq_webhook_deliveries",
             "Total number of webhook deliveries, labeled by kind and outcome.",
             ["command", "kind", "outcome"],
-            {(command, kind, outcome): count for (kind, command, outcome), count in tally.deliveries.items()},
+            {(command, kind, outcome): count for (kind, command, outcome), count in counters.deliveries.items()},
         )
 
-    def _latencies(self) -> Iterator[Metric]:
+    def _histogram(self) -> Iterator[Metric]:
         from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415 - as in `metrics`
 
         family = HistogramMetricFamily(
@@ -137,9 +137,9 @@ class _Collector:
             labels=["command", "status"],
         )
         bounds = [*map(str, LATENCY_BOUNDS), "+Inf"]
-        for labels, latencies in sorted(self._broker.tally.latency.items()):
-            buckets = list(zip(bounds, accumulate(latencies.counts), strict=True))
-            family.add_metric(labels, buckets, latencies.total)
+        for labels, histogram in sorted(self._broker.counters.latency.items()):
+            buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+            family.add_metric(labels, buckets, histogram.total)
         if family.samples:
             yield family
 

@@ -15,12 +15,12 @@ def subscribe(call: Call) -> Reply:
     url = asked.pop("callback_url", "")
     if not url:
         raise wire.BadBody
-    subscription = call.broker.subscriptions.subscribe(url, now=call.now, **asked)
+    subscription = call.broker.subscribe(url, now=call.now, **asked)
     return replies.json(rendering.subscription(subscription, call.zone))
 
 
 def renew(call: Call) -> Reply:
     """R11: renew a subscription (U2)."""
     asked = bodies.arguments(bodies.lenient(call.body, bodies.RENEW))
-    subscription = call.broker.subscriptions.renew(call.params["id"], now=call.now, **asked)
+    subscription = call.broker.renew_subscription(call.params["id"], now=call.now, **asked)
     return replies.json(rendering.subscription(subscription, call.zone))

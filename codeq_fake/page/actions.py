@@ -81,7 +81,7 @@ async def set_mode(visit: Visit) -> Response:
 
 def ask_for_a_task(visit: Visit, typed: NewTask, problem: str = "") -> Response:
     """The form by which a task is created, with what was typed and why it would not do."""
-    known = islice(dict.fromkeys([*BUILT_IN_COMMANDS, *visit.runtime.broker.tally.created]), _MOST_COMMANDS)
+    known = islice(dict.fromkeys([*BUILT_IN_COMMANDS, *visit.runtime.broker.counters.created]), _MOST_COMMANDS)
     return visit.show("create.html", 400 if problem else 200, typed=typed, problem=problem, commands=list(known))
 
 

@@ -52,7 +52,7 @@ class Line:
         """The line of one task."""
         ends = None
         if task.state is State.LEASED:
-            ends = broker.profile.spent_from(task.lease_expiry)
+            ends = broker.profile.expires_at(task.lease_expiry)
         elif task.state is State.DELAYED:
             ends = task.visible_at
         return cls(
@@ -183,12 +183,12 @@ def next_event(runtime: Runtime) -> Event | None:
     broker, now = runtime.broker, runtime.clock.now()
 
     def lease_end(task: Task) -> int:
-        return broker.profile.spent_from(task.lease_expiry)
+        return broker.profile.expires_at(task.lease_expiry)
 
     ahead = {
         "a lease is over": _first_after(now, broker, Queue.leases, lease_end),
         "a delayed task comes due": _first_after(now, broker, Queue.delays, _visible_at),
-        "a callback is tried again": broker.outbox.next_due(),
+        "a callback is tried again": broker.callbacks.next_due(),
     }
     events = (Event(at, what) for what, at in ahead.items() if at is not None and at > now)
     return min(events, key=lambda event: event.at, default=None)
@@ -196,7 +196,7 @@ def next_event(runtime: Runtime) -> Event | None:
 
 def next_tries(runtime: Runtime) -> dict[int, int]:
     """When each callback that waits for its next try is tried again (ns), by its number in the journal."""
-    waiting = runtime.broker.outbox.deliveries
+    waiting = runtime.broker.callbacks.deliveries
     return {
         entry.n: waiting[delivery_id].due_at
         for delivery_id, entry in runtime.deliveries.pending.items()

@@ -99,10 +99,10 @@ class Runtime:
     def _new_broker(self, config: Config) -> tuple[Source, Broker]:
         source = Source(config.seed)
         broker = Broker(
-            rules=config.settings.rules(),
+            rules=config.settings,
             profile=PROFILES[config.profile],
             ids=source,
-            chance=source,
+            jitter=source,
             now=self.clock.now(),
         )
         source.avoid(broker.store.tasks, broker.subscriptions.by_id)

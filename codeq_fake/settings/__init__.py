@@ -1,9 +1,9 @@
-"""What an operator can set: the real server's environment variables and YAML file (contract section 16)."""
+"""Settings: the real server's environment variables and YAML file (contract section 16)."""
 
 from __future__ import annotations
 
 from .auth import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, StaticAuth
-from .errors import SettingsError
-from .model import RateLimit, Settings
+from .model import Settings
+from .parsing import SettingsError
 
-__all__ = ["ADMIN_SCOPE", "WORKER_SCOPES", "JwksAuth", "RateLimit", "Settings", "SettingsError", "StaticAuth"]
+__all__ = ["ADMIN_SCOPE", "WORKER_SCOPES", "JwksAuth", "Settings", "SettingsError", "StaticAuth"]

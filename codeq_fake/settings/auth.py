@@ -1,21 +1,18 @@
-"""Who may call, as it is configured: a provider for each side and its JSON (A3, A4, section 16)."""
+"""The authentication settings of each side, producers and workers (A3, A4, section 16)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from .errors import SettingsError, kind, one_line
+from .parsing import SettingsError, kind, one_line
+from .sources import Sources
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from .sources import Sources
-
-#: All that worker routes ask for (R3 to R11).
+#: The scopes of the worker routes (R3 to R11).
 WORKER_SCOPES = (
     "codeq:claim",
     "codeq:heartbeat",
@@ -24,7 +21,7 @@ WORKER_SCOPES = (
     "codeq:result",
     "codeq:subscribe",
 )
-#: What admin routes ask for (A8).
+#: The scope of the admin routes (A8).
 ADMIN_SCOPE = "codeq:admin"
 
 _NANOSECONDS = 1_000_000_000
@@ -33,7 +30,7 @@ _TYPES = {str: "a text", list: "a list of texts", dict: "an object", int: "a num
 
 @dataclass(frozen=True, slots=True)
 class StaticAuth:
-    """One side's callers are whoever holds one token (A3). ``raw`` are the claims that tenant and role come from."""
+    """Authentication by one fixed token (A3). Tenant and role come from the claims in `raw`."""
 
     token: str
     subject: str = "static"
@@ -44,11 +41,11 @@ class StaticAuth:
 
 @dataclass(frozen=True, slots=True)
 class JwksAuth:
-    """One side's callers hold a JWT signed with a key of a JWKS document (A4).
+    """Authentication by JWTs that are signed with a key of a JWKS document (A4).
 
-    ``url`` is http(s) as for the real server. A ``file://`` URL, or the document itself as ``jwks`` and no ``url``,
-    are the fake's own. ``timeout`` is in seconds. The real server's ``clockSkew`` has no effect there (A4: no leeway
-    for ``exp``), so it is not kept.
+    `url` is http(s), as for the real server. Only the fake also accepts a `file://` URL, or the document itself as
+    `jwks` without `url`. `timeout` is in seconds. The real server's `clockSkew` is not kept, since it has no effect
+    (A4: no leeway for `exp`).
     """
 
     url: str
@@ -64,21 +61,20 @@ class JwksAuth:
 
 
 def dev_auth(subject: str) -> StaticAuth:
-    """The fake's own default: one token that may do everything, in one tenant."""
+    """The default of the fake: one token with all rights, in one tenant."""
     raw = MappingProxyType({"tenantId": "dev", "role": "ADMIN"})
     return StaticAuth("dev-token", subject, (*WORKER_SCOPES, ADMIN_SCOPE), ("*",), raw)
 
 
 def read_auth(sources: Sources) -> dict[str, Any]:
-    """The fields of ``Settings`` that say who may call; empty when nobody chose. Raises SettingsError."""
-    chosen = {side: _read_side(side, sources) for side in ("producer", "worker")}
-    missing = [side for side, auth in chosen.items() if auth is None]
-    if len(missing) == len(chosen):
+    """The authentication fields of `Settings`; none if no authentication is set. Raises SettingsError."""
+    producer, worker = _read_side("producer", sources), _read_side("worker", sources)
+    if producer is None and worker is None:
         return {}
-    if missing:
-        name = f"{missing[0].upper()}_AUTH_CONFIG"
+    if producer is None or worker is None:
+        name = "PRODUCER_AUTH_CONFIG" if producer is None else "WORKER_AUTH_CONFIG"
         raise SettingsError(f"{name}: not set, but the other side's is; set both, or neither for the token dev-token")
-    return {"producer_auth": chosen["producer"], "worker_auth": chosen["worker"], "auth_given": True}
+    return {"producer_auth": producer, "worker_auth": worker, "auth_given": True}
 
 
 def _read_side(side: str, sources: Sources) -> StaticAuth | JwksAuth | None:

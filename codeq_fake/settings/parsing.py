@@ -1,18 +1,44 @@
-"""Read one setting: its text, from either source, to its value.
+"""Readers of single settings: from the text in either source to the value.
 
-Each reader gets the setting's name as the operator wrote it, for the error message, and what was found. None is no
-value: the default holds.
+Each reader gets the setting's name as the operator wrote it, for error messages, and the text. A reader that returns
+None leaves the default.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from .errors import SettingsError, kind
+from codeq_fake.core.rate_limits import RateLimit
 
 _MAX_PORT = 65_535
 _MAX_INT = (1 << 63) - 1
+#: The scalars of YAML that stand for no value.
+_NULLS = (None, "", "~", "null", "Null", "NULL")
+
+
+class SettingsError(ValueError):
+    """A setting has an invalid value. The message is one line: the setting, the value found, and what is allowed."""
+
+
+def one_line(error: object) -> str:
+    """The text of another library's error on one line, for use in a message."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def kind(value: object) -> str:
+    """The type of a value from JSON or YAML, in the words of these formats."""
+    if value is None:
+        return "null"
+    names = {dict: "mapping", list: "list", str: "text", bool: "boolean", int: "number", float: "number"}
+    return names.get(type(value), type(value).__name__)
+
+
+def is_null(found: object) -> bool:
+    """Whether a scalar from YAML, read as text, is no value."""
+    return isinstance(found, str | None) and found in _NULLS
 
 
 def text(source: str, found: object) -> str:
@@ -31,13 +57,13 @@ def integer(source: str, found: object) -> int:
 
 
 def positive(source: str, found: object) -> int | None:
-    """A number above 0; the real server takes anything else for not set."""
+    """A number above 0. To the real server any other number means that the setting is not set."""
     number = integer(source, found)
     return number if number > 0 else None
 
 
 def port(source: str, found: object) -> int | None:
-    """A TCP port; 0 is not set."""
+    """A TCP port. 0 means that the setting is not set."""
     number = integer(source, found)
     if not 0 <= number <= _MAX_PORT:
         raise SettingsError(f"{source}: found {number}; it must be a port from 1 to {_MAX_PORT}")
@@ -45,7 +71,7 @@ def port(source: str, found: object) -> int | None:
 
 
 def flag(source: str, found: object) -> bool:
-    """A yes or a no. The real server takes any word that it does not know for a no; a typo is named here."""
+    """Yes or no. The real server reads any other word as no; here it is refused, since it may be a typo."""
     written = text(source, found)
     if written.lower() in ("true", "1", "yes"):
         return True
@@ -61,3 +87,22 @@ def zone(source: str, found: object) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise SettingsError(f"{source}: found {name!r}; it must be an IANA name such as UTC or Europe/Rome") from None
+
+
+def rate_limits(source: str, found: object) -> Mapping[str, RateLimit]:
+    """A rate limit for each scope (L1)."""
+    scopes = ("producer", "worker", "admin", "webhook")
+    if not isinstance(found, dict):
+        raise SettingsError(f"{source}: found a {kind(found)}; it must map {', '.join(scopes)} to limits")
+    return MappingProxyType({scope: _rate_limit(f"{source}.{scope}", found.get(scope)) for scope in scopes})
+
+
+def _rate_limit(source: str, found: object) -> RateLimit:
+    if is_null(found):
+        return RateLimit()
+    if not isinstance(found, dict):
+        raise SettingsError(f"{source}: found a {kind(found)}; it must have requestsPerMinute and burstSize")
+    written = {key: found.get(key) for key in ("requestsPerMinute", "burstSize")}
+    return RateLimit(
+        *(0 if is_null(value) else max(0, integer(f"{source}.{key}", value)) for key, value in written.items())
+    )

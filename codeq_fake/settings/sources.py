@@ -1,36 +1,36 @@
-"""Where settings are written: the environment and a YAML file, asked under one name."""
+"""Sources of settings: the environment and a YAML file, read under one name, and misspelled names in them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .errors import SettingsError, kind, one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .parsing import SettingsError, is_null, kind, one_line
 
 #: Settings that the real server reads from its YAML file alone.
 YAML_ONLY = frozenset({"env", "timezone", "default_lease_seconds", "requeue_inspect_limit", "rate_limit"})
 
-#: What upstream's documents let the environment set, besides ``LOG_*``, and its server does not read there.
+#: Variables that upstream's documents name, besides `LOG_*`, but that its server does not read.
 _UNREAD = frozenset({"ENV", "TIMEZONE", "DEFAULT_LEASE_SECONDS", "REQUEUE_INSPECT_LIMIT"})
 
-_NULLS = (None, "", "~", "null", "Null", "NULL")
+#: Other programs often have names close to a known name that is shorter than this.
+_SHORTEST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Both places. ``written`` is the YAML's top level with every scalar as text, so that one reader serves both."""
+    """Both sources. `written` is the top level of the YAML with every scalar as text, so that both have one reader."""
 
     environ: Mapping[str, str]
     written: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, environ: Mapping[str, str], yaml_text: str | None) -> Sources:
-        """With the YAML text given, or else with the file that ``CODEQ_CONFIG_PATH`` names. Raises SettingsError."""
+        """The environment with this YAML text, or else with the file in `CODEQ_CONFIG_PATH`. Raises SettingsError."""
         path = environ.get("CODEQ_CONFIG_PATH", "")
         if yaml_text is not None:
             return cls(environ, _top_level("the YAML settings", yaml_text))
@@ -39,9 +39,9 @@ class Sources:
         return cls(environ)
 
     def find(self, name: str) -> tuple[str, Any]:
-        """Where ``name`` is set, as its writer calls it, and what was found there: None for nowhere.
+        """Where the setting is written, as its writer knows it, and its value there, or None.
 
-        The environment wins; an empty text is no value.
+        The environment wins. An empty text is no value.
         """
         variable = name.upper()
         if name not in YAML_ONLY and self.environ.get(variable):
@@ -51,7 +51,7 @@ class Sources:
         return f"YAML {key}", None if is_null(found) else found
 
     def unread(self) -> tuple[str, ...]:
-        """The variables that are set and that no server reads, whatever its documents say (section 17)."""
+        """The variables that are set but that no server reads, against its documents (section 17)."""
         return tuple(sorted(name for name, value in self.environ.items() if value and _is_unread(name)))
 
 
@@ -59,13 +59,8 @@ def _is_unread(name: str) -> bool:
     return name in _UNREAD or name.startswith("LOG_")
 
 
-def is_null(found: object) -> bool:
-    """Whether a value from YAML, read as text, is no value."""
-    return isinstance(found, str | None) and found in _NULLS
-
-
 def camel(name: str) -> str:
-    """A setting's name as YAML has it."""
+    """The name of a setting in YAML."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
@@ -82,13 +77,13 @@ def _top_level(source: str, text: str) -> dict[str, Any]:
     document = _load(source, text, typed=False)
     for name in ("producerAuthConfig", "workerAuthConfig"):
         if isinstance(document.get(name), dict):
-            # Here types matter: a claim that is no text is not a tenant (A9).
+            # Here types matter: a claim that is not a text is no tenant (A9).
             document[name] = json.dumps(_load(source, text, typed=True)[name], default=str)
     return document
 
 
 def _load(source: str, text: str, *, typed: bool) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - a start without YAML need not pay for it
+    import yaml  # noqa: PLC0415 - slow, and often not needed
 
     try:
         document = yaml.load(text, yaml.SafeLoader if typed else yaml.BaseLoader)  # noqa: S506 - both make plain values
@@ -99,3 +94,25 @@ def _load(source: str, text: str, *, typed: bool) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SettingsError(f"{source}: found a {kind(document)}; it must map names of settings to values")
     return document
+
+
+def near_misses(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """The unknown `names` that are one typing error away from a known name, each with that name."""
+    unknown = [name for name in names if name not in known]
+    return {
+        name: meant for name in unknown for meant in known if len(meant) >= _SHORTEST and _is_near_miss(name, meant)
+    }
+
+
+def _is_near_miss(written: str, meant: str) -> bool:
+    """Whether one character is missing, added or wrong, or two neighbours are swapped."""
+    if abs(len(written) - len(meant)) > 1:
+        return False
+    left, right = _without_common_start(written, meant)
+    left, right = _without_common_start(left[::-1], right[::-1])
+    return max(len(left), len(right)) <= 1 or (len(left) == 2 and left == right[::-1])  # noqa: PLR2004 - a pair
+
+
+def _without_common_start(left: str, right: str) -> tuple[str, str]:
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
+    return left[shared:], right[shared:]

@@ -96,8 +96,11 @@ def test_only_its_owner_reads_a_new_file_and_an_old_ones_mode_is_kept(file: Path
     [
         (b"", "is damaged, or no state of a fake: no JSON ("),
         (b'{"profile": "redis", "now"', "is damaged, or no state of a fake: no JSON ("),
-        (b"\xff\xfe", "); move it away to begin anew"),
-        (b"[1]", "no state that this release reads: found version None, 1 is known; move it away to begin anew"),
+        (b"\xff\xfe", "); move it away to start with an empty state"),
+        (
+            b"[1]",
+            "no state that this release reads: found version None, 1 is known; move it away",
+        ),
         (b'{"name": "my-app", "version": 1}', "no state that this release reads"),
         (b'{"profile": "redis", "now": "x", "broker": {"version": 1}}', "no state of a fake: broker: found {'version'"),
     ],

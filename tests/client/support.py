@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from codeq_fake.core.broker import Broker
-    from codeq_fake.core.task import Task as CoreTask
 
 CLAIMS = {
     "sub": "w",
@@ -40,7 +39,7 @@ IDENTITIES: dict[str, Any] = {
 class Race(Protocol):
     """One of `codeq_fake.core.races` that happens to a task."""
 
-    def __call__(self, broker: Broker, task: CoreTask, *, now: int) -> bool: ...
+    def __call__(self, broker: Broker, task_id: str, *, now: int) -> bool: ...
 
 
 Fault = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
@@ -219,7 +218,7 @@ class Scenario:
     def race(self, task_id: str, race: Race) -> bool:
         """Let a race of the real server happen to a task, if it can. No request that is under way is disturbed."""
         broker = self.fake._runtime.broker  # noqa: SLF001 - the door for tests, `faults`, acts on requests alone
-        return race(broker, broker.store.tasks[task_id], now=self.fake._runtime.clock.now())  # noqa: SLF001 - as above
+        return race(broker, task_id, now=self.fake._runtime.clock.now())  # noqa: SLF001 - as above
 
     def edit(self, task_id: str, **fields: Any) -> None:
         """Change a task behind the server's back, as the races of the real one do; `state` READY also queues it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.control.files import write_whole
+from codeq_fake.control.state_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake.core import PROFILES, Broker, Limit, Rules, Submission
-from codeq_fake.core.effects import CallbackDue, NoticeDue
-from codeq_fake.core.sources import Chance, Ids
+from codeq_fake.core import PROFILES, Broker, Rules, Submission, snapshot
+from codeq_fake.core.effects import CallbackDue, Ids, Jitter, NoticeDue
 from codeq_fake.core.times import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from codeq_fake.core import Task
     from codeq_fake.core.effects import Effect
 
@@ -24,7 +22,7 @@ DONE = Submission("COMPLETED", "{}")
 FAILED = Submission("FAILED", error="torn")
 
 
-class Fate(Ids, Chance):
+class Fate(Ids, Jitter):
     """Ids that say which comes next, and jitter: ``luck`` percent of what it could be."""
 
     def __init__(self) -> None:
@@ -47,6 +45,12 @@ class Fate(Ids, Chance):
         return low + (high - low) * self.luck // 100
 
 
+def load(broker: Broker, state: dict[str, Any]) -> None:
+    """Restore a broker's state from its JSON text."""
+    whole = {"profile": "redis", "now": "2026-11-24T06:15:00Z", "broker": json.loads(json.dumps(state))}
+    snapshot.restore(broker, snapshot.load(whole)["broker"])
+
+
 class Server:
     """One broker and its clock. A method does its operation now, as the tenant ``acme`` and the worker ``w-1``."""
 
@@ -55,16 +59,15 @@ class Server:
         profile: str = "redis",
         *,
         now: int = START,
-        limits: Mapping[str, Limit] | None = None,
         **rules: Any,
     ) -> None:
         self.now = now
         self.fate = Fate()
         self.broker = Broker(
-            rules=Rules(limits=limits or {}, **rules),
+            rules=Rules(**rules),
             profile=PROFILES[profile],
             ids=self.fate,
-            chance=self.fate,
+            jitter=self.fate,
             now=now,
         )
 
@@ -107,7 +110,7 @@ class Server:
 
     def subscribe(self, url: str = HOOK, **request: Any) -> str:
         """Subscribe to the command A unless told otherwise; returns the subscription's id."""
-        return self.broker.subscriptions.subscribe(url, **{"event_types": ("A",), **request}, now=self.now).id
+        return self.broker.subscribe(url, **{"event_types": ("A",), **request}, now=self.now).id
 
     def effects(self) -> list[Effect]:
         """What was wanted done since the last look."""

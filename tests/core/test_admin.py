@@ -35,7 +35,7 @@ def test_m1_sizes_are_those_of_the_built_in_commands_without_a_tenant() -> None:
     server = Server()
     for command, tenant in (("generate_master", ""), ("GENERATE_CREATIVE", "acme"), ("PACK", "")):
         in_all_places(server, command, tenant)
-    sizes = server.broker.store.built_in_sizes()
+    sizes = server.broker.queue_sizes()
     places = [*(f"pending:{priority}" for priority in range(10)), "inprog", "delayed", "dlq"]
     assert set(sizes) == {
         f"codeq:q:{command}:{place}" for command in ("generate_master", "generate_creative") for place in places
@@ -50,16 +50,16 @@ def test_m1_sizes_are_those_of_the_built_in_commands_without_a_tenant() -> None:
 
 
 def test_m1_sizes_come_in_alphabetical_order() -> None:
-    keys = list(Server().broker.store.built_in_sizes())
+    keys = list(Server().broker.queue_sizes())
     assert keys == sorted(keys)
 
 
 def test_m2_stats_are_those_of_one_command_and_tenant() -> None:
     server = Server()
     in_all_places(server, "PACK", "acme")
-    assert server.broker.store.stats("pack", tenant="acme") == QueueStats(3, 2, 1, 1)
-    assert server.broker.store.stats("PACK", tenant="") == QueueStats(0, 0, 0, 0)
-    assert server.broker.store.stats("SHIP", tenant="acme") == QueueStats(0, 0, 0, 0)
+    assert server.broker.queue_stats("pack", tenant="acme") == QueueStats(3, 2, 1, 1)
+    assert server.broker.queue_stats("PACK", tenant="") == QueueStats(0, 0, 0, 0)
+    assert server.broker.queue_stats("SHIP", tenant="acme") == QueueStats(0, 0, 0, 0)
 
 
 def nothing(_server: Server, _task: Task) -> None:
@@ -114,8 +114,8 @@ def test_m3_these_restart_the_retention_clock(event: Callable[[Server, Task], No
     server.wait(3600)
     event(server, task)
     last_touch = START + (7200 if restarts else 3600) * SECOND
-    assert server.broker.store.cleanup(before=last_touch + DAY - 1, limit=0) == 0
-    assert server.broker.store.cleanup(before=last_touch + DAY, limit=0) == 1
+    assert server.broker.cleanup(before=last_touch + DAY - 1, limit=0) == 0
+    assert server.broker.cleanup(before=last_touch + DAY, limit=0) == 1
     with pytest.raises(errors.TaskNotFound):
         server.broker.get(task.id)
 
@@ -125,7 +125,7 @@ def test_m3_at_most_so_many_are_deleted(limit: int, deleted: int) -> None:
     server = Server()
     for _ in range(1003):
         server.create()
-    assert server.broker.store.cleanup(before=START + DAY, limit=limit) == deleted
+    assert server.broker.cleanup(before=START + DAY, limit=limit) == deleted
     assert len(server.broker.store.tasks) == 1003 - deleted
 
 
@@ -137,7 +137,7 @@ def test_m3_the_longest_untouched_go_first() -> None:
         server.wait(10)
     server.leased()
     server.broker.abandon(tasks[0].id, worker="w-1", now=server.now)
-    assert server.broker.store.cleanup(before=server.now + DAY, limit=2) == 2
+    assert server.broker.cleanup(before=server.now + DAY, limit=2) == 2
     assert list(server.broker.store.tasks) == [tasks[0].id]
 
 
@@ -147,7 +147,7 @@ def test_m3_within_a_second_the_lowest_id_goes_first() -> None:
     server.leased()
     server.wait(ms=900)
     server.broker.abandon(first.id, worker="w-1", now=server.now)
-    assert server.broker.store.cleanup(before=START + DAY, limit=1) == 1
+    assert server.broker.cleanup(before=START + DAY, limit=1) == 1
     assert list(server.broker.store.tasks) == [second.id]
 
 
@@ -161,8 +161,8 @@ def test_m3_a_deleted_task_is_gone_from_wherever_it_was(place: str) -> None:
         nack(server, task)
     if place == "completed":
         server.submit(task)
-    assert server.broker.store.cleanup(before=server.now + DAY, limit=0) == 1
-    assert server.broker.store.stats("A", tenant="acme") == QueueStats(0, 0, 0, 0)
+    assert server.broker.cleanup(before=server.now + DAY, limit=0) == 1
+    assert server.broker.queue_stats("A", tenant="acme") == QueueStats(0, 0, 0, 0)
     server.wait(60)
     assert server.claim() is None
 
@@ -172,7 +172,7 @@ def test_m3_the_result_of_a_deleted_task_is_out_of_reach() -> None:
     task = server.create()
     server.leased()
     server.submit(task)
-    server.broker.store.cleanup(before=server.now + DAY, limit=0)
+    server.broker.cleanup(before=server.now + DAY, limit=0)
     with pytest.raises(errors.TaskNotFound):
         server.broker.result(task.id)
 
@@ -182,7 +182,7 @@ def test_m3_a_queue_goes_on_in_order_around_a_gap() -> None:
     first = server.create()
     server.wait(1)
     second, third = server.create(), server.create()
-    assert server.broker.store.cleanup(before=START + DAY, limit=0) == 1
+    assert server.broker.cleanup(before=START + DAY, limit=0) == 1
     assert first.id not in server.broker.store.tasks
     assert [server.leased(), server.leased(), server.claim()] == [second, third, None]
 
@@ -190,7 +190,7 @@ def test_m3_a_queue_goes_on_in_order_around_a_gap() -> None:
 def test_m3_a_delayed_task_that_is_gone_does_not_come_due() -> None:
     server = Server()
     server.create(delay_seconds=1)
-    server.broker.store.cleanup(before=START + DAY, limit=0)
+    server.broker.cleanup(before=START + DAY, limit=0)
     kept = server.create(delay_seconds=1)
     server.wait(1)
     assert [server.claim(), server.claim()] == [kept, None]

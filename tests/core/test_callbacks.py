@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from codeq_fake.core import Artifact, ArtifactUpload, Limit, Submission
+from codeq_fake.core import Artifact, ArtifactUpload, RateLimit, Submission
 from codeq_fake.core.effects import CallbackDue
 from codeq_fake.core.times import SECOND
 from tests.core.support import DONE, FAILED, HOOK, START, Server
 
 
-def ended(submission: Submission = DONE, **rules: object) -> tuple[Server, CallbackDue]:
+def ended(submission: Submission = DONE, *, tries: int = 5, base: int = 2) -> tuple[Server, CallbackDue]:
     """A server whose task with a webhook has just ended, and the first try of its callback."""
-    server = Server(**rules)  # type: ignore[arg-type]  # the rules' types are the rules' business
+    server = Server(result_webhook_max_attempts=tries, result_webhook_base_backoff_seconds=base)
     task = server.create(webhook=HOOK)
     server.leased()
     server.submit(task, submission)
@@ -62,7 +62,7 @@ def test_w3_a_success_is_the_end_of_it() -> None:
 
 
 def test_w3_a_failure_is_tried_again_five_times_in_all() -> None:
-    server, due = ended(callback_attempts=5, callback_base=2, callback_max=60)
+    server, due = ended(tries=5, base=2)
     waits = []
     while not fail(server, due):
         next_due = server.broker.next_due()
@@ -78,7 +78,7 @@ def test_w3_a_failure_is_tried_again_five_times_in_all() -> None:
 
 
 def test_w3_the_wait_doubles_up_to_its_cap() -> None:
-    server, due = ended(callback_attempts=10, callback_base=7, callback_max=60)
+    server, due = ended(tries=10, base=7)
     begun = []
     while not fail(server, due):
         server.wait(60)
@@ -90,7 +90,7 @@ def test_w3_the_wait_doubles_up_to_its_cap() -> None:
 
 @pytest.mark.parametrize(("tries", "wait"), [(1, 7), (2, 14), (3, 28), (4, 56), (5, 60), (100, 60)])
 def test_w3_after_so_many_tries_the_wait_is(tries: int, wait: int) -> None:
-    server, due = ended(callback_attempts=1000, callback_base=7, callback_max=60)
+    server, due = ended(tries=1000, base=7)
     for _ in range(tries - 1):
         fail(server, due)
         server.wait(60)
@@ -125,7 +125,7 @@ def test_an_answer_to_a_callback_that_is_over_is_not_heard() -> None:
     server, due = ended()
     assert server.broker.callback_answered(due.delivery_id, delivered=True, now=server.now)
     assert not server.broker.callback_answered(due.delivery_id, delivered=False, now=server.now)
-    assert server.broker.tally.deliveries.total() == 1
+    assert server.broker.counters.deliveries.total() == 1
 
 
 def test_callbacks_are_tried_in_due_order() -> None:
@@ -145,7 +145,7 @@ def test_callbacks_are_tried_in_due_order() -> None:
 
 
 def test_l1_the_webhooks_rate_limit_delays_callbacks() -> None:
-    server = Server(limits={"webhook": Limit(per_minute=6, burst=1)})
+    server = Server(rate_limit={"webhook": RateLimit(requests_per_minute=6, burst_size=1)})
     tasks = [server.create(webhook=HOOK) for _ in range(3)]
     for task in tasks:
         server.leased()

@@ -66,13 +66,13 @@ def test_a9_a_worker_without_a_name_cannot_hold_a_lease() -> None:
 
 @pytest.mark.parametrize("asked", [0, -1, -(2**63)])
 def test_k2_a_lease_that_is_not_positive_is_the_servers_default(asked: int) -> None:
-    server = Server(default_lease=7)
+    server = Server(default_lease_seconds=7)
     server.create()
     assert server.leased(lease_seconds=asked).lease_until == START + 7 * SECOND
 
 
 def test_k2_a_lease_that_is_not_asked_for_is_the_servers_default() -> None:
-    server = Server(default_lease=7)
+    server = Server(default_lease_seconds=7)
     server.create()
     server.create()
     claimed = server.broker.claim(("A",), worker="w-1", event_types=("*",), tenant="acme", now=START)
@@ -159,7 +159,7 @@ def test_k7_a_task_that_came_due_is_delayed_no_more() -> None:
     server.create(tenant="", delay_seconds=1)
     server.wait(1)
     server.claim(tenant="acme")
-    assert server.broker.store.stats("A", tenant="") == QueueStats(ready=1)
+    assert server.broker.queue_stats("A", tenant="") == QueueStats(ready=1)
 
 
 def test_k7_due_tasks_move_oldest_visible_time_first_then_by_id() -> None:
@@ -171,7 +171,7 @@ def test_k7_due_tasks_move_oldest_visible_time_first_then_by_id() -> None:
 
 
 def test_k7_at_most_so_many_due_tasks_move_at_a_claim() -> None:
-    server = Server(inspect_limit=2)
+    server = Server(requeue_inspect_limit=2)
     tasks = [server.create("A", delay_seconds=1) for _ in range(4)]
     other = server.create("B", delay_seconds=1)
     server.wait(1)
@@ -207,7 +207,7 @@ def test_k7_nothing_happens_between_claims() -> None:
     server.wait(3600)
     assert server.broker.get(held.id).status is Status.IN_PROGRESS
     assert server.broker.get(due.id).location is Location.DELAYED_ZSET
-    assert server.broker.store.stats("A", tenant="acme").delayed == 1
+    assert server.broker.queue_stats("A", tenant="acme").delayed == 1
 
 
 def test_k7_more_than_two_hundred_expired_leases_are_repaired_at_once() -> None:

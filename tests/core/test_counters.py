@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.core.counters import LATENCY_BOUNDS, Latencies
+from codeq_fake.core.counters import LATENCY_BOUNDS, Histogram
 from codeq_fake.core.times import MILLISECOND
 from tests.core.support import DONE, FAILED, HOOK, START, Server
 
@@ -19,8 +19,8 @@ def test_l2_creates_and_claims_are_counted_by_command_as_created() -> None:
     for command in ("Pack", "PACK", "PACK"):
         server.create(command)
     server.leased("pack")
-    assert server.broker.tally.created == {"Pack": 1, "PACK": 2}
-    assert server.broker.tally.claimed == {"Pack": 1}
+    assert server.broker.counters.created == {"Pack": 1, "PACK": 2}
+    assert server.broker.counters.claimed == {"Pack": 1}
 
 
 def test_l2_what_a_batch_claims_is_counted() -> None:
@@ -28,7 +28,7 @@ def test_l2_what_a_batch_claims_is_counted() -> None:
     for _ in range(3):
         server.create()
     server.broker.claim_batch(("A",), 10, worker="w-1", event_types=("*",), tenant="acme", now=START)
-    assert server.broker.tally.claimed == {"A": 3}
+    assert server.broker.counters.claimed == {"A": 3}
 
 
 @pytest.mark.parametrize(("submission", "status"), [(DONE, "COMPLETED"), (FAILED, "FAILED")])
@@ -39,8 +39,8 @@ def test_l2_results_are_counted_with_the_time_from_create_to_end(submission: Sub
     server.leased()
     server.wait(0.4)
     server.submit(task, submission)
-    assert server.broker.tally.completed == {("A", status): 1}
-    latencies = server.broker.tally.latency["A", status]
+    assert server.broker.counters.completed == {("A", status): 1}
+    latencies = server.broker.counters.latency["A", status]
     assert latencies.total == pytest.approx(0.7)
     assert latencies.counts[LATENCY_BOUNDS.index(1)] == 1
 
@@ -54,8 +54,8 @@ def test_l2_a_dead_letter_counts_as_failed() -> None:
     server.leased(lease_seconds=10)
     server.wait(20)
     server.claim()
-    assert server.broker.tally.completed == {("A", "FAILED"): 2}
-    assert server.broker.tally.latency["A", "FAILED"].total == pytest.approx(20)
+    assert server.broker.counters.completed == {("A", "FAILED"): 2}
+    assert server.broker.counters.latency["A", "FAILED"].total == pytest.approx(20)
 
 
 def test_l2_a_nack_that_is_not_the_last_counts_nothing() -> None:
@@ -63,7 +63,7 @@ def test_l2_a_nack_that_is_not_the_last_counts_nothing() -> None:
     task = server.create()
     server.leased()
     server.broker.nack(task.id, worker="w-1", now=server.now)
-    assert server.broker.tally.completed == {}
+    assert server.broker.counters.completed == {}
 
 
 def test_l2_the_batch_path_of_results_counts_nothing() -> None:
@@ -71,29 +71,29 @@ def test_l2_the_batch_path_of_results_counts_nothing() -> None:
     task = server.create()
     server.leased()
     server.broker.submit_batch([(task.id, DONE)], worker="w-1", now=server.now)
-    assert (server.broker.tally.completed, server.broker.tally.latency) == ({}, {})
+    assert (server.broker.counters.completed, server.broker.counters.latency) == ({}, {})
 
 
 @pytest.mark.parametrize(("delivered", "outcome"), [(True, "success"), (False, "failure")])
 def test_l2_a_callback_is_counted_once_not_per_try(outcome: str, *, delivered: bool) -> None:
-    server = Server(callback_attempts=2)
+    server = Server(result_webhook_max_attempts=2)
     task = server.create(webhook=HOOK)
     server.leased()
     server.submit(task)
     (first,) = server.tries()
     assert not server.broker.callback_answered(first.delivery_id, delivered=False, now=server.now)
-    assert server.broker.tally.deliveries == {}
+    assert server.broker.counters.deliveries == {}
     server.wait(2)
     (second,) = server.tries()
     assert server.broker.callback_answered(second.delivery_id, delivered=delivered, now=server.now)
-    assert server.broker.tally.deliveries == {("task_result", "A", outcome): 1}
+    assert server.broker.counters.deliveries == {("task_result", "A", outcome): 1}
 
 
 @pytest.mark.parametrize(("delivered", "outcome"), [(True, "success"), (False, "failure")])
 def test_l2_each_notice_is_counted(outcome: str, *, delivered: bool) -> None:
     server = Server()
     server.broker.notice_answered("A", delivered=delivered)
-    assert server.broker.tally.deliveries == {("queue_ready", "A", outcome): 1}
+    assert server.broker.counters.deliveries == {("queue_ready", "A", outcome): 1}
 
 
 def test_l2_the_bounds_of_the_latencies_are_these() -> None:
@@ -102,7 +102,7 @@ def test_l2_the_bounds_of_the_latencies_are_these() -> None:
 
 @pytest.mark.parametrize("bound", LATENCY_BOUNDS)
 def test_l2_a_latency_that_is_a_bound_falls_below_it(bound: float) -> None:
-    latencies = Latencies()
+    latencies = Histogram()
     nanoseconds = round(bound * 1000) * MILLISECOND
     latencies.observe(nanoseconds)
     latencies.observe(nanoseconds + 1_000_000)

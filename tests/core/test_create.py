@@ -16,7 +16,7 @@ def test_c1_a_task_waits_in_its_queue_with_no_attempt_made() -> None:
     task = server.create("PACK", '{"n":1}', priority=3, webhook=HOOK)
     assert (task.command, task.payload, task.priority, task.webhook) == ("PACK", '{"n":1}', 3, HOOK)
     assert (task.status, task.location, task.attempts) == (Status.PENDING, Location.PENDING_LIST, 0)
-    assert (task.worker, task.lease_until, task.error, task.has_result) == ("", 0, "", False)
+    assert (task.worker, task.lease_until, task.error, task.record) == ("", 0, "", None)
     assert (task.tenant, task.created_at, task.updated_at) == ("acme", START, START)
 
 
@@ -143,14 +143,14 @@ def test_c8_a_key_brings_the_first_task_back_as_it_is_now_whatever_else_is_asked
 
 
 def test_c8_a_key_that_comes_back_is_no_second_create() -> None:
-    server = Server(tracing=True)
+    server = Server(tracing_enabled=True)
     server.subscribe()
     server.create(idempotency_key="k")
-    before = server.effects(), server.broker.tally.created.copy()
+    before = server.effects(), server.broker.counters.created.copy()
     assert before[0] != []
     server.leased()
     server.create(idempotency_key="k")
-    assert (server.effects(), server.broker.tally.created) == ([], before[1])
+    assert (server.effects(), server.broker.counters.created) == ([], before[1])
 
 
 @pytest.mark.parametrize("key", ["", " ", "\t\n", "\u00a0"])
@@ -208,7 +208,7 @@ def test_c8_the_key_of_a_task_that_is_gone_makes_a_new_one_and_starts_a_new_day(
     server = Server()
     first = server.create(idempotency_key="k")
     server.wait(3600)
-    assert server.broker.store.cleanup(before=START + DAY_SECONDS * SECOND, limit=0) == 1
+    assert server.broker.cleanup(before=START + DAY_SECONDS * SECOND, limit=0) == 1
     second = server.create(idempotency_key="k")
     assert second.id != first.id
     server.wait(DAY_SECONDS - 1)
@@ -220,7 +220,7 @@ def test_c8_a_key_that_made_a_new_task_is_forgotten_after_those_of_its_first_day
     server.create(idempotency_key="again")
     server.wait(1)
     server.create(idempotency_key="once")
-    server.broker.store.cleanup(before=START + DAY_SECONDS * SECOND, limit=0)
+    server.broker.cleanup(before=START + DAY_SECONDS * SECOND, limit=0)
     server.wait(3600)
     server.create(idempotency_key="again")
     server.wait(DAY_SECONDS - 1800)

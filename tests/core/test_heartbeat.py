@@ -31,7 +31,7 @@ def test_h1_a_heartbeat_moves_the_lease_to_now_plus_the_extension() -> None:
 
 @pytest.mark.parametrize(("asked", "given"), [(None, 7), (0, 7), (-1, 7), (1, 1)])
 def test_h1_an_extension_that_is_not_positive_is_the_servers_default(asked: int | None, given: int) -> None:
-    server = Server(default_lease=7)
+    server = Server(default_lease_seconds=7)
     task = server.create()
     server.leased(lease_seconds=100)
     extension = {} if asked is None else {"extend_seconds": asked}
@@ -122,7 +122,7 @@ def test_d1_the_lease_of_an_abandoned_task_is_over_for_good() -> None:
     task = server.create()
     server.leased(lease_seconds=10)
     server.broker.abandon(task.id, worker="w-1", now=server.now)
-    assert server.broker.store.stats("A", tenant="acme") == QueueStats(ready=1)
+    assert server.broker.queue_stats("A", tenant="acme") == QueueStats(ready=1)
     server.wait(60)
     assert server.leased().attempts == 2
 

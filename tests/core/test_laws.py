@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,10 @@ from hypothesis import strategies as st
 
 from codeq_fake.core import PROFILES, Broker, Rules, State, Submission, explain
 from codeq_fake.core.effects import CallbackDue
-from codeq_fake.core.snapshot import dump, load
+from codeq_fake.core.snapshot import dump
 from tests.core.model.lockstep import START, Fate
 from tests.core.model.store import MILLISECOND
+from tests.core.support import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +33,7 @@ class Shell:
         self.now = START
         self.fate = Fate()
         self.broker = Broker(
-            rules=Rules(backoff_base=1), profile=PROFILES[profile], ids=self.fate, chance=self.fate, now=START
+            rules=Rules(backoff_base_seconds=1), profile=PROFILES[profile], ids=self.fate, jitter=self.fate, now=START
         )
         self.sent: list[tuple[int, Effect]] = []
 
@@ -62,7 +62,7 @@ class Shell:
         return [task.id for task in self.broker.store.tasks.values() if task.state is State.LEASED]
 
     def subscribe(self, **request: Any) -> None:
-        self.broker.subscriptions.subscribe(HOOK, now=self.now, **request)
+        self.broker.subscribe(HOOK, now=self.now, **request)
 
     def wait(self, milliseconds: int) -> None:
         """Let time pass, and stop at each instant at which something is due."""
@@ -180,7 +180,7 @@ def test_a_restored_broker_behaves_as_the_one_it_was_restored_from(
 ) -> None:
     first, second = Shell(profile).run(before), Shell(profile)
     state = dump(first.broker)
-    load(second.broker, json.loads(json.dumps(state)))
+    load(second.broker, state)
     assert dump(second.broker) == state
     first.sent.clear()
     second.now, second.fate.operation = first.now, first.fate.operation

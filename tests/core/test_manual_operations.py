@@ -24,7 +24,7 @@ def server_with(state: str) -> Server:
         if state == "DEAD":
             server.broker.nack(held.id, worker="w-1", reason="torn", now=server.now)
         elif state == "LOST":
-            races.lose_task(server.broker, held, now=server.now)
+            races.lose_task(server.broker, held.id, now=server.now)
         elif state != "LEASED":
             server.submit(held, DONE if state == "COMPLETED" else FAILED)
     server.effects()
@@ -39,7 +39,7 @@ def test_a_requeued_task_is_ready_at_once_wherever_it_was(state: str) -> None:
     assert (task.state, task.worker, task.lease_until, task.visible_at) == (State.READY, "", 0, 0)
     assert (task.updated_at, task.touched_at) == (server.now, server.now)
     assert task.history[-1] == (server.now, "requeued by hand", "", State[state], State.READY)
-    assert server.broker.store.stats("A", tenant="acme") == QueueStats(ready=1)
+    assert server.broker.queue_stats("A", tenant="acme") == QueueStats(ready=1)
     assert server.leased() is task
     assert server.claim() is None
 
@@ -89,7 +89,7 @@ def test_a_deleted_task_is_gone_wherever_it_was(state: str) -> None:
     manual_operations.delete(server.broker, "task-001")
     with pytest.raises(errors.TaskNotFound):
         server.broker.get("task-001")
-    assert server.broker.store.stats("A", tenant="acme") == QueueStats()
+    assert server.broker.queue_stats("A", tenant="acme") == QueueStats()
     server.wait(3600)
     assert server.claim() is None
 
@@ -103,9 +103,9 @@ def test_a_key_of_a_deleted_task_is_void() -> None:  # C8
 
 def test_a_callback_is_sent_anew_with_all_its_tries() -> None:
     server = server_with("COMPLETED")
-    [first] = server.broker.outbox.deliveries.values()
+    [first] = server.broker.callbacks.deliveries.values()
     server.broker.callback_answered(first.callback.delivery_id, delivered=True, now=server.now)
-    manual_operations.call_back_again(server.broker, "task-001", now=server.now)
+    manual_operations.resend_callback(server.broker, "task-001", now=server.now)
     [again] = server.tries()
     assert (again.delivery_id, again.attempt, again.url) == (first.callback.delivery_id + 1, 1, HOOK)
     assert again.completed_at == START
@@ -119,11 +119,11 @@ def test_a_callback_is_sent_anew_with_all_its_tries() -> None:
 def test_without_a_result_there_is_no_callback_to_send(state: str) -> None:
     server = server_with(state)
     with pytest.raises(errors.ResultNotFound):
-        manual_operations.call_back_again(server.broker, "task-001", now=server.now)
+        manual_operations.resend_callback(server.broker, "task-001", now=server.now)
     assert server.effects() == []
 
 
-@pytest.mark.parametrize("operation", [manual_operations.requeue, manual_operations.call_back_again])
+@pytest.mark.parametrize("operation", [manual_operations.requeue, manual_operations.resend_callback])
 def test_a_task_must_be_there_to_be_acted_on(operation: Callable[..., object]) -> None:
     with pytest.raises(errors.TaskNotFound):
         operation(Server().broker, "nobody", now=START)

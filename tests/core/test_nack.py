@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.core import Location, Nacked, Rules, Status, Submission, errors
+from codeq_fake.core import Location, NackOutcome, Rules, Status, Submission, errors
 from codeq_fake.core.backoff import delay
 from codeq_fake.core.times import SECOND
 from tests.core.support import START, Fate, Server
@@ -16,7 +16,7 @@ from tests.core.support import START, Fate, Server
 POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", "exp_full_jitter")
 
 
-def nack(server: Server, task_id: str, *, delay_seconds: int = 0, reason: str = "") -> Nacked:
+def nack(server: Server, task_id: str, *, delay_seconds: int = 0, reason: str = "") -> NackOutcome:
     return server.broker.nack(task_id, worker="w-1", delay_seconds=delay_seconds, reason=reason, now=server.now)
 
 
@@ -64,7 +64,7 @@ def test_n2_attempts_count_claims_and_nacks() -> None:
     server.wait(1)
     server.leased()
     assert attempts == [2, 4]
-    assert nack(server, task.id) == Nacked(dead=True, delay_seconds=0)
+    assert nack(server, task.id) == NackOutcome(dead=True, delay_seconds=0)
     assert task.attempts == 6
 
 
@@ -86,7 +86,7 @@ def test_n3_a_nacked_task_waits_out_the_delay_asked_for() -> None:
     task = server.create()
     server.leased()
     server.wait(2)
-    assert nack(server, task.id, delay_seconds=3, reason="busy") == Nacked(dead=False, delay_seconds=3)
+    assert nack(server, task.id, delay_seconds=3, reason="busy") == NackOutcome(dead=False, delay_seconds=3)
     assert (task.status, task.location, task.visible_at) == (
         Status.PENDING,
         Location.DELAYED_ZSET,
@@ -110,7 +110,7 @@ def test_n3_the_error_of_an_earlier_end_is_cleared() -> None:
 
 @pytest.mark.parametrize("asked", [None, 0, -1, -(2**63)])
 def test_n3_without_a_delay_the_policy_says_it_by_the_attempts_before(asked: int | None) -> None:
-    server = Server(backoff_policy="exponential", backoff_base=5)
+    server = Server(backoff_policy="exponential", backoff_base_seconds=5)
     task = server.create()
     server.leased()
     delay_asked: dict[str, Any] = {} if asked is None else {"delay_seconds": asked}
@@ -119,7 +119,7 @@ def test_n3_without_a_delay_the_policy_says_it_by_the_attempts_before(asked: int
 
 @pytest.mark.parametrize(("asked", "given"), [(899, 899), (900, 900), (901, 900), (2**63 - 1, 900)])
 def test_n3_a_delay_is_capped(asked: int, given: int) -> None:
-    server = Server(backoff_max=900)
+    server = Server(backoff_max_seconds=900)
     task = server.create()
     server.leased()
     assert nack(server, task.id, delay_seconds=asked).delay_seconds == given
@@ -131,7 +131,7 @@ def test_n4_the_last_nack_ends_in_the_dead_letter_queue(reason: str, error: str)
     task = server.create(max_attempts=2, webhook="http://hooks.test/")
     server.leased()
     server.wait(2)
-    assert nack(server, task.id, delay_seconds=60, reason=reason) == Nacked(dead=True, delay_seconds=0)
+    assert nack(server, task.id, delay_seconds=60, reason=reason) == NackOutcome(dead=True, delay_seconds=0)
     assert (task.status, task.location, task.error) == (Status.FAILED, Location.DLQ_SET, error)
     assert (task.worker, task.lease_until, task.updated_at) == ("", 0, START + 2 * SECOND)
 
@@ -153,7 +153,7 @@ def test_n4_a_dead_letter_is_never_claimed_again() -> None:
     nack(server, task.id)
     server.wait(1_000_000)
     assert server.claim() is None
-    assert server.broker.store.stats("A", tenant="acme").dead == 1
+    assert server.broker.queue_stats("A", tenant="acme").dead == 1
 
 
 def test_n5_a_nack_with_that_reason_is_still_the_workers() -> None:
@@ -184,7 +184,7 @@ DELAYS = [
 def test_n6_each_policy_has_its_delays(policy: str, luck: int, delays: list[int]) -> None:
     fate = Fate()
     fate.luck = luck
-    rules = Rules(backoff_policy=policy, backoff_base=5, backoff_max=900)
+    rules = Rules(backoff_policy=policy, backoff_base_seconds=5, backoff_max_seconds=900)
     assert [delay(rules, attempts, fate) for attempts in range(9)] == delays
 
 
@@ -205,5 +205,5 @@ def test_n6_an_unknown_policy_is_the_default_one() -> None:
 def test_n6_no_delay_is_negative_or_above_the_cap(policy: str, base: int, most: int, attempts: int, luck: int) -> None:
     fate = Fate()
     fate.luck = luck
-    waited = delay(Rules(backoff_policy=policy, backoff_base=base, backoff_max=most), attempts, fate)
+    waited = delay(Rules(backoff_policy=policy, backoff_base_seconds=base, backoff_max_seconds=most), attempts, fate)
     assert 0 <= waited <= most

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from codeq_fake.core import PROFILES, ArtifactUpload, Broker, Rules, Submission, errors
+from codeq_fake.core import PROFILES, ArtifactUpload, Broker, Rules, Submission, errors, manual_operations
 from codeq_fake.core.snapshot import dump
 from tests.core.model.lockstep import START, Fate
 from tests.core.model.store import SECOND
@@ -46,12 +46,10 @@ REFUSED: list[tuple[str, type[errors.Refused], tuple[Any, ...], dict[str, Any]]]
     ("submit", errors.ResultRequired, ("held", Submission("COMPLETED", None, "", (READABLE,))), {"worker": "w-1"}),
     ("submit", errors.ErrorRequired, ("held", Submission("FAILED", "{}", " ", (READABLE,))), {"worker": "w-1"}),
     ("submit", errors.InvalidStatus, ("held", Submission("DONE", "{}", "", (READABLE,))), {"worker": "w-1"}),
-    ("expire_lease", errors.TaskNotFound, ("missing",), {}),
-    ("expire_lease", errors.NotInProgress, ("delayed",), {}),
-    ("subscriptions.renew", errors.SubscriptionNotFound, ("missing",), {}),
-    ("subscriptions.subscribe", errors.InvalidCallbackUrl, ("hooks.test",), {}),
-    ("subscriptions.subscribe", errors.InvalidDeliveryMode, ("http://hooks.test/",), {"delivery_mode": "some"}),
-    ("subscriptions.subscribe", errors.GroupRequired, ("http://hooks.test/",), {"delivery_mode": "group"}),
+    ("renew_subscription", errors.SubscriptionNotFound, ("missing",), {}),
+    ("subscribe", errors.InvalidCallbackUrl, ("hooks.test",), {}),
+    ("subscribe", errors.InvalidDeliveryMode, ("http://hooks.test/",), {"delivery_mode": "some"}),
+    ("subscribe", errors.GroupRequired, ("http://hooks.test/",), {"delivery_mode": "group"}),
 ]
 
 
@@ -67,7 +65,7 @@ class NamedTasks(Fate):
 @pytest.fixture
 def broker() -> Broker:
     ids = NamedTasks()
-    broker = Broker(rules=Rules(), profile=PROFILES["redis"], ids=ids, chance=ids, now=START)
+    broker = Broker(rules=Rules(), profile=PROFILES["redis"], ids=ids, jitter=ids, now=START)
     broker.create("A", "{}", tenant="acme", now=START)
     broker.claim(["A"], **CALLER, lease_seconds=5, now=START)
     broker.create("A", "{}", tenant="acme", now=START)
@@ -84,7 +82,26 @@ def test_a_refused_operation_changes_nothing(
 ) -> None:
     before = dump(broker)
     with pytest.raises(refusal):
-        attrgetter(operation)(broker)(*arguments, **named, now=LATER)
+        getattr(broker, operation)(*arguments, **named, now=LATER)
+    assert dump(broker) == before
+    assert list(broker.drain_effects()) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "refusal", "task_id"),
+    [
+        (manual_operations.expire_lease, errors.TaskNotFound, "missing"),
+        (manual_operations.expire_lease, errors.NotInProgress, "delayed"),
+        (manual_operations.requeue, errors.TaskNotFound, "missing"),
+        (manual_operations.resend_callback, errors.ResultNotFound, "held"),
+    ],
+)
+def test_a_refused_manual_operation_changes_nothing(
+    broker: Broker, operation: Callable[..., object], refusal: type[errors.Refused], task_id: str
+) -> None:
+    before = dump(broker)
+    with pytest.raises(refusal):
+        operation(broker, task_id, now=LATER)
     assert dump(broker) == before
     assert list(broker.drain_effects()) == []
 

@@ -16,7 +16,7 @@ BROKEN = ArtifactUpload("a.txt", content_base64="?")
 
 def held(**request: Any) -> Server:
     """A server whose one task, ``task-001``, is held by ``w-1``."""
-    server = Server(artifacts_dir="/srv/artifacts")
+    server = Server(local_artifacts_dir="/srv/artifacts")
     server.create(**request)
     server.leased(lease_seconds=10)
     return server
@@ -107,10 +107,15 @@ def test_s4_the_task_has_ended(submission: Submission, status: Status, error: st
     submit(server, submission)
     task = server.broker.get("task-001")
     assert (task.status, task.location, task.error) == (status, Location.NONE, error)
-    assert (task.worker, task.lease_until, task.has_result, task.updated_at) == ("", 0, True, START + 2 * SECOND)
+    assert (task.worker, task.lease_until, task.record is not None, task.updated_at) == (
+        "",
+        0,
+        True,
+        START + 2 * SECOND,
+    )
     server.wait(3600)
     assert server.claim() is None
-    assert server.broker.store.stats("A", tenant="acme").in_progress == 0
+    assert server.broker.queue_stats("A", tenant="acme").in_progress == 0
 
 
 def test_s5_an_artifact_with_a_url_is_kept_as_it_is() -> None:
@@ -159,7 +164,7 @@ def test_s6_where_every_task_exists_artifacts_are_ignored_and_nobody_is_called_b
     assert isinstance(answer, Record)
     assert answer.artifacts == ()
     assert server.effects() == []
-    assert server.broker.tally.completed == {}
+    assert server.broker.counters.completed == {}
 
 
 def test_s6_where_a_task_is_unknown_each_item_goes_the_way_of_a_single_result() -> None:
@@ -175,8 +180,8 @@ def test_s6_where_a_task_is_unknown_each_item_goes_the_way_of_a_single_result() 
     assert (type(unknown), type(twice)) == (errors.TaskNotFound, errors.NotInProgress)
     stored, callback = server.effects()
     assert isinstance(stored, ArtifactStored)
-    assert callback == server.broker.outbox.deliveries[1].callback
-    assert server.broker.tally.completed == {("A", "COMPLETED"): 1}
+    assert callback == server.broker.callbacks.deliveries[1].callback
+    assert server.broker.counters.completed == {("A", "COMPLETED"): 1}
 
 
 def test_s6_a_batch_of_nothing_answers_nothing() -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any
 
 import pytest
 
-from codeq_fake.core import ArtifactUpload, Limit, Submission
+from codeq_fake.core import ArtifactUpload, RateLimit, Submission
 from codeq_fake.core.effects import CallbackDue
-from codeq_fake.core.snapshot import dump, load
+from codeq_fake.core.snapshot import InvalidState, dump
 from codeq_fake.core.times import SECOND
-from tests.core.support import HOOK, START, Server
+from tests.core.support import HOOK, START, Server, load
 
 
 def busy() -> Server:
     """A server with a bit of everything."""
-    server = Server(limits={"producer": Limit(60, 10)}, tracing=True)
+    server = Server(rate_limit={"producer": RateLimit(60, 10)}, tracing_enabled=True)
     server.broker.admit("producer", "t", "create_task", now=server.now)
     server.subscribe(min_interval_seconds=60)
     server.subscribe(delivery_mode="group", group_id="g")
@@ -36,8 +36,8 @@ def busy() -> Server:
 
 
 def restored(state: dict[str, Any]) -> Server:
-    server = Server(limits={"producer": Limit(60, 10)}, tracing=True)
-    load(server.broker, json.loads(json.dumps(state)))
+    server = Server(rate_limit={"producer": RateLimit(60, 10)}, tracing_enabled=True)
+    load(server.broker, state)
     return server
 
 
@@ -83,24 +83,37 @@ def test_a_callback_that_was_being_tried_is_tried_again_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "broken", "error"),
+    ("part", "broken", "text"),
     [
-        ("version", 0, ValueError),
-        ("tasks", [{"id": "task-001"}], KeyError),
-        ("tasks", 7, TypeError),
-        ("ready", ["missing"], KeyError),
-        ("keys", [["k"]], ValueError),
-        ("subscriptions", [{"commands": [], "colour": "red"}], TypeError),
-        ("tally", {}, KeyError),
+        ("version", 0, "no state that this release reads: found version 0, 1 is known"),
+        ("tasks", [{"id": "task-001"}], "broker.tasks[0]: found {'id': 'task-001'}, an object of id, command"),
+        ("tasks", 7, "broker.tasks: found 7, a list belongs here"),
+        ("ready", ["missing"], "ready does not list exactly the tasks that are READY"),
+        ("keys", [["k"]], "broker.keys[0]: found ['k'], a list of 3 belongs here"),
+        ("subscriptions", [{"colour": "red"}], "broker.subscriptions[0]: found {'colour': 'red'}, an object of id"),
+        ("tally", {}, "broker.tally: found {}, an object of created, claimed"),
+        ("tally", [], "broker.tally: found [], an object of created, claimed"),
     ],
 )
-def test_what_is_no_state_is_refused(part: str, broken: object, error: type[Exception]) -> None:
-    with pytest.raises(error):
+def test_a_value_that_is_not_a_state_is_refused_with_its_place(part: str, broken: object, text: str) -> None:
+    with pytest.raises(InvalidState, match=re.escape(text)):
         restored({**dump(busy().broker), part: broken})
 
 
-def test_a_task_of_no_known_state_is_refused() -> None:
+def test_a_task_in_an_unknown_state_is_refused() -> None:
     state = dump(busy().broker)
     state["tasks"][0]["state"] = "ASTRAY"
-    with pytest.raises(KeyError):
+    with pytest.raises(InvalidState, match=re.escape("broker.tasks[0].state: found 'ASTRAY', one of READY, DELAYED")):
         restored(state)
+
+
+@pytest.mark.parametrize("field", ["payload", "record"])
+def test_text_that_nests_deeper_than_python_reads_is_restored(field: str) -> None:  # B1
+    state = dump(busy().broker)
+    deep = "[" * 100_000 + "]" * 100_000
+    task = next(task for task in state["tasks"] if task["record"] is not None)
+    if field == "payload":
+        task["payload"] = deep
+    else:
+        task["record"] = {**task["record"], "result": f'{{"a":{deep}}}'}
+    assert dump(restored(state).broker) == state

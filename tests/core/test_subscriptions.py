@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from codeq_fake.core import PROFILES, Limit, errors
+from codeq_fake.core import PROFILES, RateLimit, errors
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.times import MILLISECOND, MINUTE, SECOND
 from tests.core.support import HOOK, START, Server
@@ -41,7 +41,7 @@ def test_u1_a_group_needs_an_id() -> None:
 
 def test_u1_defaults() -> None:
     server = Server()
-    subscription = server.broker.subscriptions.subscribe(HOOK, now=server.now)
+    subscription = server.broker.subscribe(HOOK, now=server.now)
     assert subscription.commands == ("generate_master", "generate_creative")
     assert (subscription.mode, subscription.interval) == ("fanout", 5)
     assert subscription.expires_at == START + 300 * SECOND
@@ -50,9 +50,7 @@ def test_u1_defaults() -> None:
 @pytest.mark.parametrize("asked", [0, -1])
 def test_u1_what_is_not_positive_is_the_default(asked: int) -> None:
     server = Server()
-    subscription = server.broker.subscriptions.subscribe(
-        HOOK, ttl_seconds=asked, min_interval_seconds=asked, now=server.now
-    )
+    subscription = server.broker.subscribe(HOOK, ttl_seconds=asked, min_interval_seconds=asked, now=server.now)
     assert (subscription.expires_at, subscription.interval) == (START + 300 * SECOND, 5)
 
 
@@ -60,14 +58,14 @@ def test_u2_a_renewal_gives_a_new_expiry() -> None:
     server = Server()
     subscription = server.subscribe(ttl_seconds=60)
     server.wait(10)
-    renewed = server.broker.subscriptions.renew(subscription, ttl_seconds=60, now=server.now)
+    renewed = server.broker.renew_subscription(subscription, ttl_seconds=60, now=server.now)
     assert (renewed.id, renewed.expires_at) == (subscription, START + 70 * SECOND)
-    assert server.broker.subscriptions.renew(subscription, now=server.now).expires_at == START + 310 * SECOND
+    assert server.broker.renew_subscription(subscription, now=server.now).expires_at == START + 310 * SECOND
 
 
 def test_u2_an_unknown_subscription_is_refused() -> None:
     with pytest.raises(errors.SubscriptionNotFound):
-        Server().broker.subscriptions.renew("missing", now=START)
+        Server().broker.renew_subscription("missing", now=START)
 
 
 def test_u3_a_create_into_an_empty_queue_notifies() -> None:
@@ -244,12 +242,12 @@ def test_u9_an_expired_subscription_can_be_revived() -> None:
     server = Server()
     subscription = server.subscribe(ttl_seconds=10)
     server.wait(3600)
-    server.broker.subscriptions.renew(subscription, ttl_seconds=10, now=server.now)
+    server.broker.renew_subscription(subscription, ttl_seconds=10, now=server.now)
     assert heard(server) == [subscription]
 
 
 def test_u9_a_sweep_deletes_expired_subscriptions_of_the_built_in_commands() -> None:
-    server = Server(sweep_interval=60)
+    server = Server(subscription_cleanup_interval_seconds=60)
     swept = server.subscribe(event_types=("A", "generate_master"), ttl_seconds=59)
     kept = server.subscribe(event_types=("A",), ttl_seconds=1)
     lasting = server.subscribe(event_types=("GENERATE_CREATIVE",), ttl_seconds=61)
@@ -262,13 +260,13 @@ def test_u9_a_sweep_deletes_expired_subscriptions_of_the_built_in_commands() -> 
 
 
 def test_u9_sweeps_go_by_the_servers_start() -> None:
-    server = Server(sweep_interval=60)
+    server = Server(subscription_cleanup_interval_seconds=60)
     server.wait(59)
     subscription = server.subscribe(event_types=(), ttl_seconds=1)
     assert server.broker.next_due() == START + 60 * SECOND
     server.wait(61)
     with pytest.raises(errors.SubscriptionNotFound):
-        server.broker.subscriptions.renew(subscription, now=server.now)
+        server.broker.renew_subscription(subscription, now=server.now)
 
 
 def test_u9_what_cannot_be_swept_makes_no_sweep_due() -> None:
@@ -280,7 +278,7 @@ def test_u9_what_cannot_be_swept_makes_no_sweep_due() -> None:
 
 
 def test_l1_the_webhooks_rate_limit_drops_a_notice() -> None:
-    server = Server(limits={"webhook": Limit(per_minute=6, burst=1)})
+    server = Server(rate_limit={"webhook": RateLimit(requests_per_minute=6, burst_size=1)})
     subscription = server.subscribe(min_interval_seconds=1)
     assert heard(server) == [subscription]
     server.wait(1)

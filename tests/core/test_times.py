@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.core.schedule import floor, visible_at
-from codeq_fake.core.times import DAY_SECONDS, MILLISECOND, MINUTE, SECOND, seconds
+from codeq_fake.core.times import DAY_SECONDS, MILLISECOND, MINUTE, SECOND, floor_to_second, seconds, visible_at
 from tests.core.support import START
 
 YEARS_292 = 9_223_372_036  # the most whole seconds that a 64-bit count of nanoseconds holds
@@ -18,7 +17,7 @@ YEARS_292 = 9_223_372_036  # the most whole seconds that a 64-bit count of nanos
     [(0, 0), (1, 0), (SECOND - 1, 0), (SECOND, SECOND), (-1, -SECOND), (-SECOND, -SECOND)],
 )
 def test_c7_an_instant_is_floored_to_its_second(instant: int, second: int) -> None:
-    assert floor(instant) == second
+    assert floor_to_second(instant) == second
 
 
 @given(st.integers(0, 10**6), st.integers(0, SECOND - 1))

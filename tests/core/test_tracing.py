@@ -30,7 +30,7 @@ def test_x1_off_by_default_neither_field_exists() -> None:
 
 @pytest.mark.parametrize("flags", ["01", "00"])
 def test_x1_a_create_stores_a_new_span_of_the_requests_trace(flags: str) -> None:
-    server = Server(tracing=True)
+    server = Server(tracing_enabled=True)
     task = server.create(trace_parent=GIVEN[:-2] + flags, trace_state="vendor=1")
     trace_id, span_id, kept_flags = parts(task.trace_parent)
     assert (trace_id, kept_flags, task.trace_state) == (parts(GIVEN)[0], flags, "vendor=1")
@@ -39,14 +39,14 @@ def test_x1_a_create_stores_a_new_span_of_the_requests_trace(flags: str) -> None
 
 @pytest.mark.parametrize("trace_parent", ["", "nonsense", "00---", "00-a-b", "a-b-c-d-e", "00--b-01", "00-a-b-"])
 def test_x1_without_one_a_create_begins_a_trace(trace_parent: str) -> None:
-    server = Server(tracing=True)
+    server = Server(tracing_enabled=True)
     first, second = (server.create(trace_parent=trace_parent) for _ in range(2))
     assert parts(first.trace_parent)[0] != parts(second.trace_parent)[0]
     assert parts(first.trace_parent)[2] == "01"
 
 
 def test_x1_each_claim_stores_a_new_span_of_the_same_trace() -> None:
-    server = Server(tracing=True)
+    server = Server(tracing_enabled=True)
     task = server.create(trace_parent=GIVEN)
     spans = [parts(task.trace_parent)]
     for _ in range(2):
@@ -59,7 +59,7 @@ def test_x1_each_claim_stores_a_new_span_of_the_same_trace() -> None:
 
 
 def test_x1_a_callback_carries_a_span_of_the_trace() -> None:
-    server = Server(tracing=True)
+    server = Server(tracing_enabled=True)
     task = server.create(trace_parent=GIVEN, trace_state="vendor=1", webhook=HOOK)
     server.leased()
     server.submit(task, DONE)

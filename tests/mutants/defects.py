@@ -15,11 +15,11 @@ import pytest
 from codeq_fake.auth import Authenticator
 from codeq_fake.core import Broker, Record, StoreProfile, backoff, errors, results
 from codeq_fake.core.queue import Queue
-from codeq_fake.core.rate_limits import Limiter
-from codeq_fake.core.requeueing import REASON_LEASE_EXPIRED, Returns
+from codeq_fake.core.rate_limits import RateLimiter
+from codeq_fake.core.requeueing import REASON_LEASE_EXPIRED, Requeueing
 from codeq_fake.core.subscriptions import Subscriptions
 from codeq_fake.core.task import Event
-from codeq_fake.core.task_store import Store
+from codeq_fake.core.task_store import TaskStore
 from codeq_fake.core.times import SECOND
 from codeq_fake.http import rendering
 from codeq_fake.webhooks import Composer
@@ -139,12 +139,12 @@ def tenant_leak(patch: pytest.MonkeyPatch) -> None:
 
 @defect("K8", "test_a_lease_protects_its_task_until_it_runs_out")
 def lease_expires_early(patch: pytest.MonkeyPatch) -> None:
-    _instead(patch, StoreProfile, "spent_from", lambda right, self, expiry: right(self, expiry) - 2 * SECOND)
+    _instead(patch, StoreProfile, "expires_at", lambda right, self, expiry: right(self, expiry) - 2 * SECOND)
 
 
 @defect("K8", "test_a_claim_repairs_an_expired_task_as_a_nack_would")
 def lease_expires_late(patch: pytest.MonkeyPatch) -> None:
-    _instead(patch, StoreProfile, "spent_from", lambda right, self, expiry: right(self, expiry) + 3 * SECOND)
+    _instead(patch, StoreProfile, "expires_at", lambda right, self, expiry: right(self, expiry) + 3 * SECOND)
 
 
 @defect("H3", "test_a_late_heartbeat_does_not_revive_a_lease")
@@ -171,22 +171,24 @@ def heartbeat_never_shortens(patch: pytest.MonkeyPatch) -> None:
 
 @defect("N5", "test_a_claim_repairs_an_expired_task_as_a_nack_would")
 def expired_at_the_head_of_its_queue(patch: pytest.MonkeyPatch) -> None:
-    def send_back(right: Callable[..., Any], self: Returns, task: Task, queue: Queue, *rest: Any, **named: Any) -> Any:
+    def give_back(
+        right: Callable[..., Any], self: Requeueing, task: Task, queue: Queue, *rest: Any, **named: Any
+    ) -> Any:
         answer = right(self, task, queue, *rest, **named)
         if named["reason"] == REASON_LEASE_EXPIRED and not answer.dead:
             del queue.delayed[task.id]
-            task.happens(Event.COME_DUE, by="", now=named["now"])
+            task.apply(Event.COME_DUE, by="", now=named["now"])
             queue.put(task)
         return answer
 
-    _instead(patch, Returns, "send_back", send_back)
+    _instead(patch, Requeueing, "give_back", give_back)
 
 
 @defect("S3", "test_a_late_result_is_accepted_before_a_claim_repairs_the_task")
 def late_result_refused(patch: pytest.MonkeyPatch) -> None:
     def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
         task = self.store.tasks.get(task_id)
-        if task is not None and task.worker and self.profile.spent_from(task.lease_expiry) <= now:
+        if task is not None and task.worker and self.profile.expires_at(task.lease_expiry) <= now:
             raise errors.NotInProgress
         return right(self, task_id, *rest, now=now, **named)
 
@@ -201,7 +203,7 @@ def abandoned_task_lost(patch: pytest.MonkeyPatch) -> None:
     def abandon(right: Callable[..., None], self: Broker, task_id: str, **named: Any) -> None:
         right(self, task_id, **named)
         task = self.store.tasks[task_id]
-        self.store.queue_for(task).discard(task)
+        self.store.queue_for(task).remove(task)
 
     _instead(patch, Broker, "abandon", abandon)
 
@@ -225,28 +227,28 @@ def nack_delay_ignored(patch: pytest.MonkeyPatch) -> None:
 
 @defect("N2", "test_a_nacked_task_is_delayed_and_counts_an_attempt")
 def nack_counts_no_attempt(patch: pytest.MonkeyPatch) -> None:
-    def send_back(right: Callable[..., Any], self: Returns, task: Task, *arguments: Any, **named: Any) -> Any:
+    def give_back(right: Callable[..., Any], self: Requeueing, task: Task, *arguments: Any, **named: Any) -> Any:
         task.attempts -= 1
         return right(self, task, *arguments, **named)
 
-    _instead(patch, Returns, "send_back", send_back)
+    _instead(patch, Requeueing, "give_back", give_back)
 
 
 @defect("N6", "test_a_backoff_policy_decides_where_a_nack_names_no_delay")
 def backoff_one_attempt_ahead(patch: pytest.MonkeyPatch) -> None:
-    _instead(patch, backoff, "delay", lambda right, rules, attempts, chance: right(rules, attempts + 1, chance))
+    _instead(patch, backoff, "delay", lambda right, rules, attempts, jitter: right(rules, attempts + 1, jitter))
 
 
 @defect("N4", "test_the_last_attempt_ends_in_the_dead_letter_queue")
 def dead_letter_one_too_late(patch: pytest.MonkeyPatch) -> None:
-    def send_back(right: Callable[..., Any], self: Returns, task: Task, *arguments: Any, **named: Any) -> Any:
+    def give_back(right: Callable[..., Any], self: Requeueing, task: Task, *arguments: Any, **named: Any) -> Any:
         task.max_attempts += 1
         try:
             return right(self, task, *arguments, **named)
         finally:
             task.max_attempts -= 1
 
-    _instead(patch, Returns, "send_back", send_back)
+    _instead(patch, Requeueing, "give_back", give_back)
 
 
 # Creating.
@@ -301,7 +303,7 @@ def batch_results_call_back(patch: pytest.MonkeyPatch) -> None:
         answers = right(self, items, worker, now=now)
         for task in {self.store.tasks[task_id].id: self.store.tasks[task_id] for task_id, _ in items}.values():
             if task.webhook and task.record is not None:
-                self.call_back(task, task.record, now=now)
+                self.start_callback(task, task.record, now=now)
         return answers
 
     _instead(patch, Broker, "_submit_known", submit_known)
@@ -313,7 +315,7 @@ def callback_before_the_end(patch: pytest.MonkeyPatch) -> None:
         task = right(self, *arguments, now=now, **named)
         if task is not None and task.webhook:
             record = Record(task.id, "COMPLETED", '{"ok":true}', "", (), now)
-            self.call_back(task, record, now=now)
+            self.start_callback(task, record, now=now)
         return task
 
     _instead(patch, Broker, "claim", claim)
@@ -336,20 +338,20 @@ def callback_tried_once(patch: pytest.MonkeyPatch) -> None:
 
 @defect("U3", "test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often")
 def notice_for_every_create(patch: pytest.MonkeyPatch) -> None:
-    def add(right: Callable[..., bool], self: Store, task: Task) -> bool:
+    def add(right: Callable[..., bool], self: TaskStore, task: Task) -> bool:
         right(self, task)
         return True
 
-    _instead(patch, Store, "add", add)
+    _instead(patch, TaskStore, "add", add)
 
 
 @defect("U5", "test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often")
 def notices_not_throttled(patch: pytest.MonkeyPatch) -> None:
-    def may_hear(right: Callable[..., bool], self: Subscriptions, *arguments: Any, **named: Any) -> bool:
+    def passes_throttle(right: Callable[..., bool], self: Subscriptions, *arguments: Any, **named: Any) -> bool:
         right(self, *arguments, **named)
         return True
 
-    _instead(patch, Subscriptions, "_may_hear", may_hear)
+    _instead(patch, Subscriptions, "_passes_throttle", passes_throttle)
 
 
 # Access and administration.
@@ -366,15 +368,15 @@ def scope_not_checked(patch: pytest.MonkeyPatch) -> None:
 
 @defect("M3", "test_a_clean_up_deletes_tasks_that_were_left_alone")
 def cleanup_of_live_tasks(patch: pytest.MonkeyPatch) -> None:
-    def cleanup(right: Callable[..., int], self: Store, *, before: int, limit: int) -> int:
+    def cleanup(right: Callable[..., int], self: TaskStore, *, before: int, limit: int) -> int:
         return right(self, before=before + 24 * 3600 * SECOND, limit=limit)
 
-    _instead(patch, Store, "cleanup", cleanup)
+    _instead(patch, TaskStore, "cleanup", cleanup)
 
 
 @defect("L1", "test_a_token_has_a_rate_for_each_scope")
 def rate_limit_one_too_many(patch: pytest.MonkeyPatch) -> None:
-    def admit(right: Callable[..., int], self: Limiter, scope: str, key: str, *, now: int) -> int:
+    def admit(right: Callable[..., int], self: RateLimiter, scope: str, key: str, *, now: int) -> int:
         if (scope, key) not in self.buckets and scope in self._limits:
             right(self, scope, key, now=now)
             tokens, at = self.buckets[scope, key]
@@ -382,7 +384,7 @@ def rate_limit_one_too_many(patch: pytest.MonkeyPatch) -> None:
             return 0
         return right(self, scope, key, now=now)
 
-    _instead(patch, Limiter, "admit", admit)
+    _instead(patch, RateLimiter, "admit", admit)
 
 
 def named(name: str) -> Defect:

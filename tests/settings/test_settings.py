@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.core.rules import Limit, Rules
-from codeq_fake.settings import WORKER_SCOPES, JwksAuth, RateLimit, Settings, SettingsError, StaticAuth
+from codeq_fake.core import RateLimit
+from codeq_fake.settings import WORKER_SCOPES, JwksAuth, Settings, SettingsError, StaticAuth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,10 +88,6 @@ def test_16_defaults() -> None:
         "rate_limit": {},
         "unread": (),
     }
-
-
-def test_16_the_defaults_are_the_cores() -> None:
-    assert Settings().rules() == Rules()
 
 
 @pytest.mark.parametrize(("variable", "text", "value"), VARIABLES)
@@ -183,7 +179,7 @@ def test_any_other_name_is_not_looked_at(name: str) -> None:
 
 
 def test_n6_an_unknown_backoff_policy_is_no_error() -> None:
-    assert Settings.from_env({"BACKOFF_POLICY": "bogus"}).rules().backoff_policy == "bogus"
+    assert Settings.from_env({"BACKOFF_POLICY": "bogus"}).backoff_policy == "bogus"
 
 
 def test_l1_rate_limits_are_off_unless_both_numbers_are_given() -> None:
@@ -198,26 +194,6 @@ def test_l1_rate_limits_are_off_unless_both_numbers_are_given() -> None:
         "admin": RateLimit(0, 1),
         "webhook": RateLimit(0, 0),
     }
-    assert settings.rules().limits == {"producer": Limit(60, 2)}
-
-
-def test_every_setting_of_the_core_reaches_it() -> None:
-    settings = Settings(
-        max_attempts_default=1,
-        backoff_policy="fixed",
-        backoff_base_seconds=2,
-        backoff_max_seconds=3,
-        default_lease_seconds=4,
-        requeue_inspect_limit=6,
-        result_webhook_max_attempts=7,
-        result_webhook_base_backoff_seconds=8,
-        result_webhook_max_backoff_seconds=9,
-        subscription_cleanup_interval_seconds=10,
-        local_artifacts_dir="d",
-        tracing_enabled=True,
-        rate_limit={"worker": RateLimit(11, 12)},
-    )
-    assert settings.rules() == Rules(1, "fixed", 2, 3, 4, 6, 7, 8, 9, 10, "d", True, {"worker": Limit(11, 12)})  # noqa: FBT003 - in the order of Rules
 
 
 def test_16_the_file_that_the_environment_names_is_read(tmp_path: Path) -> None:
@@ -383,6 +359,6 @@ NAMES = [variable for variable, _, _ in VARIABLES] + [
 )
 def test_any_environment_and_yaml_are_read_or_refused_in_one_line(environ: dict[str, str], yaml: str | None) -> None:
     try:
-        Settings.from_env(environ, yaml).rules()
+        Settings.from_env(environ, yaml)
     except SettingsError as refusal:
         assert "\n" not in str(refusal)  # noqa: PT017 - settings may be good as well

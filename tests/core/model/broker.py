@@ -19,16 +19,20 @@ from tests.core.model.values import UNDER_WAY, Callback, Record, Refusal, Task
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.core.model.values import Chance, HandedIn, Ids, Settings, Upload
+    from tests.core.model.values import HandedIn, Ids, Jitter, Settings, Upload
 
 
 class Model:
-    def __init__(self, profile: str, settings: Settings, *, ids: Ids, chance: Chance, now: int) -> None:
+    def __init__(self, profile: str, settings: Settings, *, ids: Ids, jitter: Jitter, now: int) -> None:
         self.profile = profile
         self.settings = settings
         self.ids = ids
-        self.chance = chance
-        self.subscriptions = Subscriptions(profile, ids.subscription_id, now, settings.sweep_interval)
+        self.jitter = jitter
+        self.subscriptions = Subscriptions(
+            profile, ids.subscription_id, now, settings.subscription_cleanup_interval_seconds
+        )
+        self.subscribe = self.subscriptions.subscribe
+        self.renew_subscription = self.subscriptions.renew
         self.tasks: list[Task] = []
         self.records: list[Record] = []
         self.keys: list[tuple[str, str, int]] = []  # idempotency key, task, gone at (ms); newest last
@@ -167,7 +171,7 @@ class Model:
         return claimed
 
     def lease(self, task: Task, worker: str, seconds: int, now: int) -> None:
-        seconds = seconds if seconds > 0 else self.settings.default_lease  # K2
+        seconds = seconds if seconds > 0 else self.settings.default_lease_seconds  # K2
         task.status, task.location, task.worker = "IN_PROGRESS", "INPROG_SET", worker  # K5
         task.attempts += 1
         task.lease_until, task.updated_at = now + seconds * SECOND, now
@@ -176,7 +180,7 @@ class Model:
     def move_due(self, command: str, tenant: str, now: int) -> None:
         delayed = self.queue(command, tenant, "DELAYED_ZSET")
         due = sorted((t for t in delayed if t.visible_at <= now), key=lambda t: (t.visible_at, t.id))
-        for task in due[: self.settings.inspect_limit]:
+        for task in due[: self.settings.requeue_inspect_limit]:
             self.enqueue(task)
             self.let_go(task, now)
 
@@ -193,7 +197,7 @@ class Model:
 
     def heartbeat(self, task_id: str, *, worker: str, now: int, extend_seconds: int = 0) -> None:
         task = self.held(task_id, worker)
-        seconds = extend_seconds if extend_seconds > 0 else self.settings.default_lease
+        seconds = extend_seconds if extend_seconds > 0 else self.settings.default_lease_seconds
         task.lease_until, task.updated_at = now + seconds * SECOND, now  # H1
         if now // MILLISECOND < task.lease_gone_at:  # H3: a key that is gone is not revived
             task.lease_gone_at = gone_at(self.profile, now, seconds)
@@ -208,7 +212,7 @@ class Model:
     ) -> tuple[bool, int]:
         task = self.held(task_id, worker)
         delay = delay_seconds if delay_seconds > 0 else self.backoff(task.attempts)  # N3
-        return self.give_up(task, min(delay, self.settings.backoff_max), reason, now)
+        return self.give_up(task, min(delay, self.settings.backoff_max_seconds), reason, now)
 
     def give_up(self, task: Task, delay: int, reason: str, now: int) -> tuple[bool, int]:
         """Dead or alive, and the delay."""
@@ -221,7 +225,7 @@ class Model:
         return False, delay
 
     def backoff(self, attempts: int) -> int:
-        base, most = self.settings.backoff_base, self.settings.backoff_max
+        base, most = self.settings.backoff_base_seconds, self.settings.backoff_max_seconds
         doubled = min(base << attempts, most)
         match self.settings.backoff_policy:  # N6
             case "fixed":
@@ -231,16 +235,17 @@ class Model:
             case "exponential":
                 return doubled
             case "exp_equal_jitter":
-                return doubled // 2 + self.chance.between(0, doubled // 2)
+                return doubled // 2 + self.jitter.between(0, doubled // 2)
             case _:
-                return self.chance.between(0, doubled)
+                return self.jitter.between(0, doubled)
 
-    def expire_lease(self, task_id: str, *, now: int) -> None:
-        """No call of the contract: the fake's control interface ends a lease before its time."""
+    def expire_lease(self, task_id: str, *, now: int) -> Task:
+        """Not part of the contract: the fake's control API ends a lease before its time."""
         task = self.get(task_id)
         if task.status != "IN_PROGRESS":
             raise Refusal("NotInProgress")
         task.lease_until, task.lease_gone_at = now, now // MILLISECOND
+        return task
 
     def requeue(self, task_id: str, *, now: int) -> Task:
         """By hand, as is the deletion: to the end of the line, and if it has ended, as if it were new."""
@@ -311,10 +316,13 @@ class Model:
         return started
 
     def callback_answered(self, callback: Callback, *, delivered: bool, now: int) -> None:
-        if delivered or callback.tries == self.settings.callback_attempts:
+        if delivered or callback.tries == self.settings.result_webhook_max_attempts:
             self.callbacks.remove(callback)
         else:
-            pause = min(self.settings.callback_base << (callback.tries - 1), self.settings.callback_max)
+            pause = min(
+                self.settings.result_webhook_base_backoff_seconds << (callback.tries - 1),
+                self.settings.result_webhook_max_backoff_seconds,
+            )
             callback.due = now + pause * SECOND  # W3
 
     def next_due(self) -> int | None:
@@ -335,9 +343,9 @@ class Model:
         return len(old)
 
     def admit(self, scope: str, key: str, *, now: int) -> int:
-        if scope not in self.settings.limits:
+        if scope not in self.settings.rate_limit:
             return 0
-        a_minute, burst = self.settings.limits[scope]
+        a_minute, burst = self.settings.rate_limit[scope]
         tokens, then = self.buckets.get((scope, key), (Fraction(burst), now))
         tokens = min(Fraction(burst), tokens + Fraction((now - then) * a_minute, 60 * SECOND))  # L1
         self.buckets[scope, key] = (tokens - 1 if tokens >= 1 else tokens, now)

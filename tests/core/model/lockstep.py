@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial, singledispatch
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake import core
@@ -13,6 +11,7 @@ from tests.core.model import values as model_values
 from tests.core.model.broker import Model
 from tests.core.model.store import BUILT_IN, MILLISECOND, SECOND
 from tests.core.model.subscriptions import Subscription
+from tests.core.support import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +24,7 @@ START = 1_795_500_891_860_000_000
 #: What a task shows, on both sides.
 TASK_FIELDS = (
     *("id", "command", "payload", "priority", "webhook", "status", "location", "worker", "attempts", "max_attempts"),
-    *("error", "has_result", "tenant", "created_at", "updated_at", "lease_until", "visible_at"),
+    *("error", "tenant", "created_at", "updated_at", "lease_until", "visible_at"),
 )
 
 
@@ -56,29 +55,33 @@ class Lockstep:
     """Runs operations on a broker and on a model, and asserts that they answer the same and then are the same."""
 
     def __init__(
-        self, profile: str = "redis", *, limits: Mapping[str, tuple[int, int]] | None = None, **settings: Any
+        self, profile: str = "redis", *, rate_limit: Mapping[str, tuple[int, int]] | None = None, **settings: Any
     ) -> None:
         self.now = START
         self.fate = Fate()
-        limits = limits or {}
-        self.rules = core.Rules(**settings, limits={scope: core.Limit(*limit) for scope, limit in limits.items()})
+        rate_limit = rate_limit or {}
+        limits = {scope: core.RateLimit(*limit) for scope, limit in rate_limit.items()}
+        self.rules = core.Rules(**settings, rate_limit=limits)
         self.profile = core.PROFILES[profile]
         self.broker = self.new_broker()
-        model_settings = model_values.Settings(**settings, limits=limits)
-        self.model = Model(profile, model_settings, ids=self.fate, chance=self.fate, now=self.now)
+        model_settings = model_values.Settings(**settings, rate_limit=rate_limit)
+        self.model = Model(profile, model_settings, ids=self.fate, jitter=self.fate, now=self.now)
         self.ids: list[str] = []  # of every task ever made
         self.queues: set[tuple[str, str]] = set()  # command and tenant of every task ever made
         self.under_way: list[tuple[core.effects.CallbackDue, model_values.Callback]] = []
 
     def new_broker(self) -> core.Broker:
-        return core.Broker(rules=self.rules, profile=self.profile, ids=self.fate, chance=self.fate, now=START)
+        return core.Broker(rules=self.rules, profile=self.profile, ids=self.fate, jitter=self.fate, now=START)
 
     def do(self, operation: str, *arguments: Any, **named: Any) -> Any:
         """Do it on both sides now; returns what it came to, in plain values, a refusal being its name."""
-        of = attrgetter(operation)
-        return self._both(
-            partial(of(self.broker), now=self.now), partial(of(self.model), now=self.now), arguments, named
-        )
+        ours, models = (partial(getattr(side, operation), now=self.now) for side in (self.broker, self.model))
+        return self._both(ours, models, arguments, named)
+
+    def expire_lease(self, task: str) -> None:
+        """End a task's lease by hand."""
+        ours = partial(manual_operations.expire_lease, self.broker, now=self.now)
+        self._both(ours, partial(self.model.expire_lease, now=self.now), (task,), {})
 
     def requeue(self, task: str) -> None:
         """Requeue a task by hand."""
@@ -123,7 +126,7 @@ class Lockstep:
         )
 
     def clean_up(self, *, before: int, limit: int = 0) -> int:
-        ours = self.broker.store.cleanup(before=before, limit=limit)
+        ours = self.broker.cleanup(before=before, limit=limit)
         assert ours == self.model.cleanup(before=before, limit=limit)
         self.compare()
         return ours
@@ -144,7 +147,7 @@ class Lockstep:
         """Go on with another broker, to which the state of this one was handed as JSON."""
         state = snapshot.dump(self.broker)
         self.broker = self.new_broker()
-        snapshot.load(self.broker, json.loads(json.dumps(state)))
+        load(self.broker, state)
         assert snapshot.dump(self.broker) == state
         self.compare()
 
@@ -176,14 +179,14 @@ class Lockstep:
             assert outcome(self.broker.get, task_id) == outcome(self.model.get, task_id)
             assert outcome(self.broker.result, task_id) == outcome(self.model.result, task_id)
         for command, tenant in self.queues:
-            stats = self.broker.store.stats(command, tenant=tenant)
+            stats = self.broker.queue_stats(command, tenant=tenant)
             ours = [stats.ready, stats.delayed, stats.in_progress, stats.dead]
             assert ours == self.model.stats(command, tenant=tenant)
             queue = self.broker.store.queues.get((tenant, command.lower()))
             waiting = [task.id for task in queue.ready_tasks()] if queue is not None else []
             expected = sorted(self.model.queue(command, tenant, "PENDING_LIST"), key=lambda t: -t.priority)
             assert waiting == [task.id for task in expected]
-        sizes = self.broker.store.built_in_sizes()
+        sizes = self.broker.queue_sizes()
         for command in BUILT_IN:
             assert sum(size for key, size in sizes.items() if key.startswith(f"codeq:q:{command.lower()}:")) == sum(
                 self.model.stats(command, tenant="")
@@ -222,13 +225,15 @@ def plain(value: Any) -> Any:
 
 @plain.register
 def _(task: core.Task) -> dict[str, Any]:
-    return shown(task) | {"touched_at": task.touched_at, "lease_gone_at": task.lease_expiry // MILLISECOND}
+    has_result, lease_gone_at = task.record is not None, task.lease_expiry // MILLISECOND
+    return shown(task) | {"touched_at": task.touched_at, "lease_gone_at": lease_gone_at, "has_result": has_result}
 
 
 @plain.register
 def _(task: model_values.Task) -> dict[str, Any]:
     lease_gone_at = task.lease_gone_at if task.worker else 0
-    return shown(task) | {"touched_at": task.updated_at, "lease_gone_at": lease_gone_at}  # M3: an update is a touch
+    moved = {"touched_at": task.updated_at, "lease_gone_at": lease_gone_at}  # M3: an update is a touch
+    return shown(task) | moved | {"has_result": task.has_result}
 
 
 def shown(task: core.Task | model_values.Task) -> dict[str, Any]:
@@ -264,7 +269,7 @@ def _(subscription: core.Subscription | Subscription) -> list[Any]:
 
 
 @plain.register
-def _(nacked: core.Nacked) -> list[Any]:
+def _(nacked: core.NackOutcome) -> list[Any]:
     return [nacked.dead, nacked.delay_seconds]
 
 

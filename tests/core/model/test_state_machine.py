@@ -75,10 +75,16 @@ class Tasks(RuleBasedStateMachine):
     @initialize(
         profile=st.sampled_from([*PROFILES]),
         policy=st.sampled_from(["fixed", "linear", "exponential", "exp_equal_jitter", "exp_full_jitter", "bogus"]),
-        inspect_limit=st.sampled_from([1, 200]),
+        requeue_inspect_limit=st.sampled_from([1, 200]),
     )
-    def start(self, profile: str, policy: str, inspect_limit: int) -> None:
-        self.pair = Lockstep(profile, backoff_policy=policy, backoff_base=1, backoff_max=5, inspect_limit=inspect_limit)
+    def start(self, profile: str, policy: str, requeue_inspect_limit: int) -> None:
+        self.pair = Lockstep(
+            profile,
+            backoff_policy=policy,
+            backoff_base_seconds=1,
+            backoff_max_seconds=5,
+            requeue_inspect_limit=requeue_inspect_limit,
+        )
 
     def held(self, position: int) -> str:
         """A task in progress; when there is none any task, or one that does not exist."""
@@ -201,7 +207,7 @@ class Tasks(RuleBasedStateMachine):
         task = one_of(["none", *self.pair.ids], position)
         self.pair.do("nack", task, worker="w-1")
         self.pair.do("submit", task, DONE, worker="w-2")
-        self.pair.do("expire_lease", task)
+        self.pair.expire_lease(task)
 
     @rule(position=positions, nanoseconds=around, limit=st.sampled_from([0, 1, 2]))
     def clean_up_when_a_retention_ends(self, position: int, nanoseconds: int, limit: int) -> None:
@@ -237,11 +243,16 @@ class Deliveries(RuleBasedStateMachine):
 
     @initialize(
         profile=st.sampled_from([*PROFILES]),
-        callback_attempts=st.sampled_from([2, 5]),
-        limits=st.sampled_from([{}, {}, {"worker": (30, 3), "webhook": (60, 1)}]),
+        result_webhook_max_attempts=st.sampled_from([2, 5]),
+        rate_limit=st.sampled_from([{}, {}, {"worker": (30, 3), "webhook": (60, 1)}]),
     )
-    def start(self, profile: str, callback_attempts: int, limits: dict[str, tuple[int, int]]) -> None:
-        self.pair = Lockstep(profile, limits=limits, callback_attempts=callback_attempts, callback_max=5)
+    def start(self, profile: str, result_webhook_max_attempts: int, rate_limit: dict[str, tuple[int, int]]) -> None:
+        self.pair = Lockstep(
+            profile,
+            rate_limit=rate_limit,
+            result_webhook_max_attempts=result_webhook_max_attempts,
+            result_webhook_max_backoff_seconds=5,
+        )
 
     @initialize(target=subscriptions)
     def a_subscription_that_is_not_there(self) -> str:
@@ -261,7 +272,7 @@ class Deliveries(RuleBasedStateMachine):
         """Several alike, a little apart: those that expire within a second of each other are ordered by id (U6)."""
         made = []
         for _ in range(count):
-            made.append(self.pair.do("subscriptions.subscribe", url, **request)[0])
+            made.append(self.pair.do("subscribe", url, **request)[0])
             self.pair.advance(30 * MILLISECOND)
         return multiple(*made)
 
@@ -270,11 +281,11 @@ class Deliveries(RuleBasedStateMachine):
         delivery_mode=st.sampled_from(["group", "Group"]),
     )
     def subscribe_wrongly(self, url: str, delivery_mode: str) -> None:
-        self.pair.do("subscriptions.subscribe", url, delivery_mode=delivery_mode)
+        self.pair.do("subscribe", url, delivery_mode=delivery_mode)
 
     @rule(subscription=subscriptions, ttl_seconds=st.sampled_from([0, 1, 60]))
     def renew(self, subscription: str, ttl_seconds: int) -> None:
-        self.pair.do("subscriptions.renew", subscription, ttl_seconds=ttl_seconds)
+        self.pair.do("renew_subscription", subscription, ttl_seconds=ttl_seconds)
 
     @rule(command=watched, priority=st.sampled_from([0, 0, 1]), delay_seconds=st.sampled_from([0, 0, 0, 1]))
     def create(self, command: str, **request: Any) -> None:

@@ -23,7 +23,7 @@ class Ids(Protocol):
     def subscription_id(self) -> str: ...
 
 
-class Chance(Protocol):
+class Jitter(Protocol):
     def between(self, low: int, high: int) -> int: ...
 
 
@@ -56,15 +56,15 @@ class HandedIn(Protocol):
 class Settings:
     max_attempts_default: int = 5
     backoff_policy: str = "exp_full_jitter"
-    backoff_base: int = 5
-    backoff_max: int = 900
-    default_lease: int = 300
-    inspect_limit: int = 200
-    callback_attempts: int = 5
-    callback_base: int = 2
-    callback_max: int = 60
-    sweep_interval: int = 60
-    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # scope: requests a minute, burst
+    backoff_base_seconds: int = 5
+    backoff_max_seconds: int = 900
+    default_lease_seconds: int = 300
+    requeue_inspect_limit: int = 200
+    result_webhook_max_attempts: int = 5
+    result_webhook_base_backoff_seconds: int = 2
+    result_webhook_max_backoff_seconds: int = 60
+    subscription_cleanup_interval_seconds: int = 60
+    rate_limit: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # scope: requests a minute, burst
 
 
 @dataclass
