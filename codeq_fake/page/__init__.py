@@ -1,10 +1,48 @@
-"""The page at ``/_fake/``: what goes on at a fake and why, and what a person may do to it, for a browser.
+"""The page at `/_fake/`: shows in a browser what happens at a fake, and lets a person change it.
 
-Rendered here, with one style sheet and one small script that the package brings; it needs no network and no build.
+Rendered on the server, with one style sheet and one small script of the package; it needs no network and no build.
 """
 
 from __future__ import annotations
 
-from .mount import routes
+from typing import TYPE_CHECKING
+
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Route
+
+from codeq_fake.runtime.fake_server import Runtime
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["routes"]
+
+_PATHS = ("/_fake/", "/_fake/api", "/_fake/page/{rest:path}")
+
+
+def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
+    """The page's routes for one runtime. With a `token`, a browser must send it first."""
+    page = _LazyPage(runtime, token)
+    return [Route("/_fake", _with_slash, methods=["GET"]), *(Route(path, page) for path in _PATHS)]
+
+
+async def _with_slash(_: Request) -> Response:
+    return RedirectResponse("/_fake/")
+
+
+class _LazyPage:
+    """Loads the site at the first request: a fake without visitors does not pay for templates."""
+
+    def __init__(self, runtime: Runtime, token: str | None) -> None:
+        self._runtime = runtime
+        self._token = token
+        self._site: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._site is None:
+            from .site import Site  # noqa: PLC0415 - Jinja takes 40 ms to import
+
+            self._site = Site(self._runtime, self._token)
+        await self._site(scope, receive, send)

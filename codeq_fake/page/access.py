@@ -1,4 +1,4 @@
-"""The page's door: a browser comes in from this site alone, and with the control token where there is one."""
+"""Access to the page: requests of this site only, and with the control token if there is one."""
 
 from __future__ import annotations
 
@@ -12,53 +12,51 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-#: What a browser says of a request that no other site has caused.
-_OWN = frozenset({"same-origin", "none"})
 
-
-class Door:
-    """Judges the page's requests. With a ``token``, a browser gives it once and then has a cookie."""
+class PageAccess:
+    """Checks the page's requests. With a `token`, a browser sends it once and gets a cookie."""
 
     def __init__(self, token: str | None) -> None:
         self._access = Access(token)
-        # Not the token itself: a cookie goes to every port of a host.
-        self._pass = hmac.new((token or "").encode(), b"codeq-fake page", hashlib.sha256).hexdigest()
-        self.has_lock = token is not None
+        # Not the token itself: a browser sends a cookie to every port of a host.
+        self._cookie = hmac.new((token or "").encode(), b"codeq-fake page", hashlib.sha256).hexdigest()
+        self.needs_token = token is not None
 
     def refusal(self, request: Request) -> str | None:
-        """Why a request is another site's doing, None when it is not."""
+        """Why a request is refused as the request of another site; None if it is not."""
         foreign = self._access.foreign(request)
         if foreign is not None:
             return foreign
         site, mode = request.headers.get("sec-fetch-site"), request.headers.get("sec-fetch-mode")
-        if request.method in ("GET", "HEAD"):  # changes nothing: a link from elsewhere may lead here
-            return None if site is None or site in _OWN or mode == "navigate" else "only a link may lead here"
+        if request.method in ("GET", "HEAD"):  # changes nothing, so another site may link to it
+            is_own = site in (None, "same-origin", "none")
+            return None if is_own or mode == "navigate" else "another site may only link to this page"
         if site is None and "origin" not in request.headers:
-            return "a browser would say where this form comes from; for programs there is the control API"
-        return None if site is None or site == "same-origin" else "this form is not of this page"
+            return "a browser would send the origin of this form; programs use the control API"
+        return None if site in (None, "same-origin") else "this form is not on this page"
 
-    def lets_in(self, request: Request) -> bool:
-        """Whether the token, where there is one, came as a cookie or as the bearer token."""
+    def is_logged_in(self, request: Request) -> bool:
+        """Whether the request has the cookie or the bearer token, or none is needed."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        shown = request.cookies.get(cookie_name(request), "")
-        return hmac.compare_digest(shown.encode(), self._pass.encode()) or (
-            self.opens_to(given.strip()) and (scheme.lower() == "bearer" or not self.has_lock)
+        cookie = request.cookies.get(cookie_name(request), "")
+        return hmac.compare_digest(cookie.encode(), self._cookie.encode()) or (
+            self.is_token(given.strip()) and (scheme.lower() == "bearer" or not self.needs_token)
         )
 
-    def opens_to(self, token: str) -> bool:
-        """Whether this is the control token."""
+    def is_token(self, token: str) -> bool:
+        """Whether this is the control token, or none is needed."""
         return self._access.knows(token)
 
-    def hand_out(self, request: Request, response: Response) -> None:
-        """Give the browser its cookie."""
-        response.set_cookie(cookie_name(request), self._pass, path="/_fake", httponly=True, samesite="strict")
+    def log_in(self, request: Request, response: Response) -> None:
+        """Set the browser's cookie."""
+        response.set_cookie(cookie_name(request), self._cookie, path="/_fake", httponly=True, samesite="strict")
 
-    def take_back(self, request: Request, response: Response) -> None:
-        """Take the browser's cookie away."""
+    def log_out(self, request: Request, response: Response) -> None:
+        """Delete the browser's cookie."""
         response.delete_cookie(cookie_name(request), path="/_fake", httponly=True, samesite="strict")
 
 
 def cookie_name(request: Request, what: str = "") -> str:
-    """A cookie's name: a browser does not tell the fakes on two ports of a host apart."""
+    """The name of a cookie, with the port: browsers share cookies between the ports of a host."""
     port = request.headers.get("host", "").rpartition(":")[2]
     return "-".join(filter(None, ("codeq-fake", port if port.isdecimal() and port.isascii() else "", what)))

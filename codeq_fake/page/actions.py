@@ -1,7 +1,8 @@
-"""What a person does on the page: each act is a posted form, and leads back to a document that says what came of it."""
+"""The actions of the page: each is a posted form, and leads to a document that says what happened."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -10,21 +11,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.control import BadRequestError
-from codeq_fake.control.arguments import duration, instant, json_object, whole
+from codeq_fake.control.arguments import clock_mode, duration, instant, json_object, whole
 from codeq_fake.core import BUILT_IN_COMMANDS
 from codeq_fake.core.errors import Refused
 from codeq_fake.http.rejections import status_and_text
 
-from .formatting import counted, query
+from .rendering import counted, query
+from .visit import Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-
     from starlette.responses import Response
-
-    from codeq_fake.core import Task
-
-    from .visit import Form, Visit
 
 _MOST_COMMANDS = 50
 _UNITS = MappingProxyType({"s": 1, "min": 60, "h": 3600, "d": 86_400})
@@ -32,7 +28,7 @@ _UNITS = MappingProxyType({"s": 1, "min": 60, "h": 3600, "d": 86_400})
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """The fields of the form by which a task is created, as they are typed."""
+    """The fields of the form for a new task, as typed."""
 
     command: str = "GENERATE_MASTER"
     payload: str = "{}"
@@ -42,22 +38,16 @@ class NewTask:
     max_attempts: str = ""
     webhook: str = ""
 
-    @classmethod
-    def of(cls, form: Form) -> NewTask:
-        """What was typed."""
-        return cls(**{name: form.text(name) for name in cls.__slots__})
-
 
 async def advance(visit: Visit) -> Response:
-    """Move the clock on, by a preset, by an amount of a unit, or to an instant."""
-    form = await visit.form()
-    to, seconds = form.text("to"), form.text("seconds")
-    if to:
-        moved = await visit.controls.advance(to=instant(to))
+    """Advance the clock by a number of seconds or of another unit, or to a time."""
+    if to := visit.field("to"):
+        clock = await visit.controls.advance(to=instant(to))
     else:
-        unit = 1 if seconds else _UNITS.get(form.text("unit"), 1)
-        moved = await visit.controls.advance(by=duration(_number(seconds or form.text("amount")) * unit))
-    return visit.back(f"The clock has moved on to {moved['now']}.")
+        seconds = visit.field("seconds")
+        unit = 1 if seconds else _UNITS.get(visit.field("unit"), 1)
+        clock = await visit.controls.advance(by=duration(_number(seconds or visit.field("amount")) * unit))
+    return visit.back(f"The clock advanced to {clock['now']}.")
 
 
 def _number(text: str) -> Decimal:
@@ -65,96 +55,81 @@ def _number(text: str) -> Decimal:
         number = Decimal(text)
         if number.is_finite():
             return number
-    raise BadRequestError("by how much shall the clock move on? Give a number, such as 90 or 0.5")
+    raise BadRequestError("advance the clock by a number, such as 90 or 0.5")
 
 
 async def set_mode(visit: Visit) -> Response:
-    """Freeze the clock or let it run."""
-    mode = (await visit.form()).text("mode")
-    if mode not in ("real", "manual"):
-        raise BadRequestError("the clock is real or manual")
-    clock = await visit.controls.set_clock(mode="real" if mode == "real" else "manual")
-    return visit.back(
-        f"The clock runs from {clock['now']} on." if mode == "real" else f"The clock stands at {clock['now']}."
-    )
+    """Stop the clock or let it run."""
+    mode = clock_mode(visit.field("mode"), "mode")
+    now = (await visit.controls.set_clock(mode=mode))["now"]
+    return visit.back(f"The clock runs from {now} on." if mode == "real" else f"The clock stands at {now}.")
 
 
-def ask_for_a_task(visit: Visit, typed: NewTask, problem: str = "") -> Response:
-    """The form by which a task is created, with what was typed and why it would not do."""
+def show_form(visit: Visit, typed: NewTask, problem: str = "") -> Response:
+    """The form for a new task, with what was typed and what is wrong with it."""
     known = islice(dict.fromkeys([*BUILT_IN_COMMANDS, *visit.runtime.broker.counters.created]), _MOST_COMMANDS)
     return visit.show("create.html", 400 if problem else 200, typed=typed, problem=problem, commands=list(known))
 
 
 async def create(visit: Visit) -> Response:
-    """Create a task; what cannot be created comes back as it was typed, with the reason."""
-    typed = NewTask.of(await visit.form())
+    """Create a task; if that is refused, show the form again with the reason."""
+    typed = NewTask(**{name: visit.field(name) for name in NewTask.__slots__})
     try:
-        task = _created(visit, typed)
+        task = visit.controls.create(
+            typed.command,
+            typed.payload,
+            tenant=typed.tenant,
+            priority=whole(typed.priority or "0", "priority"),
+            webhook=typed.webhook.strip(),
+            max_attempts=whole(typed.max_attempts or "0", "attempts"),
+            delay_seconds=whole(typed.delay or "0", "delay"),
+        )
     except BadRequestError as error:
-        return ask_for_a_task(visit, typed, str(error))
+        return show_form(visit, typed, str(error))
     except Refused as error:
-        return ask_for_a_task(visit, typed, status_and_text(error, "create")[1])
+        return show_form(visit, typed, status_and_text(error, "create")[1])
     await visit.runtime.carry_out()
     return visit.go(query("/_fake/page/task", id=task.id), "The task is created.")
 
 
-def _created(visit: Visit, typed: NewTask) -> Task:
-    return visit.controls.create(
-        typed.command,
-        typed.payload,
-        tenant=typed.tenant,
-        priority=whole(typed.priority or "0", "priority"),
-        webhook=typed.webhook.strip(),
-        max_attempts=whole(typed.max_attempts or "0", "attempts"),
-        delay_seconds=whole(typed.delay or "0", "delay"),
-    )
-
-
-async def expire(visit: Visit) -> Response:
-    """End a task's lease."""
-    form = await visit.form()
-    visit.controls.expire(form.text("id"))
+def expire(visit: Visit) -> Response:
+    """End the lease of a task."""
+    visit.controls.expire(visit.field("id"))
     return visit.back("The lease is over: the next claim requeues the task.")
 
 
-async def requeue(visit: Visit) -> Response:
+def requeue(visit: Visit) -> Response:
     """Put a task at the tail of its pending list."""
-    form = await visit.form()
-    visit.controls.requeue(form.text("id"))
+    visit.controls.requeue(visit.field("id"))
     return visit.back("The task is ready again, at the tail of its queue.")
 
 
-async def delete(visit: Visit) -> Response:
+def delete(visit: Visit) -> Response:
     """Delete a task."""
-    form = await visit.form()
-    gone = visit.controls.delete(form.text("id"))
-    return visit.go("/_fake/page/tasks", f"Task {gone['id']} is deleted.")
+    deleted = visit.controls.delete(visit.field("id"))
+    return visit.go("/_fake/page/tasks", f"Task {deleted['id']} is deleted.")
 
 
 async def resend(visit: Visit) -> Response:
-    """Send a callback or a notice anew."""
-    form = await visit.form()
-    again = (await visit.controls.resend(whole(form.text("n"), "callback")))["callback"]
-    if again is None:
-        return visit.back("The webhook's rate limit holds it back: it is sent when time has passed.")
-    return visit.back(f"Sent anew as number {again['n']}: {again['state']}.")
+    """Send a callback or a notice again."""
+    sent = (await visit.controls.resend(whole(visit.field("n"), "callback")))["callback"]
+    if sent is None:
+        return visit.back("The rate limit of the webhook delays it: it is sent later.")
+    return visit.back(f"Sent again as number {sent['n']}: {sent['state']}.")
 
 
-async def add_fault(visit: Visit) -> Response:
-    """Put a fault rule in force."""
-    form = await visit.form()
-    rule: dict[str, Any] = {}
-    for names, read in _RULE:
-        rule |= {name: read(form.text(name), name) for name in names if form.text(name)}
+def add_fault(visit: Visit) -> Response:
+    """Add a fault rule."""
+    rule = {name: read(visit.field(name), name) for names, read in _RULE for name in names if visit.field(name)}
     [fault] = visit.controls.faults.add(rule)["faults"]
-    return visit.back(f"Fault {fault['id']} is in force: {fault['do']}.")
+    return visit.back(f"Fault {fault['id']} is active: {fault['do']}.")
 
 
 def _text(text: str, _name: str) -> str:
     return text
 
 
-def _decimal(text: str, name: str) -> float:
+def _float(text: str, name: str) -> float:
     try:
         return float(text)
     except ValueError:
@@ -168,53 +143,48 @@ def _headers(text: str, name: str) -> dict[str, str]:
     return {header.strip(): value.strip() for header, _, value in found}
 
 
-#: How the fields of a fault rule are read off their form.
+#: The fields of a fault rule, and how each is read.
 _RULE: Sequence[tuple[Sequence[str], Callable[[str, str], Any]]] = (
     (("do", "on", "worker", "command", "task", "how", "body"), _text),
     (("nth", "times", "seed", "status", "retryAfter"), whole),
-    (("probability", "seconds"), _decimal),
+    (("probability", "seconds"), _float),
     (("headers",), _headers),
 )
 
 
-async def remove_fault(visit: Visit) -> Response:
-    """Take a fault rule out of force."""
-    form = await visit.form()
-    fault = visit.controls.faults.remove(whole(form.text("n"), "fault"))
-    return visit.back(f"Fault {fault['id']} is out of force: {fault['do']}.")
+def remove_fault(visit: Visit) -> Response:
+    """Remove a fault rule."""
+    fault = visit.controls.faults.remove(whole(visit.field("n"), "fault"))
+    return visit.back(f"Fault {fault['id']} is removed: {fault['do']}.")
 
 
-async def clear_faults(visit: Visit) -> Response:
-    """Take all fault rules out of force."""
-    await visit.form()
+def clear_faults(visit: Visit) -> Response:
+    """Remove all fault rules."""
     visit.controls.faults.clear()
-    return visit.back("Nothing is to go wrong any more.")
+    return visit.back("All faults are removed.")
 
 
-async def reset(visit: Visit) -> Response:
+def reset(visit: Visit) -> Response:
     """Start over with an empty state."""
-    await visit.form()
     visit.controls.reset()
     return visit.go("/_fake/", "Everything is empty: tasks, subscriptions, journals. Settings and clock are kept.")
 
 
-async def save(visit: Visit) -> Response:
-    """Write the state to the file in which this fake keeps it."""
-    await visit.form()
+def save(visit: Visit) -> Response:
+    """Write the state to this fake's state file."""
     saved = visit.controls.save()
     return visit.back(f"The state is in {saved['file']}, with {counted(saved['tasks'], 'task')}.")
 
 
-async def restore(visit: Visit) -> Response:
-    """Replace the state by one that was downloaded."""
-    form = await visit.form()
-    if not form.file:
+def restore(visit: Visit) -> Response:
+    """Replace the state by an uploaded one."""
+    if not visit.form.file:
         raise BadRequestError("choose a file that was downloaded here")
-    visit.controls.restore(json_object(form.file, ("profile", "now", "broker")))
+    visit.controls.restore(json_object(visit.form.file, ("profile", "now", "broker")))
     return visit.go("/_fake/", "The state is restored.")
 
 
-ACTS: Mapping[str, Callable[[Visit], Awaitable[Any]]] = MappingProxyType(
+ACTIONS: Mapping[str, Callable[[Visit], Response | Awaitable[Response]]] = MappingProxyType(
     {
         "/_fake/page/clock/advance": advance,
         "/_fake/page/clock/mode": set_mode,

@@ -1,38 +1,32 @@
-"""What the page shows, as values: read off a fake at one instant, no more of it than a page has room for."""
+"""The data of the page: read from a fake at one instant, and no more than a page has room for."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge, nsmallest
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from codeq_fake import wire
 from codeq_fake.control import representations
-from codeq_fake.core import State
+from codeq_fake.core import Broker, QueueStats, State, Task
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.queue import Queue
+from codeq_fake.runtime.fake_server import Runtime
 
-from .formatting import STATES, short
+from .rendering import STATES, short
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from codeq_fake.core import Broker, QueueStats, Task
-    from codeq_fake.journal import Request
-    from codeq_fake.runtime.fake_server import Runtime
-
-    Waiting = Callable[[Queue], Iterator[Task]]
-    End = Callable[[Task], int]
+Waiting: TypeAlias = Callable[[Queue], Iterator[Task]]
+End: TypeAlias = Callable[[Task], int]
 
 ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A task in a list. ``ends`` (ns) is when its lease counts as over, or when its delay is."""
+    """A task in a list. `ends` (ns) is the time at which its lease counts as expired, or its delay ends."""
 
     id: str
     command: str
@@ -73,7 +67,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What comes next by itself: ``what`` happens at ``at`` (ns)."""
+    """The next thing to happen without a request: `what` happens at `at` (ns)."""
 
     at: int
     what: str
@@ -81,7 +75,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The whole fake at a glance."""
+    """An overview of the whole fake."""
 
     queues: Sequence[dict[str, Any]]
     more_queues: int
@@ -95,7 +89,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is asked of the list of tasks; an empty field asks nothing."""
+    """A search for tasks; an empty field matches all."""
 
     text: str = ""
     state: str = ""
@@ -103,7 +97,7 @@ class Search:
     tenant: str = ""
 
     def finds(self, task: Task) -> bool:
-        """Whether a task is asked for."""
+        """Whether a task matches."""
         return (
             (not self.state or STATES[task.state] == self.state)
             and (not self.command or queue_name(task.command) == queue_name(self.command))
@@ -118,7 +112,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Sheet(Generic[ItemT]):
-    """One page of a long list; ``number`` counts from 1."""
+    """One part of a long list; `number` counts from 1."""
 
     items: Sequence[ItemT]
     number: int
@@ -127,7 +121,7 @@ class Sheet(Generic[ItemT]):
 
     @property
     def first(self) -> int:
-        """The number of its first item in the whole list."""
+        """The position of its first item in the whole list."""
         return (self.number - 1) * self.size + 1
 
     @property
@@ -137,7 +131,7 @@ class Sheet(Generic[ItemT]):
 
 
 def sheet(found: Iterable[ItemT], number: int, *, size: int, total: int | None = None) -> Sheet[ItemT]:
-    """Sheet ``number`` of what was found; ``total`` spares counting it."""
+    """Sheet `number` of what was found; without `total` everything is counted."""
     start = (number - 1) * size
     if total is not None:
         return Sheet(list(islice(found, start, start + size)), number, total, size)
@@ -151,7 +145,7 @@ def sheet(found: Iterable[ItemT], number: int, *, size: int, total: int | None =
 
 
 def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[Line]:
-    """The tasks that are asked for, the latest first."""
+    """The tasks that match, newest first."""
     broker = runtime.broker
     known = broker.store.tasks
     if search == Search():
@@ -162,7 +156,7 @@ def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[
 
 
 def overview(runtime: Runtime, *, most: int) -> Overview:
-    """The fake at a glance, at most ``most`` of everything."""
+    """An overview of the fake, with at most `most` items of each kind."""
     broker = runtime.broker
     store, totals = broker.store, broker.store.totals()
     in_queues = totals.ready + totals.delayed + totals.in_progress + totals.dead
@@ -179,7 +173,7 @@ def overview(runtime: Runtime, *, most: int) -> Overview:
 
 
 def next_event(runtime: Runtime) -> Event | None:
-    """What time will bring next: a lease that counts as over, a task that comes due, a callback that is tried again."""
+    """The next event: a lease expires, a delayed task comes due, or a callback is tried again."""
     broker, now = runtime.broker, runtime.clock.now()
 
     def lease_end(task: Task) -> int:
@@ -195,7 +189,7 @@ def next_event(runtime: Runtime) -> Event | None:
 
 
 def next_tries(runtime: Runtime) -> dict[int, int]:
-    """When each callback that waits for its next try is tried again (ns), by its number in the journal."""
+    """Number of a pending callback in the journal -> the time of its next try (ns)."""
     waiting = runtime.broker.callbacks.deliveries
     return {
         entry.n: waiting[delivery_id].due_at
@@ -204,31 +198,12 @@ def next_tries(runtime: Runtime) -> dict[int, int]:
     }
 
 
-def told_of(entry: Request, tasks: Mapping[str, Task]) -> list[str]:
-    """The ids of the tasks that a request is about, as far as its path and its reply tell."""
-    try:
-        reply = json.loads(entry.reply)
-    except (ValueError, RecursionError):
-        reply = None
-    named = [*entry.path.partition("?")[0].split("/"), *(_ids(reply) if isinstance(reply, dict) else ())]
-    return [task_id for task_id in dict.fromkeys(named) if task_id in tasks]
-
-
-def _ids(reply: Mapping[str, Any]) -> Iterator[str]:
-    yield from (reply[name] for name in ("id", "taskId") if isinstance(reply.get(name), str))
-    for items in (reply.get("tasks"), reply.get("results")):
-        for item in items if isinstance(items, list) else ():
-            if isinstance(item, dict):
-                yield from _ids(item)
-                yield from _ids(item["task"]) if isinstance(item.get("task"), dict) else ()
-
-
 _lease_expiry = attrgetter("lease_expiry")
 _visible_at = attrgetter("visible_at")
 
 
 def _soonest(broker: Broker, waiting: Waiting, end: End, most: int) -> Iterator[Task]:
-    """Of the tasks that wait in any queue, those whose wait ends first."""
+    """Of the tasks that wait in all queues, those whose wait ends first."""
     queues = broker.store.queues
     firsts = ((end(task), key) for key, queue in queues.items() if (task := next(waiting(queue), None)) is not None)
     nearest = [queues[key] for _, key in nsmallest(most, firsts)]
@@ -236,13 +211,13 @@ def _soonest(broker: Broker, waiting: Waiting, end: End, most: int) -> Iterator[
 
 
 def _first_after(now: int, broker: Broker, waiting: Waiting, end: End) -> int | None:
-    """When the first wait ends that is not over yet."""
+    """The end of the first wait that ends in the future."""
     queues = broker.store.queues.values()
     firsts = (next((at for task in waiting(queue) if (at := end(task)) > now), None) for queue in queues)
     return min((at for at in firsts if at is not None), default=None)
 
 
 def _dead(broker: Broker) -> Iterator[Task]:
-    """The dead letters of each queue, its latest first."""
+    """The dead letters by queue, newest first."""
     for queue in broker.store.queues.values():
         yield from reversed(queue.dead.values())

@@ -1,11 +1,12 @@
-"""What a person sees on the page: one function a document."""
+"""The documents of the page: one function each."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import islice, pairwise
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
@@ -14,42 +15,37 @@ from codeq_fake.clause_coverage.coverage import sections
 from codeq_fake.control import representations
 from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, WAYS
 from codeq_fake.http.faults.matching import NAMES
+from codeq_fake.journal import Callback, Request
 from codeq_fake.openapi import document
+from codeq_fake.runtime.fake_server import Runtime
 
 from . import data
-from .actions import NewTask, ask_for_a_task
+from .actions import NewTask, show_form
+from .visit import Visit
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-
-    from codeq_fake.journal import Callback, Request
-    from codeq_fake.runtime.fake_server import Runtime
-
-    from .visit import Visit
-
-#: How many entries a long list shows at once, and the overview of each part.
+#: How many entries a sheet of a long list has, and how many each part of the overview.
 _SHEET = 50
-_GLANCE = 12
+_FEW = 12
 
 
-async def overview(visit: Visit) -> Response:
-    """The queues, what is in progress, delayed and dead, and the latest requests."""
+def overview(visit: Visit) -> Response:
+    """The queues, the tasks in progress, delayed and dead, and the latest requests."""
     runtime = visit.runtime
     return visit.show(
         "overview.html",
-        fake=data.overview(runtime, most=_GLANCE),
-        latest=[representations.request(entry) for entry in islice(reversed(runtime.requests.entries), _GLANCE)],
+        fake=data.overview(runtime, most=_FEW),
+        latest=[representations.request(entry) for entry in islice(reversed(runtime.requests.entries), _FEW)],
     )
 
 
-async def tasks(visit: Visit) -> Response:
-    """The tasks that are asked for."""
+def tasks(visit: Visit) -> Response:
+    """A list of the tasks that match."""
     search = data.Search(visit.text("q").strip(), visit.text("state"), visit.text("command"), visit.text("tenant"))
     return visit.show("tasks.html", search=search, sheet=data.tasks(visit.runtime, search, _sheet(visit), size=_SHEET))
 
 
-async def task(visit: Visit) -> Response:
-    """One task: its life, why it can be claimed or not, what it carries, and its callbacks."""
+def task(visit: Visit) -> Response:
+    """One task: its history, whether it can be claimed, payload, result and callbacks."""
     task_id = visit.text("id")
     shown = visit.controls.task(task_id)
     found = visit.runtime.broker.get(task_id)
@@ -60,23 +56,23 @@ async def task(visit: Visit) -> Response:
         line=data.Line.of(found, visit.runtime.broker),
         gaps=[later.at - earlier.at for earlier, later in pairwise(found.history)],
         result=found.record.result if found.record is not None else None,
-        callbacks=[representations.callback(entry) for entry in islice(entries, _GLANCE)],
+        callbacks=[representations.callback(entry) for entry in islice(entries, _FEW)],
         next_tries=data.next_tries(visit.runtime),
     )
 
 
-async def deletion(visit: Visit) -> Response:
-    """Whether a task shall really be deleted."""
+def deletion(visit: Visit) -> Response:
+    """The confirmation before a task is deleted."""
     return visit.show("delete.html", task=visit.controls.task(visit.text("id")))
 
 
-async def creation(visit: Visit) -> Response:
-    """The form by which a task is created."""
-    return ask_for_a_task(visit, NewTask(tenant=_usual_tenant(visit.runtime)))
+def creation(visit: Visit) -> Response:
+    """The form for a new task."""
+    return show_form(visit, NewTask(tenant=_default_tenant(visit.runtime)))
 
 
-async def callbacks(visit: Visit) -> Response:
-    """Callbacks and notices with their tries, the latest first."""
+def callbacks(visit: Visit) -> Response:
+    """Callbacks and notices with their tries, newest first."""
     journal = visit.runtime.deliveries.journal
     state = visit.text("state")
     found = (entry for entry in reversed(journal.entries) if not state or entry.state == state)
@@ -90,8 +86,8 @@ async def callbacks(visit: Visit) -> Response:
     )
 
 
-async def requests(visit: Visit) -> Response:
-    """Requests with their replies, the latest first."""
+def requests(visit: Visit) -> Response:
+    """Requests with their replies, newest first."""
     text, status = visit.text("q").strip(), visit.number("status")
 
     def finds(entry: Request) -> bool:
@@ -110,18 +106,18 @@ async def requests(visit: Visit) -> Response:
     )
 
 
-async def request(visit: Visit) -> Response:
+def request(visit: Visit) -> Response:
     """One request with its reply."""
     number = visit.number("n")
     entry = visit.runtime.requests.find(number)
     if entry is None:
-        return visit.refuse(404, f"The journal has no request {number}, or none any more.")
-    about = data.told_of(entry, visit.runtime.broker.store.tasks)
-    return visit.show("request.html", request=representations.request(entry), about=about[:_GLANCE])
+        return visit.refuse(404, f"The journal has no request {number}, or no longer.")
+    about = [task.id for task in entry.tasks if task.id in visit.runtime.broker.store.tasks]
+    return visit.show("request.html", request=representations.request(entry), about=about[:_FEW])
 
 
-async def faults(visit: Visit) -> Response:
-    """The faults that are set."""
+def faults(visit: Visit) -> Response:
+    """The active faults, and the form for a new one."""
     return visit.show(
         "faults.html",
         faults=visit.controls.faults.active()["faults"],
@@ -131,13 +127,13 @@ async def faults(visit: Visit) -> Response:
     )
 
 
-async def ledger(visit: Visit) -> Response:
-    """The contract clause by clause, and what this fake's traffic has touched of it."""
+def contract(visit: Visit) -> Response:
+    """The clauses of the contract, and how often this fake's traffic touched each."""
     known = visit.controls.contract()
     entries: dict[str, dict[str, Any]] = {clause["id"]: clause for clause in known["clauses"]}
     by_section = [(section.about, [entries[clause.id] for clause in section.clauses]) for section in sections()]
     return visit.show(
-        "ledger.html",
+        "contract.html",
         surprises=visit.controls.surprises(),
         sections=by_section,
         summary=known["summary"],
@@ -145,17 +141,17 @@ async def ledger(visit: Visit) -> Response:
     )
 
 
-async def api(visit: Visit) -> Response:
-    """The OpenAPI document, to be read."""
+def api(visit: Visit) -> Response:
+    """The OpenAPI document for people."""
     return visit.show("api.html", document=document())
 
 
-async def state(visit: Visit) -> Response:
-    """Where the state is downloaded, uploaded and thrown away."""
+def state(visit: Visit) -> Response:
+    """The page to download, upload and reset the state."""
     return visit.show("state.html", file=visit.runtime.config.state_file, tasks=len(visit.runtime.broker.store.tasks))
 
 
-async def download(visit: Visit) -> Response:
+def download(visit: Visit) -> Response:
     """The whole state as a file."""
     name = f"codeq-fake-{visit.controls.clock()['now'].replace(':', '')}.json"
     return Response(
@@ -165,13 +161,13 @@ async def download(visit: Visit) -> Response:
     )
 
 
-async def resetting(visit: Visit) -> Response:
-    """Whether everything shall really be thrown away."""
+def resetting(visit: Visit) -> Response:
+    """The confirmation before a reset."""
     return visit.show("reset.html", tasks=len(visit.runtime.broker.store.tasks))
 
 
-async def events(visit: Visit) -> Response:
-    """A stream of server-sent events: one whenever there is something new to see."""
+def events(visit: Visit) -> Response:
+    """A stream of server-sent events: one for each change."""
     runtime = visit.runtime
 
     def look() -> object:
@@ -188,8 +184,8 @@ async def events(visit: Visit) -> Response:
     return StreamingResponse(stream(), media_type="text/event-stream")
 
 
-async def nowhere(visit: Visit) -> Response:
-    """There is no such document."""
+def nowhere(visit: Visit) -> Response:
+    """The reply for an unknown path."""
     return visit.refuse(404, f"There is no {visit.request.url.path} here.")
 
 
@@ -197,8 +193,8 @@ def _sheet(visit: Visit) -> int:
     return max(1, visit.number("sheet", 1))
 
 
-def _usual_tenant(runtime: Runtime) -> str:
-    """The tenant of the token that the fake tells whoever starts it."""
+def _default_tenant(runtime: Runtime) -> str:
+    """The tenant of the producer's token that the fake prints at its start."""
     token = Tokens.of(runtime.config.settings, runtime.config.identities).producer
     try:
         return runtime.auth.producer(f"Bearer {token}", now=runtime.clock.now()).tenant
@@ -206,7 +202,7 @@ def _usual_tenant(runtime: Runtime) -> str:
         return ""
 
 
-PAGES: Mapping[str, Callable[[Visit], Awaitable[Response]]] = MappingProxyType(
+PAGES: Mapping[str, Callable[[Visit], Response]] = MappingProxyType(
     {
         "/_fake/": overview,
         "/_fake/api": api,
@@ -218,7 +214,7 @@ PAGES: Mapping[str, Callable[[Visit], Awaitable[Response]]] = MappingProxyType(
         "/_fake/page/requests": requests,
         "/_fake/page/request": request,
         "/_fake/page/faults": faults,
-        "/_fake/page/ledger": ledger,
+        "/_fake/page/ledger": contract,
         "/_fake/page/state": state,
         "/_fake/page/state.json": download,
         "/_fake/page/reset": resetting,

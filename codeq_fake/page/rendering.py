@@ -1,51 +1,185 @@
-"""Makes documents of templates: every value is escaped, and a browser runs and loads this package's files alone."""
+"""Renders the templates, and formats times, durations, states and JSON for them. All values are escaped."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
-from importlib.resources import files
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import jinja2
-from starlette.responses import HTMLResponse
+from jinja2 import pass_context
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse, Response
 
-from . import formatting
+from codeq_fake import wire
+from codeq_fake.control import representations
+from codeq_fake.core import State
+from codeq_fake.core.times import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from jinja2.runtime import Context
 
-    from starlette.responses import Response
+#: How many characters of a payload, a body or a reply a page shows.
+LONGEST = 100_000
 
-#: What a browser may do with any answer of the page: load this site's files, send forms to it, and be no one's frame.
-HEADERS: Mapping[str, str] = MappingProxyType(
-    {
-        "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        # With no-referrer a browser would not say where a form comes from.
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Cache-Control": "no-store",
-    }
+#: Invisible characters: controls except tab and line ends, marks without a glyph, and those that reverse a line.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
 
-ASSETS: Mapping[str, str] = MappingProxyType(
-    {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-)
+_REFERENCE = re.compile(r"&#39;#/components/(\w+)/(\w+)&#39;")
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+STATES = {
+    State.READY: "ready",
+    State.DELAYED: "delayed",
+    State.LEASED: "in progress",
+    State.LOST: "lost",
+    State.COMPLETED: "completed",
+    State.FAILED: "failed",
+    State.DEAD: "dead",
+}
+
+#: Status and location on the wire -> the word for the state; a lost task looks like one in progress.
+_SHOWN = {(state.status.value, state.location.value): word for state, word in reversed(STATES.items())}
 
 
-def document(template: str, context: Mapping[str, Any], status: int = 200) -> Response:
-    """A document as a response."""
+def state(shown: Mapping[str, str] | None) -> str:
+    """The word for a status and a location of a task's history."""
+    return _SHOWN[shown["status"], shown["location"]] if shown is not None else ""
+
+
+def duration(ns: int) -> str:
+    """A duration in its two largest units: `4 min 10 s`."""
+    seconds = ns / SECOND
+    if seconds < 10:  # noqa: PLR2004 - below that, tenths matter
+        return f"{seconds:.1f} s".replace(".0 ", " ")
+    whole = int(seconds)
+    for size, unit, smaller, smaller_unit in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "min"),
+        (_MINUTE, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit} {rest} {smaller_unit}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+@pass_context
+def when(context: Context, at: int | str | None) -> Markup:
+    """A time (ns or RFC 3339) as the time of day in UTC, with its date unless that is the fake's current date."""
+    if at is None:
+        return Markup("")
+    full = _in_utc(at)
+    date, _, clock = full.rstrip("Z").partition("T")
+    today = representations.time(context["now"]).partition("T")[0]
+    shown = clock[:12] if date == today else f"{date} {clock[:12]}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(full, full, shown)
+
+
+@pass_context
+def until(context: Context, at: int | str | None) -> Markup:
+    """The duration from the fake's current time to another; the script counts it down while the clock runs."""
+    end = _nanoseconds(at) if isinstance(at, str) else at
+    if end is None:
+        return Markup("")
+    left = end - context["now"]
+    shown = f"in {duration(left)}" if left > 0 else "over"
+    return Markup('<time datetime="{}" data-until="{}">{}</time>').format(
+        representations.time(end), end // MILLISECOND, shown
+    )
+
+
+def _in_utc(at: int | str) -> str:
+    ns = _nanoseconds(at) if isinstance(at, str) else at
+    return representations.time(ns) if ns is not None else str(at)
+
+
+def _nanoseconds(text: str) -> int | None:
+    """An RFC 3339 text in ns; None if the year has more than four digits, as the end of a very long lease."""
+    with suppress(wire.BadTime):
+        return wire.parse_rfc3339(text)
+    return None
+
+
+def pretty(text: str) -> str:
+    """JSON text with indentation; other or long text unchanged, up to a length."""
+    if len(text) <= LONGEST:
+        try:
+            laid_out = json.dumps(representations.plain(text), indent=2, ensure_ascii=False)
+        except ValueError:
+            return text
+        return laid_out if text[:1] in "[{" else text
+    return f"{text[:LONGEST]}\n... and {len(text) - LONGEST:,} characters more"
+
+
+def visible(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
+    """A value for a template, with JSON escapes for invisible characters; markup is unchanged.
+
+    So no text can reverse its line or look like another text.
+    """
+    return _UNSEEN.sub(_escaped, value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _escaped(unseen: re.Match[str]) -> str:
+    units = unseen[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def exact(value: object) -> Markup:
+    """A value that a form sends back: every character is kept, even an invisible one."""
+    return escape(value)
+
+
+def prose(text: str) -> Markup:
+    """A text with code between back quotes."""
+    parts = [
+        escape(part) if number % 2 == 0 else Markup("<code>{}</code>").format(part)
+        for number, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts)
+
+
+def yaml_with_links(node: object) -> Markup:
+    """A part of the OpenAPI document as YAML; references are links to their definitions."""
+    import yaml  # noqa: PLC0415 - only the document needs it
+
+    text = str(escape(yaml.safe_dump(node, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)))
+    return Markup(_REFERENCE.sub(r"<a href='#\1-\2'>\2</a>", text))  # noqa: S704 - escaped, and names are words
+
+
+def short(text: str, length: int = 120) -> str:
+    """The beginning of a text."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def count(number: int) -> str:
+    """A number with commas between thousands."""
+    return f"{number:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 task`, `1,200 tasks`."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def query(path: str, **fields: Any) -> str:
+    """A path of the page with a query of the fields that are not empty."""
+    given = {name: value for name, value in fields.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def render(template: str, context: Mapping[str, Any], status: int = 200) -> Response:
+    """Render a template as a response."""
     return HTMLResponse(_environment().get_template(template).render(context), status)
-
-
-@cache
-def asset(name: str) -> bytes:
-    """One of :data:`ASSETS`."""
-    return (files(__package__) / "assets" / name).read_bytes()
 
 
 @cache
@@ -57,22 +191,11 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
-        finalize=formatting.visible,
+        finalize=visible,
     )
-    environment.filters |= {
-        "count": formatting.count,
-        "counted": formatting.counted,
-        "duration": formatting.duration,
-        "exact": formatting.exact,
-        "pretty": formatting.pretty,
-        "prose": formatting.prose,
-        "rfc3339": formatting.rfc3339,
-        "short": formatting.short,
-        "state": formatting.state_of,
-        "until": formatting.until,
-        "when": formatting.when,
-        "yaml_with_links": formatting.yaml_with_links,
-    }
-    environment.globals["query"] = formatting.query
-    environment.globals["states"] = tuple(formatting.STATES.values())
+    filters = (count, counted, duration, exact, pretty, prose, short, state, until, when, yaml_with_links)
+    environment.filters |= {function.__name__: function for function in filters}
+    environment.filters["rfc3339"] = representations.time
+    environment.globals["query"] = query
+    environment.globals["states"] = tuple(STATES.values())
     return environment

@@ -1,94 +1,122 @@
-"""The page as one ASGI application: each request through the door, to its handler, and out with the page's headers."""
+"""The page as one ASGI application: checks the access to each request, calls its handler, and adds the headers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from inspect import isawaitable
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
-from codeq_fake.control import ControlError, Controls, UnknownCallbackError, UnknownFaultError, UnknownTaskError
+from codeq_fake.control import ControlError, Controls
+from codeq_fake.runtime.fake_server import Runtime
 
 from . import actions, pages
-from .access import Door
-from .rendering import ASSETS, HEADERS, asset
-from .visit import Visit
+from .access import PageAccess
+from .visit import LARGEST_FORM, Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from codeq_fake.runtime.fake_server import Runtime
-
-    Handler = Callable[[Visit], Awaitable[Response]]
+Handler: TypeAlias = Callable[[Visit], Response | Awaitable[Response]]
 
 _LOGIN = "/_fake/page/login"
-_LARGEST_LOGIN = 10_000  # bytes: whoever logs in is not known yet
+_LARGEST_LOGIN = 10_000  # bytes: anyone may send it
+_NOT_FOUND = 404
+
+#: A browser may only load files of this site, send forms to it, and show the page outside of frames.
+_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        # With no-referrer a browser would not send the origin of a form.
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+)
+
+_ASSETS: Mapping[str, str] = MappingProxyType(
+    {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+)
 
 
 class Site:
-    """All that a browser sees of one fake."""
+    """The whole page of one fake."""
 
     def __init__(self, runtime: Runtime, token: str | None) -> None:
         self._runtime = runtime
         self._controls = Controls(runtime)
-        self._door = Door(token)
-        looks = [self._route(path, "GET", handler) for path, handler in pages.PAGES.items()]
-        acts = [self._route(path, "POST", handler) for path, handler in actions.ACTS.items()]
-        assets = [Route(f"/_fake/page/{name}", _asset, methods=["GET"]) for name in ASSETS]
-        login = [
-            self._route(_LOGIN, "POST", self._log_in, locked=False),
+        self._access = PageAccess(token)
+        routes = [
+            *(Route(f"/_fake/page/{name}", _asset, methods=["GET"]) for name in _ASSETS),
+            *(self._route(path, "GET", handler) for path, handler in pages.PAGES.items()),
+            *(self._route(path, "POST", handler) for path, handler in actions.ACTIONS.items()),
+            self._route(_LOGIN, "POST", self._log_in),
             self._route("/_fake/page/logout", "POST", self._log_out),
             self._route("/_fake/page/{rest:path}", "GET", pages.nowhere),
         ]
-        self._router = Router([*assets, *looks, *acts, *login], redirect_slashes=False)
+        self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self._router(scope, receive, send)
 
-    def _route(self, path: str, method: str, handler: Handler, *, locked: bool = True) -> Route:
+    def _route(self, path: str, method: str, handler: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
-            visit = Visit(request, self._runtime, self._controls, has_lock=self._door.has_lock)
-            response = await self._answer(visit, handler, locked=locked)
-            response.headers.update(HEADERS)
+            visit = Visit(request, self._runtime, self._controls, needs_token=self._access.needs_token)
+            response = await self._answer(visit, handler)
+            response.headers.update(_HEADERS)
             return response
 
         return Route(path, endpoint, methods=[method])
 
-    async def _answer(self, visit: Visit, handler: Handler, *, locked: bool) -> Response:
-        refusal = self._door.refusal(visit.request)
-        if refusal is not None:
+    async def _answer(self, visit: Visit, handler: Handler) -> Response:
+        request = visit.request
+        is_login = request.url.path == _LOGIN and request.method == "POST"
+        if refusal := self._access.refusal(request):
             return visit.refuse(403, refusal)
-        if locked and not self._door.lets_in(visit.request):
+        if not is_login and not self._access.is_logged_in(request):
             return visit.show("login.html", 401)
         try:
-            return await handler(visit)
-        except (UnknownTaskError, UnknownCallbackError, UnknownFaultError) as error:
-            return visit.refuse(404, str(error))
+            if request.method == "POST":
+                await visit.read_form(_LARGEST_LOGIN if is_login else LARGEST_FORM)
+            response = handler(visit)
+            return await response if isawaitable(response) else response
         except ControlError as error:
+            if error.status == _NOT_FOUND:
+                return visit.refuse(_NOT_FOUND, str(error))
             return visit.back(str(error), problem=True)
         except ClientDisconnect:
             return visit.refuse(400, "you hung up")
 
-    async def _log_in(self, visit: Visit) -> Response:
-        form = await visit.form(largest=_LARGEST_LOGIN)
-        if not self._door.opens_to(form.text("token")):
+    def _log_in(self, visit: Visit) -> Response:
+        if not self._access.is_token(visit.field("token")):
             return visit.show("login.html", 401, problem="That is not this fake's control token.")
-        response = RedirectResponse(form.back, 303)
-        self._door.hand_out(visit.request, response)
+        response = RedirectResponse(visit.form.back, 303)
+        self._access.log_in(visit.request, response)
         return response
 
-    async def _log_out(self, visit: Visit) -> Response:
+    def _log_out(self, visit: Visit) -> Response:
         response = RedirectResponse("/_fake/", 303)
-        self._door.take_back(visit.request, response)
+        self._access.log_out(visit.request, response)
         return response
 
 
 async def _asset(request: Request) -> Response:
     name = request.url.path.rpartition("/")[2]
-    headers = {**HEADERS, "Cache-Control": "no-cache"}
-    return Response(asset(name), media_type=ASSETS[name], headers=headers)
+    return Response(_read(name), media_type=_ASSETS[name], headers={**_HEADERS, "Cache-Control": "no-cache"})
+
+
+@cache
+def _read(name: str) -> bytes:
+    return (files(__package__) / "assets" / name).read_bytes()

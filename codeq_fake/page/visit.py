@@ -3,93 +3,91 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
-from codeq_fake.control import BadRequestError
+from codeq_fake.control import BadRequestError, Controls
 from codeq_fake.control.arguments import whole
+from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.version import VERSION
 
 from .access import cookie_name
 from .data import next_event
-from .rendering import document
+from .rendering import render
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.requests import Request
-    from starlette.responses import Response
-
-    from codeq_fake.control import Controls
-    from codeq_fake.runtime.fake_server import Runtime
 
 HOME = "/_fake/"
 
-#: How much of what an act has done is said in the document that the browser loads next.
-_LONGEST_WORD = 1000
+#: The largest form (bytes); a state has about the same limit in the control API.
+LARGEST_FORM = 256 * 1024 * 1024
 
-#: The largest form (bytes): a state is about as large as the largest that the control API reads.
-_LARGEST_FORM = 256 * 1024 * 1024
+#: How many characters of a message fit into its cookie.
+_LONGEST_MESSAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a form sent: texts, and a file if it has one."""
+    """A form that was sent: texts, and a file if it has one."""
 
-    texts: Mapping[str, str]
+    texts: Mapping[str, str] = field(default_factory=dict)
     file: bytes | None = None
-
-    def text(self, name: str) -> str:
-        """A field's text, empty when it was not sent."""
-        return self.texts.get(name, "")
 
     @property
     def back(self) -> str:
-        """Where to go afterwards: a place of this page, and no other."""
-        return _inside(self.text("back"))
+        """The path to go to afterwards; never outside of the page."""
+        path = self.texts.get("back", "")
+        return path if path.startswith(HOME) else HOME
 
 
 class Visit:
     """One request and the fake that it is about."""
 
-    def __init__(self, request: Request, runtime: Runtime, controls: Controls, *, has_lock: bool) -> None:
+    def __init__(self, request: Request, runtime: Runtime, controls: Controls, *, needs_token: bool) -> None:
         self.request = request
         self.runtime = runtime
         self.controls = controls
-        self._has_lock = has_lock
-        self._form: Form | None = None
+        #: Empty until `read_form`.
+        self.form = Form()
+        self._has_form = False
+        self._needs_token = needs_token
 
     def text(self, name: str) -> str:
-        """A value of the query, empty when it is not there."""
+        """A value of the query, or an empty text."""
         return self.request.query_params.get(name, "")
 
     def number(self, name: str, default: int = 0) -> int:
         """A whole number of the query. Raises BadRequestError."""
         return whole(self.text(name), name) if self.text(name) else default
 
-    async def form(self, largest: int = _LARGEST_FORM) -> Form:
-        """The form that was sent, of at most so many bytes. Raises BadRequestError."""
-        if self._form is None:
-            length = self.request.headers.get("content-length", "")
-            if not (length.isascii() and length.isdecimal() and int(length[:18]) <= largest):
-                raise BadRequestError(f"a form of this page says how long it is, at most {largest} bytes")
-            try:
-                sent = await self.request.form(max_files=1, max_fields=50)
-            except (MultiPartException, HTTPException):
-                raise BadRequestError("this is no form of this page") from None
-            except OSError as error:  # a large file is kept on disk while it comes in
-                raise BadRequestError(f"the file cannot be kept: {error.strerror}") from None
-            texts = {name: value for name, value in sent.items() if isinstance(value, str)}
-            uploads = [value for value in sent.values() if isinstance(value, UploadFile)]
-            self._form = Form(texts, await uploads[0].read() if uploads else None)
-            await sent.close()
-        return self._form
+    def field(self, name: str) -> str:
+        """A field of the form, or an empty text."""
+        return self.form.texts.get(name, "")
+
+    async def read_form(self, largest: int) -> None:
+        """Read a form of at most `largest` bytes. Raises BadRequestError."""
+        length = self.request.headers.get("content-length", "")
+        if not (length.isascii() and length.isdecimal() and int(length[:18]) <= largest):
+            raise BadRequestError(f"a form of this page has a content-length, at most {largest} bytes")
+        try:
+            sent = await self.request.form(max_files=1, max_fields=50)
+        except (MultiPartException, HTTPException):
+            raise BadRequestError("this is not a form of this page") from None
+        except OSError as error:  # a large file is kept on disk while it comes in
+            raise BadRequestError(f"the file cannot be kept: {error.strerror}") from None
+        texts = {name: value for name, value in sent.items() if isinstance(value, str)}
+        uploads = [value for value in sent.values() if isinstance(value, UploadFile)]
+        self.form = Form(texts, await uploads[0].read() if uploads else None)
+        self._has_form = True
+        await sent.close()
 
     @property
     def here(self) -> str:
@@ -98,10 +96,9 @@ class Visit:
         return f"{url.path}?{url.query}" if url.query else url.path
 
     def show(self, template: str, status: int = 200, **context: Any) -> Response:
-        """A document of the page."""
+        """Render a document of the page."""
         runtime, clock = self.runtime, self.runtime.clock
-        live = "x-live" in self.request.headers
-        said = self._said() if not live else None
+        message = None if "x-live" in self.request.headers else self._message()
         frame = {
             "now": clock.now(),
             "wall": clock.wall(),
@@ -111,43 +108,37 @@ class Visit:
             "event": next_event(runtime),
             "here": self.here if self.request.method == "GET" else HOME,
             "path": self.request.url.path,
-            "has_lock": self._has_lock,
-            "said": said,
+            "has_lock": self._needs_token,
+            "said": message,
             "problem": "",
         }
-        response = document(template, frame | context, status)
-        if said is not None:
+        response = render(template, frame | context, status)
+        if message is not None:
             response.delete_cookie(cookie_name(self.request, "said"), path="/_fake", httponly=True, samesite="strict")
         return response
 
     def refuse(self, status: int, reason: str) -> Response:
-        """A document that says no."""
+        """A document that says why the request is refused."""
         return self.show("refused.html", status, reason=reason)
 
-    def go(self, where: str, said: str, *, problem: bool = False) -> Response:
-        """Send the browser to a place of the page, which says what was done."""
+    def go(self, where: str, message: str, *, problem: bool = False) -> Response:
+        """Send the browser to a path of the page, which shows the message once."""
         response = RedirectResponse(where, 303)
-        word = quote(json.dumps({"text": said[:_LONGEST_WORD], "problem": problem}))
+        cookie = quote(json.dumps({"text": message[:_LONGEST_MESSAGE], "problem": problem}))
         response.set_cookie(
-            cookie_name(self.request, "said"), word, max_age=30, path="/_fake", httponly=True, samesite="strict"
+            cookie_name(self.request, "said"), cookie, max_age=30, path="/_fake", httponly=True, samesite="strict"
         )
         return response
 
-    def back(self, said: str, *, problem: bool = False) -> Response:
-        """Send the browser back to where its form was, or show the problem where there is no form."""
-        if self._form is None:
-            return self.refuse(400, said)
-        return self.go(self._form.back, said, problem=problem)
+    def back(self, message: str, *, problem: bool = False) -> Response:
+        """Send the browser back to the page of its form; without a form, refuse."""
+        return self.go(self.form.back, message, problem=problem) if self._has_form else self.refuse(400, message)
 
-    def _said(self) -> dict[str, Any] | None:
+    def _message(self) -> dict[str, Any] | None:
+        """The message that the last action left for this document."""
         try:
-            word = json.loads(unquote(self.request.cookies.get(cookie_name(self.request, "said"), "")))
+            found = json.loads(unquote(self.request.cookies.get(cookie_name(self.request, "said"), "")))
         except ValueError:
             return None
-        known = isinstance(word, dict) and isinstance(word.get("text"), str)
-        return {"text": word["text"], "problem": bool(word.get("problem"))} if known else None
-
-
-def _inside(path: str) -> str:
-    """A path below ``/_fake/``, or the page's first."""
-    return path if path.startswith(HOME) else HOME
+        is_message = isinstance(found, dict) and isinstance(found.get("text"), str)
+        return {"text": found["text"], "problem": bool(found.get("problem"))} if is_message else None

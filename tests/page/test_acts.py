@@ -1,4 +1,4 @@
-"""What is done on the page: forms that are posted, which lead back and say what came of them."""
+"""The actions of the page: posted forms, which lead back and say what happened."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_form_knows_the_tenant_of_the_fakes_token(browser: httpx.Client) -> 
     assert 'name="tenant" value="dev"' in browser.get("/_fake/page/create").text
 
 
-def test_where_only_signed_tokens_count_no_tenant_is_known() -> None:
+def test_the_form_has_no_tenant_if_only_signed_tokens_count() -> None:
     keys = '{"jwksUrl": "http://keys.test/", "issuer": "us", "audience": "codeq"}'
     jwks = {"PRODUCER_AUTH_CONFIG": keys, "WORKER_AUTH_CONFIG": keys}
     with FakeCodeQ(settings=jwks) as fake, fake.client() as http:
@@ -98,24 +98,24 @@ def test_a_create_on_the_page_notifies_subscribers(fake: FakeCodeQ, browser: htt
     ],
 )
 def test_the_clock_is_advanced(fake: FakeCodeQ, browser: httpx.Client, fields: dict[str, str], now: str) -> None:
-    assert f"The clock has moved on to {now}." in act(browser, "clock/advance", **fields)
+    assert f"The clock advanced to {now}." in act(browser, "clock/advance", **fields)
     assert fake.now == now
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"amount": "soon", "unit": "s"}, "by how much shall the clock move on?"),
+        ({"amount": "soon", "unit": "s"}, "advance the clock by a number"),
         ({"amount": "-1", "unit": "s"}, "seconds: a number that is not negative belongs here"),
-        ({"amount": "NaN", "unit": "s"}, "by how much shall the clock move on?"),
+        ({"amount": "NaN", "unit": "s"}, "advance the clock by a number"),
         ({"amount": "1e400", "unit": "s"}, "seconds: a number that is not negative belongs here"),
         ({"amount": "999999999999", "unit": "s"}, "the clock ends with the year 9999"),
         ({"to": "2026-01-31T11:00:00Z"}, "time never goes back"),
         ({"to": "then"}, "where an RFC 3339 time"),
-        ({}, "by how much shall the clock move on?"),
+        ({}, "advance the clock by a number"),
     ],
 )
-def test_what_the_clock_cannot_do_is_said(browser: httpx.Client, fields: dict[str, str], reason: str) -> None:
+def test_an_impossible_advance_is_refused(browser: httpx.Client, fields: dict[str, str], reason: str) -> None:
     assert reason in act(browser, "clock/advance", **fields)
 
 
@@ -124,7 +124,7 @@ def test_the_clock_is_let_run_and_frozen(fake: FakeCodeQ, browser: httpx.Client)
     assert "The clock stands at 2026-01-31T12:00:" in act(browser, "clock/mode", mode="manual")
     now = fake.now
     assert fake.now == now
-    assert "the clock is real or manual" in act(browser, "clock/mode", mode="backwards")
+    assert "mode: found 'backwards', allowed are real and manual" in act(browser, "clock/mode", mode="backwards")
 
 
 def test_a_lease_is_ended(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
@@ -144,20 +144,20 @@ def test_a_task_is_deleted(fake: FakeCodeQ, browser: httpx.Client, story: Story)
     assert len(fake.tasks()) == 5
 
 
-def test_a_callback_is_sent_anew(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
-    assert "Sent anew as number 2: delivered." in act(browser, "callbacks/resend", n="1")
+def test_a_callback_is_sent_again(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    assert "Sent again as number 2: delivered." in act(browser, "callbacks/resend", n="1")
     assert [callback["state"] for callback in fake.callbacks] == ["pending", "delivered"]
     fake.delete(story.completed)
     assert "there is nothing left to send" in act(browser, "callbacks/resend", n="1")
 
 
-def test_a_callback_that_its_rate_limit_holds_back_is_said_to_come_later() -> None:  # L1
+def test_a_callback_delayed_by_its_rate_limit_is_announced() -> None:  # L1
     limits = "rateLimit:\n  webhook: {requestsPerMinute: 1, burstSize: 1}\n"
     with FakeCodeQ(now=NOW, yaml=limits, webhooks={"http://app.test": Hook()}) as fake:
         with fake.client() as http:
             tell(http)
         with fake.client(base_url="http://codeq.test", headers=OWN) as browser:
-            assert "The webhook's rate limit holds it back" in act(browser, "callbacks/resend", n="1")
+            assert "The rate limit of the webhook delays it" in act(browser, "callbacks/resend", n="1")
 
 
 @pytest.mark.parametrize(
@@ -170,18 +170,18 @@ def test_a_callback_that_its_rate_limit_holds_back_is_said_to_come_later() -> No
         ("faults/remove", {"n": "9"}),
     ],
 )
-def test_an_act_on_what_is_not_there_is_not_found(browser: httpx.Client, path: str, fields: dict[str, str]) -> None:
+def test_an_action_on_an_unknown_thing_is_a_404(browser: httpx.Client, path: str, fields: dict[str, str]) -> None:
     assert browser.post(f"/_fake/page/{path}", data=fields).status_code == 404
 
 
 def test_faults_are_added_and_removed(fake: FakeCodeQ, browser: httpx.Client) -> None:
     rule = {"do": "refuse", "on": "claim", "command": "PACK", "times": "2", "status": "503", "probability": "0.5"}
     shown = act(browser, "faults/add", **rule, back="/_fake/page/faults")
-    assert "Fault 1 is in force: refuse." in shown
+    assert "Fault 1 is active: refuse." in shown
     assert "1 refuse claim command PACK times 2 probability 0.5 status 503 0 0" in shown
-    assert "Fault 1 is out of force: refuse." in act(browser, "faults/remove", n="1")
+    assert "Fault 1 is removed: refuse." in act(browser, "faults/remove", n="1")
     act(browser, "faults/add", do="delay", seconds="1.5")
-    assert "Nothing is to go wrong any more." in act(browser, "faults/clear")
+    assert "All faults are removed." in act(browser, "faults/clear")
     with fake.client() as http:
         assert http.get("/_fake/faults").json() == {"faults": []}
 
@@ -222,7 +222,7 @@ REFUSAL = {
         ({"do": "clock_skew", "seconds": "-90"}, {"do": "clock_skew", "seconds": -90}),
     ],
 )
-def test_a_fault_can_say_on_the_page_whatever_a_rule_can(
+def test_the_form_makes_every_kind_of_rule(
     fake: FakeCodeQ, browser: httpx.Client, fields: dict[str, str], rule: dict[str, Any] | None
 ) -> None:
     act(browser, "faults/add", **fields)
@@ -231,7 +231,7 @@ def test_a_fault_can_say_on_the_page_whatever_a_rule_can(
     assert fault == {"id": 1, "met": 0, "fired": 0} | (rule or fields)
 
 
-def test_the_form_has_a_field_for_each_that_a_rule_has(browser: httpx.Client) -> None:
+def test_the_form_has_a_field_for_each_field_of_a_rule(browser: httpx.Client) -> None:
     form = browser.get("/_fake/page/faults").text.partition('action="/_fake/page/faults/add"')[2]
     assert set(re.findall('name="([a-zA-Z]+)"', form)) == {*KNOWN_FIELDS, "back"}
 
@@ -249,21 +249,21 @@ def test_the_form_has_a_field_for_each_that_a_rule_has(browser: httpx.Client) ->
         ({"do": "drop_reply", "times": "-1"}, "times: found '-1' where a whole number belongs"),
     ],
 )
-def test_a_fault_that_cannot_be_is_refused(browser: httpx.Client, fields: dict[str, str], reason: str) -> None:
+def test_an_invalid_fault_is_refused(browser: httpx.Client, fields: dict[str, str], reason: str) -> None:
     assert reason in act(browser, "faults/add", **fields)
 
 
-def test_everything_is_thrown_away_after_a_second_look(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+def test_a_reset_asks_for_confirmation(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
     assert "6 tasks" in text(browser.get("/_fake/page/reset").text)
     assert fake.task(story.held).status == "IN_PROGRESS"
     assert "Everything is empty" in act(browser, "reset")
     assert (fake.tasks(), fake.requests) == ([], [])
 
 
-def test_one_task_is_no_tasks(fake: FakeCodeQ, browser: httpx.Client) -> None:
+def test_one_task_is_counted_in_the_singular(fake: FakeCodeQ, browser: httpx.Client) -> None:
     fake.enqueue("A")
     assert "1 task, and all subscriptions" in text(browser.get("/_fake/page/reset").text)
-    assert "1 task among it" in text(browser.get("/_fake/page/state").text)
+    assert "The whole state with 1 task" in text(browser.get("/_fake/page/state").text)
 
 
 def test_the_state_is_downloaded_and_uploaded(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
@@ -289,18 +289,18 @@ def test_the_state_is_written_to_its_file(tmp_path: Path) -> None:
         return shown, await ask(app, "POST", "/_fake/page/state/save", (), headers)
 
     shown, saved = asyncio.run(look_and_save())
-    assert f"This fake keeps it in {file} when it ends." in text(shown.body.decode())
+    assert f"This fake writes it to {file} when it stops." in text(shown.body.decode())
     assert saved.status == 303
     assert json.loads(file.read_text())["broker"]["tasks"] == []
 
 
-def test_without_a_file_there_is_none_to_write_to(browser: httpx.Client) -> None:
+def test_without_a_state_file_the_state_cannot_be_written(browser: httpx.Client) -> None:
     assert "Write it now" not in browser.get("/_fake/page/state").text
     assert "this fake has no state file" in act(browser, "state/save")
 
 
 @pytest.mark.parametrize("content", [b"", b"{oops", b"[]", b"{}", b'{"broker": 1}', json.dumps({"x": 1}).encode()])
-def test_what_is_no_state_changes_nothing(fake: FakeCodeQ, browser: httpx.Client, story: Story, content: bytes) -> None:
+def test_an_invalid_state_changes_nothing(fake: FakeCodeQ, browser: httpx.Client, story: Story, content: bytes) -> None:
     before = fake.state()
     sent = browser.post(
         "/_fake/page/state", files={"state": ("state.json", content)}, data={"back": "/_fake/page/state"}
@@ -323,7 +323,7 @@ def test_what_is_no_state_changes_nothing(fake: FakeCodeQ, browser: httpx.Client
         ),
     ],
 )
-def test_a_body_that_is_no_form_is_refused(browser: httpx.Client, headers: dict[str, str], content: bytes) -> None:
+def test_a_body_that_is_not_a_form_is_refused(browser: httpx.Client, headers: dict[str, str], content: bytes) -> None:
     for path in ("create", "clock/advance", "clock/mode", "task/requeue", "callbacks/resend", "state", "login"):
         reply = browser.post(f"/_fake/page/{path}", headers=headers, content=content)
         assert reply.status_code in {303, 400, 404}, path
@@ -332,33 +332,33 @@ def test_a_body_that_is_no_form_is_refused(browser: httpx.Client, headers: dict[
 @pytest.mark.parametrize(
     "back", ["https://evil.example/", "//evil.example", "//[", "/\\evil.example", "/v1/codeq", "", "x"]
 )
-def test_a_form_leads_back_to_the_page_and_nowhere_else(browser: httpx.Client, back: str) -> None:
+def test_a_form_never_leads_to_another_site(browser: httpx.Client, back: str) -> None:
     sent = browser.post("/_fake/page/clock/advance", data={"seconds": "1", "back": back})
     assert sent.headers["location"] == "/_fake/"
 
 
-def test_a_form_leads_back_to_where_it_was(browser: httpx.Client) -> None:
+def test_a_form_leads_back_to_its_page(browser: httpx.Client) -> None:
     back = "/_fake/page/tasks?q=a+b&sheet=2"
     sent = browser.post("/_fake/page/clock/advance", data={"seconds": "1", "back": back})
     assert sent.headers["location"] == back
 
 
-def test_what_was_done_is_said_once(browser: httpx.Client) -> None:
+def test_a_message_is_shown_once(browser: httpx.Client) -> None:
     act(browser, "clock/advance", seconds="1")
-    assert "The clock has moved on" not in text(browser.get("/_fake/").text)
+    assert "The clock advanced" not in text(browser.get("/_fake/").text)
 
 
 @pytest.mark.parametrize("said", ["x", "%7B%7D", "%5B%5D", "1", '{"text": 1}'])
-def test_a_cookie_that_says_nothing_is_passed_over(browser: httpx.Client, said: str) -> None:
+def test_an_invalid_message_cookie_is_ignored(browser: httpx.Client, said: str) -> None:
     browser.cookies.set("codeq-fake-said", said, domain="codeq.test")
     assert browser.get("/_fake/").status_code == 200
 
 
-def test_an_act_is_never_a_get(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
-    from codeq_fake.page.actions import ACTS  # noqa: PLC0415 - the table is all that this test is about
+def test_a_get_never_runs_an_action(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    from codeq_fake.page.actions import ACTIONS  # noqa: PLC0415 - the table is all that this test is about
 
     before: dict[str, Any] = fake.state()
-    for path in ACTS:
+    for path in ACTIONS:
         browser.get(path, params={"id": story.held, "n": "1", "seconds": "60", "mode": "real"})
     assert fake.state() == before
-    assert TASKS not in ACTS
+    assert TASKS not in ACTIONS

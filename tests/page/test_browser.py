@@ -137,7 +137,7 @@ def produce(page: Page) -> None:
     create(page, "ordinary")
     create(page, "urgent", Priority="9")
     create(page, "hooked", Priority="5", Webhook=HOOK)
-    create(page, "doomed", Attempts_at_most="1")
+    create(page, "doomed", Maximum_attempts="1")
     create(page, "later", Delay="60")
     page.get_by_role("link", name="Overview").click()
     expect(page.locator("#live-state")).to_have_text("live")
@@ -160,7 +160,7 @@ def see_results_and_callbacks(page: Page, http: httpx.Client) -> None:
     page.get_by_role("button", name="Advance to the next event").click()
     expect(page.get_by_role("row", name=hooked)).to_contain_text("delivered")
     page.get_by_role("button", name="Send callback 1 again").click()
-    expect(page.locator("#said")).to_have_text("Sent anew as number 2: delivered.")
+    expect(page.locator("#said")).to_have_text("Sent again as number 2: delivered.")
 
 
 def see_a_crash_and_a_dead_letter(page: Page, http: httpx.Client) -> str:
@@ -226,7 +226,7 @@ def test_it_is_used_without_a_mouse(chromium: Browser, served: FakeCodeQ, story:
     expect(button).to_be_focused()
     assert button.evaluate("it => getComputedStyle(it).outlineStyle") == "solid"
     page.keyboard.press("Enter")
-    expect(page.locator("#said")).to_contain_text("The clock has moved on to 2026-01-31T12:00:02Z")
+    expect(page.locator("#said")).to_contain_text("The clock advanced to 2026-01-31T12:00:02Z")
     assert served.now == "2026-01-31T12:00:02Z"
     expect(button).to_be_focused()
 
@@ -269,12 +269,12 @@ def test_it_is_used_without_a_script(chromium: Browser, served: FakeCodeQ, story
     page.get_by_role("link", name="Faults").click()
     page.get_by_label("Fault").select_option("refuse")
     page.get_by_label("Status").fill("503")
-    page.get_by_label("Headers, one a line").fill("Server: nginx")
-    page.get_by_label("Body, as it is sent").fill("gone")
+    page.get_by_label("Headers, one per line").fill("Server: nginx")
+    page.get_by_label("Body, sent unchanged").fill("gone")
     page.get_by_role("button", name="Add the fault").click()
     expect(page.get_by_role("row", name="refuse")).to_contain_text("status 503 body gone headers Server: nginx")
     page.get_by_role("button", name="Remove fault 1").click()
-    expect(page.get_by_text("Nothing is to go wrong.")).to_be_visible()
+    expect(page.get_by_text("There are no active faults.")).to_be_visible()
     watched.all_is_well()
 
 

@@ -1,4 +1,4 @@
-"""Every document of the page: it answers, says what it must, and shows what is hostile as text."""
+"""Every document of the page: it answers, shows what it must, and escapes hostile text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from codeq_fake.core import State
-from codeq_fake.page.formatting import STATES, visible
+from codeq_fake.page.rendering import STATES, visible
 from tests.page.story import OWN, TASKS
 from tests.page.text import links, text
 
@@ -52,7 +52,7 @@ def test_an_empty_fake_has_every_document_too(browser: httpx.Client, path: str) 
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_no_document_names_anything_elsewhere(browser: httpx.Client, story: Story, path: str) -> None:
+def test_no_document_links_to_another_site(browser: httpx.Client, story: Story, path: str) -> None:
     assert all(link.startswith(("/_fake/", "#")) for link in links(browser.get(path).text)), story
 
 
@@ -63,7 +63,7 @@ def test_looking_changes_nothing(fake: FakeCodeQ, browser: httpx.Client, story: 
     assert (fake.state(), len(fake.requests)) == (before, seen)
 
 
-def test_the_overview_counts_and_lists_what_waits(browser: httpx.Client, story: Story) -> None:
+def test_the_overview_counts_and_lists_waiting_tasks(browser: httpx.Client, story: Story) -> None:
     shown = text(browser.get("/_fake/").text)
     for part in ("1 Ready", "1 Delayed", "1 In progress", "1 Dead", "2 Ended", "0 Waiting claims"):
         assert part in shown
@@ -74,14 +74,14 @@ def test_the_overview_counts_and_lists_what_waits(browser: httpx.Client, story: 
     assert "A callback is tried again in 1 s" in shown
 
 
-def test_a_task_tells_its_life_and_why_it_cannot_be_claimed(browser: httpx.Client, story: Story) -> None:
+def test_a_task_shows_its_history_and_why_it_cannot_be_claimed(browser: httpx.Client, story: Story) -> None:
     shown = text(browser.get("/_fake/page/task", params={"id": story.held}).text)
     assert "No: worker-dev holds its lease (K5). Not before 12:01:00.501, in 59 s." in shown
     assert "12:00:01 created by dev ready 12:00:01 +0 s claimed by worker-dev in progress" in shown
     assert '{ "jobId": "render" }' in shown
 
 
-def test_a_payload_that_fills_books_is_cut(fake: FakeCodeQ, browser: httpx.Client) -> None:
+def test_a_very_long_payload_is_cut(fake: FakeCodeQ, browser: httpx.Client) -> None:
     task = fake.enqueue("A", "x" * 150_000)
     reply = browser.get("/_fake/page/task", params={"id": task.id})
     assert "... and 50,002 characters more" in reply.text
@@ -169,7 +169,7 @@ def test_a_request_leads_to_the_tasks_that_it_is_about(browser: httpx.Client, st
     assert tasks_of(17) == [story.held]
 
 
-def test_what_went_wrong_on_purpose_is_marked(fake: FakeCodeQ, browser: httpx.Client) -> None:
+def test_injected_faults_are_marked(fake: FakeCodeQ, browser: httpx.Client) -> None:
     with fake.client() as http:
         http.post("/_fake/faults", json={"do": "refuse", "on": "create", "status": 503})
         http.post("/_fake/faults", json={"do": "reset", "on": "claim"})
@@ -182,18 +182,18 @@ def test_what_went_wrong_on_purpose_is_marked(fake: FakeCodeQ, browser: httpx.Cl
     assert browser.get("/_fake/page/request?n=2").status_code == 200
 
 
-def test_the_ledger_shows_what_traffic_has_touched(browser: httpx.Client, story: Story) -> None:
+def test_the_contract_page_shows_what_traffic_touched(browser: httpx.Client, story: Story) -> None:
     shown = text(browser.get("/_fake/page/ledger").text)
     assert "clauses that a call can touch" in shown
     assert story.held
     assert "Z1" in shown
 
 
-def test_the_ledger_shows_what_traffic_expects_in_vain(browser: httpx.Client, story: Story) -> None:
+def test_the_contract_page_shows_surprises(browser: httpx.Client, story: Story) -> None:
     with_its = {"authorization": "Bearer dev-token"}
     browser.post(f"{TASKS}/{story.held}/heartbeat", headers=with_its, json={"leaseSeconds": 60})
     shown = text(browser.get("/_fake/page/ledger").text)
-    assert "Documented otherwise Your traffic does as upstream's documents say" in shown
+    assert "Documented otherwise Your traffic follows upstream's documents" in shown
     assert "H1 a heartbeat takes" in shown
 
 
@@ -213,7 +213,7 @@ def test_the_api_is_shown_with_its_definitions(browser: httpx.Client) -> None:
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7777*7777 }}&lt;"
 
 
-def test_what_is_hostile_is_shown_as_text(fake: FakeCodeQ, browser: httpx.Client) -> None:
+def test_hostile_text_is_escaped(fake: FakeCodeQ, browser: httpx.Client) -> None:
     with fake.client() as http:
         http.post("/_fake/next", json={"ids": [HOSTILE]})
         body = {"command": HOSTILE, "payload": {HOSTILE: HOSTILE}, "webhook": "http://app.test/?<script>"}
@@ -234,11 +234,11 @@ def test_what_is_hostile_is_shown_as_text(fake: FakeCodeQ, browser: httpx.Client
         assert str(7777 * 7777) not in shown
 
 
-#: An override that turns round what follows it, a mark without a glyph, a tag beyond the BMP, the terminal's escape.
+#: A right-to-left override, a mark without a glyph, a tag beyond the BMP, a terminal's escape.
 ODD = "pay\u202ecod.exe\u200b\U000e0041\x1b[31m"
 
 
-def test_what_cannot_be_seen_is_spelled_out(fake: FakeCodeQ, browser: httpx.Client) -> None:
+def test_invisible_characters_are_shown_as_escapes(fake: FakeCodeQ, browser: httpx.Client) -> None:
     fake.next(ids=[ODD])
     fake.enqueue(ODD, {"name": ODD}, tenant=ODD)
     with fake.client() as http:
@@ -254,7 +254,7 @@ def test_what_cannot_be_seen_is_spelled_out(fake: FakeCodeQ, browser: httpx.Clie
         assert not {char for char in ODD if not char.isprintable()} & set(shown)
 
 
-def test_what_cannot_be_seen_is_sent_back_as_it_was(fake: FakeCodeQ, browser: httpx.Client) -> None:
+def test_forms_send_invisible_characters_back_unchanged(fake: FakeCodeQ, browser: httpx.Client) -> None:
     fake.next(ids=[ODD])
     fake.enqueue("A")
     assert f'name="id" value="{ODD}"' in browser.get("/_fake/page/task", params={"id": ODD}).text
@@ -265,7 +265,7 @@ def test_what_cannot_be_seen_is_sent_back_as_it_was(fake: FakeCodeQ, browser: ht
     assert f">\n{ODD}</textarea>" in typed
 
 
-def test_each_character_that_cannot_be_seen_is_spelled_out() -> None:
+def test_every_invisible_character_has_an_escape() -> None:
     every = [chr(code) for code in range(0x110000) if chr(code) not in "\t\n\r"]
     unseen = {char for char in every if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")}
     assert {char for char in unseen if visible(char) == char} == set()
@@ -284,17 +284,17 @@ def test_a_task_of_any_id_has_its_document(fake: FakeCodeQ, browser: httpx.Clien
 
 
 @pytest.mark.parametrize("path", ["/_fake/page/task?id=nobody", "/_fake/page/request?n=99", "/_fake/page/nothing"])
-def test_what_is_not_there_is_said_to_be_not_there(browser: httpx.Client, path: str) -> None:
+def test_an_unknown_document_is_a_404(browser: httpx.Client, path: str) -> None:
     reply = browser.get(path)
     assert reply.status_code == 404
     assert "not possible" in text(reply.text)
 
 
-def test_a_forgotten_slash_is_put_there(browser: httpx.Client) -> None:
+def test_a_missing_slash_is_added(browser: httpx.Client) -> None:
     assert browser.get("/_fake").headers["location"] == "/_fake/"
 
 
-def test_a_query_that_is_no_number_is_refused(browser: httpx.Client) -> None:
+def test_a_query_that_is_not_a_number_is_refused(browser: httpx.Client) -> None:
     assert browser.get("/_fake/page/tasks?sheet=x").status_code == 400
 
 

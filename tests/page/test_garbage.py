@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeq_fake.page.actions import ACTS
+from codeq_fake.page.actions import ACTIONS
 from codeq_fake.page.pages import PAGES
 from codeq_fake.testing import FakeCodeQ
 from tests.http.direct import ask, request_scope
@@ -65,7 +65,7 @@ async def act(state: dict[str, Any], path: str, body: bytes) -> int:
     return (await ask(fake.app, "POST", path, [body], [*HERE, FORM, length])).status
 
 
-@pytest.mark.parametrize("path", ACTS)
+@pytest.mark.parametrize("path", ACTIONS)
 @settings(max_examples=10)
 @given(data=st.data())
 def test_any_form_is_done_or_refused(state: dict[str, Any], path: str, data: st.DataObject) -> None:
@@ -74,7 +74,7 @@ def test_any_form_is_done_or_refused(state: dict[str, Any], path: str, data: st.
 
 
 @pytest.mark.asyncio
-async def test_who_hangs_up_while_sending_a_form_harms_nobody() -> None:
+async def test_a_client_that_hangs_up_while_sending_a_form_does_no_harm() -> None:
     app = FakeCodeQ(now=NOW).app
     sent: list[Message] = []
 

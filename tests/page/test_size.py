@@ -1,4 +1,4 @@
-"""The page with 100,000 tasks: each document in a time that nobody notices, and of a bounded length."""
+"""The page with 100,000 tasks: each document takes little time and has a bounded length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Keeps a page up to date while somebody looks at it. Without this script every page is as it was when it was loaded.
+// Keeps a visible page up to date. Without this script a page stays as it was loaded.
 "use strict";
 
 (() => {
@@ -13,7 +13,7 @@
   let loads = Promise.resolve();
   let waiting = false;
 
-  // By how much the fake's clock is ahead of this machine's, in milliseconds.
+  // How far the fake's clock is ahead of this machine's, in milliseconds.
   let loaded = Date.now();
   const offset = () => Number(clock.dataset.now) - loaded;
 
@@ -50,7 +50,7 @@
   // A form's own id property is its field of that name, if it has one.
   const idOf = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.getAttribute("id") : null);
 
-  // Makes the old part of the page like the new one, and leaves alone what is the same: focus, selection, open details.
+  // Changes the old part of the page into the new one and keeps what is equal: focus, selection, open details.
   function sync(old, fresh) {
     if (old.nodeName !== fresh.nodeName || idOf(old) !== idOf(fresh)) {
       old.replaceWith(document.importNode(fresh, true));
@@ -82,7 +82,7 @@
     while (at) step(at).remove();
   }
 
-  // Loads the page anew and takes over what is live; after an act, also what it says of that.
+  // Loads the page again and updates its live parts; after an action, also its message.
   async function load(acted) {
     const headers = acted ? {} : { "X-Live": "1" };
     const reply = await fetch(location.href, { headers, cache: "no-store" });
@@ -95,7 +95,7 @@
     }
   }
 
-  // One load after the other; of those that only look, one that waits is enough.
+  // One load after the other; at most one waits that does not follow an action.
   function refresh(acted = false) {
     if (waiting && !acted) return loads;
     waiting ||= !acted;
@@ -106,7 +106,7 @@
     return loads;
   }
 
-  // An act that leads back to this page is done without leaving it: place and focus stay.
+  // An action that leads back to this page does not leave it: scroll position and focus stay.
   async function act(event) {
     const form = event.target;
     if (!form.hasAttribute("data-stay")) return;
