@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from itertools import takewhile
+from typing import Generic, NamedTuple, TypeVar
 
 from codeq_fake.core import State, Task
 
@@ -31,8 +32,9 @@ class TouchedTask(NamedTuple):
 class Request(NamedTuple):
     """A request of the contract and its reply. `at` is in ns. No header is kept, so no token is.
 
-    `status` is 0 where a fault left the request without a reply. `tasks` are the tasks that the request created,
-    claimed or named, `error` is the text of a refusal, `faults` are the kinds of the faults that came on it.
+    `status` is 0 where a fault left the request without a reply. `operation` is empty for a path without a route.
+    `tasks` are the tasks that the request created, claimed or named, `error` is the text of a refusal, `faults` are the
+    kinds of the faults that came on it.
     """
 
     n: int
@@ -43,6 +45,7 @@ class Request(NamedTuple):
     body: bytes
     status: int
     reply: bytes
+    operation: str = ""
     tasks: tuple[TouchedTask, ...] = ()
     error: str = ""
     faults: tuple[str, ...] = ()
@@ -77,20 +80,11 @@ class Callback:
     tries: list[Try] = field(default_factory=list)
 
 
-class Numbered(Protocol):
-    """An entry with a number. Numbers count from 1 since the fake was made or reset."""
-
-    @property
-    def n(self) -> int:
-        """The entry's number."""
-        ...
-
-
-EntryT = TypeVar("EntryT", bound=Numbered)
+EntryT = TypeVar("EntryT", Request, Callback)
 
 
 class Journal(Generic[EntryT]):
-    """The last `size` entries, oldest first."""
+    """The last `size` entries, oldest first. Their numbers count from 1 since the fake was made or reset."""
 
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
         self.entries: deque[EntryT] = deque(maxlen=size)
@@ -105,7 +99,7 @@ class Journal(Generic[EntryT]):
 
     def since(self, n: int) -> list[EntryT]:
         """The entries after number `n` that are still kept."""
-        return [entry for entry in self.entries if entry.n > n]
+        return list(takewhile(lambda entry: entry.n > n, reversed(self.entries)))[::-1]
 
     def find(self, n: int) -> EntryT | None:
         """The entry with number `n`, if it is still kept."""

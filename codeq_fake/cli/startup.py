@@ -16,7 +16,7 @@ from codeq_fake.faults import BadFaultError, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
-from codeq_fake.serving.request_log import Logged
+from codeq_fake.serving.request_log import RequestLog
 from codeq_fake.serving.server import PortTakenError, listen
 from codeq_fake.settings import Settings, SettingsError
 
@@ -119,8 +119,8 @@ def build(options: Options, *, log: str) -> Built:
     app = application(runtime, with_control=with_control, control_token=token)
     form = "none" if options.quiet else options.log or log
     if form != "none":
-        app = Logged(app, runtime, _write, as_json=form == "json")
-        app.tell_settings()
+        app = RequestLog(app, runtime, _write, as_json=form == "json")
+        app.log_settings()
     return Built(runtime, app, _seed(options.seed))
 
 

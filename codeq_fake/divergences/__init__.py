@@ -1,11 +1,11 @@
-"""Surprises: what a client does as upstream's documents say, and what the real server makes of it (section 17).
+"""Divergences: statements of CodeQ's documents that are not true for the real server, but that a client relies on.
 
-Each is told once, and only where a request shows it: that somebody waits for FAILED to be retried, no request says.
+They are those of section 17. Each is reported once, when a request shows it. What no request shows is not reported, for
+example that a client waits for a failed task to be retried.
 """
 
 from __future__ import annotations
 
-from .surprise import CodeQSurprise, Surprise
-from .watch import Watch
+from .watch import CodeQSurprise, Surprise, Watch
 
 __all__ = ["CodeQSurprise", "Surprise", "Watch"]

@@ -1,54 +1,89 @@
-"""Looks through a fake's requests, each once, for what will surprise whoever sent them."""
+"""The watch over a fake's requests and settings: reports each divergence that they show."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from .call import Call
-from .past import Past
-from .rules import RULES, of_settings
+from codeq_fake.auth.caller import tenant_of
+from codeq_fake.core.backoff import DEFAULT_POLICY, POLICIES
+from codeq_fake.journal import Journal, Request
+from codeq_fake.settings import Settings, StaticAuth
 
-if TYPE_CHECKING:
-    from codeq_fake.journal import Journal, Request
-    from codeq_fake.settings import Settings
+from .history import History
+from .rules import RULES
 
-    from .surprise import Surprise
+
+class CodeQSurprise(UserWarning):
+    """The code under test relies on a statement of CodeQ's documents that is not true for the real server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """What the documents `said`, what is `done` instead, and the clause that says so.
+
+    `rule` is a short name. `request` is the journal's number of the first request that showed it, None for a setting.
+    """
+
+    rule: str
+    clause: str
+    said: str
+    done: str
+    request: int | None = None
+
+    def __str__(self) -> str:
+        return f"documented: {self.said}; done: {self.done} ({self.clause})"
 
 
 class Watch:
-    """The surprises of one fake, from one journal. Nothing is looked at until somebody asks."""
+    """The surprises of one fake. It reads the journal only when it is asked, and each request once."""
 
     def __init__(self, journal: Journal[Request], settings: Settings) -> None:
         self._journal = journal
         self._settings = settings
         self._read = 0
-        self._past = Past()
+        self._history = History()
         self._rules = list(RULES)
         self._found: list[Surprise] = []
 
     def look(self) -> list[Surprise]:
-        """All surprises so far, in the order in which they came; what the journal has dropped unseen is missing."""
-        new: list[Request] = []
-        for request in reversed(self._journal.entries):
-            if request.n <= self._read:
-                break
-            new.append(request)
-        for request in reversed(new):
+        """All surprises so far, in order. Requests that the journal dropped before the first look are missing."""
+        for request in self._journal.since(self._read):
             _ = self.see(request)
-        return [*of_settings(self._settings), *self._found]
+        return [*_in_settings(self._settings), *self._found]
 
     def see(self, request: Request) -> list[Surprise]:
-        """The surprises that this request is the first to show. Requests are to be seen in their order."""
+        """The surprises that this request is the first to show. Requests must come in the order of their numbers."""
         if request.n <= self._read:
             return []
         self._read = request.n
-        call = Call.of(request)
-        if call is None:
-            return []
-        shown = [rule for rule in self._rules if call.operation in rule.operations and rule.shows(call, self._past)]
-        self._past.learn(call)
-        for rule in shown:
-            self._rules.remove(rule)
-        new = [rule.surprise(call) for rule in shown]
+        operation = request.operation
+        shown = [rule for rule in self._rules if operation in rule.operations and rule.shows(request, self._history)]
+        self._history.add(request)
+        self._rules = [rule for rule in self._rules if rule not in shown]
+        new = [Surprise(rule.name, rule.clause, rule.said, rule.done, request.n) for rule in shown]
         self._found += new
         return new
+
+
+def _in_settings(settings: Settings) -> Iterator[Surprise]:
+    """The surprises that the fake's own settings show."""
+    for name in settings.unread:
+        yield Surprise("variable", "settings", f"the environment may set {name}", "it is not read from there")
+    policy = settings.backoff_policy
+    if policy == "exponential":
+        yield Surprise(
+            "exponential", "N6", f"{policy} waits base*2^(attempts-1)", "it waits base*2^attempts: twice as long"
+        )
+    if policy not in POLICIES:
+        yield Surprise("policy", "N6", f"{policy} is a backoff policy", f"it acts as {DEFAULT_POLICY}, as any unknown")
+    producer, worker = settings.producer_auth, settings.worker_auth
+    if settings.auth_given and isinstance(producer, StaticAuth) and isinstance(worker, StaticAuth):
+        tenants = [tenant_of(auth.raw, auth.subject) for auth in (producer, worker)]
+        if tenants[0] != tenants[1]:
+            yield Surprise(
+                "tenants",
+                "A9",
+                "a producer's and a worker's token need no tenant to meet",
+                f"the tenant is the subject then: {tenants[0]!r} and {tenants[1]!r} never meet",
+            )

@@ -55,13 +55,13 @@ class Endpoint:
         except asyncio.CancelledError:
             # In process, a client that hangs up cancels its request. Faults that came on it belong into the journal.
             if call.faults:
-                note(runtime, scope, call, replies.NO_REPLY)
+                note(runtime, scope, call, replies.NO_REPLY, operation.name)
             raise
         except REJECTIONS as rejection:
             rejected = type(rejection).__name__
             reply = reply_to(rejection, operation.name)
         runtime.seen[operation.name, rejected] += 1
-        note(runtime, scope, call, reply)
+        note(runtime, scope, call, reply, operation.name)
         await replies.send_reply(send, reply, request_id)
 
     async def _check(self, call: Call, receive: Receive) -> None:
@@ -107,7 +107,7 @@ class Endpoint:
         return answer
 
 
-def note(runtime: Runtime, scope: Scope, call: Call, reply: Reply) -> None:
+def note(runtime: Runtime, scope: Scope, call: Call, reply: Reply, operation: str = "") -> None:
     """Add a request to the journal, and put its entry into the scope for the applications around this one."""
     path, query = scope["path"], scope["query_string"]
     if query:
@@ -125,6 +125,7 @@ def note(runtime: Runtime, scope: Scope, call: Call, reply: Reply) -> None:
             body=call.body,
             status=reply.status,
             reply=reply.body,
+            operation=operation,
             tasks=tasks,
             error=reply.error,
             faults=call.faults,

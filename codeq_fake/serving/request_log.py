@@ -1,93 +1,54 @@
-"""The log of a server: a line for each request and each callback, and what came of it.
+"""The log of a server: one line for each request, each try of a callback and each surprise.
 
-No token, no secret and no payload is in it: of a URL, what comes after the path is left out.
+It has no token, no secret and no payload: of a URL it shows neither user nor query.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from codeq_fake import wire
-from codeq_fake.clocks import stopwatch
+from codeq_fake.clocks.clock import stopwatch
+from codeq_fake.divergences import Surprise
 from codeq_fake.http.endpoint import ENTRY
+from codeq_fake.journal import Callback, Request
+from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.serving.terminal_text import bare, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from codeq_fake.divergences import Surprise
-    from codeq_fake.journal import Callback, Request
-    from codeq_fake.runtime.fake_server import Runtime
-
-    Form = Callable[["Line"], str]
 
 _UTC = ZoneInfo("UTC")
 _MILLISECOND = 1_000_000
-_CONTROL = "/_fake"
-_WATCHED = (_CONTROL, "/metrics")
+#: GET requests to these paths are left out: what polls a fake would fill the log.
+_POLLED = ("/_fake", "/metrics")
 
 
-class Line(NamedTuple):
-    """What is told of one request. ``at`` is the fake's instant (ns), ``took`` real ns, ``tasks`` pairs of id, command.
-
-    ``status`` is None when there was no reply: the client was gone, or a fault took it. ``faults`` are the kinds of
-    those that came on it.
-    """
-
-    at: int
-    method: str
-    path: str
-    status: int | None
-    took: int
-    caller: str = ""
-    tasks: tuple[tuple[str, str], ...] = ()
-    error: str = ""
-    faults: tuple[str, ...] = ()
-
-
-class CallbackLine(NamedTuple):
-    """What is told of one try of a callback or notice, which was sent at the fake's instant ``at`` (ns)."""
-
-    at: int
-    kind: str
-    url: str
-    outcome: int | str
-    n: int
-    about: str
-    command: str
-
-
-class Logged:
-    """An application whose requests are told to ``write``, a line each; so are callbacks, and what will surprise.
-
-    Looks at the control API and at the metrics are left out: whatever watches a fake would fill the log.
-    """
+class RequestLog:
+    """An application that answers like `app` and logs each request. It also logs the callbacks of the fake."""
 
     def __init__(self, app: ASGIApp, runtime: Runtime, write: Callable[[str], None], *, as_json: bool) -> None:
         self._app = app
         self._runtime = runtime
         self._write = write
-        self._form = in_json if as_json else in_words
-        self._callback_form = _callback_in_json if as_json else _callback_in_words
-        self._warning = _surprise_in_json if as_json else _surprise_in_words
-        runtime.on_try = self._tell_try
+        self._format = _Json if as_json else _Text
+        runtime.on_try = lambda callback: write(self._format.callback(callback))
 
-    def tell_settings(self) -> None:
-        """Tell what the settings show that will surprise."""
+    def log_settings(self) -> None:
+        """Log the surprises in the fake's settings."""
         for surprise in self._runtime.surprises.look():
-            self._write(self._warning(surprise))
+            self._write(self._format.surprise(surprise))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request and log it."""
-        if scope["type"] != "http" or (scope["method"] == "GET" and scope["path"].startswith(_WATCHED)):
+        if scope["type"] != "http" or (scope["method"] == "GET" and scope["path"].startswith(_POLLED)):
             await self._app(scope, receive, send)
             return
         began = stopwatch()
-        status: int | None = None
+        status = 0
 
         async def note(message: Message) -> None:
             nonlocal status
@@ -98,83 +59,100 @@ class Logged:
         try:
             await self._app(scope, receive, note)
         finally:
-            self._tell(scope, status, stopwatch() - began)
+            self._log(scope, status, stopwatch() - began)
 
-    def _tell_try(self, callback: Callback) -> None:
-        tried = callback.tries[-1]
-        outcome = tried.status if tried.status is not None else tried.error or ""
-        about = callback.task_id or callback.subscription_id
-        line = CallbackLine(
-            tried.at, callback.kind, bare(callback.url), outcome, len(callback.tries), about, callback.command
-        )
-        self._write(self._callback_form(line))
-
-    def _tell(self, scope: Scope, status: int | None, took: int) -> None:
+    def _log(self, scope: Scope, status: int, took: int) -> None:
+        """Log a request. The status is the one that was sent, 0 if there was no reply."""
+        now, path = self._runtime.clock.now(), scope["path"]
         entry: Request | None = scope.get(ENTRY)
-        line = Line(self._runtime.clock.now(), scope["method"], scope["path"], status, took)
         if entry is None:
-            self._write(self._form(line))
+            self._write(self._format.request(Request(0, now, scope["method"], path, "", b"", status, b""), took))
             return
-        tasks = tuple((task.id, task.command) for task in entry.tasks)
-        line = line._replace(caller=entry.caller, tasks=tasks, error=entry.error, faults=entry.faults)
-        self._write(self._form(line))
+        self._write(self._format.request(entry._replace(at=now, path=path, status=status), took))
         for surprise in self._runtime.surprises.see(entry):
-            self._write(self._warning(surprise))
+            self._write(self._format.surprise(surprise))
 
 
-def in_words(line: Line) -> str:
-    """A line for a person."""
-    status = line.status if line.status is not None else "no reply"
-    told = f"{_time(line.at)} {line.method} {line.path} {status} {line.took / _MILLISECOND:.1f} ms"
-    if len(line.tasks) == 1:
-        [(task_id, command)] = line.tasks
-        told += "  " + (command if task_id in line.path else f"{task_id} {command}")
-    elif line.tasks:
-        told += f"  {len(line.tasks)} tasks"
-    if line.caller:
-        told += f"  by {line.caller}"
-    if line.error:
-        told += f"  {line.error}"
-    if line.faults:
-        told += f"  fault: {', '.join(line.faults)}"
-    return printable(told)
+class _Text:
+    """Lines for people."""
+
+    @staticmethod
+    def request(shown: Request, took: int) -> str:
+        """A request that took so many real ns."""
+        line = (
+            f"{_time(shown.at)} {shown.method} {shown.path} {shown.status or 'no reply'} {took / _MILLISECOND:.1f} ms"
+        )
+        if len(shown.tasks) == 1:
+            [task] = shown.tasks
+            line += "  " + (task.command if task.id in shown.path else f"{task.id} {task.command}")
+        elif shown.tasks:
+            line += f"  {len(shown.tasks)} tasks"
+        if shown.caller:
+            line += f"  by {shown.caller}"
+        if shown.error:
+            line += f"  {shown.error}"
+        if shown.faults:
+            line += f"  fault: {', '.join(shown.faults)}"
+        return printable(line)
+
+    @staticmethod
+    def callback(shown: Callback) -> str:
+        """The latest try of a callback or notice."""
+        what = f"{shown.kind} to {bare(shown.url)} {_outcome(shown)}, try {len(shown.tries)}"
+        about = shown.task_id or shown.subscription_id
+        return printable(f"{_time(shown.tries[-1].at)} {what}  {about} {shown.command}")
+
+    @staticmethod
+    def surprise(shown: Surprise) -> str:
+        """A surprise."""
+        return f"surprise: {shown}"
 
 
-def in_json(line: Line) -> str:
-    """A line for a machine: an object without what is not known."""
-    told: dict[str, Any] = {
-        "at": wire.rfc3339_nano(line.at, _UTC),
-        "method": line.method,
-        "path": line.path,
-        "status": line.status,
-        "ms": round(line.took / _MILLISECOND, 3),
-        "as": line.caller,
-        "tasks": [{"id": task_id, "command": command} for task_id, command in line.tasks],
-        "error": line.error,
-        "faults": list(line.faults),
-    }
-    return json.dumps({name: value for name, value in told.items() if value not in ("", [])})
+class _Json:
+    """Lines for programs: JSON objects without empty values."""
+
+    @staticmethod
+    def request(shown: Request, took: int) -> str:
+        """A request that took so many real ns."""
+        values: dict[str, Any] = {
+            "at": wire.rfc3339_nano(shown.at, _UTC),
+            "method": shown.method,
+            "path": shown.path,
+            "status": shown.status or None,
+            "ms": round(took / _MILLISECOND, 3),
+            "as": shown.caller,
+            "tasks": [{"id": task.id, "command": task.command} for task in shown.tasks],
+            "error": shown.error,
+            "faults": list(shown.faults),
+        }
+        return json.dumps({name: value for name, value in values.items() if value not in ("", [])})
+
+    @staticmethod
+    def callback(shown: Callback) -> str:
+        """The latest try of a callback or notice."""
+        about = {"task": shown.task_id} if shown.task_id else {"subscription": shown.subscription_id}
+        return json.dumps(
+            {
+                "at": wire.rfc3339_nano(shown.tries[-1].at, _UTC),
+                "callback": shown.kind,
+                "url": bare(shown.url),
+                "outcome": _outcome(shown),
+                "try": len(shown.tries),
+                **about,
+                "command": shown.command,
+            }
+        )
+
+    @staticmethod
+    def surprise(shown: Surprise) -> str:
+        """A surprise."""
+        return json.dumps({"surprise": shown.rule, "clause": shown.clause, "said": shown.said, "done": shown.done})
 
 
-def _callback_in_words(line: CallbackLine) -> str:
-    what = f"{line.kind} to {line.url} {line.outcome}, try {line.n}"
-    return printable(f"{_time(line.at)} {what}  {line.about} {line.command}")
-
-
-def _callback_in_json(line: CallbackLine) -> str:
-    about = "subscription" if line.kind == "queue_ready" else "task"
-    told: dict[str, Any] = {"at": wire.rfc3339_nano(line.at, _UTC), "callback": line.kind, "url": line.url}
-    told |= {"outcome": line.outcome, "try": line.n, about: line.about, "command": line.command}
-    return json.dumps(told)
-
-
-def _surprise_in_words(surprise: Surprise) -> str:
-    return f"surprise: {surprise}"
-
-
-def _surprise_in_json(surprise: Surprise) -> str:
-    told = {"surprise": surprise.rule, "clause": surprise.clause, "said": surprise.said, "done": surprise.done}
-    return json.dumps(told)
+def _outcome(shown: Callback) -> int | str:
+    """The status or the error of the latest try."""
+    tried = shown.tries[-1]
+    return tried.status if tried.status is not None else tried.error or ""
 
 
 def _time(at: int) -> str:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.core import State
-from codeq_fake.divergences.call import Call
-from codeq_fake.divergences.past import Past
+from codeq_fake.divergences.history import History
 from codeq_fake.divergences.rules import RULES
 from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.testing import FakeCodeQ
@@ -199,16 +198,12 @@ def test_who_does_not_is_left_alone(story: Story) -> None:
         assert fake.surprises == []
 
 
-def test_what_is_known_of_a_task_is_forgotten_at_its_end() -> None:
+def test_a_task_is_forgotten_when_it_ends() -> None:
     task = TouchedTask("x", "A", State.LEASED, lease_until=1, max_attempts=5, has_webhook=True)
-    calls = [
-        Call.of(Request(n, 0, "POST", path, "w", b"", 200, b"", (task,)))
-        for n, path in enumerate([TASKS, f"{TASKS}/claim", f"{TASKS}/x/result"])
-    ]
-    past, kept = Past(), []
-    for call in filter(None, calls):
-        past.learn(call)
-        kept.append(len(past.leases))
+    history, kept = History(), []
+    for n, operation in enumerate(["create", "claim", "submit"]):
+        history.add(Request(n, 0, "POST", TASKS, "w", b"", 200, b"", operation, (task,)))
+        kept.append(len(history.leases))
     assert kept == [0, 1, 0]
 
 

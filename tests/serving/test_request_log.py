@@ -15,7 +15,7 @@ from codeq_fake.clocks import WallClock
 from codeq_fake.control.arguments import instant
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
-from codeq_fake.serving.request_log import Logged
+from codeq_fake.serving.request_log import RequestLog
 from codeq_fake.settings import Settings
 from tests.cli.commands import run, serving
 
@@ -34,8 +34,8 @@ def told(story: Story, *, as_json: bool = False, config: Config | None = None) -
     lines: list[str] = []
     runtime = Runtime(config or Config(), WallClock("manual", start=instant(START)))
     runtime.source.queue(ids=[ID])
-    app = Logged(application(runtime), runtime, lines.append, as_json=as_json)
-    app.tell_settings()
+    app = RequestLog(application(runtime), runtime, lines.append, as_json=as_json)
+    app.log_settings()
 
     async def play() -> None:
         headers = {"authorization": "Bearer dev-token"}

@@ -1,0 +1,77 @@
+"""What earlier requests have done to tasks and subscriptions, as far as the rules need it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from codeq_fake.core.commands import BUILT_IN_COMMANDS, queue_name
+from codeq_fake.core.times import SECOND
+from codeq_fake.journal import Request, TouchedTask
+
+_OK = range(200, 300)
+
+
+@dataclass(slots=True)
+class Lease:
+    """A claimed task as its latest request left it. `deliveries` is how often it has been claimed."""
+
+    worker: str
+    task: TouchedTask
+    deliveries: int
+
+    @property
+    def until(self) -> int:
+        """When the lease ends, in whole seconds as in `leaseUntil`; 0 if the task was given back."""
+        return self.task.lease_until // SECOND
+
+
+@dataclass(slots=True)
+class History:
+    """Tasks that were claimed and have not ended, by id, and the queues that have a subscription."""
+
+    leases: dict[str, Lease] = field(default_factory=dict)
+    subscribed: set[str] = field(default_factory=set)
+
+    def add(self, request: Request) -> None:
+        """Add the effects of a request."""
+        if request.status not in _OK:
+            return
+        match request.operation:
+            case "claim" | "claim_batch":
+                for task in request.tasks:
+                    earlier = self.leases.get(task.id)
+                    deliveries = earlier.deliveries + 1 if earlier is not None else 1
+                    self.leases[task.id] = Lease(request.caller, task, deliveries)
+            case "heartbeat" | "abandon" | "nack":
+                for lease, task in self.claimed(request.tasks):
+                    lease.task = task
+            case "submit":
+                for task in request.tasks:
+                    self.leases.pop(task.id, None)
+            case "subscribe":
+                self.subscribed |= queues_in(request, "eventTypes")
+            case _:
+                pass
+
+    def claimed(self, tasks: Iterable[TouchedTask]) -> list[tuple[Lease, TouchedTask]]:
+        """Those of the tasks that were claimed before, with their leases."""
+        return [(self.leases[task.id], task) for task in tasks if task.id in self.leases]
+
+
+def fields(request: Request) -> dict[str, Any]:
+    """The fields of a request's body; none if it is no JSON object."""
+    try:
+        found = json.loads(request.body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def queues_in(request: Request, name: str) -> set[str]:
+    """The queues of the commands that a field of the body lists, by default the built-in ones."""
+    listed = fields(request).get(name)
+    commands = [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else ()
+    return set(map(queue_name, commands or BUILT_IN_COMMANDS))
