@@ -70,7 +70,7 @@ mutants: $(READY) ## run the suite on fakes with known defects and print what ca
 wheel: $(READY) ## build the source archive and, from it, the wheel into dist/
 	$(BIN)/python -m build --no-isolation
 
-# The newest versions of all dependencies, in an environment of their own.
+# A separate environment with the newest versions of all dependencies.
 NEWEST := build/newest
 define install_newest
 	rm -rf $(NEWEST)
