@@ -1,30 +1,26 @@
-"""R17: what the server has counted, in the Prometheus text format (L2)."""
+"""R17: the server's metrics in the Prometheus text format (L2)."""
 
 from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake.core import BUILT_IN_COMMANDS
+from codeq_fake.core import BUILT_IN_COMMANDS, Broker
 from codeq_fake.core.counters import LATENCY_BOUNDS
 
 from .replies import Reply
+from .request import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
     from prometheus_client import Metric
-
-    from codeq_fake.core import Broker
-
-    from .request import Call
 
 _CONTENT_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8; escaping=values")
 _GZIP = (b"content-encoding", b"gzip")
 
-#: What Go writes otherwise than Python: whole numbers without a fraction, and a histogram's bound after its labels.
+#: Where Go's text differs from Python's: whole numbers have no fraction, a histogram's bound comes before its labels.
 _AS_GO = (
     (re.compile(rb"\.0$", re.MULTILINE), b""),
     (re.compile(rb'(le="[^"]*"),(status="[^"]*")}'), rb"\2,\1}"),
@@ -32,8 +28,8 @@ _AS_GO = (
 
 
 def metrics(call: Call) -> Reply:
-    """R17: the metrics of the ``codeq_`` families, compressed for who accepts that."""
-    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - 60 ms that only this costs
+    """R17: the `codeq_` families, compressed if the client accepts gzip."""
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - takes 60 ms, for this route only
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(call.broker, call.now))
@@ -46,25 +42,27 @@ def metrics(call: Call) -> Reply:
 
 
 class _Collector:
-    """The families in alphabetical order; one that has counted nothing yet is left out, as in Go."""
+    """The families in alphabetical order, without empty ones, as in Go."""
 
     def __init__(self, broker: Broker, now: int) -> None:
         self._broker = broker
         self._now = now
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> list[Metric]:
         families = [*self._gauges(), *self._counters(), *self._histogram()]
         return sorted(families, key=lambda family: family.name)
 
     def _gauges(self) -> Iterator[Metric]:
         depths = {command: self._broker.queue_stats(command, tenant="") for command in sorted(BUILT_IN_COMMANDS)}
-        yield _gauge(
+        yield from _family(
+            "Gauge",
             "codeq_dlq_depth",
             "Current DLQ depth by command.",
             ["command"],
             {(command,): depth.dead for command, depth in depths.items()},
         )
-        yield _gauge(
+        yield from _family(
+            "Gauge",
             "codeq_queue_depth",
             "Current queue depth by command and queue state.",
             ["command", "queue"],
@@ -79,7 +77,8 @@ class _Collector:
                 )
             },
         )
-        yield _gauge(
+        yield from _family(
+            "Gauge",
             "codeq_subscriptions_active",
             "Current active subscriptions by command (eventType).",
             ["command"],
@@ -91,37 +90,43 @@ class _Collector:
 
     def _counters(self) -> Iterator[Metric]:
         counters = self._broker.counters
-        yield from _counter(
+        yield from _family(
+            "Counter",
             "codeq_lease_expired",
             "Total number of lease expirations detected during claim-time repair.",
             ["command"],
             {(command,): count for command, count in counters.lease_expired.items()},
         )
-        yield from _counter(
+        yield from _family(
+            "Counter",
             "codeq_rate_limit_hits",
             "Total number of requests refused by a rate limit, by scope and operation.",
             ["operation", "scope"],
             {(operation, scope): count for (scope, operation), count in counters.rate_limited.items()},
         )
-        yield from _counter(
+        yield from _family(
+            "Counter",
             "codeq_task_claimed",
             "Total number of tasks claimed by workers.",
             ["command"],
             {(command,): count for command, count in counters.claimed.items()},
         )
-        yield from _counter(
+        yield from _family(
+            "Counter",
             "codeq_task_completed",
             "Total number of tasks completed, labeled by final status.",
             ["command", "status"],
             counters.completed,
         )
-        yield from _counter(
+        yield from _family(
+            "Counter",
             "codeq_task_created",
             "Total number of tasks created (enqueued).",
             ["command"],
             {(command,): count for command, count in counters.created.items()},
         )
-        yield from _counter(
+        yield from _family(
+            "Counter",
             "codeq_webhook_deliveries",
             "Total number of webhook deliveries, labeled by kind and outcome.",
             ["command", "kind", "outcome"],
@@ -144,19 +149,12 @@ class _Collector:
             yield family
 
 
-def _counter(name: str, documentation: str, labels: list[str], counts: Mapping[Any, int]) -> Iterable[Metric]:
-    from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415 - as in `metrics`
+def _family(kind: str, name: str, text: str, labels: list[str], values: Mapping[Any, int]) -> Iterator[Metric]:
+    """A family of gauges or counters, unless it is empty."""
+    from prometheus_client import core  # noqa: PLC0415 - as in `metrics`
 
-    family = CounterMetricFamily(name, documentation, labels=labels)
-    for values, count in sorted(counts.items()):
-        family.add_metric(values, count)
-    return [family] if counts else []
-
-
-def _gauge(name: str, documentation: str, labels: list[str], values: Mapping[tuple[str, ...], int]) -> Metric:
-    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - as in `metrics`
-
-    family = GaugeMetricFamily(name, documentation, labels=labels)
-    for key, value in values.items():
+    family = getattr(core, f"{kind}MetricFamily")(name, text, labels=labels)
+    for key, value in sorted(values.items()):
         family.add_metric(key, value)
-    return family
+    if family.samples:
+        yield family

@@ -1,16 +1,11 @@
-"""What the server's objects look like as JSON: keys in the contract's order, text escaped as Go does (R23, T1)."""
+"""The server's objects as JSON: keys in the contract's order, text escaped as in Go (R23, T1)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from codeq_fake.core import State
+from codeq_fake.core import QueueStats, Record, State, Subscription, Task
 from codeq_fake.wire import quote, rfc3339_nano, rfc3339_seconds
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
-    from codeq_fake.core import QueueStats, Record, Subscription, Task
 
 _SHOWN_STATE = {
     state: f',"status":"{state.status.value}","lastKnownLocation":"{state.location.value}"' for state in State
@@ -18,7 +13,7 @@ _SHOWN_STATE = {
 
 
 def task(shown: Task, zone: ZoneInfo) -> str:
-    """A task (section 4); fields that are empty or 0 are left out."""
+    """A task (section 4), without fields that are empty or 0."""
     created_at = rfc3339_nano(shown.created_at, zone)
     updated_at = created_at if shown.updated_at == shown.created_at else rfc3339_nano(shown.updated_at, zone)
     return (
@@ -50,7 +45,7 @@ def _text(name: str, value: str) -> str:
 
 
 def record(shown: Record, zone: ZoneInfo) -> str:
-    """A stored result (S2); an empty one is left out."""
+    """A stored result (S2), without an empty `result`."""
     text = f'{{"taskId":{quote(shown.task_id)},"status":"{shown.status}"'
     if shown.result is not None and shown.result != "{}":
         text += f',"result":{shown.result}'
@@ -63,12 +58,12 @@ def record(shown: Record, zone: ZoneInfo) -> str:
 
 
 def subscription(shown: Subscription, zone: ZoneInfo) -> str:
-    """A subscription as R10 and R11 answer it (U1)."""
+    """A subscription in the replies of R10 and R11 (U1)."""
     return f'{{"expiresAt":"{rfc3339_nano(shown.expires_at, zone)}","subscriptionId":{quote(shown.id)}}}'
 
 
 def stats(command: str, shown: QueueStats) -> str:
-    """The sizes of one queue (M2); ``command`` as in the URL."""
+    """The sizes of one queue (M2), with the command as it is in the URL."""
     return (
         f'{{"command":{quote(command)},"ready":{shown.ready},"delayed":{shown.delayed},'
         f'"inProgress":{shown.in_progress},"dlq":{shown.dead}}}'

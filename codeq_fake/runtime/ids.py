@@ -1,39 +1,36 @@
-"""Ids and chance for the core: random, or what a test has queued to come next."""
+"""Ids and jitter for the core: random, or queued by a test."""
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 _UUID_BITS = 128
 _VARIANT = "89ab"
 
 
 class TakenIdError(ValueError):
-    """A queued id belongs to a task or subscription already, or is queued twice."""
+    """An id is already that of a task or subscription, or is queued twice."""
 
 
 class Source:
-    """Makes ids and draws jitter. ``seed`` makes both repeatable."""
+    """Makes ids and draws jitter. `seed` makes both repeatable."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - ids of a fake need to be different, not secret
+        self._random = random.Random(seed)  # noqa: S311 - the ids of a fake are different, not secret
         self._ids: deque[str] = deque()
         self._delays: deque[int] = deque()
         self._known: tuple[Container[str], ...] = ()
 
     def avoid(self, *known: Container[str]) -> None:
-        """Never make an id that one of these contains when it is made: a seed may bring it again."""
+        """Never make an id that one of these contains. With a seed, a restored state may contain the next ids."""
         self._known = known
 
     def queue(self, *, ids: Sequence[str] = (), delays: Iterable[int] = ()) -> None:
-        """Let these be the next task or subscription ids, and the next jittered backoff delays (seconds).
+        """Queue the next task or subscription ids, and the next jittered backoff delays (seconds).
 
-        Raises :class:`TakenIdError`, and then has queued nothing.
+        Raises TakenIdError, and then has queued nothing.
         """
         queued = set(self._ids)
         for one in ids:
@@ -67,7 +64,7 @@ class Source:
         return f"{self._random.getrandbits(_UUID_BITS):032x}"
 
     def between(self, low: int, high: int) -> int:
-        """The next queued delay, or a random whole number from ``low`` to ``high``."""
+        """The next queued delay, or a random whole number from `low` to `high`."""
         return self._delays.popleft() if self._delays else self._random.randint(low, high)
 
     def _is_known(self, made: str) -> bool:
