@@ -1,4 +1,4 @@
-"""Where workers are tested: client, fake server and their clocks in one event loop, and a network with faults."""
+"""Set-up of the worker tests: client, fake server and their clocks in one event loop, and a network with faults."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ IDENTITIES: dict[str, Any] = {
 
 
 class Race(Protocol):
-    """One of `codeq_fake.core.races` that happens to a task."""
+    """A race of the real server, from `codeq_fake.core.races`."""
 
     def __call__(self, broker: Broker, task_id: str, *, now: int) -> bool: ...
 
@@ -46,7 +46,7 @@ Fault = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Await
 
 
 class Network(httpx.AsyncBaseTransport):
-    """Passes requests to the server, through whatever fault `fault_for` returns for them."""
+    """Passes requests to the server, through the fault that `fault_for` returns for them."""
 
     def __init__(self, fake: FakeCodeQ, clock: ManualClock, subject: str = "w") -> None:
         self.subject = subject
@@ -67,7 +67,7 @@ class Network(httpx.AsyncBaseTransport):
         return await (fault(request, forward) if fault else forward())
 
     def fail(self, operation: str, *faults: Fault | None) -> None:
-        """Let the next requests of this operation meet these faults, one each; with one fault alone, all of them."""
+        """Apply these faults to the next requests of the operation, one each; a single fault applies to all of them."""
         left = list(faults)
 
         def fault_for(request: httpx.Request) -> Fault | None:
@@ -90,7 +90,7 @@ def operation_of(request: httpx.Request) -> str:
 
 
 async def broken(_request: httpx.Request, _forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """A transport of the user's own raises what is not httpx's."""
+    """A custom transport raises an error that is not httpx's."""
     raise OSError("boom")
 
 
@@ -122,7 +122,7 @@ def answers(status: int, text: str = "boom", **headers: str) -> Fault:
 
 
 def late(clock: ManualClock, seconds: float, strays: list[asyncio.Task[None]]) -> Fault:
-    """Return a fault that brings the request to the server so many seconds later, when the client has given up."""
+    """Return a fault that delivers the request `seconds` later, when the client has given up."""
 
     async def fault(request: Any, forward: Any) -> Any:
         async def arrive() -> None:
@@ -150,10 +150,10 @@ def slow(clock: ManualClock, seconds: float) -> Fault:
 
 
 class Scenario:
-    """One fake, its clock, and clients of it."""
+    """One fake, its clock, and clients."""
 
     def __init__(self, profile: str = "kvrocks-2.8", **settings: str) -> None:
-        # Nothing here depends on the time of day or on chance, so that an example can be played again.
+        # Nothing here depends on the time of day or on chance, so that hypothesis can repeat an example.
         self.fake = FakeCodeQ(
             clock="manual", now=START, profile=profile, identities=IDENTITIES, settings=settings, seed=1
         )
@@ -164,7 +164,7 @@ class Scenario:
         self.events: list[tuple[float, Event]] = []
         self.codeq = self.client("worker", self.network)
         self.calm = self.client("other", Network(self.fake, self.clock))
-        """Another worker's client, whose network has no faults."""
+        """The client of another worker, whose network has no faults."""
 
     def client(self, worker: str, network: Network) -> CodeQ:
         codeq = CodeQ(
@@ -193,7 +193,7 @@ class Scenario:
             await run
 
     async def suspend(self, seconds: float) -> None:
-        """Let the clocks go on while the machine sleeps: what waits on it waits as long as before when it wakes."""
+        """Move the clocks on while the machine is suspended: every sleep takes that much longer."""
         await self.fake.aadvance(seconds)
         self.clock.suspended(seconds)
 
@@ -201,7 +201,7 @@ class Scenario:
         return self.fake.task(task_id)
 
     def unended(self) -> set[str]:
-        """Return the tasks that have not ended; straight from the broker, for views of all would take long."""
+        """Return the tasks that have not ended; read from the broker, because views of all tasks would be slow."""
         tasks = self.fake._runtime.broker.store.tasks.values()  # noqa: SLF001 - as said
         return {task.id for task in tasks if task.state.status not in {"COMPLETED", "FAILED"}}
 
@@ -209,19 +209,19 @@ class Scenario:
         return self.fake.enqueue(command, payload, tenant="t", **options).id
 
     def ended(self) -> list[tuple[str, str]]:
-        """Return id and settlement of each task that a worker was done with."""
+        """Return id and settlement of each task that left a worker."""
         return [(event.task.id, event.settled.value) for _, event in self.events if isinstance(event, TaskEnded)]
 
     async def until_ended(self, count: int = 1) -> None:
         await self.clock.advance_until(lambda: len(self.ended()) >= count)
 
     def race(self, task_id: str, race: Race) -> bool:
-        """Let a race of the real server happen to a task, if it can. No request that is under way is disturbed."""
+        """Apply a race of the real server to a task, if possible. Requests under way are not affected."""
         broker = self.fake._runtime.broker  # noqa: SLF001 - the door for tests, `faults`, acts on requests alone
         return race(broker, task_id, now=self.fake._runtime.clock.now())  # noqa: SLF001 - as above
 
     def edit(self, task_id: str, **fields: Any) -> None:
-        """Change a task behind the server's back, as the races of the real one do; `state` READY also queues it."""
+        """Change a task in the store, as the races of the real server do; `state` READY also queues it."""
         state = self.fake.state()
         (task,) = [task for task in state["broker"]["tasks"] if task["id"] == task_id]
         task.update(fields)

@@ -1,4 +1,4 @@
-"""The example application, end to end through its HTTP surface: API and worker on a fake of the server."""
+"""The example application, end to end over HTTP: API and worker on a fake server."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ExampleScenario:
         return response.json()
 
     async def curl(self, words: list[str]) -> httpx.Response:
-        """Send what a `curl -s localhost:3000/PATH [-d BODY]` sends."""
+        """Send the request of `curl -s localhost:3000/PATH [-d BODY]`."""
         url = f"http://{words[2]}".replace("5b2c...", self.first_id)
         body = words[words.index("-d") + 1] if "-d" in words else None
         answer = await self.http.request("POST" if body else "GET", url, content=body)
@@ -125,7 +125,7 @@ async def test_a_delayed_task_waits(scenario: ExampleScenario) -> None:
 
 
 @pytest.mark.asyncio
-async def test_failures_that_pass_are_retried_and_those_that_stay_are_not(scenario: ExampleScenario) -> None:
+async def test_temporary_failures_are_retried_and_permanent_ones_are_not(scenario: ExampleScenario) -> None:
     busy = await scenario.post("/api/tasks/master", {"jobId": "busy-1"})
     bad = await scenario.post("/api/tasks/master", {"jobId": "bad-1"})
     creative = {"command": "GENERATE_CREATIVE", "payload": {}, "webhook": "http://api.test/webhooks/codeq/"}
@@ -139,7 +139,7 @@ async def test_failures_that_pass_are_retried_and_those_that_stay_are_not(scenar
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_must_stop_gives_its_task_back(scenario: ExampleScenario) -> None:
+async def test_a_stopping_worker_gives_its_task_back(scenario: ExampleScenario) -> None:
     created = await scenario.post("/api/tasks/master", {"jobId": "1"})
     run = asyncio.create_task(make(scenario.codeq).run(signals=False))
     await scenario.clock.advance(0.5)
@@ -164,7 +164,7 @@ async def test_a_worker_that_must_stop_gives_its_task_back(scenario: ExampleScen
     ],
     ids=["master", "no object", "with-webhook", "delayed"],
 )
-async def test_what_is_wrong_with_a_request_is_said_field_by_field(
+async def test_the_problems_of_a_request_are_reported_by_field(
     scenario: ExampleScenario, path: str, body: Any, problems: dict[str, str]
 ) -> None:
     answer = await scenario.post(f"/api/tasks/{path}", body, 400)
@@ -174,7 +174,7 @@ async def test_what_is_wrong_with_a_request_is_said_field_by_field(
 
 
 @pytest.mark.asyncio
-async def test_a_task_that_is_not_there_is_a_404_and_a_server_that_is_not_there_a_503(
+async def test_a_missing_task_is_a_404_and_a_missing_server_a_503(
     scenario: ExampleScenario,
 ) -> None:
     assert (await scenario.http.get("/api/tasks/none")).status_code == 404
@@ -190,7 +190,7 @@ BLOCKS = re.findall(r"^```(sh|json)\n(.*?)^```", README.partition("## Use")[2], 
 
 
 @pytest.mark.asyncio
-async def test_each_curl_of_the_readme_is_answered_as_it_says(scenario: ExampleScenario) -> None:
+async def test_each_curl_command_of_the_readme_has_the_documented_answer(scenario: ExampleScenario) -> None:
     answer = httpx.Response(500)
     compared = 0
     async with scenario.working():
@@ -206,7 +206,7 @@ async def test_each_curl_of_the_readme_is_answered_as_it_says(scenario: ExampleS
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the example is played with curl")
-def test_the_example_starts_on_the_fake_and_plays_its_calls() -> None:
+def test_the_example_starts_on_the_fake_and_makes_its_calls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     fake = str(Path(sys.executable).with_name("codeq-fake"))
@@ -221,7 +221,7 @@ def test_the_example_starts_on_the_fake_and_plays_its_calls() -> None:
 
 
 def play_on(port: str, folder: Path) -> tuple[int, list[str]]:
-    """Play the example without a fake, which it does not come to need; return its exit code and what it complains."""
+    """Start the example without a fake, which it does not reach; return its exit code and its error output."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environ = {"PATH": path, "HOME": str(folder), "PORT": port}
     script = str(REPOSITORY / "client/examples/play.sh")
@@ -230,7 +230,7 @@ def play_on(port: str, folder: Path) -> tuple[int, list[str]]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the example is played with curl")
-def test_the_example_does_not_play_with_a_stranger_on_its_port(tmp_path: Path) -> None:
+def test_the_example_refuses_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert play_on(port, tmp_path) == (1, [f"port {port} is not free: set PORT to another"])
@@ -238,7 +238,7 @@ def test_the_example_does_not_play_with_a_stranger_on_its_port(tmp_path: Path) -
     assert (code, "the API did not start" in complaints) == (1, True), "for it has no settings"
 
 
-def test_all_that_is_wrong_with_the_settings_is_said_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_the_settings_are_reported_together(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "PORT": "70000", "PYTHONPATH": str(REPOSITORY / "client/examples")}
     command = [sys.executable, "-m", "starlette_app"]
     done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -251,7 +251,7 @@ def test_all_that_is_wrong_with_the_settings_is_said_at_once(tmp_path: Path) -> 
     ]
 
 
-def test_one_handler_alone() -> None:
+def test_run_one_calls_a_handler_without_a_worker() -> None:
     codeq = CodeQ("http://codeq.test", worker_token="w")
     outcome = asyncio.run(run_one(make(codeq), "GENERATE_CREATIVE", {"template": "red", "format": "tall"}))
     assert outcome.result == {"creative": "red in tall"}  # type: ignore[union-attr]  # it is completed

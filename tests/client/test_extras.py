@@ -1,4 +1,4 @@
-"""Around the worker: probes, metrics, one handler without a server, the command line."""
+"""What surrounds a worker: probes, metrics, one handler without a server, the command line."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_probe_by_head_is_answered_without_a_body(path: str, code: int) -> Non
     assert b"Content-Length" in head
 
 
-def test_a_worker_whose_loop_is_blocked_is_not_live_until_it_goes_on() -> None:
+def test_a_worker_with_a_blocked_loop_is_not_live_until_the_loop_runs_again() -> None:
     async def main(fake: FakeCodeQ) -> tuple[list[int], float]:
         blocked, go_on = threading.Event(), threading.Event()
         ended = asyncio.Event()
@@ -303,7 +303,7 @@ def test_the_command_runs_a_burst_and_checks_the_server() -> None:
         ("missing_app.inner:worker", "there is no module 'missing_app' in this folder"),
     ],
 )
-def test_the_command_says_what_is_wrong_with_its_target(target: str, message: str) -> None:
+def test_the_command_reports_a_wrong_target(target: str, message: str) -> None:
     code, output = invoke("run", target, CODEQ_BASE_URL="http://a.test", CODEQ_WORKER_TOKEN="w")
     assert code == 2
     assert message in output
@@ -321,7 +321,7 @@ def test_the_command_names_a_missing_setting_without_a_traceback() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_command_tells_that_a_module_lacks_another(folder: Path) -> None:
+def test_the_command_reports_a_missing_import_of_the_module(folder: Path) -> None:
     (folder / "lacking_app.py").write_text("import not_installed_here\n")
     command = [sys.executable, "-m", "codeq_client.cli", "run", "lacking_app:worker"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
@@ -331,7 +331,7 @@ def test_the_command_tells_that_a_module_lacks_another(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_port_that_is_taken_is_told_without_a_traceback() -> None:
+def test_a_port_in_use_is_reported_without_a_traceback() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         code, output = invoke(
@@ -359,7 +359,7 @@ def check_with(fake: FakeCodeQ, token: str) -> tuple[int, str]:
     return invoke("check", CODEQ_BASE_URL=fake.url, CODEQ_WORKER_TOKEN=token)
 
 
-def test_the_check_tells_tokens_with_which_no_worker_could_run() -> None:
+def test_the_check_reports_tokens_that_lack_scopes() -> None:
     narrow = {**CLAIMS, "scope": "codeq:heartbeat codeq:nack codeq:subscribe"}
     identities = {**IDENTITIES, "narrow": {"kind": "worker", "claims": narrow}}
     with FakeCodeQ(clock="real", identities=identities) as fake, fake.serve():
@@ -375,7 +375,7 @@ def test_the_check_tells_tokens_with_which_no_worker_could_run() -> None:
         assert fake.task(task.id).status == "PENDING", "nothing was claimed"
 
 
-def test_the_check_tells_a_server_that_is_not_codeq() -> None:
+def test_the_check_reports_a_server_that_is_not_codeq() -> None:
     class Anything(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.send_response(200)

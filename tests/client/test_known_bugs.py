@@ -1,4 +1,4 @@
-"""What the official SDKs of CodeQ get wrong, one test for each; other tests look at the same things more closely."""
+"""Known bugs of CodeQ's official SDKs, one test for each; other tests cover the same in more detail."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_no_key_inside_a_payload_or_a_result_is_renamed_and_no_none_is_dro
     assert (await scenario.codeq.result(created.id)).record.result == AWKWARD
 
 
-def test_a_payload_arrives_as_the_value_that_it_is_and_not_as_a_text() -> None:
+def test_a_payload_arrives_as_a_value_and_not_as_a_string() -> None:
     server = ScriptedServer([reply(200, {**TASK, "payload": '{"jobId":"1"}'})])
     task = server.run(operations.claim(server.core, ["X"]))
     assert task
@@ -60,14 +60,14 @@ def test_a_payload_arrives_as_the_value_that_it_is_and_not_as_a_text() -> None:
     ],
     ids=["create without a key", "claim", "nack"],
 )
-def test_a_post_that_may_have_counted_is_not_sent_again(call: Any) -> None:
+def test_a_post_that_may_have_been_accepted_is_not_sent_again(call: Any) -> None:
     server = ScriptedServer([LOST])
     with pytest.raises(Unavailable):
         server.run(call(server.core))
 
 
 @pytest.mark.asyncio
-async def test_a_create_that_timed_out_makes_one_task_however_often_it_is_sent(scenario: Scenario) -> None:
+async def test_a_create_that_timed_out_makes_one_task_even_if_it_is_sent_often(scenario: Scenario) -> None:
     scenario.network.fail("create", reply_lost, request_lost, answers(503), None)
     creating = asyncio.create_task(scenario.codeq.create("X", {}))
     await scenario.clock.advance_until(creating.done)
@@ -76,7 +76,7 @@ async def test_a_create_that_timed_out_makes_one_task_however_often_it_is_sent(s
 
 
 @pytest.mark.asyncio
-async def test_a_claim_that_timed_out_orphans_its_task_for_one_short_lease_and_is_told(scenario: Scenario) -> None:
+async def test_a_claim_that_timed_out_orphans_its_task_for_one_short_lease_and_is_reported(scenario: Scenario) -> None:
     worker = scenario.worker(lease=6)
 
     @worker.handler("X")
@@ -107,7 +107,7 @@ def test_the_http_timeout_is_longer_than_the_longest_poll(wait: int) -> None:
     ],
     ids=["401", "403", "404"],
 )
-def test_a_wait_hides_no_refusal_until_its_timeout(answers_: list[Reply], error: type[Exception]) -> None:
+def test_a_wait_raises_a_refusal_at_once(answers_: list[Reply], error: type[Exception]) -> None:
     server = ScriptedServer(answers_)
     with pytest.raises(error):
         server.run(operations.wait_for_result(server.core, "t-1", 3600))
@@ -132,7 +132,7 @@ async def test_queues_are_listed_in_the_servers_real_shape(scenario: Scenario) -
 
 
 @pytest.mark.asyncio
-async def test_what_one_item_of_a_batch_met_is_kept(scenario: Scenario) -> None:
+async def test_the_error_of_one_batch_item_is_kept(scenario: Scenario) -> None:
     new = [NewTask(command="X", payload={}), NewTask(command="X", payload={}, webhook="ftp://no")]
     batch = await scenario.codeq.create_batch(new)
     assert [type(item.error) for item in batch.rejected] == [BadRequest]
@@ -161,14 +161,14 @@ async def test_a_500_of_a_deleted_task_ends_the_heartbeats(scenario: Scenario) -
     assert scenario.ended()[0][1] == "lost"
 
 
-def test_an_answer_that_is_no_json_is_not_asked_for_again() -> None:
+def test_an_answer_that_is_not_json_is_not_retried() -> None:
     server = ScriptedServer([Reply(200, {}, b"<html>")])
     with pytest.raises(BadReply, match="HTTP 200, but not a reply of CodeQ: '<html>'"):
         server.run(operations.get(server.core, "t-1"))
 
 
 @pytest.mark.asyncio
-async def test_a_result_that_was_not_taken_at_once_does_not_give_a_finished_task_back(scenario: Scenario) -> None:
+async def test_a_result_that_was_first_refused_does_not_give_a_finished_task_back(scenario: Scenario) -> None:
     await work_with_faults(scenario, 60, "submit", request_lost, answers(500), reply_lost, None)
     assert not scenario.network.times("nack")
     assert not scenario.network.times("abandon")
@@ -182,7 +182,7 @@ async def test_a_claim_that_fails_ends_no_loop(scenario: Scenario) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_defect_in_a_renewal_does_not_end_the_heartbeats(
+async def test_a_bug_in_a_renewal_does_not_end_the_heartbeats(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def defect(_request: Any, _forward: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The README's snippets run, and its tests pass; types of a user's handlers are checked as it says."""
+"""The README's snippets run, its tests pass, and type checkers check a user's handlers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def snippet(part: str) -> str:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCodeQ]:
-    """A server that the environment leads to."""
+    """A server that the environment variables point to."""
     with FakeCodeQ(clock="real") as fake, fake.serve():
         for name, value in fake.env.items():
             monkeypatch.setenv(name, value)
@@ -45,7 +45,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCodeQ]:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    """The worker's snippet as the file that the README calls it."""
+    """The worker's snippet, as the file that the README names."""
     file = tmp_path / "app.py"
     file.write_text(snippet('@worker.handler("GENERATE_MASTER"'))
     return file
@@ -57,7 +57,7 @@ def test_the_blocking_snippet_creates_a_batch(server: FakeCodeQ, capsys: pytest.
     assert capsys.readouterr().out == "250 created, 0 refused\n"
 
 
-def test_the_workers_snippet_does_what_the_producers_snippet_asks_for(server: FakeCodeQ, app: Path) -> None:
+def test_the_workers_snippet_handles_the_task_of_the_producers_snippet(server: FakeCodeQ, app: Path) -> None:
     producer = app.with_name("producer.py")
     producer.write_text(snippet("import asyncio\n\nfrom codeq_client import CodeQ\n"))
     check = subprocess.run([COMMAND, "check"], capture_output=True, text=True, check=True)
@@ -83,7 +83,7 @@ def test_the_workers_snippet_fails_and_retries_as_its_comments_say(server: FakeC
     assert (again.delay, again.reason) == (30, "the studio is busy")
 
 
-def test_the_options_that_are_named_are_there() -> None:
+def test_the_documented_options_exist() -> None:
     text = (REPOSITORY / "client" / "README.md").read_text()
     shown = CliRunner().invoke(cli.main, ["run", "--help"]).output
     options = set(re.findall(r"`(--[a-z-]+)", text))
@@ -101,7 +101,7 @@ def test_the_snippet_of_the_extras_makes_a_worker(server: FakeCodeQ) -> None:
         assert reply.status == 200
 
 
-def test_the_receivers_snippet_hears_of_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_receivers_snippet_receives_a_result(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
     exec(snippet("WebhookReceiver("), names)  # noqa: S102 - our own README
     secret = {"WEBHOOK_HMAC_SECRET": "the server's WEBHOOK_HMAC_SECRET"}
@@ -121,7 +121,7 @@ def test_the_snippets_that_are_tests_pass(name: str, pytester: pytest.Pytester) 
     pytester.runpytest_subprocess("-p", "no:schemathesis").assert_outcomes(passed=1)
 
 
-def test_what_the_readme_names_is_there() -> None:
+def test_the_documented_methods_exist() -> None:
     text = (REPOSITORY / "client" / "README.md").read_text()
     table = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
     for name in re.findall(r"`(\w+)`", " ".join(table)):

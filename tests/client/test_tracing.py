@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, seen through the SDK's own exporter in memory."""
+"""OpenTelemetry traces, read from the in-memory exporter of the SDK."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from codeq_fake.testing import FakeCodeQ
 
 
 class TracedScenario:
-    """A fake that traces, a client of it, and the spans that were ended."""
+    """A fake with tracing, a client, and the ended spans."""
 
     def __init__(self, tracing: str = "true") -> None:
         self.fake = FakeCodeQ(clock="manual", settings={"TRACING_ENABLED": tracing})
@@ -39,7 +39,7 @@ class TracedScenario:
         return [span for span in self._exporter.get_finished_spans() if span.name == name]
 
     async def work(self, handler: Any, seconds: float = 2) -> None:
-        """Let a worker with this handler work for a while."""
+        """Run a worker with this handler for some seconds."""
         worker = Worker(self.codeq, lease=9, poll=1, grace=0, middleware=[trace_tasks(self.provider)])
         worker.handler("X")(handler)
         run = asyncio.create_task(worker.run(signals=False))
@@ -80,7 +80,7 @@ async def test_a_handlers_span_is_linked_to_the_trace_of_the_tasks_creator(scena
 
 
 @pytest.mark.asyncio
-async def test_without_a_trace_of_the_creator_there_is_no_link() -> None:
+async def test_without_a_trace_of_the_creator_the_span_has_no_link() -> None:
     scenario = TracedScenario(tracing="false")
     assert current_trace_parent() == ""
     await scenario.codeq.create("X", {})
@@ -128,7 +128,7 @@ async def test_the_span_says_how_the_handler_ended(
 
 
 @pytest.mark.asyncio
-async def test_a_handler_that_was_told_to_end_says_why(scenario: TracedScenario) -> None:
+async def test_the_span_of_a_cancelled_handler_has_the_reason(scenario: TracedScenario) -> None:
     async def long(_job: Job[Any]) -> None:
         await scenario.clock.sleep(1000)
 
@@ -160,7 +160,7 @@ async def test_the_span_is_the_current_one_in_a_handler_on_a_thread(scenario: Tr
     assert seen == [span.context.span_id]
 
 
-def test_nothing_of_the_extras_is_imported_by_those_who_do_not_use_them() -> None:
+def test_unused_extras_are_not_imported() -> None:
     program = (
         "import sys, codeq_client, codeq_client.cli;"
         "extras = {'opentelemetry', 'prometheus_client', 'codeq_client.health', 'http.server'};"

@@ -1,4 +1,4 @@
-"""Webhooks: signatures, deliveries that come twice, messages that are none, and a wait that one ends."""
+"""Webhooks: signatures, repeated deliveries, wrong messages, and a wait that a callback ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def signed(body: bytes, secret: str = "s", at: int = 1000) -> dict[str, str]:
     return {"X-CodeQ-Timestamp": str(at), "x-codeq-signature": signature}
 
 
-def test_a_good_signature_is_good_and_nothing_else_is() -> None:
+def test_only_a_recent_signature_with_the_secret_is_valid() -> None:
     body = b'{"a":1}'
     verify_signature("s", signed(body), body, now=1000 + 300)
     verify_signature("s", signed(body), body, now=1000 - 300)
@@ -89,7 +89,7 @@ def receiver(secret: str | None = "s") -> tuple[WebhookReceiver, list[Any]]:
     return made, got
 
 
-def test_a_result_reaches_its_handler_once_however_often_it_comes() -> None:
+def test_a_redelivered_result_reaches_its_handler_once() -> None:
     made, got = receiver()
     assert post(made, RESULT, RESULT, {**RESULT, "taskId": "t-2"}) == [204, 204, 204]
     assert [(callback.task_id, callback.command, callback.record.result) for callback in got] == [
@@ -107,7 +107,7 @@ def test_a_failure_is_read() -> None:
     assert (record.status, record.error, record.result, record.artifacts[0].url) == ("FAILED", "boom", None, "u")
 
 
-def test_a_notice_reaches_its_handler_once() -> None:
+def test_a_notification_reaches_its_handler_once() -> None:
     made, got = receiver()
     assert post(made, READY, READY, {**READY, "sentAt": "2026-11-24T03:01:00-03:00"}) == [204] * 3
     assert [notice.command for notice in got] == ["X", "X"]
@@ -128,7 +128,7 @@ def test_a_handler_that_fails_gets_the_message_again() -> None:
 
 
 @pytest.mark.parametrize(("fails", "codes", "count"), [(False, [204, 204], 1), (True, [500, 204], 2)])
-def test_a_message_that_comes_again_while_it_is_handled_waits(fails: bool, codes: list[int], count: int) -> None:  # noqa: FBT001 - parametrized
+def test_a_message_redelivered_while_it_is_handled_waits(fails: bool, codes: list[int], count: int) -> None:  # noqa: FBT001 - parametrized
     made = WebhookReceiver(None)
     go_on = asyncio.Event()
     calls = 0
@@ -155,7 +155,7 @@ def test_a_message_that_comes_again_while_it_is_handled_waits(fails: bool, codes
     assert calls == count
 
 
-def test_what_is_no_message_is_refused() -> None:
+def test_other_requests_are_refused() -> None:
     made, got = receiver()
     assert post(made, b"{", b"[]", b"{}", b'"text"', {"taskId": "t"}, b"[" * 50_000) == [400] * 6
     assert post(made, RESULT, headers={"x": "y"}) == [401]
@@ -164,7 +164,7 @@ def test_what_is_no_message_is_refused() -> None:
     assert got == []
 
 
-def test_without_a_secret_unsigned_messages_are_taken() -> None:
+def test_without_a_secret_unsigned_messages_are_accepted() -> None:
     made, got = receiver(None)
     assert post(made, RESULT, headers={"x": "y"}) == [204]
     assert len(got) == 1
@@ -180,7 +180,7 @@ def test_only_http_is_answered() -> None:
         asyncio.run(made({"type": "websocket"}, nothing, nothing))
 
 
-def test_a_wait_ends_when_the_servers_own_callback_comes() -> None:
+def test_a_wait_ends_when_the_servers_callback_arrives() -> None:
     async def main() -> None:
         made = WebhookReceiver("s", tolerance=float("inf"))
         fake = FakeCodeQ(settings={"WEBHOOK_HMAC_SECRET": "s"}, webhooks={"http://app.test": made})

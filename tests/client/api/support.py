@@ -1,4 +1,4 @@
-"""A scripted server for the client's unit tests: flows are run by hand, no network and no time."""
+"""A scripted server for the client's unit tests: it performs flows without a network and without real time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class StillClock:
 
 @dataclass
 class ScriptedServer:
-    """Answers each request with the next of `answers`, and notes what was asked and how long was paused."""
+    """Answers each request with the next of `answers`, and records requests and pauses."""
 
     answers: Sequence[Reply | CodeQError | Callable[[Send], Reply]]
     worker: TokenSource = "worker"

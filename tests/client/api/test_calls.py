@@ -14,7 +14,7 @@ from codeq_client.errors import BadReply, ConfigurationError, EncodeError
 from tests.client.api.support import TASK, ScriptedServer, reply
 
 
-def test_create_sends_only_what_was_given_and_a_key_of_its_own() -> None:
+def test_create_sends_only_the_given_fields_and_a_new_key() -> None:
     server = ScriptedServer([reply(202, TASK), reply(202, TASK)])
     server.run(operations.create(server.core, "X", {"jobId": "1", "none": None}))
     server.run(operations.create(server.core, "X", {}))
@@ -70,7 +70,7 @@ def test_a_delay_is_rounded_up_to_whole_seconds(delay: float | timedelta, second
         (NewTask(command="X", payload={}, delay=1, run_at=datetime(2027, 1, 1, tzinfo=UTC)), ConfigurationError),
     ],
 )
-def test_what_the_server_would_refuse_or_misread_is_not_sent(new: NewTask, error: type[Exception]) -> None:
+def test_arguments_that_the_server_would_refuse_or_misread_are_not_sent(new: NewTask, error: type[Exception]) -> None:
     with pytest.raises(error):
         calls.new_item(new)
 
@@ -90,17 +90,17 @@ def test_a_heartbeat_never_asks_for_the_servers_default() -> None:
         calls.heartbeat("t-1", extend=0)
 
 
-def test_one_text_is_no_list_of_commands() -> None:
+def test_a_string_is_not_a_list_of_commands() -> None:
     with pytest.raises(ConfigurationError):
         calls.claim("X", lease=60, wait=0)
 
 
-def test_a_claim_waits_at_most_30_seconds_and_tells_so() -> None:
+def test_a_claim_waits_at_most_30_seconds() -> None:
     call = calls.claim(["X"], lease=60, wait=90)
     assert (call.wait, json.loads(call.body or b"")["waitSeconds"]) == (30, 30)
 
 
-def test_artifacts_travel_by_url_or_by_content() -> None:
+def test_artifacts_are_sent_by_url_or_by_content() -> None:
     server = ScriptedServer(
         [reply(200, {"taskId": "t-1", "status": "COMPLETED", "completedAt": "2026-11-24T00:00:00Z"})]
     )
@@ -147,7 +147,7 @@ def test_a_task_is_read_with_its_payload_decoded_and_unknown_fields_kept() -> No
 
 
 @pytest.mark.parametrize("body", [[], {"id": "t-1"}, {**TASK, "payload": "{"}, {**TASK, "createdAt": "noon"}, None])
-def test_an_answer_that_is_no_task_is_a_bad_reply(body: object) -> None:
+def test_an_answer_that_is_not_a_task_is_a_bad_reply(body: object) -> None:
     server = ScriptedServer([reply(200, body)])
     with pytest.raises(BadReply):
         server.run(operations.get(server.core, "t-1"))
@@ -158,7 +158,7 @@ def test_nothing_to_claim_is_none() -> None:
     assert server.run(operations.claim(server.core, ["X"])) is None
 
 
-def test_a_nack_tells_what_became_of_the_task() -> None:
+def test_a_nack_returns_the_delay_or_that_the_task_is_dead() -> None:
     server = ScriptedServer(
         [reply(200, {"status": "dlq", "delaySeconds": 0}), reply(200, {"status": "requeued", "delaySeconds": 7})]
     )

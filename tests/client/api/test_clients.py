@@ -1,4 +1,4 @@
-"""The two front ends over one core: the same operations, on an HTTP transport of the test's."""
+"""Both clients have the same operations; here they run on an HTTP transport of the test."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_public_name_is_listed_and_sorted() -> None:
     } == set(listed)
 
 
-def test_the_asynchronous_client_sends_what_the_core_says() -> None:
+def test_the_asynchronous_client_sends_the_requests_of_the_core() -> None:
     requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -83,7 +83,7 @@ def test_the_asynchronous_client_sends_what_the_core_says() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_transport_errors_tell_whether_the_request_may_have_arrived(error: Exception, sent: bool) -> None:  # noqa: FBT001 - parametrized
+def test_transport_errors_say_whether_the_request_may_have_arrived(error: Exception, sent: bool) -> None:  # noqa: FBT001 - parametrized
     def answer(_request: httpx.Request) -> httpx.Response:
         raise error
 
@@ -101,7 +101,7 @@ def test_transport_errors_tell_whether_the_request_may_have_arrived(error: Excep
         codeq.get("t-1")
 
 
-def test_a_token_that_no_header_can_carry_is_never_sent_and_never_told() -> None:
+def test_a_token_that_is_not_a_header_value_is_neither_sent_nor_shown() -> None:
     def answer(_request: httpx.Request) -> httpx.Response:
         raise AssertionError
 
@@ -143,7 +143,7 @@ def dripping() -> Iterator[str]:
             serving.join()
 
 
-def test_an_answer_that_drips_in_is_cut_off() -> None:
+def test_a_slowly_trickling_answer_times_out() -> None:
     async def get(url: str) -> None:
         async with CodeQ(url, worker_token="w", retries=0, timeout=0.5) as codeq:
             await codeq.get("t-1")
@@ -186,7 +186,7 @@ def test_token_providers_may_be_plain_or_asynchronous() -> None:
 
 
 class Issuer:
-    """A token provider that waits until it is let go."""
+    """A token provider that waits for `go_on`."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -212,7 +212,7 @@ def good(_request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json=TASK)
 
 
-def test_a_plain_provider_is_asked_once_for_all_who_wait_and_blocks_no_loop() -> None:
+def test_a_plain_provider_is_called_once_for_all_waiting_calls_and_does_not_block_the_loop() -> None:
     issuer = Issuer()
 
     async def main() -> None:
@@ -232,7 +232,7 @@ def test_a_plain_provider_is_asked_once_for_all_who_wait_and_blocks_no_loop() ->
     assert threading.get_ident() not in issuer.threads
 
 
-def test_an_asking_that_fails_fails_for_all_who_wait_and_is_tried_anew() -> None:
+def test_a_failed_provider_call_fails_all_waiting_calls_and_is_repeated_for_the_next() -> None:
     issuer = Issuer()
 
     async def main() -> None:
@@ -247,7 +247,7 @@ def test_an_asking_that_fails_fails_for_all_who_wait_and_is_tried_anew() -> None
     assert issuer.asked == 2
 
 
-def test_a_provider_that_does_not_answer_is_given_up() -> None:
+def test_a_provider_that_does_not_answer_times_out() -> None:
     async def never() -> str:
         await asyncio.Event().wait()
         return "a"
@@ -275,12 +275,12 @@ def test_a_url_that_cannot_be_one_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "checked"), [("https://a.test", True), ("HTTPS://a.test", True), ("http://a.test", False)]
 )
-def test_certificates_are_checked_wherever_there_are_any(url: str, checked: bool) -> None:  # noqa: FBT001 - parametrized
+def test_certificates_are_verified_for_https(url: str, checked: bool) -> None:  # noqa: FBT001 - parametrized
     tls = tls_for(url)
     assert (isinstance(tls, ssl.SSLContext) and tls.verify_mode is ssl.CERT_REQUIRED) is checked
 
 
-def test_a_twin_has_the_same_settings_and_connections_of_its_own() -> None:
+def test_a_twin_has_the_same_settings_and_its_own_connections() -> None:
     codeq = CodeQ("https://a.test", worker_token="w", timeout=5)
     twin = codeq.twin()
     assert (twin.core, twin.base_url) == (codeq.core, codeq.base_url)
@@ -302,7 +302,7 @@ def test_settings_come_from_the_environment() -> None:
         BlockingCodeQ.from_env({})
 
 
-def test_the_blocking_client_does_the_whole_round_on_the_fake() -> None:
+def test_the_blocking_client_completes_a_task_on_the_fake() -> None:
     with FakeCodeQ() as fake, fake.client() as http:
         codeq = BlockingCodeQ(
             "http://codeq.test",

@@ -1,4 +1,4 @@
-"""Payloads and results: what goes in comes out, as it was or not at all."""
+"""Payloads and results are returned unchanged, or refused."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ values = st.recursive(
 
 
 @given(values)
-def test_every_json_value_comes_back_as_it_went(value: Any) -> None:
+def test_every_json_value_is_returned_unchanged(value: Any) -> None:
     assert json.loads(dumps(value)) == value
 
 
 @given(values)
-def test_every_result_is_stored_as_an_object_and_read_as_it_was(value: Any) -> None:
+def test_every_result_is_stored_as_an_object_and_returned_unchanged(value: Any) -> None:
     stored = wrap_result(value)
     assert isinstance(stored, dict)
     assert unwrap_result(json.loads(json.dumps(stored))) == value
@@ -83,7 +83,7 @@ class Order:
     anything: Any = None
 
 
-def test_a_dataclass_comes_back_as_it_went() -> None:
+def test_a_dataclass_is_returned_unchanged() -> None:
     order = Order(
         "1",
         [Point(1.0), Point(2.5, -1.0)],
@@ -120,7 +120,7 @@ class Cart(pydantic.BaseModel):
     items: list[Item]
 
 
-def test_attrs_and_pydantic_models_travel_and_come_back() -> None:
+def test_attrs_and_pydantic_models_are_returned_unchanged() -> None:
     dot, cart = (
         Dot(1, [2.5]),
         Cart(items=[Item.model_validate({"itemNumber": 3, "boughtAt": datetime(2026, 1, 1, tzinfo=UTC)})]),
@@ -139,7 +139,7 @@ def test_attrs_and_pydantic_models_travel_and_come_back() -> None:
         from_json(Dot, {"x": "1"})
 
 
-def test_a_root_model_travels_as_the_value_that_it_is() -> None:
+def test_a_root_model_is_sent_as_its_value() -> None:
     numbers = pydantic.RootModel[list[int]]([1, 2])
     assert to_json({"numbers": numbers}) == {"numbers": [1, 2]}
     assert wrap_result(numbers) == {"$value": [1, 2]}
@@ -165,7 +165,7 @@ def test_a_root_model_travels_as_the_value_that_it_is() -> None:
         (UUID, "7", "UUID"),
     ],
 )
-def test_what_does_not_fit_is_named_with_its_path(kind: Any, value: Any, message: str) -> None:
+def test_a_value_of_another_type_is_reported_with_its_path(kind: Any, value: Any, message: str) -> None:
     with pytest.raises(DecodeError, match=message):
         from_json(kind, value)
 
@@ -200,7 +200,7 @@ def test_a_type_that_no_json_can_become_is_a_configuration_error(kind: Any) -> N
         ("\ud800", "lone surrogate"),
     ],
 )
-def test_what_would_not_come_back_is_refused_with_its_path(value: Any, message: str) -> None:
+def test_values_that_json_would_change_are_refused_with_their_path(value: Any, message: str) -> None:
     with pytest.raises(EncodeError, match=message):
         dumps(value)
 
@@ -213,5 +213,5 @@ def test_a_value_that_contains_itself_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [2**53, 2**60, -(2**63), 1e300, -0.0])
-def test_numbers_that_a_double_holds_are_sent(value: float) -> None:
+def test_numbers_that_a_double_represents_are_sent(value: float) -> None:
     assert json.loads(dumps(value)) == value

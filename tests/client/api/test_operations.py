@@ -38,7 +38,7 @@ def new(count: int) -> list[NewTask]:
     return [NewTask(command="X", payload=n) for n in range(count)]
 
 
-def test_a_batch_beyond_the_limit_is_split_and_put_together_again() -> None:
+def test_a_batch_beyond_the_limit_is_split_and_its_answers_are_joined() -> None:
     server = ScriptedServer([created(100), created(100), created(50)])
     batch = server.run(operations.create_batch(server.core, new(250)))
     assert [len(body["tasks"]) for body in server.bodies()] == [100, 100, 50]
@@ -53,7 +53,7 @@ def test_an_empty_batch_sends_nothing() -> None:
     assert server.run(operations.create_batch(server.core, [])).items == ()
 
 
-def test_what_was_refused_of_a_batch_is_told_at_its_place() -> None:
+def test_rejected_batch_items_are_reported_by_index() -> None:
     answer = {"results": [{"task": TASK}, {"error": "invalid webhook url"}]}
     server = ScriptedServer([reply(200, answer)])
     batch = server.run(operations.create_batch(server.core, new(2)))
@@ -64,7 +64,7 @@ def test_what_was_refused_of_a_batch_is_told_at_its_place() -> None:
         batch.all()
 
 
-def test_a_part_of_a_batch_that_fails_takes_nothing_from_the_others() -> None:
+def test_a_failed_part_of_a_batch_does_not_affect_the_others() -> None:
     server = ScriptedServer([created(100), LOST, created(1)], retries=0)
     batch = server.run(operations.create_batch(server.core, new(201)))
     assert len(batch.accepted) == 101
@@ -77,7 +77,7 @@ def test_a_batch_that_fails_as_a_whole_raises() -> None:
         server.run(operations.create_batch(server.core, new(3)))
 
 
-def test_a_claim_of_many_is_split_and_ends_at_the_first_that_is_short() -> None:
+def test_a_batch_claim_is_split_and_ends_at_the_first_short_answer() -> None:
     def claimed(count: int) -> Reply:
         return reply(200, {"tasks": [TASK] * count}) if count else reply(204)
 
@@ -90,7 +90,7 @@ def test_a_claim_of_many_is_split_and_ends_at_the_first_that_is_short() -> None:
     assert none.run(operations.claim_batch(none.core)) == []
 
 
-def test_a_claim_of_many_that_fails_late_keeps_what_was_claimed() -> None:
+def test_a_batch_claim_that_fails_late_returns_what_was_claimed() -> None:
     server = ScriptedServer([reply(200, {"tasks": [TASK] * 10}), LOST])
     assert len(server.run(operations.claim_batch(server.core, count=20))) == 10
     early = ScriptedServer([LOST])
@@ -106,7 +106,7 @@ def stored(number: int) -> dict[str, Any]:
     return {"taskId": f"t-{number}", "status": "COMPLETED", "result": {"$value": number}}
 
 
-def test_results_that_the_batch_route_would_cut_short_go_singly() -> None:
+def test_results_that_the_batch_route_would_truncate_are_sent_singly() -> None:
     submissions = [
         Submission(task(0), 0),
         Submission(task(1, webhook="http://a.test/"), 1),
@@ -131,14 +131,14 @@ def test_results_that_the_batch_route_would_cut_short_go_singly() -> None:
     assert (rejected.index, type(rejected.error)) == (4, NotInProgress)
 
 
-def test_one_single_result_that_fails_does_not_lose_the_others() -> None:
+def test_one_failing_result_does_not_lose_the_others() -> None:
     server = ScriptedServer([refusal(404, "task not found"), reply(200, stored(1))])
     batch = server.run(operations.submit_batch(server.core, [Submission("t-0", 0), Submission("t-1", 1)]))
     assert isinstance(batch.items[0], Rejected)
     assert [record.result for record in batch.accepted] == [1]
 
 
-def test_an_item_that_cannot_be_sent_is_refused_alone() -> None:
+def test_an_item_that_cannot_be_sent_is_rejected_and_the_others_are_sent() -> None:
     items = [*new(3), NewTask(command="X", payload=None), NewTask(command=" ", payload=1), *new(98)]
     server = ScriptedServer([created(100), created(1)])
     batch = server.run(operations.create_batch(server.core, items))
@@ -152,7 +152,7 @@ def test_an_item_that_cannot_be_sent_is_refused_alone() -> None:
     assert len(unsent.run(operations.create_batch(unsent.core, items[3:5])).rejected) == 2
 
 
-def test_a_result_that_cannot_be_sent_is_refused_alone() -> None:
+def test_a_result_that_cannot_be_sent_is_rejected_and_the_others_are_sent() -> None:
     server = ScriptedServer([reply(200, {"results": [{"taskId": "t-0", "result": stored(0)}]}), reply(200, stored(2))])
     submissions = [
         Submission(task(0), 0),
@@ -169,7 +169,7 @@ def test_a_result_that_cannot_be_sent_is_refused_alone() -> None:
 
 
 @pytest.mark.parametrize("failure", [LOST, refusal(502, "proxy"), reply(200, {"results": []})], ids=str)
-def test_a_batch_of_results_whose_answer_is_lost_is_found_out_task_by_task(failure: Any) -> None:
+def test_a_batch_of_results_whose_answer_is_lost_is_resolved_task_by_task(failure: Any) -> None:
     ours, counted = task(0), task(1)
     elsewhere = task(2)
     server = ScriptedServer(
@@ -189,14 +189,14 @@ def test_a_batch_of_results_whose_answer_is_lost_is_found_out_task_by_task(failu
     assert server.paths[1:4] == ["GET /tasks/t-0", "POST /tasks/t-0/result", "GET /tasks/t-1"]
 
 
-def test_a_server_that_is_away_is_not_asked_for_each_task_of_a_lost_batch() -> None:
+def test_an_unavailable_server_is_not_called_for_each_task_of_a_lost_batch() -> None:
     server = ScriptedServer([LOST] * 5)
     batch = server.run(operations.submit_batch(server.core, [Submission(task(n), n) for n in range(9)]))
     assert [rejected.error for rejected in batch.rejected] == [LOST] * 9
     assert len(server.sent) == 5
 
 
-def test_a_batch_of_results_that_did_not_leave_is_no_mystery() -> None:
+def test_a_batch_of_results_that_was_not_sent_needs_no_resolving() -> None:
     server = ScriptedServer([UNREACHED], retries=0)
     with pytest.raises(Unavailable):
         server.run(operations.submit_batch(server.core, [Submission(task(0), 0)]))
@@ -215,7 +215,7 @@ def result(**record: Any) -> Reply:
     return reply(200, {"task": {**TASK, "status": record["status"]}, "result": {"taskId": "t-1", **record}})
 
 
-def test_waiting_polls_ever_more_slowly_and_returns_the_typed_result() -> None:
+def test_waiting_polls_with_growing_pauses_and_returns_the_typed_result() -> None:
     done = result(status="COMPLETED", result={"url": "u"})
     server = ScriptedServer([seen("PENDING")] * 12 + [seen("COMPLETED"), done])
     assert server.run(operations.wait_for_result(server.core, "t-1", 60, kind=Master)) == Master("u")
@@ -223,14 +223,14 @@ def test_waiting_polls_ever_more_slowly_and_returns_the_typed_result() -> None:
     assert server.pauses[-1] == 2.0
 
 
-def test_waiting_polls_fast_again_when_something_happened_to_the_task() -> None:
+def test_waiting_polls_fast_again_after_a_change_of_the_task() -> None:
     states = [seen("PENDING", attempts=0)] * 6 + [seen("IN_PROGRESS")] * 2 + [seen("PENDING")] * 2
     server = ScriptedServer([*states, seen("COMPLETED"), result(status="COMPLETED", result={})])
     server.run(operations.wait_for_result(server.core, "t-1", 60))
     assert server.pauses[4:] == pytest.approx([0.1 * 1.5**4, 0.1 * 1.5**5, 0.1, 0.15, 0.1, 0.15])
 
 
-def test_who_waits_for_hours_polls_every_half_minute() -> None:
+def test_a_wait_of_hours_polls_every_half_minute() -> None:
     server = ScriptedServer([seen("IN_PROGRESS")] * 1600)
     with pytest.raises(WaitTimeout):
         server.run(operations.wait_for_result(server.core, "t-1", 36_000))
@@ -250,13 +250,13 @@ def test_waiting_for_a_server_that_does_not_answer_ends_in_time(failure: Any) ->
 
 
 @pytest.mark.parametrize("failure", [LOST, UNREACHED, refusal(503, "down"), refusal(429, "slow", retry_after="3")])
-def test_waiting_goes_on_through_an_outage(failure: Any) -> None:
+def test_waiting_continues_through_an_outage(failure: Any) -> None:
     done = result(status="COMPLETED", result={"$value": 7})
     server = ScriptedServer([seen("PENDING"), *[failure] * 12, seen("COMPLETED"), *[failure] * 12, done], retries=0)
     assert server.run(operations.wait_for_result(server.core, "t-1", 600)) == 7
 
 
-def test_waiting_asks_a_last_time_at_its_end() -> None:
+def test_waiting_polls_a_last_time_at_its_end() -> None:
     server = ScriptedServer(
         [refusal(503, "down")] * 6 + [seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})]
     )
@@ -264,7 +264,7 @@ def test_waiting_asks_a_last_time_at_its_end() -> None:
     assert sum(server.pauses) == pytest.approx(10)
 
 
-def test_waiting_goes_on_while_no_token_can_be_had() -> None:
+def test_waiting_continues_while_no_token_is_available() -> None:
     def provider() -> Any:
         return answers.pop(0)
 
@@ -294,7 +294,7 @@ def test_waiting_for_a_task_that_failed_raises_the_workers_error() -> None:
     assert type(caught.value) is TaskFailed
 
 
-def test_waiting_hides_no_refusal() -> None:
+def test_waiting_raises_a_refusal() -> None:
     for answers, error in (
         ([refusal(401, "invalid token")], Unauthorized),
         ([refusal(403, "no")], Forbidden),

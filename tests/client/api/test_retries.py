@@ -1,4 +1,4 @@
-"""What is sent again after a failure, and what never is; what each refusal means; when tokens are renewed."""
+"""Which calls are retried after a failure, what each refusal means, and when tokens are renewed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ NOT_REPEATABLE: dict[str, Make] = {
     [LOST, UNREACHED, refusal(500, "boom"), refusal(429, "slow down")],
     ids=["lost", "unreached", "500", "429"],
 )
-def test_what_can_be_repeated_is_repeated_as_often_as_asked(make: Make, failure: Reply | CodeQError) -> None:
+def test_repeatable_calls_are_retried_up_to_the_limit(make: Make, failure: Reply | CodeQError) -> None:
     server = ScriptedServer([failure] * 4)
     with pytest.raises((Unavailable, ServerError, RateLimited)):
         server.run(make(server.core))
@@ -72,7 +72,7 @@ def test_what_can_be_repeated_is_repeated_as_often_as_asked(make: Make, failure:
 
 @pytest.mark.parametrize("make", NOT_REPEATABLE.values(), ids=NOT_REPEATABLE)
 @pytest.mark.parametrize("failure", [LOST, refusal(500, "boom")], ids=["lost", "500"])
-def test_what_may_have_counted_is_not_repeated_blindly(make: Make, failure: Reply | CodeQError) -> None:
+def test_calls_that_may_have_been_accepted_are_not_retried(make: Make, failure: Reply | CodeQError) -> None:
     server = ScriptedServer([failure])
     with pytest.raises((Unavailable, ServerError)):
         server.run(make(server.core))
@@ -80,7 +80,7 @@ def test_what_may_have_counted_is_not_repeated_blindly(make: Make, failure: Repl
 
 @pytest.mark.parametrize("make", NOT_REPEATABLE.values(), ids=NOT_REPEATABLE)
 @pytest.mark.parametrize("failure", [UNREACHED, refusal(429, "slow down")], ids=["unreached", "429"])
-def test_what_surely_did_not_count_is_repeated(make: Make, failure: Reply | CodeQError) -> None:
+def test_calls_that_were_certainly_not_accepted_are_retried(make: Make, failure: Reply | CodeQError) -> None:
     server = ScriptedServer([failure] * 4)
     with pytest.raises((Unavailable, RateLimited)):
         server.run(make(server.core))
@@ -95,13 +95,13 @@ def test_a_refusal_is_not_repeated(make: Make, status: int) -> None:
         server.run(make(server.core))
 
 
-def test_an_answer_that_cannot_be_read_is_not_asked_for_again() -> None:
+def test_an_unreadable_answer_is_not_retried() -> None:
     server = ScriptedServer([reply(200, "?")])
     with pytest.raises(BadReply):
         server.run(operations.get(server.core, "t-1"))
 
 
-def test_pauses_double_with_jitter_and_have_a_cap() -> None:
+def test_pauses_double_with_jitter_up_to_a_maximum() -> None:
     server = ScriptedServer([LOST] * 10, retries=9)
     with pytest.raises(Unavailable):
         server.run(operations.get(server.core, "t-1"))
@@ -115,14 +115,14 @@ def test_a_rate_limit_is_waited_out() -> None:
 
 
 @pytest.mark.parametrize("value", ["86400", "inf", "1e400"])
-def test_a_rate_limit_puts_nobody_to_sleep_for_a_day(value: str) -> None:
+def test_a_retry_after_is_limited_to_a_minute(value: str) -> None:
     server = ScriptedServer([refusal(429, "slow down", retry_after=value), reply(200, TASK)])
     server.run(operations.get(server.core, "t-1"))
     assert server.pauses == [60.0]
 
 
 @pytest.mark.parametrize("value", ["soon", "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_retry_after_that_is_no_number_is_one_second(value: str) -> None:
+def test_a_retry_after_that_is_not_a_number_means_one_second(value: str) -> None:
     server = ScriptedServer([refusal(429, "slow down", retry_after=value)], retries=0)
     with pytest.raises(RateLimited) as caught:
         server.run(operations.get(server.core, "t-1"))
@@ -147,7 +147,9 @@ def test_a_retry_after_that_is_no_number_is_one_second(value: str) -> None:
         (calls.claim(["X"], lease=60, wait=0), 400, "invalid body", BadRequest),
     ],
 )
-def test_a_refusal_is_told_by_status_and_text(call: Call[Any], status: int, text: str, error: type[CodeQError]) -> None:
+def test_a_refusal_is_recognized_by_status_and_message(
+    call: Call[Any], status: int, text: str, error: type[CodeQError]
+) -> None:
     server = ScriptedServer([refusal(status, text, x_request_id="r-1")], retries=0)
     with pytest.raises(error) as caught:
         server.run(server.core.send(call))
@@ -155,7 +157,7 @@ def test_a_refusal_is_told_by_status_and_text(call: Call[Any], status: int, text
     assert str(caught.value) == f"{text} (HTTP {status}, request r-1)"
 
 
-def test_a_refusal_without_json_still_says_what_it_can() -> None:
+def test_a_refusal_without_json_still_has_a_message() -> None:
     server = ScriptedServer([Reply(404, {}, b"404 page not found")])
     with pytest.raises(NotFound, match=r"404 page not found \(HTTP 404\)"):
         server.run(operations.get(server.core, "t-1"))
@@ -166,7 +168,7 @@ def token(subject: str, expires: float) -> str:
     return f"e30.{body}.signature"
 
 
-def test_a_provider_is_asked_once_and_again_before_its_token_expires() -> None:
+def test_a_provider_is_called_once_and_again_before_its_token_expires() -> None:
     tokens = iter([token("w", 1100), token("w", 9000)])
     server = ScriptedServer([reply(204)] * 3, worker=lambda: next(tokens))
     for at in (1000, 1069, 1071):
@@ -175,7 +177,7 @@ def test_a_provider_is_asked_once_and_again_before_its_token_expires() -> None:
     assert [send.token for send in server.sent] == [token("w", 1100), token("w", 1100), token("w", 9000)]
 
 
-def test_after_a_401_a_provider_is_asked_once_more_and_then_believed() -> None:
+def test_after_a_401_a_provider_is_called_once_more() -> None:
     tokens = iter("abc")
     server = ScriptedServer([refusal(401, "invalid token"), reply(204)], worker=lambda: next(tokens))
     assert server.run(operations.claim(server.core, ["X"])) is None
@@ -185,7 +187,7 @@ def test_after_a_401_a_provider_is_asked_once_more_and_then_believed() -> None:
         refused.run(operations.claim(refused.core, ["X"]))
 
 
-def test_a_token_that_another_call_renewed_meanwhile_is_not_thrown_away() -> None:
+def test_a_401_for_an_old_token_does_not_discard_the_new_one() -> None:
     tokens = iter("ab")
     server = ScriptedServer([reply(204), reply(204)], worker=lambda: next(tokens))
     server.run(operations.claim(server.core, ["X"]))
@@ -194,7 +196,7 @@ def test_a_token_that_another_call_renewed_meanwhile_is_not_thrown_away() -> Non
     assert [send.token for send in server.sent] == ["a", "a"]
 
 
-def test_a_provider_that_fails_leaves_a_token_that_still_holds_in_use() -> None:
+def test_a_failing_provider_leaves_a_valid_token_in_use() -> None:
     def provider() -> Any:
         return answers.pop(0)
 
@@ -226,7 +228,7 @@ def test_a_call_without_its_token_names_it() -> None:
         server.run(operations.claim(server.core, ["X"]))
 
 
-def test_reads_use_the_workers_token_and_else_the_producers() -> None:
+def test_reads_use_the_workers_token_or_else_the_producers() -> None:
     with_worker, without = ScriptedServer([reply(200, TASK)]), ScriptedServer([reply(200, TASK)], worker="")
     with_worker.run(operations.get(with_worker.core, "t-1"))
     without.run(operations.get(without.core, "t-1"))

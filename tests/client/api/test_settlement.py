@@ -1,4 +1,4 @@
-"""Ending a claim whose answers get lost: found out by reading the task, never guessed, never repeated unseen."""
+"""Settlement with lost answers: resolved by reading the task, never guessed, never repeated blindly."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def ended(result: object = None, **record: Any) -> Any:
     return reply(200, {"task": {**TASK, "status": stored["status"]}, "result": stored})
 
 
-def test_a_lost_submit_that_counted_is_a_success() -> None:
+def test_an_accepted_submit_whose_answer_was_lost_is_a_success() -> None:
     server = ScriptedServer([LOST, now("COMPLETED"), ended([1, 2.0])])
     record = server.run(operations.complete(server.core, CLAIMED, [1, 2]))
     assert record.result == [1, 2]
     assert server.paths == ["POST /tasks/t-1/result", "GET /tasks/t-1", "GET /tasks/t-1/result"]
 
 
-def test_a_lost_submit_that_did_not_count_is_sent_again() -> None:
+def test_a_submit_that_was_lost_before_the_server_is_sent_again() -> None:
     server = ScriptedServer([LOST, now("IN_PROGRESS"), reply(200, DONE)])
     assert server.run(operations.complete(server.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
     assert server.paths == ["POST /tasks/t-1/result", "GET /tasks/t-1", "POST /tasks/t-1/result"]
 
 
-def test_a_submit_that_counted_while_it_was_sent_again_is_a_success() -> None:
+def test_a_submit_that_was_accepted_while_it_was_sent_again_is_a_success() -> None:
     server = ScriptedServer([LOST, now("IN_PROGRESS"), refusal(403, "not-owner"), now("COMPLETED"), ended()])
     assert server.run(operations.complete(server.core, CLAIMED, {"ok": 1})).result == {"ok": 1}
 
 
-def test_a_lost_submit_after_which_someone_else_ended_the_task_is_a_lost_lease() -> None:
+def test_a_lost_submit_after_which_another_worker_ended_the_task_is_a_lost_lease() -> None:
     server = ScriptedServer([LOST, now("COMPLETED", 3), ended({"ok": 2})])
     with pytest.raises(LeaseLost, match="another worker ended it: COMPLETED"):
         server.run(operations.complete(server.core, CLAIMED, {"ok": 1}))
@@ -74,26 +74,28 @@ def test_a_lost_failure_is_compared_by_its_error() -> None:
 @pytest.mark.parametrize(
     ("status", "text", "error"), [(403, "not-owner", NotOwner), (409, "not-in-progress", NotInProgress)]
 )
-def test_a_refusal_of_the_first_try_needs_no_second_look(status: int, text: str, error: type[Exception]) -> None:
+def test_a_refusal_of_the_first_try_is_raised_without_reading_the_task(
+    status: int, text: str, error: type[Exception]
+) -> None:
     server = ScriptedServer([refusal(status, text)])
     with pytest.raises(error):
         server.run(operations.complete(server.core, CLAIMED, {}))
 
 
-def test_a_task_that_was_deleted_meanwhile_is_named() -> None:
+def test_a_task_that_was_deleted_meanwhile_is_reported() -> None:
     server = ScriptedServer([LOST, refusal(404, "not found")])
     with pytest.raises(TaskNotFound):
         server.run(operations.complete(server.core, CLAIMED, {}))
 
 
-def test_a_request_that_was_never_sent_is_repeated_without_a_look() -> None:
+def test_a_request_that_was_never_sent_is_repeated_without_reading_the_task() -> None:
     server = ScriptedServer([UNREACHED, reply(200, DONE)])
     server.run(operations.complete(server.core, CLAIMED, {"ok": 1}))
     assert server.paths == ["POST /tasks/t-1/result"] * 2
 
 
 @pytest.mark.parametrize("look", [LOST, refusal(500, "boom"), reply(200, "?")], ids=["lost", "500", "garbled"])
-def test_a_look_that_fails_is_taken_again(look: Any) -> None:
+def test_a_failed_read_of_the_task_is_repeated(look: Any) -> None:
     server = ScriptedServer([LOST, look, now("IN_PROGRESS"), reply(200, DONE)])
     server.run(operations.complete(server.core, CLAIMED, {"ok": 1}))
 
@@ -113,7 +115,7 @@ def test_policy_ends_with_the_last_error() -> None:
     ],
     ids=["waiting", "dead", "claimed again"],
 )
-def test_a_lost_nack_that_counted_is_never_sent_again(found: Any, requeued: Requeued) -> None:
+def test_a_nack_that_was_accepted_but_whose_answer_was_lost_is_not_sent_again(found: Any, requeued: Requeued) -> None:
     server = ScriptedServer([LOST, found])
     assert server.run(operations.nack(server.core, CLAIMED)) == requeued
 
@@ -126,13 +128,13 @@ def test_a_lost_abandon_is_sent_again_only_while_the_lease_is_ours() -> None:
     once.run(operations.abandon(once.core, CLAIMED))
 
 
-def test_a_bare_id_gets_no_second_try() -> None:
+def test_a_lost_answer_for_only_an_id_is_not_retried() -> None:
     server = ScriptedServer([LOST])
     with pytest.raises(Unavailable):
         server.run(operations.abandon(server.core, "t-1"))
 
 
-def test_nothing_is_sent_once_it_may_not_be() -> None:
+def test_nothing_is_sent_once_the_policy_forbids_it() -> None:
     server = ScriptedServer([LOST])
     call = calls.submit("t-1", result={}, error="", artifacts=())
     policy = RetryPolicy(may_retry=lambda *_: True, may_send=lambda: not server.pauses)

@@ -1,4 +1,4 @@
-"""A worker as a user would write it, for the tests that run it in processes of its own."""
+"""A worker as a user would write it, for the tests that run it in separate processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def make() -> Worker:
     @worker.handler("X")
     async def work(job: Job[Any]) -> dict[str, int]:
         note(f"{os.getpid()} {job.id}\n")
-        # What must not be done in a coroutine, done on purpose.
+        # Blocks the event loop on purpose.
         SystemClock().sleep_blocking(job.payload.get("blocks", 0))
         await anyio.sleep(job.payload["seconds"])
         return {"n": job.payload["n"]}

@@ -47,15 +47,15 @@ SUBJECTS = ["worker", "other", "third"]
 WHICH = st.integers(0, 11)
 RACES = {"Z1": races.redeliver_finished, "Z2": races.lose_task, "Z3": races.revoke_lease}
 KINDS = ["refused", "broken", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow", "Z4"]
-SAYINGS = ["complete", "fail", "retry", "abandon", "crash", "panic"]
+OUTCOMES = ["complete", "fail", "retry", "abandon", "crash", "panic"]
 
 
 class Panic(BaseException):
-    """What a handler may raise that is no `Exception`."""
+    """An exception of a handler that is not an `Exception`."""
 
 
 class Law(StrEnum):
-    """What holds for every worker, and is told when it does not."""
+    """What must hold for every worker."""
 
     FENCE = "a handler never runs past its fence"
     ALONE = "no two handlers of one task overlap in time"
@@ -68,8 +68,8 @@ class Law(StrEnum):
 
 
 @dataclass
-class Site:
-    """A worker with its network and what its handlers did."""
+class Host:
+    """A worker with its network and the state of its run."""
 
     worker: Worker
     network: Network
@@ -90,7 +90,7 @@ class Site:
 
 @dataclass
 class Attempt:
-    """A handler's time with a task."""
+    """One call of a handler for a task."""
 
     task_id: str
     begin: float
@@ -103,13 +103,13 @@ class Laws(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.scenario = self.play(self._stage())
+        self.scenario = self.perform(self._scenario())
         self.producer = Network(self.scenario.fake, self.scenario.clock)
         self.producer_faults: list[Fault] = []
         self.producer.fault_for = lambda _request: self.producer_faults.pop(0) if self.producer_faults else None
         self.client = self.scenario.client("worker", self.producer)
         self.calm = Network(self.scenario.fake, self.scenario.clock, "other")
-        self.sites: list[Site] = []
+        self.hosts: list[Host] = []
         self.intents = 0
         self.acknowledged: set[str] = set()
         self.attempts: list[Attempt] = []
@@ -120,10 +120,10 @@ class Laws(RuleBasedStateMachine):
         self.strays: list[asyncio.Task[None]] = []
         self.broken: list[str] = []
 
-    def play(self, scene: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(scene)
+    def perform(self, code: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(code)
 
-    async def _stage(self) -> Scenario:
+    async def _scenario(self) -> Scenario:
         return Scenario(BACKOFF_POLICY="fixed", BACKOFF_BASE_SECONDS="1")
 
     # What happens.
@@ -134,23 +134,23 @@ class Laws(RuleBasedStateMachine):
 
     @rule(lease=st.sampled_from([6, 9, 20]), concurrency=st.integers(1, 4))
     def open(self, lease: int, concurrency: int) -> None:
-        if len(self.sites) == len(SUBJECTS):
+        if len(self.hosts) == len(SUBJECTS):
             return
-        subject = SUBJECTS[0] if self.shared_subject else SUBJECTS[len(self.sites)]
+        subject = SUBJECTS[0] if self.shared_subject else SUBJECTS[len(self.hosts)]
         network = Network(self.scenario.fake, self.scenario.clock, IDENTITIES[subject]["claims"]["sub"])
         codeq = self.scenario.client(subject, network)
         hooks = [self.judge]
         worker = Worker(codeq, concurrency=concurrency, lease=LeaseTerms(lease), poll=5, grace=8, hooks=hooks)
         worker.handler("X")(self.handler(network))
-        site = Site(worker, network)
-        network.fault_for = site.fault_for
-        self.sites.append(site)
+        host = Host(worker, network)
+        network.fault_for = host.fault_for
+        self.hosts.append(host)
 
         async def start() -> None:
-            site.run = asyncio.create_task(worker.run(signals=False))
+            host.run = asyncio.create_task(worker.run(signals=False))
             await self.scenario.clock.advance(0)
 
-        self.play(start())
+        self.perform(start())
 
     def handler(self, network: Network) -> Any:
         async def handle(job: Job[Any], _context: TaskContext) -> Any:
@@ -161,33 +161,33 @@ class Laws(RuleBasedStateMachine):
             finally:
                 attempt.end = self.scenario.clock.monotonic()
                 self._judge_fence(job, network.subject)
-            return self._say(job, attempt)
+            return self._end_as(job, attempt)
 
         return handle
 
     @staticmethod
-    def _say(job: Job[Any], attempt: Attempt) -> Any:
-        says = job.payload["says"]
-        if says == "fail":
+    def _end_as(job: Job[Any], attempt: Attempt) -> Any:
+        outcome = job.payload["outcome"]
+        if outcome == "fail":
             raise Fail(f"failed at {job.attempts}")
-        if says == "crash" and not job.is_last:
+        if outcome == "crash" and not job.is_last:
             raise OSError
-        if says == "panic" and not job.is_last:
+        if outcome == "panic" and not job.is_last:
             raise Panic
-        if says == "retry" and not job.is_last:
+        if outcome == "retry" and not job.is_last:
             raise Retry(2)
-        if says == "abandon" and job.attempts == 1:
+        if outcome == "abandon" and job.attempts == 1:
             raise Abandon
         return {"attempts": job.attempts, "begin": attempt.begin}
 
     @rule(
         seconds=st.sampled_from([0, 0, 1, 5, 30]),
-        says=st.sampled_from(SAYINGS),
+        outcome=st.sampled_from(OUTCOMES),
         delay=st.sampled_from([0, 0, 3]),
         faults=st.lists(st.sampled_from([refused, request_lost, reply_lost, answers(503), answers(429)]), max_size=2),
     )
-    def create(self, seconds: int, says: str, delay: int, faults: list[Fault]) -> None:
-        payload = {"intent": self.intents, "seconds": seconds, "says": says}
+    def create(self, seconds: int, outcome: str, delay: int, faults: list[Fault]) -> None:
+        payload = {"intent": self.intents, "seconds": seconds, "outcome": outcome}
         self.intents += 1
         self.producer_faults = list(faults)
 
@@ -197,11 +197,11 @@ class Laws(RuleBasedStateMachine):
             with contextlib.suppress(CodeQError):
                 self.acknowledged.add((await creating).id)
 
-        self.play(create())
+        self.perform(create())
 
     @rule(seconds=st.sampled_from([0.25, 1, 3, 10, 25]))
     def pass_time(self, seconds: float) -> None:
-        self.play(self.scenario.clock.advance(seconds))
+        self.perform(self.scenario.clock.advance(seconds))
 
     @rule(
         which=WHICH,
@@ -210,7 +210,7 @@ class Laws(RuleBasedStateMachine):
         seconds=st.sampled_from([0.5, 2, 7]),
     )
     def break_network(self, which: int, operations: list[str], kind: str, seconds: float) -> None:
-        site = self.sites[which % len(self.sites)]
+        host = self.hosts[which % len(self.hosts)]
         faults = {
             "refused": refused,
             "broken": broken,
@@ -220,8 +220,8 @@ class Laws(RuleBasedStateMachine):
             "429": answers(429, retry_after="1"),
             "401": answers(401),
             "garbled": garbled,
-            # With one subject for all, what comes late would count for another worker's lease. And whoever the
-            # subject, a NACK or an abandon that comes late revokes the next lease: nobody can know.
+            # With one subject for all workers, a late request would apply to another worker's lease. And with any
+            # subject, a late NACK or abandon revokes the next lease, which no worker can detect.
             "late": request_lost if self.shared_subject else late(self.scenario.clock, seconds, self.strays),
             "slow": slow(self.scenario.clock, seconds),
             "Z4": false_empty,
@@ -231,12 +231,12 @@ class Laws(RuleBasedStateMachine):
         self.orphans |= "claim" in operations
         if kind == "late":
             operations = [operation for operation in operations if operation not in {"nack", "abandon"}]
-        site.faults += [(operation, faults[kind]) for operation in operations]
+        host.faults += [(operation, faults[kind]) for operation in operations]
 
     @rule(which=WHICH, seconds=st.sampled_from([2, 8, 30]))
     def cut_off(self, which: int, seconds: float) -> None:
-        site = self.sites[which % len(self.sites)]
-        site.cut_until = self.scenario.clock.monotonic() + seconds
+        host = self.hosts[which % len(self.hosts)]
+        host.cut_until = self.scenario.clock.monotonic() + seconds
         self.orphans = True
 
     @rule(which=WHICH, race=st.sampled_from(sorted(RACES)))
@@ -245,43 +245,45 @@ class Laws(RuleBasedStateMachine):
             return
         task_id = self.attempts[which % len(self.attempts)].task_id
         if self.scenario.race(task_id, RACES[race]):
-            # Whoever holds a lost task can still settle it: no law is suspended for it.
+            # The worker that holds a lost task can still settle it: all laws apply.
             (self.dropped if race == "Z2" else self.raced).add(task_id)
 
     @rule(which=WHICH)
     def stop(self, which: int) -> None:
-        site = self.sites[which % len(self.sites)]
-        site.leaving = True
-        site.worker.stop()
+        host = self.hosts[which % len(self.hosts)]
+        host.leaving = True
+        host.worker.stop()
 
     @rule(which=WHICH)
     def kill(self, which: int) -> None:
-        site = self.sites[which % len(self.sites)]
-        site.leaving = True
+        host = self.hosts[which % len(self.hosts)]
+        host.leaving = True
         self.orphans = True
 
         async def kill() -> None:
-            site.network.fault_for = lambda _request: refused
-            assert site.run
-            site.run.cancel()
-            await self.scenario.clock.advance_until(site.run.done)
+            host.network.fault_for = lambda _request: refused
+            assert host.run
+            host.run.cancel()
+            await self.scenario.clock.advance_until(host.run.done)
             with contextlib.suppress(asyncio.CancelledError):
-                await site.run
+                await host.run
 
-        self.play(kill())
+        self.perform(kill())
 
     @rule()
     def end_the_faults(self) -> None:
-        """Let the workers that are there, whatever they went through, do all that there is."""
+        """Let the remaining workers, after all these faults, finish all tasks."""
         self.mend()
-        if all(site.leaving for site in self.sites):
+        if all(host.leaving for host in self.hosts):
             return
         with self.must(Law.PROGRESS):
-            self.play(self.scenario.clock.advance_until(lambda: self.one_gave_up() or self.all_is_done(), within=900))
+            self.perform(
+                self.scenario.clock.advance_until(lambda: self.one_gave_up() or self.all_is_done(), within=900)
+            )
         assert not self.one_gave_up(), Law.LASTING
 
     def one_gave_up(self) -> bool:
-        return any(site.run and site.run.done() for site in self.sites if not site.leaving)
+        return any(host.run and host.run.done() for host in self.hosts if not host.leaving)
 
     @staticmethod
     @contextlib.contextmanager
@@ -292,24 +294,24 @@ class Laws(RuleBasedStateMachine):
             raise AssertionError(law) from error
 
     def mend(self) -> None:
-        for site in self.sites:
-            site.faults.clear()
-            site.cut_until = 0.0
+        for host in self.hosts:
+            host.faults.clear()
+            host.cut_until = 0.0
 
     def all_is_done(self) -> bool:
         return self.scenario.unended() <= self.dropped
 
     def give_up(self) -> None:
-        """Close the loop after a law was broken, whatever became of the workers."""
-        for site in self.sites:
-            if site.run and site.run.done() and not site.run.cancelled():
-                site.run.exception()
+        """Close the loop after a law was violated, in any state of the workers."""
+        for host in self.hosts:
+            if host.run and host.run.done() and not host.run.cancelled():
+                host.run.exception()
         self.runner.close()
 
     # What must hold.
 
     def _judge_fence(self, job: Job[Any], subject: str) -> None:
-        """A handler never runs past its fence: when it ends, no claim could have given its task away yet."""
+        """A handler never runs past its fence: when it ends, its task cannot have been claimed by another yet."""
         task = self.scenario.task(job.id)
         ours = (task.status, task.worker, task.attempts) == ("IN_PROGRESS", subject, job.attempts)
         if ours and "lease has run out" in task.claimable["reason"]:
@@ -334,7 +336,7 @@ class Laws(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self.play(self._end_all())
+            self.perform(self._end_all())
             self._judge_all()
         finally:
             self.give_up()
@@ -342,10 +344,10 @@ class Laws(RuleBasedStateMachine):
     async def _end_all(self) -> None:
         clock = self.scenario.clock
         self.mend()
-        for site in self.sites:
-            site.worker.stop()
+        for host in self.hosts:
+            host.worker.stop()
         with self.must(Law.PROGRESS):
-            await clock.advance_until(lambda: all(site.run and site.run.done() for site in self.sites), within=120)
+            await clock.advance_until(lambda: all(host.run and host.run.done() for host in self.hosts), within=120)
         assert not self.broken, self.broken
         leased = {task.id for task in self.scenario.fake.tasks(status="IN_PROGRESS")}
         assert self.orphans or leased <= self.lost | self.raced, Law.NOTHING_LEASED
@@ -368,11 +370,11 @@ class Laws(RuleBasedStateMachine):
         assert self.acknowledged <= {task.id for task in tasks}, Law.KEPT
         intents = Counter(task.payload["intent"] for task in tasks)
         assert not intents or max(intents.values()) == 1, Law.ONCE
-        for site in self.sites:
-            assert site.run
-            assert site.run.done()
-            if not site.run.cancelled():
-                assert site.run.exception() is None, Law.LASTING
+        for host in self.hosts:
+            assert host.run
+            assert host.run.done()
+            if not host.run.cancelled():
+                assert host.run.exception() is None, Law.LASTING
         for task in tasks:
             if task.id not in self.raced:
                 self._judge_overlap([attempt for attempt in self.attempts if attempt.task_id == task.id])
@@ -386,6 +388,6 @@ class Laws(RuleBasedStateMachine):
 
 
 class LawsOfOneSubject(Laws):
-    """All workers share one token, so that the server cannot tell them apart."""
+    """All workers share one token, so that the server cannot distinguish them."""
 
     shared_subject = True

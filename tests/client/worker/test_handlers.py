@@ -1,4 +1,4 @@
-"""What handlers may do, right or wrong, without harm to the worker and to the other tasks."""
+"""What handlers may do, right or wrong, without an effect on the worker and on other tasks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def cancels_itself(_job: Job[Any]) -> None:
 
 
 class Panic(BaseException):
-    """As an extension module's code raises it: no `Exception`."""
+    """Like an exception of an extension module that is not an `Exception`."""
 
 
 async def panics(_job: Job[Any]) -> None:
@@ -69,14 +69,14 @@ async def fails_in_a_group(_job: Job[Any]) -> None:
 
 
 class Panicking:
-    """A model that brings such code down when it is turned into JSON."""
+    """A model that raises such an exception when it is converted to JSON."""
 
     def model_dump(self, **_options: Any) -> None:
         raise Panic("no dump")
 
 
 class Unwilling:
-    """A model that cannot be turned into JSON."""
+    """A model that cannot be converted to JSON."""
 
     def model_dump(self, *, mode: str, by_alias: bool) -> None:
         raise RuntimeError(f"no {mode}, {by_alias=}")
@@ -113,9 +113,7 @@ async def returns_bad_artifacts(_job: Job[Any]) -> Complete:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_a_wrong_handler_costs_its_own_task_alone(
-    scenario: Scenario, handler: Any, settled: str, text: str
-) -> None:
+async def test_a_wrong_handler_affects_only_its_task(scenario: Scenario, handler: Any, settled: str, text: str) -> None:
     worker = scenario.worker()
     worker.handler("X")(handler)
     worker.handler("Y")(calm)
@@ -128,7 +126,7 @@ async def test_a_wrong_handler_costs_its_own_task_alone(
 
 
 @pytest.mark.asyncio
-async def test_a_backoff_that_panics_leaves_its_task_to_the_lease(
+async def test_a_backoff_function_that_panics_leaves_its_task_to_the_lease(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = scenario.worker()
@@ -154,7 +152,7 @@ async def calm(_job: Job[Any], task: TaskContext) -> str:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("backoff", [lambda _task: -1.0, lambda task: task.nothing], ids=["negative", "raises"])
-async def test_a_wrong_backoff_is_replaced_by_the_servers(scenario: Scenario, backoff: Any) -> None:
+async def test_a_wrong_backoff_is_replaced_by_the_servers_backoff(scenario: Scenario, backoff: Any) -> None:
     worker = scenario.worker()
     worker.handler("X", backoff=backoff)(names_a_file)
     task_id = scenario.enqueue("X", {})
@@ -164,7 +162,7 @@ async def test_a_wrong_backoff_is_replaced_by_the_servers(scenario: Scenario, ba
 
 
 @pytest.mark.asyncio
-async def test_a_cancelled_handler_is_told_why_once_and_may_await_while_it_cleans_up(scenario: Scenario) -> None:
+async def test_a_cancelled_handler_gets_the_reason_once_and_may_await_while_it_cleans_up(scenario: Scenario) -> None:
     worker = scenario.worker(lease=30)
     told: list[object] = []
 
@@ -188,7 +186,9 @@ async def test_a_cancelled_handler_is_told_why_once_and_may_await_while_it_clean
 
 
 @pytest.mark.asyncio
-async def test_a_handler_that_does_not_heed_is_told_again(scenario: Scenario, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_handler_that_ignores_its_cancellation_is_cancelled_again(
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
     worker = scenario.worker(grace=10)
     told = 0
 
@@ -237,7 +237,7 @@ async def with_an_option(job: Job[Any], _task: TaskContext, *, times: int = 1) -
     [Called(), plain_wrapper(Called()), with_a_default, with_an_option, lambda job: job.payload],
     ids=["object", "wrapped", "default", "option", "lambda"],
 )
-async def test_whatever_can_be_called_with_a_job_is_a_handler(scenario: Scenario, handler: Callable[..., Any]) -> None:
+async def test_any_callable_that_takes_a_job_is_a_handler(scenario: Scenario, handler: Callable[..., Any]) -> None:
     worker = scenario.worker()
     worker.handler("X")(handler)
     ended = asyncio.Event()
@@ -258,7 +258,7 @@ async def test_a_handler_that_needs_more_than_it_gets_is_refused(scenario: Scena
 
 
 @pytest.mark.asyncio
-async def test_a_plain_function_is_waited_for_when_it_is_told_to_end(scenario: Scenario) -> None:
+async def test_a_plain_function_is_waited_for_after_its_cancellation(scenario: Scenario) -> None:
     worker = scenario.worker(grace=0)
     ended = asyncio.Event()
     started, go_on = threading.Event(), threading.Event()
@@ -282,7 +282,7 @@ async def test_a_plain_function_is_waited_for_when_it_is_told_to_end(scenario: S
 
 
 @pytest.mark.asyncio
-async def test_the_current_task_is_the_handlers_alone(scenario: Scenario) -> None:
+async def test_the_current_task_is_set_only_in_its_handler(scenario: Scenario) -> None:
     worker = scenario.worker()
     seen = []
 

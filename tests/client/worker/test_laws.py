@@ -1,4 +1,4 @@
-"""The laws hold whatever happens, and each of them catches a client that is a little worse."""
+"""The laws hold in random sequences of events, and each law detects a client with a bug."""
 
 from __future__ import annotations
 
@@ -133,9 +133,9 @@ def what_comes_while_stopping_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def cut_off_holder(machine: Laws) -> None:
-    """A worker that cannot renew, while another waits for its task."""
+    """A worker that cannot renew, while another worker waits for its task."""
     machine.open_first(lease=6, concurrency=1)
-    machine.create(seconds=30, says="complete", delay=0, faults=[])
+    machine.create(seconds=30, outcome="complete", delay=0, faults=[])
     machine.pass_time(seconds=1)
     machine.open(lease=6, concurrency=1)
     machine.cut_off(which=0, seconds=30)
@@ -143,44 +143,44 @@ def cut_off_holder(machine: Laws) -> None:
 
 
 def cut_off_alone(machine: Laws) -> None:
-    """A worker that cannot renew, and no other that would take its task."""
+    """A worker that cannot renew, without another worker that would claim its task."""
     machine.open_first(lease=6, concurrency=1)
-    machine.create(seconds=30, says="complete", delay=0, faults=[])
+    machine.create(seconds=30, outcome="complete", delay=0, faults=[])
     machine.pass_time(seconds=1)
     machine.cut_off(which=0, seconds=30)
     machine.pass_time(seconds=25)
 
 
 def claim_answered_late(machine: Laws) -> None:
-    """A claim whose answer comes when the lease is over already."""
+    """A claim whose answer arrives after the lease has ended."""
     machine.open_first(lease=6, concurrency=1)
     machine.break_network(which=0, operations=["claim"], kind="slow", seconds=7)
     machine.pass_time(seconds=3)
-    machine.create(seconds=1, says="complete", delay=0, faults=[])
+    machine.create(seconds=1, outcome="complete", delay=0, faults=[])
     machine.pass_time(seconds=25)
 
 
 def create_answered_in_vain(machine: Laws) -> None:
     machine.open_first(lease=6, concurrency=1)
-    machine.create(seconds=1, says="complete", delay=0, faults=[reply_lost])
+    machine.create(seconds=1, outcome="complete", delay=0, faults=[reply_lost])
 
 
 def submit_lost(machine: Laws) -> None:
     machine.open_first(lease=6, concurrency=1)
     machine.break_network(which=0, operations=["submit"], kind="request lost", seconds=1)
-    machine.create(seconds=1, says="complete", delay=0, faults=[])
+    machine.create(seconds=1, outcome="complete", delay=0, faults=[])
     machine.pass_time(seconds=3)
 
 
 def abandon_answered_in_vain(machine: Laws) -> None:
-    """The abandon counts, another worker takes the task, and then the first one's network lets it speak again."""
+    """The abandon is accepted, another worker claims the task, and then the first one's network works again."""
     machine.open_first(lease=20, concurrency=1)
     machine.open(lease=20, concurrency=1)
     machine.open(lease=20, concurrency=1)
     for which in range(3):
         machine.break_network(which=which, operations=["abandon"], kind="reply lost", seconds=1)
         machine.break_network(which=which, operations=["abandon"] * 3, kind="request lost", seconds=1)
-    machine.create(seconds=10, says="abandon", delay=0, faults=[])
+    machine.create(seconds=10, outcome="abandon", delay=0, faults=[])
     machine.pass_time(seconds=25)
 
 
@@ -188,18 +188,18 @@ def task_at_closing_time(machine: Laws) -> None:
     machine.open_first(lease=20, concurrency=1)
     machine.pass_time(seconds=1)
     machine.stop(which=0)
-    machine.create(seconds=1, says="complete", delay=0, faults=[])
+    machine.create(seconds=1, outcome="complete", delay=0, faults=[])
     machine.pass_time(seconds=3)
 
 
 def create_without_an_answer(machine: Laws) -> None:
     machine.open_first(lease=6, concurrency=1)
-    machine.create(seconds=1, says="complete", delay=0, faults=[request_lost])
+    machine.create(seconds=1, outcome="complete", delay=0, faults=[request_lost])
 
 
 def handler_at_closing_time(machine: Laws) -> None:
     machine.open_first(lease=20, concurrency=1)
-    machine.create(seconds=30, says="complete", delay=0, faults=[])
+    machine.create(seconds=30, outcome="complete", delay=0, faults=[])
     machine.pass_time(seconds=1)
     machine.stop(which=0)
     machine.pass_time(seconds=3)
@@ -209,17 +209,17 @@ def outage(machine: Laws) -> None:
     machine.open_first(lease=6, concurrency=1)
     machine.break_network(which=0, operations=["claim"], kind="500", seconds=1)
     machine.pass_time(seconds=10)
-    machine.create(seconds=1, says="complete", delay=0, faults=[])
+    machine.create(seconds=1, outcome="complete", delay=0, faults=[])
     machine.end_the_faults()
 
 
 def panic(machine: Laws) -> None:
     machine.open_first(lease=6, concurrency=1)
-    machine.create(seconds=1, says="panic", delay=0, faults=[])
+    machine.create(seconds=1, outcome="panic", delay=0, faults=[])
     machine.end_the_faults()
 
 
-STORIES: list[tuple[Law, Any, Any]] = [
+SEQUENCES: list[tuple[Law, Any, Any]] = [
     (Law.FENCE, fence_too_late, cut_off_alone),
     (Law.FENCE, handlers_begin_at_any_time, claim_answered_late),
     (Law.FENCE, the_end_is_not_told, cut_off_alone),
@@ -236,29 +236,31 @@ STORIES: list[tuple[Law, Any, Any]] = [
 ]
 
 
-def tell(story: Any) -> None:
-    machine = LawsOfOneSubject()  # the harder ones
+def run_sequence(sequence: Any) -> None:
+    machine = LawsOfOneSubject()  # the harder case
     try:
-        story(machine)
+        sequence(machine)
     except BaseException:
         machine.give_up()
         raise
     machine.teardown()
 
 
-@pytest.mark.parametrize("story", dict.fromkeys(story for *_, story in STORIES), ids=lambda story: story.__name__)
-def test_the_laws_hold_in_every_story(story: Any) -> None:
-    tell(story)
+@pytest.mark.parametrize(
+    "sequence", dict.fromkeys(sequence for *_, sequence in SEQUENCES), ids=lambda sequence: sequence.__name__
+)
+def test_the_laws_hold_in_every_sequence(sequence: Any) -> None:
+    run_sequence(sequence)
 
 
-@pytest.mark.parametrize(("law", "mutate", "story"), STORIES, ids=[mutate.__name__ for _, mutate, _ in STORIES])
-def test_a_worse_client_breaks_the_law_in_its_story(
-    law: Law, mutate: Any, story: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("law", "mutate", "sequence"), SEQUENCES, ids=[mutate.__name__ for _, mutate, _ in SEQUENCES])
+def test_a_broken_client_violates_the_law_in_its_sequence(
+    law: Law, mutate: Any, sequence: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutate(monkeypatch)
     with pytest.raises(AssertionError, match=law):
-        tell(story)
+        run_sequence(sequence)
 
 
-def test_each_law_catches_a_worse_client() -> None:
-    assert {law for law, *_ in STORIES} == set(Law)
+def test_each_law_detects_a_broken_client() -> None:
+    assert {law for law, *_ in SEQUENCES} == set(Law)

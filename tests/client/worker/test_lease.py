@@ -1,4 +1,4 @@
-"""The lease's own rules, on a time that the test tells: nothing here waits, sends or sleeps."""
+"""The rules of one lease, with the time as an argument: nothing here waits, sends or sleeps."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def lease(terms: LeaseTerms = TERMS, *, sent: float = 0.0, now: float = 0.0, ran
 
 
 @pytest.mark.parametrize(("store", "margin"), [("kvrocks-2.8", 2.6), ("kvrocks-2.9", 2.1), ("redis", 1.6)])
-def test_the_fence_stands_before_the_servers_earliest_rounding(store: str, margin: float) -> None:
+def test_the_fence_is_before_the_servers_earliest_rounding(store: str, margin: float) -> None:
     terms = LeaseTerms(60, store=store)  # type: ignore[arg-type]  # parametrized
     assert terms.margin == pytest.approx(margin)
     assert lease(terms, sent=10, now=12).remaining(12) == pytest.approx(58 - margin)
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 4, 5.5, -60])
-def test_a_lease_too_short_to_keep_is_refused(seconds: int) -> None:
+def test_a_lease_too_short_to_renew_is_refused(seconds: int) -> None:
     with pytest.raises(ConfigurationError):
         LeaseTerms(seconds)
 
@@ -64,13 +64,13 @@ def test_a_renewal_moves_the_fence_from_when_it_was_sent() -> None:
     assert kept.renewal_due(40)
 
 
-def test_only_one_renewal_is_on_its_way() -> None:
+def test_only_one_renewal_is_under_way() -> None:
     kept = lease()
     kept.renewal_sent(20)
     assert not kept.renewal_due(30)
 
 
-def test_an_unknown_outcome_is_tried_again_soon_and_ever_less_often() -> None:
+def test_an_unknown_outcome_is_retried_with_growing_pauses() -> None:
     kept = lease()
     now, tries = 20.0, []
     for _ in range(6):
@@ -81,15 +81,15 @@ def test_an_unknown_outcome_is_tried_again_soon_and_ever_less_often() -> None:
     assert [after - before for before, after in zip([20.0, *tries], tries, strict=False)] == [0.25, 0.5, 1, 2, 4, 5]
 
 
-def test_a_yes_that_comes_after_the_fence_revives_nothing() -> None:
+def test_a_confirmation_after_the_fence_revives_nothing() -> None:
     late = lease()
     late.renewal_sent(50)
-    late.renewed(57.5)  # H3: the server says yes to a lease that it gave away
+    late.renewed(57.5)  # H3: the server confirms a lease that another worker has
     assert late.ended(57.5) is End.EXPIRED
     assert late.remaining(57.5) == 0
 
 
-def test_a_refused_renewal_ends_the_lease_for_good() -> None:
+def test_a_refused_renewal_ends_the_lease_permanently() -> None:
     gone = lease()
     gone.renewal_sent(20)
     gone.revoked()
@@ -100,7 +100,7 @@ def test_a_refused_renewal_ends_the_lease_for_good() -> None:
     assert (gone.ended(21), gone.remaining(21)) == (End.REVOKED, 0)
 
 
-def test_a_stopped_lease_is_renewed_no_more_and_runs_out() -> None:
+def test_a_stopped_lease_is_not_renewed_and_runs_out() -> None:
     stopped = lease()
     stopped.stop()
     assert not stopped.renewal_due(40)
@@ -114,7 +114,7 @@ def test_renew_now_makes_a_renewal_due_at_once() -> None:
     assert hurried.renewal_due(3)
 
 
-def test_a_handler_may_run_only_so_long_but_keeps_its_lease() -> None:
+def test_a_handler_over_max_runtime_keeps_its_lease() -> None:
     capped = lease(LeaseTerms(60, max_runtime=30))
     assert capped.next_event() == 20
     assert capped.ended(29.9) is None
@@ -136,10 +136,10 @@ steps = st.lists(st.tuples(st.sampled_from(["sent", "renewed", "unanswered", "ti
 
 
 @given(steps, st.integers(5, 120), st.floats(0, 1))
-def test_the_holder_never_acts_longer_than_the_server_holds(
+def test_the_worker_never_acts_longer_than_the_server_holds_the_lease(
     plan: list[tuple[str, float]], seconds: int, jitter: float
 ) -> None:
-    """Against a server that gave the lease as soon as asked, ends it as early as K8 allows, and revives none (H3)."""
+    """Against a server that leases at once, ends a lease as early as K8 allows, and revives none (H3)."""
     kept = Lease(LeaseTerms(seconds), sent=0, now=0, random=lambda: jitter)
     now, server_ends, asked = 0.0, seconds - 1.5, None
     for what, pause in plan:
@@ -160,7 +160,7 @@ def test_the_holder_never_acts_longer_than_the_server_holds(
 
 
 @given(steps, st.floats(0, 1))
-def test_what_ended_stays_ended(plan: list[tuple[str, float]], jitter: float) -> None:
+def test_an_ended_lease_stays_ended(plan: list[tuple[str, float]], jitter: float) -> None:
     kept = Lease(LeaseTerms(30, max_runtime=50), sent=0, now=0, random=lambda: jitter)
     now, end = 0.0, None
     for what, pause in plan:
@@ -175,7 +175,7 @@ def test_what_ended_stays_ended(plan: list[tuple[str, float]], jitter: float) ->
 
 
 @given(st.floats(0, 1), st.lists(st.booleans(), max_size=20))
-def test_a_renewal_falls_due_well_before_the_fence_whatever_happens(jitter: float, answered: list[bool]) -> None:
+def test_a_renewal_is_always_due_well_before_the_fence(jitter: float, answered: list[bool]) -> None:
     kept = Lease(TERMS, sent=0, now=0, random=lambda: jitter)
     for yes in answered:
         now = kept.next_event()

@@ -1,4 +1,4 @@
-"""When the lease goes: renewals that fail, tasks that others take, races of the server. Nothing acts past its fence."""
+"""Lost leases: failed renewals, tasks that other workers take, races of the server. No handler acts past its fence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAULTS = {
 
 
 def sleeper(scenario: Scenario, seconds: float, log: list[tuple[float, str]]) -> Any:
-    """Return a handler that sleeps, and logs when it begins and ends, and why."""
+    """Return a handler that sleeps, and logs when and why it starts and ends."""
 
     async def handler(_job: Job[Any], task: TaskContext) -> str:
         log.append((scenario.clock.monotonic(), "begins"))
@@ -79,7 +79,7 @@ async def test_renewals_that_fail_for_a_while_lose_nothing(scenario: Scenario, f
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("profile", ["kvrocks-2.8", "redis"])
-async def test_a_lease_that_cannot_be_renewed_ends_the_handler_before_anyone_else_gets_the_task(
+async def test_a_lease_that_cannot_be_renewed_ends_the_handler_before_another_gets_the_task(
     fault: Any, profile: str
 ) -> None:
     scenario = Scenario(profile)
@@ -95,7 +95,7 @@ async def test_a_lease_that_cannot_be_renewed_ends_the_handler_before_anyone_els
         await scenario.until_ended()
         assert log[-1][1] == "expired"
         assert scenario.task(task_id).status == "IN_PROGRESS", "nothing was sent for it"
-    assert scenario.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
+    assert scenario.ended()[0] == (task_id, "lost")  # the open poll may claim it again, and then it is given back
     (ended,) = [event for _, event in scenario.events if isinstance(event, TaskEnded)]
     assert ended.wasted == ended.seconds > 25
     assert not scenario.network.times("nack") + scenario.network.times("abandon") + scenario.network.times("submit")
@@ -117,7 +117,7 @@ async def test_a_machine_that_was_suspended_past_its_lease_drops_the_task_when_i
 
 
 @pytest.mark.asyncio
-async def test_a_renewal_tells_how_much_of_the_lease_was_left(scenario: Scenario) -> None:
+async def test_a_renewal_reports_how_much_of_the_lease_was_left(scenario: Scenario) -> None:
     worker = scenario.worker(lease=30)
     worker.handler("X")(sleeper(scenario, 15, []))
     scenario.enqueue("X", {})
@@ -144,7 +144,7 @@ async def test_a_task_that_another_worker_took_is_dropped_at_the_next_renewal(sc
     at, why = log[-1]
     assert 8.5 < at < 11
     assert why == "revoked"
-    assert scenario.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
+    assert scenario.ended()[0] == (task_id, "lost")  # the open poll may claim it again, and then it is given back
     assert scenario.task(task_id).result == {"$value": "theirs"}
 
 
@@ -156,7 +156,7 @@ async def test_a_task_that_was_deleted_is_dropped_at_the_next_renewal(scenario: 
     task_id = scenario.enqueue("X", {})
     async with scenario.running(worker):
         await scenario.until_ended()
-    assert scenario.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
+    assert scenario.ended()[0] == (task_id, "lost")  # the open poll may claim it again, and then it is given back
     assert len(scenario.network.times("heartbeat")) == 1, "a 500 that means not found is not tried again"
 
 
@@ -170,7 +170,7 @@ async def test_a_result_for_a_revoked_lease_is_reported_as_lost(scenario: Scenar
         scenario.edit(task_id, state="READY", worker="", attempts=2)
         await scenario.calm.claim(["X"])
         await scenario.until_ended()
-    assert scenario.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
+    assert scenario.ended()[0] == (task_id, "lost")  # the open poll may claim it again, and then it is given back
 
 
 @pytest.mark.asyncio
@@ -210,7 +210,9 @@ async def test_a_submit_whose_answer_is_lost_still_completes_the_task_once(
     ],
     ids=["expired", "revoked", "taken", "deleted", "no scope", "unanswered"],
 )
-async def test_a_lost_task_is_told_with_the_reason(scenario: Scenario, operation: str, fault: Any, loss: str) -> None:
+async def test_a_lost_task_is_reported_with_the_reason(
+    scenario: Scenario, operation: str, fault: Any, loss: str
+) -> None:
     worker = scenario.worker(lease=30, grace=1)
     worker.handler("X")(sleeper(scenario, 25 if operation == "submit" else 100, []))
     scenario.network.fail(operation, fault)
@@ -225,7 +227,7 @@ async def test_a_lost_task_is_told_with_the_reason(scenario: Scenario, operation
 
 
 @pytest.mark.asyncio
-async def test_a_task_that_is_lost_by_a_defect_of_ours_is_told_too(
+async def test_a_task_that_is_lost_by_a_bug_is_reported_too(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end(*_arguments: Any) -> Any:
@@ -242,19 +244,21 @@ async def test_a_task_that_is_lost_by_a_defect_of_ours_is_told_too(
 
 
 def later(call: Callable[[], object]) -> None:
-    """Tell the worker's loop after what it has begun, as the lease loop does from its thread."""
+    """Call the function after what the worker's loop has already scheduled, as a renewal loop does from its thread."""
     asyncio.get_running_loop().call_soon(call)
 
 
 @pytest.mark.asyncio
-async def test_a_delivery_that_waits_for_an_earlier_one_to_give_way_keeps_its_lease(scenario: Scenario) -> None:
+async def test_a_delivery_that_replaces_an_earlier_one_keeps_its_lease(scenario: Scenario) -> None:
     worker = scenario.worker(lease=6, concurrency=2)
     begun = []
 
     @worker.handler("X")
     async def work(job: Job[Any], task: TaskContext) -> None:
         begun.append((job.attempts, task.remaining() > 0, task.end))
-        while job.attempts == 1 and scenario.clock.monotonic() < 20:  # as one on a thread, it cannot be interrupted
+        while (
+            job.attempts == 1 and scenario.clock.monotonic() < 20
+        ):  # like a handler on a thread, it cannot be interrupted
             with contextlib.suppress(asyncio.CancelledError):
                 await scenario.clock.sleep(1)
 
@@ -269,7 +273,7 @@ async def test_a_delivery_that_waits_for_an_earlier_one_to_give_way_keeps_its_le
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("plain", [False, True])
-async def test_no_handler_begins_past_its_fence(
+async def test_no_handler_starts_past_its_fence(
     scenario: Scenario,
     plain: bool,  # noqa: FBT001 - parametrized
     monkeypatch: pytest.MonkeyPatch,
@@ -299,7 +303,7 @@ async def test_no_handler_begins_past_its_fence(
 
 
 @pytest.mark.asyncio
-async def test_a_submit_is_tried_until_the_lease_is_lost_and_no_longer(scenario: Scenario) -> None:
+async def test_a_submit_is_tried_only_until_the_lease_is_lost(scenario: Scenario) -> None:
     worker = scenario.worker(lease=30)
     worker.handler("X")(sleeper(scenario, 5, []))
     down = answers(503, "down")
@@ -307,7 +311,7 @@ async def test_a_submit_is_tried_until_the_lease_is_lost_and_no_longer(scenario:
     task_id = scenario.enqueue("X", {})
     async with scenario.running(worker):
         await scenario.until_ended()
-    assert scenario.ended()[0] == (task_id, "lost")  # a poll under way may bring it anew, to be given back
+    assert scenario.ended()[0] == (task_id, "lost")  # the open poll may claim it again, and then it is given back
     assert len(scenario.network.times("submit")) > 5
     assert max(scenario.network.times("submit")) < 30 - 1.5
 
@@ -330,7 +334,7 @@ async def test_a_nack_whose_answer_is_lost_costs_one_attempt_only(scenario: Scen
 
 
 @pytest.mark.asyncio
-async def test_no_renewal_is_sent_or_on_its_way_when_a_nack_is(scenario: Scenario) -> None:
+async def test_no_renewal_is_under_way_while_a_nack_is_sent(scenario: Scenario) -> None:
     worker = scenario.worker(lease=30)
 
     @worker.handler("X")
@@ -408,7 +412,7 @@ async def test_guard_enters_only_with_enough_of_the_lease_left(scenario: Scenari
 
 
 @pytest.mark.asyncio
-async def test_guard_raises_when_the_lease_is_lost_meanwhile(scenario: Scenario) -> None:
+async def test_guard_raises_if_the_lease_is_lost_meanwhile(scenario: Scenario) -> None:
     worker = scenario.worker(lease=30)
     caught = []
 

@@ -92,7 +92,7 @@ def test_a_second_signal_ends_a_worker_at_once(environ: dict[str, str]) -> None:
         assert process.wait(2) == 128 + signal.SIGTERM
 
 
-def test_a_handler_that_blocks_the_loop_keeps_its_lease_and_is_shown(environ: dict[str, str]) -> None:
+def test_a_handler_that_blocks_the_loop_keeps_its_lease_and_is_logged(environ: dict[str, str]) -> None:
     with BlockingCodeQ.from_env(environ) as codeq:
         task = codeq.create("X", {"n": 1, "seconds": 0, "blocks": 6})
         with worker_process(environ, "--log-level", "WARNING", log=environ["STARTED"] + ".log"):

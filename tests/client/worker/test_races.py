@@ -1,4 +1,4 @@
-"""The races of the real server (section 18), and what a worker makes of them. Z3 is with the other lost leases."""
+"""The races of the real server (section 18), and how a worker handles them. Z3 is with the other lost leases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def finish_again(scenario: Scenario, task_id: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_finished_task_that_comes_back_is_known_as_a_repeat(scenario: Scenario) -> None:
+async def test_a_redelivered_finished_task_is_marked_as_a_repeat(scenario: Scenario) -> None:
     worker = scenario.worker()
     repeats = []
 
@@ -45,7 +45,7 @@ async def test_a_finished_task_that_comes_back_is_known_as_a_repeat(scenario: Sc
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_repeat_can_be_answered_by_the_first_result(scenario: Scenario, fails: bool) -> None:  # noqa: FBT001 - parametrized
+async def test_keep_first_result_answers_a_repeat_with_the_first_result(scenario: Scenario, fails: bool) -> None:  # noqa: FBT001 - parametrized
     worker = scenario.worker(middleware=[keep_first_result(scenario.codeq)])
     calls = 0
 
@@ -78,7 +78,7 @@ RACES = [
 
 @pytest.mark.asyncio
 @pytest.mark.codeq(clock="auto", seed=1)
-async def test_workers_end_every_task_through_all_the_races_at_once(codeq: FakeCodeQ, codeq_client: CodeQ) -> None:
+async def test_workers_end_every_task_despite_all_races(codeq: FakeCodeQ, codeq_client: CodeQ) -> None:
     workers = [Worker(codeq_client, concurrency=4, lease=20, poll=5) for _ in range(2)]
     for worker in workers:
 
@@ -100,7 +100,7 @@ async def test_workers_end_every_task_through_all_the_races_at_once(codeq: FakeC
 
 
 async def hold(scenario: Scenario, worker: Worker, seconds: float) -> tuple[str, asyncio.Task[None]]:
-    """Let the worker hold a task that takes so long, and let the server lose it (Z2)."""
+    """Let the worker hold a task that takes `seconds`, and let the server lose it (Z2)."""
 
     @worker.handler("X")
     async def work(_job: Job[Any]) -> str:
@@ -115,7 +115,7 @@ async def hold(scenario: Scenario, worker: Worker, seconds: float) -> tuple[str,
 
 
 @pytest.mark.asyncio
-async def test_a_task_that_the_server_lost_is_completed_by_whoever_holds_it(scenario: Scenario) -> None:
+async def test_a_task_that_the_server_lost_is_completed_by_its_worker(scenario: Scenario) -> None:
     worker = scenario.worker(lease=9)
     task_id, run = await hold(scenario, worker, 60)
     await scenario.until_ended()
@@ -126,7 +126,7 @@ async def test_a_task_that_the_server_lost_is_completed_by_whoever_holds_it(scen
 
 
 @pytest.mark.asyncio
-async def test_a_lost_task_whose_worker_died_comes_to_nobody_until_it_is_abandoned_in_its_name(
+async def test_a_lost_task_whose_worker_died_is_delivered_only_after_an_abandon_with_its_subject(
     scenario: Scenario,
 ) -> None:
     task_id, run = await hold(scenario, scenario.worker(lease=9), 60)
@@ -149,7 +149,7 @@ async def test_a_lost_task_whose_worker_died_comes_to_nobody_until_it_is_abandon
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("after", [0.0, 1.0], ids=["at once", "in time"])
-async def test_a_false_204_costs_a_moment_and_no_task(scenario: Scenario, after: float) -> None:
+async def test_a_false_204_delays_a_task_but_loses_none(scenario: Scenario, after: float) -> None:
     worker = scenario.worker(concurrency=3)
 
     @worker.handler("X")

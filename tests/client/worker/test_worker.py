@@ -1,4 +1,4 @@
-"""What a worker does with tasks: claims, handlers, outcomes, shutdown. On the fake's manual clock, without a sleep."""
+"""What a worker does with tasks: claims, handlers, outcomes, shutdown. On a manual clock, without real sleeps."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ OUTCOMES: dict[str, tuple[Any, str, str, str]] = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("handler", "settled", "status", "error"), OUTCOMES.values(), ids=OUTCOMES)
-async def test_a_task_is_settled_as_its_handler_says(
+async def test_a_task_is_settled_with_the_outcome_of_its_handler(
     scenario: Scenario, handler: Any, settled: str, status: str, error: str
 ) -> None:
     worker = scenario.worker()
@@ -131,7 +131,7 @@ async def test_a_retry_waits_for_its_delay_and_costs_two_attempts(scenario: Scen
 
 
 @pytest.mark.asyncio
-async def test_backoff_is_the_handlers_when_it_has_one(scenario: Scenario) -> None:
+async def test_a_handlers_backoff_replaces_the_servers(scenario: Scenario) -> None:
     worker = scenario.worker()
     worker.handler("X", backoff=lambda task: 100 * task.attempts)(raiser(OSError()))
     task_id = scenario.enqueue("X", {})
@@ -282,7 +282,7 @@ async def test_an_outage_never_ends_the_worker(scenario: Scenario, fault: Any) -
 
 
 @pytest.mark.asyncio
-async def test_a_defect_of_ours_in_a_claim_never_ends_the_worker(
+async def test_a_bug_in_a_claim_never_ends_the_worker(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     defects = [ZeroDivisionError("ours")]
@@ -304,7 +304,7 @@ async def test_a_defect_of_ours_in_a_claim_never_ends_the_worker(
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_answers_long_polls_at_once_is_not_asked_without_end(scenario: Scenario) -> None:
+async def test_a_server_that_answers_long_polls_at_once_is_not_polled_in_a_tight_loop(scenario: Scenario) -> None:
     async def at_once(_request: Any, _forward: Any) -> Any:
         return httpx.Response(204)
 
@@ -317,7 +317,7 @@ async def test_a_server_that_answers_long_polls_at_once_is_not_asked_without_end
 
 
 @pytest.mark.asyncio
-async def test_what_the_open_poll_brings_while_stopping_is_handed_back_untouched(scenario: Scenario) -> None:
+async def test_a_task_of_the_open_poll_is_given_back_while_stopping(scenario: Scenario) -> None:
     worker = scenario.worker(poll=10)
     called: list[Job[Any]] = []
 
@@ -338,7 +338,7 @@ async def test_what_the_open_poll_brings_while_stopping_is_handed_back_untouched
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("grace", [0, 1])
-async def test_a_grace_shorter_than_the_poll_waits_for_it_before_anything_is_abandoned(
+async def test_with_a_grace_shorter_than_the_poll_tasks_are_abandoned_after_the_poll(
     scenario: Scenario, grace: float
 ) -> None:
     worker = scenario.worker(poll=10, grace=grace, concurrency=2)
@@ -359,7 +359,7 @@ async def test_a_grace_shorter_than_the_poll_waits_for_it_before_anything_is_aba
 
 
 @pytest.mark.asyncio
-async def test_a_poll_that_is_never_answered_holds_up_a_stop_for_so_long_only(scenario: Scenario) -> None:
+async def test_a_poll_without_an_answer_delays_a_stop_only_for_a_limited_time(scenario: Scenario) -> None:
     worker = scenario.worker(poll=10, grace=0)
     worker.handler("X")(returner(None))
     scenario.network.fail("claim", slow(scenario.clock, 1000))
@@ -369,7 +369,7 @@ async def test_a_poll_that_is_never_answered_holds_up_a_stop_for_so_long_only(sc
 
 
 @pytest.mark.asyncio
-async def test_running_handlers_drain_within_the_grace_time_with_their_leases_renewed(scenario: Scenario) -> None:
+async def test_running_handlers_drain_within_the_grace_period_with_their_leases_renewed(scenario: Scenario) -> None:
     worker = scenario.worker(lease=9, grace=60)
 
     @worker.handler("X")
@@ -384,7 +384,9 @@ async def test_running_handlers_drain_within_the_grace_time_with_their_leases_re
 
 
 @pytest.mark.asyncio
-async def test_handlers_that_outlast_the_grace_time_are_cancelled_and_their_tasks_abandoned(scenario: Scenario) -> None:
+async def test_handlers_that_outlast_the_grace_period_are_cancelled_and_their_tasks_abandoned(
+    scenario: Scenario,
+) -> None:
     worker = scenario.worker(grace=10)
     ends = []
 
@@ -405,7 +407,7 @@ async def test_handlers_that_outlast_the_grace_time_are_cancelled_and_their_task
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_is_cancelled_abandons_what_it_holds(scenario: Scenario) -> None:
+async def test_a_cancelled_worker_abandons_its_tasks(scenario: Scenario) -> None:
     worker = scenario.worker()
 
     @worker.handler("X")
@@ -423,7 +425,7 @@ async def test_a_worker_that_is_cancelled_abandons_what_it_holds(scenario: Scena
 
 
 @pytest.mark.asyncio
-async def test_a_burst_ends_when_nothing_is_left(scenario: Scenario) -> None:
+async def test_a_burst_ends_when_no_task_is_left(scenario: Scenario) -> None:
     worker = scenario.worker(concurrency=2)
 
     @worker.handler("X")
@@ -439,7 +441,7 @@ async def test_a_burst_ends_when_nothing_is_left(scenario: Scenario) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_burst_that_is_refused_raises(scenario: Scenario) -> None:
+async def test_a_refused_burst_raises(scenario: Scenario) -> None:
     worker = scenario.worker()
     worker.handler("X")(returner(None))
     scenario.network.fail("claim", answers(403, "event type not allowed"))
@@ -448,7 +450,7 @@ async def test_a_burst_that_is_refused_raises(scenario: Scenario) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_burst_does_not_wait_for_a_server_that_is_not_there(scenario: Scenario) -> None:
+async def test_a_burst_does_not_wait_for_a_missing_server(scenario: Scenario) -> None:
     worker = scenario.worker()
     worker.handler("X")(returner(None))
     scenario.network.fail("claim", refused)
@@ -460,7 +462,7 @@ async def test_a_burst_does_not_wait_for_a_server_that_is_not_there(scenario: Sc
 
 
 @pytest.mark.asyncio
-async def test_middleware_goes_around_the_handler_first_outermost(scenario: Scenario) -> None:
+async def test_middleware_surrounds_the_handler_with_the_first_outermost(scenario: Scenario) -> None:
     calls = []
 
     async def outer(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
@@ -484,7 +486,7 @@ async def test_middleware_goes_around_the_handler_first_outermost(scenario: Scen
 
 
 @pytest.mark.asyncio
-async def test_a_lifespan_surrounds_the_run_and_gives_handlers_their_state(scenario: Scenario) -> None:
+async def test_a_lifespan_surrounds_the_run_and_provides_the_state(scenario: Scenario) -> None:
     seen: list[Any] = []
 
     @contextlib.asynccontextmanager
@@ -506,7 +508,7 @@ async def test_a_lifespan_surrounds_the_run_and_gives_handlers_their_state(scena
 
 
 @pytest.mark.asyncio
-async def test_a_hook_that_fails_changes_nothing(scenario: Scenario, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_hook_has_no_effect(scenario: Scenario, caplog: pytest.LogCaptureFixture) -> None:
     worker = scenario.worker()
     worker.hooks.append(lambda _event: [].pop())
     worker.handler("X")(returner(None))
@@ -578,7 +580,7 @@ async def test_a_lease_thread_needs_a_clock_that_threads_may_use(scenario: Scena
 
 
 @pytest.mark.asyncio
-async def test_a_plain_handler_runs_where_the_worker_is_told_to(scenario: Scenario) -> None:
+async def test_run_in_thread_calls_plain_handlers(scenario: Scenario) -> None:
     threads = []
 
     async def run_here(function: Callable[[], Any]) -> Any:
