@@ -1,13 +1,17 @@
-"""Runs of the suite, or of cases made for a test, and what they reported."""
+"""Runs of the suite, or of cases made for a test, and their reports."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from codeq_contract.report import CaseResult, Report
 
@@ -17,11 +21,12 @@ import pytest
 from codeq_contract.suite.case import *
 from codeq_contract.suite.case import InconclusiveError
 """
+BIN = Path(sys.executable).parent
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is over: its exit code, what it printed, and the folder of its report."""
+    """A finished run: its exit code, its output, and the folder of its report."""
 
     code: int
     output: str
@@ -37,31 +42,29 @@ class Run:
 
 
 def run_suite(folder: Path, *arguments: str) -> Run:
-    """`codeq-contract run`."""
-    command = [str(Path(sys.executable).with_name("codeq-contract")), "run", "--report", str(folder), *arguments]
-    return _run(command, folder)
+    """`codeq-contract run` in another process."""
+    return run_command([str(BIN / "codeq-contract"), "run", "--report", str(folder), *arguments], folder)
 
 
-def run_cases(folder: Path, cases: str, *arguments: str) -> Run:
-    """Pytest with the suite's plugin on cases of our own, in process."""
-    file = folder / "test_made_up.py"
-    file.write_text(HEAD + cases, encoding="utf-8")
-    options = [
-        "-c",
-        str(folder / "none.ini"),
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "codeq_contract.plugin",
-        "-p",
-        "no:asyncio",
-    ]
-    (folder / "none.ini").write_text("[pytest]\n", encoding="utf-8")
-    return _run([sys.executable, "-m", "pytest", str(file), *options, f"--codeq-report={folder}", *arguments], folder)
-
-
-def _run(command: Sequence[str], folder: Path) -> Run:
+def run_command(command: Sequence[str], folder: Path) -> Run:
     # Schemathesis takes seconds to load into each pytest.
     environment = {**os.environ, "PYTEST_ADDOPTS": "-p no:schemathesis"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     return Run(done.returncode, done.stdout + done.stderr, folder)
+
+
+def run_cases(folder: Path, cases: str, *arguments: str) -> Run:
+    """A pytest in this process, with the suite's plugin, on cases written for a test."""
+    # Python keeps a module by its name, so each run has its own.
+    file, configuration, printed = folder / f"test_of_{folder.name}.py", folder / "none.ini", io.StringIO()
+    file.write_text(HEAD + cases, encoding="utf-8")
+    configuration.write_text("[pytest]\n", encoding="utf-8")
+    options = ["-c", str(configuration), "--import-mode=importlib", "--capture=no", f"--codeq-report={folder}"]
+    for name in ("codeq_contract.plugin", "no:cacheprovider", "no:faulthandler", "no:unraisableexception"):
+        options += ["-p", name]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):
+        # The plugins of the run around this one (timeouts, workers, Hypothesis) take no part.
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.delenv("PYTEST_ADDOPTS", raising=False)
+        code = pytest.main([str(file), *options, *arguments])
+    return Run(int(code), printed.getvalue(), folder)
