@@ -1,0 +1,62 @@
+"""The private names of pytest that the suite uses are still there, and still do what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+PLUGIN = """
+import pytest
+from codeq_contract.compat.pytest import parameters, without_fixtures, write_junit_report
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    write_junit_report(config, "ours.xml")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    without_fixtures(item)
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    pyfuncitem.obj(**parameters(pyfuncitem))
+    return True
+"""
+TESTS = """
+import pytest
+
+@pytest.fixture
+def broken():
+    raise RuntimeError("set up, although nothing needs it")
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("number", [1, 2])
+def test_it(number):
+    assert number in (1, 2)
+"""
+
+
+@pytest.fixture
+def result(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.RunResult:
+    """A run of two tests by a plugin that uses all of `codeq_contract.compat.pytest`."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest(PLUGIN)
+    pytester.makepyfile(TESTS)
+    return pytester.runpytest_inprocess("--tb=short")
+
+
+def test_parameters_are_known_and_fixtures_are_left_out(result: pytest.RunResult) -> None:
+    passed = result.parseoutcomes().get("passed")
+    assert passed == 2, (
+        "pytest.Function.callspec.params no longer holds the parameters of an item, or clearing Function.fixturenames "
+        "no longer keeps pytest from setting up its fixtures: cases cannot be run side by side"
+    )
+
+
+def test_the_junit_report_is_written_where_the_plugin_says(result: pytest.RunResult, pytester: pytest.Pytester) -> None:
+    assert result.ret == 0
+    report = Path(pytester.path, "ours.xml")
+    assert report.exists(), "config.option.xmlpath no longer names the JUnit report: --codeq-report gives none"
+    assert len(ET.parse(report).getroot().findall(".//testcase")) == 2  # noqa: S314 - written by pytest a moment ago
