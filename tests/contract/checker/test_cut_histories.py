@@ -8,51 +8,46 @@ import pytest
 
 from codeq_contract.recordings.files import parse_recording, recording_text
 from codeq_contract.recordings.format import Recording
-from tests.contract.checker.driving import drive
-from tests.contract.checker.story import STORY
-from tests.contract.checker.tape import Tape
-
-
-@pytest.fixture(scope="module")
-def recording() -> Recording:
-    return drive(STORY.values())
+from tests.contract.checker.support import SCENARIO, EditedHistory
 
 
 @pytest.fixture
-def drained(recording: Recording) -> Tape:
-    return Tape(recording, STORY)
+def drained(recording: Recording) -> EditedHistory:
+    return EditedHistory(recording, SCENARIO)
 
 
 @pytest.fixture
-def cut(recording: Recording) -> Tape:
-    return Tape(replace(recording, header=replace(recording.header, drained=False)), STORY)
+def cut(recording: Recording) -> EditedHistory:
+    return EditedHistory(replace(recording, header=replace(recording.header, drained=False)), SCENARIO)
 
 
-@pytest.mark.parametrize("last", range(1, len(STORY) + 1))
-def test_a_right_history_breaks_no_law_wherever_it_is_cut(cut: Tape, last: int) -> None:
+@pytest.mark.parametrize("last", range(1, len(SCENARIO) + 1))
+def test_a_right_history_breaks_no_law_wherever_it_is_cut(cut: EditedHistory, last: int) -> None:
     ended = max(call.answered for call in cut.calls.values() if call.number <= last)
     cut.callbacks = [callback for callback in cut.callbacks if callback.at <= ended]
-    assert cut.report(only=range(1, last + 1)).violations == ()
+    assert cut.check(only=range(1, last + 1)).violations == ()
 
 
-def test_a_task_that_nobody_got_before_the_cut_is_a_claim_in_vain_and_no_loss(drained: Tape, cut: Tape) -> None:
-    for tape in (drained, cut):
-        tape.drop("claim delayed", "end delayed")
-    assert drained.broken() == {"lost": {"delayed"}}
-    assert cut.broken() == {"empty": {"delayed"}}
+def test_a_task_that_nobody_got_before_the_cut_is_a_claim_in_vain_and_no_loss(
+    drained: EditedHistory, cut: EditedHistory
+) -> None:
+    for history in (drained, cut):
+        history.drop("claim delayed", "end delayed")
+    assert drained.broken_laws() == {"lost": {"delayed"}}
+    assert cut.broken_laws() == {"empty": {"delayed"}}
 
 
 def test_a_task_that_stayed_in_progress_until_the_cut_outlived_its_lease_and_is_no_loss(
-    drained: Tape, cut: Tape
+    drained: EditedHistory, cut: EditedHistory
 ) -> None:
-    for tape in (drained, cut):
-        tape.drop("claim late again", "nack late")
-        tape.repeat("read low", "read late", ms=20_000)
-        shown = {"id": tape.id_of("late"), "workerId": "w2", "status": "IN_PROGRESS", "attempts": 1}
-        tape.show("read late", **shown)
-    assert set(drained.broken()) >= {"lost"}
-    assert "lost" not in cut.broken()
-    assert "late" in cut.broken()["expiry"]
+    for history in (drained, cut):
+        history.drop("claim late again", "nack late")
+        history.repeat("read low", "read late", ms=20_000)
+        shown = {"id": history.id_of("late"), "workerId": "w2", "status": "IN_PROGRESS", "attempts": 1}
+        history.show("read late", **shown)
+    assert set(drained.broken_laws()) >= {"lost"}
+    assert "lost" not in cut.broken_laws()
+    assert "late" in cut.broken_laws()["expiry"]
 
 
 def test_what_a_recording_holds_is_read_as_it_was_written(recording: Recording) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeq_contract.checker import CheckResult, Verdict, check
-from tests.contract.checker.driving import WORKERS, Step, drive
+from tests.contract.checker.support import WORKERS, Step, drive
 
 PROFILES = ("redis", "kvrocks-2.8", "kvrocks-2.9")
 POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", "exp_full_jitter")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from codeq_contract.checker import Verdict, check
 from codeq_contract.recordings.format import Call, Recording
 from codeq_contract.recordings.times import MILLISECOND
-from tests.contract.checker.driving import EPOCH, WORKERS, header
+from tests.contract.checker.support import EPOCH, WORKERS, header
 
 EVENTS = 100_000
 BACKLOG = 500

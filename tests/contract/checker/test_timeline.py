@@ -14,12 +14,11 @@ from codeq_contract.checker.reading import events_of
 from codeq_contract.checker.settings import Settings
 from codeq_contract.checker.timeline import label, timeline
 from codeq_contract.recordings.times import SECOND
-from tests.contract.checker.driving import EPOCH, drive
-from tests.contract.checker.story import STORY
+from tests.contract.checker.support import EPOCH, SCENARIO, drive
 
 
-def test_the_story_in_words() -> None:
-    recording = drive(STORY.values())
+def test_the_events_of_the_scenario_in_words() -> None:
+    recording = drive(SCENARIO.values())
     events = list(events_of(recording, Settings.of(recording.header)))
     words = [label(event) for event in events]
     high = next(event for event in events if label(event) == "create, priority 2").task_id  # type: ignore[attr-defined] # it is a Created

@@ -1,4 +1,7 @@
-"""Drives a fake one call after another, and records each call as one that may have taken its time."""
+"""A recorded scenario that a test can edit, and the fake that records it.
+
+The scenario breaks no law. A test changes what was recorded, and says which laws are broken then.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from codeq_contract.checker import CheckResult, check
 from codeq_contract.driver.webhooks import read_body
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Callback, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND, moment_text, parse_moment
@@ -32,7 +36,7 @@ COMMANDS = ("A", "B")
 
 @dataclass(frozen=True)
 class Step:
-    """One call after `wait` ms: what, by which worker, about which task; -1 is the last that the worker was given.
+    """One call after `wait` ms, by `worker`, about the task of that number. -1 is the last one delivered to the worker.
 
     It is recorded as sent `before` ms before it took effect, and as answered `after` ms later.
     """
@@ -49,7 +53,7 @@ class Step:
 
 
 def drive(steps: Iterable[Step], *, profile: str = "redis", settings: Mapping[str, str] | None = None) -> Recording:
-    """Do all steps on a fake of its own, wait out the callbacks, and give what was recorded."""
+    """Do all steps on a new fake, wait for the callbacks, and return the recording."""
     return asyncio.run(_drive(steps, header(profile, settings)))
 
 
@@ -84,14 +88,14 @@ async def _drive(steps: Iterable[Step], header: Header) -> Recording:
         seed=0,
     )
     async with fake.async_client() as http:
-        driver = _Driver(fake, http)
+        client = _Client(fake, http)
         for step in steps:
-            await driver.do(step)
+            await client.do(step)
         await fake.aadvance(seconds=20)
-    return Recording(header, tuple(sorted(driver.calls, key=lambda call: call.sent)), tuple(callbacks))
+    return Recording(header, tuple(sorted(client.calls, key=lambda call: call.sent)), tuple(callbacks))
 
 
-class _Driver:
+class _Client:
     def __init__(self, fake: FakeCodeQ, http: httpx.AsyncClient) -> None:
         self.fake = fake
         self.http = http
@@ -176,3 +180,96 @@ def _ids(reply: httpx.Response) -> Sequence[str]:
         return ()
     shown = reply.json()
     return [task["id"] for task in shown.get("tasks", [shown]) if "id" in task]
+
+
+#: Everything that the laws are about, done right. Each of the five tasks has the name of its create. `late` becomes a
+#: dead letter, the others are completed.
+SCENARIO = {
+    "low": Step("create", number=0, wait=100),
+    "late": Step("create", number=0, wait=100),
+    "high": Step("create", number=2, wait=100),
+    "middle": Step("create", number=4, wait=100),
+    "delayed": Step("delayed", number=0, seconds=4, wait=100),
+    "claim high": Step("claim", "w0", seconds=4, wait=100),
+    "heartbeat high": Step("heartbeat", "w0", -1, seconds=5, wait=500),
+    "end high": Step("result", "w0", -1, wait=500),
+    "claim middle": Step("claim", "w1", seconds=3, wait=100),
+    "nack middle": Step("nack", "w1", -1, number=2, wait=100),
+    "claim low": Step("claim", "w1", seconds=3, wait=100),
+    "abandon low": Step("abandon", "w1", -1, wait=100),
+    "claim late": Step("claim", "w2", seconds=2, wait=100),
+    "claim low again": Step("claim", "w0", seconds=4, wait=100),
+    "read low": Step("read", task=0, wait=100),
+    "end low": Step("result", "w0", -1, wait=100),
+    "empty claim": Step("claim", "w0", wait=100),
+    "claim middle again": Step("claim", "w0", wait=2500),
+    "end middle": Step("result", "w0", -1, wait=100),
+    "claim delayed": Step("claim", "w1", wait=1500),
+    "end delayed": Step("result", "w1", -1, wait=100),
+    "claim late again": Step("claim", "w1", wait=100),
+    "nack late": Step("nack", "w1", -1, wait=100),
+    "last claim": Step("claim", "w1", wait=3000),
+}
+
+
+class EditedHistory:
+    """A copy of a recording whose calls have the names of their steps."""
+
+    def __init__(self, recording: Recording, names: Iterable[str]) -> None:
+        self.recording = recording
+        ordered = sorted(recording.calls, key=lambda call: call.number)
+        self.calls: dict[str, Call] = dict(zip(names, ordered, strict=True))
+        self.callbacks = list(recording.callbacks)
+
+    def id_of(self, create: str) -> str:
+        """The id of the task of a create."""
+        task_id: str = json.loads(self.calls[create].reply)["id"]
+        return task_id
+
+    def change(self, name: str, **changes: Any) -> None:
+        """Change fields of a recorded call."""
+        self.calls[name] = replace(self.calls[name], **changes)
+
+    def show(self, name: str, **fields: object) -> None:
+        """Change fields in the reply of a call."""
+        self.change(name, reply=json.dumps({**json.loads(self.calls[name].reply), **fields}))
+
+    def ask(self, name: str, **fields: object) -> None:
+        """Change fields in the body of a call."""
+        self.change(name, body=json.dumps({**json.loads(self.calls[name].body or "{}"), **fields}))
+
+    def shift(self, name: str, ms: int) -> None:
+        """Move a call by that many ms."""
+        call = self.calls[name]
+        self.change(name, sent=call.sent + ms * MILLISECOND, answered=call.answered + ms * MILLISECOND)
+
+    def repeat(self, name: str, copy: str, *, ms: int, who: str | None = None, **fields: object) -> None:
+        """Record a call again under another name, `ms` later, by another caller, with other fields in its reply."""
+        call = self.calls[name]
+        self.calls[copy] = replace(call, number=len(self.calls) + 1, identity=who or call.identity)
+        self.shift(copy, ms)
+        if fields:
+            self.show(copy, **fields)
+
+    def drop(self, *names: str) -> None:
+        """Remove calls."""
+        for name in names:
+            del self.calls[name]
+
+    def lose(self, name: str) -> None:
+        """Remove the reply of a call."""
+        self.change(name, status=0, reply="")
+
+    def check(self, only: Iterable[int] | None = None) -> CheckResult:
+        """Check all calls, or `only` those with these numbers."""
+        kept = [call for call in self.calls.values() if only is None or call.number in only]
+        calls = tuple(sorted(kept, key=lambda call: call.sent))
+        return check(replace(self.recording, calls=calls, callbacks=tuple(self.callbacks)))
+
+    def broken_laws(self) -> Mapping[str, set[str]]:
+        """The broken laws, each with the names of the tasks that it was broken with."""
+        names = {self.id_of(name): name for name, call in self.calls.items() if call.status == 202}
+        broken: dict[str, set[str]] = {}
+        for law, violation in self.check().violations:
+            broken.setdefault(law, set()).add(names.get(violation.task_id, violation.task_id))
+        return broken
