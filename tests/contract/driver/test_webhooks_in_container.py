@@ -1,13 +1,13 @@
-"""The webhook that runs in a container: the same answers and the same memory as the one in this process."""
+"""The webhook in a container answers and remembers as the one in this process does."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 
 import httpx
+import pytest
 
 from codeq_contract.driver import Answer
 from codeq_contract.driver.clocks import RealClock
@@ -18,8 +18,9 @@ from codeq_contract.recordings.times import SECOND
 AHEAD = 3600 * SECOND
 
 
-@contextmanager
+@pytest.fixture
 def program() -> Iterator[httpx.Client]:
+    """A client of the program that runs in the container."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -30,27 +31,26 @@ def program() -> Iterator[httpx.Client]:
     thread.join()
 
 
-def test_it_answers_each_path_as_told_and_keeps_what_came() -> None:
+def test_each_path_has_its_answers_and_keeps_its_requests(program: httpx.Client) -> None:
     clock = RealClock()
 
     def now() -> int:
         return clock.now() + AHEAD
 
-    with program() as http:
-        hooks = RemoteReceiver(now, http)
-        hooks.answer("/a", Answer(500), Answer(302, "/b"))
-        statuses = [http.post("/a", content=b"\xff<&>", headers={"X-Codeq-Timestamp": "7"}).status_code for _ in "123"]
-        assert statuses == [500, 302, 200]
-        assert http.get("/b").status_code == 200
-        first, *_ = hooks.received("/a")
-        assert len(hooks.received("/a")) == 3
-        assert (first.method, first.path, first.body) == ("POST", "/a", b"\xff<&>")
-        assert first.headers["x-codeq-timestamp"] == "7"
-        assert abs(first.at - now()) < 60 * SECOND, "told by our clock"
-        assert hooks.received("/nothing") == []
+    hooks = RemoteReceiver(now, program)
+    hooks.answer("/a", Answer(500), Answer(302, "/b"))
+    headers = {"X-Codeq-Timestamp": "7"}
+    statuses = [program.post("/a", content=b"\xff<&>", headers=headers).status_code for _ in range(3)]
+    assert statuses == [500, 302, 200]
+    assert program.get("/b").status_code == 200
+    first, *_ = hooks.received("/a")
+    assert len(hooks.received("/a")) == 3
+    assert (first.method, first.path, first.body) == ("POST", "/a", b"\xff<&>")
+    assert first.headers["x-codeq-timestamp"] == "7"
+    assert abs(first.at - now()) < 60 * SECOND, "the times are those of our clock"
+    assert hooks.received("/nothing") == []
 
 
-def test_it_has_the_keys_that_servers_look_for() -> None:
-    with program() as http:
-        http.post("/_keys", json={"keys": [1]})
-        assert http.get("/jwks.json").json() == {"keys": [1]}
+def test_servers_find_the_keys(program: httpx.Client) -> None:
+    program.post("/_keys", json={"keys": [1]})
+    assert program.get("/jwks.json").json() == {"keys": [1]}
