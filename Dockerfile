@@ -1,10 +1,10 @@
-# The fake as an image: slim, without root, on a file system that may be read-only.
+# The image of the fake. It runs without root and on a read-only file system.
 #   docker build -t codeq-fake . && docker run --rm --read-only -p 127.0.0.1:8080:8080 codeq-fake
-# It also holds the contract suite: docker run --rm --entrypoint codeq-contract codeq-fake run
+# It also contains the contract suite: docker run --rm --entrypoint codeq-contract codeq-fake run
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build
-# More options for pip, for example to install from wheels in this folder instead of the registry.
+# Further options for pip, for example to install from build/wheels instead of an index.
 ARG PIP_OPTIONS=""
 COPY pyproject.toml constraints.txt README.md LICENSE /src/
 COPY codeq_fake /src/codeq_fake
