@@ -1,13 +1,11 @@
-"""Who is calling: bearer tokens judged as the server judges them (contract section 3)."""
+"""Authentication of bearer tokens, with the server's rules (contract section 3)."""
 
 from __future__ import annotations
 
 from .authenticator import Authenticator
-from .caller import Caller
-from .errors import Forbidden, Refusal, Unauthenticated
-from .identities import Identity, identities_of, read_identities
+from .caller import Caller, Forbidden, Refusal, Unauthenticated
+from .identities import Identity, Tokens, identities_of, read_identities
 from .keys import KeysNeeded, with_keys
-from .tokens import Tokens
 
 __all__ = [
     "Authenticator",

@@ -1,36 +1,28 @@
-"""Who is calling, and may they: the server's rules for each kind of route (contract section 3)."""
+"""The server's rules of authentication for each kind of route (contract section 3)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 
-from codeq_fake.settings import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth
+from codeq_fake.settings import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, Settings, StaticAuth
 
-from .caller import Belief, Caller, role_of
-from .errors import Forbidden, Unauthenticated
-from .fetching import fetch_url
-from .identities import IdentitiesProvider
-from .providers import JwksProvider, StaticProvider
+from .caller import Authentication, Caller, Forbidden, Unauthenticated, role_of
+from .identities import IdentitiesProvider, Identity, Kind
+from .keys import Fetch, fetch_url
+from .providers import JwksProvider, Provider, StaticProvider
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from codeq_fake.settings import Settings, StaticAuth
-
-    from .identities import Identity, Kind
-    from .keys import Fetch
-    from .providers import Provider
-
-#: How many header values each kind of route remembers.
+#: The number of header values that are remembered for each kind of route.
 REMEMBERED = 4096
 
 
 class Authenticator:
-    """Judges ``Authorization`` headers. Each method takes the header's value, None without one, and the time in ns.
+    """Checks `Authorization` headers. Each method takes the value of the header, or None, and the time in ns.
 
-    A value that was believed is remembered for as long as it holds, so a repeated one costs a look-up. Each method
-    raises Unauthenticated, Forbidden where it asks for a scope, and KeysNeeded if a JWKS document has to be fetched
-    first (``codeq_fake.auth.keys.with_keys`` does that).
+    A valid value is remembered while it is valid, so that its repetition costs one look-up. Each method raises
+    Unauthenticated, Forbidden if it requires a scope, and KeysNeeded if a JWKS document has to be fetched first
+    (`with_keys` does that).
     """
 
     def __init__(
@@ -40,13 +32,13 @@ class Authenticator:
         self._worker_provider = workers
         self._allow_producer_as_worker = allow_producer_as_worker
         self._is_dev = is_dev
-        self._producers = _Remembered(self._judge_producer)
-        self._workers = _Remembered(self._judge_worker)
-        self._readers = _Remembered(self._judge_reader)
+        self._producers = _Cache(self._authenticate_producer)
+        self._workers = _Cache(self._authenticate_worker)
+        self._readers = _Cache(self._authenticate_reader)
 
     @classmethod
     def of(cls, settings: Settings, identities: Iterable[Identity] = (), fetch: Fetch = fetch_url) -> Authenticator:
-        """As configured. Identities are tried first; with them and no auth setting, nobody else is let in."""
+        """The authenticator of these settings. Identities come first, and are the only callers if no auth is set."""
         known = tuple(identities)
 
         def provider(kind: Kind, auth: StaticAuth | JwksAuth) -> Provider:
@@ -63,101 +55,81 @@ class Authenticator:
         )
 
     def producer(self, authorization: str | None, *, now: int) -> Caller:
-        """Who may create tasks."""
+        """The caller of a route for producers."""
         return self._producers.caller(authorization, now)
 
     def worker(self, authorization: str | None, scope: str, *, now: int) -> Caller:
-        """Who may use a worker route that asks for ``scope`` (A5, A6)."""
+        """The caller of a route for workers that requires `scope` (A5, A6)."""
         caller = self._workers.caller(authorization, now)
         if scope not in caller.scopes:
             raise Forbidden("missing scope")
         return caller
 
     def reader(self, authorization: str | None, *, now: int) -> Caller:
-        """Who may read a task or its result: a worker with event types, or else a producer (A7)."""
+        """The caller that reads a task or its result: a worker with event types, or else a producer (A7)."""
         return self._readers.caller(authorization, now)
 
     def admin(self, authorization: str | None, role_header: str | None, *, now: int) -> Caller:
-        """Which producer may use an admin route; ``role_header`` is ``X-Role``, None without one (A8)."""
+        """The producer that calls an admin route. `role_header` is the value of `X-Role`, or None (A8)."""
         caller = self._producers.caller(authorization, now)
         role = role_of(caller.claims) or (self._is_dev and role_header) or ""
         if ADMIN_SCOPE in caller.scopes or role.strip().lower() == "admin":
             return caller
         raise Unauthenticated("unauthorized. Admin only")
 
-    def _judge_producer(self, authorization: str | None, now: int) -> Belief:
-        return self._producer_provider.judge(_bearer_token(authorization), now=now)
+    def _authenticate_producer(self, authorization: str | None, now: int) -> Authentication:
+        return self._producer_provider.authenticate(_bearer_token(authorization), now=now)
 
-    def _judge_worker(self, authorization: str | None, now: int) -> Belief:
+    def _authenticate_worker(self, authorization: str | None, now: int) -> Authentication:
         try:
-            return self._judge_true_worker(authorization, now)
+            return self._authenticate_real_worker(authorization, now)
         except Unauthenticated:
-            producer = self._producer_as_worker(authorization, now)
-            if producer is None:
-                # A6: when the token is no producer's either, what was wrong with it as a worker's is told.
-                raise
-            return producer
+            if self._allow_producer_as_worker:
+                with suppress(Unauthenticated):
+                    found = self._authenticate_producer(authorization, now)
+                    caller = replace(found.caller, scopes=frozenset(WORKER_SCOPES), event_types=("*",))
+                    return replace(found, caller=caller)
+            raise  # A6: if the token is not a producer's either, the text is that of the worker's refusal
 
-    def _judge_true_worker(self, authorization: str | None, now: int) -> Belief:
-        belief = self._worker_provider.judge(_bearer_token(authorization), now=now)
-        if not belief.caller.event_types:
+    def _authenticate_real_worker(self, authorization: str | None, now: int) -> Authentication:
+        found = self._worker_provider.authenticate(_bearer_token(authorization), now=now)
+        if not found.caller.event_types:
             raise Unauthenticated("missing eventTypes")
-        if not belief.caller.scopes:
+        if not found.caller.scopes:
             raise Unauthenticated("missing scope")
-        return belief
+        return found
 
-    def _producer_as_worker(self, authorization: str | None, now: int) -> Belief | None:
-        """A producer in the role of a worker that may do everything, if that is allowed (A6)."""
-        if not self._allow_producer_as_worker:
-            return None
+    def _authenticate_reader(self, authorization: str | None, now: int) -> Authentication:
+        with suppress(Unauthenticated):
+            found = self._worker_provider.authenticate(_bearer_token(authorization), now=now)
+            if found.caller.event_types:
+                return found
         try:
-            belief = self._judge_producer(authorization, now)
-        except Unauthenticated:
-            return None
-        producer = belief.caller
-        caller = Caller(
-            subject=producer.subject,
-            tenant=producer.tenant,
-            scopes=frozenset(WORKER_SCOPES),
-            event_types=("*",),
-            claims=producer.claims,
-            token=producer.token,
-        )
-        return Belief(caller, belief.since, belief.until)
-
-    def _judge_reader(self, authorization: str | None, now: int) -> Belief:
-        try:
-            belief = self._worker_provider.judge(_bearer_token(authorization), now=now)
-            if belief.caller.event_types:
-                return belief
-        except Unauthenticated:
-            pass
-        try:
-            return self._judge_producer(authorization, now)
+            return self._authenticate_producer(authorization, now)
         except Unauthenticated:
             raise Unauthenticated("invalid token") from None
 
 
-class _Remembered:
-    """Header values that were believed, and until when."""
+class _Cache:
+    """The valid header values, with the time for which they are valid."""
 
-    def __init__(self, judge: Callable[[str | None, int], Belief]) -> None:
-        self._judge = judge
-        self._beliefs: dict[str | None, Belief] = {}
+    def __init__(self, authenticate: Callable[[str | None, int], Authentication]) -> None:
+        self._authenticate = authenticate
+        self._found: dict[str | None, Authentication] = {}
 
     def caller(self, authorization: str | None, now: int) -> Caller:
-        """Judge the value, unless it was believed before and still holds."""
-        belief = self._beliefs.get(authorization)
-        if belief is None or not belief.since <= now < belief.until:
-            belief = self._judge(authorization, now)
-            if len(self._beliefs) >= REMEMBERED:
-                del self._beliefs[next(iter(self._beliefs))]
-            self._beliefs[authorization] = belief
-        return belief.caller
+        """The caller of a header value, from the cache if it is still valid."""
+        found = self._found.get(authorization)
+        if found is None or not found.since <= now < found.until:
+            found = self._authenticate(authorization, now)
+            if len(self._found) >= REMEMBERED:
+                del self._found[next(iter(self._found))]
+            self._found[authorization] = found
+        return found.caller
 
 
 def _bearer_token(authorization: str | None) -> str:
-    """The token of ``Bearer <token>``; its scheme in any case, and a second blank belongs to the token (A1, A2)."""
+    """The token in `Bearer <token>`. The scheme is in any case; a second blank is part of the token (A1, A2)."""
     value = (authorization or "").strip(" \t")
     if not value:
         raise Unauthenticated("missing Authorization header")

@@ -1,25 +1,42 @@
-"""Who is calling, once a token has been believed, and for how long it is."""
+"""Callers: whom a valid token identifies, and the refusals of callers that are not let in.
+
+    Refusal
+    ├── Unauthenticated     the caller is not known (A1 to A5, A7, A8)
+    └── Forbidden           the caller lacks a scope (A5)
+
+`codeq_fake.http` turns a refusal into a status.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-#: An instant (ns) that no clock here reaches.
+#: An instant (ns) that no clock reaches.
 FOREVER = 1 << 80
 
 _TENANT_CLAIMS = ("tenantId", "tenant_id", "organizationId", "organization_id")
 
 
+class Refusal(Exception):
+    """The caller is not let in. `text` is the error text of the reply."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class Unauthenticated(Refusal):
+    """The caller is not known."""
+
+
+class Forbidden(Refusal):
+    """The caller is known but lacks the scope of the route (A5)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A believed caller.
-
-    ``claims`` are the token's raw ones; ``token`` is the bearer token, by which a rate limit counts (L1).
-    """
+    """An authenticated caller. `claims` are the raw ones; rate limits count by `token`, the bearer token (L1)."""
 
     subject: str
     tenant: str
@@ -30,8 +47,8 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
-    """A caller, believed from the instant ``since`` and before the instant ``until`` (ns)."""
+class Authentication:
+    """A caller that is authenticated from the instant `since` on and before the instant `until` (ns)."""
 
     caller: Caller
     since: int = -FOREVER
@@ -39,12 +56,12 @@ class Belief:
 
 
 def tenant_of(claims: Mapping[str, object], subject: str) -> str:
-    """Whose queues a caller uses: of the first tenant claim that is a text, or else of the subject (A9)."""
+    """The tenant of a caller: the first tenant claim that is a text, or else the subject (A9)."""
     texts = (claim for name in _TENANT_CLAIMS if isinstance(claim := claims.get(name), str))
     return next(texts, "").strip() or subject.strip()
 
 
 def role_of(claims: Mapping[str, object]) -> str:
-    """The token's own role; empty when it has none (A8)."""
+    """The role in a token, or an empty text (A8)."""
     role = claims.get("role")
     return role if isinstance(role, str) else ""

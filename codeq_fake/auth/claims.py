@@ -1,23 +1,20 @@
-"""Whether a token's claims hold now, and for whom it speaks (A4)."""
+"""The claims of a token: their checks at an instant, and the caller that they describe (A4)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
-from typing import TYPE_CHECKING
 
-from .caller import FOREVER, Belief, Caller, tenant_of
-from .errors import Unauthenticated
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .caller import FOREVER, Authentication, Caller, Unauthenticated, tenant_of
 
 _SECOND = 1_000_000_000
 
 
-def believe(claims: Mapping[str, object], *, issuer: str, audience: str, token: str, now: int) -> Belief:
-    """The caller whom the claims name, and the time that they give. Raises Unauthenticated.
+def authenticate(claims: Mapping[str, object], *, issuer: str, audience: str, token: str, now: int) -> Authentication:
+    """Check the claims. Raises Unauthenticated.
 
-    The order is the server's: the times first (its library's check), then issuer and audience (its own).
+    The order is the server's: first the times, which its library checks, then issuer and audience, which it checks
+    itself.
     """
     since, until = _times(claims, now)
     found_issuer = _text(claims, "iss")
@@ -35,37 +32,29 @@ def believe(claims: Mapping[str, object], *, issuer: str, audience: str, token: 
         claims=claims,
         token=token,
     )
-    return Belief(caller, since, until)
+    return Authentication(caller, since, until)
 
 
 def _times(claims: Mapping[str, object], now: int) -> tuple[int, int]:
-    """The instants (ns) from which and until which the claims hold; all that is wrong with them is told at once."""
-    since, until = -FOREVER, FOREVER
-    faults = []
-    try:
-        until = _instant(claims, "exp", default=FOREVER)
-        if now >= until:
-            faults.append("token is expired")
-    except TypeError as error:
-        faults.append(str(error))
-    try:
-        since = _instant(claims, "nbf", default=-FOREVER)
-        if now < since:
-            faults.append("token is not valid yet")
-    except TypeError as error:
-        faults.append(str(error))
+    """The instants (ns) between which the claims hold. One refusal lists all faults."""
+    faults: list[str] = []
+    until = _instant(claims, "exp", FOREVER, faults)
+    if now >= until:
+        faults.append("token is expired")
+    since = _instant(claims, "nbf", -FOREVER, faults)
+    if now < since:
+        faults.append("token is not valid yet")
     if faults:
         raise Unauthenticated(f"token has invalid claims: {', '.join(faults)}")
     return since, until
 
 
-def _instant(claims: Mapping[str, object], name: str, *, default: int) -> int:
-    """A claim of seconds since the epoch, as ns; a fraction is cut off. 0 is as good as absent."""
-    if name not in claims:
-        return default
-    seconds = claims[name]
+def _instant(claims: Mapping[str, object], name: str, default: int, faults: list[str]) -> int:
+    """A claim in seconds since the epoch, as ns. A fraction is cut off, and 0 counts as absent."""
+    seconds = claims.get(name, 0)
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not abs(seconds) < inf:
-        raise TypeError(f"invalid type for claim: {name} is invalid")
+        faults.append(f"invalid type for claim: {name} is invalid")
+        return default
     return int(seconds) * _SECOND if seconds else default
 
 
@@ -75,7 +64,7 @@ def _text(claims: Mapping[str, object], name: str) -> str:
 
 
 def _texts(claim: object) -> tuple[str, ...]:
-    """The texts of an array; anything else counts as absent."""
+    """The texts in an array; none if it is not an array."""
     return tuple(item for item in claim if isinstance(item, str)) if isinstance(claim, list | tuple) else ()
 
 

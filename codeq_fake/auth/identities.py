@@ -1,24 +1,20 @@
-"""Named callers for tests: plain texts that stand for signed tokens, judged as those are (A4)."""
+"""Identities: named callers for tests. Their tokens are plain texts that stand for signed tokens (A4)."""
 
 from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
-from codeq_fake.settings import SettingsError
+from codeq_fake.settings import ADMIN_SCOPE, JwksAuth, Settings, SettingsError, StaticAuth
 
 from . import claims, jwt
+from .caller import Authentication, role_of
 from .keys import bad_signature
-from .providers import as_sent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from .caller import Belief
-    from .providers import Provider
+from .providers import Provider, as_sent
 
 Kind = Literal["producer", "worker"]
 
@@ -28,13 +24,13 @@ AUDIENCES: Mapping[Kind, str] = MappingProxyType({"producer": "codeq-producer", 
 _KEY_ID = "k1"
 _DAY = 24 * 60 * 60
 _SECOND = 1_000_000_000
-#: A signature of the length that a key of 2048 bits makes.
+#: A signature as long as that of a 2048-bit key.
 _SIGNATURE = "A" * 342
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A caller whom a test names. ``claims`` override those of an ordinary token of this kind; None removes one."""
+    """A named caller. `claims` override those of an ordinary token of this kind; None removes a claim."""
 
     name: str
     kind: Kind
@@ -44,7 +40,7 @@ class Identity:
     key_id: str = _KEY_ID
 
     def header_and_claims(self, now: int) -> tuple[dict[str, object], dict[str, object]]:
-        """What the token would hold if it were minted at ``now``: it is good for a day."""
+        """The content of the signed token if it were issued at `now`, for one day."""
         issued = now // _SECOND
         ordinary = {"iss": ISSUER, "aud": AUDIENCES[self.kind], "iat": issued, "exp": issued + _DAY}
         kept = {name: claim for name, claim in {**ordinary, **self.claims}.items() if claim is not None}
@@ -52,41 +48,70 @@ class Identity:
 
 
 class IdentitiesProvider:
-    """Judges the tokens of identities; what is none of them goes to ``others``, or is refused as any JWT is."""
+    """Authenticates the tokens of identities. `others` authenticates all other tokens, or they are refused as JWTs."""
 
     def __init__(self, kind: Kind, identities: Iterable[Identity], others: Provider | None = None) -> None:
         self._audience = AUDIENCES[kind]
         self._identities = {as_sent(identity.token): identity for identity in identities}
         self._others = others
 
-    def judge(self, token: str, *, now: int) -> Belief:
-        """A worker's token on a producer's route is of another audience, as signed ones are."""
+    def authenticate(self, token: str, *, now: int) -> Authentication:
+        """Check the claims of an identity. A worker's token has the wrong audience for a producer's route."""
         identity = self._identities.get(token)
         if identity is None:
-            return self._judge_stranger(token, now)
+            return self._authenticate_other(token, now)
         header, held = identity.header_and_claims(now)
         jwt.check_algorithm(header)
         _check_key(jwt.Jwt(header, held, b"", b""))
-        return claims.believe(held, issuer=ISSUER, audience=self._audience, token=token, now=now)
+        return claims.authenticate(held, issuer=ISSUER, audience=self._audience, token=token, now=now)
 
-    def _judge_stranger(self, token: str, now: int) -> Belief:
-        minted = " ".join(self._mint(word, now) for word in token.split(" "))
-        if minted == token and self._others is not None:
-            return self._others.judge(token, now=now)
-        _check_key(jwt.parse(minted))
+    def _authenticate_other(self, token: str, now: int) -> Authentication:
+        signed = " ".join(self._signed(word, now) for word in token.split(" "))
+        if signed == token and self._others is not None:
+            return self._others.authenticate(token, now=now)
+        _check_key(jwt.parse(signed))
         raise bad_signature()
 
-    def _mint(self, word: str, now: int) -> str:
-        """A word that is an identity's token, as the JWT that it stands for: errors name places in that text."""
+    def _signed(self, word: str, now: int) -> str:
+        """The JWT for which an identity's token stands: error texts contain positions in it."""
         identity = self._identities.get(word)
         if identity is None:
             return word
         return ".".join((*map(_segment, identity.header_and_claims(now)), _SIGNATURE))
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A token for each role, or None if the settings need signed tokens or no identity has the role."""
+
+    producer: str | None
+    worker: str | None
+    admin: str | None
+
+    @classmethod
+    def of(cls, settings: Settings, identities: Iterable[Identity] = ()) -> Tokens:
+        """The token of the first identity of each role, or without identities those of the settings."""
+        known = tuple(identities)
+        if not known:
+            producer = _token(settings.producer_auth)
+            return cls(producer, _token(settings.worker_auth), producer)
+        producers = [identity for identity in known if identity.kind == "producer"]
+        workers = [identity for identity in known if identity.kind == "worker"]
+        return cls(_first(producers), _first(workers), _first(filter(_is_admin, producers)))
+
+    def by_role(self) -> dict[str, str | None]:
+        """The tokens by role."""
+        return asdict(self)
+
+    def environment(self, url: str) -> dict[str, str]:
+        """The environment variables from which clients read a server's URL and tokens."""
+        named = {f"CODEQ_{role.upper()}_TOKEN": token for role, token in self.by_role().items()}
+        return {"CODEQ_BASE_URL": url, **{name: token for name, token in named.items() if token is not None}}
+
+
 def read_identities(source: str, text: str) -> tuple[Identity, ...]:
-    """The identities in a YAML or JSON text; ``source`` names it in messages. Raises SettingsError."""
-    import yaml  # noqa: PLC0415 - a start without identities need not pay for it
+    """The identities in a YAML or JSON text. Messages call it `source`. Raises SettingsError."""
+    import yaml  # noqa: PLC0415 - slow, and often not needed
 
     try:
         document = yaml.safe_load(text)
@@ -96,9 +121,9 @@ def read_identities(source: str, text: str) -> tuple[Identity, ...]:
 
 
 def identities_of(document: object, source: str = "identities") -> tuple[Identity, ...]:
-    """The identities in a mapping ``{NAME: {kind, token, claims, alg, kid}}``. Raises SettingsError.
+    """The identities in a mapping `{NAME: {kind, token, claims, alg, kid}}`. Raises SettingsError.
 
-    ``kind`` alone is required; ``token`` is the name unless given.
+    Only `kind` is required. The default of `token` is the name.
     """
     if not isinstance(document, dict):
         raise SettingsError(f"{source}: found no mapping; it must map names to {{kind, token, claims}}")
@@ -139,3 +164,16 @@ def _check_key(parsed: jwt.Jwt) -> None:
 
 def _segment(part: Mapping[str, Any]) -> str:
     return urlsafe_b64encode(json.dumps(part, default=str).encode()).decode().rstrip("=")
+
+
+def _token(auth: StaticAuth | JwksAuth) -> str | None:
+    return auth.token if isinstance(auth, StaticAuth) else None
+
+
+def _first(identities: Iterable[Identity]) -> str | None:
+    return next((identity.token for identity in identities), None)
+
+
+def _is_admin(identity: Identity) -> bool:
+    scopes = str(identity.claims.get("scope", "")).split()
+    return ADMIN_SCOPE in scopes or role_of(identity.claims).upper() == "ADMIN"

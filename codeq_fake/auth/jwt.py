@@ -1,21 +1,18 @@
-"""Read a JWT as the server's library does: the same checks in the same order, refused in the same words (A4)."""
+"""JWTs, parsed as the server's library does: the same checks in the same order, with the same texts (A4)."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING
 
 from codeq_fake.wire import IllegalBase64, decode_base64url
 
-from .errors import Unauthenticated
+from .caller import Unauthenticated
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-#: The algorithms that a key of a JWKS document may verify (A4).
+#: The algorithms that are accepted with the keys of a JWKS document (A4).
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512")
 
 _OTHER_ALGORITHMS = frozenset(
@@ -29,7 +26,7 @@ _GO_ESCAPES = {"'": r"\'", "\\": r"\\", "\a": r"\a", "\b": r"\b", "\f": r"\f", "
 
 @dataclass(frozen=True, slots=True)
 class Jwt:
-    """A token taken apart, its signature not looked at yet. ``signed`` is what ``signature`` is for."""
+    """A parsed token whose signature is not checked yet. `signature` is that of the bytes `signed`."""
 
     header: Mapping[str, object]
     claims: Mapping[str, object]
@@ -38,11 +35,11 @@ class Jwt:
 
     @property
     def algorithm(self) -> str:
-        """The header's ``alg``."""
+        """The algorithm in the header (`alg`)."""
         return str(self.header["alg"])
 
     def key_id(self) -> str:
-        """The id of the key to verify with. Raises Unauthenticated."""
+        """The id of the key that signed the token (`kid`). Raises Unauthenticated."""
         if self.algorithm not in RSA_ALGORITHMS:
             raise unverifiable(f"unexpected signing method: {self.algorithm}")
         key_id = self.header.get("kid")
@@ -52,7 +49,7 @@ class Jwt:
 
 
 def parse(token: str) -> Jwt:
-    """Take a token apart: its segments, then header, claims, algorithm and signature. Raises Unauthenticated."""
+    """Parse the segments, then header, claims, algorithm and signature. Raises Unauthenticated."""
     segments = token.split(".")
     if len(segments) != _SEGMENTS:
         raise _malformed("token contains an invalid number of segments")
@@ -65,7 +62,7 @@ def parse(token: str) -> Jwt:
 
 
 def check_algorithm(header: Mapping[str, object]) -> None:
-    """Whether ``alg`` names an algorithm that exists at all. Raises Unauthenticated."""
+    """Raise Unauthenticated unless `alg` is an existing algorithm."""
     algorithm = header.get("alg")
     if not isinstance(algorithm, str):
         raise Unauthenticated("token is unverifiable: signing method (alg) is unspecified")
@@ -74,7 +71,7 @@ def check_algorithm(header: Mapping[str, object]) -> None:
 
 
 def unverifiable(reason: str) -> Unauthenticated:
-    """The refusal of a token for which no key can be had."""
+    """The refusal of a token for which there is no key."""
     return Unauthenticated(f"token is unverifiable: error while executing keyfunc: {reason}")
 
 
@@ -94,7 +91,7 @@ def _read_object(data: bytes, part: str, target: str) -> dict[str, object]:
     try:
         value = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_number)
         if r"\u" in text:
-            # Half of a surrogate pair is no character; Go puts U+FFFD in its place.
+            # Go replaces half of a surrogate pair with U+FFFD.
             value = json.loads(_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError):
         raise _malformed(f"could not JSON decode {part}: {_json_complaint(data)}") from None
@@ -114,7 +111,7 @@ def _number(literal: str) -> float:
 
 
 def _json_complaint(data: bytes) -> str:
-    """What Go says of bytes that are no JSON: in its own words when they do not even start like JSON."""
+    """Go's message for bytes that are not JSON; exact if they do not even start like JSON."""
     start = data.lstrip(b" \t\r\n")[:1]
     if not start or start in _JSON_STARTS:
         return "unexpected end of JSON input"
@@ -122,7 +119,7 @@ def _json_complaint(data: bytes) -> str:
 
 
 def _quoted(char: str) -> str:
-    """A character as Go's error messages show it."""
+    """A character as in Go's error messages."""
     if char in _GO_ESCAPES:
         return _GO_ESCAPES[char]
     if char.isprintable():

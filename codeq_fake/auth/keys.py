@@ -1,41 +1,39 @@
-"""The keys of a JWKS document: kept for five minutes, fetched again when one is missing or old (A4).
+"""The keys of a JWKS document: cached for five minutes, and fetched again if one is missing or old (A4).
 
-To find a key takes no time. When the document has to be fetched first, ``find`` raises ``KeysNeeded``; ``with_keys``
-answers that by fetching and asking once more.
+`find` does not wait: if the document has to be fetched first, it raises `KeysNeeded`. `with_keys` then fetches it and
+tries again. `fetch_url` is the only input and output of `codeq_fake.auth`.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
-from .caller import FOREVER
-from .errors import Unauthenticated
-from .jwt import RSA_ALGORITHMS, unverifiable
+from .caller import FOREVER, Unauthenticated
+from .jwt import RSA_ALGORITHMS, Jwt, unverifiable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
     from joserfc.jwk import RSAKey
-
-    from .jwt import Jwt
 
 T = TypeVar("T")
 
-#: Fetches a URL within a number of seconds; raises FetchFailed.
-Fetch: TypeAlias = "Callable[[str, float], Awaitable[bytes]]"
+#: Fetches a URL within a number of seconds. Raises FetchFailed.
+Fetch: TypeAlias = Callable[[str, float], Awaitable[bytes]]
 
-#: How long fetched keys are good (A4), in ns.
+#: For how long fetched keys are used (A4), in ns.
 MAX_AGE = 300 * 1_000_000_000
+
+_OK = 200
 
 
 class FetchFailed(Exception):
-    """The JWKS document could not be had; the text says why."""
+    """The JWKS document could not be fetched. The text says why."""
 
 
 class KeysNeeded(Exception):
-    """The decision needs key ``key_id`` of ``keys``, which have to be fetched first."""
+    """Key `key_id` of `keys` is needed, which have to be fetched first."""
 
     def __init__(self, keys: FetchedKeys, key_id: str) -> None:
         super().__init__(key_id)
@@ -43,20 +41,20 @@ class KeysNeeded(Exception):
         self.key_id = key_id
 
 
-async def with_keys(decide: Callable[[], T], *, now: int) -> T:
-    """What ``decide`` returns, once the keys that it asks for have been fetched. Raises what it raises."""
+async def with_keys(authenticate: Callable[[], T], *, now: int) -> T:
+    """The result of `authenticate`, after fetching the keys that it needs. Raises what it raises."""
     while True:
         try:
-            return decide()
+            return authenticate()
         except KeysNeeded as needed:
             await needed.keys.fetch(needed.key_id, now=now)
 
 
 class Keys(Protocol):
-    """Where a provider finds keys."""
+    """A source of keys."""
 
     def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:
-        """The key, and the instant (ns) until which it is good. Raises Unauthenticated, KeysNeeded."""
+        """The key, and the instant (ns) until which it can be used. Raises Unauthenticated or KeysNeeded."""
         ...
 
 
@@ -66,18 +64,18 @@ class FixedKeys:
     def __init__(self, document: Mapping[str, object]) -> None:
         self._keys = read_keys(document)
 
-    def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:  # noqa: ARG002 - good for ever
-        """As ``Keys.find``."""
+    def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:  # noqa: ARG002 - they never expire
+        """As `Keys.find`."""
         if key_id not in self._keys:
             raise unverifiable(_not_found(key_id))
         return self._keys[key_id], FOREVER
 
 
 class FetchedKeys:
-    """The keys at one URL. Owned by one provider."""
+    """The keys at one URL, for one provider."""
 
     def __init__(self, url: str, timeout: float, fetch: Fetch) -> None:
-        """``timeout`` is in seconds."""
+        """`timeout` is in seconds."""
         self._url = url
         self._timeout = timeout
         self._fetch = fetch
@@ -86,7 +84,7 @@ class FetchedKeys:
         self._missing: dict[str, str] = {}
 
     def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:
-        """As ``Keys.find``. That a key is missing is said once: then the document is fetched again."""
+        """As `Keys.find`. A missing key is refused once; after that the document is fetched again."""
         missing = self._missing.pop(key_id, None)
         if key_id in self._keys and now < self._stale_at:
             return self._keys[key_id], self._stale_at
@@ -95,7 +93,7 @@ class FetchedKeys:
         raise unverifiable(missing)
 
     async def fetch(self, key_id: str, *, now: int) -> None:
-        """Fetch the document because ``key_id`` is needed; ``find`` then answers for that key without asking again."""
+        """Fetch the document for `key_id`. The next `find` of that key does not raise KeysNeeded."""
         try:
             keys = read_keys(_read_document(await self._fetch(self._url, self._timeout)))
         except FetchFailed as error:
@@ -107,8 +105,8 @@ class FetchedKeys:
 
 
 def check_signature(jwt: Jwt, key: RSAKey) -> None:
-    """Raises Unauthenticated unless ``key`` signed the token."""
-    from joserfc.jws import JWSRegistry  # noqa: PLC0415 - slow to import, and only a signed token needs it
+    """Raise Unauthenticated unless `key` signed the token."""
+    from joserfc.jws import JWSRegistry  # noqa: PLC0415 - slow, and only signed tokens need it
 
     algorithm = JWSRegistry(algorithms=RSA_ALGORITHMS).get_alg(jwt.algorithm)
     if not algorithm.verify(jwt.signed, jwt.signature, key):
@@ -116,9 +114,9 @@ def check_signature(jwt: Jwt, key: RSAKey) -> None:
 
 
 def read_keys(document: Mapping[str, object]) -> dict[str, RSAKey]:
-    """The RSA keys of a JWKS document by their ids; what is no such key is passed over."""
-    from joserfc.errors import JoseError  # noqa: PLC0415 - as in `check_signature`
-    from joserfc.jwk import RSAKey  # noqa: PLC0415 - as in `check_signature`
+    """The RSA keys of a JWKS document by id. Other entries are ignored."""
+    from joserfc.errors import JoseError  # noqa: PLC0415 - as above
+    from joserfc.jwk import RSAKey  # noqa: PLC0415 - as above
 
     keys: dict[str, RSAKey] = {}
     entries = document.get("keys")
@@ -128,7 +126,7 @@ def read_keys(document: Mapping[str, object]) -> dict[str, RSAKey]:
         numbers: dict[str, str | list[str]] = {name: str(entry.get(name, "")) for name in ("kty", "n", "e")}
         try:
             with warnings.catch_warnings():
-                # A short key is no concern of a fake's.
+                # A short key does not matter in tests.
                 warnings.simplefilter("ignore")
                 keys[str(entry.get("kid", ""))] = RSAKey.import_key(numbers)
         except (JoseError, ValueError):
@@ -137,7 +135,7 @@ def read_keys(document: Mapping[str, object]) -> dict[str, RSAKey]:
 
 
 def bad_signature() -> Unauthenticated:
-    """The refusal of a token that was signed with another key."""
+    """The refusal of a token that another key has signed."""
     return Unauthenticated("token signature is invalid: crypto/rsa: verification error")
 
 
@@ -153,3 +151,32 @@ def _read_document(data: bytes) -> Mapping[str, object]:
 
 def _not_found(key_id: str) -> str:
     return f"key {key_id} not found in JWKS"
+
+
+async def fetch_url(url: str, timeout: float) -> bytes:  # noqa: ASYNC109 - the timeout of each step, as in httpx
+    """The content of an `http(s)://` or `file://` URL, within `timeout` seconds. Raises FetchFailed."""
+    if url.startswith("file://"):
+        return await _read_file(url)
+    import httpx  # noqa: PLC0415 - slow, and often not needed
+
+    try:
+        # Without the proxies of the environment: a JWKS server is on this machine or in this network.
+        async with httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=True) as client:
+            response = await client.get(url)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise FetchFailed(f'failed to fetch JWKS: Get "{url}": {str(error) or type(error).__name__}') from None
+    if response.status_code != _OK:
+        raise FetchFailed(f"JWKS endpoint returned status {response.status_code}")
+    return response.content
+
+
+async def _read_file(url: str) -> bytes:
+    from urllib.parse import urlsplit  # noqa: PLC0415 - as httpx
+    from urllib.request import url2pathname  # noqa: PLC0415 - as httpx
+
+    import anyio  # noqa: PLC0415 - as httpx
+
+    try:
+        return await anyio.Path(url2pathname(urlsplit(url).path)).read_bytes()
+    except (OSError, ValueError) as error:
+        raise FetchFailed(f'failed to fetch JWKS: Get "{url}": {error}') from None

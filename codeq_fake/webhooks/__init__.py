@@ -1,4 +1,4 @@
-"""Result callbacks and queue-ready notices: their bodies, signatures and ways, and what comes back."""
+"""Result callbacks and queue-ready notices: their bodies and signatures, and how they are sent."""
 
 from __future__ import annotations
 

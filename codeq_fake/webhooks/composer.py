@@ -1,41 +1,80 @@
-"""The composer: writes the request that an effect of the core asks for."""
+"""Composes the requests of callbacks and notices: bodies, headers and signatures."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from . import bodies, signing
+from codeq_fake.core.effects import CallbackDue, NoticeDue
+from codeq_fake.wire import quote, rfc3339_nano, rfc3339_seconds, unescape_html
+
 from .messages import Outgoing
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
-    from codeq_fake.core.effects import CallbackDue, NoticeDue
 
 _SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Writes each try of a callback and each notice, signed if there is a secret.
-
-    ``now`` is in nanoseconds since the epoch, by the fake's clock.
-    """
+    """Composes each try of a callback and each notice. `now` is in nanoseconds since the epoch, by the fake's clock."""
 
     zone: ZoneInfo
-    """The server's time zone: that of ``completedAt``."""
+    """The server's time zone, for `completedAt`."""
     secret: str = field(default="", repr=False)
-    """Key of the signatures (``WEBHOOK_HMAC_SECRET``); "" leaves requests unsigned (W2)."""
+    """The key of the signatures (`WEBHOOK_HMAC_SECRET`). With "" requests are not signed (W2)."""
 
     def callback(self, due: CallbackDue, *, now: int) -> Outgoing:
-        """Write one try of a result callback (W1, W2)."""
-        return self._sealed(due.url, bodies.callback(due, self.zone), now=now, trace_parent=due.trace_parent)
+        """The request of one try of a result callback (W1, W2). Its body is the same for each try (W3)."""
+        artifacts = [f'{{"name":{quote(artifact.name)},"url":{quote(artifact.url)}}}' for artifact in due.artifacts]
+        body = _body(
+            taskId=quote(due.task_id),
+            eventType=quote(due.command),
+            status=quote(due.status),
+            result="null" if due.result is None else due.result,
+            error=quote(due.error),
+            artifacts=f"[{','.join(artifacts)}]" if artifacts else "null",
+            completedAt=quote(rfc3339_nano(due.completed_at, self.zone)),
+        )
+        return self._signed(due.url, body, now=now, trace_parent=due.trace_parent)
 
     def notice(self, due: NoticeDue, *, now: int) -> Outgoing:
-        """Write a queue-ready notice (U4)."""
-        return self._sealed(due.url, bodies.notice(due, now), now=now)
+        """The request of a queue-ready notice (U4)."""
+        body = _body(
+            eventType=quote(due.command),
+            available="true",
+            queueDepth="0",
+            claimUrl=quote("/v1/codeq/tasks/claim"),
+            sentAt=quote(rfc3339_seconds(now)),
+            notificationId=quote(f"ntf-{due.subscription_id}"),
+        )
+        return self._signed(due.url, body, now=now)
 
-    def _sealed(self, url: str, body: bytes, *, now: int, trace_parent: str = "") -> Outgoing:
-        headers = signing.headers(body, secret=self.secret, timestamp=now // _SECOND, trace_parent=trace_parent)
-        return Outgoing(url=url, headers=headers, body=body)
+    def _signed(self, url: str, body: bytes, *, now: int, trace_parent: str = "") -> Outgoing:
+        lines = headers(body, secret=self.secret, timestamp=now // _SECOND, trace_parent=trace_parent)
+        return Outgoing(url=url, headers=lines, body=body)
+
+
+def headers(body: bytes, *, secret: str, timestamp: int, trace_parent: str = "") -> tuple[tuple[str, str], ...]:
+    """The headers of one try: signed if there is a secret (W2), traced if there is a trace (X1).
+
+    The timestamp, in Unix seconds, is that of the try, so each try has its own headers. There is no `tracestate`, even
+    if the task has one: the recorded callback of such a task has only `traceparent`.
+    """
+    lines = [("User-Agent", "Go-http-client/1.1"), ("Content-Type", "application/json")]
+    if secret:
+        lines += [("X-CodeQ-Timestamp", str(timestamp)), ("X-CodeQ-Signature", sign(secret, timestamp, body))]
+    if trace_parent:
+        lines.append(("traceparent", trace_parent))
+    return tuple(lines)
+
+
+def sign(secret: str, timestamp: int, body: bytes) -> str:
+    """The lower-case hex HMAC-SHA256 of `<timestamp>.<body>`, with the timestamp in Unix seconds (W2)."""
+    return hmac.new(secret.encode(), b"%d.%b" % (timestamp, body), hashlib.sha256).hexdigest()
+
+
+def _body(**members: str) -> bytes:
+    """A JSON object of members whose values are JSON texts."""
+    text = ",".join(f'"{name}":{value}' for name, value in members.items())
+    return unescape_html(f"{{{text}}}").encode()  # W1: replies escape <, > and &, callbacks do not

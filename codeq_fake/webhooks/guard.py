@@ -1,8 +1,8 @@
-"""Where a callback may go: to this machine and private networks, and to hosts that were opened by name.
+"""The guard of callbacks: they go only to this machine, to private networks, and to hosts that the user allows.
 
-A fake serves tests, and tests are full of other people's addresses (``https://your-app.com/hook``). Nobody outside may
-hear from a test, not even the DNS: a name is looked up only if it cannot be public, because it has a single label (a
-service of a compose file) or ends in a domain reserved for private use. Any other name has to be opened.
+Tests often contain real addresses of others (`https://your-app.com/hook`). A test must not contact these hosts, nor
+the public DNS. So a name is looked up only if it cannot be public: it has a single label (a service of a compose file),
+or ends in a domain that is reserved for private use. The user has to allow any other name.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
-from .errors import BlockedError
-from .hosts import as_address, canonical
+from .messages import BlockedError
 
 Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -33,7 +32,7 @@ _LOCAL_NETWORKS = tuple(
         # Link-local
         "169.254.0.0/16",
         "fe80::/10",
-        # "Any address" is where servers listen; a connection to it stays on this machine, and Go's dialer says so too.
+        # Servers listen on the "any" address. A connection to it stays on this machine, as with Go's dialer.
         "0.0.0.0/32",
         "::/128",
     )
@@ -46,26 +45,26 @@ _PRIVATE_DOMAINS = (".test", ".local", ".home.arpa", ".internal")
 
 
 async def look_up(name: str) -> tuple[str, ...]:
-    """Return the addresses that this machine's resolver knows for ``name``; OSError if it knows none."""
+    """The addresses of a name, from this machine's resolver. Raises OSError if it knows none."""
     found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 class Guard:
-    """Says which hosts may be called; ``allow`` opens further ones by exact name or address, ``*`` opens all."""
+    """Decides which hosts can be called. `allow` adds hosts by exact name or address; `*` allows all."""
 
     def __init__(self, allow: Iterable[str] = (), *, resolve: Resolver = look_up) -> None:
-        self._opened = frozenset(_opened_host(host) for host in allow)
+        self._allowed = frozenset(_allowed_host(host) for host in allow)
         self._resolve = resolve
 
-    def opens(self, host: str) -> bool:
-        """Tell whether ``host`` was opened: it may then be called at whatever address, and by whatever proxy."""
-        return ANY_HOST in self._opened or canonical(host) in self._opened
+    def allows(self, host: str) -> bool:
+        """Whether the user allows `host`: at any address, and through any proxy."""
+        return ANY_HOST in self._allowed or canonical(host) in self._allowed
 
     async def addresses(self, host: str) -> Sequence[str]:
-        """Return where to connect to for ``host``, which was not opened: checked addresses, not to be looked up again.
+        """The checked addresses of a host that the user has not allowed by name. Connect to these without a new lookup.
 
-        Raises BlockedError if even one of the host's addresses is public, and OSError if it has none.
+        Raises BlockedError if one of the addresses is public, and OSError if there is none.
         """
         name = canonical(host)
         for address in (found := await self._find(name)):
@@ -78,7 +77,7 @@ class Guard:
         if as_address(name):
             return (name,)
         if name == "localhost" or name.endswith(".localhost"):
-            return _LOOPBACK  # RFC 6761 lets nothing else be meant, and a resolver might ask around
+            return _LOOPBACK  # RFC 6761 allows no other meaning, and a resolver might ask another machine
         if "." in name and not name.endswith(_PRIVATE_DOMAINS):
             raise _blocked(name, "may be a public name, so it was not even looked up")
         return await self._resolve(name)
@@ -88,7 +87,7 @@ def _blocked(name: str, reason: str) -> BlockedError:
     return BlockedError(f"{name} {reason}; --webhook-allow {name} would open it")
 
 
-def _opened_host(host: str) -> str:
+def _allowed_host(host: str) -> str:
     name = canonical(host)
     if not name or set(name) & set("/@?# ") or (":" in name and not as_address(name)):
         raise ValueError(f"{host!r} is neither a host name, nor an address, nor {ANY_HOST!r}")
@@ -99,3 +98,17 @@ def _is_local(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return any(address in network for network in _LOCAL_NETWORKS)
+
+
+def canonical(host: str) -> str:
+    """One spelling of a host: lower case, without brackets and the root's dot, IPv6 in its shortest form."""
+    name = host.lower().rstrip(".").removeprefix("[").removesuffix("]")
+    return str(as_address(name) or name)
+
+
+def as_address(name: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that `name` is in the usual spelling, or None."""
+    try:
+        return ip_address(name)
+    except ValueError:
+        return None

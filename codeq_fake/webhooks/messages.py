@@ -1,13 +1,21 @@
-"""What is sent, what is answered, and how a try ended."""
+"""Requests, answers and outcomes of deliveries."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
+class BlockedError(Exception):
+    """A request was not sent, because its host may be public. The user can allow the host."""
+
+
+class DeliveryError(Exception):
+    """A request could not be sent, or got no answer. The text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request as it leaves, but for what HTTP/1.1 itself adds (``Host``, ``Content-Length``)."""
+    """A request, without the headers that HTTP/1.1 itself adds (`Host`, `Content-Length`)."""
 
     url: str
     headers: tuple[tuple[str, str], ...]
@@ -17,7 +25,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver said: its status, and the absolute URL it redirects to, "" if it does not."""
+    """The status of an answer, and the absolute URL of its redirect, or "" without one."""
 
     status: int
     location: str = ""
@@ -25,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One request of a try; ``status`` is None if it was not answered, or not sent because it was blocked."""
+    """One request of a try. `status` is None if there was no answer, or if the request was blocked."""
 
     method: str
     url: str
@@ -34,7 +42,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a try ended: with the last answer's ``status``, or with an ``error``; ``blocked`` if a guard stopped it."""
+    """The outcome of a try: the requests, and an `error` if the last got no answer; `blocked` if it was not allowed."""
 
     hops: tuple[Hop, ...]
     error: str | None = None
@@ -42,10 +50,10 @@ class Outcome:
 
     @property
     def status(self) -> int | None:
-        """The status of the last request's answer; None if there was none."""
+        """The status of the last answer, or None if there was none."""
         return self.hops[-1].status
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver took it: 2xx (W3)."""
+        """Whether the receiver accepted it with a 2xx (W3)."""
         return self.status in range(200, 300)

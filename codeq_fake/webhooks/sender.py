@@ -1,33 +1,31 @@
-"""One try of a callback or a notice: sent, redirects followed, and told how it ended."""
+"""The sender: sends one try of a callback or notice, follows redirects, and returns the outcome."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .errors import BlockedError, DeliveryError
 from .guard import Guard
-from .messages import Answer, Hop, Outcome, Outgoing
+from .messages import Answer, BlockedError, DeliveryError, Hop, Outcome, Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.types import ASGIApp
 
     from .transport import Transport
 
-_MAX_REQUESTS = 10  # as Go's client: the tenth request's answer is the last redirect that it looks at
+_MAX_REQUESTS = 10  # as Go's client: it does not follow the redirect in the tenth answer
 _STAYS_A_POST = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})  # W4
 
 
 class Sender:
-    """Sends requests, each to where the guard lets it go.
+    """Sends requests to the hosts that the guard allows.
 
-    It keeps no connection and no timeout: a sender serves any event loop, and whoever owns the clock cancels a try that
-    takes too long (W3).
+    It keeps no connections, so it works in any event loop. It has no timeout: the caller, who owns the clock, cancels a
+    try that takes too long (W3).
     """
 
     def __init__(self, *, guard: Guard | None = None, mounts: Mapping[str, ASGIApp] = MappingProxyType({})) -> None:
@@ -36,15 +34,15 @@ class Sender:
             self.mount(origin, app)
 
     def mount(self, origin: str, app: ASGIApp) -> None:
-        """Let ``app`` answer all requests to ``origin``, for example ``http://hooks.test``, in this process.
+        """Let `app` answer all requests to `origin`, for example `http://hooks.test`, in this process.
 
-        No connection is made, so no guard is asked. The application's lifespan is not run. Raises ValueError if
-        ``origin`` is more or less than ``http(s)://host[:port]``.
+        There is no connection, so the guard does not apply. The application's lifespan does not run. Raises ValueError
+        if `origin` is not exactly `http(s)://host[:port]`.
         """
         self._transport.mount(origin, app)
 
     async def send(self, outgoing: Outgoing) -> Outcome:
-        """Send ``outgoing`` and follow redirects to the answer that decides (W4); raises only if it is cancelled."""
+        """Send a request and follow its redirects to the final answer (W4). Raises only if it is cancelled."""
         request, hops = outgoing, list[Hop]()
         while True:
             try:
@@ -62,14 +60,13 @@ class Sender:
 
     @cached_property
     def _transport(self) -> Transport:
-        # httpx takes a quarter of a second to import, and most fakes never call anybody.
-        from .transport import Transport  # noqa: PLC0415 - see above
+        from .transport import Transport  # noqa: PLC0415 - httpx is slow to import, and most fakes send nothing
 
         return Transport(self._guard)
 
 
 def _redirected(request: Outgoing, answer: Answer) -> Outgoing | None:
-    """Return the request that a redirect asks for, with the same headers; None if the answer is final (W4)."""
+    """The next request of a redirect, with the same headers, or None if the answer is final (W4)."""
     if not answer.location:
         return None
     if answer.status in _STAYS_A_POST:

@@ -1,25 +1,21 @@
-"""One HTTP exchange, by httpx: with a mounted application, a checked address, or an opened host."""
+"""One HTTP exchange through httpx: with a mounted application, a checked address, or an allowed host."""
 
 from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
 
-from .errors import DeliveryError
-from .hosts import canonical
-from .messages import Answer, Outgoing
+from .guard import Guard, canonical
+from .messages import Answer, DeliveryError, Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-    from .guard import Guard
 
 _logger = logging.getLogger(__name__)
 
@@ -30,14 +26,14 @@ _Origin: TypeAlias = tuple[str, str, int]
 
 
 class Transport:
-    """Carries a request to where its URL and the guard say, and brings back the answer's head."""
+    """Sends a request to the place that its URL and the guard determine, and returns the head of the answer."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._mounts: dict[_Origin, ASGIApp] = {}
 
     def mount(self, origin: str, app: ASGIApp) -> None:
-        """Let ``app`` answer for ``origin``; ValueError if that is not ``http(s)://host[:port]``."""
+        """Let `app` answer for `origin`. Raises ValueError if that is not `http(s)://host[:port]`."""
         try:
             url = httpx.URL(origin)
             key = _origin(url)
@@ -48,9 +44,9 @@ class Transport:
         self._mounts[key] = app
 
     async def exchange(self, request: Outgoing) -> Answer:
-        """Send one request and return its answer, redirects included.
+        """Send one request and return its answer, also if that is a redirect.
 
-        Raises BlockedError if the guard refuses, DeliveryError if there is no answer.
+        Raises BlockedError if the guard refuses the host, and DeliveryError if there is no answer.
         """
         try:
             return await self._exchange(request, httpx.URL(request.url))
@@ -63,18 +59,18 @@ class Transport:
     async def _exchange(self, request: Outgoing, url: httpx.URL) -> Answer:
         host = url.raw_host.decode("ascii")
         addresses: Sequence[str] = (host,)
-        # A client for each exchange: one that is kept breaks when a second event loop uses it. No timeout: the owner of
-        # the clock cancels a try that takes too long (W3).
+        # A client for each exchange, since one client cannot serve two event loops. No timeout: the caller cancels a
+        # try that takes too long (W3).
         if app := self._mounts.get(_origin(url)):
             transport = httpx.ASGITransport(_logged(app, request.url), raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113 - see above
         else:
-            opened = self._guard.opens(host)
-            if not opened:
-                # Connect to what was checked: asking the resolver again might bring other addresses.
+            allowed = self._guard.allows(host)
+            if not allowed:
+                # Connect to the checked addresses: a second lookup could return others.
                 addresses = await self._guard.addresses(host)
             tls = self._tls if url.scheme == "https" else self._no_tls
-            client = httpx.AsyncClient(verify=tls, trust_env=opened, timeout=None)  # noqa: S113 - see above
+            client = httpx.AsyncClient(verify=tls, trust_env=allowed, timeout=None)  # noqa: S113 - see above
         async with client:
             return await _first_answer(client, request, url, addresses)
 
@@ -84,22 +80,22 @@ class Transport:
 
     @cached_property
     def _no_tls(self) -> ssl.SSLContext:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody; httpx wants one for plain http, too
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # httpx needs one for http, too
 
 
 async def _first_answer(
     client: httpx.AsyncClient, request: Outgoing, url: httpx.URL, addresses: Sequence[str]
 ) -> Answer:
-    """Ask at each address in turn, until one takes the connection."""
+    """Send the request to each address in turn, until one accepts the connection."""
     *others, last = addresses
     for address in others:
         with suppress(httpx.ConnectError):
-            return await _ask(client, request, url, address)
-    return await _ask(client, request, url, last)
+            return await _exchange_at(client, request, url, address)
+    return await _exchange_at(client, request, url, last)
 
 
-async def _ask(client: httpx.AsyncClient, request: Outgoing, url: httpx.URL, address: str) -> Answer:
-    """Exchange one request with the server at ``address``, under the name that the URL gives it."""
+async def _exchange_at(client: httpx.AsyncClient, request: Outgoing, url: httpx.URL, address: str) -> Answer:
+    """Send the request to the server at `address`, with the host name of the URL."""
     sent = httpx.Request(
         request.method,
         url.copy_with(host=address),
@@ -108,7 +104,7 @@ async def _ask(client: httpx.AsyncClient, request: Outgoing, url: httpx.URL, add
         extensions={"sni_hostname": url.raw_host.decode("ascii")},
     )
     response = await client.send(sent, stream=True)
-    await response.aclose()  # unread: the head is the answer, and a body might never end
+    await response.aclose()  # without reading the body, which may never end
     location = response.headers["Location"] if response.has_redirect_location else ""
     return Answer(response.status_code, str(url.join(location)) if location else "")
 
@@ -118,12 +114,12 @@ def _origin(url: httpx.URL) -> _Origin:
         raise httpx.UnsupportedProtocol("want http or https and a host")
     port = url.port or _DEFAULT_PORTS[url.scheme]
     if port > _LAST_PORT:
-        raise httpx.InvalidURL(f"there is no port {port}")  # C3 lets it pass, and so does httpx
+        raise httpx.InvalidURL(f"there is no port {port}")  # C3 and httpx allow it
     return url.scheme, canonical(url.raw_host.decode("ascii")), port
 
 
 def _logged(app: ASGIApp, url: str) -> ASGIApp:
-    """Log what ``app`` raises, as a server would: the sender only sees its 500."""
+    """Log the exceptions of `app`, as a server does: the sender sees only a 500."""
 
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
         try:

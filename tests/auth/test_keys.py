@@ -11,8 +11,7 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import RSAKey
 
 from codeq_fake.auth import Authenticator, KeysNeeded, Unauthenticated, with_keys
-from codeq_fake.auth.fetching import fetch_url
-from codeq_fake.auth.keys import FetchFailed, read_keys
+from codeq_fake.auth.keys import FetchFailed, fetch_url, read_keys
 from codeq_fake.settings import JwksAuth
 from tests.auth.support import CALLERS, NOW, SECOND, jwks, mint, rsa_key, settings
 
@@ -79,7 +78,7 @@ def test_a4_keys_are_kept_for_five_minutes() -> None:
     assert len(server.asked) == 2
 
 
-def test_a4_a_caller_is_believed_no_longer_than_the_key() -> None:
+def test_a4_a_caller_is_authenticated_no_longer_than_the_key_is_used() -> None:
     server = Server()
     door = authenticator(server)
     enter(door)

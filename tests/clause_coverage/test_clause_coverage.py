@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.auth import errors as auth_errors
+from codeq_fake.auth import Refusal
 from codeq_fake.clause_coverage import coverage, markdown
 from codeq_fake.core import errors as core_errors
 from codeq_fake.http import OPERATIONS
@@ -204,7 +204,7 @@ def test_an_injected_race_touches_its_clause_and_other_faults_touch_none() -> No
 
 def test_every_refusal_of_the_core_and_of_authentication_is_tested_here() -> None:
     here = {reason for reasons in REFUSED.values() for reason in reasons.split()} | BEFORE_THE_CORE.keys()
-    there = {refusal.__name__ for base in (core_errors.Refused, auth_errors.Refusal) for refusal in leaves(base)}
+    there = {refusal.__name__ for base in (core_errors.Refused, Refusal) for refusal in leaves(base)}
     assert there <= here
 
 

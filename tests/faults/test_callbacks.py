@@ -8,7 +8,7 @@ import pytest
 
 from codeq_fake import faults
 from codeq_fake.testing import FakeCodeQ
-from codeq_fake.webhooks.signing import sign
+from codeq_fake.webhooks.composer import sign
 from tests.faults.calls import claim, complete, create
 
 if TYPE_CHECKING:

@@ -324,7 +324,7 @@ def callback_before_the_end(patch: pytest.MonkeyPatch) -> None:
 @defect("W2", "test_a_callback_is_signed_anew_for_each_try")
 def callback_unsigned(patch: pytest.MonkeyPatch) -> None:
     _instead(
-        patch, Composer, "_sealed", lambda right, self, *rest, **named: right(replace(self, secret=""), *rest, **named)
+        patch, Composer, "_signed", lambda right, self, *rest, **named: right(replace(self, secret=""), *rest, **named)
     )
 
 

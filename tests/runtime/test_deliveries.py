@@ -16,7 +16,7 @@ from codeq_fake.faults import Plan
 from codeq_fake.runtime import deliveries
 from codeq_fake.runtime.deliveries import Deliveries
 from codeq_fake.webhooks import Composer, Hop, Outcome, Outgoing, Sender
-from codeq_fake.webhooks.signing import sign
+from codeq_fake.webhooks.composer import sign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ import pytest
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.core.task import Artifact
 from codeq_fake.webhooks import Composer, Outgoing
-from codeq_fake.webhooks.signing import sign
+from codeq_fake.webhooks.composer import sign
 from tests.webhooks.recorded import Recorded, recorded
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.webhooks.errors import BlockedError
 from codeq_fake.webhooks.guard import Guard, look_up
+from codeq_fake.webhooks.messages import BlockedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,7 +172,7 @@ def test_the_system_resolver_knows_this_machine() -> None:
     ],
 )
 def test_an_allowed_host_is_open(allow: str, host: str) -> None:
-    assert Guard([allow]).opens(host)
+    assert Guard([allow]).allows(host)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_an_allowed_host_is_open(allow: str, host: str) -> None:
     ],
 )
 def test_an_allowed_host_opens_itself_alone(allow: str, host: str) -> None:
-    assert not Guard([allow]).opens(host)
+    assert not Guard([allow]).allows(host)
 
 
 @pytest.mark.parametrize("text", ["", "https://your-app.com", "your-app.com:443", "your-app.com/hook", "me@host"])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from codeq_fake.webhooks.signing import headers, sign
+from codeq_fake.webhooks.composer import headers, sign
 from tests.webhooks.recorded import recorded
 
 BODY = b'{"status":"COMPLETED"}'

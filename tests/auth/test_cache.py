@@ -1,4 +1,4 @@
-"""A header that was believed is remembered exactly as long as it holds."""
+"""The cache: a valid header is remembered exactly as long as it is valid."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import pytest
 
 from codeq_fake.auth import Authenticator, Unauthenticated, identities_of
 from codeq_fake.auth.authenticator import REMEMBERED
-from codeq_fake.auth.caller import Belief, Caller
+from codeq_fake.auth.caller import Authentication, Caller
 from codeq_fake.settings import Settings
 from tests.auth.support import CALLERS, DAY, NOW, SECOND, Door, mint, named_door, signed_door
 
 
 class CountingProvider:
-    """Believes everybody, and counts how often it was asked."""
+    """Accepts every token, and records the tokens that it was asked for."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def judge(self, token: str, *, now: int) -> Belief:  # noqa: ARG002 - believes at any time
+    def authenticate(self, token: str, *, now: int) -> Authentication:  # noqa: ARG002 - valid at any time
         self.asked.append(token)
-        return Belief(Caller(token, token, frozenset({"codeq:claim"}), ("*",), {}, token))
+        return Authentication(Caller(token, token, frozenset({"codeq:claim"}), ("*",), {}, token))
 
 
-def test_a_repeated_header_is_judged_once_for_each_kind_of_route() -> None:
+def test_a_repeated_header_is_checked_once_for_each_kind_of_route() -> None:
     producers, workers = CountingProvider(), CountingProvider()
     door = Authenticator(producers, workers)
     for _ in range(3):
