@@ -1,4 +1,4 @@
-"""Home: the one event loop in which a fake lives, and how callers in other threads and loops get there."""
+"""The one event loop in which a fake in this process lives, and how other threads and loops call it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Home:
-    """The event loop that a fake was first used in, or one in a thread of its own if that was no coroutine.
+    """The event loop of a fake: the one in which it was first used, or one in a thread of its own for blocking code.
 
     A fake whose loop has ended moves to the next one. As long as it has none, functions are called where they are.
-    With ``in_thread`` unset it never starts a thread, but is at home from its making on where a loop runs already;
-    whoever needs a loop gets a RuntimeError where none runs.
+    With `in_thread=False` it never starts a thread, and takes the loop that runs when it is made: a call that needs a
+    loop raises RuntimeError where none runs.
     """
 
     def __init__(self, *, in_thread: bool = True) -> None:
@@ -38,13 +38,13 @@ class Home:
         return asyncio.run_coroutine_threadsafe(_called(function), home).result()
 
     def call_in_loop(self, function: Callable[[], T]) -> T:
-        """As :meth:`call`, for a function that needs an event loop to run, since it sets something going."""
+        """As `call`, for a function that starts tasks or timers, and so needs a running event loop."""
         with self._moving:
             self._loop = self._find() or _running_loop() or self._start()
         return self.call(function)
 
     async def run(self, function: Callable[[], Awaitable[T]]) -> T:
-        """Await what ``function`` returns, for a coroutine in any loop."""
+        """Await what `function` returns, for a coroutine in any loop."""
         here = asyncio.get_running_loop()
         with self._moving:
             self._loop = home = self._find() or here
@@ -53,9 +53,9 @@ class Home:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(function), home))
 
     def block(self, function: Callable[[], Awaitable[T]], *, in_loops: bool = False) -> T:
-        """Await what ``function`` returns, for blocking code.
+        """Await what `function` returns, for blocking code.
 
-        Raises RuntimeError in a running event loop, with ``in_loops`` only if that is this one.
+        Raises RuntimeError in a running event loop; with `in_loops` only if that is this one.
         """
         here = _running_loop()
         with self._moving:
@@ -74,7 +74,7 @@ class Home:
             raise
 
     def close(self, last: Callable[[], Awaitable[None]]) -> None:
-        """Await what ``last`` returns in the thread, and end that. Without a thread, do nothing."""
+        """Await what `last` returns in the thread, and end the thread. Without a thread, do nothing."""
         with self._moving:
             thread, self._thread = self._thread, None
             home, self._loop = self._loop, None
@@ -83,7 +83,7 @@ class Home:
             thread.end()
 
     def application(self, app: ASGIApp) -> ASGIApp:
-        """``app``, to be called from any loop and run in this one."""
+        """`app`, to be called from any loop and run in this one."""
 
         async def at_home(scope: Scope, receive: Receive, send: Send) -> None:
             here = asyncio.get_running_loop()
@@ -112,13 +112,13 @@ class Home:
 
 
 class _LoopThread:
-    """An event loop in a thread that ends with it, or with the program: who forgets to end it holds nothing up."""
+    """An event loop in a thread that ends with this object or with the program, even if it is never closed."""
 
     def __init__(self) -> None:
         started: Future[asyncio.AbstractEventLoop] = Future()
         end = asyncio.Event()
 
-        # It must not know of this object, which would then never be forgotten.
+        # The coroutine must not refer to this object: the object would then never be collected.
         async def live() -> None:
             started.set_result(asyncio.get_running_loop())
             await end.wait()
@@ -129,7 +129,7 @@ class _LoopThread:
         self.loop = started.result()
 
     def end(self) -> None:
-        """Cancel what is left, and return when the thread has ended."""
+        """Cancel all tasks of the loop, and return when the thread has ended."""
         if self._thread.is_alive():
             self.loop.call_soon_threadsafe(self._ended.set)
             if self._thread is not current_thread():

@@ -24,6 +24,7 @@ from codeq_fake.serving.application import application
 from codeq_fake.settings import Settings
 
 from .checks import Checks
+from .detached import Detached
 from .event_loop import Home
 from .fault_scope import injected
 from .task_view import TaskView
@@ -93,6 +94,7 @@ class FakeCodeQ(Checks):
             _fill(self._runtime, Path(filled_from))
         #: The server as an ASGI application, the control API included. It may be called from any event loop.
         self.app: ASGIApp = self._home.application(self._app)
+        self._detached = Detached(self.app)
 
     def __repr__(self) -> str:
         counts = Counter(task.state.name.lower() for task in list(self._runtime.broker.store.tasks.values()))
@@ -168,19 +170,19 @@ class FakeCodeQ(Checks):
         """
         from . import clients  # noqa: PLC0415 - httpx takes a quarter of a second that only its users pay
 
-        return clients.blocking(self._app, self._home, token, options)
+        return clients.blocking(self._detached, self._home, token, options)
 
     def async_client(self, token: str = "dev-token", **options: Any) -> httpx.AsyncClient:  # noqa: S107 - as above
         """As :meth:`client`, for async code."""
         from . import clients  # noqa: PLC0415 - as above
 
-        return clients.asynchronous(self.app, token, options)
+        return clients.asynchronous(self._detached, token, options)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """What :meth:`async_client` sends by, for async clients of your own that take a transport of httpx."""
         from . import clients  # noqa: PLC0415 - as above
 
-        return clients.AsyncTransport(self.app)
+        return clients.AsyncTransport(self._detached)
 
     # Time.
 
