@@ -1,4 +1,4 @@
-"""What Go does to bytes: its JSON, its URLs, its times and its base64. Pure functions."""
+"""Go's JSON, URLs, times and base64, as pure functions."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
-"""Reads scanned JSON into a schema as Go decodes into a struct: folded names, repeated names and nulls included.
+"""Reads scanned JSON into a schema as Go decodes into a struct: with folded names, repeated names and nulls.
 
-A repeated name decodes into the same Go variable again, and what it held shows through. So there is a class for each
-type of variable: `assign` decodes a value into it, `read` gives what it holds, or None if that is the zero value.
+A repeated name decodes into the same Go variable again, and parts of the earlier value can remain. So there is a class
+for each type of variable: `assign` decodes a value into it, and `read` returns what it holds, or None for the zero
+value.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any
 
 from .scanner import Members, Number, Value
 from .schema import INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Struct, fold
@@ -19,19 +21,22 @@ _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 def bind(value: Value, struct: Struct) -> dict[str, Any]:
     """The fields that the body sets, by their names in the schema; those of ANY and OBJECT as T1 text.
 
-    Raises:
-        BadBody: a value has a type or a size that Go refuses.
-
+    Raises BadBody for a value of a type or size that Go refuses.
     """
     variable = _StructVariable(struct)
     variable.assign(value)
     return variable.read()
 
 
-class _Variable(Protocol):
+class _Variable(ABC):
+    def __init__(self) -> None:
+        self._held: Any = None
+
+    @abstractmethod
     def assign(self, value: Value) -> None: ...
 
-    def read(self) -> object: ...
+    def read(self) -> object:
+        return self._held
 
 
 def _variable(kind: Kind) -> _Variable:
@@ -46,36 +51,21 @@ def _variable(kind: Kind) -> _Variable:
     return _MapVariable() if kind is OBJECT else _AnyVariable()
 
 
-class _StringVariable:
-    def __init__(self) -> None:
-        self._held: str | None = None
-
+class _StringVariable(_Variable):
     def assign(self, value: Value) -> None:
         if not isinstance(value, str | None):
             raise BadBody
         self._held = self._held if value is None else value
 
-    def read(self) -> str | None:
-        return self._held
 
-
-class _IntVariable:
-    def __init__(self) -> None:
-        self._held: int | None = None
-
+class _IntVariable(_Variable):
     def assign(self, value: Value) -> None:
         if not isinstance(value, Number | None):
             raise BadBody
         self._held = self._held if value is None else _int64(value.literal)
 
-    def read(self) -> int | None:
-        return self._held
 
-
-class _AnyVariable:
-    def __init__(self) -> None:
-        self._held: Value = None
-
+class _AnyVariable(_Variable):
     def assign(self, value: Value) -> None:
         check_doubles(value)
         self._held = value
@@ -84,28 +74,23 @@ class _AnyVariable:
         return None if self._held is None else t1_text(self._held)
 
 
-class _MapVariable:
-    def __init__(self) -> None:
-        self._held: Members | None = None
-
+class _MapVariable(_AnyVariable):
     def assign(self, value: Value) -> None:
         if not isinstance(value, Members | None):
             raise BadBody
-        check_doubles(value)
         if value is None or self._held is None:
-            self._held = value
+            super().assign(value)
         else:
+            check_doubles(value)
             self._held.pairs.extend(value.pairs)
 
-    def read(self) -> str | None:
-        return None if self._held is None else t1_text(self._held)
 
-
-class _SliceVariable:
+class _SliceVariable(_Variable):
     def __init__(self, item: Kind) -> None:
+        super().__init__()
         self._item = item
         self._length: int | None = None
-        # A shorter list leaves what lay behind its end, and a longer one later on grows over that.
+        # After a shorter list the items behind its end remain, and a longer one later decodes into them.
         self._variables: list[_Variable] = []
 
     def assign(self, value: Value) -> None:
@@ -126,8 +111,9 @@ class _SliceVariable:
         return ["" if item is None else item for item in items]
 
 
-class _StructVariable:
+class _StructVariable(_Variable):
     def __init__(self, struct: Struct) -> None:
+        super().__init__()
         self._struct = struct
         self._variables: dict[str, _Variable] = {}
 
@@ -147,7 +133,7 @@ class _StructVariable:
 
 
 def _int64(literal: str) -> int:
-    """Neither ``5.0`` nor ``1e1`` is an integer to Go (B1)."""
+    """The value of an integer literal. To Go neither `5.0` nor `1e1` is one (B1)."""
     digits = literal.removeprefix("-")
     if not digits.isdecimal() or len(digits) > _INT64_DIGITS:
         raise BadBody

@@ -1,16 +1,14 @@
-"""Writes JSON as Go's encoder does: compact, with HTML's special characters escaped."""
+"""Writes JSON as Go's encoder does: compact, with the special characters of HTML escaped."""
 
 from __future__ import annotations
 
 import json.encoder
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from json import JSONEncoder
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, TypeAlias
 
 Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
 
@@ -21,29 +19,25 @@ _HTML = {"003c": "<", "003e": ">", "0026": "&"}
 
 
 def quote(text: str) -> str:
-    r"""A string literal (R23). A lone surrogate, which stands for a byte of invalid UTF-8, is written ``\ufffd``."""
+    r"""A string literal (R23). A lone surrogate, which stands for a byte of invalid UTF-8, is written `\ufffd`."""
     return _as_go(encode_basestring(text))
 
 
 def encode(value: Json) -> str:
-    """A reply's value, keys in the order given: dicts, lists, strings, integers, booleans and None (R23)."""
+    """The text of a reply, with keys in the given order: dicts, lists, strings, integers, booleans and None (R23)."""
     return _as_go(_encode(value))
 
 
 def encode_sorted(value: Json) -> str:
-    """As `encode`, but names sorted, as Go writes a map (T1). There are no lone surrogates in the value.
+    """As `encode`, but with sorted names, as Go writes a map (T1). Raises ValueError for an infinite float.
 
-    Its floats are some that Python writes as Go does: see `double`.
-
-    Raises:
-        ValueError: a float is infinite.
-
+    The value has no lone surrogates, and only floats that Python writes as Go does (see `double`).
     """
     return _escape(_encode_sorted(value))
 
 
 def double(value: float) -> str:
-    """A finite double in Go's shortest form: with an exponent only below 1e-6 and from 1e21 (T1)."""
+    """A finite double in Go's shortest form: with an exponent only below 1e-6 and from 1e21 on (T1)."""
     text = repr(value)
     if text.endswith(".0"):
         return text[:-2]
@@ -55,12 +49,8 @@ def double(value: float) -> str:
 
 
 def unescape_html(text: str) -> str:
-    """The same JSON text with ``<``, ``>`` and ``&`` raw, as Go writes it with SetEscapeHTML(false) (W1)."""
-    return _ESCAPE.sub(_unescape, text) if r"\u00" in text else text
-
-
-def _unescape(match: re.Match[str]) -> str:
-    return _HTML.get(match[1], match[0])
+    """The same JSON text with `<`, `>` and `&` unescaped, as Go writes it with SetEscapeHTML(false) (W1)."""
+    return _ESCAPE.sub(lambda match: _HTML.get(match[1], match[0]), text) if r"\u00" in text else text
 
 
 def _as_go(text: str) -> str:
@@ -69,13 +59,13 @@ def _as_go(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Escapes what Go does and Python does not: characters that JSON text holds only inside strings."""
+    """Escape what only Go escapes. In JSON text these characters occur only inside strings."""
     text = text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
     return text if text.isascii() else text.replace("\u2028", r"\u2028").replace("\u2029", r"\u2029")
 
 
 def _encoder(*, sort_keys: bool) -> Callable[[Json], str]:
-    """One encoder for all calls: JSONEncoder makes a new one each time, which takes longer than a small value."""
+    """One encoder for all calls. JSONEncoder creates one for each call, which takes longer than a small value."""
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return JSONEncoder(

@@ -1,4 +1,4 @@
-"""Decodes base64 as Go does, and names the byte that Go names where it cannot."""
+"""Decodes base64 as Go does, with the same error positions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NOT_A_BREAK = re.compile(rb"[^\r\n]")
 
 
 class IllegalBase64(ValueError):
-    """The text is no base64. `offset` is the byte that Go's message names."""
+    """The text is not base64. `offset` is the position in Go's message."""
 
     def __init__(self, offset: int) -> None:
         super().__init__(f"illegal base64 data at input byte {offset}")
@@ -20,14 +20,10 @@ class IllegalBase64(ValueError):
 
 
 def decode(text: str) -> bytes:
-    """Decodes an artifact's content (S5): standard alphabet, padding optional, line breaks ignored.
+    """Decode the content of an artifact (S5): standard alphabet, optional padding, line breaks ignored.
 
-    The server pads the text, line breaks counted, to a multiple of four characters before Go decodes it, so
-    text with line breaks is taken only if its padding still comes out.
-
-    Raises:
-        IllegalBase64: Go cannot decode it.
-
+    The server pads the text to a multiple of four characters, and counts line breaks. So text with line breaks is valid
+    only if its padding is still right. Raises IllegalBase64.
     """
     data = text.encode(errors="surrogatepass")
     data += b"=" * (-len(data) % 4)
@@ -38,12 +34,7 @@ def decode(text: str) -> bytes:
 
 
 def decode_url(text: str) -> bytes:
-    """Decodes a segment of a JSON Web Token: the URL alphabet without padding, line breaks ignored.
-
-    Raises:
-        IllegalBase64: Go cannot decode it.
-
-    """
+    """Decode a segment of a JSON Web Token: URL alphabet without padding, line breaks ignored. Raises IllegalBase64."""
     data = text.encode(errors="surrogatepass")
     foreign = _FOREIGN_URL.search(data)
     if foreign is not None:
@@ -55,7 +46,7 @@ def decode_url(text: str) -> bytes:
 
 
 def _padded_fault(data: bytes) -> int | None:
-    """Where Go's decoder with padding gives up, or None."""
+    """The position at which Go's decoder with padding fails, or None."""
     foreign = _FOREIGN.search(data)
     end = foreign.start() if foreign else len(data)
     over = (end - data.count(b"\n", 0, end) - data.count(b"\r", 0, end)) % 4

@@ -1,4 +1,4 @@
-"""Reads a request body as Go's encoding/json does (contract section 2): ordinary bodies fast, all others exactly."""
+"""Reads request bodies as Go's encoding/json does (section 2): a fast path for ordinary bodies, and an exact one."""
 
 from __future__ import annotations
 
@@ -12,20 +12,15 @@ from .scanner import MAX_DEPTH, scan
 from .schema import ANY, LIST_OF, OBJECT, Kind, Scalar, Struct, fold
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_EXACT_DIGITS = 15  # so many a double holds
-_ALIKE_FROM, _ALIKE_BELOW = 1e-4, 1e16  # between them Python and Go write a double alike
+_EXACT_DIGITS = 15  # the number of digits that a double holds
+_ALIKE_FROM, _ALIKE_BELOW = 1e-4, 1e16  # between them Python and Go write doubles alike
 
 
 def decode(body: bytes, struct: Struct) -> dict[str, Any]:
-    """Reads the first JSON value of a request body into the fields of a schema (B1).
+    """Read the first JSON value of a request body into the fields of a schema (B1). Raises BadBody (B2).
 
-    Returns:
-        The fields that are there and not null, by their names in the schema: STRING as `str`, INT as `int`,
-        ANY and OBJECT as T1 text, LIST_OF as a list, in which a null is ``""`` or ``{}``.
-
-    Raises:
-        BadBody: Go would refuse the body (B2).
-
+    Returns the fields that are there and not null, by their names in the schema: STRING as `str`, INT as `int`, ANY and
+    OBJECT as T1 text, LIST_OF as a list, in which a null is `""` or `{}`.
     """
     try:
         return _decode_ordinary(body, struct)
@@ -34,7 +29,7 @@ def decode(body: bytes, struct: Struct) -> dict[str, Any]:
 
 
 class _Unusual(Exception):
-    """The body holds something that Python's JSON and Go's may not treat alike."""
+    """The body has a part that Python and Go might read differently."""
 
 
 def _decode_ordinary(body: bytes, struct: Struct) -> dict[str, Any]:
@@ -48,7 +43,7 @@ def _decode_ordinary(body: bytes, struct: Struct) -> dict[str, Any]:
 
 
 def _check_depth(value: Json) -> None:
-    """Leaves deep values to the scanner, which counts. How deep Python goes depends on its version and settings."""
+    """Leave deep values to the scanner, which counts. Python's own limit depends on its version and settings."""
     level: list[Json] = [value]
     for _ in range(MAX_DEPTH):
         parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, list | dict)]
@@ -93,7 +88,7 @@ def _bind_item(kind: Scalar | Struct, item: Json) -> object:
 
 
 class _WholeFloat(int):
-    """What ``5.0`` is worth: written like the integer, but no integer to Go."""
+    """The value of `5.0`: written like an integer, but not an integer to Go."""
 
     __slots__ = ()
 

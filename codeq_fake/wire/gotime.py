@@ -1,23 +1,20 @@
-"""Reads and writes times as Go's RFC 3339 does. A time is an ``int`` of nanoseconds since the epoch."""
+"""Reads and writes RFC 3339 times as Go does. A time is an `int` of nanoseconds since the epoch."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from datetime import tzinfo
+from typing import NamedTuple
 
 _NS = 1_000_000_000
 _FRACTION_DIGITS = 9
-_OFFSET_HOURS, _OFFSET_MINUTES = 24, 60  # the most that Go takes, each by itself
+_OFFSET_HOURS, _OFFSET_MINUTES = 24, 60  # the most that Go accepts, each by itself
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The Gregorian calendar repeats itself every 400 years, which reaches the years that `datetime` does not know.
+# The Gregorian calendar repeats every 400 years. This covers the years that `datetime` does not know.
 _CYCLE_YEARS = 400
 _CYCLE_SECONDS = 146_097 * 86_400
-_ZONED_FROM, _ZONED_TO = -62_000_000_000, 253_000_000_000  # where `datetime` can look an offset up
+_ZONED_FROM, _ZONED_TO = -62_000_000_000, 253_000_000_000  # where `datetime` knows the offset
 
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
@@ -26,7 +23,7 @@ _RFC3339 = re.compile(
 
 
 class BadTime(ValueError):
-    """The text is not a time by Go's ``time.Parse(time.RFC3339, text)``."""
+    """The text is not a time to Go's `time.Parse(time.RFC3339, text)`."""
 
 
 class _Moment(NamedTuple):
@@ -35,28 +32,21 @@ class _Moment(NamedTuple):
 
 
 def parse_rfc3339(text: str) -> int:
-    """Nanoseconds since the epoch, negative before it; fraction digits beyond the ninth are dropped (C6).
+    """Nanoseconds since the epoch, negative before it. Digits after the ninth of a fraction are dropped (C6).
 
-    Raises:
-        BadTime: Go refuses the text.
-
+    Raises BadTime if Go refuses the text.
     """
     return _parse(text).ns
 
 
 def reformat_rfc3339(text: str) -> str:
-    """The same time cut to whole seconds, in the offset that it was written with (R16 echoes `before` so).
-
-    Raises:
-        BadTime: Go refuses the text.
-
-    """
+    """The same time cut to whole seconds, with the offset of the text (R16 echoes `before` so). Raises BadTime."""
     moment = _parse(text)
     return _date_and_time(moment.ns // _NS + moment.offset) + _offset_suffix(moment.offset)
 
 
 def rfc3339_nano(ns: int, zone: tzinfo) -> str:
-    """The time in a zone, with up to nine fraction digits, trailing zeros dropped."""
+    """The time in a zone, with up to nine fraction digits and without trailing zeros."""
     seconds, fraction = divmod(ns, _NS)
     wall, suffix = _zoned(seconds, zone)
     return f"{wall}.{fraction:09d}".rstrip("0") + suffix if fraction else wall + suffix

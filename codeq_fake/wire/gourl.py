@@ -1,4 +1,4 @@
-"""Tells which URLs Go's net/url takes for the address of a callback."""
+"""Decides which URLs are callback addresses to Go's net/url."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ _SCHEME = re.compile("https?:", re.IGNORECASE | re.ASCII)
 _PORT = re.compile("(?::[0-9]*)?")
 _ZONE_ESCAPE = re.compile(f"%({_HEX}{{2}})")
 
-# What must not occur in each part. Searching for a fault needs no memory, however long the URL is.
+# What each part must not contain. A search for a fault needs no memory, however long the URL is.
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(f"%(?!{_HEX}{{2}})")
 _NOT_USERINFO = re.compile(rf"[^-A-Za-z0-9._:~!$&'()*+,;=%@]|{_BAD_ESCAPE.pattern}")
 _NOT_PLAIN = r"\x00-\x1f#/?@\\^`{|}\x7f"
 # In a host, percent escapes are for bytes beyond ASCII and for the percent sign itself.
 _NOT_HOST = re.compile(rf"[{_NOT_PLAIN} ]|%(?!25|[89A-Fa-f]{_HEX})")
-# In a zone, they are for ASCII that may also stand there plainly, for a blank and for the percent sign.
+# In a zone, they are for ASCII that is also allowed unescaped, for a blank and for the percent sign.
 _NOT_ZONE = re.compile(rf"[{_NOT_PLAIN} ]|{_BAD_ESCAPE.pattern}")
 _NOT_ESCAPED_IN_ZONE = re.compile(rf"[{_NOT_PLAIN}\x80-\xff]")
 
 
 def is_webhook_url(text: str) -> bool:
-    """Whether `text` is an absolute http or https URL with a host by Go's ``url.Parse`` (C3, U1)."""
+    """Whether `text` is an absolute http or https URL with a host to Go's `url.Parse` (C3, U1)."""
     before_fragment, _, fragment = text.partition("#")
     scheme = _SCHEME.match(before_fragment)
     if scheme is None or _CONTROL_CHARACTER.search(before_fragment) or _BAD_ESCAPE.search(fragment):
@@ -46,7 +46,7 @@ def _is_authority(authority: str) -> bool:
 
 
 def _is_address_in_brackets(host: str) -> bool:
-    """An IPv6 address, perhaps with a zone, in brackets; then perhaps a port."""
+    """Whether it is an IPv6 address in brackets, with an optional zone and an optional port."""
     literal, bracket, port = host[1:].rpartition("]")
     address, percent, zone = literal.partition("%25")
     if not bracket or not _PORT.fullmatch(port) or (percent and not _is_zone(zone)) or "%" in address:

@@ -1,4 +1,4 @@
-"""Reads JSON text as strictly as Go's scanner does, into values that still hold all that was written."""
+"""Reads JSON text as strictly as Go's scanner does, into values that keep everything as written."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _STRINGS = JSONDecoder()
 
 
 class Number(NamedTuple):
-    """A number as it was written: what it is worth depends on the field that it is read into."""
+    """A number as written. Its value depends on the type of the field."""
 
     literal: str
 
 
 class Members(NamedTuple):
-    """The members of an object in the order written, repeated names included."""
+    """The members of an object in their order, with repeated names."""
 
     pairs: list[tuple[str, Value]]
 
@@ -33,11 +33,9 @@ Value: TypeAlias = bool | str | Number | list["Value"] | Members | None
 
 
 def scan(body: bytes) -> Value:
-    """The first JSON value of the body; what follows it is not looked at (B1).
+    """The first JSON value of the body; the rest is ignored (B1).
 
-    Raises:
-        BadBody: there is no whole value, it is not strict JSON, or it nests deeper than Go allows.
-
+    Raises BadBody if the value is incomplete, not strict JSON, or nested deeper than Go allows.
     """
     # Each byte of invalid UTF-8 becomes one U+FFFD; `errors="replace"` would make one of several bytes.
     return _Scanner(_without_surrogates(body.decode(errors="surrogateescape"))).value()
@@ -48,7 +46,7 @@ def _without_surrogates(text: str) -> str:
 
 
 class _Scanner:
-    """A cursor over the text. What is open is kept on a stack of its own, since 10,000 levels are legal."""
+    """A cursor over the text. Open containers are on an explicit stack, since 10,000 levels are legal."""
 
     __slots__ = ("_at", "_names", "_open", "_text")
 
@@ -59,7 +57,7 @@ class _Scanner:
         self._names: list[str] = []
 
     def value(self) -> Value:
-        """Reads one whole value."""
+        """Read one whole value."""
         while True:
             value, complete = self._start()
             while complete:
@@ -70,7 +68,7 @@ class _Scanner:
                 self._names.append(self._name())
 
     def _start(self) -> tuple[Value, bool]:
-        """Reads a value up to its first item, and tells whether that is all of it."""
+        """Read a value up to its first item. Also returns whether that is the whole value."""
         char = self._peek()
         if char == '"':
             return self._string(), True
@@ -100,7 +98,7 @@ class _Scanner:
         return container, False
 
     def _add(self, item: Value) -> tuple[Value, bool]:
-        """Adds an item to the innermost open container, and tells whether that is the whole container."""
+        """Add an item to the innermost open container. Also returns whether the container is complete."""
         container = self._open[-1]
         if isinstance(container, Members):
             container.pairs.append((self._names.pop(), item))

@@ -1,13 +1,11 @@
-"""Describes what a request body may hold: the Go types that its fields are read into, as data."""
+"""Schemas of request bodies: the Go types of their fields, as data."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import TypeAlias
 
 
 class BadBody(Exception):
@@ -15,7 +13,7 @@ class BadBody(Exception):
 
 
 class Scalar(Enum):
-    """A Go type without parts of its own."""
+    """A Go type that is not a struct or a slice."""
 
     STRING = "string"
     INT = "int64"
@@ -42,9 +40,9 @@ class Struct:
 
     fields: Mapping[str, Kind]
     folded: Mapping[str, str] = field(init=False, repr=False, compare=False)
-    """The names as they are compared, and as they are written."""
+    """The folded names, for comparison, and the names."""
     plain: Mapping[str, type] = field(init=False, repr=False, compare=False)
-    """The fields whose values are taken over as Python's JSON gives them, and their Python types."""
+    """The fields whose values are those of Python's JSON, and their Python types."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folded", {fold(name): name for name in self.fields})
@@ -56,8 +54,8 @@ Kind: TypeAlias = Scalar | LIST_OF | Struct
 
 
 def fold(name: str) -> str:
-    """The form in which two field names are compared: equal under Unicode simple folding (B1).
+    """The form in which field names are compared: equal under Unicode simple folding (B1).
 
-    Exact for ASCII names: outside ASCII only LONG S and KELVIN SIGN fold into it, and ``lower`` knows the second.
+    It is exact for ASCII names. Outside ASCII only LONG S and KELVIN SIGN fold to ASCII, and `lower` knows the second.
     """
     return name.replace("\u017f", "s").lower()

@@ -1,27 +1,23 @@
-"""Writes scanned JSON as T1 text: Go's encoding of what it has read into an ``any``."""
+"""Writes scanned JSON as T1 text: as Go encodes a value that it has decoded into an `any`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import isinf
-from typing import TYPE_CHECKING
+from operator import itemgetter
 
 from .encoder import double, quote
-from .scanner import Members, Number
+from .scanner import Members, Number, Value
 from .schema import BadBody
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .scanner import Value
 
 
 def t1_text(value: Value) -> str:
-    """Compact text, names sorted, numbers as doubles (T1). Of a repeated name the last value is written.
+    """Compact text with sorted names, numbers as doubles, and the last value of a repeated name (T1).
 
-    `check_doubles` has been called on the value. Deep values are no trouble: what is open is on a stack of its own.
+    `check_doubles` has been called on the value. Open containers are on an explicit stack, since values can be deep.
     """
     written: list[str] = []
-    open_parts = [_only(value)]
+    open_parts = [_items([value])]
     endings = [""]
     while open_parts:
         for prefix, part in open_parts[-1]:
@@ -44,12 +40,7 @@ def t1_text(value: Value) -> str:
 
 
 def check_doubles(value: Value) -> None:
-    """Refuses a number beyond a double's range, even one that a repeated name hides (B1).
-
-    Raises:
-        BadBody: there is one.
-
-    """
+    """Raise BadBody for a number beyond a double's range, also if a repeated name hides it (B1)."""
     pending = [value]
     while pending:
         part = pending.pop()
@@ -61,22 +52,14 @@ def check_doubles(value: Value) -> None:
             raise BadBody
 
 
-def _only(value: Value) -> Iterator[tuple[str, Value]]:
-    yield "", value
-
-
 def _items(items: list[Value]) -> Iterator[tuple[str, Value]]:
-    comma = ""
-    for item in items:
-        yield comma, item
-        comma = ","
+    for index, item in enumerate(items):
+        yield "," if index else "", item
 
 
 def _members(members: Members) -> Iterator[tuple[str, Value]]:
-    comma = ""
-    for name, member in sorted(dict(members.pairs).items(), key=lambda pair: pair[0]):
-        yield f"{comma}{quote(name)}:", member
-        comma = ","
+    for index, (name, member) in enumerate(sorted(dict(members.pairs).items(), key=itemgetter(0))):
+        yield f"{',' if index else ''}{quote(name)}:", member
 
 
 def _scalar(value: str | Number | bool | None) -> str:  # noqa: FBT001 - a JSON value, no flag
