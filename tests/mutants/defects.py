@@ -282,7 +282,7 @@ def payload_as_sent(patch: pytest.MonkeyPatch) -> None:
 # Results and callbacks.
 
 
-@defect("S1", "test_nobody_but_its_worker_touches_a_leased_task")
+@defect("S1", "test_only_its_worker_can_touch_a_leased_task")
 def anybody_may_submit(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, results, "check_holder", lambda right, task, _worker: right(task, task.worker if task else ""))
 
@@ -297,7 +297,7 @@ def result_forgotten(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "_end", end)
 
 
-@defect("S6", "test_results_in_a_batch_of_known_tasks_are_not_told")
+@defect("S6", "test_results_in_a_batch_of_known_tasks_call_no_webhook")
 def batch_results_call_back(patch: pytest.MonkeyPatch) -> None:
     def submit_known(right: Callable[..., Any], self: Broker, items: Any, worker: str, *, now: int) -> Any:
         answers = right(self, items, worker, now=now)
@@ -309,7 +309,7 @@ def batch_results_call_back(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "_submit_known", submit_known)
 
 
-@defect("W1", "test_nothing_is_told_before_the_end_nor_of_a_dead_letter")
+@defect("W1", "test_no_callback_comes_before_the_end_or_for_a_dead_letter")
 def callback_before_the_end(patch: pytest.MonkeyPatch) -> None:
     def claim(right: Callable[..., Task | None], self: Broker, *arguments: Any, now: int, **named: Any) -> Task | None:
         task = right(self, *arguments, now=now, **named)
@@ -321,7 +321,7 @@ def callback_before_the_end(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "claim", claim)
 
 
-@defect("W2", "test_a_callback_is_signed_anew_for_each_try")
+@defect("W2", "test_each_try_of_a_callback_has_a_new_signature")
 def callback_unsigned(patch: pytest.MonkeyPatch) -> None:
     _instead(
         patch, Composer, "_signed", lambda right, self, *rest, **named: right(replace(self, secret=""), *rest, **named)
@@ -336,7 +336,7 @@ def callback_tried_once(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "callback_answered", answered)
 
 
-@defect("U3", "test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often")
+@defect("U3", "test_the_first_task_of_a_priority_causes_a_notice_but_not_too_often")
 def notice_for_every_create(patch: pytest.MonkeyPatch) -> None:
     def add(right: Callable[..., bool], self: TaskStore, task: Task) -> bool:
         right(self, task)
@@ -345,7 +345,7 @@ def notice_for_every_create(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, TaskStore, "add", add)
 
 
-@defect("U5", "test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often")
+@defect("U5", "test_the_first_task_of_a_priority_causes_a_notice_but_not_too_often")
 def notices_not_throttled(patch: pytest.MonkeyPatch) -> None:
     def passes_throttle(right: Callable[..., bool], self: Subscriptions, *arguments: Any, **named: Any) -> bool:
         right(self, *arguments, **named)
@@ -357,7 +357,7 @@ def notices_not_throttled(patch: pytest.MonkeyPatch) -> None:
 # Access and administration.
 
 
-@defect("A5", "test_each_route_of_workers_wants_its_scope")
+@defect("A5", "test_each_route_of_workers_needs_its_scope")
 def scope_not_checked(patch: pytest.MonkeyPatch) -> None:
     def worker(right: Callable[..., Any], self: Authenticator, authorization: Any, _scope: str, *, now: int) -> Any:
         caller = self._workers.caller(authorization, now)

@@ -41,22 +41,22 @@ SCOPES = {
 @clause("A1")
 @pytest.mark.parametrize("path", [TASKS, f"{TASKS}/batch", *SCOPES, f"{ADMIN}/tasks/cleanup"])
 def test_a_request_without_a_token_is_refused(contract: CaseContext, path: str) -> None:
-    reply = contract.nobody.post(path, {})
+    reply = contract.anonymous.post(path, {})
     assert (reply.status, reply.json) == (401, {"error": "missing Authorization header"})
-    assert contract.nobody.post(path, {}, Authorization="").json == reply.json
+    assert contract.anonymous.post(path, {}, Authorization="").json == reply.json
 
 
 @clause("A2")
 @pytest.mark.parametrize("header", ["Bearer", "Basic abc", "abc", "Token {token:producer}"])
 def test_a_header_that_is_no_bearer_token_is_refused(contract: CaseContext, header: str) -> None:
-    reply = contract.nobody.post(TASKS, {}, Authorization=header)
+    reply = contract.anonymous.post(TASKS, {}, Authorization=header)
     assert (reply.status, reply.json) == (401, {"error": "invalid Authorization format"})
 
 
 @clause("A2")
 def test_the_scheme_may_be_written_in_any_case(contract: CaseContext) -> None:
     body = {"command": contract.command(), "payload": 1}
-    assert contract.nobody.post(TASKS, body, Authorization="bEARER {token:producer}").status == 202
+    assert contract.anonymous.post(TASKS, body, Authorization="bEARER {token:producer}").status == 202
 
 
 @clause("A3")
@@ -65,10 +65,10 @@ def test_a_static_token_is_one_caller_and_any_other_is_invalid(contract: CaseCon
     with contract.server(STATIC) as server:
         command = server.command()
         body = {"command": command, "payload": 1}
-        assert server.nobody.post(TASKS, body, Authorization="Bearer   p-token").status == 202
-        refused = server.nobody.post(TASKS, body, Authorization="Bearer w-token")
+        assert server.anonymous.post(TASKS, body, Authorization="Bearer   p-token").status == 202
+        refused = server.anonymous.post(TASKS, body, Authorization="Bearer w-token")
         assert (refused.status, refused.json) == (401, {"error": "invalid token"})
-        claimed = server.nobody.post(f"{TASKS}/claim", {"commands": [command]}, Authorization="Bearer  w-token")
+        claimed = server.anonymous.post(f"{TASKS}/claim", {"commands": [command]}, Authorization="Bearer  w-token")
         assert claimed.json["workerId"] == "static"
 
 
@@ -91,7 +91,7 @@ def test_a_token_may_be_signed_in_three_ways(contract: CaseContext, alg: str) ->
         ({"nbf": 1000}, "token has invalid claims: token is not valid yet"),
     ],
 )
-def test_a_token_of_others_or_of_another_time_is_refused(
+def test_a_token_of_another_issuer_audience_or_time_is_refused(
     contract: CaseContext, claims: dict[str, Any], error: str
 ) -> None:
     now = contract.clock.now() // SECOND
@@ -111,7 +111,7 @@ def test_a_token_of_an_unknown_key_is_refused(contract: CaseContext) -> None:
 @clause("A4")
 @needs("minting")
 def test_a_forged_signature_is_refused(contract: CaseContext) -> None:
-    reply = contract.nobody.post(TASKS, {}, Authorization="Bearer {token:producer}x")
+    reply = contract.anonymous.post(TASKS, {}, Authorization="Bearer {token:producer}x")
     assert reply.status == 401
     assert "signature" in reply.json["error"]
 
@@ -119,7 +119,7 @@ def test_a_forged_signature_is_refused(contract: CaseContext) -> None:
 @clause("A5")
 @needs("minting")
 @pytest.mark.parametrize(("path", "scope"), SCOPES.items())
-def test_each_route_of_workers_wants_its_scope(contract: CaseContext, path: str, scope: str) -> None:
+def test_each_route_of_workers_needs_its_scope(contract: CaseContext, path: str, scope: str) -> None:
     others = " ".join(each for each in WORKER_SCOPES.split() if each != scope)
     refused = contract.new_worker(scope=others).post(path, {})
     assert (refused.status, refused.json) == (403, {"error": "missing scope"})
@@ -152,8 +152,8 @@ def test_readers_are_workers_or_producers(contract: CaseContext) -> None:
     task = contract.producer.created(contract.command())
     assert contract.producer.task(task).status == contract.worker.task(task).status == 200
     for path in (f"{TASKS}/{task['id']}", f"{TASKS}/{task['id']}/result"):
-        assert contract.nobody.get(path).json == {"error": "invalid token"}
-        assert contract.nobody.get(path, Authorization="Bearer nonsense").json == {"error": "invalid token"}
+        assert contract.anonymous.get(path).json == {"error": "invalid token"}
+        assert contract.anonymous.get(path, Authorization="Bearer nonsense").json == {"error": "invalid token"}
 
 
 @clause("A7")

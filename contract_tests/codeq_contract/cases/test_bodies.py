@@ -53,7 +53,7 @@ def test_json_is_strict(contract: CaseContext, body: str) -> None:
 
 
 @clause("B1")
-def test_what_is_no_text_becomes_the_replacement_character(contract: CaseContext) -> None:
+def test_invalid_unicode_becomes_the_replacement_character(contract: CaseContext) -> None:
     body = b'{"command":"%s","payload":["\\ud800","\xff"]}' % contract.command().encode()
     assert contract.producer.post(TASKS, body).json["payload"] == '["\ufffd","\ufffd"]'
 
@@ -70,7 +70,7 @@ def test_a_bad_body_of_a_worker_is_refused(contract: CaseContext, path: str, bod
 
 @clause("B2")
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b'{"status":1}', b'{"status":"COMPLETED","result":[]}'])
-def test_a_bad_result_is_refused_by_a_text_of_its_own(contract: CaseContext, body: bytes) -> None:
+def test_a_bad_result_has_a_separate_error_text(contract: CaseContext, body: bytes) -> None:
     reply = contract.worker.post(f"{TASKS}/none/result", body)
     assert (reply.status, reply.json) == (400, {"error": "invalid request body"})
 
@@ -91,8 +91,8 @@ def test_a_clean_up_of_long_ago_ignores_what_it_cannot_read(contract: CaseContex
 
 @clause("B3")
 def test_a_body_is_not_looked_at_without_a_token(contract: CaseContext) -> None:
-    assert contract.nobody.post(TASKS, b"{").status == 401
-    assert contract.nobody.post(f"{TASKS}/claim", b"{").status == 401
+    assert contract.anonymous.post(TASKS, b"{").status == 401
+    assert contract.anonymous.post(f"{TASKS}/claim", b"{").status == 401
 
 
 @clause("B3", "A5")

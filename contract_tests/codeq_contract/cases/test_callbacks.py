@@ -20,7 +20,7 @@ TICK = SECOND // 10
 
 
 @clause("W1")
-def test_a_result_is_told_to_the_tasks_webhook(contract: CaseContext) -> None:
+def test_a_result_is_sent_to_the_webhook_of_its_task(contract: CaseContext) -> None:
     hook = contract.hook()
     task, record = completed(contract, hook, status="COMPLETED", result={"html": "<&>"})
     [callback] = received(contract, hook, 1)
@@ -38,7 +38,7 @@ def test_a_result_is_told_to_the_tasks_webhook(contract: CaseContext) -> None:
 
 
 @clause("W1", "S4")
-def test_a_failure_is_told_with_its_error(contract: CaseContext) -> None:
+def test_a_failure_is_sent_with_its_error(contract: CaseContext) -> None:
     hook = contract.hook()
     completed(contract, hook, status="FAILED", error="it broke")
     [callback] = received(contract, hook, 1)
@@ -47,7 +47,7 @@ def test_a_failure_is_told_with_its_error(contract: CaseContext) -> None:
 
 
 @clause("W1", "N4")
-def test_nothing_is_told_before_the_end_nor_of_a_dead_letter(contract: CaseContext) -> None:
+def test_no_callback_comes_before_the_end_or_for_a_dead_letter(contract: CaseContext) -> None:
     hook = contract.hook()
     command = contract.command()
     task = contract.producer.created(command, webhook=hook.url, maxAttempts=3)
@@ -63,7 +63,7 @@ def test_nothing_is_told_before_the_end_nor_of_a_dead_letter(contract: CaseConte
 
 @clause("W1", "S6")
 @needs("batch")
-def test_results_in_a_batch_of_known_tasks_are_not_told(contract: CaseContext) -> None:
+def test_results_in_a_batch_of_known_tasks_call_no_webhook(contract: CaseContext) -> None:
     silent, told = contract.hook(), contract.hook()
     first, second = (held(contract, hook) for hook in (silent, told))
     contract.worker.submit_batch([{"taskId": first["id"], "status": "COMPLETED", "result": {}}])
@@ -76,7 +76,7 @@ def test_results_in_a_batch_of_known_tasks_are_not_told(contract: CaseContext) -
 
 @clause("W2")
 @needs("known_settings")
-def test_a_callback_is_signed_anew_for_each_try(contract: CaseContext) -> None:
+def test_each_try_of_a_callback_has_a_new_signature(contract: CaseContext) -> None:
     hook = contract.hook(500)
     completed(contract, hook)
     first, second = received(contract, hook, 2)
@@ -165,7 +165,7 @@ def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: CaseContext) -> N
 
 
 @clause("W4", "W3")
-def test_a_redirect_without_a_way_on_is_a_failure(contract: CaseContext) -> None:
+def test_a_redirect_without_a_location_is_a_failure(contract: CaseContext) -> None:
     for status in (300, 304):
         hook = contract.hook(status)
         completed(contract, hook)

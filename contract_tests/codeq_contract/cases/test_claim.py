@@ -39,7 +39,7 @@ def test_a_claimed_task_is_in_progress_with_its_worker_and_lease(contract: CaseC
 @clause("K2")
 @pytest.mark.parametrize("fields", [{}, {"leaseSeconds": 0}, {"leaseSeconds": -5}])
 @needs("known_settings")
-def test_a_lease_lasts_300_seconds_unless_told(contract: CaseContext, fields: dict[str, int]) -> None:
+def test_a_lease_lasts_300_seconds_by_default(contract: CaseContext, fields: dict[str, int]) -> None:
     command = contract.command()
     contract.producer.created(command)
     reply = contract.worker.claim(command, **fields)

@@ -55,7 +55,7 @@ def test_a_result_that_is_sent_twice_at_once_counts_once(contract: CaseContext, 
 
 @clause("K9", "K3")
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_each_of_many_long_polls_gets_a_task_of_its_own(contract: CaseContext, schedule: int) -> None:
+def test_each_of_many_long_polls_gets_a_different_task(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
     polls = [contract.worker.claiming(command, waitSeconds=20)] * 4
     creations = [contract.producer.creating(command, delaySeconds=1)] * 4

@@ -134,14 +134,14 @@ def test_a_time_that_is_not_rfc_3339_is_refused(contract: CaseContext, run_at: s
 
 
 @clause("C6")
-def test_a_past_or_empty_time_is_none(contract: CaseContext) -> None:
+def test_a_past_or_empty_time_is_no_delay(contract: CaseContext) -> None:
     for run_at in ("", "0001-01-01T00:00:00Z", "2000-01-01T0:00:00,5+24:00"):
         task = contract.producer.created(contract.command(), runAt=run_at, delaySeconds=0)
         assert task["lastKnownLocation"] == "PENDING_LIST", run_at
 
 
 @clause("C6")
-def test_a_time_wins_over_a_delay(contract: CaseContext) -> None:
+def test_a_time_overrides_a_delay(contract: CaseContext) -> None:
     past = moment_text(contract.clock.now() - 3600 * SECOND)
     assert (
         contract.producer.created(contract.command(), runAt=past, delaySeconds=3600)["lastKnownLocation"]
@@ -150,7 +150,7 @@ def test_a_time_wins_over_a_delay(contract: CaseContext) -> None:
 
 
 @clause("C6")
-def test_the_first_of_several_faults_is_told(contract: CaseContext) -> None:
+def test_the_first_of_several_errors_is_reported(contract: CaseContext) -> None:
     faults = {"runAt": "x", "delaySeconds": -1, "webhook": "x"}
     errors = []
     while faults:
@@ -166,7 +166,7 @@ def test_the_first_of_several_faults_is_told(contract: CaseContext) -> None:
 
 
 @clause("C8")
-def test_a_key_brings_back_its_first_task_as_it_is_now(contract: CaseContext) -> None:
+def test_a_key_returns_its_first_task_as_it_is_now(contract: CaseContext) -> None:
     command, key = contract.command(), contract.names.key()
     task = contract.producer.created(command, {"v": 1}, idempotencyKey=key)
     assert contract.producer.created(contract.command(), {"v": 2}, idempotencyKey=key, priority=9) == task

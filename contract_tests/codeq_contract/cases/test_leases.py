@@ -45,7 +45,7 @@ def test_a_heartbeat_for_a_task_without_worker_is_not_the_owners(contract: CaseC
 
 @clause("H2", "D2", "N1", "S1")
 @needs("many_workers")
-def test_nobody_but_its_worker_touches_a_leased_task(contract: CaseContext) -> None:
+def test_only_its_worker_can_touch_a_leased_task(contract: CaseContext) -> None:
     task = given(contract)
     for reply in (
         contract.worker2.heartbeat(task),
@@ -73,7 +73,7 @@ def test_an_abandoned_task_is_at_the_tail_of_its_queue(contract: CaseContext) ->
 
 
 @clause("D2")
-def test_an_abandon_is_refused_as_a_heartbeat_is(contract: CaseContext) -> None:
+def test_an_abandon_is_refused_for_the_reasons_of_a_heartbeat(contract: CaseContext) -> None:
     assert (contract.worker.abandon("none").status, contract.worker.abandon("none").json) == (
         500,
         {"error": "not-found"},
@@ -83,7 +83,7 @@ def test_an_abandon_is_refused_as_a_heartbeat_is(contract: CaseContext) -> None:
 
 
 @clause("N1", "R7")
-def test_a_nack_wants_a_task_in_progress_of_its_own(contract: CaseContext) -> None:
+def test_only_the_worker_of_a_task_in_progress_can_nack_it(contract: CaseContext) -> None:
     unknown = contract.worker.nack("none")
     assert (unknown.status, unknown.json) == (404, {"error": "not-found"})
     done = given(contract)

@@ -16,7 +16,7 @@ pytestmark = [webhooks, needs("subscriptions", "webhooks")]
 
 @clause("U3", "U4")
 @needs("known_settings")
-def test_a_task_in_an_empty_queue_is_told_before_create_answers(contract: CaseContext) -> None:
+def test_a_task_in_an_empty_queue_causes_a_notice_before_create_answers(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscription = subscribed(contract, hook, command)
     contract.producer.created(command)
@@ -60,7 +60,7 @@ def test_a_webhooks_rate_limit_drops_notices(contract: CaseContext) -> None:
 
 
 @clause("U3", "U5", "K8")
-def test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often(contract: CaseContext) -> None:
+def test_the_first_task_of_a_priority_causes_a_notice_but_not_too_often(contract: CaseContext) -> None:
     command, hook, pause = contract.command(), contract.hook(), contract.seconds(4)
     subscribed(contract, hook, command, minIntervalSeconds=pause)
     first = contract.producer.create(command)
@@ -78,7 +78,7 @@ def test_a_notice_is_due_to_a_first_task_of_a_priority_and_not_too_often(contrac
 
 @clause("U3")
 @needs("known_settings")
-def test_a_task_that_comes_back_or_due_is_not_told(contract: CaseContext) -> None:
+def test_a_task_that_comes_back_or_becomes_due_causes_no_notice(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscribed(contract, hook, command, minIntervalSeconds=1)
     delayed = contract.producer.create(command, delaySeconds=2)
@@ -93,7 +93,7 @@ def test_a_task_that_comes_back_or_due_is_not_told(contract: CaseContext) -> Non
 
 @clause("U8", "U1")
 @needs("tenants")
-def test_any_tenants_task_is_told_whatever_the_case_of_its_command(contract: CaseContext) -> None:
+def test_a_task_of_any_tenant_causes_a_notice_whatever_the_case_of_its_command(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscribed(contract, hook, command)
     contract.caller("other_producer").created(command.lower())
@@ -101,7 +101,7 @@ def test_any_tenants_task_is_told_whatever_the_case_of_its_command(contract: Cas
 
 
 @clause("U6")
-def test_all_who_fan_out_are_told_in_the_order_of_their_ends(contract: CaseContext) -> None:
+def test_fanout_subscriptions_get_notices_in_the_order_of_their_ends(contract: CaseContext) -> None:
     command, late, soon = contract.command(), contract.hook(), contract.hook()
     subscribed(contract, late, command, ttlSeconds=300)
     subscribed(contract, soon, command, ttlSeconds=200)
@@ -111,7 +111,7 @@ def test_all_who_fan_out_are_told_in_the_order_of_their_ends(contract: CaseConte
 
 
 @clause("U6", "U7")
-def test_the_second_of_a_group_has_the_first_turn_and_does_not_hear_of_it(contract: CaseContext) -> None:
+def test_the_second_of_a_group_has_the_first_turn_and_gets_no_notice(contract: CaseContext) -> None:
     command, pause = contract.command(), contract.seconds(4)
     hooks = [contract.hook(), contract.hook()]
     for number, hook in enumerate(hooks):
@@ -131,7 +131,7 @@ def test_the_second_of_a_group_has_the_first_turn_and_does_not_hear_of_it(contra
 
 
 @clause("U6", "U7")
-def test_a_hash_goes_by_the_minute_and_only_the_first_ever_hears(contract: CaseContext) -> None:
+def test_a_hash_goes_by_the_minute_and_only_the_first_gets_notices(contract: CaseContext) -> None:
     command = contract.command()
     hooks = [contract.hook(), contract.hook()]
     for number, hook in enumerate(hooks):
@@ -145,7 +145,7 @@ def test_a_hash_goes_by_the_minute_and_only_the_first_ever_hears(contract: CaseC
 
 
 @clause("U9", "U2")
-def test_an_expired_subscription_is_told_nothing_until_it_is_renewed(contract: CaseContext) -> None:
+def test_an_expired_subscription_gets_no_notice_until_it_is_renewed(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscription = subscribed(contract, hook, command, ttlSeconds=2, minIntervalSeconds=1)
     contract.clock.sleep(4)
@@ -168,7 +168,7 @@ def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: CaseCo
 
 @clause("U1", "U8")
 @needs("variants")
-def test_a_subscription_to_nothing_is_one_to_the_built_in_commands(contract: CaseContext) -> None:
+def test_a_subscription_without_event_types_is_one_to_the_built_in_commands(contract: CaseContext) -> None:
     with contract.server({}) as server:
         hook = server.hook()
         assert server.worker.subscribe(callbackUrl=hook.url, minIntervalSeconds=1).status == 200

@@ -52,7 +52,7 @@ def test_a_queue_is_counted_for_the_callers_tenant(contract: CaseContext) -> Non
 
 @clause("M3", "R16")
 @needs("admin", "clean_up")
-def test_a_clean_up_tells_what_it_did(contract: CaseContext) -> None:
+def test_a_clean_up_reports_what_it_did(contract: CaseContext) -> None:
     reply = contract.admin.clean_up(limit=5, before="2000-01-01T00:00:00Z")
     assert (reply.status, reply.json) == (200, {"before": "2000-01-01T00:00:00Z", "deleted": 0, "limit": 5})
     refused = contract.admin.clean_up(before="x")
@@ -130,7 +130,7 @@ def test_results_in_a_batch_are_not_counted(contract: CaseContext) -> None:
 @clause("L2")
 @needs("metrics")
 def test_gauges_are_those_of_the_built_in_commands(contract: CaseContext) -> None:
-    families = text_string_to_metric_families(contract.nobody.get("/metrics").text)
+    families = text_string_to_metric_families(contract.anonymous.get("/metrics").text)
     commands = {
         family.name: {sample.labels["command"] for sample in family.samples}
         for family in families
@@ -168,7 +168,7 @@ def test_without_tracing_a_task_has_no_trace(contract: CaseContext) -> None:
 
 def samples(contract: CaseContext, command: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], Any]:
     """The metrics of a command, by name and the other labels."""
-    page = contract.nobody.get("/metrics")
+    page = contract.anonymous.get("/metrics")
     assert page.status == 200
     return {
         (

@@ -17,7 +17,7 @@ pytestmark = core
 @clause("S2", "S4", "T2", "R8")
 def test_a_completed_task_has_a_record_and_no_worker(contract: CaseContext) -> None:
     task = given(contract)
-    reply = contract.worker.submit(task, status="COMPLETED", result={"b": 1, "a": "<"}, workerId="somebody")
+    reply = contract.worker.submit(task, status="COMPLETED", result={"b": 1, "a": "<"}, workerId="another")
     assert reply.status == 200
     assert list(reply.json) == ["taskId", "status", "result", "completedAt"]
     assert rb'"result":{"a":"\u003c","b":1}' in reply.body
@@ -43,7 +43,7 @@ def test_an_empty_result_is_left_out(contract: CaseContext) -> None:
 
 
 @clause("S1")
-def test_a_result_wants_a_task_in_progress(contract: CaseContext) -> None:
+def test_a_result_needs_a_task_in_progress(contract: CaseContext) -> None:
     unknown = contract.worker.submit("none")
     assert (unknown.status, unknown.json) == (404, {"error": "task not found"})
     waiting = contract.worker.submit(contract.producer.created(contract.command()))

@@ -29,7 +29,7 @@ pytestmark = core
     ],
 )
 def test_an_unknown_path_or_method_is_not_found_without_a_token(contract: CaseContext, method: str, path: str) -> None:
-    reply = contract.call(contract.nobody.request(method, path))
+    reply = contract.call(contract.anonymous.request(method, path))
     assert (reply.status, reply.text) == (404, "404 page not found")
     assert reply.headers["content-type"] == "text/plain"
 
@@ -42,10 +42,10 @@ def test_a_get_of_the_claim_path_reads_the_task_of_that_name(contract: CaseConte
 
 @clause("R19")
 def test_a_trailing_slash_is_redirected_before_authentication(contract: CaseContext) -> None:
-    moved = contract.nobody.get(f"{TASKS}/abc/")
+    moved = contract.anonymous.get(f"{TASKS}/abc/")
     assert (moved.status, moved.headers["location"]) == (301, f"{TASKS}/abc")
     assert moved.text == f'<a href="{TASKS}/abc">Moved Permanently</a>.\n\n'
-    posted = contract.nobody.post(f"{TASKS}/", {})
+    posted = contract.anonymous.post(f"{TASKS}/", {})
     assert (posted.status, posted.headers["location"], posted.body) == (307, TASKS, b"")
 
 
@@ -53,7 +53,7 @@ def test_a_trailing_slash_is_redirected_before_authentication(contract: CaseCont
 def test_every_response_has_a_request_id(contract: CaseContext) -> None:
     assert re.fullmatch("[0-9a-f]{32}", contract.worker.get(f"{TASKS}/none").headers["x-request-id"])
     assert contract.worker.get(f"{TASKS}/none", X_Request_Id="my-id").headers["x-request-id"] == "my-id"
-    assert re.fullmatch("[0-9a-f]{32}", contract.nobody.get("/nope").headers["x-request-id"])
+    assert re.fullmatch("[0-9a-f]{32}", contract.anonymous.get("/nope").headers["x-request-id"])
 
 
 @clause("R21")
@@ -66,7 +66,7 @@ def test_json_is_utf8_whatever_type_the_request_names(contract: CaseContext) -> 
 
 @clause("R22")
 def test_an_error_is_an_object_with_its_text(contract: CaseContext) -> None:
-    assert contract.nobody.post(TASKS).json.keys() == {"error"}
+    assert contract.anonymous.post(TASKS).json.keys() == {"error"}
     assert contract.worker.nack("none").json.keys() == {"error"}
 
 

@@ -134,7 +134,7 @@ def test_a_key_is_good_for_a_day(contract: CaseContext) -> None:
 
 @clause("M3")
 @needs("long_waits", "admin", "variants")
-def test_a_clean_up_takes_what_nobody_touched_for_a_day(contract: CaseContext) -> None:
+def test_a_clean_up_deletes_tasks_without_an_update_for_a_day(contract: CaseContext) -> None:
     with contract.server({}) as server:
         command = server.command()
         left, touched = server.producer.created(command), server.producer.created(command, priority=9)

@@ -101,7 +101,7 @@ def _static(tokens: Mapping[str, str], identities: Mapping[str, Identity]) -> Ma
     shown = {token: f"token-{number}" for number, token in enumerate(dict.fromkeys(tokens.values()), start=1)}
     for name, identity in identities.items():
         sides[identity.kind] = _side(shown[tokens[name]], identity.claims)
-    unused = {"token": "of-nobody", "subject": "nobody"}
+    unused = {"token": "unused", "subject": "unused"}
     return {kind: sides.get(kind, unused) for kind in ("producer", "worker")}
 
 

@@ -52,12 +52,12 @@ def _shown_cases(report: Report) -> list[CaseResult]:
 def _timeline(transcript: Sequence[ShownExchange]) -> Mapping[str, object]:
     """Each request as a bar from its call to its reply, in one row for each caller."""
     start, end = transcript[0].called, max(shown.returned for shown in transcript)
-    callers = list(dict.fromkeys(shown.identity or "nobody" for shown in transcript))
+    callers = list(dict.fromkeys(shown.identity or "anonymous" for shown in transcript))
     scale = 720 / max(end - start, 0.001)
     bars = [
         {
             "x": f"{130 + (shown.called - start) * scale:.1f}",
-            "y": callers.index(shown.identity or "nobody") * 22 + 4,
+            "y": callers.index(shown.identity or "anonymous") * 22 + 4,
             "width": f"{max((shown.returned - shown.called) * scale, 4):.1f}",
             "shown": shown,
         }

@@ -84,7 +84,7 @@ class CaseContext:
         return self.caller("admin")
 
     @cached_property
-    def nobody(self) -> Caller:
+    def anonymous(self) -> Caller:
         """A caller without a token."""
         return self.caller(None)
 

@@ -120,7 +120,7 @@ class Session:
     ) -> tuple[Verdict, str]:
         deviation = next((each for each in self.deviations if each.covers(item.name, clauses_of(item))), None)
         if call.excinfo is None:
-            if deviation is not None and not deviation.seldom:
+            if deviation is not None and not deviation.rare:
                 return Verdict.FAILED, f"{deviation.clause} is listed as a known deviation, but no longer fails"
             return Verdict.PASSED, ""
         error = call.excinfo.value

@@ -57,7 +57,7 @@ def test_everything_that_a_law_is_about_happens(history: Recording) -> None:
     happened = what_happened(history)
     usual = [("heartbeat", 200), ("heartbeat", 403), ("nack", 200), ("abandon", 200), ("batch", 200), ("claim", 204)]
     assert [each for each in usual if not happened[each]] == []
-    assert happened["result", 403] + happened["result", 409] > 0, "nobody came too late"
+    assert happened["result", 403] + happened["result", 409] > 0, "no worker came too late"
     assert any('"status":"dlq"' in call.reply for call in history.calls)
     assert any("delaySeconds" in (call.body or "") for call in history.calls if call.path == "/v1/codeq/tasks")
     assert {callback.status for callback in history.callbacks} >= {200, 500}

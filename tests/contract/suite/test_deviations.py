@@ -10,10 +10,10 @@ from codeq_contract.clauses import CLAUSES
 from codeq_contract.suite.deviations import Deviation, DeviationsError, read_deviations
 
 
-def test_the_races_of_v0_3_3_are_listed_as_seldom() -> None:
+def test_the_races_of_v0_3_3_are_listed_as_rare() -> None:
     listed = read_deviations("v0.3.3")
     assert {deviation.clause for deviation in listed if not deviation.case} == {"Z1", "Z2", "Z3", "Z4"}
-    assert all(deviation.seldom and deviation.why and deviation.clause in CLAUSES for deviation in listed)
+    assert all(deviation.rare and deviation.why and deviation.clause in CLAUSES for deviation in listed)
 
 
 def test_the_fake_has_none() -> None:
@@ -32,5 +32,12 @@ def test_a_case_stands_for_all_its_parameters() -> None:
 def test_what_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "known.yaml"
     file.write_text(text)
-    with pytest.raises(DeviationsError, match=r"known.yaml is no list of known deviations"):
+    with pytest.raises(DeviationsError, match=r"known.yaml is not a list of known deviations"):
         read_deviations(str(file))
+
+
+def test_the_old_name_of_rare_is_still_read(tmp_path: Path) -> None:
+    file = tmp_path / "known.yaml"
+    file.write_text("- {clause: Z1, why: a race, seldom: true}")
+    with pytest.deprecated_call(match="is now `rare`"):
+        assert read_deviations(str(file)) == (Deviation("Z1", "a race", rare=True),)

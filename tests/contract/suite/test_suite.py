@@ -63,7 +63,7 @@ def test_a_selection_is_partial(tmp_path: Path) -> None:
 def test_a_dry_run_lists_the_cases_and_reports_nothing(tmp_path: Path) -> None:
     run = run_suite(tmp_path, "--dry-run", "--level", "webhooks")
     assert run.code == 0, run.output
-    assert "test_a_result_is_told_to_the_tasks_webhook  [W1]" in run.output
+    assert "test_a_result_is_sent_to_the_webhook_of_its_task  [W1]" in run.output
     assert not (tmp_path / "report.json").exists()
 
 

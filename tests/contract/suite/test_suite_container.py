@@ -46,7 +46,7 @@ def test_the_suite_passes_in_containers_from_start_to_report(tmp_path: Path) -> 
 
 
 def test_the_webhook_may_be_in_a_container_too(tmp_path: Path) -> None:
-    chosen = ("--codeq-receiver-image", PYTHON, "--codeq-level", "webhooks", "-k", "told or signed or redirect")
+    chosen = ("--codeq-receiver-image", PYTHON, "--codeq-level", "webhooks", "-k", "sent or signature or redirect")
     done = suite("--codeq-image", SERVER, "--codeq-store", STORE, "--codeq-report", str(tmp_path), *chosen)
     assert done.returncode == 0, done.stdout
     assert " failed" not in done.stdout

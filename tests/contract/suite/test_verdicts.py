@@ -83,7 +83,7 @@ def test_a_failure_shows_its_requests_without_tokens(tmp_path: Path) -> None:
     @core
     @clause("A2")
     def test_that_fails(contract):
-        reply = contract.nobody.post("/v1/codeq/tasks", {}, Authorization="Basic {token:producer}")
+        reply = contract.anonymous.post("/v1/codeq/tasks", {}, Authorization="Basic {token:producer}")
         assert reply.status == 200, contract.driver.tokens["producer"]
     """
     run = run_cases(tmp_path, failing.replace("\n    ", "\n"))
@@ -109,17 +109,17 @@ KNOWN = """
   why: nothing is ever created
 - clause: C6
   why: now and then
-  seldom: true
+  rare: true
 """
 
 
 def test_known_deviations_are_no_failures_unless_they_are_mended(tmp_path: Path) -> None:
     (tmp_path / "known.yaml").write_text(KNOWN)
     run = run_cases(tmp_path, CASES, f"--codeq-known={tmp_path / 'known.yaml'}")
-    known, mended, seldom = (
+    known, mended, rare = (
         run.case(f"test_that_{name}") for name in ("fails", "passes", "can_tell_at_the_second_attempt")
     )
-    assert (known.verdict, mended.verdict, seldom.verdict) == ("known", "fail", "pass")
+    assert (known.verdict, mended.verdict, rare.verdict) == ("known", "fail", "pass")
     assert known.reason.endswith("(blank commands are taken)")
     assert mended.reason == "C1 is listed as a known deviation, but no longer fails"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,12 +17,15 @@ class DeviationsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """A clause that a target breaks, in all cases or in `case` with any parameters. `seldom` if not every time."""
+    """A clause that a target breaks, in all cases or in `case` with any parameters.
+
+    It is `rare` if they do not fail every time.
+    """
 
     clause: str
     why: str
     case: str = ""
-    seldom: bool = False
+    rare: bool = False
 
     def covers(self, case: str, clauses: Sequence[str]) -> bool:
         """Whether the deviation explains the failure of this case."""
@@ -37,6 +42,14 @@ def read_deviations(source: str) -> tuple[Deviation, ...]:
     known = Path(__file__).parent / f"{source}.yaml"
     path = known if known.exists() else Path(source)
     try:
-        return tuple(Deviation(**entry) for entry in yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (TypeError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DeviationsError(f"{path} is no list of known deviations: {' '.join(str(error).split())}") from error
+        return tuple(map(_deviation, yaml.safe_load(path.read_text(encoding="utf-8"))))
+    except (TypeError, ValueError, yaml.YAMLError) as error:
+        raise DeviationsError(f"{path} is not a list of known deviations: {' '.join(str(error).split())}") from error
+
+
+def _deviation(entry: Mapping[str, Any]) -> Deviation:
+    fields = dict(entry)
+    if "seldom" in fields:
+        warnings.warn("`seldom` in a list of known deviations is now `rare`", DeprecationWarning, stacklevel=2)
+        fields["rare"] = fields.pop("seldom")
+    return Deviation(**fields)
