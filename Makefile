@@ -6,15 +6,20 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 READY := $(VENV)/ready
 
-# Tests that name what an upgrade of a library broke, and tests that need no port, no process and no second.
+# Tests that name what an upgrade of a library broke.
 CANARIES := tests/compat tests/client/compat
-QUICK := tests/auth tests/core tests/settings tests/webhooks tests/wire
+
+# The tests run in one process for each core. The quick ones need no port, no process and no second; schemathesis alone
+# takes a second to load.
+SIDE_BY_SIDE := -n auto --dist worksteal
+QUICK := $(SIDE_BY_SIDE) -q -m "not (port or process or slow or container or browser)" \
+	-p no:schemathesis --ignore-glob='*schemathesis*'
 
 # The tests start many Pythons. Without compiled files each of them would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test check lint layout types imports words spelling format coverage docs \
+.PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs \
 	bench soak mutants wheel newest lock audit release clean
 
 help: ## list these targets
@@ -26,8 +31,11 @@ demo: $(READY) ## run the demo
 example: $(READY) ## run the example application on the fake and call it
 	PATH="$(CURDIR)/$(BIN):$$PATH" codeq-fake run -- client/examples/play.sh
 
+quick: $(READY) ## run the tests that need no port, no process and no second
+	$(BIN)/python -m pytest $(QUICK)
+
 test: check ## run all checks and all tests, one test process for each core
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: $(READY) ## run all checks that do not run the code, side by side
 	@$(MAKE) --no-print-directory --keep-going --jobs=6 lint layout types imports words spelling
@@ -61,6 +69,9 @@ coverage: $(READY) ## run all tests and require every branch of the core
 docs: $(READY) ## build the site in build/site; a dead link or an undocumented public name fails
 	$(BIN)/python -m docs.site
 
+versions: $(READY) ## run the quick tests on each Python from 3.11 to 3.14 that is found here
+	$(BIN)/python -m tools.versions $(QUICK)
+
 bench: $(READY) ## measure speed and size
 	$(BIN)/python -m benchmarks
 
@@ -81,7 +92,8 @@ endef
 
 newest: ## run the canaries and quick tests with the newest versions of all dependencies
 	$(install_newest)
-	$(NEWEST)/bin/python -m pytest -n auto $(CANARIES) $(QUICK)
+	$(NEWEST)/bin/python -m pytest $(SIDE_BY_SIDE) $(CANARIES)
+	$(NEWEST)/bin/python -m pytest $(QUICK)
 
 lock: ## renew the versions in constraints.txt
 	$(install_newest)

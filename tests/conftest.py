@@ -1,27 +1,108 @@
-"""Settings that all tests share."""
+"""Settings and marks that all tests share.
+
+A test's marks say what it costs: `port`, `process`, `container`, `browser`, and `slow` for more than a second. A test
+without marks opens no port and starts no process; one that does so anyway fails. `make quick` runs those tests.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Generator
+from types import MappingProxyType, ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
 pytest_plugins = ["pytester"]  # the tests of our own plugin run tests
 
-# No deadline anywhere: how long an example takes is the machine's affair, and never a reason to fail.
+# No deadline anywhere: the time that an example takes depends on the machine, and never fails a test.
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if "CI" in os.environ else "dev")
 
+#: What every user of a fixture costs.
+FIXTURES = MappingProxyType({"chromium": "browser", "codeq_server": "port", "installed": "process", "built": "process"})
+
+#: The marks that allow a test to do what Python's audit events report.
+_PROCESSES = ("process", "container", "browser")
+_ALLOWED_BY = MappingProxyType(
+    {
+        **dict.fromkeys(("subprocess.Popen", "os.posix_spawn", "os.fork", "os.system", "os.exec"), _PROCESSES),
+        **dict.fromkeys(("socket.bind", "socket.connect"), ("port", *_PROCESSES)),
+    }
+)
+
+
+class Costs:
+    """The running test's events that need a mark."""
+
+    def __init__(self) -> None:
+        self.events: set[str] = set()
+        sys.addaudithook(self._note)
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        # A Unix socket has a path for its address. It is no port.
+        if event in _ALLOWED_BY and not (event.startswith("socket.") and not isinstance(arguments[1], tuple)):
+            self.events.add(event)
+
+    def unmarked(self, item: pytest.Item) -> list[str]:
+        """What the test did without a mark."""
+        marks = {mark.name for mark in item.iter_markers()}
+        return sorted(event for event in self.events if marks.isdisjoint(_ALLOWED_BY[event]))
+
+
+_COSTS = Costs()
+
+
+@pytest.fixture
+def loaded_modules() -> Generator[dict[str, ModuleType], None, None]:
+    """Modules that stay loaded after the test, by name.
+
+    pytester forgets what a test in a test imports. The next test would load it again, and a module that is loaded
+    twice in one process has two of each class: an `except` for the one misses the other.
+    """
+    modules: dict[str, ModuleType] = {}
+    yield modules
+    for name, module in modules.items():
+        if name not in ("test_example", "conftest"):
+            sys.modules.setdefault(name, module)
+
+
+@pytest.fixture
+def pytester(
+    loaded_modules: dict[str, ModuleType], pytester: pytest.Pytester
+) -> Generator[pytest.Pytester, None, None]:
+    """Pytest's own, with `loaded_modules`."""
+    yield pytester
+    loaded_modules.update(sys.modules)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a fixture with a cost."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in FIXTURES:
+                item.add_marker(FIXTURES[fixture])
+
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let what a test logged, whatever it is, travel from a process of pytest-xdist to the other."""
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:  # noqa: ARG001 - pytest's form
+    """Begin the account of a test."""
+    _COSTS.events.clear()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that costs more than its marks say; let what it logged, whatever it is, travel between processes."""
     report = yield
     report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    if call.when == "teardown" and report.passed and (unmarked := _COSTS.unmarked(item)):
+        wanted = " or ".join(sorted({f"@pytest.mark.{_ALLOWED_BY[event][0]}" for event in unmarked}))
+        report.outcome = "failed"
+        report.longrepr = f"{', '.join(unmarked)} without a mark: the test needs {wanted}"
     return report

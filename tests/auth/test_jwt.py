@@ -154,6 +154,7 @@ def test_any_header_gives_a_caller_or_a_refusal(header: str | None, role: str | 
         assert isinstance(outcome(decide), Caller | Refusal)
 
 
+@pytest.mark.slow
 @given(claims=st.dictionaries(st.sampled_from(NAMES), JSONS))
 def test_any_claims_of_an_identity_give_a_caller_or_a_refusal(claims: dict[str, object]) -> None:
     door = Authenticator.of(Settings(), identities_of({"p": {"kind": "producer", "claims": claims}}))

@@ -179,6 +179,7 @@ def test_a_jwks_document_is_read_from_a_file(tmp_path: Path) -> None:
         asyncio.run(fetch_url((tmp_path / "none").as_uri(), 1))
 
 
+@pytest.mark.port
 @pytest.mark.parametrize(
     ("status", "outcome"), [("200 OK", "content"), ("503 Service Unavailable", "JWKS endpoint returned status 503")]
 )
@@ -201,6 +202,7 @@ def test_a_jwks_document_is_read_over_http(status: str, outcome: str) -> None:
     assert asyncio.run(fetch()) == outcome
 
 
+@pytest.mark.port
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://[/"])
 def test_an_unreachable_url_is_a_failed_fetch(url: str) -> None:
     with pytest.raises(FetchFailed, match="failed to fetch JWKS: Get"):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+pytestmark = pytest.mark.port
+
 START = "2026-01-31T12:00:00Z"
 #: How often top asks for what it draws.
 A_LOOK = 4

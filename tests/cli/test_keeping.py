@@ -16,6 +16,8 @@ from tests.cli.commands import refused, run, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.process
+
 START = "2026-01-31T12:00:00Z"
 MANUAL = ("--clock", "manual", "--start-at", START)
 TASKS = "/v1/codeq/tasks"

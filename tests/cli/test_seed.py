@@ -73,6 +73,7 @@ def test_where_producers_sign_their_tokens_a_task_names_its_tenant(file: Path) -
         FakeCodeQ(filled_from=file, settings=settings)
 
 
+@pytest.mark.process
 def test_serve_takes_a_seed_and_a_state_that_was_kept_goes_before_it(file: Path, tmp_path: Path) -> None:
     arguments = ("--seed", str(file), "--persist", str(tmp_path / "state.json"), "--clock", "manual")
     for _ in range(2):
@@ -145,6 +146,7 @@ def test_what_cannot_be_meant_is_named_by_its_line_and_entry(
     assert str(caught.value).startswith(f"{place}: {reason}")
 
 
+@pytest.mark.port
 def test_the_command_says_so_and_ends(tmp_path: Path) -> None:
     file = tmp_path / "seed.yaml"
     file.write_text("tasks:\n- command: A\n- {command: ' ', payload: 1}", encoding="utf-8")

@@ -28,6 +28,7 @@ CLAIM = "/v1/codeq/tasks/claim"
 # serve: what it says.
 
 
+@pytest.mark.process
 def test_serve_says_in_one_line_where_it_is_and_how_to_call_it() -> None:
     with serving("--clock", "manual", "--start-at", "2026-01-31T12:00:00Z", "--profile", "redis") as server:
         url = r"http://127\.0\.0\.1:\d+"
@@ -38,6 +39,7 @@ def test_serve_says_in_one_line_where_it_is_and_how_to_call_it() -> None:
         assert server.stop() == (0, "")
 
 
+@pytest.mark.process
 def test_serve_says_the_same_as_json() -> None:
     with serving("--json", "--clock", "manual", "--start-at", "2026-01-31T12:00:00.5Z") as server:
         assert server.line == json.dumps(server.told) + "\n"
@@ -51,6 +53,7 @@ def test_serve_says_the_same_as_json() -> None:
         assert server.get("/_fake/clock").json() == {"now": "2026-01-31T12:00:00.5Z", "mode": "manual"}
 
 
+@pytest.mark.process
 def test_the_clock_runs_from_the_present_unless_told_otherwise() -> None:
     with serving("--json") as server:
         assert server.told["clock"] == "real"
@@ -58,6 +61,7 @@ def test_the_clock_runs_from_the_present_unless_told_otherwise() -> None:
         assert server.told["now"] < earlier < later
 
 
+@pytest.mark.process
 def test_each_flag_is_also_an_environment_variable(tmp_path: Path) -> None:
     identities = tmp_path / "identities.yaml"
     identities.write_text('{"ann": {"kind": "producer", "claims": {"sub": "ann", "role": "ADMIN"}}}', encoding="utf-8")
@@ -82,6 +86,7 @@ def test_each_flag_is_also_an_environment_variable(tmp_path: Path) -> None:
         assert server.get("/_fake/health").status_code == 401
 
 
+@pytest.mark.process
 def test_no_control_leaves_the_contract_alone() -> None:
     with serving("--no-control") as server:
         reply = server.get("/_fake/health")
@@ -90,6 +95,7 @@ def test_no_control_leaves_the_contract_alone() -> None:
         assert server.stop() == (0, "")
 
 
+@pytest.mark.process
 def test_on_an_address_that_others_reach_control_is_off_and_that_is_said() -> None:
     with serving("--host", "0.0.0.0", "--control-token", "") as server:  # noqa: S104 - that is the point
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - as above
@@ -100,6 +106,7 @@ def test_on_an_address_that_others_reach_control_is_off_and_that_is_said() -> No
     )
 
 
+@pytest.mark.process
 def test_a_token_opens_control_on_any_address() -> None:
     with serving("--host", "0.0.0.0", "--control-token", "open") as server:  # noqa: S104 - as above
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - as above
@@ -110,6 +117,7 @@ def test_a_token_opens_control_on_any_address() -> None:
 # serve: the real server's own settings.
 
 
+@pytest.mark.process
 def test_the_real_servers_variables_are_read(tmp_path: Path) -> None:
     yaml = tmp_path / "codeq.yaml"
     yaml.write_text("timezone: UTC\nmaxAttemptsDefault: 4\ndefaultLeaseSeconds: 7\n", encoding="utf-8")
@@ -140,11 +148,13 @@ def test_the_real_servers_variables_are_read(tmp_path: Path) -> None:
     assert (claimed["leaseUntil"], claimed["workerId"]) == ("2026-01-31T12:00:07Z", "y")
 
 
+@pytest.mark.process
 def test_a_port_that_is_given_wins_over_the_real_servers() -> None:
     with serving("--port", "0", "--json", PORT="1") as server:
         assert not server.url.endswith(":1")
 
 
+@pytest.mark.process
 def test_signed_tokens_are_told_as_such() -> None:
     config = json.dumps({"jwksUrl": "http://127.0.0.1:1/", "issuer": "i", "audience": "a"})
     settings = {
@@ -159,6 +169,7 @@ def test_signed_tokens_are_told_as_such() -> None:
 # serve: its end.
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("clock", ["real", "manual"])
 def test_a_signal_ends_it_within_a_second_with_parked_polls_answered(number: signal.Signals, clock: str) -> None:
@@ -179,6 +190,7 @@ def test_a_signal_ends_it_within_a_second_with_parked_polls_answered(number: sig
         assert (server.process.returncode, said) == (0, "")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("module", ["click", "uvicorn", "codeq_fake.core"])
 def test_an_interrupt_while_it_is_loaded_ends_it_without_a_traceback(module: str) -> None:
     program = f"""
@@ -202,6 +214,7 @@ main()
     assert done.stderr.strip() in ("", "Aborted!")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", ["'serve', '--port', '0'", "'run', 'sleep', '5'"])
 def test_what_the_first_callback_needs_is_loaded_beside_the_server(command: str) -> None:
     """Loaded by the server itself it would stop all requests for some tenths of a second."""
@@ -225,6 +238,7 @@ main([{command}])
     assert done.stderr == ""
 
 
+@pytest.mark.process
 def test_a_callback_that_hangs_does_not_hold_the_end_up() -> None:
     with listen("127.0.0.1", 0) as deaf, serving("--json") as server:
         webhook = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
@@ -239,6 +253,7 @@ def test_a_callback_that_hangs_does_not_hold_the_end_up() -> None:
 # What is refused: one line, exit code 1 where the machine says no, 2 where the caller does.
 
 
+@pytest.mark.port
 def test_a_taken_port_is_named_with_the_way_out() -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
@@ -301,6 +316,7 @@ def test_identities_that_cannot_be_meant_are_named_with_their_file(tmp_path: Pat
 # run.
 
 
+@pytest.mark.process
 def test_run_gives_a_command_a_fake_and_ends_with_its_exit_code() -> None:
     program = (
         "import json, os, sys, urllib.request\n"
@@ -315,12 +331,14 @@ def test_run_gives_a_command_a_fake_and_ends_with_its_exit_code() -> None:
     assert (done.returncode, done.stderr) == (7, "")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("separator", [["--"], []])
 def test_what_follows_the_command_is_the_commands_own(separator: Sequence[str]) -> None:
     done = run("run", *separator, "echo", "--port", "1", "--help", "-x")
     assert (done.returncode, done.stdout) == (0, "--port 1 --help -x\n")
 
 
+@pytest.mark.process
 def test_run_says_why_a_command_cannot_be_run(tmp_path: Path) -> None:
     done = run("run", "--", "no-such-command")
     assert (done.returncode, done.stderr) == (
@@ -333,6 +351,7 @@ def test_run_says_why_a_command_cannot_be_run(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (126, f"codeq-fake: cannot run {plain}: Permission denied\n")
 
 
+@pytest.mark.process
 def test_run_tells_at_the_end_what_surprised_the_command() -> None:
     program = (
         "import os, urllib.request, urllib.error\n"
@@ -346,6 +365,7 @@ def test_run_tells_at_the_end_what_surprised_the_command() -> None:
         assert len(done.stderr.splitlines()) == lines
 
 
+@pytest.mark.process
 def test_a_command_beside_a_fake_may_drive_it() -> None:
     command = f"{sys.executable} -c 'from codeq_fake.cli import main; main()' advance 5"
     done = run("run", "--control-token", "open", "--clock", "manual", "--", "sh", "-c", command)
@@ -358,11 +378,13 @@ def test_run_without_a_command_is_misuse() -> None:
     assert (code, said.splitlines()[-1]) == (2, "Error: Missing argument 'COMMAND...'.")
 
 
+@pytest.mark.process
 def test_a_signal_that_ended_the_command_is_told() -> None:
     done = run("run", "--", sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
     assert done.returncode == 128 + 9
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_are_passed_on_to_the_command(number: signal.Signals) -> None:
     program = (
@@ -398,6 +420,7 @@ def test_the_demo_is_told_whole_on_a_narrow_terminal(columns: int) -> None:
     assert all(len(line) <= columns for line in done.stdout.splitlines()[:-1])
 
 
+@pytest.mark.process
 def test_the_version_is_told() -> None:
     assert run("--version").stdout == f"codeq-fake, version {VERSION}\n"
 
@@ -430,6 +453,7 @@ def test_help_names_every_option_of_the_two_ways_to_start() -> None:
         assert all(f"--{name} " in told for name in [*shared, "webhook-allow", "journal-size", "help"])
 
 
+@pytest.mark.process
 def test_help_loads_no_server() -> None:
     program = (
         "import sys\nfrom codeq_fake.cli import main\n"

@@ -30,18 +30,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.process
 def test_the_env_file_of_the_working_directory_is_read(folder: Path) -> None:
     with serving_in(folder, CODEQ_FAKE_ENV_FILE="") as server:
         assert (server.told["profile"], server.told["now"]) == ("redis", "2026-01-31T12:00:00Z")
         assert server.post("/v1/codeq/tasks", {"command": "A", "payload": 1}).json()["maxAttempts"] == 7
 
 
+@pytest.mark.process
 def test_another_file_can_be_named(folder: Path) -> None:
     (folder / "other.env").write_text("CODEQ_FAKE_JSON=1\nCODEQ_FAKE_PROFILE=kvrocks-2.9", encoding="utf-8")
     with serving_in(folder, "--env-file", "other.env") as server:
         assert (server.told["profile"], server.told["clock"]) == ("kvrocks-2.9", "real")
 
 
+@pytest.mark.process
 def test_the_environment_goes_before_the_file_and_flags_before_both(folder: Path) -> None:
     variables = {"CODEQ_FAKE_ENV_FILE": "", "CODEQ_FAKE_PROFILE": "kvrocks-2.9", "MAX_ATTEMPTS_DEFAULT": "8"}
     with serving_in(folder, "--start-at", "2027-01-31T12:00:00Z", **variables) as server:
@@ -49,6 +52,7 @@ def test_the_environment_goes_before_the_file_and_flags_before_both(folder: Path
         assert server.post("/v1/codeq/tasks", {"command": "A", "payload": 1}).json()["maxAttempts"] == 8
 
 
+@pytest.mark.process
 def test_a_command_beside_a_fake_sees_the_file_too(folder: Path) -> None:
     program = "import os; print(os.environ['GREETING'])"
     done = run("run", "--env-file", str(folder / ".env"), "--", sys.executable, "-c", program)
@@ -56,6 +60,7 @@ def test_a_command_beside_a_fake_sees_the_file_too(folder: Path) -> None:
     assert "GREETING" not in environment()
 
 
+@pytest.mark.process
 def test_a_variable_that_nobody_reads_is_told_where_its_name_looks_as_if_somebody_would() -> None:
     typos = {"CODEQ_FAKE_CLOK": "manual", "CODEQ_FAKE_IMAGE": "x", "BACKOF_POLICY": "fixed", "CODEQ_FAKE_JSON": "1"}
     done = run("run", "true", **typos)

@@ -173,6 +173,7 @@ async def test_the_problems_of_a_request_are_reported_by_field(
         assert answer["problems"][name].startswith(text)
 
 
+@pytest.mark.port
 @pytest.mark.asyncio
 async def test_a_missing_task_is_a_404_and_a_missing_server_a_503(
     scenario: ExampleScenario,
@@ -205,6 +206,7 @@ async def test_each_curl_command_of_the_readme_has_the_documented_answer(scenari
     assert compared == 4
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the example is played with curl")
 def test_the_example_starts_on_the_fake_and_makes_its_calls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -229,6 +231,7 @@ def play_on(port: str, folder: Path) -> tuple[int, list[str]]:
     return done.returncode, done.stderr.splitlines()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the example is played with curl")
 def test_the_example_refuses_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -238,6 +241,7 @@ def test_the_example_refuses_a_port_in_use(tmp_path: Path) -> None:
     assert (code, "the API did not start" in complaints) == (1, True), "for it has no settings"
 
 
+@pytest.mark.process
 def test_all_problems_of_the_settings_are_reported_together(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "PORT": "70000", "PYTHONPATH": str(REPOSITORY / "client/examples")}
     command = [sys.executable, "-m", "starlette_app"]

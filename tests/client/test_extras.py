@@ -84,6 +84,7 @@ def probe(port: int, path: str) -> tuple[int, dict[str, Any]]:
             return error.code, json.load(error)
 
 
+@pytest.mark.port
 def test_probes_are_served_over_http() -> None:
     worker = Worker(CodeQ("http://a.test", worker_token="w"))
     with HealthServer(worker, 0) as server:
@@ -94,6 +95,7 @@ def test_probes_are_served_over_http() -> None:
         assert probe(server.port, "/live?by=balancer")[0] == 200
 
 
+@pytest.mark.port
 @pytest.mark.parametrize(("path", "code"), [("/live", 200), ("/ready", 503), ("/", 404)])
 def test_a_probe_by_head_is_answered_without_a_body(path: str, code: int) -> None:
     worker = Worker(CodeQ("http://a.test", worker_token="w"))
@@ -104,6 +106,7 @@ def test_a_probe_by_head_is_answered_without_a_body(path: str, code: int) -> Non
     assert b"Content-Length" in head
 
 
+@pytest.mark.port
 def test_a_worker_with_a_blocked_loop_is_not_live_until_the_loop_runs_again() -> None:
     async def main(fake: FakeCodeQ) -> tuple[list[int], float]:
         blocked, go_on = threading.Event(), threading.Event()
@@ -272,6 +275,7 @@ def invoke(*arguments: str, **environ: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+@pytest.mark.port
 @pytest.mark.usefixtures("folder")
 def test_the_command_runs_a_burst_and_checks_the_server() -> None:
     with FakeCodeQ(clock="real") as fake, fake.serve():
@@ -320,6 +324,7 @@ def test_the_command_names_a_missing_setting_without_a_traceback() -> None:
         assert message in output
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("folder")
 def test_the_command_reports_a_missing_import_of_the_module(folder: Path) -> None:
     (folder / "lacking_app.py").write_text("import not_installed_here\n")
@@ -330,6 +335,7 @@ def test_the_command_reports_a_missing_import_of_the_module(folder: Path) -> Non
     assert done.stderr.endswith("No module named 'not_installed_here'\n")
 
 
+@pytest.mark.port
 @pytest.mark.usefixtures("folder")
 def test_a_port_in_use_is_reported_without_a_traceback() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -359,6 +365,7 @@ def check_with(fake: FakeCodeQ, token: str) -> tuple[int, str]:
     return invoke("check", CODEQ_BASE_URL=fake.url, CODEQ_WORKER_TOKEN=token)
 
 
+@pytest.mark.port
 def test_the_check_reports_tokens_that_lack_scopes() -> None:
     narrow = {**CLAIMS, "scope": "codeq:heartbeat codeq:nack codeq:subscribe"}
     identities = {**IDENTITIES, "narrow": {"kind": "worker", "claims": narrow}}
@@ -375,6 +382,7 @@ def test_the_check_reports_tokens_that_lack_scopes() -> None:
         assert fake.task(task.id).status == "PENDING", "nothing was claimed"
 
 
+@pytest.mark.port
 def test_the_check_reports_a_server_that_is_not_codeq() -> None:
     class Anything(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -23,6 +23,8 @@ from tests.client.worker.test_process import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.process
+
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("codeq-worker")
 SNIPPETS = re.findall(r"```python\n(.*?)```", (REPOSITORY / "client" / "README.md").read_text(), re.DOTALL)

@@ -127,6 +127,7 @@ def test_a_thread_that_asks_again_and_again_does_not_keep_time_from_passing(monk
     assert run(story()) >= 10 * PAUSE
 
 
+@pytest.mark.process
 def test_it_does_not_jump_while_a_subprocess_runs() -> None:
     async def story() -> float:
         process = await asyncio.create_subprocess_exec("sleep", str(PAUSE))
@@ -149,6 +150,7 @@ def test_a_thread_that_ends_without_a_word_is_not_waited_for() -> None:
     assert run(story()) == 3600
 
 
+@pytest.mark.port
 def test_it_does_not_jump_while_a_socket_is_open_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

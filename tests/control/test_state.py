@@ -41,6 +41,7 @@ def busy(http: httpx.Client) -> Any:
     return get(http, "state")
 
 
+@pytest.mark.port
 def test_a_state_is_restored_exactly(http: httpx.Client) -> None:
     state = busy(http)
     broker = state["broker"]
@@ -54,6 +55,7 @@ def test_a_state_is_restored_exactly(http: httpx.Client) -> None:
     assert get(http, "state") == state
 
 
+@pytest.mark.port
 def test_a_restored_state_is_usable(http: httpx.Client) -> None:
     http.put("/_fake/state", json=busy(http)).raise_for_status()
     assert http.post("/v1/codeq/admin/tasks/cleanup", json={}).status_code == 429
@@ -104,6 +106,7 @@ def test_a_fake_with_a_seed_never_meets_the_ids_of_a_restored_state(http: httpx.
     assert len(set(made)) == 6
 
 
+@pytest.mark.port
 @pytest.mark.parametrize(
     ("place", "garbage", "text"),
     [
@@ -177,6 +180,7 @@ def busy_state() -> Any:
         return busy(client)
 
 
+@pytest.mark.port
 @settings(max_examples=50)
 @given(data=st.data())
 def test_garbage_in_any_place_is_refused_or_harmless(busy_state: Any, data: st.DataObject) -> None:

@@ -191,6 +191,7 @@ def test_who_believes_the_documents_is_told(story: Story) -> None:
         assert [surprise.rule for surprise in fake.surprises] == [name]
 
 
+@pytest.mark.port
 @pytest.mark.parametrize("story", NOT_SHOWN, ids=[name for name, _ in NOT_SHOWN])
 def test_who_does_not_is_left_alone(story: Story) -> None:
     with FakeCodeQ(now=START, **CALLERS) as fake, fake.client() as http:

@@ -50,6 +50,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.process
 def test_each_python_example_passes(folder: Path) -> None:
     told = shell("python -m pytest -q -rp", folder)
     passed = {line.split()[1].partition("::")[0] for line in told.splitlines() if line.startswith("PASSED ")}
@@ -57,6 +58,7 @@ def test_each_python_example_passes(folder: Path) -> None:
     assert passed == {file.name for file in folder.glob("*.py")}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("tool", ["curl", "node", "go"])
 def test_other_languages_find_the_fake(tool: str, folder: Path) -> None:
     if shutil.which(tool, path=environment()["PATH"]) is None:
@@ -88,6 +90,7 @@ def served(folder: Path) -> Iterator[str]:
         process.stdout.close()
 
 
+@pytest.mark.process
 def test_each_command_on_the_laptop_prints_what_is_shown(
     served: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +105,7 @@ def test_each_command_on_the_laptop_prints_what_is_shown(
         assert lines(told) == lines(printed), command
 
 
+@pytest.mark.process
 def test_who_moves_keeps_settings_and_tokens(folder: Path) -> None:
     for command, printed in calls(HOW_TO / "moving.md"):
         assert lines(shell(command, folder)) == lines(printed), command
@@ -122,6 +126,7 @@ def commands(found: Any) -> Iterator[str]:
             yield from commands(item)
 
 
+@pytest.mark.process
 def test_the_pipelines_are_yaml_and_their_commands_work(folder: Path) -> None:
     run = [command for block in blocks(HOW_TO / "ci.md", "yaml") for command in commands(yaml.safe_load(block))]
     installed = [command.split() for command in run if command.startswith("pip install")]
@@ -158,6 +163,7 @@ def test_no_link_leads_nowhere() -> None:
             assert "://" in target or (page.parent / target).resolve().exists(), (page.name, target)
 
 
+@pytest.mark.process
 def test_the_identities_of_the_example_are_taken(folder: Path) -> None:
     program = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('CODEQ_')}))"
     told = json.loads(shell(f'codeq-fake run --identities identities.yaml -- python -c "{program}"', folder))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.process
+
 README = ROOT / "README.md"
 FIRST_SERVER = DOCS / "tutorial" / "first-server.md"
 

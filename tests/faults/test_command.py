@@ -27,6 +27,7 @@ RULES = """
 CREATE = {"command": "A", "payload": 1}
 
 
+@pytest.mark.process
 def test_the_rules_of_a_file_are_in_force_and_at_the_end_those_that_met_nothing_are_told(tmp_path: Path) -> None:
     file = tmp_path / "faults.yaml"
     file.write_text(RULES, encoding="utf-8")
@@ -43,6 +44,7 @@ def test_the_rules_of_a_file_are_in_force_and_at_the_end_those_that_met_nothing_
     ]
 
 
+@pytest.mark.process
 def test_connections_die_on_the_loop_of_a_server_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "faults.yaml"
     file.write_text("[{do: reset, nth: 1}, {do: drop_reply, nth: 2}, {do: garble, nth: 3}]", encoding="utf-8")
@@ -54,6 +56,7 @@ def test_connections_die_on_the_loop_of_a_server_of_its_own(tmp_path: Path) -> N
         assert server.stop() == (0, "")
 
 
+@pytest.mark.process
 def test_the_races_are_in_force_and_not_missed_when_they_do_not_come() -> None:
     with serving("--races", "observed", "--races-seed", "5") as server:
         faults = server.get("/_fake/faults").json()["faults"]
@@ -67,6 +70,7 @@ def test_the_races_are_in_force_and_not_missed_when_they_do_not_come() -> None:
     assert (code, said) == (0, "")
 
 
+@pytest.mark.process
 def test_run_takes_them_too(tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text('[{"do": "refuse"}]', encoding="utf-8")
@@ -107,6 +111,7 @@ def asked(fake: FakeCodeQ, *arguments: str) -> list[list[str]]:
     return [line.split() for line in done.stdout.splitlines()]
 
 
+@pytest.mark.port
 def test_rules_are_added_listed_and_removed_by_command(fake: FakeCodeQ) -> None:
     assert asked(fake, "list") == [["nothing", "is", "to", "go", "wrong"]]
     added = asked(fake, "add", "{on: claim, do: refuse, status: 429, nth: 2}", '{"do": "hang", "worker": "w"}')
@@ -124,6 +129,7 @@ def test_rules_are_added_listed_and_removed_by_command(fake: FakeCodeQ) -> None:
     assert asked(fake, "list", "--json") == [['{"faults":', "[]}"]]
 
 
+@pytest.mark.port
 @pytest.mark.parametrize(
     ("rule", "text"),
     [
@@ -139,6 +145,7 @@ def test_a_bad_rule_is_told_by_command(fake: FakeCodeQ, rule: str, text: str) ->
     assert asked(fake, "clear") == [["0", "removed"]]
 
 
+@pytest.mark.port
 def test_the_journals_name_what_came_on_a_request_and_on_a_callback(fake: FakeCodeQ) -> None:
     task = fake.enqueue("A", webhook="http://127.0.0.1:9/done")
     with fake.client() as http, fake.faults({"do": "callback_lost"}, {"do": "reset", "on": "heartbeat"}):

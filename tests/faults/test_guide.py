@@ -24,6 +24,7 @@ def blocks(language: str) -> list[str]:
     return [block for found, block in FENCE.findall(TEXT) if found == language]
 
 
+@pytest.mark.process
 def test_each_python_example_passes(tmp_path: Path) -> None:
     examples = blocks("python")
     for n, block in enumerate(examples):
@@ -34,6 +35,7 @@ def test_each_python_example_passes(tmp_path: Path) -> None:
     assert re.search(rf"^{len(examples)} passed", run.stdout, re.MULTILINE), run.stdout + run.stderr
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples call curl")
 def test_each_call_answers_as_printed() -> None:
     [block] = blocks("console")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from codeq_fake.faults import Rule
 
+pytestmark = pytest.mark.port
+
 
 @pytest.fixture
 def http(codeq_server: FakeCodeQ) -> Iterator[httpx.Client]:

@@ -50,6 +50,7 @@ def test_two_fakes_have_nothing_in_common() -> None:
         assert [task.payload for task in other.tasks()] == [2]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("door", ["fake.client().get('/metrics')", "fake.advance(1)", "fake.serve().__enter__()"])
 def test_a_program_that_closes_nothing_ends_all_the_same(door: str) -> None:
     code = f"from codeq_fake.testing import FakeCodeQ; fake = FakeCodeQ(); kept = {door}"

@@ -11,6 +11,8 @@ from codeq_fake.serving.server import PortTakenError
 from codeq_fake.testing import FakeCodeQ
 from tests.handle.callers import CLAIM, NOW
 
+pytestmark = pytest.mark.port
+
 
 def test_a_fake_on_a_port_is_the_same_fake(fake: FakeCodeQ) -> None:
     task = fake.enqueue("A")

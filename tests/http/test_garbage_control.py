@@ -117,6 +117,7 @@ def test_any_control_call_is_done_or_refused(
     asyncio.run(controlled(full_state, method, target, data.draw(bodies(good)), data.draw(headers("nobody"))))
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_a_damaged_state_is_restored_whole_or_refused(full_state: bytes, data: st.DataObject) -> None:
     asyncio.run(controlled(full_state, "PUT", "/_fake/state", data.draw(bodies(json.loads(full_state))), ()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import (
@@ -27,6 +28,7 @@ CHECKS = [
 HEADERS = {"Authorization": "Bearer dev-token"}
 
 
+@pytest.mark.slow
 @SCHEMA.parametrize()
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_fake_answers_as_documented(case: schemathesis.Case[Any]) -> None:

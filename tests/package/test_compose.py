@@ -65,12 +65,14 @@ def test_each_profile_starts_its_services_and_all_that_they_need(profiles: tuple
     assert needed <= PROFILES[profiles]
 
 
+@pytest.mark.process
 @needs_compose
 @pytest.mark.parametrize("profiles", [(), tuple({profile for profiles in PROFILES for profile in profiles})], ids=len)
 def test_the_file_is_valid(profiles: tuple[str, ...]) -> None:
     compose(*chosen(profiles), "config", "--quiet")
 
 
+@pytest.mark.process
 @needs_compose
 def test_ports_tokens_and_images_are_the_users_to_choose() -> None:
     variables = {
@@ -123,6 +125,7 @@ def container(*options: str) -> Iterator[str]:
         docker("rm", "-f", started)
 
 
+@pytest.mark.process
 @needs_engine
 def test_the_image_runs_read_only_and_without_any_right() -> None:
     with container("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true") as fake:
@@ -131,6 +134,7 @@ def test_the_image_runs_read_only_and_without_any_right() -> None:
         assert docker("exec", fake, "codeq-contract", "--help").startswith("Usage")
 
 
+@pytest.mark.process
 @needs_compose
 @needs_engine
 @pytest.mark.timeout(600)

@@ -26,6 +26,7 @@ def next_event(lines: Iterator[str]) -> str:
     return next(line for line in lines if line)
 
 
+@pytest.mark.port
 def test_whoever_looks_is_told_at_once_and_whenever_something_changes(fake: FakeCodeQ) -> None:
     with fake.serve(), httpx.stream("GET", fake.url + EVENTS, timeout=60, trust_env=False) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
@@ -37,6 +38,7 @@ def test_whoever_looks_is_told_at_once_and_whenever_something_changes(fake: Fake
             assert next_event(lines) == "data: look"
 
 
+@pytest.mark.port
 def test_a_server_that_ends_lets_whoever_looks_go(fake: FakeCodeQ) -> None:
     seen: list[str] = []
     looking = threading.Event()

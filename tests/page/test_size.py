@@ -28,6 +28,7 @@ DOCUMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_each_document_takes_less_than_300_ms() -> None:
     runtime = Runtime(Config(), WallClock("manual"))

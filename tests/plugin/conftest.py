@@ -22,14 +22,12 @@ def no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester) -> Run:
+def run(pytester: pytest.Pytester, loaded_modules: dict[str, ModuleType]) -> Run:
     """Runs a test file in a pytest of its own: what it prints, and its exit code."""
 
     def run(test: str, ini: str = "", *arguments: str) -> Outcome:
         write(pytester.path, test, ini)
-        modules = KeepModules()
-        done = pytester.runpytest_inprocess(*QUICKLY, *arguments, plugins=[modules])
-        modules.restore()
+        done = pytester.runpytest_inprocess(*QUICKLY, *arguments, plugins=[NoteModules(loaded_modules)])
         return done.stdout.str() + done.stderr.str(), int(done.ret)
 
     return run
@@ -48,22 +46,14 @@ def run_apart(tmp_path: Path) -> Run:
     return run
 
 
-class KeepModules:
-    """A plugin that keeps what the inner pytest imports.
+class NoteModules:
+    """A plugin that notes what the inner pytest has loaded at its end."""
 
-    pytester forgets it at the end, and a module that is loaded twice in one process has two of each class.
-    """
-
-    def __init__(self) -> None:
-        self._loaded: dict[str, ModuleType] = {}
+    def __init__(self, modules: dict[str, ModuleType]) -> None:
+        self._modules = modules
 
     def pytest_unconfigure(self) -> None:
-        self._loaded = dict(sys.modules)
-
-    def restore(self) -> None:
-        for name, module in self._loaded.items():
-            if name not in ("test_example", "conftest"):
-                sys.modules.setdefault(name, module)
+        self._modules.update(sys.modules)
 
 
 # Schemathesis takes seconds to load, and is nothing that a user needs.

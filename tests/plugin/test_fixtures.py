@@ -76,6 +76,7 @@ def test_an_ini_option_that_cannot_be_is_an_error(run: Run, line: str) -> None:
     assert "allowed are" in printed
 
 
+@pytest.mark.port
 def test_a_fake_does_not_outlive_its_test(run: Run) -> None:
     test = """
 import gc, weakref
@@ -96,6 +97,7 @@ def test_three():
     assert code == 0, printed
 
 
+@pytest.mark.process
 def test_it_imports_nothing_but_pytest() -> None:
     code = (
         "import sys, pytest; before = set(sys.modules); import codeq_fake.pytest_plugin; print({*sys.modules} - before)"
@@ -104,6 +106,7 @@ def test_it_imports_nothing_but_pytest() -> None:
     assert ast.literal_eval(done.stdout) == {"codeq_fake", "codeq_fake.pytest_plugin"}
 
 
+@pytest.mark.process
 def test_a_test_without_a_fake_pays_nothing(run_apart: Run) -> None:
     test = """
 import sys
@@ -139,6 +142,7 @@ async def test_anyio(codeq):
     assert code == 0, printed
 
 
+@pytest.mark.port
 def test_a_served_fake_is_the_same_on_a_port(run: Run) -> None:
     test = """
 import urllib.request
@@ -151,6 +155,7 @@ def test_served(codeq_server):
     assert code == 0, printed
 
 
+@pytest.mark.process
 def test_it_works_in_several_processes(run: Run) -> None:
     test = """
 import asyncio
@@ -185,6 +190,7 @@ def test_fails(codeq):
     assert "created by dev -> PENDING_LIST" in printed
 
 
+@pytest.mark.process
 def test_a_served_fakes_environment_goes_to_the_code_under_test(run: Run) -> None:
     test = """
 import os

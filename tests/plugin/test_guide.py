@@ -15,6 +15,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "testing-async.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_each_example_passes(example: str, run: Run) -> None:
     printed, code = run(example)

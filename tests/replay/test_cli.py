@@ -75,6 +75,7 @@ def test_what_cannot_be_read_is_neither(tmp_path: Path) -> None:
     assert "nonsense.jsonl, line 1" in refused.output
 
 
+@pytest.mark.port
 def test_a_url_where_nothing_listens_is_neither() -> None:
     result = run("replay", "--url", "http://127.0.0.1:1", STORY)
     assert result.exit_code == 2

@@ -52,11 +52,13 @@ def test_a_fake_in_process_answers_as_the_real_server_did(file: Path, signer: Si
     assert_no_difference(file, InProcessTarget(), signer)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("file", FILES, ids=name)
 def test_a_fake_on_a_port_answers_as_the_real_server_did(file: Path, fake_on_a_port: UrlTarget) -> None:
     assert_no_difference(file, fake_on_a_port, signer=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", AUTHENTICATION, ids=name)
 def test_identities_that_the_fake_knows_by_name_are_judged_as_signed_tokens_are(file: Path) -> None:
     assert_no_difference(file, InProcessTarget(), signer=None)

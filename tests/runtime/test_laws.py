@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,6 +158,7 @@ class Play:
         return reply.content
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(script=SCRIPTS, steps=st.lists(st.integers(0, 2000), min_size=1, max_size=4))
 def test_advancing_in_steps_is_advancing_at_once(script: list[Call], steps: list[int]) -> None:
@@ -169,6 +171,7 @@ def test_advancing_in_steps_is_advancing_at_once(script: list[Call], steps: list
     asyncio.run(law())
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(before=SCRIPTS, after=SCRIPTS)
 def test_a_state_that_is_restored_goes_on_as_the_first_does(before: list[Call], after: list[Call]) -> None:

@@ -114,6 +114,7 @@ async def test_the_first_try_is_over_when_the_next_advance_returns_even_by_nothi
         assert fake.callbacks[0]["state"] == "delivered"
 
 
+@pytest.mark.port
 async def test_callbacks_to_a_loopback_receiver_are_settled_too() -> None:
     async with receiving({"/done": answer(500)}) as receiver, playing() as (fake, worker):
         await worker.complete(webhook=f"{receiver.url}/done")

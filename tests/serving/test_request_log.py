@@ -106,6 +106,7 @@ async def a_callback(http: httpx.AsyncClient) -> None:
     await http.post("/_fake/clock/advance", json={"seconds": 2})
 
 
+@pytest.mark.port
 def test_callbacks_are_told_with_each_try_and_without_what_may_be_a_secret() -> None:
     lines = [line for line in told(a_callback) if "task_result" in line]
     tail = f"  {ID} RENDER"
@@ -168,6 +169,7 @@ def test_a_surprise_is_told_once_with_its_clause() -> None:
 # The command.
 
 
+@pytest.mark.process
 def test_serve_logs_to_standard_error_when_told_to() -> None:
     with serving("--log", "json", "--json", "--clock", "manual") as server:
         server.post(TASKS, {"command": "A", "payload": 1})
@@ -176,6 +178,7 @@ def test_serve_logs_to_standard_error_when_told_to() -> None:
     assert (code, json.loads(line)["path"]) == (0, TASKS)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("arguments", [(), ("--log", "text", "--quiet")])
 def test_without_a_terminal_and_when_told_to_it_is_quiet(arguments: tuple[str, ...]) -> None:
     with serving(*arguments) as server:
@@ -183,6 +186,7 @@ def test_without_a_terminal_and_when_told_to_it_is_quiet(arguments: tuple[str, .
         assert server.stop() == (0, "")
 
 
+@pytest.mark.process
 def test_run_is_quiet_unless_told_otherwise() -> None:
     program = "import os, urllib.request; urllib.request.urlopen(os.environ['CODEQ_BASE_URL'] + '/_fake/reset', b'')"
     for arguments, lines in (((), 0), (("--log", "text"), 1)):

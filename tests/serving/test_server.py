@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Story = Callable[[], Coroutine[Any, Any, None]]
     Play = Callable[[Story], None]
 
+pytestmark = pytest.mark.port
+
 TASKS = "/v1/codeq/tasks"
 TOKEN = {"authorization": "Bearer dev-token"}
 

@@ -127,6 +127,7 @@ def test_an_identities_file_that_is_no_text_is_named_in_one_line(
     assert reason in line
 
 
+@pytest.mark.port
 @pytest.mark.parametrize("command", [("serve",), ("run",)], ids=lambda command: command[0])
 def test_a_taken_port_is_named_with_the_way_out(taken: int, command: tuple[str, ...]) -> None:
     refused = started(*command, "--port", str(taken), *(["--", "true"] if command == ("run",) else []))
@@ -137,6 +138,7 @@ def test_a_taken_port_is_named_with_the_way_out(taken: int, command: tuple[str, 
     )
 
 
+@pytest.mark.port
 def test_an_address_that_is_not_this_machines_is_named_with_the_way_out() -> None:
     refused = started("serve", "--host", "203.0.113.9", "--port", "0", "--no-control")
     (line,) = refused.stderr.splitlines()
@@ -145,5 +147,6 @@ def test_an_address_that_is_not_this_machines_is_named_with_the_way_out() -> Non
     assert line.endswith("or --host")
 
 
+@pytest.mark.process
 def test_n6_an_unknown_backoff_policy_is_none_of_these() -> None:
     assert started("run", "--", "true", BACKOFF_POLICY="bogus").exit_code == 0

@@ -50,6 +50,7 @@ class Inbox:
         return Response(status_code=202)
 
 
+@pytest.mark.port
 @pytest.mark.asyncio
 async def test_a_name_is_called_at_the_address_that_was_checked_under_its_own_name() -> None:
     async with receiving() as receiver:
@@ -59,18 +60,21 @@ async def test_a_name_is_called_at_the_address_that_was_checked_under_its_own_na
     assert receiver.received[0].headers["host"] == f"hooks.test:{receiver.port}"
 
 
+@pytest.mark.port
 @pytest.mark.asyncio
 async def test_localhost_reaches_a_receiver_on_ipv4() -> None:
     async with receiving() as receiver:
         assert (await Sender().send(outgoing(f"http://localhost:{receiver.port}/"))).delivered
 
 
+@pytest.mark.port
 @pytest.mark.asyncio
 async def test_the_any_address_is_this_machine() -> None:
     async with receiving() as receiver:
         assert (await Sender().send(outgoing(f"http://0.0.0.0:{receiver.port}/"))).delivered
 
 
+@pytest.mark.port
 @pytest.mark.asyncio
 async def test_credentials_in_the_url_are_sent_as_basic_authentication() -> None:
     async with receiving() as receiver:
@@ -80,6 +84,7 @@ async def test_credentials_in_the_url_are_sent_as_basic_authentication() -> None
     assert receiver.received[0].headers["host"] == f"127.0.0.1:{receiver.port}"
 
 
+@pytest.mark.port
 @pytest.mark.asyncio
 async def test_cookies_are_not_kept() -> None:
     cookie = answer(200).replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=b\r\n\r\n")
@@ -91,6 +96,7 @@ async def test_cookies_are_not_kept() -> None:
     assert "cookie" not in receiver.received[1].headers
 
 
+@pytest.mark.port
 @pytest.mark.asyncio
 async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     async with receiving() as receiver, receiving() as proxy:
@@ -101,6 +107,7 @@ async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.Monkey
     assert proxy.received == []
 
 
+@pytest.mark.port
 @pytest.mark.asyncio
 async def test_an_opened_host_is_called_by_the_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     async with receiving() as proxy:
@@ -147,6 +154,7 @@ def certificate(name: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.port
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("name", "error"), [("hooks.test", None), ("other.test", "CERTIFICATE_VERIFY_FAILED")])
 async def test_https_checks_the_certificate_of_the_name(
@@ -163,12 +171,14 @@ async def test_https_checks_the_certificate_of_the_name(
     assert (error or "") in (outcome.error or "")
 
 
+@pytest.mark.process
 def test_httpx_is_not_imported_before_something_is_sent() -> None:
     program = "import sys; from codeq_fake.webhooks import Sender; Sender(); sys.exit('httpx' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
+@pytest.mark.port
 def test_one_sender_serves_one_event_loop_after_another() -> None:
     sender = Sender()
 

@@ -143,6 +143,7 @@ def dripping() -> Iterator[str]:
             serving.join()
 
 
+@pytest.mark.port
 def test_a_slowly_trickling_answer_times_out() -> None:
     async def get(url: str) -> None:
         async with CodeQ(url, worker_token="w", retries=0, timeout=0.5) as codeq:

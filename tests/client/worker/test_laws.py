@@ -33,6 +33,7 @@ def run(machine: type[Laws], **options: Any) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", [Laws, LawsOfOneSubject])
 def test_the_laws_hold(machine: type[Laws]) -> None:
     run(machine, max_examples=25)
@@ -253,6 +254,7 @@ def test_the_laws_hold_in_every_sequence(sequence: Any) -> None:
     run_sequence(sequence)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("law", "mutate", "sequence"), SEQUENCES, ids=[mutate.__name__ for _, mutate, _ in SEQUENCES])
 def test_a_broken_client_violates_the_law_in_its_sequence(
     law: Law, mutate: Any, sequence: Any, monkeypatch: pytest.MonkeyPatch

@@ -45,6 +45,7 @@ def sleeper(scenario: Scenario, seconds: float, log: list[tuple[float, str]]) ->
     return handler
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_handler_that_outlives_many_leases_keeps_its_task(scenario: Scenario) -> None:
     worker = scenario.worker(lease=10)
@@ -61,6 +62,7 @@ async def test_a_handler_that_outlives_many_leases_keeps_its_task(scenario: Scen
     assert extensions == {b'{"extendSeconds":10}'}, "a heartbeat never asks for less than the lease"
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_renewals_that_fail_for_a_while_lose_nothing(scenario: Scenario, fault: Any) -> None:

@@ -18,6 +18,8 @@ from codeq_fake.testing import FakeCodeQ
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.process
+
 REPOSITORY = Path(__file__).parents[3]
 
 

@@ -518,6 +518,7 @@ async def test_a_failing_hook_has_no_effect(scenario: Scenario, caplog: pytest.L
     assert "a hook failed at TaskEnded" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_handler_sleeps_on_the_workers_clock(scenario: Scenario) -> None:
     worker = scenario.worker()

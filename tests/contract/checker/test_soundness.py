@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def explain(report: CheckResult) -> str:
     return "\n".join(f"{law}: {violation.message}: {violation.events}" for law, violation in report.violations)
 
 
+@pytest.mark.slow
 @given(steps=steps(lost=st.just(value=False)), profile=st.sampled_from(PROFILES), policy=st.sampled_from(POLICIES))
 @settings(max_examples=40)
 def test_a_right_history_is_valid(steps: list[Step], profile: str, policy: str) -> None:
@@ -46,6 +48,7 @@ def test_a_right_history_is_valid(steps: list[Step], profile: str, policy: str) 
     assert report.verdict is Verdict.VALID, explain(report)
 
 
+@pytest.mark.slow
 @given(steps=steps(lost=st.sampled_from((False,) * 9 + (True,))), profile=st.sampled_from(PROFILES))
 @settings(max_examples=25)
 def test_a_right_history_without_some_replies_is_not_violated(steps: list[Step], profile: str) -> None:

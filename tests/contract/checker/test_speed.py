@@ -6,6 +6,8 @@ import json
 import resource
 from collections.abc import Iterator
 
+import pytest
+
 from codeq_contract.checker import Verdict, check
 from codeq_contract.recordings.format import Call, Recording
 from codeq_contract.recordings.times import MILLISECOND
@@ -50,6 +52,7 @@ def call(number: int, at: int, who: str, path: str, *, body: object, status: int
     return Call(number, sent, answered, who, "POST", url, {}, json.dumps(body), status, {}, json.dumps(reply))
 
 
+@pytest.mark.slow
 def test_100_000_events_are_judged_in_less_than_ten_seconds() -> None:
     calls = tuple(sorted(long_history(), key=lambda call: call.sent))
     assert len(calls) == EVENTS

@@ -54,6 +54,7 @@ def test_waiting_in_process_is_exact(contract: CaseContext) -> None:
     assert contract.clock.now() - before == 86_400 * SECOND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("longest", "told"), [("10", False), ("900", False), ("900", True)])
 def test_a_backoff_that_nobody_told_is_waited_for_as_long_as_the_usual_one(longest: str, *, told: bool) -> None:
     slow = {"BACKOFF_BASE_SECONDS": longest, "BACKOFF_MAX_SECONDS": longest}
@@ -74,6 +75,7 @@ def test_what_never_comes_about_is_told_in_time(contract: CaseContext) -> None:
     assert contract.clock.now() - before == 10 * SECOND
 
 
+@pytest.mark.slow
 def test_a_schedule_is_an_order_that_can_be_had_again() -> None:
     first = [winner(schedule) for schedule in range(12)]
     assert first[0] == WORKERS[0], "no schedule is the order given"
@@ -81,6 +83,7 @@ def test_a_schedule_is_an_order_that_can_be_had_again() -> None:
     assert [winner(schedule) for schedule in range(12)] == first
 
 
+@pytest.mark.port
 def test_no_answer_is_an_unknown_outcome() -> None:
     clock = RealClock()
     with HttpTransport("http://127.0.0.1:9", clock) as transport:
@@ -102,6 +105,7 @@ def test_a_deployment_takes_no_tokens_and_no_settings_of_ours(codeq_server: Fake
             driver.other(Setup())
 
 
+@pytest.mark.port
 def test_where_no_server_answers_nothing_is_run() -> None:
     with pytest.raises(NotRunError, match="no server answers: ConnectError"):
         Deployment("http://127.0.0.1:9", {}, {}).start(Setup()).__enter__()

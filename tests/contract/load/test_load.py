@@ -245,6 +245,7 @@ def test_what_cannot_be_drained_in_time_says_so(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["check", str(out)]).exit_code == 0
 
 
+@pytest.mark.port
 def test_a_load_that_cannot_be_run_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "history.jsonl"
     given = ["--target", "url", "--url", "http://127.0.0.1:9", "--producer-token", "a", "--worker-token", "b"]

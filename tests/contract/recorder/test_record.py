@@ -129,6 +129,7 @@ def test_what_a_server_has_counted_for_others_is_no_part_of_a_session(codeq_serv
     assert differences(rec.recording()) == []
 
 
+@pytest.mark.port
 def test_a_session_with_signed_tokens_replays_by_their_claims() -> None:
     signer = Signer()
     tokens = {name: Issuer(signer).token(identity, now=RealClock().now()) for name, identity in callers("t").items()}
@@ -218,6 +219,7 @@ def test_a_client_that_hangs_up_leases_nothing_and_its_call_has_no_reply(codeq_s
     assert differences(rec.recording()) == []
 
 
+@pytest.mark.port
 def test_without_a_server_the_client_is_told_and_the_call_has_no_reply() -> None:
     with recorder("http://127.0.0.1:1") as rec, rec.client() as http:
         reply = http.post(TASKS, json={"command": "A", "payload": {}})

@@ -76,6 +76,7 @@ def test_a_deployment_needs_a_producer_and_a_worker_and_says_by_which_option() -
         Options.read({**DEPLOYMENT, "producer_token": "a"}, {}).chosen_target()
 
 
+@pytest.mark.process
 def test_tokens_may_come_from_a_command_which_need_not_know_everyone(tmp_path: Path) -> None:
     script = tmp_path / "token.sh"
     script.write_text('case $1 in producer|worker|admin) echo "token-of-$1";; *) exit 1;; esac\n')

@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.contract.suite.support import Run, run_suite
+
+pytestmark = pytest.mark.process
 
 BESIDE = Path(sys.executable).parent
 

@@ -16,6 +16,7 @@ def in_process(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_suite(tmp_path_factory.mktemp("asgi"), "--target", "asgi", "--seed", "0")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("profile", ["redis", "kvrocks-2.9"])
 def test_a_fake_in_process_keeps_what_time_has_to_do_with_on_each_store(tmp_path: Path, profile: str) -> None:
     run = run_suite(tmp_path, "--target", "asgi", "--profile", profile, "--level", "timed", "--seed", "0")
