@@ -20,10 +20,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs \
-	bench soak mutants wheel newest lock audit release clean
+	bench bench-gate bench-baseline soak mutants wheel newest lock audit release clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## run the demo
 	$(BIN)/codeq-fake demo
@@ -74,6 +74,16 @@ versions: $(READY) ## run the quick tests on each Python from 3.11 to 3.14 that 
 
 bench: $(READY) ## measure speed and size
 	$(BIN)/python -m benchmarks
+
+bench-gate: $(READY) ## measure, and fail for a row that is over 10 % worse than its stored ratio
+	mkdir -p build
+	$(BIN)/python -m benchmarks --json build/figures.json
+	$(BIN)/python -m benchmarks.gate build/figures.json
+
+bench-baseline: $(READY) ## measure three times on a quiet machine, and store the ratios
+	mkdir -p build
+	for run in 1 2 3; do $(BIN)/python -m benchmarks --json build/figures-$$run.json || exit 1; done
+	$(BIN)/python -m benchmarks.gate --record build/figures-1.json build/figures-2.json build/figures-3.json
 
 mutants: $(READY) ## run the suite on fakes with known defects and print what catches each
 	$(BIN)/python -m tests.mutants.run

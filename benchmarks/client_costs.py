@@ -1,4 +1,4 @@
-"""What the client's worker costs beside bare calls, how well it fills its slots, and what it costs when idle."""
+"""The cost of the client's worker compared with bare calls, how well it fills its slots, and its cost when idle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[CodeQ], Awaitable[None]]
 
-_TOKEN = "dev-token"  # noqa: S105 - of a fake that guards nothing
+_TOKEN = "dev-token"  # noqa: S105 - a token of a fake, no secret
 _COMMAND = "BENCH"
 _SLOTS = 32
 _ROUNDS_OF_SLOTS = 5
@@ -39,7 +39,7 @@ def measure(effort: Effort) -> list[Row]:
 async def _measure(url: str, effort: Effort) -> list[Row]:
     async with CodeQ(url, producer_token=_TOKEN, worker_token=_TOKEN) as codeq:
         works: tuple[Work, ...] = (_bare_calls(1), _worker(1), _bare_calls(_SLOTS), _worker(_SLOTS))
-        # Enough that the start of a worker, 10 ms, does not count as the cost of its tasks.
+        # Enough tasks to make the start of a worker, 10 ms, negligible.
         count = effort.cycles // 40
         rounds = [[await _rate(codeq, work, count) for work in works] for _ in range(effort.repetitions)]
         busy = await _busy_share(codeq)
@@ -66,7 +66,7 @@ async def _measure(url: str, effort: Effort) -> list[Row]:
 
 
 async def _rate(codeq: CodeQ, work: Work, count: int) -> float:
-    """Tasks a CPU second of this process: the machine may have other work to do."""
+    """Tasks a CPU second of this process. CPU time is independent of other work on the machine."""
     await _create(codeq, count)
     began = time.process_time()
     await work(codeq)
@@ -78,7 +78,7 @@ async def _create(codeq: CodeQ, count: int) -> None:
 
 
 def _bare_calls(loops: int) -> Work:
-    """Claim and complete until nothing is left, in so many loops at once."""
+    """Claim and complete until no task is left, in this many loops at once."""
 
     async def loop(codeq: CodeQ) -> None:
         while (task := await codeq.claim([_COMMAND], lease=60)) is not None:
@@ -91,7 +91,7 @@ def _bare_calls(loops: int) -> Work:
 
 
 def _worker(concurrency: int) -> Work:
-    """Let a worker do the same."""
+    """The same by a worker."""
 
     async def work(codeq: CodeQ) -> None:
         worker = Worker(codeq, concurrency=concurrency, lease=60)
@@ -106,7 +106,7 @@ def _worker(concurrency: int) -> Work:
 
 
 async def _busy_share(codeq: CodeQ) -> float:
-    """How many of a worker's slots have a running handler, on average while tasks wait."""
+    """The average share of a worker's slots that have a running handler while tasks wait."""
     count, active, begun, seen = _SLOTS * _ROUNDS_OF_SLOTS, 0, 0, []
     worker = Worker(codeq, concurrency=_SLOTS, lease=60)
 

@@ -42,7 +42,7 @@ _KIB = 1024
 
 
 def measure(effort: Effort) -> list[Row]:
-    """The rows: two brokers, each in a process of its own, take turns."""
+    """The rows. Two brokers, each in a separate process, take turns."""
     with _broker_at(_FEW) as cycles_at_few, _broker_at(effort.core_waiting) as cycles_at_many:
         rounds = [(cycles_at_few(effort.cycles), cycles_at_many(effort.cycles)) for _ in range(effort.rounds)]
     few, many = map(median, zip(*rounds, strict=True))
@@ -68,7 +68,7 @@ def measure(effort: Effort) -> list[Row]:
 
 @contextmanager
 def _broker_at(waiting: int) -> Iterator[Callable[[int], float]]:
-    """A broker with so many tasks waiting; gives a function that runs some cycles and says how many a second."""
+    """A broker with this many waiting tasks, as a function that runs some cycles and returns their rate a second."""
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_run_cycles, args=(there, waiting))
@@ -87,7 +87,7 @@ def _broker_at(waiting: int) -> Iterator[Callable[[int], float]]:
 
 
 def _run_cycles(orders: Connection, waiting: int) -> None:
-    """Fill a broker and say so; then answer each order for some cycles with the CPU seconds that they took."""
+    """Fill a broker and report it. Then answer each order for some cycles with the CPU seconds that they took."""
     _collect_as_the_server_does()
     broker = _new_broker()
     now = _START
@@ -112,7 +112,7 @@ def _cycle(broker: Broker, now: int) -> None:
 
 
 def _bytes_a_task(count: int) -> tuple[float, float]:
-    """What a waiting task adds to the resident memory of the process, and what Python says it allocates for it."""
+    """The bytes that a waiting task adds to the resident memory, and those that Python allocates for it."""
     _collect_as_the_server_does()
     before = _resident_bytes()
     kept = _fill(count)
@@ -126,13 +126,13 @@ def _bytes_a_task(count: int) -> tuple[float, float]:
 def _fill(count: int) -> Broker:
     broker = _new_broker()
     for n in range(count):
-        # Read anew for each task, so that nothing is shared that requests would not share.
+        # Each task is read from bytes, so that tasks share no more than they do in requests.
         broker.create(tenant="dev", now=_START + n * _STEP, **decode(_CREATE_100, bodies.CREATE))
     return broker
 
 
 def _resident_bytes() -> int:
-    """The most that this process has held so far."""
+    """The largest resident size of this process so far."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * _KIB
 

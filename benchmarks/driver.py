@@ -1,7 +1,7 @@
-"""The load driver: clients that send requests as fast as they are answered, much cheaper than the server they load.
+"""The load driver: clients that send requests as fast as they are answered. It costs much less than the server.
 
-A process of its own, so that it and the server each have a core. Requests are bytes made beforehand, sockets are read
-without an HTTP library, and of a reply only what is needed is looked at.
+It runs in a separate process, so that it and the server each have a core. Requests are bytes made beforehand, sockets
+are read without an HTTP library, and only the needed part of a reply is read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    #: What one client does: it gives a request, gets the reply's body, and so on.
+    #: The work of one client: it yields a request, receives the body of the reply, and repeats.
     Script = Generator[bytes, bytes, None]
 
 TASK = {"command": "BENCH", "payload": {"jobId": "job-123", "size": 42}, "priority": 5}
@@ -35,7 +35,7 @@ _RECEIVED_AT_ONCE = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of a round: how many requests were answered in how many seconds, and what that cost the driver."""
+    """The result of a round: answered requests, seconds, and the CPU seconds of the driver."""
 
     requests: int
     seconds: float
@@ -63,7 +63,7 @@ _COMPLETE = post("/v1/codeq/tasks/{id}/result", {"status": "COMPLETED", "result"
 
 
 def cycles() -> Script:
-    """Create a task, claim one, complete it; and again."""
+    """Create a task, claim one, complete it, and repeat."""
     before_id, after_id = _COMPLETE
     while True:
         yield CREATE
@@ -72,7 +72,7 @@ def cycles() -> Script:
 
 
 def posts(path: str) -> Script:
-    """Post one task to ``path``, again and again."""
+    """Post one task to `path` repeatedly."""
     request = post(path, TASK)
     while True:
         yield request
@@ -84,14 +84,14 @@ def once(request: bytes) -> Script:
 
 
 def batches(count: int) -> Script:
-    """Create ``count`` tasks that nobody claims, in batches of a hundred."""
+    """Create `count` tasks that no worker claims, in batches of a hundred."""
     request = post("/v1/codeq/tasks/batch", {"tasks": [TASK] * _BATCH})
     for _ in range(0, count, _BATCH):
         yield request
 
 
 class Client:
-    """One connection, and the script that is played on it."""
+    """One connection and its script."""
 
     def __init__(self, address: tuple[str, int], script: Script) -> None:
         self.socket = socket.create_connection(address)
@@ -104,9 +104,9 @@ class Client:
         self.socket.sendall(next(self._script))
 
     def receive(self) -> bytes | None:
-        """Take in what has come: a reply's body once it is complete.
+        """Read what has arrived, and return the body of a reply that is complete.
 
-        Raises RuntimeError when the reply is a refusal, or a claim that found nothing: a benchmark has neither.
+        Raises RuntimeError for a refusal or a claim that found nothing. Neither happens in a valid benchmark.
         """
         arrived = self.socket.recv(_RECEIVED_AT_ONCE)
         if not arrived:
@@ -123,7 +123,7 @@ class Client:
         return received[body_at:]
 
     def go_on(self, body: bytes) -> bool:
-        """Send the request that follows upon a reply; say whether there was one."""
+        """Send the request that follows a reply. Return False when the script has ended."""
         try:
             request = self._script.send(body)
         except StopIteration:
@@ -138,7 +138,7 @@ def _length(received: bytes, head_end: int) -> int:
 
 
 def drive(url: str, scripts: Sequence[Script], seconds: float = float("inf")) -> Load:
-    """Play the scripts, each on a connection of its own, until they end or ``seconds`` are over."""
+    """Run the scripts, each on a separate connection, until they end or `seconds` have passed."""
     parts = urlsplit(url)
     clients = [Client((parts.hostname or "", parts.port or 80), script) for script in scripts]
     with selectors.DefaultSelector() as selector:
@@ -163,7 +163,7 @@ def drive(url: str, scripts: Sequence[Script], seconds: float = float("inf")) ->
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Load a server and print the :class:`Load` as JSON."""
+    """Load a server and print the `Load` as JSON."""
     parser = argparse.ArgumentParser(description="Load a CodeQ server: create, claim and complete tasks.")
     parser.add_argument("url")
     parser.add_argument("-c", "--clients", type=int, default=1)

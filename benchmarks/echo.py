@@ -1,4 +1,4 @@
-"""The yardstick: a bare Starlette application that echoes JSON, on plain uvicorn."""
+"""The server to compare with: a bare Starlette application that echoes JSON, on plain uvicorn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ app = Starlette(routes=[Route("/echo", echo, methods=["POST"])])
 
 
 def main() -> None:
-    """Serve on a free port until SIGTERM, after one line of JSON that says where."""
+    """Print the URL in a line of JSON, then serve on a free port until SIGTERM."""
     listener = listen("127.0.0.1", 0)
     print(json.dumps({"url": url_of(listener)}), flush=True)
     config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", access_log=False)

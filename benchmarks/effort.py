@@ -1,4 +1,4 @@
-"""How long and how often a benchmark measures."""
+"""Sizes and repetitions of the benchmarks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Sizes and repetitions. A round over HTTP takes ``seconds``, one of the core ``cycles``."""
+    """Sizes and repetitions. A round over HTTP takes `seconds`; a round of the core takes `cycles`."""
 
     rounds: int
     seconds: float
@@ -19,7 +19,7 @@ class Effort:
     parked_seconds: float
 
 
-#: Many short rounds rather than a few long ones: a machine that does other work too has bad moments.
+#: Many short rounds instead of a few long ones, so that other work of the machine disturbs only some of them.
 FULL = Effort(
     rounds=17,
     seconds=0.4,

@@ -1,4 +1,4 @@
-"""What a test pays for its fake, measured from within a pytest run, and what hours cost on the auto clock."""
+"""The time that a fake costs a test, measured inside a pytest run, and the cost of hours on the auto clock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TESTS = 1000
 _SERVED_TESTS = 50
 _HOURS = 10
 
-#: Writes down how long set-up and tear-down of each test took.
+#: Records the time of each test's set-up and tear-down.
 _STOPWATCH = """
 import json
 import time
@@ -77,12 +77,12 @@ def measure(effort: Effort) -> list[Row]:
 
 
 def _in_pytest(fixture: str, tests: int) -> tuple[list[float], float]:
-    """The seconds of each test's set-up and tear-down, and those of the whole run."""
+    """The seconds of each test's set-up and tear-down, and of the whole run."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "conftest.py").write_text(_STOPWATCH, encoding="utf-8")
         (folder / "test_bench.py").write_text(_TEST.format(fixture=fixture, tests=tests), encoding="utf-8")
-        # Of the plugins that are installed here, a user has not schemathesis, which takes seconds to load.
+        # Users do not have the plugin schemathesis, which takes seconds to load.
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis", "."]
         start = time.perf_counter()
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
@@ -101,7 +101,7 @@ async def _work() -> None:
     codeq = FakeCodeQ(clock="auto")
     client = CodeQ(
         "http://codeq.test",
-        producer_token="dev-token",  # noqa: S106 - of a fake that guards nothing
+        producer_token="dev-token",  # noqa: S106 - a token of a fake, no secret
         worker_token="dev-token",  # noqa: S106 - as above
         transport=codeq.transport(),
         clock=ServerClock(codeq.time, codeq.sleep),
@@ -109,7 +109,7 @@ async def _work() -> None:
     worker = Worker(client, concurrency=1, lease=60)
 
     @worker.handler("BENCH")
-    async def handle(job: Job[Any]) -> None:  # noqa: ARG001 - a handler's form
+    async def handle(job: Job[Any]) -> None:  # noqa: ARG001 - the signature of a handler
         await asyncio.sleep(_HOURS * 3600)
 
     task = await client.create("BENCH", {})

@@ -1,4 +1,4 @@
-"""What long waits cost on the manual clock, in real time."""
+"""The real time that long waits cost on the manual clock."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ async def _retention() -> float:
 
 @asynccontextmanager
 async def _fake(**options: object) -> AsyncIterator[tuple[FakeCodeQ, httpx.AsyncClient]]:
-    codeq = FakeCodeQ(**options)  # type: ignore[arg-type]  # handed on
+    codeq = FakeCodeQ(**options)  # type: ignore[arg-type]  # passed on
     async with codeq.async_client() as client:
         yield codeq, client
 
 
 def _expect(found: object, wanted: object) -> None:
-    """A benchmark of something else than what it says is worse than none."""
+    """Fail when the benchmark does not measure what it says."""
     if found != wanted:
         raise RuntimeError(f"found {found!r} instead of {wanted!r}")

@@ -19,7 +19,7 @@ _CYCLE = "create+claim+complete over HTTP"
 
 
 def measure(effort: Effort) -> list[Row]:
-    """The rows. The servers take turns, so that whatever else this machine does strikes all of them."""
+    """The rows. The servers take turns, so that other work of this machine slows all of them."""
     with echo() as yardstick, fake() as empty, fake() as full:
         full.fill(effort.waiting)
         servers = (yardstick, empty, full)
@@ -46,7 +46,7 @@ def measure(effort: Effort) -> list[Row]:
 
 
 def _compare(what: str, pairs: Sequence[tuple[float, float]]) -> Row:
-    """The ratio of two rates: the median of what each round says."""
+    """The ratio of two rates: the median over the rounds."""
     rate, base = map(median, zip(*pairs, strict=True))
     ratio = median(ours / theirs for ours, theirs in pairs)
     return at_least(0.9, what, ratio, remark=f"{rate:,.0f} against {base:,.0f} requests/s")

@@ -1,4 +1,4 @@
-"""What a thousand parked long polls cost a server on the real clock."""
+"""The CPU time that a thousand waiting long polls cost a server on the real clock."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _cpu_share(seconds: float) -> float:
 
 
 def _allow_files(count: int) -> None:
-    """Let this process, and the servers that it starts, open so many files."""
+    """Allow this process and the servers that it starts to open this many files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

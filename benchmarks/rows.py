@@ -1,4 +1,4 @@
-"""What a benchmark finds out: rows of a table, each with its target."""
+"""The rows of the table of benchmarks, each with its target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. ``value`` is None where it could not be measured; ``remark`` then says why."""
+    """One line of the table. `value` is None where it could not be measured; `remark` then says why."""
 
     what: str
     value: float | None
@@ -26,16 +26,17 @@ class Row:
     target: str
     met: bool | None
     remark: str = ""
+    more_is_better: bool = True
 
 
 def at_least(bound: float, what: str, value: float, unit: str = "", *, remark: str = "") -> Row:
-    """A row whose value should be ``bound`` or more."""
+    """A row with a value that should be `bound` or more."""
     return Row(what, value, unit, f"at least {_number(bound)}{unit}", value >= bound, remark)
 
 
 def under(bound: float, what: str, value: float, unit: str = "", *, remark: str = "") -> Row:
-    """A row whose value should be below ``bound``."""
-    return Row(what, value, unit, f"under {_number(bound)}{unit}", value < bound, remark)
+    """A row with a value that should be below `bound`."""
+    return Row(what, value, unit, f"under {_number(bound)}{unit}", value < bound, remark, more_is_better=False)
 
 
 def skipped(what: str, target: str, why: str) -> Row:
@@ -44,7 +45,7 @@ def skipped(what: str, target: str, why: str) -> Row:
 
 
 def table(rows: Iterable[Row]) -> Table:
-    """The rows as a table that Markdown understands too."""
+    """The rows as a table in Markdown's form."""
     drawn = Table("what", "target", box=box.MARKDOWN)
     drawn.add_column("measured", justify="right")
     drawn.add_column("met")
@@ -64,9 +65,9 @@ def machine() -> str:
     )
 
 
-def as_json(rows: Iterable[Row]) -> dict[str, Any]:
-    """The same for a program."""
-    return {"machine": machine(), "rows": [asdict(row) for row in rows]}
+def as_json(rows: Iterable[Row], yardstick: float) -> dict[str, Any]:
+    """The rows as JSON, with the machine and the seconds of its yardstick."""
+    return {"machine": machine(), "yardstick": yardstick, "rows": [asdict(row) for row in rows]}
 
 
 def _processor() -> str:
@@ -79,7 +80,7 @@ def _processor() -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count, thousands separated."""
+    """Three significant digits, with separators between thousands."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"

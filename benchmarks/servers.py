@@ -1,4 +1,4 @@
-"""The servers under test, each in a process of its own on a free loopback port, and the driver that loads them."""
+"""The servers under test, each in a separate process on a free loopback port, and the driver that loads them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _DRIVER = (sys.executable, "-m", "benchmarks.driver")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server; ``path`` is what to post to, None for cycles of create, claim and complete."""
+    """A running server. Its load posts to `path`, or consists of create, claim and complete when that is None."""
 
     url: str
     pid: int
     path: str | None = None
 
     def load(self, *, clients: int, seconds: float) -> Load:
-        """Load it for a while, from a process of its own."""
+        """Load it for some seconds, from a separate process."""
         options = ["--path", self.path] if self.path is not None else []
         return _drive(self.url, "--clients", str(clients), "--seconds", str(seconds), *options)
 
     def cpu_seconds(self) -> float:
-        """The CPU time that it has taken so far. Raises OSError where there is no /proc to read it from."""
+        """The CPU time that it has used so far. Raises OSError on a system without /proc."""
         fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         user, system = int(fields[11]), int(fields[12])
         return (user + system) / os.sysconf("SC_CLK_TCK")
@@ -54,14 +54,14 @@ def echo() -> Iterator[Server]:
 
 @contextmanager
 def fake() -> Iterator[Server]:
-    """``codeq-fake serve``, as installed beside this Python."""
+    """`codeq-fake serve`, as installed beside this Python."""
     with _started(_FAKE) as (url, pid):
         yield Server(url, pid)
 
 
 @contextmanager
 def _started(command: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Start a server that prints its URL in a line of JSON; gives URL and process id."""
+    """Start a server that prints its URL in a line of JSON. Yields URL and process id."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield json.loads(process.stdout.readline())["url"], process.pid  # type: ignore[union-attr]  # it is a pipe

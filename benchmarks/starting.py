@@ -1,4 +1,4 @@
-"""How long it takes until a fake is there, on a port and in this process, and until it is empty again."""
+"""The time to start a fake, on a port and in this process, and to reset one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TASKS = 100
 
 def measure(effort: Effort) -> list[Row]:
     """The rows."""
-    _ready_in_process()  # what it loads the first time is not counted: "once imported"
+    _ready_in_process()  # the first one loads modules, which is not counted
     in_process = median(_ready_in_process() for _ in range(effort.repetitions))
     reset = median(_reset() for _ in range(effort.repetitions))
     served = median(_served() for _ in range(effort.repetitions))

@@ -39,7 +39,7 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def environment(version: str, python: str) -> Path:
+def environment(version: str, python: str) -> str:
     """The Python of this version's environment, which is made when it is missing or out of date.
 
     Raises subprocess.CalledProcessError when it cannot be made.
@@ -47,9 +47,9 @@ def environment(version: str, python: str) -> Path:
     folder = ROOT / "build" / f"python{version}"
     inputs = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
     state, stamp = hashlib.sha256(inputs).hexdigest(), folder / "state"
-    inner = folder / "bin" / "python"
+    inner = str(folder / "bin" / "python")
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != state:
-        subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
         install = [inner, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "-c", "constraints.txt"]
         subprocess.run([*install, "pip", "hatchling"], cwd=ROOT, check=True)
         packages = ["--no-build-isolation", "--editable", ".[contract]", "--group", "test"]
