@@ -304,13 +304,7 @@ def test_settings_come_from_the_environment() -> None:
 
 
 def test_the_blocking_client_completes_a_task_on_the_fake() -> None:
-    with FakeCodeQ() as fake, fake.client() as http:
-        codeq = BlockingCodeQ(
-            "http://codeq.test",
-            producer_token="dev-token",
-            worker_token="dev-token",
-            transport=http._transport,  # noqa: SLF001 - the fake's own way into its event loop
-        )
+    with FakeCodeQ() as fake, fake.serve(), BlockingCodeQ.from_env(fake.env) as codeq:
         created = codeq.create("X", {"a_b": None, "cD": [1.5]})
         task = codeq.claim(["X"])
         assert task

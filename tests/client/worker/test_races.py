@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -168,3 +170,10 @@ async def test_a_false_204_delays_a_task_but_loses_none(scenario: Scenario, afte
         await scenario.clock.advance(8)
     assert len(scenario.ended()) == 5
     assert not scenario.unended()
+
+
+def test_the_old_place_of_keep_first_result_says_its_new_one() -> None:
+    sys.modules.pop("codeq_client.repeats", None)
+    with pytest.warns(DeprecationWarning, match="import keep_first_result from codeq_client"):
+        repeats = importlib.import_module("codeq_client.repeats")
+    assert repeats.keep_first_result is keep_first_result
