@@ -9,16 +9,16 @@ import pytest
 
 from codeq_fake.control.access import is_loopback
 from codeq_fake.testing import FakeCodeQ
-from tests.http.direct import ask
+from tests.http.support import ask
 
 if TYPE_CHECKING:
-    from tests.http.direct import Answer
+    from tests.http.support import Answer
 
 pytestmark = pytest.mark.asyncio
 
 NO_TOKEN = "the control API of this fake needs its bearer token"
 TOKEN = "between-us"
-OURS = "127.0.0.1:8080"  # where tests.http.direct says that its requests arrive
+OURS = "127.0.0.1:8080"  # where tests.http.support says that its requests arrive
 
 
 async def call(

@@ -1,4 +1,4 @@
-"""What upstream's documents say and its server does not do: which traffic shows that somebody believes it."""
+"""Divergences between CodeQ's documents and its server: which requests show that a client relies on one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def create(http: httpx.Client, **fields: Any) -> str:
 
 
 def claimed(http: httpx.Client, **fields: Any) -> str:
-    """The id of a task that is leased for two minutes."""
+    """The id of a task with a lease of two minutes."""
     task = create(http, **fields)
     http.post(f"{TASKS}/claim", json={"commands": ["A"], "leaseSeconds": 120})
     return task
@@ -67,7 +67,7 @@ def lease_again_for_longer(http: httpx.Client) -> None:
 
 
 def give_back_then_nack(http: httpx.Client) -> None:
-    """Two deliveries, of two attempts: as many as were said."""
+    """Two deliveries of two attempts, as documented."""
     task = claimed(http, maxAttempts=2)
     http.post(f"{TASKS}/{task}/abandon")
     http.post(f"{TASKS}/claim", json={"commands": ["A"]})
@@ -117,11 +117,11 @@ def together_after_subscribing(http: httpx.Client, *tasks: dict[str, Any]) -> No
 
 
 def as_a_producer(http: httpx.Client, method: str, path: str) -> None:
-    """By one who is no admin."""
+    """Call a route as a producer who is no admin."""
     assert http.request(method, path, headers={"authorization": "Bearer other-producer"}).status_code == 401
 
 
-#: One who may do everything, a worker of another tenant, and a producer who is no admin.
+#: A caller with all rights, a worker of another tenant, and a producer who is no admin.
 CALLERS: dict[str, Any] = {
     "settings": {"ALLOW_PRODUCER_AS_WORKER": "true"},
     "identities": {
@@ -131,10 +131,10 @@ CALLERS: dict[str, Any] = {
     },
 }
 
-Story = tuple[str, "Callable[[httpx.Client], object]"]
+Traffic = tuple[str, "Callable[[httpx.Client], object]"]
 
-#: Stories that show a rule, by its name.
-SHOWN: list[Story] = [
+#: Traffic that shows a rule, by the rule's name.
+SHOWN: list[Traffic] = [
     ("nack-fields", lambda http: nack(http, claimed(http), error="torn")),
     ("nack-fields", lambda http: nack(http, claimed(http), delaySeconds=1, willRetry=True)),
     ("nack-fields", lambda http: http.post(f"{TASKS}/nowhere/nack", json={"error": "torn"})),
@@ -157,8 +157,8 @@ SHOWN: list[Story] = [
     ("queue-statistics", lambda http: http.get("/v1/codeq/admin/queues")),
 ]
 
-#: Stories that look much like one of those.
-NOT_SHOWN: list[Story] = [
+#: Similar traffic that shows none.
+NOT_SHOWN: list[Traffic] = [
     ("reason", lambda http: nack(http, claimed(http, payload={"error": 1}), delaySeconds=1, reason='an "error"')),
     ("as long", lambda http: beat(http, claimed(http), extendSeconds=120)),
     ("by default", lambda http: beat(http, claimed(http), extendSeconds=0)),
@@ -183,19 +183,19 @@ NOT_SHOWN: list[Story] = [
 ]
 
 
-@pytest.mark.parametrize("story", SHOWN, ids=[f"{n} {name}" for n, (name, _) in enumerate(SHOWN)])
-def test_who_believes_the_documents_is_told(story: Story) -> None:
-    name, play = story
+@pytest.mark.parametrize("traffic", SHOWN, ids=[f"{n} {name}" for n, (name, _) in enumerate(SHOWN)])
+def test_a_client_that_relies_on_the_documents_is_reported(traffic: Traffic) -> None:
+    name, play = traffic
     with FakeCodeQ(now=START, **CALLERS) as fake, fake.client() as http:
         play(http)
         assert [surprise.rule for surprise in fake.surprises] == [name]
 
 
 @pytest.mark.port
-@pytest.mark.parametrize("story", NOT_SHOWN, ids=[name for name, _ in NOT_SHOWN])
-def test_who_does_not_is_left_alone(story: Story) -> None:
+@pytest.mark.parametrize("traffic", NOT_SHOWN, ids=[name for name, _ in NOT_SHOWN])
+def test_other_clients_are_not_reported(traffic: Traffic) -> None:
     with FakeCodeQ(now=START, **CALLERS) as fake, fake.client() as http:
-        story[1](http)
+        traffic[1](http)
         assert fake.surprises == []
 
 
@@ -208,7 +208,7 @@ def test_a_task_is_forgotten_when_it_ends() -> None:
     assert kept == [0, 1, 0]
 
 
-def test_a_task_that_no_request_has_made_is_known_from_its_claim() -> None:
+def test_a_restored_task_is_known_from_its_claim() -> None:
     with FakeCodeQ(now=START) as fake, fake.client() as http:
         fake.enqueue("A", webhook="http://127.0.0.1:9/", max_attempts=1)
         fake.restore(fake.state())
@@ -217,11 +217,11 @@ def test_a_task_that_no_request_has_made_is_known_from_its_claim() -> None:
         assert [surprise.rule for surprise in fake.surprises] == ["dead-letter-callback"]
 
 
-def test_each_rule_is_shown_above_and_has_a_name_of_its_own() -> None:
+def test_each_rule_is_tested_and_has_its_own_name() -> None:
     assert [rule.name for rule in RULES] == list(dict(SHOWN))
 
 
-def test_each_is_told_once_with_the_request_that_showed_it_first() -> None:
+def test_each_is_reported_once_with_the_first_request_that_shows_it() -> None:
     with FakeCodeQ() as fake, fake.client() as http:
         http.get("/metrics")
         for _ in range(3):
@@ -236,7 +236,7 @@ def test_each_is_told_once_with_the_request_that_showed_it_first() -> None:
     assert str(surprise) == ("documented: GET /healthz tells that the server runs; done: there is no such path (R18)")
 
 
-def test_what_the_journal_has_forgotten_is_not_told() -> None:
+def test_requests_that_the_journal_has_dropped_are_not_reported() -> None:
     with FakeCodeQ(journal_size=1) as fake, fake.client() as http:
         http.get("/healthz")
         http.get("/metrics")
@@ -255,12 +255,12 @@ def test_what_the_journal_has_forgotten_is_not_told() -> None:
         ({"BACKOFF_POLICY": "exponental"}, ["policy"]),
     ],
 )
-def test_settings_can_surprise_too(settings: dict[str, str], rules: list[str]) -> None:
+def test_settings_can_show_divergences(settings: dict[str, str], rules: list[str]) -> None:
     assert [surprise.rule for surprise in FakeCodeQ(settings=settings).surprises] == rules
 
 
-def test_a_producer_and_a_worker_who_never_meet_are_told_of() -> None:
-    """As in upstream's own compose file."""
+def test_a_producer_and_a_worker_of_different_tenants_are_reported() -> None:
+    """As in CodeQ's own compose file."""
     scopes = '"scopes": ["codeq:claim"], "eventTypes": ["*"]'
 
     def rules(worker: str) -> list[str]:

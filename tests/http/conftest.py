@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.http.callers import IDENTITIES, NOW
-from tests.http.filled import fill
+from tests.http.support import IDENTITIES, NOW, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +35,14 @@ def admin(codeq: FakeCodeQ) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def worker(codeq: FakeCodeQ) -> Iterator[httpx.Client]:
-    """The worker ``w-1``."""
+    """The worker `w-1`."""
     with codeq.client("worker") as client:
         yield client
 
 
 @pytest.fixture
 def other(codeq: FakeCodeQ) -> Iterator[httpx.Client]:
-    """The worker ``w-2``."""
+    """The worker `w-2`."""
     with codeq.client("other") as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""Who may call which route: section 3 at the surface. What makes a token good is the business of ``tests/auth``."""
+"""Callers of each route (section 3). Tokens themselves are tested in `tests/auth`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codeq_fake.http import OPERATIONS
 from codeq_fake.testing import FakeCodeQ
 from tests.auth.support import NOW as SIGNED_AT
 from tests.auth.support import SECOND, jwks, mint
-from tests.http.callers import CLAIM, TASKS
+from tests.http.support import CLAIM, TASKS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from codeq_fake.http import Operation
 
-#: Section 1: who calls each route, with which scope.
+#: Section 1: the right and the scope of each route.
 RIGHTS = {
     "producer": ("R1", "R2"),
     "codeq:claim": ("R3", "R4"),
@@ -50,12 +50,12 @@ def refusal(reply: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.clause)
-def test_each_route_asks_for_what_section_1_says(operation: Operation) -> None:
+def test_each_route_has_the_right_and_scope_of_section_1(operation: Operation) -> None:
     assert RIGHT_OF[operation.clause] == (operation.scope or operation.right)
 
 
 @pytest.mark.parametrize("operation", [*WORKERS, *TAKEN], ids=lambda operation: operation.clause)
-def test_a1_a2_without_a_bearer_token_nobody_is_let_in(codeq: FakeCodeQ, operation: Operation) -> None:
+def test_a1_a2_a_bearer_token_is_required(codeq: FakeCodeQ, operation: Operation) -> None:
     path = operation.path.replace("{id}", "x").replace("{command}", "x")
     with codeq.client(headers={"authorization": " "}) as client:
         assert refusal(client.request(operation.method, path)) == (401, "missing Authorization header")
@@ -80,7 +80,7 @@ def test_a4_a_worker_is_no_producer(codeq: FakeCodeQ, operation: Operation) -> N
 
 
 @pytest.mark.codeq(settings={"ALLOW_PRODUCER_AS_WORKER": "true"})
-def test_a6_a_producer_may_act_as_a_worker_when_that_is_allowed(codeq: FakeCodeQ, producer: httpx.Client) -> None:
+def test_a6_a_producer_may_act_as_a_worker_if_the_settings_allow_it(codeq: FakeCodeQ, producer: httpx.Client) -> None:
     codeq.enqueue("A", tenant="acme")
     task = producer.post(CLAIM, json={"commands": ["A"]}).json()
     assert task["workerId"] == "prod-1"
@@ -104,7 +104,7 @@ def test_a3_without_settings_one_token_may_do_everything(codeq: FakeCodeQ) -> No
     assert refusal(call(codeq, "other", OPERATIONS[0])) == (401, "invalid token")
 
 
-def test_a4_signed_tokens_are_let_in_until_they_expire(tmp_path: Path) -> None:
+def test_a4_signed_tokens_are_accepted_until_they_expire(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(jwks("k1")))
     config = json.dumps({"jwksUrl": keys.as_uri(), "issuer": "codeq-test", "audience": "codeq-producer"})

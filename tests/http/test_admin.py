@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.http.callers import CLAIM, CLEANUP, IDENTITIES, NOW, QUEUES, TASKS
+from tests.http.support import CLAIM, CLEANUP, IDENTITIES, NOW, QUEUES, TASKS
 
 if TYPE_CHECKING:
     import httpx
@@ -34,9 +34,7 @@ def test_m1_sizes_are_keyed_by_storage_key_in_alphabetical_order(codeq: FakeCode
     }
 
 
-def test_m2_stats_are_the_callers_tenants_and_the_command_as_in_the_url(
-    codeq: FakeCodeQ, admin: httpx.Client, worker: httpx.Client
-) -> None:
+def test_m2_stats_are_those_of_the_callers_tenant(codeq: FakeCodeQ, admin: httpx.Client, worker: httpx.Client) -> None:
     fill(codeq, "PACK", "acme")
     fill(codeq, "PACK", "beta")
     worker.post(CLAIM, json={"commands": ["PACK"]})
@@ -55,7 +53,7 @@ def test_m2_stats_are_the_callers_tenants_and_the_command_as_in_the_url(
         ({"before": "2099-01-01T00:00:00Z", "limit": 9}, '"2099-01-01T00:00:00Z","deleted":4,"limit":9'),
     ],
 )
-def test_m3_a_clean_up_says_what_it_did(
+def test_m3_a_cleanup_reports_what_it_deleted(
     codeq: FakeCodeQ, admin: httpx.Client, body: dict[str, Any], shown: str
 ) -> None:
     fill(codeq, "PACK", "beta")
@@ -73,7 +71,7 @@ def test_m3_a_time_that_cannot_be_read_is_refused(codeq: FakeCodeQ, admin: httpx
     assert len(codeq.tasks()) == 4
 
 
-def test_m3_what_is_gone_is_not_found(codeq: FakeCodeQ, admin: httpx.Client, worker: httpx.Client) -> None:
+def test_m3_a_deleted_task_is_not_found(codeq: FakeCodeQ, admin: httpx.Client, worker: httpx.Client) -> None:
     task = codeq.enqueue("A", tenant="acme")
     worker.post(CLAIM, json={"commands": ["A"]})
     worker.post(f"{TASKS}/{task.id}/result", json={"status": "COMPLETED", "result": {}})
@@ -83,7 +81,7 @@ def test_m3_what_is_gone_is_not_found(codeq: FakeCodeQ, admin: httpx.Client, wor
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", QUEUES), ("GET", f"{QUEUES}/A"), ("POST", CLEANUP)])
-def test_a8_admin_is_for_admins(codeq: FakeCodeQ, method: str, path: str) -> None:
+def test_a8_the_admin_routes_require_an_admin(codeq: FakeCodeQ, method: str, path: str) -> None:
     refused = (401, {"error": "unauthorized. Admin only"})
     with codeq.client("producer") as producer, codeq.client("admin") as admin:
         assert (reply := producer.request(method, path)).status_code == refused[0]
@@ -93,6 +91,6 @@ def test_a8_admin_is_for_admins(codeq: FakeCodeQ, method: str, path: str) -> Non
 
 
 @pytest.mark.codeq(yaml="env: prod", identities=IDENTITIES, now=NOW)
-def test_a8_outside_development_the_role_header_is_not_believed(codeq: FakeCodeQ) -> None:
+def test_a8_outside_development_the_role_header_is_ignored(codeq: FakeCodeQ) -> None:
     with codeq.client("producer", headers={"X-Role": "ADMIN"}) as producer:
         assert producer.get(QUEUES).status_code == 401

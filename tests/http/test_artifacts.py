@@ -1,4 +1,4 @@
-"""Artifacts of a result: where their content goes, and that it never goes anywhere else (S5)."""
+"""Artifacts of a result: their content is stored in one directory and nowhere else (S5)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.http.callers import CLAIM, NOW, TASKS
+from tests.http.support import CLAIM, NOW, TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """The artifacts directory, beside a file that is none of its business."""
+    """The artifacts directory, beside a file that must not change."""
     (tmp_path / "precious").write_text("untouched")
     return tmp_path / "artifacts"
 
@@ -33,7 +33,7 @@ def fake(directory: Path) -> Iterator[FakeCodeQ]:
 
 
 def submit(fake: FakeCodeQ, *artifacts: dict[str, Any]) -> httpx.Response:
-    """The reply to a result with these artifacts of a task ``t-1``."""
+    """The reply to a result with these artifacts of a task `t-1`."""
     fake.enqueue("A")
     with fake.client() as http:
         http.post(CLAIM, json={"commands": ["A"]})
@@ -63,7 +63,7 @@ def test_s5_padding_is_optional_and_line_breaks_are_ignored(fake: FakeCodeQ, dir
     assert written(directory)["artifacts/results/t-1/a"] == "hello"
 
 
-def test_s5_one_that_cannot_be_decoded_refuses_all(fake: FakeCodeQ, directory: Path) -> None:
+def test_s5_content_that_cannot_be_decoded_rejects_the_result(fake: FakeCodeQ, directory: Path) -> None:
     good, bad = {"name": "a", "contentBase64": content("hi")}, {"name": "b", "contentBase64": "aG-_"}
     reply = submit(fake, good, bad)
     assert (reply.status_code, reply.json()) == (
@@ -101,7 +101,7 @@ def test_s5_a_link_that_leads_out_of_the_directory_is_not_followed(fake: FakeCod
 
 
 @pytest.mark.parametrize("name", ["", "/", ".", "..", "a\0b", "x" * 300, "é\ud800", "con/./b"])
-def test_s5_a_name_that_no_file_can_have_changes_nothing_about_the_reply(fake: FakeCodeQ, name: str) -> None:
+def test_s5_a_name_that_no_file_can_have_does_not_change_the_reply(fake: FakeCodeQ, name: str) -> None:
     fake.enqueue("A")
     with fake.client() as http:
         http.post(CLAIM, json={"commands": ["A"]})

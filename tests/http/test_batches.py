@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.http.callers import CLAIM, TASKS
+from tests.http.support import CLAIM, TASKS
 
 if TYPE_CHECKING:
     import httpx

@@ -1,4 +1,4 @@
-"""What becomes of request bodies: B1 to B3, and the fields that a route requires."""
+"""Request bodies: B1 to B3, and required fields."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.http import OPERATIONS
-from tests.http.callers import CLAIM, CLEANUP, SUBSCRIPTIONS, TASKS
+from tests.http.support import CLAIM, CLEANUP, SUBSCRIPTIONS, TASKS
 
 if TYPE_CHECKING:
     import httpx
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from codeq_fake.http import Operation
     from codeq_fake.testing import FakeCodeQ
 
-#: R16 and R11 make do with a bad body.
+#: R16 and R11 accept a bad body.
 STRICT = [operation for operation in OPERATIONS if operation.reads_body and operation.clause not in {"R11", "R16"}]
 LIMITED = "rateLimit: {producer: &x {requestsPerMinute: 1, burstSize: 1}, worker: *x, admin: *x}"
 
@@ -100,7 +100,7 @@ def test_c1_command_and_payload_are_required(producer: httpx.Client, body: dict[
 
 
 @pytest.mark.parametrize("payload", [0, "", False, [], {}])
-def test_c1_any_payload_but_null_will_do(producer: httpx.Client, payload: object) -> None:
+def test_c1_any_payload_but_null_is_accepted(producer: httpx.Client, payload: object) -> None:
     reply = producer.post(TASKS, json={"command": "A", "payload": payload})
     assert (reply.status_code, json.loads(reply.json()["payload"])) == (202, payload)
 
@@ -156,9 +156,9 @@ def test_b2_an_abandon_reads_no_body(codeq: FakeCodeQ, worker: httpx.Client, bod
 
 
 @pytest.mark.parametrize("operation", STRICT, ids=lambda operation: operation.clause)
-def test_b3_a_body_is_never_looked_at_for_a_caller_without_a_token(codeq: FakeCodeQ, operation: Operation) -> None:
-    with codeq.client(headers={"authorization": ""}) as nobody:
-        assert error(nobody.post(path_of(operation), content="no JSON")) == (401, "missing Authorization header")
+def test_b3_the_token_is_checked_before_the_body(codeq: FakeCodeQ, operation: Operation) -> None:
+    with codeq.client(headers={"authorization": ""}) as anonymous:
+        assert error(anonymous.post(path_of(operation), content="no JSON")) == (401, "missing Authorization header")
 
 
 @pytest.mark.parametrize(
@@ -182,5 +182,5 @@ def test_b3_then_the_rate_limit_and_then_the_body(codeq: FakeCodeQ, operation: O
         if operation.right == "worker":
             refused = {scopeless.post(path_of(operation), content="no JSON").status_code for _ in range(2)}
             assert refused == {403}
-    with codeq.client("nobody") as nobody:
-        assert {nobody.post(path_of(operation), content="no JSON").status_code for _ in range(2)} == {401}
+    with codeq.client("nobody") as anonymous:
+        assert {anonymous.post(path_of(operation), content="no JSON").status_code for _ in range(2)} == {401}

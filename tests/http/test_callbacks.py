@@ -1,4 +1,4 @@
-"""Result callbacks, from the result to the receiver: section 11, on the clock that the test advances."""
+"""Result callbacks, from the result to the receiver, on a manual clock (section 11)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.http.callers import CLAIM, IDENTITIES, NOW, TASKS
-from tests.http.receiver import HOOK, ORIGIN, Receiver
+from tests.http.support import CLAIM, HOOK, IDENTITIES, NOW, ORIGIN, TASKS, Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ def codeq_options(receiver: Receiver) -> dict[str, Any]:
 
 @pytest.fixture
 def finish(codeq: FakeCodeQ, worker: httpx.Client, receiver: Receiver) -> Callable[..., str]:
-    """Brings a task with a webhook to its end, and gives its id."""
+    """A function that ends a task with a webhook and returns its id."""
     receiver.clock = lambda: codeq.now
 
     def finish(body: dict[str, Any] = COMPLETED, *, webhook: str = HOOK) -> str:
@@ -47,7 +46,7 @@ def finish(codeq: FakeCodeQ, worker: httpx.Client, receiver: Receiver) -> Callab
     return finish
 
 
-def test_w1_the_receiver_hears_how_the_task_ended(finish: Callable[..., str], receiver: Receiver) -> None:
+def test_w1_the_callback_says_how_the_task_ended(finish: Callable[..., str], receiver: Receiver) -> None:
     artifact = {"name": "a", "url": "http://files.test/?a&b"}
     task = finish(COMPLETED | {"error": "odd", "artifacts": [artifact]})
     (heard,) = receiver.heard
@@ -64,13 +63,13 @@ def test_w1_the_receiver_hears_how_the_task_ended(finish: Callable[..., str], re
     assert b"<a&b>" in heard.body  # not escaped, as replies are
 
 
-def test_w1_what_is_not_there_is_null_or_empty(finish: Callable[..., str], receiver: Receiver) -> None:
+def test_w1_missing_values_are_null_or_empty(finish: Callable[..., str], receiver: Receiver) -> None:
     finish({"status": "FAILED", "error": "torn"})
     (heard,) = receiver.heard
     assert (heard.json["result"], heard.json["error"], heard.json["artifacts"]) == (None, "torn", None)
 
 
-def test_w1_a_dead_letter_calls_nobody_back(codeq: FakeCodeQ, worker: httpx.Client, receiver: Receiver) -> None:
+def test_w1_a_dead_letter_causes_no_callback(codeq: FakeCodeQ, worker: httpx.Client, receiver: Receiver) -> None:
     task = codeq.enqueue("A", tenant="acme", webhook=HOOK, max_attempts=1)
     worker.post(CLAIM, json={"commands": ["A"]})
     worker.post(f"{TASKS}/{task.id}/nack", json={})
@@ -78,7 +77,7 @@ def test_w1_a_dead_letter_calls_nobody_back(codeq: FakeCodeQ, worker: httpx.Clie
     assert receiver.heard == []
 
 
-def test_s6_a_batch_of_known_tasks_calls_nobody_back(
+def test_s6_a_batch_of_known_tasks_causes_no_callback(
     codeq: FakeCodeQ, worker: httpx.Client, receiver: Receiver
 ) -> None:
     tasks = [codeq.enqueue("A", tenant="acme", webhook=HOOK).id for _ in range(2)]
@@ -101,7 +100,7 @@ def test_w2_without_a_secret_a_callback_is_not_signed(finish: Callable[..., str]
 
 
 @pytest.mark.codeq(settings={"WEBHOOK_HMAC_SECRET": "hush"})
-def test_w2_each_try_is_signed_anew(codeq: FakeCodeQ, finish: Callable[..., str], receiver: Receiver) -> None:
+def test_w2_each_try_has_its_own_signature(codeq: FakeCodeQ, finish: Callable[..., str], receiver: Receiver) -> None:
     receiver.statuses = [500]
     finish()
     codeq.advance(seconds=2)
@@ -113,9 +112,7 @@ def test_w2_each_try_is_signed_anew(codeq: FakeCodeQ, finish: Callable[..., str]
         assert heard.headers["x-codeq-signature"] == hmac.new(b"hush", signed, hashlib.sha256).hexdigest()
 
 
-def test_w3_a_failure_is_tried_again_five_times_in_all(
-    codeq: FakeCodeQ, finish: Callable[..., str], receiver: Receiver
-) -> None:
+def test_w3_a_callback_is_tried_five_times(codeq: FakeCodeQ, finish: Callable[..., str], receiver: Receiver) -> None:
     receiver.statuses = [500, 404, 302, 400, 503, 200]
     finish()
     codeq.advance(seconds=3600)
@@ -140,7 +137,7 @@ def test_w3_the_waits_are_settings(codeq: FakeCodeQ, finish: Callable[..., str],
     assert receiver.times == ["15:00", "15:01", "15:03", "15:06", "15:09", "15:12"]
 
 
-def test_w3_a_success_is_the_end_of_it(codeq: FakeCodeQ, finish: Callable[..., str], receiver: Receiver) -> None:
+def test_w3_a_success_ends_the_tries(codeq: FakeCodeQ, finish: Callable[..., str], receiver: Receiver) -> None:
     receiver.statuses = [500, 299]
     finish()
     codeq.advance(seconds=3600)
@@ -151,7 +148,7 @@ def test_w3_a_success_is_the_end_of_it(codeq: FakeCodeQ, finish: Callable[..., s
     assert callback["headers"]["Content-Type"] == "application/json"
 
 
-def test_w3_advancing_in_steps_is_advancing_at_once(
+def test_w3_several_small_advances_equal_one_large_advance(
     codeq: FakeCodeQ, finish: Callable[..., str], receiver: Receiver
 ) -> None:
     receiver.statuses = [500] * 5
@@ -187,7 +184,7 @@ def test_w4_redirects_are_followed(
     assert bool(receiver.heard[1].body) is has_body
 
 
-def test_a_callback_to_a_public_address_is_blocked_and_given_up(codeq: FakeCodeQ, finish: Callable[..., str]) -> None:
+def test_a_callback_to_a_public_address_is_not_retried(codeq: FakeCodeQ, finish: Callable[..., str]) -> None:
     finish(webhook="https://your-app.com/hook")
     codeq.advance(seconds=3600)
     (callback,) = codeq.callbacks
@@ -218,7 +215,7 @@ def test_w3_the_submitter_does_not_wait_and_a_hanging_receiver_times_out_on_the_
     ]
 
 
-def test_a_reset_drops_the_callbacks_that_are_under_way() -> None:
+def test_a_reset_cancels_the_callbacks_that_are_being_sent() -> None:
     hung_up: list[bool] = []
 
     async def hangs(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -237,7 +234,7 @@ def test_a_reset_drops_the_callbacks_that_are_under_way() -> None:
     assert hung_up == [True]
 
 
-def test_a_receiver_that_calls_back_into_the_fake_is_settled_by_an_advance() -> None:
+def test_an_advance_waits_for_a_receiver_that_calls_the_fake() -> None:
     created: list[int] = []
 
     async def chains(_scope: Scope, _receive: Receive, _send: Send) -> None:

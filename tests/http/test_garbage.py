@@ -16,16 +16,15 @@ from hypothesis import strategies as st
 from codeq_fake.http import OPERATIONS
 from codeq_fake.http.rejections import status_and_text
 from codeq_fake.wire import BadBody
-from tests.http.callers import IDENTITIES
-from tests.http.filled import GOOD, ask, caller_of, filled
-from tests.http.mutants import bodies, headers
+from tests.http.strategies import bodies, headers
+from tests.http.support import GOOD, IDENTITIES, ask_and_hang_up, caller_of, filled
 from tests.http.test_refusals import ROWS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from codeq_fake.http import Operation
-    from tests.http.direct import Answer
+    from tests.http.support import Answer
 
 #: The errors that the contract names, by operation, beside those that any caller may get.
 NAMED: dict[str, set[tuple[int, str]]] = {
@@ -47,7 +46,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("machine") / "artifacts"
 
 
-# So few for each operation, since there are many operations and each example has a fake of its own.
+# Few examples for each operation, since there are many operations and each example makes a fake.
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 @settings(max_examples=25)
 @given(data=st.data())
@@ -63,7 +62,7 @@ def test_any_request_gets_an_answer_of_the_contract(
     async def judged() -> None:
         fake = await filled(full_state, str(artifacts))
         before = fake.state()
-        answer = await ask(fake, operation.method, target, body, head)
+        answer = await ask_and_hang_up(fake, operation.method, target, body, head)
         judge(operation, answer)
         if answer.status >= 300:
             assert fake.state() == before

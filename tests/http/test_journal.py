@@ -1,4 +1,4 @@
-"""What a fake remembers of the requests that it got, and when a request counts as come in."""
+"""The journal of requests, and the instant of a request."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 
 from codeq_fake.clocks import let_tasks_run
 from codeq_fake.testing import FakeCodeQ
-from tests.http.callers import CLAIM, IDENTITIES, NOW, TASKS
-from tests.http.direct import Connection, bearer, request_scope
+from tests.http.support import CLAIM, IDENTITIES, NOW, TASKS, Connection, bearer, request_scope
 
 if TYPE_CHECKING:
     import httpx
@@ -35,14 +34,14 @@ def test_each_request_is_kept_with_its_reply(codeq: FakeCodeQ, producer: httpx.C
     ]
 
 
-def test_a_caller_that_is_not_let_in_is_nobody_and_its_body_is_not_read(codeq: FakeCodeQ) -> None:
-    with codeq.client("nobody") as nobody:
-        nobody.post(TASKS, content="secret")
+def test_a_rejected_caller_has_no_name_and_its_body_is_not_read(codeq: FakeCodeQ) -> None:
+    with codeq.client("nobody") as anonymous:
+        anonymous.post(TASKS, content="secret")
     (request,) = codeq.requests
     assert (request["as"], request["body"], request["status"]) == (None, "", 401)
 
 
-def test_requests_are_kept_in_order_mistaken_ones_too_but_no_control_calls(
+def test_requests_to_unknown_paths_are_kept_and_control_calls_are_not(
     codeq: FakeCodeQ, producer: httpx.Client, worker: httpx.Client
 ) -> None:
     producer.post(TASKS, json={"command": "A", "payload": 1})
@@ -55,7 +54,7 @@ def test_requests_are_kept_in_order_mistaken_ones_too_but_no_control_calls(
 
 
 @pytest.mark.codeq(journal_size=2)
-def test_the_oldest_requests_are_forgotten(codeq: FakeCodeQ, producer: httpx.Client) -> None:
+def test_the_oldest_requests_are_dropped(codeq: FakeCodeQ, producer: httpx.Client) -> None:
     for number in range(5):
         producer.get(f"{TASKS}/{number}")
     assert [(request["n"], request["path"][-1]) for request in codeq.requests] == [(4, "3"), (5, "4")]
@@ -81,7 +80,7 @@ def test_the_journals_can_be_searched(codeq: FakeCodeQ, producer: httpx.Client) 
 
 
 @pytest.mark.asyncio
-async def test_a_call_takes_place_when_its_body_has_come() -> None:
+async def test_the_instant_of_a_request_is_that_of_its_last_byte() -> None:
     fake = FakeCodeQ(identities=IDENTITIES, now=NOW)
     rest = asyncio.Event()
     client = Connection([b'{"command":"A",', b'"payload":1}'])

@@ -1,4 +1,4 @@
-"""Bodies that nest deep or are large: 10,000 levels are legal, 64 MiB are read, and no stack or memory runs over."""
+"""Deep and large bodies: 10,000 levels are legal, 64 MiB are read, and no stack or memory overflows."""
 
 from __future__ import annotations
 
@@ -13,20 +13,30 @@ from codeq_fake.http import OPERATIONS
 from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
 from codeq_fake.testing import FakeCodeQ
 from codeq_fake.wire import BadBody
-from tests.http.callers import CLAIM, IDENTITIES, NOW, TASKS
-from tests.http.direct import Connection, bearer, request_scope
-from tests.http.filled import GOOD, ask, caller_of, filled
+from tests.http.support import (
+    CLAIM,
+    GOOD,
+    IDENTITIES,
+    NOW,
+    TASKS,
+    Connection,
+    ask_and_hang_up,
+    bearer,
+    caller_of,
+    filled,
+    request_scope,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.http.direct import Answer
+    from tests.http.support import Answer
 
 MEBIBYTE = 1024 * 1024
 
 
 def nested(levels: int) -> bytes:
-    """JSON that nests so deep, lists and objects in turn."""
+    """JSON of this many levels, lists and objects in turn."""
     return (b'[{"a":' * (levels // 2)) + b"[]" * (levels % 2) + b"0" * (1 - levels % 2) + b"}]" * (levels // 2)
 
 
@@ -34,22 +44,20 @@ def nested(levels: int) -> bytes:
 def test_b1_a_payload_may_nest_10000_deep_counting_the_body(levels: int, status: int) -> None:
     async def created() -> int:
         body = b'{"command":"A","payload":' + nested(levels) + b"}"
-        return (await ask(FakeCodeQ(identities=IDENTITIES), "POST", TASKS, body, bearer("producer"))).status
+        return (await ask_and_hang_up(FakeCodeQ(identities=IDENTITIES), "POST", TASKS, body, bearer("producer"))).status
 
     assert asyncio.run(created()) == status
 
 
 @pytest.mark.parametrize("operation", sorted(GOOD))
-def test_b1_a_deeper_body_is_a_bad_body_on_each_route_even_in_a_field_that_nobody_reads(
-    full_state: bytes, operation: str
-) -> None:
+def test_b1_a_deeper_body_is_bad_on_each_route_even_in_an_unknown_field(full_state: bytes, operation: str) -> None:
     (route,) = (each for each in OPERATIONS if each.name == operation)
 
     async def asked(levels: int) -> Answer:
         fake = await filled(full_state)
         body = json.dumps(GOOD[operation]).encode()[:-1] + b',"x":' + nested(levels - 1) + b"}"
         path = route.path.replace("{id}", "s-1" if operation == "renew" else "held")
-        return await ask(fake, route.method, path, body, bearer(caller_of(route)))
+        return await ask_and_hang_up(fake, route.method, path, body, bearer(caller_of(route)))
 
     legal, deeper = asyncio.run(asked(10_000)), asyncio.run(asked(10_001))
     assert legal.status < 300
@@ -59,24 +67,24 @@ def test_b1_a_deeper_body_is_a_bad_body_on_each_route_even_in_a_field_that_nobod
         assert (deeper.status, deeper.json) == (400, {"error": status_and_text(BadBody(), operation)[1]})
 
 
-def test_what_nests_deep_can_be_handed_on_in_every_way() -> None:
+def test_a_deep_payload_can_be_read_in_every_way() -> None:
     deep = nested(9_998)
 
     async def lived() -> None:
         fake = FakeCodeQ(identities=IDENTITIES, now=NOW)
         worker, body = bearer("worker"), b'{"command":"A","payload":' + deep + b"}"
-        task = (await ask(fake, "POST", TASKS, body, bearer("producer"))).json["id"]
-        claimed = await ask(fake, "POST", CLAIM, b'{"commands":["A"]}', worker)
+        task = (await ask_and_hang_up(fake, "POST", TASKS, body, bearer("producer"))).json["id"]
+        claimed = await ask_and_hang_up(fake, "POST", CLAIM, b'{"commands":["A"]}', worker)
         assert claimed.json["payload"].encode() == deep
         body = b'{"status":"COMPLETED","result":{"a":' + deep + b"}}"
-        assert (await ask(fake, "POST", f"{TASKS}/{task}/result", body, worker)).status == 200
-        assert deep in (await ask(fake, "GET", f"{TASKS}/{task}/result", b"", worker)).body
-        shown = (await ask(fake, "GET", f"/_fake/tasks/{task}", b"", ())).json
+        assert (await ask_and_hang_up(fake, "POST", f"{TASKS}/{task}/result", body, worker)).status == 200
+        assert deep in (await ask_and_hang_up(fake, "GET", f"{TASKS}/{task}/result", b"", worker)).body
+        shown = (await ask_and_hang_up(fake, "GET", f"/_fake/tasks/{task}", b"", ())).json
         assert shown["result"]["result"].encode() == b'{"a":' + deep + b"}"
         assert fake.task(task).payload.encode() == deep
-        dumped = (await ask(fake, "GET", "/_fake/state", b"", ())).body
-        assert (await ask(fake, "PUT", "/_fake/state", dumped, ())).status == 200
-        assert (await ask(fake, "GET", "/_fake/state", b"", ())).body == dumped
+        dumped = (await ask_and_hang_up(fake, "GET", "/_fake/state", b"", ())).body
+        assert (await ask_and_hang_up(fake, "PUT", "/_fake/state", dumped, ())).status == 200
+        assert (await ask_and_hang_up(fake, "GET", "/_fake/state", b"", ())).body == dumped
 
     asyncio.run(lived())
 
@@ -84,12 +92,12 @@ def test_what_nests_deep_can_be_handed_on_in_every_way() -> None:
 @pytest.mark.parametrize("body", [b"[" * 1_000_000, b'{"command":' * 100_000, b'[{"a":' * 100_000])
 @pytest.mark.parametrize("path", [TASKS, "/_fake/reset", "/_fake/clock/advance"])
 def test_nothing_overflows_the_stack(path: str, body: bytes) -> None:
-    answer = asyncio.run(ask(FakeCodeQ(identities=IDENTITIES), "POST", path, body, bearer("producer")))
+    answer = asyncio.run(ask_and_hang_up(FakeCodeQ(identities=IDENTITIES), "POST", path, body, bearer("producer")))
     assert answer.status == 400
 
 
 def upload(size: int, taken: list[int]) -> Iterator[bytes]:
-    """So many bytes of white space, made as they are asked for."""
+    """White space of this many bytes, made on demand."""
     for start in range(0, size, MEBIBYTE):
         taken.append(start)
         yield b" " * min(MEBIBYTE, size - start)
@@ -125,7 +133,7 @@ def test_a_larger_body_is_refused_as_soon_as_it_is_larger() -> None:
     assert peak < LARGEST_BODY + 8 * MEBIBYTE
 
 
-def test_a_body_is_not_read_where_none_is_wanted() -> None:
+def test_a_route_without_a_body_does_not_read_it() -> None:
     taken: list[int] = []
     answer = asyncio.run(uploaded(upload(2 * LARGEST_BODY, taken), f"{TASKS}/x/heartbeat"))
     assert (answer.status, taken) == (401, [])

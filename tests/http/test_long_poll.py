@@ -1,4 +1,4 @@
-"""Claims that wait: K2, K9, and a client that goes away meanwhile."""
+"""Long polls (K2, K9), also with clients that hang up."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 
 from codeq_fake.clocks import let_tasks_run
 from codeq_fake.testing import FakeCodeQ
-from tests.http.callers import CLAIM, IDENTITIES, NOW, SUBSCRIPTIONS, TASKS
-from tests.http.direct import Connection, ask, bearer, request_scope
+from tests.http.support import CLAIM, IDENTITIES, NOW, SUBSCRIPTIONS, TASKS, Connection, ask, bearer, request_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +26,7 @@ def fake() -> FakeCodeQ:
 
 
 class Poll:
-    """A claim for the command A that is under way, parked unless it was answered at once."""
+    """A claim for the command A, parked unless it is answered at once."""
 
     def __init__(self, client: Connection, serving: asyncio.Task[None]) -> None:
         self.client = client
@@ -46,7 +45,7 @@ class Poll:
 
     @property
     def status(self) -> int | None:
-        """The status of the answer, None while there is none."""
+        """The status of the reply, None while there is none."""
         return self.client.answer().status if self.serving.done() else None
 
     @property
@@ -69,12 +68,12 @@ async def test_k9_a_claim_that_finds_a_task_does_not_wait(fake: FakeCodeQ) -> No
 
 
 @pytest.mark.parametrize("wait_seconds", [0, -1, -(2**63)])
-async def test_k2_no_time_to_wait_is_no_wait(fake: FakeCodeQ, wait_seconds: int) -> None:
+async def test_k2_without_a_positive_wait_the_claim_is_answered_at_once(fake: FakeCodeQ, wait_seconds: int) -> None:
     assert (await Poll.begin(fake, wait_seconds)).status == 204
 
 
 @pytest.mark.parametrize("wait_seconds", [1, 2, 29, 30])
-async def test_k9_a_claim_waits_to_its_deadline(fake: FakeCodeQ, wait_seconds: int) -> None:
+async def test_k9_a_claim_waits_until_its_deadline(fake: FakeCodeQ, wait_seconds: int) -> None:
     claim = await Poll.begin(fake, wait_seconds)
     await fake.aadvance(wait_seconds - 0.000_000_001)
     assert claim.status is None
@@ -102,7 +101,7 @@ async def test_k9_it_tries_again_every_250_milliseconds(fake: FakeCodeQ) -> None
     assert fake.task(task).history[-1]["at"] == "2026-11-24T06:15:00.5Z"
 
 
-async def test_k9_the_tries_go_by_the_claims_begin(fake: FakeCodeQ) -> None:
+async def test_k9_the_tries_are_timed_from_the_start_of_the_claim(fake: FakeCodeQ) -> None:
     await fake.aadvance(0.1)
     claim = await Poll.begin(fake)
     task = await create(fake)
@@ -119,7 +118,7 @@ async def test_k9_the_last_try_is_at_the_deadline(fake: FakeCodeQ) -> None:
     assert (claim.status, claim.task["id"]) == (200, task)
 
 
-async def test_k9_the_lease_begins_with_the_try_that_found_the_task(fake: FakeCodeQ) -> None:
+async def test_k9_the_lease_starts_with_the_try_that_finds_the_task(fake: FakeCodeQ) -> None:
     claim = await Poll.begin(fake)
     await create(fake, delaySeconds=10)
     await fake.aadvance(20)
@@ -138,14 +137,14 @@ async def test_k7_each_try_repairs(fake: FakeCodeQ) -> None:
     assert (claim.status, claim.task["id"], claim.task["attempts"]) == (200, task, 3)
 
 
-async def test_k9_of_two_that_wait_the_first_gets_the_first_task(fake: FakeCodeQ) -> None:
+async def test_k9_the_first_of_two_waiting_claims_gets_the_first_task(fake: FakeCodeQ) -> None:
     first, second = await Poll.begin(fake), await Poll.begin(fake, token="other")
     tasks = [await create(fake) for _ in range(2)]
     await fake.aadvance(0.25)
     assert [(claim.status, claim.task["id"]) for claim in (first, second)] == [(200, task) for task in tasks]
 
 
-async def test_k9_a_poll_that_was_answered_tries_no_more(fake: FakeCodeQ) -> None:
+async def test_k9_an_answered_poll_does_not_try_again(fake: FakeCodeQ) -> None:
     claim = await Poll.begin(fake)
     await create(fake)
     await fake.aadvance(0.25)
@@ -179,7 +178,7 @@ async def test_a_client_whose_request_is_cancelled_gets_no_task(fake: FakeCodeQ)
     assert (fake.task(task).status, fake.task(task).attempts) == ("PENDING", 0)
 
 
-async def test_one_that_hangs_up_leaves_the_task_to_the_next(fake: FakeCodeQ) -> None:
+async def test_after_a_client_hangs_up_the_next_one_gets_the_task(fake: FakeCodeQ) -> None:
     first, second = await Poll.begin(fake), await Poll.begin(fake, token="other")
     task = await create(fake)
     first.client.gone.set()
@@ -187,7 +186,7 @@ async def test_one_that_hangs_up_leaves_the_task_to_the_next(fake: FakeCodeQ) ->
     assert (second.status, second.task["id"], second.task["workerId"]) == (200, task, "w-2")
 
 
-async def test_a_client_that_hangs_up_before_its_body_is_complete_has_called_nothing(fake: FakeCodeQ) -> None:
+async def test_a_request_with_an_incomplete_body_has_no_effect(fake: FakeCodeQ) -> None:
     messages: list[Message] = [
         {"type": "http.request", "body": b'{"command":"A","payload":1}', "more_body": True},
         {"type": "http.disconnect"},

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.callers import CLAIM, SUBSCRIPTIONS, TASKS
-from tests.http.receiver import HOOK, ORIGIN, Receiver
+from tests.http.support import CLAIM, HOOK, ORIGIN, SUBSCRIPTIONS, TASKS, Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,8 +71,8 @@ def test_l2_the_pages_are_those_of_the_real_server(
 
 
 def test_r17_anyone_may_read_them(codeq: FakeCodeQ) -> None:
-    with codeq.client(headers={"authorization": ""}) as nobody:
-        reply = nobody.get("/metrics", headers={"accept-encoding": "identity"})
+    with codeq.client(headers={"authorization": ""}) as anonymous:
+        reply = anonymous.get("/metrics", headers={"accept-encoding": "identity"})
     assert reply.status_code == 200
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8; escaping=values"
     assert "content-encoding" not in reply.headers

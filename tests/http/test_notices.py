@@ -11,8 +11,7 @@ import pytest
 
 from codeq_fake.clocks import let_tasks_run
 from codeq_fake.testing import FakeCodeQ
-from tests.http.callers import CLAIM, IDENTITIES, NOW, SUBSCRIPTIONS, TASKS
-from tests.http.receiver import ORIGIN, Receiver
+from tests.http.support import CLAIM, IDENTITIES, NOW, ORIGIN, SUBSCRIPTIONS, TASKS, Receiver
 
 if TYPE_CHECKING:
     import httpx
@@ -77,7 +76,7 @@ def test_u4_a_notice_is_sent_before_the_create_is_answered(
 
 
 @pytest.mark.codeq(settings={"WEBHOOK_HMAC_SECRET": "hush"})
-def test_u4_a_notice_is_signed_as_a_callback_is(
+def test_u4_a_notice_is_signed_like_a_callback(
     producer: httpx.Client, worker: httpx.Client, receiver: Receiver
 ) -> None:
     subscribe(worker)
@@ -99,7 +98,7 @@ def test_u4_a_notice_that_fails_is_not_sent_again(
     assert (notice["kind"], notice["state"], notice["tries"][0]["status"]) == ("queue_ready", "failed", 500)
 
 
-def test_u4_u6_fanout_hears_one_after_another_in_order_of_expiry(
+def test_u4_u6_fanout_subscribers_are_notified_in_order_of_expiry(
     producer: httpx.Client, worker: httpx.Client, receiver: Receiver
 ) -> None:
     for path, ttl in (("/c", 300), ("/a", 100), ("/b", 200)):
@@ -115,7 +114,7 @@ def test_u3_each_task_of_a_batch_may_notify(producer: httpx.Client, worker: http
     assert [(heard.path, heard.json["eventType"]) for heard in receiver.heard] == [("/ready", "A"), ("/b", "B")]
 
 
-def test_u3_u5_silence_where_there_is_nothing_new(
+def test_u3_u5_no_notice_without_a_new_ready_task(
     codeq: FakeCodeQ, producer: httpx.Client, worker: httpx.Client, receiver: Receiver
 ) -> None:
     subscribe(worker, minIntervalSeconds=10)
@@ -145,7 +144,7 @@ def test_u9_a_swept_subscription_is_unknown(codeq: FakeCodeQ, worker: httpx.Clie
 
 
 @pytest.mark.asyncio
-async def test_u4_the_create_waits_for_its_notices_and_the_task_is_there_meanwhile() -> None:
+async def test_u4_the_create_waits_for_its_notices_and_the_task_exists_meanwhile() -> None:
     answer = asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,7 +165,7 @@ async def test_u4_the_create_waits_for_its_notices_and_the_task_is_there_meanwhi
 
 
 @pytest.mark.asyncio
-async def test_u4_a_producer_that_hangs_up_takes_no_notice_back() -> None:
+async def test_u4_a_producer_that_hangs_up_does_not_cancel_the_notice() -> None:
     answer = asyncio.Event()
     receiver = Receiver()
 

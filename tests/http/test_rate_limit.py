@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.http.callers import CLAIM, CLEANUP, QUEUES, TASKS
+from tests.http.support import CLAIM, CLEANUP, QUEUES, TASKS
 
 if TYPE_CHECKING:
     import httpx

@@ -1,4 +1,4 @@
-"""Each refusal of the core on each route that can meet it: its status, its text, and that nothing has changed."""
+"""Each refusal of the core on each route where it can occur: status, text, and no effect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from codeq_fake.core import errors
 from codeq_fake.http import OPERATIONS
 from codeq_fake.http.rejections import status_and_text
-from tests.http.callers import CLAIM, SUBSCRIPTIONS, TASKS
+from tests.http.support import CLAIM, SUBSCRIPTIONS, TASKS
 
 if TYPE_CHECKING:
     from codeq_fake.core.errors import Refused
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """A call that is refused. ``path`` may name the tasks ``held`` (by ``worker``), ``waiting``, ``done``, ``dead``."""
+    """A refused call. `path` may name the tasks `held` (by `worker`), `waiting`, `done` and `dead`."""
 
     operation: str
     refusal: type[Refused]
@@ -168,7 +168,7 @@ def test_a_refusal_has_its_status_and_text_and_changes_nothing(fake: FakeCodeQ, 
     assert fake.state() == before
 
 
-def test_every_refusal_is_met() -> None:
+def test_every_refusal_is_tested() -> None:
     assert {row.refusal for row in ROWS} == set(errors.Refused.__subclasses__())
 
 
@@ -188,7 +188,7 @@ def test_the_rows_name_the_operations_that_they_call(row: Row) -> None:
         ("delaySeconds", -1, "invalid 'delaySeconds' (must be >= 0)"),
     ],
 )
-def test_c9_an_item_of_a_batch_is_refused_in_the_same_words(
+def test_c9_an_item_of_a_batch_is_refused_with_the_same_text(
     fake: FakeCodeQ, field: str, value: object, text: str
 ) -> None:
     before = fake.state()
@@ -203,7 +203,7 @@ def test_c9_an_item_of_a_batch_is_refused_in_the_same_words(
     [row for row in ROWS if row.operation == "submit" and row.refusal is not errors.ArtifactUndecodable],
     ids=lambda row: row.name,
 )
-def test_s6_an_item_of_a_batch_is_refused_in_the_same_words(fake: FakeCodeQ, row: Row) -> None:
+def test_s6_an_item_of_a_batch_is_refused_with_the_same_text(fake: FakeCodeQ, row: Row) -> None:
     task_id = row.path.split("/")[-2]
     before = fake.state()
     with fake.client(row.caller) as client:

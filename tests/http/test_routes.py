@@ -1,4 +1,4 @@
-"""Which paths there are, and what every reply carries: R1 to R22."""
+"""The paths, and what all replies have in common: R1 to R22."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from codeq_fake.clocks import WallClock
 from codeq_fake.http import OPERATIONS
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
-from tests.http.callers import TASKS, V1
-from tests.http.direct import Connection, ask, bearer, request_scope
+from tests.http.support import TASKS, V1, Connection, ask, bearer, request_scope
 
 if TYPE_CHECKING:
     import httpx
@@ -107,8 +106,8 @@ def test_r18_head_is_unknown_too_and_has_no_body(producer: httpx.Client, path: s
     ],
 )
 def test_r18_unknown_paths_are_404_without_authentication(codeq: FakeCodeQ, path: str) -> None:
-    with codeq.client(headers={"authorization": ""}) as nobody:
-        assert summary(nobody.get(path)) == NOT_FOUND
+    with codeq.client(headers={"authorization": ""}) as anonymous:
+        assert summary(anonymous.get(path)) == NOT_FOUND
 
 
 @pytest.mark.parametrize("name", ["claim", "batch", "a%20b", "a.b", "%C3%A4", "null"])
@@ -117,7 +116,7 @@ def test_r18_get_takes_any_segment_for_a_tasks_id(producer: httpx.Client, name: 
     assert (reply.status_code, reply.text) == (404, '{"error":"not found"}')
 
 
-def test_r18_a_query_is_not_looked_at(producer: httpx.Client) -> None:
+def test_r18_a_query_is_ignored(producer: httpx.Client) -> None:
     reply = producer.post(f"{TASKS}?command=B&x", json={"command": "A", "payload": 1})
     assert reply.status_code == 202
     assert producer.get(f"{TASKS}/{reply.json()['id']}?x=1&x=2").json() == reply.json()
@@ -137,8 +136,8 @@ def test_r18_a_query_is_not_looked_at(producer: httpx.Client) -> None:
 def test_r19_get_with_a_trailing_slash_is_redirected_before_authentication(
     codeq: FakeCodeQ, path: str, location: str
 ) -> None:
-    with codeq.client(headers={"authorization": ""}) as nobody:
-        reply = nobody.get(path)
+    with codeq.client(headers={"authorization": ""}) as anonymous:
+        reply = anonymous.get(path)
     assert summary(reply) == (
         301,
         "text/html; charset=utf-8",
@@ -152,16 +151,14 @@ def test_r19_get_with_a_trailing_slash_is_redirected_before_authentication(
     [TASKS, f"{TASKS}/claim/batch", f"{TASKS}/abc/nack", f"{V1}/workers/subscriptions", f"{V1}/admin/tasks/cleanup"],
 )
 def test_r19_post_with_a_trailing_slash_is_redirected_without_a_body(codeq: FakeCodeQ, path: str) -> None:
-    with codeq.client(headers={"authorization": ""}) as nobody:
-        reply = nobody.post(f"{path}/", content="{}")
+    with codeq.client(headers={"authorization": ""}) as anonymous:
+        reply = anonymous.post(f"{path}/", content="{}")
     assert (reply.status_code, reply.headers["location"], reply.content) == (307, path, b"")
     assert "content-type" not in reply.headers
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", f"{TASKS}/"), ("POST", f"{TASKS}/abc/"), ("PUT", f"{TASKS}/")])
-def test_r19_what_is_unknown_without_the_slash_is_unknown_with_it(
-    producer: httpx.Client, method: str, path: str
-) -> None:
+def test_r19_an_unknown_path_with_a_slash_stays_unknown(producer: httpx.Client, method: str, path: str) -> None:
     assert summary(producer.request(method, path)) == NOT_FOUND
 
 
@@ -172,7 +169,7 @@ def test_r19_a_location_holds_no_markup(codeq: FakeCodeQ) -> None:
 
 
 @pytest.mark.parametrize("path", [f"{TASKS}/x", "/metrics", "/nope", "/metrics/"])
-def test_r20_every_reply_carries_the_callers_request_id_or_one_of_its_own(producer: httpx.Client, path: str) -> None:
+def test_r20_every_reply_has_the_callers_request_id_or_a_new_one(producer: httpx.Client, path: str) -> None:
     assert producer.get(path, headers={"X-Request-Id": "my-id-1"}).headers["x-request-id"] == "my-id-1"
     made = [producer.get(path, headers=headers).headers["x-request-id"] for headers in ({}, {"X-Request-Id": ""})]
     assert all(re.fullmatch("[0-9a-f]{32}", request_id) for request_id in made)
@@ -194,7 +191,7 @@ def test_r20_no_content_has_a_request_id_and_neither_type_nor_length(worker: htt
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "nonsense"])
-def test_r21_the_requests_content_type_is_not_looked_at(producer: httpx.Client, content_type: str) -> None:
+def test_r21_the_content_type_of_a_request_is_ignored(producer: httpx.Client, content_type: str) -> None:
     reply = producer.post(TASKS, content='{"command":"A","payload":{}}', headers={"content-type": content_type})
     assert reply.status_code == 202
     assert reply.headers["content-type"] == "application/json; charset=utf-8"
@@ -215,7 +212,7 @@ def test_r23_text_in_an_error_is_escaped(worker: httpx.Client, codeq: FakeCodeQ)
     )
 
 
-def test_a_websocket_is_not_spoken_to(codeq: FakeCodeQ) -> None:
+def test_a_websocket_is_ignored(codeq: FakeCodeQ) -> None:
     client = Connection()
     asyncio.run(_serve(codeq, {**request_scope("GET", "/nope"), "type": "websocket"}, client))
     assert client.sent == []
@@ -225,7 +222,7 @@ async def _serve(codeq: FakeCodeQ, scope: Scope, client: Connection) -> None:
     await codeq.app(scope, client.receive, client.send)
 
 
-def test_without_the_control_api_the_surface_is_all_there_is() -> None:
+def test_without_the_control_api_there_are_only_the_contracts_routes() -> None:
     app = application(Runtime(Config(), WallClock("manual")), with_control=False)
     reply = asyncio.run(ask(app, "GET", "/_fake/health"))
     assert (reply.status, reply.body) == (404, b"404 page not found")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.http.callers import CLAIM, NOW, TASKS
+from tests.http.support import CLAIM, NOW, TASKS
 
 if TYPE_CHECKING:
     import httpx

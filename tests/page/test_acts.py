@@ -14,7 +14,7 @@ from codeq_fake.faults.parsing import KNOWN_FIELDS
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
-from tests.http.direct import ask
+from tests.http.support import ask
 from tests.page.story import HOOK, NOW, OWN, TASKS, Hook, tell
 from tests.page.text import text
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.http.direct import Answer
+    from tests.http.support import Answer
     from tests.page.story import Story
 
 NEW = {"command": "PACK", "payload": '{"box": [1, 2]}', "tenant": "dev", "priority": "7"}

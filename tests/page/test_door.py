@@ -10,7 +10,7 @@ from codeq_fake.clocks import WallClock
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
-from tests.http.direct import ask
+from tests.http.support import ask
 from tests.page.story import NOW
 from tests.page.text import text
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from tests.http.direct import Answer
+    from tests.http.support import Answer
 
-OURS = "127.0.0.1:8080"  # where tests.http.direct says that its requests arrive
+OURS = "127.0.0.1:8080"  # where tests.http.support says that its requests arrive
 HERE = {"host": OURS, "origin": f"http://{OURS}"}
 TOKEN = "between-us"
 

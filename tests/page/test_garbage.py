@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from codeq_fake.page.actions import ACTIONS
 from codeq_fake.page.pages import PAGES
 from codeq_fake.testing import FakeCodeQ
-from tests.http.direct import ask, request_scope
+from tests.http.support import ask, request_scope
 from tests.page.story import NOW, tell
 
 if TYPE_CHECKING:

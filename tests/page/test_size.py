@@ -10,7 +10,7 @@ import pytest
 from codeq_fake.clocks import WallClock
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
-from tests.http.direct import ask
+from tests.http.support import ask
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

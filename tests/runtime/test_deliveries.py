@@ -107,7 +107,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliveries, "PATIENCE", 0.05)
 
 
-async def test_a_try_is_sent_signed_by_the_fakes_clock_and_its_end_is_reported() -> None:
+async def test_a_try_is_signed_at_the_fakes_time_and_its_outcome_is_reported() -> None:
     scene = Scene(receiver := Receiver(200))
     _ = scene.deliveries.send(callback())
     assert await scene.deliveries.finish()
@@ -132,7 +132,7 @@ async def test_the_journal_has_one_entry_a_callback_with_each_of_its_tries() -> 
     assert scene.tries == [(0, 503, None), (2, 204, None)]
 
 
-async def test_each_try_has_a_timestamp_of_its_own() -> None:
+async def test_each_try_has_its_own_timestamp() -> None:
     scene = Scene(receiver := Receiver(503, 204))
     _ = scene.deliveries.send(callback())
     await scene.advance(2)
@@ -178,7 +178,7 @@ async def test_the_next_callback_of_a_task_has_its_own_entry() -> None:
     assert scene.states == ["delivered", "delivered"]
 
 
-async def test_a_receiver_that_hangs_is_waited_for_once_and_given_up_after_15_seconds() -> None:  # W3
+async def test_a_hanging_receiver_is_waited_for_once_and_times_out_after_15_seconds() -> None:  # W3
     scene = Scene(Receiver())
     _ = scene.deliveries.send(callback())
     assert await scene.deliveries.finish()
@@ -190,7 +190,7 @@ async def test_a_receiver_that_hangs_is_waited_for_once_and_given_up_after_15_se
     assert scene.tries == [(0, None, "no answer within 15 s")]
 
 
-async def test_a_receiver_that_answers_late_but_within_15_seconds_is_heard() -> None:
+async def test_a_late_answer_within_15_seconds_counts() -> None:
     scene = Scene(receiver := Receiver())
     _ = scene.deliveries.send(callback())
     await scene.advance(14)
@@ -201,7 +201,7 @@ async def test_a_receiver_that_answers_late_but_within_15_seconds_is_heard() -> 
     assert scene.tries == [(0, 200, None)]
 
 
-async def test_one_that_hangs_does_not_hide_the_others() -> None:
+async def test_a_hanging_receiver_does_not_hide_the_others() -> None:
     scene = Scene(Receiver())
     _ = scene.deliveries.send(callback())
     await scene.deliveries.finish()
@@ -246,7 +246,7 @@ async def test_an_abort_cancels_in_the_order_of_the_starts() -> None:
     assert over == ["1", "2", "3", "4", "5"]
 
 
-async def test_nothing_is_left_on_the_clock_when_all_has_ended() -> None:
+async def test_no_timer_is_left_after_the_last_delivery() -> None:
     scene = Scene(Receiver(200))
     _ = scene.deliveries.send(callback())
     await scene.deliveries.finish()

@@ -1,4 +1,4 @@
-"""Ids and chance: repeatable with a seed, queued ones first, and never one that is taken."""
+"""Ids and jitter: repeatable with a seed, queued values first, and never an id twice."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def test_ids_have_the_forms_of_the_real_server(seed: int) -> None:
 
 
 @given(low=st.integers(0, 100), more=st.integers(0, 100), seed=st.integers())
-def test_jitter_lies_between_its_ends(low: int, more: int, seed: int) -> None:
+def test_jitter_lies_between_its_bounds(low: int, more: int, seed: int) -> None:
     assert low <= Source(seed).between(low, low + more) <= low + more
 
 
-def test_jitter_reaches_both_ends() -> None:
+def test_jitter_reaches_both_bounds() -> None:
     source = Source(1)
     assert {source.between(0, 2) for _ in range(100)} == {0, 1, 2}
 
@@ -49,7 +49,7 @@ def test_one_seed_draws_the_same_twice() -> None:
     assert draw(Source(7)) != draw(Source(8))
 
 
-def test_without_a_seed_no_two_fakes_draw_alike() -> None:
+def test_without_a_seed_two_fakes_draw_differently() -> None:
     assert draw(Source()) != draw(Source())
 
 
@@ -75,7 +75,7 @@ def test_queued_ids_are_for_tasks_and_subscriptions_alone() -> None:
     assert source.task_id() == "a"
 
 
-def test_what_was_queued_does_not_change_what_is_drawn_after_it() -> None:
+def test_queued_values_do_not_change_the_draws_after_them() -> None:
     plain, queued = Source(1), Source(1)
     queued.queue(ids=["a"], delays=[1])
     assert (queued.task_id(), queued.between(0, 1)) == ("a", 1)
@@ -83,7 +83,7 @@ def test_what_was_queued_does_not_change_what_is_drawn_after_it() -> None:
 
 
 @pytest.mark.parametrize("ids", [["new", "known"], ["new", "new"], ["new", "queued"]])
-def test_an_id_that_is_taken_cannot_be_queued_and_nothing_is(ids: list[str]) -> None:
+def test_a_list_with_a_taken_id_is_not_queued(ids: list[str]) -> None:
     source = Source(1)
     source.avoid({"known"})
     source.queue(ids=["queued"])

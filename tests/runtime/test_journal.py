@@ -26,7 +26,7 @@ def test_entries_are_numbered_from_one_and_listed_oldest_first() -> None:
 
 
 @pytest.mark.parametrize(("since", "listed"), [(0, [1, 2, 3]), (1, [2, 3]), (3, []), (99, [])])
-def test_since_lists_what_came_after_a_number(since: int, listed: list[int]) -> None:
+def test_since_lists_the_entries_after_a_number(since: int, listed: list[int]) -> None:
     journal: Journal[Request] = Journal()
     fill(journal, 3)
     assert numbers(journal, since) == listed
@@ -40,7 +40,7 @@ def test_the_last_entries_are_kept_and_keep_their_numbers(size: int, entries: in
     assert numbers(journal, since) == [n for n in kept if n > since]
 
 
-def test_ten_thousand_are_kept_unless_told_otherwise() -> None:
+def test_ten_thousand_entries_are_kept_by_default() -> None:
     journal: Journal[Request] = Journal()
     fill(journal, 10_001)
     assert (len(journal.entries), journal.entries[0].n) == (10_000, 2)

@@ -1,4 +1,4 @@
-"""Laws of time at a whole fake, under random scripts of calls: steps do not matter, and a state is all there is."""
+"""Laws of time under random calls: the size of the steps does not matter, and the state is complete."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LONGEST_POLL = 5
 
 
 class Call(NamedTuple):
-    """A call of a script: how long to wait before it (ms), what to do, with which body."""
+    """A call of a script: the pause before it (ms), the operation and its body."""
 
     pause: int
     kind: str
@@ -99,7 +99,7 @@ class Play:
         return cls(fake, fake.async_client(timeout=None), heard)
 
     async def restored(self) -> Play:
-        """Another fake that has this one's state, and nothing else of it."""
+        """Another fake with this one's state, and nothing else from it."""
         other = Play.begin()
         other.fake.restore(json.loads(json.dumps(self.fake.state())))
         other.ids, other.queued, other.held = self.ids, self.queued, list(self.held)
@@ -133,7 +133,7 @@ class Play:
         await self.fake.aadvance(milliseconds / 1000)
 
     async def ended(self, steps: Sequence[int] = ()) -> dict[str, Any]:
-        """All there is to see, much later."""
+        """All that is visible, much later."""
         await self.pause(300_000, steps)
         await asyncio.gather(*self.polls)
         return {**self.fake.state(), "heard": self.heard, "answers": self.answers}
@@ -161,7 +161,7 @@ class Play:
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(script=SCRIPTS, steps=st.lists(st.integers(0, 2000), min_size=1, max_size=4))
-def test_advancing_in_steps_is_advancing_at_once(script: list[Call], steps: list[int]) -> None:
+def test_several_small_advances_equal_one_large_advance(script: list[Call], steps: list[int]) -> None:
     async def law() -> None:
         at_once, in_steps = Play.begin(), Play.begin()
         await at_once.play(script)
@@ -174,7 +174,7 @@ def test_advancing_in_steps_is_advancing_at_once(script: list[Call], steps: list
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(before=SCRIPTS, after=SCRIPTS)
-def test_a_state_that_is_restored_goes_on_as_the_first_does(before: list[Call], after: list[Call]) -> None:
+def test_a_restored_state_behaves_like_the_original(before: list[Call], after: list[Call]) -> None:
     async def law() -> None:
         first = Play.begin()
         await first.play(before)

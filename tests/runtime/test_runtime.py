@@ -1,4 +1,4 @@
-"""What an advance promises: all that falls due, in due order, settled when it returns. And what starting over does."""
+"""Advancing the clock: all that falls due happens in order and is complete when it returns. And the reset of a fake."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ MOVER = ContextVar("MOVER", default="nobody")
 
 @dataclass
 class Application:
-    """The user's application, mounted where callbacks go: it answers with the next status, in the end with 200."""
+    """The receiver of callbacks: it answers with the next status, then with 200."""
 
     statuses: list[int] = field(default_factory=list)
     heard: list[dict[str, Any]] = field(default_factory=list)
     then: Callable[[], Awaitable[object]] | None = None
-    """What it does before it answers."""
+    """Called before it answers."""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +69,7 @@ class Worker:
         return await self.post("/tasks/claim", commands=[command], **fields)
 
     async def complete(self, **fields: Any) -> str:
-        """A task from create to result; its callback is on its way."""
+        """Create, claim and complete a task; its callback is then being sent."""
         task_id = await self.create(**fields)
         await self.claim()
         await self.post(f"/tasks/{task_id}/result", status="COMPLETED", result={"ok": True})
@@ -85,14 +85,14 @@ async def playing(app: Application | None = None, **options: Any) -> AsyncIterat
 
 
 def tries(fake: FakeCodeQ, index: int = 0) -> list[tuple[str, int | None]]:
-    """When each try of a callback was, as minutes and seconds, and what was answered."""
+    """Minute, second and status of each try of a callback."""
     return [(tried["at"][14:-1], tried["status"]) for tried in fake.callbacks[index]["tries"]]
 
 
 # Callbacks.
 
 
-async def test_callbacks_are_tried_again_at_their_instants() -> None:  # W3
+async def test_callbacks_are_retried_at_their_instants() -> None:  # W3
     async with playing(Application([503] * 5)) as (fake, worker):
         await worker.complete(webhook=HOOK)
         await fake.aadvance(29.999)
@@ -147,7 +147,7 @@ async def test_a_callback_that_follows_from_a_callback_is_settled_too() -> None:
         assert [callback["state"] for callback in fake.callbacks] == ["delivered", "delivered"]
 
 
-async def test_a_receiver_that_hangs_costs_one_real_second_and_its_15(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_receiver_costs_one_real_second_and_15_of_the_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliveries, "PATIENCE", 0.02)
     app, never = Application(), asyncio.Event()
     app.then = never.wait
@@ -159,7 +159,7 @@ async def test_a_receiver_that_hangs_costs_one_real_second_and_its_15(monkeypatc
         assert fake.callbacks[0]["state"] == "failed"
 
 
-async def test_a_receiver_that_waits_for_the_fakes_clock_is_given_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_receiver_may_wait_for_the_fakes_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliveries, "PATIENCE", 0.02)
     app = Application()
     async with playing(app) as (fake, worker):
@@ -169,7 +169,7 @@ async def test_a_receiver_that_waits_for_the_fakes_clock_is_given_its_time(monke
         assert fake.callbacks[0]["state"] == "delivered"
 
 
-async def test_a_callback_that_the_clock_sets_off_does_not_run_in_the_context_of_who_moved_the_clock() -> None:
+async def test_a_callback_does_not_run_in_the_context_of_the_caller_that_advances_the_clock() -> None:
     app = Application([503])
     async with playing(app) as (fake, worker):
         await worker.complete(webhook=HOOK)
@@ -244,7 +244,7 @@ async def test_sweeps_happen_at_their_instants() -> None:  # U9
             await worker.post(renewal)
 
 
-async def test_advances_that_meet_add_up() -> None:
+async def test_concurrent_advances_add_up() -> None:
     async with playing() as (fake, _):
         await asyncio.gather(fake.aadvance(60), fake.aadvance(60), fake.aadvance(0.5))
         assert fake.now == "2026-01-31T12:02:00.5Z"
@@ -305,7 +305,7 @@ async def test_a_reset_empties_state_and_journals_and_keeps_settings_and_clock()
         assert fake.task(task_id).max_attempts == 7
 
 
-async def test_a_reset_lets_deliveries_die_silently() -> None:
+async def test_a_reset_cancels_deliveries_without_a_trace() -> None:
     app, go_on = Application(), asyncio.Event()
     app.then = go_on.wait
     async with playing(app) as (fake, worker):
@@ -334,7 +334,7 @@ async def test_a_reset_answers_the_producer_whose_notice_hangs() -> None:
         assert fake.state()["broker"]["tally"]["deliveries"] == []
 
 
-async def test_a_reset_lets_parked_polls_go_and_their_timers_with_them() -> None:
+async def test_a_reset_ends_parked_polls_and_their_timers() -> None:
     async with playing() as (fake, worker):
         parked = [asyncio.create_task(worker.claim(waitSeconds=30)) for _ in range(3)]
         await let_tasks_run()
@@ -345,7 +345,7 @@ async def test_a_reset_lets_parked_polls_go_and_their_timers_with_them() -> None
         assert fake.task(task_id).status == "PENDING"
 
 
-async def test_two_fakes_do_not_meet() -> None:
+async def test_two_fakes_are_independent() -> None:
     async with playing() as (one, worker), playing() as (other, waiting):
         parked = asyncio.create_task(waiting.claim(waitSeconds=5))
         await worker.create(idempotencyKey="k")

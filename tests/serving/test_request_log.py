@@ -1,4 +1,4 @@
-"""The log: a line for each request, for a person and for a machine, and nothing in it that is nobody's business."""
+"""The request log: one line for each request, as text or JSON, without secrets."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tests.cli.commands import run, serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    Story = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+    Traffic = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 
 START = "2026-01-31T12:00:00.25Z"
 ID = "6e0f2f9a-6c1c-4f3b-9a53-1f0e5d5a7c01"
 TASKS = "/v1/codeq/tasks"
 
 
-def told(story: Story, *, as_json: bool = False, config: Config | None = None) -> list[str]:
-    """What the log says of a story; how long things took is left out."""
+def log_of(traffic: Traffic, *, as_json: bool = False, config: Config | None = None) -> list[str]:
+    """The lines of the log, with all durations replaced."""
     lines: list[str] = []
     runtime = Runtime(config or Config(), WallClock("manual", start=instant(START)))
     runtime.source.queue(ids=[ID])
@@ -41,14 +41,14 @@ def told(story: Story, *, as_json: bool = False, config: Config | None = None) -
         headers = {"authorization": "Bearer dev-token"}
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://fake", headers=headers) as http:
-            await story(http)
+            await traffic(http)
 
     asyncio.run(play())
     return [re.sub(r"\d+\.\d ms", "0.1 ms", line) for line in lines]
 
 
-async def a_life(http: httpx.AsyncClient) -> None:
-    """A task is created, claimed, heartbeaten, given a bad result, and completed."""
+async def life_of_a_task(http: httpx.AsyncClient) -> None:
+    """Create, claim and heartbeat a task, send a bad result, and complete it."""
     await http.post(TASKS, json={"command": "RENDER", "payload": {"secret": "hush"}})
     await http.post(f"{TASKS}/claim?trace=hush", json={"commands": ["RENDER"]})
     await http.post(f"{TASKS}/{ID}/heartbeat", json={"extendSeconds": 600})
@@ -57,8 +57,8 @@ async def a_life(http: httpx.AsyncClient) -> None:
     await http.post(f"{TASKS}/claim", json={"commands": ["RENDER"]})
 
 
-def test_a_line_tells_a_person_what_came_of_a_request() -> None:
-    assert told(a_life) == [
+def test_a_text_line_shows_the_outcome_of_a_request() -> None:
+    assert log_of(life_of_a_task) == [
         f"12:00:00.250 POST {TASKS} 202 0.1 ms  {ID} RENDER  by producer-dev",
         f"12:00:00.250 POST {TASKS}/claim 200 0.1 ms  {ID} RENDER  by worker-dev",
         f"12:00:00.250 POST {TASKS}/{ID}/heartbeat 200 0.1 ms  RENDER  by worker-dev",
@@ -68,8 +68,8 @@ def test_a_line_tells_a_person_what_came_of_a_request() -> None:
     ]
 
 
-def test_a_line_tells_a_machine_the_same() -> None:
-    lines = [json.loads(line) for line in told(a_life, as_json=True)]
+def test_a_json_line_shows_the_same() -> None:
+    lines = [json.loads(line) for line in log_of(life_of_a_task, as_json=True)]
     assert all(isinstance(line.pop("ms"), float) for line in lines)
     task = {"id": ID, "command": "RENDER"}
     assert lines[0] == {
@@ -86,19 +86,19 @@ def test_a_line_tells_a_machine_the_same() -> None:
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_no_token_and_no_payload_is_in_it(as_json: bool) -> None:  # noqa: FBT001 - pytest passes it by name
-    async def story(http: httpx.AsyncClient) -> None:
-        await a_life(http)
+    async def traffic(http: httpx.AsyncClient) -> None:
+        await life_of_a_task(http)
         await http.post(f"{TASKS}/claim", headers={"authorization": "Bearer hush"})
         await http.post(f"{TASKS}/claim", headers={"authorization": "hush"})
         await http.get("/v1/codeq/nowhere?token=hush")
 
-    lines = told(story, as_json=as_json)
+    lines = log_of(traffic, as_json=as_json)
     assert len(lines) == 9
     assert not any("hush" in line or "dev-token" in line for line in lines)
 
 
 async def a_callback(http: httpx.AsyncClient) -> None:
-    """A task is completed, and its webhook, which nobody listens to, is tried twice."""
+    """Complete a task whose webhook fails twice."""
     hook = "http://user:hush@127.0.0.1:1/done?token=hush"
     await http.post(TASKS, json={"command": "RENDER", "payload": 1, "webhook": hook})
     await http.post(f"{TASKS}/claim", json={"commands": ["RENDER"]})
@@ -107,62 +107,62 @@ async def a_callback(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.port
-def test_callbacks_are_told_with_each_try_and_without_what_may_be_a_secret() -> None:
-    lines = [line for line in told(a_callback) if "task_result" in line]
+def test_each_try_of_a_callback_is_logged_without_secrets() -> None:
+    lines = [line for line in log_of(a_callback) if "task_result" in line]
     tail = f"  {ID} RENDER"
     assert [line.partition(" task_result")[0] for line in lines] == ["12:00:00.250", "12:00:02.250"]
     assert all(line.partition(" to ")[2].startswith("http://127.0.0.1:1/done ") for line in lines)
     assert [line.endswith(f", try {n}{tail}") for n, line in enumerate(lines, 1)] == [True, True]
     assert not any("hush" in line for line in lines)
-    one, two = (json.loads(line) for line in told(a_callback, as_json=True) if "task_result" in line)
+    one, two = (json.loads(line) for line in log_of(a_callback, as_json=True) if "task_result" in line)
     assert (one["try"], two["try"], one["task"], one["command"]) == (1, 2, ID, "RENDER")
 
 
 def test_several_tasks_are_counted() -> None:
-    async def story(http: httpx.AsyncClient) -> None:
+    async def traffic(http: httpx.AsyncClient) -> None:
         tasks = [{"command": "A", "payload": '{"id":"x","command":"y"'}, {"command": "\u00e4\n", "payload": 2}]
         await http.post(f"{TASKS}/batch", json={"tasks": tasks})
 
-    assert told(story) == [f"12:00:00.250 POST {TASKS}/batch 200 0.1 ms  2 tasks  by producer-dev"]
-    [line] = told(story, as_json=True)
+    assert log_of(traffic) == [f"12:00:00.250 POST {TASKS}/batch 200 0.1 ms  2 tasks  by producer-dev"]
+    [line] = log_of(traffic, as_json=True)
     assert [task["command"] for task in json.loads(line)["tasks"]] == ["A", "\u00e4\n"]
 
 
-def test_what_others_wrote_begins_no_line_of_its_own() -> None:
-    async def story(http: httpx.AsyncClient) -> None:
+def test_text_from_clients_starts_no_new_line() -> None:
+    async def traffic(http: httpx.AsyncClient) -> None:
         await http.get("/x%0Aforged%1B[2J")
         await http.post(TASKS, json={"command": "A\nforged", "payload": 1})
 
-    assert told(story) == [
+    assert log_of(traffic) == [
         "12:00:00.250 GET /x\ufffdforged\ufffd[2J 404 0.1 ms",
         f"12:00:00.250 POST {TASKS} 202 0.1 ms  {ID} A\ufffdforged  by producer-dev",
     ]
 
 
-def test_what_is_done_to_the_fake_is_told_and_what_only_looks_at_it_is_not() -> None:
-    async def story(http: httpx.AsyncClient) -> None:
+def test_control_calls_that_only_read_are_not_logged() -> None:
+    async def traffic(http: httpx.AsyncClient) -> None:
         await http.get("/_fake/tasks")
         await http.get("/metrics")
         await http.post("/_fake/reset")
 
-    assert told(story) == ["12:00:00.250 POST /_fake/reset 200 0.1 ms"]
+    assert log_of(traffic) == ["12:00:00.250 POST /_fake/reset 200 0.1 ms"]
 
 
 def test_the_log_needs_no_journal() -> None:
-    assert told(a_life, config=Config(journal_size=0)) == told(a_life)
+    assert log_of(life_of_a_task, config=Config(journal_size=0)) == log_of(life_of_a_task)
 
 
-def test_a_surprise_is_told_once_with_its_clause() -> None:
-    async def story(http: httpx.AsyncClient) -> None:
+def test_a_surprise_is_logged_once_with_its_clause() -> None:
+    async def traffic(http: httpx.AsyncClient) -> None:
         for _ in range(2):
             await http.get("/healthz")
 
     config = Config(settings=Settings.from_env({"TIMEZONE": "UTC"}))
-    assert [line for line in told(story, config=config) if "0.1 ms" not in line] == [
+    assert [line for line in log_of(traffic, config=config) if "0.1 ms" not in line] == [
         "surprise: documented: the environment may set TIMEZONE; done: it is not read from there (settings)",
         "surprise: documented: GET /healthz tells that the server runs; done: there is no such path (R18)",
     ]
-    lines = [json.loads(line) for line in told(story, config=config, as_json=True)]
+    lines = [json.loads(line) for line in log_of(traffic, config=config, as_json=True)]
     assert [line["clause"] for line in lines if "surprise" in line] == ["settings", "R18"]
 
 
@@ -170,7 +170,7 @@ def test_a_surprise_is_told_once_with_its_clause() -> None:
 
 
 @pytest.mark.process
-def test_serve_logs_to_standard_error_when_told_to() -> None:
+def test_serve_logs_to_standard_error_if_asked() -> None:
     with serving("--log", "json", "--json", "--clock", "manual") as server:
         server.post(TASKS, {"command": "A", "payload": 1})
         code, said = server.stop()
@@ -180,34 +180,34 @@ def test_serve_logs_to_standard_error_when_told_to() -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("arguments", [(), ("--log", "text", "--quiet")])
-def test_without_a_terminal_and_when_told_to_it_is_quiet(arguments: tuple[str, ...]) -> None:
+def test_serve_is_quiet_without_a_terminal_and_with_quiet(arguments: tuple[str, ...]) -> None:
     with serving(*arguments) as server:
         server.get("/nowhere")
         assert server.stop() == (0, "")
 
 
 @pytest.mark.process
-def test_run_is_quiet_unless_told_otherwise() -> None:
+def test_run_is_quiet_by_default() -> None:
     program = "import os, urllib.request; urllib.request.urlopen(os.environ['CODEQ_BASE_URL'] + '/_fake/reset', b'')"
     for arguments, lines in (((), 0), (("--log", "text"), 1)):
         done = run("run", *arguments, "--", "python3", "-c", program)
         assert (done.returncode, len(done.stderr.splitlines())) == (0, lines)
 
 
-async def misfortunes(http: httpx.AsyncClient) -> None:
-    """A refusal, and a reply that is lost."""
+async def faulty_requests(http: httpx.AsyncClient) -> None:
+    """A refused request, and one whose reply is lost."""
     await http.post("/_fake/faults", json={"faults": [{"do": "refuse", "nth": 1}, {"do": "drop_reply", "nth": 1}]})
     for path in (TASKS, f"{TASKS}/claim"):
         with suppress(httpx.RemoteProtocolError):
             await http.post(path, json={"command": "RENDER", "payload": 1})
 
 
-def test_a_fault_is_told_with_the_request_that_it_came_on() -> None:
-    assert told(misfortunes)[1:] == [
+def test_a_fault_is_logged_with_its_request() -> None:
+    assert log_of(faulty_requests)[1:] == [
         f"12:00:00.250 POST {TASKS} 503 0.1 ms  by producer-dev  refused with 503 by a fault rule  fault: refuse",
         f"12:00:00.250 POST {TASKS}/claim no reply 0.1 ms  by worker-dev  fault: drop_reply",
     ]
-    lines = [json.loads(line) for line in told(misfortunes, as_json=True)]
+    lines = [json.loads(line) for line in log_of(faulty_requests, as_json=True)]
     assert [(line["status"], line.get("faults")) for line in lines] == [
         (200, None),
         (503, ["refuse"]),

@@ -1,4 +1,4 @@
-"""Strategies for what clients send by mistake: garbage, JSON that is nearly right, good requests with a fault."""
+"""Hypothesis strategies for bad requests: garbage, JSON that is almost right, valid requests with a mistake."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Values that no field expects, or that one expects and another does not.
+#: Values that are wrong for some field or for all.
 ODD_VALUES: list[Any] = [
     None,
     True,
@@ -47,7 +47,7 @@ values = st.sampled_from(ODD_VALUES) | st.recursive(
 
 @st.composite
 def changed_values(draw: st.DrawFn, good: dict[str, Any]) -> bytes:
-    """A good body in which values are others, or missing, or under another name; also inside lists and objects."""
+    """A valid body in which values, at any depth, are replaced, missing or renamed."""
     body = json.loads(json.dumps(good))
     for _ in range(draw(st.integers(1, 2))):
         part: Any = body
@@ -71,7 +71,7 @@ def changed_values(draw: st.DrawFn, good: dict[str, Any]) -> bytes:
 
 @st.composite
 def changed_bytes(draw: st.DrawFn, good: dict[str, Any]) -> bytes:
-    """A good body's text with bytes cut, doubled, overwritten or put in, as by a bad network or a bad template."""
+    """The text of a valid body with bytes cut, overwritten or inserted."""
     text = bytearray(json.dumps(good).encode())
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(text)))
@@ -81,7 +81,7 @@ def changed_bytes(draw: st.DrawFn, good: dict[str, Any]) -> bytes:
 
 
 def bodies(good: dict[str, Any]) -> st.SearchStrategy[bytes]:
-    """Bodies that are garbage, or near ``good``, or ``good`` itself."""
+    """Garbage, bodies similar to `good`, and `good` itself."""
     return st.one_of(
         st.just(json.dumps(good).encode()),
         st.sampled_from([b"", b"null", b"[]", b"{", b"\xef\xbb\xbf{}", b'"', b"{}{}", b"[" * 20_000]),
@@ -115,7 +115,7 @@ _odd_headers = st.tuples(
 
 
 def headers(right: str, others: Sequence[str] = ()) -> st.SearchStrategy[list[tuple[bytes, bytes]]]:
-    """Headers with the token of the right caller or, seldom, another's or none, and odd ones before and behind it."""
+    """Headers with the right token, or rarely another or none, and odd headers before and after it."""
     tokens = [right] * (2 + len(others)) + list(others)
     bearer = st.sampled_from([[(b"authorization", b"Bearer " + token.encode())] for token in tokens] + [[]])
     odd = st.lists(_odd_headers, max_size=1)
