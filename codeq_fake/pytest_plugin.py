@@ -1,6 +1,6 @@
-"""The pytest plugin: the fixtures ``codeq`` (in process) and ``codeq_server`` (on a port), a fresh fake a test.
+"""The pytest plugin: the fixtures `codeq` (in process) and `codeq_server` (on a port), a new fake for each test.
 
-Loaded by every pytest run of whoever has this package installed: it imports nothing but pytest until a fixture is used.
+Every pytest run of an environment with this package loads it, so it imports only pytest until a fixture is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SURPRISE = "codeq_surprise"
 
-#: Ini option -> what it may be.
+#: Ini option -> its allowed values.
 _INI_VALUES = {"codeq_clock": ("manual", "auto", "real"), "codeq_surprises": ("summary", "warn", "ignore")}
 
 #: The fakes of a test, for its report.
@@ -30,14 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("codeq_profile", "store profile of the fixtures codeq and codeq_server", default="kvrocks-2.8")
     parser.addini(
         "codeq_surprises",
-        "what becomes of surprises, where CodeQ does otherwise than documented: summary, warn or ignore",
+        "how to report surprises, where CodeQ does otherwise than documented: summary, warn or ignore",
         default="summary",
     )
     parser.addini("codeq_clock", "clock of the fixture codeq: manual, auto or real", default="manual")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and refuse what the ini options cannot mean."""
+    """Declare the marker, and reject unknown values of the ini options."""
     for name, allowed in _INI_VALUES.items():
         if config.getini(name) not in allowed:
             raise pytest.UsageError(f"{name}: found {config.getini(name)!r}, allowed are {', '.join(allowed)}")
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
-    """Let a test whose clock is auto run on an event loop whose time jumps."""
+    """Make a test whose clock is auto run on an event loop whose time jumps."""
     marked = _marked(metafunc.definition).get("clock")
     if (marked or ("codeq" in metafunc.fixturenames and metafunc.config.getini("codeq_clock"))) != "auto":
         yield
@@ -63,13 +63,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
 
 @pytest.fixture
 def codeq_options() -> dict[str, Any]:
-    """Options of :class:`codeq_fake.testing.FakeCodeQ` for the fixtures; override it to change them for a module."""
+    """Options of `codeq_fake.testing.FakeCodeQ` for the fixtures. Override it to change them for a module."""
     return {}
 
 
 @pytest.fixture
 def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iterator[FakeCodeQ]:
-    """A fake CodeQ server in this process, on a manual clock: :class:`codeq_fake.testing.FakeCodeQ`."""
+    """A fake CodeQ server in this process, on a manual clock by default: `codeq_fake.testing.FakeCodeQ`."""
     from .testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
 
     options = _options(request, {"clock": request.config.getini("codeq_clock"), **codeq_options})
@@ -83,12 +83,12 @@ def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iter
 
 @pytest.fixture
 def codeq_client(codeq: FakeCodeQ) -> CodeQ:
-    """The bundled client as producer and worker of the fixture ``codeq``, in its event loop and on its clock."""
+    """The bundled client as producer and worker of the fixture `codeq`, in its event loop and on its clock."""
     from codeq_client import CodeQ  # noqa: PLC0415 - see the module's docstring
     from codeq_client.testing import ServerClock  # noqa: PLC0415 - as above
 
     tokens = codeq.tokens
-    # Nobody closes it: without sockets, nothing is open.
+    # Not closed: without sockets, nothing is open.
     return CodeQ(
         "http://codeq.test",
         producer_token=tokens["producer"],
@@ -101,7 +101,7 @@ def codeq_client(codeq: FakeCodeQ) -> CodeQ:
 
 @pytest.fixture
 def codeq_server(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iterator[FakeCodeQ]:
-    """A fake CodeQ server on a free loopback port, on a real clock unless told otherwise: ``.url``, ``.env``."""
+    """A fake CodeQ server on a free loopback port, on a real clock by default; see its `url` and `env`."""
     from .testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
 
     with FakeCodeQ(**_options(request, {"clock": "real", **codeq_options})) as fake, fake.serve():
@@ -112,21 +112,21 @@ def codeq_server(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to a failed test's report what happened at its fake."""
+    """Add what happened at the fake to the report of a failed test."""
     report = yield
     for fake in item.stash.get(_FAKES, []):
         if report.failed:
             report.sections.append(("CodeQ", f"{fake!r}\n{fake.timeline()}"))
         if report.when == "call":
-            # A property comes through from a worker of xdist, too.
+            # Unlike a stash, a property also comes through from a worker of xdist.
             report.user_properties += [(_SURPRISE, str(surprise)) for surprise in fake.surprises]
     if report.when == "teardown":
-        item.stash[_FAKES] = []  # pytest keeps its items to the end; their fakes need not stay
+        item.stash[_FAKES] = []  # pytest keeps its items to the end, and would keep their fakes
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell each surprise once, with the first test that had it."""
+    """Show each surprise once, with the first test that had it."""
     if config.getini("codeq_surprises") != "summary":
         return
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
@@ -143,7 +143,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _warn(config: pytest.Config, fake: FakeCodeQ) -> None:
-    """Hand each surprise to the filters for warnings, if that is wanted."""
+    """Warn of each surprise, if the ini option says so."""
     if config.getini("codeq_surprises") == "warn":
         import warnings  # noqa: PLC0415 - see the module's docstring
 
@@ -154,7 +154,7 @@ def _warn(config: pytest.Config, fake: FakeCodeQ) -> None:
 
 
 def _options(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[str, Any]:
-    """From the least to the most particular: ini file, ``codeq_options``, marker."""
+    """Options from the ini file, `codeq_options` and the marker; the later ones win."""
     return {"profile": request.config.getini("codeq_profile"), **options, **_marked(request.node)}
 
 
@@ -170,7 +170,7 @@ def _demand_async(request: pytest.FixtureRequest) -> None:
 
     if not is_async(request.function):
         pytest.fail(
-            'clock="auto" is for async tests, where time jumps when all tasks wait; here it would stand still: '
+            'clock="auto" is for async tests, where time jumps when all tasks wait. Here it would stand still: '
             'mark this test with @pytest.mark.codeq(clock="manual"), and call codeq.advance()',
             pytrace=False,
         )

@@ -1,4 +1,4 @@
-"""How pytest's asynchronous plugins get a virtual-time loop, for the tests whose clock is auto."""
+"""Give the asynchronous plugins of pytest a virtual-time loop, for tests whose clock is auto."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Factories:
-    """What pytest-asyncio asks for a test's loop."""
+    """The hook by which pytest-asyncio asks for the loop of a test."""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_asyncio_loop_factories(self) -> Mapping[str, Callable[[], VirtualTimeLoop]]:
@@ -24,12 +24,12 @@ class _Factories:
 
 @contextmanager
 def on_virtual_time(metafunc: pytest.Metafunc) -> Iterator[None]:
-    """While this is entered, pytest may generate the test: whichever plugin runs it will do so on a virtual loop."""
+    """Let pytest generate a test inside of this context: pytest-asyncio and anyio run it on a virtual loop."""
     test = metafunc.definition
     if "anyio_backend" in metafunc.fixturenames and not _chooses_backend(test):
         backend = pytest.param(("asyncio", {"loop_factory": VirtualTimeLoop}), id="asyncio")
         test.add_marker(pytest.mark.parametrize("anyio_backend", [backend], scope="module"))
-    # Registered for this test only: with this hook, pytest-asyncio would want an answer for every other one too.
+    # Registered for this test only: with the hook, pytest-asyncio would require an answer for every other test, too.
     factories = _Factories()
     metafunc.config.pluginmanager.register(factories)
     try:
@@ -39,7 +39,7 @@ def on_virtual_time(metafunc: pytest.Metafunc) -> Iterator[None]:
 
 
 def is_async(test: Any) -> bool:  # noqa: ANN401 - any callable
-    """Whether that is a coroutine function, or Hypothesis's wrapper of one."""
+    """Whether a test is a coroutine function, or Hypothesis's wrapper of one."""
     hypothesis = getattr(test, "hypothesis", None)
     return iscoroutinefunction(hypothesis.inner_test if hypothesis is not None else test)
 

@@ -1,1 +1,1 @@
-"""The ways to a fake in this process: from other threads and event loops, and by httpx clients."""
+"""A fake in the process of its test: `FakeCodeQ`, its clients, and its assertions. The door is `codeq_fake.testing`."""

@@ -1,7 +1,9 @@
-"""What a test wants to be true of a fake; when it is not, the message tells what happened instead."""
+"""Assertions about a fake. When one fails, its message shows what happened instead."""
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.serving.terminal_text import counted
@@ -9,47 +11,116 @@ from codeq_fake.serving.terminal_text import counted
 from . import timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
+
+    from codeq_fake.control import Controls
+
+    from .event_loop import Home
 
 
-def completed(task: dict[str, Any], result: object = ...) -> None:
-    """The task is COMPLETED, with this result if one is given. Raises AssertionError."""
-    __tracebackhide__ = True
-    record = task["result"] or {}
-    if task["status"] != "COMPLETED":
-        raise AssertionError(f"task {task['id']} is {task['status']}, not COMPLETED\n{timeline.of_tasks([task])}")
-    if result is not ... and record.get("result", {}) != result:
-        raise AssertionError(f"task {task['id']} was completed with {record.get('result', {})!r}, not {result!r}")
+class Assertions:
+    """The part of `FakeCodeQ` that checks what happened, and waits for what is to happen."""
 
+    _controls: Controls
+    _home: Home
 
-def dead(task: dict[str, Any], error: str | None = None) -> None:
-    """The task is a dead letter, with this error if one is given. Raises AssertionError."""
-    __tracebackhide__ = True
-    if task["lastKnownLocation"] != "DLQ_SET":
-        raise AssertionError(f"task {task['id']} is no dead letter\n{timeline.of_tasks([task])}")
-    if error is not None and task.get("error") != error:
-        raise AssertionError(f"task {task['id']} died of {task.get('error')!r}, not of {error!r}")
+    @abstractmethod
+    def advance(self, seconds: float) -> None:
+        """Advance the clock."""
 
+    @abstractmethod
+    async def aadvance(self, seconds: float) -> None:
+        """Advance the clock."""
 
-def no_leases(tasks: Sequence[dict[str, Any]]) -> None:
-    """Nobody holds a task. Raises AssertionError."""
-    __tracebackhide__ = True
-    held = [task for task in tasks if task["status"] == "IN_PROGRESS"]
-    if held:
-        raise AssertionError(f"{counted(len(held), 'task')} still leased\n{timeline.of_tasks(held)}")
+    def assert_completed(self, task_id: str, result: object = ...) -> None:
+        """Assert that a task is COMPLETED, with this result if one is given. Raises UnknownTaskError."""
+        __tracebackhide__ = True
+        task = self._task(task_id)
+        found = (task["result"] or {}).get("result", {})
+        if task["status"] != "COMPLETED":
+            raise AssertionError(f"task {task_id} is {task['status']}, not COMPLETED\n{timeline.of_tasks([task])}")
+        if result is not ... and found != result:
+            raise AssertionError(f"task {task_id} was completed with {found!r}, not {result!r}")
 
+    def assert_dead(self, task_id: str, error: str | None = None) -> None:
+        """Assert that a task is a dead letter, with this error if one is given. Raises UnknownTaskError."""
+        __tracebackhide__ = True
+        task = self._task(task_id)
+        if task["lastKnownLocation"] != "DLQ_SET":
+            raise AssertionError(f"task {task_id} is no dead letter\n{timeline.of_tasks([task])}")
+        if error is not None and task.get("error") != error:
+            raise AssertionError(f"task {task_id} died of {task.get('error')!r}, not of {error!r}")
 
-def called_back(
-    callbacks: Sequence[dict[str, Any]], url: str, *, status: int | None = None, times: int | None = None
-) -> None:
-    """``url`` was called back, last answered with ``status``, in ``times`` tries in all. Raises AssertionError."""
-    __tracebackhide__ = True
-    meant = [callback for callback in callbacks if callback["url"] == url]
-    tries = [tried for callback in meant for tried in callback["tries"]]
-    seen = timeline.of_callbacks(callbacks) or "there were no callbacks at all"
-    if not meant:
-        raise AssertionError(f"nobody called {url}\n{seen}")
-    if status is not None and (not tries or tries[-1]["status"] != status):
-        raise AssertionError(f"the last answer of {url} was not {status}\n{seen}")
-    if times is not None and len(tries) != times:
-        raise AssertionError(f"{url} was called {len(tries)} times, not {times}\n{seen}")
+    def assert_callback(self, url: str, *, status: int | None = None, times: int | None = None) -> None:
+        """Assert that `url` was called back, last answered with `status`, in `times` tries in all."""
+        __tracebackhide__ = True
+        callbacks = self._home.call(self._controls.callbacks)
+        meant = [callback for callback in callbacks if callback["url"] == url]
+        tries = [tried for callback in meant for tried in callback["tries"]]
+        seen = timeline.of_callbacks(callbacks) or "there were no callbacks at all"
+        if not meant:
+            raise AssertionError(f"no callback went to {url}\n{seen}")
+        if status is not None and (not tries or tries[-1]["status"] != status):
+            raise AssertionError(f"the last answer of {url} was not {status}\n{seen}")
+        if times is not None and len(tries) != times:
+            raise AssertionError(f"{url} was called {len(tries)} times, not {times}\n{seen}")
+
+    def assert_no_leases(self) -> None:
+        """Assert that no worker holds a task."""
+        __tracebackhide__ = True
+        held = self._in_full(status="IN_PROGRESS")
+        if held:
+            raise AssertionError(f"{counted(len(held), 'task')} still leased\n{timeline.of_tasks(held)}")
+
+    def wait_until(self, condition: Callable[[], object], *, within: float = 3600, step: float = 0.25) -> None:
+        """Advance the clock in steps (seconds) until `condition` is true.
+
+        Raises AssertionError, with what happened, if that takes more than `within` seconds of the fake's clock.
+        """
+        __tracebackhide__ = True
+        for _ in range(math.ceil(within / step)):
+            if condition():
+                return
+            self.advance(step)
+        self._expect(condition, within)
+
+    async def await_until(self, condition: Callable[[], object], *, within: float = 3600, step: float = 0.25) -> None:
+        """As `wait_until`, for coroutines."""
+        __tracebackhide__ = True
+        for _ in range(math.ceil(within / step)):
+            if condition():
+                return
+            await self.aadvance(step)
+        self._expect(condition, within)
+
+    def _expect(self, condition: Callable[[], object], within: float) -> None:
+        __tracebackhide__ = True
+        if not condition():
+            raise AssertionError(f"not true within {within} s\n{self.timeline()}")
+
+    def timeline(self) -> str:
+        """What happened so far, for a person: the most important tasks, callbacks, faults and surprises."""
+
+        def look() -> str:
+            chosen, others = timeline.most_important(self._controls.tasks())
+            parts = [
+                timeline.of_tasks([self._controls.task(task["id"]) for task in chosen], left_out=others),
+                timeline.of_callbacks(self._controls.callbacks()),
+                timeline.of_faults(self._controls.requests()),
+                timeline.of_surprises(self._controls.surprises()),
+            ]
+            return "\n".join([f"now {self._controls.clock()['now']}", *filter(None, parts)])
+
+        return self._home.call(look)
+
+    def _task(self, task_id: str) -> dict[str, Any]:
+        return self._home.call(lambda: self._controls.task(task_id))
+
+    def _in_full(self, status: str = "", command: str = "", tenant: str | None = None) -> list[dict[str, Any]]:
+        """The tasks that match, each with its history."""
+
+        def look() -> list[dict[str, Any]]:
+            found = self._controls.tasks(status=status, command=command, tenant=tenant)
+            return [self._controls.task(task["id"]) for task in found]
+
+        return self._home.call(look)

@@ -1,4 +1,4 @@
-"""A fake in your process: :class:`FakeCodeQ`, with the powers of the control API and no HTTP in between."""
+"""The handle of a fake in this process. It can do what the control API can, without HTTP in between."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.settings import Settings
 
-from .checks import Checks
+from .assertions import Assertions
 from .detached import Detached
 from .event_loop import Home
 from .fault_scope import injected
@@ -45,17 +45,20 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-class FakeCodeQ(Checks):
+class FakeCodeQ(Assertions):
     """A CodeQ server in memory.
 
-    ``settings`` are the real server's environment variables, ``yaml`` its configuration file, ``identities`` the
-    callers to know (``{"name": {"kind": "producer" or "worker", "claims": {...}}}``; their tokens are their names).
-    Without any of it the token ``dev-token`` may do everything. ``now`` is where a manual clock stands still, and
-    where the others begin. An ``auto`` clock is that of the :class:`VirtualTimeLoop` in which the fake is used.
-    ``webhooks`` maps an origin such as ``http://app.test`` to an ASGI application that gets the callbacks sent there.
-    ``filled_from`` is a seed file: YAML with the tasks and subscriptions to begin with. ``seed`` is for chance alone.
+    - `settings` are the real server's environment variables, `yaml` is the text of its configuration file.
+    - `identities` are the callers that it knows: `{"name": {"kind": "producer" or "worker", "claims": {...}}}`. Their
+      tokens are their names. Without identities and auth settings, the token `dev-token` may do everything.
+    - `clock` is `manual`, `real` or `auto`, and `now` is the instant at which it stands or starts. An `auto` clock
+      follows the `VirtualTimeLoop` in which the fake is used.
+    - `webhooks` maps an origin such as `http://app.test` to an ASGI application that receives the callbacks to it.
+    - `filled_from` is a seed file: YAML with tasks and subscriptions to start with. `seed` makes ids and jitter
+      repeatable.
+    - Contents of artifacts are written to files only if `settings` or `yaml` name a LOCAL_ARTIFACTS_DIR.
 
-    Use it as a context manager, or call :meth:`close`, when :meth:`client` or a blocking :meth:`advance` was used.
+    Use it as a context manager, or call `close`, if you use `client` or a blocking `advance`.
     """
 
     def __init__(
@@ -108,7 +111,7 @@ class FakeCodeQ(Checks):
         self.close()
 
     def close(self) -> None:
-        """Answer who waits, and end the thread that serves blocking clients, if there is one; harmless if repeated."""
+        """Answer requests that wait, and end the thread for blocking clients, if there is one. May be repeated."""
         self._home.close(self._end)
 
     async def _end(self) -> None:
@@ -119,10 +122,10 @@ class FakeCodeQ(Checks):
 
     @contextmanager
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[FakeCodeQ]:
-        """Serve this fake on a port as well, in a thread of its own; port 0 picks a free one. Sets :attr:`url`.
+        """Serve this fake on a port as well, in a thread of its own; port 0 picks a free one. Sets `url`.
 
-        Other machines reach the control API only with its token. Raises :class:`codeq_fake.server.PortTakenError`, and
-        RuntimeError if the fake already lives in the running event loop.
+        On an address that other machines reach, the control API is off unless the fake has a `control_token`. Raises
+        PortTakenError (an OSError), and RuntimeError if the fake is already used in the running event loop.
         """
         from codeq_fake.serving.server import listen, served  # noqa: PLC0415 - uvicorn takes a tenth of a second to import
 
@@ -143,43 +146,43 @@ class FakeCodeQ(Checks):
 
     @property
     def url(self) -> str:
-        """Where this fake is served. Raises RuntimeError outside of :meth:`serve`."""
+        """The URL under which this fake is served. Raises RuntimeError outside of `serve`."""
         if self._url is None:
             raise RuntimeError("this fake is on no port: use the fixture codeq_server, or `with fake.serve():`")
         return self._url
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment variables by which a client finds this fake and its tokens: CODEQ_BASE_URL and so on."""
+        """The environment variables that lead a client to this fake: CODEQ_BASE_URL and the tokens."""
         config = self._runtime.config
         return Tokens.of(config.settings, config.identities).environment(self.url)
 
     @property
     def tokens(self) -> dict[str, str | None]:
-        """A token for each of the roles producer, worker and admin; None where nobody has the role."""
+        """A token for each of the roles producer, worker and admin; None if no caller has the role."""
         config = self._runtime.config
         return Tokens.of(config.settings, config.identities).by_role()
 
     # Clients.
 
     def client(self, token: str = "dev-token", **options: Any) -> httpx.Client:  # noqa: S107 - the fake's own default
-        """A blocking httpx client that speaks to this fake, with ``token`` as its bearer token.
+        """A blocking httpx client of this fake, with `token` as its bearer token.
 
-        ``options`` are httpx's. Its read timeout is kept (5 s of real time unless you set ``timeout``), for a long poll
-        on a manual clock would wait for ever where nobody advances it.
+        `options` are httpx's. The read timeout works (5 s of real time unless you set `timeout`): on a manual clock
+        that is not advanced, a long poll would wait for ever.
         """
-        from . import clients  # noqa: PLC0415 - httpx takes a quarter of a second that only its users pay
+        from . import clients  # noqa: PLC0415 - httpx takes a quarter of a second to import
 
         return clients.blocking(self._detached, self._home, token, options)
 
     def async_client(self, token: str = "dev-token", **options: Any) -> httpx.AsyncClient:  # noqa: S107 - as above
-        """As :meth:`client`, for async code."""
+        """As `client`, for async code."""
         from . import clients  # noqa: PLC0415 - as above
 
         return clients.asynchronous(self._detached, token, options)
 
     def transport(self) -> httpx.AsyncBaseTransport:
-        """What :meth:`async_client` sends by, for async clients of your own that take a transport of httpx."""
+        """The transport of `async_client`, for async clients of your own that take a transport of httpx."""
         from . import clients  # noqa: PLC0415 - as above
 
         return clients.AsyncTransport(self._detached)
@@ -188,23 +191,23 @@ class FakeCodeQ(Checks):
 
     @property
     def now(self) -> str:
-        """The fake's present instant, RFC 3339 in UTC."""
+        """The present instant of the fake's clock, RFC 3339 in UTC."""
         shown: str = self._controls.clock()["now"]
         return shown
 
     def time(self) -> float:
-        """The same in seconds since the epoch."""
+        """The present instant of the fake's clock, in seconds since the epoch."""
         return self._call(self._runtime.clock.now) / SECOND
 
     def advance(self, seconds: float | None = None, *, to: str | datetime | None = None) -> None:
-        """Advance the clock, through all that falls due, and return when all is quiet.
+        """Advance the clock through everything that falls due, and return when nothing moves any more.
 
-        For blocking code; in a coroutine use :meth:`aadvance`. Raises ConflictError when that would go back.
+        For blocking code; in a coroutine use `aadvance`. Raises ConflictError if that would go back.
         """
         self._home.block(partial(self._advance, seconds, to))
 
     async def aadvance(self, seconds: float | None = None, *, to: str | datetime | None = None) -> None:
-        """As :meth:`advance`, for coroutines."""
+        """As `advance`, for coroutines."""
         await self._home.run(partial(self._advance, seconds, to))
 
     async def _advance(self, seconds: float | None, to: str | datetime | None) -> None:
@@ -212,30 +215,30 @@ class FakeCodeQ(Checks):
         await self._controls.advance(by=by, to=_instant(to) if to is not None else None)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the fake's clock has moved on so far, by itself or because somebody advances it."""
+        """Wait until the fake's clock has moved on by so many seconds, by itself or by an `advance`."""
         await self._home.run(lambda: self._runtime.waiters.sleep(round(seconds * SECOND)))
 
     def freeze(self) -> None:
-        """Let a real clock stand still from now on."""
+        """Make a real clock stand still from now on."""
         self._call(lambda: self._runtime.clock.set_mode("manual"))
 
     def thaw(self) -> None:
-        """Let the clock run from now on, from the instant at which it stands."""
+        """Make the clock run from now on, from the instant at which it stands."""
         self._home.call_in_loop(lambda: self._runtime.clock.set_mode("real"))
 
     def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> None:
-        """Queue the next task or subscription ids, and the next jittered backoff delays (seconds).
+        """Choose the next task or subscription ids, and the next backoff delays with jitter (seconds).
 
         Raises BadRequestError, or ConflictError for an id that is taken.
         """
         self._call(lambda: self._controls.next(ids=ids, delays=delays))
 
     def faults(self, *rules: Rule | Mapping[str, Any]) -> AbstractContextManager[Injected]:
-        """Let things go wrong for the length of a ``with`` statement; see :mod:`codeq_fake.faults`.
+        """Activate fault rules for the length of a `with` statement; see `codeq_fake.faults`.
 
-        A rule is made by one of its functions, such as ``drop_reply(on="complete", times=1)``, or is an object as
-        ``/_fake/faults`` takes it. Raises BadRequestError. At the end, warns of a rule that met nothing
-        (:class:`codeq_fake.faults.FaultNotMetWarning`).
+        A rule is made by one of its functions, such as `drop_reply(on="complete", times=1)`, or is an object as
+        `/_fake/faults` takes it. Raises BadRequestError. At the end, warns of each rule that matched nothing
+        (`codeq_fake.faults.FaultNotMetWarning`).
         """
         return injected(self._controls.faults, self._runtime.fault_plan, checked(rules), self._call)
 
@@ -252,10 +255,10 @@ class FakeCodeQ(Checks):
         delay: int = 0,
         tenant: str = "dev",
     ) -> TaskView:
-        """Create a task, as a producer of ``tenant`` would.
+        """Create a task, as a producer of `tenant` would.
 
-        Raises a ``codeq_fake.core.errors.Refused``, and RuntimeError in a coroutine when there are subscriptions: they
-        are notified before a create ends.
+        Raises a `codeq_fake.core.errors.Refused`, and RuntimeError in a coroutine if there are subscriptions, because
+        they are notified before a create ends.
         """
         body = json.dumps(payload, allow_nan=False)
 
@@ -271,17 +274,17 @@ class FakeCodeQ(Checks):
             )
             return created.id
 
-        async def create_and_tell() -> str:
+        async def create_and_notify() -> str:
             task_id = create()
             await self._runtime.carry_out()
             return task_id
 
         if self._runtime.broker.subscriptions.by_id:  # U4: notices are sent before a create ends
-            return self.task(self._home.block(create_and_tell))
+            return self.task(self._home.block(create_and_notify))
         return self.task(self._call(create))
 
     def task(self, task_id: str) -> TaskView:
-        """One task, without side effect. Raises UnknownTaskError."""
+        """One task. Looking has no side effect. Raises UnknownTaskError."""
         return TaskView.of(self._call(lambda: self._controls.task(task_id)))
 
     def tasks(self, *, status: str = "", command: str = "", tenant: str | None = None) -> list[TaskView]:
@@ -293,7 +296,7 @@ class FakeCodeQ(Checks):
         self._call(lambda: self._controls.expire(task_id))
 
     def requeue(self, task_id: str) -> None:
-        """Put a task at the tail of its pending list, whatever became of it; one that has ended begins anew.
+        """Put a task at the tail of its pending list, in whatever state it is. A finished task starts again.
 
         Raises UnknownTaskError.
         """
@@ -304,14 +307,14 @@ class FakeCodeQ(Checks):
         self._call(lambda: self._controls.delete(task_id))
 
     def resend(self, n: int) -> None:
-        """Send callback or notice number ``n`` of :attr:`callbacks` anew, and return when all is quiet.
+        """Send callback or notice number `n` of `callbacks` again, and return when nothing moves any more.
 
-        For blocking code. Raises UnknownCallbackError, or ConflictError when its task has no result any more.
+        For blocking code. Raises UnknownCallbackError, or ConflictError if its task has no result any more.
         """
         self._home.block(partial(self._controls.resend, n))
 
     def queues(self) -> list[dict[str, Any]]:
-        """How many tasks of each tenant and command are where, as ``/_fake/queues`` shows it."""
+        """The number of tasks in each place, by tenant and command, as in `/_fake/queues`."""
         return list(self._call(self._controls.queues)["queues"])
 
     @property
@@ -321,7 +324,7 @@ class FakeCodeQ(Checks):
 
     @property
     def surprises(self) -> list[Surprise]:
-        """What the requests so far seem to expect, as upstream's documents say it, and the real server does not do."""
+        """What the requests so far expect because upstream's documents say so, and the real server does not do."""
         return self._call(self._runtime.surprises.look)
 
     @property
@@ -334,18 +337,18 @@ class FakeCodeQ(Checks):
         return self._call(self._controls.state)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Replace the state by one that :meth:`state` returned; a manual clock stands at its instant afterwards.
+        """Replace the state by one that `state` returned. A manual clock stands at its instant afterwards.
 
         Raises BadRequestError, and then has changed nothing.
         """
         self._home.call_in_loop(lambda: self._controls.restore(state))
 
     def contract(self) -> dict[str, Any]:
-        """The ledger: each clause, how sure it is, where we differ, and how often this fake's traffic touched it."""
+        """Each clause of the contract: how sure it is, where the fake differs, how often its traffic touched it."""
         return self._call(self._controls.contract)
 
     def reset(self) -> None:
-        """Start over with an empty state and empty journals; settings and clock are kept."""
+        """Start over with an empty state and empty journals. Settings and clock stay."""
         self._call(self._controls.reset)
 
 
@@ -358,7 +361,7 @@ def _instant(when: str | datetime) -> int:
 
 
 def _fill(runtime: Runtime, file: Path) -> None:
-    """Make what a seed file holds. Raises SeedError, and OSError."""
-    from codeq_fake.control.seed_files import read_seed, sow  # noqa: PLC0415 - most fakes begin empty, and need no YAML
+    """Create what a seed file lists. Raises SeedError, and OSError."""
+    from codeq_fake.control.seed_files import read_seed, sow  # noqa: PLC0415 - most fakes start empty and need no YAML
 
     sow(runtime, read_seed(str(file), file.read_text(encoding="utf-8")))

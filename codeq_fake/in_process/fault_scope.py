@@ -1,4 +1,4 @@
-"""Faults for the length of a ``with`` statement."""
+"""Fault rules that are active for the length of a `with` statement."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class Injected:
-    """Rules that are or were in force, and what came of them."""
+    """Fault rules that are or were active, and how often they took effect."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self._faults = faults
 
     @property
     def met(self) -> int:
-        """How many requests and callbacks they met, each rule counted by itself."""
+        """How many requests and callbacks they matched, each rule counted by itself."""
         return sum(fault.met for fault in self._faults)
 
     @property
     def fired(self) -> int:
-        """How often something went wrong because of them."""
+        """How many faults they caused."""
         return sum(fault.fired for fault in self._faults)
 
     def __repr__(self) -> str:
@@ -42,9 +42,9 @@ def injected(
     rules: Sequence[Rule],
     call: Callable[[Callable[[], Any]], Any],
 ) -> Iterator[Injected]:
-    """Put ``rules`` in force for as long as the context lasts. ``call`` calls a function where the fake lives.
+    """Activate `rules` for as long as the context lasts. `call` calls a function in the fake's event loop.
 
-    Warns of what met nothing, unless the context ended with an error.
+    Warns of each rule that matched nothing, unless the context ended with an error.
     """
     faults: list[Fault] = call(lambda: controls.activate(rules))
     try:

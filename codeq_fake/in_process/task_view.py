@@ -1,4 +1,4 @@
-"""A task as a test sees it: the values that the control API shows, with names and types."""
+"""A task as a test sees it: what the control API returns, with names and types."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task as it was when you looked.
+    """A task at the moment when it was looked up. It does not change with the task.
 
-    ``payload`` and ``result`` are decoded, ``history`` and ``claimable`` are as ``/_fake/tasks/ID`` shows them.
+    `payload` and `result` are decoded; `history` and `claimable` are as in `/_fake/tasks/ID`.
     """
 
     id: str
@@ -36,7 +36,7 @@ class TaskView:
 
     @classmethod
     def of(cls, shown: Mapping[str, Any]) -> TaskView:
-        """Read what the control API shows of a task."""
+        """From what the control API returns."""
         record = shown["result"]
         return cls(
             id=shown["id"],

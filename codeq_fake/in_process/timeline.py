@@ -1,4 +1,4 @@
-"""What happened at a fake, told for a person: the report section of a failed test, the text of a failed assertion."""
+"""What happened at a fake, as text: the section of a failed test's report, and the message of a failed assertion."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from codeq_fake.serving.terminal_text import counted, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-#: A failing test wants to see its tasks, not the ten thousand that it made to fill a queue.
+#: A failed test shows its tasks, not the ten thousand that it made to fill a queue.
 MOST_TASKS = 20
 MOST_EVENTS = 20
 MOST_CALLBACKS = 20
 
 
-def most_telling(tasks: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Of tasks as the contract shows them, those worth telling, which are the leased and the latest, and the others."""
+def most_important(tasks: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Divide tasks into those to show, which are the leased and the latest ones, and the others."""
     ranked = sorted(tasks, key=lambda task: (task["status"] == "IN_PROGRESS", task["updatedAt"]), reverse=True)
     chosen = {task["id"] for task in ranked[:MOST_TASKS]}
     return [task for task in tasks if task["id"] in chosen], [task for task in tasks if task["id"] not in chosen]
 
 
 def of_tasks(tasks: Iterable[dict[str, Any]], left_out: Iterable[dict[str, Any]] = ()) -> str:
-    """The life of each task, as ``/_fake/tasks/ID`` shows them; times are those of the fake's clock.
+    """The history of each task, from what `/_fake/tasks/ID` returns; times are those of the fake's clock.
 
-    Of those that are one too many, and of those that were ``left_out``, it says how many there are.
+    Of the tasks beyond the limit, and of those that were `left_out`, it gives the number only.
     """
-    told = list(tasks)
-    parts = [printable(line) for task in told[:MOST_TASKS] for line in _task(task)]
-    counts = Counter(task["status"] for task in (*told[MOST_TASKS:], *left_out))
+    shown = list(tasks)
+    parts = [printable(line) for task in shown[:MOST_TASKS] for line in _task(task)]
+    counts = Counter(task["status"] for task in (*shown[MOST_TASKS:], *left_out))
     if counts:
         by_status = ", ".join(f"{count} {status}" for status, count in counts.items())
         parts.append(f"... and {counted(counts.total(), 'more task')}: {by_status}")
@@ -39,19 +39,19 @@ def of_tasks(tasks: Iterable[dict[str, Any]], left_out: Iterable[dict[str, Any]]
 
 
 def of_callbacks(callbacks: Sequence[dict[str, Any]]) -> str:
-    """The latest callbacks and notices with their tries, as ``/_fake/callbacks`` shows them."""
+    """The latest callbacks and notices with their tries, from what `/_fake/callbacks` returns."""
     earlier = len(callbacks) - MOST_CALLBACKS
     left_out = [f"{counted(earlier, 'earlier callback')} ..."] if earlier > 0 else []
     return "\n".join([*left_out, *(printable(_callback(callback)) for callback in callbacks[-MOST_CALLBACKS:])])
 
 
 def of_faults(requests: Iterable[dict[str, Any]]) -> str:
-    """Each request that a fault came on, as ``/_fake/requests`` shows them."""
+    """Each request that a fault hit, from what `/_fake/requests` returns."""
     return "\n".join(printable(_faulty(request)) for request in requests if request["faults"])
 
 
 def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:
-    """Each surprise, as ``/_fake/surprises`` shows them."""
+    """Each surprise, from what `/_fake/surprises` returns."""
     return "\n".join(
         printable(f"surprise  documented: {found['said']}; done: {found['done']} ({found['clause']})")
         for found in surprises
@@ -78,16 +78,16 @@ def _task(task: dict[str, Any]) -> Iterator[str]:
 
 
 def _events(history: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """A line for each event; what happened many times in a row, as heartbeats do, takes one line."""
+    """A line for each event. Equal events in a row, such as heartbeats, share one line."""
     day = ""
-    for said, alike in groupby(history, _said):
+    for summary, alike in groupby(history, _summary):
         first, *others = [event["at"] for event in alike]
         again = f"  ({len(others)} times more, until {_clock(others[-1])})" if others else ""
         date, day = ("" if first[:10] == (day or first[:10]) else f"{first[:10]} "), first[:10]
-        yield f"  {date}{_clock(first)}  {said}{again}"
+        yield f"  {date}{_clock(first)}  {summary}{again}"
 
 
-def _said(event: dict[str, Any]) -> str:
+def _summary(event: dict[str, Any]) -> str:
     by = f" by {event['by']}" if event["by"] else ""
     return f"{event['what']}{by} -> {event['to']['location']}"
 

@@ -1,4 +1,4 @@
-"""A whole fake as one ASGI application: the contract's surface, and the control API and the page beside it."""
+"""A whole fake as one ASGI application: the contract's routes, the control API and the page."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def application(runtime: Runtime, *, with_control: bool = True, control_token: str | None = None) -> ASGIApp:
-    """The contract's routes and, unless ``with_control`` is false, the control API and the page.
+    """The application of one fake. Without `with_control` it has the contract's routes only.
 
-    With a ``control_token``, these two need it.
+    With a `control_token`, the control API and the page require it.
     """
     if not with_control:
         return http.surface(runtime)
