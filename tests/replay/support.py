@@ -1,4 +1,4 @@
-"""A server that answers a replay from the recording itself: what a replay must find no fault with."""
+"""A server that answers a replay from a recording, so that the replay finds no difference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Echo:
-    """Gives each request of `recording` its recorded reply, when time has come, and makes the recorded callbacks."""
+    """Gives each request of `recording` its recorded reply at its time, and sends the recorded callbacks."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
@@ -45,7 +45,7 @@ class Echo:
 
     @asynccontextmanager
     async def open(self, configuration: Configuration, expected: Recording) -> AsyncIterator[ReplayServer]:
-        """Be a replay's target."""
+        """As `Target.open`."""
         self.configuration = configuration
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self._serve), base_url="http://echo.test") as http:
             control = Control(http)

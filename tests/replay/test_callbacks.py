@@ -74,30 +74,30 @@ def test_a_difference_names_the_callback_and_its_clauses() -> None:
     assert str(difference) == "callback 1  POST /hook  [W1-W4]\n  method\n    theirs: POST\n    ours:   GET"
 
 
-def test_it_must_come_within_60_ms() -> None:
+def test_a_callback_must_come_within_60_ms() -> None:
     assert places(THEIRS, received(289 * MILLISECOND, RESULT)) == ["time"]
     assert places(THEIRS, received(411 * MILLISECOND, RESULT)) == ["time"]
     assert places(THEIRS, received(290 * MILLISECOND, RESULT)) == []
 
 
 @pytest.mark.parametrize("name", ["content-type", "x-codeq-timestamp", "x-codeq-signature"])
-def test_its_headers_must_be_there(name: str) -> None:
+def test_the_headers_of_a_callback_are_required(name: str) -> None:
     headers = {key: value for key, value in OURS.headers.items() if key != name}
     assert places(THEIRS, replace(OURS, headers=headers)) == [f"header {name}"]
 
 
-def test_without_a_secret_it_must_not_be_signed() -> None:
+def test_without_a_secret_a_callback_must_not_be_signed() -> None:
     unsigned = replace(THEIRS, headers={"content-type": "application/json"})
     found = [difference.path for difference in differences([unsigned], [OURS], secret="")]
     assert found == ["header x-codeq-signature", "header x-codeq-timestamp", "header x-codeq-signature"]
 
 
-def test_its_signature_must_fit_its_body() -> None:
+def test_the_signature_must_match_the_body() -> None:
     wrong = replace(OURS, headers=signed(OURS.at, RESULT + " "))
     assert places(THEIRS, wrong) == ["header x-codeq-signature"]
 
 
-def test_its_timestamp_must_be_the_second_of_sending() -> None:
+def test_the_timestamp_must_be_the_second_of_sending() -> None:
     wrong = replace(OURS, headers=signed(OURS.at - SECOND, RESULT))
     assert places(THEIRS, wrong) == ["header x-codeq-timestamp"]
 
@@ -110,7 +110,7 @@ def test_a_redirect_followed_as_a_get_keeps_the_signature_of_the_post() -> None:
     assert (difference.event, difference.path) == ("callback 2", "header x-codeq-signature")
 
 
-def test_its_trace_may_differ_by_ids_but_not_by_its_presence() -> None:
+def test_a_trace_may_differ_in_its_ids_but_must_be_there() -> None:
     theirs = replace(THEIRS, headers={**THEIRS.headers, "traceparent": TRACE})
     other_ids = replace(OURS, headers={**OURS.headers, "traceparent": TRACE.replace("1", "2").replace("a", "b")})
     assert places(theirs, OURS) == ["header traceparent"]
@@ -120,20 +120,20 @@ def test_its_trace_may_differ_by_ids_but_not_by_its_presence() -> None:
     ]
 
 
-def test_each_path_has_its_own_order() -> None:
+def test_each_path_has_a_separate_order() -> None:
     first, second = callback(0, "1", "/a"), callback(SECOND, "2", "/b")
     assert differences([first, second], [received(SECOND, "2", "/b"), received(0, "1", "/a")]) == []
     swapped = differences([first, callback(0, "2", "/a")], [received(0, "2", "/a"), received(0, "1", "/a")])
     assert [difference.path for difference in swapped] == ["body", "body"]
 
 
-def test_one_that_does_not_come_is_a_difference() -> None:
+def test_a_missing_callback_is_a_difference() -> None:
     [difference] = differences([THEIRS], [])
     assert (difference.event, difference.path, difference.ours) == ("callback 1", "request", "(absent)")
     assert difference.theirs == f"at 2026-11-24T12:00:00.350000000Z: {RESULT}"
 
 
-def test_one_too_many_is_a_difference_unless_the_recording_was_over() -> None:
+def test_an_additional_callback_is_a_difference_unless_the_recording_was_over() -> None:
     last = callback(SECOND, "1", "/last")
     ours = received(SECOND, "1", "/last")
     [difference] = differences([last], [ours, OURS])

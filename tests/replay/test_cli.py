@@ -47,7 +47,7 @@ def test_a_difference_is_shown_and_is_failure(altered: Path, option: tuple[str, 
     )
 
 
-def test_of_one_call_not_everything_is_printed(tmp_path: Path) -> None:
+def test_at_most_20_differences_of_a_call_are_printed(tmp_path: Path) -> None:
     text = gzip.decompress(STORY.read_bytes()).decode()
     header, first, *_ = text.splitlines()
     call = json.loads(first)
@@ -64,7 +64,7 @@ def test_of_one_call_not_everything_is_printed(tmp_path: Path) -> None:
     ]
 
 
-def test_what_cannot_be_read_is_neither(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_neither_success_nor_failure(tmp_path: Path) -> None:
     missing = run("replay", tmp_path / "missing.jsonl")
     assert missing.exit_code == 2
     assert "No such file" in missing.output
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_neither(tmp_path: Path) -> None:
 
 
 @pytest.mark.port
-def test_a_url_where_nothing_listens_is_neither() -> None:
+def test_a_url_without_a_server_is_neither_success_nor_failure() -> None:
     result = run("replay", "--url", "http://127.0.0.1:1", STORY)
     assert result.exit_code == 2
     assert result.output.startswith("Error: ")
@@ -87,7 +87,7 @@ def test_files_must_be_named() -> None:
     assert run("replay").exit_code == 2
 
 
-def test_help_tells_what_it_does() -> None:
+def test_help_lists_the_exit_codes() -> None:
     result = run("replay", "--help")
     assert result.exit_code == 0
     assert "Exit status: 0 no difference, 1 differences, 2 it could not be run." in " ".join(result.output.split())

@@ -87,7 +87,7 @@ def test_a_body_differs_where_its_values_do(text: str, place: tuple[str, str, st
     assert places(differences(CALL, text=text)) == [place]
 
 
-def test_items_of_a_batch_are_told_apart() -> None:
+def test_a_difference_names_the_item_of_a_batch() -> None:
     batch = replace(CALL, reply='{"results":[{"task":{"id":"a"}},{"error":"x"}]}')
     found = differences(batch, text='{"results":[{"task":{"id":"a"}},{"error":"y"}]}')
     assert places(found) == [("body.results[1].error", '"x"', '"y"')]
@@ -111,7 +111,7 @@ def test_equal_values_in_other_bytes_differ(text: str) -> None:
     assert difference.theirs != difference.ours
 
 
-def test_a_body_that_is_no_json_is_compared_as_text() -> None:
+def test_a_body_that_is_not_json_is_compared_as_text() -> None:
     page = replace(CALL, reply="404 page not found")
     assert places(differences(page, text="404 Not Found")) == [
         ("body, character 4", "'404 page not found'", "'404 Not Found'")

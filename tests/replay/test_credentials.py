@@ -32,7 +32,7 @@ def decoded(token: str, provider: str) -> jwt.Token:
     return jwt.decode(token, keys.keys[0], algorithms=["RS256", "RS512"])
 
 
-def test_a_signed_token_says_what_the_recorded_issuer_said(signer: Signer) -> None:
+def test_a_signed_token_has_the_claims_of_the_recorded_issuer(signer: Signer) -> None:
     proof = credentials(header(), signer)
     token = decoded(proof.tokens["prod"], proof.settings["PRODUCER_AUTH_CONFIG"])
     assert token.header == {"alg": "RS256", "kid": "k1", "typ": "JWT"}

@@ -88,7 +88,7 @@ def test_a_file_may_be_compressed(tmp_path: Path) -> None:
         (lines(HEADER, {"kind": "call"}), "line 2: KeyError"),
     ],
 )
-def test_what_is_no_recording_is_refused_with_its_line(text: str, complaint: str) -> None:
+def test_any_other_file_is_refused_with_its_line(text: str, complaint: str) -> None:
     with pytest.raises(RecordingError, match=complaint):
         parse_recording(text, name="story")
 

@@ -60,5 +60,5 @@ def test_a_fake_on_a_port_answers_as_the_real_server_did(file: Path, fake_on_a_p
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", AUTHENTICATION, ids=name)
-def test_identities_that_the_fake_knows_by_name_are_judged_as_signed_tokens_are(file: Path) -> None:
+def test_named_identities_are_treated_like_signed_tokens(file: Path) -> None:
     assert_no_difference(file, InProcessTarget(), signer=None)

@@ -1,4 +1,4 @@
-"""The replay itself, on a server that answers from a recording: it must find what was altered, and nothing else."""
+"""A replay on a server that answers from a recording finds every alteration, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def call(recording: Recording, number: int) -> Call:
     return next(call for call in recording.calls if call.number == number)
 
 
-def told(differences: list[Difference]) -> list[tuple[str, str]]:
+def places_of(differences: list[Difference]) -> list[tuple[str, str]]:
     return [(difference.event, difference.path) for difference in differences]
 
 
@@ -43,25 +43,25 @@ def test_a_recording_replayed_on_itself_differs_in_nothing(name: str) -> None:
     assert replay(recording, Echo(recording)) == []
 
 
-def test_one_altered_status_is_the_one_difference() -> None:
+def test_one_altered_status_is_the_only_difference() -> None:
     recording = recorded("nack")
     altered = replace(call(recording, 3), status=418)
-    assert told(replay(recording, Echo(with_call(recording, altered)))) == [("call 3", "status")]
+    assert places_of(replay(recording, Echo(with_call(recording, altered)))) == [("call 3", "status")]
 
 
-def test_one_altered_value_is_the_one_difference() -> None:
+def test_one_altered_value_is_the_only_difference() -> None:
     recording = recorded("claim_order")
     original = call(recording, 5)
     altered = replace(original, reply=original.reply.replace('"status":"PENDING"', '"status":"FAILED"'))
     assert altered != original
-    assert told(replay(recording, Echo(with_call(recording, altered)))) == [("call 5", "body.status")]
+    assert places_of(replay(recording, Echo(with_call(recording, altered)))) == [("call 5", "body.status")]
 
 
 def test_a_long_poll_that_is_answered_early_is_a_difference() -> None:
     recording = recorded("claim_long_poll")
     poll = call(recording, 1)
     hasty = replace(poll, answered=poll.answered - LATE)
-    assert told(replay(recording, Echo(with_call(recording, hasty)))) == [("call 1", "time of the answer")]
+    assert places_of(replay(recording, Echo(with_call(recording, hasty)))) == [("call 1", "time of the answer")]
 
 
 def test_a_long_poll_that_is_not_answered_in_time_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,19 +77,19 @@ def test_a_callback_that_comes_late_is_a_difference() -> None:
     recording = recorded("callback_gives_up")
     first, second, *others = recording.callbacks
     late = Recording(recording.header, recording.calls, (first, replace(second, at=second.at + LATE), *others))
-    assert told(replay(recording, Echo(late))) == [("callback 2", "time")]
+    assert places_of(replay(recording, Echo(late))) == [("callback 2", "time")]
 
 
 def test_a_callback_that_does_not_come_is_a_difference() -> None:
     recording = recorded("callback_gives_up")
     fewer = Recording(recording.header, recording.calls, recording.callbacks[:-1])
-    assert told(replay(recording, Echo(fewer))) == [("callback 5", "request")]
+    assert places_of(replay(recording, Echo(fewer))) == [("callback 5", "request")]
 
 
-def test_a_callback_too_many_is_a_difference() -> None:
+def test_an_additional_callback_is_a_difference() -> None:
     recording = recorded("callback_ok")
     fewer = Recording(recording.header, recording.calls, recording.callbacks[1:])
-    assert told(replay(fewer, Echo(recording))) == [("no callback", "request")]
+    assert places_of(replay(fewer, Echo(recording))) == [("no callback", "request")]
 
 
 def test_new_ids_are_queued_once_in_their_order() -> None:
@@ -111,7 +111,7 @@ def test_ids_of_batches_and_subscriptions_are_queued_too() -> None:
 @pytest.mark.parametrize(
     ("policy", "delays"), [("exp_full_jitter", [9, 0, 8, 38]), ("bogus", [9, 6, 8, 495]), ("linear", [])]
 )
-def test_delays_are_queued_when_they_were_drawn(policy: str, delays: list[int]) -> None:
+def test_delays_are_queued_if_the_server_drew_them(policy: str, delays: list[int]) -> None:
     recording = recorded(f"nack_backoff_{policy}")
     echo = Echo(recording)
     replay(recording, echo)

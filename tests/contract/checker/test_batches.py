@@ -1,4 +1,4 @@
-"""What one call makes or takes has an order too, and no call takes more than it asked for."""
+"""The items of one call have an order, and no claim gets more tasks than it asked for."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_a_valid_history_is_one_line(checked: Checking) -> None:
     assert result.exit_code == 0
 
 
-def test_a_breach_is_drawn_as_a_timeline(checked: Checking) -> None:
+def test_a_violation_is_drawn_as_a_timeline(checked: Checking) -> None:
     result = checked([CREATE, FIRST, SECOND])
     assert result.exit_code == 1
     summary, drawn = result.output.split("\n\n")
@@ -128,7 +128,7 @@ def test_the_worst_verdict_of_all_files_counts(checked: Checking) -> None:
     assert "redis/history_101: 3775 calls, 0 callbacks, 879 tasks: violated" in result.output
 
 
-def test_only_three_breaches_of_a_law_are_drawn_unless_all_are_asked_for(checked: Checking) -> None:
+def test_only_three_violations_of_a_law_are_drawn_unless_all_are_requested(checked: Checking) -> None:
     calls = [text.replace("6f1c2a52", f"{number:08}") for number in range(5) for text in (CREATE, FIRST, SECOND)]
     few, every = checked(calls), checked(calls, "--all")
     assert few.output.count("A task is in one worker's hands") == 3
@@ -137,7 +137,7 @@ def test_only_three_breaches_of_a_law_are_drawn_unless_all_are_asked_for(checked
     assert "more; --all" not in every.output
 
 
-def test_what_callers_wrote_is_shown_as_it_is(checked: Checking) -> None:
+def test_texts_of_callers_are_shown_unchanged(checked: Checking) -> None:
     result = checked([CREATE, FIRST.replace('\\"payload\\": \\"{}\\"', '\\"payload\\": \\"[red]\\"')])
     assert "was created with payload '{}' and delivered with '[red]'." in result.output
 
@@ -150,5 +150,5 @@ def test_a_file_that_cannot_be_judged_is_neither_valid_nor_violated(checked: Che
     assert "two_workers" in result.output
 
 
-def test_a_file_that_is_not_there_cannot_be_judged() -> None:
+def test_a_missing_file_cannot_be_judged() -> None:
     assert CliRunner().invoke(main, ["check", "nowhere.jsonl"]).exit_code == 2

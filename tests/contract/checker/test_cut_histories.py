@@ -28,9 +28,7 @@ def test_a_right_history_breaks_no_law_wherever_it_is_cut(cut: EditedHistory, la
     assert cut.check(only=range(1, last + 1)).violations == ()
 
 
-def test_a_task_that_nobody_got_before_the_cut_is_a_claim_in_vain_and_no_loss(
-    drained: EditedHistory, cut: EditedHistory
-) -> None:
+def test_a_task_that_no_worker_got_before_the_cut_is_no_loss(drained: EditedHistory, cut: EditedHistory) -> None:
     for history in (drained, cut):
         history.drop("claim delayed", "end delayed")
     assert drained.broken_laws() == {"lost": {"delayed"}}
@@ -50,12 +48,12 @@ def test_a_task_that_stayed_in_progress_until_the_cut_outlived_its_lease_and_is_
     assert "late" in cut.broken_laws()["expiry"]
 
 
-def test_what_a_recording_holds_is_read_as_it_was_written(recording: Recording) -> None:
+def test_a_recording_is_read_as_it_was_written(recording: Recording) -> None:
     for drained in (True, False):
         written = replace(recording, header=replace(recording.header, drained=drained))
         assert parse_recording(recording_text(written), name="it") == written
 
 
-def test_a_recording_of_before_there_was_a_mark_counts_as_drained(recording: Recording) -> None:
+def test_a_recording_without_the_mark_counts_as_drained(recording: Recording) -> None:
     text = recording_text(recording).replace('"drained":true,', "")
     assert parse_recording(text, name="it").header.drained

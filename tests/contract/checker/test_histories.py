@@ -1,4 +1,4 @@
-"""The recorded histories of the real server: what is wrong with them is found, and nothing else."""
+"""In the recorded histories of the real server the checker finds every violation, and nothing else."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ def test_there_are_recordings() -> None:
 
 
 @pytest.mark.parametrize("file", RECORDINGS, ids=lambda file: f"{file.parent.name}/{file.name.partition('.')[0]}")
-def test_what_was_recorded_clear_of_races_is_valid(file: Path) -> None:
+def test_a_recording_without_races_is_valid(file: Path) -> None:
     report = check(read_recording(file))
     assert report.verdict is Verdict.VALID, report.violations

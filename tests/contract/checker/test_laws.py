@@ -1,4 +1,4 @@
-"""Each defect, put into a right history, breaks the law that is meant for it, and no other."""
+"""Each defect in a correct history breaks the law that is meant for it, and no other."""
 
 from __future__ import annotations
 
@@ -613,7 +613,7 @@ DEFECTS: dict[str, Callable[[EditedHistory], object]] = {
 
 
 @pytest.mark.parametrize("law", DEFECTS)
-def test_the_events_that_are_shown_break_the_law_by_themselves(history: EditedHistory, law: str) -> None:
+def test_the_events_of_a_violation_alone_break_the_law(history: EditedHistory, law: str) -> None:
     DEFECTS[law](history)
     violation = dict(history.check().violations)[law]
     numbers = {event.number for event in violation.events}

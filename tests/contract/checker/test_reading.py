@@ -1,4 +1,4 @@
-"""Callers are read as Go reads them, and what is no reply of the API keeps no history from being judged."""
+"""Requests are read as Go reads them, and a reply that does not come from the API does not stop the check."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ GATEWAY = '{"error":{"code":503,"message":"no healthy upstream"}}'
 
 @pytest.mark.parametrize("status", [404, 503])
 @pytest.mark.parametrize("call", ["read low", "empty claim", "end low"])
-def test_an_error_that_is_an_object_is_somebody_elses(history: EditedHistory, call: str, status: int) -> None:
+def test_an_error_that_is_an_object_comes_from_a_gateway(history: EditedHistory, call: str, status: int) -> None:
     history.change(call, status=status, reply=GATEWAY)
     assert history.check().verdict is not Verdict.VIOLATED
 
 
 @pytest.mark.parametrize("body", [None, "", "<html>", "[1]", '{"commands":5}', '{"commands":[5]}', "[" * 9999])
-def test_k4_a_lost_claim_whose_body_says_nothing_may_have_been_for_anything(
-    history: EditedHistory, body: str | None
-) -> None:
+def test_k4_a_lost_claim_with_an_unreadable_body_may_name_any_command(history: EditedHistory, body: str | None) -> None:
     history.lose("claim high")
     history.change("claim high", body=body)
     report = history.check()
@@ -30,19 +28,19 @@ def test_k4_a_lost_claim_whose_body_says_nothing_may_have_been_for_anything(
 
 @pytest.mark.parametrize("call", ["claim high", "heartbeat high", "end low", "nack middle", "abandon low", "low"])
 @pytest.mark.parametrize("cut", [0, 1, 9])
-def test_a_call_whose_reply_was_cut_is_a_lost_one(history: EditedHistory, call: str, cut: int) -> None:
+def test_a_cut_reply_counts_as_lost(history: EditedHistory, call: str, cut: int) -> None:
     history.change(call, reply=history.calls[call].reply[:cut])
     assert history.check().violations == ()
 
 
 @pytest.mark.parametrize("call", ["claim high", "heartbeat high", "read low", "low"])
 @pytest.mark.parametrize("reply", ["null", "[]", '"signed out"'])
-def test_a_reply_that_is_no_object_is_a_lost_one(history: EditedHistory, call: str, reply: str) -> None:
+def test_a_reply_that_is_not_an_object_counts_as_lost(history: EditedHistory, call: str, reply: str) -> None:
     history.change(call, reply=reply)
     assert history.check().violations == ()
 
 
-def test_a_read_whose_reply_was_cut_is_none(history: EditedHistory) -> None:
+def test_a_read_with_a_cut_reply_is_ignored(history: EditedHistory) -> None:
     history.change("read low", reply='{"id":"')
     assert history.check().verdict is Verdict.VALID
 

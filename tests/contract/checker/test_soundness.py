@@ -1,4 +1,4 @@
-"""What a right server does is never called a violation, however long its calls take and whatever replies are lost."""
+"""A correct server never violates a law, however long its calls take and whichever replies are lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A timeline puts every kind of event into words, and its bars overlap exactly where events do."""
+"""A timeline describes every kind of event, and its bars overlap exactly where events do."""
 
 from __future__ import annotations
 

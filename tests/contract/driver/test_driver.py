@@ -40,7 +40,7 @@ def winner(schedule: int) -> str:
         return won
 
 
-def test_a_call_in_process_takes_no_time_and_a_long_poll_its_own(contract: CaseContext) -> None:
+def test_a_call_in_process_takes_no_time_and_a_long_poll_exactly_its_wait(contract: CaseContext) -> None:
     at_once = contract.worker.claim(contract.command())
     waited = contract.worker.claim(contract.command(), waitSeconds=7)
     assert (at_once.returned - at_once.called, waited.returned - waited.called) == (0, 7 * SECOND)
@@ -56,7 +56,7 @@ def test_waiting_in_process_is_exact(contract: CaseContext) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("longest", "told"), [("10", False), ("900", False), ("900", True)])
-def test_a_backoff_that_nobody_told_is_waited_for_as_long_as_the_usual_one(longest: str, *, told: bool) -> None:
+def test_an_unknown_backoff_is_awaited_as_long_as_the_default_one(longest: str, *, told: bool) -> None:
     slow = {"BACKOFF_BASE_SECONDS": longest, "BACKOFF_MAX_SECONDS": longest}
     with InProcessTarget("redis").start(Setup().but(slow)) as driver:
         contract = CaseContext(driver if told else replace(driver, settings=KnownSettings(), features=frozenset()))
@@ -68,7 +68,7 @@ def test_a_backoff_that_nobody_told_is_waited_for_as_long_as_the_usual_one(longe
             assert contract.claimed_after_backoff(contract.worker, command)["attempts"] == 3
 
 
-def test_what_never_comes_about_is_told_in_time(contract: CaseContext) -> None:
+def test_a_wait_for_an_event_that_never_comes_ends_in_time(contract: CaseContext) -> None:
     before = contract.clock.now()
     with pytest.raises(NotInTimeError, match="not within 10 s; last: 0"):
         contract.clock.eventually(lambda: 0, within=10)
@@ -76,7 +76,7 @@ def test_what_never_comes_about_is_told_in_time(contract: CaseContext) -> None:
 
 
 @pytest.mark.slow
-def test_a_schedule_is_an_order_that_can_be_had_again() -> None:
+def test_a_schedule_is_a_repeatable_order() -> None:
     first = [winner(schedule) for schedule in range(12)]
     assert first[0] == WORKERS[0], "no schedule is the order given"
     assert len(set(first)) > 1
@@ -106,12 +106,12 @@ def test_a_deployment_takes_no_tokens_and_no_settings_of_ours(codeq_server: Fake
 
 
 @pytest.mark.port
-def test_where_no_server_answers_nothing_is_run() -> None:
+def test_without_a_server_nothing_is_run() -> None:
     with pytest.raises(NotRunError, match="no server answers: ConnectError"):
         Deployment("http://127.0.0.1:9", {}, {}).start(Setup()).__enter__()
 
 
-def test_each_token_that_a_deployment_refuses_is_named_before_anything_is_done(codeq_server: FakeCodeQ) -> None:
+def test_each_refused_token_is_named_before_anything_is_done(codeq_server: FakeCodeQ) -> None:
     tokens = {"producer": "dev-token", "worker": "wrong", "admin": "wrong, too"}
     with pytest.raises(NotRunError) as refused:
         Deployment(codeq_server.url, tokens, {}).start(Setup()).__enter__()

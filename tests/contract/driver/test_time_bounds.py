@@ -24,13 +24,13 @@ moments = st.integers(0, 10**6).map(lambda microseconds: NOON + microseconds * 1
         ("kvrocks-2.8", 501, 11_000 - 999),
     ],
 )
-def test_a_lease_of_10_seconds_counts_as_over_exactly_then(profile: str, milliseconds: int, expected: int) -> None:
+def test_k8_a_lease_of_10_seconds_ends_exactly_then(profile: str, milliseconds: int, expected: int) -> None:
     claimed = NOON + milliseconds * MILLISECOND
     end = TimeBounds(profile, exact=True, patience=1).lease_end(claimed, claimed, 10)
     assert end == Span(NOON + expected * MILLISECOND, NOON + expected * MILLISECOND)
 
 
-def test_a_report_is_told_the_numbers() -> None:
+def test_a_report_contains_the_tolerances() -> None:
     assert TimeBounds("any", exact=False, patience=30).table == {
         "profile": "any",
         "exact": False,
@@ -43,7 +43,7 @@ def test_a_report_is_told_the_numbers() -> None:
 
 
 @given(claimed=moments, seconds=st.integers(1, 600), profile=st.sampled_from(sorted(STORES)), until=moments)
-def test_what_is_tolerated_in_real_time_holds_every_exact_moment(
+def test_the_bounds_in_real_time_contain_every_exact_moment(
     claimed: int, seconds: int, profile: str, until: int
 ) -> None:
     called, returned = sorted((claimed, until))

@@ -1,4 +1,4 @@
-"""`codeq-contract load`: a load's history has everything in it, is judged, and is cut when it cannot be drained."""
+"""`codeq-contract load` records a complete history, which is marked if it could not be drained."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_load_of_the_fake_is_drained_and_keeps_every_law(history: Recording) -
     assert report.tasks > 100
 
 
-def test_everything_that_a_law_is_about_happens(history: Recording) -> None:
+def test_a_load_contains_everything_that_the_laws_check(history: Recording) -> None:
     happened = what_happened(history)
     usual = [("heartbeat", 200), ("heartbeat", 403), ("nack", 200), ("abandon", 200), ("batch", 200), ("claim", 204)]
     assert [each for each in usual if not happened[each]] == []
@@ -65,13 +65,13 @@ def test_everything_that_a_law_is_about_happens(history: Recording) -> None:
     assert len(tenants) == 2
 
 
-def test_n2_dead_letters_come_of_even_numbers_of_attempts_too(history: Recording) -> None:
+def test_n2_dead_letters_come_after_even_numbers_of_attempts_too(history: Recording) -> None:
     most = {task["id"]: task["maxAttempts"] for task in tasks_of(history, "/tasks")}
     dead = {call.path.split("/")[-2] for call in history.calls if '"status":"dlq"' in call.reply}
     assert {most[task] for task in dead} >= {2, 3, 4}
 
 
-def test_s1_some_end_what_they_never_held(history: Recording) -> None:
+def test_s1_some_workers_end_tasks_that_they_never_held(history: Recording) -> None:
     holders = {(task["id"], task["workerId"]) for task in tasks_of(history, "/claim")}
     subjects = {name: identity.claims["sub"] for name, identity in history.header.identities.items()}
     ends = [
@@ -96,7 +96,7 @@ def tasks_of(recording: Recording, path: str) -> list[dict[str, Any]]:
     return [json.loads(call.reply) for call in recording.calls if call.path.endswith(path) and '"id"' in call.reply]
 
 
-def test_what_overlaps_was_asked_at_once_and_everything_else_is_in_order(history: Recording) -> None:
+def test_only_simultaneous_calls_overlap(history: Recording) -> None:
     crowds, ends = Counter(call.sent for call in history.calls), dict[int, int]()
     for call in history.calls:
         ends[call.sent] = max(call.answered, ends.get(call.sent, 0))
@@ -113,7 +113,7 @@ def test_the_same_seed_makes_the_same_load(history: Recording) -> None:
     assert told(recorded(LOAD)) == told(history)
 
 
-def test_a_load_is_no_more_than_was_asked_for(history: Recording) -> None:
+def test_a_load_creates_no_more_tasks_than_requested(history: Recording) -> None:
     creates = [call for call in history.calls if call.path == "/v1/codeq/tasks"]
     assert len({json.loads(call.reply)["id"] for call in creates}) <= LOAD.tasks
     commands = {json.loads(call.body or "")["command"] for call in creates}
@@ -188,7 +188,7 @@ def garbled(path: str, mangle: Callable[[Reply], bytes]) -> Recording:
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/claim", "/batch", "/result", "/nack", "/heartbeat", ""])
-def test_a_reply_that_was_mangled_is_a_lost_one(path: str) -> None:
+def test_a_mangled_reply_counts_as_lost(path: str) -> None:
     recording = garbled(path, lambda reply: reply.body[: len(reply.body) // 2])
     report = check(recording)
     assert report.verdict is not Verdict.VIOLATED, report.violations
@@ -196,18 +196,18 @@ def test_a_reply_that_was_mangled_is_a_lost_one(path: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"\xff\xfe", b""])
-def test_a_reply_of_another_kind_is_a_lost_one(body: bytes) -> None:
+def test_a_reply_of_another_type_counts_as_lost(body: bytes) -> None:
     assert garbled("/tasks", lambda _: body).header.drained
 
 
-def test_a_load_that_breaks_off_leaves_what_was_recorded() -> None:
+def test_a_load_that_fails_midway_keeps_its_history() -> None:
     with pytest.raises(BrokenLoadError, match="the load broke off: KeyError: 'id'") as broken:
         garbled("/tasks", lambda _: b"{}")
     assert not broken.value.recording.header.drained
     assert len(broken.value.recording.calls) > 3
 
 
-def test_the_command_writes_what_was_recorded_before_a_load_broke_off(
+def test_the_command_writes_the_history_of_a_load_that_fails_midway(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(BrokenLoadError) as broken:
@@ -237,7 +237,7 @@ def test_the_command_writes_what_check_reads(tmp_path: Path) -> None:
     assert (checked.exit_code, checked.output.endswith(": valid\n")) == (0, True)
 
 
-def test_what_cannot_be_drained_in_time_says_so(tmp_path: Path) -> None:
+def test_a_load_that_is_not_drained_in_time_is_marked(tmp_path: Path) -> None:
     out = tmp_path / "history.jsonl"
     ran = CliRunner().invoke(main, ["load", "--out", str(out), "--seconds", "5", "--tasks", "40", "--drain", "0"])
     assert ran.exit_code == 3, ran.output

@@ -118,7 +118,7 @@ def test_a_session_with_static_tokens_replays_without_a_difference(codeq_server:
     assert not [secret for secret in ("dev-token", "of-an-unknown-caller", "c2VjcmV0") if secret in text]
 
 
-def test_what_a_server_has_counted_for_others_is_no_part_of_a_session(codeq_server: FakeCodeQ) -> None:
+def test_metrics_are_not_recorded(codeq_server: FakeCodeQ) -> None:
     producer = {"Authorization": "Bearer dev-token"}
     httpx.post(f"{codeq_server.url}{TASKS}", json={"command": "EARLIER", "payload": {}}, headers=producer)
     with recorder(codeq_server.url) as rec, rec.client() as http:
@@ -167,7 +167,7 @@ def test_callbacks_pass_through_and_are_replayed(codeq_server: FakeCodeQ) -> Non
     assert [text for text in differences(recording) if "\n  time\n" not in text] == []
 
 
-def test_where_callbacks_cannot_be_seen_their_webhooks_lead_nowhere(codeq_server: FakeCodeQ) -> None:
+def test_webhooks_that_the_recorder_cannot_see_lead_nowhere(codeq_server: FakeCodeQ) -> None:
     with recorder(codeq_server.url, relayed=False) as rec, rec.client() as http:
         use_every_route(http, "http://127.0.0.1:1/mine")
     recording = rec.recording()
@@ -177,7 +177,7 @@ def test_where_callbacks_cannot_be_seen_their_webhooks_lead_nowhere(codeq_server
     assert differences(recording) == []
 
 
-def test_a_webhook_that_a_server_may_refuse_reaches_it_as_it_is(codeq_server: FakeCodeQ) -> None:
+def test_a_webhook_that_a_server_may_refuse_reaches_it_unchanged(codeq_server: FakeCodeQ) -> None:
     refused = ("ftp://a/b", "http://", "http://a b/", "http://a/%zz", "http://[::1", "HTTP://")
     with recorder(codeq_server.url) as rec, rec.client() as http:
         replies = [http.post(TASKS, json={"command": "A", "payload": {}, "webhook": url}) for url in refused]
@@ -220,7 +220,7 @@ def test_a_client_that_hangs_up_leases_nothing_and_its_call_has_no_reply(codeq_s
 
 
 @pytest.mark.port
-def test_without_a_server_the_client_is_told_and_the_call_has_no_reply() -> None:
+def test_without_a_server_the_client_gets_a_502_and_the_call_has_no_reply() -> None:
     with recorder("http://127.0.0.1:1") as rec, rec.client() as http:
         reply = http.post(TASKS, json={"command": "A", "payload": {}})
     assert reply.status_code == 502
@@ -229,7 +229,7 @@ def test_without_a_server_the_client_is_told_and_the_call_has_no_reply() -> None
 
 
 @pytest.mark.parametrize("ahead", [-7, 3600])
-def test_a_server_with_another_idea_of_the_time_is_replayed_by_its_own(codeq_server: FakeCodeQ, ahead: int) -> None:
+def test_a_session_is_replayed_by_the_clock_of_the_server(codeq_server: FakeCodeQ, ahead: int) -> None:
     with recorder(codeq_server.url, ahead=ahead * SECOND) as rec, rec.client() as http:
         use_every_route(http)
     assert differences(rec.recording()) == []
@@ -254,7 +254,7 @@ def test_the_command_records_another_command(codeq_server: FakeCodeQ, tmp_path: 
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_writes_what_it_has_when_it_is_ended(
+def test_the_command_writes_the_session_when_it_is_stopped(
     codeq_server: FakeCodeQ, tmp_path: Path, how: signal.Signals
 ) -> None:
     out = tmp_path / "session.jsonl"
@@ -290,7 +290,7 @@ def _long_poll(url: str) -> None:
         (["--out", "/nowhere/at/all.jsonl"], "/nowhere/at/all.jsonl"),
     ],
 )
-def test_what_cannot_be_recorded_is_named(tmp_path: Path, arguments: list[str], error: str) -> None:
+def test_a_wrong_option_is_named(tmp_path: Path, arguments: list[str], error: str) -> None:
     given = ["record", "--url", "http://127.0.0.1:1", "--out", str(tmp_path / "x.jsonl"), *arguments]
     ran = CliRunner().invoke(main, given)
     assert ran.exit_code == 2

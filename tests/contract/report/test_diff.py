@@ -1,4 +1,4 @@
-"""`codeq-contract diff`: the clauses that two runs judge differently, and the page with both of them."""
+"""`codeq-contract diff`: the clauses on which two runs differ, and the page with both."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_runs_that_agree_have_no_difference(tmp_path: Path) -> None:
     assert (shown.exit_code, shown.output.startswith("0 of 99 clauses differ")) == (0, True)
 
 
-def test_what_is_no_report_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_report_is_named(tmp_path: Path) -> None:
     file = tmp_path / "nothing.json"
     file.write_text("{}")
     shown = diff(str(file), str(file))

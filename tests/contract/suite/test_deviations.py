@@ -1,4 +1,4 @@
-"""Known deviations: which come with the suite, and what a list may hold."""
+"""Known deviations: those of the suite, and the format of a list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_fake_has_none() -> None:
     assert read_deviations("none") == ()
 
 
-def test_a_case_stands_for_all_its_parameters() -> None:
+def test_a_case_name_covers_all_parameters() -> None:
     deviation = Deviation("K9", "why", case="test_it")
     assert deviation.covers("test_it[2]", ["K9"])
     assert deviation.covers("test_it", ["K9"])
@@ -29,7 +29,7 @@ def test_a_case_stands_for_all_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("text", ["- clause: K1", "- colour: red", "{", "7"])
-def test_what_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
+def test_any_other_file_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "known.yaml"
     file.write_text(text)
     with pytest.raises(DeviationsError, match=r"known.yaml is not a list of known deviations"):

@@ -1,4 +1,4 @@
-"""How `codeq-contract run` ends when it does not run to its end: with a report of what it found, never as passed."""
+"""A `codeq-contract run` that ends early reports what it found, never as passed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def on(url: str, *, token: str = "dev-token") -> tuple[str, ...]:
     return ("--target", "url", "--url", url, "--producer-token", token, "--worker-token", token)
 
 
-def test_an_interrupt_leaves_a_report_that_is_partial_and_the_server_tidy(tmp_path: Path) -> None:
+def test_after_an_interrupt_there_is_a_partial_report(tmp_path: Path) -> None:
     chosen = ("--level", "timed", "-k", "repairs or protects or delayed")
     with a_server() as (url, _), a_run(tmp_path, *on(url), *chosen) as running:
         running.send_signal(signal.SIGINT)
@@ -59,7 +59,7 @@ def test_an_interrupt_leaves_a_report_that_is_partial_and_the_server_tidy(tmp_pa
     assert {file.name for file in tmp_path.iterdir()} == {"report.json", "report.html", "junit.xml"}
 
 
-def test_a_server_that_is_gone_ends_the_run_as_an_error_and_fails_no_case(tmp_path: Path) -> None:
+def test_a_server_that_stops_ends_the_run_with_an_error_and_fails_no_case(tmp_path: Path) -> None:
     with a_server() as (url, server), a_run(tmp_path, *on(url), "--level", "core") as running:
         server.kill()
         run = end_of(running, tmp_path)
@@ -71,7 +71,7 @@ def test_a_server_that_is_gone_ends_the_run_as_an_error_and_fails_no_case(tmp_pa
     assert run.report.levels["core"] == "error"
 
 
-def test_where_nobody_is_every_report_says_so_and_none_looks_as_if_all_were_well(tmp_path: Path) -> None:
+def test_without_a_server_every_report_contains_the_reason(tmp_path: Path) -> None:
     run = run_suite(tmp_path, *on("http://127.0.0.1:1"))
     assert run.code == 2
     reason = "http://127.0.0.1:1: no server answers: ConnectError: [Errno 111] Connection refused"

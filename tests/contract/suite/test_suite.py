@@ -18,19 +18,19 @@ def in_process(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.mark.process
 @pytest.mark.parametrize("profile", ["redis", "kvrocks-2.9"])
-def test_a_fake_in_process_keeps_what_time_has_to_do_with_on_each_store(tmp_path: Path, profile: str) -> None:
+def test_a_fake_in_process_passes_the_timed_level_on_each_store(tmp_path: Path, profile: str) -> None:
     run = run_suite(tmp_path, "--target", "asgi", "--profile", profile, "--level", "timed", "--seed", "0")
     assert run.code == 0, run.output
 
 
-def test_a_fake_in_process_keeps_the_whole_contract(in_process: Run) -> None:
+def test_a_fake_in_process_passes_every_level(in_process: Run) -> None:
     assert in_process.code == 0, in_process.output
     assert in_process.report.levels == dict.fromkeys(GROUPS, "passed")
     assert set(in_process.report.clauses.values()) == {"pass"}
     assert {case.verdict for case in in_process.report.cases} == {"pass"}
 
 
-def test_a_fake_on_a_port_keeps_it_in_real_time(tmp_path: Path) -> None:
+def test_a_fake_on_a_port_passes_every_level_in_real_time(tmp_path: Path) -> None:
     run = run_suite(tmp_path, "--target", "http", "--seed", "0")
     assert run.code == 0, run.output
     assert run.report.levels == dict.fromkeys(GROUPS, "passed")
@@ -50,7 +50,7 @@ def test_a_report_is_three_files(in_process: Run) -> None:
     assert told == [case.verdict for case in report.cases]
 
 
-def test_a_run_draws_the_seed_that_it_reports(in_process: Run) -> None:
+def test_a_run_reports_its_seed(in_process: Run) -> None:
     assert in_process.report.seed == "0"
 
 
@@ -68,7 +68,7 @@ def test_a_dry_run_lists_the_cases_and_reports_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "report.json").exists()
 
 
-def test_what_cannot_be_run_is_a_harness_error(tmp_path: Path) -> None:
+def test_a_wrong_target_is_an_error_of_the_suite(tmp_path: Path) -> None:
     run = run_suite(tmp_path, "--target", "nowhere")
     assert run.code == 2
     assert "ERROR: --target: found 'nowhere'" in run.output

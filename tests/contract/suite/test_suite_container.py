@@ -45,7 +45,7 @@ def test_the_suite_passes_in_containers_from_start_to_report(tmp_path: Path) -> 
     assert SERVER in (tmp_path / "report.json").read_text(encoding="utf-8")
 
 
-def test_the_webhook_may_be_in_a_container_too(tmp_path: Path) -> None:
+def test_the_webhook_can_run_in_a_container(tmp_path: Path) -> None:
     chosen = ("--codeq-receiver-image", PYTHON, "--codeq-level", "webhooks", "-k", "sent or signature or redirect")
     done = suite("--codeq-image", SERVER, "--codeq-store", STORE, "--codeq-report", str(tmp_path), *chosen)
     assert done.returncode == 0, done.stdout
@@ -64,7 +64,7 @@ def test_the_ends_of_both_logs_are_in_a_failing_report(tmp_path: Path) -> None:
     assert "The end of the store" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_an_image_that_cannot_be_had_is_no_success() -> None:
+def test_a_missing_image_is_no_success() -> None:
     done = suite("--codeq-image", NOWHERE, "--codeq-store", STORE)
     assert done.returncode not in (0, 5)
     assert NOWHERE in done.stdout + done.stderr

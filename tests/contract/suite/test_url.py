@@ -1,4 +1,4 @@
-"""The suite on a deployment: a server of which it has nothing but the address, three tokens and a webhook."""
+"""The suite on a deployment, of which it knows the URL, three tokens and a webhook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a case ends: each verdict, and what becomes of a level by it."""
+"""The verdicts on cases, and the levels that follow from them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def test_that_breaks(contract):
 
 @clause("C4")
 @needs("a_moon")
-def test_that_needs_what_is_not_there(contract):
+def test_that_needs_a_missing_feature(contract):
     raise OSError("not reached")
 
 @clause("C5")
-def test_that_can_never_tell(contract):
+def test_that_is_never_conclusive(contract):
     raise InconclusiveError(f"too slow at scale {contract.scale}")
 
 @clause("C6")
-def test_that_can_tell_at_the_second_attempt(contract):
+def test_that_is_conclusive_at_the_second_attempt(contract):
     if contract.seconds(1) < 2:
         raise InconclusiveError("too slow")
 
@@ -43,19 +43,19 @@ def test_that_is_skipped(contract):
 """
 
 
-def test_each_end_has_its_verdict(tmp_path: Path) -> None:
+def test_each_outcome_has_its_verdict(tmp_path: Path) -> None:
     run = run_cases(tmp_path, CASES)
     found = {case.name.removeprefix("test_that_"): (case.verdict.value, case.attempts) for case in run.report.cases}
     assert found == {
         "passes": ("pass", 1),
         "fails": ("fail", 1),
         "breaks": ("error", 1),
-        "needs_what_is_not_there": ("unsupported", 0),
-        "can_never_tell": ("inconclusive", 3),
-        "can_tell_at_the_second_attempt": ("pass", 2),
+        "needs_a_missing_feature": ("unsupported", 0),
+        "is_never_conclusive": ("inconclusive", 3),
+        "is_conclusive_at_the_second_attempt": ("pass", 2),
         "is_skipped": ("skipped", 1),
     }
-    assert run.case("test_that_can_never_tell").reason == "too slow at scale 4"
+    assert run.case("test_that_is_never_conclusive").reason == "too slow at scale 4"
     assert run.report.levels["core"] == "failed"
     assert run.report.exit_code == 2, "an error of the suite's own counts for more than a failure"
 
@@ -66,7 +66,7 @@ def test_each_end_has_its_verdict(tmp_path: Path) -> None:
         (("passes", "needs"), "passed", 0),
         (("passes", "fails"), "failed", 1),
         (("passes", "breaks"), "error", 2),
-        (("passes", "can_never"), "partial", 3),
+        (("passes", "is_never"), "partial", 3),
         (("passes", "is_skipped"), "partial", 3),
         (("needs",), "not run", 3),
     ],
@@ -113,11 +113,11 @@ KNOWN = """
 """
 
 
-def test_known_deviations_are_no_failures_unless_they_are_mended(tmp_path: Path) -> None:
+def test_a_known_deviation_is_no_failure_unless_the_case_passes(tmp_path: Path) -> None:
     (tmp_path / "known.yaml").write_text(KNOWN)
     run = run_cases(tmp_path, CASES, f"--codeq-known={tmp_path / 'known.yaml'}")
     known, mended, rare = (
-        run.case(f"test_that_{name}") for name in ("fails", "passes", "can_tell_at_the_second_attempt")
+        run.case(f"test_that_{name}") for name in ("fails", "passes", "is_conclusive_at_the_second_attempt")
     )
     assert (known.verdict, mended.verdict, rare.verdict) == ("known", "fail", "pass")
     assert known.reason.endswith("(blank commands are taken)")
