@@ -1,17 +1,17 @@
-"""Where the command begins. An interrupt ends it without a word, even while it is being loaded."""
+"""Entry point of the command. Ctrl-C exits silently, also during start-up."""
 
 from __future__ import annotations
 
 import sys
 
-#: What a shell says of a command that an interrupt has ended: 128 + SIGINT.
+#: The exit code after an interrupt: 128 + SIGINT.
 _INTERRUPTED = 130
 
 
 def main() -> None:
-    """The command ``codeq-fake``."""
+    """Run the command `codeq-fake`."""
     try:
-        from .cli import main as command  # noqa: PLC0415 - takes long enough to be interrupted
+        from .cli import main as command  # noqa: PLC0415 - Ctrl-C may come during the import
 
         command()
     except KeyboardInterrupt:

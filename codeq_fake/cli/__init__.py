@@ -1,6 +1,6 @@
-"""The command ``codeq-fake``: one module a group of its commands.
+"""The command `codeq-fake`: one module for each group of commands.
 
-A module imports click at its top and what its commands need where they need it, so that ``--help`` answers at once.
+Modules import click at the top and everything slow inside of functions, so that `--help` is fast.
 """
 
 from __future__ import annotations

@@ -1,76 +1,72 @@
-"""The commands about what is to go wrong at a fake: list the fault rules, add some, remove them."""
+"""Commands for fault rules: list, add, remove, clear."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
-from .output import MISUSED, exit_with
-from .queries import Answer, asking, say, show_table
+from .output import MISUSED, Answer, exit_with, say, show_table
+from .remote import Fake, calls_fake
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from .remote import Fake
-
-#: What a column of its own shows.
+#: The fields that have their own columns.
 _SHOWN = frozenset({"id", "do", "on", "met", "fired"})
 
 
 @click.group()
 def faults() -> None:
-    """List what is to go wrong, and change it."""
+    """List and change the fault rules."""
 
 
 @faults.command("list")
-@asking
+@calls_fake
 def list_faults(fake: Fake) -> Answer:
-    """List the rules, with how often each was met and fired."""
+    """List the rules, with how often each matched and fired."""
     reply = fake.get("/faults")
-    return Answer(reply, _table(reply, empty="nothing is to go wrong"))
+    return Answer(reply, _table(reply, empty="no faults"))
 
 
 @faults.command("add")
 @click.argument("rules", nargs=-1, required=True, metavar="RULE...")
-@asking
+@calls_fake
 def add_faults(fake: Fake, *, rules: Sequence[str]) -> Answer:
-    """Let something go wrong.
+    """Add rules.
 
     Each RULE is an object in YAML or JSON:
 
         codeq-fake faults add '{on: complete, do: drop_reply, times: 1}'
     """
-    reply = fake.ask("POST", "/faults", {"faults": [_read(rule) for rule in rules]})
+    reply = fake.call("POST", "/faults", {"faults": [_read(rule) for rule in rules]})
     return Answer(reply, _table(reply, empty=""))
 
 
 @faults.command("remove")
 @click.argument("n", type=click.IntRange(1), metavar="N")
-@asking
+@calls_fake
 def remove_fault(fake: Fake, *, n: int) -> Answer:
-    """Remove rule N, and let go whom it holds up."""
-    reply = fake.ask("DELETE", f"/faults/{n}")
+    """Remove rule N, and answer the requests that it holds."""
+    reply = fake.call("DELETE", f"/faults/{n}")
     return Answer(reply, _table({"faults": [reply]}, empty=""))
 
 
 @faults.command("clear")
-@asking
+@calls_fake
 def clear_faults(fake: Fake) -> Answer:
     """Remove all rules."""
-    reply = fake.ask("DELETE", "/faults")
+    reply = fake.call("DELETE", "/faults")
     return Answer(reply, say(f"{len(reply['faults'])} removed"))
 
 
 def _read(text: str) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - only this reads any
+    import yaml  # noqa: PLC0415 - as above
 
-    from codeq_fake.faults import BadFaultError, parsing  # noqa: PLC0415 - as wherever --help does without
+    from codeq_fake.faults import BadFaultError, parsing  # noqa: PLC0415 - --help loads no server
 
     try:
         return parsing.shown(parsing.rule_of(yaml.safe_load(text)))
     except yaml.YAMLError as error:
-        exit_with(f"{text}: no YAML or JSON ({' '.join(str(error).split())})", MISUSED)
+        exit_with(f"{text}: not YAML or JSON ({' '.join(str(error).split())})", MISUSED)
     except BadFaultError as error:
         exit_with(f"{text}: {error}", MISUSED)
 

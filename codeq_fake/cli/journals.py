@@ -1,36 +1,31 @@
-"""The commands about what a fake has seen: requests, callbacks, and which clauses of the contract."""
+"""Commands for the journals: requests, callbacks, surprises, and the clauses that were touched."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import click
 
 from codeq_fake.serving.terminal_text import bare
 
-from .queries import Answer, asking, show_table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from .remote import Fake
+from .output import Answer, show_table
+from .remote import Fake, calls_fake
 
 _CALLBACK = ("n#", "kind", "about", "url", "state", "tries")
 _REQUEST = ("n#", "at", "as", "method", "path", "status#", "faults")
-_SINCE = click.option("--since", type=click.IntRange(0), default=0, metavar="N", help="Only what came after number N.")
-
-
+_SINCE = click.option("--since", type=click.IntRange(0), default=0, metavar="N", help="Only entries after number N.")
 _LAST = click.option(
-    "--last", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="At most the last N of them."
+    "--last", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Only the last N of them."
 )
 
 
 @click.command()
 @_SINCE
 @_LAST
-@click.option("--path", metavar="TEXT", help="Only requests with this in their path.")
-@click.option("--status", type=click.IntRange(100, 599), metavar="CODE", help="Only requests answered so.")
-@asking
+@click.option("--path", metavar="TEXT", help="Only requests with this text in their path.")
+@click.option("--status", type=click.IntRange(100, 599), metavar="CODE", help="Only requests with this status.")
+@calls_fake
 def requests(fake: Fake, *, since: int, last: int, path: str | None, status: int | None) -> Answer:
     """List the latest requests."""
     latest = fake.get("/requests", since=since, path=path, status=status)["requests"][-last:]
@@ -45,7 +40,7 @@ def _request(entry: dict[str, Any]) -> Iterable[object]:
 @click.command()
 @_SINCE
 @_LAST
-@asking
+@calls_fake
 def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
     """List the latest callbacks and notices, with their tries."""
     latest = fake.get("/callbacks", since=since)["callbacks"][-last:]
@@ -71,18 +66,18 @@ def _tried(tried: dict[str, Any]) -> str:
 
 @click.command()
 @click.argument("n", type=click.IntRange(1), metavar="N")
-@asking
+@calls_fake
 def resend(fake: Fake, *, n: int) -> Answer:
-    """Send callback or notice number N anew."""
-    reply = fake.ask("POST", f"/callbacks/{n}/resend", patience=None)  # as long as its receiver takes
+    """Send callback or notice number N again."""
+    reply = fake.call("POST", f"/callbacks/{n}/resend", patience=None)  # as long as its receiver takes
     sent = [reply["callback"]] if reply["callback"] is not None else []
-    return Answer(reply, show_table(_CALLBACK, map(_callback, sent), empty="the webhook's rate limit holds it back"))
+    return Answer(reply, show_table(_CALLBACK, map(_callback, sent), empty="the webhook's rate limit delays it"))
 
 
 @click.command()
-@asking
+@calls_fake
 def surprises(fake: Fake) -> Answer:
-    """List what the real server does otherwise than documented."""
+    """List requests that expect what is documented and not done."""
     reply = fake.get("/surprises")
     columns = ("clause", "request#", "documented", "done")
     rows = ((found["clause"], found["request"], found["said"], found["done"]) for found in reply["surprises"])
@@ -90,12 +85,12 @@ def surprises(fake: Fake) -> Answer:
 
 
 @click.command()
-@click.option("--untouched", is_flag=True, help="Only the clauses that no request has touched yet.")
-@asking
+@click.option("--untouched", is_flag=True, help="Only the clauses that no request has touched.")
+@calls_fake
 def contract(fake: Fake, *, untouched: bool) -> Answer:
-    """List the contract's clauses, and what was touched.
+    """List the contract's clauses.
 
-    Of each: whether the fake does the same, and how often its traffic has touched it.
+    For each: whether the fake does the same, and how often its traffic touched it.
     """
     reply = fake.get("/contract")
     if untouched:

@@ -1,4 +1,4 @@
-"""The command itself, and which commands it has."""
+"""The command itself and its list of commands."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from codeq_fake.version import VERSION
 from .demo import demo
 from .faults import faults
 from .journals import callbacks, contract, requests, resend, surprises
-from .run import run
-from .serve import serve
-from .states import reset, state
-from .tasks import delete, expire, requeue, task, tasks
-from .timing import advance, clock
-from .top import queues, top
+from .serve import run, serve
+from .state import advance, clock, reset, state
+from .tasks import delete, expire, queues, requeue, task, tasks
+from .top import top
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -23,7 +21,7 @@ def main() -> None:
     """A fake CodeQ server: in memory, exact to the real one, on a clock that you control.
 
     It reads the real server's environment variables (PRODUCER_AUTH_CONFIG, BACKOFF_POLICY, WEBHOOK_HMAC_SECRET ...) and
-    its YAML file (CODEQ_CONFIG_PATH). Without any setting the token dev-token may do everything.
+    its YAML file (CODEQ_CONFIG_PATH). By default, the token dev-token may do everything.
 
     Each option of a command is also an environment variable: --start-at is CODEQ_FAKE_START_AT.
     """

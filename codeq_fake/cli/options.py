@@ -1,28 +1,29 @@
-"""The options of a fake that is started, which ``serve`` and ``run`` share."""
+"""The options that `serve` and `run` share, and `.env` files."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from codeq_fake.core import PROFILES
 from codeq_fake.runtime.fake_server import DEFAULT_PROFILE
 
-from .dotenv import read_variables
+from .output import MISUSED, exit_with
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
-    CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+_DOTENV = Path(".env")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a fake is to be started; the fields are the flags."""
+    """The values of the options."""
 
     host: str
     port: int | None
@@ -45,16 +46,53 @@ class Options:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment: what is really set wins over what a file says."""
+        """The environment variables, which take precedence over the `.env` file, with those of the file."""
         return {**self.dotenv, **os.environ}
 
 
 def flag(name: str, *names: str, **how: Any) -> Callable[[CommandT], CommandT]:
-    """An option that is also an environment variable; ``names``: what else click is to call it."""
+    """An option that is also an environment variable; `names` are further names for click."""
     return click.option(f"--{name}", *names, envvar=f"CODEQ_FAKE_{name.upper().replace('-', '_')}", **how)
 
 
-#: The options that are the same for both, in the order in which they are listed: those before the port, those after it.
+def read_variables(ctx: click.Context, _: click.Parameter, given: Path | None) -> Mapping[str, str]:
+    """The variables of the file `given`, or of `.env` in the working directory if there is one.
+
+    They are also the defaults of the command's options. Ends the program if the file cannot be read.
+    """
+    file = given or _DOTENV
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        if given is None:
+            return {}
+        exit_with(f"--env-file {file}: {error.strerror}", MISUSED)
+    except UnicodeDecodeError as error:
+        exit_with(f"--env-file {file}: not text ({error.reason})", MISUSED)
+    variables = _parse(file, text)
+    ctx.default_map = {
+        option.name: option.type.split_envvar_value(variables[option.envvar])
+        if option.multiple
+        else variables[option.envvar]
+        for option in ctx.command.params
+        if isinstance(option.envvar, str) and option.envvar in variables
+    }
+    return variables
+
+
+def _parse(file: Path, text: str) -> Mapping[str, str]:
+    from dotenv import dotenv_values  # noqa: PLC0415 - only needed with such a file
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - as above
+
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            line = binding.original.line
+            exit_with(f"--env-file {file} line {line}: NAME=value belongs here", MISUSED)
+    found = dotenv_values(stream=StringIO(text))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+#: The options that are equal for both commands, in the order of `--help`: those before the port, and those after it.
 _WHERE = (
     click.option(
         "--env-file",
@@ -64,7 +102,7 @@ _WHERE = (
         envvar="CODEQ_FAKE_ENV_FILE",
         is_eager=True,
         callback=read_variables,
-        help="Variables for what the environment does not set.  [default: .env, if there is one]",
+        help="File of variables that the environment does not set.  [default: .env, if there is one]",
     ),
     flag("host", default="127.0.0.1", show_default=True, help="Address to listen on."),
 )
@@ -74,19 +112,19 @@ _WHAT = (
         type=click.Choice(tuple(PROFILES)),
         default=DEFAULT_PROFILE,
         show_default=True,
-        help="The store behind the real server: how early a lease counts as over depends on it.",
+        help="The store of the real server; it decides how early a lease counts as expired.",
     ),
     flag(
         "clock",
         type=click.Choice(("real", "manual")),
         default="real",
         show_default=True,
-        help="real: time passes by itself; manual: it stands still until you advance it.",
+        help="real: time passes; manual: it stands still until you advance it.",
     ),
     flag(
         "start-at",
         metavar="TIME",
-        help="Where the clock begins, for example 2026-01-31T12:00:00Z.  [default: the present]",
+        help="Start time of the clock, for example 2026-01-31T12:00:00Z.  [default: the current time]",
     ),
     flag(
         "identities",
@@ -98,32 +136,32 @@ _WHAT = (
         "seed",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="YAML file of tasks and subscriptions to begin with.",
+        help="YAML file of tasks and subscriptions to create at the start.",
     ),
     flag(
         "persist",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Keep the state in this file: go on from it, and save it at the end. It wins over --seed.",
+        help="State file: restored at the start, if it exists, and written at the end. It replaces --seed.",
     ),
     flag("no-control", is_flag=True, help="Leave out the control API under /_fake."),
     flag(
         "control-token",
         metavar="TEXT",
-        help="Bearer token for the control API. On an address that other machines reach, it is off without one.",
+        help="Bearer token for the control API, which is off without one on an address that other machines reach.",
     ),
     flag(
         "webhook-allow",
         multiple=True,
         metavar="HOST",
-        help="Let callbacks go to this host too, or with * to any.  [default: this machine and private networks]",
+        help="Allow callbacks to this host too, or with * to any.  [default: this machine and private networks]",
     ),
     flag(
         "journal-size",
         type=click.IntRange(0),
         default=10_000,
         show_default=True,
-        help="How many requests and callbacks are remembered.",
+        help="Number of requests and callbacks that the journals keep.",
     ),
     flag(
         "faults",
@@ -134,14 +172,14 @@ _WHAT = (
     flag(
         "races",
         type=click.Choice(("observed",)),
-        help="Let the real server's races happen as often as they were seen on it.",
+        help="Inject the real server's races as often as they were observed.",
     ),
     flag("races-seed", type=int, default=0, show_default=True, help="Makes the races repeatable."),
 )
 
 
 def start_options(*, port: str, log: str) -> Callable[[CommandT], CommandT]:
-    """The options that ``serve`` and ``run`` share; ``port`` and ``log`` say what holds without them."""
+    """Add the shared options to a command; `port` and `log` are the texts for their defaults."""
     flags = (
         *_WHERE,
         flag("port", type=click.IntRange(0, 65535), help=f"Port to listen on, 0 for a free one.  [default: {port}]"),
@@ -149,7 +187,7 @@ def start_options(*, port: str, log: str) -> Callable[[CommandT], CommandT]:
         flag(
             "log",
             type=click.Choice(("text", "json", "none")),
-            help=f"A line for each request, on standard error.  [default: {log}]",
+            help=f"Print a line for each request on standard error.  [default: {log}]",
         ),
         click.option("--quiet", "-q", is_flag=True, help="The same as --log none."),
     )

@@ -1,45 +1,51 @@
-"""A fake that runs elsewhere, asked through its control API. What goes wrong is said with its cause and its remedy."""
+"""Calls a running fake through its control API. Errors name the cause and the remedy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import quote
 
-from .output import FAILED, MISUSED, exit_with
+import click
+
+from .options import flag
+from .output import FAILED, MISUSED, Answer, exit_with
 
 if TYPE_CHECKING:
     import httpx
 
-#: How long a fake may take to answer (s).
+#: The longest time that a fake may take to answer (s).
 PATIENCE = 30.0
 
 _BAD_REQUEST, _UNAUTHORIZED = 400, 401
 
 
 class Fake:
-    """A running fake. Each call gives the reply's JSON object, or ends the program and says why there is none."""
+    """A running fake. A call returns the JSON object of the reply, or ends the program with the reason."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url.rstrip("/")
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
 
     def get(self, path: str, /, **query: str | int | None) -> dict[str, Any]:
-        """Look; what is None is not asked for."""
-        return self.ask("GET", path, params={name: value for name, value in query.items() if value is not None})
+        """A GET call; arguments that are None are left out."""
+        return self.call("GET", path, params={name: value for name, value in query.items() if value is not None})
 
-    def ask(
+    def call(
         self, method: str, path: str, body: object = None, *, patience: float | None = PATIENCE, **how: Any
     ) -> dict[str, Any]:
-        """One control call. ``patience`` (s) is how long its answer may take, None for any time."""
-        import httpx  # noqa: PLC0415 - takes a quarter of a second, which --help need not
+        """One control call. `patience` (s) is the longest time to wait for the reply, None for ever."""
+        import httpx  # noqa: PLC0415 - takes a quarter of a second that --help saves
 
         try:
             timeout = httpx.Timeout(patience, connect=5)
-            # No proxy: a fake is on this machine, or next to it.
+            # No proxy: a fake is on this machine or near it.
             with httpx.Client(timeout=timeout, trust_env=False, headers=self._headers) as client:
                 answer = client.request(method, f"{self.url}/_fake{path}", json=body, **how)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            exit_with(f"{self.url!r} is no URL; give one such as http://127.0.0.1:8080 with --url", MISUSED)
+            exit_with(f"{self.url!r} is not a URL; give one such as http://127.0.0.1:8080 with --url", MISUSED)
         except httpx.HTTPError as error:
             exit_with(self._why_unanswered(error, patience), FAILED)
         return self._read(answer)
@@ -50,8 +56,8 @@ class Fake:
         if isinstance(error, httpx.ReadTimeout):
             return f"{self.url} has not answered for {patience:g} s; is it stopped, or advancing its clock?"
         return (
-            f"nothing answers at {self.url} ({str(error) or type(error).__name__}); start a fake with "
-            "`codeq-fake serve`, or say where it is with --url or CODEQ_BASE_URL"
+            f"no reply from {self.url} ({str(error) or type(error).__name__}); start a fake with "
+            "`codeq-fake serve`, or give its URL with --url or CODEQ_BASE_URL"
         )
 
     def _read(self, answer: httpx.Response) -> dict[str, Any]:
@@ -71,7 +77,7 @@ class Fake:
         if answer.status_code == _UNAUTHORIZED:
             remedy = "; give it with --control-token or CODEQ_FAKE_CONTROL_TOKEN"
         elif reason.startswith("no task "):
-            remedy = "; `codeq-fake tasks` lists what there is"
+            remedy = "; `codeq-fake tasks` lists all tasks"
         exit_with(f"{self.url}: {reason}{remedy}", MISUSED if answer.status_code == _BAD_REQUEST else FAILED)
 
     def _why_no_fake(self, answer: httpx.Response) -> str:
@@ -83,5 +89,42 @@ class Fake:
 
 
 def in_path(text: str) -> str:
-    """An id as a part of a path, whatever it holds."""
+    """Any id as a part of a path."""
     return quote(text, safe="")
+
+
+class Target(NamedTuple):
+    """The fake that a command calls, and whether it prints JSON."""
+
+    fake: Fake
+    as_json: bool
+
+
+def fake_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options `--url`, `--control-token` and `--json` to a command, which gets them as a Target."""
+
+    @click.option(
+        "--url", envvar="CODEQ_BASE_URL", default="http://127.0.0.1:8080", show_default=True, help="URL of the fake."
+    )
+    @flag("control-token", metavar="TEXT", help="Bearer token for its control API.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the answer as one line of JSON.")
+    @wraps(command)
+    def with_options(*, url: str, control_token: str | None, as_json: bool, **arguments: Any) -> None:
+        command(Target(Fake(url, control_token), as_json), **arguments)
+
+    return with_options
+
+
+def calls_fake(command: Callable[..., Answer]) -> Callable[..., None]:
+    """Make a command of a function that gets the fake of its options and returns an answer, which is printed."""
+
+    @fake_options
+    @wraps(command)
+    def call(target: Target, **arguments: Any) -> None:
+        answer = command(target.fake, **arguments)
+        if target.as_json:
+            click.echo(json.dumps(answer.reply))
+        else:
+            answer.show()
+
+    return call

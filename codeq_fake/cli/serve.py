@@ -1,14 +1,20 @@
-"""``codeq-fake serve``: a fake on a port until it is stopped."""
+"""`codeq-fake serve`: a fake on a port. `codeq-fake run`: a fake for the duration of another command."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 import sys
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import Options, flag, start_options
+from .output import tell
 
 if TYPE_CHECKING:
     from .startup import Built
@@ -16,11 +22,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @start_options(port="PORT, else 8080", log="text on a terminal, else none")
-@flag("json", "as_json", is_flag=True, help="Print the line about the server as JSON.")
+@flag("json", "as_json", is_flag=True, help="Print the line with URL and tokens as JSON.")
 def serve(*, as_json: bool, **flags: Any) -> None:
     """Serve a fake until it is stopped.
 
-    Prints one line when it answers: URL, profile, clock and tokens.
+    It prints one line when it is ready: URL, profile, clock and tokens.
     """
     from codeq_fake.serving.server import serve as serve_until_stopped  # noqa: PLC0415 - --help loads no server
     from codeq_fake.serving.server import url_of  # noqa: PLC0415 - as above
@@ -36,7 +42,7 @@ def serve(*, as_json: bool, **flags: Any) -> None:
         fake.runtime,
         listener,
         ready=lambda: _announce(fake, url, as_json=as_json),
-        within=fake.lasting(),
+        within=fake.running(),
     )
 
 
@@ -50,3 +56,69 @@ def _announce(fake: Built, url: str, *, as_json: bool) -> None:
         return
     given = ", ".join(f"{name} {token}" for name, token in named.items() if token is not None) or "signed ones only"
     click.echo(f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}  tokens: {given}")
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@start_options(port="a free one", log="none")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(*, command: Sequence[str], **flags: Any) -> None:
+    """Run COMMAND with its own fake.
+
+    It ends with COMMAND's exit code. COMMAND gets the environment variables CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN,
+    CODEQ_WORKER_TOKEN and CODEQ_ADMIN_TOKEN:
+
+        codeq-fake run -- pytest -q
+    """
+    from codeq_fake.serving.server import served  # noqa: PLC0415 - as above
+
+    from .startup import build, listen_on  # noqa: PLC0415 - as above
+
+    options = Options(**flags)
+    fake = build(options, log="none")
+    listener = listen_on(options.host, options.port or 0)
+
+    async def with_server() -> int:
+        with closing(listener), fake.running():
+            async with served(fake.app, fake.runtime, listener) as url:
+                code = await _end_of(command, {**options.environ, **fake.tokens.environment(url), **_control(options)})
+                if not options.quiet and options.log in (None, "none"):
+                    _tell_surprises(fake)
+                return code
+
+    sys.exit(asyncio.run(with_server()))
+
+
+def _control(options: Options) -> dict[str, str]:
+    """The variable by which `codeq-fake advance` and others reach the fake from within the command."""
+    return {"CODEQ_FAKE_CONTROL_TOKEN": options.control_token} if options.control_token else {}
+
+
+def _tell_surprises(fake: Built) -> None:
+    """Report the surprises that a log would have reported."""
+    for surprise in fake.runtime.surprises.look():
+        if surprise.request is not None:  # the settings are often shared with other programs
+            tell(f"surprise: {surprise}")
+
+
+async def _end_of(command: Sequence[str], environment: dict[str, str]) -> int:
+    """Run a command to its end and forward signals. Returns its exit code, or 128 + n if signal n ended it."""
+    from codeq_fake.serving.server import load_ahead  # noqa: PLC0415 - as above
+
+    try:
+        process = await asyncio.create_subprocess_exec(*command, env=environment)
+    except OSError as error:
+        tell(f"cannot run {command[0]}: {error.strerror}")
+        return 127 if isinstance(error, FileNotFoundError) else 126
+
+    def pass_on(number: int) -> None:
+        # A terminal sends Ctrl-C to the command itself.
+        if not (number == signal.SIGINT and os.isatty(0)):
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    if sys.platform != "win32":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, pass_on, number)
+    load_ahead()  # after the signal handlers, because it blocks the event loop
+    code = await process.wait()
+    return code if code >= 0 else 128 - code

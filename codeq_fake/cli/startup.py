@@ -1,55 +1,54 @@
-"""A fake as the options and the environment want it. Imported when one is started: ``--help`` needs no server."""
+"""Builds a fake from options and environment. Imported only at a start, since `--help` needs no server."""
 
 from __future__ import annotations
 
+import socket
 import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codeq_fake.auth import Tokens, read_identities
+import click
+
+from codeq_fake.auth import Identity, Tokens, read_identities
 from codeq_fake.clocks import WallClock
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.access import is_loopback
 from codeq_fake.control.arguments import instant
-from codeq_fake.faults import BadFaultError, observed_races, read_rules
+from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.serving.request_log import RequestLog
 from codeq_fake.serving.server import PortTakenError, listen
 from codeq_fake.settings import Settings, SettingsError
+from codeq_fake.settings.model import VARIABLES
+from codeq_fake.settings.sources import near_misses
 
+from .options import Options
 from .output import FAILED, MISUSED, exit_with, tell
-from .typos import without_slips
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from starlette.types import ASGIApp
 
-    from codeq_fake.auth import Identity
     from codeq_fake.control.seed_files import Seed
-    from codeq_fake.faults import Rule
-
-    from .options import Options
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A fake that is ready to be served."""
+    """A fake that can be served."""
 
     runtime: Runtime
     app: ASGIApp
     seed: Seed | None
 
     @contextmanager
-    def lasting(self) -> Iterator[None]:
-        """To be served in: the state goes on from its file, or begins with the seed, and is saved at the end.
+    def running(self) -> Iterator[None]:
+        """The context to serve it in: restores the state or creates the seed first, and saves the state at the end.
 
-        Ends the program when that cannot be. To be entered in an event loop.
+        Ends the program if that fails. Needs a running event loop.
         """
         file = self.runtime.config.state_file
         try:
@@ -73,7 +72,7 @@ class Built:
             if not state_file.load(file, controls.restore):
                 self._sow()
             with self._armed():
-                state_file.save(file, controls.state())  # what cannot be saved is said now, not when everything is done
+                state_file.save(file, controls.state())  # fail now rather than at the end
                 try:
                     yield
                 finally:
@@ -88,7 +87,7 @@ class Built:
             self._tell_missed()
 
     def _tell_missed(self) -> None:
-        """Say which fault rules never met anything: a slip in one is not to pass unnoticed."""
+        """Report fault rules that matched nothing, since that is often a typo."""
         faults = self.runtime.fault_plan
         for fault in faults.missed():
             tell(faults.why_missed(fault))
@@ -96,26 +95,23 @@ class Built:
     def _sow(self) -> None:
         if self.seed is None:
             return
-        from codeq_fake.control.seed_files import sow  # noqa: PLC0415 - a start without a seed need not load YAML
+        from codeq_fake.control.seed_files import sow  # noqa: PLC0415 - loads YAML
 
         sow(self.runtime, self.seed)
 
     @property
     def tokens(self) -> Tokens:
-        """Its callers' tokens."""
+        """The tokens of its callers."""
         return Tokens.of(self.runtime.config.settings, self.runtime.config.identities)
 
 
 def build(options: Options, *, log: str) -> Built:
-    """The fake that the options and the environment want; ends the program when they cannot be meant.
-
-    ``log`` is how requests are told unless the options say.
-    """
+    """Build the fake; ends the program for invalid options or variables. `log` is the default of `--log`."""
     runtime = _runtime(options)
     token = options.control_token or None
     with_control = not options.no_control and (token is not None or is_loopback(options.host))
     if not (with_control or options.no_control):
-        tell(f"the control API is off: {options.host} is reached by other machines, and there is no --control-token")
+        tell(f"the control API is off: other machines reach {options.host}, and there is no --control-token")
     app = application(runtime, with_control=with_control, control_token=token)
     form = "none" if options.quiet else options.log or log
     if form != "none":
@@ -125,7 +121,7 @@ def build(options: Options, *, log: str) -> Built:
 
 
 def listen_on(host: str, port: int) -> socket.socket:
-    """A listening socket; ends the program when there can be none."""
+    """A listening socket. Ends the program if the port cannot be used."""
     try:
         return listen(host, port)
     except PortTakenError as error:
@@ -140,7 +136,7 @@ def _runtime(options: Options) -> Runtime:
     try:
         config = Config(
             profile=options.profile,
-            settings=Settings.from_env(without_slips(options.environ)),
+            settings=Settings.from_env(without_typos(options.environ)),
             identities=_identities(options.identities),
             webhook_allow=options.webhook_allow,
             journal_size=options.journal_size,
@@ -188,6 +184,24 @@ def _text(option: str, file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        exit_with(f"{option} {file}: no text ({error.reason}); give YAML or JSON in UTF-8", MISUSED)
+        exit_with(f"{option} {file}: not text ({error.reason}); give YAML or JSON in UTF-8", MISUSED)
     except OSError as error:
         exit_with(f"{option} {file}: {error.strerror}", MISUSED)
+
+
+def without_typos(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """`environ` without variables that look like misspelled settings; reports them and misspelled options.
+
+    They are not an error, because the environment is often shared with other programs.
+    """
+    typos = near_misses(environ, VARIABLES) | near_misses(environ, _options())
+    for name in sorted(typos):
+        tell(f"{name} is not read; {typos[name]} is")
+    return {name: value for name, value in environ.items() if name not in typos}
+
+
+def _options() -> frozenset[str]:
+    """The variables of the options of all commands."""
+    root = click.get_current_context().find_root().command
+    commands = root.commands.values() if isinstance(root, click.Group) else (root,)
+    return frozenset(str(option.envvar) for command in commands for option in command.params if option.envvar)

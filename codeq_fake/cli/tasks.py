@@ -1,22 +1,19 @@
-"""The commands about tasks: list them, look at one, end its lease, put it back, delete it."""
+"""Commands for tasks and queues: list tasks and queues, show, expire, requeue or delete a task."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import click
 
-from .output import tell
-from .queries import Answer, asking, say, show_table
-from .remote import in_path
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .remote import Fake
+from .output import Answer, say, show_table, tell
+from .remote import Fake, calls_fake, in_path
 
 _STATUSES = ("PENDING", "IN_PROGRESS", "COMPLETED", "FAILED")
 _COLUMNS = ("id", "command", "status", "where", "priority#", "attempts#", "worker", "lease until", "tenant")
+#: The columns of a table of queues.
+QUEUE_COLUMNS = ("tenant", "command", "ready#", "delayed#", "in progress#", "dead#", "next due", "next lease end")
 _ID = click.argument("task_id", metavar="ID")
 
 
@@ -24,8 +21,8 @@ _ID = click.argument("task_id", metavar="ID")
 @click.option("--status", type=click.Choice(_STATUSES, case_sensitive=False), help="Only tasks of this status.")
 @click.option("--command", metavar="TEXT", help="Only tasks of this command, in any case.")
 @click.option("--tenant", metavar="TEXT", help="Only tasks of this tenant.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
-@asking
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Maximum number of tasks.")
+@calls_fake
 def tasks(fake: Fake, *, status: str | None, command: str | None, tenant: str | None, limit: int) -> Answer:
     """List tasks, oldest first."""
     reply = fake.get("/tasks", status=status, command=command, tenant=tenant, limit=limit)
@@ -34,7 +31,7 @@ def tasks(fake: Fake, *, status: str | None, command: str | None, tenant: str | 
     def show() -> None:
         show_tasks()
         if len(reply["tasks"]) == limit:
-            tell(f"these are the first {limit}; --limit asks for more")
+            tell(f"these are the first {limit}; use --limit for more")
 
     return Answer(reply, show)
 
@@ -48,38 +45,52 @@ def _row(task: dict[str, Any]) -> Iterable[object]:
 
 @click.command()
 @_ID
-@asking
+@calls_fake
 def task(fake: Fake, *, task_id: str) -> Answer:
-    """Tell a task's life, and whether it can be claimed."""
+    """Show a task's history, and whether it can be claimed."""
     return _about(fake.get(f"/tasks/{in_path(task_id)}"))
 
 
 @click.command()
 @_ID
-@asking
+@calls_fake
 def expire(fake: Fake, *, task_id: str) -> Answer:
-    """End a task's lease now, as if its worker had vanished."""
-    return _about(fake.ask("POST", f"/tasks/{in_path(task_id)}/expire"))
+    """End a task's lease now, as if its worker had crashed."""
+    return _about(fake.call("POST", f"/tasks/{in_path(task_id)}/expire"))
 
 
 @click.command()
 @_ID
-@asking
+@calls_fake
 def requeue(fake: Fake, *, task_id: str) -> Answer:
-    """Put a task back into its queue, whatever became of it."""
-    return _about(fake.ask("POST", f"/tasks/{in_path(task_id)}/requeue"))
+    """Put a task back into its queue, in whatever state it is."""
+    return _about(fake.call("POST", f"/tasks/{in_path(task_id)}/requeue"))
 
 
 @click.command()
 @_ID
-@asking
+@calls_fake
 def delete(fake: Fake, *, task_id: str) -> Answer:
     """Delete a task with its result."""
-    reply = fake.ask("DELETE", f"/tasks/{in_path(task_id)}")
+    reply = fake.call("DELETE", f"/tasks/{in_path(task_id)}")
     return Answer(reply, say(f"deleted: {reply['id']}  {reply['command']}  {reply['status']}"))
 
 
 def _about(reply: dict[str, Any]) -> Answer:
-    from codeq_fake.in_process import timeline  # noqa: PLC0415 - as wherever --help does without
+    from codeq_fake.in_process import timeline  # noqa: PLC0415 - --help loads no server
 
     return Answer(reply, say(*timeline.of_tasks([reply]).split("\n")))
+
+
+@click.command()
+@calls_fake
+def queues(fake: Fake) -> Answer:
+    """Show the queue sizes of each tenant and command."""
+    reply = fake.get("/queues")
+    return Answer(reply, show_table(QUEUE_COLUMNS, map(queue_row, reply["queues"]), empty="no queues"))
+
+
+def queue_row(queue: dict[str, Any]) -> Iterable[object]:
+    """The cells of one queue."""
+    names = ("tenant", "command", "ready", "delayed", "inProgress", "dlq", "nextDue", "nextLeaseEnd")
+    return (queue[name] for name in names)

@@ -1,9 +1,10 @@
-"""The commands that show a fake as a whole: its queues, and ``top``, which goes on showing what happens there."""
+"""`codeq-fake top`: watch a fake."""
 
 from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import count
 from threading import Event
@@ -11,56 +12,45 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .queries import Answer, Asked, asking, console, fake_options, show_table, table
+from .output import console, table
+from .remote import Fake, Target, fake_options
+from .tasks import QUEUE_COLUMNS, queue_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from rich.console import RenderableType
 
-    from .remote import Fake
-
-_QUEUES = ("tenant", "command", "ready#", "delayed#", "in progress#", "dead#", "next due", "next lease end")
 _LEASES = ("leased task", "command", "worker", "attempts#", "lease until")
 _REQUESTS = ("request#", "at", "as", "method", "path", "status#")
 _MOST = 10
 
 
 @click.command()
-@asking
-def queues(fake: Fake) -> Answer:
-    """Show how many tasks of each tenant and command are where."""
-    reply = fake.get("/queues")
-    return Answer(reply, show_table(_QUEUES, map(_queue, reply["queues"]), empty="no queues"))
-
-
-def _queue(queue: dict[str, Any]) -> Iterable[object]:
-    names = ("tenant", "command", "ready", "delayed", "inProgress", "dlq", "nextDue", "nextLeaseEnd")
-    return (queue[name] for name in names)
-
-
-@click.command()
 @click.option(
-    "--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, metavar="SECONDS", help="Between looks."
+    "--interval",
+    type=click.FloatRange(0.1),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between updates.",
 )
-@click.option("--times", type=click.IntRange(1), metavar="N", help="End after so many looks.  [default: never]")
+@click.option("--times", type=click.IntRange(1), metavar="N", help="End after N updates.  [default: never]")
 @fake_options
-def top(asked: Asked, *, interval: float, times: int | None) -> None:
+def top(target: Target, *, interval: float, times: int | None) -> None:
     """Watch a fake: its clock, queues, leases and requests.
 
-    Ctrl-C ends it. With --json each look is one line.
+    Ctrl-C ends it. With --json, each update is one line.
     """
-    looks = _looks(asked.fake, interval, times)
-    if asked.as_json:
+    looks = _looks(target.fake, interval, times)
+    if target.as_json:
         for look in looks:
             click.echo(json.dumps(look))
         return
-    _draw(asked.fake.url, looks)
+    _draw(target.fake.url, looks)
 
 
 def _draw(url: str, looks: Iterable[dict[str, Any]]) -> None:
-    """Draw each look over the one before, or below it where the output is no terminal."""
-    from rich.live import Live  # noqa: PLC0415 - only what is drawn needs it
+    """Draw each update over the last one, or below it if the output is not a terminal."""
+    from rich.live import Live  # noqa: PLC0415 - --help needs no tables
 
     out = console()
     if not out.is_terminal:
@@ -73,7 +63,7 @@ def _draw(url: str, looks: Iterable[dict[str, Any]]) -> None:
 
 
 def _looks(fake: Fake, interval: float, times: int | None) -> Iterator[dict[str, Any]]:
-    """What there is to see, again and again. Of the requests, only new ones are asked for."""
+    """The current data, again and again. Of the requests, only new ones are fetched."""
     latest: deque[dict[str, Any]] = deque(maxlen=_MOST)
     never = Event()
     for n in count(1):
@@ -98,7 +88,7 @@ def _drawn(url: str, look: dict[str, Any]) -> RenderableType:
     return Group(
         Text(f"{head}  {look['parkedClaims']} parked claims", style="bold"),
         Text(),
-        table(_QUEUES, map(_queue, look["queues"])),
+        table(QUEUE_COLUMNS, map(queue_row, look["queues"])),
         Text(),
         table(_LEASES, map(_lease, look["leases"])),
         Text(),

@@ -149,7 +149,7 @@ def test_who_asks_for_few_is_told_that_there_may_be_more(fake: FakeCodeQ) -> Non
         fake.enqueue("A")
     done = call(fake, "tasks", "--limit", "2")
     assert (done.exit_code, len(done.stdout.splitlines())) == (0, 3)
-    assert done.stderr == "codeq-fake: these are the first 2; --limit asks for more\n"
+    assert done.stderr == "codeq-fake: these are the first 2; use --limit for more\n"
     assert len(as_json(fake, "tasks", "--limit", "2")["tasks"]) == 2
 
 
@@ -200,7 +200,7 @@ def test_on_a_terminal_top_draws_over_itself_and_leaves_the_screen_before_it_com
     )
     done = call(fake, "top", "--interval", "0.1")
     assert done.exit_code == 1
-    assert done.output.index(left) < done.output.index("nothing answers at http://127.0.0.1:1")
+    assert done.output.index(left) < done.output.index("no reply from http://127.0.0.1:1")
 
 
 # Time.
@@ -322,7 +322,7 @@ def test_the_state_goes_through_a_pipe(fake: FakeCodeQ) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("{", "state.json: no JSON ("), ('{"tasks": 1}', "unknown: tasks"), ("{}", "no state that this release reads")],
+    [("{", "state.json: not JSON ("), ('{"tasks": 1}', "unknown: tasks"), ("{}", "no state that this release reads")],
 )
 def test_what_is_no_state_is_refused(fake: FakeCodeQ, tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "state.json"
@@ -348,7 +348,7 @@ def test_an_unknown_task_is_named_with_the_way_to_the_known(fake: FakeCodeQ) -> 
         done = call(fake, command, "a?b c")
         assert (done.exit_code, done.stderr) == (
             1,
-            f"codeq-fake: {fake.url}: no task a?b c; `codeq-fake tasks` lists what there is\n",
+            f"codeq-fake: {fake.url}: no task a?b c; `codeq-fake tasks` lists all tasks\n",
         )
 
 
@@ -357,8 +357,8 @@ def test_where_nothing_listens_the_way_to_start_a_fake_is_told() -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     code, said = refused("tasks", "--url", url)
     assert code == 1
-    assert said.startswith(f"codeq-fake: nothing answers at {url} (")
-    assert said.endswith("start a fake with `codeq-fake serve`, or say where it is with --url or CODEQ_BASE_URL\n")
+    assert said.startswith(f"codeq-fake: no reply from {url} (")
+    assert said.endswith("start a fake with `codeq-fake serve`, or give its URL with --url or CODEQ_BASE_URL\n")
 
 
 def test_what_is_no_fake_is_told() -> None:
@@ -385,7 +385,7 @@ def test_an_url_that_cannot_be_meant_is_misuse(url: str) -> None:
     code, said = refused("clock", "--url", url)
     assert (code, said) == (
         2,
-        f"codeq-fake: {url!r} is no URL; give one such as http://127.0.0.1:8080 with --url\n",
+        f"codeq-fake: {url!r} is not a URL; give one such as http://127.0.0.1:8080 with --url\n",
     )
 
 

@@ -102,7 +102,7 @@ def test_on_an_address_that_others_reach_control_is_off_and_that_is_said() -> No
         assert server.get("/_fake/health").status_code == 404
         _, said = server.stop()
     assert said == (
-        "codeq-fake: the control API is off: 0.0.0.0 is reached by other machines, and there is no --control-token\n"
+        "codeq-fake: the control API is off: other machines reach 0.0.0.0, and there is no --control-token\n"
     )
 
 
@@ -299,7 +299,7 @@ def test_what_cannot_be_meant_is_named(
     ("content", "text"),
     [
         (b"a: [", "no valid YAML or JSON"),
-        (b"\xff", "no text (invalid start byte); give YAML or JSON in UTF-8"),
+        (b"\xff", "not text (invalid start byte); give YAML or JSON in UTF-8"),
         (b"ann: {kind: boss}", "ann has kind 'boss'; it must be producer or worker"),
     ],
 )

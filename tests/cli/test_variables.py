@@ -75,7 +75,7 @@ def test_a_variable_that_nobody_reads_is_told_where_its_name_looks_as_if_somebod
     ("content", "reason"),
     [
         (b"A=1\nB C\n", " line 2: NAME=value belongs here"),
-        (b"\xff", ": no text (invalid start byte)"),
+        (b"\xff", ": not text (invalid start byte)"),
         (b"CODEQ_FAKE_PROFILE=mysql", "Invalid value for '--profile': 'mysql' is not one of"),
         (b"BACKOFF_BASE_SECONDS=soon", "BACKOFF_BASE_SECONDS: found 'soon'"),
     ],

@@ -1,0 +1,115 @@
+"""Commands for the clock and the whole state: advance, clock, reset, state."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from codeq_fake.serving.terminal_text import counted
+
+from .output import FAILED, MISUSED, Answer, exit_with, say
+from .remote import Fake, calls_fake
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = r"(\d+(?:\.\d+)?)(ms|s|m|h|d)"
+
+
+class Duration(click.ParamType[float]):
+    """Seconds as a number, or with units: 90, 1.5, 250ms, 2m, 1h30m."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's own type
+        """Parse it. Raises click.BadParameter."""
+        written = str(value)
+        if re.fullmatch(r"\d+(\.\d+)?", written):
+            return float(written)
+        if not re.fullmatch(f"({_PART})+", written):
+            self.fail(f"{written!r} is not a duration; give seconds such as 90 or 1.5, or units as 1h30m", param, ctx)
+        return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, written))
+
+
+@click.command()
+@click.argument("duration", type=Duration(), required=False)
+@click.option("--to", metavar="TIME", help="Time to advance it to, for example 2026-01-31T12:00:00Z.")
+@calls_fake
+def advance(fake: Fake, *, duration: float | None, to: str | None) -> Answer:
+    """Advance the clock, and do everything that is due.
+
+    By DURATION, in seconds or with units (90, 1.5, 250ms, 2m, 1h30m), or to a time.
+    """
+    if (duration is None) == (to is None):
+        raise click.UsageError("give either a DURATION or --to")
+    body = {"to": to} if to is not None else {"seconds": duration}
+    reply = fake.call("POST", "/clock/advance", body, patience=None)  # as long as everything due takes
+    return Answer(reply, say(f"{reply['now']}  {reply['fired']} fired"))
+
+
+@click.command()
+@click.option("--freeze", is_flag=True, help="Stop it until it is advanced.")
+@click.option("--run", is_flag=True, help="Let it run.")
+@calls_fake
+def clock(fake: Fake, *, freeze: bool, run: bool) -> Answer:
+    """Show the clock, stop it, or let it run."""
+    if freeze and run:
+        raise click.UsageError("give either --freeze or --run")
+    mode = {"mode": "manual" if freeze else "real"}
+    reply = fake.call("PUT", "/clock", mode) if freeze or run else fake.get("/clock")
+    return Answer(reply, say(f"{reply['now']}  {reply['mode']}"))
+
+
+@click.command()
+@calls_fake
+def reset(fake: Fake) -> Answer:
+    """Start over with an empty state; settings and clock are kept."""
+    reply = fake.call("POST", "/reset")
+    return Answer(reply, say(f"empty: profile {reply['profile']}, {reply['clock']} clock at {reply['now']}"))
+
+
+@click.group()
+def state() -> None:
+    """Export or import the whole state."""
+
+
+@state.command("get")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
+@calls_fake
+def get_state(fake: Fake, *, file: Path) -> Answer:
+    """Write the state as JSON to FILE, by default to standard output."""
+    from codeq_fake.control.state_file import write_whole  # noqa: PLC0415 - --help loads no server
+
+    held = fake.get("/state")
+    text = json.dumps(held)
+    if str(file) == "-":
+        return Answer(held, say(text))
+    try:
+        write_whole(file, text + "\n")
+    except OSError as error:
+        exit_with(f"{file}: {error.strerror}", FAILED)
+    count = len(held["broker"]["tasks"])
+    return Answer({"file": str(file), "tasks": count}, say(f"{counted(count, 'task')} in {file}"))
+
+
+@state.command("save")
+@calls_fake
+def save_state(fake: Fake) -> Answer:
+    """Write the state to the file of `serve --persist`."""
+    reply = fake.call("POST", "/persist")
+    return Answer(reply, say(f"{counted(reply['tasks'], 'task')} in {reply['file']}"))
+
+
+@state.command("put")
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@calls_fake
+def put_state(fake: Fake, *, file: IO[str]) -> Answer:
+    """Replace the state by FILE; - is standard input."""
+    try:
+        held = json.load(file)
+    except (ValueError, RecursionError) as error:
+        exit_with(f"{file.name}: not JSON ({error}); give a file of `codeq-fake state get`", MISUSED)
+    reply = fake.call("PUT", "/state", held)
+    return Answer(reply, say(f"restored: profile {reply['profile']}, {reply['clock']} clock at {reply['now']}"))
