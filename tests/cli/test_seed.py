@@ -54,7 +54,7 @@ def test_a_fake_begins_with_tasks_and_subscriptions_and_nobody_is_told(file: Pat
         assert (master.priority, master.max_attempts, master.tenant) == (9, 3, "dev")
         assert (pack.tenant, pack.location) == ("acme", "DELAYED_ZSET")
         [subscription] = fake.state()["broker"]["subscriptions"]
-        assert (subscription["id"], subscription["commands"], subscription["group"]) == ("s-1", ("pack",), "g")
+        assert (subscription["id"], subscription["commands"], subscription["group"]) == ("s-1", ["pack"], "g")
         assert fake.callbacks == []
 
 
