@@ -83,7 +83,7 @@ class Endpoint:
 
     def _authenticate(self, call: Call) -> Caller:
         """The caller (A1 to A9). Raises Unauthenticated, Forbidden or KeysNeeded."""
-        auth, authorization = self._runtime.auth, call.header_or_none(b"authorization")
+        auth, authorization = self._runtime.auth, call.header(b"authorization")
         match self._operation.right:
             case "worker":
                 return auth.worker(authorization, self._operation.scope, now=call.now)
@@ -92,7 +92,7 @@ class Endpoint:
             case "reader":
                 return auth.reader(authorization, now=call.now)
             case _:
-                return auth.admin(authorization, call.header_or_none(b"x-role"), now=call.now)
+                return auth.admin(authorization, call.header(b"x-role"), now=call.now)
 
     async def _carry_out(self, call: Call, receive: Receive, handler: Handler) -> Reply:
         """Let the handler answer, and carry out the effects that follow."""

@@ -36,7 +36,7 @@ def metrics(call: Call) -> Reply:
     text = generate_latest(registry)
     for pattern, replacement in _AS_GO:
         text = pattern.sub(replacement, text)
-    if "gzip" in call.header(b"accept-encoding"):
+    if "gzip" in (call.header(b"accept-encoding") or ""):
         return Reply(200, gzip.compress(text), (_CONTENT_TYPE, _GZIP))
     return Reply(200, text, (_CONTENT_TYPE,))
 

@@ -43,11 +43,7 @@ class Call:
         """Use the present state and time. While the request waited, the fake may have been reset."""
         self.broker, self.now = runtime.broker, runtime.clock.now()
 
-    def header(self, name: bytes) -> str:
-        """A header's value, empty if it was not sent."""
-        return self.headers.get(name, b"").decode("latin-1")
-
-    def header_or_none(self, name: bytes) -> str | None:
+    def header(self, name: bytes) -> str | None:
         """A header's value, None if it was not sent."""
         value = self.headers.get(name)
         return value.decode("latin-1") if value is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ Due = CallbackDue | NoticeDue
 
 
 class Deliveries:
-    """Callbacks and notices that are being sent.
+    """Callbacks and notices that are being sent. `sleep` waits on the clock for a duration (ns).
 
     `answered` is called with the outcome of each try and returns whether it was the last one. `tried` is called with
     the journal entry after each try.
@@ -39,6 +39,7 @@ class Deliveries:
         self,
         *,
         clock: Clock,
+        sleep: Callable[[int], Awaitable[None]],
         sender: Sender,
         composer: Composer,
         fault_plan: Plan,
@@ -48,6 +49,7 @@ class Deliveries:
     ) -> None:
         self.journal: Journal[Callback] = Journal(journal_size)
         self._clock = clock
+        self._sleep = sleep
         self._sender = sender
         self._composer = composer
         self._fault_plan = fault_plan
@@ -111,7 +113,9 @@ class Deliveries:
         kinds = tuple(rule.do for rule in rules)
         for rule in rules:
             if rule.do == "callback_late":
-                await self._wait(rule.duration)
+                self._under_way[_current_task()] = True
+                await self._sleep(rule.duration)
+                self._under_way[_current_task()] = False
         skew = sum(rule.duration for rule in rules if rule.do == "clock_skew")
         outgoing = self._composed(due, self._clock.now() + skew)
         if "callback_lost" in kinds:
@@ -122,22 +126,6 @@ class Deliveries:
         if "callback_twice" in kinds:
             await self._try(entry, outgoing, kinds)
         return outcome
-
-    async def _wait(self, duration: int) -> None:
-        """Wait this long (ns). Advancing the clock does not wait for the delivery meanwhile."""
-        waited = asyncio.get_running_loop().create_future()
-        delivery = _current_task()
-
-        def go_on() -> None:
-            self._under_way[delivery] = False
-            waited.set_result(None)
-
-        timer = self._clock.call_at(self._clock.now() + duration, go_on)
-        self._under_way[delivery] = True
-        try:
-            await waited
-        finally:
-            timer.cancel()
 
     async def _try(self, entry: Callback, outgoing: Outgoing, faults: tuple[str, ...] = ()) -> Outcome:
         entry.headers, entry.body = outgoing.headers, outgoing.body

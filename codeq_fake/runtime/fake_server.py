@@ -88,6 +88,7 @@ class Runtime:
         self.source, self.broker = self._new_broker(config)
         self.deliveries = Deliveries(
             clock=self.clock,
+            sleep=self.waiters.sleep,
             sender=Sender(guard=Guard(config.webhook_allow), mounts=config.mounts),
             composer=Composer(zone=settings.timezone, secret=settings.webhook_hmac_secret),
             fault_plan=self.fault_plan,

@@ -59,7 +59,7 @@ class Waiters:
         self._polls: dict[_Waiter[Any], None] = {}
         #: With the number of the fault that holds the request up.
         self._held: dict[_Waiter[bool], int] = {}
-        #: How many waits have ended. Whoever advances the clock sees from it that a task was woken.
+        #: How many waits have ended. An advance of the clock sees from it that a task was woken.
         self.woken = 0
 
     @property

@@ -15,6 +15,7 @@ from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.faults import Plan
 from codeq_fake.runtime import deliveries
 from codeq_fake.runtime.deliveries import Deliveries
+from codeq_fake.runtime.waiters import Waiters
 from codeq_fake.webhooks import Composer, Hop, Outcome, Outgoing, Sender
 from codeq_fake.webhooks.composer import sign
 
@@ -65,6 +66,7 @@ class Scene:
         composer = Composer(zone=ZoneInfo("UTC"), secret=SECRET)
         self.deliveries = Deliveries(
             clock=self.clock,
+            sleep=Waiters(self.clock).sleep,
             sender=self.receiver,
             composer=composer,
             answered=self._answered,

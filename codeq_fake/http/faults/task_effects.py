@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from codeq_fake.core import manual_operations, races
+from codeq_fake.core import Broker, manual_operations, races
 from codeq_fake.core.errors import Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from codeq_fake.core import Broker
 
 
 def affect(kind: str, broker: Broker, tasks: Iterable[str], *, now: int) -> bool:
     """Apply a fault to each of the tasks. Returns whether it was possible for any of them."""
-    return sum(_done(kind, broker, task_id, now) for task_id in tasks) > 0
-
-
-def _done(kind: str, broker: Broker, task_id: str, now: int) -> bool:
-    try:
-        return TASK_EFFECTS[kind](broker, task_id, now=now)
-    except Refused:
-        return False
+    happened = False
+    for task_id in tasks:
+        with suppress(Refused):
+            happened |= TASK_EFFECTS[kind](broker, task_id, now=now)
+    return happened
 
 
 def _expire_lease(broker: Broker, task_id: str, *, now: int) -> bool:
