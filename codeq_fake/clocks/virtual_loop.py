@@ -78,7 +78,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def looks_outside(self) -> bool:
-        """Whether time must not jump, because a thread is awaited or something is open."""
+        """Whether time must not jump, because a thread is awaited or something is open.
+
+        A loop that simulates its network and its threads may override this, and return False.
+        """
         # One entry of the selector is the loop's own: the pipe by which other threads wake it up.
         return len(self._outside.get_map()) > 1 or self._executing > 0 or any(map(self._awaits, threading.enumerate()))
 

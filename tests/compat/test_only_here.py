@@ -8,8 +8,8 @@ from pathlib import Path
 import codeq_fake
 
 ROOT = Path(codeq_fake.__file__).parent
-#: Private by its name only: a public method of named tuples.
-PUBLIC = {"_replace"}
+#: Private by their names only: public methods of named tuples.
+PUBLIC = {"_asdict", "_fields", "_make", "_replace"}
 
 
 def foreign_private_names(file: Path) -> set[str]:

@@ -7,6 +7,7 @@ import time  # noqa: TID251 - how long a real server takes to end
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 import uvicorn.protocols.http.auto  # before a test takes away what it imports
 import uvicorn.protocols.http.httptools_impl
 
@@ -21,8 +22,9 @@ from codeq_fake.serving.server import listen, served
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
     from starlette.types import Receive, Scope, Send
+
+pytestmark = pytest.mark.port
 
 TASKS = "/v1/codeq/tasks"
 TOKEN = {"authorization": "Bearer dev-token"}

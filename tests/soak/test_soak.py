@@ -14,6 +14,8 @@ from tests.soak.soak import soak
 MB = 1024 * 1024
 
 
+@pytest.mark.process
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the figures of the server from /proc")
 def test_a_short_soak_finds_no_problem() -> None:
     report = asyncio.run(soak(3, seed=1))
