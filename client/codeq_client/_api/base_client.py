@@ -54,11 +54,9 @@ class BaseClient:
 def tokens_by_role(sources: Mapping[Role, TokenSource | None]) -> Mapping[Role, Token]:
     """Return the token of each role that has one. Readers use the worker's first (A7), admins fall back (A8)."""
     tokens = {role: Token(source) for role, source in sources.items() if source}
-    fallbacks = {Role.READER: (Role.WORKER, Role.PRODUCER), Role.ADMIN: (Role.ADMIN, Role.PRODUCER)}
-    for role, candidates in fallbacks.items():
-        for candidate in candidates:
-            if candidate in tokens:
-                tokens.setdefault(role, tokens[candidate])
+    for role, fallback in ((Role.READER, Role.WORKER), (Role.READER, Role.PRODUCER), (Role.ADMIN, Role.PRODUCER)):
+        if fallback in tokens:
+            tokens.setdefault(role, tokens[fallback])
     return tokens
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from codeq_client._task import Task
-from codeq_client.errors import ConfigurationError, EncodeError
+from codeq_client.errors import ConfigurationError, EncodeError, NotFound, SubscriptionNotFound, TaskNotFound
 
 from . import decoding
 from .conversion import dumps, wrap_result
@@ -62,7 +62,7 @@ class Call(Generic[T]):
 
     `decode` turns the JSON of the answer into a value; `on_no_content` gives the value for a 204. `repeatable` says
     that sending the call twice has the same effect as sending it once. `wait` is for how many seconds the server may
-    delay its answer. `missing` says what a "not found" refers to.
+    delay its answer. `missing` is the error for "not found".
     """
 
     method: str
@@ -72,7 +72,7 @@ class Call(Generic[T]):
     body: bytes | None = None
     repeatable: bool = False
     wait: float = 0
-    missing: str = "task"
+    missing: type[NotFound] = TaskNotFound
     headers: tuple[tuple[str, str], ...] = _ACCEPT
     on_no_content: Callable[[], T] | None = None
 
@@ -273,7 +273,7 @@ def renew_subscription(subscription_id: str, *, ttl: float = 300) -> Call[Subscr
     path = f"{_SUBSCRIPTIONS}/{_segment(subscription_id)}/heartbeat"
     body = dumps({"ttlSeconds": whole_seconds(ttl, "ttl")})
     read = decoding.subscription
-    return Call("POST", path, Role.WORKER, read, body, repeatable=True, missing="subscription")
+    return Call("POST", path, Role.WORKER, read, body, repeatable=True, missing=SubscriptionNotFound)
 
 
 def get(task_id: str) -> Call[Task]:

@@ -200,25 +200,19 @@ def _result_of(core: Core, task: Task, deadline: float) -> Flow[Any]:
 
 
 # An empty body and a missing task are refused only after token and scope (B3), so these requests have no effect.
-_PROBES = {
-    "codeq:claim": "/v1/codeq/tasks/claim",
-    "codeq:heartbeat": "/v1/codeq/tasks/codeq-worker-check/heartbeat",
-    "codeq:result": "/v1/codeq/tasks/codeq-worker-check/result",
-    "codeq:nack": "/v1/codeq/tasks/codeq-worker-check/nack",
-    "codeq:abandon": "/v1/codeq/tasks/codeq-worker-check/abandon",
-}
+_PROBES = ("claim", *(f"codeq-worker-check/{name}" for name in ("heartbeat", "result", "nack", "abandon")))
 
 
 def check_worker_token(core: Core) -> Flow[None]:
     """Raise `ConfigurationError` if the worker's token lacks a scope that a worker needs; no task is touched."""
     missing = []
-    for scope, path in _PROBES.items():
+    for path in _PROBES:
         try:
-            yield from core.send(Call("POST", path, Role.WORKER, _accepted), retries=0)
+            yield from core.send(Call("POST", f"/v1/codeq/tasks/{path}", Role.WORKER, _accepted), retries=0)
         except (BadRequest, TaskNotFound):
             pass
         except Forbidden:
-            missing.append(scope)
+            missing.append(f"codeq:{path.rpartition('/')[2]}")
     if missing:
         raise ConfigurationError(f"the worker's token lacks {', '.join(missing)}")
 

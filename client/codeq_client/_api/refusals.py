@@ -15,7 +15,6 @@ from codeq_client.errors import (
     Refused,
     ResultNotFound,
     ServerError,
-    SubscriptionNotFound,
     TaskNotFound,
     Unauthorized,
 )
@@ -36,7 +35,6 @@ _BY_STATUS: Mapping[int, type[Refused]] = {
     404: NotFound,
     409: NotInProgress,
 }
-_MISSING: Mapping[str, type[Refused]] = {"task": TaskNotFound, "subscription": SubscriptionNotFound}
 
 
 def decode(call: Call[T], reply: Reply) -> T:
@@ -65,7 +63,7 @@ def _refusal(call: Call[T], reply: Reply) -> Refused:
     if reply.status == 429:  # noqa: PLR2004 - Too Many Requests
         return RateLimited(message, status=429, request_id=request_id, retry_after=_retry_after(reply))
     if message == "not-found":  # a 500 for heartbeat and abandon, a 404 elsewhere (H2, N1, U2)
-        kind = _MISSING[call.missing]
+        kind: type[Refused] = call.missing
     elif message in _BY_MESSAGE:
         kind = _BY_MESSAGE[message]
     else:

@@ -72,16 +72,14 @@ class Delivery:
         self._clock = core.clock
         self._started_at = core.clock.monotonic()
         self._lease = Lease(context.terms, sent=sent, now=self._started_at, random=core.random)
-        self._held = HeldLease(task.id, self._lease, self.end)
         self._code = Cancellable(core.clock, SETTLE_SECONDS)
+        self._held = HeldLease(task.id, self._lease, self._code.cancel)
         self._done = asyncio.Event()
-        self._end: End | None = None
         self._handler_called = False
 
     def end(self, end: End) -> None:
         """Cancel the handler, for this reason; the first reason stays."""
-        self._end = self._end or end
-        self._code.cancel(LeaseLost(self.task_id, self._end.value))
+        self._held.end_handler(end)
 
     @property
     def task_id(self) -> str:
@@ -140,7 +138,6 @@ class Delivery:
             self._context.terms,
             clock=self._clock,
             state=self._context.state,
-            end=lambda: self._end,
             renew_now=self._context.renewal.renew_now,
         )
         context.check()  # the loop may have been blocked since the claim
@@ -149,8 +146,8 @@ class Delivery:
     def _outcome_of(self, error: BaseException) -> Outcome:
         if isinstance(error, Outcome):
             return error
-        if self._end is not None or (isinstance(error, LeaseLost) and error.task_id == self.task_id):
-            return _outcome_of_end(self._end)
+        if self._held.handler_end or (isinstance(error, LeaseLost) and error.task_id == self.task_id):
+            return _outcome_of_end(self._held.handler_end)
         _log.warning("the handler of task %s failed", self._task.id, exc_info=error, extra=log_fields(self._task))
         return self._handler.outcome_of_error(error, self._task)
 
@@ -200,7 +197,7 @@ class Delivery:
             case _:
                 await self._context.renewal.finish(self._held)
                 await codeq.run(settlement.abandon(core, task, calls.abandon(task.id), policy))
-                return Settled.ABANDONED, self._end.value if self._end else ""
+                return Settled.ABANDONED, self._held.handler_end.value if self._held.handler_end else ""
 
     def _may_send(self) -> bool:
         return not self._lease.lost(self._clock.monotonic())

@@ -71,27 +71,24 @@ class TaskContext:
         *,
         clock: Clock,
         state: Any,  # noqa: ANN401 - the user's
-        end: Callable[[], End | None],
         renew_now: Callable[[HeldLease], None],
     ) -> None:
         self.state = state
         self.log = TaskLogger(logging.getLogger("codeq_client.task"), log_fields(job.task))
-        self._task_id = job.id
         self._held = held
         self._terms = terms
         self._clock = clock
-        self._end = end
         self._renew_now = renew_now
 
     @property
     def end(self) -> End | None:
         """Why the handler must end, or None. A handler on a thread should look here now and then, or call `check`."""
-        return self._end() or self._held.lease.ended(self._clock.monotonic())
+        return self._held.handler_end or self._held.lease.ended(self._clock.monotonic())
 
     def check(self) -> None:
         """Raise `LeaseLost` if the handler must end: for handlers on threads, which cannot be interrupted."""
         if end := self.end:
-            raise LeaseLost(self._task_id, end.value)
+            raise LeaseLost(self._held.task_id, end.value)
 
     def remaining(self) -> float:
         """Return for how many seconds the lease is certain to hold without another renewal."""

@@ -20,7 +20,7 @@ from anyio.from_thread import start_blocking_portal
 from codeq_client._api import calls
 from codeq_client._api.client import CodeQ
 from codeq_client._api.clock import Clock, has_own_time, sleep_or
-from codeq_client.errors import CodeQError, NotInProgress, NotOwner, TaskNotFound
+from codeq_client.errors import CodeQError, LeaseLost, NotInProgress, NotOwner, TaskNotFound
 
 from .events import Event, LeaseEnded, Renewed
 from .lease import End, Lease, LeaseTerms
@@ -39,14 +39,20 @@ _log = logging.getLogger("codeq_client.worker")
 
 
 class HeldLease:
-    """The lease on one task, and what to call when its handler must end."""
+    """The lease on one task, and how to end its handler: by `cancel`."""
 
-    def __init__(self, task_id: str, lease: Lease, on_end: Callable[[End], None]) -> None:
+    def __init__(self, task_id: str, lease: Lease, cancel: Callable[[Exception], None]) -> None:
         self.task_id = task_id
         self.lease = lease
-        self.on_end = on_end
+        self.handler_end: End | None = None
+        self._cancel = cancel
         self.idle = asyncio.Event()
         """Set when a renewal has ended, for `LeaseRenewal.finish`."""
+
+    def end_handler(self, end: End) -> None:
+        """Cancel the handler, for this reason; the first reason stays."""
+        self.handler_end = self.handler_end or end
+        self._cancel(LeaseLost(self.task_id, self.handler_end.value))
 
 
 class LeaseRenewal:
@@ -67,6 +73,8 @@ class LeaseRenewal:
         self._held: dict[HeldLease, None] = {}
         self._wakes_at = math.inf
         self._woken = asyncio.Event()
+        self.monitor: LoopMonitor | None = None
+        """Watches the worker's event loop, if this loop has a separate thread."""
 
     def add(self, held: HeldLease) -> None:
         """Renew this lease from now on."""
@@ -117,7 +125,7 @@ class LeaseRenewal:
                 self.remove(held)
                 held.lease.stop()
                 self._emit(LeaseEnded(held.task_id, end))
-                self._post(partial(held.on_end, end))
+                self._post(partial(held.end_handler, end))
             elif held.lease.renewal_due(now):
                 held.lease.renewal_sent(now)
                 renewals.start_soon(self._renew_one, held)
@@ -182,11 +190,9 @@ async def renewal_in_loop(codeq: CodeQ, terms: LeaseTerms, emit: Emit) -> AsyncI
 
 
 @asynccontextmanager
-async def renewal_on_thread(
-    codeq: CodeQ, terms: LeaseTerms, emit: Emit, monitor: LoopMonitor
-) -> AsyncIterator[LeaseRenewal]:
+async def renewal_on_thread(codeq: CodeQ, terms: LeaseTerms, emit: Emit) -> AsyncIterator[LeaseRenewal]:
     """Run the renewal loop, and the monitor of the worker's event loop, on a separate thread."""
-    loop = asyncio.get_running_loop()
+    loop, monitor = asyncio.get_running_loop(), LoopMonitor(codeq.core.clock, emit)
     post = loop.call_soon_threadsafe
     if has_own_time(loop):
         _log.warning(
@@ -199,6 +205,7 @@ async def renewal_on_thread(
         wake = asyncio.get_running_loop().call_soon_threadsafe
         async with codeq.twin() as own, anyio.create_task_group() as group:
             renewal = LeaseRenewal(partial(_renew, own, terms), codeq.core.clock, emit, post=post, wake=wake)
+            renewal.monitor = monitor
             group.start_soon(monitor.run, post)
             task_status.started(renewal)
             await renewal.run()

@@ -25,7 +25,6 @@ from .events import ClaimFailed, Event, Hook, Polled, Started, Stopped
 from .handlers import Handler, Policy, Registration, ThreadRunner, takes_context
 from .lease import LeaseTerms
 from .lease_renewal import LeaseRenewal, renewal_in_loop, renewal_on_thread
-from .loop_monitor import LoopMonitor
 from .middleware import Middleware, Next
 from .process import stop_on_signals
 
@@ -101,7 +100,6 @@ class Worker:
         self._run_in_thread = run_in_thread
         self._claim_loop: ClaimLoop | None = None
         self._renewal: LeaseRenewal | None = None
-        self._monitor: LoopMonitor | None = None
         self._stop_requested = False
         self._stop_claim_loop: Callable[[], object] = lambda: None
         self._answered_at = -math.inf
@@ -166,7 +164,7 @@ class Worker:
         try:
             refusal = await self._run(burst=burst, signals=signals)
         finally:
-            self._claim_loop = self._renewal = self._monitor = None
+            self._claim_loop = self._renewal = None
             self._stop_claim_loop = lambda: None
             self._stop_requested = False
         _log.info("stopped, and holds no lease")
@@ -179,7 +177,8 @@ class Worker:
             if signals:
                 stack.enter_context(stop_on_signals(self.stop))
             state = await stack.enter_async_context(self._lifespan(self))
-            self._renewal = await stack.enter_async_context(self._start_renewal())
+            renewal = renewal_on_thread if self._lease_thread else renewal_in_loop
+            self._renewal = await stack.enter_async_context(renewal(self.codeq, self.terms, self.emit))
             context = self.delivery_context(self._renewal, state)
             loop = self._claim_loop = ClaimLoop(
                 context,
@@ -204,14 +203,14 @@ class Worker:
 
     def status(self) -> WorkerStatus:
         """Return the state of the worker; any thread may call this."""
-        loop, renewal, monitor = self._claim_loop, self._renewal, self._monitor
+        loop, renewal = self._claim_loop, self._renewal
         return WorkerStatus(
             running=loop is not None,
             draining=loop is not None and loop.stopping,
             tasks=loop.running if loop else 0,
             claim_age=self.codeq.core.clock.monotonic() - self._answered_at,
             claim_error=self._claim_error,
-            loop_lag=monitor.lag() if monitor else 0.0,
+            loop_lag=renewal.monitor.lag() if renewal and renewal.monitor else 0.0,
             lease_lag=renewal.lag() if renewal else 0.0,
         )
 
@@ -241,12 +240,6 @@ class Worker:
             self._answered_at, self._claim_error = self.codeq.core.clock.monotonic(), ""
         elif isinstance(event, ClaimFailed):
             self._claim_error = str(event.error)
-
-    def _start_renewal(self) -> AbstractAsyncContextManager[LeaseRenewal]:
-        if not self._lease_thread:
-            return renewal_in_loop(self.codeq, self.terms, self.emit)
-        self._monitor = LoopMonitor(self.codeq.core.clock, self.emit)
-        return renewal_on_thread(self.codeq, self.terms, self.emit, self._monitor)
 
 
 @asynccontextmanager

@@ -303,6 +303,7 @@ def test_settings_come_from_the_environment() -> None:
         BlockingCodeQ.from_env({})
 
 
+@pytest.mark.port
 def test_the_blocking_client_completes_a_task_on_the_fake() -> None:
     with FakeCodeQ() as fake, fake.serve(), BlockingCodeQ.from_env(fake.env) as codeq:
         created = codeq.create("X", {"a_b": None, "cD": [1.5]})

@@ -599,6 +599,10 @@ async def test_run_in_thread_calls_plain_handlers(scenario: Scenario) -> None:
     assert threads == [threading.main_thread()]
 
 
+def no_server() -> httpx.AsyncBaseTransport:
+    return httpx.MockTransport(lambda _request: httpx.Response(204))
+
+
 class LoopWithOwnTime(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return super().time() + 3600
@@ -610,7 +614,7 @@ def test_a_lease_thread_warns_in_a_loop_with_its_own_time(
     is_warned: bool,  # noqa: FBT001 - parametrized
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    worker = Worker(CodeQ("http://127.0.0.1:1", worker_token="w"), hooks=[lambda _event: worker.stop()])
+    worker = Worker(CodeQ("http://a.test", worker_token="w", transport=no_server), hooks=[lambda _event: worker.stop()])
     worker.handler("X")(returner(1))
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(worker.run(signals=False))
@@ -618,7 +622,7 @@ def test_a_lease_thread_warns_in_a_loop_with_its_own_time(
 
 
 def test_a_worker_off_the_main_thread_warns_that_signals_do_not_stop_it(caplog: pytest.LogCaptureFixture) -> None:
-    worker = Worker(CodeQ("http://127.0.0.1:1", worker_token="w"), hooks=[lambda _event: worker.stop()])
+    worker = Worker(CodeQ("http://a.test", worker_token="w", transport=no_server), hooks=[lambda _event: worker.stop()])
     worker.handler("X")(returner(1))
     thread = threading.Thread(target=lambda: asyncio.run(worker.run()))
     thread.start()
