@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codeq_fake.clocks import WallClock
-from tests.clock.diary import MINUTE, SECOND, START, Diary, fired, manual, run, settle
+from tests.clocks.diary import MINUTE, SECOND, START, Diary, fired, manual, run, settle
 
 
 def test_freezing_keeps_the_instant_and_holds_timers_back() -> None:

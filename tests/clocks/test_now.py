@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codeq_fake.clocks import WallClock
-from tests.clock.diary import MINUTE, SECOND, START, manual, run, settle
+from tests.clocks.diary import MINUTE, SECOND, START, manual, run, settle
 
 if TYPE_CHECKING:
     import pytest

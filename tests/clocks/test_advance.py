@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codeq_fake.clocks import END_OF_TIME, EndOfTimeError, TimeWentBackError, WallClock
 from codeq_fake.clocks.timers import TimerQueue
-from tests.clock.diary import MINUTE, SECOND, START, Diary, manual, run, settle
+from tests.clocks.diary import MINUTE, SECOND, START, Diary, manual, run, settle
 
 
 def test_advance_fires_in_due_order_and_at_the_due_instants() -> None:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import pytest
 
 from codeq_fake.clocks import Clock, VirtualClock, VirtualTimeLoop, WallClock
-from tests.clock.diary import SECOND, START, Diary, settle
+from tests.clocks.diary import SECOND, START, Diary, settle
 
 
 @pytest.mark.parametrize("kind", ["manual", "real", "auto"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from codeq_fake.clocks import WallClock
-from tests.clock.diary import MINUTE, SECOND, START, Diary, fired, run, settle
+from tests.clocks.diary import MINUTE, SECOND, START, Diary, fired, run, settle
 
 if TYPE_CHECKING:
     import pytest
