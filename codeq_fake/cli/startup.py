@@ -61,7 +61,7 @@ class Built:
 
     @contextmanager
     def _from_seed(self) -> Iterator[None]:
-        self._sow()
+        self._create_seed()
         with self._armed():
             yield
 
@@ -70,7 +70,7 @@ class Built:
         controls = Controls(self.runtime)
         with state_file.kept_in(file):
             if not state_file.load(file, controls.restore):
-                self._sow()
+                self._create_seed()
             with self._armed():
                 state_file.save(file, controls.state())  # fail now rather than at the end
                 try:
@@ -92,12 +92,12 @@ class Built:
         for fault in faults.missed():
             tell(faults.why_missed(fault))
 
-    def _sow(self) -> None:
+    def _create_seed(self) -> None:
         if self.seed is None:
             return
-        from codeq_fake.control.seed_files import sow  # noqa: PLC0415 - loads YAML
+        from codeq_fake.control.seed_files import create_all  # noqa: PLC0415 - loads YAML
 
-        sow(self.runtime, self.seed)
+        create_all(self.runtime, self.seed)
 
     @property
     def tokens(self) -> Tokens:

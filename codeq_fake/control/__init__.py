@@ -1,4 +1,4 @@
-"""The fake-only API: time, state and journals, over HTTP under ``/_fake`` and for the in-process handle."""
+"""The control API: clock, tasks, faults, journals and state, over HTTP under `/_fake` and in process."""
 
 from __future__ import annotations
 

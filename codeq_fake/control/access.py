@@ -1,4 +1,4 @@
-"""Who may drive the control API: whoever is on this machine or has the token, and no web page."""
+"""Access to the control API: programs on this machine or with the token, and no web pages of other sites."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine's own, and no other machine's."""
+    """Whether a host name or address is always this machine's."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -20,13 +20,13 @@ def is_loopback(host: str) -> bool:
 
 
 class Access:
-    """Judges control calls. With a ``token``, each needs it as its bearer token."""
+    """Checks control calls. With a `token`, each needs it as its bearer token."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
 
     def refusal(self, request: Request) -> tuple[int, str] | None:
-        """Status and reason of the refusal, None for a call that is let in."""
+        """Status and reason of a refusal; None if the call is allowed."""
         foreign = self.foreign(request)
         if foreign is not None:
             return 403, foreign
@@ -38,12 +38,12 @@ class Access:
         return 401, "the control API of this fake needs its bearer token"
 
     def foreign(self, request: Request) -> str | None:
-        """Why a call comes from where none may come from: another site's page, or a name that is not this machine's."""
+        """Why a call is refused as one of another site's page; None if it is not."""
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
-            return f"a page of {origin} may not drive this fake"
+            return f"a page of {origin} may not call this fake"
         if self._token is None and host and _came_by_loopback(request) and not is_loopback(_name(host)):
-            return f"this fake is reached as localhost, not as {host}; with --control-token any name will do"
+            return f"call this fake as localhost, not as {host}; with --control-token any name is allowed"
         return None
 
     def knows(self, given: str) -> bool:
@@ -52,9 +52,9 @@ class Access:
 
 
 def _came_by_loopback(request: Request) -> bool:
-    """Whether a browser on this machine could have sent this: it may take any name for this machine's (DNS rebinding).
+    """Whether a browser on this machine may have sent this: any name can resolve to it (DNS rebinding).
 
-    A call in process comes by no address.
+    A call in process has no address.
     """
     server = request.scope.get("server")
     return server is not None and is_loopback(server[0])

@@ -1,47 +1,42 @@
-"""What the control API shows of tasks, requests and callbacks: plain JSON values, times in RFC 3339 UTC."""
+"""Tasks, requests, callbacks and faults as plain JSON values of the control API; times are RFC 3339 in UTC."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from codeq_fake import wire
-from codeq_fake.core import explain
+from codeq_fake.core import Broker, HistoryEntry, Record, State, Task, explain
 from codeq_fake.core.commands import queue_name
-from codeq_fake.faults import parsing
+from codeq_fake.faults import Fault, parsing
 from codeq_fake.http import rendering
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from codeq_fake.core import Broker, HistoryEntry, Record, State, Task
-    from codeq_fake.faults import Fault
-    from codeq_fake.journal import Callback, Request, Try
+from codeq_fake.journal import Callback, Request, Try
 
 UTC = ZoneInfo("UTC")
 
-_DEEPEST = 200  # the contract allows 10,000 levels (B1), Python's JSON a thousand less those of its callers
+_DEEPEST = 200  # the contract allows 10,000 levels (B1), Python's JSON about a thousand
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _STEPS = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 
 
 def time(instant: int) -> str:
-    """An instant (ns) as RFC 3339 in UTC, with up to nine fraction digits."""
+    """A time (ns) as RFC 3339 in UTC, with up to nine fraction digits."""
     return wire.rfc3339_nano(instant, UTC)
 
 
 def task(shown: Task, zone: ZoneInfo) -> dict[str, Any]:
-    """A task as R12 answers it."""
+    """A task as in the reply of R12."""
     seen: dict[str, Any] = json.loads(rendering.task(shown, zone))
     return seen
 
 
 def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> dict[str, Any]:
-    """A task with its result, its history, and whether it can be claimed now or why not."""
+    """A task with its result, its history, and whether it can be claimed."""
     claimable = explain(broker, shown.id, now=now)
     return {
         **task(shown, zone),
@@ -63,7 +58,7 @@ def _record(shown: Record, zone: ZoneInfo) -> dict[str, Any]:
 
 
 def plain(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """The value that JSON text has; what nests deeper than Python may read or write JSON stays text."""
+    """The value of a JSON text; one that nests too deep for Python's JSON stays text."""
     return text if _nests_too_deep(text) else json.loads(text)
 
 
@@ -79,7 +74,7 @@ def _nests_too_deep(text: str) -> bool:
 
 
 def history_entry(shown: HistoryEntry) -> dict[str, Any]:
-    """One line of a task's history."""
+    """One entry of a task's history."""
     return {
         "at": time(shown.at),
         "what": shown.what,
@@ -90,7 +85,7 @@ def history_entry(shown: HistoryEntry) -> dict[str, Any]:
 
 
 def request(shown: Request) -> dict[str, Any]:
-    """One request and its reply. Bytes that are no UTF-8 are shown as U+FFFD."""
+    """One request and its reply. Bytes that are not UTF-8 become U+FFFD."""
     return {
         "n": shown.n,
         "at": time(shown.at),
@@ -105,7 +100,7 @@ def request(shown: Request) -> dict[str, Any]:
 
 
 def callback(shown: Callback) -> dict[str, Any]:
-    """One callback or notice with each of its tries."""
+    """One callback or notice with its tries."""
     return {
         "n": shown.n,
         "kind": shown.kind,
@@ -122,7 +117,7 @@ def callback(shown: Callback) -> dict[str, Any]:
 
 
 def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
-    """The queues of these tenants and names; a command is spelled as it was created last."""
+    """The queues of these tenants and names; a command has the spelling of the last create."""
     spelled = {queue_name(command): command for command in broker.counters.created}
     for tenant, name in keys:
         shown = broker.store.queues[tenant, name]
@@ -145,7 +140,7 @@ def _tried(shown: Try) -> dict[str, Any]:
 
 
 def fault(shown: Fault) -> dict[str, Any]:
-    """One fault rule as it was given, with its number, how many occasions it met and on how many it fired."""
+    """One fault rule with its number, and how often it matched (`met`) and fired."""
     return {"id": shown.number, **parsing.shown(shown.rule), "met": shown.met, "fired": shown.fired}
 
 

@@ -1,12 +1,13 @@
-"""Seed files: tasks and subscriptions in YAML, for a fake to begin with. What cannot be meant is named by its line."""
+"""Seed files: YAML with the tasks and subscriptions that a fake starts with. Errors name the line."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -16,19 +17,15 @@ from codeq_fake.core.codec import Int64, MismatchError, codec
 from codeq_fake.core.errors import Refused
 from codeq_fake.http import bodies
 from codeq_fake.http.rejections import status_and_text
+from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.settings.parsing import kind, one_line
 
 from .errors import BadRequestError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from codeq_fake.runtime.fake_server import Runtime
-
 _Shapes = MappingProxyType[str, Any]
 
-#: The fields of a task as the contract names them (section 5), with an id and a tenant of one's choice.
+#: The fields of a task (section 5), with id and tenant.
 _TASK: _Shapes = MappingProxyType(
     {
         "id": str,
@@ -58,7 +55,7 @@ _SUBSCRIPTION: _Shapes = MappingProxyType(
 
 
 class SeedError(BadRequestError):
-    """An entry of a seed file cannot be meant. ``file``, ``line`` (from 1) and ``entry`` (``tasks[2]``) say which."""
+    """An entry of a seed file is invalid: `file`, `line` (from 1) and `entry` (`tasks[2]`)."""
 
     def __init__(self, file: str, line: int, entry: str, reason: str) -> None:
         super().__init__(f"{file} line {line}{entry and f', {entry}'}: {reason}")
@@ -69,7 +66,7 @@ class SeedError(BadRequestError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A task or a subscription as it is written: its fields, and in which line of which file they are."""
+    """A task or a subscription in a seed file: its fields, and their lines."""
 
     file: str
     place: str
@@ -78,12 +75,12 @@ class Entry:
     fields: Mapping[str, Any]
 
     def error(self, reason: str, name: str = "") -> SeedError:
-        """Why this entry, or its field ``name``, cannot be meant."""
+        """The error of this entry, or of its field `name`."""
         place = f"{self.place}.{name}" if name else self.place
         return SeedError(self.file, self.lines.get(name, self.line), place, reason)
 
     def check(self, shapes: _Shapes, *needed: str) -> None:
-        """Raise SeedError unless all fields are known, of their shape, and the ``needed`` ones are there."""
+        """Raise SeedError for an unknown field, one of a wrong type, or a missing one of `needed`."""
         for name, value in self.fields.items():
             if name not in shapes:
                 raise self.error(f"unknown; known are {', '.join(shapes)}", name)
@@ -99,14 +96,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What a seed file holds."""
+    """The content of a seed file."""
 
     tasks: tuple[Entry, ...] = ()
     subscriptions: tuple[Entry, ...] = ()
 
 
 def read_seed(file: str, text: str) -> Seed:
-    """Read a seed file's text; ``file`` is its name. Raises SeedError."""
+    """Parse the text of a seed file; `file` is its name. Raises SeedError."""
     try:
         root = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
@@ -131,16 +128,16 @@ def read_seed(file: str, text: str) -> Seed:
     return seed
 
 
-def sow(runtime: Runtime, seed: Seed) -> None:
-    """Make the tasks and subscriptions of a seed, which notifies nobody.
+def create_all(runtime: Runtime, seed: Seed) -> None:
+    """Create the tasks and subscriptions of a seed, without notices.
 
-    A task is its producers' own unless it names a tenant. Raises SeedError; what came before that entry is made then.
+    The default tenant of a task is that of the producer's token. Raises SeedError; earlier entries stay created.
     """
     tenant = _tenant(runtime)
     for task in seed.tasks:
         with _refusals(task, "create"):
             _create(runtime, task, tenant)
-    # Last: nobody is told of tasks that were there from the beginning.
+    # After the tasks, so that subscribers get no notices about them.
     for subscription in seed.subscriptions:
         with _refusals(subscription, "subscribe"):
             _subscribe(runtime, subscription)
@@ -150,7 +147,7 @@ def _create(runtime: Runtime, task: Entry, tenant: str | None) -> None:
     given = _arguments(task, "id", "tenant", "payload")
     tenant = task.fields.get("tenant", tenant)
     if tenant is None:
-        raise task.error("tenant is missing, and this fake's producers have signed tokens, which name theirs")
+        raise task.error("tenant is missing; it has no default, because this fake's producers have signed tokens")
     _name_next(runtime, task)
     payload = wire.decode(_as_json(task), _PAYLOAD)["payload"]
     runtime.broker.create(payload=payload, tenant=tenant, now=runtime.clock.now(), **given)
@@ -175,7 +172,7 @@ def _as_json(task: Entry) -> bytes:
     try:
         return json.dumps({"payload": task.fields["payload"]}, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise task.error(f"no JSON value ({error})", "payload") from None
+        raise task.error(f"not a JSON value ({error})", "payload") from None
 
 
 def _name_next(runtime: Runtime, entry: Entry) -> None:
@@ -188,7 +185,7 @@ def _name_next(runtime: Runtime, entry: Entry) -> None:
 
 @contextmanager
 def _refusals(entry: Entry, operation: str) -> Iterator[None]:
-    """Say of a refusal which entry was refused, in the contract's words."""
+    """Turn a refusal into the error of the entry, with the text of the HTTP reply."""
     try:
         yield
     except Refused as refusal:
@@ -197,7 +194,7 @@ def _refusals(entry: Entry, operation: str) -> Iterator[None]:
 
 
 def _tenant(runtime: Runtime) -> str | None:
-    """The tenant of whoever has the producer's token; None when there is no such token to be had."""
+    """The tenant of the producer's token; None if tokens are signed."""
     token = Tokens.of(runtime.config.settings, runtime.config.identities).producer
     if token is None:
         return None
@@ -205,13 +202,10 @@ def _tenant(runtime: Runtime) -> str | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose times stay text: JSON has none, and the contract reads them itself (C6)."""
+    """Keeps times as text: JSON has none, and the contract parses them itself (C6)."""
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
 
 
 def _entries(file: str, name: str, node: yaml.Node) -> Iterator[Entry]:
@@ -227,14 +221,10 @@ def _entries(file: str, name: str, node: yaml.Node) -> Iterator[Entry]:
 
 
 def _plain(file: str, place: str, node: yaml.Node) -> object:
-    """The value that a node stands for."""
-    maker = _Loader("")
+    """The value of a node."""
     try:
-        made: object = maker.construct_object(node, deep=True)
+        return yaml.load(yaml.serialize(node, Dumper=yaml.SafeDumper), _Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         raise SeedError(file, node.start_mark.line + 1, place, one_line(error.problem)) from None
     except ValueError as error:
         raise SeedError(file, node.start_mark.line + 1, place, one_line(error)) from None
-    finally:
-        maker.dispose()
-    return made

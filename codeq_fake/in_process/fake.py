@@ -362,6 +362,6 @@ def _instant(when: str | datetime) -> int:
 
 def _fill(runtime: Runtime, file: Path) -> None:
     """Create what a seed file lists. Raises SeedError, and OSError."""
-    from codeq_fake.control.seed_files import read_seed, sow  # noqa: PLC0415 - most fakes start empty and need no YAML
+    from codeq_fake.control.seed_files import create_all, read_seed  # noqa: PLC0415 - most fakes start empty and need no YAML
 
-    sow(runtime, read_seed(str(file), file.read_text(encoding="utf-8")))
+    create_all(runtime, read_seed(str(file), file.read_text(encoding="utf-8")))

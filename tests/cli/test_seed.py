@@ -118,7 +118,7 @@ def test_an_empty_seed_is_one(text: str) -> None:
             "tasks[0].priority",
             "found 'high', a whole number",
         ),
-        ("tasks:\n- command: A\n  payload: .nan", 3, "tasks[0].payload", "no JSON value ("),
+        ("tasks:\n- command: A\n  payload: .nan", 3, "tasks[0].payload", "not a JSON value ("),
         ("tasks:\n- command: A\n  payload: {? [1] : 2}", 2, "tasks[0]", "found unhashable key"),
         ("tasks:\n- {command: A, payload: 1}\n- {command: ' ', payload: 1}", 3, "tasks[1]", "invalid command"),
         ("tasks:\n- {command: A, payload: 1, webhook: x}", 2, "tasks[0]", "invalid webhook url"),

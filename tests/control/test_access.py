@@ -54,9 +54,7 @@ async def test_a_name_that_was_given_to_this_machine_is_not_let_in(host: str) ->
     before = fake.state()
     answer = await call(fake, {"host": host})
     assert answer.status == 403
-    assert reason(answer) == (
-        f"this fake is reached as localhost, not as {host}; with --control-token any name will do"
-    )
+    assert reason(answer) == (f"call this fake as localhost, not as {host}; with --control-token any name is allowed")
     assert fake.state() == before
 
 
@@ -76,7 +74,7 @@ async def test_a_page_of_another_origin_may_not_drive_a_fake(origin: str, token:
     fake = FakeCodeQ(control_token=token)
     before = fake.state()
     answer = await call(fake, {"host": OURS, "origin": origin, "authorization": f"Bearer {TOKEN}"})
-    assert (answer.status, reason(answer)) == (403, f"a page of {origin} may not drive this fake")
+    assert (answer.status, reason(answer)) == (403, f"a page of {origin} may not call this fake")
     assert fake.state() == before
 
 
