@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import httpx
 
 from codeq_client import CodeQ, Event, TaskEnded, Worker
 from codeq_client.testing import ManualClock
+from codeq_fake.core.broker import Broker
 from codeq_fake.testing import FakeCodeQ, TaskView
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from codeq_fake.core.broker import Broker
 
 CLAIMS = {
     "sub": "w",

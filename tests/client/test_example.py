@@ -12,8 +12,9 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -25,9 +26,6 @@ from codeq_fake.testing import FakeCodeQ
 from examples.starlette_app.api import make_api
 from examples.starlette_app.settings import environment
 from examples.starlette_app.worker import make
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 Client = httpx.AsyncClient
 REPOSITORY = Path(__file__).parents[2]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from codeq_client import ClaimFailed, NewTask
+from codeq_client import ClaimFailed, Job, NewTask, Worker
 from codeq_client._api import operations
 from codeq_client.errors import (
     BadReply,
@@ -20,9 +20,6 @@ from codeq_client.errors import (
 )
 from tests.client.api.support import LOST, TASK, Reply, ScriptedServer, refusal, reply
 from tests.client.support import Fault, Scenario, answers, reply_lost, request_lost
-
-if TYPE_CHECKING:
-    from codeq_client import Job, Worker
 
 AWKWARD = {"snake_key": None, "camelKey": [None, {"Inner_Key": 1.5}], "": "", "ümlaut": "\u2028<&>"}
 

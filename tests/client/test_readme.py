@@ -8,8 +8,9 @@ import runpy
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -19,9 +20,6 @@ from codeq_client.health import HealthServer
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
 from tests.client.worker.test_process import wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.process
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +11,14 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
+from codeq_client import CodeQ, Task
 from codeq_client.errors import BadRequest, CodeQError, ConfigurationError, ResultNotFound, TaskNotFound, Unavailable
 from codeq_client.webhooks import ResultCallback, WebhookReceiver
 
 from .requests import InvalidRequest, NewDelayed, NewMaster, NewWithWebhook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.requests import Request
-
-    from codeq_client import CodeQ, Task
 
 _log = logging.getLogger(__name__)
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from codeq_client._api.base_client import tokens_by_role
 from codeq_client._api.calls import Reply as Reply  # noqa: PLC0414 - tests take it from here
 from codeq_client._api.calls import Role
 from codeq_client._api.retries import Core, FetchToken, Flow, Pause, Send
+from codeq_client._api.tokens import TokenSource
 from codeq_client.errors import CodeQError, Unavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from codeq_client._api.tokens import TokenSource
 
 T = TypeVar("T")
 

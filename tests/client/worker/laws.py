@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -36,9 +37,6 @@ from tests.client.support import (
     request_lost,
     slow,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
 
 T = TypeVar("T")
 

@@ -6,17 +6,15 @@ import asyncio
 import contextlib
 import sys
 import threading
+from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from codeq_client import Complete, Fail, Job, Retry, Task, TaskContext, TaskEnded, current_task
 from codeq_client.errors import ConfigurationError, LeaseLost
 from tests.client.support import Scenario, refused
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 async def awaits_what_was_cancelled(_job: Job[Any]) -> None:

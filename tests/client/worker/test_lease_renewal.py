@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,6 @@ from codeq_client._api import settlement
 from codeq_client._worker import lease_renewal
 from codeq_client.errors import ConfigurationError, LeaseLost
 from tests.client.support import Scenario, answers, garbled, operation_of, refused, reply_lost, request_lost, slow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 FAULTS = {
     "refused": refused,

@@ -7,19 +7,16 @@ import contextlib
 import importlib
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 
-from codeq_client import NewTask, Worker, keep_first_result
+from codeq_client import CodeQ, Job, NewTask, Worker, keep_first_result
 from codeq_client.errors import WaitTimeout
 from codeq_fake import faults
+from codeq_fake.testing import FakeCodeQ
 from tests.client.support import Scenario, refused
-
-if TYPE_CHECKING:
-    from codeq_client import CodeQ, Job
-    from codeq_fake.testing import FakeCodeQ
 
 
 def finish_again(scenario: Scenario, task_id: str) -> None:

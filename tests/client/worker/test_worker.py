@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -30,9 +31,6 @@ from codeq_client import (
 from codeq_client._worker.claiming import Rotation
 from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
 from tests.client.support import Scenario, answers, broken, refused, reply_lost, slow
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
 
 
 @dataclass
