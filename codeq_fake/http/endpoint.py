@@ -39,10 +39,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, policy: Policy | None = None) -> None:
         """Answer one request."""
         runtime, operation = self._runtime, self._operation
-        # Of a repeated header, Go takes the first.
-        headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
-        request_id = headers.get(b"x-request-id") or runtime.source.request_id().encode()
-        call = Call.of(runtime, headers, scope["path_params"])
+        call = Call.of(runtime, scope)
         rejected = ""
         try:
             await self._check(call, receive)
@@ -62,7 +59,7 @@ class Endpoint:
             reply = reply_to(rejection, operation.name)
         runtime.seen[operation.name, rejected] += 1
         note(runtime, scope, call, reply, operation.name)
-        await replies.send_reply(send, reply, request_id)
+        await replies.send_reply(send, reply, call.request_id)
 
     async def _check(self, call: Call, receive: Receive) -> None:
         """Check the caller and the rate limit, and read the body, in the order of B3. Raises one of REJECTIONS."""

@@ -89,48 +89,38 @@ class _Collector:
         )
 
     def _counters(self) -> Iterator[Metric]:
-        counters = self._broker.counters
-        yield from _family(
-            "Counter",
-            "codeq_lease_expired",
-            "Total number of lease expirations detected during claim-time repair.",
-            ["command"],
-            {(command,): count for command, count in counters.lease_expired.items()},
-        )
+        counts = self._broker.counters
+        for name, text, by_command in (
+            (
+                "lease_expired",
+                "Total number of lease expirations detected during claim-time repair.",
+                counts.lease_expired,
+            ),
+            ("task_claimed", "Total number of tasks claimed by workers.", counts.claimed),
+            ("task_created", "Total number of tasks created (enqueued).", counts.created),
+        ):
+            values = {(command,): count for command, count in by_command.items()}
+            yield from _family("Counter", f"codeq_{name}", text, ["command"], values)
         yield from _family(
             "Counter",
             "codeq_rate_limit_hits",
             "Total number of requests refused by a rate limit, by scope and operation.",
             ["operation", "scope"],
-            {(operation, scope): count for (scope, operation), count in counters.rate_limited.items()},
-        )
-        yield from _family(
-            "Counter",
-            "codeq_task_claimed",
-            "Total number of tasks claimed by workers.",
-            ["command"],
-            {(command,): count for command, count in counters.claimed.items()},
+            {(operation, scope): count for (scope, operation), count in counts.rate_limited.items()},
         )
         yield from _family(
             "Counter",
             "codeq_task_completed",
             "Total number of tasks completed, labeled by final status.",
             ["command", "status"],
-            counters.completed,
-        )
-        yield from _family(
-            "Counter",
-            "codeq_task_created",
-            "Total number of tasks created (enqueued).",
-            ["command"],
-            {(command,): count for command, count in counters.created.items()},
+            counts.completed,
         )
         yield from _family(
             "Counter",
             "codeq_webhook_deliveries",
             "Total number of webhook deliveries, labeled by kind and outcome.",
             ["command", "kind", "outcome"],
-            {(command, kind, outcome): count for (kind, command, outcome), count in counters.deliveries.items()},
+            {(command, kind, outcome): count for (kind, command, outcome), count in counts.deliveries.items()},
         )
 
     def _histogram(self) -> Iterator[Metric]:

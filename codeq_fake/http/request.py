@@ -14,7 +14,7 @@ from codeq_fake.runtime.fake_server import Runtime
 from .rejections import LARGEST_BODY, BodyTooLarge
 
 if TYPE_CHECKING:
-    from starlette.types import Receive
+    from starlette.types import Receive, Scope
 
 #: The caller of a route that needs no token.
 ANYONE = Caller(subject="", tenant="", scopes=frozenset(), event_types=(), claims={}, token="")
@@ -28,6 +28,7 @@ class Call:
     zone: ZoneInfo
     params: Mapping[str, str]
     headers: Mapping[bytes, bytes]
+    request_id: bytes
     now: int
     caller: Caller = ANYONE
     body: bytes = b""
@@ -35,9 +36,18 @@ class Call:
     faults: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, runtime: Runtime, headers: Mapping[bytes, bytes], params: Mapping[str, str]) -> Call:
+    def of(cls, runtime: Runtime, scope: Scope) -> Call:
         """A request that has just come in."""
-        return cls(runtime.broker, runtime.config.settings.timezone, params, headers, runtime.clock.now())
+        # Of a repeated header, Go takes the first.
+        headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        return cls(
+            broker=runtime.broker,
+            zone=runtime.config.settings.timezone,
+            params=scope.get("path_params", {}),
+            headers=headers,
+            request_id=headers.get(b"x-request-id") or runtime.source.request_id().encode(),  # R20
+            now=runtime.clock.now(),
+        )
 
     def update(self, runtime: Runtime) -> None:
         """Use the present state and time. While the request waited, the fake may have been reset."""

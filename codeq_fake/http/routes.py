@@ -72,12 +72,10 @@ class _UnknownPath:
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        runtime = self._runtime
-        headers = dict(reversed(scope["headers"]))
-        request_id = headers.get(b"x-request-id") or runtime.source.request_id().encode()
+        call = Call.of(self._runtime, scope)
         reply = self._redirect(scope) or replies.NOT_FOUND
-        note(runtime, scope, Call.of(runtime, headers, {}), reply)
-        await replies.send_reply(send, reply, request_id, with_body=scope["method"] != "HEAD")
+        note(self._runtime, scope, call, reply)
+        await replies.send_reply(send, reply, call.request_id, with_body=scope["method"] != "HEAD")
 
     def _redirect(self, scope: Scope) -> Reply | None:
         path: str = scope["path"]
