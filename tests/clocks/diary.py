@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from codeq_fake.clocks import Clock, WallClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
 START = 1_769_860_800_000_000_000
 SECOND = 1_000_000_000
@@ -17,10 +17,6 @@ MINUTE = 60 * SECOND
 
 async def settle() -> None:
     """Nothing is woken up in these tests that would have to finish."""
-
-
-def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(story())
 
 
 def manual(start: int = START) -> WallClock:

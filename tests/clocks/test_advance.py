@@ -11,115 +11,99 @@ from hypothesis import strategies as st
 
 from codeq_fake.clocks import END_OF_TIME, EndOfTimeError, TimeWentBackError, WallClock
 from codeq_fake.clocks.timers import TimerQueue
-from tests.clocks.diary import MINUTE, SECOND, START, Diary, manual, run, settle
+from tests.clocks.diary import MINUTE, SECOND, START, Diary, manual, settle
 
 
-def test_advance_fires_in_due_order_and_at_the_due_instants() -> None:
-    async def story() -> None:
-        clock = manual()
-        diary = Diary(clock)
-        for name, after in (("c", 3), ("a", 1), ("b", 2), ("beyond", 5)):
-            clock.call_at(START + after, diary.entry(name))
-        assert await clock.advance(settle, by=4) == 3
-        assert diary.lines == [("a", 1), ("b", 2), ("c", 3)]
-        assert clock.now() == START + 4
-
-    run(story)
+@pytest.mark.asyncio
+async def test_advance_fires_in_due_order_and_at_the_due_instants() -> None:
+    clock = manual()
+    diary = Diary(clock)
+    for name, after in (("c", 3), ("a", 1), ("b", 2), ("beyond", 5)):
+        clock.call_at(START + after, diary.entry(name))
+    assert await clock.advance(settle, by=4) == 3
+    assert diary.lines == [("a", 1), ("b", 2), ("c", 3)]
+    assert clock.now() == START + 4
 
 
-def test_timers_of_one_instant_fire_in_the_order_in_which_they_were_made() -> None:
-    async def story() -> None:
-        clock = manual()
-        diary = Diary(clock)
-        for name in "abc":
-            clock.call_at(START + 1, diary.entry(name))
-        await clock.advance(settle, by=1)
-        assert [name for name, _ in diary.lines] == ["a", "b", "c"]
-
-    run(story)
+@pytest.mark.asyncio
+async def test_timers_of_one_instant_fire_in_the_order_in_which_they_were_made() -> None:
+    clock = manual()
+    diary = Diary(clock)
+    for name in "abc":
+        clock.call_at(START + 1, diary.entry(name))
+    await clock.advance(settle, by=1)
+    assert [name for name, _ in diary.lines] == ["a", "b", "c"]
 
 
-def test_a_timer_made_by_a_timer_fires_in_the_same_advance() -> None:
-    async def story() -> None:
-        clock = manual()
-        diary = Diary(clock)
-        clock.call_at(START + 1, lambda: clock.call_at(START + 2, diary.entry("second")))
-        clock.call_at(START + 3, diary.entry("third"))
-        assert await clock.advance(settle, by=3) == 3
-        assert diary.lines == [("second", 2), ("third", 3)]
-
-    run(story)
+@pytest.mark.asyncio
+async def test_a_timer_made_by_a_timer_fires_in_the_same_advance() -> None:
+    clock = manual()
+    diary = Diary(clock)
+    clock.call_at(START + 1, lambda: clock.call_at(START + 2, diary.entry("second")))
+    clock.call_at(START + 3, diary.entry("third"))
+    assert await clock.advance(settle, by=3) == 3
+    assert diary.lines == [("second", 2), ("third", 3)]
 
 
-def test_what_settling_makes_due_fires_in_the_same_advance() -> None:
-    async def story() -> None:
-        clock = manual()
-        diary = Diary(clock)
-        late = iter([START + 2])
+@pytest.mark.asyncio
+async def test_what_settling_makes_due_fires_in_the_same_advance() -> None:
+    clock = manual()
+    diary = Diary(clock)
+    late = iter([START + 2])
 
-        async def make_one_more() -> None:
-            for when in late:
-                clock.call_at(when, diary.entry("made while settling"))
+    async def make_one_more() -> None:
+        for when in late:
+            clock.call_at(when, diary.entry("made while settling"))
 
-        await clock.advance(make_one_more, by=5)
-        assert diary.lines == [("made while settling", 2)]
-
-    run(story)
+    await clock.advance(make_one_more, by=5)
+    assert diary.lines == [("made while settling", 2)]
 
 
-def test_settling_comes_first_and_after_each_instant() -> None:
-    async def story() -> None:
-        clock = manual()
-        settled: list[int] = []
+@pytest.mark.asyncio
+async def test_settling_comes_first_and_after_each_instant() -> None:
+    clock = manual()
+    settled: list[int] = []
 
-        async def note() -> None:
-            settled.append(clock.now() - START)
+    async def note() -> None:
+        settled.append(clock.now() - START)
 
-        for after in (1, 1, 2):
-            clock.call_at(START + after, lambda: None)
-        await clock.advance(note, by=9)
-        assert settled == [0, 1, 2]
-
-    run(story)
+    for after in (1, 1, 2):
+        clock.call_at(START + after, lambda: None)
+    await clock.advance(note, by=9)
+    assert settled == [0, 1, 2]
 
 
-def test_a_cancelled_timer_does_not_fire_and_does_not_count() -> None:
-    async def story() -> None:
-        clock = manual()
-        diary = Diary(clock)
-        clock.call_at(START + 1, diary.entry("cancelled")).cancel()
-        clock.call_at(START + 2, diary.entry("kept"))
-        assert await clock.advance(settle, by=2) == 1
-        assert diary.lines == [("kept", 2)]
-
-    run(story)
+@pytest.mark.asyncio
+async def test_a_cancelled_timer_does_not_fire_and_does_not_count() -> None:
+    clock = manual()
+    diary = Diary(clock)
+    clock.call_at(START + 1, diary.entry("cancelled")).cancel()
+    clock.call_at(START + 2, diary.entry("kept"))
+    assert await clock.advance(settle, by=2) == 1
+    assert diary.lines == [("kept", 2)]
 
 
-def test_a_timer_may_cancel_one_of_the_same_instant() -> None:
-    async def story() -> None:
-        clock = manual()
-        diary = Diary(clock)
+@pytest.mark.asyncio
+async def test_a_timer_may_cancel_one_of_the_same_instant() -> None:
+    clock = manual()
+    diary = Diary(clock)
 
-        def cancel_second() -> None:
-            second.cancel()
+    def cancel_second() -> None:
+        second.cancel()
 
-        clock.call_at(START + 1, cancel_second)
-        second = clock.call_at(START + 1, diary.entry("second"))
-        assert await clock.advance(settle, by=1) == 1
-        assert diary.lines == []
-
-    run(story)
+    clock.call_at(START + 1, cancel_second)
+    second = clock.call_at(START + 1, diary.entry("second"))
+    assert await clock.advance(settle, by=1) == 1
+    assert diary.lines == []
 
 
-def test_cancelling_after_it_fired_is_harmless() -> None:
-    async def story() -> None:
-        clock = manual()
-        timer = clock.call_at(START, lambda: None)
-        assert await clock.advance(settle) == 1
-        timer.cancel()
-        assert await clock.advance(settle) == 0
-
-    run(story)
+@pytest.mark.asyncio
+async def test_cancelling_after_it_fired_is_harmless() -> None:
+    clock = manual()
+    timer = clock.call_at(START, lambda: None)
+    assert await clock.advance(settle) == 1
+    timer.cancel()
+    assert await clock.advance(settle) == 0
 
 
 def test_cancelled_timers_do_not_pile_up_in_a_queue_that_nothing_fires() -> None:
@@ -129,34 +113,31 @@ def test_cancelled_timers_do_not_pile_up_in_a_queue_that_nothing_fires() -> None
     assert len(timers) == 1
 
 
-def test_an_overdue_timer_fires_at_the_present_not_in_the_past() -> None:
-    async def story() -> None:
-        clock = manual()
-        diary = Diary(clock)
-        clock.call_at(START - MINUTE, diary.entry("overdue"))
-        await clock.advance(settle)
-        assert diary.lines == [("overdue", 0)]
-
-    run(story)
+@pytest.mark.asyncio
+async def test_an_overdue_timer_fires_at_the_present_not_in_the_past() -> None:
+    clock = manual()
+    diary = Diary(clock)
+    clock.call_at(START - MINUTE, diary.entry("overdue"))
+    await clock.advance(settle)
+    assert diary.lines == [("overdue", 0)]
 
 
-def test_advancing_by_nothing_fires_what_is_due_now() -> None:
-    async def story() -> None:
-        clock = manual()
-        diary = Diary(clock)
-        clock.call_at(START, diary.entry("now"))
-        clock.call_at(START + 1, diary.entry("later"))
-        assert await clock.advance(settle) == 1
-        assert diary.lines == [("now", 0)]
-
-    run(story)
+@pytest.mark.asyncio
+async def test_advancing_by_nothing_fires_what_is_due_now() -> None:
+    clock = manual()
+    diary = Diary(clock)
+    clock.call_at(START, diary.entry("now"))
+    clock.call_at(START + 1, diary.entry("later"))
+    assert await clock.advance(settle) == 1
+    assert diary.lines == [("now", 0)]
 
 
+@pytest.mark.asyncio
 @given(
     dues=st.lists(st.integers(0, 100), max_size=20),
     stops=st.lists(st.integers(0, 100), max_size=6).map(sorted),
 )
-def test_advancing_in_steps_fires_as_advancing_at_once_does(dues: list[int], stops: list[int]) -> None:
+async def test_advancing_in_steps_fires_as_advancing_at_once_does(dues: list[int], stops: list[int]) -> None:
     async def diary_of(*goals: int) -> list[tuple[str, int]]:
         clock = manual()
         diary = Diary(clock)
@@ -166,12 +147,10 @@ def test_advancing_in_steps_fires_as_advancing_at_once_does(dues: list[int], sto
             await clock.advance(settle, to=START + goal)
         return diary.lines
 
-    async def story() -> None:
-        assert await diary_of(*stops, 100) == await diary_of(100)
-
-    run(story)
+    assert await diary_of(*stops, 100) == await diary_of(100)
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("mode", ["manual", "real"])
 @pytest.mark.parametrize(
     ("request_of", "refusal"),
@@ -182,98 +161,81 @@ def test_advancing_in_steps_fires_as_advancing_at_once_does(dues: list[int], sto
         ({"by": END_OF_TIME}, EndOfTimeError),
     ],
 )
-def test_a_refused_advance_does_nothing(mode: Any, request_of: dict[str, int], refusal: type[Exception]) -> None:
-    async def story() -> None:
-        clock = WallClock(mode, start=START)
-        diary = Diary(clock)
-        clock.call_at(START + MINUTE, diary.entry("never"))
-        for change in (None, "manual", "real"):
-            with pytest.raises(refusal):
-                await clock.advance(settle, **request_of, mode=change)
-        assert clock.mode == mode
-        assert clock.now() - START < MINUTE
-        assert diary.lines == []
-
-    run(story)
+async def test_a_refused_advance_does_nothing(mode: Any, request_of: dict[str, int], refusal: type[Exception]) -> None:
+    clock = WallClock(mode, start=START)
+    diary = Diary(clock)
+    clock.call_at(START + MINUTE, diary.entry("never"))
+    for change in (None, "manual", "real"):
+        with pytest.raises(refusal):
+            await clock.advance(settle, **request_of, mode=change)
+    assert clock.mode == mode
+    assert clock.now() - START < MINUTE
+    assert diary.lines == []
 
 
-def test_the_last_instant_is_the_end_of_the_year_9999() -> None:
-    async def story() -> None:
-        clock = manual()
-        await clock.advance(settle, to=END_OF_TIME)
-        assert clock.now() == END_OF_TIME
-
-    run(story)
+@pytest.mark.asyncio
+async def test_the_last_instant_is_the_end_of_the_year_9999() -> None:
+    clock = manual()
+    await clock.advance(settle, to=END_OF_TIME)
+    assert clock.now() == END_OF_TIME
 
 
-def test_a_real_clock_stands_still_at_the_end() -> None:
-    async def story() -> None:
-        clock = WallClock(start=END_OF_TIME)
-        assert await clock.advance(settle, by=0) == 0
-        with pytest.raises(EndOfTimeError):
-            await clock.advance(settle, by=1)
-        assert clock.now() == END_OF_TIME
-
-    run(story)
-
-
-def test_a_real_clock_can_be_advanced_by_nothing() -> None:
-    async def story() -> None:
-        clock = WallClock(start=START)
-        for mode in (None, "manual", "real"):
-            await clock.advance(settle, mode=mode)
-
-    run(story)
-
-
-def test_advances_that_meet_add_up() -> None:
-    async def story() -> None:
-        clock = manual()
-        await asyncio.gather(*(clock.advance(settle, by=MINUTE) for _ in range(3)))
-        assert clock.now() == START + 3 * MINUTE
-
-    run(story)
-
-
-def test_an_advance_that_meets_another_waits_for_its_end() -> None:
-    async def story() -> None:
-        clock = manual()
-        go_on = asyncio.Event()
-
-        async def wait() -> None:
-            await go_on.wait()
-
-        first = asyncio.create_task(clock.advance(wait, by=MINUTE))
-        second = asyncio.create_task(clock.advance(settle, by=1))
-        await asyncio.sleep(0)
-        assert clock.now() == START
-        go_on.set()
-        await asyncio.gather(first, second)
-        assert clock.now() == START + MINUTE + 1
-
-    run(story)
-
-
-def test_an_instant_that_another_advance_has_passed_is_refused() -> None:
-    async def story() -> None:
-        clock = manual()
-        far = asyncio.create_task(clock.advance(settle, by=MINUTE))
-        near = asyncio.create_task(clock.advance(settle, to=START + 1, mode="real"))
-        await asyncio.wait({far, near})
-        assert isinstance(near.exception(), TimeWentBackError)
-        assert (clock.mode, clock.now()) == ("manual", START + MINUTE)
-
-    run(story)
-
-
-def test_an_advance_that_is_cancelled_leaves_the_clock_usable() -> None:
-    async def story() -> None:
-        clock = manual()
-        advancing = asyncio.create_task(clock.advance(asyncio.Event().wait, by=MINUTE))  # type: ignore[arg-type]
-        await asyncio.sleep(0)
-        advancing.cancel()
-        await asyncio.wait({advancing})
+@pytest.mark.asyncio
+async def test_a_real_clock_stands_still_at_the_end() -> None:
+    clock = WallClock(start=END_OF_TIME)
+    assert await clock.advance(settle, by=0) == 0
+    with pytest.raises(EndOfTimeError):
         await clock.advance(settle, by=1)
-        assert clock.now() == START + 1
+    assert clock.now() == END_OF_TIME
 
-    run(story)
+
+@pytest.mark.asyncio
+async def test_a_real_clock_can_be_advanced_by_nothing() -> None:
+    clock = WallClock(start=START)
+    for mode in (None, "manual", "real"):
+        await clock.advance(settle, mode=mode)
+
+
+@pytest.mark.asyncio
+async def test_advances_that_meet_add_up() -> None:
+    clock = manual()
+    await asyncio.gather(*(clock.advance(settle, by=MINUTE) for _ in range(3)))
+    assert clock.now() == START + 3 * MINUTE
+
+
+@pytest.mark.asyncio
+async def test_an_advance_that_meets_another_waits_for_its_end() -> None:
+    clock = manual()
+    go_on = asyncio.Event()
+
+    async def wait() -> None:
+        await go_on.wait()
+
+    first = asyncio.create_task(clock.advance(wait, by=MINUTE))
+    second = asyncio.create_task(clock.advance(settle, by=1))
+    await asyncio.sleep(0)
+    assert clock.now() == START
+    go_on.set()
+    await asyncio.gather(first, second)
+    assert clock.now() == START + MINUTE + 1
+
+
+@pytest.mark.asyncio
+async def test_an_instant_that_another_advance_has_passed_is_refused() -> None:
+    clock = manual()
+    far = asyncio.create_task(clock.advance(settle, by=MINUTE))
+    near = asyncio.create_task(clock.advance(settle, to=START + 1, mode="real"))
+    await asyncio.wait({far, near})
+    assert isinstance(near.exception(), TimeWentBackError)
+    assert (clock.mode, clock.now()) == ("manual", START + MINUTE)
+
+
+@pytest.mark.asyncio
+async def test_an_advance_that_is_cancelled_leaves_the_clock_usable() -> None:
+    clock = manual()
+    advancing = asyncio.create_task(clock.advance(asyncio.Event().wait, by=MINUTE))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    advancing.cancel()
+    await asyncio.wait({advancing})
+    await clock.advance(settle, by=1)
+    assert clock.now() == START + 1

@@ -8,62 +8,54 @@ from typing import Any
 import pytest
 
 from codeq_fake.clocks import WallClock
-from tests.clocks.diary import MINUTE, SECOND, START, Diary, fired, manual, run, settle
+from tests.clocks.diary import MINUTE, SECOND, START, Diary, fired, manual, settle
 
 
-def test_freezing_keeps_the_instant_and_holds_timers_back() -> None:
-    async def story() -> None:
-        clock = WallClock(start=START)
-        diary = Diary(clock)
-        clock.call_at(START + SECOND // 100, diary.entry("held back"))
-        clock.set_mode("manual")
-        stands = clock.now()
-        await fired(WallClock(start=START), START + SECOND // 30)
-        assert (clock.mode, clock.now(), diary.lines) == ("manual", stands, [])
-        await clock.advance(settle, by=SECOND)
-        assert len(diary.lines) == 1
-
-    run(story)
+@pytest.mark.asyncio
+async def test_freezing_keeps_the_instant_and_holds_timers_back() -> None:
+    clock = WallClock(start=START)
+    diary = Diary(clock)
+    clock.call_at(START + SECOND // 100, diary.entry("held back"))
+    clock.set_mode("manual")
+    stands = clock.now()
+    await fired(WallClock(start=START), START + SECOND // 30)
+    assert (clock.mode, clock.now(), diary.lines) == ("manual", stands, [])
+    await clock.advance(settle, by=SECOND)
+    assert len(diary.lines) == 1
 
 
-def test_thawing_goes_on_from_where_it_stands_and_lets_timers_fire() -> None:
-    async def story() -> None:
-        clock = manual()
-        await clock.advance(settle, by=MINUTE)
-        due = clock.now() + SECOND // 50
-        firing = asyncio.create_task(fired(clock, due))
-        await asyncio.sleep(0)
-        clock.set_mode("real")
-        assert clock.mode == "real"
-        assert due <= await firing < due + MINUTE
-
-    run(story)
+@pytest.mark.asyncio
+async def test_thawing_goes_on_from_where_it_stands_and_lets_timers_fire() -> None:
+    clock = manual()
+    await clock.advance(settle, by=MINUTE)
+    due = clock.now() + SECOND // 50
+    firing = asyncio.create_task(fired(clock, due))
+    await asyncio.sleep(0)
+    clock.set_mode("real")
+    assert clock.mode == "real"
+    assert due <= await firing < due + MINUTE
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("mode", ["manual", "real"])
-def test_an_advance_may_end_in_the_other_mode(mode: Any) -> None:
-    async def story() -> None:
-        clock = WallClock("real" if mode == "manual" else "manual", start=START)
-        diary = Diary(clock)
-        clock.call_at(START + MINUTE, diary.entry("on the way"))
-        await clock.advance(settle, to=START + 2 * MINUTE, mode=mode)
-        assert clock.mode == mode
-        assert START + 2 * MINUTE <= clock.now() < START + 3 * MINUTE
-        assert len(diary.lines) == 1
-        if mode == "manual":
-            assert diary.lines == [("on the way", MINUTE)]
-            assert clock.now() == START + 2 * MINUTE
-
-    run(story)
+async def test_an_advance_may_end_in_the_other_mode(mode: Any) -> None:
+    clock = WallClock("real" if mode == "manual" else "manual", start=START)
+    diary = Diary(clock)
+    clock.call_at(START + MINUTE, diary.entry("on the way"))
+    await clock.advance(settle, to=START + 2 * MINUTE, mode=mode)
+    assert clock.mode == mode
+    assert START + 2 * MINUTE <= clock.now() < START + 3 * MINUTE
+    assert len(diary.lines) == 1
+    if mode == "manual":
+        assert diary.lines == [("on the way", MINUTE)]
+        assert clock.now() == START + 2 * MINUTE
 
 
-def test_switching_to_the_same_mode_changes_nothing() -> None:
-    async def story() -> None:
-        stands, runs = manual(), WallClock(start=START)
-        stands.set_mode("manual")
-        runs.set_mode("real")
-        assert (stands.mode, stands.now()) == ("manual", START)
-        assert runs.mode == "real"
-        assert START <= runs.now() < START + MINUTE
-
-    run(story)
+@pytest.mark.asyncio
+async def test_switching_to_the_same_mode_changes_nothing() -> None:
+    stands, runs = manual(), WallClock(start=START)
+    stands.set_mode("manual")
+    runs.set_mode("real")
+    assert (stands.mode, stands.now()) == ("manual", START)
+    assert runs.mode == "real"
+    assert START <= runs.now() < START + MINUTE

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
 from codeq_fake.clocks import WallClock
-from tests.clocks.diary import MINUTE, SECOND, START, manual, run, settle
-
-if TYPE_CHECKING:
-    import pytest
+from tests.clocks.diary import MINUTE, SECOND, START, manual, settle
 
 
 def test_a_manual_clock_stands_where_it_starts() -> None:
@@ -37,10 +34,8 @@ def test_a_real_clock_does_not_go_back_with_the_machines(monkeypatch: pytest.Mon
     assert [clock.now(), clock.now(), clock.now()] == [START, START, START + 1]
 
 
-def test_two_clocks_do_not_meet() -> None:
-    async def story() -> None:
-        one, other = manual(), manual()
-        await one.advance(settle, by=MINUTE)
-        assert (one.now(), other.now()) == (START + MINUTE, START)
-
-    run(story)
+@pytest.mark.asyncio
+async def test_two_clocks_do_not_meet() -> None:
+    one, other = manual(), manual()
+    await one.advance(settle, by=MINUTE)
+    assert (one.now(), other.now()) == (START + MINUTE, START)

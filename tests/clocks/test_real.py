@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from time import time_ns  # noqa: TID251 - what the clock reads is counted here
-from typing import TYPE_CHECKING
 
+import pytest
 import uvloop
 
 from codeq_fake.clocks import WallClock
-from tests.clocks.diary import MINUTE, SECOND, START, Diary, fired, run, settle
-
-if TYPE_CHECKING:
-    import pytest
+from tests.clocks.diary import MINUTE, SECOND, START, Diary, fired, settle
 
 
-def test_a_timer_of_a_real_clock_fires_by_itself_and_never_early() -> None:
-    async def story() -> None:
-        clock = WallClock(start=START)
-        assert await fired(clock, START + SECOND // 50) >= START + SECOND // 50
-
-    run(story)
+@pytest.mark.asyncio
+async def test_a_timer_of_a_real_clock_fires_by_itself_and_never_early() -> None:
+    clock = WallClock(start=START)
+    assert await fired(clock, START + SECOND // 50) >= START + SECOND // 50
 
 
 def test_a_timer_of_a_real_clock_does_not_keep_the_loop_busy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,69 +37,59 @@ def test_a_timer_of_a_real_clock_does_not_keep_the_loop_busy(monkeypatch: pytest
     assert looks < 20
 
 
-def test_an_earlier_timer_does_not_wait_for_a_later_one() -> None:
-    async def story() -> None:
-        clock = WallClock(start=START)
-        clock.call_at(START + 10 * MINUTE, lambda: None)
-        assert await fired(clock, START + SECOND // 100) < START + MINUTE
-
-    run(story)
+@pytest.mark.asyncio
+async def test_an_earlier_timer_does_not_wait_for_a_later_one() -> None:
+    clock = WallClock(start=START)
+    clock.call_at(START + 10 * MINUTE, lambda: None)
+    assert await fired(clock, START + SECOND // 100) < START + MINUTE
 
 
-def test_advancing_a_real_clock_adds_to_its_offset_and_it_runs_on() -> None:
-    async def story() -> None:
-        clock = WallClock(start=START)
-        diary = Diary(clock)
-        clock.call_at(START + 30 * MINUTE, diary.entry("half"))
-        assert await clock.advance(settle, by=60 * MINUTE) == 1
-        [(_, at)] = diary.lines
-        assert 30 * MINUTE <= at < 31 * MINUTE
-        assert START + 60 * MINUTE <= clock.now() < START + 61 * MINUTE
-        assert clock.mode == "real"
-        soon = clock.now() + SECOND // 100
-        assert await fired(clock, soon) >= soon
-
-    run(story)
+@pytest.mark.asyncio
+async def test_advancing_a_real_clock_adds_to_its_offset_and_it_runs_on() -> None:
+    clock = WallClock(start=START)
+    diary = Diary(clock)
+    clock.call_at(START + 30 * MINUTE, diary.entry("half"))
+    assert await clock.advance(settle, by=60 * MINUTE) == 1
+    [(_, at)] = diary.lines
+    assert 30 * MINUTE <= at < 31 * MINUTE
+    assert START + 60 * MINUTE <= clock.now() < START + 61 * MINUTE
+    assert clock.mode == "real"
+    soon = clock.now() + SECOND // 100
+    assert await fired(clock, soon) >= soon
 
 
-def test_a_timer_that_an_advance_brings_near_fires_by_itself() -> None:
-    async def story() -> None:
-        clock = WallClock(start=START)
-        due = clock.now() + 60 * MINUTE
-        firing = asyncio.create_task(fired(clock, due))
-        await asyncio.sleep(0)
-        await clock.advance(settle, to=due - SECOND // 20)
-        assert due <= await firing < due + MINUTE
-
-    run(story)
+@pytest.mark.asyncio
+async def test_a_timer_that_an_advance_brings_near_fires_by_itself() -> None:
+    clock = WallClock(start=START)
+    due = clock.now() + 60 * MINUTE
+    firing = asyncio.create_task(fired(clock, due))
+    await asyncio.sleep(0)
+    await clock.advance(settle, to=due - SECOND // 20)
+    assert due <= await firing < due + MINUTE
 
 
-def test_an_advance_that_is_cancelled_leaves_timers_armed() -> None:
-    async def story() -> None:
-        clock = WallClock(start=START)
-        due = clock.now() + SECOND // 20
-        firing = asyncio.create_task(fired(clock, due))
-        advancing = asyncio.create_task(clock.advance(asyncio.Event().wait, by=1))  # type: ignore[arg-type]
-        await asyncio.sleep(0)
-        advancing.cancel()
-        assert await firing >= due
-
-    run(story)
+@pytest.mark.asyncio
+async def test_an_advance_that_is_cancelled_leaves_timers_armed() -> None:
+    clock = WallClock(start=START)
+    due = clock.now() + SECOND // 20
+    firing = asyncio.create_task(fired(clock, due))
+    advancing = asyncio.create_task(clock.advance(asyncio.Event().wait, by=1))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    advancing.cancel()
+    assert await firing >= due
 
 
-def test_a_timer_that_fails_does_not_stop_the_next() -> None:
-    async def story() -> None:
-        clock, failures = WallClock(start=START), list[str]()
-        asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(str(what["exception"])))
+@pytest.mark.asyncio
+async def test_a_timer_that_fails_does_not_stop_the_next() -> None:
+    clock, failures = WallClock(start=START), list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(str(what["exception"])))
 
-        def fail() -> None:
-            raise ValueError("the callback's own")
+    def fail() -> None:
+        raise ValueError("the callback's own")
 
-        clock.call_at(START, fail)
-        assert await fired(clock, START + SECOND // 100) > START
-        assert failures == ["the callback's own"]
-
-    run(story)
+    clock.call_at(START, fail)
+    assert await fired(clock, START + SECOND // 100) > START
+    assert failures == ["the callback's own"]
 
 
 def test_a_real_clock_goes_on_in_the_next_event_loop() -> None:

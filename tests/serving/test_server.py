@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
 from codeq_fake.clocks import WallClock, let_tasks_run
@@ -21,26 +20,12 @@ from codeq_fake.serving.server import PortTakenError, listen, served, url_of
 from codeq_fake.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable
 
-    Story = Callable[[], Coroutine[Any, Any, None]]
-    Play = Callable[[Story], None]
-
-pytestmark = pytest.mark.port
+pytestmark = [pytest.mark.port, pytest.mark.timeout(30)]
 
 TASKS = "/v1/codeq/tasks"
 TOKEN = {"authorization": "Bearer dev-token"}
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def play(request: pytest.FixtureRequest) -> Play:
-    """Plays a story in an event loop of either kind."""
-
-    def run(story: Story) -> None:
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(asyncio.wait_for(story(), 10))
-
-    return run
 
 
 @asynccontextmanager
@@ -54,7 +39,7 @@ async def serving(clock: WallClock | None = None, **mounts: Any) -> AsyncIterato
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so that nothing tells of."""
+    """Wait for a condition that no event announces."""
     while not condition():  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0)
 
@@ -127,260 +112,226 @@ def test_an_address_of_another_machine_is_named() -> None:
 # Answering.
 
 
-def test_it_answers_over_a_socket(play: Play) -> None:
-    async def story() -> None:
-        async with serving() as (_, http):
-            created = await http.post(TASKS, json={"command": "A", "payload": {"a": 1}})
-            claimed = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
-            empty = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
-            assert [created.status_code, claimed.status_code, empty.status_code] == [202, 200, 204]
-            assert claimed.json()["id"] == created.json()["id"]
-            assert empty.content == b""
-            assert "server" not in created.headers
-            assert (await http.head(TASKS)).status_code == 404
-            assert (await http.get("/_fake/health")).json()["status"] == "ok"
-
-    play(story)
+@pytest.mark.asyncio
+async def test_it_answers_over_a_socket() -> None:
+    async with serving() as (_, http):
+        created = await http.post(TASKS, json={"command": "A", "payload": {"a": 1}})
+        claimed = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+        empty = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+        assert [created.status_code, claimed.status_code, empty.status_code] == [202, 200, 204]
+        assert claimed.json()["id"] == created.json()["id"]
+        assert empty.content == b""
+        assert "server" not in created.headers
+        assert (await http.head(TASKS)).status_code == 404
+        assert (await http.get("/_fake/health")).json()["status"] == "ok"
 
 
-def test_many_clients_are_served_at_once(play: Play) -> None:
-    async def story() -> None:
-        async with serving() as (_, http):
-            created = await asyncio.gather(*(http.post(TASKS, json={"command": "A", "payload": n}) for n in range(50)))
-            claimed = await asyncio.gather(*(http.post(f"{TASKS}/claim", json={"commands": ["A"]}) for _ in range(50)))
-            assert {reply.json()["id"] for reply in created} == {reply.json()["id"] for reply in claimed}
-
-    play(story)
+@pytest.mark.asyncio
+async def test_many_clients_are_served_at_once() -> None:
+    async with serving() as (_, http):
+        created = await asyncio.gather(*(http.post(TASKS, json={"command": "A", "payload": n}) for n in range(50)))
+        claimed = await asyncio.gather(*(http.post(f"{TASKS}/claim", json={"commands": ["A"]}) for _ in range(50)))
+        assert {reply.json()["id"] for reply in created} == {reply.json()["id"] for reply in claimed}
 
 
-def test_a_large_reply_arrives_whole(play: Play) -> None:
-    async def story() -> None:
-        async with serving() as (_, http):
-            payload = "x" * 5_000_000
-            reply = await http.post(TASKS, json={"command": "A", "payload": payload})
-            assert json.loads(reply.json()["payload"]) == payload
-
-    play(story)
+@pytest.mark.asyncio
+async def test_a_large_reply_arrives_whole() -> None:
+    async with serving() as (_, http):
+        payload = "x" * 5_000_000
+        reply = await http.post(TASKS, json={"command": "A", "payload": payload})
+        assert json.loads(reply.json()["payload"]) == payload
 
 
-def test_metrics_are_read_by_prometheus(play: Play) -> None:
-    async def story() -> None:
-        async with serving() as (_, http):
-            await http.post(TASKS, json={"command": 'A "quoted"\\\n', "payload": 1})
-            reply = await http.get("/metrics")
-            assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
-            samples = [sample for family in text_string_to_metric_families(reply.text) for sample in family.samples]
-            created = [sample for sample in samples if sample.name == "codeq_task_created_total"]
-            assert [(sample.labels, sample.value) for sample in created] == [({"command": 'A "quoted"\\\n'}, 1.0)]
-            assert {sample.name for sample in samples} >= {"codeq_queue_depth", "codeq_subscriptions_active"}
-
-    play(story)
+@pytest.mark.asyncio
+async def test_metrics_are_read_by_prometheus() -> None:
+    async with serving() as (_, http):
+        await http.post(TASKS, json={"command": 'A "quoted"\\\n', "payload": 1})
+        reply = await http.get("/metrics")
+        assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+        samples = [sample for family in text_string_to_metric_families(reply.text) for sample in family.samples]
+        created = [sample for sample in samples if sample.name == "codeq_task_created_total"]
+        assert [(sample.labels, sample.value) for sample in created] == [({"command": 'A "quoted"\\\n'}, 1.0)]
+        assert {sample.name for sample in samples} >= {"codeq_queue_depth", "codeq_subscriptions_active"}
 
 
-def test_a_long_poll_over_a_socket_ends_with_the_clock(play: Play) -> None:
-    async def story() -> None:
-        async with serving() as (runtime, http):
-            caller = await Caller.claims(http)
-            await until(lambda: runtime.waiters.parked == 1)
-            advanced = await http.post("/_fake/clock/advance", json={"seconds": 30})
-            assert advanced.json()["fired"] == 120
-            assert await caller.answer() == b"HTTP/1.1 204 No Content\r\n"
-            await caller.hang_up(at_once=False)
-
-    play(story)
+@pytest.mark.asyncio
+async def test_a_long_poll_over_a_socket_ends_with_the_clock() -> None:
+    async with serving() as (runtime, http):
+        caller = await Caller.claims(http)
+        await until(lambda: runtime.waiters.parked == 1)
+        advanced = await http.post("/_fake/clock/advance", json={"seconds": 30})
+        assert advanced.json()["fired"] == 120
+        assert await caller.answer() == b"HTTP/1.1 204 No Content\r\n"
+        await caller.hang_up(at_once=False)
 
 
-def test_an_advance_waits_for_a_receiver_elsewhere_and_for_what_it_asks(play: Play) -> None:
-    async def story() -> None:
-        async with serving() as (_, http):
+@pytest.mark.asyncio
+async def test_an_advance_waits_for_a_receiver_elsewhere_and_for_what_it_asks() -> None:
+    async with serving() as (_, http):
 
-            async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                await reader.readuntil(b"\r\n\r\n")
-                await http.post(TASKS, json={"command": "FOLLOW_UP", "payload": 1})
-                writer.write(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
-                await reader.read()
-                writer.close()
+        async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            await http.post(TASKS, json={"command": "FOLLOW_UP", "payload": 1})
+            writer.write(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
+            await reader.read()
+            writer.close()
 
-            async with await asyncio.start_server(hear, "127.0.0.1", 0) as receiver:
-                webhook = f"http://127.0.0.1:{receiver.sockets[0].getsockname()[1]}/"
-                created = await http.post(TASKS, json={"command": "A", "payload": 1, "webhook": webhook})
-                await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
-                result = {"status": "COMPLETED", "result": {}}
-                await http.post(f"{TASKS}/{created.json()['id']}/result", json=result)
-                await http.post("/_fake/clock/advance", json={"seconds": 30})
-                follow_ups = (await http.get("/_fake/tasks?command=FOLLOW_UP")).json()["tasks"]
-                [callback] = (await http.get("/_fake/callbacks")).json()["callbacks"]
-                assert (len(follow_ups), len(callback["tries"]), callback["state"]) == (5, 5, "failed")
-
-    play(story)
+        async with await asyncio.start_server(hear, "127.0.0.1", 0) as receiver:
+            webhook = f"http://127.0.0.1:{receiver.sockets[0].getsockname()[1]}/"
+            created = await http.post(TASKS, json={"command": "A", "payload": 1, "webhook": webhook})
+            await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+            result = {"status": "COMPLETED", "result": {}}
+            await http.post(f"{TASKS}/{created.json()['id']}/result", json=result)
+            await http.post("/_fake/clock/advance", json={"seconds": 30})
+            follow_ups = (await http.get("/_fake/tasks?command=FOLLOW_UP")).json()["tasks"]
+            [callback] = (await http.get("/_fake/callbacks")).json()["callbacks"]
+            assert (len(follow_ups), len(callback["tries"]), callback["state"]) == (5, 5, "failed")
 
 
 # Clients that vanish.
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("at_once", [True, False], ids=["reset", "closed"])
-def test_a_client_that_closes_its_connection_gets_no_task(play: Play, at_once: bool) -> None:  # noqa: FBT001 - a column
-    async def story() -> None:
-        async with serving() as (runtime, http):
-            caller = await Caller.claims(http)
-            await until(lambda: runtime.waiters.parked == 1)
-            await caller.hang_up(at_once=at_once)
-            created = await http.post(TASKS, json={"command": "A", "payload": 1})
-            await http.post("/_fake/clock/advance", json={"seconds": 30})
-            task = (await http.get(f"{TASKS}/{created.json()['id']}")).json()
-            assert (task["status"], task.get("attempts")) == ("PENDING", None)
-            assert runtime.waiters.parked == 0
-            claimed = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
-            assert claimed.json()["attempts"] == 1
-
-    play(story)
+async def test_a_client_that_closes_its_connection_gets_no_task(at_once: bool) -> None:  # noqa: FBT001 - a column
+    async with serving() as (runtime, http):
+        caller = await Caller.claims(http)
+        await until(lambda: runtime.waiters.parked == 1)
+        await caller.hang_up(at_once=at_once)
+        created = await http.post(TASKS, json={"command": "A", "payload": 1})
+        await http.post("/_fake/clock/advance", json={"seconds": 30})
+        task = (await http.get(f"{TASKS}/{created.json()['id']}")).json()
+        assert (task["status"], task.get("attempts")) == ("PENDING", None)
+        assert runtime.waiters.parked == 0
+        claimed = await http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+        assert claimed.json()["attempts"] == 1
 
 
-def test_a_client_that_vanishes_just_before_time_moves_gets_no_task(play: Play) -> None:
-    async def story() -> None:
-        async with serving() as (runtime, http):
-            caller = await Caller.claims(http)
-            await until(lambda: runtime.waiters.parked == 1)
-            created = await http.post(TASKS, json={"command": "A", "payload": 1})
-            caller.writer.transport.abort()
-            await runtime.advance(by=30_000_000_000)
-            task = (await http.get(f"{TASKS}/{created.json()['id']}")).json()
-            assert task["status"] == "PENDING"
-
-    play(story)
+@pytest.mark.asyncio
+async def test_a_client_that_vanishes_just_before_time_moves_gets_no_task() -> None:
+    async with serving() as (runtime, http):
+        caller = await Caller.claims(http)
+        await until(lambda: runtime.waiters.parked == 1)
+        created = await http.post(TASKS, json={"command": "A", "payload": 1})
+        caller.writer.transport.abort()
+        await runtime.advance(by=30_000_000_000)
+        task = (await http.get(f"{TASKS}/{created.json()['id']}")).json()
+        assert task["status"] == "PENDING"
 
 
-def test_on_a_real_clock_too_a_client_that_vanishes_gets_no_task(play: Play) -> None:
-    async def story() -> None:
-        async with serving(WallClock()) as (runtime, http):
-            caller = await Caller.claims(http)
-            await until(lambda: runtime.waiters.parked == 1)
-            await caller.hang_up(at_once=False)
-            await until(lambda: runtime.waiters.parked == 0)
-            created = await http.post(TASKS, json={"command": "A", "payload": 1})
-            await http.post("/_fake/clock/advance", json={"seconds": 30})
-            assert (await http.get(f"{TASKS}/{created.json()['id']}")).json()["status"] == "PENDING"
-
-    play(story)
+@pytest.mark.asyncio
+async def test_on_a_real_clock_too_a_client_that_vanishes_gets_no_task() -> None:
+    async with serving(WallClock()) as (runtime, http):
+        caller = await Caller.claims(http)
+        await until(lambda: runtime.waiters.parked == 1)
+        await caller.hang_up(at_once=False)
+        await until(lambda: runtime.waiters.parked == 0)
+        created = await http.post(TASKS, json={"command": "A", "payload": 1})
+        await http.post("/_fake/clock/advance", json={"seconds": 30})
+        assert (await http.get(f"{TASKS}/{created.json()['id']}")).json()["status"] == "PENDING"
 
 
-def test_a_client_that_vanishes_while_it_sends_a_state_changes_nothing(
-    play: Play, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def story() -> None:
-        async with serving() as (_, http):
-            before = (await http.get("/_fake/state")).json()
-            reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
-            writer.write(b'PUT /_fake/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"profile":')
-            await writer.drain()
-            writer.close()
-            assert await reader.read() == b""
-            await let_tasks_run()
-            assert (await http.get("/_fake/state")).json() == before
-
-    play(story)
+@pytest.mark.asyncio
+async def test_a_client_that_vanishes_while_it_sends_a_state_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as (_, http):
+        before = (await http.get("/_fake/state")).json()
+        reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        writer.write(b'PUT /_fake/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"profile":')
+        await writer.drain()
+        writer.close()
+        assert await reader.read() == b""
+        await let_tasks_run()
+        assert (await http.get("/_fake/state")).json() == before
     assert caplog.records == []
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("closing", ["reset", "closed"])
-def test_clients_that_send_and_vanish_take_no_other_clients_reply_away(
-    play: Play, caplog: pytest.LogCaptureFixture, closing: str
+async def test_clients_that_send_and_vanish_take_no_other_clients_reply_away(
+    caplog: pytest.LogCaptureFixture, closing: str
 ) -> None:
-    async def story() -> None:
-        async with serving() as (_, http):
-            address = (http.base_url.host, http.base_url.port)
-            sound = [socket.create_connection(address) for _ in range(20)]
-            body = b'{"command": "A", "payload": 1}'
-            head = f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev-token\r\n"
-            request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-            for _ in range(10):
-                vanishing = [socket.create_connection(address) for _ in range(10)]
-                await asyncio.sleep(0.01)  # so that all of them are connected, and their requests come in one turn
-                for client in sound[:10]:
-                    client.sendall(request)
-                for client in vanishing:
-                    client.sendall(request * 3)
-                for client in sound[10:]:
-                    client.sendall(request)
-                for client in vanishing:
-                    if closing == "reset":
-                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    client.close()
-                for client in sound:
-                    client.setblocking(False)  # noqa: FBT003 - the socket module's own way
-                    async with asyncio.timeout(2):
-                        reply = await asyncio.get_running_loop().sock_recv(client, 10_000)
-                    assert reply.startswith(b"HTTP/1.1 202 ")
-            for client in sound:
+    async with serving() as (_, http):
+        address = (http.base_url.host, http.base_url.port)
+        sound = [socket.create_connection(address) for _ in range(20)]
+        body = b'{"command": "A", "payload": 1}'
+        head = f"POST {TASKS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev-token\r\n"
+        request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        for _ in range(10):
+            vanishing = [socket.create_connection(address) for _ in range(10)]
+            await asyncio.sleep(0.01)  # so that all of them are connected, and their requests come in one turn
+            for client in sound[:10]:
+                client.sendall(request)
+            for client in vanishing:
+                client.sendall(request * 3)
+            for client in sound[10:]:
+                client.sendall(request)
+            for client in vanishing:
+                if closing == "reset":
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.close()
-
-    play(story)
+            for client in sound:
+                client.setblocking(False)  # noqa: FBT003 - the socket module's own way
+                async with asyncio.timeout(2):
+                    reply = await asyncio.get_running_loop().sock_recv(client, 10_000)
+                assert reply.startswith(b"HTTP/1.1 202 ")
+        for client in sound:
+            client.close()
     assert caplog.records == []
 
 
 # Its end.
 
 
-def test_when_it_ends_parked_polls_are_answered(play: Play, caplog: pytest.LogCaptureFixture) -> None:
-    async def story() -> None:
-        async with serving(WallClock()) as (runtime, http):
-            callers = [await Caller.claims(http) for _ in range(5)]
-            await until(lambda: runtime.waiters.parked == 5)
-        assert [await caller.answer() for caller in callers] == [b"HTTP/1.1 204 No Content\r\n"] * 5
-        for caller in callers:
-            await caller.hang_up(at_once=False)
-
-    play(story)
+@pytest.mark.asyncio
+async def test_when_it_ends_parked_polls_are_answered(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(WallClock()) as (runtime, http):
+        callers = [await Caller.claims(http) for _ in range(5)]
+        await until(lambda: runtime.waiters.parked == 5)
+    assert [await caller.answer() for caller in callers] == [b"HTTP/1.1 204 No Content\r\n"] * 5
+    for caller in callers:
+        await caller.hang_up(at_once=False)
     assert caplog.records == []
 
 
-def test_when_it_ends_a_producer_whose_notice_hangs_is_answered(play: Play) -> None:
-    async def story() -> None:
-        asked, never = asyncio.Event(), asyncio.Event()
+@pytest.mark.asyncio
+async def test_when_it_ends_a_producer_whose_notice_hangs_is_answered() -> None:
+    asked, never = asyncio.Event(), asyncio.Event()
 
-        async def app(*_: object) -> None:
-            asked.set()
-            await never.wait()
+    async def app(*_: object) -> None:
+        asked.set()
+        await never.wait()
 
-        async with serving(WallClock(), **{"http://app.test": app}) as (_, http):
-            body = {"callbackUrl": "http://app.test/", "eventTypes": ["A"]}
-            await http.post("/v1/codeq/workers/subscriptions", json=body)
-            other = httpx.AsyncClient(base_url=http.base_url, headers=TOKEN, timeout=5, trust_env=False)
-            creating = asyncio.create_task(other.post(TASKS, json={"command": "A", "payload": 1}))
-            await asked.wait()
-        assert (await creating).status_code == 202
-        await other.aclose()
-
-    play(story)
+    async with serving(WallClock(), **{"http://app.test": app}) as (_, http):
+        body = {"callbackUrl": "http://app.test/", "eventTypes": ["A"]}
+        await http.post("/v1/codeq/workers/subscriptions", json=body)
+        other = httpx.AsyncClient(base_url=http.base_url, headers=TOKEN, timeout=5, trust_env=False)
+        creating = asyncio.create_task(other.post(TASKS, json={"command": "A", "payload": 1}))
+        await asked.wait()
+    assert (await creating).status_code == 202
+    await other.aclose()
 
 
-def test_when_it_ends_a_request_that_hangs_is_dropped_without_a_word(
-    play: Play, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def story() -> None:
-        with listen("127.0.0.1", 0) as deaf:
-            keys = {"jwksUrl": f"http://127.0.0.1:{deaf.getsockname()[1]}/", "issuer": "i", "audience": "a"}
-            config = dict.fromkeys(("PRODUCER_AUTH_CONFIG", "WORKER_AUTH_CONFIG"), json.dumps(keys))
-            runtime = Runtime(Config(settings=Settings.from_env(config)), WallClock())
-            async with served(application(runtime), runtime, listen("127.0.0.1", 0)) as url:
-                signed = {"authorization": "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.e30.AAAA"}
-                client = httpx.AsyncClient(timeout=5, trust_env=False)
-                asking = asyncio.create_task(client.get(f"{url}/v1/codeq/admin/queues", headers=signed))
-                heard, _ = await asyncio.to_thread(deaf.accept)
-            with heard, pytest.raises(httpx.RemoteProtocolError):
-                await asking
-            await client.aclose()
-
-    play(story)
+@pytest.mark.asyncio
+async def test_when_it_ends_a_request_that_hangs_is_dropped_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    with listen("127.0.0.1", 0) as deaf:
+        keys = {"jwksUrl": f"http://127.0.0.1:{deaf.getsockname()[1]}/", "issuer": "i", "audience": "a"}
+        config = dict.fromkeys(("PRODUCER_AUTH_CONFIG", "WORKER_AUTH_CONFIG"), json.dumps(keys))
+        runtime = Runtime(Config(settings=Settings.from_env(config)), WallClock())
+        async with served(application(runtime), runtime, listen("127.0.0.1", 0)) as url:
+            signed = {"authorization": "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.e30.AAAA"}
+            client = httpx.AsyncClient(timeout=5, trust_env=False)
+            asking = asyncio.create_task(client.get(f"{url}/v1/codeq/admin/queues", headers=signed))
+            heard, _ = await asyncio.to_thread(deaf.accept)
+        with heard, pytest.raises(httpx.RemoteProtocolError):
+            await asking
+        await client.aclose()
     assert caplog.records == []
 
 
-def test_when_it_has_ended_its_port_is_free(play: Play) -> None:
-    async def story() -> None:
-        async with serving() as (_, http):
-            port = http.base_url.port
-            await http.get("/metrics")
-        assert port is not None
-        listen("127.0.0.1", port).close()
-
-    play(story)
+@pytest.mark.asyncio
+async def test_when_it_has_ended_its_port_is_free() -> None:
+    async with serving() as (_, http):
+        port = http.base_url.port
+        await http.get("/metrics")
+    assert port is not None
+    listen("127.0.0.1", port).close()

@@ -86,8 +86,10 @@ class Hostile:
     async def read_slowly(self) -> None:
         """Ask for large replies, and read a few bytes of them."""
         async with self._connection() as (reader, writer):
-            for _ in range(20):
-                writer.write(_request("GET", "/_fake/contract"))
+            # The reply shows the task that the first of these requests has created.
+            large = {"command": "HOSTILE", "payload": "x" * 50_000, "idempotencyKey": "large"}
+            for _ in range(5):
+                writer.write(_request("POST", _TASKS, large))
             for _ in range(10):
                 await reader.read(100)
                 await asyncio.sleep(_PATIENCE / 10)
