@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,6 +175,7 @@ def test_sweeps_that_come_late_delete_what_they_would_have_deleted_in_time(profi
     assert dump(in_time.broker) == dump(late.broker)
 
 
+@pytest.mark.slow
 @given(profiles, steps(), steps())
 def test_a_restored_broker_behaves_as_the_one_it_was_restored_from(
     profile: str, before: list[Step], after: list[Step]

@@ -172,6 +172,7 @@ def test_the_identities_of_the_example_are_taken(folder: Path) -> None:
     assert told["CODEQ_WORKER_TOKEN"] == "worker-1"
 
 
+@pytest.mark.process
 def test_an_installation_is_checked_as_shown(folder: Path) -> None:
     for command, printed in calls(HOW_TO / "install.md"):
         assert lines(shell(command, folder)) == lines(printed), command

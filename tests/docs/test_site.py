@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from docs.site import SITE
 
 from .support import ROOT
 
 
+@pytest.mark.process
 def test_the_site_builds_and_documents_each_public_name() -> None:
     built = subprocess.run([sys.executable, "-m", "docs.site"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr

@@ -126,6 +126,7 @@ def container(*options: str) -> Iterator[str]:
 
 
 @pytest.mark.process
+@pytest.mark.container
 @needs_engine
 def test_the_image_runs_read_only_and_without_any_right() -> None:
     with container("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true") as fake:
@@ -136,6 +137,7 @@ def test_the_image_runs_read_only_and_without_any_right() -> None:
 
 @pytest.mark.process
 @needs_compose
+@pytest.mark.container
 @needs_engine
 @pytest.mark.timeout(600)
 def test_the_suite_passes_on_the_fake_as_a_service() -> None:

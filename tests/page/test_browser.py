@@ -35,7 +35,10 @@ TOKEN = {"authorization": "Bearer dev-token"}
 LIGHT: Literal["light"] = "light"
 DARK: Literal["dark"] = "dark"
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: install chromium to test the page in it")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium here: install chromium to test the page in it"),
+]
 
 
 @pytest.fixture(scope="module")

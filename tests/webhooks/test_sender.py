@@ -7,7 +7,7 @@ import pytest
 from codeq_fake.webhooks import Guard, Hop, Outcome, Outgoing, Sender
 from tests.webhooks.support import answer, receiving
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.port]
 
 HEADERS = (
     ("User-Agent", "Go-http-client/1.1"),

@@ -607,6 +607,7 @@ class LoopWithOwnTime(asyncio.SelectorEventLoop):
 
 
 @pytest.mark.parametrize(("loop", "is_warned"), [(LoopWithOwnTime, True), (asyncio.new_event_loop, False)])
+@pytest.mark.port
 def test_a_lease_thread_warns_in_a_loop_with_its_own_time(
     loop: Callable[[], asyncio.AbstractEventLoop],
     is_warned: bool,  # noqa: FBT001 - parametrized
@@ -619,6 +620,7 @@ def test_a_lease_thread_warns_in_a_loop_with_its_own_time(
     assert ("LoopWithOwnTime has its own" in caplog.text) is is_warned
 
 
+@pytest.mark.port
 def test_a_worker_off_the_main_thread_warns_that_signals_do_not_stop_it(caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker(CodeQ("http://a.test", worker_token="w", transport=no_server), hooks=[lambda _event: worker.stop()])
     worker.handler("X")(returner(1))

@@ -97,6 +97,7 @@ def test_outcomes_are_ok_or_refused_by_status(contract: CaseContext) -> None:
     assert contract.worker.task("none").outcome is Outcome.REFUSED
 
 
+@pytest.mark.port
 def test_a_deployment_takes_no_tokens_and_no_settings_of_ours(codeq_server: FakeCodeQ) -> None:
     with Deployment(codeq_server.url, {"producer": "dev-token"}, {}).start(Setup()) as driver:
         with pytest.raises(UnsupportedError, match="callers with other claims"):
@@ -111,6 +112,7 @@ def test_without_a_server_nothing_is_run() -> None:
         Deployment("http://127.0.0.1:9", {}, {}).start(Setup()).__enter__()
 
 
+@pytest.mark.port
 def test_each_refused_token_is_named_before_anything_is_done(codeq_server: FakeCodeQ) -> None:
     tokens = {"producer": "dev-token", "worker": "wrong", "admin": "wrong, too"}
     with pytest.raises(NotRunError) as refused:

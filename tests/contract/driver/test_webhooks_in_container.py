@@ -31,6 +31,7 @@ def program() -> Iterator[httpx.Client]:
     thread.join()
 
 
+@pytest.mark.process
 def test_each_path_has_its_answers_and_keeps_its_requests(program: httpx.Client) -> None:
     clock = RealClock()
 
@@ -51,6 +52,7 @@ def test_each_path_has_its_answers_and_keeps_its_requests(program: httpx.Client)
     assert hooks.received("/nothing") == []
 
 
+@pytest.mark.process
 def test_servers_find_the_keys(program: httpx.Client) -> None:
     program.post("/_keys", json={"keys": [1]})
     assert program.get("/jwks.json").json() == {"keys": [1]}

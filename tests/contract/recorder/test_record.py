@@ -37,7 +37,10 @@ from codeq_contract.replay.player import replay
 from codeq_contract.replay.servers import InProcessTarget
 from codeq_fake.testing import FakeCodeQ
 
-pytestmark = pytest.mark.codeq(clock="real", settings={"RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "1"})
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.codeq(clock="real", settings={"RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "1"}),
+]
 TASKS = "/v1/codeq/tasks"
 COMMAND = str(Path(sys.executable).with_name("codeq-contract"))
 
@@ -129,7 +132,6 @@ def test_metrics_are_not_recorded(codeq_server: FakeCodeQ) -> None:
     assert differences(rec.recording()) == []
 
 
-@pytest.mark.port
 def test_a_session_with_signed_tokens_replays_by_their_claims() -> None:
     signer = Signer()
     tokens = {name: Issuer(signer).token(identity, now=RealClock().now()) for name, identity in callers("t").items()}
@@ -219,7 +221,6 @@ def test_a_client_that_hangs_up_leases_nothing_and_its_call_has_no_reply(codeq_s
     assert differences(rec.recording()) == []
 
 
-@pytest.mark.port
 def test_without_a_server_the_client_gets_a_502_and_the_call_has_no_reply() -> None:
     with recorder("http://127.0.0.1:1") as rec, rec.client() as http:
         reply = http.post(TASKS, json={"command": "A", "payload": {}})

@@ -10,13 +10,14 @@ import pytest
 from codeq_contract.report.verdicts import GROUPS
 from tests.contract.suite.support import Run, run_suite
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def in_process(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_suite(tmp_path_factory.mktemp("asgi"), "--target", "asgi", "--seed", "0")
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("profile", ["redis", "kvrocks-2.9"])
 def test_a_fake_in_process_passes_the_timed_level_on_each_store(tmp_path: Path, profile: str) -> None:
     run = run_suite(tmp_path, "--target", "asgi", "--profile", profile, "--level", "timed", "--seed", "0")

@@ -28,7 +28,11 @@ def lacking() -> str:
 
 
 LACKING = lacking()
-pytestmark = [pytest.mark.skipif(bool(LACKING), reason=LACKING), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.skipif(bool(LACKING), reason=LACKING),
+    pytest.mark.timeout(600),
+]
 
 
 def suite(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -36,6 +36,7 @@ def deployment(tmp_path: Path) -> Iterator[str]:
         server.terminate()
 
 
+@pytest.mark.process
 def test_a_deployment_is_verified_by_one_command_and_left_as_it_was(tmp_path: Path, deployment: str) -> None:
     with _free_port() as port:
         hooks = f"127.0.0.1:{port}"

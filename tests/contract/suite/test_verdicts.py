@@ -8,6 +8,8 @@ import pytest
 
 from tests.contract.suite.support import run_cases
 
+pytestmark = pytest.mark.process
+
 CASES = """
 pytestmark = core
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -351,9 +352,11 @@ def rfc3339(instant: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % SECOND // 1000:06}Z"
 
 
+@pytest.mark.slow
 def test_tasks_live_as_in_the_model() -> None:
     run_state_machine_as_test(Tasks, settings=settings(max_examples=250, stateful_step_count=40))
 
 
+@pytest.mark.slow
 def test_notices_and_callbacks_go_out_as_in_the_model() -> None:
     run_state_machine_as_test(Deliveries, settings=settings(max_examples=150, stateful_step_count=40))
