@@ -117,7 +117,7 @@ def answers(status: int, text: str = "boom", **headers: str) -> Fault:
     return answer
 
 
-def late(clock: ManualClock, seconds: float, strays: list[asyncio.Task[None]]) -> Fault:
+def late(clock: ManualClock, seconds: float, late_requests: list[asyncio.Task[None]]) -> Fault:
     """Return a fault that delivers the request `seconds` later, when the client has given up."""
 
     async def fault(request: Any, forward: Any) -> Any:
@@ -125,7 +125,7 @@ def late(clock: ManualClock, seconds: float, strays: list[asyncio.Task[None]]) -
             await clock.sleep(seconds)
             await forward()
 
-        strays.append(asyncio.create_task(arrive()))
+        late_requests.append(asyncio.create_task(arrive()))
         return await request_lost(request, forward)
 
     return fault

@@ -94,8 +94,8 @@ async def test_masters_are_made_in_order_of_their_priority(scenario: ExampleScen
         await scenario.clock.advance(3)
     shown = await scenario.show(high["id"])
     assert shown["result"] == {"jobId": "2", "url": "https://masters.example.com/2.mp4"}
-    begun = [scenario.fake.task(task["id"]).history[1]["at"] for task in (high, low)]
-    assert begun == sorted(begun)
+    started = [scenario.fake.task(task["id"]).history[1]["at"] for task in (high, low)]
+    assert started == sorted(started)
 
 
 @pytest.mark.asyncio
@@ -236,7 +236,7 @@ def test_the_example_refuses_a_port_in_use(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         assert play_on(port, tmp_path) == (1, [f"port {port} is not free: set PORT to another"])
     code, complaints = play_on(port, tmp_path)
-    assert (code, "the API did not start" in complaints) == (1, True), "for it has no settings"
+    assert (code, "the API did not start" in complaints) == (1, True), "because it has no settings"
 
 
 @pytest.mark.process

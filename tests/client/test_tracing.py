@@ -70,7 +70,7 @@ async def test_a_handlers_span_is_linked_to_the_trace_of_the_tasks_creator(scena
     for span in spans:
         (link,) = span.links
         assert link.context.trace_id == order.get_span_context().trace_id
-        assert span.parent is None, "a trace of its own"
+        assert span.parent is None, "the span starts a separate trace"
         assert span.kind is trace.SpanKind.CONSUMER
         assert {
             "messaging.system": "codeq",

@@ -225,7 +225,7 @@ def test_a_plain_provider_is_called_once_for_all_waiting_calls_and_does_not_bloc
             await asyncio.sleep(0)
             issuer.go_on.set()
             fetched = await asyncio.gather(*calls, return_exceptions=True)
-        assert isinstance(fetched[0], asyncio.CancelledError), "and takes nothing from the others"
+        assert isinstance(fetched[0], asyncio.CancelledError), "and does not cancel the others"
         assert not any(isinstance(task, BaseException) for task in fetched[1:])
 
     asyncio.run(main())

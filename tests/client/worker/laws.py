@@ -115,7 +115,7 @@ class Laws(RuleBasedStateMachine):
         self.dropped: set[str] = set()
         self.lost: set[str] = set()
         self.orphans = False
-        self.strays: list[asyncio.Task[None]] = []
+        self.late_requests: list[asyncio.Task[None]] = []
         self.broken: list[str] = []
 
     def perform(self, code: Coroutine[Any, Any, T]) -> T:
@@ -220,7 +220,7 @@ class Laws(RuleBasedStateMachine):
             "garbled": garbled,
             # With one subject for all workers, a late request would apply to another worker's lease. And with any
             # subject, a late NACK or abandon revokes the next lease, which no worker can detect.
-            "late": request_lost if self.shared_subject else late(self.scenario.clock, seconds, self.strays),
+            "late": request_lost if self.shared_subject else late(self.scenario.clock, seconds, self.late_requests),
             "slow": slow(self.scenario.clock, seconds),
             "Z4": false_empty,
         }
@@ -271,7 +271,7 @@ class Laws(RuleBasedStateMachine):
     @rule()
     def end_the_faults(self) -> None:
         """Let the remaining workers, after all these faults, finish all tasks."""
-        self.mend()
+        self.remove_faults()
         if all(host.leaving for host in self.hosts):
             return
         with self.must(Law.PROGRESS):
@@ -291,7 +291,7 @@ class Laws(RuleBasedStateMachine):
         except TimeoutError as error:
             raise AssertionError(law) from error
 
-    def mend(self) -> None:
+    def remove_faults(self) -> None:
         for host in self.hosts:
             host.faults.clear()
             host.cut_until = 0.0
@@ -341,7 +341,7 @@ class Laws(RuleBasedStateMachine):
 
     async def _end_all(self) -> None:
         clock = self.scenario.clock
-        self.mend()
+        self.remove_faults()
         for host in self.hosts:
             host.worker.stop()
         with self.must(Law.PROGRESS):
@@ -350,9 +350,9 @@ class Laws(RuleBasedStateMachine):
         leased = {task.id for task in self.scenario.fake.tasks(status="IN_PROGRESS")}
         assert self.orphans or leased <= self.lost | self.raced, Law.NOTHING_LEASED
         await clock.advance(21)
-        for stray in self.strays:
+        for request in self.late_requests:
             with contextlib.suppress(Exception):
-                await stray
+                await request
         last = Worker(self.scenario.client("other", self.calm), concurrency=4, poll=5, hooks=[self.judge])
         last.handler("X")(self.handler(self.calm))
         run = asyncio.create_task(last.run(signals=False))

@@ -162,23 +162,23 @@ async def test_a_wrong_backoff_is_replaced_by_the_servers_backoff(scenario: Scen
 @pytest.mark.asyncio
 async def test_a_cancelled_handler_gets_the_reason_once_and_may_await_while_it_cleans_up(scenario: Scenario) -> None:
     worker = scenario.worker(lease=30)
-    told: list[object] = []
+    seen: list[object] = []
 
     @worker.handler("X")
     async def work(_job: Job[Any]) -> None:
         try:
             await scenario.clock.sleep(1000)
         except asyncio.CancelledError as cancelled:
-            told.extend(cancelled.args)
+            seen.extend(cancelled.args)
             await scenario.clock.sleep(4)
-            told.append("cleaned up")
+            seen.append("cleaned up")
             raise
 
     scenario.network.fail("heartbeat", refused)
     scenario.enqueue("X", {})
     async with scenario.running(worker):
         await scenario.until_ended()
-    reason, last = told[:2]
+    reason, last = seen[:2]
     assert isinstance(reason, LeaseLost)
     assert (reason.reason, last) == ("expired", "cleaned up")
 
@@ -188,21 +188,21 @@ async def test_a_handler_that_ignores_its_cancellation_is_cancelled_again(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = scenario.worker(grace=10)
-    told = 0
+    cancellations = 0
 
     @worker.handler("X")
     async def work(_job: Job[Any]) -> None:
-        nonlocal told
-        while told < 3:
+        nonlocal cancellations
+        while cancellations < 3:
             with contextlib.suppress(asyncio.CancelledError):
                 await scenario.clock.sleep(1000)
-            told += 1
+            cancellations += 1
 
     task_id = scenario.enqueue("X", {})
     async with scenario.running(worker):
         await scenario.clock.advance(1)
     assert 20 <= scenario.clock.monotonic() < 22
-    assert scenario.ended() == [(task_id, "completed")], "it was done after all, under its lease"
+    assert scenario.ended() == [(task_id, "completed")], "it was completed, while its lease was renewed"
     assert caplog.text.count("a handler does not end, and is cancelled again") == 2
 
 
@@ -265,7 +265,7 @@ async def test_a_plain_function_is_waited_for_after_its_cancellation(scenario: S
     def work(_job: Job[Any], task: TaskContext) -> str:
         started.set()
         assert go_on.wait(5)
-        return task.end.value if task.end else "never told"
+        return task.end.value if task.end else "never ended"
 
     worker.hooks.append(lambda event: ended.set() if isinstance(event, TaskEnded) else None)
     task_id = scenario.enqueue("X", {})

@@ -157,7 +157,7 @@ async def test_a_task_that_was_deleted_is_dropped_at_the_next_renewal(scenario: 
     async with scenario.running(worker):
         await scenario.until_ended()
     assert scenario.ended()[0] == (task_id, "lost")  # the open poll may claim it again, and then it is given back
-    assert len(scenario.network.times("heartbeat")) == 1, "a 500 that means not found is not tried again"
+    assert len(scenario.network.times("heartbeat")) == 1, "a 500 that means not found is not retried"
 
 
 @pytest.mark.asyncio
@@ -251,11 +251,11 @@ def later(call: Callable[[], object]) -> None:
 @pytest.mark.asyncio
 async def test_a_delivery_that_replaces_an_earlier_one_keeps_its_lease(scenario: Scenario) -> None:
     worker = scenario.worker(lease=6, concurrency=2)
-    begun = []
+    started = []
 
     @worker.handler("X")
     async def work(job: Job[Any], task: TaskContext) -> None:
-        begun.append((job.attempts, task.remaining() > 0, task.end))
+        started.append((job.attempts, task.remaining() > 0, task.end))
         while (
             job.attempts == 1 and scenario.clock.monotonic() < 20
         ):  # like a handler on a thread, it cannot be interrupted
@@ -268,7 +268,7 @@ async def test_a_delivery_that_replaces_an_earlier_one_keeps_its_lease(scenario:
         scenario.edit(task_id, state="READY", worker="", attempts=2)  # Z3: a fresh lease is revoked
         await scenario.until_ended(2)
     assert scenario.ended() == [(task_id, "lost"), (task_id, "completed")]
-    assert begun == [(1, True, None), (3, True, None)]
+    assert started == [(1, True, None), (3, True, None)]
 
 
 @pytest.mark.asyncio
@@ -280,25 +280,25 @@ async def test_no_handler_starts_past_its_fence(
 ) -> None:
     monkeypatch.setattr(lease_renewal, "call_now", later)
     worker = scenario.worker(lease=6)
-    begun = []
+    started = []
 
     if plain:
 
         @worker.handler("X")
         def work(job: Job[Any]) -> None:
-            begun.append(job.id)
+            started.append(job.id)
 
     else:
 
         @worker.handler("X")
         async def work(job: Job[Any]) -> None:
-            begun.append(job.id)
+            started.append(job.id)
 
     scenario.network.fail("claim", slow(scenario.clock, 5), None)
     task_id = scenario.enqueue("X", {})
     async with scenario.running(worker):
         await scenario.until_ended(1)
-        assert begun == []
+        assert started == []
     assert scenario.ended()[0] == (task_id, "lost")
 
 
