@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from codeq_fake.settings import JwksAuth
 
 from .caller import FOREVER, Unauthenticated
 from .jwt import RSA_ALGORITHMS, Jwt, unverifiable
@@ -35,7 +37,7 @@ class FetchFailed(Exception):
 class KeysNeeded(Exception):
     """Key `key_id` of `keys` is needed, which have to be fetched first."""
 
-    def __init__(self, keys: FetchedKeys, key_id: str) -> None:
+    def __init__(self, keys: Keys, key_id: str) -> None:
         super().__init__(key_id)
         self.keys = keys
         self.key_id = key_id
@@ -50,52 +52,32 @@ async def with_keys(authenticate: Callable[[], T], *, now: int) -> T:
             await needed.keys.fetch(needed.key_id, now=now)
 
 
-class Keys(Protocol):
-    """A source of keys."""
+class Keys:
+    """The keys of one provider: those of its document, which do not change, or those at its URL."""
 
-    def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:
-        """The key, and the instant (ns) until which it can be used. Raises Unauthenticated or KeysNeeded."""
-        ...
-
-
-class FixedKeys:
-    """Keys that never change."""
-
-    def __init__(self, document: Mapping[str, object]) -> None:
-        self._keys = read_keys(document)
-
-    def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:  # noqa: ARG002 - they never expire
-        """As `Keys.find`."""
-        if key_id not in self._keys:
-            raise unverifiable(_not_found(key_id))
-        return self._keys[key_id], FOREVER
-
-
-class FetchedKeys:
-    """The keys at one URL, for one provider."""
-
-    def __init__(self, url: str, timeout: float, fetch: Fetch) -> None:
-        """`timeout` is in seconds."""
-        self._url = url
-        self._timeout = timeout
+    def __init__(self, auth: JwksAuth, fetch: Fetch) -> None:
+        self._auth = auth
         self._fetch = fetch
-        self._keys: Mapping[str, RSAKey] = {}
-        self._stale_at = -FOREVER
+        self._keys = {} if auth.jwks is None else read_keys(auth.jwks)
+        self._stale_at = -FOREVER if auth.jwks is None else FOREVER
         self._missing: dict[str, str] = {}
 
     def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:
-        """As `Keys.find`. A missing key is refused once; after that the document is fetched again."""
+        """The key, and the instant (ns) until which it can be used. Raises Unauthenticated or KeysNeeded.
+
+        A missing key is refused once after `fetch`. Then the document is needed again.
+        """
         missing = self._missing.pop(key_id, None)
         if key_id in self._keys and now < self._stale_at:
             return self._keys[key_id], self._stale_at
-        if missing is None:
+        if missing is None and self._auth.jwks is None:
             raise KeysNeeded(self, key_id)
-        raise unverifiable(missing)
+        raise unverifiable(missing or _not_found(key_id))
 
     async def fetch(self, key_id: str, *, now: int) -> None:
         """Fetch the document for `key_id`. The next `find` of that key does not raise KeysNeeded."""
         try:
-            keys = read_keys(_read_document(await self._fetch(self._url, self._timeout)))
+            keys = read_keys(_read_document(await self._fetch(self._auth.url, self._auth.timeout)))
         except FetchFailed as error:
             self._missing[key_id] = str(error)
             return

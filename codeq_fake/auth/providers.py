@@ -8,7 +8,7 @@ from codeq_fake.settings import JwksAuth, StaticAuth
 
 from . import claims, jwt
 from .caller import Authentication, Caller, Unauthenticated, tenant_of
-from .keys import Fetch, FetchedKeys, FixedKeys, Keys, check_signature
+from .keys import Fetch, Keys, check_signature
 
 #: White space in bytes. In Latin-1, parts of UTF-8 characters also look like white space, but are none.
 _BLANKS = " \t\n\v\f\r"
@@ -19,7 +19,6 @@ class Provider(Protocol):
 
     def authenticate(self, token: str, *, now: int) -> Authentication:
         """The caller of a token. Raises Unauthenticated, or KeysNeeded if keys have to be fetched first."""
-        ...
 
 
 class StaticProvider:
@@ -49,7 +48,7 @@ class JwksProvider:
     def __init__(self, auth: JwksAuth, fetch: Fetch) -> None:
         self._issuer = auth.issuer
         self._audience = auth.audience
-        self._keys: Keys = FetchedKeys(auth.url, auth.timeout, fetch) if auth.jwks is None else FixedKeys(auth.jwks)
+        self._keys = Keys(auth, fetch)
 
     def authenticate(self, token: str, *, now: int) -> Authentication:
         """Check signature and claims. The result is valid at most until the key is too old."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
+from typing import ParamSpec, TypeVar
 
 from codeq_fake import wire
 
@@ -23,6 +24,9 @@ from .subscriptions import DEFAULT_INTERVAL, MODES, Subscription, Subscriptions,
 from .task import Event, HistoryEntry, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
 from .times import seconds, visible_at
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Broker:
@@ -225,13 +229,9 @@ class Broker:
     # Results: R8, R9 (section 10), and their callbacks (section 11).
 
     def submit(self, task_id: str, submission: results.Submission, *, worker: str, now: int) -> Record:
-        """Store a result and end the task (S1 to S5). Its callback becomes due (W1).
-
-        Raises what `results.check_holder` and `results.check` raise.
-        """
-        task = results.check_holder(self.store.tasks.get(task_id), worker)
-        checked = results.check(task, submission, artifacts_dir=self.rules.local_artifacts_dir)
-        record = self._end(task, submission, checked, worker, now=now)
+        """Store a result and end the task (S1 to S5). Its callback becomes due (W1). Raises as `results.check`."""
+        checked = self._check(task_id, submission, worker)
+        task, record = checked.task, self._end(checked, worker, now=now)
         self._effects.extend(checked.files)
         self.counters.count_end(task.command, record.status, latency=now - task.created_at)
         if task.webhook:
@@ -248,33 +248,24 @@ class Broker:
         """
         if all(task_id in self.store.tasks for task_id, _ in items):
             return self._submit_known(items, worker, now=now)
-        answers: list[Record | errors.Refused] = []
-        for task_id, submission in items:
-            try:
-                answers.append(self.submit(task_id, submission, worker=worker, now=now))
-            except errors.Refused as refusal:
-                answers.append(refusal)
-        return answers
+        return [_or_refusal(self.submit, task_id, submission, worker=worker, now=now) for task_id, submission in items]
 
     def _submit_known(
         self, items: Sequence[tuple[str, results.Submission]], worker: str, *, now: int
     ) -> list[Record | errors.Refused]:
-        bare = [(self.store.tasks[task_id], replace(submission, artifacts=())) for task_id, submission in items]
-        verdicts: list[results.CheckedSubmission | errors.Refused] = []
-        for task, submission in bare:
-            try:
-                results.check_holder(task, worker)
-                verdicts.append(results.check(task, submission, artifacts_dir=self.rules.local_artifacts_dir))
-            except errors.Refused as refusal:
-                verdicts.append(refusal)
+        bare = [(task_id, replace(submission, artifacts=())) for task_id, submission in items]
+        verdicts = [_or_refusal(self._check, task_id, submission, worker) for task_id, submission in bare]
         return [
-            verdict if isinstance(verdict, errors.Refused) else self._end(task, submission, verdict, worker, now=now)
-            for (task, submission), verdict in zip(bare, verdicts, strict=True)
+            verdict if isinstance(verdict, errors.Refused) else self._end(verdict, worker, now=now)
+            for verdict in verdicts
         ]
 
-    def _end(
-        self, task: Task, submission: results.Submission, checked: results.CheckedSubmission, worker: str, *, now: int
-    ) -> Record:
+    def _check(self, task_id: str, submission: results.Submission, worker: str) -> results.CheckedSubmission:
+        task = self.store.tasks.get(task_id)
+        return results.check(task, submission, worker=worker, artifacts_dir=self.rules.local_artifacts_dir)
+
+    def _end(self, checked: results.CheckedSubmission, worker: str, *, now: int) -> Record:
+        task, submission = checked.task, checked.submission
         task.apply(checked.event, by=worker, now=now)
         task.touched_at = now
         task.clear_lease()
@@ -426,3 +417,10 @@ class Broker:
     def notice_answered(self, command: str, *, delivered: bool) -> None:
         """Note the outcome of a queue-ready notice, which has one try (U4)."""
         self.counters.count_delivery("queue_ready", command, success=delivered)
+
+
+def _or_refusal(operation: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | errors.Refused:
+    try:
+        return operation(*arguments, **named)
+    except errors.Refused as refusal:
+        return refusal

@@ -54,19 +54,15 @@ class Ids(Protocol):
 
     def task_id(self) -> str:
         """A new task id (a UUIDv4 on the real server)."""
-        ...
 
     def subscription_id(self) -> str:
         """A new subscription id (a UUIDv4 on the real server)."""
-        ...
 
     def trace_id(self) -> str:
         """A new W3C trace id: 32 hex digits (X1)."""
-        ...
 
     def span_id(self) -> str:
         """A new W3C span id: 16 hex digits (X1)."""
-        ...
 
 
 class Jitter(Protocol):
@@ -74,4 +70,3 @@ class Jitter(Protocol):
 
     def between(self, low: int, high: int) -> int:
         """A whole number from `low` to `high`, both included."""
-        ...

@@ -1,14 +1,5 @@
 """Refusals: one exception for each rule by which the core refuses an operation.
 
-    Refused
-    ├── InvalidCommand, InvalidWebhook, InvalidRunAt, InvalidDelay          create (C2, C3, C6)
-    ├── EventTypeNotAllowed, WorkerRequired                                 claim (K1, A9)
-    ├── TaskNotFound, NotOwner, NotInProgress                               a held task (H2, N1, S1)
-    ├── ArtifactUndecodable, ResultRequired, ErrorRequired, InvalidStatus   submit (S1, S5)
-    ├── ResultNotFound                                                      result (S7)
-    ├── SubscriptionNotFound                                                renew (U2)
-    └── InvalidCallbackUrl, InvalidDeliveryMode, GroupRequired              subscribe (U1)
-
 A refused operation changes nothing. `codeq_fake.http` turns a refusal into a status and a text, by route.
 """
 

@@ -37,6 +37,8 @@ class Submission:
 class CheckedSubmission:
     """A valid submission: its event, its artifacts as they will be listed, and the files to write."""
 
+    task: Task
+    submission: Submission
     event: Event
     artifacts: tuple[Artifact, ...]
     files: tuple[ArtifactStored, ...]
@@ -56,11 +58,12 @@ def check_holder(task: Task | None, worker: str) -> Task:
     return task
 
 
-def check(task: Task, submission: Submission, *, artifacts_dir: str) -> CheckedSubmission:
-    """The later checks of S1: artifacts, then the status and its fields.
+def check(task: Task | None, submission: Submission, *, worker: str, artifacts_dir: str) -> CheckedSubmission:
+    """All checks of S1: the holder, artifacts, then the status and its fields.
 
-    Raises `ArtifactUndecodable`, `ResultRequired`, `ErrorRequired` or `InvalidStatus`.
+    Raises also `ArtifactUndecodable`, `ResultRequired`, `ErrorRequired` or `InvalidStatus`.
     """
+    task = check_holder(task, worker)
     linked: list[Artifact] = []
     stored: list[Artifact] = []
     files: list[ArtifactStored] = []
@@ -72,7 +75,7 @@ def check(task: Task, submission: Submission, *, artifacts_dir: str) -> CheckedS
             files.append(file)
             stored.append(Artifact(upload.name, "file://" + file.path))
     # The real server appends the files that it has stored, so artifacts with a URL come first (recorded).
-    return CheckedSubmission(_event(submission), (*linked, *stored), tuple(files))
+    return CheckedSubmission(task, submission, _event(submission), (*linked, *stored), tuple(files))
 
 
 def _file(task_id: str, upload: ArtifactUpload, artifacts_dir: str) -> ArtifactStored:

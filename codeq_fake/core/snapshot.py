@@ -11,8 +11,7 @@ from .broker import Broker
 from .callback_retries import Delivery
 from .codec import MismatchError, codec
 from .counters import LATENCY_BOUNDS, Histogram
-from .effects import CallbackDue
-from .queue import PRIORITIES
+from .queue import PRIORITIES, Queue
 from .subscriptions import Subscription
 from .task import State, Task
 
@@ -21,13 +20,6 @@ VERSION = 1
 
 class InvalidState(ValueError):
     """A JSON value is not the state of a fake. The text says why."""
-
-
-class DeliveryState(TypedDict):
-    """A callback that is not over, and when its next try is due (ns; 0: it is under way)."""
-
-    callback: CallbackDue
-    due_at: int
 
 
 class CountersState(TypedDict):
@@ -53,7 +45,7 @@ class BrokerState(TypedDict):
     turns: list[tuple[str, str, int]]
     sweptAt: int
     buckets: list[tuple[str, str, float, int]]
-    deliveries: list[DeliveryState]
+    deliveries: list[Delivery]
     nextDelivery: int
     tally: CountersState
 
@@ -66,6 +58,8 @@ class FakeState(TypedDict):
     broker: BrokerState
 
 
+#: What adds a task to its queue; a READY one comes from the list `ready`.
+_PLACES = {State.DELAYED: Queue.delay, State.LEASED: Queue.lease, State.DEAD: Queue.add_dead_letter}
 _COUNTERS = ("created", "claimed", "completed", "lease_expired", "deliveries", "rate_limited")
 
 
@@ -83,10 +77,7 @@ def dump(broker: Broker) -> dict[str, Any]:
             "turns": _rows(subscriptions.turns),
             "sweptAt": subscriptions.swept_at,
             "buckets": _rows(broker.rate_limiter.buckets),
-            "deliveries": [
-                {"callback": delivery.callback, "due_at": delivery.due_at}
-                for delivery in broker.callbacks.deliveries.values()
-            ],
+            "deliveries": broker.callbacks.deliveries.values(),
             "nextDelivery": broker.callbacks.next_id,
             "tally": {
                 **{name: _rows(getattr(counters, name)) for name in _COUNTERS},
@@ -117,16 +108,8 @@ def restore(broker: Broker, state: BrokerState) -> None:
     store, counters = broker.store, broker.counters
     for task in state["tasks"]:
         store.tasks[task.id] = task
-        queue = store.queue_for(task)
-        match task.state:
-            case State.DELAYED:
-                queue.delay(task)
-            case State.LEASED:
-                queue.lease(task)
-            case State.DEAD:
-                queue.add_dead_letter(task)
-            case _:
-                pass
+        if task.state in _PLACES:
+            _PLACES[task.state](store.queue_for(task), task)
     for task_id in state["ready"]:
         store.queue_for(store.tasks[task_id]).put(store.tasks[task_id])
     broker.keys.kept.update({key: (task_id, gone_at) for key, task_id, gone_at in state["keys"]})
@@ -134,9 +117,9 @@ def restore(broker: Broker, state: BrokerState) -> None:
     broker.subscriptions.turns.update({(command, group): count for command, group, count in state["turns"]})
     broker.subscriptions.swept_at = state["sweptAt"]
     broker.rate_limiter.buckets.update({(scope, key): (tokens, at) for scope, key, tokens, at in state["buckets"]})
-    for known in state["deliveries"]:
-        delivery = broker.callbacks.deliveries[known["callback"].delivery_id] = Delivery(known["callback"])
-        broker.callbacks.schedule(delivery, known["due_at"])
+    for delivery in state["deliveries"]:
+        broker.callbacks.deliveries[delivery.callback.delivery_id] = delivery
+        broker.callbacks.schedule(delivery, delivery.due_at)
     broker.callbacks.next_id = state["nextDelivery"]
     for name in _COUNTERS:
         rows: list[Any] = state["tally"][name]  # type: ignore[literal-required]  # a name of the TypedDict
@@ -178,7 +161,7 @@ def _contradictions(broker: BrokerState) -> Iterator[str]:
             yield f"the payload of task {task.id} is not JSON text"
         if task.record is not None and not _is_result(task.record.result):
             yield f"the result of task {task.id} is not the text of a JSON object"
-    callbacks = [delivery["callback"] for delivery in broker["deliveries"]]
+    callbacks = [delivery.callback for delivery in broker["deliveries"]]
     numbers = dict.fromkeys(callback.delivery_id for callback in callbacks)
     if len(numbers) < len(callbacks) or max(numbers, default=0) >= broker["nextDelivery"]:
         yield "deliveries do not have numbers of their own, below nextDelivery"

@@ -30,10 +30,6 @@ class Subscription:
     expires_at: int
     throttled_until: int = 0
 
-    def is_active(self, *, now: int) -> bool:
-        """Whether it gets notices. At the instant of its expiry it still does (U9)."""
-        return self.expires_at >= now
-
     @property
     def is_swept(self) -> bool:
         """Whether the sweep deletes it after its expiry: it has a built-in command (U9)."""
@@ -92,7 +88,8 @@ class Subscriptions:
             del self.by_id[subscription.id]
 
     def _active(self, name: str, *, now: int) -> list[Subscription]:
-        active = [s for s in self.by_id.values() if name in s.commands and s.is_active(now=now)]
+        # At the instant of its expiry a subscription is still active (U9).
+        active = [s for s in self.by_id.values() if name in s.commands and s.expires_at >= now]
         active.sort(key=lambda s: (s.expires_at // SECOND, s.id))  # U6
         return active
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from heapq import nsmallest
+from typing import NamedTuple
 
 from .commands import BUILT_IN_COMMANDS, queue_name
 from .profiles import StoreProfile
@@ -14,8 +14,7 @@ from .times import DAY_SECONDS, SECOND
 CLEANUP_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class QueueStats:
+class QueueStats(NamedTuple):
     """The number of tasks of one command and tenant, by location (M2)."""
 
     ready: int = 0
@@ -53,19 +52,11 @@ class TaskStore:
     def stats(self, command: str, *, tenant: str) -> QueueStats:
         """The sizes of one queue (M2)."""
         queue = self.queues.get((tenant, queue_name(command)))
-        if queue is None:
-            return QueueStats()
-        return QueueStats(queue.ready_count(), len(queue.delayed), len(queue.in_progress), len(queue.dead))
+        return QueueStats() if queue is None else _stats(queue)
 
     def totals(self) -> QueueStats:
         """The sizes of all queues together."""
-        queues = self.queues.values()
-        return QueueStats(
-            ready=sum([queue.ready_count() for queue in queues]),
-            delayed=sum([len(queue.delayed) for queue in queues]),
-            in_progress=sum([len(queue.in_progress) for queue in queues]),
-            dead=sum([len(queue.dead) for queue in queues]),
-        )
+        return QueueStats(*map(sum, zip(*map(_stats, self.queues.values()), strict=True)))
 
     def built_in_sizes(self) -> dict[str, int]:
         """The sizes of the built-in commands' queues without tenant, by storage key in alphabetical order (M1)."""
@@ -96,3 +87,7 @@ class TaskStore:
         """Delete a task. Its idempotency key no longer counts (C8)."""
         self.queue_for(task).remove(task)
         del self.tasks[task.id]
+
+
+def _stats(queue: Queue) -> QueueStats:
+    return QueueStats(queue.ready_count(), len(queue.delayed), len(queue.in_progress), len(queue.dead))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -81,27 +81,16 @@ class Settings(Rules):
         return {side: auth.url for side, auth in sides.items() if isinstance(auth, JwksAuth) and auth.is_file}
 
 
+_BY_TYPE = {"int": parsing.positive, "str": parsing.text, "bool": parsing.flag}
 _READERS: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
     {
-        "port": parsing.port,
-        "timezone": parsing.zone,
+        **{rule.name: _BY_TYPE[str(rule.type)] for rule in fields(Rules) if rule.name != "rate_limit"},
         "rate_limit": parsing.rate_limits,
-        **dict.fromkeys(("backoff_policy", "webhook_hmac_secret", "local_artifacts_dir", "env"), parsing.text),
-        **dict.fromkeys(("allow_producer_as_worker", "tracing_enabled"), parsing.flag),
-        **dict.fromkeys(
-            (
-                "max_attempts_default",
-                "backoff_base_seconds",
-                "backoff_max_seconds",
-                "result_webhook_max_attempts",
-                "result_webhook_base_backoff_seconds",
-                "result_webhook_max_backoff_seconds",
-                "subscription_cleanup_interval_seconds",
-                "default_lease_seconds",
-                "requeue_inspect_limit",
-            ),
-            parsing.positive,
-        ),
+        "port": parsing.port,
+        "allow_producer_as_worker": parsing.flag,
+        "webhook_hmac_secret": parsing.text,
+        "env": parsing.text,
+        "timezone": parsing.zone,
     }
 )
 #: The environment variables that the real server reads.

@@ -1,21 +1,25 @@
 """Reads scanned JSON into a schema as Go decodes into a struct: with folded names, repeated names and nulls.
 
-A repeated name decodes into the same Go variable again, and parts of the earlier value can remain. So there is a class
-for each type of variable: `assign` decodes a value into it, and `read` returns what it holds, or None for the zero
-value.
+A repeated name decodes into the same Go variable again, and parts of the earlier value can remain. So `_assign` gets
+what the variable holds, None if it is new, and returns what it holds afterwards.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
+from .encoder import check_doubles, t1_text
 from .scanner import Members, Number, Value
-from .schema import INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Struct, fold
-from .t1 import check_doubles, t1_text
+from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Scalar, Struct, fold
 
 _INT64_DIGITS = 19
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+
+class _Slice(NamedTuple):
+    # After a shorter list the items behind its end remain, and a longer one later decodes into them.
+    items: list[Any]
+    length: int | None
 
 
 def bind(value: Value, struct: Struct) -> dict[str, Any]:
@@ -23,113 +27,61 @@ def bind(value: Value, struct: Struct) -> dict[str, Any]:
 
     Raises BadBody for a value of a type or size that Go refuses.
     """
-    variable = _StructVariable(struct)
-    variable.assign(value)
-    return variable.read()
+    fields: dict[str, Any] = _read(struct, _assign(struct, None, value))
+    return fields
 
 
-class _Variable(ABC):
-    def __init__(self) -> None:
-        self._held: Any = None
-
-    @abstractmethod
-    def assign(self, value: Value) -> None: ...
-
-    def read(self) -> object:
-        return self._held
-
-
-def _variable(kind: Kind) -> _Variable:
-    if isinstance(kind, Struct):
-        return _StructVariable(kind)
+def _assign(kind: Kind, held: Any, value: Value) -> Any:  # noqa: ANN401 - depends on the kind
+    if isinstance(kind, Scalar):
+        return _assign_scalar(kind, held, value)
     if isinstance(kind, LIST_OF):
-        return _SliceVariable(kind.item)
-    if kind is STRING:
-        return _StringVariable()
-    if kind is INT:
-        return _IntVariable()
-    return _MapVariable() if kind is OBJECT else _AnyVariable()
-
-
-class _StringVariable(_Variable):
-    def assign(self, value: Value) -> None:
-        if not isinstance(value, str | None):
-            raise BadBody
-        self._held = self._held if value is None else value
-
-
-class _IntVariable(_Variable):
-    def assign(self, value: Value) -> None:
-        if not isinstance(value, Number | None):
-            raise BadBody
-        self._held = self._held if value is None else _int64(value.literal)
-
-
-class _AnyVariable(_Variable):
-    def assign(self, value: Value) -> None:
-        check_doubles(value)
-        self._held = value
-
-    def read(self) -> str | None:
-        return None if self._held is None else t1_text(self._held)
-
-
-class _MapVariable(_AnyVariable):
-    def assign(self, value: Value) -> None:
-        if not isinstance(value, Members | None):
-            raise BadBody
-        if value is None or self._held is None:
-            super().assign(value)
-        else:
-            check_doubles(value)
-            self._held.pairs.extend(value.pairs)
-
-
-class _SliceVariable(_Variable):
-    def __init__(self, item: Kind) -> None:
-        super().__init__()
-        self._item = item
-        self._length: int | None = None
-        # After a shorter list the items behind its end remain, and a longer one later decodes into them.
-        self._variables: list[_Variable] = []
-
-    def assign(self, value: Value) -> None:
         if not isinstance(value, list | None):
             raise BadBody
-        if not value:
-            self._variables = []
+        items = held.items if held and value else []
         for index, item in enumerate(value or ()):
-            if index == len(self._variables):
-                self._variables.append(_variable(self._item))
-            self._variables[index].assign(item)
-        self._length = None if value is None else len(value)
+            if index == len(items):
+                items.append(None)
+            items[index] = _assign(kind.item, items[index], item)
+        return _Slice(items, None if value is None else len(value))
+    if not isinstance(value, Members | None):
+        raise BadBody
+    fields = held or {}
+    for written, member in value.pairs if value else ():
+        name = kind.folded.get(fold(written))
+        if name is not None:
+            fields[name] = _assign(kind.fields[name], fields.get(name), member)
+    return fields
 
-    def read(self) -> list[object] | None:
-        if self._length is None:
-            return None
-        items = [variable.read() for variable in self._variables[: self._length]]
-        return ["" if item is None else item for item in items]
 
-
-class _StructVariable(_Variable):
-    def __init__(self, struct: Struct) -> None:
-        super().__init__()
-        self._struct = struct
-        self._variables: dict[str, _Variable] = {}
-
-    def assign(self, value: Value) -> None:
-        if not isinstance(value, Members | None):
+def _assign_scalar(kind: Scalar, held: Any, value: Value) -> Any:  # noqa: ANN401 - as above
+    if kind in (ANY, OBJECT):
+        if kind is OBJECT and not isinstance(value, Members | None):
             raise BadBody
-        for written, member in value.pairs if value else ():
-            name = self._struct.folded.get(fold(written))
-            if name is not None:
-                if name not in self._variables:
-                    self._variables[name] = _variable(self._struct.fields[name])
-                self._variables[name].assign(member)
+        check_doubles(value)
+        if kind is ANY or value is None or held is None:
+            return value
+        held.pairs.extend(value.pairs)  # type: ignore[union-attr]  # Members, as just checked
+        return held
+    if value is None:
+        return held
+    if kind is STRING and isinstance(value, str):
+        return value
+    if kind is INT and isinstance(value, Number):
+        return _int64(value.literal)
+    raise BadBody
 
-    def read(self) -> dict[str, Any]:
-        held = {name: variable.read() for name, variable in self._variables.items()}
-        return {name: value for name, value in held.items() if value is not None}
+
+def _read(kind: Kind, held: Any) -> Any:  # noqa: ANN401 - as above
+    """The value of a variable, or None if it is the zero value."""
+    if isinstance(kind, Struct):
+        fields = {name: _read(kind.fields[name], part) for name, part in held.items()}
+        return {name: value for name, value in fields.items() if value is not None}
+    if held is None:
+        return None
+    if isinstance(kind, LIST_OF):
+        items = [_read(kind.item, item) for item in held.items[: held.length]]
+        return None if held.length is None else ["" if item is None else item for item in items]
+    return t1_text(held) if kind in (ANY, OBJECT) else held
 
 
 def _int64(literal: str) -> int:

@@ -1,14 +1,19 @@
-"""Writes JSON as Go's encoder does: compact, with the special characters of HTML escaped."""
+"""Writes JSON as Go's encoder does: replies, and T1 text of scanned JSON. HTML's special characters are escaped."""
 
 from __future__ import annotations
 
 import json.encoder
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from json import JSONEncoder
 from json.encoder import encode_basestring
+from math import isinf
+from operator import itemgetter
 from typing import Any, TypeAlias
+
+from .scanner import Members, Number, Value
+from .schema import BadBody
 
 Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
 
@@ -77,3 +82,64 @@ def _encoder(*, sort_keys: bool) -> Callable[[Json], str]:
 
 _encode = _encoder(sort_keys=False)
 _encode_sorted = _encoder(sort_keys=True)
+
+
+def t1_text(value: Value) -> str:
+    """Compact text with sorted names, numbers as doubles, and the last value of a repeated name (T1).
+
+    `check_doubles` has been called on the value. Open containers are on an explicit stack, since values can be deep.
+    """
+    written: list[str] = []
+    open_parts = [_items([value])]
+    endings = [""]
+    while open_parts:
+        for prefix, part in open_parts[-1]:
+            written.append(prefix)
+            if isinstance(part, Members):
+                written.append("{")
+                open_parts.append(_members(part))
+                endings.append("}")
+                break
+            if isinstance(part, list):
+                written.append("[")
+                open_parts.append(_items(part))
+                endings.append("]")
+                break
+            written.append(_scalar(part))
+        else:
+            open_parts.pop()
+            written.append(endings.pop())
+    return "".join(written)
+
+
+def check_doubles(value: Value) -> None:
+    """Raise BadBody for a number beyond a double's range, also if a repeated name hides it (B1)."""
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Members):
+            pending.extend(member for _, member in part.pairs)
+        elif isinstance(part, list):
+            pending.extend(part)
+        elif isinstance(part, Number) and isinf(float(part.literal)):
+            raise BadBody
+
+
+def _items(items: list[Value]) -> Iterator[tuple[str, Value]]:
+    for index, item in enumerate(items):
+        yield "," if index else "", item
+
+
+def _members(members: Members) -> Iterator[tuple[str, Value]]:
+    for index, (name, member) in enumerate(sorted(dict(members.pairs).items(), key=itemgetter(0))):
+        yield f"{',' if index else ''}{quote(name)}:", member
+
+
+def _scalar(value: str | Number | bool | None) -> str:  # noqa: FBT001 - a JSON value, no flag
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, Number):
+        return double(float(value.literal))
+    if value is None:
+        return "null"
+    return "true" if value else "false"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import NamedTuple
 
 _NS = 1_000_000_000
 _FRACTION_DIGITS = 9
@@ -26,23 +25,18 @@ class BadTime(ValueError):
     """The text is not a time to Go's `time.Parse(time.RFC3339, text)`."""
 
 
-class _Moment(NamedTuple):
-    ns: int
-    offset: int  # seconds east of UTC
-
-
 def parse_rfc3339(text: str) -> int:
     """Nanoseconds since the epoch, negative before it. Digits after the ninth of a fraction are dropped (C6).
 
     Raises BadTime if Go refuses the text.
     """
-    return _parse(text).ns
+    return _parse(text)[0]
 
 
 def reformat_rfc3339(text: str) -> str:
     """The same time cut to whole seconds, with the offset of the text (R16 echoes `before` so). Raises BadTime."""
-    moment = _parse(text)
-    return _date_and_time(moment.ns // _NS + moment.offset) + _offset_suffix(moment.offset)
+    instant, offset = _parse(text)
+    return _date_and_time(instant // _NS + offset) + _offset_suffix(offset)
 
 
 def rfc3339_nano(ns: int, zone: tzinfo) -> str:
@@ -57,7 +51,8 @@ def rfc3339_seconds(ns: int) -> str:
     return _utc(ns // _NS)
 
 
-def _parse(text: str) -> _Moment:
+def _parse(text: str) -> tuple[int, int]:
+    """The time in ns, and the offset in seconds east of UTC."""
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise BadTime(text)
@@ -74,7 +69,7 @@ def _parse(text: str) -> _Moment:
         raise BadTime(text) from None
     seconds = (wall - _EPOCH) // timedelta(seconds=1) + (cycles - 1) * _CYCLE_SECONDS - offset
     digits = (fraction or "")[:_FRACTION_DIGITS].ljust(_FRACTION_DIGITS, "0")
-    return _Moment(seconds * _NS + int(digits), offset)
+    return seconds * _NS + int(digits), offset
 
 
 @lru_cache(maxsize=1024)

@@ -289,9 +289,9 @@ def anybody_may_submit(patch: pytest.MonkeyPatch) -> None:
 
 @defect("S7", "test_a_result_is_read_with_its_task")
 def result_forgotten(patch: pytest.MonkeyPatch) -> None:
-    def end(right: Callable[..., Record], self: Broker, task: Task, *arguments: Any, **named: Any) -> Record:
-        record = right(self, task, *arguments, **named)
-        task.record = None
+    def end(right: Callable[..., Record], self: Broker, checked: Any, worker: str, *, now: int) -> Record:
+        record = right(self, checked, worker, now=now)
+        checked.task.record = None
         return record
 
     _instead(patch, Broker, "_end", end)
