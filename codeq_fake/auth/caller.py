@@ -1,4 +1,4 @@
-"""Callers: whom a valid token identifies, and the refusals of callers that are not let in.
+"""Callers, as identified by a valid token, and the refusals of all others.
 
     Refusal
     ├── Unauthenticated     the caller is not known (A1 to A5, A7, A8)

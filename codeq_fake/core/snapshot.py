@@ -164,10 +164,10 @@ def _contradictions(broker: BrokerState) -> Iterator[str]:
     callbacks = [delivery.callback for delivery in broker["deliveries"]]
     numbers = dict.fromkeys(callback.delivery_id for callback in callbacks)
     if len(numbers) < len(callbacks) or max(numbers, default=0) >= broker["nextDelivery"]:
-        yield "deliveries do not have numbers of their own, below nextDelivery"
+        yield "deliveries do not have distinct numbers below nextDelivery"
     for callback in callbacks:
         if callback.attempt < 1 or not _is_result(callback.result):
-            yield f"delivery {callback.delivery_id} is none"
+            yield f"delivery {callback.delivery_id} is invalid"
     if any(len(counts) != len(LATENCY_BOUNDS) + 1 for *_, counts, _ in broker["tally"]["latency"]):
         yield f"a latency does not have {len(LATENCY_BOUNDS) + 1} counts"
 

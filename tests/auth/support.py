@@ -1,4 +1,4 @@
-"""The callers of the recorded sessions, and two doors that they come to: signed tokens, and named identities."""
+"""The callers of the recorded sessions, and two authenticators: for signed tokens, and for named identities."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Door:
     tokens: Mapping[str, str]
 
     def header(self, template: str | None) -> str | None:
-        """The template with ``{NAME}`` replaced by that caller's token."""
+        """The template with `{NAME}` replaced by that caller's token."""
         return template if template is None else template.format_map(self.tokens)
 
 

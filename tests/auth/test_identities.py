@@ -1,4 +1,4 @@
-"""Named identities: how they are read, and how they live beside the configured providers."""
+"""Named identities: how they are read, and how they work beside the configured providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a JWT is taken apart and verified (A4), beyond the recorded tokens."""
+"""Parsing and verification of JWTs (A4), beyond the recorded tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JWKS documents: fetched when needed, kept for five minutes (A4)."""
+"""JWKS documents: fetched if needed, cached for five minutes (A4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each recorded session about authentication, clause by clause, with signed tokens and with named identities."""
+"""The recorded sessions about authentication, clause by clause, with signed tokens and with named identities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The static provider (A3), and the fake's own default."""
+"""The static provider (A3), and the default of the fake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server's core for tests: a broker on a clock that the test turns, with ids that count up and luck to choose."""
+"""A broker for tests, with a clock that the test sets, counted ids and chosen jitter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAILED = Submission("FAILED", error="torn")
 
 
 class Fate(Ids, Jitter):
-    """Ids that say which comes next, and jitter: ``luck`` percent of what it could be."""
+    """Ids that say which comes next, and jitter: `luck` percent of what it could be."""
 
     def __init__(self) -> None:
         self.luck = 100
@@ -52,7 +52,7 @@ def load(broker: Broker, state: dict[str, Any]) -> None:
 
 
 class Server:
-    """One broker and its clock. A method does its operation now, as the tenant ``acme`` and the worker ``w-1``."""
+    """One broker and its clock. A method does its operation now, as the tenant `acme` and the worker `w-1`."""
 
     def __init__(
         self,

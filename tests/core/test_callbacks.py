@@ -1,4 +1,4 @@
-"""Result callbacks: what is due when (W1, W3). How they are signed and sent is the business of ``tests/webhooks``."""
+"""Result callbacks: which tries are due, and when (W1, W3). `tests/webhooks` checks how they are signed and sent."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_w1_a_callback_lists_the_artifacts() -> None:
     assert due.artifacts == (Artifact("a", "u"),)
 
 
-def test_w1_a_task_without_a_webhook_calls_nobody_back() -> None:
+def test_w1_a_task_without_a_webhook_sends_no_callback() -> None:
     server = Server()
     task = server.create()
     server.leased()
@@ -50,7 +50,7 @@ def test_w1_a_task_without_a_webhook_calls_nobody_back() -> None:
     assert server.broker.next_due() is None
 
 
-def test_w3_a_success_is_the_end_of_it() -> None:
+def test_w3_a_success_ends_the_callback() -> None:
     server, due = ended()
     assert server.broker.next_due() is None  # it is under way
     idle = [server.broker.is_idle]
@@ -121,7 +121,7 @@ def test_w3_a_try_that_is_the_final_one_is_followed_by_none() -> None:
     assert server.broker.next_due() is None
 
 
-def test_an_answer_to_a_callback_that_is_over_is_not_heard() -> None:
+def test_an_answer_to_a_callback_that_is_over_is_ignored() -> None:
     server, due = ended()
     assert server.broker.callback_answered(due.delivery_id, delivered=True, now=server.now)
     assert not server.broker.callback_answered(due.delivery_id, delivered=False, now=server.now)

@@ -1,4 +1,4 @@
-"""Claim: section 6 of the contract, but for when a lease counts as expired (K8)."""
+"""Claim: section 6 of the contract, without the expiry of leases (K8)."""
 
 from __future__ import annotations
 

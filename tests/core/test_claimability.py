@@ -1,4 +1,4 @@
-"""What a person is told about a task that does not come, and the history that a task keeps."""
+"""Why a task can or cannot be claimed, and the history of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Go sees lower case and white space (C2)."""
+"""Go's lower case and white space (C2)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ def test_what_go_calls_space_is_blank(char: str) -> None:
 
 
 @pytest.mark.parametrize("char", NO_GO_SPACE)
-def test_what_python_alone_calls_space_or_nobody_sees_is_not_blank(char: str) -> None:
+def test_space_to_python_only_and_invisible_characters_are_not_blank(char: str) -> None:
     assert not is_blank(char)
     assert trim(char) == char

@@ -1,4 +1,4 @@
-"""What is counted behind ``/metrics`` (L2)."""
+"""The counters of `/metrics` (L2)."""
 
 from __future__ import annotations
 

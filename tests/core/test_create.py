@@ -1,4 +1,4 @@
-"""Create: section 5 of the contract. What a webhook URL and a time look like is the wire's business."""
+"""Create: section 5 of the contract. `tests/wire` checks webhook URLs and times."""
 
 from __future__ import annotations
 

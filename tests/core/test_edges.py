@@ -1,4 +1,4 @@
-"""Edges that random examples seldom reach, or where the broker and the model once differed."""
+"""Edge cases that random examples rarely reach, or in which the broker and the model once differed."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_h2_d2_an_unknown_task_and_anothers_are_refused(operation: str) -> None:
 
 @pytest.mark.parametrize("operation", ["heartbeat", "abandon"])
 @pytest.mark.parametrize("end", [DONE, FAILED])
-def test_h2_d2_a_task_that_has_ended_is_nobodys(operation: str, end: Submission) -> None:
+def test_h2_d2_a_task_that_has_ended_has_no_owner(operation: str, end: Submission) -> None:
     server = Server()
     task = server.create()
     server.leased()
@@ -73,7 +73,7 @@ def test_h2_d2_a_task_that_has_ended_is_nobodys(operation: str, end: Submission)
 
 
 @pytest.mark.parametrize("operation", ["heartbeat", "abandon"])
-def test_h2_d2_a_task_that_waits_again_is_nobodys(operation: str) -> None:
+def test_h2_d2_a_task_that_waits_again_has_no_owner(operation: str) -> None:
     server = Server()
     task = server.create()
     server.leased(lease_seconds=10)
@@ -127,7 +127,7 @@ def test_d1_the_lease_of_an_abandoned_task_is_over_for_good() -> None:
     assert server.leased().attempts == 2
 
 
-def test_d1_an_abandoned_task_can_be_completed_by_whoever_claims_it_next() -> None:
+def test_d1_an_abandoned_task_can_be_completed_by_its_next_worker() -> None:
     server = Server()
     task = server.create()
     server.broker.abandon(server.leased().id, worker="w-1", now=server.now)

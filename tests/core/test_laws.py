@@ -1,4 +1,4 @@
-"""Laws of the broker that hold whatever has happened before: of time, of state handed over, of what it foretells."""
+"""Laws of the broker that hold in every state: of time, of restored states, and of what `explain` predicts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DONE = Submission("COMPLETED", "{}")
 
 
 class Shell:
-    """The least that can drive a broker: it lets time pass, and whoever is called back is not at home."""
+    """The least that can drive a broker: it lets time pass, and no callback is delivered."""
 
     def __init__(self, profile: str) -> None:
         self.now = START

@@ -1,4 +1,4 @@
-"""When a lease counts as expired, by store (K8), and what then happens to its task (K7, N5)."""
+"""The expiry of leases by store (K8), and its effect on tasks (K7, N5)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EDGES = [
 
 
 def held_since(profile: str, begins_ms: int, lease_seconds: int = 3) -> Server:
-    """A server whose one task, ``task-001``, was leased so many milliseconds after a whole second."""
+    """A server whose one task, `task-001`, was leased so many milliseconds after a whole second."""
     server = Server(profile, now=START + begins_ms * MILLISECOND)
     server.create()
     server.leased(lease_seconds=lease_seconds)
@@ -97,7 +97,7 @@ def test_k8_a_lease_is_over_when_the_stores_ttl_is_0(profile: str, begins: int, 
     assert over == (ttl(profile, expiry_ms, start_ms + later) <= 0)
 
 
-def test_n5_an_expired_task_is_sent_back_as_by_a_nack_of_nobody() -> None:
+def test_n5_an_expired_task_is_sent_back_as_by_a_nack_without_a_worker() -> None:
     server = Server(backoff_policy="fixed", backoff_base_seconds=5)
     task = server.create()
     server.leased(lease_seconds=10)

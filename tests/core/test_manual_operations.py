@@ -1,4 +1,4 @@
-"""What is done to a task by hand: requeued from wherever it is, deleted, its callback sent anew."""
+"""Manual operations: a task in any state is requeued or deleted, or its callback is sent again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATES = [state.name for state in State]
 
 
 def server_with(state: str) -> Server:
-    """A server whose one task, ``task-001``, is in this state, as a worker brought it there."""
+    """A server whose one task, `task-001`, is in this state, as a worker brought it there."""
     server = Server(backoff_policy="fixed")
     server.create(webhook=HOOK, max_attempts=1 if state == "DEAD" else 5, delay_seconds=60 if state == "DELAYED" else 0)
     if state not in ("READY", "DELAYED"):
@@ -45,7 +45,7 @@ def test_a_requeued_task_is_ready_at_once_wherever_it_was(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "DEAD"])
-def test_a_task_that_has_ended_begins_anew(state: str) -> None:
+def test_a_task_that_has_ended_starts_again(state: str) -> None:
     server = server_with(state)
     task = manual_operations.requeue(server.broker, "task-001", now=server.now)
     assert (task.attempts, task.error, task.record) == (0, "", None)
@@ -67,7 +67,7 @@ def test_a_requeued_task_goes_to_the_tail_of_its_priority() -> None:
     assert [server.leased().id for _ in range(3)] == ["task-002", "task-001", "task-003"]
 
 
-def test_whoever_held_a_requeued_task_has_lost_it() -> None:
+def test_the_worker_of_a_requeued_task_loses_it() -> None:
     server = server_with("LEASED")
     task = manual_operations.requeue(server.broker, "task-001", now=server.now)
     with pytest.raises(errors.NotInProgress):
@@ -76,7 +76,7 @@ def test_whoever_held_a_requeued_task_has_lost_it() -> None:
     assert server.leased().attempts == 2  # not repaired: the lease is gone
 
 
-def test_a_requeue_notifies_nobody() -> None:
+def test_a_requeue_sends_no_notice() -> None:
     server = server_with("COMPLETED")
     server.subscribe()
     manual_operations.requeue(server.broker, "task-001", now=server.now)
@@ -101,7 +101,7 @@ def test_a_key_of_a_deleted_task_is_void() -> None:  # C8
     assert server.create(idempotency_key="k").id != task.id
 
 
-def test_a_callback_is_sent_anew_with_all_its_tries() -> None:
+def test_a_callback_is_sent_again_with_all_its_tries() -> None:
     server = server_with("COMPLETED")
     [first] = server.broker.callbacks.deliveries.values()
     server.broker.callback_answered(first.callback.delivery_id, delivered=True, now=server.now)
@@ -126,12 +126,12 @@ def test_without_a_result_there_is_no_callback_to_send(state: str) -> None:
 @pytest.mark.parametrize("operation", [manual_operations.requeue, manual_operations.resend_callback])
 def test_a_task_must_be_there_to_be_acted_on(operation: Callable[..., object]) -> None:
     with pytest.raises(errors.TaskNotFound):
-        operation(Server().broker, "nobody", now=START)
+        operation(Server().broker, "missing", now=START)
 
 
 def test_a_task_must_be_there_to_be_deleted() -> None:
     with pytest.raises(errors.TaskNotFound):
-        manual_operations.delete(Server().broker, "nobody")
+        manual_operations.delete(Server().broker, "missing")
 
 
 def test_leases_and_delays_are_looked_at_in_the_order_of_their_ends() -> None:

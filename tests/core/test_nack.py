@@ -1,4 +1,4 @@
-"""NACK: section 9 of the contract, its backoff policies included."""
+"""NACK: section 9 of the contract, with the backoff policies."""
 
 from __future__ import annotations
 

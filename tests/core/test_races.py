@@ -1,4 +1,4 @@
-"""The real server's races: section 18 of the contract. What each does to a task, and what is left of it."""
+"""The races of the real server: section 18 of the contract. The effects of each on a task."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def false_empty(server: Server, *commands: str) -> bool:
 
 
 def held(**request: Any) -> tuple[Server, Task]:
-    """A server whose one task is held by ``w-1`` for ten seconds."""
+    """A server whose one task is held by `w-1` for ten seconds."""
     server = Server()
     server.create(**request)
     return server, server.leased(lease_seconds=10)

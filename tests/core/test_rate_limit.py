@@ -55,7 +55,7 @@ def test_l1_the_wait_is_at_least_a_second() -> None:
     assert limiter.admit("producer", "t", now=START) == 1
 
 
-def test_l1_asking_in_vain_costs_nothing() -> None:
+def test_l1_a_refused_call_takes_no_token() -> None:
     limiter = RateLimiter({"producer": RateLimit(requests_per_minute=15, burst_size=1)})
     waits = [limiter.admit("producer", "t", now=START + second * SECOND) for second in range(5)]
     assert waits == [0, 3, 2, 1, 0]
@@ -76,7 +76,7 @@ def test_l1_no_more_is_let_through_than_the_burst_and_the_refill(rate: int, burs
         now += gap * SECOND
         wait = limiter.admit("producer", "t", now=now)
         admitted += wait == 0
-        if wait:  # L1: whoever waits that long is let in, but for what rounding takes
+        if wait:  # L1: after that wait a call is allowed, apart from rounding
             probe = RateLimiter({"producer": RateLimit(rate, burst)})
             probe.buckets |= limiter.buckets
             assert probe.admit("producer", "t", now=now + wait * SECOND + MICROSECOND) == 0

@@ -1,4 +1,4 @@
-"""A refused operation changes nothing: each refusal of each operation, told apart by its error."""
+"""A refused operation changes nothing: each refusal of each operation."""
 
 from __future__ import annotations
 

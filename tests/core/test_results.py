@@ -15,7 +15,7 @@ BROKEN = ArtifactUpload("a.txt", content_base64="?")
 
 
 def held(**request: Any) -> Server:
-    """A server whose one task, ``task-001``, is held by ``w-1``."""
+    """A server whose one task, `task-001`, is held by `w-1`."""
     server = Server(local_artifacts_dir="/srv/artifacts")
     server.create(**request)
     server.leased(lease_seconds=10)
@@ -37,7 +37,7 @@ def test_s1_then_a_task_of_another_worker() -> None:
 
 
 @pytest.mark.parametrize("worker", ["w-1", "w-2", ""])
-def test_s1_then_a_task_that_is_not_in_progress_whoever_asks(worker: str) -> None:
+def test_s1_then_a_task_that_is_not_in_progress_for_any_worker(worker: str) -> None:
     server = held()
     submit(server)
     with pytest.raises(errors.NotInProgress):
@@ -68,7 +68,7 @@ def test_s1_then_what_the_status_asks_for(submission: Submission, refusal: type[
         submit(held(), submission)
 
 
-def test_s2_the_record_tells_what_was_handed_in_and_when() -> None:
+def test_s2_the_record_tells_what_was_submitted_and_when() -> None:
     server = held()
     server.wait(2)
     record = submit(server, Submission("COMPLETED", '{"n":1}', "odd", (ArtifactUpload("a", url="http://a.test/"),)))
@@ -155,7 +155,7 @@ def test_s6_each_item_of_a_batch_gets_its_record_or_its_refusal_in_order() -> No
     assert (mine.status, others.status, broken.status) == (Status.FAILED, Status.IN_PROGRESS, Status.IN_PROGRESS)
 
 
-def test_s6_where_every_task_exists_artifacts_are_ignored_and_nobody_is_called_back() -> None:
+def test_s6_where_every_task_exists_artifacts_are_ignored_and_there_is_no_callback() -> None:
     server = held(webhook=HOOK)
     uploads = (BROKEN, ArtifactUpload("b", url="u"), ArtifactUpload("c", content_base64="aGk="))
     (answer,) = server.broker.submit_batch(

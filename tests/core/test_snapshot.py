@@ -1,4 +1,4 @@
-"""The whole state as plain JSON and back again; that what follows is the same is a law, see ``test_laws.py``."""
+"""The whole state as plain JSON, and its restoration. `test_laws.py` checks that a restored broker goes on the same."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_u3_a_create_beside_another_task_of_its_priority_is_silent() -> None:
     assert len(server.notified()) == 1
 
 
-def test_u3_a_create_of_another_command_or_tenant_has_a_queue_of_its_own() -> None:
+def test_u3_a_create_of_another_command_or_tenant_has_its_own_queue() -> None:
     server = Server()
     server.subscribe(event_types=("A", "B"), min_interval_seconds=1)
     for command, tenant in (("A", "acme"), ("B", "acme"), ("A", "beta")):

@@ -1,4 +1,4 @@
-"""Bad settings at the command's door: each is named in one line, with the way out."""
+"""Bad settings of the command: each is named in one line, with the way to correct it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port that somebody else listens on."""
+    """A port on which another program listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 

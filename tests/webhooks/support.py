@@ -1,16 +1,19 @@
-"""A receiver of callbacks on a loopback port, small enough to misbehave at will."""
+"""Support for the tests of webhooks: a receiver on a loopback port that can misbehave, and the recorded requests."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncIterator, Mapping
+_FOLDER = Path(__file__).parent.parent / "recordings"
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Answers each path as ``answers`` says, with 200 what is not in it."""
+    """Answers each path as `answers` says, with 200 what is not in it."""
 
     answers: Mapping[str, bytes]
     hangs_up: bool
@@ -67,7 +70,7 @@ async def _read(reader: asyncio.StreamReader) -> Received:
 
 
 def answer(status: int, location: str | None = None, *, length: int = 0) -> bytes:
-    """Write the head of an answer; a ``length`` promises a body that never comes."""
+    """Write the head of an answer; a `length` promises a body that never comes."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Content-Length: {length}"]
     if location is not None:
         lines.append(f"Location: {location}")
@@ -78,9 +81,35 @@ def answer(status: int, location: str | None = None, *, length: int = 0) -> byte
 async def receiving(
     answers: Mapping[str, bytes] | None = None, *, hangs_up: bool = False, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Receiver]:
-    """Listen on a loopback port of its own; at the end, wait until every caller has hung up."""
+    """Listen on a new loopback port. At the end, wait until all callers have disconnected."""
     receiver = Receiver(answers or {}, hangs_up)
     async with await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=tls) as server:
         receiver.port = server.sockets[0].getsockname()[1]
         yield receiver
         await asyncio.gather(*filter(None, receiver.connections))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A request that the real server sent to a webhook. `secret` is its setting."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: str
+    secret: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The decoded body."""
+        body: dict[str, Any] = json.loads(self.body)
+        return body
+
+
+def recorded(pattern: str = "*/*") -> Iterator[Recorded]:
+    """All recorded POST requests to webhooks in the matching files."""
+    for file in sorted(_FOLDER.glob(f"{pattern}.jsonl.gz")):
+        header, *lines = gzip.decompress(file.read_bytes()).rstrip(b"\n").split(b"\n")
+        secret = json.loads(header)["settings"].get("WEBHOOK_HMAC_SECRET", "")
+        for line in map(json.loads, lines):
+            if line["kind"] == "callback" and line["method"] == "POST":
+                yield Recorded(line["path"], line["headers"], line["body"], secret)

@@ -11,7 +11,7 @@ from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.core.task import Artifact
 from codeq_fake.webhooks import Composer, Outgoing
 from codeq_fake.webhooks.composer import sign
-from tests.webhooks.recorded import Recorded, recorded
+from tests.webhooks.support import Recorded, recorded
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 SECOND = 1_000_000_000

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Names:
-    """A resolver with a table of its own, which remembers what it was asked."""
+    """A resolver with a fixed table, which records the names that it is asked for."""
 
     def __init__(self, **addresses: Sequence[str]) -> None:
         self.addresses = addresses

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from codeq_fake.webhooks.composer import headers, sign
-from tests.webhooks.recorded import recorded
+from tests.webhooks.support import recorded
 
 BODY = b'{"status":"COMPLETED"}'
 

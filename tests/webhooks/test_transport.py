@@ -132,7 +132,7 @@ async def test_a_proxy_setting_that_cannot_be_used_is_a_failure(proxy: str, monk
 
 
 def certificate(name: str, folder: Path) -> Path:
-    """Write a self-signed certificate for ``name`` with its key into one file."""
+    """Write a self-signed certificate for `name` with its key into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signed = (

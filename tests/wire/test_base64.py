@@ -1,4 +1,4 @@
-"""How base64 is decoded: artifacts (S5) and segments of tokens (A4)."""
+"""Decoding of base64: artifacts (S5) and segments of tokens (A4)."""
 
 from __future__ import annotations
 

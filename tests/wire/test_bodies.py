@@ -1,4 +1,4 @@
-"""How a request body is read (B1, B2)."""
+"""Reading of request bodies (B1, B2)."""
 
 from __future__ import annotations
 

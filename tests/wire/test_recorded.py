@@ -1,4 +1,4 @@
-"""What the real server made of the bodies that it was sent, and how it wrote what it answered."""
+"""The recorded calls: how the real server read their bodies, and wrote its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How replies and callbacks are encoded (R23, W1)."""
+"""Encoding of replies and callbacks (R23, W1)."""
 
 from __future__ import annotations
 

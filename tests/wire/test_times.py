@@ -1,4 +1,4 @@
-"""How times are read (C6, R16) and written (section 4)."""
+"""Reading (C6, R16) and writing (section 4) of times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which URLs are taken for callbacks (C3, U1)."""
+"""URLs that are accepted for callbacks (C3, U1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The broker and the naive model side by side: the same operations at the same instants, and every difference told."""
+"""The broker and the naive model side by side: the same operations at the same instants, and all results compared."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TASK_FIELDS = (
 
 
 class Fate:
-    """The ids and the luck that both sides get; set anew for each operation, so that neither can use up the other's."""
+    """The ids and the jitter of both sides, set for each operation, so that neither uses up those of the other."""
 
     def __init__(self) -> None:
         self.operation = 0

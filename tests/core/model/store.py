@@ -1,4 +1,4 @@
-"""The naive model's store: when keys are gone, and when a lease counts as run out (K8)."""
+"""The store of the naive model: when keys are gone, and when a lease counts as expired (K8)."""
 
 from __future__ import annotations
 

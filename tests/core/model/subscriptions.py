@@ -1,4 +1,4 @@
-"""The naive model's subscriptions: who hears that a queue has work (section 12), by scanning a list."""
+"""The subscriptions of the naive model (section 12), in a list that is scanned."""
 
 from __future__ import annotations
 

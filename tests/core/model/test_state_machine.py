@@ -1,4 +1,4 @@
-"""The broker does what the naive model does, whatever is asked of it and whenever."""
+"""The broker does the same as the naive model, for any operations at any times."""
 
 from __future__ import annotations
 

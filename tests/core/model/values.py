@@ -1,4 +1,4 @@
-"""The values that the naive model keeps, and what it is handed."""
+"""The values that the naive model keeps, and its inputs."""
 
 from __future__ import annotations
 
