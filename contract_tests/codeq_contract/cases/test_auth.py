@@ -42,15 +42,14 @@ SCOPES = {
 @pytest.mark.parametrize("path", [TASKS, f"{TASKS}/batch", *SCOPES, f"{ADMIN}/tasks/cleanup"])
 def test_a_request_without_a_token_is_refused(contract: CaseContext, path: str) -> None:
     reply = contract.anonymous.post(path, {})
-    assert (reply.status, reply.json) == (401, {"error": "missing Authorization header"})
+    assert reply.refusal == (401, "missing Authorization header")
     assert contract.anonymous.post(path, {}, Authorization="").json == reply.json
 
 
 @clause("A2")
 @pytest.mark.parametrize("header", ["Bearer", "Basic abc", "abc", "Token {token:producer}"])
 def test_a_header_that_is_no_bearer_token_is_refused(contract: CaseContext, header: str) -> None:
-    reply = contract.anonymous.post(TASKS, {}, Authorization=header)
-    assert (reply.status, reply.json) == (401, {"error": "invalid Authorization format"})
+    assert contract.anonymous.post(TASKS, {}, Authorization=header).refusal == (401, "invalid Authorization format")
 
 
 @clause("A2")
@@ -66,8 +65,7 @@ def test_a_static_token_is_one_caller_and_any_other_is_invalid(contract: CaseCon
         command = server.command()
         body = {"command": command, "payload": 1}
         assert server.anonymous.post(TASKS, body, Authorization="Bearer   p-token").status == 202
-        refused = server.anonymous.post(TASKS, body, Authorization="Bearer w-token")
-        assert (refused.status, refused.json) == (401, {"error": "invalid token"})
+        assert server.anonymous.post(TASKS, body, Authorization="Bearer w-token").refusal == (401, "invalid token")
         claimed = server.anonymous.post(f"{TASKS}/claim", {"commands": [command]}, Authorization="Bearer  w-token")
         assert claimed.json["workerId"] == "static"
 
@@ -96,8 +94,7 @@ def test_a_token_of_another_issuer_audience_or_time_is_refused(
 ) -> None:
     now = contract.clock.now() // SECOND
     meant: dict[str, Any] = {name: now + value if isinstance(value, int) else value for name, value in claims.items()}
-    reply = contract.new_producer(**meant).create(contract.command())
-    assert (reply.status, reply.json) == (401, {"error": error})
+    assert contract.new_producer(**meant).create(contract.command()).refusal == (401, error)
 
 
 @clause("A4")
@@ -121,8 +118,7 @@ def test_a_forged_signature_is_refused(contract: CaseContext) -> None:
 @pytest.mark.parametrize(("path", "scope"), SCOPES.items())
 def test_each_route_of_workers_needs_its_scope(contract: CaseContext, path: str, scope: str) -> None:
     others = " ".join(each for each in WORKER_SCOPES.split() if each != scope)
-    refused = contract.new_worker(scope=others).post(path, {})
-    assert (refused.status, refused.json) == (403, {"error": "missing scope"})
+    assert contract.new_worker(scope=others).post(path, {}).refusal == (403, "missing scope")
     assert contract.new_worker(scope=scope).post(path, {}).status not in (401, 403)
 
 
@@ -132,8 +128,7 @@ def test_a_worker_has_event_types_and_scopes(contract: CaseContext) -> None:
     assert contract.new_worker(eventTypes=None).claim().json == {"error": "missing eventTypes"}
     assert contract.new_worker(eventTypes=[]).claim().json == {"error": "missing eventTypes"}
     assert contract.new_worker(eventTypes="text").claim().json == {"error": "missing eventTypes"}
-    refused = contract.new_worker(scope=None).claim()
-    assert (refused.status, refused.json) == (401, {"error": "missing scope"})
+    assert contract.new_worker(scope=None).claim().refusal == (401, "missing scope")
 
 
 @clause("A6")
@@ -166,8 +161,7 @@ def test_a_worker_without_scopes_may_read_and_one_without_event_types_may_not(co
 @clause("A8")
 @needs("mere_producer")
 def test_a_producer_is_no_admin(contract: CaseContext) -> None:
-    reply = contract.producer.queues()
-    assert (reply.status, reply.json) == (401, {"error": "unauthorized. Admin only"})
+    assert contract.producer.queues().refusal == (401, "unauthorized. Admin only")
 
 
 @clause("A8")
@@ -217,5 +211,4 @@ def test_without_a_tenant_the_subject_is_the_tenant(contract: CaseContext) -> No
 def test_without_a_subject_a_task_has_no_tenant_and_a_claim_no_worker(contract: CaseContext) -> None:
     nameless = contract.new(producer("", "", sub=None, tenantId=None))
     assert "tenantId" not in nameless.created(contract.command())
-    reply = contract.new_worker(sub=None).claim(contract.command())
-    assert (reply.status, reply.json) == (500, {"error": "workerId is required"})
+    assert contract.new_worker(sub=None).claim(contract.command()).refusal == (500, "workerId is required")

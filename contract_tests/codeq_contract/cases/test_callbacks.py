@@ -65,7 +65,7 @@ def test_no_callback_comes_before_the_end_or_for_a_dead_letter(contract: CaseCon
 @needs("batch")
 def test_results_in_a_batch_of_known_tasks_call_no_webhook(contract: CaseContext) -> None:
     silent, told = contract.hook(), contract.hook()
-    first, second = (held(contract, hook) for hook in (silent, told))
+    first, second = (contract.leased(webhook=hook.url) for hook in (silent, told))
     contract.worker.submit_batch([{"taskId": first["id"], "status": "COMPLETED", "result": {}}])
     item = {"taskId": second["id"], "status": "COMPLETED", "result": {}}
     contract.worker.submit_batch([{"taskId": "none", "status": "COMPLETED", "result": {}}, item])
@@ -182,16 +182,9 @@ def test_a_callback_carries_its_tasks_trace(contract: CaseContext) -> None:
         assert callback.headers["traceparent"].split("-")[1] == task["traceParent"].split("-")[1]
 
 
-def held(contract: CaseContext, hook: Hook) -> dict[str, Any]:
-    """A task with that webhook, which our worker holds."""
-    command = contract.command()
-    contract.producer.created(command, webhook=hook.url)
-    return contract.worker.claimed(command, leaseSeconds=120)
-
-
 def completed(contract: CaseContext, hook: Hook, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """A task with that webhook that has ended, and its record."""
-    task = held(contract, hook)
+    task = contract.leased(webhook=hook.url)
     reply = contract.worker.submit(task, **fields)
     assert reply.status == 200, reply
     return task, reply.json

@@ -16,7 +16,7 @@ pytestmark = core
 
 @clause("S2", "S4", "T2", "R8")
 def test_a_completed_task_has_a_record_and_no_worker(contract: CaseContext) -> None:
-    task = given(contract)
+    task = contract.leased()
     reply = contract.worker.submit(task, status="COMPLETED", result={"b": 1, "a": "<"}, workerId="another")
     assert reply.status == 200
     assert list(reply.json) == ["taskId", "status", "result", "completedAt"]
@@ -29,7 +29,7 @@ def test_a_completed_task_has_a_record_and_no_worker(contract: CaseContext) -> N
 
 @clause("S2", "S4")
 def test_a_failed_task_keeps_its_error_and_stays_failed(contract: CaseContext) -> None:
-    task = given(contract)
+    task = contract.leased()
     reply = contract.worker.submit(task, status="FAILED", error="it broke")
     assert (reply.status, reply.json["error"]) == (200, "it broke")
     seen = contract.worker.seen(task)
@@ -39,19 +39,16 @@ def test_a_failed_task_keeps_its_error_and_stays_failed(contract: CaseContext) -
 
 @clause("S2")
 def test_an_empty_result_is_left_out(contract: CaseContext) -> None:
-    assert "result" not in contract.worker.submit(given(contract), status="COMPLETED", result={}).json
+    assert "result" not in contract.worker.submit(contract.leased(), status="COMPLETED", result={}).json
 
 
 @clause("S1")
 def test_a_result_needs_a_task_in_progress(contract: CaseContext) -> None:
-    unknown = contract.worker.submit("none")
-    assert (unknown.status, unknown.json) == (404, {"error": "task not found"})
-    waiting = contract.worker.submit(contract.producer.created(contract.command()))
-    assert (waiting.status, waiting.json) == (409, {"error": "not-in-progress"})
-    task = given(contract)
+    assert contract.worker.submit("none").refusal == (404, "task not found")
+    assert contract.worker.submit(contract.producer.created(contract.command())).refusal == (409, "not-in-progress")
+    task = contract.leased()
     contract.worker.submit(task)
-    again = contract.worker.submit(task, status="FAILED", error="x")
-    assert (again.status, again.json) == (409, {"error": "not-in-progress"})
+    assert contract.worker.submit(task, status="FAILED", error="x").refusal == (409, "not-in-progress")
     assert contract.worker.seen(task)["status"] == "COMPLETED"
 
 
@@ -68,16 +65,15 @@ def test_a_result_needs_a_task_in_progress(contract: CaseContext) -> None:
     ],
 )
 def test_a_result_says_how_it_ended(contract: CaseContext, fields: dict[str, Any], error: str) -> None:
-    task = given(contract)
-    reply = contract.worker.submit(task, **fields)
-    assert (reply.status, reply.json) == (400, {"error": error})
+    task = contract.leased()
+    assert contract.worker.submit(task, **fields).refusal == (400, error)
     assert contract.worker.seen(task) == task
 
 
 @clause("S1", "S5")
 @needs("artifacts")
 def test_artifacts_are_checked_before_the_status(contract: CaseContext) -> None:
-    reply = contract.worker.submit(given(contract), status="X", artifacts=[{"name": "bad", "contentBase64": "!"}])
+    reply = contract.worker.submit(contract.leased(), status="X", artifacts=[{"name": "bad", "contentBase64": "!"}])
     assert reply.status == 400
     assert reply.json["error"].startswith("artifact bad base64 decode: ")
 
@@ -85,7 +81,7 @@ def test_artifacts_are_checked_before_the_status(contract: CaseContext) -> None:
 @clause("S5")
 @needs("artifacts")
 def test_artifacts_are_kept_by_url_or_content(contract: CaseContext) -> None:
-    task = given(contract)
+    task = contract.leased()
     artifacts = [
         {"name": "content", "contentBase64": "aGVs\r\n\r\nbG8="},
         {"name": "unpadded", "contentBase64": "aGVsbG8"},
@@ -103,7 +99,7 @@ def test_artifacts_are_kept_by_url_or_content(contract: CaseContext) -> None:
 @clause("S6", "R9")
 @needs("batch")
 def test_a_batch_of_results_answers_each_item(contract: CaseContext) -> None:
-    done, failed, refused = given(contract), given(contract), given(contract)
+    done, failed, refused = contract.leased(), contract.leased(), contract.leased()
     reply = contract.worker.submit_batch(
         [
             {"taskId": done["id"], "status": "COMPLETED", "result": {"i": 1}, "artifacts": [{"name": "n", "url": "u"}]},
@@ -122,7 +118,7 @@ def test_a_batch_of_results_answers_each_item(contract: CaseContext) -> None:
 @clause("S6")
 @needs("batch")
 def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: CaseContext) -> None:
-    task = given(contract)
+    task = contract.leased()
     item = {"taskId": task["id"], "status": "COMPLETED", "result": {"i": 1}, "artifacts": [{"name": "n", "url": "u"}]}
     unknown, known = contract.worker.submit_batch([{"taskId": "none", "status": "COMPLETED", "result": {}}, item]).json[
         "results"
@@ -136,17 +132,15 @@ def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: CaseContext) -> Non
 def test_a_batch_of_results_has_1_to_100_items(contract: CaseContext) -> None:
     bad: tuple[object, ...] = ([], None, {}, [1])
     for results in bad:
-        refused = contract.worker.submit_batch(results)
-        assert (refused.status, refused.json) == (400, {"error": "invalid body"})
+        assert contract.worker.submit_batch(results).refusal == (400, "invalid body")
     too_many = contract.worker.submit_batch([{"taskId": "none"}] * 101)
-    assert (too_many.status, too_many.json) == (400, {"error": "batch size exceeds maximum of 100"})
+    assert too_many.refusal == (400, "batch size exceeds maximum of 100")
 
 
 @clause("S7", "R13")
 def test_a_result_is_read_with_its_task(contract: CaseContext) -> None:
-    task = given(contract)
-    missing = contract.producer.result(task)
-    assert (missing.status, missing.json) == (404, {"error": "result not found"})
+    task = contract.leased()
+    assert contract.producer.result(task).refusal == (404, "result not found")
     record = contract.worker.submit(task).json
     reply = contract.producer.result(task)
     assert (reply.status, list(reply.json)) == (200, ["result", "task"])
@@ -156,22 +150,14 @@ def test_a_result_is_read_with_its_task(contract: CaseContext) -> None:
 
 @clause("S8", "R12")
 def test_an_unknown_task_is_not_found(contract: CaseContext) -> None:
-    reply = contract.producer.task("none")
-    assert (reply.status, reply.json) == (404, {"error": "not found"})
+    assert contract.producer.task("none").refusal == (404, "not found")
     assert contract.producer.get(f"{TASKS}/none?a=b").status == 404
 
 
 @clause("S8")
 @needs("tenants")
 def test_anyone_reads_any_task(contract: CaseContext) -> None:
-    task = given(contract)
+    task = contract.leased()
     contract.worker.submit(task)
     for stranger in (contract.caller("other_producer"), contract.caller("other_worker")):
         assert stranger.task(task).status == stranger.result(task).status == 200
-
-
-def given(contract: CaseContext) -> dict[str, Any]:
-    """A task that our worker holds."""
-    command = contract.command()
-    contract.producer.created(command)
-    return contract.worker.claimed(command, leaseSeconds=120)

@@ -36,8 +36,7 @@ def test_an_unknown_path_or_method_is_not_found_without_a_token(contract: CaseCo
 
 @clause("R18", "R12")
 def test_a_get_of_the_claim_path_reads_the_task_of_that_name(contract: CaseContext) -> None:
-    reply = contract.worker.get(f"{TASKS}/claim")
-    assert (reply.status, reply.json) == (404, {"error": "not found"})
+    assert contract.worker.get(f"{TASKS}/claim").refusal == (404, "not found")
 
 
 @clause("R19")

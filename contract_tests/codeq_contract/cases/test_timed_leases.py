@@ -119,8 +119,7 @@ def test_a_late_result_is_refused_once_a_claim_has_repaired_the_task(contract: C
     task, lease = leased(contract, contract.seconds(3))
     contract.wait_out(lease)
     contract.worker.claim(task["command"])
-    reply = contract.worker.submit(task)
-    assert (reply.status, reply.json) == (409, {"error": "not-in-progress"})
+    assert contract.worker.submit(task).refusal == (409, "not-in-progress")
 
 
 @clause("K7", "K4")

@@ -75,6 +75,12 @@ class Reply:
         """The body as JSON. Raises ValueError."""
         return json.loads(self.body)
 
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """The status and the error text of a refusal (R22). Any other reply has its body in place of the text."""
+        body = self.json if self.body.startswith(b"{") else {}
+        return self.status, body["error"] if body.keys() == {"error"} else self.text
+
     def __repr__(self) -> str:
         return f"<Reply {self.status or self.problem} {self.text}>"
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager as AsyncContext
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -88,29 +89,25 @@ class UrlTarget:
                 hooks = recorded_webhook(recording, clock_of(clock, self.control_token))
                 with _served(hooks, recording) as port:
                     origin = WEBHOOK_ORIGIN if port is None else f"http://127.0.0.1:{port}"
-                    yield ReplayServer(http, control, hooks, origin, _Starter(http).start)
+                    yield ReplayServer(http, control, hooks, origin, partial(_start, http))
 
 
-@dataclass(frozen=True, slots=True)
-class _Starter:
-    http: httpx.AsyncClient
+async def _start(http: httpx.AsyncClient, request: httpx.Request) -> asyncio.Task[httpx.Response]:
+    """Send `request`. The fake has received it when a request that was sent after it is answered."""
+    sent = asyncio.Event()
 
-    async def start(self, request: httpx.Request) -> asyncio.Task[httpx.Response]:
-        """Send `request`. The fake has received it when a request that was sent after it is answered."""
-        sent = asyncio.Event()
+    async def content() -> AsyncIterator[bytes]:
+        yield request.content
+        # httpx asks for more when it has written the first part.
+        sent.set()
 
-        async def content() -> AsyncIterator[bytes]:
-            yield request.content
-            # httpx asks for more when it has written the first part.
-            sent.set()
-
-        streamed = self.http.build_request(request.method, request.url, headers=request.headers, content=content())
-        reply = asyncio.create_task(self.http.send(streamed))
-        waiting = asyncio.create_task(sent.wait())
-        await asyncio.wait({reply, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        await self.http.get("/_fake/health")
-        return reply
+    streamed = http.build_request(request.method, request.url, headers=request.headers, content=content())
+    reply = asyncio.create_task(http.send(streamed))
+    waiting = asyncio.create_task(sent.wait())
+    await asyncio.wait({reply, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    await http.get("/_fake/health")
+    return reply
 
 
 def recorded_webhook(recording: Recording, now: Callable[[], int]) -> Receiver:

@@ -26,6 +26,9 @@ _WORST_FIRST = (
     Verdict.UNSUPPORTED,
 )
 
+#: The fields of a report that have the same name in `report.json`.
+_SAME_NAMES = ("suite", "date", "target", "about", "settings", "tolerances", "seed", "logs")
+
 PASSED, PARTIAL, FAILED, ERROR = "passed", "partial", "failed", "error"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
 
@@ -169,18 +172,11 @@ class Report:
         if document["schemaVersion"] != SCHEMA:
             raise ValueError(f"schemaVersion {document['schemaVersion']}; this suite reads {SCHEMA}")
         return cls(
-            suite=document["suite"],
-            date=document["date"],
-            target=document["target"],
-            about=document["about"],
-            settings=document["settings"],
-            tolerances=document["tolerances"],
-            seed=document["seed"],
             levels_asked=tuple(document["levelsAsked"]),
             cases=tuple(_case(case) for case in document["cases"]),
-            logs=document["logs"],
             left_behind=document["leftBehind"],
             not_run=document.get("notRun", ""),
+            **{name: document[name] for name in _SAME_NAMES},
         )
 
 

@@ -137,6 +137,12 @@ class CaseContext:
         """Record that this situation occurred."""
         self.sightings.add(sighting)
 
+    def leased(self, seconds: int = 120, **fields: object) -> dict[str, Any]:
+        """A new task with these fields, which our worker holds."""
+        command = self.command()
+        self.producer.created(command, **fields)
+        return self.worker.claimed(command, leaseSeconds=seconds)
+
     # Names, settings and webhooks.
 
     def command(self) -> str:
