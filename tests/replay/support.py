@@ -16,8 +16,7 @@ from starlette.routing import Route
 
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording
 from codeq_contract.recordings.times import moment_text, parse_moment
-from codeq_contract.replay.control import Configuration, Control
-from codeq_contract.replay.servers import ReplayServer, recorded_webhook
+from codeq_contract.replay.servers import Configuration, Control, ReplayServer, recorded_webhook
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -14,9 +14,8 @@ from codeq_contract.driver.identities import Signer
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.format import Recording, RecordingError
 from codeq_contract.replay.comparison import Difference
-from codeq_contract.replay.control import ControlError
 from codeq_contract.replay.player import replay
-from codeq_contract.replay.servers import InProcessTarget, UrlTarget
+from codeq_contract.replay.servers import ControlError, InProcessTarget, UrlTarget
 
 from .output import CannotRunError, counted
 

@@ -15,6 +15,8 @@ from codeq_contract.driver.webhook_program import Handler
 from codeq_contract.driver.webhooks_in_container import RemoteReceiver
 from codeq_contract.recordings.times import SECOND
 
+pytestmark = pytest.mark.port
+
 AHEAD = 3600 * SECOND
 
 
