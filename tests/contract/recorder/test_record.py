@@ -245,6 +245,7 @@ def test_a_server_that_answers_in_utc_is_replayed_so(codeq_server: FakeCodeQ) ->
     assert differences(recording) == []
 
 
+@pytest.mark.process
 def test_the_command_records_another_command(codeq_server: FakeCodeQ, tmp_path: Path) -> None:
     out = tmp_path / "session.jsonl.gz"
     post = f"import os, httpx; httpx.post(os.environ['CODEQ_BASE_URL'] + '{TASKS}', json={{}}); raise SystemExit(7)"
@@ -254,6 +255,7 @@ def test_the_command_records_another_command(codeq_server: FakeCodeQ, tmp_path: 
     assert [call.status for call in read_recording(out).calls] == [401]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_writes_the_session_when_it_is_stopped(
     codeq_server: FakeCodeQ, tmp_path: Path, how: signal.Signals
