@@ -20,7 +20,7 @@ from codeq_client import BlockingCodeQ, CodeQ
 from codeq_client._api.transports import tls_for
 from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized, Unavailable
 from codeq_fake.testing import FakeCodeQ
-from tests.client.api.support import TASK
+from tests.client.api.support import TASK, StillClock
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -231,6 +231,22 @@ def test_a_plain_provider_is_called_once_for_all_waiting_calls_and_does_not_bloc
     asyncio.run(main())
     assert issuer.asked == 1
     assert threading.get_ident() not in issuer.threads
+
+
+def test_on_a_clock_for_one_thread_a_plain_provider_is_called_in_the_event_loop() -> None:
+    threads: set[threading.Thread] = set()
+
+    def provider() -> str:
+        threads.add(threading.current_thread())
+        return "a"
+
+    async def main() -> None:
+        transport = httpx.MockTransport(good)
+        async with CodeQ("http://a.test", worker_token=provider, transport=transport, clock=StillClock()) as codeq:
+            assert (await codeq.get("t-1")).id == "t-1"
+
+    asyncio.run(main())
+    assert threads == {threading.main_thread()}
 
 
 def test_a_failed_provider_call_fails_all_waiting_calls_and_is_repeated_for_the_next() -> None:
