@@ -11,52 +11,52 @@ from hypothesis import strategies as st
 
 from codeq_fake.clocks import END_OF_TIME, EndOfTimeError, TimeWentBackError, WallClock
 from codeq_fake.clocks.timers import TimerQueue
-from tests.clocks.diary import MINUTE, SECOND, START, Diary, manual, settle
+from tests.clocks.support import MINUTE, SECOND, START, FiringLog, manual, settle
 
 
 @pytest.mark.asyncio
 async def test_advance_fires_in_due_order_and_at_the_due_instants() -> None:
     clock = manual()
-    diary = Diary(clock)
+    log = FiringLog(clock)
     for name, after in (("c", 3), ("a", 1), ("b", 2), ("beyond", 5)):
-        clock.call_at(START + after, diary.entry(name))
+        clock.call_at(START + after, log.entry(name))
     assert await clock.advance(settle, by=4) == 3
-    assert diary.lines == [("a", 1), ("b", 2), ("c", 3)]
+    assert log.lines == [("a", 1), ("b", 2), ("c", 3)]
     assert clock.now() == START + 4
 
 
 @pytest.mark.asyncio
 async def test_timers_of_one_instant_fire_in_the_order_in_which_they_were_made() -> None:
     clock = manual()
-    diary = Diary(clock)
+    log = FiringLog(clock)
     for name in "abc":
-        clock.call_at(START + 1, diary.entry(name))
+        clock.call_at(START + 1, log.entry(name))
     await clock.advance(settle, by=1)
-    assert [name for name, _ in diary.lines] == ["a", "b", "c"]
+    assert [name for name, _ in log.lines] == ["a", "b", "c"]
 
 
 @pytest.mark.asyncio
 async def test_a_timer_made_by_a_timer_fires_in_the_same_advance() -> None:
     clock = manual()
-    diary = Diary(clock)
-    clock.call_at(START + 1, lambda: clock.call_at(START + 2, diary.entry("second")))
-    clock.call_at(START + 3, diary.entry("third"))
+    log = FiringLog(clock)
+    clock.call_at(START + 1, lambda: clock.call_at(START + 2, log.entry("second")))
+    clock.call_at(START + 3, log.entry("third"))
     assert await clock.advance(settle, by=3) == 3
-    assert diary.lines == [("second", 2), ("third", 3)]
+    assert log.lines == [("second", 2), ("third", 3)]
 
 
 @pytest.mark.asyncio
 async def test_what_settling_makes_due_fires_in_the_same_advance() -> None:
     clock = manual()
-    diary = Diary(clock)
+    log = FiringLog(clock)
     late = iter([START + 2])
 
     async def make_one_more() -> None:
         for when in late:
-            clock.call_at(when, diary.entry("made while settling"))
+            clock.call_at(when, log.entry("made while settling"))
 
     await clock.advance(make_one_more, by=5)
-    assert diary.lines == [("made while settling", 2)]
+    assert log.lines == [("made while settling", 2)]
 
 
 @pytest.mark.asyncio
@@ -76,25 +76,25 @@ async def test_settling_comes_first_and_after_each_instant() -> None:
 @pytest.mark.asyncio
 async def test_a_cancelled_timer_does_not_fire_and_does_not_count() -> None:
     clock = manual()
-    diary = Diary(clock)
-    clock.call_at(START + 1, diary.entry("cancelled")).cancel()
-    clock.call_at(START + 2, diary.entry("kept"))
+    log = FiringLog(clock)
+    clock.call_at(START + 1, log.entry("cancelled")).cancel()
+    clock.call_at(START + 2, log.entry("kept"))
     assert await clock.advance(settle, by=2) == 1
-    assert diary.lines == [("kept", 2)]
+    assert log.lines == [("kept", 2)]
 
 
 @pytest.mark.asyncio
 async def test_a_timer_may_cancel_one_of_the_same_instant() -> None:
     clock = manual()
-    diary = Diary(clock)
+    log = FiringLog(clock)
 
     def cancel_second() -> None:
         second.cancel()
 
     clock.call_at(START + 1, cancel_second)
-    second = clock.call_at(START + 1, diary.entry("second"))
+    second = clock.call_at(START + 1, log.entry("second"))
     assert await clock.advance(settle, by=1) == 1
-    assert diary.lines == []
+    assert log.lines == []
 
 
 @pytest.mark.asyncio
@@ -116,20 +116,20 @@ def test_cancelled_timers_do_not_pile_up_in_a_queue_that_nothing_fires() -> None
 @pytest.mark.asyncio
 async def test_an_overdue_timer_fires_at_the_present_not_in_the_past() -> None:
     clock = manual()
-    diary = Diary(clock)
-    clock.call_at(START - MINUTE, diary.entry("overdue"))
+    log = FiringLog(clock)
+    clock.call_at(START - MINUTE, log.entry("overdue"))
     await clock.advance(settle)
-    assert diary.lines == [("overdue", 0)]
+    assert log.lines == [("overdue", 0)]
 
 
 @pytest.mark.asyncio
 async def test_advancing_by_nothing_fires_what_is_due_now() -> None:
     clock = manual()
-    diary = Diary(clock)
-    clock.call_at(START, diary.entry("now"))
-    clock.call_at(START + 1, diary.entry("later"))
+    log = FiringLog(clock)
+    clock.call_at(START, log.entry("now"))
+    clock.call_at(START + 1, log.entry("later"))
     assert await clock.advance(settle) == 1
-    assert diary.lines == [("now", 0)]
+    assert log.lines == [("now", 0)]
 
 
 @pytest.mark.asyncio
@@ -140,12 +140,12 @@ async def test_advancing_by_nothing_fires_what_is_due_now() -> None:
 async def test_advancing_in_steps_fires_as_advancing_at_once_does(dues: list[int], stops: list[int]) -> None:
     async def diary_of(*goals: int) -> list[tuple[str, int]]:
         clock = manual()
-        diary = Diary(clock)
+        log = FiringLog(clock)
         for number, due in enumerate(dues):
-            clock.call_at(START + due, diary.entry(str(number)))
+            clock.call_at(START + due, log.entry(str(number)))
         for goal in goals:
             await clock.advance(settle, to=START + goal)
-        return diary.lines
+        return log.lines
 
     assert await diary_of(*stops, 100) == await diary_of(100)
 
@@ -163,14 +163,14 @@ async def test_advancing_in_steps_fires_as_advancing_at_once_does(dues: list[int
 )
 async def test_a_refused_advance_does_nothing(mode: Any, request_of: dict[str, int], refusal: type[Exception]) -> None:
     clock = WallClock(mode, start=START)
-    diary = Diary(clock)
-    clock.call_at(START + MINUTE, diary.entry("never"))
+    log = FiringLog(clock)
+    clock.call_at(START + MINUTE, log.entry("never"))
     for change in (None, "manual", "real"):
         with pytest.raises(refusal):
             await clock.advance(settle, **request_of, mode=change)
     assert clock.mode == mode
     assert clock.now() - START < MINUTE
-    assert diary.lines == []
+    assert log.lines == []
 
 
 @pytest.mark.asyncio

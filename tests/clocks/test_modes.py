@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from codeq_fake.clocks import WallClock
-from tests.clocks.diary import MINUTE, SECOND, START, Diary, fired, manual, settle
+from tests.clocks.support import MINUTE, SECOND, START, FiringLog, fired, manual, settle
 
 
 @pytest.mark.asyncio
 async def test_freezing_keeps_the_instant_and_holds_timers_back() -> None:
     clock = WallClock(start=START)
-    diary = Diary(clock)
-    clock.call_at(START + SECOND // 100, diary.entry("held back"))
+    log = FiringLog(clock)
+    clock.call_at(START + SECOND // 100, log.entry("held back"))
     clock.set_mode("manual")
     stands = clock.now()
     await fired(WallClock(start=START), START + SECOND // 30)
-    assert (clock.mode, clock.now(), diary.lines) == ("manual", stands, [])
+    assert (clock.mode, clock.now(), log.lines) == ("manual", stands, [])
     await clock.advance(settle, by=SECOND)
-    assert len(diary.lines) == 1
+    assert len(log.lines) == 1
 
 
 @pytest.mark.asyncio
@@ -40,14 +40,14 @@ async def test_thawing_goes_on_from_where_it_stands_and_lets_timers_fire() -> No
 @pytest.mark.parametrize("mode", ["manual", "real"])
 async def test_an_advance_may_end_in_the_other_mode(mode: Any) -> None:
     clock = WallClock("real" if mode == "manual" else "manual", start=START)
-    diary = Diary(clock)
-    clock.call_at(START + MINUTE, diary.entry("on the way"))
+    log = FiringLog(clock)
+    clock.call_at(START + MINUTE, log.entry("on the way"))
     await clock.advance(settle, to=START + 2 * MINUTE, mode=mode)
     assert clock.mode == mode
     assert START + 2 * MINUTE <= clock.now() < START + 3 * MINUTE
-    assert len(diary.lines) == 1
+    assert len(log.lines) == 1
     if mode == "manual":
-        assert diary.lines == [("on the way", MINUTE)]
+        assert log.lines == [("on the way", MINUTE)]
         assert clock.now() == START + 2 * MINUTE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codeq_fake.clocks import WallClock
-from tests.clocks.diary import MINUTE, SECOND, START, manual, settle
+from tests.clocks.support import MINUTE, SECOND, START, manual, settle
 
 
 def test_a_manual_clock_stands_where_it_starts() -> None:

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from codeq_fake.clocks import WallClock
-from tests.clocks.diary import MINUTE, SECOND, START, Diary, fired, settle
+from tests.clocks.support import MINUTE, SECOND, START, FiringLog, fired, settle
 
 
 @pytest.mark.asyncio
@@ -47,10 +47,10 @@ async def test_an_earlier_timer_does_not_wait_for_a_later_one() -> None:
 @pytest.mark.asyncio
 async def test_advancing_a_real_clock_adds_to_its_offset_and_it_runs_on() -> None:
     clock = WallClock(start=START)
-    diary = Diary(clock)
-    clock.call_at(START + 30 * MINUTE, diary.entry("half"))
+    log = FiringLog(clock)
+    clock.call_at(START + 30 * MINUTE, log.entry("half"))
     assert await clock.advance(settle, by=60 * MINUTE) == 1
-    [(_, at)] = diary.lines
+    [(_, at)] = log.lines
     assert 30 * MINUTE <= at < 31 * MINUTE
     assert START + 60 * MINUTE <= clock.now() < START + 61 * MINUTE
     assert clock.mode == "real"
@@ -94,14 +94,14 @@ async def test_a_timer_that_fails_does_not_stop_the_next() -> None:
 
 def test_a_real_clock_goes_on_in_the_next_event_loop() -> None:
     clock = WallClock(start=START)
-    diary = Diary(clock)
+    log = FiringLog(clock)
 
     async def first() -> None:
-        clock.call_at(clock.now() + SECOND // 50, diary.entry("left behind"))
+        clock.call_at(clock.now() + SECOND // 50, log.entry("left behind"))
 
     async def second() -> None:
         await fired(clock, clock.now() + SECOND // 20)
 
     asyncio.run(first())
     asyncio.run(second())
-    assert [name for name, _ in diary.lines] == ["left behind"]
+    assert [name for name, _ in log.lines] == ["left behind"]

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import pytest
 
 from codeq_fake.clocks import Clock, VirtualClock, VirtualTimeLoop, WallClock
-from tests.clocks.diary import SECOND, START, Diary, settle
+from tests.clocks.support import SECOND, START, FiringLog, settle
 
 
 @pytest.mark.parametrize("kind", ["manual", "real", "auto"])
@@ -18,13 +18,13 @@ def test_a_timer_that_fails_stops_no_other_and_the_clock_goes_on(kind: str) -> N
     async def story() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, about: failures.append(about["exception"]))
         clock = new_clock(kind)
-        diary = Diary(clock)
-        clock.call_at(START + SECOND, diary.entry("before"))
+        log = FiringLog(clock)
+        clock.call_at(START + SECOND, log.entry("before"))
         clock.call_at(START + SECOND, fail)
-        clock.call_at(START + SECOND, diary.entry("beside"))
-        clock.call_at(START + 2 * SECOND, diary.entry("after"))
+        clock.call_at(START + SECOND, log.entry("beside"))
+        clock.call_at(START + 2 * SECOND, log.entry("after"))
         assert await clock.advance(settle, by=3 * SECOND) == 4
-        assert [name for name, _ in diary.lines] == ["before", "beside", "after"]
+        assert [name for name, _ in log.lines] == ["before", "beside", "after"]
         assert clock.now() >= START + 3 * SECOND
 
     run(kind, story())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.in_process.callers import NOW
+from tests.in_process.support import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

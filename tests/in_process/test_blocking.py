@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.in_process.callers import CLAIM, NOW, TASKS, Parked
+from tests.in_process.support import CLAIM, NOW, TASKS, Parked
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.in_process.callers import NOW, TASKS, Parked, fake_threads
+from tests.in_process.support import NOW, TASKS, Parked, fake_threads
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from codeq_fake.clocks import let_tasks_run
-from tests.in_process.callers import CLAIM, TASKS, fake_threads
+from tests.in_process.support import CLAIM, TASKS, fake_threads
 
 if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ

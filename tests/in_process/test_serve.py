@@ -9,7 +9,7 @@ import pytest
 
 from codeq_fake.serving.server import PortTakenError
 from codeq_fake.testing import FakeCodeQ
-from tests.in_process.callers import CLAIM, NOW
+from tests.in_process.support import CLAIM, NOW
 
 pytestmark = pytest.mark.port
 

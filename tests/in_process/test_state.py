@@ -11,7 +11,7 @@ import pytest
 from codeq_fake.control import BadRequestError
 from codeq_fake.settings import SettingsError
 from codeq_fake.testing import FakeCodeQ
-from tests.in_process.callers import CLAIM, NOW, TASKS
+from tests.in_process.support import CLAIM, NOW, TASKS
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

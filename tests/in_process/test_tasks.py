@@ -9,7 +9,7 @@ import pytest
 
 from codeq_fake.control import ConflictError, UnknownTaskError
 from codeq_fake.core import errors
-from tests.in_process.callers import CLAIM, TASKS
+from tests.in_process.support import CLAIM, TASKS
 
 if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ

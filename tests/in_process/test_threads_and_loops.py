@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import bearer, request_scope
-from tests.in_process.callers import CLAIM, POLL, TASKS, Elsewhere, fake_threads, wait_for
+from tests.in_process.support import CLAIM, POLL, TASKS, Elsewhere, fake_threads, wait_for
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send

@@ -10,7 +10,7 @@ import pytest
 
 from codeq_fake.control import BadRequestError, ConflictError
 from codeq_fake.testing import FakeCodeQ
-from tests.in_process.callers import NOW, Parked
+from tests.in_process.support import NOW, Parked
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.plugin.outer import INI, Outcome, Run
+from tests.plugin.support import INI, Outcome, Run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ
-    from tests.plugin.outer import Run
+    from tests.plugin.support import Run
 
 
 def _claim(fake: FakeCodeQ, command: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.plugin.outer import Run
+    from tests.plugin.support import Run
 
 STORY = """
 import asyncio

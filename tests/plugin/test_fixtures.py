@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.plugin.outer import Run
+    from tests.plugin.support import Run
 
 
 def test_each_test_gets_a_fake_of_its_own(run: Run) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.plugin.outer import Run
+    from tests.plugin.support import Run
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "testing-async.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

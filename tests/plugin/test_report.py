@@ -8,7 +8,7 @@ from codeq_fake.in_process import timeline
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:
-    from tests.plugin.outer import Run
+    from tests.plugin.support import Run
 
 NOW = "2026-01-31T12:00:00Z"
 

@@ -1,4 +1,4 @@
-"""A pytest in a pytest: how the tests here run a test file as a user would."""
+"""Shared by the tests of the plugin, which run a test file with pytest as a user would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of the clock share: a clock that stands still, and a diary of its timers."""
+"""Shared by the tests of clocks: a clock that stands still, and a log of the timers that fired."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MINUTE = 60 * SECOND
 
 
 async def settle() -> None:
-    """Nothing is woken up in these tests that would have to finish."""
+    """In these tests, timers wake up nothing that would have to finish."""
 
 
 def manual(start: int = START) -> WallClock:
     return WallClock("manual", start=start)
 
 
-class Diary:
-    """Writes down which timer fired when."""
+class FiringLog:
+    """Which timer fired when, in nanoseconds since `START`."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

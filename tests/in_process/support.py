@@ -1,4 +1,4 @@
-"""Callers of a handle: parked in threads, or in an event loop of their own."""
+"""Shared by the tests of the handle: clients in other threads and in other event loops."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Parked:
         self.claims = [threads.submit(claim) for _ in range(count)]
         for _ in range(count):
             self.arrived.acquire(timeout=5)
-        wait_for(lambda: fake._runtime.waiters.parked == count)  # noqa: SLF001 - that a poll is parked shows nowhere else
+        with fake.client() as http:
+            wait_for(lambda: http.get("/_fake/queues").json()["parkedClaims"] == count)
 
     @property
     def statuses(self) -> list[int]:
@@ -47,13 +48,13 @@ class Parked:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is so that nothing tells of."""
-    beat = threading.Event()
+    """Wait for a condition that no event announces."""
+    pause = threading.Event()
     for _ in range(500):
         if condition():
             return
-        beat.wait(0.01)
-    raise AssertionError("it did not happen")
+        pause.wait(0.01)
+    raise AssertionError("the condition did not become true within 5 s")
 
 
 class Elsewhere:
