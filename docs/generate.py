@@ -1,4 +1,7 @@
-"""Writes the pages docs/reference/settings.md and differences.md from the code: run `python -m docs.generate`."""
+"""Writes what pages show of the code: run `python -m docs.generate`.
+
+That is the pages docs/reference/settings.md and differences.md, and the maps of the packages in docs/architecture.md.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,12 @@ from codeq_fake.cli.serve import run, serve
 from codeq_fake.settings import Settings
 from codeq_fake.settings.sources import YAML_ONLY, camel
 from codeq_fake.testing import FakeCodeQ
+from docs.packages import with_maps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+DOCS = Path(__file__).parent
 
 #: What each of the server's settings does, by the name of its field.
 _ABOUT: Mapping[str, str] = MappingProxyType(
@@ -222,7 +227,17 @@ def _code(text: str) -> str:
     return f"`{text}`"
 
 
+def architecture() -> str:
+    """The page of the architecture as it is, with its maps up to date."""
+    return with_maps((DOCS / "architecture.md").read_text(encoding="utf-8"))
+
+
+#: The pages, each with the function that writes it.
+PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
+    {"architecture.md": architecture, "reference/settings.md": settings, "reference/differences.md": differences}
+)
+
+
 if __name__ == "__main__":
-    here = Path(__file__).parent / "reference"
-    (here / "settings.md").write_text(settings(), encoding="utf-8")
-    (here / "differences.md").write_text(differences(), encoding="utf-8")
+    for page, text in PAGES.items():
+        (DOCS / page).write_text(text(), encoding="utf-8")

@@ -143,10 +143,10 @@ def test_the_pipelines_are_yaml_and_their_commands_work(folder: Path) -> None:
     assert "callers: producer, worker" in shell("codeq-fake run -- sh staging.sh", folder)
 
 
-@pytest.mark.parametrize("page", ["settings", "differences"])
+@pytest.mark.parametrize("page", generate.PAGES)
 def test_what_is_made_from_the_code_is_up_to_date(page: str) -> None:
-    made = (DOCS / "reference" / f"{page}.md").read_text(encoding="utf-8")
-    assert made == getattr(generate, page)(), "run `python -m docs.generate`"
+    made = (DOCS / page).read_text(encoding="utf-8")
+    assert made == generate.PAGES[page](), "run `python -m docs.generate`"
 
 
 def test_every_setting_is_told_of() -> None:
