@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.cli.commands import refused, run, serving
+from tests.cli.support import refused, run, serving
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 
 from codeq_fake.control.seed_files import Seed, SeedError, read_seed
 from codeq_fake.testing import FakeCodeQ
-from tests.cli.commands import refused, serving
+from tests.cli.support import refused, serving
 
 if TYPE_CHECKING:
     from pathlib import Path

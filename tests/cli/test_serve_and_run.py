@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from codeq_fake.cli import main
 from codeq_fake.serving.server import listen
 from codeq_fake.version import VERSION
-from tests.cli.commands import COMMAND, environment, refused, run, serving
+from tests.cli.support import COMMAND, environment, refused, run, serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

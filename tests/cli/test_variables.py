@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.commands import environment, refused, run, serving_in
+from tests.cli.support import environment, refused, run, serving_in
 
 if TYPE_CHECKING:
     from pathlib import Path

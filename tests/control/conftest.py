@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.control.calls import NOW
+from tests.control.support import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

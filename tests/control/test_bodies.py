@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.control.calls import get, refusal
+from tests.control.support import get, refusal
 
 if TYPE_CHECKING:
     import httpx

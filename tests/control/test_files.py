@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.control.calls import ID, claim, create, refusal
+from tests.control.support import ID, claim, create, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

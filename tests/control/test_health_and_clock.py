@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.version import VERSION
-from tests.control.calls import ID, NOW, claim, create, get, refusal
+from tests.control.support import ID, NOW, claim, create, get, refusal
 
 if TYPE_CHECKING:
     import httpx

@@ -9,7 +9,7 @@ import pytest
 
 from codeq_fake.control import ConflictError, UnknownCallbackError, UnknownTaskError
 from codeq_fake.testing import FakeCodeQ
-from tests.control.calls import ID, LEASED, NOW, OTHER, READY, claim, create, get, refusal
+from tests.control.support import ID, LEASED, NOW, OTHER, READY, claim, create, get, refusal
 
 if TYPE_CHECKING:
     import httpx

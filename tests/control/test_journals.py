@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.control.calls import ID, NOW, OTHER, claim, create, get, refusal
+from tests.control.support import ID, NOW, OTHER, claim, create, get, refusal
 
 if TYPE_CHECKING:
     import httpx

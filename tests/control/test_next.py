@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.control.calls import ID, OTHER, claim, create, refusal
+from tests.control.support import ID, OTHER, claim, create, refusal
 
 if TYPE_CHECKING:
     import httpx

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.control.calls import NOW, claim, create, get, refusal
+from tests.control.support import NOW, claim, create, get, refusal
 
 if TYPE_CHECKING:
     import httpx

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from codeq_fake.control import BadRequestError
 from codeq_fake.testing import FakeCodeQ
-from tests.control.calls import ID, NOW, claim, create, get, refusal
+from tests.control.support import ID, NOW, claim, create, get, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.control.calls import DELAYED, ID, LEASED, NOW, OTHER, READY, SECOND, TASK, claim, create, get, refusal
+from tests.control.support import DELAYED, ID, LEASED, NOW, OTHER, READY, SECOND, TASK, claim, create, get, refusal
 
 if TYPE_CHECKING:
     import httpx

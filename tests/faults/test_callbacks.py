@@ -9,7 +9,7 @@ import pytest
 from codeq_fake import faults
 from codeq_fake.testing import FakeCodeQ
 from codeq_fake.webhooks.composer import sign
-from tests.faults.calls import claim, complete, create
+from tests.faults.support import claim, complete, create
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

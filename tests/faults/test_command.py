@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from codeq_fake.cli import main
 from codeq_fake.testing import FakeCodeQ
-from tests.cli.commands import refused, run, serving
-from tests.faults.calls import claim, complete, heartbeat
+from tests.cli.support import refused, run, serving
+from tests.faults.support import claim, complete, heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults.calls import TASKS, claim, create
+from tests.faults.support import TASKS, claim, create
 
 if TYPE_CHECKING:
     import httpx

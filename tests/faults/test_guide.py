@@ -13,7 +13,7 @@ import pytest
 from codeq_fake import faults
 from codeq_fake.faults.rule import KINDS
 from codeq_fake.http.faults.matching import NAMES
-from tests.cli.commands import environment, serving
+from tests.cli.support import environment, serving
 
 TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "faults.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -10,7 +10,7 @@ import pytest
 
 from codeq_fake import faults
 from codeq_fake.control import BadRequestError
-from tests.faults.calls import TASKS, claim, create
+from tests.faults.support import TASKS, claim, create
 
 if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ

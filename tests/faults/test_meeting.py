@@ -9,7 +9,7 @@ import pytest
 
 from codeq_fake import faults
 from codeq_fake.faults import Plan
-from tests.faults.calls import TASKS, claim, complete, create, heartbeat
+from tests.faults.support import TASKS, claim, complete, create, heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

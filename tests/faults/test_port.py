@@ -13,7 +13,7 @@ import pytest
 
 from codeq_fake import faults
 from codeq_fake.testing import FakeCodeQ
-from tests.faults.calls import TASKS, claim, create
+from tests.faults.support import TASKS, claim, create
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

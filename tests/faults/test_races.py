@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake import faults
-from tests.faults.calls import TASKS, claim, complete, create, heartbeat
+from tests.faults.support import TASKS, claim, complete, create, heartbeat
 
 if TYPE_CHECKING:
     import httpx

@@ -11,7 +11,7 @@ import pytest
 
 from codeq_fake import faults
 from codeq_fake.testing import FakeCodeQ, run
-from tests.faults.calls import TASKS, claim, complete, create, heartbeat
+from tests.faults.support import TASKS, claim, complete, create, heartbeat
 
 
 def last(codeq: FakeCodeQ) -> tuple[str, int | None, list[str]]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.page.story import NOW, OWN, Hook, tell
+from tests.page.support import NOW, OWN, Hook, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
 
-    from tests.page.story import Story
+    from tests.page.support import Story
 
 
 @pytest.fixture

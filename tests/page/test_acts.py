@@ -15,8 +15,7 @@ from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import ask
-from tests.page.story import HOOK, NOW, OWN, TASKS, Hook, tell
-from tests.page.text import text
+from tests.page.support import HOOK, NOW, OWN, TASKS, Hook, tell, text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.http.support import Answer
-    from tests.page.story import Story
+    from tests.page.support import Story
 
 NEW = {"command": "PACK", "payload": '{"box": [1, 2]}', "tenant": "dev", "priority": "7"}
 

@@ -12,14 +12,14 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from codeq_fake.testing import FakeCodeQ
-from tests.page.story import HOOK, NOW, TASKS, Hook, tell
+from tests.page.support import HOOK, NOW, TASKS, Hook, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-    from tests.page.story import Story
+    from tests.page.support import Story
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text(encoding="utf-8")

@@ -13,12 +13,11 @@ import pytest
 
 from codeq_fake.core import State
 from codeq_fake.page.rendering import STATES, visible
-from tests.page.story import OWN, TASKS
-from tests.page.text import links, text
+from tests.page.support import OWN, TASKS, links, text
 
 if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ
-    from tests.page.story import Story
+    from tests.page.support import Story
 
 DOCUMENTS = [
     "/_fake/",

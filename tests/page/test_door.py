@@ -11,8 +11,7 @@ from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import ask
-from tests.page.story import NOW
-from tests.page.text import text
+from tests.page.support import NOW, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

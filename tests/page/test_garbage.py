@@ -15,7 +15,7 @@ from codeq_fake.page.actions import ACTIONS
 from codeq_fake.page.pages import PAGES
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import ask, request_scope
-from tests.page.story import NOW, tell
+from tests.page.support import NOW, tell
 
 if TYPE_CHECKING:
     from starlette.types import Message

@@ -17,7 +17,7 @@ from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
 from codeq_fake.serving.request_log import RequestLog
 from codeq_fake.settings import Settings
-from tests.cli.commands import run, serving
+from tests.cli.support import run, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -1,8 +1,9 @@
-"""What has happened at the fake that the page's tests look at: a task in each state, callbacks, refusals."""
+"""The fake that the page's tests look at, with a task in each state; and what a person reads of a document."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -67,3 +68,32 @@ def tell(http: httpx.Client) -> Story:
     delayed = post("", command="RENDER", payload={"jobId": "later"}, delaySeconds=90)["id"]
     post("/nobody/heartbeat")
     return Story(ready, delayed, held, completed, failed, dead)
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.links: list[str] = []
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _read(document: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(document)
+    return reader
+
+
+def text(document: str) -> str:
+    """A document's text, its words one blank apart."""
+    return " ".join(_read(document).text.split())
+
+
+def links(document: str) -> list[str]:
+    """Everything that a document leads to or loads."""
+    return _read(document).links
