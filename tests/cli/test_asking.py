@@ -96,19 +96,19 @@ def test_tasks_are_listed_with_what_they_wait_for(fake: FakeCodeQ) -> None:
         (("--limit", "1"), ["RENDER"]),
     ],
 )
-def test_tasks_can_be_chosen(fake: FakeCodeQ, arguments: tuple[str, ...], commands: list[str]) -> None:
+def test_tasks_are_filtered_by_options(fake: FakeCodeQ, arguments: tuple[str, ...], commands: list[str]) -> None:
     leased(fake)
     fake.enqueue("PACK", tenant="acme")
     assert [task["command"] for task in as_json(fake, "tasks", *arguments)["tasks"]] == commands
 
 
-def test_an_empty_fake_says_so(fake: FakeCodeQ) -> None:
+def test_an_empty_fake_prints_no_tasks(fake: FakeCodeQ) -> None:
     assert printed(fake, "tasks") == "no tasks\n"
     assert printed(fake, "requests") == "no requests\n"
     assert printed(fake, "callbacks") == "no callbacks\n"
 
 
-def test_a_tasks_life_is_told_with_why_it_cannot_be_claimed(fake: FakeCodeQ) -> None:
+def test_a_tasks_history_is_printed_with_why_it_cannot_be_claimed(fake: FakeCodeQ) -> None:
     leased(fake)
     assert printed(fake, "task", ID).splitlines() == [
         f"task {ID}  RENDER  IN_PROGRESS, INPROG_SET",
@@ -131,12 +131,12 @@ def test_a_task_can_be_put_back_and_deleted(fake: FakeCodeQ) -> None:
     assert fake.tasks() == []
 
 
-def test_what_a_producer_wrote_cannot_drive_the_terminal(fake: FakeCodeQ) -> None:
+def test_payloads_cannot_send_escape_sequences_to_the_terminal(fake: FakeCodeQ) -> None:
     fake.enqueue("[red]\x1b[2J")
     assert "[red]\ufffd[2J" in printed(fake, "tasks")
 
 
-def test_what_a_producer_wrote_begins_no_line_of_its_own(fake: FakeCodeQ) -> None:
+def test_payloads_cannot_begin_a_line(fake: FakeCodeQ) -> None:
     fake.enqueue(FORGED)
     task = fake.tasks()[0].id
     for arguments in (("tasks",), ("queues",), ("top", "--times", "1"), ("task", task), ("delete", task)):
@@ -144,7 +144,7 @@ def test_what_a_producer_wrote_begins_no_line_of_its_own(fake: FakeCodeQ) -> Non
         assert "A\ufffd  12:00:00.000  completed by worker-9 -> NONE\ufffd[31m" in told.replace("a\ufffd", "A\ufffd")
 
 
-def test_who_asks_for_few_is_told_that_there_may_be_more(fake: FakeCodeQ) -> None:
+def test_a_cut_list_says_that_there_may_be_more(fake: FakeCodeQ) -> None:
     for _ in range(3):
         fake.enqueue("A")
     done = call(fake, "tasks", "--limit", "2")
@@ -173,7 +173,7 @@ def test_top_shows_queues_leases_and_the_latest_requests(fake: FakeCodeQ) -> Non
         assert part in drawn
 
 
-def test_top_goes_on_looking_and_asks_for_new_requests_alone(fake: FakeCodeQ) -> None:
+def test_top_fetches_only_new_requests(fake: FakeCodeQ) -> None:
     leased(fake)
     looks = [
         json.loads(line) for line in printed(fake, "top", "--times", "3", "--interval", "0.1", "--json").splitlines()
@@ -183,7 +183,7 @@ def test_top_goes_on_looking_and_asks_for_new_requests_alone(fake: FakeCodeQ) ->
     assert looks[0]["health"]["clock"] == "manual"
 
 
-def test_on_a_terminal_top_draws_over_itself_and_leaves_the_screen_before_it_complains(
+def test_on_a_terminal_top_redraws_and_leaves_the_screen_before_an_error(
     fake: FakeCodeQ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(top_module, "console", lambda: Console(force_terminal=True, width=100))
@@ -226,7 +226,7 @@ def test_the_clock_is_moved_to_a_time(fake: FakeCodeQ) -> None:
     assert as_json(fake, "advance", "--to", "2026-02-01T00:00:00Z") == {"now": "2026-02-01T00:00:00Z", "fired": 0}
 
 
-def test_time_that_is_over_stays_over(fake: FakeCodeQ) -> None:
+def test_the_clock_cannot_go_back(fake: FakeCodeQ) -> None:
     done = call(fake, "advance", "--to", "2026-01-31T11:00:00Z")
     assert (done.exit_code, done.stderr) == (
         1,
@@ -243,7 +243,7 @@ def test_the_clock_is_shown_let_run_and_stopped(fake: FakeCodeQ) -> None:
 # Journals.
 
 
-def test_requests_are_listed_and_can_be_chosen(fake: FakeCodeQ) -> None:
+def test_requests_are_listed_and_filtered(fake: FakeCodeQ) -> None:
     leased(fake)
     with fake.client() as http:
         http.get("/v1/codeq/tasks/gone")
@@ -256,7 +256,7 @@ def test_requests_are_listed_and_can_be_chosen(fake: FakeCodeQ) -> None:
         assert [entry["n"] for entry in as_json(fake, "requests", *arguments)["requests"]] == [2]
 
 
-def test_what_may_be_a_secret_in_a_url_is_for_machines_alone(fake: FakeCodeQ) -> None:
+def test_possible_secrets_in_a_url_are_only_in_json(fake: FakeCodeQ) -> None:
     url = "https://me:secret@app.example/done?token=secret"
     fake.enqueue("RENDER", webhook=url)
     with fake.client() as http:
@@ -324,7 +324,7 @@ def test_the_state_goes_through_a_pipe(fake: FakeCodeQ) -> None:
     ("text", "reason"),
     [("{", "state.json: not JSON ("), ('{"tasks": 1}', "unknown: tasks"), ("{}", "no state that this release reads")],
 )
-def test_what_is_no_state_is_refused(fake: FakeCodeQ, tmp_path: Path, text: str, reason: str) -> None:
+def test_an_invalid_state_is_refused(fake: FakeCodeQ, tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "state.json"
     file.write_text(text, encoding="utf-8")
     leased(fake)
@@ -334,7 +334,7 @@ def test_what_is_no_state_is_refused(fake: FakeCodeQ, tmp_path: Path, text: str,
     assert len(fake.tasks()) == 1
 
 
-def test_a_state_that_cannot_be_written_is_told(fake: FakeCodeQ, tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_written_is_an_error(fake: FakeCodeQ, tmp_path: Path) -> None:
     done = call(fake, "state", "get", str(tmp_path / "nowhere" / "state.json"))
     assert done.exit_code == 1
     assert done.stderr.endswith("state.json: No such file or directory\n")
@@ -343,7 +343,7 @@ def test_a_state_that_cannot_be_written_is_told(fake: FakeCodeQ, tmp_path: Path)
 # What goes wrong: cause and remedy in one line.
 
 
-def test_an_unknown_task_is_named_with_the_way_to_the_known(fake: FakeCodeQ) -> None:
+def test_an_unknown_task_is_an_error_with_a_hint(fake: FakeCodeQ) -> None:
     for command in ("task", "expire", "requeue", "delete"):
         done = call(fake, command, "a?b c")
         assert (done.exit_code, done.stderr) == (
@@ -352,7 +352,7 @@ def test_an_unknown_task_is_named_with_the_way_to_the_known(fake: FakeCodeQ) -> 
         )
 
 
-def test_where_nothing_listens_the_way_to_start_a_fake_is_told() -> None:
+def test_without_a_fake_the_error_says_how_to_start_one() -> None:
     with listen("127.0.0.1", 0) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     code, said = refused("tasks", "--url", url)
@@ -361,7 +361,7 @@ def test_where_nothing_listens_the_way_to_start_a_fake_is_told() -> None:
     assert said.endswith("start a fake with `codeq-fake serve`, or give its URL with --url or CODEQ_BASE_URL\n")
 
 
-def test_what_is_no_fake_is_told() -> None:
+def test_a_server_that_is_not_a_fake_is_an_error() -> None:
     with listen("127.0.0.1", 0) as listener:
 
         def answer() -> None:
@@ -381,7 +381,7 @@ def test_what_is_no_fake_is_told() -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://a", "http://a:x"])
-def test_an_url_that_cannot_be_meant_is_misuse(url: str) -> None:
+def test_an_invalid_url_is_misuse(url: str) -> None:
     code, said = refused("clock", "--url", url)
     assert (code, said) == (
         2,
@@ -389,7 +389,7 @@ def test_an_url_that_cannot_be_meant_is_misuse(url: str) -> None:
     )
 
 
-def test_a_token_that_is_wanted_is_asked_for() -> None:
+def test_a_missing_token_is_an_error_with_a_hint() -> None:
     with FakeCodeQ(control_token="open") as fake, fake.serve():
         done = call(fake, "tasks")
         assert done.exit_code == 1
@@ -400,7 +400,7 @@ def test_a_token_that_is_wanted_is_asked_for() -> None:
         assert printed(fake, "tasks", "--control-token", "open") == "no tasks\n"
 
 
-def test_a_wrong_token_is_told_from_a_missing_one() -> None:
+def test_a_wrong_token_has_another_error_than_a_missing_one() -> None:
     with FakeCodeQ(control_token="open") as fake, fake.serve():
         assert call(fake, "tasks", "--control-token", "opn").stderr == (
             f"codeq-fake: {fake.url}: this is not the bearer token of this fake's control API; "
@@ -419,5 +419,5 @@ def test_a_wrong_token_is_told_from_a_missing_one() -> None:
         ("tasks", "x"),
     ],
 )
-def test_arguments_that_cannot_be_meant_are_misuse(arguments: tuple[str, ...]) -> None:
+def test_invalid_arguments_are_misuse(arguments: tuple[str, ...]) -> None:
     assert refused(*arguments)[0] == 2

@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_fake_goes_on_where_it_ended(file: Path, number: signal.Signals) -> None:
+def test_a_fake_continues_from_its_saved_state(file: Path, number: signal.Signals) -> None:
     with serving("--persist", str(file), *MANUAL, "--profile", "redis") as server:
         task = server.post(TASKS, TASK).json()
         server.post(CLAIM, {"commands": ["A"], "leaseSeconds": 60})
@@ -44,7 +44,7 @@ def test_a_fake_goes_on_where_it_ended(file: Path, number: signal.Signals) -> No
         assert server.get(f"{TASKS}/{task['id']}").json()["leaseUntil"] == "2026-01-31T12:01:00Z"
 
 
-def test_the_state_is_saved_on_demand_too(file: Path) -> None:
+def test_the_state_is_also_saved_on_demand(file: Path) -> None:
     with serving("--persist", str(file), *MANUAL) as server:
         server.post(TASKS, TASK)
         done = run("state", "save", CODEQ_BASE_URL=server.url)
@@ -77,14 +77,14 @@ def test_a_real_clock_that_was_advanced_stays_ahead(file: Path) -> None:
         assert server.told["now"].startswith("2090-01-31T12:00:0")
 
 
-def test_a_command_beside_a_fake_finds_and_leaves_its_state(file: Path) -> None:
+def test_run_restores_and_saves_the_state(file: Path) -> None:
     for _ in range(2):
         # Within `run` the environment says where the fake is.
         assert run("run", "--persist", str(file), "--", "sh", "-c", "exit 3").returncode == 3
     assert json.loads(file.read_text(encoding="utf-8"))["broker"]["tasks"] == []
 
 
-def test_only_its_owner_reads_a_new_file_and_an_old_ones_mode_is_kept(file: Path) -> None:
+def test_a_new_file_is_private_and_an_old_one_keeps_its_mode(file: Path) -> None:
     assert run("run", "--persist", str(file), "--", "true").returncode == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     file.chmod(0o640)
@@ -108,7 +108,7 @@ def test_only_its_owner_reads_a_new_file_and_an_old_ones_mode_is_kept(file: Path
     ],
 )
 @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["run", "true"]])
-def test_a_damaged_or_foreign_file_is_named_and_left_alone(
+def test_a_damaged_or_foreign_file_is_an_error_and_unchanged(
     file: Path, text: bytes, reason: str, command: list[str]
 ) -> None:
     file.write_bytes(text)
@@ -119,7 +119,7 @@ def test_a_damaged_or_foreign_file_is_named_and_left_alone(
     assert file.read_bytes() == text
 
 
-def test_a_file_that_cannot_be_written_is_told_before_anything_is_served(tmp_path: Path) -> None:
+def test_an_unwritable_file_is_an_error_before_anything_is_served(tmp_path: Path) -> None:
     file = tmp_path / "nowhere" / "state.json"
     code, said = refused("run", "--persist", str(file), "echo", "never")
     assert (code, said) == (1, f"codeq-fake: {file} cannot be written: No such file or directory\n")
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_served(tmp_pat
     assert (code, said) == (2, f"codeq-fake: {tmp_path} is no regular file; name one, or one that is not there yet\n")
 
 
-def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
     """A device or a pipe need not end, nor begin."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -137,7 +137,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
         assert said.startswith(f"codeq-fake: {no_file} is no regular file; ")
 
 
-def test_two_fakes_do_not_keep_their_states_in_one_file(file: Path) -> None:
+def test_two_fakes_cannot_share_a_state_file(file: Path) -> None:
     link = file.with_name("link.json")
     link.symlink_to(file)
     with serving("--persist", str(file), *MANUAL) as server:
@@ -150,7 +150,7 @@ def test_two_fakes_do_not_keep_their_states_in_one_file(file: Path) -> None:
     assert [task["command"] for task in json.loads(file.read_text(encoding="utf-8"))["broker"]["tasks"]] == ["A"]
 
 
-def test_a_fake_that_was_killed_does_not_keep_its_file_from_the_next(file: Path) -> None:
+def test_a_killed_fake_does_not_lock_its_file(file: Path) -> None:
     with serving("--persist", str(file), *MANUAL) as server:
         server.process.kill()
     assert run("run", "--persist", str(file), "true").returncode == 0

@@ -44,7 +44,7 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_fake_begins_with_tasks_and_subscriptions_and_nobody_is_told(file: Path) -> None:
+def test_a_fake_starts_with_the_seed_and_sends_no_notices(file: Path) -> None:
     with FakeCodeQ(now=START, filled_from=file) as fake:
         master, pack = fake.tasks()
         assert (master.id, master.payload) == (
@@ -58,14 +58,14 @@ def test_a_fake_begins_with_tasks_and_subscriptions_and_nobody_is_told(file: Pat
         assert fake.callbacks == []
 
 
-def test_the_sower_is_the_producer_whose_token_there_is(file: Path) -> None:
+def test_the_default_tenant_is_that_of_the_producers_token(file: Path) -> None:
     file.write_text("tasks: [{command: A, payload: 1}]", encoding="utf-8")
     ann = {"ann": {"kind": "producer", "claims": {"sub": "ann", "tenantId": "acme"}}}
     with FakeCodeQ(filled_from=file, identities=ann) as fake:
         assert [task.tenant for task in fake.tasks()] == ["acme"]
 
 
-def test_where_producers_sign_their_tokens_a_task_names_its_tenant(file: Path) -> None:
+def test_with_signed_tokens_a_task_must_name_its_tenant(file: Path) -> None:
     file.write_text("tasks:\n- {command: A, payload: 1}", encoding="utf-8")
     config = json.dumps({"jwksUrl": "http://127.0.0.1:1/", "issuer": "i", "audience": "a"})
     settings = {"PRODUCER_AUTH_CONFIG": config, "WORKER_AUTH_CONFIG": config}
@@ -74,7 +74,7 @@ def test_where_producers_sign_their_tokens_a_task_names_its_tenant(file: Path) -
 
 
 @pytest.mark.process
-def test_serve_takes_a_seed_and_a_state_that_was_kept_goes_before_it(file: Path, tmp_path: Path) -> None:
+def test_serve_creates_the_seed_unless_there_is_a_saved_state(file: Path, tmp_path: Path) -> None:
     arguments = ("--seed", str(file), "--persist", str(tmp_path / "state.json"), "--clock", "manual")
     for _ in range(2):
         with serving(*arguments, "--start-at", START) as server:
@@ -83,7 +83,7 @@ def test_serve_takes_a_seed_and_a_state_that_was_kept_goes_before_it(file: Path,
 
 
 @pytest.mark.parametrize("text", ["", "# nothing", "tasks: []"])
-def test_an_empty_seed_is_one(text: str) -> None:
+def test_a_seed_may_be_empty(text: str) -> None:
     assert read_seed("seed.yaml", text) == Seed()
 
 
@@ -134,7 +134,7 @@ def test_an_empty_seed_is_one(text: str) -> None:
         ),
     ],
 )
-def test_what_cannot_be_meant_is_named_by_its_line_and_entry(
+def test_an_invalid_entry_is_an_error_with_its_line(
     tmp_path: Path, text: str, line: int, entry: str, reason: str
 ) -> None:
     file = tmp_path / "seed.yaml"
@@ -147,7 +147,7 @@ def test_what_cannot_be_meant_is_named_by_its_line_and_entry(
 
 
 @pytest.mark.port
-def test_the_command_says_so_and_ends(tmp_path: Path) -> None:
+def test_an_invalid_seed_ends_the_command(tmp_path: Path) -> None:
     file = tmp_path / "seed.yaml"
     file.write_text("tasks:\n- command: A\n- {command: ' ', payload: 1}", encoding="utf-8")
     assert refused("run", "--seed", str(file), "true") == (

@@ -45,7 +45,7 @@ def test_another_file_can_be_named(folder: Path) -> None:
 
 
 @pytest.mark.process
-def test_the_environment_goes_before_the_file_and_flags_before_both(folder: Path) -> None:
+def test_flags_override_the_environment_which_overrides_the_file(folder: Path) -> None:
     variables = {"CODEQ_FAKE_ENV_FILE": "", "CODEQ_FAKE_PROFILE": "kvrocks-2.9", "MAX_ATTEMPTS_DEFAULT": "8"}
     with serving_in(folder, "--start-at", "2027-01-31T12:00:00Z", **variables) as server:
         assert (server.told["profile"], server.told["now"]) == ("kvrocks-2.9", "2027-01-31T12:00:00Z")
@@ -53,7 +53,7 @@ def test_the_environment_goes_before_the_file_and_flags_before_both(folder: Path
 
 
 @pytest.mark.process
-def test_a_command_beside_a_fake_sees_the_file_too(folder: Path) -> None:
+def test_run_passes_the_file_to_its_command(folder: Path) -> None:
     program = "import os; print(os.environ['GREETING'])"
     done = run("run", "--env-file", str(folder / ".env"), "--", sys.executable, "-c", program)
     assert (done.stdout, done.stderr) == ("hello you\n", "")
@@ -61,7 +61,7 @@ def test_a_command_beside_a_fake_sees_the_file_too(folder: Path) -> None:
 
 
 @pytest.mark.process
-def test_a_variable_that_nobody_reads_is_told_where_its_name_looks_as_if_somebody_would() -> None:
+def test_a_variable_that_looks_like_a_typo_is_reported() -> None:
     typos = {"CODEQ_FAKE_CLOK": "manual", "CODEQ_FAKE_IMAGE": "x", "BACKOF_POLICY": "fixed", "CODEQ_FAKE_JSON": "1"}
     done = run("run", "true", **typos)
     assert done.returncode == 0
@@ -88,6 +88,6 @@ def test_what_cannot_be_meant_is_named(tmp_path: Path, content: bytes, reason: s
     assert reason in said
 
 
-def test_a_file_that_is_named_must_be_there() -> None:
+def test_a_named_file_must_exist() -> None:
     code, said = refused("serve", "--env-file", "nowhere.env")
     assert (code, said) == (2, "codeq-fake: --env-file nowhere.env: No such file or directory\n")

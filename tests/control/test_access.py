@@ -42,14 +42,14 @@ def reason(answer: Answer) -> str:
 @pytest.mark.parametrize(
     "host", [OURS, "127.0.0.1", "localhost:8080", "LOCALHOST", "[::1]:8080", "127.0.0.2:1", "codeq.localhost:8080"]
 )
-async def test_this_machine_is_let_in_by_any_of_its_names(host: str) -> None:
+async def test_every_name_of_this_machine_is_allowed(host: str) -> None:
     assert allowed(await call(FakeCodeQ(), {"host": host}))
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example:8080", "10.0.0.1:8080", "[::1", "@localhost"]
 )
-async def test_a_name_that_was_given_to_this_machine_is_not_let_in(host: str) -> None:  # DNS rebinding
+async def test_a_name_that_resolves_to_this_machine_is_refused(host: str) -> None:  # DNS rebinding
     fake = FakeCodeQ()
     before = fake.state()
     answer = await call(fake, {"host": host})
@@ -70,7 +70,7 @@ async def test_a_name_that_was_given_to_this_machine_is_not_let_in(host: str) ->
     ],
 )
 @pytest.mark.parametrize("token", [None, TOKEN])
-async def test_a_page_of_another_origin_may_not_drive_a_fake(origin: str, token: str | None) -> None:
+async def test_a_page_of_another_origin_is_refused(origin: str, token: str | None) -> None:
     fake = FakeCodeQ(control_token=token)
     before = fake.state()
     answer = await call(fake, {"host": OURS, "origin": origin, "authorization": f"Bearer {TOKEN}"})
@@ -79,7 +79,7 @@ async def test_a_page_of_another_origin_may_not_drive_a_fake(origin: str, token:
 
 
 @pytest.mark.parametrize("origin", [f"http://{OURS}", f"https://{OURS}", f"HTTP://{OURS}"])
-async def test_a_page_of_the_fakes_own_may_drive_it(origin: str) -> None:
+async def test_a_page_of_the_fake_is_allowed(origin: str) -> None:
     assert allowed(await call(FakeCodeQ(), {"host": OURS, "origin": origin}))
 
 
@@ -93,7 +93,7 @@ async def test_a_page_of_the_fakes_own_may_drive_it(origin: str) -> None:
         ("GET", "/_fake/nothing"),
     ],
 )
-async def test_no_call_is_excepted(method: str, path: str) -> None:
+async def test_every_call_is_checked(method: str, path: str) -> None:
     assert (await call(FakeCodeQ(), {"host": "evil.example"}, method, path)).status == 403
     assert (await call(FakeCodeQ(control_token=TOKEN), {"host": OURS}, method, path)).status == 401
 
@@ -148,5 +148,5 @@ async def test_calls_in_process_may_use_any_name() -> None:
         ("", False),
     ],
 )
-async def test_what_is_loopback(host: str, loopback: bool) -> None:  # noqa: FBT001 - a column of the table
+async def test_loopback_hosts_are_recognized(host: str, loopback: bool) -> None:  # noqa: FBT001 - a column of the table
     assert is_loopback(host) is loopback

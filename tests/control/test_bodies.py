@@ -32,15 +32,13 @@ if TYPE_CHECKING:
     ("method", "path"),
     [("PUT", "clock"), ("POST", "clock/advance"), ("POST", "next"), ("POST", "reset"), ("PUT", "state")],
 )
-def test_a_body_that_is_no_object_is_refused(
-    http: httpx.Client, method: str, path: str, content: bytes, text: str
-) -> None:
+def test_a_body_must_be_an_object(http: httpx.Client, method: str, path: str, content: bytes, text: str) -> None:
     before = get(http, "state")
     assert refusal(http.request(method, f"/_fake/{path}", content=content)) == (400, text)
     assert get(http, "state") == before
 
 
-def test_a_number_beyond_a_double_is_no_json(http: httpx.Client) -> None:
+def test_a_number_beyond_a_double_is_invalid_json(http: httpx.Client) -> None:
     assert refusal(http.post("/_fake/next", content=b'{"delays": [1e999]}')) == (400, "the body is no JSON")
 
 
@@ -69,12 +67,12 @@ def test_an_unknown_call_is_not_found(http: httpx.Client, method: str, path: str
     assert refusal(http.request(method, path)) == (404, f"there is no {method} {path}")
 
 
-def test_what_only_looks_like_the_control_api_is_the_contracts(http: httpx.Client) -> None:
+def test_a_path_that_only_looks_like_the_control_api_is_the_contracts(http: httpx.Client) -> None:
     reply = http.get("/_fakes")
     assert (reply.status_code, reply.text) == (404, "404 page not found")
 
 
-def test_a_state_of_the_last_year_is_taken_back(codeq: FakeCodeQ) -> None:
+def test_a_state_of_the_year_9999_is_restored(codeq: FakeCodeQ) -> None:
     codeq.advance(to="9999-12-31T23:00:00Z")
     codeq.enqueue("A", 1)
     state = codeq.state()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-def test_health_says_what_runs(http: httpx.Client) -> None:
+def test_health_shows_version_profile_and_clock(http: httpx.Client) -> None:
     assert get(http, "health") == {
         "status": "ok",
         "version": VERSION,
@@ -48,7 +48,7 @@ def test_the_clocks_mode_is_set(http: httpx.Client) -> None:
     assert stands["mode"] == "manual"
 
 
-def test_a_clock_that_is_set_and_stopped_stands_at_that_very_instant(http: httpx.Client) -> None:
+def test_a_clock_that_is_set_and_stopped_stands_at_exactly_that_time(http: httpx.Client) -> None:
     http.put("/_fake/clock", json={"mode": "real"})
     later = {"now": "2026-02-01T00:00:00Z", "mode": "manual"}
     assert http.put("/_fake/clock", json=later).json() == later
@@ -84,7 +84,7 @@ def test_setting_the_clock_of_a_fake_that_holds_something_advances(http: httpx.C
         ({"to": NOW}, 400, "unknown: to; known are now, mode"),
     ],
 )
-def test_a_clock_that_cannot_be_set_so_stays(http: httpx.Client, body: Any, status: int, text: str) -> None:
+def test_an_invalid_setting_leaves_the_clock(http: httpx.Client, body: Any, status: int, text: str) -> None:
     found, told = refusal(http.put("/_fake/clock", json=body))
     assert (found, told[: len(text)]) == (status, text)
     assert get(http, "clock") == {"now": NOW, "mode": "manual"}
@@ -133,7 +133,7 @@ def test_advancing_says_how_much_fired(http: httpx.Client) -> None:
         ('{"minutes": 1}', 400, "unknown: minutes; known are seconds, to"),
     ],
 )
-def test_an_advance_that_cannot_be_leaves_the_clock(http: httpx.Client, content: str, status: int, text: str) -> None:
+def test_an_invalid_advance_leaves_the_clock(http: httpx.Client, content: str, status: int, text: str) -> None:
     found, told = refusal(http.post("/_fake/clock/advance", content=content))
     assert (found, told[: len(text)]) == (status, text)
     assert get(http, "clock")["now"] == NOW

@@ -48,7 +48,7 @@ def test_a_task_is_requeued(http: httpx.Client) -> None:
     assert shown == get(http, f"tasks/{ID}")
 
 
-def test_a_task_is_deleted_and_told_as_it_was(http: httpx.Client) -> None:
+def test_a_deleted_task_is_returned(http: httpx.Client) -> None:
     create(http)
     before = get(http, f"tasks/{ID}")
     assert http.delete(f"/_fake/tasks/{ID}").json() == before
@@ -56,7 +56,7 @@ def test_a_task_is_deleted_and_told_as_it_was(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "tasks/nobody/requeue"), ("DELETE", "tasks/nobody")])
-def test_only_a_task_that_is_there_is_acted_on(http: httpx.Client, method: str, path: str) -> None:
+def test_an_unknown_task_is_not_found(http: httpx.Client, method: str, path: str) -> None:
     assert refusal(http.request(method, f"/_fake/{path}")) == (404, "no task nobody")
 
 
@@ -93,7 +93,7 @@ def test_the_queues_are_shown_by_tenant_and_command(http: httpx.Client) -> None:
     ]
 
 
-def test_a_callback_is_sent_anew_as_an_entry_of_its_own() -> None:
+def test_a_callback_is_sent_again_as_a_new_entry() -> None:
     app = Receiver(503, 204)
     with FakeCodeQ(now=NOW, seed=1, webhooks={"http://app.test": app}) as fake, fake.client() as http:
         hand_in(http)
@@ -106,7 +106,7 @@ def test_a_callback_is_sent_anew_as_an_entry_of_its_own() -> None:
         assert app.heard[0] == app.heard[1]
 
 
-def test_a_notice_is_sent_anew() -> None:
+def test_a_notice_is_sent_again() -> None:
     app = Receiver(204)
     with FakeCodeQ(now=NOW, seed=1, webhooks={"http://app.test": app}) as fake, fake.client() as http:
         http.post("/_fake/next", json={"ids": [OTHER]})
@@ -119,7 +119,7 @@ def test_a_notice_is_sent_anew() -> None:
         assert f"{sent} 2\n" in http.get("/metrics").text
 
 
-def test_a_callback_that_the_journal_does_not_have_is_not_sent(http: httpx.Client) -> None:
+def test_an_unknown_callback_is_not_sent(http: httpx.Client) -> None:
     assert refusal(http.post("/_fake/callbacks/7/resend")) == (404, "the journal has no callback 7")
     assert refusal(http.post("/_fake/callbacks/x/resend"))[0] == 400
 
@@ -127,7 +127,7 @@ def test_a_callback_that_the_journal_does_not_have_is_not_sent(http: httpx.Clien
 @pytest.mark.parametrize(
     ("undone", "reason"), [("requeue", "has no result any more"), ("delete", "is gone")], ids=["requeued", "deleted"]
 )
-def test_without_its_result_there_is_nothing_to_send(undone: str, reason: str) -> None:
+def test_a_callback_without_its_result_is_not_sent(undone: str, reason: str) -> None:
     with FakeCodeQ(now=NOW, seed=1, webhooks={"http://app.test": Receiver(204)}) as fake, fake.client() as http:
         hand_in(http)
         getattr(fake, undone)(ID)
@@ -136,7 +136,7 @@ def test_without_its_result_there_is_nothing_to_send(undone: str, reason: str) -
         assert len(fake.callbacks) == 1
 
 
-def test_a_callback_that_its_rate_limit_holds_back_comes_later() -> None:  # L1
+def test_a_callback_over_its_rate_limit_is_sent_later() -> None:  # L1
     limits = "rateLimit:\n  webhook: {requestsPerMinute: 1, burstSize: 1}\n"
     app = Receiver(204)
     with FakeCodeQ(now=NOW, seed=1, yaml=limits, webhooks={"http://app.test": app}) as fake, fake.client() as http:
@@ -146,7 +146,7 @@ def test_a_callback_that_its_rate_limit_holds_back_comes_later() -> None:  # L1
         assert [(entry["n"], entry["state"]) for entry in fake.callbacks] == [(1, "delivered"), (2, "delivered")]
 
 
-def test_the_handle_steps_in_too() -> None:
+def test_the_handle_has_the_same_operations() -> None:
     with FakeCodeQ(now=NOW, seed=1, webhooks={"http://app.test": Receiver(503, 204)}) as fake, fake.client() as http:
         hand_in(http)
         fake.resend(1)

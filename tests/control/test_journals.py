@@ -64,7 +64,7 @@ def test_requests_are_filtered(http: httpx.Client, query: str, numbers: list[int
     assert [entry["n"] for entry in get(http, f"requests?{query}")["requests"]] == numbers
 
 
-def test_a_request_without_a_token_is_noted_as_nobodys(http: httpx.Client) -> None:
+def test_a_request_without_a_token_has_no_caller(http: httpx.Client) -> None:
     http.get("/v1/codeq/admin/queues", headers={"authorization": ""})
     [entry] = get(http, "requests")["requests"]
     assert (entry["as"], entry["status"]) == (None, 401)
@@ -117,7 +117,7 @@ def test_the_journals_keep_the_last_entries(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["requests?since=x", "requests?status=200a", "callbacks?since=-1"])
-def test_a_query_that_is_no_number_is_refused(http: httpx.Client, query: str) -> None:
+def test_a_query_that_is_not_a_number_is_refused(http: httpx.Client, query: str) -> None:
     name = query.partition("?")[2].partition("=")[0]
     status, text = refusal(http.get(f"/_fake/{query}"))
     assert (status, text.partition(":")[0]) == (400, name)

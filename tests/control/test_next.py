@@ -42,7 +42,7 @@ def test_next_may_queue_nothing(http: httpx.Client, body: Any) -> None:
         ({"idz": ["a"]}, 400, "unknown: idz; known are ids, delays"),
     ],
 )
-def test_what_cannot_be_queued_is_named_and_nothing_is(http: httpx.Client, body: Any, status: int, text: str) -> None:
+def test_invalid_ids_and_delays_are_refused_as_a_whole(http: httpx.Client, body: Any, status: int, text: str) -> None:
     create(http)
     found, told = refusal(http.post("/_fake/next", json=body))
     assert (found, told[: len(text)]) == (status, text)

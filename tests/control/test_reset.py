@@ -22,7 +22,7 @@ def test_a_reset_empties_and_keeps_settings_and_clock(http: httpx.Client) -> Non
     assert (get(http, "requests"), get(http, "callbacks")) == ({"requests": []}, {"callbacks": []})
 
 
-def test_a_reset_may_bring_a_new_set_up(http: httpx.Client) -> None:
+def test_a_reset_may_change_the_setup(http: httpx.Client) -> None:
     create(http)
     setup = {
         "profile": "kvrocks-2.9",
@@ -42,7 +42,7 @@ def test_a_reset_may_bring_a_new_set_up(http: httpx.Client) -> None:
     assert http.post("/v1/codeq/tasks", json={"command": "A", "payload": 1}).status_code == 401
 
 
-def test_a_later_reset_keeps_the_new_set_up(http: httpx.Client) -> None:
+def test_a_later_reset_keeps_the_new_setup(http: httpx.Client) -> None:
     http.post("/_fake/reset", json={"profile": "kvrocks-2.9", "now": "2020-01-01T00:00:00Z"})
     http.post("/_fake/clock/advance", json={"seconds": 1})
     health = http.post("/_fake/reset", json={}).json()
@@ -57,7 +57,7 @@ def test_a_later_reset_keeps_the_new_set_up(http: httpx.Client) -> None:
         ({"clock": None, "now": None}, ("manual", NOW)),
     ],
 )
-def test_a_set_up_changes_no_more_of_the_clock_than_it_says(
+def test_a_reset_changes_only_what_it_names_of_the_clock(
     http: httpx.Client, setup: Any, clock: tuple[str, str]
 ) -> None:
     health = http.post("/_fake/reset", json=setup).json()
@@ -89,7 +89,7 @@ def test_a_reset_may_let_the_clock_run(http: httpx.Client) -> None:
     ],
 )
 @pytest.mark.parametrize("beside", [{}, {"now": "2020-01-01T00:00:00Z", "profile": "kvrocks-2.9"}])
-def test_a_set_up_that_cannot_be_changes_nothing(
+def test_an_invalid_setup_changes_nothing(
     http: httpx.Client, setup: dict[str, Any], beside: dict[str, Any], text: str
 ) -> None:
     create(http)

@@ -133,7 +133,7 @@ def test_a_fake_with_a_seed_never_meets_the_ids_of_a_restored_state(http: httpx.
         (("broker", "subscriptions", 0), {"id": "x"}, "no state of a fake: broker.subscriptions[0]: found {'id': 'x'}"),
     ],
 )
-def test_what_is_no_state_is_refused_with_the_place_and_changes_nothing(
+def test_an_invalid_state_is_refused_with_the_place_and_changes_nothing(
     http: httpx.Client, place: tuple[Any, ...], garbage: Any, text: str
 ) -> None:
     state = busy(http)
@@ -148,7 +148,7 @@ def test_what_is_no_state_is_refused_with_the_place_and_changes_nothing(
 
 
 @pytest.mark.parametrize("state", [{}, {"broker": {}}, {"profile": "redis", "now": NOW}])
-def test_what_says_too_little_is_no_state(http: httpx.Client, state: Any) -> None:
+def test_an_incomplete_state_is_refused(http: httpx.Client, state: Any) -> None:
     before = get(http, "state")
     assert refusal(http.put("/_fake/state", json=state))[0] == 400
     assert get(http, "state") == before
@@ -207,7 +207,7 @@ def test_garbage_in_any_place_is_refused_or_harmless(busy_state: Any, data: st.D
         assert len(fake.tasks()) == len(state["broker"]["tasks"])
 
 
-def test_a_state_of_the_last_instant_can_be_lived_in(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_a_state_at_the_end_of_time_is_usable(codeq: FakeCodeQ, http: httpx.Client) -> None:
     last = "9999-12-31T23:59:59.999999999Z"
     http.put("/_fake/state", json={**get(http, "state"), "now": last}).raise_for_status()
     codeq.advance(0)

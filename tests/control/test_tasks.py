@@ -64,11 +64,11 @@ def test_a_limit_is_a_whole_number(http: httpx.Client, limit: str) -> None:
         ("callbacks?limit=1", "unknown: limit; known are since"),
     ],
 )
-def test_what_is_asked_for_in_other_words_is_refused_by_name(http: httpx.Client, query: str, reason: str) -> None:
+def test_an_unknown_query_parameter_is_refused_by_name(http: httpx.Client, query: str, reason: str) -> None:
     assert refusal(http.get(f"/_fake/{query}")) == (400, reason)
 
 
-def test_a_task_is_shown_with_its_life(http: httpx.Client) -> None:
+def test_a_task_is_shown_with_its_history(http: httpx.Client) -> None:
     create(http)
     claim(http)
     http.post("/_fake/clock/advance", json={"seconds": 1})
@@ -129,7 +129,7 @@ def test_a_lease_can_be_ended(http: httpx.Client) -> None:
     assert get(http, f"tasks/{ID}")["history"][-1]["to"] == DELAYED
 
 
-def test_a_lease_that_is_not_there_cannot_be_ended(http: httpx.Client) -> None:
+def test_a_task_without_a_lease_cannot_expire(http: httpx.Client) -> None:
     create(http)
     before = get(http, "state")
     text = f"task {ID} is not in progress: it has no lease to end"

@@ -61,7 +61,7 @@ def tries(codeq: FakeCodeQ) -> list[tuple[str, Any, list[str]]]:
     ]
 
 
-def test_a_lost_try_is_followed_by_the_next(codeq: FakeCodeQ, http: httpx.Client, receiver: Receiver) -> None:
+def test_a_lost_attempt_is_followed_by_the_next(codeq: FakeCodeQ, http: httpx.Client, receiver: Receiver) -> None:
     with codeq.faults(faults.callback_lost(times=1)):
         finish(http)
         codeq.advance(seconds=2)
@@ -69,9 +69,7 @@ def test_a_lost_try_is_followed_by_the_next(codeq: FakeCodeQ, http: httpx.Client
     assert (codeq.callbacks[0]["state"], len(receiver.heard)) == ("delivered", 1)
 
 
-def test_a_callback_whose_tries_are_all_lost_is_given_up(
-    codeq: FakeCodeQ, http: httpx.Client, receiver: Receiver
-) -> None:
+def test_a_callback_fails_if_all_attempts_are_lost(codeq: FakeCodeQ, http: httpx.Client, receiver: Receiver) -> None:
     with codeq.faults(faults.callback_lost()) as fault:
         finish(http)
         codeq.advance(seconds=60)
@@ -99,7 +97,7 @@ def test_a_late_callback_is_sent_when_the_clock_gets_there(
     assert receiver.heard[0][0]["x-codeq-timestamp"] == "1769860890"
 
 
-def test_a_late_and_lost_try_is_lost_late(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_a_late_and_lost_attempt_is_lost_late(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with codeq.faults(faults.callback_late(5, times=1), faults.callback_lost(times=1)):
         finish(http)
         codeq.advance(seconds=7)
@@ -132,7 +130,9 @@ def test_a_rule_names_a_callbacks_task_or_command(codeq: FakeCodeQ, http: httpx.
     assert lost == ["2", "3"]
 
 
-def test_notices_go_wrong_only_when_they_are_named(codeq: FakeCodeQ, http: httpx.Client, receiver: Receiver) -> None:
+def test_notices_have_faults_only_if_a_rule_names_them(
+    codeq: FakeCodeQ, http: httpx.Client, receiver: Receiver
+) -> None:
     http.post("/v1/codeq/workers/subscriptions", json={"callbackUrl": HOOK, "eventTypes": ["A", "B"]})
     with codeq.faults(faults.callback_lost(on="notice", command="A")):
         create(http, "A")
@@ -148,7 +148,7 @@ def in_force_for_a_create(codeq: FakeCodeQ, http: httpx.Client) -> None:
         create(http, "B")
 
 
-def test_the_timeline_tells_of_them(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_the_timeline_shows_them(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with codeq.faults(faults.callback_lost(times=1)):
         finish(http)
         codeq.advance(seconds=2)

@@ -28,7 +28,7 @@ CREATE = {"command": "A", "payload": 1}
 
 
 @pytest.mark.process
-def test_the_rules_of_a_file_are_in_force_and_at_the_end_those_that_met_nothing_are_told(tmp_path: Path) -> None:
+def test_rules_of_a_file_are_active_and_unmatched_ones_are_reported_at_the_end(tmp_path: Path) -> None:
     file = tmp_path / "faults.yaml"
     file.write_text(RULES, encoding="utf-8")
     with serving("--faults", str(file)) as server:
@@ -45,7 +45,7 @@ def test_the_rules_of_a_file_are_in_force_and_at_the_end_those_that_met_nothing_
 
 
 @pytest.mark.process
-def test_connections_die_on_the_loop_of_a_server_of_its_own(tmp_path: Path) -> None:
+def test_connections_die_on_the_servers_event_loop(tmp_path: Path) -> None:
     file = tmp_path / "faults.yaml"
     file.write_text("[{do: reset, nth: 1}, {do: drop_reply, nth: 2}, {do: garble, nth: 3}]", encoding="utf-8")
     with serving("--faults", str(file)) as server:
@@ -57,7 +57,7 @@ def test_connections_die_on_the_loop_of_a_server_of_its_own(tmp_path: Path) -> N
 
 
 @pytest.mark.process
-def test_the_races_are_in_force_and_not_missed_when_they_do_not_come() -> None:
+def test_the_races_are_active_and_not_reported_if_unmatched() -> None:
     with serving("--races", "observed", "--races-seed", "5") as server:
         faults = server.get("/_fake/faults").json()["faults"]
         code, said = server.stop()
@@ -90,7 +90,7 @@ def test_run_takes_them_too(tmp_path: Path) -> None:
         (b"\xff", "not text (invalid start byte); give YAML or JSON in UTF-8"),
     ],
 )
-def test_a_bad_file_is_told_before_anything_starts(tmp_path: Path, content: bytes, text: str) -> None:
+def test_a_bad_file_is_an_error_before_the_start(tmp_path: Path, content: bytes, text: str) -> None:
     file = tmp_path / "faults.yaml"
     file.write_bytes(content)
     code, said = refused("serve", "--faults", str(file))
@@ -138,7 +138,7 @@ def test_rules_are_added_listed_and_removed_by_command(fake: FakeCodeQ) -> None:
         ("{do: reset, on: clam}", "on: 'clam' is no operation and no route"),
     ],
 )
-def test_a_bad_rule_is_told_by_command(fake: FakeCodeQ, rule: str, text: str) -> None:
+def test_a_bad_rule_is_an_error_of_the_command(fake: FakeCodeQ, rule: str, text: str) -> None:
     done = CliRunner().invoke(main, ["faults", "add", rule], env={"CODEQ_BASE_URL": fake.url})
     assert done.exit_code in (1, 2)
     assert text in done.stderr
@@ -146,7 +146,7 @@ def test_a_bad_rule_is_told_by_command(fake: FakeCodeQ, rule: str, text: str) ->
 
 
 @pytest.mark.port
-def test_the_journals_name_what_came_on_a_request_and_on_a_callback(fake: FakeCodeQ) -> None:
+def test_the_journals_name_the_faults_of_requests_and_callbacks(fake: FakeCodeQ) -> None:
     task = fake.enqueue("A", webhook="http://127.0.0.1:9/done")
     with fake.client() as http, fake.faults({"do": "callback_lost"}, {"do": "reset", "on": "heartbeat"}):
         claim(http)

@@ -54,18 +54,18 @@ def test_several_are_added_at_once_or_none(http: httpx.Client) -> None:
         ({"do": {"x": 1}}, "do: found {'x': 1}, a text belongs here"),
     ],
 )
-def test_a_bad_rule_is_told_with_what_is_allowed(http: httpx.Client, rule: Any, refusal: str) -> None:
+def test_a_bad_rule_is_refused_with_what_is_allowed(http: httpx.Client, rule: Any, refusal: str) -> None:
     refused = http.post(FAULTS, json=rule)
     assert refused.status_code == 400
     assert refusal in refused.json()["error"]
 
 
 @pytest.mark.parametrize(("number", "status"), [("1", 404), ("x", 400)])
-def test_a_rule_that_is_not_there_cannot_be_removed(http: httpx.Client, number: str, status: int) -> None:
+def test_an_unknown_rule_cannot_be_removed(http: httpx.Client, number: str, status: int) -> None:
     assert http.delete(f"{FAULTS}/{number}").status_code == status
 
 
-def test_a_reset_takes_all_rules_away(http: httpx.Client) -> None:
+def test_a_reset_removes_all_rules(http: httpx.Client) -> None:
     add(http, {"do": "refuse"})
     http.post("/_fake/reset")
     assert http.get(FAULTS).json() == {"faults": []}
@@ -78,7 +78,7 @@ def test_a_state_is_restored_under_the_same_rules(http: httpx.Client) -> None:
     assert create(http).status_code == 503
 
 
-def test_the_journal_says_what_came_on_a_request(http: httpx.Client) -> None:
+def test_the_journal_names_the_faults_of_a_request(http: httpx.Client) -> None:
     add(http, {"do": "refuse", "on": "create", "status": 500})
     create(http)
     claim(http)
@@ -89,13 +89,13 @@ def test_the_journal_says_what_came_on_a_request(http: httpx.Client) -> None:
     ]
 
 
-def test_the_control_api_itself_never_goes_wrong(http: httpx.Client) -> None:
+def test_the_control_api_has_no_faults(http: httpx.Client) -> None:
     add(http, {"do": "reset"})
     assert http.get("/_fake/health").status_code == 200
     assert http.get("/nowhere").status_code == 404
 
 
-def test_rules_of_a_context_and_of_the_api_are_one_list(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_rules_of_a_context_and_of_the_api_share_one_list(codeq: FakeCodeQ, http: httpx.Client) -> None:
     add(http, {"do": "refuse", "status": 500, "on": "claim"})
     with codeq.faults({"do": "refuse", "status": 501, "on": "create"}):
         assert [fault["id"] for fault in http.get(FAULTS).json()["faults"]] == [1, 2]
@@ -103,5 +103,5 @@ def test_rules_of_a_context_and_of_the_api_are_one_list(codeq: FakeCodeQ, http: 
     assert [fault["id"] for fault in http.get(FAULTS).json()["faults"]] == [1]
 
 
-def test_faults_are_no_part_of_the_contracts_document(http: httpx.Client) -> None:
+def test_faults_are_not_in_the_openapi_document(http: httpx.Client) -> None:
     assert not [path for path in http.get("/_fake/openapi.json").json()["paths"] if "_fake" in path]

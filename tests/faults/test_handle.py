@@ -22,7 +22,7 @@ def test_the_faults_end_with_the_context_even_with_an_error(codeq: FakeCodeQ, ht
     assert create(http).status_code == 202
 
 
-def test_a_rule_that_met_nothing_is_told_with_what_there_was(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_an_unmatched_rule_is_reported_with_what_there_was(codeq: FakeCodeQ, http: httpx.Client) -> None:
     told = "the fault rule refuse on=claim worker=w-9 has met nothing; meanwhile there was 2 create, 1 claim"
 
     def story() -> None:
@@ -37,7 +37,7 @@ def test_a_rule_that_met_nothing_is_told_with_what_there_was(codeq: FakeCodeQ, h
     assert warned[0].filename == __file__
 
 
-def test_an_nth_that_never_came_is_told(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_an_nth_that_is_never_reached_is_reported(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with pytest.warns(faults.FaultNotMetWarning, match="met 1 of the 3"), codeq.faults(faults.refuse(nth=3)):
         create(http)
 
@@ -47,13 +47,13 @@ def test_a_plain_object_is_a_rule_too(codeq: FakeCodeQ, http: httpx.Client) -> N
         assert create(http).status_code == 418
 
 
-def test_a_bad_rule_is_refused_at_once_and_none_is_in_force(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_a_bad_rule_is_refused_at_once_and_none_is_active(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with pytest.raises(BadRequestError, match="'complet' is no operation and no route; known are claim, create"):
         codeq.faults(faults.refuse(), faults.drop_reply(on="complet"))
     assert create(http).status_code == 202
 
 
-def test_a_failed_test_is_told_what_went_wrong(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_the_report_of_a_failed_test_lists_faults(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with codeq.faults(faults.reset(times=1)), pytest.raises(httpx.ReadError):
         create(http)
     assert "fault 12:00:00  reset on POST /v1/codeq/tasks by producer-dev -> no reply" in codeq.timeline()

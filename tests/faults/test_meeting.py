@@ -48,7 +48,7 @@ def test_failing_is_not_completing(codeq: FakeCodeQ, http: httpx.Client) -> None
     ],
     ids=str,
 )
-def test_a_rule_meets_what_is_all_of_what_it_names(
+def test_a_rule_matches_only_if_all_conditions_match(
     codeq: FakeCodeQ, http: httpx.Client, rule: Rule, met: list[str]
 ) -> None:
     codeq.next(ids=["1", "2"])
@@ -72,14 +72,14 @@ def test_a_rule_meets_what_is_all_of_what_it_names(
     assert refused == met
 
 
-def test_a_caller_that_is_not_let_in_meets_no_rule(codeq: FakeCodeQ) -> None:
+def test_a_rejected_caller_matches_no_rule(codeq: FakeCodeQ) -> None:
     with codeq.client("nobody") as nobody, codeq.client() as http, codeq.faults(faults.refuse()) as fault:
         assert create(nobody).status_code == 401
         assert fault.met == 0
         create(http)
 
 
-def test_the_nth_that_is_met_is_hit_and_no_other(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_only_the_nth_match_fires(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with codeq.faults(faults.refuse(on="create", nth=2)) as fault:
         answers = [create(http).status_code for _ in range(4)]
     assert answers == [202, 503, 202, 202]
@@ -100,7 +100,7 @@ def test_each_rule_counts_for_itself(codeq: FakeCodeQ, http: httpx.Client) -> No
         assert [create(http).status_code for _ in range(5)] == [501, 502, 202, 504, 202]
 
 
-def test_rules_that_agree_all_come_true(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_compatible_faults_all_happen(codeq: FakeCodeQ, http: httpx.Client) -> None:
     codeq.enqueue("A")
     rules = faults.clock_skew(60), faults.lose_task(), faults.garble("malformed")
     with codeq.faults(*rules), pytest.raises(ValueError, match="Unterminated string"):
@@ -108,6 +108,6 @@ def test_rules_that_agree_all_come_true(codeq: FakeCodeQ, http: httpx.Client) ->
     assert codeq.requests[-1]["faults"] == ["clock_skew", "garble", "lose_task"]
 
 
-def test_without_rules_nothing_is_asked(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_rules_nothing_is_decided(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Plan, "decide")
     assert [create(http).status_code, claim(http).status_code] == [202, 200]

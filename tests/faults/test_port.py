@@ -95,7 +95,7 @@ def test_a_client_sees_on_a_port_what_it_sees_in_process(
     assert seen[0] == seen[1]
 
 
-def test_a_hanging_client_that_hangs_up_has_nothing_done(codeq_server: FakeCodeQ, http: httpx.Client) -> None:
+def test_a_request_whose_client_hangs_up_is_not_carried_out(codeq_server: FakeCodeQ, http: httpx.Client) -> None:
     with codeq_server.faults(faults.hang(on="create")) as fault:
         with pytest.raises(httpx.ReadTimeout):
             http.post(TASKS, json=CREATE, timeout=0.2)
@@ -104,7 +104,7 @@ def test_a_hanging_client_that_hangs_up_has_nothing_done(codeq_server: FakeCodeQ
     assert codeq_server.tasks() == []
 
 
-def test_a_server_that_ends_lets_go_who_hangs() -> None:
+def test_a_server_that_stops_ends_held_requests() -> None:
     with FakeCodeQ() as fake, fake.faults(faults.hang()) as fault, ExitStack() as open_sockets:
         with fake.serve():
             connection = open_sockets.enter_context(connected(fake, CREATE))

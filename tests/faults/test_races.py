@@ -49,7 +49,7 @@ def test_z1_each_task_of_a_batch_may_come_back(codeq: FakeCodeQ, http: httpx.Cli
     assert fault.fired == 1
 
 
-def test_z1_a_result_that_is_refused_brings_nothing_back(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_z1_a_refused_result_redelivers_nothing(codeq: FakeCodeQ, http: httpx.Client) -> None:
     task_id = create(http).json()["id"]
     with codeq.faults(faults.redeliver_finished(times=1)) as fault:
         assert complete(http, task_id).status_code == 409
@@ -59,7 +59,7 @@ def test_z1_a_result_that_is_refused_brings_nothing_back(codeq: FakeCodeQ, http:
     assert fault.fired == 1
 
 
-def test_z2_a_lost_task_stays_in_progress_for_ever(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_z2_a_lost_task_stays_in_progress(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with codeq.faults(faults.lose_task(times=1)):
         task_id = create(http).json()["id"]
         claim(http, leaseSeconds=10)
@@ -138,14 +138,14 @@ def test_z4_does_not_happen_to_a_claim_that_is_refused(
 
 
 @pytest.mark.parametrize("commands", [[], ["B"]])
-def test_z4_does_not_happen_where_there_is_nothing(codeq: FakeCodeQ, http: httpx.Client, commands: list[str]) -> None:
+def test_z4_does_not_happen_in_an_empty_queue(codeq: FakeCodeQ, http: httpx.Client, commands: list[str]) -> None:
     create(http)
     with codeq.faults(faults.false_empty()) as fault:
         http.post(f"{TASKS}/claim", json={"commands": commands})
     assert (fault.met, fault.fired) == (1, 0)
 
 
-def test_a_race_that_happened_is_told_as_touched_in_the_ledger(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_an_injected_race_touches_its_clause(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with codeq.faults(faults.redeliver_finished()):
         finished(http)
     touched = {entry["id"]: entry["touched"] for entry in codeq.contract()["clauses"]}

@@ -52,7 +52,7 @@ def test_a_refused_request_does_nothing(codeq: FakeCodeQ, http: httpx.Client) ->
     assert last(codeq) == (TASKS, 503, ["refuse"])
 
 
-def test_a_refusal_says_what_its_rule_says(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_a_refusal_has_status_headers_and_body_of_its_rule(codeq: FakeCodeQ, http: httpx.Client) -> None:
     rule = faults.refuse(502, body="<h1>Bad Gateway</h1>", headers={"Content-Type": "text/html", "Via": "1.1 x"})
     with codeq.faults(rule):
         refused = create(http)
@@ -64,7 +64,7 @@ def test_a_refusal_says_what_its_rule_says(codeq: FakeCodeQ, http: httpx.Client)
 @pytest.mark.parametrize(
     ("call", "scope", "operation"), [(create, "producer", "create_task"), (claim, "worker", "claim")]
 )
-def test_too_many_requests_are_worded_as_the_rate_limit_does(
+def test_a_429_has_the_body_of_the_rate_limit(
     codeq: FakeCodeQ, http: httpx.Client, call: Any, scope: str, operation: str
 ) -> None:
     with codeq.faults(faults.refuse(429, retry_after=7)):
@@ -124,7 +124,7 @@ def test_an_expired_lease_is_over_before_the_holder_is_served(codeq: FakeCodeQ, 
     assert codeq.task(task.id).status == "PENDING", "H3: it was not revived"
 
 
-def test_a_lease_that_nobody_has_does_not_expire(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_a_task_without_a_lease_does_not_expire(codeq: FakeCodeQ, http: httpx.Client) -> None:
     task = codeq.enqueue("A")
     rule = faults.expire_lease(on="heartbeat", times=1)
     with codeq.faults(rule) as fault:
@@ -136,7 +136,7 @@ def test_a_lease_that_nobody_has_does_not_expire(codeq: FakeCodeQ, http: httpx.C
     assert (fault.met, fault.fired) == (2, 1), "what could not happen does not use up its times"
 
 
-def test_a_skewed_clock_shows_in_all_that_the_server_computes(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_a_skewed_clock_affects_everything_that_the_server_computes(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with codeq.faults(faults.clock_skew(3600)):
         created = create(http).json()
         claimed = claim(http, leaseSeconds=60, waitSeconds=5).json()
@@ -148,7 +148,7 @@ def test_a_skewed_clock_shows_in_all_that_the_server_computes(codeq: FakeCodeQ, 
     assert {entry["at"] for entry in codeq.requests} == {"2026-01-31T12:00:00Z"}
 
 
-def test_a_clock_that_is_behind_keeps_a_task_back(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_a_clock_that_is_behind_delays_a_task(codeq: FakeCodeQ, http: httpx.Client) -> None:
     with codeq.faults(faults.clock_skew(-60, on="create")):
         create(http, runAt="2026-01-31T11:59:30Z")
     assert codeq.tasks()[0].location == "DELAYED_ZSET"
@@ -186,14 +186,14 @@ def test_a_request_hangs_until_its_rule_is_removed() -> None:
         assert fake.requests[-1]["faults"] == ["hang"]
 
 
-def test_a_client_that_tires_of_hanging_has_nothing_done(codeq: FakeCodeQ) -> None:
+def test_a_held_request_is_not_carried_out_if_its_client_leaves(codeq: FakeCodeQ) -> None:
     with codeq.client(timeout=0.2) as http, codeq.faults(faults.hang(times=1)), pytest.raises(httpx.ReadTimeout):
         create(http)
     assert codeq.tasks() == []
     assert last(codeq) == (TASKS, None, ["hang"])
 
 
-def test_what_was_to_come_after_it_does_not_count_then(codeq: FakeCodeQ) -> None:
+def test_later_faults_of_an_abandoned_request_do_not_count(codeq: FakeCodeQ) -> None:
     task = codeq.enqueue("A")
     with codeq.client(timeout=0.2) as http:
         claim(http)
@@ -206,7 +206,7 @@ def test_what_was_to_come_after_it_does_not_count_then(codeq: FakeCodeQ) -> None
     assert last(codeq)[2] == ["revoke_lease"]
 
 
-def test_a_false_emptiness_that_was_to_come_after_it_does_not_count_either(codeq: FakeCodeQ) -> None:
+def test_a_false_empty_of_an_abandoned_request_does_not_count(codeq: FakeCodeQ) -> None:
     codeq.enqueue("A")
     with codeq.client(timeout=0.2) as http, codeq.faults(faults.false_empty(times=1), faults.hang(times=1)) as injected:
         with pytest.raises(httpx.ReadTimeout):
@@ -215,7 +215,7 @@ def test_a_false_emptiness_that_was_to_come_after_it_does_not_count_either(codeq
         assert [claim(http).status_code for _ in range(2)] == [204, 200]
 
 
-def test_on_an_auto_clock_a_delay_takes_its_time_and_no_more() -> None:
+def test_on_an_auto_clock_a_delay_takes_exactly_its_time() -> None:
     async def story() -> str:
         fake = FakeCodeQ(clock="auto", now="2026-01-31T12:00:00Z")
         async with fake.async_client() as http:
@@ -226,7 +226,7 @@ def test_on_an_auto_clock_a_delay_takes_its_time_and_no_more() -> None:
     assert run(story()) == "2026-01-31T12:10:00Z"
 
 
-def test_a_fake_that_is_closed_lets_go_who_hangs() -> None:
+def test_closing_a_fake_ends_held_requests() -> None:
     answers: list[int] = []
     with FakeCodeQ() as fake, fake.client() as http:
         fault = fake.faults(faults.hang())
@@ -239,7 +239,7 @@ def test_a_fake_that_is_closed_lets_go_who_hangs() -> None:
     assert answers == [202]
 
 
-def test_who_waits_has_others_done_to_it_afterwards(codeq: FakeCodeQ, http: httpx.Client) -> None:
+def test_a_delay_comes_before_other_faults(codeq: FakeCodeQ, http: httpx.Client) -> None:
     """The false emptiness of a claim is of the moment in which the claim looks."""
     codeq.enqueue("A")
     answers: list[int] = []
