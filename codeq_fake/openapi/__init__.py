@@ -1,4 +1,4 @@
-"""The OpenAPI document of CodeQ's HTTP API, written from the contract and held against the recordings."""
+"""The OpenAPI document of CodeQ's HTTP API, written from the contract and checked against the recordings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def document() -> dict[str, Any]:
-    """The document as plain values."""
+    """The document as plain JSON values."""
     import yaml  # noqa: PLC0415 - 20 ms that only this costs
 
     # The loader in C, which most installations of PyYAML have, is ten times as fast.
