@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Generic, NamedTuple, TypeVar
+from typing import Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
 from codeq_fake.core import State, Task
 
@@ -81,6 +81,7 @@ class Callback:
 
 
 EntryT = TypeVar("EntryT", Request, Callback)
+FieldsT = ParamSpec("FieldsT")
 
 
 class Journal(Generic[EntryT]):
@@ -90,10 +91,12 @@ class Journal(Generic[EntryT]):
         self.entries: deque[EntryT] = deque(maxlen=size)
         self.count = 0
 
-    def append(self, make: Callable[[int], EntryT]) -> EntryT:
-        """Add the entry that `make` returns for the next number. Returns the entry."""
+    def append(
+        self, make: Callable[Concatenate[int, FieldsT], EntryT], *args: FieldsT.args, **kwargs: FieldsT.kwargs
+    ) -> EntryT:
+        """Add an entry with the next number and these fields. Returns the entry."""
         self.count += 1
-        entry = make(self.count)
+        entry = make(self.count, *args, **kwargs)
         self.entries.append(entry)
         return entry
 

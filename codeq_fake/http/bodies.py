@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from codeq_fake import wire
@@ -58,12 +57,14 @@ LARGEST_BATCH = 100
 
 def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a body as arguments of the core, which has the defaults: `maxAttempts` is `max_attempts`."""
-    return {_argument(name): value for name, value in fields.items()}
+    return {_ARGUMENTS[name]: value for name, value in fields.items()}
 
 
-@cache
-def _argument(field: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field)
+_ARGUMENTS = {
+    name: "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    for struct in (CREATE, NACK, ARTIFACT, SUBSCRIBE, RENEW)
+    for name in struct.fields
+}
 
 
 def batch(body: bytes, struct: Struct) -> list[dict[str, Any]]:

@@ -113,18 +113,16 @@ def note(runtime: Runtime, scope: Scope, call: Call, reply: Reply, operation: st
     if not tasks and (task := call.broker.store.tasks.get(call.params.get("id", ""))) is not None:
         tasks = (TouchedTask.of(task),)
     scope[ENTRY] = runtime.requests.append(
-        lambda n: Request(
-            n=n,
-            at=call.now,
-            method=scope["method"],
-            path=path,
-            caller=call.caller.subject,
-            body=call.body,
-            status=reply.status,
-            reply=reply.body,
-            operation=operation,
-            tasks=tasks,
-            error=reply.error,
-            faults=call.faults,
-        )
+        Request,
+        call.now,
+        scope["method"],
+        path,
+        call.caller.subject,
+        call.body,
+        reply.status,
+        reply.body,
+        operation,
+        tasks,
+        reply.error,
+        call.faults,
     )

@@ -40,14 +40,10 @@ class Call:
         """A request that has just come in."""
         # Of a repeated header, Go takes the first.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
-        return cls(
-            broker=runtime.broker,
-            zone=runtime.config.settings.timezone,
-            params=scope.get("path_params", {}),
-            headers=headers,
-            request_id=headers.get(b"x-request-id") or runtime.source.request_id().encode(),  # R20
-            now=runtime.clock.now(),
-        )
+        request_id = headers.get(b"x-request-id") or runtime.source.request_id().encode()  # R20
+        params = scope.get("path_params", {})
+        zone = runtime.config.settings.timezone
+        return cls(runtime.broker, zone, params, headers, request_id, runtime.clock.now())
 
     def update(self, runtime: Runtime) -> None:
         """Use the present state and time. While the request waited, the fake may have been reset."""

@@ -63,8 +63,8 @@ def claim_batch(call: Call) -> Reply:
 
 def heartbeat(call: Call) -> Reply:
     """R5: extend a lease (H1)."""
-    asked = bodies.arguments(wire.decode(call.body, bodies.HEARTBEAT))
-    call.broker.heartbeat(call.params["id"], worker=call.caller.subject, now=call.now, **asked)
+    seconds = wire.decode(call.body, bodies.HEARTBEAT).get("extendSeconds", 0)
+    call.broker.heartbeat(call.params["id"], worker=call.caller.subject, extend_seconds=seconds, now=call.now)
     return replies.json('{"ok":true}')
 
 

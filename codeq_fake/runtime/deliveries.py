@@ -83,13 +83,11 @@ class Deliveries:
 
     def _entry(self, due: Due) -> Callback:
         if isinstance(due, NoticeDue):
-            return self.journal.append(
-                lambda n: Callback(n, "queue_ready", due.url, due.command, subscription_id=due.subscription_id)
-            )
+            subscription = due.subscription_id
+            return self.journal.append(Callback, "queue_ready", due.url, due.command, subscription_id=subscription)
         if due.delivery_id not in self.pending:
-            self.pending[due.delivery_id] = self.journal.append(
-                lambda n: Callback(n, "task_result", due.url, due.command, task_id=due.task_id)
-            )
+            entry = self.journal.append(Callback, "task_result", due.url, due.command, task_id=due.task_id)
+            self.pending[due.delivery_id] = entry
         return self.pending[due.delivery_id]
 
     async def _send(self, due: Due, entry: Callback) -> None:

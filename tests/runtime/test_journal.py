@@ -11,7 +11,7 @@ from codeq_fake.journal import Journal, Request
 
 def fill(journal: Journal[Request], entries: int) -> None:
     for at in range(entries):
-        journal.append(lambda n, at=at: Request(n, at, "GET", "/metrics", "", b"", 200, b""))  # type: ignore[misc]
+        journal.append(Request, at, "GET", "/metrics", "", b"", 200, b"")
 
 
 def numbers(journal: Journal[Request], since: int = 0) -> list[int]:
