@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from codeq_fake.auth import Authenticator, Identity
-from codeq_fake.clocks import let_tasks_run
+from codeq_fake.clocks import Clock, Mode, Timer, let_tasks_run
 from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
 from codeq_fake.divergences import Watch
@@ -27,14 +29,9 @@ from .live_updates import LiveUpdates
 from .waiters import Waiters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
     from starlette.types import ASGIApp
 
-    from codeq_fake.clocks import Clock, Mode, Timer
-
-DEFAULT_PROFILE = "kvrocks-2.8"  # what upstream's own deployment files pin
+DEFAULT_PROFILE = "kvrocks-2.8"  # the store of CodeQ's own deployment files
 
 
 @dataclass(frozen=True, slots=True)

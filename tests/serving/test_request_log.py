@@ -128,6 +128,23 @@ def test_several_tasks_are_counted() -> None:
     assert [task["command"] for task in json.loads(line)["tasks"]] == ["A", "\u00e4\n"]
 
 
+def test_batches_of_claims_and_results_count_the_tasks_that_exist() -> None:
+    async def traffic(http: httpx.AsyncClient) -> None:
+        await http.post(f"{TASKS}/batch", json={"tasks": [{"command": "A", "payload": 1}] * 2})
+        claimed = (await http.post(f"{TASKS}/claim/batch", json={"commands": ["A"], "count": 5})).json()["tasks"]
+        results = [
+            {"taskId": task["id"], "status": "COMPLETED", "result": {}} for task in [*claimed, {"id": "unknown"}]
+        ]
+        await http.post(f"{TASKS}/batch/results", json={"results": results})
+        await http.post(f"{TASKS}/unknown/heartbeat", json={})
+
+    assert log_of(traffic)[1:] == [
+        f"12:00:00.250 POST {TASKS}/claim/batch 200 0.1 ms  2 tasks  by worker-dev",
+        f"12:00:00.250 POST {TASKS}/batch/results 200 0.1 ms  2 tasks  by worker-dev",
+        f"12:00:00.250 POST {TASKS}/unknown/heartbeat 500 0.1 ms  by worker-dev  not-found",
+    ]
+
+
 def test_text_from_clients_starts_no_new_line() -> None:
     async def traffic(http: httpx.AsyncClient) -> None:
         await http.get("/x%0Aforged%1B[2J")
