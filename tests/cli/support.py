@@ -1,4 +1,4 @@
-"""The command codeq-fake, as a process of its own and in this one."""
+"""The command codeq-fake, in a process and in this one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 class Served:
-    """A server that runs: what it said, and a client of it."""
+    """A running server: its first line, and its client."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -46,20 +46,20 @@ class Served:
         return httpx.post(f"{self.url}{path}", headers=headers, json=body, trust_env=False)
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """End it: its exit code, and what it said on standard error."""
+        """End it; returns its exit code and standard error."""
         self.process.send_signal(number)
         _, said = self.process.communicate(timeout=5)
         return self.process.returncode, said
 
 
 def serving(*arguments: str, **variables: str) -> AbstractContextManager[Served]:
-    """``codeq-fake serve`` on a free port, unless told otherwise."""
+    """Run `codeq-fake serve`, by default on a free port."""
     return serving_in(None, *arguments, **variables)
 
 
 @contextmanager
 def serving_in(folder: Path | None, *arguments: str, **variables: str) -> Iterator[Served]:
-    """The same, with ``folder`` as its working directory."""
+    """The same, with `folder` as its working directory."""
     command = [*COMMAND, "serve", *arguments]
     if "PORT" not in variables and "--port" not in arguments and "CODEQ_FAKE_PORT" not in variables:
         command += ["--port", "0"]
@@ -78,7 +78,7 @@ def serving_in(folder: Path | None, *arguments: str, **variables: str) -> Iterat
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """``codeq-fake`` to its end."""
+    """Run `codeq-fake` to its end."""
     command = [*COMMAND, *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, env=environment(**variables), timeout=20, check=False
@@ -86,7 +86,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def refused(*arguments: str, **variables: str) -> tuple[int, str]:
-    """Exit code and message of a command that is not carried out, in this process."""
+    """The exit code and message of a refused command, in this process."""
     keys = [name for name in os.environ if name.startswith(("CODEQ", "PRODUCER", "WORKER"))]
     isolated = {**dict.fromkeys(keys), "CODEQ_FAKE_ENV_FILE": os.devnull}
     result = CliRunner().invoke(main, arguments, env={**isolated, **variables})

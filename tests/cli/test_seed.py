@@ -1,4 +1,4 @@
-"""Seed files: what a fake begins with, and how an entry that cannot be meant is named."""
+"""Seed files: what a fake starts with, and the errors of invalid entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-""".env files: what they set, and what goes before them."""
+""".env files: what they set, and what overrides them."""
 
 from __future__ import annotations
 

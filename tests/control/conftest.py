@@ -1,4 +1,4 @@
-"""One fake at a fixed instant for each test of the control API, and a client of it."""
+"""A fake at a fixed time for each test of the control API, and its client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls that the tests of the control API share, and what they expect to be shown."""
+"""Calls and expected values that the tests of the control API share."""
 
 from __future__ import annotations
 

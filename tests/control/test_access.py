@@ -1,4 +1,4 @@
-"""Who may drive the control API: this machine or whoever has the token, and no web page."""
+"""Access to the control API: this machine or the token, and no web page of another site."""
 
 from __future__ import annotations
 

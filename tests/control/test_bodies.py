@@ -1,4 +1,4 @@
-"""What the control API refuses to read, and that a refusal changes nothing."""
+"""Invalid bodies are refused, and change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control API's clock: read, set, advanced, to the nanosecond."""
+"""The control API's clock: read, set and advanced, to the nanosecond."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control API's journals, and what traffic has touched of the contract."""
+"""The control API's journals, and the clauses that traffic touched."""
 
 from __future__ import annotations
 

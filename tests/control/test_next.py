@@ -1,4 +1,4 @@
-"""The control API's queue of ids and delays to come."""
+"""The control API's queue of the next ids and delays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control API's reset: an empty fake, with another set-up where one is given."""
+"""The control API's reset: an empty fake, with another setup if one is given."""
 
 from __future__ import annotations
 

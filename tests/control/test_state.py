@@ -1,4 +1,4 @@
-"""The control API's state: saved and restored exactly, and nothing else taken for one."""
+"""The control API's state: saved and restored exactly; anything else is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control API's tasks: listed, shown with their lives, and their leases ended."""
+"""The control API's tasks: listed, shown with their history, and expired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fake on a manual clock, and a client that may do everything."""
+"""A fake on a manual clock, and a client with all rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls that these tests make, by the client's token."""
+"""The calls that these tests share."""
 
 from __future__ import annotations
 

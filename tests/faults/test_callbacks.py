@@ -1,4 +1,4 @@
-"""Faults on callbacks and notices: what their receiver hears, what the journal says, what is tried again."""
+"""Faults of callbacks and notices: what the receiver gets, the journal shows, and is tried again."""
 
 from __future__ import annotations
 

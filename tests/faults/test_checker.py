@@ -1,4 +1,4 @@
-"""A load of the fake with each race of the real server: the history's checker finds it, and by its name."""
+"""A load of the fake with each race of the real server: the history's checker finds it by its name."""
 
 from __future__ import annotations
 

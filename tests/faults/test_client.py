@@ -1,4 +1,4 @@
-"""The bundled client's worker survives each of the real server's races, as the fake's fault rules make them."""
+"""The bundled client's worker survives each of the real server's races, made by fault rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``--faults FILE`` and ``--races``: rules from the start, and a word at the end on a slip; ``codeq-fake faults``."""
+"""`--faults FILE`, `--races` and `codeq-fake faults`: rules from the start, and a report of unmatched ones."""
 
 from __future__ import annotations
 

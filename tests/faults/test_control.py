@@ -1,4 +1,4 @@
-"""``/_fake/faults``: rules over HTTP, with how often each met something and fired."""
+"""`/_fake/faults`: rules over HTTP, with how often each matched and fired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``with codeq.faults(...)``: in force inside, undone at the end, and no slip passes unnoticed."""
+"""`with codeq.faults(...)`: active inside, removed at the end, and unmatched rules are reported."""
 
 from __future__ import annotations
 

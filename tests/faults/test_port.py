@@ -1,4 +1,4 @@
-"""Faults on a port: connections really die, each in its way, and the server goes on without a word in its log."""
+"""Faults on a port: connections really die, each in its way, and the server logs no error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real server's races over HTTP: what a worker can see of each (section 18)."""
+"""The real server's races over HTTP: what a worker sees of each (section 18)."""
 
 from __future__ import annotations
 

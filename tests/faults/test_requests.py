@@ -1,4 +1,4 @@
-"""Faults on requests in process: what each does to the request, and what its client and its task see of it."""
+"""Faults of requests in process: the effect on the request, its client and its task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fake with something to see, and a browser without a window: a client that says where its forms come from."""
+"""A fake with something to see, and an HTTP client that sends an origin as a browser does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fake() -> Iterator[FakeCodeQ]:
 
 @pytest.fixture
 def story(fake: FakeCodeQ) -> Story:
-    """The ids of the tasks that the fake has, by what became of them."""
+    """The ids of the fake's tasks, by state."""
     with fake.client() as http:
         return tell(http)
 

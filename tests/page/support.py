@@ -14,12 +14,12 @@ NOW = "2026-01-31T12:00:00Z"
 HOOK = "http://app.test/hooks/done"
 TASKS = "/v1/codeq/tasks"
 
-#: What a browser says when a form of the page is sent.
+#: The header of a browser that sends a form of the page.
 OWN = {"origin": "http://codeq.test"}
 
 
 class Hook:
-    """The application that is called back: it is down for the first call."""
+    """The webhook of an application, which is down for the first call."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -34,7 +34,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class Story:
-    """The ids of the tasks, by what became of them."""
+    """The ids of the tasks, by state."""
 
     ready: str
     delayed: str
@@ -45,7 +45,7 @@ class Story:
 
 
 def tell(http: httpx.Client) -> Story:
-    """Play it, as producer and worker; it takes a second of the fake's time."""
+    """Create the tasks, as producer and worker; this takes a second of the fake's time."""
 
     def post(path: str, **body: Any) -> Any:
         reply = http.post(TASKS + path, json=body)
@@ -90,10 +90,10 @@ def _read(document: str) -> _Reader:
 
 
 def text(document: str) -> str:
-    """A document's text, its words one blank apart."""
+    """The text of a document, with single blanks."""
     return " ".join(_read(document).text.split())
 
 
 def links(document: str) -> list[str]:
-    """Everything that a document leads to or loads."""
+    """The links, files and form targets of a document."""
     return _read(document).links

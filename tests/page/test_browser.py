@@ -1,4 +1,4 @@
-"""The page in a real browser: the demo's story clicked through, without a mouse, without a script, and by its looks."""
+"""The page in a real browser: by clicks, without a mouse, without a script, and its accessibility."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def complete(http: httpx.Client, task: str) -> None:
     http.post(f"{TASKS}/{task}/result", json={"status": "COMPLETED", "result": {"pages": 3}}).raise_for_status()
 
 
-def test_the_demos_story_is_clicked_through(chromium: Browser, served: FakeCodeQ, http: httpx.Client) -> None:
+def test_the_demo_application_works_by_clicks(chromium: Browser, served: FakeCodeQ, http: httpx.Client) -> None:
     page, watched = window(chromium, served)
     produce(page)
     see_results_and_callbacks(page, http)
@@ -200,7 +200,7 @@ def clear_up(page: Page, doomed: str) -> None:
     expect(page.get_by_text("No task has been created yet.")).to_be_visible()
 
 
-def test_the_state_is_taken_home_and_brought_back(
+def test_the_state_is_downloaded_and_restored(
     chromium: Browser, served: FakeCodeQ, story: Story, tmp_path: Path
 ) -> None:
     page, watched = window(chromium, served, "/_fake/page/state")
@@ -216,7 +216,7 @@ def test_the_state_is_taken_home_and_brought_back(
     watched.all_is_well()
 
 
-def test_it_is_used_without_a_mouse(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+def test_the_page_works_without_a_mouse(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
     page, watched = window(chromium, served)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -243,7 +243,7 @@ def test_it_is_used_without_a_mouse(chromium: Browser, served: FakeCodeQ, story:
     watched.all_is_well()
 
 
-def test_a_running_clock_counts_down_and_can_be_held_still(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+def test_a_running_clock_counts_down_and_can_be_paused(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
     page, watched = window(chromium, served)
     page.get_by_role("button", name="Let it run").click()
     left = page.locator(f"#lease-{story.held} time").first
@@ -261,7 +261,7 @@ def test_a_running_clock_counts_down_and_can_be_held_still(chromium: Browser, se
     assert [said for said in watched.complaints if "404" not in said] == []
 
 
-def test_it_is_used_without_a_script(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+def test_the_page_works_without_a_script(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
     page, watched = window(chromium, served, java_script_enabled=False)
     page.get_by_role("button", name=f"Requeue {story.dead}").click()
     expect(page.locator("#said")).to_contain_text("The task is ready again")
@@ -281,7 +281,7 @@ def test_it_is_used_without_a_script(chromium: Browser, served: FakeCodeQ, story
     watched.all_is_well()
 
 
-def test_what_is_hostile_does_nothing(chromium: Browser, served: FakeCodeQ) -> None:
+def test_hostile_text_runs_no_script(chromium: Browser, served: FakeCodeQ) -> None:
     hostile = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'"
     served.next(ids=[hostile])
     served.enqueue(
@@ -312,7 +312,7 @@ def documents(story: Story) -> list[str]:
     ]
 
 
-def test_everybody_can_read_it(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+def test_every_document_is_accessible(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
     page, _ = window(chromium, served)
     for path in documents(story):
         page.goto(path)
@@ -344,7 +344,7 @@ def tell_at_length(fake: FakeCodeQ) -> list[str]:
     return ["/_fake/", *(f"/_fake/page/{name}" for name in names)]
 
 
-def test_nothing_scrolls_sideways_however_long_its_name(chromium: Browser, served: FakeCodeQ) -> None:
+def test_long_names_cause_no_horizontal_scrolling(chromium: Browser, served: FakeCodeQ) -> None:
     paths = tell_at_length(served)
     page, _ = window(chromium, served)
     too_wide: dict[tuple[str, int], int] = {}
@@ -357,7 +357,7 @@ def test_nothing_scrolls_sideways_however_long_its_name(chromium: Browser, serve
     assert too_wide == {}
 
 
-def test_a_lock_is_opened_by_its_token(chromium: Browser) -> None:
+def test_the_token_logs_in(chromium: Browser) -> None:
     with FakeCodeQ(now=NOW, control_token="between-us", webhooks={"http://app.test": Hook()}) as fake, fake.serve():
         page, watched = window(chromium, fake, "/_fake/page/tasks")
         expect(page.get_by_label("Control token")).to_be_focused()

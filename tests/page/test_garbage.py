@@ -68,7 +68,7 @@ async def act(state: dict[str, Any], path: str, body: bytes) -> int:
 @pytest.mark.parametrize("path", ACTIONS)
 @settings(max_examples=10)
 @given(data=st.data())
-def test_any_form_is_done_or_refused(state: dict[str, Any], path: str, data: st.DataObject) -> None:
+def test_any_form_is_accepted_or_refused(state: dict[str, Any], path: str, data: st.DataObject) -> None:
     body = data.draw(st.one_of(st.binary(max_size=20), fields.map(lambda drawn: urlencode(drawn).encode())))
     assert asyncio.run(act(state, path, body)) in {303, 400, 404}
 

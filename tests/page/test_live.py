@@ -1,4 +1,4 @@
-"""The stream of events that tells a page when there is something new to see."""
+"""The stream of events that tells a page about changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def next_event(lines: Iterator[str]) -> str:
 
 
 @pytest.mark.port
-def test_whoever_looks_is_told_at_once_and_whenever_something_changes(fake: FakeCodeQ) -> None:
+def test_a_viewer_gets_an_event_at_once_and_for_each_change(fake: FakeCodeQ) -> None:
     with fake.serve(), httpx.stream("GET", fake.url + EVENTS, timeout=60, trust_env=False) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
         assert reply.headers["cache-control"] == "no-store"
@@ -39,7 +39,7 @@ def test_whoever_looks_is_told_at_once_and_whenever_something_changes(fake: Fake
 
 
 @pytest.mark.port
-def test_a_server_that_ends_lets_whoever_looks_go(fake: FakeCodeQ) -> None:
+def test_a_server_that_stops_ends_its_event_streams(fake: FakeCodeQ) -> None:
     seen: list[str] = []
     looking = threading.Event()
 
@@ -65,7 +65,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("quick")
-async def test_a_watcher_is_told_of_what_is_new_and_now_and_then() -> None:
+async def test_a_watcher_gets_changes_and_regular_events() -> None:
     looks = 0
 
     def look() -> bool:

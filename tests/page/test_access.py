@@ -1,4 +1,4 @@
-"""Who may look at the page and act on it: this site's own forms, and with a control token whoever gave it."""
+"""Access to the page: forms of this site only, and with a control token only after a login."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def look(fake: FakeCodeQ, headers: dict[str, str], path: str = "/_fake/") 
         {"host": "localhost:8080", "origin": "http://localhost:8080"},
     ],
 )
-async def test_a_form_of_this_page_is_taken(headers: dict[str, str]) -> None:
+async def test_a_form_of_this_page_is_accepted(headers: dict[str, str]) -> None:
     fake = FakeCodeQ(now=NOW)
     assert (await post(fake, headers)).status == 303
     assert fake.now == "2026-01-31T12:01:00Z"
@@ -69,7 +69,7 @@ async def test_a_form_of_this_page_is_taken(headers: dict[str, str]) -> None:
         {"host": "evil.example", "sec-fetch-site": "same-origin"},
     ],
 )
-async def test_a_form_from_anywhere_else_changes_nothing(headers: dict[str, str]) -> None:
+async def test_a_form_of_another_site_changes_nothing(headers: dict[str, str]) -> None:
     fake = FakeCodeQ(now=NOW)
     for path in ("clock/advance", "clock/mode", "create", "reset", "state", "task/delete", "login"):
         assert (await post(fake, headers, f"/_fake/page/{path}")).status == 403
@@ -89,7 +89,7 @@ async def test_a_form_from_anywhere_else_changes_nothing(headers: dict[str, str]
         ({"host": OURS, "origin": "https://evil.example"}, 403),
     ],
 )
-async def test_a_document_is_shown_to_who_comes_by_itself_or_by_a_link(headers: dict[str, str], status: int) -> None:
+async def test_a_document_is_shown_for_a_direct_visit_or_a_link(headers: dict[str, str], status: int) -> None:
     assert await look(FakeCodeQ(now=NOW), headers) == status
 
 
@@ -115,7 +115,7 @@ def visitor(locked: FakeCodeQ) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_locked_page_asks_for_the_token_and_shows_nothing_else(locked: FakeCodeQ, visitor: httpx.Client) -> None:
+def test_without_the_token_only_the_login_is_shown(locked: FakeCodeQ, visitor: httpx.Client) -> None:
     locked.enqueue("SECRET")
     for path in ("/_fake/", "/_fake/api", "/_fake/page/tasks", "/_fake/page/state.json", "/_fake/page/events"):
         reply = visitor.get(path)
@@ -146,7 +146,7 @@ def test_the_cookie_opens_the_page_and_not_the_control_api(visitor: httpx.Client
     assert visitor.get("/_fake/tasks").status_code == 401
 
 
-def test_the_page_is_locked_again(visitor: httpx.Client) -> None:
+def test_logging_out_requires_the_token_again(visitor: httpx.Client) -> None:
     visitor.post("/_fake/page/login", data={"token": TOKEN})
     assert visitor.post("/_fake/page/logout").status_code == 303
     assert visitor.get("/_fake/").status_code == 401
@@ -158,14 +158,14 @@ def test_a_bearer_token_opens_the_page_too(locked: FakeCodeQ) -> None:
         assert http.get("/_fake/", headers={"authorization": f"Basic {TOKEN}"}).status_code == 401
 
 
-def test_whoever_is_not_known_cannot_send_much(visitor: httpx.Client) -> None:
+def test_the_login_form_is_small(visitor: httpx.Client) -> None:
     for length in ("10001", "9" * 50, "x", ""):
         reply = visitor.post("/_fake/page/login", headers={"content-length": length}, content=b"token=x")
         assert (reply.status_code, "at most 10000 bytes" in text(reply.text)) == (400, True)
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "0" * 64, "\u00e4"])
-def test_a_made_up_cookie_opens_nothing(locked: FakeCodeQ, cookie: str) -> None:
+def test_an_invalid_cookie_opens_nothing(locked: FakeCodeQ, cookie: str) -> None:
     sent = f"codeq-fake-8080={cookie}".encode()
     with locked.client("nobody", base_url="http://codeq.test:8080") as http:
         assert http.get("/_fake/", headers={b"cookie": sent}).status_code == 401

@@ -1,4 +1,4 @@
-"""The commands that ask a running fake: what they print for people and for machines, and how they fail."""
+"""The commands that call a running fake: their output for people and as JSON, and their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state that outlives its process: from a file, back to it at the end, and on demand."""
+"""The state file: restored at the start, saved at the end and on demand."""
 
 from __future__ import annotations
 

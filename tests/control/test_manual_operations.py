@@ -1,4 +1,4 @@
-"""What the control API does by hand: requeues and deletes tasks, sends callbacks anew, and shows the queues."""
+"""Manual operations of the control API: requeue, delete, resend, queues."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_a_task_is_created(fake: FakeCodeQ, browser: httpx.Client) -> None:
         ("max_attempts", "9" * 5000, "attempts: found"),
     ],
 )
-def test_a_task_that_cannot_be_created_comes_back_as_typed(
+def test_a_refused_task_is_shown_again_as_typed(
     fake: FakeCodeQ, browser: httpx.Client, field: str, value: str, reason: str
 ) -> None:
     reply = browser.post("/_fake/page/create", data={**NEW, field: value})
@@ -118,7 +118,7 @@ def test_an_impossible_advance_is_refused(browser: httpx.Client, fields: dict[st
     assert reason in act(browser, "clock/advance", **fields)
 
 
-def test_the_clock_is_let_run_and_frozen(fake: FakeCodeQ, browser: httpx.Client) -> None:
+def test_the_clock_is_started_and_stopped(fake: FakeCodeQ, browser: httpx.Client) -> None:
     assert "The clock runs from 2026-01-31T12:00:0" in act(browser, "clock/mode", mode="real")
     assert "The clock stands at 2026-01-31T12:00:" in act(browser, "clock/mode", mode="manual")
     now = fake.now

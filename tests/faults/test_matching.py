@@ -1,4 +1,4 @@
-"""What a rule meets: operations, routes, workers, commands, tasks, and which of several."""
+"""What a rule matches: operations, routes, workers, commands and tasks."""
 
 from __future__ import annotations
 
