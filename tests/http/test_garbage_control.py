@@ -20,6 +20,8 @@ from tests.http.support import CLAIM, IDENTITIES, NOW, ask_and_hang_up, bearer, 
 if TYPE_CHECKING:
     from tests.http.support import Headers
 
+pytestmark = pytest.mark.slow
+
 #: Method, path and a good body of each call; a query is drawn.
 CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/_fake/health", {}),
@@ -116,7 +118,6 @@ def test_any_control_call_is_done_or_refused(
     asyncio.run(controlled(full_state, method, target, data.draw(bodies(good)), data.draw(headers("nobody"))))
 
 
-@pytest.mark.slow
 @given(data=st.data())
 def test_a_damaged_state_is_restored_whole_or_refused(full_state: bytes, data: st.DataObject) -> None:
     asyncio.run(controlled(full_state, "PUT", "/_fake/state", data.draw(bodies(json.loads(full_state))), ()))

@@ -8,6 +8,8 @@ from tests.mutants.defects import DEFECTS, Defect, named
 from tests.mutants.histories import laws_broken
 from tests.mutants.run import built_in, failed_cases
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_a_defect_is_caught_by_its_case(defect: Defect) -> None:
@@ -31,12 +33,10 @@ def test_there_are_enough_of_them_and_no_two_alike() -> None:
     assert len(names) == len(set(names)) >= 20
 
 
-@pytest.mark.slow
 def test_no_law_is_broken_in_random_histories_of_a_clean_fake() -> None:
     assert laws_broken(range(15)) == {}
 
 
-@pytest.mark.slow
 def test_random_histories_show_a_defect_by_the_law_that_is_meant_for_it() -> None:
     with built_in(named("lease_expires_early")):
         assert "one-lease" in laws_broken(range(2))

@@ -16,6 +16,8 @@ from codeq_contract.recordings.files import read_recording
 from codeq_contract.replay.player import replay
 from codeq_contract.replay.servers import InProcessTarget, Target, UrlTarget
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted((Path(__file__).parents[1] / "recordings").glob("*/*.jsonl.gz"))
 AUTHENTICATION = [file for file in FILES if file.name.startswith("auth")]
 
@@ -58,7 +60,6 @@ def test_a_fake_on_a_port_answers_as_the_real_server_did(file: Path, fake_on_a_p
     assert_no_difference(file, fake_on_a_port, signer=None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("file", AUTHENTICATION, ids=name)
 def test_named_identities_are_treated_like_signed_tokens(file: Path) -> None:
     assert_no_difference(file, InProcessTarget(), signer=None)

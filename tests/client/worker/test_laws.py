@@ -20,6 +20,8 @@ from codeq_client.errors import ServerError, Unavailable
 from tests.client.support import reply_lost, request_lost
 from tests.client.worker.laws import Law, Laws, LawsOfOneSubject, Panic
 
+pytestmark = pytest.mark.slow
+
 
 def run(machine: type[Laws], **options: Any) -> None:
     run_state_machine_as_test(
@@ -33,7 +35,6 @@ def run(machine: type[Laws], **options: Any) -> None:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("machine", [Laws, LawsOfOneSubject])
 def test_the_laws_hold(machine: type[Laws]) -> None:
     run(machine, max_examples=25)
@@ -254,7 +255,6 @@ def test_the_laws_hold_in_every_sequence(sequence: Any) -> None:
     run_sequence(sequence)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("law", "mutate", "sequence"), SEQUENCES, ids=[mutate.__name__ for _, mutate, _ in SEQUENCES])
 def test_a_broken_client_violates_the_law_in_its_sequence(
     law: Law, mutate: Any, sequence: Any, monkeypatch: pytest.MonkeyPatch

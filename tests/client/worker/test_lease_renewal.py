@@ -15,6 +15,8 @@ from codeq_client._worker import lease_renewal
 from codeq_client.errors import ConfigurationError, LeaseLost
 from tests.client.support import Scenario, answers, garbled, operation_of, refused, reply_lost, request_lost, slow
 
+pytestmark = pytest.mark.slow
+
 FAULTS = {
     "refused": refused,
     "request lost": request_lost,
@@ -43,7 +45,6 @@ def sleeper(scenario: Scenario, seconds: float, log: list[tuple[float, str]]) ->
     return handler
 
 
-@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_handler_that_outlives_many_leases_keeps_its_task(scenario: Scenario) -> None:
     worker = scenario.worker(lease=10)
@@ -60,7 +61,6 @@ async def test_a_handler_that_outlives_many_leases_keeps_its_task(scenario: Scen
     assert extensions == {b'{"extendSeconds":10}'}, "a heartbeat never asks for less than the lease"
 
 
-@pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_renewals_that_fail_for_a_while_lose_nothing(scenario: Scenario, fault: Any) -> None:

@@ -18,6 +18,8 @@ from codeq_fake import faults
 from codeq_fake.testing import FakeCodeQ
 from tests.client.support import Scenario, refused
 
+pytestmark = pytest.mark.slow
+
 
 def finish_again(scenario: Scenario, task_id: str) -> None:
     """Z1: the second copy of a finished task's id is in its queue."""
@@ -75,7 +77,6 @@ RACES = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.codeq(clock="auto", seed=1)
 async def test_workers_end_every_task_despite_all_races(codeq: FakeCodeQ, codeq_client: CodeQ) -> None:
@@ -125,7 +126,6 @@ async def test_a_task_that_the_server_lost_is_completed_by_its_worker(scenario: 
     await scenario.clock.advance_until(run.done)
 
 
-@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_lost_task_whose_worker_died_is_delivered_only_after_an_abandon_with_its_subject(
     scenario: Scenario,
