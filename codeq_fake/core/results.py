@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from codeq_fake import wire
 
@@ -33,8 +34,7 @@ class Submission:
     artifacts: tuple[ArtifactUpload, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedSubmission:
+class CheckedSubmission(NamedTuple):
     """A valid submission: its event, its artifacts as they will be listed, and the files to write."""
 
     task: Task
