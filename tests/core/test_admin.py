@@ -54,6 +54,15 @@ def test_m1_sizes_come_in_alphabetical_order() -> None:
     assert keys == sorted(keys)
 
 
+def test_the_totals_are_those_of_all_queues() -> None:
+    server = Server()
+    assert server.broker.store.totals() == QueueStats()
+    server.create("A")
+    server.create("B", tenant="")
+    server.create("A", delay_seconds=60)
+    assert server.broker.store.totals() == QueueStats(ready=2, delayed=1)
+
+
 def test_m2_stats_are_those_of_one_command_and_tenant() -> None:
     server = Server()
     in_all_places(server, "PACK", "acme")

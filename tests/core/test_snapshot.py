@@ -107,6 +107,15 @@ def test_a_task_in_an_unknown_state_is_refused() -> None:
         restored(state)
 
 
+def test_a_result_that_is_not_a_json_object_is_refused() -> None:
+    state = dump(busy().broker)
+    task = next(task for task in state["tasks"] if task["record"] is not None)
+    task["record"]["result"] = "[1]"
+    text = f"the result of task {task['id']} is not the text of a JSON object"
+    with pytest.raises(InvalidState, match=re.escape(text)):
+        restored(state)
+
+
 @pytest.mark.parametrize("field", ["payload", "record"])
 def test_text_that_nests_deeper_than_python_reads_is_restored(field: str) -> None:  # B1
     state = dump(busy().broker)
