@@ -112,7 +112,7 @@ def test_an_entry_is_plain_json() -> None:
     (entry,) = (entry for entry in coverage({("create", ""): 2})["clauses"] if entry["id"] == "C8")
     assert entry == {
         "id": "C8",
-        "says": "An idempotency key brings back the task that it first made for 24 hours, whoever asks.",
+        "says": "An idempotency key brings back the task that it first made for 24 hours, for any caller.",
         "certainty": "observed",
         "recordings": ["create_idempotent"],
         "ours": "exact",

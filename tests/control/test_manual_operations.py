@@ -55,9 +55,9 @@ def test_a_deleted_task_is_returned(http: httpx.Client) -> None:
     assert refusal(http.get(f"/_fake/tasks/{ID}")) == (404, f"no task {ID}")
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "tasks/nobody/requeue"), ("DELETE", "tasks/nobody")])
+@pytest.mark.parametrize(("method", "path"), [("POST", "tasks/unknown/requeue"), ("DELETE", "tasks/unknown")])
 def test_an_unknown_task_is_not_found(http: httpx.Client, method: str, path: str) -> None:
-    assert refusal(http.request(method, f"/_fake/{path}")) == (404, "no task nobody")
+    assert refusal(http.request(method, f"/_fake/{path}")) == (404, "no task unknown")
 
 
 def test_the_queues_are_shown_by_tenant_and_command(http: httpx.Client) -> None:

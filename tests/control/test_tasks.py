@@ -137,6 +137,6 @@ def test_a_task_without_a_lease_cannot_expire(http: httpx.Client) -> None:
     assert get(http, "state") == before
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "tasks/nobody"), ("POST", "tasks/nobody/expire")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "tasks/unknown"), ("POST", "tasks/unknown/expire")])
 def test_a_task_that_does_not_exist_is_not_found(http: httpx.Client, method: str, path: str) -> None:
-    assert refusal(http.request(method, f"/_fake/{path}")) == (404, "no task nobody")
+    assert refusal(http.request(method, f"/_fake/{path}")) == (404, "no task unknown")

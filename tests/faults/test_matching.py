@@ -73,8 +73,8 @@ def test_a_rule_matches_only_if_all_conditions_match(
 
 
 def test_a_rejected_caller_matches_no_rule(codeq: FakeCodeQ) -> None:
-    with codeq.client("nobody") as nobody, codeq.client() as http, codeq.faults(faults.refuse()) as fault:
-        assert create(nobody).status_code == 401
+    with codeq.client("unknown") as unknown, codeq.client() as http, codeq.faults(faults.refuse()) as fault:
+        assert create(unknown).status_code == 401
         assert fault.met == 0
         create(http)
 

@@ -66,7 +66,7 @@ def tell(http: httpx.Client) -> Story:
     held = claimed("RENDER", priority=9)
     ready = post("", command="RENDER", payload={"jobId": "ready"}, priority=3)["id"]
     delayed = post("", command="RENDER", payload={"jobId": "later"}, delaySeconds=90)["id"]
-    post("/nobody/heartbeat")
+    post("/unknown/heartbeat")
     return Story(ready, delayed, held, completed, failed, dead)
 
 

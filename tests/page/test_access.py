@@ -111,7 +111,7 @@ def locked() -> Iterator[FakeCodeQ]:
 def visitor(locked: FakeCodeQ) -> Iterator[httpx.Client]:
     """A browser that has not given the token yet."""
     origin = "http://codeq.test:8080"
-    with locked.client("nobody", base_url=origin, headers={"origin": origin}) as client:
+    with locked.client("unknown", base_url=origin, headers={"origin": origin}) as client:
         yield client
 
 
@@ -167,5 +167,5 @@ def test_the_login_form_is_small(visitor: httpx.Client) -> None:
 @pytest.mark.parametrize("cookie", ["", "x", "0" * 64, "\u00e4"])
 def test_an_invalid_cookie_opens_nothing(locked: FakeCodeQ, cookie: str) -> None:
     sent = f"codeq-fake-8080={cookie}".encode()
-    with locked.client("nobody", base_url="http://codeq.test:8080") as http:
+    with locked.client("unknown", base_url="http://codeq.test:8080") as http:
         assert http.get("/_fake/", headers={b"cookie": sent}).status_code == 401

@@ -162,8 +162,8 @@ def test_a_callback_delayed_by_its_rate_limit_is_announced() -> None:  # L1
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        ("task/expire", {"id": "nobody"}),
-        ("task/requeue", {"id": "nobody"}),
+        ("task/expire", {"id": "unknown"}),
+        ("task/requeue", {"id": "unknown"}),
         ("task/delete", {}),
         ("callbacks/resend", {"n": "9"}),
         ("faults/remove", {"n": "9"}),

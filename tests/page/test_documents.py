@@ -144,7 +144,7 @@ def test_a_long_list_comes_in_sheets(fake: FakeCodeQ, browser: httpx.Client) -> 
 def test_requests_are_searched_by_path_body_reply_and_status(browser: httpx.Client, story: Story) -> None:
     assert "1 to 3 of 3 requests" in text(browser.get("/_fake/page/requests", params={"q": story.dead}).text)
     refused = text(browser.get("/_fake/page/requests?status=500").text)
-    assert "POST /v1/codeq/tasks/nobody/heartbeat 500" in refused
+    assert "POST /v1/codeq/tasks/unknown/heartbeat 500" in refused
     assert "1 to 1 of 1 requests" in refused
 
 
@@ -282,7 +282,7 @@ def test_a_task_of_any_id_has_its_document(fake: FakeCodeQ, browser: httpx.Clien
         assert browser.get("/_fake/page/task/delete", params={"id": task_id}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/_fake/page/task?id=nobody", "/_fake/page/request?n=99", "/_fake/page/nothing"])
+@pytest.mark.parametrize("path", ["/_fake/page/task?id=unknown", "/_fake/page/request?n=99", "/_fake/page/nothing"])
 def test_an_unknown_document_is_a_404(browser: httpx.Client, path: str) -> None:
     reply = browser.get(path)
     assert reply.status_code == 404
