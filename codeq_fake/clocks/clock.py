@@ -5,18 +5,14 @@ All instants and durations are whole nanoseconds; instants count from the epoch.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from .timers import TimerQueue
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable
-
-    from .timers import Timer
+from .timers import Timer, TimerQueue
 
 Mode = Literal["real", "manual", "auto"]
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from typing import Any, Protocol, runtime_checkable
 
-from .clock import Clock, FollowsItsLoopError, no_context
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from contextvars import Context
-
-    from .clock import Mode
+from .clock import Clock, FollowsItsLoopError, Mode, no_context
 
 _SECOND = 1_000_000_000
 

@@ -16,16 +16,14 @@ import logging
 import math
 import selectors
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from codeq_fake.compat.anyio import works_for
 from codeq_fake.compat.asyncio import awaits_subprocess, has_ready_callbacks, next_timer, set_resolution
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    T = TypeVar("T")
-    Ready = list[tuple[selectors.SelectorKey, int]]
+T = TypeVar("T")
+Ready = list[tuple[selectors.SelectorKey, int]]
 
 #: Something outside of the loop takes no virtual time if it is quicker than this (real seconds).
 QUICK = 1.0

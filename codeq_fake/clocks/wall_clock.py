@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
-from .clock import END_OF_TIME, Clock, FollowsItsLoopError, no_context
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from .clock import Mode
+from .clock import END_OF_TIME, Clock, FollowsItsLoopError, Mode, no_context
 
 _MILLISECOND = 1_000_000
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import asyncio
-    import threading
+import asyncio
+import threading
 
 
 def works_for(thread: threading.Thread, loop: asyncio.AbstractEventLoop) -> bool:

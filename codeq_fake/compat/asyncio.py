@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Sized
+import threading
+from collections.abc import Sized
+from typing import cast
 
 
 def is_waiting(task: asyncio.Task[object]) -> bool:

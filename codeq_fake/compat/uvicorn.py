@@ -7,23 +7,21 @@ requests no way to their connection, so that faults which break a connection bec
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
-
     from starlette.types import ASGIApp
 
-    #: A listening socket, or the host and port on which the event loop is to listen.
-    Where = socket.socket | tuple[str, int]
-    #: What the ASGI scope's `state` holds for the requests of a connection.
-    StateOf = Callable[[asyncio.Transport], dict[str, Any]]
+#: A listening socket, or the host and port on which the event loop is to listen.
+Where = socket.socket | tuple[str, int]
+#: What the ASGI scope's `state` holds for the requests of a connection.
+StateOf = Callable[[asyncio.Transport], dict[str, Any]]
 
 #: What the quick server needs, and uvicorn does not document.
 INSIDES = (

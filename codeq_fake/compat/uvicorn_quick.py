@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .uvicorn import GRACE, options, sockets_of
+from .uvicorn import GRACE, StateOf, Where, options, sockets_of
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from contextlib import AbstractContextManager
-
     from starlette.types import ASGIApp
-
-    from .uvicorn import StateOf, Where
 
 
 @asynccontextmanager

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
+from codeq_fake.control import Controls
 from codeq_fake.serving.terminal_text import counted
 
 from . import timeline
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from codeq_fake.control import Controls
-
-    from .event_loop import Home
+from .event_loop import Home
 
 
 class Assertions:

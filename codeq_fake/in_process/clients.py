@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from .event_loop import Home
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
-
-    from .event_loop import Home
-
 
 _BASE_URL = "http://codeq.test"
 

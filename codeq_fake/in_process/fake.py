@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from codeq_fake.auth import Tokens, identities_of
-from codeq_fake.clocks import let_tasks_run, make_clock
+from codeq_fake.clocks import Mode, let_tasks_run, make_clock
 from codeq_fake.control import Controls
 from codeq_fake.control.access import is_loopback
 from codeq_fake.control.arguments import instant
 from codeq_fake.control.arguments import profile as checked_profile
 from codeq_fake.control.fault_rules import checked
 from codeq_fake.core.times import SECOND
+from codeq_fake.divergences import Surprise
+from codeq_fake.faults import Rule
 from codeq_fake.journal import DEFAULT_SIZE
 from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
 from codeq_fake.serving.application import application
@@ -26,23 +29,12 @@ from codeq_fake.settings import Settings
 from .assertions import Assertions
 from .detached import Detached
 from .event_loop import Home
-from .fault_scope import injected
+from .fault_scope import Injected, injected
 from .task_view import TaskView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
-
     import httpx
     from starlette.types import ASGIApp
-
-    from codeq_fake.clocks import Mode
-    from codeq_fake.divergences import Surprise
-    from codeq_fake.faults import Rule
-
-    from .fault_scope import Injected
-
-    T = TypeVar("T")
 
 
 class FakeCodeQ(Assertions):

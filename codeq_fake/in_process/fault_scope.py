@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from codeq_fake.faults import FaultNotMetWarning
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from codeq_fake.control.fault_rules import FaultControls
-    from codeq_fake.faults import Fault, Plan, Rule
+from codeq_fake.control.fault_rules import FaultControls
+from codeq_fake.faults import Fault, FaultNotMetWarning, Plan, Rule
 
 
 class Injected:

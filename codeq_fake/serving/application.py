@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codeq_fake import control, http, page
+from codeq_fake.runtime.fake_server import Runtime
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
-
-    from codeq_fake.runtime.fake_server import Runtime
 
 
 def application(runtime: Runtime, *, with_control: bool = True, control_token: str | None = None) -> ASGIApp:

@@ -8,22 +8,18 @@ import signal
 import socket
 import struct
 import sys
-from contextlib import asynccontextmanager, closing, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext, suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.compat.uvicorn import best_serve
-from codeq_fake.http.faults.broken_replies import CUT
+from codeq_fake.http.faults.broken_replies import CUT, Way
+from codeq_fake.runtime.fake_server import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractContextManager
-
     from starlette.types import ASGIApp
-
-    from codeq_fake.http.faults.broken_replies import Way
-    from codeq_fake.runtime.fake_server import Runtime
 
 _BACKLOG = 2048
 #: With a lingering time of 0 the system ends a connection with a reset.
