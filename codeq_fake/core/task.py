@@ -142,7 +142,6 @@ class Task:
     created_at: int
     updated_at: int
     touched_at: int
-    state: State
     webhook: str = ""
     trace_parent: str = ""
     trace_state: str = ""
@@ -152,6 +151,7 @@ class Task:
     visible_at: int = 0
     attempts: int = 0
     error: str = ""
+    state: State = field(kw_only=True)  # here, since a saved state has the fields in this order
     record: Record | None = None
     history: list[HistoryEntry] = field(default_factory=list)
 
