@@ -62,7 +62,7 @@ class Endpoint:
         await replies.send_reply(send, reply, call.request_id)
 
     async def _check(self, call: Call, receive: Receive) -> None:
-        """Check the caller and the rate limit, and read the body, in the order of B3. Raises one of REJECTIONS."""
+        """Check caller and rate limit, and read the body, in the order of B3. Raises ClientGone or a rejection."""
         operation = self._operation
         if operation.right != "anyone":
             try:
