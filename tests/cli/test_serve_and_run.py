@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 CLAIM = "/v1/codeq/tasks/claim"
 
+#: The end takes tenths of a second, but more on a busy machine. What must not hold it up would take 15 s or more.
+SOON = 8
+
 
 # serve: what it says.
 
@@ -172,7 +175,7 @@ def test_signed_tokens_are_told_as_such() -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("clock", ["real", "manual"])
-def test_a_signal_ends_it_within_a_second_with_parked_polls_answered(number: signal.Signals, clock: str) -> None:
+def test_a_signal_ends_it_soon_with_parked_polls_answered(number: signal.Signals, clock: str) -> None:
     with serving("--json", "--clock", clock) as server:
         host, port = server.url.removeprefix("http://").split(":")
         body = '{"commands":["A"],"waitSeconds":30}'
@@ -186,7 +189,7 @@ def test_a_signal_ends_it_within_a_second_with_parked_polls_answered(number: sig
             assert server.get("/_fake/requests").json() == {"requests": []}
             server.process.send_signal(number)
             assert poll.recv(1000).startswith(b"HTTP/1.1 204 No Content\r\n")
-        _, said = server.process.communicate(timeout=1)
+        _, said = server.process.communicate(timeout=SOON)
         assert (server.process.returncode, said) == (0, "")
 
 
@@ -246,7 +249,7 @@ def test_a_callback_that_hangs_does_not_hold_the_end_up() -> None:
         server.post(CLAIM, {"commands": ["A"]})
         server.post(f"/v1/codeq/tasks/{task['id']}/result", {"status": "COMPLETED", "result": {}})
         server.process.terminate()
-        _, said = server.process.communicate(timeout=1)
+        _, said = server.process.communicate(timeout=SOON)
         assert (server.process.returncode, said) == (0, "")
 
 
