@@ -86,7 +86,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def jump_to(self, moment: float) -> bool:
         """Jump to a moment (s) if no task can run and no timer is due before it, and say whether it did.
 
-        The caller knows that nothing is awaited outside, and has a timer of its own to fire then.
+        The caller knows that nothing is awaited outside, and has a separate timer to fire then.
         """
         timer = next_timer(self)
         if has_ready_callbacks(self) or (timer is not None and timer <= moment):

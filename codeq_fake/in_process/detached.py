@@ -14,7 +14,7 @@ _TURNS = 20
 
 
 class Detached:
-    """An application whose calls run in tasks and contexts of their own.
+    """An application whose calls run in separate tasks and contexts.
 
     Where the application ran in the client's task, a client that times out would take along what the application does
     for others, such as the notices of the tasks that a batch has created.

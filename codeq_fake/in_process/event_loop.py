@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Home:
-    """The event loop of a fake: the one in which it was first used, or one in a thread of its own for blocking code.
+    """The event loop of a fake: the one in which it was first used, or one in a background thread for blocking code.
 
     A fake whose loop has ended moves to the next one. As long as it has none, functions are called where they are.
     With `in_thread=False` it never starts a thread, and takes the loop that runs when it is made: a call that needs a

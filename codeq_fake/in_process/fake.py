@@ -114,7 +114,7 @@ class FakeCodeQ(Assertions):
 
     @contextmanager
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[FakeCodeQ]:
-        """Serve this fake on a port as well, in a thread of its own; port 0 picks a free one. Sets `url`.
+        """Serve this fake on a port as well, in a background thread; port 0 picks a free one. Sets `url`.
 
         On an address that other machines reach, the control API is off unless the fake has a `control_token`. Raises
         PortTakenError (an OSError), and RuntimeError if the fake is already used in the running event loop.

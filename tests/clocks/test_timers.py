@@ -33,7 +33,7 @@ def test_a_timer_that_fails_stops_no_other_and_the_clock_goes_on(kind: str) -> N
 
 @pytest.mark.parametrize("kind", ["real", "auto"])
 def test_the_alarm_does_not_belong_to_the_context_of_the_caller_that_set_it(kind: str) -> None:
-    owner = ContextVar("owner", default="nobody")
+    owner = ContextVar("owner", default="none")
     seen: list[str] = []
 
     async def story() -> None:
@@ -52,7 +52,7 @@ def test_the_alarm_does_not_belong_to_the_context_of_the_caller_that_set_it(kind
         await asyncio.wait_for(fired.wait(), 5)
 
     run(kind, story())
-    assert seen == ["nobody"]
+    assert seen == ["none"]
 
 
 def new_clock(kind: str) -> Clock:

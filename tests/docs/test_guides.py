@@ -98,7 +98,7 @@ def test_each_command_on_the_laptop_prints_what_is_shown(
     for command, printed in calls(HOW_TO / "laptop.md")[1:]:
         name, *arguments = shlex.split(command)
         if name == "codeq-fake" and "|" not in command:
-            # In this process, for each of its own would take half a second.
+            # In this process, because a process for each would take half a second.
             told = CliRunner().invoke(main, arguments, env={"CODEQ_BASE_URL": served}).stdout
         else:
             told = shell(command, folder, CODEQ_BASE_URL=served)

@@ -26,7 +26,7 @@ def fake_threads() -> list[str]:
 
 
 class Parked:
-    """Long polls of blocking clients, each in a thread of its own, that have arrived at the fake."""
+    """Long polls of blocking clients, each in a separate thread, that have arrived at the fake."""
 
     def __init__(self, fake: FakeCodeQ, threads: ThreadPoolExecutor, count: int = 1, **body: Any) -> None:
         self.arrived = threading.Semaphore(0)
@@ -58,7 +58,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 class Elsewhere:
-    """An event loop in a thread of its own, such as that of an application under test."""
+    """An event loop in a separate thread, such as that of an application under test."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()

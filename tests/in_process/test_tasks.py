@@ -77,8 +77,8 @@ def test_tasks_are_filtered_and_never_cut(fake: FakeCodeQ) -> None:
 
 def test_an_unknown_task_is_named(fake: FakeCodeQ) -> None:
     for look in (fake.task, fake.expire):
-        with pytest.raises(UnknownTaskError, match="no task nobody"):
-            look("nobody")
+        with pytest.raises(UnknownTaskError, match="no task unknown"):
+            look("unknown")
 
 
 def test_a_lease_can_be_ended(fake: FakeCodeQ) -> None:

@@ -77,7 +77,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture(scope="module")
 def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Install the wheel into an environment of its own, offline.
+    """Install the wheel into a separate environment, offline.
 
     Of all that the tests' environment holds, only what the wheel declares is linked into the new one: a dependency
     that pyproject.toml forgot is missing there, and so is the working tree.

@@ -23,7 +23,7 @@ def no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, loaded_modules: dict[str, ModuleType]) -> Run:
-    """Runs a test file in a pytest of its own: what it prints, and its exit code."""
+    """Runs a test file in a separate pytest: what it prints, and its exit code."""
 
     def run(test: str, ini: str = "", *arguments: str) -> Outcome:
         write(pytester.path, test, ini)
@@ -35,7 +35,7 @@ def run(pytester: pytest.Pytester, loaded_modules: dict[str, ModuleType]) -> Run
 
 @pytest.fixture
 def run_apart(tmp_path: Path) -> Run:
-    """As ``run``, in a process of its own."""
+    """As `run`, in a separate process."""
 
     def run(test: str, ini: str = "", *arguments: str) -> Outcome:
         write(tmp_path, test, ini)

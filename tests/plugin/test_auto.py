@@ -1,4 +1,4 @@
-"""Tests whose clock is auto: who gives them a loop whose time jumps, and what is said where nobody can."""
+"""Tests on the auto clock: how they get a loop whose time jumps, and what the error says where there is none."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio
 
 NOW = "2026-01-31T12:00:00Z"
 HOOK = "http://app.test/done"
-MOVER = ContextVar("MOVER", default="nobody")
+MOVER = ContextVar("MOVER", default="none")
 
 
 @dataclass
@@ -183,7 +183,7 @@ async def test_a_callback_does_not_run_in_the_context_of_the_caller_that_advance
         app.then = look
         await fake.aadvance(2)
         MOVER.reset(token)
-        assert seen == ["nobody"]
+        assert seen == ["none"]
 
 
 # Everything together, in due order.

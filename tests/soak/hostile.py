@@ -124,7 +124,7 @@ class Hostile:
             writer.close()
 
     def _request(self) -> bytes:
-        """A request that creates at most one task of its own, however often it is sent."""
+        """A request that creates at most one task, however often it is sent."""
         return self._chance.choice(
             (
                 _request("POST", _TASKS, {"command": "HOSTILE", "payload": 1, "idempotencyKey": "one"}),

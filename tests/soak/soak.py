@@ -1,4 +1,4 @@
-"""One soak: a server in a process of its own, all clients beside it, and what was measured."""
+"""One soak: a server in a separate process, all clients beside it, and what was measured."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def _server(report: Report) -> AsyncIterator[tuple[asyncio.subprocess.Proc
 
 
 def _probe(host: str, port: int, report: Report, stop: threading.Event) -> None:
-    """Ask again and again how the server is, in a thread of its own: the other clients do not hold it up."""
+    """Ask again and again how the server is, in a separate thread: the other clients do not hold it up."""
     while not stop.wait(_PROBE):
         began = time.perf_counter()
         connection = http.client.HTTPConnection(host, port, timeout=10)

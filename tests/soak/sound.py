@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable
 
-    #: Does its work once, with a connection of its own and a command that no other client uses.
+    #: Does its work once, with a separate connection and a command that no other client uses.
     Client = Callable[[httpx.AsyncClient, str], Awaitable[None]]
 
 _TASKS = "/v1/codeq/tasks"
