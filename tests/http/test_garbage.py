@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from codeq_fake.http import Operation
     from tests.http.support import Answer
 
+pytestmark = pytest.mark.slow
+
 #: The errors that the contract names, by operation, beside those that any caller may get.
 NAMED: dict[str, set[tuple[int, str]]] = {
     operation.name: {(row.status, row.text) for row in ROWS if row.operation == operation.name}

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from tests.http.support import Answer
 
+pytestmark = pytest.mark.slow
+
 MEBIBYTE = 1024 * 1024
 
 

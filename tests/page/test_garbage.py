@@ -20,6 +20,8 @@ from tests.page.support import NOW, tell
 if TYPE_CHECKING:
     from starlette.types import Message
 
+pytestmark = pytest.mark.slow
+
 HERE = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 

@@ -23,6 +23,8 @@ from codeq_contract.load import BrokenLoadError, Load, record_load
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.format import Recording
 
+pytestmark = pytest.mark.slow
+
 TARGET = InProcessTarget("kvrocks-2.8")
 LOAD = Load(tasks=200, seconds=15, seed=1)
 
