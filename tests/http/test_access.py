@@ -92,7 +92,7 @@ def test_a7_workers_and_producers_may_read(codeq: FakeCodeQ, path: str) -> None:
     for token in ("worker", "scopeless", "producer"):
         with codeq.client(token) as client:
             assert client.get(f"{TASKS}/{path}").status_code == 404
-    for header in ("Bearer stranger", "Basic abc", ""):
+    for header in ("Bearer unknown", "Basic abc", ""):
         with codeq.client(headers={"authorization": header}) as client:
             assert refusal(client.get(f"{TASKS}/{path}")) == (401, "invalid token")
 

@@ -182,5 +182,5 @@ def test_b3_then_the_rate_limit_and_then_the_body(codeq: FakeCodeQ, operation: O
         if operation.right == "worker":
             refused = {scopeless.post(path_of(operation), content="no JSON").status_code for _ in range(2)}
             assert refused == {403}
-    with codeq.client("stranger") as anonymous:
+    with codeq.client("unknown") as anonymous:
         assert {anonymous.post(path_of(operation), content="no JSON").status_code for _ in range(2)} == {401}

@@ -59,7 +59,7 @@ def test_any_request_gets_an_answer_of_the_contract(
     target = operation.path.replace("{id}", name).replace("{command}", name)
     target += data.draw(st.sampled_from(["", "?", "?a=%ff&a", "/"]))
     body = data.draw(bodies(GOOD.get(operation.name, {})))
-    head = data.draw(headers(caller_of(operation), [*IDENTITIES, "stranger"]))
+    head = data.draw(headers(caller_of(operation), [*IDENTITIES, "unknown"]))
 
     async def judged() -> None:
         fake = await filled(full_state, str(artifacts))

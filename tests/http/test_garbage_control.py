@@ -115,7 +115,7 @@ def test_any_control_call_is_done_or_refused(
     target = target.replace("{n}", data.draw(st.sampled_from(["0", "1", "2", "9" * 5000, "x", "-1"])))
     query = data.draw(queries)
     target += f"{'&' if '?' in target else '?'}{query}" if query else ""
-    asyncio.run(controlled(full_state, method, target, data.draw(bodies(good)), data.draw(headers("stranger"))))
+    asyncio.run(controlled(full_state, method, target, data.draw(bodies(good)), data.draw(headers("unknown"))))
 
 
 @given(data=st.data())

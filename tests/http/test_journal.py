@@ -35,7 +35,7 @@ def test_each_request_is_kept_with_its_reply(codeq: FakeCodeQ, producer: httpx.C
 
 
 def test_a_rejected_caller_has_no_name_and_its_body_is_not_read(codeq: FakeCodeQ) -> None:
-    with codeq.client("stranger") as anonymous:
+    with codeq.client("unknown") as anonymous:
         anonymous.post(TASKS, content="secret")
     (request,) = codeq.requests
     assert (request["as"], request["body"], request["status"]) == (None, "", 401)

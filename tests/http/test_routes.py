@@ -181,7 +181,7 @@ def test_r20_of_a_repeated_header_the_first_counts(codeq: FakeCodeQ) -> None:
     for path in (f"{TASKS}/x", "/nope"):
         reply = asyncio.run(ask(codeq.app, "GET", path, headers=ids))
         assert reply.headers[b"x-request-id"] == b"first"
-    tokens = [*bearer("worker"), *bearer("stranger")]
+    tokens = [*bearer("worker"), *bearer("unknown")]
     assert asyncio.run(ask(codeq.app, "POST", f"{TASKS}/claim", [b"{}"], headers=tokens)).status == 204
 
 
