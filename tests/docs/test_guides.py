@@ -156,13 +156,6 @@ def test_every_setting_is_told_of() -> None:
             assert f"`{camel(field.name)}`" in told, field.name
 
 
-def test_no_link_leads_nowhere() -> None:
-    pages = [page for page in ROOT.rglob("*.md") if not {".venv", "build", "node_modules"} & set(page.parts)]
-    for page in pages:
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            assert "://" in target or (page.parent / target).resolve().exists(), (page.name, target)
-
-
 @pytest.mark.process
 def test_the_identities_of_the_example_are_taken(folder: Path) -> None:
     program = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('CODEQ_')}))"
@@ -176,3 +169,35 @@ def test_the_identities_of_the_example_are_taken(folder: Path) -> None:
 def test_an_installation_is_checked_as_shown(folder: Path) -> None:
     for command, printed in calls(HOW_TO / "install.md"):
         assert lines(shell(command, folder)) == lines(printed), command
+
+
+#: The folders of the repository, without those that the tools make.
+FOLDERS = (".ci", ".github", "benchmarks", "client", "codeq_fake", "contract_tests", "docs", "tests", "tools")
+FILES = [*ROOT.glob("*.*"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))]
+PAGES = sorted(file for file in FILES if file.suffix == ".md")
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_link_of_a_page_leads_nowhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert "://" in target or (page.parent / target).resolve().exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_make_target_that_a_page_names_exists(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", DOCS / "architecture.md"], ids=name)
+def test_each_path_that_a_page_names_exists(page: Path) -> None:
+    made_by_a_target = {"build/site"}
+    for path in re.findall(
+        r"`([\w./*-]+\.(?:py|toml|ya?ml|md|txt)|[\w.-]+/[\w./-]+)`", page.read_text(encoding="utf-8")
+    ):
+        assert path in made_by_a_target or any(file.match(f"*/{path}") for file in FILES), path
