@@ -85,6 +85,9 @@ bench-baseline: $(READY) ## measure three times on a quiet machine, and store th
 	for run in 1 2 3; do $(BIN)/python -m benchmarks --json build/figures-$$run.json || exit 1; done
 	$(BIN)/python -m benchmarks.gate --record build/figures-1.json build/figures-2.json build/figures-3.json
 
+soak: $(READY) ## let hostile and sound clients use one server, for MINUTES=10
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
+
 mutants: $(READY) ## run the suite on fakes with known defects and print what catches each
 	$(BIN)/python -m tests.mutants.run
 
