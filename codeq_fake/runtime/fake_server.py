@@ -23,10 +23,10 @@ from codeq_fake.settings import Settings
 from codeq_fake.webhooks import Composer, Guard, Outcome, Sender
 
 from .artifacts import ArtifactFolder
-from .deliveries import Deliveries
 from .ids import Source
 from .live_updates import LiveUpdates
 from .waiters import Waiters
+from .webhook_deliveries import Deliveries
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

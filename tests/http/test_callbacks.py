@@ -195,7 +195,7 @@ def test_a_callback_to_a_public_address_is_not_retried(codeq: FakeCodeQ, finish:
 def test_w3_the_submitter_does_not_wait_and_a_hanging_receiver_times_out_on_the_fakes_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("codeq_fake.runtime.deliveries.PATIENCE", 0.01)
+    monkeypatch.setattr("codeq_fake.runtime.webhook_deliveries.PATIENCE", 0.01)
 
     async def hangs(_scope: Scope, _receive: Receive, _send: Send) -> None:
         await asyncio.Event().wait()

@@ -188,7 +188,7 @@ async def test_u4_a_producer_that_hangs_up_does_not_cancel_the_notice() -> None:
 
 @pytest.mark.asyncio
 async def test_u4_a_subscriber_that_hangs_holds_a_create_up_for_15_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codeq_fake.runtime.deliveries.PATIENCE", 0.01)
+    monkeypatch.setattr("codeq_fake.runtime.webhook_deliveries.PATIENCE", 0.01)
 
     async def hangs(_scope: Scope, _receive: Receive, _send: Send) -> None:
         await asyncio.Event().wait()

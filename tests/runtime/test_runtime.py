@@ -14,7 +14,7 @@ import pytest
 
 from codeq_fake.clocks import let_tasks_run
 from codeq_fake.control import BadRequestError, ConflictError
-from codeq_fake.runtime import deliveries
+from codeq_fake.runtime import webhook_deliveries
 from codeq_fake.testing import FakeCodeQ
 from tests.webhooks.support import answer, receiving
 
@@ -148,7 +148,7 @@ async def test_a_callback_that_follows_from_a_callback_is_settled_too() -> None:
 
 
 async def test_a_hanging_receiver_costs_one_real_second_and_15_of_the_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "PATIENCE", 0.02)
+    monkeypatch.setattr(webhook_deliveries, "PATIENCE", 0.02)
     app, never = Application(), asyncio.Event()
     app.then = never.wait
     async with playing(app) as (fake, worker):
@@ -160,7 +160,7 @@ async def test_a_hanging_receiver_costs_one_real_second_and_15_of_the_fakes(monk
 
 
 async def test_a_receiver_may_wait_for_the_fakes_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "PATIENCE", 0.02)
+    monkeypatch.setattr(webhook_deliveries, "PATIENCE", 0.02)
     app = Application()
     async with playing(app) as (fake, worker):
         app.then = lambda: worker.claim("NOTHING", waitSeconds=10)

@@ -13,9 +13,9 @@ import pytest
 from codeq_fake.clocks import WallClock, let_tasks_run
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.faults import Plan
-from codeq_fake.runtime import deliveries
-from codeq_fake.runtime.deliveries import Deliveries
+from codeq_fake.runtime import webhook_deliveries
 from codeq_fake.runtime.waiters import Waiters
+from codeq_fake.runtime.webhook_deliveries import Deliveries
 from codeq_fake.webhooks import Composer, Hop, Outcome, Outgoing, Sender
 from codeq_fake.webhooks.composer import sign
 
@@ -106,7 +106,7 @@ NOTICE = NoticeDue("sub-1", "http://app.test/ready", "A")
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "PATIENCE", 0.05)
+    monkeypatch.setattr(webhook_deliveries, "PATIENCE", 0.05)
 
 
 async def test_a_try_is_signed_at_the_fakes_time_and_its_outcome_is_reported() -> None:
