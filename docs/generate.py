@@ -16,8 +16,8 @@ import click
 from codeq_fake import pytest_plugin
 from codeq_fake.clause_coverage.coverage import SERVER, Clause, markdown, sections
 from codeq_fake.cli.serve import run, serve
-from codeq_fake.settings import Settings
-from codeq_fake.settings.sources import YAML_ONLY, camel
+from codeq_fake.server_settings import Settings
+from codeq_fake.server_settings.sources import YAML_ONLY, camel
 from codeq_fake.testing import FakeCodeQ
 from docs.packages import with_maps
 

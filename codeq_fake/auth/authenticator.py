@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from codeq_fake.settings import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, Settings, StaticAuth
+from codeq_fake.server_settings import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, Settings, StaticAuth
 
 from .caller import Authentication, Caller, Forbidden, Unauthenticated, role_of
 from .identities import IdentitiesProvider, Identity, Kind

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
-from codeq_fake.settings import ADMIN_SCOPE, JwksAuth, Settings, SettingsError, StaticAuth
+from codeq_fake.server_settings import ADMIN_SCOPE, JwksAuth, Settings, SettingsError, StaticAuth
 
 from . import claims, jwt
 from .caller import Authentication, role_of

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from codeq_fake.settings import JwksAuth
+from codeq_fake.server_settings import JwksAuth
 
 from .caller import FOREVER, Unauthenticated
 from .jwt import RSA_ALGORITHMS, Jwt, unverifiable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from codeq_fake.settings import JwksAuth, StaticAuth
+from codeq_fake.server_settings import JwksAuth, StaticAuth
 
 from . import claims, jwt
 from .caller import Authentication, Caller, Unauthenticated, tenant_of

@@ -20,12 +20,12 @@ from codeq_fake.control.arguments import instant
 from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.server_settings import Settings, SettingsError
+from codeq_fake.server_settings.model import VARIABLES
+from codeq_fake.server_settings.sources import near_misses
 from codeq_fake.serving.application import application
 from codeq_fake.serving.request_log import RequestLog
 from codeq_fake.serving.server import PortTakenError, listen
-from codeq_fake.settings import Settings, SettingsError
-from codeq_fake.settings.model import VARIABLES
-from codeq_fake.settings.sources import near_misses
 
 from .options import Options
 from .output import FAILED, MISUSED, exit_with, tell

@@ -20,7 +20,7 @@ from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.runtime.ids import TakenIdError
-from codeq_fake.settings import Settings, SettingsError
+from codeq_fake.server_settings import Settings, SettingsError
 from codeq_fake.version import VERSION
 
 from . import representations, state_file

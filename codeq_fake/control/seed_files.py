@@ -19,7 +19,7 @@ from codeq_fake.http import bodies
 from codeq_fake.http.rejections import status_and_text
 from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.runtime.ids import TakenIdError
-from codeq_fake.settings.parsing import kind, one_line
+from codeq_fake.server_settings.parsing import kind, one_line
 
 from .errors import BadRequestError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from codeq_fake.auth.caller import tenant_of
 from codeq_fake.core.backoff import DEFAULT_POLICY, POLICIES
 from codeq_fake.journal import Journal, Request
-from codeq_fake.settings import Settings, StaticAuth
+from codeq_fake.server_settings import Settings, StaticAuth
 
 from .history import History
 from .rules import RULES

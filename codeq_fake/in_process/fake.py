@@ -23,8 +23,8 @@ from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
 from codeq_fake.journal import DEFAULT_SIZE
 from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
+from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
-from codeq_fake.settings import Settings
 
 from .assertions import Assertions
 from .detached import Detached

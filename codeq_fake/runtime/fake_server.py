@@ -19,7 +19,7 @@ from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
 from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
 from codeq_fake.journal import DEFAULT_SIZE, Callback, Journal, Request
-from codeq_fake.settings import Settings
+from codeq_fake.server_settings import Settings
 from codeq_fake.webhooks import Composer, Guard, Outcome, Sender
 
 from .artifacts import ArtifactFolder

@@ -11,7 +11,7 @@ from joserfc import jws
 from joserfc.jwk import RSAKey
 
 from codeq_fake.auth import Authenticator, identities_of
-from codeq_fake.settings import JwksAuth, Settings
+from codeq_fake.server_settings import JwksAuth, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

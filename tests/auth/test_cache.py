@@ -7,7 +7,7 @@ import pytest
 from codeq_fake.auth import Authenticator, Unauthenticated, identities_of
 from codeq_fake.auth.authenticator import REMEMBERED
 from codeq_fake.auth.caller import Authentication, Caller
-from codeq_fake.settings import Settings
+from codeq_fake.server_settings import Settings
 from tests.auth.support import CALLERS, DAY, NOW, SECOND, Door, mint, named_door, signed_door
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codeq_fake.auth import Authenticator, Identity, Unauthenticated, identities_of, read_identities
-from codeq_fake.settings import Settings, SettingsError
+from codeq_fake.server_settings import Settings, SettingsError
 from tests.auth.support import CALLERS, NOW, mint, settings
 
 STATIC = Settings.from_env(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from codeq_fake.auth import Authenticator, Caller, Refusal, Unauthenticated, identities_of
 from codeq_fake.auth.jwt import parse
-from codeq_fake.settings import Settings
+from codeq_fake.server_settings import Settings
 from tests.auth.support import CALLERS, NOW, Door, mint, named_door, rsa_key, signed_door
 
 if TYPE_CHECKING:

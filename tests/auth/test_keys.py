@@ -12,7 +12,7 @@ from joserfc.jwk import RSAKey
 
 from codeq_fake.auth import Authenticator, KeysNeeded, Unauthenticated, with_keys
 from codeq_fake.auth.keys import FetchFailed, fetch_url, read_keys
-from codeq_fake.settings import JwksAuth
+from codeq_fake.server_settings import JwksAuth
 from tests.auth.support import CALLERS, NOW, SECOND, jwks, mint, rsa_key, settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codeq_fake.auth import Authenticator, Forbidden, Refusal, Unauthenticated
-from codeq_fake.settings import WORKER_SCOPES, Settings
+from codeq_fake.server_settings import WORKER_SCOPES, Settings
 from tests.auth.support import NOW
 
 BARE: dict[str, Any] = {

@@ -15,8 +15,8 @@ import yaml
 from click.testing import CliRunner
 
 from codeq_fake.cli import main
-from codeq_fake.settings import Settings
-from codeq_fake.settings.sources import camel
+from codeq_fake.server_settings import Settings
+from codeq_fake.server_settings.sources import camel
 from docs import generate
 
 from .support import DOCS, FENCE, INI, NAMED, ROOT, blocks, calls, environment, lines, shell

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.control import BadRequestError
-from codeq_fake.settings import SettingsError
+from codeq_fake.server_settings import SettingsError
 from codeq_fake.testing import FakeCodeQ
 from tests.in_process.support import CLAIM, NOW, TASKS
 

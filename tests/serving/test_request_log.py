@@ -14,9 +14,9 @@ import pytest
 from codeq_fake.clocks import WallClock
 from codeq_fake.control.arguments import instant
 from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
 from codeq_fake.serving.request_log import RequestLog
-from codeq_fake.settings import Settings
 from tests.cli.support import run, serving
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from codeq_fake.clocks import WallClock, let_tasks_run
 from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
 from codeq_fake.serving.server import PortTakenError, listen, served, url_of
-from codeq_fake.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.core import RateLimit
-from codeq_fake.settings import WORKER_SCOPES, JwksAuth, Settings, SettingsError, StaticAuth
+from codeq_fake.server_settings import WORKER_SCOPES, JwksAuth, Settings, SettingsError, StaticAuth
 
 if TYPE_CHECKING:
     from pathlib import Path
