@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from codeq_fake.core import State, Task
 
@@ -26,7 +25,7 @@ class TouchedTask(NamedTuple):
     @classmethod
     def of(cls, task: Task) -> TouchedTask:
         """The task as it is now."""
-        return cls(task.id, task.command, task.state, task.lease_until, task.max_attempts, bool(task.webhook))
+        return cls(task.id, task.command, task.state, task.lease_until, task.max_attempts, task.webhook != "")
 
 
 class Request(NamedTuple):
@@ -81,7 +80,6 @@ class Callback:
 
 
 EntryT = TypeVar("EntryT", Request, Callback)
-FieldsT = ParamSpec("FieldsT")
 
 
 class Journal(Generic[EntryT]):
@@ -91,13 +89,10 @@ class Journal(Generic[EntryT]):
         self.entries: deque[EntryT] = deque(maxlen=size)
         self.count = 0
 
-    def append(
-        self, make: Callable[Concatenate[int, FieldsT], EntryT], *args: FieldsT.args, **kwargs: FieldsT.kwargs
-    ) -> EntryT:
-        """Add an entry with the next number and these fields. Returns the entry."""
-        self.count += 1
-        entry = make(self.count, *args, **kwargs)
+    def append(self, entry: EntryT) -> EntryT:
+        """Add an entry, which has the number `count` + 1. Returns the entry."""
         self.entries.append(entry)
+        self.count = entry.n
         return entry
 
     def since(self, n: int) -> list[EntryT]:

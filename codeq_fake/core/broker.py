@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from codeq_fake import wire
@@ -253,7 +252,7 @@ class Broker:
     def _submit_known(
         self, items: Sequence[tuple[str, results.Submission]], worker: str, *, now: int
     ) -> list[Record | errors.Refused]:
-        bare = [(task_id, replace(submission, artifacts=())) for task_id, submission in items]
+        bare = [(task_id, submission._replace(artifacts=())) for task_id, submission in items]
         verdicts = [_or_refusal(self._check, task_id, submission, worker) for task_id, submission in bare]
         return [
             verdict if isinstance(verdict, errors.Refused) else self._end(verdict, worker, now=now)

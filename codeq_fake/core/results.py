@@ -24,8 +24,7 @@ class ArtifactUpload:
     content_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """A result as submitted. `result` is the T1 text of a JSON object, or None if it is missing."""
 
     status: str

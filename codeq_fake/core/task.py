@@ -39,6 +39,9 @@ class State(Enum):
     FAILED = (Status.FAILED, Location.NONE)
     DEAD = (Status.FAILED, Location.DLQ_SET)
 
+    #: Of the member, of which there is only one. Enum's own method is in Python, and slow: each transition needs it.
+    __hash__ = object.__hash__
+
     def __init__(self, status: Status, location: Location, _note: str = "") -> None:
         self.status = status
         self.location = location

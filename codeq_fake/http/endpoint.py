@@ -112,17 +112,20 @@ def note(runtime: Runtime, scope: Scope, call: Call, reply: Reply, operation: st
     tasks = reply.tasks
     if not tasks and (task := call.broker.store.tasks.get(call.params.get("id", ""))) is not None:
         tasks = (TouchedTask.of(task),)
-    scope[ENTRY] = runtime.requests.append(
-        Request,
-        call.now,
-        scope["method"],
-        path,
-        call.caller.subject,
-        call.body,
-        reply.status,
-        reply.body,
-        operation,
-        tasks,
-        reply.error,
-        call.faults,
+    journal = runtime.requests
+    scope[ENTRY] = journal.append(
+        Request(
+            journal.count + 1,
+            call.now,
+            scope["method"],
+            path,
+            call.caller.subject,
+            call.body,
+            reply.status,
+            reply.body,
+            operation,
+            tasks,
+            reply.error,
+            call.faults,
+        )
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from codeq_fake import wire
@@ -33,8 +32,7 @@ class Reply(NamedTuple):
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """A reply that may take time: call `attempt` with the time for `seconds`, then answer 204 (K9)."""
 
     attempt: Callable[[int], Reply | None]

@@ -39,9 +39,9 @@ class _OperationRoute(Route):
         self._method = operation.method
         self._fault_plan = runtime.fault_plan
         self._faulty = FaultyEndpoint(runtime, operation, endpoint)
-        # Most requests fail this comparison, which is cheaper than the regular expression.
-        self._fixed = path.partition("{")[0]
-        self._has_params = self._fixed != path
+        # Most requests fail these comparisons, which are cheaper than the regular expression.
+        self._start, self._end = path.partition("{")[0], path.rpartition("}")[2]
+        self._has_params = self._start != path
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match method and path."""
@@ -49,8 +49,9 @@ class _OperationRoute(Route):
             return Match.NONE, {}
         path = scope["path"]
         if not self._has_params:
-            return self._full({}) if path == self._fixed else (Match.NONE, {})
-        found = self.path_regex.fullmatch(path) if path.startswith(self._fixed) else None
+            return self._full({}) if path == self._start else (Match.NONE, {})
+        can_match = path.startswith(self._start) and path.endswith(self._end)
+        found = self.path_regex.fullmatch(path) if can_match else None
         return self._full(found.groupdict()) if found is not None else (Match.NONE, {})
 
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:

@@ -114,5 +114,9 @@ def _outcome(call: Call, outcome: Record | Refused) -> str:
 
 
 def _submission(fields: dict[str, Any]) -> Submission:
-    artifacts = tuple(ArtifactUpload(**bodies.arguments(artifact)) for artifact in fields.get("artifacts", ()))
+    artifacts = tuple(map(_artifact, fields.get("artifacts", ())))
     return Submission(fields.get("status", ""), fields.get("result"), fields.get("error", ""), artifacts)
+
+
+def _artifact(fields: dict[str, Any]) -> ArtifactUpload:
+    return ArtifactUpload(**bodies.arguments(fields))

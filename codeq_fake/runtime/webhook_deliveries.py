@@ -82,11 +82,12 @@ class Deliveries:
             sending.cancel()
 
     def _entry(self, due: Due) -> Callback:
+        n = self.journal.count + 1
         if isinstance(due, NoticeDue):
             subscription = due.subscription_id
-            return self.journal.append(Callback, "queue_ready", due.url, due.command, subscription_id=subscription)
+            return self.journal.append(Callback(n, "queue_ready", due.url, due.command, subscription_id=subscription))
         if due.delivery_id not in self.pending:
-            entry = self.journal.append(Callback, "task_result", due.url, due.command, task_id=due.task_id)
+            entry = self.journal.append(Callback(n, "task_result", due.url, due.command, task_id=due.task_id))
             self.pending[due.delivery_id] = entry
         return self.pending[due.delivery_id]
 

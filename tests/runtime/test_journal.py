@@ -11,7 +11,7 @@ from codeq_fake.journal import Journal, Request
 
 def fill(journal: Journal[Request], entries: int) -> None:
     for at in range(entries):
-        journal.append(Request, at, "GET", "/metrics", "", b"", 200, b"")
+        journal.append(Request(journal.count + 1, at, "GET", "/metrics", "", b"", 200, b""))
 
 
 def numbers(journal: Journal[Request], since: int = 0) -> list[int]:
