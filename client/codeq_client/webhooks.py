@@ -36,7 +36,8 @@ def verify_signature(
 ) -> None:
     """Raise `InvalidSignature` unless `body` was signed with `secret` at most `tolerance` seconds from `now` (W2).
 
-    `headers` may be in any case; `now` is in seconds since the epoch, by default the machine's time.
+    The names in `headers` may be in upper or lower case. `now` is in seconds since the epoch, by default the machine's
+    time.
     """
     lower = {name.lower(): value for name, value in headers.items()}
     timestamp, signature = lower.get("x-codeq-timestamp", ""), lower.get("x-codeq-signature", "")

@@ -15,7 +15,7 @@ _BLANKS = " \t\n\v\f\r"
 
 
 class Provider(Protocol):
-    """Authenticates the bearer tokens of one side, producers or workers."""
+    """Authenticates the bearer tokens of producers or of workers."""
 
     def authenticate(self, token: str, *, now: int) -> Authentication:
         """The caller of a token. Raises Unauthenticated, or KeysNeeded if keys have to be fetched first."""

@@ -90,4 +90,9 @@ class TaskStore:
 
 
 def _stats(queue: Queue) -> QueueStats:
-    return QueueStats(queue.ready_count(), len(queue.delayed), len(queue.in_progress), len(queue.dead))
+    return QueueStats(
+        ready=queue.ready_count(),
+        delayed=len(queue.delayed),
+        in_progress=len(queue.in_progress),
+        dead=len(queue.dead),
+    )

@@ -78,7 +78,7 @@ class FakeCodeQ(Assertions):
             journal_size=journal_size,
             seed=seed,
         )
-        self._runtime = Runtime(config, make_clock(clock, start=_instant(now) if now is not None else None))
+        self._runtime = Runtime(config, make_clock(clock, start=_to_nanoseconds(now) if now is not None else None))
         self._controls = Controls(self._runtime)
         self._control_token = control_token
         self._home = Home(in_thread=clock != "auto")
@@ -204,10 +204,10 @@ class FakeCodeQ(Assertions):
 
     async def _advance(self, seconds: float | None, to: str | datetime | None) -> None:
         by = round(seconds * SECOND) if seconds is not None else None
-        await self._controls.advance(by=by, to=_instant(to) if to is not None else None)
+        await self._controls.advance(by=by, to=_to_nanoseconds(to) if to is not None else None)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the fake's clock has moved on by so many seconds, by itself or by an `advance`."""
+        """Wait until the fake's clock has moved on by `seconds`, by itself or by an `advance`."""
         await self._home.run(lambda: self._runtime.waiters.sleep(round(seconds * SECOND)))
 
     def freeze(self) -> None:
@@ -344,10 +344,10 @@ class FakeCodeQ(Assertions):
         self._call(self._controls.reset)
 
 
-def _instant(when: str | datetime) -> int:
+def _to_nanoseconds(when: str | datetime) -> int:
     if isinstance(when, datetime):
         if when.tzinfo is None:
-            raise ValueError("a time without a zone says nothing: give it a tzinfo, for example datetime.UTC")
+            raise ValueError("a datetime needs a time zone, for example tzinfo=datetime.UTC")
         return instant(when.isoformat())
     return instant(when)
 

@@ -11,11 +11,11 @@ _VARIANT = "89ab"
 
 
 class TakenIdError(ValueError):
-    """An id is already that of a task or subscription, or is queued twice."""
+    """The id already belongs to a task or subscription, or was queued twice. `str()` is the id."""
 
 
 class Source:
-    """Makes ids and draws jitter. `seed` makes both repeatable."""
+    """Makes ids and jitter. `seed` makes both repeatable."""
 
     def __init__(self, seed: int | None = None) -> None:
         self._random = random.Random(seed)  # noqa: S311 - the ids of a fake are different, not secret

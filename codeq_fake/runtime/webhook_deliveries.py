@@ -1,4 +1,4 @@
-"""Deliveries: send the callbacks and notices that the core asks for, and keep a journal of their tries."""
+"""Deliveries: send the callbacks and notices that the core asks for, cancel late tries, and keep a journal of all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TIMEOUT = 15 * SECOND
 #: How long advancing the clock waits for a receiver that hangs, in real seconds, before time moves past its timeout.
 PATIENCE = 1.0
 
-NO_ANSWER = "no answer within 15 s"
+NO_ANSWER = f"no answer within {TIMEOUT // SECOND} s"
 LOST = "lost by a fault rule"
 
 Due = CallbackDue | NoticeDue

@@ -24,8 +24,8 @@ _STAYS_A_POST = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_R
 class Sender:
     """Sends requests to the hosts that the guard allows.
 
-    It keeps no connections, so it works in any event loop. It has no timeout: the caller, who owns the clock, cancels a
-    try that takes too long (W3).
+    It keeps no connections, so it works in any event loop. It has no timeout: `runtime.webhook_deliveries`, which has
+    the clock, cancels a try that takes too long (W3).
     """
 
     def __init__(self, *, guard: Guard | None = None, mounts: Mapping[str, ASGIApp] = MappingProxyType({})) -> None:

@@ -38,9 +38,9 @@ class Transport:
             url = httpx.URL(origin)
             key = _origin(url)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as unreadable:
-            raise ValueError(f"{origin!r} is no origin: {unreadable}") from unreadable
+            raise ValueError(f"{origin!r} is not an origin: {unreadable}") from unreadable
         if url.userinfo or url.raw_path != b"/" or url.fragment:
-            raise ValueError(f"{origin!r} is no origin: want http(s)://host[:port] and nothing more")
+            raise ValueError(f"{origin!r} is not an origin: want http(s)://host[:port] and nothing more")
         self._mounts[key] = app
 
     async def exchange(self, request: Outgoing) -> Answer:
@@ -59,8 +59,8 @@ class Transport:
     async def _exchange(self, request: Outgoing, url: httpx.URL) -> Answer:
         host = url.raw_host.decode("ascii")
         addresses: Sequence[str] = (host,)
-        # A client for each exchange, since one client cannot serve two event loops. No timeout: the caller cancels a
-        # try that takes too long (W3).
+        # A client for each exchange, since one client cannot serve two event loops. No timeout:
+        # `runtime.webhook_deliveries` cancels a try that takes too long (W3).
         if app := self._mounts.get(_origin(url)):
             transport = httpx.ASGITransport(_logged(app, request.url), raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113 - see above

@@ -17,7 +17,11 @@ _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
 class _Slice(NamedTuple):
-    # After a shorter list the items behind its end remain, and a longer one later decodes into them.
+    """A Go slice. `items` is its backing array, of which the first `length` items count (None: null).
+
+    Items beyond the length stay, and a longer list later decodes into them.
+    """
+
     items: list[Any]
     length: int | None
 

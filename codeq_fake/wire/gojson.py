@@ -107,6 +107,7 @@ def _int(literal: str) -> float:
 
 
 def _float(literal: str) -> float:
+    """A float whose `repr` is what `encoder.double` writes: the two must agree. Raises _Unusual if there is none."""
     value = float(literal)
     if _ALIKE_FROM <= abs(value) < _ALIKE_BELOW:
         return _WholeFloat(value) if value.is_integer() else value

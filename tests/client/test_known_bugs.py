@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codeq_client import ClaimFailed, Job, NewTask, Worker
-from codeq_client._api import operations
+from codeq_client._api import operations, result_waiting
 from codeq_client.errors import (
     BadReply,
     BadRequest,
@@ -107,7 +107,7 @@ def test_the_http_timeout_is_longer_than_the_longest_poll(wait: int) -> None:
 def test_a_wait_raises_a_refusal_at_once(answers_: list[Reply], error: type[Exception]) -> None:
     server = ScriptedServer(answers_)
     with pytest.raises(error):
-        server.run(operations.wait_for_result(server.core, "t-1", 3600))
+        server.run(result_waiting.wait_for_result(server.core, "t-1", 3600))
     assert not server.pauses
 
 

@@ -103,7 +103,7 @@ def test_no_token_is_told() -> None:
         ({"yaml": "- a"}, SettingsError, "the YAML settings: found a list"),
         ({"identities": {"ann": {}}}, SettingsError, "identities: ann has kind None"),
         ({"webhook_allow": ["http://app"]}, ValueError, "'http://app' is neither a host name"),
-        ({"webhooks": {"app": None}}, ValueError, "'app' is no origin"),
+        ({"webhooks": {"app": None}}, ValueError, "'app' is not an origin"),
         ({"now": "today"}, BadRequestError, "found 'today' where an RFC 3339 time"),
     ],
 )

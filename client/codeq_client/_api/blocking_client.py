@@ -10,7 +10,7 @@ import httpx
 
 from codeq_client.errors import CodeQError
 
-from . import operations
+from . import operations, result_waiting
 from .base_client import BaseClient
 from .calls import Reply, Role
 from .clock import Clock
@@ -50,7 +50,7 @@ class BlockingCodeQ(BaseClient):
     renew_subscription = _method(operations.renew_subscription)
     get = _method(operations.get)
     result = _method(operations.result)
-    wait_for_result = _method(operations.wait_for_result)
+    wait_for_result = _method(result_waiting.wait_for_result)
     queue_sizes = _method(operations.queue_sizes)
     queue_stats = _method(operations.queue_stats)
     cleanup = _method(operations.cleanup)

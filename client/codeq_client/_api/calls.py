@@ -197,7 +197,7 @@ def abandon(task_id: str) -> Call[None]:
 
 def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeued]:
     """R7. Never repeated blindly, as `abandon`. Without a delay the server's backoff applies (N3)."""
-    body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": _readable(reason)}
+    body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": _without_surrogates(reason)}
     return Call("POST", _task_path(task_id, "nack"), Role.WORKER, decoding.requeued, dumps(body))
 
 
@@ -230,13 +230,13 @@ def _answers_to(items: Sequence[object]) -> Callable[[Any], list[Any]]:
 
 def _outcome(result: object, error: str) -> dict[str, Any]:
     if error:
-        text = _readable(error) if error.strip() else "unknown error"  # S1: blank is missing
+        text = _without_surrogates(error) if error.strip() else "unknown error"  # S1: blank is missing
         return {"status": "FAILED", "error": text}
     return {"status": "COMPLETED", "result": wrap_result(result)}
 
 
-def _readable(text: str) -> str:
-    """Return an error's text without lone surrogates, which file names may contain: it is meant for people."""
+def _without_surrogates(text: str) -> str:
+    """Replace lone surrogates, which file names may contain, by `?`: UTF-8 cannot hold them."""
     return text.encode(errors="replace").decode()
 
 

@@ -30,7 +30,7 @@ def _names(kind: type[Task | Record]) -> dict[str, str]:
 _TASK_NAMES = _names(Task) | {"lastKnownLocation": "location"}
 _RECORD_NAMES = _names(Record)
 _TASK_READERS: Readers = {
-    "payload": json.loads,  # JSON in a string (section 4 of the contract)
+    "payload": json.loads,  # the reply has a string with the payload's JSON text (T1)
     "lease_until": datetime.fromisoformat,
     "created_at": datetime.fromisoformat,
     "updated_at": datetime.fromisoformat,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from types import UnionType
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from codeq_client._task import Task
 from codeq_client.errors import (
@@ -16,35 +14,16 @@ from codeq_client.errors import (
     CodeQError,
     ConfigurationError,
     Forbidden,
-    ResultNotFound,
-    TaskDead,
-    TaskFailed,
     TaskNotFound,
-    WaitTimeout,
 )
 
 from . import batches, calls, settlement
 from .calls import Call, Role
-from .conversion import from_json
 from .models import Artifact, Batch, NewTask, Record, Requeued, Submission
-from .retries import Core, Flow, Pause
+from .retries import Core, Flow
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_FIRST_POLL = 0.1
-_LONGEST_POLL = 2.0
-#: After a long wait the poll interval may grow: to this part of the time waited, and to at most `_LONGEST_PAUSE` s.
-_PART_OF_WAIT = 1 / 50
-_LONGEST_PAUSE = 30.0
-
-
-class Waker(Protocol):
-    """Reports that a task has ended, earlier than the next poll would: a `WebhookReceiver`."""
-
-    async def ended(self, task_id: str) -> None:
-        """Return once the task has ended."""
-        ...
 
 
 def _sends(call: Callable[P, Call[R]]) -> Callable[Concatenate[Core, P], Flow[R]]:
@@ -101,7 +80,10 @@ def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, 
 
 
 def abandon(core: Core, task: Task | str) -> Flow[None]:
-    """Give a task back at once, without using up an attempt (R6). Given the claimed task, resolves a lost answer."""
+    """Give a task back at once, without using up an attempt (R6).
+
+    With a `Task`, not only its id, a lost answer is resolved by reading the task.
+    """
     if isinstance(task, Task):
         return settlement.abandon(core, task, calls.abandon(task.id))
     return core.send(calls.abandon(task))
@@ -110,7 +92,7 @@ def abandon(core: Core, task: Task | str) -> Flow[None]:
 def nack(core: Core, task: Task | str, *, delay: float | timedelta = 0, reason: str = "") -> Flow[Requeued]:
     """Give a task back, to be tried again after `delay` or the server's backoff (R7). It uses up an attempt (N2).
 
-    Given the claimed task, resolves a lost answer.
+    With a `Task`, not only its id, a lost answer is resolved by reading the task.
     """
     if isinstance(task, Task):
         return settlement.nack(core, task, calls.nack(task.id, delay=delay, reason=reason))
@@ -126,14 +108,15 @@ def complete(
 ) -> Flow[Record]:
     """End a task as COMPLETED (R8). A result that is not an object is wrapped in one; this client unwraps it.
 
-    Given the claimed task, resolves a lost answer: raises `LeaseLost` if another worker ended the task.
+    With a `Task`, not only its id, a lost answer is resolved by reading the task: raises `LeaseLost` if another worker
+    ended it.
     """
-    return settlement.submit(core, task, result, "", artifacts)
+    return settlement.submit(core, task, result, error="", artifacts=artifacts)
 
 
 def fail(core: Core, task: Task | str, error: str, *, artifacts: Sequence[Artifact] = ()) -> Flow[Record]:
     """End a task as FAILED, permanently (R8, S4). To have it tried again, use `nack`."""
-    return settlement.submit(core, task, None, error or "unknown error", artifacts)
+    return settlement.submit(core, task, result=None, error=error or "unknown error", artifacts=artifacts)
 
 
 def submit_batch(core: Core, submissions: Iterable[Submission]) -> Flow[Batch[Record]]:
@@ -143,60 +126,6 @@ def submit_batch(core: Core, submissions: Iterable[Submission]) -> Flow[Batch[Re
     an item with artifacts, for a task with a webhook, or with only a task id is sent in a separate request.
     """
     return batches.submit(core, tuple(submissions))
-
-
-@overload
-def wait_for_result(
-    core: Core, task_id: str, timeout: float = ..., *, kind: UnionType | None = ..., wake: Waker | None = ...
-) -> Flow[Any]: ...
-@overload
-def wait_for_result(
-    core: Core, task_id: str, timeout: float = ..., *, kind: type[R], wake: Waker | None = ...
-) -> Flow[R]: ...
-def wait_for_result(
-    core: Core,
-    task_id: str,
-    timeout: float = 60,
-    *,
-    kind: Any = None,  # a type or a union, as the overloads say
-    wake: Waker | None = None,
-) -> Flow[Any]:
-    """Wait until a task is completed and return its result, as a `kind` if one is given.
-
-    Polls at intervals that grow up to 2 s (up to 30 s after many minutes) and start again when the task is claimed or
-    given back. With a `WebhookReceiver` as `wake`, at the task's webhook, it returns as soon as the callback arrives
-    (not for the blocking client). Raises `TaskFailed`, `TaskDead` for a dead letter, `WaitTimeout` after `timeout`
-    seconds, and a refusal of the server at once. An outage is waited out; its error is raised if it lasts until the
-    timeout.
-    """
-    changed = core.clock.monotonic()
-    deadline = changed + timeout
-    pause, seen = _FIRST_POLL, ("", 0)
-    while True:
-        task = yield from core.send(calls.get(task_id), retries=math.inf, deadline=deadline)
-        if task.ended:
-            value = yield from _result_of(core, task, deadline)
-            return value if kind is None else from_json(kind, value)
-        now = core.clock.monotonic()
-        left = deadline - now
-        if left <= 0:
-            raise WaitTimeout(task, timeout)
-        if seen != (task.status, task.attempts):
-            pause, seen, changed = _FIRST_POLL, (task.status, task.attempts), now
-        yield Pause(min(pause, left), functools.partial(wake.ended, task_id) if wake else None)
-        pause = min(pause * 1.5, max(_LONGEST_POLL, (now - changed) * _PART_OF_WAIT), _LONGEST_PAUSE)
-
-
-def _result_of(core: Core, task: Task, deadline: float) -> Flow[Any]:
-    if task.dead:
-        raise TaskDead(task, task.error)  # N4: it has no result
-    try:
-        record = (yield from core.send(calls.result(task.id), retries=math.inf, deadline=deadline)).record
-    except ResultNotFound:
-        raise TaskFailed(task, task.error or "it has no result") from None
-    if record.status != "COMPLETED":
-        raise TaskFailed(task, record.error)
-    return record.result
 
 
 # An empty body and a missing task are refused only after token and scope (B3), so these requests have no effect.

@@ -137,6 +137,7 @@ class Core:
 
 
 def _retry_after(error: CodeQError) -> float:
+    """Return the server's Retry-After in seconds, limited; 0 if it sent none."""
     return min(error.retry_after, _LONGEST_RETRY_AFTER) if isinstance(error, RateLimited) else 0.0
 
 

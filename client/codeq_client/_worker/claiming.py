@@ -39,8 +39,8 @@ class Rotation:
         """Return the commands, the one that has waited longest first."""
         return list(self._commands)
 
-    def served(self, command: str) -> None:
-        """Move a command, in any case (C2), to the end."""
+    def claimed(self, command: str) -> None:
+        """Move a command to the end, whatever its upper and lower case (C2)."""
         for index, name in enumerate(self._commands):
             if name.lower() == command.lower():
                 self._commands.append(self._commands.pop(index))
@@ -171,7 +171,7 @@ class ClaimLoop:
         self._context.emit(Polled(len(tasks), self._clock.monotonic() - sent))
         self._empty_claims = 0 if tasks else self._empty_claims + 1
         for task in tasks:
-            self._rotation.served(task.command)
+            self._rotation.claimed(task.command)
             handler = self._handlers.get(task.command.lower()) or Handler(task.command, _unknown, takes_context=False)
             delivery = Delivery(self._context, handler, task, sent=sent)
             earlier = [other for other in self._deliveries if other.task_id == task.id]

@@ -221,7 +221,7 @@ class Worker:
         return DeliveryContext(self.codeq, renewal, self.terms, self.emit, wrap, state)
 
     def handler_of(self, command: str) -> Handler:
-        """Return the handler for a command, in any case (C2); raises `ConfigurationError`."""
+        """Return the handler for a command, whatever its upper and lower case (C2); raises `ConfigurationError`."""
         try:
             return self._handlers[command.lower()]
         except KeyError:

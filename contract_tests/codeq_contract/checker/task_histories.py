@@ -94,7 +94,9 @@ class TaskHistory:
     @cached_property
     def ends(self) -> tuple[Event, ...]:
         """The events that show that the task is over (results, dead letters, reads), the first answered first."""
-        ends: list[Event] = [operation for operation in self.operations if operation.is_accepted and is_end(operation)]
+        ends: list[Event] = [
+            operation for operation in self.operations if operation.is_accepted and ends_task(operation)
+        ]
         ends += [observation for observation in self.observations if observation.task.is_over]
         return tuple(sorted(ends, key=lambda event: event.answered))
 
@@ -121,7 +123,7 @@ class TaskHistory:
         return self.leases[0].delivery.task if self.leases else None
 
 
-def is_end(operation: Operation) -> bool:
+def ends_task(operation: Operation) -> bool:
     """Whether the operation, if accepted, ends its task for good (S4, N4)."""
     return isinstance(operation, Result) or (isinstance(operation, Nack) and operation.dead)
 

@@ -10,7 +10,7 @@ from codeq_contract.recordings.times import SECOND, parse_moment
 from .events import FOREVER, Abandon, Claim, Created, Delivery, Event, Nack, Operation, TaskSnapshot
 from .queues import Queue
 from .settings import GRAIN, Settings
-from .task_histories import Lease, TaskHistory, is_end
+from .task_histories import Lease, TaskHistory, ends_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class WaitingPeriods:
         if self.history.creates:
             yield self._after_create()
         for lease in self.history.leases:
-            if not any(is_end(operation) for operation in lease.settlements):
+            if not any(ends_task(operation) for operation in lease.settlements):
                 yield self._after_lease(lease)
 
     def _after_create(self) -> WaitingPeriod:

@@ -25,13 +25,13 @@ _SHOWN = 3
 
 @click.command("check")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--all", "every", is_flag=True, help=f"Draw every violation of a law, not only the first {_SHOWN}.")
+@click.option("--all", "every", is_flag=True, help=f"Print every violation of a law, not only the first {_SHOWN}.")
 def check_files(files: tuple[Path, ...], *, every: bool) -> None:
-    """Check recorded histories against the contract's laws, and draw the violations.
+    """Check recorded histories against the contract's laws, and print the violations as timelines.
 
     FILE is a recording, plain or with gzip (*.gz). Its calls may overlap. The check assumes that no other client called
-    the server meanwhile. A law is valid unless something violates it whatever the timing. It is unknown if a call
-    without a reply may explain the violation.
+    the server meanwhile. A law counts as violated only if every possible timing of the calls violates it. It is
+    unknown if a call without a reply may explain the violation.
 
     Exit status: 0 valid, 1 violated, 2 a file cannot be read, 3 unknown.
     """
@@ -63,7 +63,7 @@ def _print(result: CheckResult, console: Console, shown: int | None) -> None:
         table.add_row(f"  {_coloured(judgement.verdict)}", law.name, law.clauses, _summary(judgement))
     console.print(table)
     for judgement in result.judgements:
-        _draw(judgement, console, header.epoch, shown)
+        _print_violations(judgement, console, header.epoch, shown)
 
 
 def _summary(judgement: Judgement) -> str:
@@ -76,7 +76,8 @@ def _summary(judgement: Judgement) -> str:
     return "; ".join(parts)
 
 
-def _draw(judgement: Judgement, console: Console, epoch: int, shown: int | None) -> None:
+def _print_violations(judgement: Judgement, console: Console, epoch: int, shown: int | None) -> None:
+    """Print the first `shown` violations with their timelines, or the doubtful ones of a law without violations."""
     violations = judgement.violations or judgement.doubtful
     for violation in violations[:shown]:
         race = f" Looks like {violation.race}." if violation.race else ""
@@ -85,7 +86,7 @@ def _draw(judgement: Judgement, console: Console, epoch: int, shown: int | None)
         console.print(timeline(violation, epoch=epoch))
     more = len(violations) - len(violations[:shown])
     if more:
-        console.print(f"\n{judgement.law.name}: {more} more; --all draws them.")
+        console.print(f"\n{judgement.law.name}: {more} more; --all prints them.")
 
 
 def _coloured(verdict: Verdict) -> str:

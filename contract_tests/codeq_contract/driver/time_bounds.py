@@ -1,4 +1,7 @@
-"""When a lease ends and a delay is over, by store (K8, C7): bounds, which coincide on a virtual clock."""
+"""When a lease ends and a delay is over: bounds, computed from the roundings in `stores.py` (K8, C7).
+
+On a virtual clock the two bounds coincide.
+"""
 
 from __future__ import annotations
 

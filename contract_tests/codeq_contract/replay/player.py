@@ -88,7 +88,7 @@ class _Player:
             await self._server.control.queue(ids, delays)
         self._allowed.note_trace(call.headers.get("traceparent", ""))
         request = self._request(call)
-        if _may_wait(call):
+        if _may_be_long_poll(call):
             self._long_polls.append(_Pending(call, await self._server.start(request)))
             self._long_polls.sort(key=lambda pending: pending.call.answered)
         else:
@@ -145,6 +145,6 @@ class _Player:
         self._differences.extend(compare_reply(call, reply, self._allowed))
 
 
-def _may_wait(call: Call) -> bool:
-    """Whether the fake may hold the call until time passes (K9)."""
+def _may_be_long_poll(call: Call) -> bool:
+    """Whether the fake may hold the call until time passes (K9). Names in a body match in any case (B1)."""
     return call.path == f"{TASKS}/claim" and "waitseconds" in (call.body or "").lower()

@@ -139,29 +139,29 @@ def run_case(item: pytest.Function, driver: Driver) -> Attempts:
         return Attempts(CaseContext(driver), 0, 0, _unsupported(missing))
     stopwatch = RealClock()
     began, number, scale = stopwatch.now(), 1, 1
-    left: dict[str, str] = {}
+    left_behind: dict[str, str] = {}
     while True:
         contract = CaseContext(driver, scale)
-        error = _attempt(item, contract, left)
+        error = _attempt(item, contract, left_behind)
         # A request may be lost by chance, but not at every attempt.
         is_lost = error is not None and any(not exchange.reply.status for exchange in contract.transcript)
         if number == _MAX_ATTEMPTS or not (is_lost or isinstance(error, InconclusiveError)):
-            return Attempts(contract, number, (stopwatch.now() - began) / SECOND, error, left)
+            return Attempts(contract, number, (stopwatch.now() - began) / SECOND, error, left_behind)
         number, scale = number + 1, scale * 2
 
 
-def _attempt(item: pytest.Function, contract: CaseContext, left: dict[str, str]) -> BaseException | None:
-    """The error of one attempt, or None. The tasks that it left behind are added to `left`."""
+def _attempt(item: pytest.Function, contract: CaseContext, left_behind: dict[str, str]) -> BaseException | None:
+    """The error of one attempt, or None. The tasks that it could not end are added to `left_behind`."""
     try:
         item.obj(contract=contract, **parameters(item))
     except _CASE_ERRORS as raised:
-        return _first(raised)
+        return _first_of_group(raised)
     else:
         return None
     finally:
-        left |= clean_up(contract)
+        left_behind.update(clean_up(contract))
 
 
-def _first(error: BaseException) -> BaseException:
+def _first_of_group(error: BaseException) -> BaseException:
     """The error itself, or the first of a group."""
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+    return _first_of_group(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

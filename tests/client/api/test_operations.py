@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codeq_client import Artifact, NewTask, Rejected, Submission, Task
-from codeq_client._api import operations
+from codeq_client._api import operations, result_waiting
 from codeq_client.errors import (
     BadReply,
     BadRequest,
@@ -218,7 +218,7 @@ def result(**record: Any) -> Reply:
 def test_waiting_polls_with_growing_pauses_and_returns_the_typed_result() -> None:
     done = result(status="COMPLETED", result={"url": "u"})
     server = ScriptedServer([seen("PENDING")] * 12 + [seen("COMPLETED"), done])
-    assert server.run(operations.wait_for_result(server.core, "t-1", 60, kind=Master)) == Master("u")
+    assert server.run(result_waiting.wait_for_result(server.core, "t-1", 60, kind=Master)) == Master("u")
     assert server.pauses[:3] == pytest.approx([0.1, 0.15, 0.225])
     assert server.pauses[-1] == 2.0
 
@@ -226,14 +226,14 @@ def test_waiting_polls_with_growing_pauses_and_returns_the_typed_result() -> Non
 def test_waiting_polls_fast_again_after_a_change_of_the_task() -> None:
     states = [seen("PENDING", attempts=0)] * 6 + [seen("IN_PROGRESS")] * 2 + [seen("PENDING")] * 2
     server = ScriptedServer([*states, seen("COMPLETED"), result(status="COMPLETED", result={})])
-    server.run(operations.wait_for_result(server.core, "t-1", 60))
+    server.run(result_waiting.wait_for_result(server.core, "t-1", 60))
     assert server.pauses[4:] == pytest.approx([0.1 * 1.5**4, 0.1 * 1.5**5, 0.1, 0.15, 0.1, 0.15])
 
 
 def test_a_wait_of_hours_polls_every_half_minute() -> None:
     server = ScriptedServer([seen("IN_PROGRESS")] * 1600)
     with pytest.raises(WaitTimeout):
-        server.run(operations.wait_for_result(server.core, "t-1", 36_000))
+        server.run(result_waiting.wait_for_result(server.core, "t-1", 36_000))
     assert max(server.pauses) == 30.0
     assert len(server.sent) < 1600  # every 2 s it would be 18,000
     waited = [sum(server.pauses[:count]) for count in range(len(server.pauses))]
@@ -244,7 +244,7 @@ def test_a_wait_of_hours_polls_every_half_minute() -> None:
 def test_waiting_for_a_server_that_does_not_answer_ends_in_time(failure: Any) -> None:
     server = ScriptedServer([seen("PENDING"), *[failure] * 9], retries=9)
     with pytest.raises((Unavailable, ServerError, RateLimited)):
-        server.run(operations.wait_for_result(server.core, "t-1", 2))
+        server.run(result_waiting.wait_for_result(server.core, "t-1", 2))
     assert sum(server.pauses) <= 2
     assert all(send.timeout <= 2 for send in server.sent)
 
@@ -253,14 +253,14 @@ def test_waiting_for_a_server_that_does_not_answer_ends_in_time(failure: Any) ->
 def test_waiting_continues_through_an_outage(failure: Any) -> None:
     done = result(status="COMPLETED", result={"$value": 7})
     server = ScriptedServer([seen("PENDING"), *[failure] * 12, seen("COMPLETED"), *[failure] * 12, done], retries=0)
-    assert server.run(operations.wait_for_result(server.core, "t-1", 600)) == 7
+    assert server.run(result_waiting.wait_for_result(server.core, "t-1", 600)) == 7
 
 
 def test_waiting_polls_a_last_time_at_its_end() -> None:
     server = ScriptedServer(
         [refusal(503, "down")] * 6 + [seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})]
     )
-    assert server.run(operations.wait_for_result(server.core, "t-1", 10)) == 7
+    assert server.run(result_waiting.wait_for_result(server.core, "t-1", 10)) == 7
     assert sum(server.pauses) == pytest.approx(10)
 
 
@@ -270,13 +270,13 @@ def test_waiting_continues_while_no_token_is_available() -> None:
 
     answers: list[object] = [Unavailable("no token now", sent=False), Unavailable("no token now", sent=False), "w"]
     server = ScriptedServer([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 7})], worker=provider)
-    assert server.run(operations.wait_for_result(server.core, "t-1", 10)) == 7
+    assert server.run(result_waiting.wait_for_result(server.core, "t-1", 10)) == 7
 
 
 def test_waiting_ends_at_its_timeout_with_the_last_state() -> None:
     server = ScriptedServer([seen("IN_PROGRESS")] * 10)
     with pytest.raises(WaitTimeout, match="is still IN_PROGRESS after 1 s") as caught:
-        server.run(operations.wait_for_result(server.core, "t-1", 1))
+        server.run(result_waiting.wait_for_result(server.core, "t-1", 1))
     assert isinstance(caught.value, TimeoutError)
     assert sum(server.pauses) == pytest.approx(1.0)
 
@@ -284,13 +284,13 @@ def test_waiting_ends_at_its_timeout_with_the_last_state() -> None:
 def test_waiting_for_a_dead_letter_ends_though_it_has_no_result() -> None:
     server = ScriptedServer([seen("FAILED", lastKnownLocation="DLQ_SET", error="MAX_ATTEMPTS")])
     with pytest.raises(TaskDead, match="MAX_ATTEMPTS"):
-        server.run(operations.wait_for_result(server.core, "t-1"))
+        server.run(result_waiting.wait_for_result(server.core, "t-1"))
 
 
 def test_waiting_for_a_task_that_failed_raises_the_workers_error() -> None:
     server = ScriptedServer([seen("FAILED"), result(status="FAILED", error="no such master")])
     with pytest.raises(TaskFailed, match="no such master") as caught:
-        server.run(operations.wait_for_result(server.core, "t-1"))
+        server.run(result_waiting.wait_for_result(server.core, "t-1"))
     assert type(caught.value) is TaskFailed
 
 
@@ -303,10 +303,10 @@ def test_waiting_raises_a_refusal() -> None:
     ):
         server = ScriptedServer(answers)
         with pytest.raises(error):
-            server.run(operations.wait_for_result(server.core, "t-1", 1000))
+            server.run(result_waiting.wait_for_result(server.core, "t-1", 1000))
 
 
 def test_a_result_of_another_type_is_a_decode_error() -> None:
     server = ScriptedServer([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 3})])
     with pytest.raises(DecodeError):
-        server.run(operations.wait_for_result(server.core, "t-1", kind=Master))
+        server.run(result_waiting.wait_for_result(server.core, "t-1", kind=Master))

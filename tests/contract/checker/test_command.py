@@ -132,7 +132,7 @@ def test_only_three_violations_of_a_law_are_drawn_unless_all_are_requested(check
     calls = [text.replace("6f1c2a52", f"{number:08}") for number in range(5) for text in (CREATE, FIRST, SECOND)]
     few, every = checked(calls), checked(calls, "--all")
     assert few.output.count("A task is in one worker's hands") == 3
-    assert "one-lease: 2 more; --all draws them." in few.output
+    assert "one-lease: 2 more; --all prints them." in few.output
     assert every.output.count("A task is in one worker's hands") == 5
     assert "more; --all" not in every.output
 

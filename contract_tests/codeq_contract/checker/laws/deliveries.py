@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from codeq_contract.checker.events import Abandon, Delivery, Nack, queue_name
 from codeq_contract.checker.history import History
-from codeq_contract.checker.task_histories import Lease, TaskHistory, is_end
+from codeq_contract.checker.task_histories import Lease, TaskHistory, ends_task
 
 from .law import Law, Violation
 
@@ -60,7 +60,7 @@ def _first_count(task: TaskHistory) -> Iterator[Violation]:
 
 def _step(task: TaskHistory, lease: Lease, following: Lease) -> Iterator[Violation]:
     """K5, D1, N2, N5: the attempts from one delivery to the next."""
-    if lease.settlement is not None and is_end(lease.settlement):
+    if lease.settlement is not None and ends_task(lease.settlement):
         return
     events = (*_certain_events(lease), following.delivery)
     step, allowed = following.attempts - lease.attempts, _allowed_steps(lease)

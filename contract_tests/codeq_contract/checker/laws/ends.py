@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from codeq_contract.checker.events import Event, Observation, Operation, Result
 from codeq_contract.checker.history import History
 from codeq_contract.checker.queues import Queue
-from codeq_contract.checker.task_histories import TaskHistory, is_end
+from codeq_contract.checker.task_histories import TaskHistory, ends_task
 from codeq_contract.checker.waiting_periods import WaitingPeriod
 
 from .holding import is_held
@@ -37,7 +37,7 @@ def _after_end(task: TaskHistory, end: Event, final: set[str]) -> Iterator[tuple
             yield lease.delivery, f"was over and was delivered to {lease.delivery.task.worker}"
     for operation in task.operations:
         # S6: a batch checks all its items before it stores the first, so one batch may end a task twice.
-        second_end = isinstance(end, Operation) and is_end(operation) and operation.number != end.number
+        second_end = isinstance(end, Operation) and ends_task(operation) and operation.number != end.number
         if operation.is_accepted and (second_end or end.precedes(operation)):
             yield operation, "was over, and this was accepted"
     for read in task.observations:

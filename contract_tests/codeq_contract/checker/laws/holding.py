@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from codeq_contract.checker.events import Claim, Event, Heartbeat, Observation, Operation
 from codeq_contract.checker.history import History
-from codeq_contract.checker.task_histories import Lease, TaskHistory, is_end
+from codeq_contract.checker.task_histories import Lease, TaskHistory, ends_task
 
 from .law import Law, Mark, Violation
 
@@ -80,7 +80,7 @@ def _cannot_follow(settlement: Operation, operation: Operation) -> bool:
     """
     if settlement.number == operation.number:
         return False
-    if is_end(settlement) and (is_end(operation) or settlement.precedes(operation)):
+    if ends_task(settlement) and (ends_task(operation) or settlement.precedes(operation)):
         return False
     return settlement.precedes(operation) or not isinstance(operation, Heartbeat)
 
