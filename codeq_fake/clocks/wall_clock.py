@@ -48,7 +48,9 @@ class WallClock(Clock):
         """The present instant. It never goes back, even when the machine's time does, nor beyond the end of time."""
         if self._frozen is not None:
             return self._frozen
-        self._latest = min(END_OF_TIME, max(self._latest, self.wall() + self._offset))
+        now = self.wall() + self._offset
+        if now > self._latest:
+            self._latest = min(now, END_OF_TIME)
         return self._latest
 
     async def advance(
@@ -91,8 +93,7 @@ class WallClock(Clock):
         self._arm()
 
     def _arm(self) -> None:
-        when = self._timers.next_due()
-        if self._frozen is not None or when is None:
+        if self._frozen is not None or (when := self._timers.next_due()) is None:
             return
         loop = asyncio.get_running_loop()
         if self._armed_for == (loop, when):

@@ -7,14 +7,51 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Scope
 
 #: How many turns of the loop a request whose client has gone gets to end, before the client goes on.
 _TURNS = 20
 
 
+class Exchange:
+    """A request with this body, and the reply to it, as an application receives and sends them."""
+
+    def __init__(self, body: bytes) -> None:
+        #: As a server replies for an application that sends nothing.
+        self.status = 500
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.parts: list[bytes] = []
+        #: Done when the application has returned.
+        self.has_ended = asyncio.get_running_loop().create_future()
+        self._body: bytes | None = body
+        #: The reply is complete, or the client has gone.
+        self._is_over = asyncio.Event()
+
+    def hang_up(self) -> None:
+        """Let everything that is received from now on be a disconnect."""
+        self._body = None
+        self._is_over.set()
+
+    async def receive(self) -> Message:
+        """The whole body, then a disconnect."""
+        body, self._body = self._body, None
+        if body is not None:
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._is_over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take the next message of the reply."""
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], message.get("headers", [])
+            return
+        self.parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            self._is_over.set()
+
+
 class Detached:
-    """An application whose calls run in separate tasks and contexts.
+    """Calls an application in separate tasks and contexts.
 
     Where the application ran in the client's task, a client that times out would take along what the application does
     for others, such as the notices of the tasks that a batch has created.
@@ -26,63 +63,36 @@ class Detached:
         #: The calls whose client has gone: the event loop alone would not keep their tasks alive.
         self._abandoned: dict[asyncio.Task[None], None] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application."""
-        client = _Client(receive, send)
+    async def request(self, scope: Scope, body: bytes) -> Exchange:
+        """Send one request, and return it with its whole reply. Raises what the application raises."""
+        exchange = Exchange(body)
         # Not the client's context: a simulated host that is killed must not take along what runs in the fake.
-        serving = asyncio.get_running_loop().create_task(self._serve(scope, client), context=self._context.copy())
+        serving = asyncio.get_running_loop().create_task(self._serve(scope, exchange), context=self._context.copy())
         try:
-            await asyncio.shield(serving)
+            # Not the task, which would be cancelled with its client.
+            await exchange.has_ended
         except asyncio.CancelledError:
             self._abandoned[serving] = None
-            serving.add_done_callback(self._abandoned.pop)
-            client.hang_up()
+            serving.add_done_callback(self._forget)
+            exchange.hang_up()
             # A request that ends because of this has ended when the client looks at the fake next.
             for _ in range(_TURNS):
                 if serving.done():
                     break
                 await asyncio.sleep(0)
             raise
+        serving.result()
+        return exchange
 
-    async def _serve(self, scope: Scope, client: _Client) -> None:
-        await self._app(scope, client.receive, client.send)
-
-
-class _Client:
-    """The client of a call: its `receive` and `send`, until it hangs up."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self._is_gone = False
-        #: The task that waits in `receive`.
-        self._receiver: asyncio.Task[object] | None = None
-
-    def hang_up(self) -> None:
-        """Let everything that is received from now on be a disconnect, and drop what is sent."""
-        self._is_gone = True
-        if self._receiver is not None:
-            self._receiver.cancel()
-
-    async def receive(self) -> Message:
-        """The client's next message."""
-        if self._is_gone:
-            return {"type": "http.disconnect"}
-        self._receiver = asyncio.current_task()
+    async def _serve(self, scope: Scope, exchange: Exchange) -> None:
         try:
-            return await self._receive()
-        except asyncio.CancelledError:
-            # As in asyncio.timeout: only the cancellation by `hang_up` becomes a result.
-            if self._has_hung_up() and self._receiver is not None and self._receiver.uncancel() == 0:
-                return {"type": "http.disconnect"}
-            raise
+            await self._app(scope, exchange.receive, exchange.send)
         finally:
-            self._receiver = None
+            if not exchange.has_ended.done():
+                exchange.has_ended.set_result(None)
 
-    def _has_hung_up(self) -> bool:
-        return self._is_gone  # while `receive` waited, which the type checker does not see
-
-    async def send(self, message: Message) -> None:
-        """Send the client a message."""
-        if not self._is_gone:
-            await self._send(message)
+    def _forget(self, serving: asyncio.Task[None]) -> None:
+        """Forget an abandoned call, and the error that its client would have got."""
+        del self._abandoned[serving]
+        if not serving.cancelled():
+            serving.exception()

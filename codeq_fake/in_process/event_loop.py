@@ -45,11 +45,8 @@ class Home:
     async def run(self, function: Callable[[], Awaitable[T]]) -> T:
         """Await what `function` returns, for a coroutine in any loop."""
         here = asyncio.get_running_loop()
-        with self._moving:
-            self._loop = home = self._find() or here
-        if home is here:
-            return await function()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(function), home))
+        home = self._find_or(here)
+        return await (function() if home is here else _elsewhere(home, function))
 
     def block(self, function: Callable[[], Awaitable[T]], *, in_loops: bool = False) -> T:
         """Await what `function` returns, for blocking code.
@@ -86,16 +83,18 @@ class Home:
 
         async def at_home(scope: Scope, receive: Receive, send: Send) -> None:
             here = asyncio.get_running_loop()
-
-            async def run() -> None:
-                if asyncio.get_running_loop() is here:
-                    await app(scope, receive, send)
-                else:
-                    await app(scope, partial(_receive, here, receive), partial(_send, here, send))
-
-            await self.run(run)
+            home = self._find_or(here)
+            if home is here:
+                await app(scope, receive, send)
+            else:
+                await _elsewhere(home, lambda: app(scope, partial(_receive, here, receive), partial(_send, here, send)))
 
         return at_home
+
+    def _find_or(self, here: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+        with self._moving:
+            self._loop = home = self._find() or here
+        return home
 
     def _find(self) -> asyncio.AbstractEventLoop | None:
         return self._loop if self._loop is not None and self._loop.is_running() else None
@@ -152,9 +151,13 @@ async def _awaited(function: Callable[[], Awaitable[T]]) -> T:
     return await function()
 
 
+async def _elsewhere(loop: asyncio.AbstractEventLoop, function: Callable[[], Awaitable[T]]) -> T:
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(function), loop))
+
+
 async def _receive(loop: asyncio.AbstractEventLoop, receive: Receive) -> Message:
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(receive), loop))
+    return await _elsewhere(loop, receive)
 
 
 async def _send(loop: asyncio.AbstractEventLoop, send: Send, message: Message) -> None:
-    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(partial(send, message)), loop))
+    await _elsewhere(loop, partial(send, message))
