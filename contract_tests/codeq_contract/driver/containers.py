@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
@@ -128,8 +129,9 @@ def _is_elsewhere() -> bool:
 def _bridge() -> str:
     """The address of the engine's bridge on this machine, or loopback if the engine forwards to that."""
     try:
-        networks = _engine().networks.get("bridge").attrs["IPAM"]["Config"]
-        gateway = str(networks[0]["Gateway"])
+        network = _engine().networks.get("bridge").attrs["IPAM"]["Config"][0]
+        # An engine on its first start may list the subnet without the gateway, which is then the first address.
+        gateway = str(network.get("Gateway") or next(ip_network(network["Subnet"]).hosts()))
         with socket.create_server((gateway, 0)):
             return gateway
     except (KeyError, IndexError, OSError):
