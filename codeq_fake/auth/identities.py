@@ -11,10 +11,10 @@ from typing import Any, Literal, cast
 
 from codeq_fake.server_settings import ADMIN_SCOPE, JwksAuth, Settings, SettingsError, StaticAuth
 
-from . import claims, jwt
+from . import jwt
 from .caller import Authentication, role_of
 from .keys import bad_signature
-from .providers import Provider, as_sent
+from .providers import Provider, as_sent, authenticate_claims
 
 Kind = Literal["producer", "worker"]
 
@@ -63,7 +63,7 @@ class IdentitiesProvider:
         header, held = identity.header_and_claims(now)
         jwt.check_algorithm(header)
         _check_key(jwt.Jwt(header, held, b"", b""))
-        return claims.authenticate(held, issuer=ISSUER, audience=self._audience, token=token, now=now)
+        return authenticate_claims(held, issuer=ISSUER, audience=self._audience, token=token, now=now)
 
     def _authenticate_other(self, token: str, now: int) -> Authentication:
         signed = " ".join(self._signed(word, now) for word in token.split(" "))

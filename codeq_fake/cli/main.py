@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from codeq_fake.version import VERSION
+from codeq_fake import __version__
 
 from .demo import demo
 from .faults import faults
@@ -16,7 +16,7 @@ from .top import top
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(VERSION, prog_name="codeq-fake")
+@click.version_option(__version__, prog_name="codeq-fake")
 def main() -> None:
     """A fake CodeQ server: in memory, exact to the real one, on a clock that you control.
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any, Literal
 
-from codeq_fake import wire
+from codeq_fake import __version__, wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock
@@ -21,7 +21,6 @@ from codeq_fake.core.effects import NoticeDue
 from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
-from codeq_fake.version import VERSION
 
 from . import representations, state_file
 from .arguments import instant, profile
@@ -41,7 +40,7 @@ class Controls:
         clock = self._runtime.clock
         return {
             "status": "ok",
-            "version": VERSION,
+            "version": __version__,
             "profile": self._runtime.config.profile,
             "now": representations.time(clock.now()),
             "clock": clock.mode,

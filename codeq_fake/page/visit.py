@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.responses import RedirectResponse, Response
 
+from codeq_fake import __version__
 from codeq_fake.control import BadRequestError, Controls
 from codeq_fake.control.arguments import whole
 from codeq_fake.runtime.fake_server import Runtime
-from codeq_fake.version import VERSION
 
 from .access import cookie_name
 from .data import next_event
@@ -104,7 +104,7 @@ class Visit:
             "wall": clock.wall(),
             "mode": clock.mode,
             "profile": runtime.config.profile,
-            "version": VERSION,
+            "version": __version__,
             "event": next_event(runtime),
             "here": self.here if self.request.method == "GET" else HOME,
             "path": self.request.url.path,

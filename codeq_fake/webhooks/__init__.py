@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from .composer import Composer
+from .composer import Composer, Hop, Outcome, Outgoing
 from .guard import Guard
-from .messages import Hop, Outcome, Outgoing
 from .sender import Sender
 
 __all__ = ["Composer", "Guard", "Hop", "Outcome", "Outgoing", "Sender"]

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
-from .messages import BlockedError
+from .composer import BlockedError
 
 Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 

@@ -9,8 +9,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from .composer import Answer, BlockedError, DeliveryError, Hop, Outcome, Outgoing
 from .guard import Guard
-from .messages import Answer, BlockedError, DeliveryError, Hop, Outcome, Outgoing
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
 
+from .composer import Answer, DeliveryError, Outgoing
 from .guard import Guard, canonical
-from .messages import Answer, DeliveryError, Outgoing
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

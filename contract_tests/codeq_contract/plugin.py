@@ -14,7 +14,7 @@ import pytest
 
 from codeq_contract.clauses import RegisterError, check_case, check_complete
 from codeq_contract.compat.pytest import without_fixtures, write_junit_report
-from codeq_contract.report.verdicts import GROUPS
+from codeq_contract.report.results import GROUPS
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.deviations import DeviationsError, read_deviations
 from codeq_contract.suite.options import Options, OptionsError, option_names

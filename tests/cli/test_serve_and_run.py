@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from codeq_fake import __version__
 from codeq_fake.cli import main
 from codeq_fake.serving.server import listen
-from codeq_fake.version import VERSION
 from tests.cli.support import COMMAND, environment, refused, run, serving
 
 if TYPE_CHECKING:
@@ -425,7 +425,7 @@ def test_the_demo_is_told_whole_on_a_narrow_terminal(columns: int) -> None:
 
 @pytest.mark.process
 def test_the_version_is_told() -> None:
-    assert run("--version").stdout == f"codeq-fake, version {VERSION}\n"
+    assert run("--version").stdout == f"codeq-fake, version {__version__}\n"
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in main.commands)])

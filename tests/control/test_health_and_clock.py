@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_fake.version import VERSION
+from codeq_fake import __version__
 from tests.control.support import ID, NOW, claim, create, get, refusal
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_health_shows_version_profile_and_clock(http: httpx.Client) -> None:
     assert get(http, "health") == {
         "status": "ok",
-        "version": VERSION,
+        "version": __version__,
         "profile": "redis",
         "now": NOW,
         "clock": "manual",

@@ -20,7 +20,7 @@ from rich.table import Table
 
 import codeq_contract
 from codeq_contract.report import Report
-from codeq_contract.report.verdicts import Verdict
+from codeq_contract.report.results import Verdict
 from tests.mutants.defects import DEFECTS, named
 from tests.mutants.histories import laws_broken
 

@@ -22,7 +22,7 @@ import httpx
 import pytest
 from packaging.requirements import Requirement
 
-from codeq_fake.version import VERSION
+from codeq_fake import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,16 +117,16 @@ def _link(dist: Distribution, site: Path) -> None:
 def test_the_wheel_holds_the_three_packages_with_their_types_and_nothing_else(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as archive:
         names = set(archive.namelist())
-    assert {name.split("/")[0] for name in names} == {*PACKAGES, f"codeq_fake-{VERSION}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {*PACKAGES, f"codeq_fake-{__version__}.dist-info"}
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     assert not [name for name in names if "__pycache__" in name]
 
 
 def test_the_wheel_carries_its_licence_and_its_commands(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as archive:
-        licence = archive.read(f"codeq_fake-{VERSION}.dist-info/licenses/LICENSE")
+        licence = archive.read(f"codeq_fake-{__version__}.dist-info/licenses/LICENSE")
         entry_points = ConfigParser()
-        entry_points.read_string(archive.read(f"codeq_fake-{VERSION}.dist-info/entry_points.txt").decode())
+        entry_points.read_string(archive.read(f"codeq_fake-{__version__}.dist-info/entry_points.txt").decode())
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert dict(entry_points["console_scripts"]) == {name: f"{module}:main" for name, module in COMMANDS.items()}
 

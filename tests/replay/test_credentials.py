@@ -10,7 +10,7 @@ from joserfc.jwk import KeySet
 
 from codeq_contract.driver.identities import Signer
 from codeq_contract.recordings.format import Header, Identity
-from codeq_contract.replay.credentials import credentials
+from codeq_contract.replay.recorded_values import credentials
 
 EPOCH = 1_795_500_595
 PRODUCER = Identity("producer", {"sub": "p"})

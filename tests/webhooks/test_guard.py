@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codeq_fake.webhooks.composer import BlockedError
 from codeq_fake.webhooks.guard import Guard, look_up
-from codeq_fake.webhooks.messages import BlockedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

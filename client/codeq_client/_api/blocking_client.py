@@ -11,12 +11,11 @@ import httpx
 from codeq_client.errors import CodeQError
 
 from . import operations, result_waiting
-from .base_client import BaseClient
+from .base_client import LIMITS, BaseClient, reply_from, request_arguments, tls_for, total_timeout, unavailable
 from .calls import Reply, Role
 from .clock import Clock
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
 from .tokens import TokenSource, fetch_blocking
-from .transports import LIMITS, reply_from, request_arguments, tls_for, total_timeout, unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")

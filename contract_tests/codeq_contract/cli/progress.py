@@ -14,7 +14,7 @@ from rich.table import Table
 
 from codeq_contract.plugin import SESSION
 from codeq_contract.report import CaseResult, Report
-from codeq_contract.report.verdicts import GROUPS, Verdict
+from codeq_contract.report.results import GROUPS, Verdict
 from codeq_contract.suite.runner import group_of
 
 if TYPE_CHECKING:

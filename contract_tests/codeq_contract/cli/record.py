@@ -16,7 +16,7 @@ import click
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.driver.webhooks import serve_in_thread
 from codeq_contract.recorder import Tape
-from codeq_contract.recorder.caller_names import CallerNames
+from codeq_contract.recorder.callers import CallerNames
 from codeq_contract.recorder.proxy import Proxy
 from codeq_contract.recorder.session import ServerFacts, session_of
 from codeq_contract.recorder.webhook_rewriting import WebhookRewriter

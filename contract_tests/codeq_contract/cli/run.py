@@ -15,8 +15,7 @@ from rich.table import Column, Table
 
 from codeq_contract.report import Report
 from codeq_contract.report.page import page
-from codeq_contract.report.results import disparities
-from codeq_contract.report.verdicts import GROUPS
+from codeq_contract.report.results import GROUPS, disparities
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
 CASES = Path(__file__).parents[1] / "cases"

@@ -13,7 +13,7 @@ import httpx
 from codeq_contract.driver.webhooks import Receive, Scope, Send, headers_of, read_body
 from codeq_contract.recordings.format import CALLBACK_HEADERS, Callback
 
-from .caller_names import CallerNames
+from .callers import CallerNames
 from .tape import Tape
 from .webhook_rewriting import WebhookRewriter
 

@@ -22,9 +22,8 @@ from codeq_contract.recordings.format import (
 )
 from codeq_contract.recordings.times import MILLISECOND, parse_moment
 
-from .caller_names import CallerNames
+from .callers import CallerNames, claims_in, identity_of
 from .tape import Tape
-from .token_claims import claims_in, identity_of
 
 #: The default time zone of a server (section 4).
 _DEFAULT_ZONE = "-03:00"

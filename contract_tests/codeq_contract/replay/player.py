@@ -16,8 +16,7 @@ from codeq_contract.recordings.times import moment_text
 from .allowed_differences import LATENCY, AllowedDifferences
 from .callbacks import compare_callbacks
 from .comparison import Difference, ReplayedReply, call_difference, compare_reply
-from .credentials import credentials
-from .recorded_values import RecordedValues
+from .recorded_values import RecordedValues, credentials
 from .servers import Configuration, ReplayServer, Target
 
 if TYPE_CHECKING:

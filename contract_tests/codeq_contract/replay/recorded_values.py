@@ -1,14 +1,18 @@
-"""The random values of a server that recorded replies show: the ids it made, and the delays it drew."""
+"""What a fake must know about a recorded session: its callers' tokens, and the ids and delays that the server drew."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
+from codeq_contract.driver.identities import Signer
 from codeq_contract.driver.requests import SUBSCRIPTIONS, TASKS
 from codeq_contract.recordings.format import Call, Header
+from codeq_contract.recordings.times import SECOND
 
 _NEW_ID = re.compile(r'"(?:id|subscriptionId)":"([^"]+)"')
 #: A delay in the request, so that the server drew none (N3).
@@ -40,3 +44,45 @@ class RecordedValues:
             return []
         reply = json.loads(call.reply)
         return [reply["delaySeconds"]] if reply["status"] == "requeued" else []
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The environment variables and identities for the fake, and the bearer token of each identity."""
+
+    settings: Mapping[str, str]
+    identities: Mapping[str, Mapping[str, Any]]
+    tokens: Mapping[str, str]
+
+
+def credentials(header: Header, signer: Signer | None) -> Credentials:
+    """The credentials of the identities of a session.
+
+    A session with static tokens uses those. Otherwise each identity gets a signed token. Without a `signer` its token
+    is its name, and the fake is told its claims.
+    """
+    if header.static is not None:
+        return _static(header, header.static)
+    if signer is None:
+        return _named(header)
+    issued = header.epoch // SECOND
+    tokens = {name: signer.token(identity, issued=issued) for name, identity in header.identities.items()}
+    return Credentials(signer.settings(), {}, tokens)
+
+
+def _static(header: Header, static: Mapping[str, Any]) -> Credentials:
+    settings = {}
+    for kind in ("producer", "worker"):
+        settings[f"{kind.upper()}_AUTH_PROVIDER"] = "static"
+        settings[f"{kind.upper()}_AUTH_CONFIG"] = json.dumps(static[kind])
+    tokens = {name: static[identity.kind]["token"] for name, identity in header.identities.items()}
+    return Credentials(settings, {}, tokens)
+
+
+def _named(header: Header) -> Credentials:
+    identities = {}
+    for name, identity in header.identities.items():
+        optional = {"alg": identity.alg, "kid": identity.kid}
+        given = {key: value for key, value in optional.items() if value is not None}
+        identities[name] = {"kind": identity.kind, "token": name, "claims": identity.claims, **given}
+    return Credentials({}, identities, {name: name for name in identities})

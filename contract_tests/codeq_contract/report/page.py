@@ -10,8 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codeq_contract.clauses import CLAUSES, CONTRACT, SECTIONS, WITHOUT_CASE
 
-from .results import CaseResult, Report, ShownExchange
-from .verdicts import GROUPS, SIGHTINGS_OF_GROUPS, Verdict
+from .results import GROUPS, SIGHTINGS_OF_GROUPS, CaseResult, Report, ShownExchange, Verdict
 
 _SHOWN_VERDICTS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
 _LISTED_VERDICTS = {Verdict.SKIPPED: "were not run", Verdict.UNSUPPORTED: "the target does not support"}

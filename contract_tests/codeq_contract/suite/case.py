@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeq_contract.report.verdicts import InconclusiveError, Sighting
+from codeq_contract.report.results import InconclusiveError, Sighting
 
 __all__ = ["InconclusiveError", "Sighting", "clause", "concurrent", "core", "needs", "timed", "webhooks"]
 

@@ -27,7 +27,7 @@ from codeq_contract.driver import (
 from codeq_contract.driver.identities import producer, worker
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND, moment_text
-from codeq_contract.report.verdicts import InconclusiveError, Sighting
+from codeq_contract.report.results import InconclusiveError, Sighting
 
 from .caller import Caller
 

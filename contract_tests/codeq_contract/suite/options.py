@@ -24,7 +24,7 @@ from codeq_contract.driver.targets import (
     ServerTarget,
     Target,
 )
-from codeq_contract.report.verdicts import GROUPS
+from codeq_contract.report.results import GROUPS
 from codeq_contract.stores import STORES
 
 ENVIRONMENT = "CODEQ_CONTRACT_"

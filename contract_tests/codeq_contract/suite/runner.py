@@ -13,7 +13,7 @@ from codeq_contract.compat.pytest import parameters
 from codeq_contract.driver import Driver, UnsupportedError
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.report.verdicts import GROUPS, InconclusiveError
+from codeq_contract.report.results import GROUPS, InconclusiveError
 
 from .case_context import CaseContext
 from .cleanup import clean_up

@@ -21,7 +21,7 @@ from codeq_contract.recordings.times import SECOND
 from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.page import page
 from codeq_contract.report.redaction import shown, without_secrets
-from codeq_contract.report.verdicts import GROUPS, InconclusiveError, Verdict
+from codeq_contract.report.results import GROUPS, InconclusiveError, Verdict
 
 from .case_context import CaseContext
 from .cleanup import end_all

@@ -17,7 +17,7 @@ import pytest
 
 import codeq_client
 from codeq_client import BlockingCodeQ, CodeQ
-from codeq_client._api.transports import tls_for
+from codeq_client._api.base_client import tls_for
 from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized, Unavailable
 from codeq_fake.testing import FakeCodeQ
 from tests.client.api.support import TASK, StillClock

@@ -16,7 +16,7 @@ from codeq_contract.checker import CheckResult, check
 from codeq_contract.driver.webhooks import read_body
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Callback, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND, moment_text, parse_moment
-from codeq_contract.replay.credentials import credentials
+from codeq_contract.replay.recorded_values import credentials
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:

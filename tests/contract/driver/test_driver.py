@@ -15,7 +15,7 @@ from codeq_contract.driver.identities import producer
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import Deployment, InProcessTarget
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.report.verdicts import InconclusiveError
+from codeq_contract.report.results import InconclusiveError
 from codeq_contract.suite.case_context import CaseContext
 from codeq_fake.testing import FakeCodeQ
 

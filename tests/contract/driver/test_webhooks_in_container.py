@@ -11,8 +11,8 @@ import pytest
 
 from codeq_contract.driver import Answer
 from codeq_contract.driver.clocks import RealClock
+from codeq_contract.driver.containers import RemoteReceiver
 from codeq_contract.driver.webhook_program import Handler
-from codeq_contract.driver.webhooks_in_container import RemoteReceiver
 from codeq_contract.recordings.times import SECOND
 
 pytestmark = pytest.mark.port

@@ -25,7 +25,7 @@ from codeq_contract.driver import Receiver
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.driver.identities import Issuer, Signer, callers
 from codeq_contract.driver.webhooks import serve_in_thread, serve_webhook
-from codeq_contract.recorder.caller_names import CallerNames
+from codeq_contract.recorder.callers import CallerNames
 from codeq_contract.recorder.proxy import Proxy
 from codeq_contract.recorder.session import ServerFacts, session_of
 from codeq_contract.recorder.tape import Tape

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from codeq_contract.cli import main
 from codeq_contract.report import CaseResult, Report
-from codeq_contract.report.verdicts import GROUPS, Verdict
+from codeq_contract.report.results import GROUPS, Verdict
 
 #: A parameter that a terminal's markup would take for its own.
 NAME = "test_it[/v1/codeq/tasks-codeq:claim]"

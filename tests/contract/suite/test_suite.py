@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from codeq_contract.report.verdicts import GROUPS
+from codeq_contract.report.results import GROUPS
 from tests.contract.suite.support import Run, run_suite
 
 pytestmark = pytest.mark.process

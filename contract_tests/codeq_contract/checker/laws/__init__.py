@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import callbacks, deliveries, ends, holding, order, timing
+from . import callbacks, deliveries, ends, holding, order
 from .law import Law, Mark, Violation
 
 __all__ = ["LAWS", "Law", "Mark", "Violation"]
 
-LAWS = (*deliveries.LAWS, *holding.LAWS, *ends.LAWS, *order.LAWS, *timing.LAWS, *callbacks.LAWS)
+LAWS = (*deliveries.LAWS, *holding.LAWS, *ends.LAWS, *order.LAWS, *callbacks.LAWS)

@@ -1,4 +1,4 @@
-"""Laws on the order of deliveries: first in first out, higher priorities first, no claim empty without cause.
+"""Laws on the order and time of deliveries: first in first out, higher priorities first, nothing early, no empty claim.
 
 A call takes effect at an unknown moment between being sent and being answered. So a law compares only moments that are
 certain: a task was in its queue from `ready_by` on, and it left it at `leaves_from` or later. Two tasks whose intervals
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from codeq_contract.checker.events import Claim, queue_name
+from codeq_contract.checker.events import Claim, Nack, queue_name
 from codeq_contract.checker.history import History
 from codeq_contract.checker.queues import Queue
 from codeq_contract.checker.waiting_periods import WaitingPeriod
@@ -160,9 +160,46 @@ def _marks(period: WaitingPeriod) -> tuple[Mark, ...]:
     return (*due_mark(period), *claimed)
 
 
+def early_deliveries(history: History) -> Iterator[Violation]:
+    """Find deliveries before a task was due. The law on leases reports those before the end of a lease."""
+    held_until = {
+        id(lease.delivery): lease.earliest_end
+        for task in history.tasks.values()
+        for lease in task.leases
+        if lease.settlement is None
+    }
+    for periods in history.waiting_periods.values():
+        for period in periods:
+            delivery = period.delivery
+            if delivery is None or not held_until.get(id(period.origin), 0) <= delivery.answered < period.ready_from:
+                continue
+            marks = (Mark(period.ready_from, "it is not due before then"),)
+            race = "Z3" if period.follows_expiry else ""
+            events = (*period.start_events, delivery)
+            yield Violation(period.task.id, "was delivered before it was due", events, race, marks)
+
+
+def wrong_delays(history: History) -> Iterator[Violation]:
+    """Find delays of NACKs that are neither as requested nor as the backoff policy says (N3, N6)."""
+    for task in history.tasks.values():
+        for lease in task.leases:
+            nack = lease.settlement
+            if not isinstance(nack, Nack) or nack.dead:
+                continue
+            if nack.requested > 0:
+                low = high = min(nack.requested, history.settings.backoff_max)
+            else:
+                low, high = history.settings.backoff(lease.attempts)
+            if not low <= nack.delay <= high:
+                expected = f"{low} s" if low == high else f"{low} to {high} s"
+                yield Violation(task.id, f"was delayed by {nack.delay} s instead of {expected}", (lease.delivery, nack))
+
+
 LAWS = (
     Law("fifo", "Within a priority, first in first out", "K4 D1", overtakings),
     Law("priority", "Higher priorities first, commands in the order asked", "K4", priority_inversions),
     Law("empty", "No claim comes back empty while a task waits", "K3 K4 K7", false_empties),
     Law("count", "A claim gives no more than it was asked for", "K3 K10", surplus_deliveries, ignores_lost_claims=True),
+    Law("early", "Nothing is delivered before it is due", "C6 C7 N3 N5", early_deliveries),
+    Law("delay", "A NACK delays by what was asked, or by the backoff policy", "N3 N6", wrong_delays),
 )
