@@ -6,17 +6,3 @@ from .authenticator import Authenticator
 from .caller import Caller, Forbidden, Refusal, Unauthenticated
 from .identities import Identity, Tokens, identities_of, read_identities
 from .keys import KeysNeeded, with_keys
-
-__all__ = [
-    "Authenticator",
-    "Caller",
-    "Forbidden",
-    "Identity",
-    "KeysNeeded",
-    "Refusal",
-    "Tokens",
-    "Unauthenticated",
-    "identities_of",
-    "read_identities",
-    "with_keys",
-]

@@ -81,7 +81,8 @@ def authenticate_claims(
     found_issuer = _text(claims, "iss")
     if found_issuer != issuer:
         raise Unauthenticated(f"invalid issuer: {found_issuer}")
-    audiences = _audiences(claims.get("aud"))
+    aud = claims.get("aud")
+    audiences = (aud,) if isinstance(aud, str) else _texts(aud)
     if audience not in audiences:
         raise Unauthenticated(f"invalid audience: [{' '.join(audiences)}]")
     subject = _text(claims, "sub")
@@ -127,7 +128,3 @@ def _text(claims: Mapping[str, object], name: str) -> str:
 def _texts(claim: object) -> tuple[str, ...]:
     """The texts in an array; none if it is not an array."""
     return tuple(item for item in claim if isinstance(item, str)) if isinstance(claim, list | tuple) else ()
-
-
-def _audiences(claim: object) -> tuple[str, ...]:
-    return (claim,) if isinstance(claim, str) else _texts(claim)

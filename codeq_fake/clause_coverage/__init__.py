@@ -6,5 +6,3 @@ The clauses are data, in `clauses.yaml`.
 from __future__ import annotations
 
 from .coverage import coverage, markdown
-
-__all__ = ["coverage", "markdown"]

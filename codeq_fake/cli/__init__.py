@@ -6,5 +6,3 @@ Modules import click at the top and everything slow inside of functions, so that
 from __future__ import annotations
 
 from .main import main
-
-__all__ = ["main"]

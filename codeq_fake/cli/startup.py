@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from starlette.types import ASGIApp
 
 from codeq_fake.auth import Identity, Tokens, read_identities
 from codeq_fake.clocks import WallClock
@@ -31,8 +32,6 @@ from .options import Options
 from .output import FAILED, MISUSED, exit_with, tell
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from codeq_fake.control.seed_files import Seed
 
 

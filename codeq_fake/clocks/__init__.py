@@ -9,23 +9,6 @@ from .virtual_clock import VirtualClock
 from .virtual_loop import VirtualTimeLoop, run
 from .wall_clock import WallClock
 
-__all__ = [
-    "END_OF_TIME",
-    "Clock",
-    "EndOfTimeError",
-    "FollowsItsLoopError",
-    "Mode",
-    "TimeWentBackError",
-    "Timer",
-    "VirtualClock",
-    "VirtualTimeLoop",
-    "WallClock",
-    "let_tasks_run",
-    "make_clock",
-    "run",
-    "stopwatch",
-]
-
 
 def make_clock(mode: Mode, *, start: int | None = None) -> Clock:
     """A clock that stands, or starts, at `start` (ns); the default is the machine's time.

@@ -18,21 +18,17 @@ class JumpingLoop(Protocol):
 
     def time(self) -> float:
         """The loop's time."""
-        ...
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's."""
-        ...
 
     def looks_outside(self) -> bool:
         """Whether time must not jump, because a thread or a socket is awaited."""
-        ...
 
     def jump_to(self, moment: float) -> bool:
         """Jump to a moment if nothing can happen before it, and say whether it did."""
-        ...
 
 
 class VirtualClock(Clock):

@@ -7,7 +7,9 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal, DecimalException
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
+
+from starlette.requests import Request
 
 from codeq_fake import wire
 from codeq_fake.core import PROFILES
@@ -15,9 +17,6 @@ from codeq_fake.core.codec import MismatchError, codec
 from codeq_fake.core.times import SECOND
 
 from .errors import BadRequestError
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
 
 #: Makes an argument of a JSON value, or of text from a path or query, and the argument's name. Raises BadRequestError.
 Reader: TypeAlias = Callable[[Any, str], Any]

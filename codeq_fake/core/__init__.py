@@ -17,29 +17,3 @@ from .rules import Rules
 from .subscriptions import Subscription
 from .task import Artifact, Event, HistoryEntry, Location, NackOutcome, Record, State, Status, Task
 from .task_store import QueueStats
-
-__all__ = [
-    "BUILT_IN_COMMANDS",
-    "PROFILES",
-    "Artifact",
-    "ArtifactUpload",
-    "Broker",
-    "Claimable",
-    "Event",
-    "HistoryEntry",
-    "Location",
-    "NackOutcome",
-    "QueueStats",
-    "RateLimit",
-    "Record",
-    "Rules",
-    "State",
-    "Status",
-    "StoreProfile",
-    "Submission",
-    "Subscription",
-    "Task",
-    "effects",
-    "errors",
-    "explain",
-]

@@ -7,5 +7,3 @@ example that a client waits for a failed task to be retried.
 from __future__ import annotations
 
 from .watch import CodeQSurprise, Surprise, Watch
-
-__all__ = ["CodeQSurprise", "Surprise", "Watch"]

@@ -7,5 +7,3 @@ from __future__ import annotations
 
 from .operations import OPERATIONS, Operation
 from .routes import surface
-
-__all__ = ["OPERATIONS", "Operation", "surface"]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
+from starlette.types import Scope
 
 from .detached import Detached
 from .event_loop import Home
-
-if TYPE_CHECKING:
-    from starlette.types import Scope
 
 _BASE_URL = "http://codeq.test"
 _ADDRESS = ("127.0.0.1", 123)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Message, Scope
 
 #: How many turns of the loop a request whose client has gone gets to end, before the client goes on.
 _TURNS = 20

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 from threading import Lock, Thread, current_thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 T = TypeVar("T")
 

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from starlette.types import ASGIApp
+
 from codeq_fake.auth import Tokens, identities_of
 from codeq_fake.clocks import Mode, let_tasks_run, make_clock
 from codeq_fake.control import Controls
@@ -34,7 +36,6 @@ from .task_view import TaskView
 
 if TYPE_CHECKING:
     import httpx
-    from starlette.types import ASGIApp
 
 
 class FakeCodeQ(Assertions):

@@ -5,19 +5,12 @@ Rendered on the server, with one style sheet and one small script of the package
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from starlette.responses import RedirectResponse
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codeq_fake.runtime.fake_server import Runtime
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-__all__ = ["routes"]
 
 _PATHS = ("/_fake/", "/_fake/api", "/_fake/page/{rest:path}")
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from starlette.responses import Response
 
 from codeq_fake.control import BadRequestError
 from codeq_fake.control.arguments import clock_mode, duration, instant, json_object, whole
@@ -18,9 +20,6 @@ from codeq_fake.http.rejections import status_and_text
 
 from .rendering import counted, query
 from .visit import Visit
-
-if TYPE_CHECKING:
-    from starlette.responses import Response
 
 _MOST_COMMANDS = 50
 _UNITS = MappingProxyType({"s": 1, "min": 60, "h": 3600, "d": 86_400})

@@ -28,15 +28,8 @@ ItemT = TypeVar("ItemT")
 class Line:
     """A task in a list. `ends` (ns) is the time at which its lease counts as expired, or its delay ends."""
 
-    id: str
-    command: str
-    tenant: str
+    task: Task
     state: str
-    priority: int
-    attempts: int
-    max_attempts: int
-    worker: str
-    created_at: int
     ends: int | None
     error: str
     payload: str
@@ -49,20 +42,8 @@ class Line:
             ends = broker.profile.expires_at(task.lease_expiry)
         elif task.state is State.DELAYED:
             ends = task.visible_at
-        return cls(
-            id=task.id,
-            command=task.command,
-            tenant=task.tenant,
-            state=STATES[task.state],
-            priority=task.priority,
-            attempts=task.attempts,
-            max_attempts=task.max_attempts,
-            worker=task.worker,
-            created_at=task.created_at,
-            ends=ends,
-            error=short(task.error),
-            payload=short(wire.unescape_html(task.payload[:400]), 160),
-        )
+        payload = short(wire.unescape_html(task.payload[:400]), 160)
+        return cls(task, STATES[task.state], ends, short(task.error), payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +140,7 @@ def overview(runtime: Runtime, *, most: int) -> Overview:
     """An overview of the fake, with at most `most` items of each kind."""
     broker = runtime.broker
     store, totals = broker.store, broker.store.totals()
+    dead = (task for queue in store.queues.values() for task in reversed(queue.dead.values()))
     in_queues = totals.ready + totals.delayed + totals.in_progress + totals.dead
     return Overview(
         queues=list(representations.queues(broker, nsmallest(most, store.queues))),
@@ -168,7 +150,7 @@ def overview(runtime: Runtime, *, most: int) -> Overview:
         parked=runtime.waiters.parked,
         leases=[Line.of(task, broker) for task in _soonest(broker, Queue.leases, _lease_expiry, most)],
         delays=[Line.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
-        dead=[Line.of(task, broker) for task in islice(_dead(broker), most)],
+        dead=[Line.of(task, broker) for task in islice(dead, most)],
     )
 
 
@@ -215,9 +197,3 @@ def _first_after(now: int, broker: Broker, waiting: Waiting, end: End) -> int | 
     queues = broker.store.queues.values()
     firsts = (next((at for task in waiting(queue) if (at := end(task)) > now), None) for queue in queues)
     return min((at for at in firsts if at is not None), default=None)
-
-
-def _dead(broker: Broker) -> Iterator[Task]:
-    """The dead letters by queue, newest first."""
-    for queue in broker.store.queues.values():
-        yield from reversed(queue.dead.values())

@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
 from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
@@ -19,9 +21,6 @@ from codeq_fake import wire
 from codeq_fake.control import representations
 from codeq_fake.core import State
 from codeq_fake.core.times import MILLISECOND, SECOND
-
-if TYPE_CHECKING:
-    from jinja2.runtime import Context
 
 #: How many characters of a payload, a body or a reply a page shows.
 LONGEST = 100_000
@@ -35,7 +34,7 @@ _UNSEEN = re.compile(
 
 _REFERENCE = re.compile(r"&#39;#/components/(\w+)/(\w+)&#39;")
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 STATES = {
     State.READY: "ready",
@@ -62,11 +61,7 @@ def duration(ns: int) -> str:
     if seconds < 10:  # noqa: PLR2004 - below that, tenths matter
         return f"{seconds:.1f} s".replace(".0 ", " ")
     whole = int(seconds)
-    for size, unit, smaller, smaller_unit in (
-        (_DAY, "d", _HOUR, "h"),
-        (_HOUR, "h", _MINUTE, "min"),
-        (_MINUTE, "min", 1, "s"),
-    ):
+    for (size, unit), (smaller, smaller_unit) in pairwise(_UNITS):
         if whole >= size:
             rest = whole % size // smaller
             return f"{whole // size} {unit} {rest} {smaller_unit}" if rest else f"{whole // size} {unit}"

@@ -7,11 +7,12 @@ from functools import cache
 from importlib.resources import files
 from inspect import isawaitable
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from codeq_fake.control import ControlError, Controls
 from codeq_fake.runtime.fake_server import Runtime
@@ -19,10 +20,6 @@ from codeq_fake.runtime.fake_server import Runtime
 from . import actions, pages
 from .access import PageAccess
 from .visit import LARGEST_FORM, Visit
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
 
 Handler: TypeAlias = Callable[[Visit], Response | Awaitable[Response]]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from codeq_fake import __version__
@@ -21,9 +22,6 @@ from codeq_fake.runtime.fake_server import Runtime
 from .access import cookie_name
 from .data import next_event
 from .rendering import render
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
 
 HOME = "/_fake/"
 

@@ -5,5 +5,3 @@ from __future__ import annotations
 from .auth import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, StaticAuth
 from .model import Settings
 from .parsing import SettingsError
-
-__all__ = ["ADMIN_SCOPE", "WORKER_SCOPES", "JwksAuth", "Settings", "SettingsError", "StaticAuth"]

@@ -52,11 +52,8 @@ class Sources:
 
     def unread(self) -> tuple[str, ...]:
         """The variables that are set but that no server reads, against its documents (section 17)."""
-        return tuple(sorted(name for name, value in self.environ.items() if value and _is_unread(name)))
-
-
-def _is_unread(name: str) -> bool:
-    return name in _UNREAD or name.startswith("LOG_")
+        names = (name for name, value in self.environ.items() if value)
+        return tuple(sorted(name for name in names if name in _UNREAD or name.startswith("LOG_")))
 
 
 def camel(name: str) -> str:

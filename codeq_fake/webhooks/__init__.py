@@ -5,5 +5,3 @@ from __future__ import annotations
 from .composer import Composer, Hop, Outcome, Outgoing
 from .guard import Guard
 from .sender import Sender
-
-__all__ = ["Composer", "Guard", "Hop", "Outcome", "Outgoing", "Sender"]

@@ -7,15 +7,13 @@ import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .composer import Answer, DeliveryError, Outgoing
 from .guard import Guard, canonical
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _logger = logging.getLogger(__name__)
 

@@ -10,27 +10,3 @@ from .gojson import decode
 from .gotime import BadTime, parse_rfc3339, reformat_rfc3339, rfc3339_nano, rfc3339_seconds
 from .gourl import is_webhook_url
 from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Struct
-
-__all__ = [
-    "ANY",
-    "INT",
-    "LIST_OF",
-    "OBJECT",
-    "STRING",
-    "BadBody",
-    "BadTime",
-    "IllegalBase64",
-    "Kind",
-    "Struct",
-    "decode",
-    "decode_base64",
-    "decode_base64url",
-    "encode",
-    "is_webhook_url",
-    "parse_rfc3339",
-    "quote",
-    "reformat_rfc3339",
-    "rfc3339_nano",
-    "rfc3339_seconds",
-    "unescape_html",
-]

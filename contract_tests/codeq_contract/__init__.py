@@ -1,3 +1,1 @@
 """The CodeQ contract as a test suite, and the replay of recordings of the real server."""
-
-from __future__ import annotations

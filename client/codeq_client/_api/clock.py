@@ -27,19 +27,15 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds on a scale that never goes back."""
-        ...
 
     def time(self) -> float:
         """Return seconds since the epoch."""
-        ...
 
     async def sleep(self, seconds: float) -> None:
         """Wait without blocking the event loop."""
-        ...
 
     def sleep_blocking(self, seconds: float) -> None:
         """Wait, for the blocking client."""
-        ...
 
 
 class SystemClock:

@@ -15,9 +15,9 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import anyio
+from anyio.abc import TaskGroup, TaskStatus
 from anyio.from_thread import start_blocking_portal
 
 from codeq_client._api import calls
@@ -27,10 +27,6 @@ from codeq_client.errors import CodeQError, LeaseLost, NotInProgress, NotOwner, 
 
 from .events import Event, LeaseEnded, LoopBlocked, Renewed
 from .lease import End, Lease, LeaseTerms
-
-if TYPE_CHECKING:
-    from anyio.abc import TaskGroup, TaskStatus
-
 
 Post = Callable[[Callable[[], object]], object]
 Emit = Callable[[Event], None]

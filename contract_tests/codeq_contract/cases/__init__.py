@@ -1,3 +1,1 @@
 """The cases: each checks what its name says, on whatever server `contract` leads to."""
-
-from __future__ import annotations

@@ -4,5 +4,3 @@ from __future__ import annotations
 
 from .judgements import CheckResult, Judgement, Verdict, check
 from .laws import LAWS, Law, Mark, Violation
-
-__all__ = ["LAWS", "CheckResult", "Judgement", "Law", "Mark", "Verdict", "Violation", "check"]

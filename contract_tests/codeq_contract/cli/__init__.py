@@ -10,8 +10,6 @@ from .record import record_session
 from .replay import replay_files
 from .run import diff_reports, run_suite
 
-__all__ = ["main"]
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:

@@ -2,5 +2,3 @@
 
 The test says in words what broke when an upgrade of the library takes the private name away.
 """
-
-from __future__ import annotations

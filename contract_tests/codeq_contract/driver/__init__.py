@@ -9,27 +9,3 @@ from .requests import ADMIN, SUBSCRIPTIONS, TASKS, Exchange, Outcome, Reply, Req
 from .server_settings import PRODUCTION, TRACING, KnownSettings, Setup
 from .time_bounds import Span, TimeBounds
 from .webhooks import Answer, Received, Receiver
-
-__all__ = [
-    "ADMIN",
-    "PRODUCTION",
-    "SUBSCRIPTIONS",
-    "TASKS",
-    "TRACING",
-    "Answer",
-    "Clock",
-    "Driver",
-    "Exchange",
-    "KnownSettings",
-    "Namespace",
-    "NotInTimeError",
-    "Outcome",
-    "Received",
-    "Receiver",
-    "Reply",
-    "Request",
-    "Setup",
-    "Span",
-    "TimeBounds",
-    "UnsupportedError",
-]

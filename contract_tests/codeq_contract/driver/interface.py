@@ -25,7 +25,6 @@ class Transport(Protocol):
 
     def exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
         """Send the requests at once and return all replies. As in `Driver.together`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

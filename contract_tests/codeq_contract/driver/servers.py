@@ -37,25 +37,20 @@ class Server(Protocol):
     @property
     def name(self) -> str:
         """The name of the target."""
-        ...
 
     @property
     def profile(self) -> str:
         """The profile of its store (K8)."""
-        ...
 
     @property
     def effort(self) -> Effort:
         """How much of the drawn plans it runs."""
-        ...
 
     def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> AbstractContextManager[tuple[Receiver, str]]:
         """A webhook that the server reaches, with the keys beside it, and its URL."""
-        ...
 
     def serve(self, setup: Setup) -> AbstractContextManager[Served]:
         """Start a server with exactly this set-up, and stop it at the end."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

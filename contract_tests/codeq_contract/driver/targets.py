@@ -41,11 +41,9 @@ class Target(Protocol):
     @property
     def name(self) -> str:
         """Its name on the command line."""
-        ...
 
     def start(self, setup: Setup) -> AbstractContextManager[Driver]:
         """A driver to a server with this set-up, as far as the suite can choose it. May raise NotRunError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

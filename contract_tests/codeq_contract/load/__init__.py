@@ -3,5 +3,3 @@
 from __future__ import annotations
 
 from .recording import BrokenLoadError, Load, record_load
-
-__all__ = ["BrokenLoadError", "Load", "record_load"]

@@ -3,5 +3,3 @@
 from __future__ import annotations
 
 from .tape import Tape
-
-__all__ = ["Tape"]

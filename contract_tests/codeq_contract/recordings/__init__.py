@@ -1,3 +1,1 @@
 """Recordings of a CodeQ server: their data, their files, and their times."""
-
-from __future__ import annotations

@@ -3,5 +3,3 @@
 from __future__ import annotations
 
 from .results import CaseResult, Report, ShownExchange
-
-__all__ = ["CaseResult", "Report", "ShownExchange"]

@@ -181,25 +181,18 @@ class Report:
         """The content of `report.json`."""
         document = {
             "schemaVersion": SCHEMA,
-            "suite": self.suite,
             "contract": CONTRACT,
-            "date": self.date,
-            "target": self.target,
-            "about": dict(self.about),
-            "settings": dict(self.settings),
-            "tolerances": dict(self.tolerances),
-            "seed": self.seed,
+            **{name: getattr(self, name) for name in _SAME_NAMES},
             "notRun": self.not_run,
             "levelsAsked": self.levels_asked,
             "levels": {group: {"result": self.levels[group], **self.counts(group)} for group in GROUPS},
             "sightings": self.sightings,
             "clauses": self.clauses,
-            "withoutCase": dict(WITHOUT_CASE),
+            "withoutCase": WITHOUT_CASE,
             "cases": [asdict(case) for case in self.cases],
-            "logs": dict(self.logs),
-            "leftBehind": dict(self.left_behind),
+            "leftBehind": self.left_behind,
         }
-        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(document, indent=1, ensure_ascii=False, default=dict) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Report:

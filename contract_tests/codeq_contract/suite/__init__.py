@@ -1,3 +1,1 @@
 """The contract suite: what a case is given, and how a run goes."""
-
-from __future__ import annotations

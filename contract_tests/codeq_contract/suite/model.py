@@ -140,7 +140,7 @@ class Model:
             task.where, task.status = DELAYED, "PENDING"
             task.due = self._time_bounds.delay_end(called, returned, delay)
 
-    # ModelTask tasks.
+    # Settlements.
 
     def _settle(self, step: Settle, worker: str, reply: Reply, task: ModelTask) -> None:
         if step.action == "read":

@@ -5,6 +5,4 @@ from __future__ import annotations
 from . import callbacks, deliveries, ends, holding, order
 from .law import Law, Mark, Violation
 
-__all__ = ["LAWS", "Law", "Mark", "Violation"]
-
 LAWS = (*deliveries.LAWS, *holding.LAWS, *ends.LAWS, *order.LAWS, *callbacks.LAWS)
