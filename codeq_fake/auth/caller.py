@@ -1,9 +1,5 @@
 """Callers, as identified by a valid token, and the refusals of all others.
 
-    Refusal
-    ├── Unauthenticated     the caller is not known (A1 to A5, A7, A8)
-    └── Forbidden           the caller lacks a scope (A5)
-
 `codeq_fake.http` turns a refusal into a status.
 """
 

@@ -48,15 +48,8 @@ def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
 
 
 def _callback(entry: dict[str, Any]) -> Iterable[object]:
-    tries = ", ".join(map(_tried, entry["tries"]))
-    return (
-        entry["n"],
-        entry["kind"],
-        entry["taskId"] or entry["subscriptionId"],
-        bare(entry["url"]),
-        entry["state"],
-        tries,
-    )
+    about, tries = entry["taskId"] or entry["subscriptionId"], ", ".join(map(_tried, entry["tries"]))
+    return entry["n"], entry["kind"], about, bare(entry["url"]), entry["state"], tries
 
 
 def _tried(tried: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .clock import END_OF_TIME, Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, stopwatch
+from .clock import END_OF_TIME, Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError
 from .quiet import let_tasks_run
 from .timers import Timer
 from .virtual_clock import VirtualClock

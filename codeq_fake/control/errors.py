@@ -1,13 +1,4 @@
-"""Errors of the control API. The text is for people; a refused call changes nothing.
-
-ControlError
-├── BadRequestError      an argument is invalid
-├── UnknownTaskError     there is no such task
-├── UnknownCallbackError the journal has no such callback
-├── UnknownFaultError    there is no such fault rule
-├── UnknownCallError     there is no such control call
-└── ConflictError        it is impossible now: time cannot go back, a task has no lease
-"""
+"""Errors of the control API. The text is for people; a refused call changes nothing."""
 
 from __future__ import annotations
 

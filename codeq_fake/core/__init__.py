@@ -15,5 +15,5 @@ from .rate_limits import RateLimit
 from .results import ArtifactUpload, Submission
 from .rules import Rules
 from .subscriptions import Subscription
-from .task import Artifact, Event, HistoryEntry, Location, NackOutcome, Record, State, Status, Task
+from .task import Artifact, HistoryEntry, Location, NackOutcome, Record, State, Status, Task
 from .task_store import QueueStats

@@ -74,8 +74,9 @@ def named(rule: Rule, names: Names) -> Rule:
         return rule
     on = rule.on if rule.on in (CALLBACK, NOTICE) else names.get(_normal(rule.on))
     if on is None:
+        operations = ", ".join(name for name in names if " " not in name)
         raise BadFaultError(
-            f"on: {rule.on!r} is no operation and no route; known are {', '.join(_operations(names))}, callback, "
+            f"on: {rule.on!r} is no operation and no route; known are {operations}, callback, "
             "notice, and routes such as POST /v1/codeq/tasks/{id}/result"
         )
     kind = KINDS[rule.do]
@@ -85,10 +86,6 @@ def named(rule: Rule, names: Names) -> Rule:
     if rule.task and on in ("claim", "claim_batch"):
         raise BadFaultError("task: a claim does not say which task it will get; give command, nth or worker")
     return replace(rule, on=on)
-
-
-def _operations(names: Names) -> list[str]:
-    return [name for name in names if " " not in name]
 
 
 def _normal(on: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response
 
 from codeq_fake.control import BadRequestError
-from codeq_fake.control.arguments import clock_mode, duration, instant, json_object, whole
+from codeq_fake.control.arguments import anything, clock_mode, duration, instant, json_object, whole
 from codeq_fake.core import BUILT_IN_COMMANDS
 from codeq_fake.core.errors import Refused
 from codeq_fake.http.rejections import status_and_text
@@ -124,10 +124,6 @@ def add_fault(visit: Visit) -> Response:
     return visit.back(f"Fault {fault['id']} is active: {fault['do']}.")
 
 
-def _text(text: str, _name: str) -> str:
-    return text
-
-
 def _float(text: str, name: str) -> float:
     try:
         return float(text)
@@ -144,7 +140,7 @@ def _headers(text: str, name: str) -> dict[str, str]:
 
 #: The fields of a fault rule, and how each is read.
 _RULE: Sequence[tuple[Sequence[str], Callable[[str, str], Any]]] = (
-    (("do", "on", "worker", "command", "task", "how", "body"), _text),
+    (("do", "on", "worker", "command", "task", "how", "body"), anything),
     (("nth", "times", "seed", "status", "retryAfter"), whole),
     (("probability", "seconds"), _float),
     (("headers",), _headers),

@@ -42,7 +42,9 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
 
     numbered = dict(enumerate(submissions))
     batched = {index: item for index, item in numbered.items() if _may_be_batched(item)}
-    answers = yield from _send_in_parts(_encode, send, batched)
+    answers = yield from _send_in_parts(
+        lambda item: calls.submission(item.task_id, item.result, item.error), send, batched
+    )
     for index, item in numbered.items():
         if index not in batched:
             try:
@@ -54,10 +56,6 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
 
 def _may_be_batched(item: Submission) -> bool:
     return isinstance(item.task, Task) and not item.task.webhook and not item.artifacts
-
-
-def _encode(item: Submission) -> bytes:
-    return calls.submission(item.task_id, item.result, item.error)
 
 
 def _resolve(core: Core, items: Sequence[Submission]) -> Flow[list[Record | CodeQError]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from types import UnionType
@@ -94,7 +94,7 @@ class Worker:
         self.hooks = [self._note, *hooks]
         self._middleware = list(middleware)
         self._handlers: dict[str, Handler] = {}
-        self._lifespan = lifespan or _no_lifespan
+        self._lifespan: Lifespan = lifespan or (lambda _worker: nullcontext())
         own_thread = codeq.core.clock.thread_safe and (codeq.transport is None or callable(codeq.transport))
         self._lease_thread = own_thread if lease_thread is None else lease_thread
         self._run_in_thread = run_in_thread
@@ -240,11 +240,6 @@ class Worker:
             self._answered_at, self._claim_error = self.codeq.core.clock.monotonic(), ""
         elif isinstance(event, ClaimFailed):
             self._claim_error = str(event.error)
-
-
-@asynccontextmanager
-async def _no_lifespan(_worker: Worker) -> AsyncIterator[None]:
-    yield
 
 
 def _wrap(middleware: Iterable[Middleware], run: ThreadRunner, handler: Handler) -> Next:

@@ -40,10 +40,6 @@ class Scheduler:
         """Whether the actors may go on."""
         return not self._is_cancelled.is_set()
 
-    def cancel(self) -> None:
-        """Make every actor stop at its next turn."""
-        self._is_cancelled.set()
-
     def run(self, actors: Sequence[Generator[Turn, Reply, T]]) -> list[T]:
         """Run all actors to their end. Returns their results in the same order."""
         if self.driver.in_real_time:
@@ -56,7 +52,7 @@ class Scheduler:
             try:
                 return [each.result() for each in running]
             except BaseException:
-                self.cancel()
+                self._is_cancelled.set()  # every actor stops at its next turn
                 raise
 
     def _run(self, actor: Generator[Turn, Reply, T]) -> T:

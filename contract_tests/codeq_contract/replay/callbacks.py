@@ -116,11 +116,9 @@ def _body_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferenc
     """The order of keys is free at every depth. So the values must match, and the characters in any order."""
     our_body = ours.body.decode(errors="backslashreplace")
     window = Window(theirs.at - LATENCY, theirs.at)
-    found = False
-    for mismatch in json_mismatches(theirs.body, our_body, allowed, window):
-        found = True
-        yield mismatch
-    if not found and sorted(masked(theirs.body)) != sorted(masked(our_body)):
+    mismatches = list(json_mismatches(theirs.body, our_body, allowed, window))
+    yield from mismatches
+    if not mismatches and sorted(masked(theirs.body)) != sorted(masked(our_body)):
         yield Mismatch("body", theirs.body, our_body)
 
 

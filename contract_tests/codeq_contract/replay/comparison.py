@@ -92,12 +92,10 @@ def text_mismatches(theirs: str, ours: str, allowed: AllowedDifferences, window:
     """The differences of two bodies: of their values if both are JSON and these differ, otherwise of their text."""
     if theirs == ours:
         return
-    found = False
+    mismatches = list(json_mismatches(theirs, ours, allowed, window))
+    yield from mismatches
     masked_theirs, masked_ours = masked(theirs), masked(ours)
-    for mismatch in json_mismatches(theirs, ours, allowed, window):
-        found = True
-        yield mismatch
-    if not found and masked_theirs != masked_ours:
+    if not mismatches and masked_theirs != masked_ours:
         yield _spelling_mismatch(masked_theirs, masked_ours)
 
 
@@ -141,14 +139,12 @@ def _metrics_mismatches(theirs: str, ours: str) -> Iterator[Mismatch]:
     their_lines, our_lines = _contracted_lines(theirs), _contracted_lines(ours)
     their_samples = {_subject_of(line): line for line in their_lines}
     our_samples = {_subject_of(line): line for line in our_lines}
-    found = False
+    if their_samples == our_samples and their_lines != our_lines:
+        yield _spelling_mismatch("\n".join(their_lines), "\n".join(our_lines))
     for subject in dict.fromkeys((*their_samples, *our_samples)):
         left, right = their_samples.get(subject, ABSENT), our_samples.get(subject, ABSENT)
         if left != right:
-            found = True
             yield Mismatch(subject, left, right)
-    if not found and their_lines != our_lines:
-        yield _spelling_mismatch("\n".join(their_lines), "\n".join(our_lines))
 
 
 def _contracted_lines(page: str) -> list[str]:
