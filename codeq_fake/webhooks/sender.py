@@ -9,12 +9,12 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from starlette.types import ASGIApp
-
 from .composer import Answer, BlockedError, DeliveryError, Hop, Outcome, Outgoing
 from .guard import Guard
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from .transport import Transport
 
 _MAX_REQUESTS = 10  # as Go's client: it does not follow the redirect in the tenth answer
