@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("codeq_profile", "store profile of the fixtures codeq and codeq_server", default="kvrocks-2.8")
     parser.addini(
         "codeq_surprises",
-        "how to report surprises, where CodeQ does otherwise than documented: summary, warn or ignore",
+        "how to report surprises, where CodeQ differs from its documentation: summary, warn or ignore",
         default="summary",
     )
     parser.addini("codeq_clock", "clock of the fixture codeq: manual, auto or real", default="manual")
@@ -137,7 +137,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if name == _SURPRISE
     }
     if first:
-        terminalreporter.section("CodeQ does otherwise than documented")
+        terminalreporter.section("CodeQ differs from its documentation")
         for text, nodeid in sorted(first.items()):
             terminalreporter.write_line(f"{nodeid}: {text}")
 

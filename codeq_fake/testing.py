@@ -1,7 +1,7 @@
 """A fake in your process: `FakeCodeQ`, which can do what the control API can, without HTTP in between.
 
 `VirtualTimeLoop` and `run` are for async tests on a clock that jumps. `TaskView` is a task as `FakeCodeQ` shows it.
-`CodeQSurprise` is the category of the warnings about what the real server does otherwise than its documents say.
+`CodeQSurprise` is the category of the warnings about where the real server differs from its documentation.
 """
 
 from __future__ import annotations

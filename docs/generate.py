@@ -189,7 +189,7 @@ def _flags() -> Iterator[tuple[str, ...]]:
     for param in serve.params:
         if isinstance(param, click.Option):
             about = (param.help or "").replace("  [", " [")
-            only = f"`serve` alone: {about}" if param.name in own else about
+            only = f"only `serve`: {about}" if param.name in own else about
             shown = _default(param.default) if param.show_default else ""
             yield _code(param.opts[0]), _code(str(param.envvar)) if param.envvar else "", shown, only
 

@@ -43,7 +43,7 @@ class Costs:
         sys.addaudithook(self._note)
 
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
-        # A Unix socket has a path for its address. It is no port.
+        # A Unix socket has a path for its address. It is not a port.
         if event in _ALLOWED_BY and not (event.startswith("socket.") and not isinstance(arguments[1], tuple)):
             self.events.add(event)
 

@@ -1,4 +1,4 @@
-"""Authentication of bearer tokens, with the server's rules (contract section 3)."""
+"""Authentication of bearer tokens, with the server's rules (A1 to A9)."""
 
 from __future__ import annotations
 

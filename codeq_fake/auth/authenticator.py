@@ -1,4 +1,4 @@
-"""The server's rules of authentication for each kind of route (contract section 3)."""
+"""The server's rules of authentication for each kind of route (A1 to A9)."""
 
 from __future__ import annotations
 

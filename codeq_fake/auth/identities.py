@@ -138,7 +138,7 @@ def identities_of(document: object, source: str = "identities") -> tuple[Identit
 
 def _identity(source: str, name: str, entry: object) -> Identity:
     if not isinstance(entry, dict):
-        raise SettingsError(f"{source}: {name} is no mapping; it must be {{kind, token, claims}}")
+        raise SettingsError(f"{source}: {name} is not a mapping; it must be {{kind, token, claims}}")
     unknown = sorted(set(map(str, entry)) - {"kind", "token", "claims", "alg", "kid"})
     if unknown:
         raise SettingsError(f"{source}: {name} has {unknown[0]}; it may have kind, token, claims, alg and kid")

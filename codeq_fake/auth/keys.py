@@ -127,7 +127,7 @@ def _read_document(data: bytes) -> Mapping[str, object]:
     except (ValueError, RecursionError) as error:
         raise FetchFailed(f"failed to parse JWKS: {error}") from None
     if not isinstance(document, dict):
-        raise FetchFailed("failed to parse JWKS: it is no JSON object")
+        raise FetchFailed("failed to parse JWKS: it is not a JSON object")
     return document
 
 

@@ -112,7 +112,7 @@ def markdown() -> str:
         "",
         *(f"- **{_ids(sharing)}** {note}" for note, sharing in differing.items()),
         "",
-        f"All was seen on a running server {SERVER}, but for a part or all of {unseen}, which was read in its source.",
+        f"All was seen on a running server {SERVER}, except {unseen}: they, or parts of them, were read in its source.",
     ]
     return "\n".join(lines) + "\n"
 

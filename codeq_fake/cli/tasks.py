@@ -19,7 +19,7 @@ _ID = click.argument("task_id", metavar="ID")
 
 @click.command()
 @click.option("--status", type=click.Choice(_STATUSES, case_sensitive=False), help="Only tasks of this status.")
-@click.option("--command", metavar="TEXT", help="Only tasks of this command, in any case.")
+@click.option("--command", metavar="TEXT", help="Only tasks of this command (upper and lower case do not matter).")
 @click.option("--tenant", metavar="TEXT", help="Only tasks of this tenant.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Maximum number of tasks.")
 @calls_fake
@@ -63,7 +63,7 @@ def expire(fake: Fake, *, task_id: str) -> Answer:
 @_ID
 @calls_fake
 def requeue(fake: Fake, *, task_id: str) -> Answer:
-    """Put a task back into its queue, in whatever state it is."""
+    """Put a task in any state back into its queue."""
     return _about(fake.call("POST", f"/tasks/{in_path(task_id)}/requeue"))
 
 

@@ -69,7 +69,7 @@ class Clock(ABC):
     ) -> int:
         """Advance `to` an instant or `by` a duration, through all timers that fall due, and return how many fired.
 
-        `settle` is awaited so that whatever a timer woke up can finish. With a `mode`, the clock has that mode
+        `settle` is awaited so that everything that a timer woke up can finish. With a `mode`, the clock has that mode
         afterwards. Raises TimeWentBackError, EndOfTimeError or FollowsItsLoopError, and then has done nothing.
         """
 

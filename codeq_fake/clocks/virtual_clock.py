@@ -117,10 +117,10 @@ class VirtualClock(Clock):
             self._alarm = loop.call_at(self._loop_time(when), self._reach, loop, when, context=no_context())
 
     def _reach(self, loop: JumpingLoop, when: int) -> None:
-        """Be at `when`, and fire what is due.
+        """Set the time to `when`, and fire what is due.
 
-        Go on to the next timer at once as long as no task was woken up, which is so for most tries of a long poll:
-        this spares the loop a turn for each of them.
+        Then continue with the next timer at once, unless a task was woken up. Most tries of a long poll wake none, so
+        this saves one turn of the loop for each of them.
         """
         self._firing = True
         can_jump = not loop.looks_outside()

@@ -65,7 +65,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._executing = 0
         #: Real seconds that were spent waiting for the outside since something happened there.
         self._waited = 0.0
-        #: Real seconds that were spent so before that, and have not passed in virtual time yet.
+        #: Real seconds that were spent waiting before that, and have not passed in virtual time yet.
         self._owed = 0.0
         self._has_warned = False
         self._outside = _Selector(self._wait)
@@ -203,7 +203,7 @@ class _Selector(selectors.DefaultSelector):
         return self._wait(timeout)
 
     def wait(self, timeout: float | None) -> Ready:
-        """Return what has become ready within so many real seconds."""
+        """Return what has become ready within `timeout` real seconds."""
         return super().select(timeout)
 
     def __str__(self) -> str:

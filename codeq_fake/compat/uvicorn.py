@@ -1,7 +1,7 @@
-"""A server on uvicorn: the quick one on its insides if it still has them, and else the plain one on its public names.
+"""A server on uvicorn: the quick one, or the plain one if uvicorn lacks the private names that the quick one needs.
 
-The plain server sends the head and the body of a reply apart, starts and ends some tenths of a second later, and gives
-requests no way to their connection, so that faults which break a connection become a 500.
+The plain server uses only public names. It sends the head and the body of a reply separately, takes some tenths of a
+second longer to start and to stop, and cannot break a connection: faults that should do so are answered with a 500.
 """
 
 from __future__ import annotations

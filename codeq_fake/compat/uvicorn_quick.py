@@ -1,6 +1,6 @@
 """The quick server: uvicorn with its own transport, start and end.
 
-It writes a reply with one system call, tells without delay when it answers, ends at once, and leaves signals alone.
+It writes a reply with one system call, starts and stops without delay, and does not handle signals.
 """
 
 from __future__ import annotations

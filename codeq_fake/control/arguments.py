@@ -52,7 +52,7 @@ def json_object(text: bytes, names: Iterable[str], *, parse_float: Callable[[str
         if rb"\u" in text:
             json.dumps(found, ensure_ascii=False, default=str).encode()  # fails for half a surrogate pair
     except (ValueError, DecimalException, RecursionError):
-        raise BadRequestError("the body is no JSON") from None
+        raise BadRequestError("the body is not JSON") from None
     if not isinstance(found, dict):
         raise BadRequestError("the body must be a JSON object")
     check_names(found, names)

@@ -74,9 +74,9 @@ class Controls:
         try:
             return await self._runtime.advance(by=by, to=to, mode=mode)
         except TimeWentBackError:
-            over = representations.time(clock.now() + by if to is None else to)
+            wanted = representations.time(clock.now() + by if to is None else to)
             raise ConflictError(
-                f"time never goes back: it is {representations.time(clock.now())}, and {over} is over"
+                f"time never goes back: it is {representations.time(clock.now())}, and {wanted} is in the past"
             ) from None
         except EndOfTimeError:
             raise BadRequestError("the clock ends with the year 9999") from None
@@ -185,9 +185,9 @@ class Controls:
             json.loads(payload)  # exactly one value: Go would ignore the rest (B1)
             text = wire.decode(f'{{"payload":{payload}}}'.encode(), _PAYLOAD).get("payload", "null")
         except json.JSONDecodeError as error:
-            raise BadRequestError(f"the payload is no JSON: {error}") from None
+            raise BadRequestError(f"the payload is not JSON: {error}") from None
         except (wire.BadBody, ValueError, RecursionError):
-            raise BadRequestError("the payload is no JSON") from None
+            raise BadRequestError("the payload is not JSON") from None
         return self._runtime.broker.create(
             command,
             text,

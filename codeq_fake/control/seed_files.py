@@ -25,7 +25,7 @@ from .errors import BadRequestError
 
 _Shapes = MappingProxyType[str, Any]
 
-#: The fields of a task (section 5), with id and tenant.
+#: The fields of a task as a create takes them (C1 to C9), with id and tenant.
 _TASK: _Shapes = MappingProxyType(
     {
         "id": str,
@@ -40,7 +40,7 @@ _TASK: _Shapes = MappingProxyType(
         "delaySeconds": Int64,
     }
 )
-#: The fields of a subscription (section 12).
+#: The fields of a subscription (U1).
 _SUBSCRIPTION: _Shapes = MappingProxyType(
     {
         "id": str,

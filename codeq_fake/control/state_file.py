@@ -23,7 +23,7 @@ def kept_in(file: Path) -> Iterator[None]:
     Raises BadRequestError if it is not a regular file, and ConflictError if another fake uses it.
     """
     if file.exists() and not file.is_file():
-        raise BadRequestError(f"{file} is no regular file; name one, or one that is not there yet")
+        raise BadRequestError(f"{file} is not a regular file; name one, or one that is not there yet")
     with ExitStack() as held:
         try:
             held.enter_context(_locked(file))

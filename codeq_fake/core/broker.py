@@ -49,7 +49,7 @@ class Broker:
         self._ids = ids
         self._effects: list[Effect] = []
 
-    # Creating: R1 (section 5).
+    # Creating: R1 (C1 to C8).
 
     def create(
         self,
@@ -118,7 +118,7 @@ class Broker:
             case _:
                 return f"00-{self._ids.trace_id()}-{self._ids.span_id()}-01"
 
-    # Claiming: R3, R4 (section 6).
+    # Claiming: R3, R4 (K1 to K10).
 
     def claim(
         self,
@@ -186,7 +186,7 @@ class Broker:
             task.trace_parent = self._next_span(task.trace_parent)  # X1
         self.counters.claimed[task.command] += 1
 
-    # Tasks in progress: R5, R6, R7 (sections 7 to 9).
+    # Tasks in progress: R5, R6, R7 (H1 to H4, D1, D2, N1 to N6).
 
     def heartbeat(self, task_id: str, *, worker: str, extend_seconds: int = 0, now: int) -> None:
         """Move the end of the lease to `now` + extension (H1). A lease that is gone from the store stays gone (H3).
@@ -225,7 +225,7 @@ class Broker:
             raise errors.NotOwner
         return task
 
-    # Results: R8, R9 (section 10), and their callbacks (section 11).
+    # Results: R8, R9 (S1 to S6), and their callbacks (W1 to W4).
 
     def submit(self, task_id: str, submission: results.Submission, *, worker: str, now: int) -> Record:
         """Store a result and end the task (S1 to S5). Its callback becomes due (W1). Raises as `results.check`."""
@@ -293,7 +293,7 @@ class Broker:
         if first_try is not None:
             self._effects.append(first_try)
 
-    # Subscriptions: R10, R11 (section 12).
+    # Subscriptions: R10, R11 (U1 to U9).
 
     def subscribe(
         self,
@@ -337,7 +337,7 @@ class Broker:
         subscription.expires_at = expiry(ttl_seconds, now=now)
         return subscription
 
-    # Reading: R12, R13 (section 10).
+    # Reading: R12, R13 (S7, S8).
 
     def get(self, task_id: str) -> Task:
         """The task with this id, of any tenant (S8). Raises `TaskNotFound`."""
@@ -353,7 +353,7 @@ class Broker:
             raise errors.ResultNotFound
         return task, task.record
 
-    # Administration: R14, R15, R16 (section 13), and rate limits (section 14).
+    # Administration: R14, R15, R16 (M1 to M3), and rate limits (L1).
 
     def queue_sizes(self) -> dict[str, int]:
         """The sizes of the built-in commands' queues without tenant, by storage key (M1)."""
@@ -378,7 +378,7 @@ class Broker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no effect is pending and time alone changes nothing. This is the usual case, and fast to tell."""
+        """Whether no effect and no timer is pending. This is the usual case, and fast to check."""
         return not (self._effects or self.callbacks.deliveries or self.subscriptions.by_id)
 
     def next_due(self) -> int | None:

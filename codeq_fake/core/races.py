@@ -1,4 +1,4 @@
-"""The races of the real server, on request (section 18): what its steps, which are not atomic, can do to tasks.
+"""The races of the real server, on request (Z1 to Z4): what its steps, which are not atomic, can do to tasks.
 
 No operation of the contract calls these. Each returns whether the race was possible.
 """

@@ -1,4 +1,4 @@
-"""The settings that change what the core does (contract section 16)."""
+"""The settings that change what the core does (clauses: Settings)."""
 
 from __future__ import annotations
 

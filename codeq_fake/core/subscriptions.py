@@ -1,4 +1,4 @@
-"""Queue-ready subscriptions: which of them hear that a queue has work (section 12)."""
+"""Queue-ready subscriptions: which of them hear that a queue has work (U1 to U9)."""
 
 from __future__ import annotations
 

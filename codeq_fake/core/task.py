@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Status(StrEnum):
-    """The values of `status` on the wire (section 4)."""
+    """The values of `status` in JSON."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -19,7 +19,7 @@ class Status(StrEnum):
 
 
 class Location(StrEnum):
-    """The values of `lastKnownLocation` on the wire (section 4)."""
+    """The values of `lastKnownLocation` in JSON."""
 
     PENDING_LIST = "PENDING_LIST"
     DELAYED_ZSET = "DELAYED_ZSET"
@@ -129,7 +129,7 @@ class HistoryEntry(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A task as the server stores it (section 4). Only the core changes it.
+    """A task as the server stores it. Only the core changes it.
 
     `payload` is T1 text. Instants are in ns since the epoch. `lease_until` is the value of `leaseUntil` (0: none).
     `lease_expiry` is when the lease's key is gone from the store, which is another instant (H3, K8). `visible_at` is

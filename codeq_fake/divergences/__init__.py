@@ -1,7 +1,7 @@
 """Divergences: statements of CodeQ's documents that are not true for the real server, but that a client relies on.
 
-They are those of section 17. Each is reported once, when a request shows it. What no request shows is not reported, for
-example that a client waits for a failed task to be retried.
+Each is reported once, when a request shows it. What no request shows is not reported, for example that a client waits
+for a failed task to be retried.
 """
 
 from __future__ import annotations

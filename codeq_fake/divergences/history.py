@@ -62,7 +62,7 @@ class History:
 
 
 def fields(request: Request) -> dict[str, Any]:
-    """The fields of a request's body; none if it is no JSON object."""
+    """The fields of a request's body; none if it is not a JSON object."""
     try:
         found = json.loads(request.body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The divergences of section 17: what the documents say, what v0.3.3 does, and which request shows it."""
+"""The divergences: what the documents say, what v0.3.3 does, and which request shows it."""
 
 from __future__ import annotations
 
@@ -162,14 +162,14 @@ def _delayed_notice(request: Request, history: History) -> bool:
     "queues",
     "queue",
     "cleanup",
-    said="a caller who is no admin gets 403",
+    said="a caller who is not an admin gets 403",
     done="the caller gets 401, as without a token",
 )
 def _admin_refusal(request: Request, _: History) -> bool:
     return request.status == _UNAUTHORIZED and _ADMIN_ONLY in request.error
 
 
-@_rule("R18", "", said="GET /healthz tells that the server runs", done="there is no such path")
+@_rule("R18", "", said="GET /healthz reports that the server runs", done="there is no such path")
 def _healthz(request: Request, _: History) -> bool:
     return (request.method, request.path.partition("?")[0]) == ("GET", "/healthz")
 

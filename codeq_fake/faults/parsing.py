@@ -76,7 +76,7 @@ def named(rule: Rule, names: Names) -> Rule:
     if on is None:
         operations = ", ".join(name for name in names if " " not in name)
         raise BadFaultError(
-            f"on: {rule.on!r} is no operation and no route; known are {operations}, callback, "
+            f"on: {rule.on!r} is not an operation or a route; known are {operations}, callback, "
             "notice, and routes such as POST /v1/codeq/tasks/{id}/result"
         )
     kind = KINDS[rule.do]

@@ -14,7 +14,7 @@ from codeq_fake.core.times import SECOND
 
 #: A name that every request has, besides the name of its operation.
 REQUEST = "request"
-#: The names of result callbacks and queue-ready notices (sections 11 and 12).
+#: The names of result callbacks and queue-ready notices (W1, U3).
 CALLBACK, NOTICE = "callback", "notice"
 #: The names that a single result has besides `submit`, by its status.
 COMPLETE, FAIL = "complete", "fail"
@@ -139,7 +139,7 @@ class Rule:
             raise BadFaultError(f"how: found {self.how!r}, known are {' and '.join(WAYS)}")
         for name, value in self.headers:
             if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
-                raise BadFaultError(f"headers: {name!r}: {value!r} is no header")
+                raise BadFaultError(f"headers: {name!r}: {value!r} is not a header")
             if name.lower() in _FRAMING:
                 raise BadFaultError(f"headers: {name} is set by the server")
 

@@ -1,4 +1,4 @@
-"""Request bodies: the fields that each route reads, with their types (section 2)."""
+"""Request bodies: the fields that each route reads, with their types (B1, B2)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLAIM_BATCH = Struct({"commands": LIST_OF(STRING), "leaseSeconds": INT, "count":
 HEARTBEAT = Struct({"extendSeconds": INT})
 NACK = Struct({"delaySeconds": INT, "reason": STRING})
 ARTIFACT = Struct({"name": STRING, "url": STRING, "contentBase64": STRING, "contentType": STRING})
-#: `workerId` is read so that its type is checked. The worker is the token's subject (section 10).
+#: `workerId` is read so that its type is checked. The worker is the token's subject.
 _RESULT: dict[str, Kind] = {
     "workerId": STRING,
     "status": STRING,

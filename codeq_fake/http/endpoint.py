@@ -50,7 +50,7 @@ class Endpoint:
         except ClientGone:
             return
         except asyncio.CancelledError:
-            # In process, a client that hangs up cancels its request. Faults that came on it belong into the journal.
+            # In process, a client that hangs up cancels its request. Faults that came on it belong in the journal.
             if call.faults:
                 note(runtime, scope, call, replies.NO_REPLY, operation.name)
             raise

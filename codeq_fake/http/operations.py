@@ -1,4 +1,4 @@
-"""The table of operations: the 17 routes of the contract, their callers and their limits (section 1)."""
+"""The table of operations: the 17 routes of the contract, their callers (A5 to A8) and their limits (L1)."""
 
 from __future__ import annotations
 

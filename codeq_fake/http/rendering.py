@@ -13,7 +13,7 @@ _SHOWN_STATE = {
 
 
 def task(shown: Task, zone: ZoneInfo) -> str:
-    """A task (section 4), without fields that are empty or 0."""
+    """A task as JSON (R23), without fields that are empty or 0."""
     created_at = rfc3339_nano(shown.created_at, zone)
     updated_at = created_at if shown.updated_at == shown.created_at else rfc3339_nano(shown.updated_at, zone)
     return (

@@ -1,1 +1,1 @@
-"""A fake in the process of its test: `FakeCodeQ`, its clients, and its assertions. The door is `codeq_fake.testing`."""
+"""A fake in the process of its test: `FakeCodeQ`, its clients, its assertions. Import it from `codeq_fake.testing`."""

@@ -43,7 +43,7 @@ class Assertions:
         __tracebackhide__ = True
         task = self._task(task_id)
         if task["lastKnownLocation"] != "DLQ_SET":
-            raise AssertionError(f"task {task_id} is no dead letter\n{timeline.of_tasks([task])}")
+            raise AssertionError(f"task {task_id} is not a dead letter\n{timeline.of_tasks([task])}")
         if error is not None and task.get("error") != error:
             raise AssertionError(f"task {task_id} died of {task.get('error')!r}, not of {error!r}")
 

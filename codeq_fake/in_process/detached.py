@@ -7,7 +7,7 @@ from contextvars import copy_context
 
 from starlette.types import ASGIApp, Message, Scope
 
-#: How many turns of the loop a request whose client has gone gets to end, before the client goes on.
+#: When a client is cancelled, its request gets this many turns of the event loop to end before the client continues.
 _TURNS = 20
 
 
@@ -51,14 +51,14 @@ class Exchange:
 class Detached:
     """Calls an application in separate tasks and contexts.
 
-    Where the application ran in the client's task, a client that times out would take along what the application does
-    for others, such as the notices of the tasks that a batch has created.
+    If the application ran in the client's task, a timeout of the client would also cancel what the application does for
+    others, such as the notices of the tasks that a batch has created.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._context = copy_context()
-        #: The calls whose client has gone: the event loop alone would not keep their tasks alive.
+        #: The calls whose client has gone. An event loop does not keep its tasks alive, so this does.
         self._abandoned: dict[asyncio.Task[None], None] = {}
 
     async def request(self, scope: Scope, body: bytes) -> Exchange:

@@ -289,7 +289,7 @@ class FakeCodeQ(Assertions):
         self._call(lambda: self._controls.expire(task_id))
 
     def requeue(self, task_id: str) -> None:
-        """Put a task at the tail of its pending list, in whatever state it is. A finished task starts again.
+        """Put a task in any state at the tail of its pending list. A finished task starts again.
 
         Raises UnknownTaskError.
         """

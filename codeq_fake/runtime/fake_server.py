@@ -57,7 +57,7 @@ class Runtime:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self.clock = clock
-        #: What the fake was started with. It alone names files and folders, and outlives a reset.
+        #: What the fake was started with. Only it names files and folders. It outlives a reset.
         self.started_with = config
         settings = config.settings
         #: None: the contents of artifacts are in the journal of requests only.

@@ -1,4 +1,4 @@
-"""Settings: the real server's environment variables and YAML file (contract section 16)."""
+"""Settings: the real server's environment variables and YAML file (clauses: Settings)."""
 
 from __future__ import annotations
 

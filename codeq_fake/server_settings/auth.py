@@ -1,4 +1,4 @@
-"""The authentication settings of each side, producers and workers (A3, A4, section 16)."""
+"""The authentication settings of each side, producers and workers (A3, A4)."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Settings(Rules):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], yaml_text: str | None = None) -> Settings:
-        """Read the settings. The environment wins over YAML, and an empty text is no value.
+        """Read the settings. The environment wins over YAML, and an empty text is not a value.
 
         Without `yaml_text` the file in `CODEQ_CONFIG_PATH` is read. An unknown name is ignored unless it is one typing
         error away from a known one. An unknown backoff policy acts as `exp_full_jitter` (N6). Raises SettingsError.

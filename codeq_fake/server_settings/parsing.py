@@ -37,7 +37,7 @@ def kind(value: object) -> str:
 
 
 def is_null(found: object) -> bool:
-    """Whether a scalar from YAML, read as text, is no value."""
+    """Whether a scalar from YAML, read as text, stands for no value."""
     return isinstance(found, str | None) and found in _NULLS
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .parsing import SettingsError, is_null, kind, one_line
 
-#: Settings that the real server reads from its YAML file alone.
+#: Settings that the real server reads only from its YAML file.
 YAML_ONLY = frozenset({"env", "timezone", "default_lease_seconds", "requeue_inspect_limit", "rate_limit"})
 
 #: Variables that upstream's documents name, besides `LOG_*`, but that its server does not read.
@@ -41,7 +41,7 @@ class Sources:
     def find(self, name: str) -> tuple[str, Any]:
         """Where the setting is written, as its writer knows it, and its value there, or None.
 
-        The environment wins. An empty text is no value.
+        The environment wins. An empty text is not a value.
         """
         variable = name.upper()
         if name not in YAML_ONLY and self.environ.get(variable):
@@ -51,7 +51,7 @@ class Sources:
         return f"YAML {key}", None if is_null(found) else found
 
     def unread(self) -> tuple[str, ...]:
-        """The variables that are set but that no server reads, against its documents (section 17)."""
+        """The variables that are set but that no server reads, although its documents name them."""
         names = (name for name, value in self.environ.items() if value)
         return tuple(sorted(name for name in names if name in _UNREAD or name.startswith("LOG_")))
 
@@ -74,7 +74,7 @@ def _top_level(source: str, text: str) -> dict[str, Any]:
     document = _load(source, text, typed=False)
     for name in ("producerAuthConfig", "workerAuthConfig"):
         if isinstance(document.get(name), dict):
-            # Here types matter: a claim that is not a text is no tenant (A9).
+            # Here types matter: a claim that is not a text is not a tenant (A9).
             document[name] = json.dumps(_load(source, text, typed=True)[name], default=str)
     return document
 

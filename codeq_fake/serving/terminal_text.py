@@ -1,4 +1,4 @@
-"""Text from others, made safe for a terminal or a log: commands, paths and URLs hold whatever clients send."""
+"""Text from others, made safe for a terminal or a log: commands, paths and URLs may hold any text that clients send."""
 
 from __future__ import annotations
 

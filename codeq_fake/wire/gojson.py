@@ -1,4 +1,4 @@
-"""Reads request bodies as Go's encoding/json does (section 2): a fast path for ordinary bodies, and an exact one."""
+"""Reads request bodies as Go's encoding/json does (B1): a fast path for ordinary bodies, and an exact one."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_identities_are_read_from_yaml_and_json() -> None:
         ("a: [", "FILE: no valid YAML or JSON"),
         ("- a", "FILE: found no mapping; it must map names"),
         ("", "FILE: found no mapping; it must map names"),
-        ("a: b", "FILE: a is no mapping"),
+        ("a: b", "FILE: a is not a mapping"),
         ("a: {}", "FILE: a has kind None; it must be producer or worker"),
         ("a: {kind: admin}", "FILE: a has kind 'admin'; it must be producer or worker"),
         ("a: {kind: [worker]}", r"FILE: a has kind \['worker'\]; it must be producer or worker"),

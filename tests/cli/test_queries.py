@@ -230,7 +230,7 @@ def test_the_clock_cannot_go_back(fake: FakeCodeQ) -> None:
     done = call(fake, "advance", "--to", "2026-01-31T11:00:00Z")
     assert (done.exit_code, done.stderr) == (
         1,
-        f"codeq-fake: {fake.url}: time never goes back: it is {START}, and 2026-01-31T11:00:00Z is over\n",
+        f"codeq-fake: {fake.url}: time never goes back: it is {START}, and 2026-01-31T11:00:00Z is in the past\n",
     )
 
 

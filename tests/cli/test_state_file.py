@@ -124,7 +124,10 @@ def test_an_unwritable_file_is_an_error_before_anything_is_served(tmp_path: Path
     code, said = refused("run", "--persist", str(file), "echo", "never")
     assert (code, said) == (1, f"codeq-fake: {file} cannot be written: No such file or directory\n")
     code, said = refused("run", "--persist", str(tmp_path), "echo", "never")
-    assert (code, said) == (2, f"codeq-fake: {tmp_path} is no regular file; name one, or one that is not there yet\n")
+    assert (code, said) == (
+        2,
+        f"codeq-fake: {tmp_path} is not a regular file; name one, or one that is not there yet\n",
+    )
 
 
 def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
@@ -134,7 +137,7 @@ def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
     for no_file in (str(pipe), "/dev/full"):
         code, said = refused("run", "--persist", no_file, "echo", "never")
         assert code == 2
-        assert said.startswith(f"codeq-fake: {no_file} is no regular file; ")
+        assert said.startswith(f"codeq-fake: {no_file} is not a regular file; ")
 
 
 def test_two_fakes_cannot_share_a_state_file(file: Path) -> None:

@@ -212,7 +212,7 @@ class Scenario:
 
     def race(self, task_id: str, race: Race) -> bool:
         """Apply a race of the real server to a task, if possible. Requests under way are not affected."""
-        broker = self.fake._runtime.broker  # noqa: SLF001 - the door for tests, `faults`, acts on requests alone
+        broker = self.fake._runtime.broker  # noqa: SLF001 - the door for tests, `faults`, acts only on requests
         return race(broker, task_id, now=self.fake._runtime.clock.now())  # noqa: SLF001 - as above
 
     def edit(self, task_id: str, **fields: Any) -> None:

@@ -1,4 +1,4 @@
-"""The insides of other libraries are used in `codeq_fake.compat` alone."""
+"""The insides of other libraries are used only in `codeq_fake.compat`."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
         (b"[]", "the body must be a JSON object"),
         (b"5", "the body must be a JSON object"),
         (b"null", "the body must be a JSON object"),
-        (b"{", "the body is no JSON"),
-        (b"\xff", "the body is no JSON"),
-        (b'{"ids": ["\\ud800"]}', "the body is no JSON"),
-        (b'{"\\ud800": 1}', "the body is no JSON"),
-        (b"[" * 100_000, "the body is no JSON"),
-        (b'{"ids": ' + b"1" * 5000 + b"}", "the body is no JSON"),
+        (b"{", "the body is not JSON"),
+        (b"\xff", "the body is not JSON"),
+        (b'{"ids": ["\\ud800"]}', "the body is not JSON"),
+        (b'{"\\ud800": 1}', "the body is not JSON"),
+        (b"[" * 100_000, "the body is not JSON"),
+        (b'{"ids": ' + b"1" * 5000 + b"}", "the body is not JSON"),
     ],
 )
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_body_must_be_an_object(http: httpx.Client, method: str, path: str, co
 
 
 def test_a_number_beyond_a_double_is_invalid_json(http: httpx.Client) -> None:
-    assert refusal(http.post("/_fake/next", content=b'{"delays": [1e999]}')) == (400, "the body is no JSON")
+    assert refusal(http.post("/_fake/next", content=b'{"delays": [1e999]}')) == (400, "the body is not JSON")
 
 
 def test_emoji_and_other_text_is_fine(http: httpx.Client) -> None:

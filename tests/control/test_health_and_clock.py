@@ -74,7 +74,11 @@ def test_setting_the_clock_of_a_fake_that_holds_something_advances(http: httpx.C
 @pytest.mark.parametrize(
     ("body", "status", "text"),
     [
-        ({"now": "2026-01-31T11:59:59Z"}, 409, f"time never goes back: it is {NOW}, and 2026-01-31T11:59:59Z is over"),
+        (
+            {"now": "2026-01-31T11:59:59Z"},
+            409,
+            f"time never goes back: it is {NOW}, and 2026-01-31T11:59:59Z is in the past",
+        ),
         ({"now": "2026-01-31T11:59:59Z", "mode": "real"}, 409, "time never goes back"),
         ({"now": "tomorrow"}, 400, "found 'tomorrow' where an RFC 3339 time such as 2026-01-31T12:00:00Z belongs"),
         ({"now": 0}, 400, "found 0 where an RFC 3339 time"),
@@ -124,8 +128,8 @@ def test_advancing_says_how_much_fired(http: httpx.Client) -> None:
         ('{"seconds": true}', 400, "seconds: a number"),
         ('{"seconds": 1e13}', 400, "seconds: a number"),
         ('{"seconds": 1e12}', 400, "the clock ends with the year 9999"),
-        ('{"seconds": 1e99999999999999999999}', 400, "the body is no JSON"),
-        ('{"seconds": NaN}', 400, "the body is no JSON"),
+        ('{"seconds": 1e99999999999999999999}', 400, "the body is not JSON"),
+        ('{"seconds": NaN}', 400, "the body is not JSON"),
         ('{"to": 5}', 400, "found 5 where"),
         ("{}", 400, 'give either {"seconds": number} or {"to": RFC 3339 time}'),
         ("", 400, "give either"),

@@ -1,4 +1,4 @@
-"""Administration: section 13 of the contract."""
+"""Administration (M1 to M3)."""
 
 from __future__ import annotations
 

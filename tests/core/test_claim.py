@@ -1,4 +1,4 @@
-"""Claim: section 6 of the contract, without the expiry of leases (K8)."""
+"""Claim (K1 to K10), without the expiry of leases (K8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Create: section 5 of the contract. `tests/wire` checks webhook URLs and times."""
+"""Create (C1 to C9). `tests/wire` checks webhook URLs and times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heartbeat and abandon: sections 7 and 8 of the contract."""
+"""Heartbeat and abandon (H1 to H4, D1, D2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NACK: section 9 of the contract, with the backoff policies."""
+"""NACK (N1 to N6), with the backoff policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The races of the real server: section 18 of the contract. The effects of each on a task."""
+"""The races of the real server (Z1 to Z4). The effects of each on a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results: section 10 of the contract."""
+"""Results (S1 to S8)."""
 
 from __future__ import annotations
 

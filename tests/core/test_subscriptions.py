@@ -1,4 +1,4 @@
-"""Queue-ready subscriptions: section 12 of the contract."""
+"""Queue-ready subscriptions (U1 to U9)."""
 
 from __future__ import annotations
 

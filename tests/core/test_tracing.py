@@ -1,4 +1,4 @@
-"""Tracing: section 15 of the contract (X1)."""
+"""Tracing (X1)."""
 
 from __future__ import annotations
 

@@ -117,11 +117,11 @@ def together_after_subscribing(http: httpx.Client, *tasks: dict[str, Any]) -> No
 
 
 def as_a_producer(http: httpx.Client, method: str, path: str) -> None:
-    """Call a route as a producer who is no admin."""
+    """Call a route as a producer who is not an admin."""
     assert http.request(method, path, headers={"authorization": "Bearer other-producer"}).status_code == 401
 
 
-#: A caller with all rights, a worker of another tenant, and a producer who is no admin.
+#: A caller with all rights, a worker of another tenant, and a producer who is not an admin.
 CALLERS: dict[str, Any] = {
     "settings": {"ALLOW_PRODUCER_AS_WORKER": "true"},
     "identities": {
@@ -233,7 +233,7 @@ def test_each_is_reported_once_with_the_first_request_that_shows_it() -> None:
         [surprise] = fake.surprises
         told = http.get("/_fake/surprises").json()
     assert told == {"surprises": [asdict(surprise)]}
-    assert str(surprise) == ("documented: GET /healthz tells that the server runs; done: there is no such path (R18)")
+    assert str(surprise) == ("documented: GET /healthz reports that the server runs; done: there is no such path (R18)")
 
 
 def test_requests_that_the_journal_has_dropped_are_not_reported() -> None:

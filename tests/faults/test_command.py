@@ -85,7 +85,7 @@ def test_run_takes_them_too(tmp_path: Path) -> None:
     ("content", "text"),
     [
         (b"- {do: rest}", "rule 1: do: there is no kind 'rest'; known are drop_reply"),
-        (b"- {do: reset, on: clam}", "rule 1: on: 'clam' is no operation and no route"),
+        (b"- {do: reset, on: clam}", "rule 1: on: 'clam' is not an operation or a route"),
         (b"{", "no YAML or JSON: while parsing"),
         (b"\xff", "not text (invalid start byte); give YAML or JSON in UTF-8"),
     ],
@@ -135,7 +135,7 @@ def test_rules_are_added_listed_and_removed_by_command(fake: FakeCodeQ) -> None:
     [
         ("{do: rest}", "{do: rest}: do: there is no kind 'rest'; known are drop_reply"),
         ("{", "{: not YAML or JSON (while parsing"),
-        ("{do: reset, on: clam}", "on: 'clam' is no operation and no route"),
+        ("{do: reset, on: clam}", "on: 'clam' is not an operation or a route"),
     ],
 )
 def test_a_bad_rule_is_an_error_of_the_command(fake: FakeCodeQ, rule: str, text: str) -> None:

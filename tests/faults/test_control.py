@@ -45,7 +45,7 @@ def test_several_are_added_at_once_or_none(http: httpx.Client) -> None:
     ("rule", "refusal"),
     [
         ({"do": "drop"}, "do: there is no kind 'drop'; known are drop_reply"),
-        ({"do": "reset", "on": "/v1"}, "on: '/v1' is no operation and no route; known are claim"),
+        ({"do": "reset", "on": "/v1"}, "on: '/v1' is not an operation or a route; known are claim"),
         ({"do": "reset", "tims": 1}, "unknown: tims; known are do, on, worker"),
         ({"faults": {"do": "reset"}}, "faults: a list of rules such as"),
         ({"faults": [7]}, "faults: a list of rules such as"),

@@ -48,7 +48,7 @@ def test_a_plain_object_is_a_rule_too(codeq: FakeCodeQ, http: httpx.Client) -> N
 
 
 def test_a_bad_rule_is_refused_at_once_and_none_is_active(codeq: FakeCodeQ, http: httpx.Client) -> None:
-    with pytest.raises(BadRequestError, match="'complet' is no operation and no route; known are claim, create"):
+    with pytest.raises(BadRequestError, match="'complet' is not an operation or a route; known are claim, create"):
         codeq.faults(faults.refuse(), faults.drop_reply(on="complet"))
     assert create(http).status_code == 202
 

@@ -1,4 +1,4 @@
-"""The real server's races over HTTP: what a worker sees of each (section 18)."""
+"""The real server's races over HTTP: what a worker sees of each (Z1 to Z4)."""
 
 from __future__ import annotations
 

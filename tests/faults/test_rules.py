@@ -53,8 +53,8 @@ EXAMPLES = [
         ({"do": "callback_late", "seconds": float("inf")}, "callback_late needs a number from 0"),
         ({"do": "refuse", "status": 99}, "status: found 99, it lies between 200 and 599"),
         ({"do": "refuse", "retryAfter": -1}, "retryAfter: found -1, it is not negative"),
-        ({"do": "refuse", "headers": {"a b": "c"}}, "headers: 'a b': 'c' is no header"),
-        ({"do": "refuse", "headers": {"a": "b\r\nc"}}, "headers: 'a': 'b\\r\\nc' is no header"),
+        ({"do": "refuse", "headers": {"a b": "c"}}, "headers: 'a b': 'c' is not a header"),
+        ({"do": "refuse", "headers": {"a": "b\r\nc"}}, "headers: 'a': 'b\\r\\nc' is not a header"),
         ({"do": "refuse", "headers": {"Content-Length": "9"}}, "headers: Content-Length is set by the server"),
         ({"do": "refuse", "headers": {"a": 1}}, "headers: found {'a': 1}, an object of texts belongs here"),
         ({"do": "garble", "how": "well"}, "how: found 'well', known are cut and malformed"),
@@ -70,9 +70,9 @@ def test_an_invalid_rule_is_refused(rule: Any, refusal: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "refusal"),
     [
-        (Rule("reset", on="complet"), "on: 'complet' is no operation and no route; known are claim, create, submit"),
-        (Rule("reset", on="GET /v1/codeq/tasks"), "'GET /v1/codeq/tasks' is no operation and no route"),
-        (Rule("reset", on="request"), "'request' is no operation and no route"),
+        (Rule("reset", on="complet"), "on: 'complet' is not an operation or a route; known are claim, create, submit"),
+        (Rule("reset", on="GET /v1/codeq/tasks"), "'GET /v1/codeq/tasks' is not an operation or a route"),
+        (Rule("reset", on="request"), "'request' is not an operation or a route"),
         (Rule("reset", on="callback"), "on: reset cannot happen on callback, only on abandon, claim"),
         (
             Rule("callback_lost", on="claim"),
@@ -132,7 +132,7 @@ def test_a_file_is_yaml_or_json_although_yaml_reads_on_as_true(text: str) -> Non
         ("[]", "give a list of rules"),
         ("faults: []", "give a list of rules"),
         ("- {do: reset}\n- {do: rest}", "rule 2: do: there is no kind 'rest'"),
-        ("- {do: reset, on: clam}", "rule 1: on: 'clam' is no operation"),
+        ("- {do: reset, on: clam}", "rule 1: on: 'clam' is not an operation"),
     ],
 )
 def test_a_file_without_valid_rules_is_refused(text: str, refusal: str) -> None:

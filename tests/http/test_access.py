@@ -1,4 +1,4 @@
-"""Callers of each route (section 3). Tokens themselves are tested in `tests/auth`."""
+"""Callers of each route (A5 to A8). Tokens themselves are tested in `tests/auth`."""
 
 from __future__ import annotations
 

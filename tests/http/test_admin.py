@@ -1,4 +1,4 @@
-"""The admin routes: section 13."""
+"""The admin routes (M1 to M3)."""
 
 from __future__ import annotations
 

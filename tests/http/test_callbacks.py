@@ -1,4 +1,4 @@
-"""Result callbacks, from the result to the receiver, on a manual clock (section 11)."""
+"""Result callbacks, from the result to the receiver, on a manual clock (W1 to W4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queue-ready notices, from the create to the subscriber: section 12."""
+"""Queue-ready notices, from the create to the subscriber (U3 to U9)."""
 
 from __future__ import annotations
 

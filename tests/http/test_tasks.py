@@ -1,4 +1,4 @@
-"""What a task and its result look like on the wire: section 4, T1, T2, R23, and the worker's replies."""
+"""What a task and its result look like on the wire: T1, T2, R23, and the worker's replies."""
 
 from __future__ import annotations
 

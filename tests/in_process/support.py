@@ -74,7 +74,7 @@ class Elsewhere:
         self.loop.close()
 
     def start(self, fake: FakeCodeQ, method: str, path: str, **options: Any) -> Any:
-        """A request from there, by the application alone: a future of its reply."""
+        """A request from there, with nothing but the application: a future of its reply."""
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(fake.app)

@@ -43,7 +43,7 @@ def built_in(defect: Defect) -> Iterator[None]:
 
 
 def failed_cases(*names: str) -> list[str]:
-    """The cases of the suite that fail on a fake in process, each once. `names` runs these cases alone.
+    """The cases of the suite that fail on a fake in process, each once. `names` runs only these cases.
 
     A case that ends in an error is not a failure: it says nothing about the fake. Raises RuntimeError when the suite
     did not run.

@@ -36,7 +36,7 @@ def test_assert_completed_tells_what_happened_instead(codeq: FakeCodeQ) -> None:
 
 def test_assert_dead_looks_at_place_and_error(codeq: FakeCodeQ) -> None:
     task = codeq.enqueue("A", 1, max_attempts=1)
-    with pytest.raises(AssertionError, match="is no dead letter"):
+    with pytest.raises(AssertionError, match="is not a dead letter"):
         codeq.assert_dead(task.id)
     with codeq.client() as http:
         http.post(f"/v1/codeq/tasks/{_claim(codeq, 'A')}/nack", json={"reason": "no ink"})

@@ -1,4 +1,4 @@
-"""What a test run tells of what the real server does otherwise than its documents say."""
+"""What a test run prints about requests for which the real server differs from its documentation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def test_two(codeq):
 def test_none(codeq):
     codeq.enqueue("A")
 """
-SURPRISE = "documented: GET /healthz tells that the server runs; done: there is no such path (R18)"
+SURPRISE = "documented: GET /healthz reports that the server runs; done: there is no such path (R18)"
 
 
 def test_each_surprise_is_told_once_at_the_end_and_fails_no_test(run: Run) -> None:
     """Even where warnings are errors, as they are here."""
     printed, code = run(TEST)
     assert code == 0
-    assert "= CodeQ does otherwise than documented =" in printed
+    assert "= CodeQ differs from its documentation =" in printed
     assert printed.count(SURPRISE) == 1
     assert f"test_example.py::test_one: {SURPRISE}" in printed
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JWKS = {"jwksUrl": "http://keys.test/", "issuer": "i", "audience": "a"}
-#: The variables of section 16 that have one value: one that is not the default, as text and as read.
+#: The variables of a server that have one value: one that is not the default, as text and as read.
 VARIABLES = [
     ("PORT", "9000", 9000),
     ("ALLOW_PRODUCER_AS_WORKER", "true", True),

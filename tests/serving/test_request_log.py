@@ -177,7 +177,7 @@ def test_a_surprise_is_logged_once_with_its_clause() -> None:
     config = Config(settings=Settings.from_env({"TIMEZONE": "UTC"}))
     assert [line for line in log_of(traffic, config=config) if "0.1 ms" not in line] == [
         "surprise: documented: the environment may set TIMEZONE; done: it is not read from there (settings)",
-        "surprise: documented: GET /healthz tells that the server runs; done: there is no such path (R18)",
+        "surprise: documented: GET /healthz reports that the server runs; done: there is no such path (R18)",
     ]
     lines = [json.loads(line) for line in log_of(traffic, config=config, as_json=True)]
     assert [line["clause"] for line in lines if "surprise" in line] == ["settings", "R18"]

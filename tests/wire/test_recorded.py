@@ -51,7 +51,7 @@ ROUTES = {
 }
 
 every_profile = pytest.mark.parametrize("profile", PROFILES)
-# Subtle bodies were recorded on these two stores alone.
+# Subtle bodies were recorded only on these two stores.
 rich_profiles = pytest.mark.parametrize("profile", [profile for profile in PROFILES if profile != "kvrocks-2.9"])
 
 

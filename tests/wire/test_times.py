@@ -1,4 +1,4 @@
-"""Reading (C6, R16) and writing (section 4) of times."""
+"""Reading (C6, R16) and writing of times."""
 
 from __future__ import annotations
 

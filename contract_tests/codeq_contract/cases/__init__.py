@@ -1,1 +1,1 @@
-"""The cases: each checks what its name says, on whatever server `contract` leads to."""
+"""The cases: each checks what its name says, on the server behind `contract`."""

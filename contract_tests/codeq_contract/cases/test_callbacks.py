@@ -191,6 +191,6 @@ def completed(contract: CaseContext, hook: Hook, **fields: Any) -> tuple[dict[st
 
 
 def received(contract: CaseContext, hook: Hook, number: int) -> list[Received]:
-    """The first requests to the webhook, once there are so many."""
+    """The first `number` requests to the webhook, once they have come."""
     contract.clock.eventually(lambda: len(hook.received) >= number, within=contract.patience)
     return hook.received[:number]

@@ -1,4 +1,4 @@
-"""Many at once: each task goes to one worker, none is lost, and none comes back (section 18)."""
+"""Many at once: each task goes to one worker, none is lost, and none comes back (Z1 to Z4)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ WORKERS = ("worker", "worker2", "worker3")
 COMMANDS = 2
 
 _workers = st.sampled_from(WORKERS)
-#: Mostly the holder of the task, for others are refused.
+#: Mostly the holder of the task, because others are refused.
 _actors = st.sampled_from(["", "", *WORKERS])
 _leases = st.sampled_from([3, 4, 60])
 _commands = st.sampled_from([(0,), (0,), (1,), (0, 1), (1, 0)])

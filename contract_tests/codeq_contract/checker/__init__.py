@@ -1,4 +1,4 @@
-"""Checks recorded histories against the contract's laws: pure functions that are sound whatever the timing."""
+"""Checks recorded histories against the contract's laws: pure functions that are sound for every possible timing."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ class Lease:
 
     `next_delivery` is the task's next one, in the order of the attempts that the server counted. `operations` are all
     accepted ones that may belong to this delivery, in the order of sending. `certain` are those that can belong to no
-    other delivery. Before `earliest_end` the lease holds, whatever the timing. From `latest_end` on it has expired (K8,
-    H1).
+    other delivery. Before `earliest_end` the lease holds for every possible timing. From `latest_end` on it has
+    expired (K8, H1).
     """
 
     delivery: Delivery

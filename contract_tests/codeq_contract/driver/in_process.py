@@ -19,7 +19,7 @@ from .webhooks import Receiver, Scope
 #: By how many seconds a waiting call moves the clock at a time. A long poll retries at the same interval (K9).
 _STEP = 0.25
 
-#: Most calls end within so many turns of the loop. That is much faster than waiting until everything is quiet.
+#: Most calls end within this number of turns of the loop. That is much faster than waiting until everything is quiet.
 _TURNS = 4
 
 

@@ -1,4 +1,4 @@
-"""The settings of a server (section 16 of the contract), and those of them that change what cases expect."""
+"""The settings of a server (clauses: Settings), and those of them that change what cases expect."""
 
 from __future__ import annotations
 

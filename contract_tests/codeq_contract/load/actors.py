@@ -18,7 +18,7 @@ from codeq_contract.driver import TASKS, Reply, Request
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Wait that many seconds, then send a request."""
+    """Wait `pause` seconds, then send a request."""
 
     pause: float
     request: Request
@@ -106,7 +106,7 @@ class HeldTask:
 
 
 def producer(context: ActorContext, tasks: int, *, every: float, webhook: str) -> Actor:
-    """Create that many tasks, one every `every` seconds on average. Some are delayed, some are sent twice."""
+    """Create the given number of tasks, one every `every` seconds on average. Some are delayed, some are sent twice."""
     random = context.random
     for number in range(tasks):
         if not context.goes_on():
@@ -244,13 +244,13 @@ def _keep(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]
 
 
 def _stall(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
-    """Wake up after the lease: send a heartbeat in vain, and end a task that another worker may hold by now."""
+    """Wake up after the lease: send a heartbeat, which has no effect, and end a task that another worker may hold."""
     yield from _heartbeat(context, held, pause=held.lease + context.random.uniform(0, 1))
     yield from _end(context, held, pause=0)
 
 
 def _heartbeat_late(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
-    """Send a heartbeat after the lease, in vain (H3): the next claim takes the task away, and a result is too late."""
+    """Send a heartbeat after the lease, which has no effect (H3): the next claim requeues the task."""
     yield from _heartbeat(context, held, pause=held.lease + _CERTAINLY)
     reply = yield from context.claim(LONGEST_LEASE, pause=_SHORT)
     yield from _end(context, held, pause=_SHORT)

@@ -194,7 +194,7 @@ class _Recorder:
 
 _COMMANDS = 2
 
-#: One in so many participants belongs to the second tenant, if there is one.
+#: One in this number of participants belongs to the second tenant, if there is one.
 _SHARE_OF_OTHERS = 3
 
 

@@ -78,7 +78,7 @@ _SUCCESS = range(200, 300)
 
 
 def side_of(method: str, path: str) -> str:
-    """The kind of token that a route takes (section 1): `producer`, `worker`, or empty if both may read."""
+    """The kind of token that a route takes: `producer`, `worker`, or empty if both may read."""
     bare = path.partition("?")[0]
     if (method == "POST" and bare in (TASKS, f"{TASKS}/batch")) or bare.startswith(ADMIN):
         return "producer"

@@ -25,7 +25,7 @@ from codeq_contract.recordings.times import MILLISECOND, parse_moment
 from .callers import CallerNames, claims_in, identity_of
 from .tape import Tape
 
-#: The default time zone of a server (section 4).
+#: The default time zone of a server.
 _DEFAULT_ZONE = "-03:00"
 
 #: Metrics count everything since the server started, for all callers (L2). A replay of one session cannot match them.
@@ -135,7 +135,7 @@ def _by_the_servers_clock(recording: Recording) -> Recording:
     creations = [(call, parse_moment(text)) for call, text in _creations(recording.calls)]
     if not creations:
         return recording
-    # Medians, for a key may have found an old task (C8).
+    # Medians, because a key may have found an old task (C8).
     least = median_low(made - call.answered for call, made in creations)
     most = median_high(made - call.sent for call, made in creations)
     if least <= 0 <= most:

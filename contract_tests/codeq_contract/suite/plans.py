@@ -48,7 +48,7 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Let that many seconds pass."""
+    """Let `seconds` pass."""
 
     seconds: float
 

@@ -177,7 +177,7 @@ def test_other_types_that_fit(kind: Any) -> None:
 
 @dataclasses.dataclass
 class Unresolved:
-    when: Timer  # type: ignore[name-defined]  # noqa: F821 - as a name that is imported for type checking alone
+    when: Timer  # type: ignore[name-defined]  # noqa: F821 - as a name that is imported only for type checking
 
 
 @pytest.mark.parametrize("kind", [type[int], Unresolved, 7])

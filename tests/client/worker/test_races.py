@@ -1,4 +1,4 @@
-"""The races of the real server (section 18), and how a worker handles them. Z3 is with the other lost leases."""
+"""The races of the real server (Z1 to Z4), and how a worker handles them. Z3 is with the other lost leases."""
 
 from __future__ import annotations
 

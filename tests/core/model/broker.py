@@ -1,4 +1,4 @@
-"""A naive model of the queue, written from the contract alone: plain lists, and a scan for every question.
+"""A naive model of the queue, written only from the contract: plain lists, and a scan for every question.
 
 It knows nothing of the fake and shares no code with it, so that what the two agree on is not one misreading made twice.
 Operations have the names, arguments and refusals of the core's; instants are nanoseconds since the epoch.
@@ -70,7 +70,7 @@ class Model:
     def let_go(self, task: Task, now: int) -> None:
         task.worker, task.lease_until, task.updated_at = "", 0, now
 
-    # Producers: section 5
+    # Producers: C1 to C8
 
     def create(
         self,
@@ -120,7 +120,7 @@ class Model:
         uses = [(task_id, gone) for used, task_id, gone in self.keys if used == key]
         return self.find(uses[-1][0]) if uses and now // MILLISECOND < uses[-1][1] else None
 
-    # Workers: sections 6 to 9
+    # Workers: K1 to K10, H1 to H4, D1, D2, N1 to N6
 
     def claim(
         self,
@@ -260,7 +260,7 @@ class Model:
     def delete(self, task_id: str) -> None:
         self.tasks.remove(self.get(task_id))
 
-    # Results: section 10
+    # Results: S1 to S8
 
     def submit(self, task_id: str, handed_in: HandedIn, *, worker: str, now: int) -> Record:
         task = self.get(task_id)
@@ -302,7 +302,7 @@ class Model:
                 return task, record
         raise Refusal("ResultNotFound")
 
-    # Callbacks: section 11
+    # Callbacks: W1 to W4
 
     def start_callbacks(self, now: int) -> list[Callback]:
         """The tries that begin now, the longest due first."""
@@ -330,7 +330,7 @@ class Model:
         dues = [callback.due for callback in self.callbacks if callback.due != UNDER_WAY]
         return min(dues if sweep is None else [*dues, sweep], default=None)
 
-    # Administration and limits: sections 13 and 14
+    # Administration and limits: M1 to M3, L1
 
     def stats(self, command: str, *, tenant: str) -> list[int]:
         places = ("PENDING_LIST", "DELAYED_ZSET", "INPROG_SET", "DLQ_SET")

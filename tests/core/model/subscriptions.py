@@ -1,4 +1,4 @@
-"""The subscriptions of the naive model (section 12), in a list that is scanned."""
+"""The subscriptions of the naive model (U1 to U9), in a list that is scanned."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _CONSTANT_FIELDS = ("command", "payload", "priority", "webhook", "max_attempts",
 
 
 def phantoms(history: History) -> Iterator[Violation]:
-    """Find deliveries of tasks that were not created, not yet, or otherwise, or that the claim did not ask for."""
+    """Find deliveries of tasks never created, created later or with other fields, or not asked for by the claim."""
     for task in history.tasks.values():
         for lease in task.leases:
             message = _problem(history, task, lease.delivery)

@@ -87,6 +87,6 @@ def _never_delivered(period: WaitingPeriod, queue: Queue) -> Iterator[Violation]
 
 
 LAWS = (
-    Law("ended", "What is over stays over", "S1 S4 N4", activity_after_end, ignores_lost_claims=True),
+    Law("ended", "A finished task stays finished", "S1 S4 N4", activity_after_end, ignores_lost_claims=True),
     Law("lost", "No task is lost", "C1 K4 K7 D1 N2 N5", lost_tasks),
 )

@@ -135,7 +135,7 @@ def _passed_over(history: History) -> Iterator[tuple[Queue, Claim, WaitingPeriod
         for claim in queue.claims:
             while waiting and waiting[-1].ready_by < claim.sent:
                 period = waiting.pop()
-                # The number breaks ties, for periods have no order.
+                # The number breaks ties, because periods have no order.
                 heapq.heappush(longest[period.task.priority], (-period.leaves_from, len(waiting), period))
             for priority in range(_lowest_taken(claim, queue) + 1, 10):
                 if longest[priority] and -longest[priority][0][0] > claim.answered:
