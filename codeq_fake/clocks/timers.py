@@ -31,7 +31,8 @@ class TimerQueue:
 
     def add(self, when: int, callback: Callable[[], object]) -> Timer:
         """Add a timer for the instant `when` (ns)."""
-        self.next_due()  # removes cancelled timers: on a clock that stands still, nothing else would
+        if self._heap and self._heap[0][2].callback is None:
+            self.next_due()  # removes cancelled timers: on a clock that stands still, nothing else would
         timer = Timer(when, callback)
         heappush(self._heap, (when, next(self._order), timer))
         return timer

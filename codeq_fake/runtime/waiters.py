@@ -81,19 +81,20 @@ class Waiters:
         deadline = now + min(wait_seconds, LONGEST_WAIT) * SECOND
         waiter: _Waiter[T | None] = _Waiter(self._woke)
 
-        def retry(when: int) -> None:
+        when = now + INTERVAL
+
+        def retry() -> None:
+            nonlocal when
             if waiter.result.done():
                 return
             found = attempt(self._clock.now())
             if found is not None or when >= deadline:
                 waiter.end(found)
             else:
-                retry_at(min(when + INTERVAL, deadline))
+                when = min(when + INTERVAL, deadline)
+                waiter.timer = self._clock.call_at(when, retry)
 
-        def retry_at(when: int) -> None:
-            waiter.timer = self._clock.call_at(when, partial(retry, when))
-
-        retry_at(now + INTERVAL)
+        waiter.timer = self._clock.call_at(when, retry)
         self._polls[waiter] = None
         try:
             return await waiter.wait(gone, if_gone=None)

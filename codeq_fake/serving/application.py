@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.routing import BaseRoute, Match, Router
+
 from codeq_fake import control, http, page
 from codeq_fake.runtime.fake_server import Runtime
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+_ROOT = "/_fake"
 
 
 def application(runtime: Runtime, *, with_control: bool = True, control_token: str | None = None) -> ASGIApp:
@@ -18,5 +22,26 @@ def application(runtime: Runtime, *, with_control: bool = True, control_token: s
     """
     if not with_control:
         return http.surface(runtime)
-    beside = [*page.routes(runtime, token=control_token), *control.routes(runtime, token=control_token)]
-    return http.surface(runtime, beside=beside)
+    return http.surface(runtime, beside=[_ControlRoutes(runtime, control_token)])
+
+
+class _ControlRoutes(BaseRoute):
+    """All routes under `/_fake`, created at the first request: half of a fake's set-up, and most tests call none."""
+
+    def __init__(self, runtime: Runtime, token: str | None) -> None:
+        self._runtime = runtime
+        self._token = token
+        self._router: Router | None = None
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the path."""
+        found = scope["type"] == "http" and (scope["path"] == _ROOT or scope["path"].startswith(f"{_ROOT}/"))
+        return Match.FULL if found else Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if self._router is None:
+            runtime, token = self._runtime, self._token
+            routes = [*page.routes(runtime, token=token), *control.routes(runtime, token=token)]
+            self._router = Router(routes, redirect_slashes=False)
+        await self._router(scope, receive, send)
