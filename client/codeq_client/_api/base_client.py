@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import random
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
@@ -17,22 +18,36 @@ from .clock import Clock, SystemClock
 from .retries import Core, Send
 from .tokens import Token, TokenSource
 
+TransportT = TypeVar("TransportT")
+
 _ENVIRONMENT = ("CODEQ_BASE_URL", "CODEQ_PRODUCER_TOKEN", "CODEQ_WORKER_TOKEN", "CODEQ_ADMIN_TOKEN")
 
 
-class BaseClient:
+class BaseClient(ABC, Generic[TransportT]):
     """The settings of a client; the subclasses perform its calls."""
 
     def __init__(
         self,
         base_url: str,
-        tokens: Mapping[Role, TokenSource | None],
-        timeout: float,
-        retries: int,
-        clock: Clock | None,
+        *,
+        producer_token: TokenSource | None = None,
+        worker_token: TokenSource | None = None,
+        admin_token: TokenSource | None = None,
+        timeout: float = 30,
+        retries: int = 3,
+        transport: TransportT | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        tokens = {Role.PRODUCER: producer_token, Role.WORKER: worker_token, Role.ADMIN: admin_token}
         self.base_url = _checked_url(base_url)
         self.core = Core(clock or SystemClock(), tokens_by_role(tokens), timeout, retries, random.random)
+        self.transport = transport
+        self._tls = tls_for(self.base_url)
+        self._open()
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Set up the connections, which begin with the first call."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **settings: Any) -> Self:

@@ -11,11 +11,10 @@ import httpx
 from codeq_client.errors import CodeQError
 
 from . import operations, result_waiting
-from .base_client import LIMITS, BaseClient, reply_from, request_arguments, tls_for, total_timeout, unavailable
-from .calls import Reply, Role
-from .clock import Clock
+from .base_client import LIMITS, BaseClient, reply_from, request_arguments, total_timeout, unavailable
+from .calls import Reply
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
-from .tokens import TokenSource, fetch_blocking
+from .tokens import fetch_blocking
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,7 +28,7 @@ def _method(operation: Callable[Concatenate[Core, P], Flow[T]]) -> Callable[Conc
     return cast("Callable[Concatenate[BlockingCodeQ, P], T]", method)
 
 
-class BlockingCodeQ(BaseClient):
+class BlockingCodeQ(BaseClient[httpx.BaseTransport]):
     """A client of one CodeQ server for code without an event loop. Threads may share it.
 
     The arguments are those of `CodeQ`; token callables are plain functions.
@@ -54,22 +53,8 @@ class BlockingCodeQ(BaseClient):
     queue_stats = _method(operations.queue_stats)
     cleanup = _method(operations.cleanup)
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        producer_token: TokenSource | None = None,
-        worker_token: TokenSource | None = None,
-        admin_token: TokenSource | None = None,
-        timeout: float = 30,
-        retries: int = 3,
-        transport: httpx.BaseTransport | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        tokens = {Role.PRODUCER: producer_token, Role.WORKER: worker_token, Role.ADMIN: admin_token}
-        super().__init__(base_url, tokens, timeout, retries, clock)
-        tls = tls_for(self.base_url)
-        self._http = httpx.Client(base_url=self.base_url, transport=transport, limits=LIMITS, verify=tls)
+    def _open(self) -> None:
+        self._http = httpx.Client(base_url=self.base_url, transport=self.transport, limits=LIMITS, verify=self._tls)
 
     def run(self, flow: Flow[T]) -> T:
         """Perform a flow; every method of the client runs one."""

@@ -13,16 +13,16 @@ import httpx
 from codeq_client.errors import CodeQError
 
 from . import operations, result_waiting
-from .base_client import LIMITS, BaseClient, reply_from, request_arguments, tls_for, total_timeout, unavailable
-from .calls import Reply, Role
-from .clock import Clock, sleep_or
+from .base_client import LIMITS, BaseClient, reply_from, request_arguments, total_timeout, unavailable
+from .calls import Reply
+from .clock import sleep_or
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
-from .tokens import TokenFetcher, TokenSource
+from .tokens import TokenFetcher
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Transport: TypeAlias = "httpx.AsyncBaseTransport | Callable[[], httpx.AsyncBaseTransport] | None"
+Transport: TypeAlias = httpx.AsyncBaseTransport | Callable[[], httpx.AsyncBaseTransport]
 
 
 def _method(
@@ -35,7 +35,7 @@ def _method(
     return cast("Callable[Concatenate[CodeQ, P], Coroutine[Any, Any, T]]", method)
 
 
-class CodeQ(BaseClient):
+class CodeQ(BaseClient[Transport]):
     """A client of one CodeQ server, for one event loop; `BlockingCodeQ` is the same without an event loop.
 
     A token is a string, or a plain or async callable that returns one within `timeout`. A plain callable runs on a
@@ -64,24 +64,9 @@ class CodeQ(BaseClient):
     queue_stats = _method(operations.queue_stats)
     cleanup = _method(operations.cleanup)
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        producer_token: TokenSource | None = None,
-        worker_token: TokenSource | None = None,
-        admin_token: TokenSource | None = None,
-        timeout: float = 30,
-        retries: int = 3,
-        transport: Transport = None,
-        clock: Clock | None = None,
-    ) -> None:
-        tokens = {Role.PRODUCER: producer_token, Role.WORKER: worker_token, Role.ADMIN: admin_token}
-        super().__init__(base_url, tokens, timeout, retries, clock)
-        self.transport = transport
-        self._tls = tls_for(self.base_url)
+    def _open(self) -> None:
         self._http = self._connections()
-        self._tokens = TokenFetcher(timeout=timeout, threads=self.core.clock.thread_safe)
+        self._tokens = TokenFetcher(timeout=self.core.timeout, threads=self.core.clock.thread_safe)
 
     def twin(self) -> Self:
         """Return a client with the same settings and tokens but its own connections, for another event loop."""
