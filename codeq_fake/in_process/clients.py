@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Any
 
@@ -58,8 +57,7 @@ class BlockingTransport(httpx.BaseTransport):
 async def _send(app: Detached, request: httpx.Request, body: bytes) -> httpx.Response:
     seconds = request.extensions.get("timeout", {}).get("read")
     try:
-        async with asyncio.timeout(seconds):
-            answered = await app.request(_scope(request), body)
+        answered = await app.request(_scope(request), body, seconds=seconds)
     except TimeoutError:
         raise httpx.ReadTimeout(
             f"no answer within {seconds} s; on a manual clock a long poll ends when the clock is advanced",

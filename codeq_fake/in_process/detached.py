@@ -19,11 +19,16 @@ class Exchange:
         self.status = 500
         self.headers: list[tuple[bytes, bytes]] = []
         self.parts: list[bytes] = []
-        #: Done when the application has returned.
-        self.has_ended = asyncio.get_running_loop().create_future()
+        #: Whether the application has returned, or False when the client waits no longer.
+        self.has_ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._body: bytes | None = body
         #: The reply is complete, or the client has gone.
         self._is_over = asyncio.Event()
+
+    def end(self, result: bool) -> None:  # noqa: FBT001 - the result of a future
+        """Set `has_ended`, unless it is set."""
+        if not self.has_ended.done():
+            self.has_ended.set_result(result)
 
     def hang_up(self) -> None:
         """Let everything that is received from now on be a disconnect."""
@@ -61,33 +66,46 @@ class Detached:
         #: The calls whose client has gone. An event loop does not keep its tasks alive, so this does.
         self._abandoned: dict[asyncio.Task[None], None] = {}
 
-    async def request(self, scope: Scope, body: bytes) -> Exchange:
-        """Send one request, and return it with its whole reply. Raises what the application raises."""
+    async def request(self, scope: Scope, body: bytes, *, seconds: float | None) -> Exchange:
+        """Send one request, and return it with its whole reply. The client hangs up after so many `seconds`.
+
+        Raises what the application raises, or TimeoutError.
+        """
+        loop = asyncio.get_running_loop()
         exchange = Exchange(body)
         # Not the client's context: a simulated host that is killed must not take along what runs in the fake.
-        serving = asyncio.get_running_loop().create_task(self._serve(scope, exchange), context=self._context.copy())
+        serving = loop.create_task(self._serve(scope, exchange), context=self._context.copy())
+        timer = loop.call_later(seconds, exchange.end, False) if seconds is not None else None  # noqa: FBT003 - as above
         try:
-            # Not the task, which would be cancelled with its client.
-            await exchange.has_ended
+            # Not the task, which would be cancelled with its client. asyncio.timeout takes five times as long.
+            in_time = await exchange.has_ended
         except asyncio.CancelledError:
-            self._abandoned[serving] = None
-            serving.add_done_callback(self._forget)
-            exchange.hang_up()
-            # A request that ends because of this has ended when the client looks at the fake next.
-            for _ in range(_TURNS):
-                if serving.done():
-                    break
-                await asyncio.sleep(0)
+            await self._abandon(serving, exchange)
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if not in_time:
+            await self._abandon(serving, exchange)
+            raise TimeoutError
         serving.result()
         return exchange
+
+    async def _abandon(self, serving: asyncio.Task[None], exchange: Exchange) -> None:
+        """Hang up, and give the request the time to end because of it before the client looks at the fake next."""
+        self._abandoned[serving] = None
+        serving.add_done_callback(self._forget)
+        exchange.hang_up()
+        for _ in range(_TURNS):
+            if serving.done():
+                return
+            await asyncio.sleep(0)
 
     async def _serve(self, scope: Scope, exchange: Exchange) -> None:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         finally:
-            if not exchange.has_ended.done():
-                exchange.has_ended.set_result(None)
+            exchange.end(True)  # noqa: FBT003 - as above
 
     def _forget(self, serving: asyncio.Task[None]) -> None:
         """Forget an abandoned call, and the error that its client would have got."""
