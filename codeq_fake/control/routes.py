@@ -40,7 +40,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ControlCall:
     """One control call: its route, its handler, and the readers of its arguments.
 
     An argument that is not in the path is read from the query of a GET, or from the JSON body of other methods. The
@@ -69,7 +69,7 @@ class Call:
         return {self.under: reply} if self.under else reply
 
 
-def _calls(controls: Controls) -> tuple[Call, ...]:
+def _calls(controls: Controls) -> tuple[ControlCall, ...]:
     faults = controls.faults
     text = anything
     task: Mapping[str, Reader] = {"task_id": text}
@@ -89,31 +89,33 @@ def _calls(controls: Controls) -> tuple[Call, ...]:
         return controls.advance(by=seconds, to=to)
 
     return (
-        Call("GET", "/health", controls.health),
-        Call("GET", "/clock", controls.clock),
-        Call("PUT", "/clock", controls.set_clock, {"now": instant, "mode": clock_mode}),
-        Call("POST", "/clock/advance", advance, {"seconds": duration, "to": instant}, parse_float=Decimal),
-        Call("POST", "/next", controls.next, {"ids": shaped(list[str]), "delays": shaped(list[int])}),
-        Call("POST", "/reset", controls.reset, setup),
-        Call("GET", "/state", controls.state),
-        Call("PUT", "/state", lambda **sent: controls.restore(sent), state),
-        Call("POST", "/persist", controls.save),
-        Call("GET", "/tasks", partial(controls.tasks, limit=_MOST_TASKS), search, under="tasks"),
-        Call("GET", "/tasks/{task_id}", controls.task, task),
-        Call("DELETE", "/tasks/{task_id}", controls.delete, task),
-        Call("POST", "/tasks/{task_id}/expire", controls.expire, task),
-        Call("POST", "/tasks/{task_id}/requeue", controls.requeue, task),
-        Call("GET", "/queues", controls.queues),
-        Call("GET", "/requests", controls.requests, {"since": whole, "path": text, "status": whole}, under="requests"),
-        Call("GET", "/callbacks", controls.callbacks, {"since": whole}, under="callbacks"),
-        Call("POST", "/callbacks/{n}/resend", controls.resend, {"n": number_of("callback")}),
-        Call("GET", "/faults", faults.active),
-        Call("POST", "/faults", lambda **sent: faults.add(sent), rule),
-        Call("DELETE", "/faults", faults.clear),
-        Call("DELETE", "/faults/{n}", faults.remove, {"n": number_of("fault")}),
-        Call("GET", "/surprises", controls.surprises, under="surprises"),
-        Call("GET", "/contract", controls.contract),
-        Call("GET", "/openapi.json", document),
+        ControlCall("GET", "/health", controls.health),
+        ControlCall("GET", "/clock", controls.clock),
+        ControlCall("PUT", "/clock", controls.set_clock, {"now": instant, "mode": clock_mode}),
+        ControlCall("POST", "/clock/advance", advance, {"seconds": duration, "to": instant}, parse_float=Decimal),
+        ControlCall("POST", "/next", controls.next, {"ids": shaped(list[str]), "delays": shaped(list[int])}),
+        ControlCall("POST", "/reset", controls.reset, setup),
+        ControlCall("GET", "/state", controls.state),
+        ControlCall("PUT", "/state", lambda **sent: controls.restore(sent), state),
+        ControlCall("POST", "/persist", controls.save),
+        ControlCall("GET", "/tasks", partial(controls.tasks, limit=_MOST_TASKS), search, under="tasks"),
+        ControlCall("GET", "/tasks/{task_id}", controls.task, task),
+        ControlCall("DELETE", "/tasks/{task_id}", controls.delete, task),
+        ControlCall("POST", "/tasks/{task_id}/expire", controls.expire, task),
+        ControlCall("POST", "/tasks/{task_id}/requeue", controls.requeue, task),
+        ControlCall("GET", "/queues", controls.queues),
+        ControlCall(
+            "GET", "/requests", controls.requests, {"since": whole, "path": text, "status": whole}, under="requests"
+        ),
+        ControlCall("GET", "/callbacks", controls.callbacks, {"since": whole}, under="callbacks"),
+        ControlCall("POST", "/callbacks/{n}/resend", controls.resend, {"n": number_of("callback")}),
+        ControlCall("GET", "/faults", faults.active),
+        ControlCall("POST", "/faults", lambda **sent: faults.add(sent), rule),
+        ControlCall("DELETE", "/faults", faults.clear),
+        ControlCall("DELETE", "/faults/{n}", faults.remove, {"n": number_of("fault")}),
+        ControlCall("GET", "/surprises", controls.surprises, under="surprises"),
+        ControlCall("GET", "/contract", controls.contract),
+        ControlCall("GET", "/openapi.json", document),
     )
 
 

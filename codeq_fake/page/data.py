@@ -25,7 +25,7 @@ ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TaskRow:
     """A task in a list. `ends` (ns) is the time at which its lease counts as expired, or its delay ends."""
 
     task: Task
@@ -35,8 +35,8 @@ class Line:
     payload: str
 
     @classmethod
-    def of(cls, task: Task, broker: Broker) -> Line:
-        """The line of one task."""
+    def of(cls, task: Task, broker: Broker) -> TaskRow:
+        """The row of one task."""
         ends = None
         if task.state is State.LEASED:
             ends = broker.profile.expires_at(task.lease_expiry)
@@ -63,9 +63,9 @@ class Overview:
     totals: QueueStats
     ended: int
     parked: int
-    leases: Sequence[Line]
-    delays: Sequence[Line]
-    dead: Sequence[Line]
+    leases: Sequence[TaskRow]
+    delays: Sequence[TaskRow]
+    dead: Sequence[TaskRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def sheet(found: Iterable[ItemT], number: int, *, size: int, total: int | None =
     return Sheet(kept, number, counted, size)
 
 
-def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[Line]:
+def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[TaskRow]:
     """The tasks that match, newest first."""
     broker = runtime.broker
     known = broker.store.tasks
@@ -133,7 +133,7 @@ def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[
         found = sheet(reversed(known.values()), number, size=size, total=len(known))
     else:
         found = sheet((task for task in reversed(known.values()) if search.finds(task)), number, size=size)
-    return Sheet([Line.of(task, broker) for task in found.items], number, found.total, size)
+    return Sheet([TaskRow.of(task, broker) for task in found.items], number, found.total, size)
 
 
 def overview(runtime: Runtime, *, most: int) -> Overview:
@@ -148,9 +148,9 @@ def overview(runtime: Runtime, *, most: int) -> Overview:
         totals=totals,
         ended=len(store.tasks) - in_queues,
         parked=runtime.waiters.parked,
-        leases=[Line.of(task, broker) for task in _soonest(broker, Queue.leases, _lease_expiry, most)],
-        delays=[Line.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
-        dead=[Line.of(task, broker) for task in islice(dead, most)],
+        leases=[TaskRow.of(task, broker) for task in _soonest(broker, Queue.leases, _lease_expiry, most)],
+        delays=[TaskRow.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
+        dead=[TaskRow.of(task, broker) for task in islice(dead, most)],
     )
 
 

@@ -1,4 +1,4 @@
-"""The documents of the page: one function each."""
+"""The HTML views, one function each."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def tasks(visit: Visit) -> Response:
 def task(visit: Visit) -> Response:
     """One task: its history, whether it can be claimed, payload, result and callbacks."""
     task_id = visit.text("id")
-    shown = visit.controls.task(task_id)
-    found = visit.runtime.broker.get(task_id)
+    task_json = visit.controls.task(task_id)
+    task = visit.runtime.broker.get(task_id)
     entries = (entry for entry in reversed(visit.runtime.deliveries.journal.entries) if entry.task_id == task_id)
     return visit.show(
         "task.html",
-        task=shown,
-        line=data.Line.of(found, visit.runtime.broker),
-        gaps=[later.at - earlier.at for earlier, later in pairwise(found.history)],
-        result=found.record.result if found.record is not None else None,
+        task=task_json,
+        row=data.TaskRow.of(task, visit.runtime.broker),
+        times_between_events=[later.at - earlier.at for earlier, later in pairwise(task.history)],
+        result=task.record.result if task.record is not None else None,
         callbacks=[representations.callback(entry) for entry in islice(entries, _FEW)],
         next_tries=data.next_tries(visit.runtime),
     )
@@ -75,12 +75,12 @@ def callbacks(visit: Visit) -> Response:
     """Callbacks and notices with their tries, newest first."""
     journal = visit.runtime.deliveries.journal
     state = visit.text("state")
-    found = (entry for entry in reversed(journal.entries) if not state or entry.state == state)
-    shown: data.Sheet[Callback] = data.sheet(found, _sheet(visit), size=_SHEET)
+    matches = (entry for entry in reversed(journal.entries) if not state or entry.state == state)
+    sheet: data.Sheet[Callback] = data.sheet(matches, _sheet(visit), size=_SHEET)
     return visit.show(
         "callbacks.html",
-        sheet=shown,
-        callbacks=[representations.callback(entry) for entry in shown.items],
+        sheet=sheet,
+        callbacks=[representations.callback(entry) for entry in sheet.items],
         next_tries=data.next_tries(visit.runtime),
         state=state,
     )
@@ -95,12 +95,12 @@ def requests(visit: Visit) -> Response:
         has_text = text in entry.path or in_bytes in entry.body or in_bytes in entry.reply
         return (not text or has_text) and (not status or entry.status == status)
 
-    found = filter(finds, reversed(visit.runtime.requests.entries))
-    shown: data.Sheet[Request] = data.sheet(found, _sheet(visit), size=_SHEET)
+    matches = filter(finds, reversed(visit.runtime.requests.entries))
+    sheet: data.Sheet[Request] = data.sheet(matches, _sheet(visit), size=_SHEET)
     return visit.show(
         "requests.html",
-        sheet=shown,
-        requests=[representations.request(entry) for entry in shown.items],
+        sheet=sheet,
+        requests=[representations.request(entry) for entry in sheet.items],
         q=text,
         only=status or "",
     )
@@ -170,7 +170,7 @@ def events(visit: Visit) -> Response:
     """A stream of server-sent events: one for each change."""
     runtime = visit.runtime
 
-    def look() -> object:
+    def summary() -> object:
         mode, broker = runtime.clock.mode, runtime.broker
         journals = (runtime.requests.count, runtime.deliveries.journal.count)
         counts = (*journals, len(broker.store.tasks), len(runtime.fault_plan.active), runtime.waiters.parked)
@@ -178,7 +178,7 @@ def events(visit: Visit) -> Response:
 
     async def stream() -> AsyncIterator[bytes]:
         yield b"retry: 300\n\n"  # a reset ends the stream
-        async for _ in runtime.live_updates.watch(look):
+        async for _ in runtime.live_updates.watch(summary):
             yield b"data: look\n\n"
 
     return StreamingResponse(stream(), media_type="text/event-stream")

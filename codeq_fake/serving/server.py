@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake.compat.uvicorn import best_serve
-from codeq_fake.http.faults.broken_replies import CUT, Way
+from codeq_fake.http.faults.broken_replies import END_CONNECTION, CloseMode
 from codeq_fake.runtime.fake_server import Runtime
 
 if TYPE_CHECKING:
@@ -107,12 +107,12 @@ async def served(app: ASGIApp, runtime: Runtime, where: socket.socket | tuple[st
 
 
 def _state_of(transport: asyncio.Transport) -> dict[str, Any]:
-    return {CUT: partial(_cut, transport)}
+    return {END_CONNECTION: partial(_end_connection, transport)}
 
 
-def _cut(transport: asyncio.Transport, way: Way) -> None:
+def _end_connection(transport: asyncio.Transport, mode: CloseMode) -> None:
     """End a connection as a fault wants it."""
-    if way == "close":
+    if mode == "close":
         transport.close()
         return
     connection = transport.get_extra_info("socket")

@@ -1,4 +1,4 @@
-"""Replies that a fault breaks: not sent, cut or malformed, with the connection closed or reset."""
+"""How a reply is sent while there are fault rules: as it is, or broken. A fault may hold back, cut or malform it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 #: What happens to a reply. `gone`: the client has hung up. `reset`: nothing is sent, the connection is reset.
 #: `drop_reply`: nothing is sent, the connection is closed. `cut`: the connection is closed after half of the body.
 #: `malformed`: half of the body is sent as if it were the whole.
-End = Literal["sent", "gone", "reset", "drop_reply", "cut", "malformed"]
+ReplyOutcome = Literal["sent", "gone", "reset", "drop_reply", "cut", "malformed"]
 
 #: Key of an ASGI scope's state: the server's function that ends the connection of the request.
-CUT = "codeq_fake.cut"
+END_CONNECTION = "codeq_fake.end_connection"
 
 #: `reset`: at once, with a TCP reset. `close`: in order, after all that was sent.
-Way = Literal["reset", "close"]
+CloseMode = Literal["reset", "close"]
 
 
-class BrokenReply:
-    """Takes the two ASGI messages of a reply, head and body, and sends what is left of them."""
+class ReplySender:
+    """Sends a reply, given as its two ASGI messages head and body, as it is or as a fault breaks it."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         #: To be set before the reply is sent.
-        self.end: End = "sent"
+        self.outcome: ReplyOutcome = "sent"
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -36,17 +36,18 @@ class BrokenReply:
 
     async def send(self, message: Message) -> None:
         """Take the next message. In process, raises the httpx error that a client on a port would get."""
-        if self.end == "sent":
+        if self.outcome == "sent":
             await self._send(message)
         elif message["type"] == "http.response.start":
             self._head = message
-        elif self.end == "reset":
+        elif self.outcome == "reset":
             await self._end_connection("reset", "[Errno 104] Connection reset by peer")
-        elif self.end == "drop_reply" or (self.end != "gone" and not message["body"]):
+        elif self.outcome == "drop_reply" or (self.outcome != "gone" and not message["body"]):
+            # An empty body cannot be cut or malformed: drop the reply.
             await self._end_connection("close", "Server disconnected without sending a response.")
-        elif self.end == "cut":
+        elif self.outcome == "cut":
             await self._cut(message["body"])
-        elif self.end == "malformed":
+        elif self.outcome == "malformed":
             await self._malform(message["body"])
 
     async def _cut(self, body: bytes) -> None:
@@ -62,12 +63,12 @@ class BrokenReply:
         await self._send({**self._head, "headers": [*headers, (b"content-length", b"%d" % len(half))]})
         await self._send({"type": "http.response.body", "body": half})
 
-    async def _end_connection(self, way: Way, seen: str) -> None:
-        """End the connection, and return when it is closed. `seen` is the text of the client's error."""
-        cut: Callable[[Way], None] | None = self._scope.get("state", {}).get(CUT)
-        if cut is None:
+    async def _end_connection(self, mode: CloseMode, client_error: str) -> None:
+        """End the connection, and return when it is closed. `client_error` is the text of the error in process."""
+        end: Callable[[CloseMode], None] | None = self._scope.get("state", {}).get(END_CONNECTION)
+        if end is None:
             import httpx  # noqa: PLC0415 - takes 250 ms, and callers in process have loaded it
 
-            raise httpx.ReadError(seen) if way == "reset" else httpx.RemoteProtocolError(seen)
-        cut(way)
+            raise httpx.ReadError(client_error) if mode == "reset" else httpx.RemoteProtocolError(client_error)
+        end(mode)
         await hang_up(self._receive)

@@ -1,4 +1,4 @@
-"""The path of a request while there are fault rules: that of every request, with the faults that fire on it."""
+"""How a request is answered while there are fault rules: as usual, plus the faults that fire on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from codeq_fake.http.replies import NO_REPLY, Reply, Wait
 from codeq_fake.http.request import Call, hang_up
 from codeq_fake.runtime.fake_server import Runtime
 
-from .broken_replies import BrokenReply
+from .broken_replies import ReplySender
 from .matching import claimed_commands, occasion_of
 from .task_effects import TASK_EFFECTS, affect
 
@@ -45,7 +45,7 @@ class FaultyEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, unless a fault prevents it."""
-        reply = BrokenReply(scope, receive, send)
+        reply = ReplySender(scope, receive, send)
 
         async def inject(call: Call, carry_out: CarryOut) -> Reply:
             return await _FaultyCall(self._runtime, self._operation, call, receive, reply).answer(carry_out)
@@ -57,7 +57,7 @@ class _FaultyCall:
     """One request that has passed the checks, with the faults that fire on it."""
 
     def __init__(
-        self, runtime: Runtime, operation: Operation, call: Call, receive: Receive, reply: BrokenReply
+        self, runtime: Runtime, operation: Operation, call: Call, receive: Receive, reply: ReplySender
     ) -> None:
         self._runtime = runtime
         self._operation = operation
@@ -97,12 +97,12 @@ class _FaultyCall:
                 raise Injected(_refusal(rule, self._operation))
             case "reset":
                 self._settle(fault)
-                self._reply.end = "reset"
+                self._reply.outcome = "reset"
                 raise Injected(NO_REPLY)
             case "drop_reply":
-                self._reply.end = "drop_reply"
+                self._reply.outcome = "drop_reply"
             case "garble":
-                self._reply.end = rule.how or "cut"
+                self._reply.outcome = rule.how or "cut"
             case "clock_skew":
                 self._handler = partial(_skewed, self._handler, rule.duration)
             case "false_empty":
@@ -132,7 +132,7 @@ class _FaultyCall:
         until = self._call.now + fault.rule.duration if fault.rule.do == "delay" else None
         gone = partial(hang_up, self._receive)
         if not await self._runtime.waiters.hold(fault.number, until=until, gone=gone):
-            self._reply.end = "gone"
+            self._reply.outcome = "gone"
             raise Injected(NO_REPLY)
         self._call.update(self._runtime)
 
