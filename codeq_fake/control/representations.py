@@ -121,7 +121,7 @@ def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str
     spelled = {queue_name(command): command for command in broker.counters.created}
     for tenant, name in keys:
         shown = broker.store.queues[tenant, name]
-        lease, delay = next(shown.leases(), None), next(shown.delays(), None)
+        lease, delay = next(shown.by_lease_end(), None), next(shown.delays(), None)
         yield {
             "tenant": tenant,
             "command": spelled.get(name, name),
@@ -131,7 +131,7 @@ def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str
             "inProgress": len(shown.in_progress),
             "dlq": len(shown.dead),
             "nextDue": time(delay.visible_at) if delay is not None else None,
-            "nextLeaseEnd": time(broker.profile.expires_at(lease.lease_expiry)) if lease is not None else None,
+            "nextLeaseEnd": time(broker.profile.lease_expired_from(lease.lease_expiry)) if lease is not None else None,
         }
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from . import effects, errors
 from .broker import Broker
+from .claimability import Claimable, explain
 from .commands import BUILT_IN_COMMANDS
-from .manual_operations import Claimable, explain
 from .profiles import PROFILES, StoreProfile
 from .rate_limits import RateLimit
 from .results import ArtifactUpload, Submission

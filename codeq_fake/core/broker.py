@@ -143,7 +143,7 @@ class Broker:
             queue = self.store.queues.get((tenant, name))
             task = queue.take() if queue is not None else None
             if queue is not None and task is not None:
-                self._lease(task, queue, worker, lease_seconds, now=now)
+                self._start_lease(task, queue, worker, lease_seconds, now=now)
                 return task
         return None
 
@@ -173,15 +173,15 @@ class Broker:
             claimed.append(copy(task))
         return claimed
 
-    def _lease(self, task: Task, queue: Queue, worker: str, lease_seconds: int, *, now: int) -> None:
+    def _start_lease(self, task: Task, queue: Queue, worker: str, lease_seconds: int, *, now: int) -> None:
         lease_seconds = lease_seconds if lease_seconds > 0 else self.rules.default_lease_seconds  # K2
         task.apply(Event.CLAIM, by=worker, now=now)
         task.worker = worker
         task.attempts += 1
         task.touched_at = now
         task.lease_until = now + seconds(lease_seconds)
-        task.lease_expiry = self.profile.expiry(lease_seconds, now=now)
-        queue.lease(task)
+        task.lease_expiry = self.profile.key_gone_at(lease_seconds, now=now)
+        queue.put_leased(task)
         if task.trace_parent:
             task.trace_parent = self._next_span(task.trace_parent)  # X1
         self.counters.claimed[task.command] += 1
@@ -199,8 +199,8 @@ class Broker:
         task.touched_at = now
         task.lease_until = now + seconds(extend_seconds)
         if now < task.lease_expiry and task.state is State.LEASED:
-            task.lease_expiry = self.profile.expiry(extend_seconds, now=now)
-            self.store.queue_for(task).lease(task)
+            task.lease_expiry = self.profile.key_gone_at(extend_seconds, now=now)
+            self.store.queue_for(task).put_leased(task)
 
     def abandon(self, task_id: str, *, worker: str, now: int) -> None:
         """Give the task back to the tail of its queue at once (D1). Raises `TaskNotFound` or `NotOwner`."""

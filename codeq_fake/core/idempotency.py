@@ -31,4 +31,4 @@ class IdempotencyKeys:
         """Remember that `key` created the task. A blank key counts as no key."""
         if key and not is_blank(key):
             self.kept.pop(key, None)
-            self.kept[key] = (task_id, self._profile.expiry(DAY_SECONDS, now=now))
+            self.kept[key] = (task_id, self._profile.key_gone_at(DAY_SECONDS, now=now))

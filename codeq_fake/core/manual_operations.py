@@ -5,28 +5,22 @@ Each takes the broker, the id of a task and `now` (ns), and raises `TaskNotFound
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from . import errors
 from .broker import Broker
 from .task import Event, State, Status, Task
 
-_NEVER_CLAIMABLE = {
-    State.LOST: "it is lost: no claim finds it among the tasks in progress, so none repairs it (Z2)",
-    State.COMPLETED: "it is completed",
-    State.FAILED: "it failed, and FAILED is final (S4)",
-    State.DEAD: "it is in the dead letter queue (N4)",
-}
-
 
 def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
-    """End the lease of a task now. The next claim requeues the task. Raises `NotInProgress`."""
+    """End the lease of a task now. The next claim requeues the task. Raises `NotInProgress`.
+
+    It leaves no entry in the history: the task only shows that its lease ended when the next claim requeues it.
+    """
     task = broker.get(task_id)
     if task.status is not Status.IN_PROGRESS:
         raise errors.NotInProgress
     task.lease_until = task.lease_expiry = now
     if task.state is State.LEASED:
-        broker.store.queue_for(task).lease(task)
+        broker.store.queue_for(task).put_leased(task)
     return task
 
 
@@ -63,35 +57,3 @@ def resend_callback(broker: Broker, task_id: str, *, now: int) -> None:
     """
     task, record = broker.result(task_id)
     broker.start_callback(task, record, now=now)
-
-
-@dataclass(frozen=True, slots=True)
-class Claimable:
-    """Whether the next claim for the task's command and tenant can get it; if not, `why`, and from when (ns) it can.
-
-    `since` is None for a task that is claimable now, or that no claim will ever get.
-    """
-
-    now: bool
-    why: str = ""
-    since: int | None = None
-
-
-def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
-    """Tell whether a task can be claimed."""
-    task = broker.get(task_id)
-    match task.state:
-        case _ if broker.store.queue_for(task).is_pending(task):
-            return Claimable(now=True)  # Also a finished task, if a duplicate of its id is pending (Z1).
-        case State.DELAYED if task.visible_at <= now:
-            return Claimable(now=True)  # K7: the claim itself first moves it to its queue.
-        case State.DELAYED:
-            return Claimable(now=False, why="it is delayed (C7)", since=task.visible_at)
-        case State.LEASED:
-            expired_at = broker.profile.expires_at(task.lease_expiry)
-            if expired_at > now:
-                return Claimable(now=False, why=f"{task.worker} holds its lease (K5)", since=expired_at)
-            why = "its lease has run out: the next claim requeues it with a delay, a later one gets it (K7, N5)"
-            return Claimable(now=False, why=why, since=now)
-        case state:
-            return Claimable(now=False, why=_NEVER_CLAIMABLE[state])

@@ -23,16 +23,16 @@ class StoreProfile:
     whole_seconds: bool
     early_ms: int
 
-    def expiry(self, ttl_seconds: int, *, now: int) -> int:
+    def key_gone_at(self, ttl_seconds: int, *, now: int) -> int:
         """The instant (ns) from which a key is gone that is set at `now` with this time to live (K8)."""
         end = (now + seconds(ttl_seconds)) // MILLISECOND
         if self.whole_seconds:
             end = (end + 499) // _SECOND_MS * _SECOND_MS
         return end * MILLISECOND
 
-    def expires_at(self, expiry: int) -> int:
-        """The instant (ns) from which a lease with this expiry counts as expired, since its `TTL` is 0 (K8)."""
-        return expiry - self.early_ms * MILLISECOND
+    def lease_expired_from(self, key_gone_at: int) -> int:
+        """The instant (ns) from which a lease counts as expired, since the `TTL` of its key is 0 (K8)."""
+        return key_gone_at - self.early_ms * MILLISECOND
 
 
 PROFILES: Mapping[str, StoreProfile] = MappingProxyType(

@@ -95,7 +95,7 @@ class Queue:
                 limit -= 1
                 yield task
 
-    def lease(self, task: Task) -> None:
+    def put_leased(self, task: Task) -> None:
         """Add a task in progress with its `task.lease_expiry`, or update it after a change of its lease."""
         self.in_progress[task.id] = task
         leases = self._leases
@@ -107,8 +107,8 @@ class Queue:
     def pop_expired(self, *, now: int) -> Iterator[Task]:
         """Remove and yield each task in progress whose lease counts as expired (K8)."""
         leases = self._leases
-        expires_at = self._profile.expires_at
-        while leases and expires_at(leases[0][0]) <= now:
+        expired_from = self._profile.lease_expired_from
+        while leases and expired_from(leases[0][0]) <= now:
             expiry, task_id = heappop(leases)
             task = self.in_progress.get(task_id)
             if task is not None and task.lease_expiry == expiry:
@@ -128,7 +128,7 @@ class Queue:
         self.in_progress.pop(task.id, None)
         self.dead.pop(task.id, None)
 
-    def leases(self) -> Iterator[Task]:
+    def by_lease_end(self) -> Iterator[Task]:
         """The tasks in progress, ordered by the end of their leases. Sorts only as many as the caller reads."""
         for expiry, task_id in _ascending(self._leases):
             task = self.in_progress.get(task_id)

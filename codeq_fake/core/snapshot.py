@@ -59,7 +59,7 @@ class FakeState(TypedDict):
 
 
 #: What adds a task to its queue; a READY one comes from the list `ready`.
-_PLACES = {State.DELAYED: Queue.delay, State.LEASED: Queue.lease, State.DEAD: Queue.add_dead_letter}
+_PLACES = {State.DELAYED: Queue.delay, State.LEASED: Queue.put_leased, State.DEAD: Queue.add_dead_letter}
 _COUNTERS = ("created", "claimed", "completed", "lease_expired", "deliveries", "rate_limited")
 
 

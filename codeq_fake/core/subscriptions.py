@@ -102,7 +102,7 @@ class Subscriptions:
     def _passes_throttle(self, subscription: Subscription, *, now: int) -> bool:
         if now < subscription.throttled_until:
             return False
-        subscription.throttled_until = self._profile.expiry(subscription.interval, now=now)  # U5
+        subscription.throttled_until = self._profile.key_gone_at(subscription.interval, now=now)  # U5
         return True
 
 

@@ -39,7 +39,7 @@ class TaskRow:
         """The row of one task."""
         ends = None
         if task.state is State.LEASED:
-            ends = broker.profile.expires_at(task.lease_expiry)
+            ends = broker.profile.lease_expired_from(task.lease_expiry)
         elif task.state is State.DELAYED:
             ends = task.visible_at
         payload = short(wire.unescape_html(task.payload[:400]), 160)
@@ -148,7 +148,7 @@ def overview(runtime: Runtime, *, most: int) -> Overview:
         totals=totals,
         ended=len(store.tasks) - in_queues,
         parked=runtime.waiters.parked,
-        leases=[TaskRow.of(task, broker) for task in _soonest(broker, Queue.leases, _lease_expiry, most)],
+        leases=[TaskRow.of(task, broker) for task in _soonest(broker, Queue.by_lease_end, _lease_expiry, most)],
         delays=[TaskRow.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
         dead=[TaskRow.of(task, broker) for task in islice(dead, most)],
     )
@@ -159,10 +159,10 @@ def next_event(runtime: Runtime) -> Event | None:
     broker, now = runtime.broker, runtime.clock.now()
 
     def lease_end(task: Task) -> int:
-        return broker.profile.expires_at(task.lease_expiry)
+        return broker.profile.lease_expired_from(task.lease_expiry)
 
     ahead = {
-        "a lease is over": _first_after(now, broker, Queue.leases, lease_end),
+        "a lease is over": _first_after(now, broker, Queue.by_lease_end, lease_end),
         "a delayed task comes due": _first_after(now, broker, Queue.delays, _visible_at),
         "a callback is tried again": broker.callbacks.next_due(),
     }

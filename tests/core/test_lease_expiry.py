@@ -63,7 +63,7 @@ def test_k8_the_same_rounding_applies_to_heartbeats(profile: str, begins_ms: int
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_k8_a_time_is_first_cut_to_whole_milliseconds(profile: str) -> None:
-    whole, with_a_rest = (PROFILES[profile].expiry(3, now=START + 7 * MILLISECOND + rest) for rest in (0, 999_999))
+    whole, with_a_rest = (PROFILES[profile].key_gone_at(3, now=START + 7 * MILLISECOND + rest) for rest in (0, 999_999))
     assert whole == with_a_rest
 
 
@@ -91,9 +91,9 @@ def test_k8_a_lease_is_over_when_the_stores_ttl_is_0(profile: str, begins: int, 
     if profile == "kvrocks-2.8":
         expiry_ms = (expiry_ms + 499) // 1000 * 1000
     store = PROFILES[profile]
-    expiry = store.expiry(lease, now=start_ms * MILLISECOND)
+    expiry = store.key_gone_at(lease, now=start_ms * MILLISECOND)
     assert expiry == expiry_ms * MILLISECOND
-    over = store.expires_at(expiry) <= (start_ms + later) * MILLISECOND
+    over = store.lease_expired_from(expiry) <= (start_ms + later) * MILLISECOND
     assert over == (ttl(profile, expiry_ms, start_ms + later) <= 0)
 
 

@@ -119,7 +119,7 @@ def claims_not_counted(patch: pytest.MonkeyPatch) -> None:
         right(self, task, *arguments, **named)
         task.attempts -= 1
 
-    _instead(patch, Broker, "_lease", lease)
+    _instead(patch, Broker, "_start_lease", lease)
 
 
 @defect("K6", "test_a_claim_sees_its_own_tenant_only")
@@ -139,12 +139,12 @@ def tenant_leak(patch: pytest.MonkeyPatch) -> None:
 
 @defect("K8", "test_a_lease_protects_its_task_until_it_runs_out")
 def lease_expires_early(patch: pytest.MonkeyPatch) -> None:
-    _instead(patch, StoreProfile, "expires_at", lambda right, self, expiry: right(self, expiry) - 2 * SECOND)
+    _instead(patch, StoreProfile, "lease_expired_from", lambda right, self, gone: right(self, gone) - 2 * SECOND)
 
 
 @defect("K8", "test_a_claim_repairs_an_expired_task_as_a_nack_would")
 def lease_expires_late(patch: pytest.MonkeyPatch) -> None:
-    _instead(patch, StoreProfile, "expires_at", lambda right, self, expiry: right(self, expiry) + 3 * SECOND)
+    _instead(patch, StoreProfile, "lease_expired_from", lambda right, self, gone: right(self, gone) + 3 * SECOND)
 
 
 @defect("H3", "test_a_late_heartbeat_does_not_revive_a_lease")
@@ -188,7 +188,7 @@ def expired_at_the_head_of_its_queue(patch: pytest.MonkeyPatch) -> None:
 def late_result_refused(patch: pytest.MonkeyPatch) -> None:
     def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
         task = self.store.tasks.get(task_id)
-        if task is not None and task.worker and self.profile.expires_at(task.lease_expiry) <= now:
+        if task is not None and task.worker and self.profile.lease_expired_from(task.lease_expiry) <= now:
             raise errors.NotInProgress
         return right(self, task_id, *rest, now=now, **named)
 

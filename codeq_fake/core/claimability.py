@@ -1,0 +1,47 @@
+"""Whether a task can be claimed, and if not, why and from when it can. Nothing here changes a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .broker import Broker
+from .task import State
+
+_NEVER_CLAIMABLE = {
+    State.LOST: "it is lost: no claim finds it among the tasks in progress, so none repairs it (Z2)",
+    State.COMPLETED: "it is completed",
+    State.FAILED: "it failed, and FAILED is final (S4)",
+    State.DEAD: "it is in the dead letter queue (N4)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claimable:
+    """Whether the next claim for the task's command and tenant can get it; if not, `why`, and from when (ns) it can.
+
+    `since` is None for a task that is claimable now, or that no claim will ever get.
+    """
+
+    now: bool
+    why: str = ""
+    since: int | None = None
+
+
+def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
+    """Whether a task can be claimed; if not, why. Changes nothing. Raises `TaskNotFound` for an unknown id."""
+    task = broker.get(task_id)
+    match task.state:
+        case _ if broker.store.queue_for(task).is_pending(task):
+            return Claimable(now=True)  # Also a finished task, if a duplicate of its id is pending (Z1).
+        case State.DELAYED if task.visible_at <= now:
+            return Claimable(now=True)  # K7: the claim itself first moves it to its queue.
+        case State.DELAYED:
+            return Claimable(now=False, why="it is delayed (C7)", since=task.visible_at)
+        case State.LEASED:
+            expired_at = broker.profile.lease_expired_from(task.lease_expiry)
+            if expired_at > now:
+                return Claimable(now=False, why=f"{task.worker} holds its lease (K5)", since=expired_at)
+            why = "its lease has run out: the next claim requeues it with a delay, a later one gets it (K7, N5)"
+            return Claimable(now=False, why=why, since=now)
+        case state:
+            return Claimable(now=False, why=_NEVER_CLAIMABLE[state])
