@@ -46,14 +46,14 @@ def skipped(what: str, target: str, why: str) -> Row:
 
 def table(rows: Iterable[Row]) -> Table:
     """The rows as a table in Markdown's form."""
-    drawn = Table("what", "target", box=box.MARKDOWN)
-    drawn.add_column("measured", justify="right")
-    drawn.add_column("met")
-    drawn.add_column("remark")
+    table = Table("what", "target", box=box.MARKDOWN)
+    table.add_column("measured", justify="right")
+    table.add_column("met")
+    table.add_column("remark")
     for row in rows:
         measured = f"{_number(row.value)}{row.unit}" if row.value is not None else "skipped"
-        drawn.add_row(row.what, row.target, measured, {True: "yes", False: "no", None: ""}[row.met], row.remark)
-    return drawn
+        table.add_row(row.what, row.target, measured, {True: "yes", False: "no", None: ""}[row.met], row.remark)
+    return table
 
 
 def machine() -> str:

@@ -112,7 +112,7 @@ def codeq_server(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add what happened at the fake to the report of a failed test."""
+    """Add what happened at the fake to the report of a failed test. `in_process.timeline` writes that text."""
     report = yield
     for fake in item.stash.get(_FAKES, []):
         if report.failed:

@@ -129,7 +129,7 @@ class _Cache:
 
 
 def _bearer_token(authorization: str | None) -> str:
-    """The token in `Bearer <token>`. The scheme is in any case; a second blank is part of the token (A1, A2)."""
+    """The token in `Bearer <token>`, with the scheme in upper or lower case. A second blank belongs to it (A1, A2)."""
     value = (authorization or "").strip(" \t")
     if not value:
         raise Unauthenticated("missing Authorization header")

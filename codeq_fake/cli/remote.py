@@ -81,10 +81,10 @@ class Fake:
         exit_with(f"{self.url}: {reason}{remedy}", MISUSED if answer.status_code == _BAD_REQUEST else FAILED)
 
     def _why_no_fake(self, answer: httpx.Response) -> str:
-        told = " ".join(answer.text.split())[:60]
+        text = " ".join(answer.text.split())[:60]
         return (
-            f"{self.url} has no control API of a CodeQ fake: it answers {answer.status_code} {told!r}; the real server "
-            "has none, nor has a fake with --no-control, or one for other machines without --control-token"
+            f"{self.url} has no control API of a CodeQ fake: it answers {answer.status_code} {text!r}; the real server "
+            "has none, and neither has a fake with --no-control, or one for other machines without --control-token"
         )
 
 

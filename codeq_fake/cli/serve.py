@@ -51,8 +51,8 @@ def _announce(fake: Built, url: str, *, as_json: bool) -> None:
 
     health, named = Controls(fake.runtime).health(), fake.tokens.by_role()
     if as_json:
-        told = {"url": url, "profile": health["profile"], "clock": health["clock"], "now": health["now"]}
-        click.echo(json.dumps({**told, "tokens": named}))
+        facts = {"url": url, "profile": health["profile"], "clock": health["clock"], "now": health["now"]}
+        click.echo(json.dumps({**facts, "tokens": named}))
         return
     given = ", ".join(f"{name} {token}" for name, token in named.items() if token is not None) or "signed ones only"
     click.echo(f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}  tokens: {given}")

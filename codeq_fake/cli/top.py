@@ -40,29 +40,29 @@ def top(target: Target, *, interval: float, times: int | None) -> None:
 
     Ctrl-C ends it. With --json, each update is one line.
     """
-    looks = _looks(target.fake, interval, times)
+    updates = _updates(target.fake, interval, times)
     if target.as_json:
-        for look in looks:
-            click.echo(json.dumps(look))
+        for update in updates:
+            click.echo(json.dumps(update))
         return
-    _draw(target.fake.url, looks)
+    _print_updates(target.fake.url, updates)
 
 
-def _draw(url: str, looks: Iterable[dict[str, Any]]) -> None:
-    """Draw each update over the last one, or below it if the output is not a terminal."""
+def _print_updates(url: str, updates: Iterable[dict[str, Any]]) -> None:
+    """Print each update over the last one, or below it if the output is not a terminal."""
     from rich.live import Live  # noqa: PLC0415 - --help needs no tables
 
     out = console()
     if not out.is_terminal:
-        for look in looks:
-            out.print(_drawn(url, look))
+        for update in updates:
+            out.print(_screen(url, update))
         return
     with suppress(KeyboardInterrupt), Live(console=out, screen=True, auto_refresh=False) as live:
-        for look in looks:
-            live.update(_drawn(url, look), refresh=True)
+        for update in updates:
+            live.update(_screen(url, update), refresh=True)
 
 
-def _looks(fake: Fake, interval: float, times: int | None) -> Iterator[dict[str, Any]]:
+def _updates(fake: Fake, interval: float, times: int | None) -> Iterator[dict[str, Any]]:
     """The current data, again and again. Of the requests, only new ones are fetched."""
     latest: deque[dict[str, Any]] = deque(maxlen=_MOST)
     never = Event()
@@ -79,20 +79,20 @@ def _looks(fake: Fake, interval: float, times: int | None) -> Iterator[dict[str,
         _ = never.wait(interval)
 
 
-def _drawn(url: str, look: dict[str, Any]) -> RenderableType:
+def _screen(url: str, update: dict[str, Any]) -> RenderableType:
     from rich.console import Group  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    health = look["health"]
+    health = update["health"]
     head = f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}"
     return Group(
-        Text(f"{head}  {look['parkedClaims']} parked claims", style="bold"),
+        Text(f"{head}  {update['parkedClaims']} parked claims", style="bold"),
         Text(),
-        table(QUEUE_COLUMNS, map(queue_row, look["queues"])),
+        table(QUEUE_COLUMNS, map(queue_row, update["queues"])),
         Text(),
-        table(_LEASES, map(_lease, look["leases"])),
+        table(_LEASES, map(_lease, update["leases"])),
         Text(),
-        table(_REQUESTS, map(_request, reversed(look["requests"]))),
+        table(_REQUESTS, map(_request, reversed(update["requests"]))),
     )
 
 

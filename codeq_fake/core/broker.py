@@ -69,8 +69,8 @@ class Broker:
     ) -> Task:
         """Create a task, or return the one that the idempotency key created (C1 to C8).
 
-        `payload` is T1 text, `run_at` the text as sent. Raises `InvalidRunAt`, `InvalidDelay`, `InvalidCommand` or
-        `InvalidWebhook`, checked in this order (C6).
+        `payload` is compact JSON text (T1), `run_at` the text as sent. Raises `InvalidRunAt`, `InvalidDelay`,
+        `InvalidCommand` or `InvalidWebhook`, checked in this order (C6).
         """
         visible_from = visible_at(run_at, delay_seconds, now=now)
         if not command or is_blank(command):

@@ -12,7 +12,7 @@ from .task import Artifact
 class CallbackDue:
     """A try of a result callback is due: number `attempt`, from 1 (W1, W3).
 
-    `result` is T1 text or None, `completed_at` is in ns. The outcome goes to `Broker.callback_answered`.
+    `result` is compact JSON text (T1) or None, `completed_at` is in ns. The outcome goes to `Broker.callback_answered`.
     """
 
     delivery_id: int

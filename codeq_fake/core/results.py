@@ -25,7 +25,7 @@ class ArtifactUpload:
 
 
 class Submission(NamedTuple):
-    """A result as submitted. `result` is the T1 text of a JSON object, or None if it is missing."""
+    """A result as submitted. `result` is a JSON object as compact text (T1), or None if it is missing."""
 
     status: str
     result: str | None = None

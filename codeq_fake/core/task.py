@@ -131,9 +131,10 @@ class HistoryEntry(NamedTuple):
 class Task:
     """A task as the server stores it. Only the core changes it.
 
-    `payload` is T1 text. Instants are in ns since the epoch. `lease_until` is the value of `leaseUntil` (0: none).
-    `lease_expiry` is when the lease's key is gone from the store, which is another instant (H3, K8). `visible_at` is
-    the due time of a delayed task in whole seconds. `touched_at` is when the retention time last started (M3).
+    `payload` is compact JSON text (T1). Instants are in ns since the epoch. `lease_until` is the value of `leaseUntil`
+    (0: none). `lease_expiry` is when the lease's key is gone from the store, which is another instant (H3, K8).
+    `visible_at` is the due time of a delayed task in whole seconds. `touched_at` is when the retention time last
+    started (M3).
     """
 
     id: str
@@ -197,7 +198,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A stored result (S2). `result` is the T1 text of a JSON object or None, `completed_at` is in ns."""
+    """A stored result (S2). `result` is a JSON object as compact text (T1) or None, `completed_at` is in ns."""
 
     task_id: str
     status: str

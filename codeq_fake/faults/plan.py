@@ -41,7 +41,7 @@ class Fault:
         times = rule.times if rule.times is not None or rule.nth is None else 1
         if times is not None and self.fired >= times:
             return False
-        # Also drawn at probability 1, so that a sequence of draws does not depend on the probability.
+        # A number is taken also at probability 1, so that the sequence of numbers does not depend on the probability.
         if self._chance.random() >= rule.probability:
             return False
         self.fired += 1

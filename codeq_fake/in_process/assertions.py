@@ -97,7 +97,7 @@ class Assertions:
     def timeline(self) -> str:
         """What happened so far, for a person: the most important tasks, callbacks, faults and surprises."""
 
-        def look() -> str:
+        def text() -> str:
             chosen, others = timeline.most_important(self._controls.tasks())
             parts = [
                 timeline.of_tasks([self._controls.task(task["id"]) for task in chosen], left_out=others),
@@ -107,7 +107,7 @@ class Assertions:
             ]
             return "\n".join([f"now {self._controls.clock()['now']}", *filter(None, parts)])
 
-        return self._home.call(look)
+        return self._home.call(text)
 
     def _task(self, task_id: str) -> dict[str, Any]:
         return self._home.call(lambda: self._controls.task(task_id))
@@ -115,8 +115,8 @@ class Assertions:
     def _in_full(self, status: str = "", command: str = "", tenant: str | None = None) -> list[dict[str, Any]]:
         """The tasks that match, each with its history."""
 
-        def look() -> list[dict[str, Any]]:
-            found = self._controls.tasks(status=status, command=command, tenant=tenant)
-            return [self._controls.task(task["id"]) for task in found]
+        def matching() -> list[dict[str, Any]]:
+            tasks = self._controls.tasks(status=status, command=command, tenant=tenant)
+            return [self._controls.task(task["id"]) for task in tasks]
 
-        return self._home.call(look)
+        return self._home.call(matching)

@@ -9,7 +9,7 @@ from contextlib import suppress
 #: How often a watcher looks for a change, in real seconds.
 _INTERVAL = 0.25
 
-#: After this many looks without a change a watcher is told anyway: times that the page shows may be out of date.
+#: After this many checks without a change a watcher is notified anyway: times on the page may be out of date.
 _QUIET = 12
 
 

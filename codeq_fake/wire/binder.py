@@ -27,7 +27,7 @@ class _Slice(NamedTuple):
 
 
 def bind(value: Value, struct: Struct) -> dict[str, Any]:
-    """The fields that the body sets, by their names in the schema; those of ANY and OBJECT as T1 text.
+    """The fields that the body sets, by their names in the schema; those of ANY and OBJECT as compact JSON text (T1).
 
     Raises BadBody for a value of a type or size that Go refuses.
     """

@@ -1,4 +1,4 @@
-"""Writes JSON as Go's encoder does: replies, and T1 text of scanned JSON. HTML's special characters are escaped."""
+"""Writes JSON as Go's encoder does: replies, and scanned JSON as compact text (T1). HTML characters are escaped."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def decode(body: bytes, struct: Struct) -> dict[str, Any]:
     """Read the first JSON value of a request body into the fields of a schema (B1). Raises BadBody (B2).
 
     Returns the fields that are there and not null, by their names in the schema: STRING as `str`, INT as `int`, ANY and
-    OBJECT as T1 text, LIST_OF as a list, in which a null is `""` or `{}`.
+    OBJECT as compact JSON text (T1), LIST_OF as a list, in which a null is `""` or `{}`.
     """
     try:
         return _decode_ordinary(body, struct)

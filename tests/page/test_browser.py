@@ -52,7 +52,7 @@ def started() -> Iterator[Browser]:
 
 @pytest.fixture
 def chromium(started: Browser) -> Iterator[Browser]:
-    """The browser; its windows are closed after the test, for one whose fake is gone asks for it again and again."""
+    """The browser. Its windows are closed after the test: one whose fake is gone would reload again and again."""
     yield started
     for context in started.contexts:
         context.close()

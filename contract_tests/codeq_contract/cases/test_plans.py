@@ -26,7 +26,7 @@ _commands = st.sampled_from([(0,), (0,), (1,), (0, 1), (1, 0)])
 
 
 class Plans(RuleBasedStateMachine):
-    """Draws a plan, and only then carries it out: nothing drawn depends on what a server answered."""
+    """Generates a plan, and only then carries it out: nothing in it depends on what a server answered."""
 
     tasks = Bundle("tasks")
 

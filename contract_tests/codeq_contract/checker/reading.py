@@ -41,7 +41,7 @@ _REFUSALS_WITH_500 = frozenset({"not-found", "workerId is required"})
 
 
 def _bound(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """B1: names match in any case, the last of a name wins, and null changes nothing."""
+    """B1: names match in upper and lower case, the last of a name wins, and null changes nothing."""
     return {name.casefold(): value for name, value in fields if value is not None}
 
 

@@ -36,21 +36,21 @@ def check_files(files: tuple[Path, ...], *, every: bool) -> None:
     Exit status: 0 valid, 1 violated, 2 a file cannot be read, 3 unknown.
     """
     console = Console(highlight=False, soft_wrap=True)
-    verdicts = [_check(file, console, shown=None if every else _SHOWN) for file in files]
+    verdicts = [_check(file, console, most=None if every else _SHOWN) for file in files]
     worst = (Verdict.VIOLATED, Verdict.UNKNOWN, Verdict.VALID)
     sys.exit(next(_EXIT_CODES[verdict] for verdict in worst if verdict in verdicts))
 
 
-def _check(file: Path, console: Console, *, shown: int | None) -> Verdict:
+def _check(file: Path, console: Console, *, most: int | None) -> Verdict:
     try:
         result = check(read_recording(file))
     except (OSError, RecordingError) as error:
         raise CannotRunError(str(error)) from None
-    _print(result, console, shown)
+    _print(result, console, most)
     return result.verdict
 
 
-def _print(result: CheckResult, console: Console, shown: int | None) -> None:
+def _print(result: CheckResult, console: Console, most: int | None) -> None:
     header = result.recording.header
     counts = {"call": len(result.recording.calls), "callback": len(result.recording.callbacks), "task": result.tasks}
     size = ", ".join(counted(number, noun) for noun, number in counts.items())
@@ -63,7 +63,7 @@ def _print(result: CheckResult, console: Console, shown: int | None) -> None:
         table.add_row(f"  {_coloured(judgement.verdict)}", law.name, law.clauses, _summary(judgement))
     console.print(table)
     for judgement in result.judgements:
-        _print_violations(judgement, console, header.epoch, shown)
+        _print_violations(judgement, console, header.epoch, most)
 
 
 def _summary(judgement: Judgement) -> str:
@@ -76,15 +76,15 @@ def _summary(judgement: Judgement) -> str:
     return "; ".join(parts)
 
 
-def _print_violations(judgement: Judgement, console: Console, epoch: int, shown: int | None) -> None:
-    """Print the first `shown` violations with their timelines, or the doubtful ones of a law without violations."""
+def _print_violations(judgement: Judgement, console: Console, epoch: int, most: int | None) -> None:
+    """Print at most `most` violations with their timelines, or the doubtful ones of a law without violations."""
     violations = judgement.violations or judgement.doubtful
-    for violation in violations[:shown]:
+    for violation in violations[:most]:
         race = f" Looks like {violation.race}." if violation.race else ""
         text = escape(f"{violation.task_id} {violation.message}.{race}")
         console.print(f"\n[bold]{judgement.law.title}[/] ({judgement.law.clauses}): {text}")
         console.print(timeline(violation, epoch=epoch))
-    more = len(violations) - len(violations[:shown])
+    more = len(violations) - len(violations[:most])
     if more:
         console.print(f"\n{judgement.law.name}: {more} more; --all prints them.")
 

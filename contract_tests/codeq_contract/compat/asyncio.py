@@ -10,7 +10,7 @@ import random
 
 
 class ShuffledLoop(asyncio.SelectorEventLoop):
-    """An event loop that can run its ready callbacks in a drawn order. The same seed gives the same order."""
+    """An event loop that can run its ready callbacks in a random order. The same seed gives the same order."""
 
     _ready: list[asyncio.Handle]
 
@@ -19,7 +19,7 @@ class ShuffledLoop(asyncio.SelectorEventLoop):
         self._random: random.Random | None = None
 
     def shuffle_by(self, seed: int) -> None:
-        """Draw the order from `seed` from now on. 0 keeps the usual order."""
+        """Use the random order of `seed` from now on. 0 keeps the usual order."""
         self._random = random.Random(seed) if seed else None  # noqa: S311 - no secret depends on it
 
     def _run_once(self) -> None:

@@ -29,9 +29,9 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much of the drawn plans a target runs: examples of each share, steps of each, seconds that a step may wait.
+    """How much of the random plans a target runs: examples of each share, steps of each, seconds that a step may wait.
 
-    `seed` is the seed of the draws.
+    `seed` is the seed of the plans.
     """
 
     examples: int

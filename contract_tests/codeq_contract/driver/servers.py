@@ -44,7 +44,7 @@ class Server(Protocol):
 
     @property
     def effort(self) -> Effort:
-        """How much of the drawn plans it runs."""
+        """How much of the random plans it runs."""
 
     def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> AbstractContextManager[tuple[Receiver, str]]:
         """A webhook that the server reaches, with the keys beside it, and its URL."""

@@ -136,8 +136,8 @@ class _Recorder:
         return Scheduler(self.driver, self.tape, self.random)
 
     def _context(self, tenant: Tenant, name: str, goes_on: Callable[[], bool]) -> ActorContext:
-        drawn = random.Random(self.random.randrange(2**32))  # noqa: S311 - as above
-        return ActorContext(name, tenant.commands, tenant.log, drawn, goes_on)
+        generator = random.Random(self.random.randrange(2**32))  # noqa: S311 - as above
+        return ActorContext(name, tenant.commands, tenant.log, generator, goes_on)
 
     @cached_property
     def _hook(self) -> tuple[str, list[int]]:

@@ -29,7 +29,7 @@ _STEP = 2 * MILLISECOND
 
 @dataclass(frozen=True)
 class Scheduler:
-    """Runs actors and records what they do. `random` draws the order of simultaneous calls on a standing clock."""
+    """Runs actors and records what they do. `random` decides the order of simultaneous calls on a standing clock."""
 
     driver: Driver
     tape: Tape
@@ -67,7 +67,7 @@ class Scheduler:
             return value
 
     def _run_in_turn(self, actors: Sequence[Generator[Turn, Reply, T]]) -> list[T]:
-        """Send the requests of all actors that are due at once, in a drawn order. Then move the clock a little."""
+        """Send the requests of all actors that are due at once, in a random order. Then move the clock a little."""
         clock, results = self.driver.clock, dict[int, T]()
         agenda: list[tuple[int, int, int, Turn]] = []
         numbers = count()

@@ -145,5 +145,5 @@ class _Player:
 
 
 def _may_be_long_poll(call: Call) -> bool:
-    """Whether the fake may hold the call until time passes (K9). Names in a body match in any case (B1)."""
+    """Whether the fake may hold the call until time passes (K9). Names in a body may be in upper case (B1)."""
     return call.path == f"{TASKS}/claim" and "waitseconds" in (call.body or "").lower()

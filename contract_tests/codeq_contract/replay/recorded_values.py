@@ -1,4 +1,4 @@
-"""What a fake must know about a recorded session: its callers' tokens, and the ids and delays that the server drew."""
+"""What a fake must know about a recorded session: its callers' tokens, and the server's ids and random delays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codeq_contract.recordings.format import Call, Header
 from codeq_contract.recordings.times import SECOND
 
 _NEW_ID = re.compile(r'"(?:id|subscriptionId)":"([^"]+)"')
-#: A delay in the request, so that the server drew none (N3).
+#: A delay in the request, so that the server made none (N3).
 _DELAY = re.compile(r'"delaySeconds"\s*:\s*[1-9]', re.IGNORECASE)
 _CREATING_PATHS = frozenset({TASKS, f"{TASKS}/batch", SUBSCRIPTIONS})
 _PREDICTABLE_POLICIES = frozenset({"fixed", "linear", "exponential"})

@@ -13,6 +13,15 @@ from codeq_contract.clauses import CLAUSES, CONTRACT, SECTIONS, WITHOUT_CASE
 from .results import GROUPS, SIGHTINGS_OF_GROUPS, CaseResult, Report, ShownExchange, Verdict
 
 _SHOWN_VERDICTS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
+#: The timeline's sizes in pixels, as the template `page.html` has them. The times are divided over `_BARS_WIDTH`.
+_NAMES_WIDTH = 130
+_BARS_WIDTH = 720
+_ROW_HEIGHT = 22
+_BAR_MARGIN = 4
+_NARROWEST_BAR = 4
+_AXIS_HEIGHT = 18
+#: A shorter transcript is scaled as if it took this many seconds.
+_SHORTEST_SECONDS = 0.001
 _LISTED_VERDICTS = {Verdict.SKIPPED: "were not run", Verdict.UNSUPPORTED: "the target does not support"}
 
 
@@ -50,19 +59,20 @@ def _shown_cases(report: Report) -> list[CaseResult]:
 
 def _timeline(transcript: Sequence[ShownExchange]) -> Mapping[str, object]:
     """Each request as a bar from its call to its reply, in one row for each caller."""
-    start, end = transcript[0].called, max(shown.returned for shown in transcript)
-    callers = list(dict.fromkeys(shown.identity or "anonymous" for shown in transcript))
-    scale = 720 / max(end - start, 0.001)
+    start, end = transcript[0].called, max(exchange.returned for exchange in transcript)
+    callers = list(dict.fromkeys(exchange.identity or "anonymous" for exchange in transcript))
+    scale = _BARS_WIDTH / max(end - start, _SHORTEST_SECONDS)
     bars = [
         {
-            "x": f"{130 + (shown.called - start) * scale:.1f}",
-            "y": callers.index(shown.identity or "anonymous") * 22 + 4,
-            "width": f"{max((shown.returned - shown.called) * scale, 4):.1f}",
-            "shown": shown,
+            "x": f"{_NAMES_WIDTH + (exchange.called - start) * scale:.1f}",
+            "y": callers.index(exchange.identity or "anonymous") * _ROW_HEIGHT + _BAR_MARGIN,
+            "width": f"{max((exchange.returned - exchange.called) * scale, _NARROWEST_BAR):.1f}",
+            "shown": exchange,
         }
-        for shown in transcript
+        for exchange in transcript
     ]
-    return {"callers": callers, "bars": bars, "start": start, "end": end, "height": len(callers) * 22 + 18}
+    height = len(callers) * _ROW_HEIGHT + _AXIS_HEIGHT
+    return {"callers": callers, "bars": bars, "start": start, "end": end, "height": height}
 
 
 def _css_class(verdict: str) -> str:

@@ -63,7 +63,7 @@ class Options:
     receiver_image: str = _option("", "an image with Python, for the webhook  [python:3.12-slim for a remote engine]")
     level: str = _option("", f"run these groups only, separated by commas: {', '.join(GROUPS)}")
     known: str = _option("", "a list of known deviations: a file, `none`, or `v0.3.3`  [v0.3.3 for container and url]")
-    seed: str = _option("", "a number, to draw the same plans as the run that reported it")
+    seed: str = _option("", "a number, to generate the same plans as the run that reported it")
     report: str = _option("", "a folder for report.json, junit.xml and report.html")
     tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
