@@ -67,7 +67,7 @@ class Detached:
         self._abandoned: dict[asyncio.Task[None], None] = {}
 
     async def request(self, scope: Scope, body: bytes, *, seconds: float | None) -> Exchange:
-        """Send one request, and return it with its whole reply. The client hangs up after so many `seconds`.
+        """Send one request, and return it with its whole reply. The client hangs up after `seconds`.
 
         Raises what the application raises, or TimeoutError.
         """

@@ -78,7 +78,7 @@ class _Text:
 
     @staticmethod
     def request(shown: Request, took: int) -> str:
-        """A request that took so many real ns."""
+        """A request with its duration in real ns."""
         line = (
             f"{_time(shown.at)} {shown.method} {shown.path} {shown.status or 'no reply'} {took / _MILLISECOND:.1f} ms"
         )
@@ -113,7 +113,7 @@ class _Json:
 
     @staticmethod
     def request(shown: Request, took: int) -> str:
-        """A request that took so many real ns."""
+        """A request with its duration in real ns."""
         values: dict[str, Any] = {
             "at": wire.rfc3339_nano(shown.at, _UTC),
             "method": shown.method,

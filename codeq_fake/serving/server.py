@@ -111,7 +111,7 @@ def _state_of(transport: asyncio.Transport) -> dict[str, Any]:
 
 
 def _end_connection(transport: asyncio.Transport, mode: CloseMode) -> None:
-    """End a connection as a fault wants it."""
+    """End a connection as a fault says."""
     if mode == "close":
         transport.close()
         return

@@ -21,7 +21,7 @@ def ended(submission: Submission = DONE, *, tries: int = 5, base: int = 2) -> tu
 
 
 def fail(server: Server, due: CallbackDue, *, final: bool = False) -> bool:
-    """The try was no success; says whether the callback is over."""
+    """The try has failed. Returns whether the callback is over."""
     return server.broker.callback_answered(due.delivery_id, delivered=False, final=final, now=server.now)
 
 

@@ -240,7 +240,7 @@ def test_z4_cannot_happen_where_there_is_no_task() -> None:
 
 
 def in_turn(server: Server, act: Callable[[Server, Task], object], position: int) -> None:
-    """Do something to one of the tasks; what the broker refuses is no matter here."""
+    """Do something to one of the tasks; what the broker refuses does not matter here."""
     tasks = list(server.broker.store.tasks.values())
     if tasks:
         with suppress(errors.Refused):

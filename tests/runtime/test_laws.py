@@ -139,7 +139,7 @@ class Play:
         return {**self.fake.state(), "heard": self.heard, "answers": self.answers}
 
     async def _make(self, path: str, body: dict[str, Any]) -> None:
-        # Named, since how many ids were drawn before is no part of a state.
+        # Named, because a state does not contain how many ids were made before.
         if not self.queued:
             self.ids += 1
             self.queued = f"id-{self.ids}"
@@ -178,7 +178,7 @@ def test_a_restored_state_behaves_like_the_original(before: list[Call], after: l
     async def law() -> None:
         first = Play.begin()
         await first.play(before)
-        await first.pause(LONGEST_POLL * 1000)  # polls and deliveries under way are no part of a state
+        await first.pause(LONGEST_POLL * 1000)  # a state does not contain polls and deliveries under way
         state = first.fake.state()
         second = await first.restored()
         assert second.fake.state() == state

@@ -63,7 +63,7 @@ class Hostile:
             await asyncio.sleep(self._chance.uniform(0, 2 * _REST))
 
     async def send_garbage(self) -> None:
-        """Send what is no request, or nearly one."""
+        """Send bytes that are not a request, or nearly one."""
         async with self._connection() as (reader, writer):
             odd = bytearray(self._chance.choice(_ODD_REQUESTS))
             for _ in range(self._chance.randrange(3)):

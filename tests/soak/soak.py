@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: How often a probe asks (s).
 _PROBE = 0.1
-#: How much of the time is warm-up: what is loaded or remembered once is no growth.
+#: How much of the time is warm-up: what is loaded or remembered once is not growth.
 _WARM_UP = 0.4
 #: How long the server gets to let go of what it has open (s): a try of a callback may take 15 s.
 _CALM = 20.0

@@ -24,7 +24,7 @@ STATIC = {
         {"token": "w-token", "scopes": WORKER_SCOPES.split(), "eventTypes": ["*"], "raw": {"tenantId": "t"}}
     ),
 }
-#: The routes of workers, and the scope that each wants (R3 to R11).
+#: The routes of workers, and the scope that each needs (R3 to R11).
 SCOPES = {
     f"{TASKS}/claim": "codeq:claim",
     f"{TASKS}/claim/batch": "codeq:claim",

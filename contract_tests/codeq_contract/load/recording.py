@@ -81,7 +81,7 @@ class _Recorder:
             # Every load begins at the same fraction of a second, so that it can be repeated.
             self.driver.clock.until(-(-self.driver.clock.now() // SECOND) * SECOND)
         self.epoch = self.driver.clock.now() // MILLISECOND * MILLISECOND
-        self.random = random.Random(self.load.seed)  # noqa: S311 - loads are no secrets
+        self.random = random.Random(self.load.seed)  # noqa: S311 - loads are not secret
         self.tape = Tape(self.driver.clock.now)
         self.tenants = tenants_of(self.driver, self.names, producers=self.load.producers, workers=self.load.workers)
 
@@ -209,7 +209,7 @@ class Tenant:
 
 
 def tenants_of(driver: Driver, names: Namespace, *, producers: int, workers: int) -> list[Tenant]:
-    """That many producers and workers, in one tenant or two. Only this load uses their commands."""
+    """The load's producers and workers, in one tenant or two. Only this load uses their commands."""
     other_producers, other_workers = producers // _SHARE_OF_OTHERS, workers // _SHARE_OF_OTHERS
     if "tenants" not in driver.features or not (other_producers and other_workers):
         return [_tenant(driver, names, producers, workers, prefix="")]
@@ -229,7 +229,7 @@ def _tenant(driver: Driver, names: Namespace, producers: int, workers: int, *, p
 
 
 def _more_workers(driver: Driver, known: str, number: int) -> list[str]:
-    """That many new workers in the tenant of a known one."""
+    """New workers, `number` of them, in the tenant of a known one."""
     tenant = str((claims_in(driver.tokens[known]) or {}).get("tenantId"))
     found = [f"{known}-{place}" for place in range(2, number + 2)]
     for name in found:

@@ -401,7 +401,7 @@ async def test_handlers_that_outlast_the_grace_period_are_cancelled_and_their_ta
     assert ends == ["shutdown"]
     assert scenario.clock.monotonic() < 13
     assert scenario.ended() == [(task_id, "abandoned")]
-    assert scenario.task(task_id).attempts == 1, "a deploy is no failure"
+    assert scenario.task(task_id).attempts == 1, "a deploy is not a failure"
 
 
 @pytest.mark.asyncio

@@ -239,7 +239,7 @@ class EditedHistory:
         self.change(name, body=json.dumps({**json.loads(self.calls[name].body or "{}"), **fields}))
 
     def shift(self, name: str, ms: int) -> None:
-        """Move a call by that many ms."""
+        """Move a call by `ms`."""
         call = self.calls[name]
         self.change(name, sent=call.sent + ms * MILLISECOND, answered=call.answered + ms * MILLISECOND)
 

@@ -383,8 +383,8 @@ def test_k4_a_command_named_later_first_is_seen(history: EditedHistory) -> None:
 
 
 def test_k3_a_claim_that_comes_back_empty_while_a_task_waits_is_seen_as_the_race_z4(history: EditedHistory) -> None:
-    history.repeat("claim high", "in vain", ms=-30)
-    history.change("in vain", **NOTHING)
+    history.repeat("claim high", "found nothing", ms=-30)
+    history.change("found nothing", **NOTHING)
     assert history.broken_laws() == {"empty": {"high", "middle", "late"}}  # one of each priority
     assert {violation.race for _, violation in history.check().violations} == {"Z4"}
 
@@ -393,7 +393,7 @@ def test_k3_a_claim_that_comes_back_empty_while_a_task_waits_is_seen_as_the_race
 def test_n3_a_delayed_task_must_be_found_once_it_is_due(
     history: EditedHistory, ms: int, broken: dict[str, set[str]]
 ) -> None:
-    """The NACK was answered at 1.801 s and asked for 2 s, and the claim in vain was sent at 2.499 s."""
+    """The NACK was answered at 1.801 s and asked for 2 s, and the claim that found nothing was sent at 2.499 s."""
     history.shift("empty claim", ms - 490)
     assert history.broken_laws() == broken
 
