@@ -11,15 +11,13 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .uvicorn import GRACE, StateOf, Where, options, sockets_of
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 
 @asynccontextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
+
+from starlette.types import Receive, Scope, Send
 
 from codeq_fake.auth import Caller, KeysNeeded, with_keys
 from codeq_fake.journal import Request, TouchedTask
@@ -16,9 +18,6 @@ from .operations import Handler, Operation
 from .rejections import REJECTIONS, RateLimited, reply_to
 from .replies import Reply, Wait
 from .request import Call, ClientGone, hang_up, read_body
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
 
 #: Lets a handler answer a request that has passed the checks.
 CarryOut: TypeAlias = Callable[[Handler], Awaitable[Reply]]

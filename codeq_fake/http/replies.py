@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from starlette.types import Send
 
 from codeq_fake import wire
 from codeq_fake.journal import TouchedTask
-
-if TYPE_CHECKING:
-    from starlette.types import Send
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

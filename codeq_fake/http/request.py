@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from starlette.types import Receive, Scope
 
 from codeq_fake.auth import Caller
 from codeq_fake.core import Broker
 from codeq_fake.runtime.fake_server import Runtime
 
 from .rejections import LARGEST_BODY, BodyTooLarge
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope
 
 #: The caller of a route that needs no token.
 ANYONE = Caller(subject="", tenant="", scopes=frozenset(), event_types=(), claims={}, token="")

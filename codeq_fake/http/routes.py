@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-from starlette.routing import Match, Route, Router
+from starlette.routing import BaseRoute, Match, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codeq_fake.runtime.fake_server import Runtime
 
@@ -17,10 +18,6 @@ from .faults.endpoint import FaultyEndpoint
 from .operations import OPERATIONS, Operation
 from .replies import Reply
 from .request import Call
-
-if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 def surface(runtime: Runtime, beside: Sequence[BaseRoute] = ()) -> ASGIApp:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeq_fake import wire
 from codeq_fake.clocks.clock import stopwatch
@@ -17,9 +19,6 @@ from codeq_fake.http.endpoint import ENTRY
 from codeq_fake.journal import Callback, Request
 from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.serving.terminal_text import bare, printable
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _UTC = ZoneInfo("UTC")
 _MILLISECOND = 1_000_000

@@ -12,14 +12,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext, suppress
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from starlette.types import ASGIApp
 
 from codeq_fake.compat.uvicorn import best_serve
 from codeq_fake.http.faults.broken_replies import END_CONNECTION, CloseMode
 from codeq_fake.runtime.fake_server import Runtime
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 _BACKLOG = 2048
 #: With a lingering time of 0 the system ends a connection with a reset.

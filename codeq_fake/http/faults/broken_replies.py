@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import Literal
+
+from starlette.types import Message, Receive, Scope, Send
 
 from codeq_fake.http.request import hang_up
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from starlette.types import Message, Receive, Scope, Send
 
 #: What happens to a reply. `gone`: the client has hung up. `reset`: nothing is sent, the connection is reset.
 #: `drop_reply`: nothing is sent, the connection is closed. `cut`: the connection is closed after half of the body.

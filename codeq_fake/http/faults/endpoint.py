@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+
+from starlette.types import Receive, Scope, Send
 
 from codeq_fake.clause_coverage.coverage import FAULT
 from codeq_fake.core import races
@@ -20,9 +21,6 @@ from codeq_fake.runtime.fake_server import Runtime
 from .broken_replies import ReplySender
 from .matching import claimed_commands, occasion_of
 from .task_effects import TASK_EFFECTS, affect
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
 
 _CLAIMS = ("claim", "claim_batch")
 _WAITS = ("delay", "hang")
