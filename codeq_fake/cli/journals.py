@@ -70,7 +70,7 @@ def resend(fake: Fake, *, n: int) -> Answer:
 @click.command()
 @calls_fake
 def surprises(fake: Fake) -> Answer:
-    """List requests that expect what the server does not do as documented."""
+    """List where the server differs from its documentation."""
     reply = fake.get("/surprises")
     columns = ("clause", "request#", "documented", "done")
     rows = ((found["clause"], found["request"], found["said"], found["done"]) for found in reply["surprises"])
