@@ -86,24 +86,24 @@ class Authenticator:
         except Unauthenticated:
             if self._allow_producer_as_worker:
                 with suppress(Unauthenticated):
-                    found = self._authenticate_producer(authorization, now)
-                    caller = replace(found.caller, scopes=frozenset(WORKER_SCOPES), event_types=("*",))
-                    return replace(found, caller=caller)
+                    authentication = self._authenticate_producer(authorization, now)
+                    caller = replace(authentication.caller, scopes=frozenset(WORKER_SCOPES), event_types=("*",))
+                    return replace(authentication, caller=caller)
             raise  # A6: if the token is not a producer's either, the text is that of the worker's refusal
 
     def _authenticate_real_worker(self, authorization: str | None, now: int) -> Authentication:
-        found = self._worker_provider.authenticate(_bearer_token(authorization), now=now)
-        if not found.caller.event_types:
+        authentication = self._worker_provider.authenticate(_bearer_token(authorization), now=now)
+        if not authentication.caller.event_types:
             raise Unauthenticated("missing eventTypes")
-        if not found.caller.scopes:
+        if not authentication.caller.scopes:
             raise Unauthenticated("missing scope")
-        return found
+        return authentication
 
     def _authenticate_reader(self, authorization: str | None, now: int) -> Authentication:
         with suppress(Unauthenticated):
-            found = self._worker_provider.authenticate(_bearer_token(authorization), now=now)
-            if found.caller.event_types:
-                return found
+            authentication = self._worker_provider.authenticate(_bearer_token(authorization), now=now)
+            if authentication.caller.event_types:
+                return authentication
         try:
             return self._authenticate_producer(authorization, now)
         except Unauthenticated:
@@ -119,13 +119,13 @@ class _Cache:
 
     def caller(self, authorization: str | None, now: int) -> Caller:
         """The caller of a header value, from the cache if it is still valid."""
-        found = self._found.get(authorization)
-        if found is None or not found.since <= now < found.until:
-            found = self._authenticate(authorization, now)
+        authentication = self._found.get(authorization)
+        if authentication is None or not authentication.since <= now < authentication.until:
+            authentication = self._authenticate(authorization, now)
             if len(self._found) >= REMEMBERED:
                 del self._found[next(iter(self._found))]
-            self._found[authorization] = found
-        return found.caller
+            self._found[authorization] = authentication
+        return authentication.caller
 
 
 def _bearer_token(authorization: str | None) -> str:

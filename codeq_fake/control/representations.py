@@ -31,8 +31,8 @@ def time(instant: int) -> str:
 
 def task(shown: Task, zone: ZoneInfo) -> dict[str, Any]:
     """A task as in the reply of R12."""
-    seen: dict[str, Any] = json.loads(rendering.task(shown, zone))
-    return seen
+    fields: dict[str, Any] = json.loads(rendering.task(shown, zone))
+    return fields
 
 
 def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> di
 def _record(shown: Record, zone: ZoneInfo) -> dict[str, Any]:
     if shown.result is not None and _nests_too_deep(shown.result):
         shown = replace(shown, result=wire.quote(shown.result))
-    seen: dict[str, Any] = json.loads(rendering.record(shown, zone))
-    return seen
+    fields: dict[str, Any] = json.loads(rendering.record(shown, zone))
+    return fields
 
 
 def plain(text: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -120,16 +120,16 @@ def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str
     """The queues of these tenants and names; a command has the spelling of the last create."""
     spelled = {queue_name(command): command for command in broker.counters.created}
     for tenant, name in keys:
-        shown = broker.store.queues[tenant, name]
-        lease, delay = next(shown.by_lease_end(), None), next(shown.delays(), None)
+        queue = broker.store.queues[tenant, name]
+        lease, delay = next(queue.by_lease_end(), None), next(queue.delays(), None)
         yield {
             "tenant": tenant,
             "command": spelled.get(name, name),
-            "ready": shown.ready_count(),
-            "readyByPriority": shown.ready_by_priority(),
-            "delayed": len(shown.delayed),
-            "inProgress": len(shown.in_progress),
-            "dlq": len(shown.dead),
+            "ready": queue.ready_count(),
+            "readyByPriority": queue.ready_by_priority(),
+            "delayed": len(queue.delayed),
+            "inProgress": len(queue.in_progress),
+            "dlq": len(queue.dead),
             "nextDue": time(delay.visible_at) if delay is not None else None,
             "nextLeaseEnd": time(broker.profile.lease_expired_from(lease.lease_expiry)) if lease is not None else None,
         }

@@ -149,10 +149,10 @@ def _object(shape: Callable[..., Any], fields: dict[str, Codec]) -> Codec:
     converted = [(name, field.dump) for name, field in fields.items() if field.dump is not _unchanged]
 
     def dump(value: Any) -> dict[str, Any]:  # noqa: ANN401 - of the type `shape`
-        held = dict(value) if isinstance(value, dict) else {name: getattr(value, name) for name in fields}
+        values = dict(value) if isinstance(value, dict) else {name: getattr(value, name) for name in fields}
         for name, dump_field in converted:
-            held[name] = dump_field(held[name])
-        return held
+            values[name] = dump_field(values[name])
+        return values
 
     def load(value: object) -> object:
         if not isinstance(value, dict) or value.keys() != fields.keys():
@@ -170,6 +170,6 @@ def _load_at(place: str, part: Codec, value: object) -> Any:  # noqa: ANN401 - o
 
 
 def _mismatch(value: object, wanted: str) -> MismatchError:
-    found = ascii(value)
-    shown = found if len(found) <= _LONGEST_TEXT else f"{found[: _LONGEST_TEXT - 3]}..."
-    return MismatchError(f": found {shown}, {wanted} belongs here")
+    text = ascii(value)
+    excerpt = text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 3]}..."
+    return MismatchError(f": found {excerpt}, {wanted} belongs here")

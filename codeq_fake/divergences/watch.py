@@ -58,10 +58,10 @@ class Watch:
             return []
         self._read = request.n
         operation = request.operation
-        shown = [rule for rule in self._rules if operation in rule.operations and rule.shows(request, self._history)]
+        matching = [rule for rule in self._rules if operation in rule.operations and rule.shows(request, self._history)]
         self._history.add(request)
-        self._rules = [rule for rule in self._rules if rule not in shown]
-        new = [Surprise(rule.name, rule.clause, rule.said, rule.done, request.n) for rule in shown]
+        self._rules = [rule for rule in self._rules if rule not in matching]
+        new = [Surprise(rule.name, rule.clause, rule.said, rule.done, request.n) for rule in matching]
         self._found += new
         return new
 

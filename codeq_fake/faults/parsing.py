@@ -57,12 +57,12 @@ def rule_of(found: object) -> Rule:
 
 def shown(rule: Rule) -> dict[str, Any]:
     """A rule as plain JSON values, without defaults; `rule_of` reads it again."""
-    said = {
+    fields = {
         wire: getattr(rule, name)
         for name, wire in _FIELDS.items()
         if getattr(rule, name) not in (None, "", ()) and (name, getattr(rule, name)) not in _DEFAULTS
     }
-    return said | ({"headers": dict(rule.headers)} if rule.headers else {})
+    return fields | ({"headers": dict(rule.headers)} if rule.headers else {})
 
 
 _DEFAULTS = (("probability", 1.0), ("seed", 0))

@@ -32,11 +32,11 @@ class Assertions:
         """Assert that a task is COMPLETED, with this result if one is given. Raises UnknownTaskError."""
         __tracebackhide__ = True
         task = self._task(task_id)
-        found = (task["result"] or {}).get("result", {})
+        actual = (task["result"] or {}).get("result", {})
         if task["status"] != "COMPLETED":
             raise AssertionError(f"task {task_id} is {task['status']}, not COMPLETED\n{timeline.of_tasks([task])}")
-        if result is not ... and found != result:
-            raise AssertionError(f"task {task_id} was completed with {found!r}, not {result!r}")
+        if result is not ... and actual != result:
+            raise AssertionError(f"task {task_id} was completed with {actual!r}, not {result!r}")
 
     def assert_dead(self, task_id: str, error: str | None = None) -> None:
         """Assert that a task is a dead letter, with this error if one is given. Raises UnknownTaskError."""
@@ -51,22 +51,24 @@ class Assertions:
         """Assert that `url` was called back, last answered with `status`, in `times` tries in all."""
         __tracebackhide__ = True
         callbacks = self._home.call(self._controls.callbacks)
-        meant = [callback for callback in callbacks if callback["url"] == url]
-        tries = [tried for callback in meant for tried in callback["tries"]]
-        seen = timeline.of_callbacks(callbacks) or "there were no callbacks at all"
-        if not meant:
-            raise AssertionError(f"no callback went to {url}\n{seen}")
+        matching = [callback for callback in callbacks if callback["url"] == url]
+        tries = [tried for callback in matching for tried in callback["tries"]]
+        journal = timeline.of_callbacks(callbacks) or "there were no callbacks at all"
+        if not matching:
+            raise AssertionError(f"no callback went to {url}\n{journal}")
         if status is not None and (not tries or tries[-1]["status"] != status):
-            raise AssertionError(f"the last answer of {url} was not {status}\n{seen}")
+            raise AssertionError(f"the last answer of {url} was not {status}\n{journal}")
         if times is not None and len(tries) != times:
-            raise AssertionError(f"{url} was called {len(tries)} times, not {times}\n{seen}")
+            raise AssertionError(f"{url} was called {len(tries)} times, not {times}\n{journal}")
 
     def assert_no_leases(self) -> None:
         """Assert that no worker holds a task."""
         __tracebackhide__ = True
-        held = self._in_full(status="IN_PROGRESS")
-        if held:
-            raise AssertionError(f"{counted(len(held), 'task')} still leased\n{timeline.of_tasks(held)}")
+        leased_tasks = self._in_full(status="IN_PROGRESS")
+        if leased_tasks:
+            raise AssertionError(
+                f"{counted(len(leased_tasks), 'task')} still leased\n{timeline.of_tasks(leased_tasks)}"
+            )
 
     def wait_until(self, condition: Callable[[], object], *, within: float = 3600, step: float = 0.25) -> None:
         """Advance the clock in steps (seconds) until `condition` is true.

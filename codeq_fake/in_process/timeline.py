@@ -27,9 +27,9 @@ def of_tasks(tasks: Iterable[dict[str, Any]], left_out: Iterable[dict[str, Any]]
 
     Of the tasks beyond the limit, and of those that were `left_out`, it gives the number only.
     """
-    shown = list(tasks)
-    parts = [printable(line) for task in shown[:MOST_TASKS] for line in _task(task)]
-    counts = Counter(task["status"] for task in (*shown[MOST_TASKS:], *left_out))
+    all_tasks = list(tasks)
+    parts = [printable(line) for task in all_tasks[:MOST_TASKS] for line in _task(task)]
+    counts = Counter(task["status"] for task in (*all_tasks[MOST_TASKS:], *left_out))
     if counts:
         by_status = ", ".join(f"{count} {status}" for status, count in counts.items())
         parts.append(f"... and {counted(counts.total(), 'more task')}: {by_status}")

@@ -128,12 +128,12 @@ def sheet(found: Iterable[ItemT], number: int, *, size: int, total: int | None =
 def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[TaskRow]:
     """The tasks that match, newest first."""
     broker = runtime.broker
-    known = broker.store.tasks
+    all_tasks = broker.store.tasks
     if search == Search():
-        found = sheet(reversed(known.values()), number, size=size, total=len(known))
+        task_sheet = sheet(reversed(all_tasks.values()), number, size=size, total=len(all_tasks))
     else:
-        found = sheet((task for task in reversed(known.values()) if search.finds(task)), number, size=size)
-    return Sheet([TaskRow.of(task, broker) for task in found.items], number, found.total, size)
+        task_sheet = sheet((task for task in reversed(all_tasks.values()) if search.finds(task)), number, size=size)
+    return Sheet([TaskRow.of(task, broker) for task in task_sheet.items], number, task_sheet.total, size)
 
 
 def overview(runtime: Runtime, *, most: int) -> Overview:

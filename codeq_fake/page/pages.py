@@ -129,15 +129,15 @@ def faults(visit: Visit) -> Response:
 
 def contract(visit: Visit) -> Response:
     """The clauses of the contract, and how often this fake's traffic touched each."""
-    known = visit.controls.contract()
-    entries: dict[str, dict[str, Any]] = {clause["id"]: clause for clause in known["clauses"]}
+    ledger = visit.controls.contract()
+    entries: dict[str, dict[str, Any]] = {clause["id"]: clause for clause in ledger["clauses"]}
     by_section = [(section.about, [entries[clause.id] for clause in section.clauses]) for section in sections()]
     return visit.show(
         "contract.html",
         surprises=visit.controls.surprises(),
         sections=by_section,
-        summary=known["summary"],
-        server=known["version"],
+        summary=ledger["summary"],
+        server=ledger["version"],
     )
 
 

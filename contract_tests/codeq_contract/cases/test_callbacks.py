@@ -42,8 +42,8 @@ def test_a_failure_is_sent_with_its_error(contract: CaseContext) -> None:
     hook = contract.hook()
     completed(contract, hook, status="FAILED", error="it broke")
     [callback] = received(contract, hook, 1)
-    told = json.loads(callback.body)
-    assert (told["status"], told["error"], told["result"]) == ("FAILED", "it broke", None)
+    body = json.loads(callback.body)
+    assert (body["status"], body["error"], body["result"]) == ("FAILED", "it broke", None)
 
 
 @clause("W1", "N4")

@@ -21,9 +21,9 @@ def test_a_task_in_an_empty_queue_causes_a_notice_before_create_answers(contract
     subscription = subscribed(contract, hook, command)
     contract.producer.created(command)
     [notice] = hook.received
-    told = json.loads(notice.body)
-    sent = parse_moment(told.pop("sentAt"))
-    assert told == {
+    body = json.loads(notice.body)
+    sent = parse_moment(body.pop("sentAt"))
+    assert body == {
         "eventType": command,
         "available": True,
         "queueDepth": 0,

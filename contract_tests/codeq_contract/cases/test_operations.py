@@ -85,8 +85,8 @@ def test_a_token_has_a_rate_for_each_scope(contract: CaseContext) -> None:
         assert [reply.status for reply in taken] == [202, 202]
         assert (refused.status, refused.headers["retry-after"]) == (429, str(refused.json["retryAfterSeconds"]))
         assert list(refused.json) == ["error", "operation", "retryAfterSeconds", "scope"]
-        told = {name: value for name, value in refused.json.items() if name != "retryAfterSeconds"}
-        assert told == {"error": "rate limit exceeded", "operation": "create_task", "scope": "producer"}
+        body = {name: value for name, value in refused.json.items() if name != "retryAfterSeconds"}
+        assert body == {"error": "rate limit exceeded", "operation": "create_task", "scope": "producer"}
         assert 50 <= refused.json["retryAfterSeconds"] <= 60
         assert server.caller("producer2").create(command).status == 202
         assert [server.worker.claim(command).status, server.worker.claim_batch(command, count=1).status] == [200, 429]

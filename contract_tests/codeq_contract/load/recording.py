@@ -231,7 +231,7 @@ def _tenant(driver: Driver, names: Namespace, producers: int, workers: int, *, p
 def _more_workers(driver: Driver, known: str, number: int) -> list[str]:
     """New workers, `number` of them, in the tenant of a known one."""
     tenant = str((claims_in(driver.tokens[known]) or {}).get("tenantId"))
-    found = [f"{known}-{place}" for place in range(2, number + 2)]
-    for name in found:
+    names = [f"{known}-{place}" for place in range(2, number + 2)]
+    for name in names:
         driver.mint(name, worker_identity(name, tenant))
-    return found
+    return names

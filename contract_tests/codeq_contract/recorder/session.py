@@ -97,9 +97,9 @@ def _static(tokens: Mapping[str, str], identities: Mapping[str, Identity]) -> Ma
     if any(claims_in(token) is not None for token in tokens.values()) or len(kinds) != len(set(kinds)):
         return None
     sides = {}
-    shown = {token: f"token-{number}" for number, token in enumerate(dict.fromkeys(tokens.values()), start=1)}
+    aliases = {token: f"token-{number}" for number, token in enumerate(dict.fromkeys(tokens.values()), start=1)}
     for name, identity in identities.items():
-        sides[identity.kind] = _side(shown[tokens[name]], identity.claims)
+        sides[identity.kind] = _side(aliases[tokens[name]], identity.claims)
     unused = {"token": "unused", "subject": "unused"}
     return {kind: sides.get(kind, unused) for kind in ("producer", "worker")}
 

@@ -33,8 +33,8 @@ def end_all(contract: CaseContext, tasks: Mapping[str, str]) -> dict[str, str]:
     for name in [name for name in contract.driver.tokens if "worker" in name]:
         worker = contract.caller(name)
         for task in tasks:
-            shown = worker.task(task)
-            if shown.status == HTTPStatus.OK and shown.json["status"] == _IN_PROGRESS:
+            reply = worker.task(task)
+            if reply.status == HTTPStatus.OK and reply.json["status"] == _IN_PROGRESS:
                 worker.submit(task, **_RESULT)
         for command in sorted(set(tasks.values())):
             _drain(worker, command)
@@ -42,8 +42,8 @@ def end_all(contract: CaseContext, tasks: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_live(worker: Caller, task: str) -> bool:
-    shown = worker.task(task)
-    return shown.status == HTTPStatus.OK and shown.json["status"] in (_PENDING, _IN_PROGRESS)
+    reply = worker.task(task)
+    return reply.status == HTTPStatus.OK and reply.json["status"] in (_PENDING, _IN_PROGRESS)
 
 
 def _tasks_seen(contract: CaseContext) -> Iterator[dict[str, Any]]:

@@ -167,13 +167,18 @@ class Model:
                 task.status = "COMPLETED" if step.action == "complete" else "FAILED"
 
     def _compare(self, task: ModelTask, reply: Reply) -> None:
-        shown = reply.json
+        task_json = reply.json
         if task.worker:
-            subject = self._subjects[task.worker] = self._subjects[task.worker] or shown["workerId"]
-            _must_be(subject, shown.get("workerId"), f"the worker of {task.id} (K5)")
-        found = (shown["lastKnownLocation"], shown["status"], shown.get("attempts", 0), "workerId" in shown)
+            subject = self._subjects[task.worker] = self._subjects[task.worker] or task_json["workerId"]
+            _must_be(subject, task_json.get("workerId"), f"the worker of {task.id} (K5)")
+        actual = (
+            task_json["lastKnownLocation"],
+            task_json["status"],
+            task_json.get("attempts", 0),
+            "workerId" in task_json,
+        )
         expected = (task.where, task.status, task.attempts, bool(task.worker))
-        _must_be(expected, found, f"location, status, attempts and whether it is held, of {task.id}")
+        _must_be(expected, actual, f"location, status, attempts and whether it is held, of {task.id}")
 
 
 def _must_be(expected: object, found: object, what: object) -> None:
