@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 from itertools import accumulate
 from typing import Any
 
 from codeq_contract.driver import TRACING, Answer, Received
+from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import Sighting, clause, needs, webhooks
 from codeq_contract.suite.case_context import CaseContext, Hook
@@ -80,11 +80,10 @@ def test_each_try_of_a_callback_has_a_new_signature(contract: CaseContext) -> No
     hook = contract.hook(500)
     completed(contract, hook)
     first, second = received(contract, hook, 2)
-    secret = contract.settings.callback_secret.encode()
+    secret = contract.settings.callback_secret
     for callback in (first, second):
         stamp = callback.headers["x-codeq-timestamp"]
-        right = hmac.new(secret, f"{stamp}.".encode() + callback.body, "sha256").hexdigest()
-        assert callback.headers["x-codeq-signature"] == right
+        assert callback.headers["x-codeq-signature"] == signature(secret, stamp, callback.body)
         assert abs(int(stamp) - callback.at // SECOND) <= contract.patience
     assert int(second.headers["x-codeq-timestamp"]) > int(first.headers["x-codeq-timestamp"]) - 1
 

@@ -82,7 +82,7 @@ class Containers:
         with _started(container):
             url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(PORT)}"
             _await_server(container, f"{url}/_now")
-            with receiving(container, now, keys) as hooks:
+            with receiving(url, now, keys) as hooks:
                 yield hooks, f"http://{self.host}:{container.get_exposed_port(PORT)}"
 
     @contextmanager
@@ -238,9 +238,8 @@ class RemoteReceiver(Receiver):
 
 
 @contextmanager
-def receiving(container: DockerContainer, now: Callable[[], int], keys: Mapping[str, Any]) -> Iterator[RemoteReceiver]:
-    """Connect to a started container that runs PROGRAM, and make it serve `keys`."""
-    url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(PORT)}"
+def receiving(url: str, now: Callable[[], int], keys: Mapping[str, Any]) -> Iterator[RemoteReceiver]:
+    """Connect to PROGRAM at `url`, and make it serve `keys`."""
     with httpx.Client(base_url=url, verify=False) as http:  # noqa: S501 - plain HTTP
         http.post("/_keys", json=keys)
         yield RemoteReceiver(now, http)

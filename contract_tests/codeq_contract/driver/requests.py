@@ -35,6 +35,11 @@ class Request:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=_no_headers)
 
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return (self.body or b"").decode(errors="backslashreplace")
+
 
 class Outcome(StrEnum):
     """What a caller knows about a request afterwards. UNKNOWN: no reply came, so it may have taken effect or not."""

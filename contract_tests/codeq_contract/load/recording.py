@@ -14,15 +14,7 @@ from codeq_contract.driver import Answer, Driver, Namespace
 from codeq_contract.driver.identities import worker as worker_identity
 from codeq_contract.recorder import Tape
 from codeq_contract.recorder.callers import claims_in, identity_of
-from codeq_contract.recordings.format import (
-    CALLBACK_HEADERS,
-    SECRET_SETTING,
-    SIGNATURE_HEADERS,
-    Callback,
-    Header,
-    Identity,
-    Recording,
-)
+from codeq_contract.recordings.format import Callback, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 
 from .actors import LONGEST_LEASE, Actor, ActorContext, Drain, TaskLog, drainer, producer, worker
@@ -153,17 +145,11 @@ class _Recorder:
 
     def _callbacks(self) -> Iterator[Callback]:
         path, statuses = self._hook
-        # Without the secret no signature can be checked.
-        left_out = () if SECRET_SETTING in self.settings else SIGNATURE_HEADERS
         for request, status in zip_longest(self.driver.hooks.received(path), statuses):
             if request is None:
                 return
-            kept = {
-                name: request.headers[name]
-                for name in CALLBACK_HEADERS
-                if name in request.headers and name not in left_out
-            }
-            yield Callback(request.at, request.method, request.path, kept, request.body.decode(), status or 200)
+            headers, body = request.headers, request.body.decode()
+            yield Callback(request.at, request.method, request.path, headers, body, status or 200)
 
     def _header(self, *, drained: bool) -> Header:
         return Header(

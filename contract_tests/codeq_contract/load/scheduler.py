@@ -104,7 +104,7 @@ class Scheduler:
         return [reply if _is_readable(reply) else replace(reply, status=0) for reply in replies]
 
     def _record_request(self, request: Request) -> int:
-        body = None if request.body is None else self._as_recorded(request.body.decode())
+        body = None if request.body is None else self._as_recorded(request.text)
         return self.tape.sent(request.method, request.path, body, identity=request.identity)
 
     def _as_recorded(self, text: str) -> str:

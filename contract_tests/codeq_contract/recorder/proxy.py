@@ -10,8 +10,9 @@ from http import HTTPStatus
 
 import httpx
 
+from codeq_contract.driver.requests import Request
 from codeq_contract.driver.webhooks import Receive, Scope, Send, headers_of, read_body
-from codeq_contract.recordings.format import CALLBACK_HEADERS, Callback
+from codeq_contract.recordings.format import Callback
 
 from .callers import CallerNames
 from .tape import Tape
@@ -59,7 +60,7 @@ class Proxy:
             await _lifespan(receive, send)
             await self._http.aclose()
             return
-        request = _Request(
+        request = Request(
             method=scope["method"],
             path=(scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")).decode(),
             headers=headers_of(scope),
@@ -77,13 +78,14 @@ class Proxy:
             # The client has gone. The server must learn that, or it leases a task to it (K9).
             answering.cancel()
 
-    async def _forward(self, request: _Request) -> _Reply:
+    async def _forward(self, request: Request) -> _Reply:
         """Ask the server. A call that is cancelled or not answered stays on the tape without a reply."""
         identity, kept = self._names.of(request.method, request.path, request.headers)
-        text = request.body.decode(errors="backslashreplace") if request.body else None
-        on_tape = None if text is None else self._rewriter.request_on_tape(text)
+        text = request.text
+        on_tape = self._rewriter.request_on_tape(text) if text else None
         number = self._tape.sent(request.method, request.path, on_tape, identity=identity, headers=kept)
-        body = request.body if text is None else self._to_server(text, request.body)
+        changed = self._rewriter.request_to_server(text)
+        body = changed.encode() if changed != text else request.body
         # The path goes out unchanged. Joining it to a base URL would normalize it.
         path = self._url.raw_path.rstrip(b"/") + request.path.encode()
         try:
@@ -104,11 +106,7 @@ class Proxy:
         content = self._rewriter.reply_to_client(reply).encode() if shown != reply else response.content
         return _Reply(response.status_code, tuple(_forwarded(headers)), content)
 
-    def _to_server(self, text: str, body: bytes) -> bytes:
-        changed = self._rewriter.request_to_server(text)
-        return changed.encode() if changed != text else body
-
-    async def _call_back(self, request: _Request, recorded_path: str, url: str) -> _Reply:
+    async def _call_back(self, request: Request, recorded_path: str, url: str) -> _Reply:
         """Forward a callback to the client's webhook. If that does not answer, the server gets a 502."""
         at = self._tape.now()
         try:
@@ -119,20 +117,10 @@ class Proxy:
         else:
             reply = _Reply(response.status_code, tuple(_forwarded(dict(response.headers))), response.content)
         location = dict(reply.headers).get("location")
-        kept = {name: request.headers[name] for name in CALLBACK_HEADERS if name in request.headers}
-        body = request.body.decode(errors="backslashreplace")
-        self._tape.callbacks.append(Callback(at, request.method, recorded_path, kept, body, reply.status, location))
+        self._tape.callbacks.append(
+            Callback(at, request.method, recorded_path, request.headers, request.text, reply.status, location)
+        )
         return reply
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A request. `path` is as it was sent, with its query. Header names are in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,7 @@ from statistics import median_high, median_low
 from typing import Any
 
 from codeq_contract.driver.requests import TASKS
-from codeq_contract.recordings.format import (
-    SECRET_SETTING,
-    SIGNATURE_HEADERS,
-    Call,
-    Callback,
-    Header,
-    Identity,
-    Recording,
-)
+from codeq_contract.recordings.format import Call, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, parse_moment
 
 from .callers import CallerNames, claims_in, identity_of
@@ -60,12 +52,7 @@ def session_of(tape: Tape, names: CallerNames, facts: ServerFacts, *, epoch: int
         drained=False,
     )
     recording = tape.recording(header)
-    callbacks = recording.callbacks
-    if SECRET_SETTING not in facts.settings:
-        callbacks = tuple(_unsigned(callback) for callback in callbacks)
-    return _by_the_servers_clock(
-        replace(recording, calls=tuple(_without(refused, recording.calls)), callbacks=callbacks)
-    )
+    return _by_the_servers_clock(replace(recording, calls=tuple(_without(refused, recording.calls))))
 
 
 def _by_name(calls: Iterable[Call]) -> Mapping[str, list[Call]]:
@@ -113,12 +100,6 @@ def _side(token: str, claims: Mapping[str, Any]) -> Mapping[str, Any]:
         "eventTypes": claims.get("eventTypes", []),
         "raw": raw,
     }
-
-
-def _unsigned(callback: Callback) -> Callback:
-    """The callback without its signature, which cannot be checked without the secret."""
-    headers = {name: text for name, text in callback.headers.items() if name not in SIGNATURE_HEADERS}
-    return replace(callback, headers=headers)
 
 
 def _zone(calls: Iterable[Call]) -> str | None:

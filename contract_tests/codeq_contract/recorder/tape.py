@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from types import MappingProxyType
 
-from codeq_contract.recordings.format import REPLY_HEADERS, Call, Callback, Header, Recording
+from codeq_contract.recordings.format import (
+    CALLBACK_HEADERS,
+    REPLY_HEADERS,
+    SECRET_SETTING,
+    SIGNATURE_HEADERS,
+    Call,
+    Callback,
+    Header,
+    Recording,
+)
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -53,7 +62,11 @@ class Tape:
         self._calls[number] = replace(call, answered=at, status=status, reply_headers=kept, reply=reply)
 
     def recording(self, header: Header) -> Recording:
-        """Everything on the tape, under `header`."""
+        """Everything on the tape, under `header`. Without the secret no signature can be checked, so none is kept."""
+        kept = [name for name in CALLBACK_HEADERS if SECRET_SETTING in header.settings or name not in SIGNATURE_HEADERS]
         calls = sorted(self._calls.values(), key=lambda call: (call.sent, call.number))
-        callbacks = sorted(self.callbacks, key=lambda callback: callback.at)
+        callbacks = [
+            replace(callback, headers={name: callback.headers[name] for name in kept if name in callback.headers})
+            for callback in sorted(self.callbacks, key=lambda callback: callback.at)
+        ]
         return Recording(header, tuple(calls), tuple(callbacks))

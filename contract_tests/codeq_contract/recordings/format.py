@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,11 @@ CALLBACK_HEADERS = ("content-type", "user-agent", "traceparent", *SIGNATURE_HEAD
 
 REPLY_HEADERS = ("content-encoding", "content-type", "location", "retry-after")
 """The headers of a reply that a recording keeps and a replay compares."""
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """The signature of a callback or a notice (W2)."""
+    return hmac.new(secret.encode(), f"{timestamp}.".encode() + body, "sha256").hexdigest()
 
 
 class RecordingError(Exception):

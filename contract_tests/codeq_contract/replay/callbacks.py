@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from itertools import zip_longest
 
 from codeq_contract.clauses import clauses_of_callback
 from codeq_contract.driver.webhooks import Received
-from codeq_contract.recordings.format import SECRET_SETTING, Callback, Recording
+from codeq_contract.recordings.format import SECRET_SETTING, Callback, Recording, signature
 from codeq_contract.recordings.times import SECOND, moment_text
 
 from .allowed_differences import LATENCY, AllowedDifferences, Window, masked
@@ -103,13 +102,13 @@ def _header_mismatches(
 
 
 def _signature_mismatches(delivery: _Delivery, secret: str) -> Iterator[Mismatch]:
-    timestamp, signature = delivery.request.headers["x-codeq-timestamp"], delivery.request.headers["x-codeq-signature"]
+    timestamp, given = delivery.request.headers["x-codeq-timestamp"], delivery.request.headers["x-codeq-signature"]
     second = str(delivery.request.at // SECOND)
     if timestamp != second:
         yield Mismatch("header x-codeq-timestamp", f"{second}, when it was sent", timestamp)
-    right = hmac.new(secret.encode(), f"{timestamp}.".encode() + delivery.signed_body, "sha256").hexdigest()
-    if signature != right:
-        yield Mismatch("header x-codeq-signature", f"{right}, which fits the body", signature)
+    right = signature(secret, timestamp, delivery.signed_body)
+    if given != right:
+        yield Mismatch("header x-codeq-signature", f"{right}, which fits the body", given)
 
 
 def _body_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferences) -> Iterator[Mismatch]:

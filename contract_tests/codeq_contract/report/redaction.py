@@ -37,7 +37,7 @@ def _shown(exchange: Exchange, start: int, driver: Driver) -> ShownExchange:
         returned=round((reply.returned - start) / SECOND, 4),
         identity=request.identity,
         request=f"{request.method} {request.path}{headers}",
-        body=None if request.body is None else _short(request.body.decode(errors="backslashreplace"), driver),
+        body=None if request.body is None else _short(request.text, driver),
         status=reply.status,
         reply=_short(reply.text or reply.problem, driver),
     )

@@ -14,11 +14,8 @@ concurrent = pytest.mark.concurrent
 webhooks = pytest.mark.webhooks
 
 
-def clause(*ids: str) -> pytest.MarkDecorator:
-    """The clauses of the contract that a case checks."""
-    return pytest.mark.clause(*ids)
+clause = pytest.mark.clause
+"""The clauses of the contract that a case checks."""
 
-
-def needs(*features: str) -> pytest.MarkDecorator:
-    """The features that a case needs. On a target without them it is unsupported."""
-    return pytest.mark.needs(*features)
+needs = pytest.mark.needs
+"""The features that a case needs. On a target without them it is unsupported."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator
 
 from codeq_contract.checker.events import CallbackReceived, Result
 from codeq_contract.checker.history import History
 from codeq_contract.checker.task_histories import TaskHistory
-from codeq_contract.recordings.format import WEBHOOK_ORIGIN
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, signature
 from codeq_contract.recordings.times import SECOND
 
 from .law import Law, Violation
@@ -65,15 +64,11 @@ def wrong_signatures(history: History) -> Iterator[Violation]:
     """Find callbacks with a wrong signature, without one, or with one although there is no secret (W2)."""
     for task in history.tasks.values():
         for callback in task.callbacks:
-            timestamp, signature = (callback.headers.get(f"x-codeq-{name}") for name in ("timestamp", "signature"))
+            timestamp, given = (callback.headers.get(f"x-codeq-{name}") for name in ("timestamp", "signature"))
             secret = history.settings.secret
-            if signature != (_signature(secret, timestamp or "", callback.body) if secret else None):
-                problem = "whose signature is not right" if signature else "without signature"
+            if given != (signature(secret, timestamp or "", callback.body.encode()) if secret else None):
+                problem = "whose signature is not right" if given else "without signature"
                 yield Violation(task.id, f"got a callback {problem}", (*task.creates[:1], callback))
-
-
-def _signature(secret: str, timestamp: str, body: str) -> str:
-    return hmac.new(secret.encode(), f"{timestamp}.{body}".encode(), "sha256").hexdigest()
 
 
 LAWS = (
