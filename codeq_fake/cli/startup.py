@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,41 +49,23 @@ class Built:
 
         Ends the program if that fails. Needs a running event loop.
         """
-        file = self.runtime.config.state_file
+        file, controls = self.runtime.config.state_file, Controls(self.runtime)
         try:
-            with self._from_seed() if file is None else self._from_file(file):
+            with ExitStack() as stack:
+                if file is not None:
+                    stack.enter_context(state_file.kept_in(file))
+                if file is None or not state_file.load(file, controls.restore):
+                    self._create_seed()
+                self.runtime.arm()
+                stack.callback(self._tell_missed)
+                if file is not None:
+                    state_file.save(file, controls.state())  # fail now rather than at the end
+                    stack.callback(lambda: state_file.save(file, controls.state()))
                 yield
         except BadRequestError as error:
             exit_with(str(error), MISUSED)
         except ConflictError as error:
             exit_with(str(error), FAILED)
-
-    @contextmanager
-    def _from_seed(self) -> Iterator[None]:
-        self._create_seed()
-        with self._armed():
-            yield
-
-    @contextmanager
-    def _from_file(self, file: Path) -> Iterator[None]:
-        controls = Controls(self.runtime)
-        with state_file.kept_in(file):
-            if not state_file.load(file, controls.restore):
-                self._create_seed()
-            with self._armed():
-                state_file.save(file, controls.state())  # fail now rather than at the end
-                try:
-                    yield
-                finally:
-                    state_file.save(file, controls.state())
-
-    @contextmanager
-    def _armed(self) -> Iterator[None]:
-        self.runtime.arm()
-        try:
-            yield
-        finally:
-            self._tell_missed()
 
     def _tell_missed(self) -> None:
         """Report fault rules that matched nothing, since that is often a typo."""

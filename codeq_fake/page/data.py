@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from codeq_fake import wire
 from codeq_fake.control import representations
-from codeq_fake.core import Broker, QueueStats, State, Task
+from codeq_fake.core import Broker, State, Task
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.queue import Queue
 from codeq_fake.runtime.fake_server import Runtime
@@ -52,20 +52,6 @@ class Event:
 
     at: int
     what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """An overview of the whole fake."""
-
-    queues: Sequence[dict[str, Any]]
-    more_queues: int
-    totals: QueueStats
-    ended: int
-    parked: int
-    leases: Sequence[TaskRow]
-    delays: Sequence[TaskRow]
-    dead: Sequence[TaskRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +122,22 @@ def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[
     return Sheet([TaskRow.of(task, broker) for task in task_sheet.items], number, task_sheet.total, size)
 
 
-def overview(runtime: Runtime, *, most: int) -> Overview:
+def overview(runtime: Runtime, *, most: int) -> dict[str, Any]:
     """An overview of the fake, with at most `most` items of each kind."""
     broker = runtime.broker
     store, totals = broker.store, broker.store.totals()
     dead = (task for queue in store.queues.values() for task in reversed(queue.dead.values()))
     in_queues = totals.ready + totals.delayed + totals.in_progress + totals.dead
-    return Overview(
-        queues=list(representations.queues(broker, nsmallest(most, store.queues))),
-        more_queues=max(0, len(store.queues) - most),
-        totals=totals,
-        ended=len(store.tasks) - in_queues,
-        parked=runtime.waiters.parked,
-        leases=[TaskRow.of(task, broker) for task in _soonest(broker, Queue.by_lease_end, _lease_expiry, most)],
-        delays=[TaskRow.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
-        dead=[TaskRow.of(task, broker) for task in islice(dead, most)],
-    )
+    return {
+        "queues": list(representations.queues(broker, nsmallest(most, store.queues))),
+        "more_queues": max(0, len(store.queues) - most),
+        "totals": totals,
+        "ended": len(store.tasks) - in_queues,
+        "parked": runtime.waiters.parked,
+        "leases": [TaskRow.of(task, broker) for task in _soonest(broker, Queue.by_lease_end, _lease_expiry, most)],
+        "delays": [TaskRow.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
+        "dead": [TaskRow.of(task, broker) for task in islice(dead, most)],
+    }
 
 
 def next_event(runtime: Runtime) -> Event | None:

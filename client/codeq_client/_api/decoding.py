@@ -71,10 +71,9 @@ def tasks(wire: Object) -> list[Task]:
 
 def record(wire: Object) -> Record:
     """Read a stored result, from a reply or from a webhook (W1)."""
-    read = _build(Record, wire, _RECORD_NAMES, _RECORD_READERS)
-    if read.status == Status.COMPLETED and "result" not in wire:
-        return _build(Record, {**wire, "result": {}}, _RECORD_NAMES, _RECORD_READERS)  # S2: `{}` is left out
-    return read
+    if wire.get("status") == Status.COMPLETED:
+        wire = {"result": {}, **wire}  # S2: `{}` is left out
+    return _build(Record, wire, _RECORD_NAMES, _RECORD_READERS)
 
 
 def artifact(wire: Object) -> Artifact:

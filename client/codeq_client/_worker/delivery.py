@@ -37,7 +37,7 @@ from .job import Job, TaskContext, current_task, log_fields
 from .lease import End, Lease, LeaseTerms
 from .lease_renewal import HeldLease, LeaseRenewal
 from .middleware import Next
-from .outcomes import Abandon, Complete, Fail, Outcome, Retry, outcome_of_error
+from .outcomes import Abandon, Complete, Fail, Outcome, Retry
 
 SETTLE_SECONDS = 5.0
 """How long a cancelled handler may clean up before it is cancelled again, and how long abandoning its task may take."""
@@ -149,7 +149,7 @@ class Delivery:
         if self._held.handler_end or (isinstance(error, LeaseLost) and error.task_id == self.task_id):
             return _outcome_of_end(self._held.handler_end)
         _log.warning("the handler of task %s failed", self._task.id, exc_info=error, extra=log_fields(self._task))
-        return outcome_of_error(error, self._task, self._handler.permanent, self._handler.backoff)
+        return self._handler.outcome_of_error(error, self._task)
 
     async def _settle(self, outcome: Complete | Outcome) -> None:
         """End the task at the server with `outcome`, and report how it left the worker."""

@@ -1,13 +1,11 @@
-"""Handlers: the user's function for one command, how it is called, and what its return value means.
-
-What its exceptions mean is in `outcomes`.
-"""
+"""Handlers: the user's function for one command, how it is called, and what its return value or exception means."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,11 +17,13 @@ from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
 from .cancellation import catch_exit, result_of
 from .job import Job, TaskContext
-from .outcomes import Complete, Fail, Outcome
+from .outcomes import Complete, Fail, Outcome, Retry
 
 P = TypeVar("P")
 R = TypeVar("R")
 Q = ParamSpec("Q")
+
+_log = logging.getLogger("codeq_client.worker")
 
 ThreadRunner: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a plain function, usually on a thread, and returns what it returns."""
@@ -79,6 +79,17 @@ class Handler:
             except (EncodeError, DecodeError) as error:
                 return Fail(f"the handler's result does not have its type: {error}")
         return complete
+
+    def outcome_of_error(self, error: BaseException, task: Task) -> Fail | Retry:
+        """Return the outcome for an exception of the handler: see `Policy`. A backoff that fails is the server's."""
+        text = f"{type(error).__name__}: {error}".strip(": ")
+        if isinstance(error, self.permanent):
+            return Fail(text)
+        try:
+            return Retry(self.backoff(task) if self.backoff else 0, text)
+        except Exception:  # noqa: BLE001 - the user's function
+            _log.exception("the backoff function of %s failed; the server's backoff is used", task.command)
+            return Retry(0, text)
 
 
 class Registration(Generic[P, R]):

@@ -1,18 +1,14 @@
-"""How a handler ends a task: by returning a value or an outcome, by raising an outcome, or by any other exception."""
+"""How a handler ends a task: by returning a value or an outcome, or by raising an outcome."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from codeq_client._api.calls import whole_seconds
 from codeq_client._api.models import Artifact
-from codeq_client._task import Task
-
-_log = logging.getLogger("codeq_client.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +47,3 @@ class Fail(Outcome):
 
 class Abandon(Outcome):
     """Give the task back at once, to any worker, without using up an attempt (D1)."""
-
-
-def outcome_of_error(
-    error: BaseException,
-    task: Task,
-    permanent: type[Exception] | tuple[type[Exception], ...],
-    backoff: Callable[[Task], float] | None,
-) -> Fail | Retry:
-    """Return what an exception of a handler means: `permanent` ones fail the task, others retry it.
-
-    The retry comes after `backoff(task)` seconds, or after the server's backoff if that is None or fails.
-    """
-    text = f"{type(error).__name__}: {error}".strip(": ")
-    if isinstance(error, permanent):
-        return Fail(text)
-    try:
-        return Retry(backoff(task) if backoff else 0, text)
-    except Exception:  # noqa: BLE001 - the user's function
-        _log.exception("the backoff function of %s failed; the server's backoff is used", task.command)
-        return Retry(0, text)

@@ -18,9 +18,10 @@ from codeq_contract.driver.webhooks import serve_in_thread
 from codeq_contract.recorder import Tape
 from codeq_contract.recorder.callers import CallerNames
 from codeq_contract.recorder.proxy import Proxy
-from codeq_contract.recorder.session import ServerFacts, session_of
+from codeq_contract.recorder.session import session_of
 from codeq_contract.recorder.webhook_rewriting import WebhookRewriter
 from codeq_contract.recordings.files import write_recording
+from codeq_contract.recordings.format import Header
 from codeq_contract.stores import STORES
 
 from .output import CannotRunError
@@ -71,7 +72,7 @@ def record_session(
     tape, epoch = Tape(clock.now), clock.now()
     try:
         file = yaml.read_text() if yaml else None
-        facts = ServerFacts(out.name.partition(".")[0], profile, dict(_pairs(settings)), file)
+        header = Header(out.name.partition(".")[0], profile, epoch, dict(_pairs(settings)), file)
         host, port = _address(listen)
         out.touch()
         rewriter = WebhookRewriter()
@@ -80,7 +81,7 @@ def record_session(
             if webhook_advertise or urlsplit(url).hostname in _LOOPBACK:
                 rewriter.advertised = (webhook_advertise or here).rstrip("/")
             code = _run(command, here) if command else _wait(here, url, seconds)
-        recording = session_of(tape, names, facts, epoch=epoch)
+        recording = session_of(tape, names, header)
         write_recording(recording, out)
     except (OSError, ValueError) as error:
         raise CannotRunError(str(error)) from None

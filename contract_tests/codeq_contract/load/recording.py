@@ -157,8 +157,6 @@ class _Recorder:
             profile=self.driver.time_bounds.profile,
             epoch=self.epoch,
             settings=dict(self.settings),
-            yaml=None,
-            static=None,
             identities=self._identities(),
             drained=drained,
         )

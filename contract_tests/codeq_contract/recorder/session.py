@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from statistics import median_high, median_low
 from typing import Any
@@ -24,29 +24,17 @@ _DEFAULT_ZONE = "-03:00"
 _METRICS = "/metrics"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
-    """What is known about the recorded server: its store and settings. `name` is that of the recording."""
-
-    name: str
-    profile: str
-    settings: Mapping[str, str]
-    yaml: str | None = None
-
-
-def session_of(tape: Tape, names: CallerNames, facts: ServerFacts, *, epoch: int) -> Recording:
-    """The recording of a session that began at `epoch` (nanoseconds since 1970)."""
+def session_of(tape: Tape, names: CallerNames, known: Header) -> Recording:
+    """The recording of a session. `known` is its header without what the tape shows: the callers, the time zone."""
     calls = _by_name(tape.calls)
     refused = {name for name, token in names.tokens.items() if claims_in(token) is None and _refused(calls[name])}
-    known = {name: token for name, token in names.tokens.items() if name not in refused}
-    identities = {name: identity_of(token, names.kind(name), calls[name]) for name, token in known.items()}
-    header = Header(
-        name=facts.name,
-        profile=facts.profile,
-        epoch=epoch // MILLISECOND * MILLISECOND,
-        settings=facts.settings,
-        yaml=facts.yaml if facts.yaml is not None else _zone(tape.calls),
-        static=_static(known, identities),
+    tokens = {name: token for name, token in names.tokens.items() if name not in refused}
+    identities = {name: identity_of(token, names.kind(name), calls[name]) for name, token in tokens.items()}
+    header = replace(
+        known,
+        epoch=known.epoch // MILLISECOND * MILLISECOND,
+        yaml=known.yaml if known.yaml is not None else _zone(tape.calls),
+        static=_static(tokens, identities),
         identities=identities,
         # Other clients may have called the server, so nothing here proves a loss.
         drained=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -54,9 +54,9 @@ class Header:
     profile: str
     epoch: int
     settings: Mapping[str, str]
-    yaml: str | None
-    static: Mapping[str, Any] | None
-    identities: Mapping[str, Identity]
+    yaml: str | None = None
+    static: Mapping[str, Any] | None = None
+    identities: Mapping[str, Identity] = field(default_factory=dict)
     drained: bool = True
 
 

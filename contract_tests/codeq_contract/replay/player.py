@@ -17,7 +17,7 @@ from .allowed_differences import LATENCY, AllowedDifferences
 from .callbacks import compare_callbacks
 from .comparison import Difference, ReplayedReply, call_difference, compare_reply
 from .recorded_values import RecordedValues, credentials
-from .servers import Configuration, ReplayServer, Target
+from .servers import ReplayServer, Target
 
 if TYPE_CHECKING:
     import httpx
@@ -40,13 +40,14 @@ def replay(recording: Recording, target: Target, *, signer: Signer | None = None
 async def _replay(recording: Recording, target: Target, signer: Signer | None) -> list[Difference]:
     header = recording.header
     proof = credentials(header, signer)
-    configuration = Configuration(
-        profile=header.profile,
-        settings={**header.settings, **proof.settings},
-        yaml=header.yaml,
-        identities=proof.identities,
-        now=moment_text(header.epoch),
-    )
+    configuration = {
+        "profile": header.profile,
+        "settings": {**header.settings, **proof.settings},
+        "yaml": header.yaml,
+        "identities": proof.identities,
+        "now": moment_text(header.epoch),
+        "clock": "manual",
+    }
     async with target.open(configuration, recording) as server:
         return await _Player(recording, server, proof.tokens).play()
 

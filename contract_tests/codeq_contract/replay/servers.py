@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager as AsyncContext
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import anyio
 import httpx
@@ -22,16 +22,8 @@ class ControlError(Exception):
     """A call of the control API failed. The text contains its reply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """The set-up of a fake for a recording. `now` is the start of its clock as RFC 3339 text."""
-
-    profile: str
-    settings: Mapping[str, str]
-    yaml: str | None
-    identities: Mapping[str, Mapping[str, Any]]
-    now: str
-    clock: str = "manual"
+Configuration: TypeAlias = Mapping[str, Any]
+"""The set-up of a fake for a recording: the arguments of `FakeCodeQ`, and of a reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +35,7 @@ class Control:
 
     async def reset(self, configuration: Configuration) -> None:
         """Replace the fake by a new one with this set-up."""
-        await self._call("reset", asdict(configuration))
+        await self._call("reset", configuration)
 
     async def advance_to(self, moment: int) -> None:
         """Move the clock to `moment` (nanoseconds since 1970), and wait until everything due is done."""
@@ -115,7 +107,7 @@ class InProcessTarget:
         from codeq_fake.testing import FakeCodeQ  # noqa: PLC0415 - as above
 
         hooks = recorded_webhook(recording, lambda: parse_moment(fake.now))
-        fake = FakeCodeQ(**asdict(configuration), webhooks={WEBHOOK_ORIGIN: hooks})
+        fake = FakeCodeQ(**configuration, webhooks={WEBHOOK_ORIGIN: hooks})
         transport = httpx.ASGITransport(fake.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://fake.test") as http:
 

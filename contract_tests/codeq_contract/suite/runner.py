@@ -44,24 +44,20 @@ _CASE_ERRORS = (Exception, pytest.skip.Exception, pytest.fail.Exception)
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """All attempts at a case: the last one and its error, the number of attempts, and their duration.
-
-    `left_behind` are the tasks that could not be ended on someone else's server: commands by id.
-    """
+    """All attempts at a case: the last one and its error, the number of attempts, and their duration."""
 
     contract: CaseContext
     number: int
     seconds: float
     error: BaseException | None
-    left_behind: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Runner:
     """Runs the cases of one session on one driver.
 
-    `on_over` is called with the id of each case that waited and is over, from any thread. `left_behind` is as in
-    `Attempts`, for all cases.
+    `on_over` is called with the id of each case that waited and is over, from any thread. `left_behind` are the tasks
+    that could not be ended on someone else's server: commands by id.
     """
 
     driver: Driver
@@ -95,9 +91,31 @@ class Runner:
         return attempts
 
     def _run(self, item: pytest.Function) -> Attempts:
-        attempts = run_case(item, self.driver)
-        self.left_behind.update(attempts.left_behind)
-        return attempts
+        """Attempt a case until the outcome is conclusive. An error is part of the result, not raised."""
+        missing = missing_features(item, self.driver)
+        if missing:
+            return Attempts(CaseContext(self.driver), 0, 0, _unsupported(missing))
+        stopwatch = RealClock()
+        began, number, scale = stopwatch.now(), 1, 1
+        while True:
+            contract = CaseContext(self.driver, scale)
+            error = self._attempt(item, contract)
+            # A request may be lost by chance, but not at every attempt.
+            is_lost = error is not None and any(not exchange.reply.status for exchange in contract.transcript)
+            if number == _MAX_ATTEMPTS or not (is_lost or isinstance(error, InconclusiveError)):
+                return Attempts(contract, number, (stopwatch.now() - began) / SECOND, error)
+            number, scale = number + 1, scale * 2
+
+    def _attempt(self, item: pytest.Function, contract: CaseContext) -> BaseException | None:
+        """The error of one attempt, or None."""
+        try:
+            item.obj(contract=contract, **parameters(item))
+        except _CASE_ERRORS as raised:
+            return _first_of_group(raised)
+        else:
+            return None
+        finally:
+            self.left_behind.update(clean_up(contract))
 
 
 def groups_of(item: pytest.Item) -> list[str]:
@@ -130,36 +148,6 @@ def _unsupported(features: Sequence[str]) -> UnsupportedError:
     """The reason why a case is unsupported, and how to change that."""
     hints = "; ".join(FEATURES[feature] for feature in features if FEATURES.get(feature))
     return UnsupportedError(f"the target has no {', '.join(features)}{f' ({hints})' if hints else ''}")
-
-
-def run_case(item: pytest.Function, driver: Driver) -> Attempts:
-    """Attempt a case until the outcome is conclusive. An error is part of the result, not raised."""
-    missing = missing_features(item, driver)
-    if missing:
-        return Attempts(CaseContext(driver), 0, 0, _unsupported(missing))
-    stopwatch = RealClock()
-    began, number, scale = stopwatch.now(), 1, 1
-    left_behind: dict[str, str] = {}
-    while True:
-        contract = CaseContext(driver, scale)
-        error = _attempt(item, contract, left_behind)
-        # A request may be lost by chance, but not at every attempt.
-        is_lost = error is not None and any(not exchange.reply.status for exchange in contract.transcript)
-        if number == _MAX_ATTEMPTS or not (is_lost or isinstance(error, InconclusiveError)):
-            return Attempts(contract, number, (stopwatch.now() - began) / SECOND, error, left_behind)
-        number, scale = number + 1, scale * 2
-
-
-def _attempt(item: pytest.Function, contract: CaseContext, left_behind: dict[str, str]) -> BaseException | None:
-    """The error of one attempt, or None. The tasks that it could not end are added to `left_behind`."""
-    try:
-        item.obj(contract=contract, **parameters(item))
-    except _CASE_ERRORS as raised:
-        return _first_of_group(raised)
-    else:
-        return None
-    finally:
-        left_behind.update(clean_up(contract))
 
 
 def _first_of_group(error: BaseException) -> BaseException:

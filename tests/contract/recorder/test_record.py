@@ -27,11 +27,11 @@ from codeq_contract.driver.identities import Issuer, Signer, callers
 from codeq_contract.driver.webhooks import serve_in_thread, serve_webhook
 from codeq_contract.recorder.callers import CallerNames
 from codeq_contract.recorder.proxy import Proxy
-from codeq_contract.recorder.session import ServerFacts, session_of
+from codeq_contract.recorder.session import session_of
 from codeq_contract.recorder.tape import Tape
 from codeq_contract.recorder.webhook_rewriting import NOWHERE, WebhookRewriter
 from codeq_contract.recordings.files import parse_recording, read_recording, recording_text
-from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Recording
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Header, Recording
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.replay.player import replay
 from codeq_contract.replay.servers import InProcessTarget
@@ -61,7 +61,7 @@ class Recorder:
 
     def recording(self, **about: Any) -> Recording:
         given = {"settings": {"RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "1"}, "profile": "kvrocks-2.8", **about}
-        return session_of(self.tape, self.names, ServerFacts("session", **given), epoch=self.began)
+        return session_of(self.tape, self.names, Header("session", epoch=self.began, **given))
 
 
 @contextmanager
