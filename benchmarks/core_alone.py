@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from codeq_fake.core import PROFILES, Broker, Submission
-from codeq_fake.core.rules import Rules
+from codeq_fake.core.settings import CoreSettings
 from codeq_fake.http import bodies
 from codeq_fake.runtime.ids import Source
 from codeq_fake.wire import decode
@@ -139,7 +139,7 @@ def _resident_bytes() -> int:
 
 def _new_broker() -> Broker:
     source = Source(seed=1)
-    return Broker(rules=Rules(), profile=PROFILES["redis"], ids=source, jitter=source, now=_START)
+    return Broker(settings=CoreSettings(), profile=PROFILES["redis"], ids=source, jitter=source, now=_START)
 
 
 def _collect_as_the_server_does() -> None:

@@ -40,7 +40,7 @@ from codeq_client._worker.events import (
     TaskStarted,
 )
 from codeq_client._worker.job import Job, TaskContext, current_task
-from codeq_client._worker.lease import End, LeaseTerms
+from codeq_client._worker.lease_timing import End, LeaseTerms
 from codeq_client._worker.middleware import Middleware, Next, keep_first_result
 from codeq_client._worker.outcomes import Abandon, Complete, Fail, Outcome, Retry
 from codeq_client._worker.worker import Worker, WorkerStatus

@@ -17,7 +17,7 @@ from codeq_fake.auth import Identity, Tokens, read_identities
 from codeq_fake.clocks import WallClock
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.access import is_loopback
-from codeq_fake.control.arguments import instant
+from codeq_fake.control.argument_readers import instant
 from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.runtime.fake_server import Config, Runtime

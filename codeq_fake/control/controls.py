@@ -23,7 +23,7 @@ from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
 from . import representations, state_file
-from .arguments import instant, profile
+from .argument_readers import instant, profile
 from .errors import BadRequestError, ConflictError, UnknownCallbackError, UnknownTaskError
 from .fault_rules import FaultControls
 

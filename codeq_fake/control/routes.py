@@ -18,7 +18,7 @@ from codeq_fake.openapi import document
 from codeq_fake.runtime.fake_server import Runtime
 
 from .access import Access
-from .arguments import (
+from .argument_readers import (
     Reader,
     anything,
     body,

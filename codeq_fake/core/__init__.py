@@ -13,7 +13,7 @@ from .commands import BUILT_IN_COMMANDS
 from .profiles import PROFILES, StoreProfile
 from .rate_limits import RateLimit
 from .results import ArtifactUpload, Submission
-from .rules import Rules
+from .settings import CoreSettings
 from .subscriptions import Subscription
 from .task import Artifact, HistoryEntry, Location, NackOutcome, Record, State, Status, Task
 from .task_store import QueueStats

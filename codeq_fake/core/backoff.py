@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .effects import Jitter
-from .rules import Rules
+from .settings import CoreSettings
 
 DEFAULT_POLICY = "exp_full_jitter"
 POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", DEFAULT_POLICY)
@@ -12,11 +12,11 @@ POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", DEFAULT_POLICY
 _LARGEST_EXPONENT = 63
 
 
-def delay(rules: Rules, attempts: int, jitter: Jitter) -> int:
+def delay(settings: CoreSettings, attempts: int, jitter: Jitter) -> int:
     """The delay in seconds after `attempts` attempts (N6). An unknown policy acts as `exp_full_jitter`."""
-    base, most = rules.backoff_base_seconds, rules.backoff_max_seconds
+    base, most = settings.backoff_base_seconds, settings.backoff_max_seconds
     exponential = min(most, base << min(attempts, _LARGEST_EXPONENT))
-    match rules.backoff_policy:
+    match settings.backoff_policy:
         case "fixed":
             return min(most, base)
         case "linear":

@@ -18,7 +18,7 @@ from .profiles import StoreProfile
 from .queue import PRIORITIES, Queue
 from .rate_limits import RateLimiter
 from .requeueing import Requeueing
-from .rules import Rules
+from .settings import CoreSettings
 from .subscriptions import DEFAULT_INTERVAL, MODES, Subscription, Subscriptions, expiry
 from .task import Event, HistoryEntry, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
@@ -36,16 +36,18 @@ class Broker:
     `next_due` has come.
     """
 
-    def __init__(self, *, rules: Rules, profile: StoreProfile, ids: Ids, jitter: Jitter, now: int = 0) -> None:
-        self.rules = rules
+    def __init__(
+        self, *, settings: CoreSettings, profile: StoreProfile, ids: Ids, jitter: Jitter, now: int = 0
+    ) -> None:
+        self.settings = settings
         self.profile = profile
         self.store = TaskStore(profile)
         self.keys = IdempotencyKeys(profile)
         self.subscriptions = Subscriptions(profile, swept_at=now)
-        self.rate_limiter = RateLimiter(rules.rate_limit)
-        self.callbacks = CallbackRetries(rules=rules, rate_limiter=self.rate_limiter)
+        self.rate_limiter = RateLimiter(settings.rate_limit)
+        self.callbacks = CallbackRetries(settings=settings, rate_limiter=self.rate_limiter)
         self.counters = Counters()
-        self.requeueing = Requeueing(rules=rules, store=self.store, counters=self.counters, jitter=jitter)
+        self.requeueing = Requeueing(settings=settings, store=self.store, counters=self.counters, jitter=jitter)
         self._ids = ids
         self._effects: list[Effect] = []
 
@@ -87,7 +89,7 @@ class Broker:
             payload=payload,
             tenant=tenant,
             priority=min(max(priority, 0), PRIORITIES - 1),  # C5
-            max_attempts=max_attempts if max_attempts > 0 else self.rules.max_attempts_default,  # C4
+            max_attempts=max_attempts if max_attempts > 0 else self.settings.max_attempts_default,  # C4
             created_at=now,
             updated_at=now,
             touched_at=now,
@@ -96,7 +98,7 @@ class Broker:
             visible_at=visible_from or 0,
         )
         task.history.append(HistoryEntry(now, "created", tenant, None, task.state))
-        if self.rules.tracing_enabled:
+        if self.settings.tracing_enabled:
             task.trace_parent = self._next_span(trace_parent)
             task.trace_state = trace_state
         self.keys.keep(idempotency_key, task.id, now=now)
@@ -174,7 +176,7 @@ class Broker:
         return claimed
 
     def _start_lease(self, task: Task, queue: Queue, worker: str, lease_seconds: int, *, now: int) -> None:
-        lease_seconds = lease_seconds if lease_seconds > 0 else self.rules.default_lease_seconds  # K2
+        lease_seconds = lease_seconds if lease_seconds > 0 else self.settings.default_lease_seconds  # K2
         task.apply(Event.CLAIM, by=worker, now=now)
         task.worker = worker
         task.attempts += 1
@@ -194,7 +196,7 @@ class Broker:
         Raises `TaskNotFound` or `NotOwner`.
         """
         task = self._held(task_id, worker)
-        extend_seconds = extend_seconds if extend_seconds > 0 else self.rules.default_lease_seconds
+        extend_seconds = extend_seconds if extend_seconds > 0 else self.settings.default_lease_seconds
         task.apply(Event.HEARTBEAT, by=worker, now=now)
         task.touched_at = now
         task.lease_until = now + seconds(extend_seconds)
@@ -261,7 +263,7 @@ class Broker:
 
     def _check(self, task_id: str, submission: results.Submission, worker: str) -> results.CheckedSubmission:
         task = self.store.tasks.get(task_id)
-        return results.check(task, submission, worker=worker, artifacts_dir=self.rules.local_artifacts_dir)
+        return results.check(task, submission, worker=worker, artifacts_dir=self.settings.local_artifacts_dir)
 
     def _end(self, checked: results.CheckedSubmission, worker: str, *, now: int) -> Record:
         task, submission = checked.task, checked.submission
@@ -394,7 +396,7 @@ class Broker:
             self.subscriptions.sweep(now=sweep)
 
     def _next_sweep(self) -> int | None:
-        return self.subscriptions.next_sweep(interval=self.rules.subscription_cleanup_interval_seconds)
+        return self.subscriptions.next_sweep(interval=self.settings.subscription_cleanup_interval_seconds)
 
     def drain_effects(self) -> Iterable[Effect]:
         """The effects of the operations since the last call, in order."""

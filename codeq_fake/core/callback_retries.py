@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 
 from .effects import CallbackDue
 from .rate_limits import RateLimiter
-from .rules import Rules
+from .settings import CoreSettings
 from .times import seconds
 
 
@@ -23,8 +23,8 @@ class Delivery:
 class CallbackRetries:
     """All callbacks that are not delivered yet."""
 
-    def __init__(self, *, rules: Rules, rate_limiter: RateLimiter) -> None:
-        self._rules = rules
+    def __init__(self, *, settings: CoreSettings, rate_limiter: RateLimiter) -> None:
+        self._settings = settings
         self._rate_limiter = rate_limiter
         self.deliveries: dict[int, Delivery] = {}
         self.next_id = 1
@@ -45,13 +45,13 @@ class CallbackRetries:
         delivery = self.deliveries.get(delivery_id)
         if delivery is None:
             return None
-        callback, rules = delivery.callback, self._rules
-        if delivered or final or callback.attempt >= rules.result_webhook_max_attempts:
+        callback, settings = delivery.callback, self._settings
+        if delivered or final or callback.attempt >= settings.result_webhook_max_attempts:
             del self.deliveries[delivery_id]
             return callback
-        backoff = rules.result_webhook_base_backoff_seconds << min(callback.attempt - 1, 62)
+        backoff = settings.result_webhook_base_backoff_seconds << min(callback.attempt - 1, 62)
         delivery.callback = replace(callback, attempt=callback.attempt + 1)
-        self.schedule(delivery, now + seconds(min(rules.result_webhook_max_backoff_seconds, backoff)))
+        self.schedule(delivery, now + seconds(min(settings.result_webhook_max_backoff_seconds, backoff)))
         return None
 
     def schedule(self, delivery: Delivery, due_at: int) -> None:

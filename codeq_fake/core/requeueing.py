@@ -6,7 +6,7 @@ from . import backoff
 from .counters import Counters
 from .effects import Jitter
 from .queue import Queue
-from .rules import Rules
+from .settings import CoreSettings
 from .task import LAST_ATTEMPT, Event, NackOutcome, State, Task
 from .task_store import TaskStore
 from .times import floor_to_second, seconds
@@ -18,8 +18,8 @@ REASON_LEASE_EXPIRED = "LEASE_EXPIRED"  # N5
 class Requeueing:
     """Moves the tasks of one server back into their queues."""
 
-    def __init__(self, *, rules: Rules, store: TaskStore, counters: Counters, jitter: Jitter) -> None:
-        self._rules = rules
+    def __init__(self, *, settings: CoreSettings, store: TaskStore, counters: Counters, jitter: Jitter) -> None:
+        self._settings = settings
         self._store = store
         self._counters = counters
         self._jitter = jitter
@@ -29,7 +29,7 @@ class Requeueing:
         for owner in ("", tenant) if tenant else ("",):  # K6
             queue = self._store.queues.get((owner, name))
             if queue is not None and queue.delayed:
-                for task in queue.pop_due(limit=self._rules.requeue_inspect_limit, now=now):
+                for task in queue.pop_due(limit=self._settings.requeue_inspect_limit, now=now):
                     task.apply(Event.COME_DUE, by="", now=now)
                     task.touched_at = now
                     task.visible_at = 0
@@ -61,8 +61,8 @@ class Requeueing:
         The task is in no part of the queue. `event` is the cause.
         """
         if delay_seconds <= 0:
-            delay_seconds = backoff.delay(self._rules, task.attempts, self._jitter)  # N3
-        delay_seconds = min(delay_seconds, self._rules.backoff_max_seconds)
+            delay_seconds = backoff.delay(self._settings, task.attempts, self._jitter)  # N3
+        delay_seconds = min(delay_seconds, self._settings.backoff_max_seconds)
         task.attempts += 1
         task.touched_at = now
         task.clear_lease()

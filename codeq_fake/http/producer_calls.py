@@ -42,7 +42,7 @@ def create_batch(call: Call) -> Reply:
 
 def _create(call: Call, fields: dict[str, Any]) -> Task:
     asked = bodies.arguments(fields)
-    if call.broker.rules.tracing_enabled:
+    if call.broker.settings.tracing_enabled:
         asked["trace_parent"] = call.header(b"traceparent") or ""
         asked["trace_state"] = call.header(b"tracestate") or ""
     return call.broker.create(tenant=call.caller.tenant, now=call.now, **asked)

@@ -17,8 +17,8 @@ from codeq_fake.auth import Tokens, identities_of
 from codeq_fake.clocks import Mode, let_tasks_run, make_clock
 from codeq_fake.control import Controls
 from codeq_fake.control.access import is_loopback
-from codeq_fake.control.arguments import instant
-from codeq_fake.control.arguments import profile as checked_profile
+from codeq_fake.control.argument_readers import instant
+from codeq_fake.control.argument_readers import profile as checked_profile
 from codeq_fake.control.fault_rules import checked
 from codeq_fake.core.times import SECOND
 from codeq_fake.divergences import Surprise

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response
 
 from codeq_fake.control import BadRequestError
-from codeq_fake.control.arguments import anything, clock_mode, duration, instant, json_object, whole
+from codeq_fake.control.argument_readers import anything, clock_mode, duration, instant, json_object, whole
 from codeq_fake.core import BUILT_IN_COMMANDS
 from codeq_fake.core.errors import Refused
 from codeq_fake.http.rejections import status_and_text

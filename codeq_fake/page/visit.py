@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from codeq_fake import __version__
 from codeq_fake.control import BadRequestError, Controls
-from codeq_fake.control.arguments import whole
+from codeq_fake.control.argument_readers import whole
 from codeq_fake.runtime.fake_server import Runtime
 
 from .access import cookie_name

@@ -97,7 +97,7 @@ class Runtime:
     def _new_broker(self, config: Config) -> tuple[Source, Broker]:
         source = Source(config.seed)
         broker = Broker(
-            rules=config.settings,
+            settings=config.settings,
             profile=PROFILES[config.profile],
             ids=source,
             jitter=source,

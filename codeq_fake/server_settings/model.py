@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from codeq_fake.core.rules import Rules
+from codeq_fake.core.settings import CoreSettings
 
 from . import parsing
 from .auth import JwksAuth, StaticAuth, dev_auth, read_auth
@@ -17,7 +17,7 @@ from .sources import YAML_ONLY, Sources, near_misses
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(Rules):
+class Settings(CoreSettings):
     """The settings of a server, checked: the rules of the core, and what the core does not need to know.
 
     Names and defaults are the real server's. `auth_given` says whether an authentication was set; if not, both sides
@@ -84,7 +84,7 @@ class Settings(Rules):
 _BY_TYPE = {"int": parsing.positive, "str": parsing.text, "bool": parsing.flag}
 _READERS: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
     {
-        **{rule.name: _BY_TYPE[str(rule.type)] for rule in fields(Rules) if rule.name != "rate_limit"},
+        **{f.name: _BY_TYPE[str(f.type)] for f in fields(CoreSettings) if f.name != "rate_limit"},
         "rate_limit": parsing.rate_limits,
         "port": parsing.port,
         "allow_producer_as_worker": parsing.flag,

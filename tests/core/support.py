@@ -6,7 +6,7 @@ import json
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake.core import PROFILES, Broker, Rules, Submission, snapshot
+from codeq_fake.core import PROFILES, Broker, CoreSettings, Submission, snapshot
 from codeq_fake.core.effects import CallbackDue, Ids, Jitter, NoticeDue
 from codeq_fake.core.times import MILLISECOND, SECOND
 
@@ -59,12 +59,12 @@ class Server:
         profile: str = "redis",
         *,
         now: int = START,
-        **rules: Any,
+        **settings: Any,
     ) -> None:
         self.now = now
         self.fate = Fate()
         self.broker = Broker(
-            rules=Rules(**rules),
+            settings=CoreSettings(**settings),
             profile=PROFILES[profile],
             ids=self.fate,
             jitter=self.fate,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.core import PROFILES, Broker, Rules, State, Submission, explain
+from codeq_fake.core import PROFILES, Broker, CoreSettings, State, Submission, explain
 from codeq_fake.core.effects import CallbackDue
 from codeq_fake.core.snapshot import dump
 from tests.core.model.lockstep import START, Fate
@@ -34,7 +34,11 @@ class Shell:
         self.now = START
         self.fate = Fate()
         self.broker = Broker(
-            rules=Rules(backoff_base_seconds=1), profile=PROFILES[profile], ids=self.fate, jitter=self.fate, now=START
+            settings=CoreSettings(backoff_base_seconds=1),
+            profile=PROFILES[profile],
+            ids=self.fate,
+            jitter=self.fate,
+            now=START,
         )
         self.sent: list[tuple[int, Effect]] = []
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.core import Location, NackOutcome, Rules, Status, Submission, errors
+from codeq_fake.core import CoreSettings, Location, NackOutcome, Status, Submission, errors
 from codeq_fake.core.backoff import delay
 from codeq_fake.core.times import SECOND
 from tests.core.support import START, Fate, Server
@@ -184,15 +184,15 @@ DELAYS = [
 def test_n6_each_policy_has_its_delays(policy: str, luck: int, delays: list[int]) -> None:
     fate = Fate()
     fate.luck = luck
-    rules = Rules(backoff_policy=policy, backoff_base_seconds=5, backoff_max_seconds=900)
-    assert [delay(rules, attempts, fate) for attempts in range(9)] == delays
+    settings = CoreSettings(backoff_policy=policy, backoff_base_seconds=5, backoff_max_seconds=900)
+    assert [delay(settings, attempts, fate) for attempts in range(9)] == delays
 
 
 def test_n6_an_unknown_policy_is_the_default_one() -> None:
-    assert Rules().backoff_policy == "exp_full_jitter"
+    assert CoreSettings().backoff_policy == "exp_full_jitter"
     fate = Fate()
     fate.luck = 50
-    assert delay(Rules(backoff_policy="bogus"), 1, fate) == delay(Rules(), 1, fate) == 5
+    assert delay(CoreSettings(backoff_policy="bogus"), 1, fate) == delay(CoreSettings(), 1, fate) == 5
 
 
 @given(
@@ -205,5 +205,7 @@ def test_n6_an_unknown_policy_is_the_default_one() -> None:
 def test_n6_no_delay_is_negative_or_above_the_cap(policy: str, base: int, most: int, attempts: int, luck: int) -> None:
     fate = Fate()
     fate.luck = luck
-    waited = delay(Rules(backoff_policy=policy, backoff_base_seconds=base, backoff_max_seconds=most), attempts, fate)
+    waited = delay(
+        CoreSettings(backoff_policy=policy, backoff_base_seconds=base, backoff_max_seconds=most), attempts, fate
+    )
     assert 0 <= waited <= most

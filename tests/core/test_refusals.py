@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codeq_fake.core import PROFILES, ArtifactUpload, Broker, Rules, Submission, errors, manual_operations
+from codeq_fake.core import PROFILES, ArtifactUpload, Broker, CoreSettings, Submission, errors, manual_operations
 from codeq_fake.core.snapshot import dump
 from tests.core.model.lockstep import START, Fate
 from tests.core.model.store import SECOND
@@ -65,7 +65,7 @@ class NamedTasks(Fate):
 @pytest.fixture
 def broker() -> Broker:
     ids = NamedTasks()
-    broker = Broker(rules=Rules(), profile=PROFILES["redis"], ids=ids, jitter=ids, now=START)
+    broker = Broker(settings=CoreSettings(), profile=PROFILES["redis"], ids=ids, jitter=ids, now=START)
     broker.create("A", "{}", tenant="acme", now=START)
     broker.claim(["A"], **CALLER, lease_seconds=5, now=START)
     broker.create("A", "{}", tenant="acme", now=START)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from codeq_fake.clocks import WallClock
-from codeq_fake.control.arguments import instant
+from codeq_fake.control.argument_readers import instant
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application

@@ -19,7 +19,7 @@ from .delivery import SETTLE_SECONDS, Delivery, DeliveryContext
 from .events import ClaimFailed, Draining, Polled
 from .handlers import Handler
 from .job import Job
-from .lease import End
+from .lease_timing import End
 from .outcomes import Retry
 
 _FIRST_PAUSE = 0.5

@@ -34,8 +34,8 @@ from .cancellation import ENDINGS, Cancellable
 from .events import Event, Loss, Settled, TaskEnded, TaskStarted
 from .handlers import Handler
 from .job import Job, TaskContext, current_task, log_fields
-from .lease import End, Lease, LeaseTerms
 from .lease_renewal import HeldLease, LeaseRenewal
+from .lease_timing import End, Lease, LeaseTerms
 from .middleware import Next
 from .outcomes import Abandon, Complete, Fail, Outcome, Retry
 

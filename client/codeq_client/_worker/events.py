@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from codeq_client._task import Task
 
-from .lease import End
+from .lease_timing import End
 
 
 class Settled(StrEnum):

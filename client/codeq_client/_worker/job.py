@@ -13,8 +13,8 @@ from codeq_client._api.clock import Clock
 from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, LeaseLost
 
-from .lease import End, LeaseTerms
 from .lease_renewal import HeldLease
+from .lease_timing import End, LeaseTerms
 
 P = TypeVar("P")
 

@@ -26,7 +26,7 @@ from codeq_client._api.clock import Clock, has_own_time, sleep_or
 from codeq_client.errors import CodeQError, LeaseLost, NotInProgress, NotOwner, TaskNotFound
 
 from .events import Event, LeaseEnded, LoopBlocked, Renewed
-from .lease import End, Lease, LeaseTerms
+from .lease_timing import End, Lease, LeaseTerms
 
 Post = Callable[[Callable[[], object]], object]
 Emit = Callable[[Event], None]

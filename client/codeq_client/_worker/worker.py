@@ -23,8 +23,8 @@ from .claiming import ClaimLoop
 from .delivery import DeliveryContext
 from .events import ClaimFailed, Event, Hook, Polled, Started, Stopped
 from .handlers import Handler, Policy, Registration, ThreadRunner, takes_context
-from .lease import LeaseTerms
 from .lease_renewal import LeaseRenewal, renewal_in_loop, renewal_on_thread
+from .lease_timing import LeaseTerms
 from .middleware import Middleware, Next
 from .process import stop_on_signals
 

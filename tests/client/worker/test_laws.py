@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from codeq_client import Abandon, LeaseTerms, Task
 from codeq_client._api import retries, settlement
-from codeq_client._worker import cancellation, claiming, delivery, job, lease, lease_renewal
+from codeq_client._worker import cancellation, claiming, delivery, job, lease_renewal, lease_timing
 from codeq_client.errors import ServerError, Unavailable
 from tests.client.support import reply_lost, request_lost
 from tests.client.worker.laws import Law, Laws, LawsOfOneSubject, Panic
@@ -50,7 +50,7 @@ def handlers_begin_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def renewal_failures_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease.Lease, "_fence_from", lambda _self, sent: sent + 1000)
+    monkeypatch.setattr(lease_timing.Lease, "_fence_from", lambda _self, sent: sent + 1000)
 
 
 def a_key_for_each_try(monkeypatch: pytest.MonkeyPatch) -> None:

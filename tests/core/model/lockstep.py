@@ -61,7 +61,7 @@ class Lockstep:
         self.fate = Fate()
         rate_limit = rate_limit or {}
         limits = {scope: core.RateLimit(*limit) for scope, limit in rate_limit.items()}
-        self.rules = core.Rules(**settings, rate_limit=limits)
+        self.settings = core.CoreSettings(**settings, rate_limit=limits)
         self.profile = core.PROFILES[profile]
         self.broker = self.new_broker()
         model_settings = model_values.Settings(**settings, rate_limit=rate_limit)
@@ -71,7 +71,7 @@ class Lockstep:
         self.under_way: list[tuple[core.effects.CallbackDue, model_values.Callback]] = []
 
     def new_broker(self) -> core.Broker:
-        return core.Broker(rules=self.rules, profile=self.profile, ids=self.fate, jitter=self.fate, now=START)
+        return core.Broker(settings=self.settings, profile=self.profile, ids=self.fate, jitter=self.fate, now=START)
 
     def do(self, operation: str, *arguments: Any, **named: Any) -> Any:
         """Do it on both sides now; returns what it came to, in plain values, a refusal being its name."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_client import End, LeaseTerms
-from codeq_client._worker.lease import Lease
+from codeq_client._worker.lease_timing import Lease
 from codeq_client.errors import ConfigurationError
 
 TERMS = LeaseTerms(60)

@@ -10,7 +10,7 @@ from .rate_limits import RateLimit
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class CoreSettings:
     """Settings that an operator can change, named as the real server names them. Times are in whole seconds.
 
     `rate_limit` maps a scope (`producer`, `worker`, `admin`, `webhook`) to its limit (L1).
