@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -89,8 +89,5 @@ def contract(fake: Fake, *, untouched: bool) -> Answer:
     if untouched:
         reply = {**reply, "clauses": [clause for clause in reply["clauses"] if not clause["touched"]]}
     columns = ("clause", "fake", "touched#", "says")
-    return Answer(reply, show_table(columns, _clauses(reply), empty="every clause was touched"))
-
-
-def _clauses(reply: dict[str, Any]) -> Iterator[Iterable[object]]:
-    return ((clause["id"], clause["ours"], clause["touched"] or None, clause["says"]) for clause in reply["clauses"])
+    rows = ((clause["id"], clause["ours"], clause["touched"] or None, clause["says"]) for clause in reply["clauses"])
+    return Answer(reply, show_table(columns, rows, empty="every clause was touched"))

@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         options = Options.read({name: config.getoption(f"codeq_{name}") for name in names}, os.environ)
         target = options.chosen_target()
-        deviations = read_deviations(options.known or _default_deviations(options.target))
+        deviations = read_deviations(options.known or ("v0.3.3" if options.target in ("container", "url") else "none"))
     except (DeviationsError, OptionsError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
     if options.report and not options.dry_run:
@@ -151,7 +151,3 @@ def _check_register(items: Sequence[pytest.Item]) -> None:
         check_case(item.name, groups_of(item), clauses_of(item))
     if {item.path for item in cases} >= set(CASES.glob("test_*.py")):
         check_complete(clause for item in cases for clause in clauses_of(item))
-
-
-def _default_deviations(target: str) -> str:
-    return "v0.3.3" if target in ("container", "url") else "none"

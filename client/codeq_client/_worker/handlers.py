@@ -73,7 +73,7 @@ class Handler:
         if isinstance(returned, Outcome):
             return returned
         complete = returned if isinstance(returned, Complete) else Complete(returned)
-        if self.result is not None and not _is_instance(complete.result, self.result):
+        if self.result is not None and not (isinstance(self.result, type) and isinstance(complete.result, self.result)):
             try:
                 from_json(self.result, to_json(complete.result))
             except (EncodeError, DecodeError) as error:
@@ -135,7 +135,3 @@ async def _to_the_end(code: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN40
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({call})
     return result_of(call)
-
-
-def _is_instance(value: object, kind: Any) -> bool:  # noqa: ANN401 - a class, or an alias such as `list[int]`
-    return isinstance(kind, type) and isinstance(value, kind)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from codeq_contract.recordings.times import SECOND, parse_moment
 from codeq_contract.suite.caller import ids
 from codeq_contract.suite.case import clause, core, needs
 from codeq_contract.suite.case_context import CaseContext
@@ -32,7 +31,7 @@ def test_a_claimed_task_is_in_progress_with_its_worker_and_lease(contract: CaseC
     assert (task["status"], task["lastKnownLocation"], task["attempts"]) == ("IN_PROGRESS", "INPROG_SET", 1)
     assert task["workerId"] == "the-worker"
     assert task["leaseUntil"].endswith("Z")
-    assert _lasts(contract, reply.called, reply.returned, task["leaseUntil"], 60)
+    assert contract.lasts(reply, 60, task["leaseUntil"])
     assert contract.worker.seen(task) == task
 
 
@@ -43,7 +42,7 @@ def test_a_lease_lasts_300_seconds_by_default(contract: CaseContext, fields: dic
     command = contract.command()
     contract.producer.created(command)
     reply = contract.worker.claim(command, **fields)
-    assert _lasts(contract, reply.called, reply.returned, reply.json["leaseUntil"], 300)
+    assert contract.lasts(reply, 300, reply.json["leaseUntil"])
 
 
 @clause("K4")
@@ -117,9 +116,3 @@ def test_a_batch_is_of_1_to_10(contract: CaseContext) -> None:
     for fields in ({}, {"count": 0}, {"count": -1}):
         assert contract.worker.claim_batch(contract.command(), **fields).refusal == (400, "invalid body")
     assert contract.worker.claim_batch(contract.command(), count=11).refusal == (400, "count exceeds maximum of 10")
-
-
-def _lasts(contract: CaseContext, called: int, returned: int, until: str, seconds: int) -> bool:
-    """Whether a lease is over when it should be, give or take the second it is told in and another machine's clock."""
-    lease, skew = seconds * SECOND, 0 if contract.time_bounds.exact else 5 * SECOND
-    return called + lease - SECOND - skew < parse_moment(until) <= returned + lease + skew

@@ -43,9 +43,7 @@ def test_a_key_that_many_send_makes_one_task(contract: CaseContext, schedule: in
 @clause("S1", "S3")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_result_that_is_sent_twice_at_once_counts_once(contract: CaseContext, schedule: int) -> None:
-    command = contract.command()
-    contract.producer.created(command)
-    task = contract.worker.claimed(command)
+    task = contract.leased()
     ends = [contract.worker.submitting(task, status="FAILED", error=str(number)) for number in range(4)]
     replies = contract.together(ends, schedule=schedule)
     assert sorted(reply.status for reply in replies) == [200, 409, 409, 409]

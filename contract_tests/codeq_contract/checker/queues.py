@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
+from operator import attrgetter
 
 from .events import FOREVER, Abandon, Claim
 from .task_histories import Lease, TaskHistory
@@ -62,11 +63,7 @@ class Queue:
     @cached_property
     def _answered_first(self) -> list[Claim]:
         """For each claim, the one of it and all later ones that was answered first."""
-        return list(accumulate(reversed(self.claims), _first_answered))[::-1]
-
-
-def _first_answered(one: Claim, other: Claim) -> Claim:
-    return one if one.answered <= other.answered else other
+        return list(accumulate(reversed(self.claims), partial(min, key=attrgetter("answered"))))[::-1]
 
 
 def _absences(task: TaskHistory) -> Iterator[tuple[int, int]]:

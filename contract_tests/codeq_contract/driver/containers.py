@@ -104,7 +104,8 @@ class Containers:
             for name, value in self._environment(setup).items():
                 server.with_env(name, value)
             with _started(store):
-                _await_store(store, _port_of(self.store))
+                ping = ["redis-cli", "-p", str(_port_of(self.store)), "PING"]
+                _await(lambda: store.exec(ping).output.strip() == b"PONG", store)
                 with _started(server):
                     url = f"http://{server.get_container_host_ip()}:{server.get_exposed_port(_SERVER_PORT)}"
                     _await_server(server, f"{url}/metrics")
@@ -175,10 +176,6 @@ def _started(container: DockerContainer) -> Iterator[None]:
 
 def _port_of(store: str) -> int:
     return _KVROCKS_PORT if "kvrocks" in store else _REDIS_PORT
-
-
-def _await_store(store: DockerContainer, port: int) -> None:
-    _await(lambda: store.exec(["redis-cli", "-p", str(port), "PING"]).output.strip() == b"PONG", store)
 
 
 def _await_server(server: DockerContainer, url: str) -> None:

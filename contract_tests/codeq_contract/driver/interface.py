@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from codeq_contract.recordings.format import Identity
 
 from .clocks import Clock
 from .identities import Issuer
-from .requests import Reply, Request, UnsupportedError
+from .requests import Reply, Request, UnsupportedError, signed
 from .server_settings import KnownSettings, Setup
 from .time_bounds import TimeBounds
 from .webhooks import Receiver
-
-_TOKEN = re.compile(r"\{token:([^}]+)\}")
 
 
 class Transport(Protocol):
@@ -83,7 +80,11 @@ class Driver:
         A target in this process can take them in different orders: `schedule` chooses one, 0 is the order given. In
         real time the order is left to chance.
         """
-        return self.transport.exchange([self._signed(request) for request in requests], schedule) if requests else []
+        return (
+            self.transport.exchange([signed(request, self.tokens) for request in requests], schedule)
+            if requests
+            else []
+        )
 
     def mint(self, name: str, identity: Identity) -> None:
         """Add a caller under `name`. Raises UnsupportedError if the suite cannot make tokens for this target."""
@@ -96,13 +97,3 @@ class Driver:
         if self.start_other is None:
             raise UnsupportedError("a server with other settings")
         return self.start_other(setup)
-
-    def _signed(self, request: Request) -> Request:
-        headers = {
-            name: _TOKEN.sub(lambda found: self.tokens[found[1]], value) for name, value in request.headers.items()
-        }
-        if request.identity is not None:
-            headers.setdefault("Authorization", f"Bearer {self.tokens[request.identity]}")
-        if request.body is not None:
-            headers.setdefault("Content-Type", "application/json")
-        return replace(request, headers=headers)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
@@ -15,6 +16,7 @@ SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
 ADMIN = "/v1/codeq/admin"
 
 _FIRST_REFUSAL = 400
+_TOKEN = re.compile(r"\{token:([^}]+)\}")
 
 
 def _no_headers() -> Mapping[str, str]:
@@ -39,6 +41,16 @@ class Request:
     def text(self) -> str:
         """The body as text."""
         return (self.body or b"").decode(errors="backslashreplace")
+
+
+def signed(request: Request, tokens: Mapping[str, str]) -> Request:
+    """The request as it goes out: with the token of its caller, and tokens in place of their names."""
+    headers = {name: _TOKEN.sub(lambda found: tokens[found[1]], value) for name, value in request.headers.items()}
+    if request.identity is not None:
+        headers.setdefault("Authorization", f"Bearer {tokens[request.identity]}")
+    if request.body is not None:
+        headers.setdefault("Content-Type", "application/json")
+    return replace(request, headers=headers)
 
 
 class Outcome(StrEnum):

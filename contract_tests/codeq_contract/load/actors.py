@@ -99,11 +99,6 @@ class HeldTask:
     id: str
     lease: int
 
-    @property
-    def path(self) -> str:
-        """Its path, below that of all tasks."""
-        return f"/{self.id}"
-
 
 def producer(context: ActorContext, tasks: int, *, every: float, webhook: str) -> Actor:
     """Create the given number of tasks, one every `every` seconds on average. Some are delayed, some are sent twice."""
@@ -219,22 +214,22 @@ def _complete(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, N
 def _end(context: ActorContext, held: HeldTask, *, pause: float) -> Generator[Turn, Reply, None]:
     fails = context.random.random() < _A_TENTH
     result = {"status": "FAILED", "error": "as drawn"} if fails else {"status": "COMPLETED", "result": {"ok": True}}
-    reply = yield from context.post(f"{held.path}/result", result, pause=pause)
+    reply = yield from context.post(f"/{held.id}/result", result, pause=pause)
     if reply.status == HTTPStatus.OK:
         context.log.ended.add(held.id)
 
 
 def _nack(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
     body = {"delaySeconds": context.random.choice(DELAYS), "reason": "as drawn"}
-    yield from context.post(f"{held.path}/nack", body)
+    yield from context.post(f"/{held.id}/nack", body)
 
 
 def _abandon(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
-    yield from context.post(f"{held.path}/abandon")
+    yield from context.post(f"/{held.id}/abandon")
 
 
 def _heartbeat(context: ActorContext, held: HeldTask, *, pause: float) -> Generator[Turn, Reply, Reply]:
-    return context.post(f"{held.path}/heartbeat", {"extendSeconds": held.lease}, pause=pause)
+    return context.post(f"/{held.id}/heartbeat", {"extendSeconds": held.lease}, pause=pause)
 
 
 def _keep(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:

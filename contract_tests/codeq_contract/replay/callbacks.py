@@ -63,7 +63,7 @@ def _compare(
 ) -> Iterator[Difference]:
     request = f"{theirs.method} {theirs.path}"
     if delivery is None:
-        mismatches = [Mismatch("request", f"at {moment_text(theirs.at)}: {theirs.body}", ABSENT)]
+        mismatches = [("request", f"at {moment_text(theirs.at)}: {theirs.body}", ABSENT)]
     else:
         mismatches = [
             *_request_mismatches(theirs, delivery.request),
@@ -72,14 +72,14 @@ def _compare(
         ]
     clauses = clauses_of_callback(theirs.body)
     for mismatch in mismatches:
-        yield Difference(f"callback {number}", request, clauses, mismatch.path, mismatch.theirs, mismatch.ours)
+        yield Difference(f"callback {number}", request, clauses, *mismatch)
 
 
 def _request_mismatches(theirs: Callback, ours: Received) -> Iterator[Mismatch]:
     if theirs.method != ours.method:
-        yield Mismatch("method", theirs.method, ours.method)
+        yield ("method", theirs.method, ours.method)
     if abs(theirs.at - ours.at) > LATENCY:
-        yield Mismatch("time", moment_text(theirs.at), moment_text(ours.at))
+        yield ("time", moment_text(theirs.at), moment_text(ours.at))
 
 
 def _header_mismatches(
@@ -89,26 +89,26 @@ def _header_mismatches(
     ours = delivery.request.headers
     their_type, our_type = theirs.headers.get("content-type", ABSENT), ours.get("content-type", ABSENT)
     if their_type != our_type:
-        yield Mismatch("header content-type", their_type, our_type)
+        yield ("header content-type", their_type, our_type)
     for name in _OPTIONAL_HEADERS:
         if (name in theirs.headers) != (name in ours):
-            yield Mismatch(f"header {name}", theirs.headers.get(name, ABSENT), ours.get(name, ABSENT))
+            yield (f"header {name}", theirs.headers.get(name, ABSENT), ours.get(name, ABSENT))
     if "x-codeq-timestamp" in ours and "x-codeq-signature" in ours:
         yield from _signature_mismatches(delivery, secret)
     if "traceparent" in theirs.headers and "traceparent" in ours:
         their_trace, our_trace = theirs.headers["traceparent"], ours["traceparent"]
         if not allowed.allows_trace(their_trace, our_trace):
-            yield Mismatch("header traceparent", their_trace, our_trace)
+            yield ("header traceparent", their_trace, our_trace)
 
 
 def _signature_mismatches(delivery: _Delivery, secret: str) -> Iterator[Mismatch]:
     timestamp, given = delivery.request.headers["x-codeq-timestamp"], delivery.request.headers["x-codeq-signature"]
     second = str(delivery.request.at // SECOND)
     if timestamp != second:
-        yield Mismatch("header x-codeq-timestamp", f"{second}, when it was sent", timestamp)
+        yield ("header x-codeq-timestamp", f"{second}, when it was sent", timestamp)
     right = signature(secret, timestamp, delivery.signed_body)
     if given != right:
-        yield Mismatch("header x-codeq-signature", f"{right}, which fits the body", given)
+        yield ("header x-codeq-signature", f"{right}, which fits the body", given)
 
 
 def _body_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferences) -> Iterator[Mismatch]:
@@ -118,7 +118,7 @@ def _body_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferenc
     mismatches = list(json_mismatches(theirs.body, our_body, allowed, window))
     yield from mismatches
     if not mismatches and sorted(masked(theirs.body)) != sorted(masked(our_body)):
-        yield Mismatch("body", theirs.body, our_body)
+        yield ("body", theirs.body, our_body)
 
 
 def _unrecorded(ours: Received) -> Difference:

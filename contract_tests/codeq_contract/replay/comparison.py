@@ -56,30 +56,25 @@ class ReplayedReply:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A place in a message, with its text in the recording and in the replay."""
-
-    path: str
-    theirs: str
-    ours: str
+Mismatch: TypeAlias = tuple[str, str, str]
+"""A place in a message, with its text in the recording and in the replay."""
 
 
 def compare_reply(call: Call, ours: ReplayedReply, allowed: AllowedDifferences) -> list[Difference]:
     """All differences between `ours` and the recorded reply to `call`."""
     mismatches = []
     if call.status != ours.status:
-        mismatches.append(Mismatch("status", str(call.status), str(ours.status)))
+        mismatches.append(("status", str(call.status), str(ours.status)))
     for name in sorted({*REPLY_HEADERS, *call.reply_headers}):
         theirs_value, ours_value = call.reply_headers.get(name, ABSENT), ours.headers.get(name, ABSENT)
         if theirs_value != ours_value:
-            mismatches.append(Mismatch(f"header {name}", theirs_value, ours_value))
+            mismatches.append((f"header {name}", theirs_value, ours_value))
     if call.path == "/metrics":
         mismatches.extend(_metrics_mismatches(call.reply, ours.text))
     else:
         window = Window(call.sent, call.answered)
         mismatches.extend(text_mismatches(call.reply, ours.text, allowed, window))
-    return [call_difference(call, mismatch.path, mismatch.theirs, mismatch.ours) for mismatch in mismatches]
+    return [call_difference(call, *mismatch) for mismatch in mismatches]
 
 
 def call_difference(call: Call, path: str, theirs: str, ours: str) -> Difference:
@@ -108,7 +103,7 @@ def json_mismatches(theirs: str, ours: str, allowed: AllowedDifferences, window:
     for path, key, left, right in _differing("body", "", their_value, our_value):
         if isinstance(left, str) and isinstance(right, str) and allowed.allows(key, left, right, window):
             continue
-        yield Mismatch(path, _shown(left), _shown(right))
+        yield (path, _shown(left), _shown(right))
 
 
 def _differing(path: str, key: str, theirs: _Json, ours: _Json) -> Iterator[tuple[str, str, _Json, _Json]]:
@@ -132,7 +127,7 @@ def _spelling_mismatch(theirs: str, ours: str) -> Mismatch:
     shorter = min(len(theirs), len(ours))
     at = next((index for index in range(shorter) if theirs[index] != ours[index]), shorter)
     excerpt = slice(max(0, at - _EXCERPT), at + _EXCERPT)
-    return Mismatch(f"body, character {at}", repr(theirs[excerpt]), repr(ours[excerpt]))
+    return (f"body, character {at}", repr(theirs[excerpt]), repr(ours[excerpt]))
 
 
 def _metrics_mismatches(theirs: str, ours: str) -> Iterator[Mismatch]:
@@ -144,7 +139,7 @@ def _metrics_mismatches(theirs: str, ours: str) -> Iterator[Mismatch]:
     for subject in dict.fromkeys((*their_samples, *our_samples)):
         left, right = their_samples.get(subject, ABSENT), our_samples.get(subject, ABSENT)
         if left != right:
-            yield Mismatch(subject, left, right)
+            yield (subject, left, right)
 
 
 def _contracted_lines(page: str) -> list[str]:

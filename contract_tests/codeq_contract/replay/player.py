@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codeq_contract.driver.identities import Signer
-from codeq_contract.driver.requests import TASKS
+from codeq_contract.driver.requests import TASKS, Request, signed
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording
 from codeq_contract.recordings.times import moment_text
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds of real time that a fake has to answer a call once its moment has come."""
-
-_TOKEN = re.compile(r"\{token:([^}]+)\}")
 
 
 def replay(recording: Recording, target: Target, *, signer: Signer | None = None) -> list[Difference]:
@@ -95,16 +92,11 @@ class _Player:
             await self._finish(_Pending(call, asyncio.create_task(self._server.http.send(request))))
 
     def _request(self, call: Call) -> httpx.Request:
-        headers = {"Accept-Encoding": "gzip"}
-        if call.identity is not None:
-            headers["Authorization"] = f"Bearer {self._tokens[call.identity]}"
-        if call.body is not None:
-            headers["Content-Type"] = "application/json"
-        for name, value in call.headers.items():
-            headers[name] = _TOKEN.sub(lambda match: self._tokens[match[1]], value)
         body = None if call.body is None else call.body.replace(WEBHOOK_ORIGIN, self._server.hooks_origin).encode()
         # The path goes out as it was recorded. Joining it to a base URL would normalize it.
         url = self._server.http.base_url.copy_with(raw_path=call.path.encode())
+        request = Request(call.method, call.path, call.identity, body, {"Accept-Encoding": "gzip", **call.headers})
+        headers = dict(signed(request, self._tokens).headers)
         return self._server.http.build_request(call.method, url, headers=headers, content=body)
 
     async def _pass_time(self, moment: int) -> None:

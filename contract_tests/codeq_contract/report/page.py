@@ -34,7 +34,7 @@ def page(reports: Sequence[Report]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"seconds": "{:g}".format, "css_class": _css_class}
+    environment.filters |= {"seconds": "{:g}".format, "css_class": lambda verdict: verdict.replace(" ", "-")}
     return environment.get_template("page.html").render(
         reports=reports,
         contract=CONTRACT,
@@ -73,7 +73,3 @@ def _timeline(transcript: Sequence[ShownExchange]) -> Mapping[str, object]:
     ]
     height = len(callers) * _ROW_HEIGHT + _AXIS_HEIGHT
     return {"callers": callers, "bars": bars, "start": start, "end": end, "height": height}
-
-
-def _css_class(verdict: str) -> str:
-    return verdict.replace(" ", "-")

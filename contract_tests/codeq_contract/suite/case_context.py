@@ -26,7 +26,7 @@ from codeq_contract.driver import (
 )
 from codeq_contract.driver.identities import producer, worker
 from codeq_contract.recordings.format import Identity
-from codeq_contract.recordings.times import SECOND, moment_text
+from codeq_contract.recordings.times import SECOND, moment_text, parse_moment
 from codeq_contract.report.results import InconclusiveError, Sighting
 
 from .caller import Caller
@@ -179,6 +179,11 @@ class CaseContext:
     def lease_end(self, reply: Reply, seconds: int) -> Span:
         """When the lease of this claim or heartbeat counts as over (K8)."""
         return self.time_bounds.lease_end(reply.called, reply.returned, seconds)
+
+    def lasts(self, reply: Reply, seconds: int, until: str) -> bool:
+        """Whether a lease is shown with the right end, give or take its second and another machine's clock."""
+        end, skew = parse_moment(until) - seconds * SECOND, 0 if self.time_bounds.exact else 5 * SECOND
+        return reply.called - SECOND - skew < end <= reply.returned + skew
 
     def delay_end(self, reply: Reply, seconds: int) -> Span:
         """When the task that this request delayed is due (C7)."""
