@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from codeq_contract.driver import Reply
 from codeq_contract.recordings.format import Call
 from codeq_contract.recordings.times import MILLISECOND, parse_moment
 from codeq_contract.replay.allowed_differences import AllowedDifferences
-from codeq_contract.replay.comparison import Difference, ReplayedReply, compare_reply
+from codeq_contract.replay.comparison import Difference, compare_reply
 
 SENT = parse_moment("2026-11-24T12:00:00.3Z")
 CALL = Call(
@@ -35,7 +36,8 @@ go_threads 8
 
 def differences(call: Call, *, status: int = 202, text: str | None = None, **headers: str) -> list[Difference]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    reply = ReplayedReply(status, {**call.reply_headers, **named}, call.reply if text is None else text)
+    body = (call.reply if text is None else text).encode()
+    reply = Reply(call.sent, call.answered, status, {**call.reply_headers, **named}, body)
     return compare_reply(call, reply, AllowedDifferences())
 
 

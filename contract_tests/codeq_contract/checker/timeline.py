@@ -44,15 +44,7 @@ def timeline(violation: Violation, *, epoch: int) -> Table:
         table.add_column(no_wrap=True)
     table.add_column()
     rows = [
-        (
-            event.sent,
-            (
-                event.caller,
-                _bar(event, moments, step),
-                f"{_time(event.sent, epoch)} to {_time(event.answered, epoch)}",
-                label(event),
-            ),
-        )
+        (event.sent, (event.caller, _bar(event, moments, step), _times(event, epoch), label(event)))
         for event in violation.events
     ]
     rows += [(mark.at, ("", _arrow(mark, moments, step), _time(mark.at, epoch), mark.text)) for mark in violation.marks]
@@ -106,6 +98,10 @@ def _bar(event: Event, moments: list[int], step: int) -> str:
 
 def _arrow(mark: Mark, moments: list[int], step: int) -> str:
     return " " * (bisect_left(moments, mark.at) * step) + "▲"
+
+
+def _times(event: Event, epoch: int) -> str:
+    return f"{_time(event.sent, epoch)} to {_time(event.answered, epoch)}"
 
 
 def _time(moment: int, epoch: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .clocks import Clock, NotInTimeError
 from .interface import Driver
 from .namespace import Namespace
-from .requests import ADMIN, SUBSCRIPTIONS, TASKS, Exchange, Outcome, Reply, Request, UnsupportedError
+from .requests import ADMIN, SUBSCRIPTIONS, TASKS, Exchange, Reply, Request, UnsupportedError
 from .server_settings import PRODUCTION, TRACING, KnownSettings, Setup
 from .time_bounds import Span, TimeBounds
 from .webhooks import Answer, Received, Receiver

@@ -80,11 +80,7 @@ class Driver:
         A target in this process can take them in different orders: `schedule` chooses one, 0 is the order given. In
         real time the order is left to chance.
         """
-        return (
-            self.transport.exchange([signed(request, self.tokens) for request in requests], schedule)
-            if requests
-            else []
-        )
+        return self.transport.exchange([signed(each, self.tokens) for each in requests], schedule) if requests else []
 
     def mint(self, name: str, identity: Identity) -> None:
         """Add a caller under `name`. Raises UnsupportedError if the suite cannot make tokens for this target."""

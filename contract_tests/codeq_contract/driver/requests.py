@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +14,6 @@ TASKS = "/v1/codeq/tasks"
 SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
 ADMIN = "/v1/codeq/admin"
 
-_FIRST_REFUSAL = 400
 _TOKEN = re.compile(r"\{token:([^}]+)\}")
 
 
@@ -53,14 +51,6 @@ def signed(request: Request, tokens: Mapping[str, str]) -> Request:
     return replace(request, headers=headers)
 
 
-class Outcome(StrEnum):
-    """What a caller knows about a request afterwards. UNKNOWN: no reply came, so it may have taken effect or not."""
-
-    OK = "ok"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-
-
 @dataclass(frozen=True)
 class Reply:
     """A reply. `called` and `returned` are nanoseconds of the driver's clock: when the request went out and ended.
@@ -74,13 +64,6 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=_no_headers)
     body: bytes = b""
     problem: str = ""
-
-    @property
-    def outcome(self) -> Outcome:
-        """Whether the server accepted or refused the request, or whether that is unknown."""
-        if not self.status:
-            return Outcome.UNKNOWN
-        return Outcome.OK if self.status < _FIRST_REFUSAL else Outcome.REFUSED
 
     @property
     def text(self) -> str:

@@ -12,7 +12,7 @@ from itertools import count
 from random import Random
 from typing import TypeVar
 
-from codeq_contract.driver import Driver, Outcome, Reply, Request
+from codeq_contract.driver import Driver, Reply, Request
 from codeq_contract.recorder import Tape
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN
 from codeq_contract.recordings.times import MILLISECOND, SECOND
@@ -114,7 +114,7 @@ class Scheduler:
 
 def _is_readable(reply: Reply) -> bool:
     """Whether a successful reply is a JSON object, unless it needs no body (K3)."""
-    if reply.outcome is not Outcome.OK or reply.status == HTTPStatus.NO_CONTENT:
+    if not reply.status or reply.status >= HTTPStatus.BAD_REQUEST or reply.status == HTTPStatus.NO_CONTENT:
         return True
     try:
         return isinstance(reply.json, dict)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from codeq_contract.clauses import clauses_of_call
+from codeq_contract.driver.requests import Reply
 from codeq_contract.recordings.format import REPLY_HEADERS, Call
 
 from .allowed_differences import AllowedDifferences, Window, masked
@@ -47,20 +48,11 @@ class Difference:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayedReply:
-    """A reply of the fake. Header names are in lower case, the body is decoded."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-
 Mismatch: TypeAlias = tuple[str, str, str]
 """A place in a message, with its text in the recording and in the replay."""
 
 
-def compare_reply(call: Call, ours: ReplayedReply, allowed: AllowedDifferences) -> list[Difference]:
+def compare_reply(call: Call, ours: Reply, allowed: AllowedDifferences) -> list[Difference]:
     """All differences between `ours` and the recorded reply to `call`."""
     mismatches = []
     if call.status != ours.status:

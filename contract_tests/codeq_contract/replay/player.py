@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codeq_contract.driver.identities import Signer
-from codeq_contract.driver.requests import TASKS, Request, signed
+from codeq_contract.driver.requests import TASKS, Reply, Request, signed
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording
 from codeq_contract.recordings.times import moment_text
 
 from .allowed_differences import LATENCY, AllowedDifferences
 from .callbacks import compare_callbacks
-from .comparison import Difference, ReplayedReply, call_difference, compare_reply
+from .comparison import Difference, call_difference, compare_reply
 from .recorded_values import RecordedValues, credentials
 from .servers import ReplayServer, Target
 
@@ -132,8 +132,8 @@ class _Player:
             self._differences.append(call_difference(call, "status", str(call.status), "no answer"))
 
     def _compare(self, call: Call, response: httpx.Response) -> None:
-        text = response.content.decode(errors="backslashreplace").replace(self._server.hooks_origin, WEBHOOK_ORIGIN)
-        reply = ReplayedReply(response.status_code, dict(response.headers), text)
+        body = response.content.replace(self._server.hooks_origin.encode(), WEBHOOK_ORIGIN.encode())
+        reply = Reply(call.sent, call.answered, response.status_code, dict(response.headers), body)
         self._differences.extend(compare_reply(call, reply, self._allowed))
 
 

@@ -41,14 +41,11 @@ def missing_callbacks(history: History) -> Iterator[Violation]:
     if history.settings.limits_webhooks:  # L1: a limit may delay them
         return
     for task in history.tasks.values():
-        for result in _results(task):
+        is_recorded = bool(task.creates) and task.creates[0].task.webhook.startswith(f"{WEBHOOK_ORIGIN}/")
+        for result in _results(task) if is_recorded else ():
             is_called = any(callback.sent >= result.sent for callback in task.callbacks)
-            if not is_called and _is_recorded(task) and result.answered + PATIENCE <= history.end:
+            if not is_called and result.answered + PATIENCE <= history.end:
                 yield Violation(task.id, "ended, and its webhook was not called", (task.creates[0], result))
-
-
-def _is_recorded(task: TaskHistory) -> bool:
-    return bool(task.creates) and task.creates[0].task.webhook.startswith(f"{WEBHOOK_ORIGIN}/")
 
 
 def _results(task: TaskHistory) -> list[Result]:
