@@ -1,4 +1,4 @@
-"""Identities: named callers for tests. Their tokens are plain texts that stand for signed tokens (A4)."""
+"""Named callers for tests. Their tokens are plain texts, treated as signed tokens with given claims (A4)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The quick server: uvicorn with its own transport, start and end.
-
-It writes a reply with one system call, starts and stops without delay, and does not handle signals.
-"""
+"""Runs uvicorn with less delay: one system call for a reply, no waiting at start and stop, no signal handlers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The rules of CodeQ as a pure, synchronous state machine, without clock, network or randomness.
 
 `Broker` is the state of one server, with a method for each operation. Every instant is an argument: an `int` of
-nanoseconds since the epoch.
+nanoseconds since the epoch. Ids such as C1 are clauses of the contract, listed in `clause_coverage/clauses.yaml`.
 """
 
 from __future__ import annotations

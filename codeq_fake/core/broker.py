@@ -31,9 +31,9 @@ T = TypeVar("T")
 class Broker:
     """The state of one server and all operations on it.
 
-    Each operation takes `now` (ns since the epoch) and does all of its work at once. It returns, or raises a `Refused`
-    and has changed nothing. Effects on the outside world are read with `drain_effects`. The caller calls `fire` when
-    `next_due` has come.
+    Each operation takes `now` (ns since the epoch) and does all of its work at once. An operation that raises a
+    `Refused` has changed nothing. Effects on the outside world are read with `drain_effects`. The caller calls `fire`
+    when `next_due` has come.
     """
 
     def __init__(
@@ -162,8 +162,8 @@ class Broker:
     ) -> list[Task]:
         """Lease up to `count` tasks, by claims one after the other until one finds nothing (K10).
 
-        Returns a copy of each task as its claim left it: on KVRocks the next claim of the same batch already takes back
-        a lease of one second (K8). Raises as `claim`.
+        Returns copies, as the claims left the tasks, since on KVRocks the next claim of the same batch already takes
+        back a lease of one second (K8). Raises as `claim`.
         """
         claimed: list[Task] = []
         while len(claimed) < count:
@@ -195,7 +195,7 @@ class Broker:
 
         Raises `TaskNotFound` or `NotOwner`.
         """
-        task = self._held(task_id, worker)
+        task = self._task_held_by(task_id, worker)
         extend_seconds = extend_seconds if extend_seconds > 0 else self.settings.default_lease_seconds
         task.apply(Event.HEARTBEAT, by=worker, now=now)
         task.touched_at = now
@@ -206,22 +206,22 @@ class Broker:
 
     def abandon(self, task_id: str, *, worker: str, now: int) -> None:
         """Give the task back to the tail of its queue at once (D1). Raises `TaskNotFound` or `NotOwner`."""
-        self.requeueing.abandon(self._held(task_id, worker), worker=worker, now=now)
+        self.requeueing.abandon(self._task_held_by(task_id, worker), worker=worker, now=now)
 
     def nack(self, task_id: str, *, worker: str, delay_seconds: int = 0, reason: str = "", now: int) -> NackOutcome:
         """Give the task back as not done: after a delay, or to the dead letter queue (N1 to N4).
 
-        Only a task in progress has a worker, so the `not-in-progress` of N1 never occurs. Raises `TaskNotFound` or
-        `NotOwner`.
+        Raises `TaskNotFound` or `NotOwner`: also for a task that is not in progress, because it has no worker. So the
+        `not-in-progress` of N1 never occurs.
         """
-        task = self._held(task_id, worker)
+        task = self._task_held_by(task_id, worker)
         queue = self.store.queue_for(task)
         queue.in_progress.pop(task.id, None)
         return self.requeueing.give_back(
             task, queue, Event.NACK, delay_seconds=delay_seconds, reason=reason, by=worker, now=now
         )
 
-    def _held(self, task_id: str, worker: str) -> Task:
+    def _task_held_by(self, task_id: str, worker: str) -> Task:
         task = self.get(task_id)
         if not task.worker or task.worker != worker:
             raise errors.NotOwner
@@ -380,7 +380,7 @@ class Broker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no effect and no timer is pending. This is the usual case, and fast to check."""
+        """Whether there are no effects, callbacks or subscriptions: nothing to drain or to `fire`. Fast to check."""
         return not (self._effects or self.callbacks.deliveries or self.subscriptions.by_id)
 
     def next_due(self) -> int | None:

@@ -1,4 +1,4 @@
-"""A codec between values and plain JSON values, derived from the annotations of their types.
+"""Turns dataclasses into plain JSON values and back, by their annotations: for saved states and control calls.
 
 A dataclass or TypedDict is an object with exactly its fields, a tuple or NamedTuple a list, an enumeration the name of
 a member. `load` refuses any other value and names its place.

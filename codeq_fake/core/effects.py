@@ -1,4 +1,4 @@
-"""The core's side of the outside world: effects that it asks for, and the sources of ids and jitter that it uses."""
+"""What the core asks its caller to do (send a callback or notice, write a file), and its sources of ids and jitter."""
 
 from __future__ import annotations
 

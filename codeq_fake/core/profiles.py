@@ -1,4 +1,4 @@
-"""Store profiles: the only rules that differ between Redis and the two generations of KVRocks (K8)."""
+"""Store profiles: the rules that differ between Redis, KVRocks 2.8 and KVRocks 2.9 (K8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The races of the real server, on request (Z1 to Z4): what its steps, which are not atomic, can do to tasks.
+"""The real server's race conditions, made to happen on request (Z1 to Z4).
 
 No operation of the contract calls these. Each returns whether the race was possible.
 """
@@ -14,15 +14,14 @@ from .task import Event, State, Task
 
 
 def redeliver_finished(broker: Broker, task_id: str, *, now: int) -> bool:
-    """A finished task comes back (Z1).
+    """Put a second copy of a finished task's id at the tail of its pending list (Z1).
 
-    A second copy of its id is put at the tail of its pending list. The claim that takes it makes the task in progress
-    again, and a second result overwrites the first.
+    The claim that takes it makes the task in progress again, and a second result overwrites the first.
     """
     task = broker.get(task_id)
     if task.state not in (State.COMPLETED, State.FAILED):
         return False
-    _apply_unwritten(task, Event.COPY, now=now)
+    _apply_keeping_updated_at(task, Event.COPY, now=now)
     broker.store.queue_for(task).put(task)
     return True
 
@@ -36,7 +35,7 @@ def lose_task(broker: Broker, task_id: str, *, now: int) -> bool:
     task = broker.get(task_id)
     if task.state is not State.LEASED:
         return False
-    _apply_unwritten(task, Event.LOSE, now=now)
+    _apply_keeping_updated_at(task, Event.LOSE, now=now)
     del broker.store.queue_for(task).in_progress[task.id]
     return True
 
@@ -75,7 +74,7 @@ def _queues(broker: Broker, commands: Sequence[str], tenant: str) -> Iterator[Qu
             yield queue
 
 
-def _apply_unwritten(task: Task, event: Event, *, now: int) -> None:
+def _apply_keeping_updated_at(task: Task, event: Event, *, now: int) -> None:
     """Apply an event that changes only lists of ids: the stored task, and so its `updatedAt`, is not written."""
     updated_at = task.updated_at
     task.apply(event, by="", now=now)

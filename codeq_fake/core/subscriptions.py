@@ -42,7 +42,7 @@ class Subscriptions:
     def __init__(self, profile: StoreProfile, *, swept_at: int) -> None:
         self._profile = profile
         self.by_id: dict[str, Subscription] = {}
-        #: (command, group) -> the number of its notices so far (U6).
+        #: (command, group) -> the number of turns so far, also of those without a notice (U6).
         self.turns: dict[tuple[str, str], int] = {}
         self.swept_at = swept_at
 
@@ -64,7 +64,7 @@ class Subscriptions:
         # Groups come before hash, each in the order of its first member.
         for members in sorted(sharing.values(), key=lambda members: members[0].mode == "hash"):
             first, chosen = members[0], self._next_in_turn(name, members, now=now)
-            # U7: only the throttle of the first member counts, and it starts even if another one's turn is lost.
+            # U7, deliberate: only the first member's throttle counts, and it starts even if another one's turn is lost.
             if self._passes_throttle(first, now=now) and chosen is first:
                 yield NoticeDue(first.id, first.url, command)
 

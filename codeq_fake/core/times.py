@@ -1,4 +1,4 @@
-"""Units of time, and the whole-second grain of delays. Every instant is an `int` of nanoseconds since the epoch."""
+"""Units of time, and delays rounded to whole seconds. Every instant is an `int` of nanoseconds since the epoch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Divergences: statements of CodeQ's documents that are not true for the real server, but that a client relies on.
 
-Each is reported once, when a request shows it. What no request shows is not reported, for example that a client waits
-for a failed task to be retried.
+Each is reported once, as a `Surprise`, when a request shows it. What no request shows is not reported, for example that
+a client waits for a failed task to be retried. The suite's deviations are clauses that a target breaks, and a replay's
+differences are replies unlike the recorded ones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What earlier requests have done to tasks and subscriptions, as far as the rules need it."""
+"""What earlier requests did to tasks and subscriptions: the facts that the rules of divergences ask for."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from .rule import CALLBACK, KINDS, NOTICE, REQUEST, BadFaultError, Rule
 #: The values that a rule's `on` may have for requests -> the name of the occasion.
 Names: TypeAlias = Mapping[str, str]
 
-_WIRE_NAMES: Mapping[str, str] = MappingProxyType({"retry_after": "retryAfter"})
+_JSON_NAMES: Mapping[str, str] = MappingProxyType({"retry_after": "retryAfter"})
 #: Field of `Rule` -> its name in JSON.
-_FIELDS: Mapping[str, str] = MappingProxyType({f.name: _WIRE_NAMES.get(f.name, f.name) for f in fields(Rule)})
+_FIELDS: Mapping[str, str] = MappingProxyType({f.name: _JSON_NAMES.get(f.name, f.name) for f in fields(Rule)})
 KNOWN_FIELDS = tuple(_FIELDS.values())
 
 _WHOLE = ("nth", "times", "seed", "status", "retry_after")
@@ -49,7 +49,7 @@ def rule_of(found: object) -> Rule:
     found = {"on" if name is True else name: value for name, value in found.items()}  # YAML 1.1 reads `on` as true
     if unknown := sorted(str(name) for name in found if name not in KNOWN_FIELDS):
         raise BadFaultError(f"unknown: {', '.join(unknown)}; known are {', '.join(KNOWN_FIELDS)}")
-    given = {name: found[wire] for name, wire in _FIELDS.items() if found.get(wire) is not None}
+    given = {name: found[json_name] for name, json_name in _FIELDS.items() if found.get(json_name) is not None}
     if "do" not in given:
         raise BadFaultError(f"do is missing; known are {', '.join(KINDS)}")
     return Rule(**{name: _value(name, value) for name, value in given.items()})
@@ -58,8 +58,8 @@ def rule_of(found: object) -> Rule:
 def shown(rule: Rule) -> dict[str, Any]:
     """A rule as plain JSON values, without defaults; `rule_of` reads it again."""
     fields = {
-        wire: getattr(rule, name)
-        for name, wire in _FIELDS.items()
+        json_name: getattr(rule, name)
+        for name, json_name in _FIELDS.items()
         if getattr(rule, name) not in (None, "", ()) and (name, getattr(rule, name)) not in _DEFAULTS
     }
     return fields | ({"headers": dict(rule.headers)} if rule.headers else {})

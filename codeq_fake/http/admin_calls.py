@@ -1,4 +1,4 @@
-"""Reading and administration: R12 to R16."""
+"""Handlers: read a task or its result, and administration (R12 to R16)."""
 
 from __future__ import annotations
 

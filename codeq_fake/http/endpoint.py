@@ -1,4 +1,4 @@
-"""The path of every request: checks, body, handler, journal, reply (B3)."""
+"""What happens to every request, in order: checks, body, handler, journal, reply (B3)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Endpoint:
         except ClientGone:
             return
         except asyncio.CancelledError:
-            # In process, a client that hangs up cancels its request. Faults that came on it belong in the journal.
+            # A caller of `FakeCodeQ.app` that hangs up cancels its request. The faults so far belong in the journal.
             if call.faults:
                 note(runtime, scope, call, replies.NO_REPLY, operation.name)
             raise

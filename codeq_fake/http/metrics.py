@@ -140,7 +140,7 @@ class _Collector:
 
 
 def _family(kind: str, name: str, text: str, labels: list[str], values: Mapping[Any, int]) -> Iterator[Metric]:
-    """A family of gauges or counters, unless it is empty."""
+    """A family of gauges or counters, unless it is empty. prometheus_client adds `_total` to a counter's name."""
     from prometheus_client import core  # noqa: PLC0415 - as in `metrics`
 
     family = getattr(core, f"{kind}MetricFamily")(name, text, labels=labels)

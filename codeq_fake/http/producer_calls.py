@@ -1,4 +1,4 @@
-"""Producer calls: R1 and R2."""
+"""Handlers: create one task or several (R1, R2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker calls on subscriptions to queue-ready notices: R10 and R11."""
+"""Handlers: subscribe to queue-ready notices, and renew a subscription (R10, R11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker calls on tasks: R3 to R9."""
+"""Handlers: claim tasks, keep a lease or give it back, submit results (R3 to R9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that outlive their client: a client that is cancelled hangs up, as a client of a port does."""
+"""Runs a request to its end even if its client is cancelled: the application sees a disconnect, as on a port."""
 
 from __future__ import annotations
 

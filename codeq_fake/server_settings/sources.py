@@ -1,4 +1,4 @@
-"""Sources of settings: the environment and a YAML file, read under one name, and misspelled names in them."""
+"""Reads settings from environment variables and a YAML file, and finds misspelled names in both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blocking client: performs the same flows as the asynchronous one, without an event loop."""
+"""The blocking client `BlockingCodeQ`: performs the steps of each call (see `retries`) without an event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The asynchronous client: performs the steps of flows with httpx and anyio."""
+"""The asynchronous client `CodeQ`: performs the steps of each call (see `retries`) with httpx and anyio."""
 
 from __future__ import annotations
 

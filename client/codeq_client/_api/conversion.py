@@ -121,16 +121,17 @@ def from_json(kind: type[T], value: object, path: str = "$") -> T:
 
 
 def _from_json(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401, PLR0911 - a dispatch on any type
+    """Return `value` as `kind`. Special kinds come first: the last test compares the value's type with `kind`."""
     if kind is Any or kind is object:
         return value
-    if hasattr(kind, "model_validate"):
+    if hasattr(kind, "model_validate"):  # pydantic
         return _convert(kind.model_validate, value, path)
     if (origin := get_origin(kind)) is not None:
         return _from_json_generic(kind, origin, value, path)
     if _is_record(kind):
         return _build(kind, value, path)
-    if kind is float and type(value) is int:
-        return float(value)
+    if kind is float and type(value) is int:  # not bool
+        return _convert(float, value, path)
     if kind in {datetime, date, time}:
         return _convert(kind.fromisoformat, value, path)
     if isinstance(kind, type) and issubclass(kind, Enum | UUID):
@@ -139,7 +140,7 @@ def _from_json(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401, PLR091
         return _check(isinstance(value, dict), value, "an object", path)
     expected = type(None) if kind is None else kind
     if not isinstance(expected, type):
-        raise _not_json(kind)
+        raise _unsupported_type(kind)
     return _check(type(value) is expected, value, expected.__name__, path)
 
 
@@ -163,7 +164,7 @@ def _from_json_generic(kind: Any, origin: Any, value: Any, path: str) -> Any:  #
         return origin(items) if origin in {tuple, set, frozenset} else items
     if _is_record(origin):
         return _build(origin, value, path)
-    raise _not_json(kind)
+    raise _unsupported_type(kind)
 
 
 def _is_record(kind: Any) -> bool:  # noqa: ANN401 - any type
@@ -204,7 +205,7 @@ def _arguments(kind: type) -> Sequence[tuple[str, str, Any]]:
 def _convert(make: Callable[[Any], Any], value: object, path: str) -> object:
     try:
         return make(value)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DecodeError(f"{path}: {error}") from error
 
 
@@ -214,5 +215,5 @@ def _check(fits: bool, value: object, expected: str, path: str) -> object:  # no
     return value
 
 
-def _not_json(kind: object) -> ConfigurationError:
+def _unsupported_type(kind: object) -> ConfigurationError:
     return ConfigurationError(f"{kind!r} cannot be the type of a payload or a result")

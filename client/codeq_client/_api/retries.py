@@ -41,7 +41,10 @@ _log = logging.getLogger("codeq_client")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Step: send the call with this token; the outcome is the `Reply`, or `Unavailable` thrown into the flow."""
+    """Step: send the call with this token, with a `timeout` in seconds.
+
+    The outcome is the `Reply`, or `Unavailable` raised at the flow's `yield`.
+    """
 
     call: Call[Any]
     token: str
@@ -58,7 +61,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class FetchToken:
-    """Step: call the provider; the outcome is the token, or `Unavailable` thrown into the flow."""
+    """Step: call the provider; the outcome is the token, or `Unavailable` raised at the flow's `yield`."""
 
     provider: TokenProvider
 

@@ -1,4 +1,4 @@
-"""Settlement: end a claim with certainty. A lost answer is resolved by reading the task, never by sending again.
+"""Settles a claimed task with certainty: after a lost answer it reads the task before it sends again.
 
 The server identifies the holder of a lease only by the token's subject. If a NACK, an abandon or a result whose answer
 was lost is simply sent again, it may hit the *next* lease of the task, held by another process with the same token.

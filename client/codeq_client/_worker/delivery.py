@@ -128,7 +128,7 @@ class Delivery:
         except ENDINGS:
             raise
         except BaseException as raised:  # noqa: BLE001 - no exception of a handler may end the worker
-            return self._outcome_of(_single(raised))
+            return self._outcome_of(_unwrapped(raised))
 
     async def _call_handler(self, job: Job[Any]) -> Any:  # noqa: ANN401 - the user's
         current_task.set(self._task)
@@ -239,8 +239,8 @@ def _refused(error: BaseException) -> Fail:
     return Fail(f"the result was refused: {error}")
 
 
-def _single(error: BaseException) -> BaseException:
-    """Return the exception in a group of one, as task groups raise it, otherwise the exception itself."""
+def _unwrapped(error: BaseException) -> BaseException:
+    """Return the error itself, without the exception groups of one that task groups wrap around it."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

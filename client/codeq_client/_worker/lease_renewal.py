@@ -33,6 +33,7 @@ Emit = Callable[[Event], None]
 
 _SHORTEST_SLEEP = 0.001  # otherwise a rounding error could wake the loop just before the moment, again and again
 _LONGEST_SLEEP = 1.0  # after a suspension of the machine a sleep goes on for its rest, even if a lease has run out
+_PING_SECONDS = 0.5  # how often the worker's event loop is pinged
 
 _log = logging.getLogger("codeq_client.worker")
 
@@ -217,11 +218,6 @@ async def renewal_on_thread(codeq: CodeQ, terms: LeaseTerms, emit: Emit) -> Asyn
             future.cancel()
 
 
-_INTERVAL_SECONDS = 0.5
-
-_log = logging.getLogger("codeq_client.worker")
-
-
 class LoopMonitor:
     """Pings the event loop of the thread that creates it, and reports an answer that takes over `limit` seconds."""
 
@@ -243,7 +239,7 @@ class LoopMonitor:
             if math.isinf(self._pinged_at):
                 self._pinged_at = self._clock.monotonic()
                 post(self._answered)
-            await self._clock.sleep(_INTERVAL_SECONDS)
+            await self._clock.sleep(_PING_SECONDS)
             if self.lag() > self._limit and not self._reported:
                 self._report(self.lag())
 

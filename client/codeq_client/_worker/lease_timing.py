@@ -1,4 +1,4 @@
-"""The state of one lease, without clock, network or loop: every method takes the time as an argument.
+"""When a lease is renewed and when it counts as over, without clock, network or loop: time is always an argument.
 
 The server does not report that a lease ended. Even a heartbeat that comes too late is answered like any other (H3), and
 another process with the same token counts as the holder. So the worker keeps a *fence*: the moment, on its own clock
@@ -183,7 +183,9 @@ class Lease:
         return None
 
     def _fence_from(self, sent: float) -> float:
+        """When the lease of a request sent at `sent` counts as over."""
         return sent + self._terms.seconds - self._terms.margin
 
     def _due_from(self, sent: float) -> float:
+        """When to renew: after a third of the lease, or up to a tenth earlier, so that workers do not renew at once."""
         return sent + self._terms.seconds / 3 * (1 - self._random() / 10)

@@ -1,4 +1,4 @@
-"""Middleware: code around every handler, and one that is ready for use."""
+"""Middleware: code that runs around every handler, and the ready-made `keep_first_result`."""
 
 from __future__ import annotations
 

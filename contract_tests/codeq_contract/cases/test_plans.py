@@ -1,4 +1,4 @@
-"""Drawn plans of producers, workers and time, held against a naive model of the contract."""
+"""Random plans of producers, workers and time, compared with a simple model of the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks recorded histories against the contract's laws: pure functions that are sound for every possible timing."""
+"""Checks recordings against the contract's laws: they report a violation only if no possible timing explains it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queues of a history: the claims on each, and what the repair of a claim must have done."""
+"""The queues of a history: the claims that reached each, and when a claim must have requeued an expired lease (K7)."""
 
 from __future__ import annotations
 

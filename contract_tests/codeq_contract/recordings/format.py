@@ -45,9 +45,10 @@ class Identity:
 class Header:
     """The set-up of the recorded server.
 
-    `epoch` is the start of the session in nanoseconds since 1970. `static` holds the static tokens of both sides; if it
-    is None, the callers sent signed tokens. In a `drained` history all tasks that can be claimed and ended were so at
-    the end. Only then does a task that no worker got count as lost.
+    `profile` is its store (K8), `settings` its environment variables, `yaml` the text of its settings file, `epoch` the
+    start of the session in nanoseconds since 1970. `static` holds the static tokens for the producers' and the workers'
+    routes; if it is None, the callers sent signed tokens. `drained` means that the session went on until no task was
+    left to claim or to end. Only then does a task that no worker got count as lost.
     """
 
     name: str

@@ -16,7 +16,11 @@ GROUPS = ("core", "timed", "concurrent", "webhooks")
 
 
 class Verdict(StrEnum):
-    """The outcome of a case. ERROR is a fault of the suite itself, KNOWN a failure expected of this target."""
+    """The outcome of a case. Its values are in `report.json`, and CSS classes of the page.
+
+    FAILED: the target broke a clause. KNOWN: the same, as a deviation says. ERROR: the suite itself is at fault.
+    SKIPPED: not run. UNSUPPORTED: the target lacks what the case needs. INCONCLUSIVE: the suite was too slow to tell.
+    """
 
     PASSED = "pass"
     FAILED = "fail"

@@ -1,4 +1,4 @@
-"""Plans: the steps of a random test, complete before the first one is done. Tasks are numbered as created."""
+"""Random plans: the steps of a random test, chosen before the first one runs. Tasks are numbered as created."""
 
 from __future__ import annotations
 

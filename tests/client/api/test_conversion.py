@@ -163,6 +163,7 @@ def test_a_root_model_is_sent_as_its_value() -> None:
         (Shape, 3, "expected an object"),
         (datetime, "noon", "noon"),
         (UUID, "7", "UUID"),
+        (list[float], [1, 10**309], r"\$\[1\]: .*too large"),
     ],
 )
 def test_a_value_of_another_type_is_reported_with_its_path(kind: Any, value: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Known deviations of a target: cases that are expected to fail. One that no longer fails is an error."""
+"""Deviations: clauses that a target is known to break. Their cases must fail; one that passes is an error."""
 
 from __future__ import annotations
 
