@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from starlette.types import ASGIApp
 
-from codeq_fake.auth import Identity, Tokens, read_identities
+from codeq_fake.auth import Tokens, read_identities
 from codeq_fake.clocks import WallClock
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.access import is_loopback
@@ -114,11 +114,12 @@ def _write(line: str) -> None:
 
 
 def _runtime(options: Options) -> Runtime:
+    file = options.identities
     try:
         config = Config(
             profile=options.profile,
             settings=Settings.from_env(without_typos(options.environ)),
-            identities=_identities(options.identities),
+            identities=read_identities(str(file), _text("--identities", file)) if file is not None else (),
             webhook_allow=options.webhook_allow,
             journal_size=options.journal_size,
             state_file=options.persist,
@@ -135,10 +136,6 @@ def _runtime(options: Options) -> Runtime:
     runtime.fault_plan.add(_faults(options.faults))
     runtime.fault_plan.add(observed_races(options.races_seed) if options.races else (), is_background=True)
     return runtime
-
-
-def _identities(file: Path | None) -> tuple[Identity, ...]:
-    return read_identities(str(file), _text("--identities", file)) if file is not None else ()
 
 
 def _seed(file: Path | None) -> Seed | None:

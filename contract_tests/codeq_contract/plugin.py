@@ -125,7 +125,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report and stop the server. Without a server, the JUnit report gets an error."""
     suite = session.config.stash[SESSION]
     if suite.not_run:
-        session.config.hook.pytest_runtest_logreport(report=_broken(suite.not_run))
+        place, reason = ("codeq_contract", None, "the run"), f"not run: {suite.not_run}"
+        broken = pytest.TestReport("codeq_contract::run", place, {}, "failed", reason, "setup")
+        session.config.hook.pytest_runtest_logreport(report=broken)
     suite.finish([item for item in session.items if is_case(item)])
 
 
@@ -133,11 +135,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the outcome of each level."""
     for line in config.stash[SESSION].summary():
         terminalreporter.write_line(line)
-
-
-def _broken(reason: str) -> pytest.TestReport:
-    place = ("codeq_contract", None, "the run")
-    return pytest.TestReport("codeq_contract::run", place, {}, "failed", f"not run: {reason}", "setup")
 
 
 def is_case(item: pytest.Item) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 
 from codeq_contract.recordings.times import SECOND
 
@@ -109,11 +109,6 @@ class TaskHistory:
     def ends_by(self) -> int:
         """The moment by which the task has certainly ended."""
         return min((end.answered for end in self.ends), default=FOREVER)
-
-    @property
-    def consecutive_leases(self) -> Iterator[tuple[Lease, Lease]]:
-        """Each lease with the next one."""
-        return pairwise(self.leases)
 
     @property
     def task(self) -> TaskSnapshot | None:

@@ -169,7 +169,10 @@ class Deployment:
                 about={"url": self.url, "store profile": self.profile},
             )
             _check_access(self.url, driver)
-            yield replace(driver, features=driver.features | _features_of_rights(driver))
+            queues = driver.call(Request("GET", f"{ADMIN}/queues", "producer"))
+            # The producer is a mere one unless it is an admin as well (A8).
+            rights = set() if queues.status == HTTPStatus.OK else {"mere_producer"}
+            yield replace(driver, features=driver.features | rights)
 
 
 def _check_access(server: str, driver: Driver) -> None:
@@ -197,12 +200,6 @@ def _harmless_request(name: str) -> Request:
     if name == "admin":
         return Request("GET", f"{ADMIN}/queues", name)
     return Request("POST", TASKS if "producer" in name else f"{TASKS}/claim", name, _NO_BODY)
-
-
-def _features_of_rights(driver: Driver) -> frozenset[str]:
-    """The producer is a `mere_producer` unless it is an admin as well (A8)."""
-    queues = driver.call(Request("GET", f"{ADMIN}/queues", "producer"))
-    return frozenset() if queues.status == HTTPStatus.OK else frozenset({"mere_producer"})
 
 
 def _features_of(tokens: Mapping[str, str]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from codeq_contract.checker.events import Abandon, Delivery, Nack, queue_name
 from codeq_contract.checker.history import History
@@ -44,7 +45,7 @@ def wrong_attempts(history: History) -> Iterator[Violation]:
     """Find attempts that do not rise by one with each claim, and by one more with each NACK or expiry."""
     for task in history.tasks.values():
         yield from _first_count(task)
-        for lease, following in task.consecutive_leases:
+        for lease, following in pairwise(task.leases):
             yield from _step(task, lease, following)
         for lease in task.leases:
             yield from _dead_letters(task, lease)

@@ -9,6 +9,7 @@ wrong as long as no claim can have come.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from codeq_contract.checker.events import Claim, Event, Heartbeat, Observation, Operation
 from codeq_contract.checker.history import History
@@ -20,7 +21,7 @@ from .law import Law, Mark, Violation
 def double_leases(history: History) -> Iterator[Violation]:
     """Find deliveries of a task that is certainly still leased."""
     for task in history.tasks.values():
-        for lease, following in task.consecutive_leases:
+        for lease, following in pairwise(task.leases):
             second = following.delivery
             # Attempts order the leases. A second delivery that came earlier is the law on attempts' concern.
             if second.answered < lease.earliest_end and not second.precedes(lease.delivery):
