@@ -9,13 +9,7 @@ from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from codeq_client._task import Task
-from codeq_client.errors import (
-    BadRequest,
-    CodeQError,
-    ConfigurationError,
-    Forbidden,
-    TaskNotFound,
-)
+from codeq_client.errors import BadRequest, CodeQError, ConfigurationError, Forbidden, TaskNotFound
 
 from . import batches, calls, settlement
 from .calls import Call, Role

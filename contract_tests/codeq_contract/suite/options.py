@@ -17,13 +17,7 @@ import yaml
 from codeq_contract.driver import KnownSettings
 from codeq_contract.driver.identities import callers
 from codeq_contract.driver.servers import FakeCommand, NotRunError
-from codeq_contract.driver.targets import (
-    FEATURES,
-    Deployment,
-    InProcessTarget,
-    ServerTarget,
-    Target,
-)
+from codeq_contract.driver.targets import FEATURES, Deployment, InProcessTarget, ServerTarget, Target
 from codeq_contract.report.results import GROUPS
 from codeq_contract.stores import STORES
 
