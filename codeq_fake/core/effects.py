@@ -1,4 +1,4 @@
-"""What the core asks its caller to do (send a callback or notice, write a file), and its sources of ids and jitter."""
+"""What the core asks its caller for: effects (send a callback or notice, write a file), ids and random delays."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from .sources import YAML_ONLY, Sources, near_misses
 
 @dataclass(frozen=True, slots=True)
 class Settings(CoreSettings):
-    """The settings of a server, checked: the rules of the core, and what the core does not need to know.
+    """The settings of a server, checked: those of the core, and what the core does not need to know.
 
     Names and defaults are the real server's. `auth_given` says whether an authentication was set; if not, both sides
     take the token `dev-token`. `artifacts_dir_given` says whether `local_artifacts_dir` was set; if not, no file is
