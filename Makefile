@@ -9,10 +9,10 @@ READY := $(VENV)/ready
 # Tests that name what an upgrade of a library broke.
 CANARIES := tests/compat tests/client/compat
 
-# The tests run in one process for each core. The quick ones need no port, no process and no second; schemathesis alone
-# takes a second to load.
-SIDE_BY_SIDE := -n auto --dist worksteal
-QUICK := $(SIDE_BY_SIDE) -q -m "not (port or process or slow or container or browser)" \
+# The tests run side by side. Some only wait, so there is one process more than there are cores. The quick ones need no
+# port, no process and no second, and one process for each core; schemathesis alone takes a second to load.
+SIDE_BY_SIDE := -n $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)') --dist worksteal
+QUICK := -n auto --dist worksteal -q -m "not (port or process or slow or container or browser)" \
 	-p no:schemathesis --ignore-glob='*schemathesis*'
 
 # The tests start many Pythons. Without compiled files each of them would compile every module again.
@@ -34,7 +34,7 @@ example: $(READY) ## run the example application on the fake and call it
 quick: $(READY) ## run the tests that need no port, no process and no second
 	$(BIN)/python -m pytest $(QUICK)
 
-test: check ## run all checks and all tests, one test process for each core
+test: check ## run all checks and all tests, side by side
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: $(READY) ## run all checks that do not run the code, side by side
