@@ -18,7 +18,7 @@ from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, 
 from codeq_fake.core import Status, Task, errors, manual_operations, snapshot
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import Runtime, StateReplacedError
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
@@ -80,6 +80,8 @@ class Controls:
             ) from None
         except EndOfTimeError:
             raise BadRequestError("the clock ends with the year 9999") from None
+        except StateReplacedError:
+            raise ConflictError("the fake was reset or got another state: its clock went no further") from None
         except FollowsItsLoopError as error:
             raise ConflictError(str(error)) from None
 

@@ -56,7 +56,8 @@ class Endpoint:
         except REJECTIONS as rejection:
             rejected = type(rejection).__name__
             reply = reply_to(rejection, operation.name)
-        runtime.seen[operation.name, rejected] += 1
+        if not call.is_outdated(runtime):
+            runtime.seen[operation.name, rejected] += 1
         note(runtime, scope, call, reply, operation.name)
         await replies.send_reply(send, reply, call.request_id)
 
@@ -112,19 +113,20 @@ def note(runtime: Runtime, scope: Scope, call: Call, reply: Reply, operation: st
     if not tasks and (task := call.broker.store.tasks.get(call.params.get("id", ""))) is not None:
         tasks = (TouchedTask.of(task),)
     journal = runtime.requests
-    scope[ENTRY] = journal.append(
-        Request(
-            journal.count + 1,
-            call.now,
-            scope["method"],
-            path,
-            call.caller.subject,
-            call.body,
-            reply.status,
-            reply.body,
-            operation,
-            tasks,
-            reply.error,
-            call.faults,
-        )
+    is_outdated = call.is_outdated(runtime)
+    scope[ENTRY] = entry = Request(
+        0 if is_outdated else journal.count + 1,
+        call.now,
+        scope["method"],
+        path,
+        call.caller.subject,
+        call.body,
+        reply.status,
+        reply.body,
+        operation,
+        tasks,
+        reply.error,
+        call.faults,
     )
+    if not is_outdated:
+        journal.append(entry)

@@ -44,8 +44,12 @@ class Call:
         return cls(runtime.broker, zone, params, headers, request_id, runtime.clock.now())
 
     def update(self, runtime: Runtime) -> None:
-        """Use the present state and time. While the request waited, the fake may have been reset."""
+        """Use the present state and time. While the request arrived, the fake may have been reset."""
         self.broker, self.now = runtime.broker, runtime.clock.now()
+
+    def is_outdated(self, runtime: Runtime) -> bool:
+        """Whether the state that this request is for has been replaced."""
+        return self.broker is not runtime.broker
 
     def header(self, name: bytes) -> str | None:
         """A header's value, None if it was not sent."""

@@ -52,6 +52,10 @@ class Config:
     state_file: Path | None = None
 
 
+class StateReplacedError(RuntimeError):
+    """The fake was reset, or got another state, while its clock was being advanced: the clock stopped there."""
+
+
 class Runtime:
     """One fake server. An operation runs between two awaits, so nothing needs a lock."""
 
@@ -123,7 +127,7 @@ class Runtime:
             self._alarm.cancel()
         if clock is not None:
             self.clock = clock
-            self.waiters, self._settled = Waiters(clock), 0
+            self.waiters.move_to(clock)
         self._begin(config)
 
     def restore(self, profile: str, now: int, fill: Callable[[Broker], None]) -> None:
@@ -142,24 +146,24 @@ class Runtime:
 
     async def carry_out(self) -> None:
         """Carry out the effects of the latest operations. Notices are sent before it returns (U4)."""
+        broker = self.broker
         for effect in self.broker.drain_effects():
             match effect:
                 case CallbackDue():
                     _ = self.deliveries.send(effect)
                 case NoticeDue():
-                    if not await self.notify(effect):
-                        return
+                    await self.notify(effect)
+                    if self.broker is not broker:
+                        return  # the other effects are of a state that is gone
                 case ArtifactStored():
                     if self._artifacts is not None:
                         self._artifacts.write(effect.path, effect.content)
         self.arm()
 
-    async def notify(self, due: NoticeDue) -> bool:
-        """Send a notice and wait for its outcome (U4). Returns False if a reset has cancelled it."""
-        sending = self.deliveries.send(due)
-        # `await sending` would cancel the notice when its producer hangs up.
-        await asyncio.wait({sending})
-        return not sending.cancelled()
+    async def notify(self, due: NoticeDue) -> None:
+        """Send a notice and wait for its outcome (U4), or until a reset cancels it."""
+        # `await` on the task itself would cancel the notice when its producer hangs up.
+        await asyncio.wait({self.deliveries.send(due)})
 
     def arm(self) -> None:
         """Set a timer for the next instant at which the broker has something to do."""
@@ -175,11 +179,12 @@ class Runtime:
     async def advance(self, *, to: int | None = None, by: int = 0, mode: Mode | None = None) -> int:
         """Advance the clock through all that falls due, and return when all is quiet. Returns how many timers fired.
 
-        Takes and raises what `Clock.advance` does.
+        Takes and raises what `Clock.advance` does, and StateReplacedError.
         """
+        broker = self.broker
         await let_tasks_run()
         # On an auto clock a wait for a receiver would itself let time pass.
-        settle = let_tasks_run if self.clock.mode == "auto" else self._settle
+        settle = let_tasks_run if self.clock.mode == "auto" else partial(self._settle, broker)
         return await self.clock.advance(settle, to=to, by=by, mode=mode)
 
     def _fire(self) -> None:
@@ -204,8 +209,13 @@ class Runtime:
         self._call_back()
         return is_over
 
-    async def _settle(self) -> None:
-        """Wait until all that was woken is done: requests, callbacks, and the requests that they cause."""
+    async def _settle(self, broker: Broker) -> None:
+        """Wait until all that was woken is done: requests, callbacks, and the requests that they cause.
+
+        Raises StateReplacedError if this is no longer the fake's broker.
+        """
         while await self.deliveries.finish() or self._settled != self.waiters.woken:
             self._settled = self.waiters.woken
             await let_tasks_run()
+        if self.broker is not broker:
+            raise StateReplacedError

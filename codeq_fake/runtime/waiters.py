@@ -59,6 +59,7 @@ class Waiters:
         self._polls: dict[_Waiter[Any], None] = {}
         #: With the number of the fault that holds the request up.
         self._held: dict[_Waiter[bool], int] = {}
+        self._sleepers: dict[_Waiter[None], None] = {}
         #: How many waits have ended. An advance of the clock sees from it that a task was woken.
         self.woken = 0
 
@@ -116,10 +117,21 @@ class Waiters:
         """Wait until the clock has moved on by `duration` (ns)."""
         waiter: _Waiter[None] = _Waiter(self._woke)
         waiter.timer = self._clock.call_at(self._clock.now() + duration, partial(waiter.end, None))
+        self._sleepers[waiter] = None
         try:
             await waiter.result
         finally:
+            del self._sleepers[waiter]
             waiter.timer.cancel()
+
+    def move_to(self, clock: Clock) -> None:
+        """Wait by another clock from now on. Each sleeper, which is not part of the state, sleeps for what is left."""
+        before, now = self._clock.now(), clock.now()
+        self._clock = clock
+        for waiter in self._sleepers:
+            if waiter.timer is not None:
+                waiter.timer.cancel()
+                waiter.timer = clock.call_at(now + waiter.timer.when - before, partial(waiter.end, None))
 
     def release_held(self, fault: int | None = None) -> None:
         """Let the requests go on that this fault holds up, or all held requests."""

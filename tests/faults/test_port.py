@@ -113,6 +113,17 @@ def test_a_server_that_stops_ends_held_requests() -> None:
         assert everything_from(connection).startswith(b"HTTP/1.1 202")
 
 
+def test_a_reset_closes_the_connection_of_a_held_request(
+    codeq_server: FakeCodeQ, caplog: pytest.LogCaptureFixture
+) -> None:
+    with codeq_server.faults(faults.hang()) as fault, connected(codeq_server, CREATE) as connection:
+        while not fault.fired:
+            codeq_server.advance(seconds=0)
+        codeq_server.reset()
+        assert everything_from(connection) == b""
+    assert (codeq_server.tasks(), codeq_server.requests, caplog.records) == ([], [], [])
+
+
 def test_nothing_is_logged(codeq_server: FakeCodeQ, http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     for rule in (faults.reset(), faults.drop_reply(), faults.garble("cut")):
         with codeq_server.faults(rule), pytest.raises(httpx.TransportError):

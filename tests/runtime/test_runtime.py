@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from codeq_fake import faults
 from codeq_fake.clocks import let_tasks_run
 from codeq_fake.control import BadRequestError, ConflictError
 from codeq_fake.runtime import webhook_deliveries
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
+
+    from codeq_fake.faults import Rule
 
 pytestmark = pytest.mark.asyncio
 
@@ -291,6 +294,13 @@ async def test_a_real_clock_is_advanced_through_what_is_parked() -> None:
 # Starting over.
 
 
+@pytest.fixture(params=["reset", "restore"])
+def start_over(request: pytest.FixtureRequest) -> Callable[[FakeCodeQ], None]:
+    """Replaces the state of a fake by an empty one."""
+    empty = FakeCodeQ(now=NOW, profile="redis").state()
+    return FakeCodeQ.reset if request.param == "reset" else lambda fake: fake.restore(empty)
+
+
 async def test_a_reset_empties_state_and_journals_and_keeps_settings_and_clock() -> None:
     async with playing(settings={"MAX_ATTEMPTS_DEFAULT": "7"}) as (fake, worker):
         await worker.complete(webhook=HOOK)
@@ -343,6 +353,59 @@ async def test_a_reset_ends_parked_polls_and_their_timers() -> None:
         task_id = await worker.create()
         await fake.aadvance(30)
         assert fake.task(task_id).status == "PENDING"
+
+
+@pytest.mark.parametrize("rule", [faults.hang(on="create"), faults.delay(5, on="create")], ids=["hang", "delay"])
+async def test_a_held_request_does_nothing_in_the_next_state(
+    rule: Rule, start_over: Callable[[FakeCodeQ], None]
+) -> None:
+    async with playing() as (fake, worker):
+        with fake.faults(rule) as fault:
+            held = asyncio.create_task(worker.create())
+            await let_tasks_run()
+            assert fault.fired == 1
+            start_over(fake)
+            with pytest.raises(httpx.RemoteProtocolError, match="disconnected"):
+                await held
+            await fake.aadvance(60)
+        assert (fake.tasks(), fake.requests) == ([], [])
+
+
+async def test_a_poll_of_the_last_state_is_not_in_the_journal_of_the_next(
+    start_over: Callable[[FakeCodeQ], None],
+) -> None:
+    async with playing() as (fake, worker):
+        parked = asyncio.create_task(worker.claim(waitSeconds=30))
+        await let_tasks_run()
+        start_over(fake)
+        assert await parked is None
+        assert fake.requests == []
+        assert fake.contract()["summary"]["touched"] == 0
+
+
+async def test_an_advance_does_not_move_the_clock_of_the_next_state(start_over: Callable[[FakeCodeQ], None]) -> None:
+    app, never = Application(), asyncio.Event()
+    app.then = never.wait
+    async with playing(app) as (fake, worker):
+        await worker.complete(webhook=HOOK)
+        advance = asyncio.create_task(fake.aadvance(3600))
+        await app.asked.wait()
+        start_over(fake)
+        with pytest.raises(ConflictError, match="reset or got another state"):
+            await advance
+        assert fake.now == NOW
+
+
+async def test_a_sleeper_sleeps_on_when_the_state_is_replaced(start_over: Callable[[FakeCodeQ], None]) -> None:
+    """It is the test's own code that sleeps."""
+    async with playing() as (fake, _):
+        asleep = asyncio.create_task(fake.sleep(60))
+        await fake.aadvance(20)
+        start_over(fake)
+        await fake.aadvance(39)
+        assert not asleep.done()
+        await fake.aadvance(1)
+        assert asleep.done()
 
 
 async def test_two_fakes_are_independent() -> None:

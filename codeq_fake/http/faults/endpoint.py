@@ -129,8 +129,10 @@ class _FaultyCall:
         self._settle(fault)
         until = self._call.now + fault.rule.duration if fault.rule.do == "delay" else None
         gone = partial(hang_up, self._receive)
-        if not await self._runtime.waiters.hold(fault.number, until=until, gone=gone):
-            self._reply.outcome = "gone"
+        is_there = await self._runtime.waiters.hold(fault.number, until=until, gone=gone)
+        if not is_there or self._call.is_outdated(self._runtime):
+            # A request of a state that is gone must not act in the present one: its connection is closed.
+            self._reply.outcome = "drop_reply" if is_there else "gone"
             raise Injected(NO_REPLY)
         self._call.update(self._runtime)
 
