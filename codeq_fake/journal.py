@@ -10,6 +10,11 @@ from typing import Generic, NamedTuple, TypeVar
 from codeq_fake.core import State, Task
 
 DEFAULT_SIZE = 10_000
+#: The most bytes of the entries of one journal.
+DEFAULT_BYTES = 64 * 1024 * 1024
+
+#: About what an entry takes besides its texts, for each task that it names and each try.
+_PART = 200
 
 
 class TouchedTask(NamedTuple):
@@ -49,6 +54,11 @@ class Request(NamedTuple):
     error: str = ""
     faults: tuple[str, ...] = ()
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes."""
+        return len(self.body) + len(self.reply) + len(self.path) + _PART * len(self.tasks)
+
 
 @dataclass(frozen=True, slots=True)
 class Try:
@@ -78,22 +88,53 @@ class Callback:
     body: bytes = b""
     tries: list[Try] = field(default_factory=list)
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes."""
+        return len(self.url) + len(self.body) + _PART * len(self.tries)
+
 
 EntryT = TypeVar("EntryT", Request, Callback)
 
 
 class Journal(Generic[EntryT]):
-    """The last `size` entries, oldest first. Their numbers count from 1 since the fake was made or reset."""
+    """The last entries, oldest first: at most `size`, and at most `most_bytes` in all, but always the latest one.
 
-    def __init__(self, size: int = DEFAULT_SIZE) -> None:
-        self.entries: deque[EntryT] = deque(maxlen=size)
+    Their numbers count from 1 since the fake was made or reset.
+    """
+
+    def __init__(self, size: int = DEFAULT_SIZE, most_bytes: int = DEFAULT_BYTES) -> None:
+        self.entries: deque[EntryT] = deque()
         self.count = 0
+        #: About how many bytes the entries take.
+        self.weight = 0
+        self._size = size
+        self._most_bytes = most_bytes
 
     def append(self, entry: EntryT) -> EntryT:
         """Add an entry, which has the number `count` + 1. Returns the entry."""
-        self.entries.append(entry)
         self.count = entry.n
+        if self._size:
+            self.entries.append(entry)
+            self.weight += entry.weight
+            if self.weight > self._most_bytes or len(self.entries) > self._size:
+                self._drop_oldest()
         return entry
+
+    def grown(self, entry: EntryT, by: int) -> None:
+        """Note that the weight of an entry has changed since it was added."""
+        if self.entries and entry.n >= self.entries[0].n:
+            self.weight += by
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        entries = self.entries
+        while len(entries) > 1 and (self.weight > self._most_bytes or len(entries) > self._size):
+            self.weight -= entries.popleft().weight
+
+    def dropped(self, since: int = 0) -> int:
+        """The number of entries after number `since` that are no longer kept."""
+        return max(0, self.count - len(self.entries) - since)
 
     def since(self, n: int) -> list[EntryT]:
         """The entries after number `n` that are still kept."""
@@ -101,4 +142,5 @@ class Journal(Generic[EntryT]):
 
     def find(self, n: int) -> EntryT | None:
         """The entry with number `n`, if it is still kept."""
-        return next((entry for entry in self.entries if entry.n == n), None)
+        dropped = self.dropped()
+        return self.entries[n - dropped - 1] if dropped < n <= self.count else None

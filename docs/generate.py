@@ -78,6 +78,7 @@ _ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "webhooks": "origins such as `http://app.test`, and the ASGI applications that answer there",
         "webhook_allow": "hosts that callbacks may go to, besides this machine and private networks",
         "journal_size": "number of requests and callbacks that are kept",
+        "journal_bytes": "bytes of requests, and of callbacks, that are kept; the latest entry stays in any case",
         "seed": "makes ids and jitter repeatable",
         "control_token": "bearer token of the control API",
         "filled_from": "seed file: the first tasks and subscriptions",

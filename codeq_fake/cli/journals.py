@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import click
@@ -28,8 +29,20 @@ _LAST = click.option(
 @calls_fake
 def requests(fake: Fake, *, since: int, last: int, path: str | None, status: int | None) -> Answer:
     """List the latest requests."""
-    latest = fake.get("/requests", since=since, path=path, status=status)["requests"][-last:]
-    return Answer({"requests": latest}, show_table(_REQUEST, map(_request, latest), empty="no requests"))
+    reply = fake.get("/requests", since=since, path=path, status=status)
+    latest = reply["requests"][-last:]
+    return _listed({**reply, "requests": latest}, show_table(_REQUEST, map(_request, latest), empty="no requests"))
+
+
+def _listed(reply: dict[str, Any], show: Callable[[], None]) -> Answer:
+    """The answer with a table, and with a line about the entries that the journal no longer has."""
+    return Answer(reply, partial(_show_listed, show, reply.get("dropped", 0)))
+
+
+def _show_listed(show: Callable[[], None], dropped: int) -> None:
+    show()
+    if dropped:
+        click.echo(f"{dropped} older ones were dropped: see --journal-size and --journal-bytes")
 
 
 def _request(entry: dict[str, Any]) -> Iterable[object]:
@@ -43,8 +56,9 @@ def _request(entry: dict[str, Any]) -> Iterable[object]:
 @calls_fake
 def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
     """List the latest callbacks and notices, with their tries."""
-    latest = fake.get("/callbacks", since=since)["callbacks"][-last:]
-    return Answer({"callbacks": latest}, show_table(_CALLBACK, map(_callback, latest), empty="no callbacks"))
+    reply = fake.get("/callbacks", since=since)
+    latest = reply["callbacks"][-last:]
+    return _listed({**reply, "callbacks": latest}, show_table(_CALLBACK, map(_callback, latest), empty="no callbacks"))
 
 
 def _callback(entry: dict[str, Any]) -> Iterable[object]:

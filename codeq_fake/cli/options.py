@@ -37,6 +37,7 @@ class Options:
     control_token: str | None
     webhook_allow: tuple[str, ...]
     journal_size: int
+    journal_bytes: int
     faults: Path | None
     races: str | None
     races_seed: int
@@ -162,6 +163,13 @@ _WHAT = (
         default=10_000,
         show_default=True,
         help="Number of requests and callbacks that the journals keep.",
+    ),
+    flag(
+        "journal-bytes",
+        type=click.IntRange(0),
+        default=67_108_864,
+        show_default=True,
+        help="Bytes of requests, and of callbacks, that the journals keep. The latest entry stays in any case.",
     ),
     flag(
         "faults",

@@ -122,6 +122,7 @@ def _runtime(options: Options) -> Runtime:
             identities=read_identities(str(file), _text("--identities", file)) if file is not None else (),
             webhook_allow=options.webhook_allow,
             journal_size=options.journal_size,
+            journal_bytes=options.journal_bytes,
             state_file=options.persist,
         )
         start = instant(options.start_at) if options.start_at is not None else None

@@ -18,6 +18,7 @@ from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, 
 from codeq_fake.core import Status, Task, errors, manual_operations, snapshot
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
+from codeq_fake.journal import Journal
 from codeq_fake.runtime.fake_server import Runtime, StateReplacedError
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
@@ -262,6 +263,15 @@ class Controls:
             if path in entry.path and status in (0, entry.status)
         ]
 
+    def request_journal(self, *, since: int = 0, path: str = "", status: int = 0) -> dict[str, Any]:
+        """As `requests`, with the number of requests after `since` that were dropped, if there are any."""
+        found = self.requests(since=since, path=path, status=status)
+        return {"requests": found, **_dropped(self._runtime.requests, since)}
+
+    def callback_journal(self, *, since: int = 0) -> dict[str, Any]:
+        """As `callbacks`, with the number of callbacks after `since` that were dropped, if there are any."""
+        return {"callbacks": self.callbacks(since=since), **_dropped(self._runtime.deliveries.journal, since)}
+
     def callbacks(self, *, since: int = 0) -> list[dict[str, Any]]:
         """The journal of callbacks and notices after number `since`."""
         return [representations.callback(entry) for entry in self._runtime.deliveries.journal.since(since)]
@@ -308,6 +318,11 @@ class Controls:
             return self._runtime.broker.get(task_id)
         except errors.TaskNotFound:
             raise UnknownTaskError(f"no task {task_id}") from None
+
+
+def _dropped(journal: Journal[Any], since: int) -> dict[str, int]:
+    dropped = journal.dropped(since)
+    return {"dropped": dropped} if dropped else {}
 
 
 _PAYLOAD = wire.Struct({"payload": wire.ANY})

@@ -104,10 +104,8 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("POST", "/tasks/{task_id}/expire", controls.expire, task),
         ControlCall("POST", "/tasks/{task_id}/requeue", controls.requeue, task),
         ControlCall("GET", "/queues", controls.queues),
-        ControlCall(
-            "GET", "/requests", controls.requests, {"since": whole, "path": text, "status": whole}, under="requests"
-        ),
-        ControlCall("GET", "/callbacks", controls.callbacks, {"since": whole}, under="callbacks"),
+        ControlCall("GET", "/requests", controls.request_journal, {"since": whole, "path": text, "status": whole}),
+        ControlCall("GET", "/callbacks", controls.callback_journal, {"since": whole}),
         ControlCall("POST", "/callbacks/{n}/resend", controls.resend, {"n": number_of("callback")}),
         ControlCall("GET", "/faults", faults.active),
         ControlCall("POST", "/faults", lambda **sent: faults.add(sent), rule),

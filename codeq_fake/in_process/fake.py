@@ -23,7 +23,7 @@ from codeq_fake.control.fault_rules import checked
 from codeq_fake.core.times import SECOND
 from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
-from codeq_fake.journal import DEFAULT_SIZE
+from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
 from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
@@ -66,6 +66,7 @@ class FakeCodeQ(Assertions):
         webhooks: Mapping[str, ASGIApp] | None = None,
         webhook_allow: Iterable[str] = (),
         journal_size: int = DEFAULT_SIZE,
+        journal_bytes: int = DEFAULT_BYTES,
         seed: int | None = None,
         control_token: str | None = None,
         filled_from: str | Path | None = None,
@@ -77,6 +78,7 @@ class FakeCodeQ(Assertions):
             webhook_allow=tuple(webhook_allow),
             mounts=dict(webhooks or {}),
             journal_size=journal_size,
+            journal_bytes=journal_bytes,
             seed=seed,
         )
         self._runtime = Runtime(config, make_clock(clock, start=_to_nanoseconds(now) if now is not None else None))

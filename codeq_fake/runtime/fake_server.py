@@ -18,7 +18,7 @@ from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
 from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
-from codeq_fake.journal import DEFAULT_SIZE, Callback, Journal, Request
+from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE, Callback, Journal, Request
 from codeq_fake.server_settings import Settings
 from codeq_fake.webhooks import Composer, Guard, Outcome, Sender
 
@@ -38,8 +38,9 @@ DEFAULT_PROFILE = "kvrocks-2.8"  # the store of CodeQ's own deployment files
 class Config:
     """How a fake is set up.
 
-    `mounts` maps origins to applications in this process that answer the callbacks. `journal_size` is in entries.
-    `seed` makes ids and jitter repeatable. The control API saves the state to `state_file`.
+    `mounts` maps origins to applications in this process that answer the callbacks. `journal_size` is in entries and
+    `journal_bytes` in bytes, both for each journal. `seed` makes ids and jitter repeatable. The control API saves the
+    state to `state_file`.
     """
 
     profile: str = DEFAULT_PROFILE
@@ -48,6 +49,7 @@ class Config:
     webhook_allow: tuple[str, ...] = ()
     mounts: Mapping[str, ASGIApp] = field(default_factory=lambda: MappingProxyType({}))
     journal_size: int = DEFAULT_SIZE
+    journal_bytes: int = DEFAULT_BYTES
     seed: int | None = None
     state_file: Path | None = None
 
@@ -82,7 +84,7 @@ class Runtime:
         settings = config.settings
         self.config = config
         self.auth = Authenticator.of(settings, config.identities)
-        self.requests: Journal[Request] = Journal(config.journal_size)
+        self.requests: Journal[Request] = Journal(config.journal_size, config.journal_bytes)
         #: (operation, name of the refusal or "") -> how often. It shows which clauses the traffic has touched.
         self.seen: Counter[tuple[str, str]] = Counter()
         self.surprises = Watch(self.requests, settings)
@@ -93,7 +95,7 @@ class Runtime:
             sender=Sender(guard=Guard(config.webhook_allow), mounts=config.mounts),
             composer=Composer(zone=settings.timezone, secret=settings.webhook_hmac_secret),
             fault_plan=self.fault_plan,
-            journal_size=config.journal_size,
+            journal=Journal(config.journal_size, config.journal_bytes),
             answered=self._answered,
             tried=lambda callback: self.on_try and self.on_try(callback),
         )

@@ -43,11 +43,11 @@ class Deliveries:
         sender: Sender,
         composer: Composer,
         fault_plan: Plan,
-        journal_size: int,
+        journal: Journal[Callback],
         answered: Callable[[Due, Outcome], bool],
         tried: Callable[[Callback], object],
     ) -> None:
-        self.journal: Journal[Callback] = Journal(journal_size)
+        self.journal = journal
         self._clock = clock
         self._sleep = sleep
         self._sender = sender
@@ -118,7 +118,7 @@ class Deliveries:
         skew = sum(rule.duration for rule in rules if rule.do == "clock_skew")
         outgoing = self._composed(due, self._clock.now() + skew)
         if "callback_lost" in kinds:
-            entry.headers, entry.body = outgoing.headers, outgoing.body
+            self._enter(entry, outgoing)
             self._note(entry, Try(self._clock.now(), None, LOST, kinds))
             return Outcome((Hop(outgoing.method, outgoing.url),), LOST)
         outcome = await self._try(entry, outgoing, kinds)
@@ -127,7 +127,7 @@ class Deliveries:
         return outcome
 
     async def _try(self, entry: Callback, outgoing: Outgoing, faults: tuple[str, ...] = ()) -> Outcome:
-        entry.headers, entry.body = outgoing.headers, outgoing.body
+        self._enter(entry, outgoing)
         sent_at = self._clock.now()
         sending = asyncio.ensure_future(self._sender.send(outgoing))
         timer = self._clock.call_at(sent_at + TIMEOUT, partial(self._time_out, sending, _current_task()))
@@ -140,8 +140,16 @@ class Deliveries:
         self._note(entry, Try(sent_at, outcome.status, outcome.error, faults))
         return outcome
 
+    def _enter(self, entry: Callback, outgoing: Outgoing) -> None:
+        """Put into the journal what is being sent."""
+        before = entry.weight
+        entry.headers, entry.body = outgoing.headers, outgoing.body
+        self.journal.grown(entry, entry.weight - before)
+
     def _note(self, entry: Callback, tried: Try) -> None:
+        before = entry.weight
         entry.tries.append(tried)
+        self.journal.grown(entry, entry.weight - before)
         self._tried(entry)
 
     def _time_out(self, sending: asyncio.Future[Outcome], delivery: asyncio.Task[Any]) -> None:

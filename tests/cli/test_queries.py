@@ -243,6 +243,16 @@ def test_the_clock_is_shown_let_run_and_stopped(fake: FakeCodeQ) -> None:
 # Journals.
 
 
+def test_a_journal_says_how_many_entries_it_has_dropped() -> None:
+    with FakeCodeQ(now=START, journal_size=1) as fake, fake.serve(), fake.client() as http:
+        for path in ("/a", "/b", "/c"):
+            http.get(path)
+        *_, last = printed(fake, "requests").splitlines()
+        assert last == "2 older ones were dropped: see --journal-size and --journal-bytes"
+        assert as_json(fake, "requests")["dropped"] == 2
+        assert "dropped" not in printed(fake, "requests", "--since", "2")
+
+
 def test_requests_are_listed_and_filtered(fake: FakeCodeQ) -> None:
     leased(fake)
     with fake.client() as http:

@@ -60,6 +60,33 @@ def test_the_oldest_requests_are_dropped(codeq: FakeCodeQ, producer: httpx.Clien
     assert [(request["n"], request["path"][-1]) for request in codeq.requests] == [(4, "3"), (5, "4")]
 
 
+@pytest.mark.codeq(journal_bytes=1_000_000)
+def test_large_requests_and_callbacks_do_not_fill_the_memory(codeq: FakeCodeQ, worker: httpx.Client) -> None:
+    large = {"text": "x" * 100_000}
+    for _ in range(20):
+        task = codeq.enqueue("A", webhook="https://unreachable.example", tenant="acme")
+        worker.post(CLAIM, json={"commands": ["A"]})
+        worker.post(f"{TASKS}/{task.id}/result", json={"status": "COMPLETED", "result": large})
+    codeq.advance(seconds=0)
+    journals = {name: worker.get(f"/_fake/{name}").json() for name in ("requests", "callbacks")}
+    assert {name: sum(map(len, map(repr, journal[name]))) < 1_100_000 for name, journal in journals.items()} == {
+        "requests": True,
+        "callbacks": True,
+    }
+    for name, made in (("requests", 40), ("callbacks", 20)):
+        kept = journals[name][name]
+        assert len(kept) > 3
+        assert (kept[-1]["n"], journals[name]["dropped"]) == (made, made - len(kept))
+        assert "dropped" not in worker.get(f"/_fake/{name}?since={kept[0]['n'] - 1}").json()
+
+
+@pytest.mark.codeq(journal_bytes=10)
+def test_the_latest_request_stays_however_large_it_is(codeq: FakeCodeQ, producer: httpx.Client) -> None:
+    for number in range(2):
+        producer.post(TASKS, json={"command": "A", "payload": "x" * 1000 * number})
+    assert [request["n"] for request in codeq.requests] == [2]
+
+
 def test_the_journals_can_be_searched(codeq: FakeCodeQ, producer: httpx.Client) -> None:
     for number in range(3):
         producer.get(f"{TASKS}/{number}")

@@ -40,6 +40,26 @@ def test_the_last_entries_are_kept_and_keep_their_numbers(size: int, entries: in
     assert numbers(journal, since) == [n for n in kept if n > since]
 
 
+@given(
+    sizes=st.lists(st.integers(0, 60), max_size=30),
+    size=st.integers(1, 20),
+    most_bytes=st.integers(0, 200),
+)
+def test_the_entries_have_at_most_so_many_bytes_except_for_the_latest(
+    sizes: list[int], size: int, most_bytes: int
+) -> None:
+    journal: Journal[Request] = Journal(size, most_bytes)
+    for n, body in enumerate(sizes, start=1):
+        journal.append(Request(n, 0, "POST", "", "", b"x" * body, 200, b""))
+        kept = list(journal.entries)
+        assert len(kept) == 1 or (sum(len(entry.body) for entry in kept) <= most_bytes and len(kept) <= size)
+        # No more are dropped than need be.
+        longer = [sizes[kept[0].n - 2], *(len(entry.body) for entry in kept)] if kept[0].n > 1 else []
+        assert not longer or sum(longer) > most_bytes or len(longer) > size
+        assert (journal.dropped(), journal.dropped(n)) == (n - len(kept), 0)
+        assert [journal.find(number) for number in (0, kept[0].n - 1, n, n + 1)] == [None, None, kept[-1], None]
+
+
 def test_ten_thousand_entries_are_kept_by_default() -> None:
     journal: Journal[Request] = Journal()
     fill(journal, 10_001)

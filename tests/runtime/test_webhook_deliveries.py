@@ -13,6 +13,7 @@ import pytest
 from codeq_fake.clocks import WallClock, let_tasks_run
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.faults import Plan
+from codeq_fake.journal import Callback, Journal
 from codeq_fake.runtime import webhook_deliveries
 from codeq_fake.runtime.waiters import Waiters
 from codeq_fake.runtime.webhook_deliveries import Deliveries
@@ -21,8 +22,6 @@ from codeq_fake.webhooks.composer import sign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from codeq_fake.journal import Callback
 
 pytestmark = pytest.mark.asyncio
 
@@ -71,7 +70,7 @@ class Scene:
             composer=composer,
             answered=self._answered,
             fault_plan=Plan(),
-            journal_size=10,
+            journal=Journal(10),
             tried=self.tried.append,
         )
 
