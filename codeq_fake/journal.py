@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
@@ -13,7 +14,7 @@ DEFAULT_SIZE = 10_000
 #: The most bytes of the entries of one journal.
 DEFAULT_BYTES = 64 * 1024 * 1024
 
-#: About what an entry takes besides its texts, for each task that it names and each try.
+#: About what an entry takes besides its texts, for each task that it names, each header and each try.
 _PART = 200
 
 
@@ -34,11 +35,11 @@ class TouchedTask(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request of the contract and its reply. `at` is in ns. No header is kept, so no token is.
+    """A request of the contract and its reply. `at` is in ns. `headers` are as sent: mask secrets to show them.
 
     `status` is 0 where a fault left the request without a reply. `operation` is empty for a path without a route.
-    `tasks` are the tasks that the request created, claimed or named, `error` is the text of a refusal, `faults` are the
-    kinds of the faults that came on it.
+    `tasks` are the tasks that the request created, claimed or named, `error` is the text of a refusal and `reason` says
+    the same to a person, `faults` are the kinds of the faults that came on it.
     """
 
     n: int
@@ -53,11 +54,14 @@ class Request(NamedTuple):
     tasks: tuple[TouchedTask, ...] = ()
     error: str = ""
     faults: tuple[str, ...] = ()
+    reason: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
     @property
     def weight(self) -> int:
         """About how many bytes it takes."""
-        return len(self.body) + len(self.reply) + len(self.path) + _PART * len(self.tasks)
+        headers = sum([len(value) for _, value in self.headers]) + _PART * len(self.headers)
+        return len(self.body) + len(self.reply) + len(self.path) + headers + _PART * len(self.tasks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ UTC = ZoneInfo("UTC")
 
 _DEEPEST = 200  # the contract allows 10,000 levels (B1), Python's JSON about a thousand
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+#: Headers whose values are secrets, by a part of their name, and the schemes of authentication that may be shown.
+_SECRET = re.compile(r"auth|cookie|token|secret|password|signature|api-?key")
+_SCHEMES = ("bearer", "basic", "digest")
 _STEPS = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 
 
@@ -85,18 +88,35 @@ def history_entry(shown: HistoryEntry) -> dict[str, Any]:
 
 
 def request(shown: Request) -> dict[str, Any]:
-    """One request and its reply. Bytes that are not UTF-8 become U+FFFD."""
+    """One request and its reply, with the secrets in its headers masked. Bytes that are not UTF-8 become U+FFFD."""
     return {
         "n": shown.n,
         "at": time(shown.at),
         "method": shown.method,
         "path": shown.path,
         "as": shown.caller or None,
+        "headers": _masked(shown.headers),
         "body": shown.body.decode(errors="replace"),
         "status": shown.status or None,
+        "reason": shown.reason or None,
         "faults": list(shown.faults),
         "reply": shown.reply.decode(errors="replace"),
     }
+
+
+def _masked(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by name, those that hold a secret without it. Values of a repeated header are joined, as HTTP allows."""
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        values.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return {name: _mask(name, ", ".join(texts)) for name, texts in values.items()}
+
+
+def _mask(name: str, value: str) -> str:
+    if not _SECRET.search(name):
+        return value
+    scheme, blank, _ = value.partition(" ")
+    return f"{scheme} ***" if blank and scheme.lower() in _SCHEMES else "***"
 
 
 def callback(shown: Callback) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 class Refused(Exception):
     """The contract refuses this operation. The broker's state has not changed."""
 
+    def __str__(self) -> str:
+        return type(self).__doc__ or type(self).__name__  # Python's option -OO removes docstrings
+
 
 class InvalidCommand(Refused):
     """The command is empty or only white space (C2)."""
@@ -53,6 +56,9 @@ class ArtifactUndecodable(Refused):
         super().__init__(name, reason)
         self.name = name
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The content of the artifact {self.name!r} is not base64 (S5): {self.reason}"
 
 
 class ResultRequired(Refused):

@@ -53,13 +53,15 @@ class Kind:
     """One kind of fault.
 
     `on` are the occasions of a rule that has no `on`; `only` are all that a rule may name (empty: every operation).
-    `takes` are the arguments that only some kinds have. After an `is_final` fault nothing else can go wrong.
+    `takes` are the arguments that only some kinds have. After an `is_final` fault nothing else can go wrong. `about`
+    says what happens.
     """
 
     on: frozenset[str]
     only: frozenset[str]
     takes: frozenset[str]
     is_final: bool
+    about: str
 
 
 #: Name -> kind; filled by the functions of `kinds`.
@@ -71,12 +73,13 @@ def kind(
 ) -> Callable[[ConstructorT], ConstructorT]:
     """Declare a kind of fault by the function that makes its rules.
 
-    The function's name is the name of the kind, its own arguments are `takes`.
+    The function's name is the name of the kind, its own arguments are `takes`, its docstring begins with `about`.
     """
 
     def declare(constructor: ConstructorT) -> ConstructorT:
         takes = frozenset(inspect.signature(constructor).parameters) - {"where"}
-        KINDS[constructor.__name__] = Kind(on, only, takes, is_final)
+        about = (inspect.getdoc(constructor) or "").partition("\n")[0]
+        KINDS[constructor.__name__] = Kind(on, only, takes, is_final, about)
         return constructor
 
     return declare

@@ -55,7 +55,8 @@ class Endpoint:
             raise
         except REJECTIONS as rejection:
             rejected = type(rejection).__name__
-            reply = reply_to(rejection, operation.name)
+            task = call.broker.store.tasks.get(call.params.get("id", ""))
+            reply = reply_to(rejection, operation.name, task)
         if not call.is_outdated(runtime):
             runtime.seen[operation.name, rejected] += 1
         note(runtime, scope, call, reply, operation.name)
@@ -127,6 +128,8 @@ def note(runtime: Runtime, scope: Scope, call: Call, reply: Reply, operation: st
         tasks,
         reply.error,
         call.faults,
+        reply.reason,
+        scope["headers"],
     )
     if not is_outdated:
         journal.append(entry)

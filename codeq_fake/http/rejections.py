@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from codeq_fake import wire
 from codeq_fake.auth import Forbidden, Unauthenticated
-from codeq_fake.core import errors
+from codeq_fake.core import Task, errors
 
 from . import replies
 from .replies import Reply
@@ -45,7 +45,8 @@ class RateLimited(Rejected):
         error = "rate limit exceeded"
         text = f'{{"error":"{error}","operation":"{operation}","retryAfterSeconds":{wait},"scope":"{scope}"}}'
         headers = (*replies.JSON, (b"retry-after", b"%d" % wait))
-        super().__init__(Reply(429, text.encode(), headers, error=error))
+        reason = f"this token has used up the rate limit of the {scope} scope, the next request counts in {wait} s (L1)"
+        super().__init__(Reply(429, text.encode(), headers, error=error, reason=reason))
 
 
 #: All that is answered with an error.
@@ -96,6 +97,33 @@ def status_and_text(rejection: Exception, operation: str) -> tuple[int, str]:
             return by_operation.get(operation) or by_operation[None]
 
 
-def reply_to(rejection: Exception, operation: str) -> Reply:
-    """The reply to a rejected request on the route of `operation`."""
-    return rejection.reply if isinstance(rejection, Rejected) else replies.error(*status_and_text(rejection, operation))
+#: What the server's texts about tokens do not say (A1 to A8). The others are messages of a JWT library.
+_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "missing Authorization header": "the request has no token: there is no Authorization header (A1)",
+        "invalid Authorization format": "the Authorization header is not `Bearer TOKEN` (A2)",
+        "invalid token": "no caller of this route has this token (A3, A7)",
+        "missing eventTypes": "the token has no event types, so it is no worker's (A5)",
+        "missing scope": "the token lacks the scope that this route needs (A5)",
+        "unauthorized. Admin only": "the token is not an admin's (A8)",
+    }
+)
+
+
+def reply_to(rejection: Exception, operation: str, task: Task | None = None) -> Reply:
+    """The reply to a rejected request on the route of `operation`, which names `task`."""
+    if isinstance(rejection, Rejected):
+        return rejection.reply
+    return replies.error(*status_and_text(rejection, operation), _reason(rejection, task))
+
+
+def _reason(rejection: Exception, task: Task | None) -> str:
+    """Why a request is rejected, for a person."""
+    if isinstance(rejection, (Unauthenticated, Forbidden)):
+        return _REASONS.get(rejection.text, rejection.text)
+    if isinstance(rejection, wire.BadBody):
+        return "the body is not the JSON that this route reads (B1, B2)"
+    if task is None:
+        return str(rejection)
+    holder = f"held by {task.worker}" if task.worker else "held by no worker"
+    return f"{rejection} It is {task.status.value} and {holder}."

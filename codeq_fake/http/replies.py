@@ -21,7 +21,8 @@ _NO_CONTENT = 204
 class Reply(NamedTuple):
     """A status, a body and the headers that describe it. Status 0 means that a fault keeps the reply back.
 
-    The journal also notes the `tasks` that the operation created or claimed, and the text of an `error`.
+    The journal also notes the `tasks` that the operation created or claimed, the text of an `error`, and the `reason`
+    of the error for a person.
     """
 
     status: int
@@ -29,6 +30,7 @@ class Reply(NamedTuple):
     headers: Headers = ()
     tasks: tuple[TouchedTask, ...] = ()
     error: str = ""
+    reason: str = ""
 
 
 class Wait(NamedTuple):
@@ -40,17 +42,17 @@ class Wait(NamedTuple):
 
 NO_REPLY = Reply(0)
 NO_CONTENT = Reply(_NO_CONTENT)
-NOT_FOUND = Reply(404, b"404 page not found", TEXT)  # R18
+NOT_FOUND = Reply(404, b"404 page not found", TEXT, reason="CodeQ has no such method and path (R18)")
 
 
-def json(text: str, status: int = 200, tasks: tuple[TouchedTask, ...] = ()) -> Reply:
+def json(text: str, status: int = 200, tasks: tuple[TouchedTask, ...] = (), reason: str = "") -> Reply:
     """A reply of JSON text."""
-    return Reply(status, text.encode(), JSON, tasks)
+    return Reply(status, text.encode(), JSON, tasks, reason=reason)
 
 
-def error(status: int, text: str) -> Reply:
-    """An error: `{"error": text}` (R22)."""
-    return Reply(status, f'{{"error":{wire.quote(text)}}}'.encode(), JSON, error=text)
+def error(status: int, text: str, reason: str = "") -> Reply:
+    """An error: `{"error": text}` (R22). The `reason` is not sent."""
+    return Reply(status, f'{{"error":{wire.quote(text)}}}'.encode(), JSON, error=text, reason=reason or text)
 
 
 async def send_reply(send: Send, reply: Reply, request_id: bytes, *, with_body: bool = True) -> None:

@@ -19,6 +19,8 @@ from .operations import OPERATIONS, Operation
 from .replies import Reply
 from .request import Call
 
+_SLASH = "the path of the route has no slash at its end (R19)"
+
 
 def surface(runtime: Runtime, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """R1 to R17, then the routes `beside` them, then R18 for every other path."""
@@ -85,6 +87,6 @@ class _UnknownPath:
         location = quote(path[:-1], safe="/:@!$&'()*+,;=~-._")
         header = (b"location", location.encode())
         if scope["method"] != "GET":
-            return Reply(307, b"", (header,))
+            return Reply(307, b"", (header,), reason=_SLASH)
         body = f'<a href="{escape(location)}">Moved Permanently</a>.\n\n'.encode()
-        return Reply(301, body, ((b"content-type", b"text/html; charset=utf-8"), header))
+        return Reply(301, body, ((b"content-type", b"text/html; charset=utf-8"), header), reason=_SLASH)

@@ -103,7 +103,8 @@ def submit_batch(call: Call) -> Reply:
     )
     known = call.broker.store.tasks
     tasks = tuple(TouchedTask.of(known[task_id]) for task_id in ids if task_id in known)
-    return replies.json(f'{{"results":[{shown}]}}', tasks=tasks)
+    refused = (f"item {n}: {outcome}" for n, outcome in enumerate(outcomes, start=1) if isinstance(outcome, Refused))
+    return replies.json(f'{{"results":[{shown}]}}', tasks=tasks, reason=" ".join(refused))
 
 
 def _outcome(call: Call, outcome: Record | Refused) -> str:

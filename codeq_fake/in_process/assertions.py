@@ -104,7 +104,7 @@ class Assertions:
             parts = [
                 timeline.of_tasks([self._controls.task(task["id"]) for task in chosen], left_out=others),
                 timeline.of_callbacks(self._controls.callbacks()),
-                timeline.of_faults(self._controls.requests()),
+                timeline.of_requests(self._controls.requests()),
                 timeline.of_surprises(self._controls.surprises()),
             ]
             return "\n".join([f"now {self._controls.clock()['now']}", *filter(None, parts)])

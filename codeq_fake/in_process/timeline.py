@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from codeq_fake.faults.rule import KINDS
 from codeq_fake.serving.terminal_text import counted, printable
 
 #: A failed test shows its tasks, not the ten thousand that it made to fill a queue.
 MOST_TASKS = 20
 MOST_EVENTS = 20
 MOST_CALLBACKS = 20
+MOST_REQUESTS = 20
+MOST_CHARACTERS = 120
+
+_BAD_REQUEST = 400
 
 
 def most_important(tasks: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -43,9 +48,12 @@ def of_callbacks(callbacks: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*left_out, *(printable(_callback(callback)) for callback in callbacks[-MOST_CALLBACKS:])])
 
 
-def of_faults(requests: Iterable[dict[str, Any]]) -> str:
-    """Each request that a fault hit, from what `/_fake/requests` returns."""
-    return "\n".join(printable(_faulty(request)) for request in requests if request["faults"])
+def of_requests(requests: Iterable[dict[str, Any]]) -> str:
+    """The latest requests that were refused or that a fault hit, from what `/_fake/requests` returns."""
+    failed = [request for request in requests if request["reason"] or request["faults"]]
+    earlier = len(failed) - MOST_REQUESTS
+    left_out = [f"{counted(earlier, 'earlier refused request')} ..."] if earlier > 0 else []
+    return "\n".join([*left_out, *(printable(_failed(request)) for request in failed[-MOST_REQUESTS:])])
 
 
 def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:
@@ -56,10 +64,23 @@ def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:
     )
 
 
-def _faulty(request: dict[str, Any]) -> str:
+def _failed(request: dict[str, Any]) -> str:
+    """A request with its reply, and why it failed."""
+    faults = [KINDS[kind] for kind in request["faults"]]
     by = f" by {request['as']}" if request["as"] else ""
-    what = f"{', '.join(request['faults'])} on {request['method']} {request['path']}{by}"
-    return f"fault {_clock(request['at'])}  {what} -> {request['status'] or 'no reply'}"
+    what = f"{request['method']} {request['path']}{by} -> {request['status'] or 'no reply'}"
+    when = _clock(request["at"])
+    if faults:
+        why = " ".join(fault.about for fault in faults)
+        return f"fault {when}  {', '.join(request['faults'])} on {what}: {why}"
+    sent = f", sent {_shortened(request['body'])}" if request["status"] == _BAD_REQUEST and request["body"] else ""
+    reply = f" {_shortened(request['reply'])}" if request["reply"] else ""
+    return f"refused {when}  {what}{reply}: {request['reason']}{sent}"
+
+
+def _shortened(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
 
 
 def _task(task: dict[str, Any]) -> Iterator[str]:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import httpx
 
 
+def headers(request: httpx.Request) -> dict[str, str]:
+    return {**{name.lower(): value for name, value in request.headers.items()}, "authorization": "Bearer ***"}
+
+
 def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
     created = http.post("/v1/codeq/tasks?a=1", content=b'{"command": "A", "payload": 1}')
     refused = http.post("/v1/codeq/tasks", content=b"\xff")
@@ -24,8 +28,10 @@ def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
                 "method": "POST",
                 "path": "/v1/codeq/tasks?a=1",
                 "as": "producer-dev",
+                "headers": headers(created.request),
                 "body": '{"command": "A", "payload": 1}',
                 "status": 202,
+                "reason": None,
                 "faults": [],
                 "reply": created.text,
             },
@@ -35,8 +41,10 @@ def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
                 "method": "POST",
                 "path": "/v1/codeq/tasks",
                 "as": "producer-dev",
+                "headers": headers(refused.request),
                 "body": "\ufffd",
                 "status": 400,
+                "reason": "the body is not the JSON that this route reads (B1, B2)",
                 "faults": [],
                 "reply": refused.text,
             },

@@ -26,12 +26,48 @@ def test_each_request_is_kept_with_its_reply(codeq: FakeCodeQ, producer: httpx.C
             "method": "POST",
             "path": f"{TASKS}?a=%20&b",
             "as": "prod-1",
+            "headers": request_headers(refused.request),
             "body": "no JSON",
             "status": 400,
+            "reason": "the body is not the JSON that this route reads (B1, B2)",
             "faults": [],
             "reply": refused.text,
         }
     ]
+
+
+def request_headers(request: httpx.Request) -> dict[str, str]:
+    return {**{name.lower(): value for name, value in request.headers.items()}, "authorization": "Bearer ***"}
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "shown"),
+    [
+        ("Authorization", "bearer s3cret", "bearer ***"),
+        ("Authorization", "Basic s3cret", "Basic ***"),
+        ("Authorization", "s3cret", "***"),
+        ("Authorization", "s3cret s3cret", "***"),
+        ("Proxy-Authorization", "Bearer s3cret", "Bearer ***"),
+        ("Cookie", "session=s3cret", "***"),
+        ("X-Api-Key", "s3cret", "***"),
+        ("X-Auth-Token", "s3cret", "***"),
+        ("X-CodeQ-Signature", "s3cret", "***"),
+        ("X-Request-Id", "order-42", "order-42"),
+        ("User-Agent", "billing/1.0 ä", "billing/1.0 ä"),
+    ],
+)
+def test_headers_are_kept_without_their_secrets(codeq: FakeCodeQ, name: str, sent: str, shown: str) -> None:
+    with codeq.client("none") as http:
+        http.get("/metrics", headers=[(name.encode(), sent.encode("latin-1"))])
+        answered = http.get("/_fake/requests").text
+    (request,) = codeq.requests
+    assert request["headers"][name.lower()] == shown
+    assert "s3cret" not in answered
+
+
+def test_values_of_a_repeated_header_are_all_kept(codeq: FakeCodeQ, producer: httpx.Client) -> None:
+    producer.get("/metrics", headers=[("Accept", "text/html"), ("accept", "text/plain")])
+    assert codeq.requests[0]["headers"]["accept"] == "text/html, text/plain"
 
 
 def test_a_rejected_caller_has_no_name_and_its_body_is_not_read(codeq: FakeCodeQ) -> None:

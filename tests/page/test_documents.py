@@ -148,6 +148,18 @@ def test_requests_are_searched_by_path_body_reply_and_status(browser: httpx.Clie
     assert "1 to 1 of 1 requests" in refused
 
 
+def test_a_refused_request_is_shown_with_its_reason_and_headers(browser: httpx.Client, story: Story) -> None:
+    assert story.held
+    browser.post(f"{TASKS}/none/heartbeat", headers={"authorization": "Bearer s3cret", "x-request-id": "42"}, json={})
+    [(number, reason)] = [(entry["n"], entry["reason"]) for entry in browser.get("/_fake/requests").json()["requests"]][
+        -1:
+    ]
+    shown = text(browser.get(f"/_fake/page/request?n={number}").text)
+    assert f"Refused because{reason}" in shown
+    assert "authorization: Bearer *** x-request-id: 42" in shown
+    assert "s3cret" not in shown
+
+
 def test_a_request_leads_to_the_tasks_that_it_is_about(browser: httpx.Client, story: Story) -> None:
     batch = {"tasks": [{"command": "PACK", "payload": 1}, {"command": "PACK", "payload": 2}, {}]}
     browser.post(f"{TASKS}/batch", headers={"authorization": "Bearer dev-token"}, json=batch)

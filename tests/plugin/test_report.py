@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
+import pytest
+
+from codeq_fake.faults import drop_reply, refuse
 from codeq_fake.in_process import timeline
 from codeq_fake.testing import FakeCodeQ
 
@@ -103,6 +107,82 @@ def test_of_many_callbacks_the_latest_are_told() -> None:
     assert "5 earlier callbacks ..." in told
     assert "to https://your-app.com/4:" not in told
     assert told.count(": blocked (12:00:00 ") == timeline.MOST_CALLBACKS
+
+
+RESULT = {"status": "COMPLETED", "result": {"ok": True}}
+
+
+def test_refused_requests_and_faults_are_told_with_their_reasons_the_latest_last() -> None:
+    with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
+        task = codeq.enqueue("A", 1)
+        path = f"/v1/codeq/tasks/{task.id}"
+        http.post(f"{path}/heartbeat", json={"extendSeconds": 60})
+        codeq.advance(1)
+        http.post("/v1/codeq/tasks", content='{"command": 5}')
+        with codeq.faults(refuse(503, on="get"), drop_reply(on="claim")):
+            codeq.advance(1)
+            http.get(path)
+            with pytest.raises(httpx.RemoteProtocolError):
+                http.post("/v1/codeq/tasks/claim", json={"commands": ["A"]})
+        http.post(f"{path}/result", json=RESULT)
+        codeq.advance(1)
+        http.post(f"{path}/result", json=RESULT)
+        http.post("/v1/codeq/tasks/batch/results", json={"results": [{"taskId": "none", **RESULT}]})
+        http.get("/healthz")
+        http.post("/v1/codeq/tasks/")
+        with codeq.client("stolen") as other:
+            other.post("/v1/codeq/tasks/claim")
+        told = [line for line in codeq.timeline().splitlines() if line.startswith(("refused", "fault"))]
+    assert told == [
+        (
+            f'refused 12:00:00  POST {path}/heartbeat by worker-dev -> 403 {{"error":"not-owner"}}: Another worker '
+            "holds the task, or none does (H2, N1, S1). It is PENDING and held by no worker."
+        ),
+        (
+            'refused 12:00:01  POST /v1/codeq/tasks by producer-dev -> 400 {"error":"invalid body"}: the body is not '
+            'the JSON that this route reads (B1, B2), sent {"command": 5}'
+        ),
+        (
+            f"fault 12:00:02  refuse on GET {path} by worker-dev -> 503: The request is refused with `status` and not "
+            "carried out."
+        ),
+        (
+            "fault 12:00:02  drop_reply on POST /v1/codeq/tasks/claim by worker-dev -> 200: The request is carried "
+            "out, and the connection dies before the reply."
+        ),
+        (
+            f'refused 12:00:03  POST {path}/result by worker-dev -> 409 {{"error":"not-in-progress"}}: The task is not '
+            "in progress (N1, S1). It is COMPLETED and held by no worker."
+        ),
+        (
+            "refused 12:00:03  POST /v1/codeq/tasks/batch/results by worker-dev -> 200 "
+            '{"results":[{"taskId":"none","error":"task not found"}]}: item 1: No task has this id: it never existed, '
+            "or a clean-up has deleted it (M3)."
+        ),
+        "refused 12:00:03  GET /healthz -> 404 404 page not found: CodeQ has no such method and path (R18)",
+        "refused 12:00:03  POST /v1/codeq/tasks/ -> 307: the path of the route has no slash at its end (R19)",
+        (
+            'refused 12:00:03  POST /v1/codeq/tasks/claim -> 401 {"error":"invalid token"}: no caller of this '
+            "route has this token (A3, A7)"
+        ),
+    ]
+
+
+def test_of_many_refused_requests_the_latest_are_told() -> None:
+    with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
+        for number in range(25):
+            http.get(f"/nowhere/{number}")
+        told = codeq.timeline()
+    assert "5 earlier refused requests ..." in told
+    assert "/nowhere/4 " not in told
+    assert told.count("refused 12:00:00  GET /nowhere/") == timeline.MOST_REQUESTS
+
+
+def test_an_answered_request_is_not_told_as_refused() -> None:
+    with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
+        http.post("/v1/codeq/tasks", json={"command": "A", "payload": 1})
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["B"]})
+        assert "refused" not in codeq.timeline()
 
 
 def test_what_others_wrote_begins_no_line_of_its_own_and_drives_no_terminal() -> None:

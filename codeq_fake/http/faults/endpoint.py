@@ -169,7 +169,8 @@ def _refusal(rule: Rule, operation: Operation) -> Reply:
     headers.update({name.lower().encode(): value.encode("latin-1") for name, value in rule.headers})
     if status in _BODYLESS:
         reply = Reply(status)
-    return reply._replace(status=status, headers=tuple(headers.items()))
+    reason = "a fault rule refuses the request"
+    return reply._replace(status=status, headers=tuple(headers.items()), reason=reason)
 
 
 def _skewed(handler: Handler, skew: int, call: Call) -> Reply | Wait:
