@@ -19,7 +19,8 @@ COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CODEQ_FAKE_HOST=0.0.0.0 CODEQ_FAKE_LOG=text PORT=8080
 USER 10001:10001
 EXPOSE 8080
+# Without a proxy, which Docker's configuration may set in every container.
 HEALTHCHECK --interval=2s --timeout=3s --start-period=5s --retries=10 \
-  CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/metrics', timeout=2)"]
+  CMD ["python3", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open(f'http://127.0.0.1:{os.environ[\"PORT\"]}/metrics', timeout=2)"]
 ENTRYPOINT ["codeq-fake"]
 CMD ["serve"]

@@ -22,6 +22,10 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if "CI" in os.environ else "dev")
 
+# The tests call servers on this machine, with clients that a proxy of the environment would otherwise lead away.
+for _name in ("no_proxy", "NO_PROXY"):
+    os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "localhost", "127.0.0.1", "::1")))
+
 #: What every user of a fixture costs.
 FIXTURES = MappingProxyType({"chromium": "browser", "codeq_server": "port", "installed": "process", "built": "process"})
 
@@ -54,6 +58,17 @@ class Costs:
 
 
 _COSTS = Costs()
+
+
+@pytest.fixture(params=["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
+def proxies(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A proxy that never answers, set for every kind of traffic. Returns its URL."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, request.param)
+        monkeypatch.setenv(name.upper(), request.param)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return str(request.param)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ from .output import tell
 
 if TYPE_CHECKING:
     from .startup import Built
+
+_LOOPBACK = "localhost,127.0.0.1,::1"
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 @click.command()
@@ -80,7 +83,7 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     async def with_server() -> int:
         with closing(listener), fake.running():
             async with served(fake.app, fake.runtime, listener) as url:
-                code = await _end_of(command, {**options.environ, **fake.tokens.environment(url), **_control(options)})
+                code = await _end_of(command, _environment(options, fake.tokens.environment(url)))
                 if not options.quiet and options.log in (None, "none"):
                     _tell_surprises(fake)
                 return code
@@ -88,9 +91,19 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     sys.exit(asyncio.run(with_server()))
 
 
-def _control(options: Options) -> dict[str, str]:
-    """The variable by which `codeq-fake advance` and others reach the fake from within the command."""
-    return {"CODEQ_FAKE_CONTROL_TOKEN": options.control_token} if options.control_token else {}
+def _environment(options: Options, of_clients: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the command: it finds the fake, calls it past any proxy, and may use its control API."""
+    control = {"CODEQ_FAKE_CONTROL_TOKEN": options.control_token} if options.control_token else {}
+    return {**_with_direct_loopback(options.environ), **of_clients, **control}
+
+
+def _with_direct_loopback(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables of `environ`; if they set proxies, programs that read them call this machine directly."""
+    excepted = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if excepted.strip() == "*" or not any(name.lower() in _PROXIES for name in environ):
+        return environ
+    direct = f"{excepted},{_LOOPBACK}" if excepted else _LOOPBACK
+    return {**environ, "no_proxy": direct, "NO_PROXY": direct}
 
 
 def _tell_surprises(fake: Built) -> None:

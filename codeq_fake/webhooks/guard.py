@@ -58,7 +58,7 @@ class Guard:
         self._resolve = resolve
 
     def allows(self, host: str) -> bool:
-        """Whether the user allows `host`: at any address, and through any proxy."""
+        """Whether the user allows `host`: at any address, and through any proxy unless it is this machine."""
         return ANY_HOST in self._allowed or canonical(host) in self._allowed
 
     async def addresses(self, host: str) -> Sequence[str]:
@@ -98,6 +98,20 @@ def _is_local(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return any(address in network for network in _LOCAL_NETWORKS)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is always this machine, in any spelling of its address. Nothing is looked up."""
+    name = canonical(host)
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name) if ":" in name else ip_address(socket.inet_aton(name))
+    except (OSError, ValueError):
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    # A connection to the "any" address stays on this machine.
+    return address.is_loopback or address.is_unspecified
 
 
 def canonical(host: str) -> str:

@@ -13,7 +13,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .composer import Answer, DeliveryError, Outgoing
-from .guard import Guard, canonical
+from .guard import Guard, canonical, is_loopback
 
 _logger = logging.getLogger(__name__)
 
@@ -67,8 +67,9 @@ class Transport:
             if not allowed:
                 # Connect to the checked addresses: a second lookup could return others.
                 addresses = await self._guard.addresses(host)
+            proxied = allowed and not is_loopback(host)
             tls = self._tls if url.scheme == "https" else self._no_tls
-            client = httpx.AsyncClient(verify=tls, trust_env=allowed, timeout=None)  # noqa: S113 - see above
+            client = httpx.AsyncClient(verify=tls, trust_env=proxied, timeout=None)  # noqa: S113 - see above
         async with client:
             return await _first_answer(client, request, url, addresses)
 

@@ -369,6 +369,28 @@ def test_run_tells_at_the_end_what_surprised_the_command() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("excepted", [{}, {"NO_PROXY": "a.test"}, {"no_proxy": "a.test", "NO_PROXY": "b.test"}])
+def test_a_command_beside_a_fake_calls_it_directly(excepted: dict[str, str]) -> None:
+    program = (
+        "import os, urllib.request\n"
+        "urllib.request.urlopen(os.environ['CODEQ_BASE_URL'] + '/metrics')\n"
+        "print(os.environ['no_proxy'])\n"
+    )
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9")
+    absent = dict.fromkeys(("NO_PROXY", "no_proxy"), "")
+    done = run("run", "--", sys.executable, "-c", program, **proxies, **absent | excepted)
+    before = "a.test," if excepted else ""
+    assert (done.stdout, done.stderr) == (f"{before}localhost,127.0.0.1,::1\n", "")
+
+
+@pytest.mark.process
+def test_without_proxies_a_command_has_the_variables_of_its_caller() -> None:
+    program = "import os; print([name for name in os.environ if 'proxy' in name.lower()])"
+    done = run("run", "--", sys.executable, "-c", program)
+    assert done.stdout == f"{[name for name in environment() if 'proxy' in name.lower()]}\n"
+
+
+@pytest.mark.process
 def test_a_command_beside_a_fake_may_drive_it() -> None:
     command = f"{sys.executable} -c 'from codeq_fake.cli import main; main()' advance 5"
     done = run("run", "--control-token", "open", "--clock", "manual", "--", "sh", "-c", command)

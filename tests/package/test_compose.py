@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from codeq_fake.testing import FakeCodeQ
 from tests.contract.suite.test_suite_container import LACKING, PROBE, SERVER
 
 if TYPE_CHECKING:
@@ -50,6 +52,21 @@ def docker(*arguments: str) -> str:
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("proxies")
+def test_the_health_check_of_the_image_calls_the_server_directly(codeq_server: FakeCodeQ) -> None:
+    [check] = re.findall(r"HEALTHCHECK [^\[]*CMD (\[.*\])", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    for port, code in ((codeq_server.url.rpartition(":")[2], 0), ("9", 1)):
+        done = subprocess.run(json.loads(check), env={**os.environ, "PORT": port}, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr
+
+
+def test_the_suite_calls_the_other_services_directly() -> None:
+    services = yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"]
+    for name in ("verify", "verify-kvrocks", "verify-redis"):
+        assert (services[name]["environment"]["NO_PROXY"], services[name]["environment"]["no_proxy"]) == ("*", "*")
 
 
 @pytest.mark.parametrize("profiles", PROFILES, ids=" ".join)

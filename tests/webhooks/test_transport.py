@@ -109,6 +109,17 @@ async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.Monkey
 
 @pytest.mark.port
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("proxies")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "0.0.0.0"])  # noqa: S104 - a host to call
+async def test_this_machine_is_called_directly_even_if_every_host_is_allowed(host: str) -> None:
+    async with receiving() as receiver:
+        outcome = await Sender(guard=Guard(["*"])).send(outgoing(f"http://{host}:{receiver.port}/"))
+
+    assert outcome.delivered
+
+
+@pytest.mark.port
+@pytest.mark.asyncio
 async def test_an_opened_host_is_called_by_the_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     async with receiving() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import ip_address
+from socket import inet_aton
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
@@ -42,7 +44,7 @@ class BaseClient(ABC, Generic[TransportT]):
         self.base_url = _checked_url(base_url)
         self.core = Core(clock or SystemClock(), tokens_by_role(tokens), timeout, retries, random.random)
         self.transport = transport
-        self._tls = tls_for(self.base_url)
+        self._connection = connection_to(self.base_url)
         self._open()
 
     @abstractmethod
@@ -91,9 +93,40 @@ LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100)
 """By default httpx keeps 20 connections open; a worker with more slots would open one for each further result."""
 
 
-def tls_for(base_url: str) -> ssl.SSLContext | bool:
-    """Return the TLS context, or False for plain HTTP: loading the certificate authorities takes 30 ms."""
-    return httpx.URL(base_url).scheme == "https" and httpx.create_ssl_context()
+def connection_to(base_url: str) -> dict[str, Any]:
+    """Return httpx's settings for connections to a server. One on this machine is called past any proxy."""
+    url = httpx.URL(base_url)
+    return {
+        "base_url": base_url,
+        "limits": LIMITS,
+        # Plain HTTP needs no TLS context: loading the certificate authorities takes 30 ms.
+        "verify": url.scheme == "https" and httpx.create_ssl_context(),
+        "trust_env": not _is_loopback(url.host),
+    }
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a host is always this machine, in any spelling of its address. Nothing is looked up."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name) if ":" in name else ip_address(inet_aton(name))
+    except (OSError, ValueError):
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    # A connection to the "any" address stays on this machine.
+    return address.is_loopback or address.is_unspecified
+
+
+@contextmanager
+def usable_proxies() -> Iterator[None]:
+    """Raise `ConfigurationError` if httpx cannot use a proxy of the environment."""
+    try:
+        yield
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        variables = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY"
+        raise ConfigurationError(f"a proxy of the environment ({variables}) cannot be used: {error}") from None
 
 
 def request_arguments(step: Send) -> dict[str, Any]:

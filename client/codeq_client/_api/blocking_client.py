@@ -11,7 +11,7 @@ import httpx
 from codeq_client.errors import CodeQError
 
 from . import operations, result_waiting
-from .base_client import LIMITS, BaseClient, reply_from, request_arguments, total_timeout, unavailable
+from .base_client import BaseClient, reply_from, request_arguments, total_timeout, unavailable, usable_proxies
 from .calls import Reply
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
 from .tokens import fetch_blocking
@@ -54,7 +54,8 @@ class BlockingCodeQ(BaseClient[httpx.BaseTransport]):
     cleanup = _method(operations.cleanup)
 
     def _open(self) -> None:
-        self._http = httpx.Client(base_url=self.base_url, transport=self.transport, limits=LIMITS, verify=self._tls)
+        with usable_proxies():
+            self._http = httpx.Client(transport=self.transport, **self._connection)
 
     def run(self, flow: Flow[T]) -> T:
         """Perform a flow; every method of the client runs one."""

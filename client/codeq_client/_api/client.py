@@ -13,7 +13,7 @@ import httpx
 from codeq_client.errors import CodeQError
 
 from . import operations, result_waiting
-from .base_client import LIMITS, BaseClient, reply_from, request_arguments, total_timeout, unavailable
+from .base_client import BaseClient, reply_from, request_arguments, total_timeout, unavailable, usable_proxies
 from .calls import Reply
 from .clock import sleep_or
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
@@ -77,7 +77,8 @@ class CodeQ(BaseClient[Transport]):
 
     def _connections(self) -> httpx.AsyncClient:
         transport = self.transport() if callable(self.transport) else self.transport
-        return httpx.AsyncClient(base_url=self.base_url, transport=transport, limits=LIMITS, verify=self._tls)
+        with usable_proxies():
+            return httpx.AsyncClient(transport=transport, **self._connection)
 
     async def run(self, flow: Flow[T]) -> T:
         """Perform a flow; every method of the client runs one."""

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import click
 
 from codeq_contract.driver.clocks import RealClock
+from codeq_contract.driver.connections import is_loopback, with_direct_loopback
+from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.webhooks import serve_in_thread
 from codeq_contract.recorder import Tape
 from codeq_contract.recorder.callers import CallerNames
@@ -26,7 +28,6 @@ from codeq_contract.stores import STORES
 
 from .output import CannotRunError
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PROFILES = [name for name in STORES if name != "any"]
 
 
@@ -78,12 +79,12 @@ def record_session(
         rewriter = WebhookRewriter()
         with serve_in_thread(Proxy(url, tape, names, rewriter), host, port) as found:
             here = f"http://{host}:{found}"
-            if webhook_advertise or urlsplit(url).hostname in _LOOPBACK:
+            if webhook_advertise or is_loopback(urlsplit(url).hostname or ""):
                 rewriter.advertised = (webhook_advertise or here).rstrip("/")
             code = _run(command, here) if command else _wait(here, url, seconds)
         recording = session_of(tape, names, header)
         write_recording(recording, out)
-    except (OSError, ValueError) as error:
+    except (NotRunError, OSError, ValueError) as error:
         raise CannotRunError(str(error)) from None
     click.echo(f"{out}: {len(recording.calls)} calls, {len(recording.callbacks)} callbacks", err=True)
     sys.exit(code)
@@ -119,5 +120,5 @@ def _wait(here: str, url: str, seconds: float | None) -> int:
 
 def _run(command: tuple[str, ...], here: str) -> int:
     """Run the user's command. Returns its exit code."""
-    done = subprocess.run(command, env={**os.environ, "CODEQ_BASE_URL": here}, check=False)  # noqa: S603 - the user's
+    done = subprocess.run(command, env={**with_direct_loopback(os.environ), "CODEQ_BASE_URL": here}, check=False)  # noqa: S603 - the user's
     return done.returncode

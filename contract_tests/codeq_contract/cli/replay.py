@@ -11,6 +11,7 @@ import click
 import httpx
 
 from codeq_contract.driver.identities import Signer
+from codeq_contract.driver.servers import NotRunError
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.format import Recording, RecordingError
 from codeq_contract.replay.comparison import Difference
@@ -46,7 +47,7 @@ def replay_files(
         try:
             recording = read_recording(file)
             differences = replay(recording, target, signer=signer)
-        except (ControlError, OSError, RecordingError, httpx.HTTPError) as error:
+        except (ControlError, NotRunError, OSError, RecordingError, httpx.HTTPError) as error:
             raise CannotRunError(f"{file}: {str(error) or type(error).__name__}") from error
         _print(differences)
         click.echo(_summary(recording, len(differences)))

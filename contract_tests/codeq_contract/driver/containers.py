@@ -12,15 +12,14 @@ from dataclasses import asdict, dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import httpx
 
 from codeq_contract.stores import profile_of
 
 from .clocks import NotInTimeError, RealClock
+from .connections import connect
 from .interface import Effort
 from .server_settings import Setup
 from .servers import NotRunError, Served
@@ -181,9 +180,8 @@ def _port_of(store: str) -> int:
 def _await_server(server: DockerContainer, url: str) -> None:
     def answers() -> bool:
         try:
-            with urlopen(url, timeout=2):  # noqa: S310 - our own server's address
-                return True
-        except (URLError, OSError):
+            return httpx.get(url, timeout=2, trust_env=False).is_success
+        except httpx.TransportError:
             return False
 
     _await(answers, server)
@@ -237,6 +235,6 @@ class RemoteReceiver(Receiver):
 @contextmanager
 def receiving(url: str, now: Callable[[], int], keys: Mapping[str, Any]) -> Iterator[RemoteReceiver]:
     """Connect to PROGRAM at `url`, and make it serve `keys`."""
-    with httpx.Client(base_url=url, verify=False) as http:  # noqa: S501 - plain HTTP
+    with connect(url, direct=True) as http:
         http.post("/_keys", json=keys)
         yield RemoteReceiver(now, http)

@@ -10,6 +10,7 @@ from typing import Self
 import httpx
 
 from .clocks import Clock
+from .connections import connect
 from .requests import Reply, Request
 
 #: Seconds after which a reply counts as lost. A long poll takes 30 (K2).
@@ -21,15 +22,17 @@ _KEEPALIVE = 2.0
 
 
 class HttpTransport:
-    """The transport to a server at a URL. Threads may share it. A context manager, which closes the connections."""
+    """The transport to a server at a URL. Threads may share it. A context manager, which closes the connections.
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    `direct` is for a server that no proxy leads to.
+    """
+
+    def __init__(self, url: str, clock: Clock, *, direct: bool = False) -> None:
         self._clock = clock
         limits = httpx.Limits(
             max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS, keepalive_expiry=_KEEPALIVE
         )
-        # Certificates take long to load, and a server under test rarely has one.
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT, limits=limits, verify=url.startswith("https:"))
+        self._http = connect(url, direct=direct, timeout=TIMEOUT, limits=limits)
 
     def __enter__(self) -> Self:
         return self

@@ -100,7 +100,7 @@ class ServerTarget:
             whole = setup.but({**self.issuer.signer.settings(origin + KEYS_PATH), **_static(setup)})
             # The server stops before the transport closes, so that no thread still waits for a reply.
             with ExitStack() as after, server.serve(whole) as served:
-                transport = after.enter_context(HttpTransport(served.url, clock))
+                transport = after.enter_context(HttpTransport(served.url, clock, direct=True))
                 tokens = self.issuer.tokens(now=clock.now())
                 driver = Driver(
                     target=server.name,

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 import httpx
 
+from codeq_contract.driver.connections import connect_async
 from codeq_contract.driver.requests import Request
 from codeq_contract.driver.webhooks import Receive, Scope, Send, headers_of, read_body
 from codeq_contract.recordings.format import Callback
@@ -51,8 +52,7 @@ class Proxy:
         self._tape = tape
         self._names = names
         self._rewriter = rewriter
-        # Certificates take long to load, and a server nearby rarely has one.
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT, verify=self._url.scheme == "https", limits=_LIMITS)
+        self._http = connect_async(url, timeout=_TIMEOUT, limits=_LIMITS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -111,7 +111,8 @@ class Proxy:
         at = self._tape.now()
         try:
             headers = [*_forwarded(request.headers)]
-            response = await self._http.request(request.method, url, headers=headers, content=request.body)
+            async with connect_async(url, timeout=_TIMEOUT) as http:
+                response = await http.request(request.method, url, headers=headers, content=request.body)
         except httpx.HTTPError:
             reply = _Reply(HTTPStatus.BAD_GATEWAY, (), b"")
         else:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import anyio
 import httpx
 
+from codeq_contract.driver.connections import connect, connect_async
 from codeq_contract.driver.webhooks import Answer, Receiver, serve_webhook
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Recording
 from codeq_contract.recordings.times import moment_text, parse_moment
@@ -131,12 +132,10 @@ class UrlTarget:
     @asynccontextmanager
     async def open(self, configuration: Configuration, recording: Recording) -> AsyncIterator[ReplayServer]:
         """As `Target.open`. Resets the fake, and listens on a free port if the recording has webhooks."""
-        # Certificates take longer to load than most recordings to replay, and a fake rarely has one.
-        verify = self.url.startswith("https:")
-        async with httpx.AsyncClient(base_url=self.url, verify=verify) as http:
+        async with connect_async(self.url) as http:
             control = Control(http, self.control_token)
             await control.reset(configuration)
-            with httpx.Client(base_url=self.url, verify=verify) as clock:
+            with connect(self.url) as clock:
                 hooks = recorded_webhook(recording, clock_of(clock, self.control_token))
                 with _served(hooks, recording) as port:
                     origin = WEBHOOK_ORIGIN if port is None else f"http://127.0.0.1:{port}"

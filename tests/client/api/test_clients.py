@@ -17,7 +17,7 @@ import pytest
 
 import codeq_client
 from codeq_client import BlockingCodeQ, CodeQ
-from codeq_client._api.base_client import tls_for
+from codeq_client._api.base_client import connection_to
 from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized, Unavailable
 from codeq_fake.testing import FakeCodeQ
 from tests.client.api.support import TASK, StillClock
@@ -293,7 +293,7 @@ def test_a_url_that_cannot_be_one_is_refused(url: str) -> None:
     ("url", "checked"), [("https://a.test", True), ("HTTPS://a.test", True), ("http://a.test", False)]
 )
 def test_certificates_are_verified_for_https(url: str, checked: bool) -> None:  # noqa: FBT001 - parametrized
-    tls = tls_for(url)
+    tls = connection_to(url)["verify"]
     assert (isinstance(tls, ssl.SSLContext) and tls.verify_mode is ssl.CERT_REQUIRED) is checked
 
 

@@ -256,6 +256,16 @@ def test_the_command_records_another_command(codeq_server: FakeCodeQ, tmp_path: 
 
 
 @pytest.mark.process
+@pytest.mark.usefixtures("proxies")
+def test_a_recorded_command_calls_the_recorder_directly(codeq_server: FakeCodeQ, tmp_path: Path) -> None:
+    out = tmp_path / "session.jsonl.gz"
+    get = "import os, urllib.request as r; r.urlopen(os.environ['CODEQ_BASE_URL'] + '/metrics')"
+    command = [COMMAND, "record", "--url", codeq_server.url, "--out", str(out), "--", sys.executable, "-c", get]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.process
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_writes_the_session_when_it_is_stopped(
     codeq_server: FakeCodeQ, tmp_path: Path, how: signal.Signals
