@@ -124,6 +124,7 @@ def _runtime(options: Options) -> Runtime:
             journal_size=options.journal_size,
             journal_bytes=options.journal_bytes,
             state_file=options.persist,
+            has_worker_process=True,
         )
         start = instant(options.start_at) if options.start_at is not None else None
     except SettingsError as error:

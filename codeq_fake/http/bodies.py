@@ -67,20 +67,11 @@ _ARGUMENTS = {
 }
 
 
-def batch(body: bytes, struct: Struct) -> list[dict[str, Any]]:
-    """The items of a batch. `struct` has one field, their list. Raises BadBody or BadRequest."""
-    [name] = struct.fields
-    items: list[dict[str, Any]] = wire.decode(body, struct).get(name, [])
+def batch(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The items of a batch, which are its only field. Raises BadBody or BadRequest."""
+    items: list[dict[str, Any]] = next(iter(fields.values()), [])
     if not items:
         raise wire.BadBody
     if len(items) > LARGEST_BATCH:
         raise BadRequest(f"batch size exceeds maximum of {LARGEST_BATCH}")
     return items
-
-
-def lenient(body: bytes, struct: Struct) -> dict[str, Any]:
-    """The fields of a body that may be missing or bad: then it has none (B2)."""
-    try:
-        return wire.decode(body, struct)
-    except wire.BadBody:
-        return {}

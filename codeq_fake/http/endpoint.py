@@ -14,6 +14,7 @@ from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.runtime.fake_server import Runtime
 
 from . import replies
+from .large_bodies import SMALL, decode_large
 from .operations import Handler, Operation
 from .rejections import REJECTIONS, RateLimited, reply_to
 from .replies import Reply, Wait
@@ -75,8 +76,10 @@ class Endpoint:
             scope, limited = operation.limit
             if wait := call.broker.admit(scope, call.caller.token, limited, now=call.now):
                 raise RateLimited(scope, limited, wait)  # L1
-        if operation.reads_body:
+        if operation.body is not None:
             call.body = await read_body(receive)
+            if len(call.body) > SMALL and self._runtime.config.has_worker_process:
+                call.decoded = await decode_large(call.body, operation.body)
             call.update(self._runtime)
 
     def _authenticate(self, call: Call) -> Caller:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from . import admin_calls, producer_calls, subscription_calls, worker_calls
+from codeq_fake.wire import Struct
+
+from . import admin_calls, bodies, producer_calls, subscription_calls, worker_calls
 from .metrics import metrics
 from .replies import Reply, Wait
 from .request import Call
@@ -17,7 +19,10 @@ Right = Literal["anyone", "producer", "worker", "reader", "admin"]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route. `scope` is that of a worker's token (A5); `limit` is the rate limit's scope and operation (L1)."""
+    """One route. `body` are the fields of its body, None if it reads none. `scope` is that of a worker's token (A5).
+
+    `limit` is the rate limit's scope and operation (L1).
+    """
 
     clause: str
     name: str
@@ -25,9 +30,14 @@ class Operation:
     path: str
     handler: Handler
     right: Right
+    body: Struct | None = None
     scope: str = ""
     limit: tuple[str, str] | None = None
-    reads_body: bool = True
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether it reads its body."""
+        return self.body is not None
 
 
 _CREATE = ("producer", "create_task")
@@ -42,29 +52,87 @@ _ADMIN = "/v1/codeq/admin"
 
 #: In the order of matching: fixed paths before paths with an id, the most used ones first.
 OPERATIONS = (
-    Operation("R3", "claim", "POST", f"{_TASKS}/claim", worker_calls.claim, "worker", "codeq:claim", _CLAIM),
-    Operation("R1", "create", "POST", _TASKS, producer_calls.create, "producer", limit=_CREATE),
-    Operation("R8", "submit", "POST", f"{_TASK}/result", worker_calls.submit, "worker", "codeq:result"),
-    Operation("R5", "heartbeat", "POST", f"{_TASK}/heartbeat", worker_calls.heartbeat, "worker", "codeq:heartbeat"),
-    Operation("R7", "nack", "POST", f"{_TASK}/nack", worker_calls.nack, "worker", "codeq:nack"),
     Operation(
-        "R6", "abandon", "POST", f"{_TASK}/abandon", worker_calls.abandon, "worker", "codeq:abandon", reads_body=False
+        "R3", "claim", "POST", f"{_TASKS}/claim", worker_calls.claim, "worker", bodies.CLAIM, "codeq:claim", _CLAIM
     ),
-    Operation("R12", "get", "GET", _TASK, admin_calls.get, "reader", reads_body=False),
-    Operation("R13", "result", "GET", f"{_TASK}/result", admin_calls.result, "reader", reads_body=False),
-    Operation("R2", "create_batch", "POST", f"{_TASKS}/batch", producer_calls.create_batch, "producer", limit=_CREATE),
+    Operation("R1", "create", "POST", _TASKS, producer_calls.create, "producer", bodies.CREATE, limit=_CREATE),
+    Operation("R8", "submit", "POST", f"{_TASK}/result", worker_calls.submit, "worker", bodies.SUBMIT, "codeq:result"),
     Operation(
-        "R4", "claim_batch", "POST", f"{_TASKS}/claim/batch", worker_calls.claim_batch, "worker", "codeq:claim", _CLAIM
+        "R5",
+        "heartbeat",
+        "POST",
+        f"{_TASK}/heartbeat",
+        worker_calls.heartbeat,
+        "worker",
+        bodies.HEARTBEAT,
+        "codeq:heartbeat",
+    ),
+    Operation("R7", "nack", "POST", f"{_TASK}/nack", worker_calls.nack, "worker", bodies.NACK, "codeq:nack"),
+    Operation("R6", "abandon", "POST", f"{_TASK}/abandon", worker_calls.abandon, "worker", None, "codeq:abandon"),
+    Operation("R12", "get", "GET", _TASK, admin_calls.get, "reader"),
+    Operation("R13", "result", "GET", f"{_TASK}/result", admin_calls.result, "reader"),
+    Operation(
+        "R2",
+        "create_batch",
+        "POST",
+        f"{_TASKS}/batch",
+        producer_calls.create_batch,
+        "producer",
+        bodies.CREATE_BATCH,
+        limit=_CREATE,
     ),
     Operation(
-        "R9", "submit_batch", "POST", f"{_TASKS}/batch/results", worker_calls.submit_batch, "worker", "codeq:result"
+        "R4",
+        "claim_batch",
+        "POST",
+        f"{_TASKS}/claim/batch",
+        worker_calls.claim_batch,
+        "worker",
+        bodies.CLAIM_BATCH,
+        "codeq:claim",
+        _CLAIM,
     ),
-    Operation("R10", "subscribe", "POST", _SUBSCRIPTIONS, subscription_calls.subscribe, "worker", "codeq:subscribe"),
     Operation(
-        "R11", "renew", "POST", f"{_SUBSCRIPTION}/heartbeat", subscription_calls.renew, "worker", "codeq:subscribe"
+        "R9",
+        "submit_batch",
+        "POST",
+        f"{_TASKS}/batch/results",
+        worker_calls.submit_batch,
+        "worker",
+        bodies.SUBMIT_BATCH,
+        "codeq:result",
     ),
-    Operation("R14", "queues", "GET", f"{_ADMIN}/queues", admin_calls.queues, "admin", reads_body=False),
-    Operation("R15", "queue", "GET", f"{_ADMIN}/queues/{{command}}", admin_calls.queue, "admin", reads_body=False),
-    Operation("R16", "cleanup", "POST", f"{_ADMIN}/tasks/cleanup", admin_calls.cleanup, "admin", limit=_CLEANUP),
-    Operation("R17", "metrics", "GET", "/metrics", metrics, "anyone", reads_body=False),
+    Operation(
+        "R10",
+        "subscribe",
+        "POST",
+        _SUBSCRIPTIONS,
+        subscription_calls.subscribe,
+        "worker",
+        bodies.SUBSCRIBE,
+        "codeq:subscribe",
+    ),
+    Operation(
+        "R11",
+        "renew",
+        "POST",
+        f"{_SUBSCRIPTION}/heartbeat",
+        subscription_calls.renew,
+        "worker",
+        bodies.RENEW,
+        "codeq:subscribe",
+    ),
+    Operation("R14", "queues", "GET", f"{_ADMIN}/queues", admin_calls.queues, "admin"),
+    Operation("R15", "queue", "GET", f"{_ADMIN}/queues/{{command}}", admin_calls.queue, "admin"),
+    Operation(
+        "R16",
+        "cleanup",
+        "POST",
+        f"{_ADMIN}/tasks/cleanup",
+        admin_calls.cleanup,
+        "admin",
+        bodies.CLEANUP,
+        limit=_CLEANUP,
+    ),
+    Operation("R17", "metrics", "GET", "/metrics", metrics, "anyone"),
 )

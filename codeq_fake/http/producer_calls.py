@@ -17,7 +17,7 @@ from .request import Call
 
 def create(call: Call) -> Reply:
     """R1: create a task (C1)."""
-    fields = wire.decode(call.body, bodies.CREATE)
+    fields = call.decode(bodies.CREATE)
     if not fields.get("command") or "payload" not in fields:
         raise wire.BadBody
     task = _create(call, fields)
@@ -29,7 +29,7 @@ def create_batch(call: Call) -> Reply:
     shown: list[str] = []
     reasons: list[str] = []
     created: list[TouchedTask] = []
-    for n, item in enumerate(bodies.batch(call.body, bodies.CREATE_BATCH), start=1):
+    for n, item in enumerate(bodies.batch(call.decode(bodies.CREATE_BATCH)), start=1):
         try:
             task = _create(call, item)
         except Refused as refusal:

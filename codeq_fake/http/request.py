@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.types import Receive, Scope
 
+from codeq_fake import wire
 from codeq_fake.auth import Caller
 from codeq_fake.core import Broker
 from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.wire import BadBody, Struct
 
 from .rejections import LARGEST_BODY, BodyTooLarge
 
@@ -30,6 +33,8 @@ class Call:
     now: int
     caller: Caller = ANYONE
     body: bytes = b""
+    #: A large body, when it has been decoded.
+    decoded: dict[str, Any] | BadBody | None = None
     #: The kinds of the faults that came on it.
     faults: tuple[str, ...] = ()
 
@@ -50,6 +55,21 @@ class Call:
     def is_outdated(self, runtime: Runtime) -> bool:
         """Whether the state that this request is for has been replaced."""
         return self.broker is not runtime.broker
+
+    def decode(self, struct: Struct) -> dict[str, Any]:
+        """The fields of the body. Raises BadBody (B2)."""
+        if self.decoded is None:
+            return wire.decode(self.body, struct)
+        if isinstance(self.decoded, BadBody):
+            raise self.decoded
+        return self.decoded
+
+    def decode_leniently(self, struct: Struct) -> dict[str, Any]:
+        """The fields of a body that may be missing or bad: then it has none (B2)."""
+        try:
+            return self.decode(struct)
+        except BadBody:
+            return {}
 
     def header(self, name: bytes) -> str | None:
         """A header's value, None if it was not sent."""

@@ -11,7 +11,7 @@ from .request import Call
 
 def subscribe(call: Call) -> Reply:
     """R10: subscribe (U1)."""
-    asked = bodies.arguments(wire.decode(call.body, bodies.SUBSCRIBE))
+    asked = bodies.arguments(call.decode(bodies.SUBSCRIBE))
     url = asked.pop("callback_url", "")
     if not url:
         raise wire.BadBody
@@ -21,6 +21,6 @@ def subscribe(call: Call) -> Reply:
 
 def renew(call: Call) -> Reply:
     """R11: renew a subscription (U2)."""
-    asked = bodies.arguments(bodies.lenient(call.body, bodies.RENEW))
+    asked = bodies.arguments(call.decode_leniently(bodies.RENEW))
     subscription = call.broker.renew_subscription(call.params["id"], now=call.now, **asked)
     return replies.json(rendering.subscription(subscription, call.zone))

@@ -20,7 +20,7 @@ MOST_CLAIMED = 10
 
 def claim(call: Call) -> Wait:
     """R3: claim a task, and wait for one if the request says so (K1 to K9)."""
-    fields = wire.decode(call.body, bodies.CLAIM)
+    fields = call.decode(bodies.CLAIM)
 
     def attempt(now: int) -> Reply | None:
         task = call.broker.claim(
@@ -40,7 +40,7 @@ def claim(call: Call) -> Wait:
 
 def claim_batch(call: Call) -> Reply:
     """R4: claim up to ten tasks (K10)."""
-    fields = wire.decode(call.body, bodies.CLAIM_BATCH)
+    fields = call.decode(bodies.CLAIM_BATCH)
     count = fields.get("count", 0)
     if count <= 0:
         raise wire.BadBody
@@ -63,7 +63,7 @@ def claim_batch(call: Call) -> Reply:
 
 def heartbeat(call: Call) -> Reply:
     """R5: extend a lease (H1)."""
-    seconds = wire.decode(call.body, bodies.HEARTBEAT).get("extendSeconds", 0)
+    seconds = call.decode(bodies.HEARTBEAT).get("extendSeconds", 0)
     call.broker.heartbeat(call.params["id"], worker=call.caller.subject, extend_seconds=seconds, now=call.now)
     return replies.json('{"ok":true}')
 
@@ -76,7 +76,7 @@ def abandon(call: Call) -> Reply:
 
 def nack(call: Call) -> Reply:
     """R7: give a task back as not done (N1 to N4)."""
-    asked = bodies.arguments(wire.decode(call.body, bodies.NACK))
+    asked = bodies.arguments(call.decode(bodies.NACK))
     nacked = call.broker.nack(call.params["id"], worker=call.caller.subject, now=call.now, **asked)
     status = "dlq" if nacked.dead else "requeued"
     return replies.json(f'{{"delaySeconds":{nacked.delay_seconds},"status":"{status}"}}')
@@ -84,7 +84,7 @@ def nack(call: Call) -> Reply:
 
 def submit(call: Call) -> Reply:
     """R8: store a result (S1 to S5)."""
-    fields = wire.decode(call.body, bodies.SUBMIT)
+    fields = call.decode(bodies.SUBMIT)
     if not fields.get("status"):
         raise wire.BadBody
     record = call.broker.submit(call.params["id"], _submission(fields), worker=call.caller.subject, now=call.now)
@@ -93,7 +93,7 @@ def submit(call: Call) -> Reply:
 
 def submit_batch(call: Call) -> Reply:
     """R9: store several results. Each item is answered with its record or its error (S6)."""
-    items = bodies.batch(call.body, bodies.SUBMIT_BATCH)
+    items = bodies.batch(call.decode(bodies.SUBMIT_BATCH))
     submissions = [(item.get("taskId", ""), _submission(item)) for item in items]
     outcomes = call.broker.submit_batch(submissions, worker=call.caller.subject, now=call.now)
     ids = [task_id for task_id, _ in submissions]

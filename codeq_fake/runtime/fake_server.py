@@ -40,7 +40,7 @@ class Config:
 
     `mounts` maps origins to applications in this process that answer the callbacks. `journal_size` is in entries and
     `journal_bytes` in bytes, both for each journal. `seed` makes ids and jitter repeatable. The control API saves the
-    state to `state_file`.
+    state to `state_file`. With `has_worker_process` a second process decodes large bodies.
     """
 
     profile: str = DEFAULT_PROFILE
@@ -52,6 +52,7 @@ class Config:
     journal_bytes: int = DEFAULT_BYTES
     seed: int | None = None
     state_file: Path | None = None
+    has_worker_process: bool = False
 
 
 class StateReplacedError(RuntimeError):

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_fake import http
+from codeq_fake.clocks import WallClock
 from codeq_fake.http import OPERATIONS
 from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
+from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.testing import FakeCodeQ
 from codeq_fake.wire import BadBody
+from tests.holds import LIMIT, LongestHold
 from tests.http.support import (
     CLAIM,
     GOOD,
@@ -20,6 +24,7 @@ from tests.http.support import (
     NOW,
     TASKS,
     Connection,
+    ask,
     ask_and_hang_up,
     bearer,
     caller_of,
@@ -96,6 +101,32 @@ def test_a_deep_payload_can_be_read_in_every_way() -> None:
 def test_nothing_overflows_the_stack(path: str, body: bytes) -> None:
     answer = asyncio.run(ask_and_hang_up(FakeCodeQ(identities=IDENTITIES), "POST", path, body, bearer("producer")))
     assert answer.status == 400
+
+
+#: Bodies of a few hundred kilobytes that take long to decode.
+SLOW = {
+    "small objects": b'{"command":"A","payload":[' + b",".join([b'{"a":1}'] * 20_000) + b"]}",
+    "repeated keys": b'{"command":"A","payload":[' + b",".join([b'{"a":1,"a":2}'] * 12_000) + b"]}",
+    "floats": b'{"command":"A","payload":[' + b",".join([b"0.123456789e-7"] * 12_000) + b"]}",
+    "no JSON": b'{"command":"A","payload":[' + b",".join([b'{"a":1}'] * 20_000) + b",]}",
+}
+
+
+@pytest.mark.process
+def test_a_body_that_is_slow_to_decode_holds_up_no_other_client() -> None:
+    async def answers(*, has_worker_process: bool) -> tuple[list[tuple[int, bytes]], float]:
+        config = Config(has_worker_process=has_worker_process, seed=1)
+        runtime = Runtime(config, WallClock("manual", start=0))
+        app = http.surface(runtime)
+        async with LongestHold() as longest:
+            given = [await ask(app, "POST", TASKS, [body], bearer("dev-token")) for body in SLOW.values()]
+        return [(answer.status, answer.body) for answer in given], longest.seconds
+
+    expected, long = asyncio.run(answers(has_worker_process=False))
+    assert [status for status, _ in expected] == [202, 202, 202, 400]
+    given, short = asyncio.run(answers(has_worker_process=True))
+    assert given == expected
+    assert long > LIMIT > short
 
 
 def upload(size: int, taken: list[int]) -> Iterator[bytes]:

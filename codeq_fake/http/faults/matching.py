@@ -10,10 +10,8 @@ from codeq_fake.core.commands import queue_name, to_claim
 from codeq_fake.core.errors import Refused
 from codeq_fake.faults import Occasion
 from codeq_fake.faults.rule import COMPLETE, FAIL, REQUEST
-from codeq_fake.http import bodies
 from codeq_fake.http.operations import OPERATIONS, Operation
 from codeq_fake.http.request import Call
-from codeq_fake.wire import Struct
 
 #: Value of a rule's `on` -> the requests that it stands for: an operation, its route, or a kind of result.
 NAMES: Mapping[str, str] = MappingProxyType(
@@ -25,17 +23,6 @@ NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: The bodies with a field that rules compare.
-_BODIES: Mapping[str, Struct] = MappingProxyType(
-    {
-        "create": bodies.CREATE,
-        "create_batch": bodies.CREATE_BATCH,
-        "claim": bodies.CLAIM,
-        "claim_batch": bodies.CLAIM_BATCH,
-        "submit": bodies.SUBMIT,
-        "submit_batch": bodies.SUBMIT_BATCH,
-    }
-)
 _ENDS: Mapping[str, str] = MappingProxyType({"COMPLETED": COMPLETE, "FAILED": FAIL})
 _OF_A_TASK = frozenset({"heartbeat", "abandon", "nack", "submit", "get", "result"})
 
@@ -64,8 +51,7 @@ def claimed_commands(operation: Operation, call: Call) -> Sequence[str]:
 
 
 def _fields(operation: Operation, call: Call) -> dict[str, Any]:
-    struct = _BODIES.get(operation.name)
-    return bodies.lenient(call.body, struct) if struct is not None else {}
+    return call.decode_leniently(operation.body) if operation.body is not None else {}
 
 
 def _tasks(operation: Operation, call: Call, fields: Mapping[str, Any]) -> Iterable[str]:

@@ -1,0 +1,31 @@
+"""Large request bodies: decoded in a worker process, since the interpreter's lock would stop all other requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anyio import BrokenWorkerProcess, to_process
+
+from codeq_fake import wire
+from codeq_fake.wire import BadBody, Struct
+
+#: Up to this size a body is decoded at once, whatever is in it (bytes): in the worst case that takes some 50 ms.
+SMALL = 32 * 1024
+
+#: From this size on, or with more values than this, it is decoded in the worker process.
+_LARGE = 1024 * 1024
+_MANY = 10_000
+#: Each value of a container comes after one of these.
+_BEFORE_A_VALUE = b",[{"
+
+
+async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody | None:
+    """What `wire.decode` returns or raises. None if the body is quick to decode, or if there is no worker process."""
+    if len(body) < _LARGE and sum(map(body.count, _BEFORE_A_VALUE)) < _MANY:
+        return None
+    try:
+        return await to_process.run_sync(wire.decode, body, struct)
+    except BadBody as refusal:
+        return refusal
+    except (BrokenWorkerProcess, OSError):  # no memory, no descriptor: slow is better than a wrong answer
+        return None

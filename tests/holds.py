@@ -1,0 +1,46 @@
+"""The longest hold of an event loop: for how long one call keeps all others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import time  # noqa: TID251 - measures how long something takes
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: No call may hold the loop longer (s), with 200,000 tasks.
+LIMIT = 0.1
+TASKS = 200_000
+
+_INTERVAL = 0.001
+
+
+class LongestHold:
+    """An async context that measures the longest hold of the running loop: `seconds`.
+
+    It counts the processor time of the loop's thread, so that other processes of a busy machine do not matter.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._ticking = asyncio.create_task(self._tick())
+        await asyncio.sleep(2 * _INTERVAL)
+        self.seconds = 0.0
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.sleep(2 * _INTERVAL)
+        self._ticking.cancel()
+
+    async def _tick(self) -> None:
+        before = time.thread_time()
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            now = time.thread_time()
+            self.seconds = max(self.seconds, now - before)
+            before = now
