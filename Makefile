@@ -10,10 +10,9 @@ READY := $(VENV)/ready
 CANARIES := tests/compat tests/client/compat
 
 # The tests run side by side. Some only wait, so there is one process more than there are cores. The quick ones need no
-# port, no process and no second, and one process for each core; schemathesis alone takes a second to load.
+# port, no process and no second, and one process for each core.
 SIDE_BY_SIDE = -n $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)') --dist worksteal
-QUICK := -n auto --dist worksteal -q -m "not (port or process or slow or container or browser)" \
-	-p no:schemathesis --ignore-glob='*schemathesis*'
+QUICK := -n auto --dist worksteal -q -m "not (port or process or slow or container or browser)"
 
 # The tests start many Pythons. Without compiled files each of them would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE

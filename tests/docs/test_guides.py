@@ -127,6 +127,7 @@ def commands(found: Any) -> Iterator[str]:
 
 
 @pytest.mark.process
+@pytest.mark.slow(seconds=10)
 def test_the_pipelines_are_yaml_and_their_commands_work(folder: Path) -> None:
     run = [command for block in blocks(HOW_TO / "ci.md", "yaml") for command in commands(yaml.safe_load(block))]
     installed = [command.split() for command in run if command.startswith("pip install")]

@@ -13,6 +13,7 @@ from .support import ROOT
 
 
 @pytest.mark.process
+@pytest.mark.slow(seconds=10)
 def test_the_site_builds_and_documents_each_public_name() -> None:
     built = subprocess.run([sys.executable, "-m", "docs.site"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr

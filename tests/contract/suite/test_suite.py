@@ -18,6 +18,7 @@ def in_process(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_suite(tmp_path_factory.mktemp("asgi"), "--target", "asgi", "--seed", "0")
 
 
+@pytest.mark.slow(seconds=10)
 @pytest.mark.parametrize("profile", ["redis", "kvrocks-2.9"])
 def test_a_fake_in_process_passes_the_timed_level_on_each_store(tmp_path: Path, profile: str) -> None:
     run = run_suite(tmp_path, "--target", "asgi", "--profile", profile, "--level", "timed", "--seed", "0")
@@ -31,6 +32,7 @@ def test_a_fake_in_process_passes_every_level(in_process: Run) -> None:
     assert {case.verdict for case in in_process.report.cases} == {"pass"}
 
 
+@pytest.mark.slow(seconds=60)
 def test_a_fake_on_a_port_passes_every_level_in_real_time(tmp_path: Path) -> None:
     run = run_suite(tmp_path, "--target", "http", "--seed", "0")
     assert run.code == 0, run.output

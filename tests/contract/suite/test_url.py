@@ -37,6 +37,7 @@ def deployment(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.process
+@pytest.mark.slow(seconds=30)
 def test_a_deployment_is_verified_by_one_command_and_left_as_it_was(tmp_path: Path, deployment: str) -> None:
     with _free_port() as port:
         hooks = f"127.0.0.1:{port}"

@@ -352,11 +352,11 @@ def rfc3339(instant: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % SECOND // 1000:06}Z"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=15)
 def test_tasks_live_as_in_the_model() -> None:
     run_state_machine_as_test(Tasks, settings=settings(max_examples=250, stateful_step_count=40))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_notices_and_callbacks_go_out_as_in_the_model() -> None:
     run_state_machine_as_test(Deliveries, settings=settings(max_examples=150, stateful_step_count=40))
