@@ -1,14 +1,16 @@
 """A fake in your process: `FakeCodeQ`, which can do what the control API can, without HTTP in between.
 
 `VirtualTimeLoop` and `run` are for async tests on a clock that jumps. `TaskView` is a task as `FakeCodeQ` shows it.
-`CodeQSurprise` is the category of the warnings about where the real server differs from its documentation.
+`Refused` is what an operation raises that the contract refuses. `CodeQSurprise` is the category of the warnings about
+where the real server differs from its documentation.
 """
 
 from __future__ import annotations
 
 from .clocks import VirtualTimeLoop, run
+from .core.errors import Refused
 from .divergences import CodeQSurprise
 from .in_process.fake import FakeCodeQ
 from .in_process.task_view import TaskView
 
-__all__ = ["CodeQSurprise", "FakeCodeQ", "TaskView", "VirtualTimeLoop", "run"]
+__all__ = ["CodeQSurprise", "FakeCodeQ", "Refused", "TaskView", "VirtualTimeLoop", "run"]

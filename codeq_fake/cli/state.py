@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
+from codeq_fake.core.times import SECOND, duration
 from codeq_fake.serving.terminal_text import counted
 
 from .output import FAILED, MISUSED, Answer, exit_with, say
 from .remote import Fake, calls_fake
-
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_PART = r"(\d+(?:\.\d+)?)(ms|s|m|h|d)"
 
 
 class Duration(click.ParamType[float]):
@@ -25,26 +22,24 @@ class Duration(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's own type
         """Parse it. Raises click.BadParameter."""
-        written = str(value)
-        if re.fullmatch(r"\d+(\.\d+)?", written):
-            return float(written)
-        if not re.fullmatch(f"({_PART})+", written):
-            self.fail(f"{written!r} is not a duration; give seconds such as 90 or 1.5, or units as 1h30m", param, ctx)
-        return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, written))
+        try:
+            return duration(str(value)) / SECOND
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
-@click.argument("duration", type=Duration(), required=False)
+@click.argument("by", metavar="[DURATION]", type=Duration(), required=False)
 @click.option("--to", metavar="TIME", help="Time to advance it to, for example 2026-01-31T12:00:00Z.")
 @calls_fake
-def advance(fake: Fake, *, duration: float | None, to: str | None) -> Answer:
+def advance(fake: Fake, *, by: float | None, to: str | None) -> Answer:
     """Advance the clock, and do everything that is due.
 
     By DURATION, in seconds or with units (90, 1.5, 250ms, 2m, 1h30m), or to a time.
     """
-    if (duration is None) == (to is None):
+    if (by is None) == (to is None):
         raise click.UsageError("give either a DURATION or --to")
-    body = {"to": to} if to is not None else {"seconds": duration}
+    body = {"to": to} if to is not None else {"seconds": by}
     reply = fake.call("POST", "/clock/advance", body, patience=None)  # as long as everything due takes
     return Answer(reply, say(f"{reply['now']}  {reply['fired']} fired"))
 

@@ -27,6 +27,7 @@ from . import representations, state_file
 from .argument_readers import instant, profile
 from .errors import BadRequestError, ConflictError, UnknownCallbackError, UnknownTaskError
 from .fault_rules import FaultControls
+from .worker_operations import WorkerOperations
 
 
 class Controls:
@@ -35,6 +36,7 @@ class Controls:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.faults = FaultControls(runtime)
+        self.worker = WorkerOperations(runtime)
 
     def health(self) -> dict[str, Any]:
         """Version, profile and clock of the running fake."""
@@ -179,6 +181,8 @@ class Controls:
         webhook: str = "",
         max_attempts: int = 0,
         delay_seconds: int = 0,
+        run_at: str = "",
+        idempotency_key: str = "",
     ) -> Task:
         """Create a task of `tenant`; `payload` is JSON text. The caller lets the runtime send the notices.
 
@@ -200,6 +204,8 @@ class Controls:
             webhook=webhook,
             max_attempts=max_attempts,
             delay_seconds=delay_seconds,
+            run_at=run_at,
+            idempotency_key=idempotency_key,
         )
 
     def tasks(

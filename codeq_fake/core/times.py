@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
+from datetime import timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TypeAlias
+
 from codeq_fake import wire
 
 from . import errors
@@ -14,6 +21,14 @@ DAY_SECONDS = 24 * 60 * 60
 #: Go's zero time, 0001-01-01T00:00:00Z: it counts as no `runAt` (C6).
 ZERO_TIME = -62_135_596_800 * SECOND
 
+#: A length of time as people write it: seconds, a text such as `1h 30m`, or a timedelta.
+Duration: TypeAlias = float | str | timedelta
+
+_UNITS = MappingProxyType({"ms": MILLISECOND, "s": SECOND, "m": MINUTE, "h": 60 * MINUTE, "d": DAY_SECONDS * SECOND})
+_PART = r"(\d+(?:\.\d+)?)\s*(ms|[smhd])"
+_PARTS = re.compile(rf"{_PART}(?:\s*{_PART})*", re.ASCII)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+
 _INT64 = 1 << 64
 _INT64_MAX = (1 << 63) - 1
 
@@ -25,6 +40,36 @@ def seconds(count: int) -> int:
         return nanoseconds
     wrapped = nanoseconds % _INT64
     return wrapped if wrapped <= _INT64_MAX else wrapped - _INT64
+
+
+def duration(length: Duration) -> int:
+    """A duration in nanoseconds. A text is a number of seconds, or has units: `90`, `250ms`, `1.5 h`, `1h 30m`, `2d`.
+
+    Raises ValueError.
+    """
+    if isinstance(length, timedelta):
+        return (length.days * DAY_SECONDS + length.seconds) * SECOND + length.microseconds * 1000
+    if isinstance(length, str):
+        return _written(length.strip())
+    if not math.isfinite(length):
+        raise ValueError(f"{length} is no duration")
+    return round(length * SECOND)
+
+
+def _written(text: str) -> int:
+    if _NUMBER.fullmatch(text):
+        return int(Decimal(text) * SECOND)
+    if not _PARTS.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration; give seconds such as 90 or 1.5, or units as in 1h 30m")
+    return sum(int(Decimal(number) * _UNITS[unit]) for number, unit in re.findall(_PART, text))
+
+
+def whole_seconds(length: Duration) -> int:
+    """A duration in seconds, where CodeQ takes whole ones only. Raises ValueError."""
+    count, rest = divmod(duration(length), SECOND)
+    if rest:
+        raise ValueError(f"{length} is not a whole number of seconds, and CodeQ takes no other here")
+    return count
 
 
 def floor_to_second(instant: int) -> int:

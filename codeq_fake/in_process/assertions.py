@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from codeq_fake.control import Controls
+from codeq_fake.core.times import Duration
 from codeq_fake.serving.terminal_text import counted
 
 from . import timeline
@@ -21,11 +22,11 @@ class Assertions:
     _home: Home
 
     @abstractmethod
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: Duration) -> None:
         """Advance the clock."""
 
     @abstractmethod
-    async def aadvance(self, seconds: float) -> None:
+    async def aadvance(self, seconds: Duration) -> None:
         """Advance the clock."""
 
     def assert_completed(self, task_id: str, result: object = ...) -> None:

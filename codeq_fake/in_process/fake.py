@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, overload
 
 from starlette.types import ASGIApp
 
@@ -20,7 +20,8 @@ from codeq_fake.control.access import is_loopback
 from codeq_fake.control.argument_readers import instant
 from codeq_fake.control.argument_readers import profile as checked_profile
 from codeq_fake.control.fault_rules import checked
-from codeq_fake.core.times import SECOND
+from codeq_fake.control.representations import time as time_of
+from codeq_fake.core.times import SECOND, Duration, duration, whole_seconds
 from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
@@ -33,12 +34,25 @@ from .detached import Detached
 from .event_loop import Home
 from .fault_scope import Injected, injected
 from .task_view import TaskView
+from .worker import WorkerSide
 
 if TYPE_CHECKING:
     import httpx
 
 
-class FakeCodeQ(Assertions):
+class TaskOptions(TypedDict, total=False):
+    """What a new task may have besides its command and payload."""
+
+    priority: int
+    webhook: str
+    max_attempts: int
+    delay: Duration
+    run_at: str | datetime
+    idempotency_key: str
+    tenant: str
+
+
+class FakeCodeQ(Assertions, WorkerSide):
     """A CodeQ server in memory.
 
     - `settings` are the real server's environment variables, `yaml` is the text of its configuration file.
@@ -194,24 +208,34 @@ class FakeCodeQ(Assertions):
         """The present instant of the fake's clock, in seconds since the epoch."""
         return self._call(self._runtime.clock.now) / SECOND
 
-    def advance(self, seconds: float | None = None, *, to: str | datetime | None = None) -> None:
+    @overload
+    def advance(self, seconds: Duration) -> None: ...
+    @overload
+    def advance(self, *, to: str | datetime) -> None: ...
+    def advance(self, seconds: Duration | None = None, *, to: str | datetime | None = None) -> None:
         """Advance the clock through everything that falls due, and return when nothing moves any more.
 
-        For blocking code; in a coroutine use `aadvance`. Raises ConflictError if that would go back.
+        By a number of seconds, a text such as `1h 30m` or a timedelta, or to an instant. For blocking code; in a
+        coroutine use `aadvance`. Raises ConflictError if that would go back, and ValueError.
         """
         self._home.block(partial(self._advance, seconds, to))
 
-    async def aadvance(self, seconds: float | None = None, *, to: str | datetime | None = None) -> None:
+    @overload
+    async def aadvance(self, seconds: Duration) -> None: ...
+    @overload
+    async def aadvance(self, *, to: str | datetime) -> None: ...
+    async def aadvance(self, seconds: Duration | None = None, *, to: str | datetime | None = None) -> None:
         """As `advance`, for coroutines."""
         await self._home.run(partial(self._advance, seconds, to))
 
-    async def _advance(self, seconds: float | None, to: str | datetime | None) -> None:
-        by = round(seconds * SECOND) if seconds is not None else None
+    async def _advance(self, seconds: Duration | None, to: str | datetime | None) -> None:
+        by = duration(seconds) if seconds is not None else None
         await self._controls.advance(by=by, to=_to_nanoseconds(to) if to is not None else None)
 
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: Duration) -> None:
         """Wait until the fake's clock has moved on by `seconds`, by itself or by an `advance`."""
-        await self._home.run(lambda: self._runtime.waiters.sleep(round(seconds * SECOND)))
+        length = duration(seconds)
+        await self._home.run(lambda: self._runtime.waiters.sleep(length))
 
     def freeze(self) -> None:
         """Make a real clock stand still from now on."""
@@ -239,44 +263,61 @@ class FakeCodeQ(Assertions):
 
     # State.
 
-    def enqueue(
+    def enqueue(self, command: str, payload: object = None, **options: Unpack[TaskOptions]) -> TaskView:
+        """Create a task, as a producer of `tenant` would.
+
+        The options are `priority`, `webhook`, `max_attempts`, `tenant`, and `delay` or `run_at`, from when on it can be
+        claimed. With an `idempotency_key` of the last 24 hours it returns the first task with this key (C8).
+
+        Raises `Refused`, and RuntimeError in a coroutine if there are subscriptions, because they are notified before a
+        create ends: call `aenqueue` there.
+        """
+        create = self._creation(command, payload, **options)
+        if self._runtime.broker.subscriptions.by_id:  # U4
+            return self.task(self._home.block(partial(self._create_and_notify, create)))
+        return self.task(self._call(create))
+
+    async def aenqueue(self, command: str, payload: object = None, **options: Unpack[TaskOptions]) -> TaskView:
+        """As `enqueue`, for coroutines; also while there are subscriptions."""
+        create = self._creation(command, payload, **options)
+        return self.task(await self._home.run(partial(self._create_and_notify, create)))
+
+    def _creation(
         self,
         command: str,
-        payload: object = None,
+        payload: object,
         *,
         priority: int = 0,
         webhook: str = "",
         max_attempts: int = 0,
-        delay: int = 0,
+        delay: Duration = 0,
+        run_at: str | datetime | None = None,
+        idempotency_key: str = "",
         tenant: str = "dev",
-    ) -> TaskView:
-        """Create a task, as a producer of `tenant` would.
+    ) -> Callable[[], str]:
+        """A function that creates a task and returns its id. Raises TypeError or ValueError for wrong options."""
+        if delay and run_at is not None:
+            raise TypeError("give either a delay or run_at: with both, CodeQ ignores the delay (C6)")
+        if isinstance(run_at, datetime):
+            run_at = time_of(_to_nanoseconds(run_at))
+        create = partial(
+            self._controls.create,
+            command,
+            json.dumps(payload, allow_nan=False),
+            tenant=tenant,
+            priority=priority,
+            webhook=webhook,
+            max_attempts=max_attempts,
+            delay_seconds=whole_seconds(delay),
+            run_at=run_at or "",
+            idempotency_key=idempotency_key,
+        )
+        return lambda: create().id
 
-        Raises a `codeq_fake.core.errors.Refused`, and RuntimeError in a coroutine if there are subscriptions, because
-        they are notified before a create ends.
-        """
-        body = json.dumps(payload, allow_nan=False)
-
-        def create() -> str:
-            created = self._controls.create(
-                command,
-                body,
-                tenant=tenant,
-                priority=priority,
-                webhook=webhook,
-                max_attempts=max_attempts,
-                delay_seconds=delay,
-            )
-            return created.id
-
-        async def create_and_notify() -> str:
-            task_id = create()
-            await self._runtime.carry_out()
-            return task_id
-
-        if self._runtime.broker.subscriptions.by_id:  # U4: notices are sent before a create ends
-            return self.task(self._home.block(create_and_notify))
-        return self.task(self._call(create))
+    async def _create_and_notify(self, create: Callable[[], str]) -> str:
+        task_id = create()
+        await self._runtime.carry_out()
+        return task_id
 
     def task(self, task_id: str) -> TaskView:
         """One task. Looking has no side effect. Raises UnknownTaskError."""

@@ -192,12 +192,15 @@ class Runtime:
 
     def _fire(self) -> None:
         self.broker.fire(now=self.clock.now())
-        self._call_back()
+        self.carry_out_soon()
 
-    def _call_back(self) -> None:
+    def carry_out_soon(self) -> None:
+        """Carry out the effects of the latest operations, none of which are notices. Needs a running event loop."""
         for effect in self.broker.drain_effects():
             if isinstance(effect, CallbackDue):
                 _ = self.deliveries.send(effect)
+            elif isinstance(effect, ArtifactStored) and self._artifacts is not None:
+                self._artifacts.write(effect.path, effect.content)
         self.arm()
 
     def _answered(self, due: CallbackDue | NoticeDue, outcome: Outcome) -> bool:
@@ -209,7 +212,7 @@ class Runtime:
         is_over = self.broker.callback_answered(
             due.delivery_id, delivered=outcome.delivered, final=outcome.blocked, now=self.clock.now()
         )
-        self._call_back()
+        self.carry_out_soon()
         return is_over
 
     async def _settle(self, broker: Broker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,6 +33,16 @@ def test_enqueue_creates_a_task_as_a_producer_would(fake: FakeCodeQ) -> None:
     assert fake.task(task.id) == task
 
 
+def test_a_task_is_enqueued_once_for_a_key_and_for_a_later_time(fake: FakeCodeQ) -> None:
+    first = fake.enqueue("A", 1, idempotency_key="order-1", run_at="2026-01-31T13:00:00+01:00")
+    assert fake.enqueue("A", 2, idempotency_key="order-1").id == first.id
+    for run_at in ("2026-01-31T12:30:00Z", datetime(2026, 1, 31, 12, 30, tzinfo=UTC)):
+        later = fake.enqueue("A", run_at=run_at)
+        assert later.claimable["since"] == "2026-01-31T12:30:00Z"
+    assert fake.enqueue("A", delay=timedelta(hours=1)).claimable["since"] == "2026-01-31T13:00:00Z"
+    assert fake.enqueue("A", delay="1h").claimable["since"] == "2026-01-31T13:00:00Z"
+
+
 @pytest.mark.parametrize("payload", [None, False, 0, "", [], {}, "text", [1, {"a": "\u2028<"}]])
 def test_a_payload_is_what_was_given(fake: FakeCodeQ, payload: Any) -> None:
     assert fake.enqueue("A", payload).payload == payload
@@ -43,6 +54,12 @@ def test_a_payload_is_what_was_given(fake: FakeCodeQ, payload: Any) -> None:
         (" ", None, {}, errors.InvalidCommand),
         ("A", None, {"webhook": "nowhere"}, errors.InvalidWebhook),
         ("A", None, {"delay": -1}, errors.InvalidDelay),
+        ("A", None, {"delay": 0.5}, ValueError),
+        ("A", None, {"delay": "soon"}, ValueError),
+        ("A", None, {"run_at": "tomorrow"}, errors.InvalidRunAt),
+        ("A", None, {"run_at": datetime(2026, 1, 31)}, ValueError),  # noqa: DTZ001 - on purpose
+        ("A", None, {"run_at": "2026-01-31T12:30:00Z", "delay": 1}, TypeError),
+        ("A", None, {"after": 1}, TypeError),
         ("A", float("nan"), {}, ValueError),
         ("A", object(), {}, TypeError),
     ],

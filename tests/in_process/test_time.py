@@ -59,7 +59,7 @@ def test_advance_goes_on_by_seconds(fake: FakeCodeQ, seconds: float, now: str) -
 def test_advance_wants_one_way_to_go(fake: FakeCodeQ) -> None:
     for wrong in ({}, {"seconds": 1, "to": "2027-01-01T00:00:00Z"}):
         with pytest.raises(BadRequestError, match="either"):
-            fake.advance(**wrong)  # type: ignore[arg-type]
+            fake.advance(**wrong)  # type: ignore[call-overload]
     with pytest.raises(ConflictError, match="time never goes back"):
         fake.advance(-1)
     with pytest.raises(ConflictError, match="time never goes back"):
@@ -90,3 +90,34 @@ def test_timers_of_a_real_clock_need_no_caller(threads: ThreadPoolExecutor) -> N
         parked = Parked(fake, threads)
         fake.enqueue("A")
         assert parked.statuses == [200]
+
+
+@pytest.mark.parametrize(
+    ("length", "now"),
+    [
+        (90, "12:01:30"),
+        (0.25, "12:00:00.25"),
+        ("90.0", "12:01:30"),
+        ("1.5", "12:00:01.5"),
+        ("1h 30m", "13:30:00"),
+        ("1h30m", "13:30:00"),
+        (" 1 h  30 m ", "13:30:00"),
+        ("0.5h", "12:30:00"),
+        ("250ms", "12:00:00.25"),
+        (timedelta(hours=1, microseconds=5), "13:00:00.000005"),
+    ],
+)
+def test_a_duration_is_written_as_people_write_it(fake: FakeCodeQ, length: float | str | timedelta, now: str) -> None:
+    fake.advance(length)
+    assert fake.now == f"2026-01-31T{now}Z"
+    asyncio.run(fake.aadvance("1 d"))
+    assert fake.now == f"2026-02-01T{now}Z"
+
+
+@pytest.mark.parametrize(
+    "length", ["", "soon", "1h30", "1x", "-1h", "1 30m", "1e3", float("inf"), float("nan"), "\u0661"]
+)
+def test_what_is_no_duration_is_named(fake: FakeCodeQ, length: float | str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        fake.advance(length)
+    assert fake.now == NOW

@@ -1,0 +1,112 @@
+"""Operations of a worker that a test plays. They follow the contract, but are no requests: no fault comes on them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from codeq_fake import wire
+from codeq_fake.auth import Caller, KeysNeeded, Tokens
+from codeq_fake.auth.caller import Refusal
+from codeq_fake.http import worker_calls
+from codeq_fake.http.operations import Handler
+from codeq_fake.http.replies import Reply, Wait
+from codeq_fake.http.request import Call
+from codeq_fake.runtime.fake_server import Runtime
+
+from .errors import BadRequestError
+
+_CLAIM_SCOPE = "codeq:claim"
+#: The worker where the settings have no token for one.
+_WORKER = Caller("worker-dev", "dev", frozenset(), ("*",), {}, "")
+
+
+class WorkerOperations:
+    """The worker operations of one fake. Each returns the id of its task and needs a running event loop.
+
+    Raises a `codeq_fake.core.errors.Refused` where the contract refuses the operation.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def claim(
+        self, commands: Sequence[str], *, worker: str | None, tenant: str | None, lease_seconds: int
+    ) -> str | None:
+        """Claim the next task of `commands`, by default of any command of the tenant. None if there is none.
+
+        `worker` is the token of an identity, or the name of any other worker.
+        """
+        asked = self._claim(commands, worker, tenant, lease_seconds)
+        return self._claimed(asked.attempt(self._runtime.clock.now()) if asked is not None else None)
+
+    async def wait_and_claim(
+        self, commands: Sequence[str], *, worker: str | None, tenant: str | None, lease_seconds: int, wait_seconds: int
+    ) -> str | None:
+        """As `claim`, and wait for a task for `wait_seconds` of the fake's clock, at most 30 (K9)."""
+
+        def attempt(now: int) -> Reply | None:
+            asked = self._claim(commands, worker, tenant, lease_seconds)
+            return asked.attempt(now) if asked is not None else None
+
+        return self._claimed(await self._runtime.waiters.poll(attempt, wait_seconds=wait_seconds, gone=_never))
+
+    def settle(self, handler: Handler, task_id: str, *, worker: str | None, **body: Any) -> str:
+        """Let a handler of `codeq_fake.http.worker_calls` do something with a task, by default as its holder."""
+        task = self._runtime.broker.store.tasks.get(task_id)
+        holder = worker or (task.worker if task is not None else "") or None
+        self._carry_out(handler, self._caller(holder, None), body, task_id)
+        self._runtime.carry_out_soon()
+        return task_id
+
+    def _claim(
+        self, commands: Sequence[str], worker: str | None, tenant: str | None, lease_seconds: int
+    ) -> Wait | None:
+        caller = self._caller(worker, tenant)
+        queues = self._runtime.broker.store.queues
+        wanted = list(commands) or [name for owner, name in queues if owner == caller.tenant]
+        if not wanted:
+            return None
+        asked = self._carry_out(worker_calls.claim, caller, {"commands": wanted, "leaseSeconds": lease_seconds})
+        return asked if isinstance(asked, Wait) else None
+
+    def _claimed(self, reply: Reply | None) -> str | None:
+        self._runtime.carry_out_soon()
+        return reply.tasks[0].id if reply is not None else None
+
+    def _carry_out(self, handler: Handler, caller: Caller, body: Mapping[str, Any], task_id: str = "") -> Reply | Wait:
+        runtime = self._runtime
+        call = Call(
+            runtime.broker,
+            runtime.config.settings.timezone,
+            {"id": task_id},
+            {},
+            b"",
+            runtime.clock.now(),
+            caller,
+            json.dumps(body, allow_nan=False).encode(),
+        )
+        try:
+            return handler(call)
+        except wire.BadBody:
+            raise BadRequestError(f"CodeQ cannot read {json.dumps(body)}") from None
+
+    def _caller(self, worker: str | None, tenant: str | None) -> Caller:
+        """A caller that may claim everything. Without a name it is the first worker that has a token."""
+        config = self._runtime.config
+        first = self._with_token(Tokens.of(config.settings, config.identities).worker) or _WORKER
+        caller = first if worker is None else self._with_token(worker) or replace(first, subject=worker)
+        return replace(caller, tenant=caller.tenant if tenant is None else tenant, event_types=("*",))
+
+    def _with_token(self, token: str | None) -> Caller | None:
+        try:
+            return self._runtime.auth.worker(f"Bearer {token}", _CLAIM_SCOPE, now=self._runtime.clock.now())
+        except (Refusal, KeysNeeded):
+            return None
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
