@@ -1,5 +1,7 @@
 """The pytest plugin: the fixtures `codeq` (in process) and `codeq_server` (on a port), a new fake for each test.
 
+`codeq_session_server` is one on a port for all tests, `codeq_client` the bundled client of any of them.
+
 Every pytest run of an environment with this package loads it, so it imports only pytest until a fixture is used.
 """
 
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from codeq_client import CodeQ
 
@@ -23,6 +25,11 @@ _INI_VALUES = {"codeq_clock": ("manual", "auto", "real"), "codeq_surprises": ("s
 
 #: The fakes of a test, for its report.
 _FAKES: pytest.StashKey[list[FakeCodeQ]] = pytest.StashKey()
+#: The fake of `codeq_session_server`, for the reports of the tests that use it.
+_SESSION_FAKE: pytest.StashKey[FakeCodeQ] = pytest.StashKey()
+
+#: The fixtures that are a fake.
+_SERVERS = ("codeq_server", "codeq_session_server")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "how to report surprises, where CodeQ differs from its documentation: summary, warn or ignore",
         default="summary",
     )
-    parser.addini("codeq_clock", "clock of the fixture codeq: manual, auto or real", default="manual")
+    parser.addini(
+        "codeq_clock",
+        "clock of the fixture codeq: manual, auto (for coroutines, and manual for other tests) or real",
+        default="manual",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,7 +63,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
     """Make a test whose clock is auto run on an event loop whose time jumps."""
     marked = _marked(metafunc.definition).get("clock")
-    if (marked or ("codeq" in metafunc.fixturenames and metafunc.config.getini("codeq_clock"))) != "auto":
+    names = metafunc.fixturenames
+    uses_codeq = "codeq" in names or ("codeq_client" in names and _fake_of_client(names) == "codeq")
+    if (marked or (uses_codeq and metafunc.config.getini("codeq_clock"))) != "auto":
         yield
         return
     from .clocks.pytest_loops import on_virtual_time  # noqa: PLC0415 - see the module's docstring
@@ -72,7 +85,10 @@ def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iter
     """A fake CodeQ server in this process, on a manual clock by default: `codeq_fake.testing.FakeCodeQ`."""
     from .testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
 
-    options = _options(request, {"clock": request.config.getini("codeq_clock"), **codeq_options})
+    by_ini = request.config.getini("codeq_clock")
+    if by_ini == "auto" and not _is_async(request):
+        by_ini = "manual"
+    options = _options(request, {"clock": by_ini, **codeq_options})
     if options["clock"] == "auto":
         _demand_async(request)
     with FakeCodeQ(**options) as fake:
@@ -82,20 +98,24 @@ def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iter
 
 
 @pytest.fixture
-def codeq_client(codeq: FakeCodeQ) -> CodeQ:
-    """The bundled client as producer and worker of the fixture `codeq`, in its event loop and on its clock."""
+def codeq_client(request: pytest.FixtureRequest) -> CodeQ:
+    """The bundled client as producer and worker of the test's fake, on its clock, without a socket.
+
+    The fake is `codeq`, or if the test only uses `codeq_server` or `codeq_session_server`, that one.
+    """
     from codeq_client import CodeQ  # noqa: PLC0415 - see the module's docstring
     from codeq_client.testing import ServerClock  # noqa: PLC0415 - as above
 
-    tokens = codeq.tokens
+    fake: FakeCodeQ = request.getfixturevalue(_fake_of_client(request.fixturenames))
+    tokens = fake.tokens
     # Not closed: without sockets, nothing is open.
     return CodeQ(
         "http://codeq.test",
         producer_token=tokens["producer"],
         worker_token=tokens["worker"],
         admin_token=tokens["admin"],
-        transport=codeq.transport(),
-        clock=ServerClock(codeq.time, codeq.sleep),
+        transport=fake.transport(),
+        clock=ServerClock(fake.time, fake.sleep),
     )
 
 
@@ -110,11 +130,33 @@ def codeq_server(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) 
         _warn(request.config, fake)
 
 
+@pytest.fixture(scope="session")
+def codeq_session_options() -> dict[str, Any]:
+    """Options of `codeq_fake.testing.FakeCodeQ` for `codeq_session_server`. Override it to change them."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def codeq_session_server(pytestconfig: pytest.Config, codeq_session_options: dict[str, Any]) -> Iterator[FakeCodeQ]:
+    """One fake on a free port for all tests of the session, as `codeq_server`; `reset()` empties it.
+
+    For applications that read the URL once. Under xdist each process has its own.
+    """
+    from .testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
+
+    options = {"profile": pytestconfig.getini("codeq_profile"), "clock": "real", **codeq_session_options}
+    with FakeCodeQ(**options) as fake, fake.serve():
+        pytestconfig.stash[_SESSION_FAKE] = fake
+        yield fake
+        del pytestconfig.stash[_SESSION_FAKE]
+        _warn(pytestconfig, fake)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add what happened at the fake to the report of a failed test. `in_process.timeline` writes that text."""
     report = yield
-    for fake in item.stash.get(_FAKES, []):
+    for fake in (*item.stash.get(_FAKES, []), *_session_fakes(item)):
         if report.failed:
             report.sections.append(("CodeQ", f"{fake!r}\n{fake.timeline()}"))
         if report.when == "call":
@@ -142,6 +184,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(f"{nodeid}: {text}")
 
 
+def _fake_of_client(names: Iterable[str]) -> str:
+    """The fixture with the fake of `codeq_client`, given the names of a test's fixtures."""
+    used = set(names)
+    return "codeq" if "codeq" in used else next((name for name in _SERVERS if name in used), "codeq")
+
+
+def _session_fakes(item: pytest.Item) -> list[FakeCodeQ]:
+    """The fake of the session, if the test uses it."""
+    fake = item.config.stash.get(_SESSION_FAKE, None)
+    return [fake] if fake is not None and "codeq_session_server" in getattr(item, "fixturenames", ()) else []
+
+
 def _warn(config: pytest.Config, fake: FakeCodeQ) -> None:
     """Warn of each surprise, if the ini option says so."""
     if config.getini("codeq_surprises") == "warn":
@@ -165,10 +219,14 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
     return dict(marker.kwargs) if marker else {}
 
 
-def _demand_async(request: pytest.FixtureRequest) -> None:
+def _is_async(request: pytest.FixtureRequest) -> bool:
     from .clocks.pytest_loops import is_async  # noqa: PLC0415 - see the module's docstring
 
-    if not is_async(request.function):
+    return is_async(request.function)
+
+
+def _demand_async(request: pytest.FixtureRequest) -> None:
+    if not _is_async(request):
         pytest.fail(
             'clock="auto" is for async tests, where time jumps when all tasks wait. Here it would stand still: '
             'mark this test with @pytest.mark.codeq(clock="manual"), and call codeq.advance()',

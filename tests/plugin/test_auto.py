@@ -86,6 +86,29 @@ async def test_without_a_fake():
     assert code == 0, printed
 
 
+def test_the_ini_file_gives_blocking_tests_a_manual_clock(run: Run) -> None:
+    test = f"""{STORY}
+def test_blocking(codeq):
+    codeq.advance(60)
+    assert "(manual)" in repr(codeq)
+
+async def test_coroutine(codeq):
+    await story(codeq)
+
+async def test_by_the_client_only(codeq_client):
+    assert loop() == "VirtualTimeLoop"
+    assert await codeq_client.claim(["A"], wait=30) is None
+
+@pytest.mark.codeq(clock="auto")
+def test_marked(codeq):
+    pass
+"""
+    printed, code = run(test, "codeq_clock = auto\nasyncio_mode = auto\n")
+    assert code == 1
+    assert 'clock="auto" is for async tests' in printed
+    assert "3 passed, 1 error" in printed
+
+
 def test_it_works_with_anyio(run: Run) -> None:
     test = f"""{STORY}
 pytestmark = pytest.mark.anyio

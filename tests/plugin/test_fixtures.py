@@ -213,3 +213,78 @@ def test_subprocess(codeq_server):
 """
     printed, code = run(test)
     assert code == 0, printed
+
+
+@pytest.mark.port
+def test_one_server_lasts_for_all_tests_of_a_session(run: Run) -> None:
+    test = """
+import urllib.request
+import pytest
+
+urls = []
+
+@pytest.fixture(scope="session")
+def codeq_session_options():
+    return {"now": "2026-01-31T12:00:00Z", "clock": "manual"}
+
+@pytest.fixture(autouse=True)
+def empty(codeq_session_server):
+    codeq_session_server.reset()
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_shared(codeq_session_server, number):
+    assert codeq_session_server.tasks() == []
+    codeq_session_server.enqueue("A", number)
+    urllib.request.urlopen(codeq_session_server.url + "/metrics").close()
+    urls.append(codeq_session_server.url)
+    assert len(set(urls)) == 1
+
+def test_fails(codeq_session_server):
+    codeq_session_server.enqueue("RENDER", 1)
+    assert codeq_session_server.now != "2026-01-31T12:00:00Z"
+
+def test_without_it_is_reported_without_it(empty):
+    pass
+"""
+    printed, code = run(test, "codeq_profile = redis\n")
+    assert code == 1
+    assert "1 failed, 3 passed" in printed
+    assert "<FakeCodeQ redis at 2026-01-31T12:00:00Z (manual): 1 ready>" in printed
+    assert "RENDER  PENDING, PENDING_LIST" in printed
+
+
+@pytest.mark.port
+def test_the_bundled_client_calls_a_server_too(run: Run) -> None:
+    test = """
+import asyncio
+import pytest
+from codeq_client import Worker
+
+async def story(fake, client):
+    task = await client.create("A", 1, delay=3600)
+    fake.freeze()
+    await fake.aadvance(3600)
+    worker = Worker(client)
+
+    @worker.handler("A")
+    async def handle(job):
+        return {"ok": True}
+
+    await worker.run(burst=True, signals=False)
+    fake.assert_completed(task.id, {"ok": True})
+
+@pytest.mark.asyncio
+async def test_server(codeq_server, codeq_client):
+    await story(codeq_server, codeq_client)
+
+@pytest.mark.asyncio
+async def test_session(codeq_client, codeq_session_server):
+    await story(codeq_session_server, codeq_client)
+
+@pytest.mark.asyncio
+async def test_in_process_goes_first(codeq, codeq_server, codeq_client):
+    await codeq_client.create("A", 1)
+    assert (len(codeq.tasks()), len(codeq_server.tasks())) == (1, 0)
+"""
+    printed, code = run(test)
+    assert code == 0, printed
