@@ -33,6 +33,7 @@ class Options:
     identities: Path | None
     seed: Path | None
     persist: Path | None
+    persist_interval: float | None
     no_control: bool
     control_token: str | None
     webhook_allow: tuple[str, ...]
@@ -144,6 +145,12 @@ _WHAT = (
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="State file: restored at the start, if it exists, and written at the end. It replaces --seed.",
+    ),
+    flag(
+        "persist-interval",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="Also write the state file at this interval, so that a crash loses no more.  [default: only at the end]",
     ),
     flag("no-control", is_flag=True, help="Leave out the control API under /_fake."),
     flag(

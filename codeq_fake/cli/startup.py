@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from starlette.types import ASGIApp
@@ -42,6 +44,8 @@ class Built:
     runtime: Runtime
     app: ASGIApp
     seed: Seed | None
+    #: Seconds between two writes of the state file; None: only at the end.
+    persist_interval: float | None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -59,8 +63,11 @@ class Built:
                 self.runtime.arm()
                 stack.callback(self._tell_missed)
                 if file is not None:
-                    state_file.save(file, controls.state())  # fail now rather than at the end
-                    stack.callback(lambda: state_file.save(file, controls.state()))
+                    save = partial(_save, file, controls)
+                    save()  # fail now rather than at the end
+                    stack.callback(save)
+                    if self.persist_interval is not None:
+                        stack.enter_context(_repeated(save, self.persist_interval))
                 yield
         except BadRequestError as error:
             exit_with(str(error), MISUSED)
@@ -86,8 +93,33 @@ class Built:
         return Tokens.of(self.runtime.config.settings, self.runtime.config.identities)
 
 
+def _save(file: Path, controls: Controls) -> None:
+    state_file.save(file, controls.state())
+
+
+@contextmanager
+def _repeated(save: Callable[[], None], interval: float) -> Iterator[None]:
+    """Call `save` every `interval` seconds as long as the context lasts. A failure is reported, and tried again."""
+    saving = asyncio.get_running_loop().create_task(_repeat(save, interval))
+    try:
+        yield
+    finally:
+        saving.cancel()
+
+
+async def _repeat(save: Callable[[], None], interval: float) -> NoReturn:
+    while True:
+        await asyncio.sleep(interval)
+        try:
+            save()
+        except ConflictError as error:
+            tell(str(error))
+
+
 def build(options: Options, *, log: str) -> Built:
     """Build the fake; ends the program for invalid options or variables. `log` is the default of `--log`."""
+    if options.persist_interval is not None and options.persist is None:
+        exit_with("--persist-interval needs --persist FILE", MISUSED)
     runtime = _runtime(options)
     token = options.control_token or None
     with_control = not options.no_control and (token is not None or is_loopback(options.host))
@@ -98,7 +130,7 @@ def build(options: Options, *, log: str) -> Built:
     if form != "none":
         app = RequestLog(app, runtime, _write, as_json=form == "json")
         app.log_settings()
-    return Built(runtime, app, _seed(options.seed))
+    return Built(runtime, app, _seed(options.seed), options.persist_interval)
 
 
 def listen_on(host: str, port: int) -> socket.socket:

@@ -12,6 +12,7 @@ import pytest
 
 from codeq_fake.testing import FakeCodeQ
 from tests.cli.support import refused, run, serving
+from tests.in_process.support import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,31 @@ def test_the_state_is_also_saved_on_demand(file: Path) -> None:
         assert (done.returncode, done.stdout) == (0, f"1 task in {file}\n")
         assert json.loads(file.read_text(encoding="utf-8")) == server.get("/_fake/state").json()
         server.process.kill()
+
+
+def test_what_was_saved_at_the_interval_outlives_a_crash(file: Path) -> None:
+    with serving("--persist", str(file), "--persist-interval", "0.02", *MANUAL) as server:
+        task = server.post(TASKS, TASK).json()
+        wait_for(lambda: task["id"] in file.read_text(encoding="utf-8"))
+        server.process.kill()
+    with serving("--persist", str(file), *MANUAL) as server:
+        assert server.get(f"{TASKS}/{task['id']}").status_code == 200
+
+
+def test_an_interval_that_fails_to_save_is_reported_and_the_next_one_saves(file: Path) -> None:
+    with serving("--persist", str(file), "--persist-interval", "0.02", *MANUAL) as server:
+        file.unlink()
+        file.mkdir()
+        assert server.process.stderr is not None
+        assert server.process.stderr.readline() == f"codeq-fake: {file} cannot be written: Is a directory\n"
+        file.rmdir()
+        wait_for(file.exists)
+        server.process.kill()
+
+
+def test_an_interval_without_a_file_is_refused() -> None:
+    message = "codeq-fake: --persist-interval needs --persist FILE\n"
+    assert refused("serve", "--persist-interval", "1") == (2, message)
 
 
 def test_a_fake_without_a_file_says_how_to_get_one() -> None:
