@@ -5,12 +5,11 @@ All instants and durations are whole nanoseconds; instants count from the epoch.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import Literal
+from typing import Literal, Protocol
 
 from .timers import Timer, TimerQueue
 
@@ -34,9 +33,27 @@ class FollowsItsLoopError(RuntimeError):
     """An auto clock was asked for another mode, or used in an event loop whose time does not jump."""
 
 
+#: Test libraries that freeze the time replace `time.monotonic` and `time.perf_counter`, but not these clocks. They also
+#: run while the machine is suspended: CLOCK_BOOTTIME on Linux, CLOCK_MONOTONIC on macOS. Windows has neither.
+_STOPWATCH: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
 def stopwatch() -> int:
     """Real nanoseconds since an arbitrary start: for how long something took, not for when it was."""
-    return time.perf_counter_ns()
+    return time.perf_counter_ns() if _STOPWATCH is None else time.clock_gettime_ns(_STOPWATCH)
+
+
+def is_frozen() -> bool:
+    """Whether a test library has stopped the clock of asyncio's event loops, so that their timers never fire."""
+    first = time.monotonic()
+    return time.monotonic() == first == time.monotonic()
+
+
+class Alarm(Protocol):
+    """A call that the event loop will make, such as an `asyncio.TimerHandle`."""
+
+    def cancel(self) -> None:
+        """Do not make it."""
 
 
 class Clock(ABC):
@@ -44,7 +61,7 @@ class Clock(ABC):
 
     def __init__(self) -> None:
         self._timers = TimerQueue()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
 
     @property
     @abstractmethod

@@ -20,7 +20,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from codeq_fake.compat.anyio import works_for
-from codeq_fake.compat.asyncio import awaits_subprocess, has_ready_callbacks, next_timer, set_resolution
+from codeq_fake.compat.asyncio import (
+    LoopWithoutSockets,
+    awaits_subprocess,
+    has_ready_callbacks,
+    next_timer,
+    set_resolution,
+)
+
+from .clock import stopwatch
 
 T = TypeVar("T")
 Ready = list[tuple[selectors.SelectorKey, int]]
@@ -35,6 +43,7 @@ PATIENCE = 1.0
 _CHECK_INTERVAL = 0.05
 
 _NANOSECOND = 1e-9
+_SECOND = 1_000_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +58,7 @@ class NothingEverHappensError(RuntimeError):
     """Every task waits, and nothing is left that could wake one up: an ordinary loop would hang."""
 
 
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
+class VirtualTimeLoop(LoopWithoutSockets):
     """An asyncio loop whose time starts at 0 and jumps: `asyncio.sleep(36_000)` is ten hours, and takes no time.
 
     It does not jump while a thread is awaited (`asyncio.to_thread`, `anyio.to_thread`), or a socket, a pipe or a
@@ -147,9 +156,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         event (a thread that ends, a socket that another thread closes), and then time may jump again.
         """
         left = math.inf if timeout is None else timeout - self._waited
-        began = super().time()
+        began = stopwatch()
         ready = self._outside.wait(min(max(left, 0), _CHECK_INTERVAL))
-        self._waited += super().time() - began
+        self._waited += (stopwatch() - began) / _SECOND
         if self._waited >= QUICK and not self._has_warned:
             self._has_warned = True
             _log.warning("virtual time does not jump while threads are awaited or this is open: %s", str(self._outside))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
-from .clock import END_OF_TIME, Clock, FollowsItsLoopError, Mode, no_context
+from .clock import END_OF_TIME, Clock, FollowsItsLoopError, Mode, is_frozen, no_context, stopwatch
 
 _MILLISECOND = 1_000_000
 
@@ -16,8 +18,9 @@ class WallClock(Clock):
     def __init__(self, mode: Mode = "real", *, start: int | None = None) -> None:
         """`start` is the instant at which it stands, or starts to run; the default is the machine's time."""
         super().__init__()
-        self._offset = 0 if start is None else start - self.wall()
-        self._latest = 0
+        #: The machine's time at which the stopwatch was 0.
+        self._zero = self.wall() - stopwatch()
+        self._offset = 0 if start is None else start - self._running()
         #: The instant at which a manual clock stands, None for a real one.
         self._frozen: int | None = None
         if mode == "manual":
@@ -35,8 +38,8 @@ class WallClock(Clock):
         """Start to run, or stand still, at the present instant."""
         if mode == "auto":
             raise FollowsItsLoopError("only a fake that was made with an auto clock has one")
-        self._latest = now = self.now()
-        self._offset = now - self.wall()
+        now = self.now()
+        self._offset = now - self._running()
         self._frozen = now if mode == "manual" else None
         self._rearm()
 
@@ -45,13 +48,10 @@ class WallClock(Clock):
         return WallClock(self.mode, start=start)
 
     def now(self) -> int:
-        """The present instant. It never goes back, even when the machine's time does, nor beyond the end of time."""
+        """The present instant. It never goes back, nor beyond the end of time."""
         if self._frozen is not None:
             return self._frozen
-        now = self.wall() + self._offset
-        if now > self._latest:
-            self._latest = min(now, END_OF_TIME)
-        return self._latest
+        return min(self._running() + self._offset, END_OF_TIME)
 
     async def advance(
         self, settle: Callable[[], Awaitable[None]], *, to: int | None = None, by: int = 0, mode: Mode | None = None
@@ -86,6 +86,11 @@ class WallClock(Clock):
         else:
             self._frozen += ahead
 
+    def _running(self) -> int:
+        """The machine's time. Where it goes back or is frozen, as a test may do, this one runs on nevertheless."""
+        self._zero = max(self._zero, self.wall() - stopwatch())
+        return self._zero + stopwatch()
+
     def _rearm(self) -> None:
         """Set the alarm again: the offset or the mode has changed."""
         self._disarm()
@@ -102,7 +107,10 @@ class WallClock(Clock):
         self._armed_for = loop, when
         # In whole milliseconds, rounded up: uvloop rounds down, would wake the clock early, and again each time.
         milliseconds = max(1, -(-(when - self.now()) // _MILLISECOND))
-        self._alarm = loop.call_later(milliseconds / 1000, self._wake, context=no_context())
+        if is_frozen():
+            self._alarm = _ThreadAlarm(loop, milliseconds / 1000, self._wake)
+        else:
+            self._alarm = loop.call_later(milliseconds / 1000, self._wake, context=no_context())
 
     def _wake(self) -> None:
         self._alarm = self._armed_for = None
@@ -110,3 +118,27 @@ class WallClock(Clock):
             self._timers.fire(self.now())
         finally:
             self._arm()
+
+
+class _ThreadAlarm:
+    """Calls `callback` in an event loop after so many seconds, for a loop whose own timers do not fire."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, callback: Callable[[], object]) -> None:
+        self._loop = loop
+        self._callback: Callable[[], object] | None = callback
+        self._timer = threading.Timer(seconds, self._ring)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Do not call."""
+        self._callback = None
+        self._timer.cancel()
+
+    def _ring(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._call, context=no_context())
+
+    def _call(self) -> None:
+        if self._callback is not None:
+            self._callback()

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import _socket
 import asyncio
 import threading
 from collections.abc import Sized
 from typing import cast
+
+
+class LoopWithoutSockets(asyncio.SelectorEventLoop):
+    """asyncio's loop, whose own pipe is not a `socket.socket`: tests replace that class to keep the network out."""
+
+    def _make_self_pipe(self) -> None:
+        if not hasattr(_socket, "socketpair"):  # Windows
+            super()._make_self_pipe()  # type: ignore[misc]  # there is no public name
+            return
+        self._ssock, self._csock = _socket.socketpair()
+        self._ssock.setblocking(False)  # noqa: FBT003 - as socket names it
+        self._csock.setblocking(False)  # noqa: FBT003 - as above
+        self._internal_fds += 1  # type: ignore[attr-defined]  # as above
+        self._add_reader(self._ssock.fileno(), self._read_from_self)  # type: ignore[attr-defined]  # as above
 
 
 def is_waiting(task: asyncio.Task[object]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
@@ -10,6 +11,9 @@ from threading import Lock, Thread, current_thread
 from typing import TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from codeq_fake.clocks.clock import stopwatch
+from codeq_fake.compat.asyncio import LoopWithoutSockets
 
 T = TypeVar("T")
 
@@ -20,6 +24,8 @@ class Home:
     A fake whose loop has ended moves to the next one. As long as it has none, functions are called where they are.
     With `in_thread=False` it never starts a thread, and takes the loop that runs when it is made: a call that needs a
     loop raises RuntimeError where none runs.
+
+    It stays in the process in which it was first used: in a fork of it, every call raises RuntimeError.
     """
 
     def __init__(self, *, in_thread: bool = True) -> None:
@@ -27,6 +33,7 @@ class Home:
         self._loop = None if in_thread else _running_loop()
         self._thread: _LoopThread | None = None
         self._moving = Lock()
+        self._process: int | None = None
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a function that waits for nothing."""
@@ -68,8 +75,15 @@ class Home:
             future.cancel()
             raise
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is the copy that a fork of the process has of it. Its loop and its thread are not copied."""
+        return self._process not in (None, os.getpid())
+
     def close(self, last: Callable[[], Awaitable[None]]) -> None:
-        """Await what `last` returns in the thread, and end the thread. Without a thread, do nothing."""
+        """Await what `last` returns in the thread, and end the thread. Without a thread, or in a fork, do nothing."""
+        if self.is_copy:
+            return
         with self._moving:
             thread, self._thread = self._thread, None
             home, self._loop = self._loop, None
@@ -96,6 +110,14 @@ class Home:
         return home
 
     def _find(self) -> asyncio.AbstractEventLoop | None:
+        if self._process is None:
+            self._process = os.getpid()
+        elif self.is_copy:
+            raise RuntimeError(
+                f"this fake is in process {self._process}, and process {os.getpid()} is a fork of it with a mere copy: "
+                "call the fake on a port (the fixture codeq_server, or `with fake.serve():`, and its url), or make one "
+                "in the fork"
+            )
         return self._loop if self._loop is not None and self._loop.is_running() else None
 
     def _start(self) -> asyncio.AbstractEventLoop:
@@ -113,16 +135,10 @@ class _LoopThread:
 
     def __init__(self) -> None:
         started: Future[asyncio.AbstractEventLoop] = Future()
-        end = asyncio.Event()
-
-        # The coroutine must not refer to this object: the object would then never be collected.
-        async def live() -> None:
-            started.set_result(asyncio.get_running_loop())
-            await end.wait()
-
-        self._thread = Thread(target=lambda: asyncio.run(live()), name="codeq-fake", daemon=True)
+        self._ended = asyncio.Event()
+        # The thread must not refer to this object: the object would then never be collected.
+        self._thread = Thread(target=_run_loop, args=(started, self._ended), name="codeq-fake", daemon=True)
         self._thread.start()
-        self._ended = end
         self.loop = started.result()
 
     def end(self) -> None:
@@ -133,6 +149,30 @@ class _LoopThread:
                 self._thread.join()
 
     __del__ = end
+
+
+class _RealTimeLoop(LoopWithoutSockets):
+    """An event loop that works on while a test keeps the network out or freezes the time."""
+
+    def time(self) -> float:
+        """Real seconds since an arbitrary start."""
+        return stopwatch() / 1_000_000_000
+
+
+def _run_loop(started: Future[asyncio.AbstractEventLoop], ended: asyncio.Event) -> None:
+    """Run an event loop until `ended`. `started` gets the loop, or the error if there can be none."""
+    try:
+        with asyncio.Runner(loop_factory=_RealTimeLoop) as runner:
+            runner.run(_live(started, ended))
+    except BaseException as error:
+        if started.done():
+            raise
+        started.set_exception(error)
+
+
+async def _live(started: Future[asyncio.AbstractEventLoop], ended: asyncio.Event) -> None:
+    started.set_result(asyncio.get_running_loop())
+    await ended.wait()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -151,7 +151,8 @@ class FakeCodeQ(Assertions, WorkerSide):
             yield self
         finally:
             self._url = None
-            self._home.block(partial(server.__aexit__, None, None, None), in_loops=True)
+            if not self._home.is_copy:  # a fork that unwinds leaves the server to the process that has it
+                self._home.block(partial(server.__aexit__, None, None, None), in_loops=True)
 
     @property
     def url(self) -> str:

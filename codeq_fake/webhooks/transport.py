@@ -12,7 +12,7 @@ from typing import TypeAlias
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .composer import Answer, DeliveryError, Outgoing
+from .composer import Answer, BlockedError, DeliveryError, Outgoing
 from .guard import Guard, canonical, is_loopback
 
 _logger = logging.getLogger(__name__)
@@ -53,6 +53,10 @@ class Transport:
         except (ValueError, ImportError) as failure:
             # A host, header or redirect that cannot be put into bytes; a proxy setting that httpx cannot use.
             raise DeliveryError(f"not sendable: {failure}") from failure
+        except BlockedError:
+            raise
+        except Exception as failure:  # whatever a test has put in the place of sockets
+            raise DeliveryError(f"not sendable: {_innermost(failure)!r}") from failure
 
     async def _exchange(self, request: Outgoing, url: httpx.URL) -> Answer:
         host = url.raw_host.decode("ascii")
@@ -106,6 +110,13 @@ async def _exchange_at(client: httpx.AsyncClient, request: Outgoing, url: httpx.
     await response.aclose()  # without reading the body, which may never end
     location = response.headers["Location"] if response.has_redirect_location else ""
     return Answer(response.status_code, str(url.join(location)) if location else "")
+
+
+def _innermost(failure: Exception) -> Exception:
+    """The first error in groups of groups of errors."""
+    while isinstance(failure, ExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
 
 
 def _origin(url: httpx.URL) -> _Origin:

@@ -27,11 +27,22 @@ def test_a_real_clock_begins_at_its_start_and_runs() -> None:
     assert START <= now <= START + (wall.now() - before) + SECOND
 
 
-def test_a_real_clock_does_not_go_back_with_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
-    wall = iter([START, START - MINUTE, START + 1])
-    monkeypatch.setattr("codeq_fake.clocks.clock.time.time_ns", lambda: next(wall))
+@pytest.mark.parametrize("later", [START - MINUTE, START], ids=["goes back", "stands still"])
+def test_a_real_clock_runs_on_when_the_machines_does_not(later: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = START
+    monkeypatch.setattr("codeq_fake.clocks.clock.time.time_ns", lambda: wall)
     clock = WallClock()
-    assert [clock.now(), clock.now(), clock.now()] == [START, START, START + 1]
+    wall = later
+    first, second = clock.now(), clock.now()
+    assert START <= first < second < START + MINUTE
+
+
+def test_a_real_clock_follows_the_machines_when_that_is_set_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = START
+    monkeypatch.setattr("codeq_fake.clocks.clock.time.time_ns", lambda: wall)
+    clock = WallClock()
+    wall = START + 60 * MINUTE
+    assert START + 60 * MINUTE <= clock.now() < START + 61 * MINUTE
 
 
 @pytest.mark.asyncio

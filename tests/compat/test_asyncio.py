@@ -11,10 +11,20 @@ import pytest
 from codeq_fake.compat import asyncio as compat
 
 WAITING = "asyncio no longer says what a task waits for: codeq_fake waits for quiet by it (clocks/quiet.py)"
+PIPE = "asyncio no longer makes its own pipe in one method: a fake in process needs a loop that works without sockets"
 READY = "asyncio no longer shows the callbacks that are ready: a virtual clock jumps only if there are none"
 TIMERS = "asyncio no longer shows its timers in due order: virtual time jumps to the first one"
 RESOLUTION = "asyncio no longer fires timers that are due within a resolution that can be set: virtual time needs it"
 WATCHER = "asyncio no longer names the thread that waits for a subprocess: virtual time would jump over its end"
+
+
+def test_a_loop_runs_while_sockets_are_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blocked(*_: object, **__: object) -> None:
+        raise RuntimeError("no sockets here")
+
+    monkeypatch.setattr("socket.socket", blocked)
+    with asyncio.Runner(loop_factory=compat.LoopWithoutSockets) as runner:
+        assert runner.run(asyncio.to_thread(lambda: 1)) == 1, PIPE
 
 
 def test_a_task_that_waits_can_be_told_from_one_that_runs_on() -> None:

@@ -32,7 +32,7 @@ HOW_TO = DOCS / "how-to"
 GUIDES = (
     README,
     FIRST_TEST,
-    *(HOW_TO / f"{name}.md" for name in ("testing", "other-languages", "laptop", "ci", "moving")),
+    *(HOW_TO / f"{name}.md" for name in ("testing", "other-test-tools", "other-languages", "laptop", "ci", "moving")),
 )
 
 
