@@ -39,6 +39,9 @@ class Options:
     webhook_allow: tuple[str, ...]
     journal_size: int
     journal_bytes: int
+    max_connections: int | None
+    max_header_bytes: int | None
+    header_timeout: int | None
     faults: Path | None
     races: str | None
     races_seed: int
@@ -177,6 +180,21 @@ _WHAT = (
         default=67_108_864,
         show_default=True,
         help="Bytes of requests, and of callbacks, that the journals keep. The latest entry stays in any case.",
+    ),
+    flag(
+        "max-connections",
+        type=click.IntRange(1),
+        help="Connections that are open at once; more get a 503.  [default: 4096, or what `ulimit -n` allows]",
+    ),
+    flag(
+        "max-header-bytes",
+        type=click.IntRange(1024),
+        help="Bytes of a request's head; more get a 431, as from Go's server.  [default: 1048576]",
+    ),
+    flag(
+        "header-timeout",
+        type=click.IntRange(1),
+        help="Seconds for a request's head, and for its body since the last byte; then 408.  [default: 30]",
     ),
     flag(
         "faults",

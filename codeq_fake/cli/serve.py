@@ -31,19 +31,24 @@ def serve(*, as_json: bool, **flags: Any) -> None:
 
     It prints one line when it is ready: URL, profile, clock and tokens.
     """
-    from codeq_fake.serving.server import serve as serve_until_stopped  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.serving.descriptors import raise_limit  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.serving.server import serve as serve_until_stopped  # noqa: PLC0415 - as above
     from codeq_fake.serving.server import url_of  # noqa: PLC0415 - as above
 
-    from .startup import build, listen_on  # noqa: PLC0415 - as above
+    from .startup import build, limits_of, listen_on  # noqa: PLC0415 - as above
 
+    raise_limit()
     options = Options(**flags)
     fake = build(options, log="text" if sys.stderr.isatty() else "none")
-    listener = listen_on(options.host, fake.runtime.config.settings.port if options.port is None else options.port)
+    limits = limits_of(options)
+    port = fake.runtime.config.settings.port if options.port is None else options.port
+    listener = listen_on(options.host, port, limits)
     url = url_of(listener)
     serve_until_stopped(
         fake.app,
         fake.runtime,
         listener,
+        limits=limits,
         ready=lambda: _announce(fake, url, as_json=as_json),
         within=fake.running(),
     )
@@ -74,15 +79,16 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     """
     from codeq_fake.serving.server import served  # noqa: PLC0415 - as above
 
-    from .startup import build, listen_on  # noqa: PLC0415 - as above
+    from .startup import build, limits_of, listen_on  # noqa: PLC0415 - as above
 
     options = Options(**flags)
     fake = build(options, log="none")
-    listener = listen_on(options.host, options.port or 0)
+    limits = limits_of(options)
+    listener = listen_on(options.host, options.port or 0, limits)
 
     async def with_server() -> int:
         with closing(listener), fake.running():
-            async with served(fake.app, fake.runtime, listener) as url:
+            async with served(fake.app, fake.runtime, listener, limits=limits) as url:
                 code = await _end_of(command, _environment(options, fake.tokens.environment(url)))
                 if not options.quiet and options.log in (None, "none"):
                     _tell_surprises(fake)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from codeq_fake.auth import Tokens, read_identities
 from codeq_fake.clocks import WallClock
+from codeq_fake.compat.uvicorn import Limits
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.access import is_loopback
 from codeq_fake.control.argument_readers import instant
@@ -26,6 +27,7 @@ from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.server_settings import Settings, SettingsError
 from codeq_fake.server_settings.model import VARIABLES
 from codeq_fake.server_settings.sources import near_misses
+from codeq_fake.serving import descriptors
 from codeq_fake.serving.application import application
 from codeq_fake.serving.request_log import RequestLog
 from codeq_fake.serving.server import PortTakenError, listen
@@ -133,12 +135,25 @@ def build(options: Options, *, log: str) -> Built:
     return Built(runtime, app, _seed(options.seed), options.persist_interval)
 
 
-def listen_on(host: str, port: int) -> socket.socket:
+def listen_on(host: str, port: int, limits: Limits) -> socket.socket:
     """A listening socket. Ends the program if the port cannot be used."""
     try:
-        return listen(host, port)
+        return listen(host, port, backlog=limits.backlog)
     except PortTakenError as error:
         exit_with(f"{error}; choose another with --port (0 picks a free one) or --host", FAILED)
+
+
+def limits_of(options: Options) -> Limits:
+    """The limits of the server. Reports it if the system's limit of open files allows less than usual."""
+    available = descriptors.limit()
+    limits = descriptors.limits(
+        connections=options.max_connections,
+        head_bytes=options.max_header_bytes,
+        head_seconds=options.header_timeout,
+    )
+    if limits.connections < (options.max_connections or Limits().connections):
+        tell(f"{available:,} files may be open (ulimit -n), so at most {limits.connections:,} connections")
+    return limits
 
 
 def _write(line: str) -> None:

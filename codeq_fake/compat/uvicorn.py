@@ -1,7 +1,8 @@
 """A server on uvicorn: the quick one, or the plain one if uvicorn lacks the private names that the quick one needs.
 
 The plain server uses only public names. It sends the head and the body of a reply separately, takes some tenths of a
-second longer to start and to stop, and cannot break a connection: faults that should do so are answered with a 500.
+second longer to start and to stop, and cannot break a connection: faults that should do so are answered with a 500. Of
+the limits it knows only the time between two requests.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -28,7 +30,17 @@ INSIDES = (
     "uvicorn.server:Server.on_tick",
     "uvicorn.server:Server.shutdown",
     "uvicorn.server:Server.capture_signals",
+    "uvicorn.protocols.http.flow_control:FlowControl.resume_reading",
+    "uvicorn.protocols.http.httptools_impl:RequestResponseCycle",
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.connection_made",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.connection_lost",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.data_received",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.eof_received",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_headers_complete",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_response_complete",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.send_400_response",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.timeout_keep_alive_handler",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol._unset_keepalive_if_required",
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.shutdown",
 )
 
@@ -36,11 +48,27 @@ INSIDES = (
 GRACE = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the clients of a server may use."""
+
+    connections: int = 4096
+    """Connections that are open at once. Those beyond are refused with 503."""
+    head_bytes: int = 1024 * 1024
+    """Bytes of a request's head. A longer one is refused with 431, as by Go's server."""
+    head_seconds: int = 30
+    """Seconds for a head, and for a body since its last byte. A slower client is refused with 408."""
+    idle_seconds: int = 5
+    """Seconds from a reply to the next request. After them the connection is closed."""
+    backlog: int = 2048
+    """Connections that wait to be accepted."""
+
+
 class Serve(Protocol):
     """Serves an application as long as a context lasts."""
 
     def __call__(
-        self, app: ASGIApp, where: Where, *, state_of: StateOf, before_end: Callable[[], None]
+        self, app: ASGIApp, where: Where, *, limits: Limits, state_of: StateOf, before_end: Callable[[], None]
     ) -> AbstractAsyncContextManager[None]:
         """`before_end` is called when the server stops, so that requests which wait can be answered."""
         ...
@@ -60,12 +88,14 @@ def best_serve() -> Serve:
     return quick_serve
 
 
-def options(where: Where) -> dict[str, Any]:
+def options(where: Where, limits: Limits) -> dict[str, Any]:
     """Options of `uvicorn.Config` for both servers."""
     host, port = where if isinstance(where, tuple) else ("127.0.0.1", 0)
     return {
         "host": host,
         "port": port,
+        "backlog": limits.backlog,
+        "timeout_keep_alive": limits.idle_seconds,
         "ws": "none",
         "lifespan": "off",
         "interface": "asgi3",
@@ -86,11 +116,12 @@ async def plain_serve(
     app: ASGIApp,
     where: Where,
     *,
+    limits: Limits,
     state_of: StateOf,  # noqa: ARG001 - a `Serve`; the public names do not lead to a connection
     before_end: Callable[[], None],
 ) -> AsyncIterator[None]:
     """Serve by uvicorn's documented names."""
-    server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=1, **options(where)))
+    server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=1, **options(where, limits)))
     serving = asyncio.create_task(server.serve(sockets=sockets_of(where)))
     while not (server.started or serving.done()):  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0.01)

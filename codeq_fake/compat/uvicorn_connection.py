@@ -3,26 +3,311 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from .uvicorn import StateOf
+from .uvicorn import Limits, StateOf
+
+#: How many bytes are parsed at once: while a request waits for the one before it, nothing more is parsed.
+_PART, _PART_OF_BODY = 4096, 16_384
+#: How many bytes may wait to be parsed before no more is read.
+_UNPARSED = 65_536
+#: How long a refused client may take to read why (s).
+_FAREWELL = 0.5
+#: How many refused connections wait for that at once. Those beyond are closed at once.
+_FAREWELLS = 32
+#: How soon a client that sends no more is looked at again, and how often at last (s).
+_FIRST_LOOK, _LAST_LOOK = 0.001, 1.0
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a client."""
+    """One connection of a client.
 
-    def __init__(self, *args: Any, turn: Turn, state_of: StateOf, **options: Any) -> None:
+    What uvicorn leaves open is bounded here: the size of a head, the time for a head or a body, what is read from a
+    client that does not read its replies, and the number of connections. A client that sends no more (`shutdown`) gets
+    its replies, as from Go's server.
+    """
+
+    def __init__(self, *args: Any, turn: Turn, state_of: StateOf, admission: Admission, **options: Any) -> None:
         super().__init__(*args, **options)
         self._turn = turn
         self._state_of = state_of
+        self._admission = admission
+        self._writer: _ReplyWriter
+        #: The request that is being answered. `cycle` is the last one that was parsed.
+        self._running: RequestResponseCycle | None = None
+        #: What was received and is not parsed yet.
+        self._unparsed = memoryview(b"")
+        #: Whether the last request is not complete. `_overhead` is how many bytes of it are not part of its body.
+        self._is_partial = False
+        self._overhead = 0
+        #: The reply to what cannot be answered otherwise. It ends the connection.
+        self._refusal = b""
+        self._sends_no_more = False
+        #: What the client was sending at the last `tick`, and for how many it has not gone on.
+        self._awaited: object = None
+        self._ticks = 0
+
+    @property
+    def latest(self) -> RequestResponseCycle | None:
+        """The latest request, None before the first."""
+        return self.cycle
+
+    # What asyncio calls.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's type is wider
         """Begin to serve the client."""
-        writer: Any = _ReplyWriter(transport, self._turn)
+        self._writer = _ReplyWriter(transport, self._turn)
+        writer: Any = self._writer
         self.app_state = self._state_of(writer)
         super().connection_made(writer)
+        self.flow = _FlowControl(writer, self)
+        if len(self.connections) > self._admission.limits.connections:
+            self._turn_away()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered, also if another waits behind it."""
+        self._admission.leaving.discard(self)
+        running = self._running
+        if running is not None and running is not self.cycle and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what the client has sent."""
+        if self._is_partial or self.pipeline or self._unparsed or self._refusal or len(data) > _PART:
+            if not self._refusal:
+                self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
+                self._parse()
+            return
+        super().data_received(data)
+        cycle = self.latest
+        if cycle is None or cycle.more_body or "method" not in self.scope:
+            self._is_partial, self._overhead = True, len(data)
+        elif cycle.response_complete:
+            self._await_request()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns None
+        """Return whether the connection stays open: the client sends no more, but may wait for replies."""
+        running = self._running
+        if running is None or running.response_complete or running.response_started or self.cycle.more_body:
+            return False
+        if self.transport.get_extra_info("socket") is None:  # a simulated network: `_look` cannot work
+            return False
+        self._sends_no_more = True
+        self.loop.call_soon(self._look, _FIRST_LOOK)
+        return True
+
+    # What the parser and uvicorn's cycles call.
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer a request, or let it wait for the one before it."""
+        super().on_headers_complete()
+        if self.pipeline:
+            self.flow.resume_reading()  # uvicorn has paused, and would not see that the client goes
+        else:
+            self._running = self.cycle
+
+    def on_response_complete(self) -> None:
+        """Continue with the next request."""
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]
+        super().on_response_complete()
+        if self._is_partial or self._unparsed or self._refusal or self._sends_no_more:
+            self._go_on()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text; Go's server says only this
+        """Refuse what is not HTTP."""
+        self._refuse(HTTPStatus.BAD_REQUEST)
+
+    # What the server calls.
+
+    def tick(self) -> None:
+        """Refuse a client that has not gone on for too long. Called each second.
+
+        For a head all of its time counts, for a body the time since its last byte: it may be large.
+        """
+        awaited: object = None
+        latest = self.latest
+        if self.pipeline or self._unparsed:
+            pass  # the client waits for us
+        elif latest is None or self._is_in_a_head():
+            awaited = self.scope if self._is_partial else self
+        elif latest.more_body and not latest.response_complete and not self.flow.read_paused:
+            awaited = self._unparsed
+        if self._refusal or awaited is None or awaited is not self._awaited:
+            self._awaited, self._ticks = awaited, 0
+            return
+        self._ticks += 1
+        limit = self._admission.limits.head_seconds
+        if self._ticks >= limit and self._is_partial:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the request was not complete after {limit} s")
+        elif self._ticks >= limit and not self.transport.is_closing():
+            self.transport.close()
+
+    # Parsing in parts.
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more is read: too much waits for the request that is being answered."""
+        return len(self._unparsed) > _UNPARSED
+
+    def _parse(self) -> None:
+        """Parse what was received, until a request has to wait for the one before it."""
+        while self._unparsed and not (self.pipeline or self._refusal or self.transport.is_closing()):
+            cycle = self.latest
+            size = _PART_OF_BODY if cycle is not None and cycle.more_body else _PART
+            part, self._unparsed = self._unparsed[:size], self._unparsed[size:]
+            self._parse_part(part, cycle)
+        if self.is_full:
+            self.flow.pause_reading()
+
+    def _parse_part(self, part: memoryview, cycle: RequestResponseCycle | None) -> None:
+        limit = self._admission.limits.head_bytes
+        if self._overhead and self._overhead + _size_of_head(part) > limit:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head has at most {limit:,} bytes here")
+            return
+        before = len(cycle.body) if cycle is not None else 0
+        super().data_received(part)  # type: ignore[arg-type]  # the parser takes any buffer
+        if self.transport.is_closing() or self._refusal:
+            return
+        latest = self.latest
+        if latest is None or self._is_in_a_head():
+            self._is_partial, self._overhead = True, self._overhead + len(part)
+            return
+        self._is_partial = latest.more_body
+        # In a body of chunks, sizes, extensions and trailers are overhead, which the parser or the scope keeps.
+        grows = latest is not cycle or not latest.more_body or len(latest.body) != before
+        self._overhead = 0 if grows else self._overhead + len(part)
+        if latest.response_complete:
+            self._await_request()
+
+    def _await_request(self) -> None:
+        """Start the time for the next request again: uvicorn stops it at each byte, and an empty line is none."""
+        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            later = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            self.timeout_keep_alive_task = later
+
+    def _is_in_a_head(self) -> bool:
+        scope: Any = self.scope  # uvicorn adds the method once the head is complete
+        return scope is None or "method" not in scope
+
+    # Ends.
+
+    def _go_on(self) -> None:
+        """A request was answered. Continue with what was received meanwhile, or end the connection."""
+        self._parse()
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self._is_in_a_head():
+            self._unset_keepalive_if_required()
+        if self._is_answering():
+            return
+        if self._refusal:
+            self._say_farewell()
+        elif self._sends_no_more:
+            self.transport.close()
+
+    def _is_answering(self) -> bool:
+        return self._running is not None and not self._running.response_complete
+
+    def _refuse(self, status: HTTPStatus, why: str = "") -> None:
+        """Answer with an error once all requests before it are answered, and end the connection."""
+        if self.transport.is_closing() or self._refusal:
+            return
+        text = f"{status.value} {status.phrase}"
+        head = f"HTTP/1.1 {text}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+        self._refusal = f"{head}{text}{why and ': '}{why}".encode()
+        self._unparsed = memoryview(b"")
+        self._drop_partial_request()
+        if not self._is_answering():
+            self._say_farewell()
+
+    def _drop_partial_request(self) -> None:
+        """Answer a request no more whose body will not come."""
+        latest = self.latest
+        if latest is None or not latest.more_body or latest.response_complete:
+            return
+        if self.pipeline:
+            self.pipeline.popleft()
+        else:
+            self._running = None
+            latest.disconnected = True
+            latest.message_event.set()
+
+    def _say_farewell(self) -> None:
+        """Send the refusal. The connection stays for a moment: to close it would take unread bytes off the client."""
+        self._unset_keepalive_if_required()
+        self.transport.write(self._refusal)
+        self._writer.write_eof()
+        self.flow.resume_reading()
+        self.loop.call_later(_FAREWELL, self._leave)
+
+    def _turn_away(self) -> None:
+        """Refuse a connection, because there are too many."""
+        self.connections.discard(self)
+        admission = self._admission
+        admission.refused += 1
+        if len(admission.leaving) < _FAREWELLS:
+            admission.leaving.add(self)
+            most = admission.limits.connections
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, f"{most:,} connections are open (--max-connections)")
+        else:
+            self.transport.abort()
+
+    def _leave(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _look(self, again: float) -> None:
+        """End the connection if a client that sends no more has closed it.
+
+        The end of a stream is the same for a client that closed and one that waits. So send the first byte of the reply
+        that it waits for: it is an H, whatever the reply is. A client that has gone answers with a reset.
+        """
+        running = self._running
+        if self.transport.is_closing() or running is None or running.response_complete:
+            return
+        if not running.response_started:
+            self._writer.begin()
+        if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.transport.abort()
+            return
+        self.loop.call_later(again, self._look, min(2 * again, _LAST_LOOK))
+
+
+class Admission:
+    """What the connections of a server share: their limits, and those that are on their way out."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        #: How many connections were refused since the last report.
+        self.refused = 0
+        self.leaving: set[Connection] = set()
+
+
+class _FlowControl(FlowControl):
+    """Uvicorn's, but a connection that is full stays paused. Uvicorn reads on whenever a request looks at its body."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        super().__init__(transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        if self.read_paused and not self._connection.is_full:
+            super().resume_reading()
+
+
+def _size_of_head(part: memoryview) -> int:
+    """How many bytes of this part belong to a head that has begun before it."""
+    end = bytes(part).find(b"\r\n\r\n")
+    return len(part) if end < 0 else end
 
 
 class Turn:
@@ -61,6 +346,7 @@ class _ReplyWriter:
         self._transport = transport
         self._turn = turn
         self._waiting: list[bytes] = []
+        self._has_begun = False
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
         return getattr(self._transport, name)
@@ -77,9 +363,23 @@ class _ReplyWriter:
         self._flush()
         self._transport.close()
 
+    def begin(self) -> None:
+        """Send the first byte of the next reply."""
+        if not (self._has_begun or self._waiting or self._transport.is_closing()):
+            self._has_begun = True
+            self._transport.write(b"H")
+
+    def write_eof(self) -> None:
+        """Send what waits, and that nothing more follows."""
+        self._flush()
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+
     def _flush(self) -> None:
         """Write what waits. A connection that died in the meantime takes nothing: uvloop raises an error there."""
         if self._waiting:
             data, self._waiting = b"".join(self._waiting), []
+            if self._has_begun:
+                data, self._has_begun = data[1:], False
             if not self._transport.is_closing():
                 self._transport.write(data)

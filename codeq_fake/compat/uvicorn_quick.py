@@ -12,16 +12,18 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
-from .uvicorn import GRACE, StateOf, Where, options, sockets_of
-from .uvicorn_connection import Connection, Turn
+from .uvicorn import GRACE, Limits, StateOf, Where, options, sockets_of
+from .uvicorn_connection import Admission, Connection, Turn
+
+_log = logging.getLogger("uvicorn.error")
 
 
 @asynccontextmanager
 async def quick_serve(
-    app: ASGIApp, where: Where, *, state_of: StateOf, before_end: Callable[[], None]
+    app: ASGIApp, where: Where, *, limits: Limits, state_of: StateOf, before_end: Callable[[], None]
 ) -> AsyncIterator[None]:
     """Serve in the running event loop. See `Serve`."""
-    server = _Server(app, where, state_of, before_end)
+    server = _Server(app, where, limits, state_of, before_end)
     serving = asyncio.create_task(server.serve(sockets=sockets_of(where)))
     try:
         answers = asyncio.create_task(server.answers.wait())
@@ -36,9 +38,12 @@ async def quick_serve(
 class _Server(uvicorn.Server):
     """Uvicorn without its waits of a tenth of a second at the start and at the end."""
 
-    def __init__(self, app: ASGIApp, where: Where, state_of: StateOf, before_end: Callable[[], None]) -> None:
-        protocol = partial(Connection, turn=Turn(), state_of=state_of)
-        super().__init__(uvicorn.Config(app, http=protocol, **options(where)))  # type: ignore[arg-type]  # called as a class
+    def __init__(
+        self, app: ASGIApp, where: Where, limits: Limits, state_of: StateOf, before_end: Callable[[], None]
+    ) -> None:
+        self._admission = Admission(limits)
+        protocol = partial(Connection, turn=Turn(), state_of=state_of, admission=self._admission)
+        super().__init__(uvicorn.Config(app, http=protocol, **options(where, limits)))  # type: ignore[arg-type]  # called as a class
         self._before_end = before_end
         self._must_end = asyncio.Event()
         #: Set once it answers.
@@ -61,8 +66,22 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """Answer until `end` is called. Uvicorn's own loop looks only every tenth of a second."""
         while not await self.on_tick(0):  # renews the Date header
+            self._look_after_connections()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._must_end.wait(), 1)
+
+    def _look_after_connections(self) -> None:
+        """Refuse clients that do not go on, and log how many connections were refused."""
+        for connection in list(self.server_state.connections):
+            connection.tick()  # type: ignore[union-attr]  # all of them are ours
+        admission = self._admission
+        if admission.refused:
+            _log.warning(
+                "refused %s connections: %s are open (--max-connections)",
+                f"{admission.refused:,}",
+                f"{admission.limits.connections:,}",
+            )
+            admission.refused = 0
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the caller closes them
         """Give requests a moment to be answered, and drop the others: one that hangs must not delay the end."""
@@ -75,7 +94,7 @@ class _Server(uvicorn.Server):
             async with asyncio.timeout(GRACE):
                 while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - no event tells of it
                     await asyncio.sleep(0.001)
-        for connection in list(self.server_state.connections):
+        for connection in (*self.server_state.connections, *self._admission.leaving):
             connection.transport.abort()
         with _cancellations_unlogged():
             tasks = list(self.server_state.tasks)

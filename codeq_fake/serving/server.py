@@ -16,11 +16,13 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from codeq_fake.compat.uvicorn import best_serve
+from codeq_fake.compat.uvicorn import Limits, best_serve
 from codeq_fake.http.faults.broken_replies import END_CONNECTION, CloseMode
 from codeq_fake.runtime.fake_server import Runtime
 
-_BACKLOG = 2048
+DEFAULT_LIMITS = Limits()
+#: What the first callback needs, and the first request for metrics.
+_LATE = ("codeq_fake.webhooks.transport", "prometheus_client.core")
 #: With a lingering time of 0 the system ends a connection with a reset.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
@@ -29,7 +31,7 @@ class PortTakenError(OSError):
     """The address cannot be bound; the text says which and why."""
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, backlog: int = DEFAULT_LIMITS.backlog) -> socket.socket:
     """A listening socket; port 0 picks a free one. Raises PortTakenError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With protocol 0 the event loop would not turn Nagle's algorithm off: 23 requests a second instead of thousands.
@@ -38,7 +40,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(_BACKLOG)
+        listener.listen(backlog)
     except OSError as error:
         listener.close()
         raise PortTakenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
@@ -56,6 +58,7 @@ def serve(
     runtime: Runtime,
     listener: socket.socket,
     *,
+    limits: Limits,
     ready: Callable[[], None],
     within: AbstractContextManager[None],
 ) -> None:
@@ -70,7 +73,7 @@ def serve(
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         with closing(listener), within:
-            async with served(app, runtime, listener):
+            async with served(app, runtime, listener, limits=limits):
                 ready()
                 load_ahead()
                 await stopped.wait()
@@ -80,8 +83,12 @@ def serve(
 
 
 def load_ahead() -> None:
-    """Load in a thread what the first callback needs: loading it then would stop the whole server for that long."""
-    _ = asyncio.get_running_loop().run_in_executor(None, import_module, "codeq_fake.webhooks.transport")
+    """Load in a thread what only some requests need.
+
+    Loading it then would stop the whole server for that long, and would fail if no more files can be opened.
+    """
+    for module in _LATE:
+        _ = asyncio.get_running_loop().run_in_executor(None, import_module, module)
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -93,7 +100,9 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, runtime: Runtime, where: socket.socket | tuple[str, int]) -> AsyncIterator[str]:
+async def served(
+    app: ASGIApp, runtime: Runtime, where: socket.socket | tuple[str, int], *, limits: Limits = DEFAULT_LIMITS
+) -> AsyncIterator[str]:
     """Serve in the running event loop as long as the context lasts; yields the URL. Signals stay with the caller.
 
     `where` is a listening socket, which is closed at the end, or the host and port on which the event loop is to
@@ -101,7 +110,7 @@ async def served(app: ASGIApp, runtime: Runtime, where: socket.socket | tuple[st
     """
     with nullcontext() if isinstance(where, tuple) else closing(where):
         # What is being sent is dropped at the end: a receiver that hangs must not delay it.
-        async with best_serve()(app, where, state_of=_state_of, before_end=runtime.release):
+        async with best_serve()(app, where, limits=limits, state_of=_state_of, before_end=runtime.release):
             yield url_of(where)
 
 

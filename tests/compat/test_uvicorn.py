@@ -83,7 +83,9 @@ def test_a_request_knows_its_connection_and_its_reply_is_one_write_on_any_networ
         loop, transport = asyncio.get_running_loop(), Memory()
         assert isinstance(loop, NetworkOfItsOwn)
         where = ("fake.test", 80)
-        async with quick_serve(_answer, where, state_of=lambda _: {"mark": b"mine"}, before_end=lambda: None):
+        async with quick_serve(
+            _answer, where, limits=compat.Limits(), state_of=lambda _: {"mark": b"mine"}, before_end=lambda: None
+        ):
             assert loop.address == where
             protocol = loop.protocol()
             protocol.connection_made(transport)

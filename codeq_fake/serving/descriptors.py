@@ -1,0 +1,51 @@
+"""Descriptors: how many files and connections the system lets a process have open, and who may use how many."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+from codeq_fake.compat.uvicorn import Limits
+
+#: More than this is not asked for: some systems allow a billion, and programs that close them all take minutes.
+_MOST = 65_536
+#: What stays free for all else: files, names that are looked up, modules that are loaded late.
+_RESERVE = 64
+#: What is kept for callbacks: a quarter of all, but no more than this.
+_CALLBACKS = 256
+
+
+def raise_limit() -> None:
+    """Raise the limit of open files as far as the system allows."""
+    if sys.platform == "win32":
+        return  # sockets are not limited there
+    import resource  # noqa: PLC0415 - there is none for Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
+    if soft not in (-1, resource.RLIM_INFINITY) and soft < wanted:
+        with suppress(ValueError, OSError):  # macOS allows less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def limit() -> int:
+    """The limit of open files of this process."""
+    if sys.platform == "win32":
+        return _MOST
+    import resource  # noqa: PLC0415 - as above
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST if soft in (-1, resource.RLIM_INFINITY) else min(soft, _MOST)
+
+
+def limits(*, connections: int | None = None, head_bytes: int | None = None, head_seconds: int | None = None) -> Limits:
+    """The limits of a server: what is wanted or the defaults, but no more connections than there are descriptors."""
+    default, available = Limits(), limit()
+    backlog = max(1, min(default.backlog, available // 8))
+    room = max(1, available - min(_CALLBACKS, available // 4) - backlog - _RESERVE)
+    return Limits(
+        connections=min(connections or default.connections, room),
+        head_bytes=head_bytes or default.head_bytes,
+        head_seconds=head_seconds or default.head_seconds,
+        backlog=backlog,
+    )
