@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .clock import END_OF_TIME, Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError
 from .quiet import let_tasks_run
+from .slices import in_slices
 from .timers import Timer
 from .virtual_clock import VirtualClock
 from .virtual_loop import VirtualTimeLoop, run

@@ -19,6 +19,7 @@ from .queue import PRIORITIES, Queue
 from .rate_limits import RateLimiter
 from .requeueing import Requeueing
 from .settings import CoreSettings
+from .slices import Slices, at_once
 from .subscriptions import DEFAULT_INTERVAL, MODES, Subscription, Subscriptions, expiry
 from .task import Event, HistoryEntry, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
@@ -367,6 +368,10 @@ class Broker:
 
     def cleanup(self, *, before: int, limit: int = 0) -> int:
         """Delete tasks untouched for 24 h as of `before` (ns), at most `limit`. Returns their number (M3)."""
+        return at_once(self.store.cleanup(before=before, limit=limit))
+
+    def cleanup_in_slices(self, *, before: int, limit: int = 0) -> Slices[int]:
+        """As `cleanup`. Other operations may come in between."""
         return self.store.cleanup(before=before, limit=limit)
 
     def admit(self, scope: str, token: str, operation: str, *, now: int) -> int:

@@ -12,7 +12,7 @@ from .times import floor_to_second
 
 PRIORITIES = 10
 
-#: A heap of leases is rebuilt when this many more of its entries are outdated than valid.
+#: A heap of leases or delays is rebuilt when this many more of its entries are outdated than valid.
 _SLACK = 64
 
 #: The key of a duplicate id in a pending list (Z4). No task has this id.
@@ -98,21 +98,19 @@ class Queue:
     def put_leased(self, task: Task) -> None:
         """Add a task in progress with its `task.lease_expiry`, or update it after a change of its lease."""
         self.in_progress[task.id] = task
-        leases = self._leases
-        heappush(leases, (task.lease_expiry, task.id))
-        if len(leases) > 2 * len(self.in_progress) + _SLACK:
-            leases[:] = [(held.lease_expiry, held.id) for held in self.in_progress.values()]
-            heapify(leases)
+        heappush(self._leases, (task.lease_expiry, task.id))
+        self._drop_outdated()
 
-    def pop_expired(self, *, now: int) -> Iterator[Task]:
-        """Remove and yield each task in progress whose lease counts as expired (K8)."""
+    def pop_expired(self, *, limit: int, now: int) -> Iterator[Task]:
+        """Remove and yield at most `limit` tasks in progress whose lease counts as expired, the earliest first (K8)."""
         leases = self._leases
         expired_from = self._profile.lease_expired_from
-        while leases and expired_from(leases[0][0]) <= now:
+        while limit and leases and expired_from(leases[0][0]) <= now:
             expiry, task_id = heappop(leases)
             task = self.in_progress.get(task_id)
             if task is not None and task.lease_expiry == expiry:
                 del self.in_progress[task_id]
+                limit -= 1
                 yield task
 
     def add_dead_letter(self, task: Task) -> None:
@@ -127,6 +125,17 @@ class Queue:
         self.delayed.pop(task.id, None)
         self.in_progress.pop(task.id, None)
         self.dead.pop(task.id, None)
+        self._drop_outdated()
+
+    def _drop_outdated(self) -> None:
+        """Rebuild the heaps when most of their entries are outdated."""
+        leases, delays = self._leases, self._delays
+        if len(leases) > 2 * len(self.in_progress) + _SLACK:
+            leases[:] = [(held.lease_expiry, held.id) for held in self.in_progress.values()]
+            heapify(leases)
+        if len(delays) > 2 * len(self.delayed) + _SLACK:
+            delays[:] = [(delayed.visible_at, delayed.id) for delayed in self.delayed.values()]
+            heapify(delays)
 
     def by_lease_end(self) -> Iterator[Task]:
         """The tasks in progress, ordered by the end of their leases. Sorts only as many as the caller reads."""

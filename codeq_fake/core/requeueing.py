@@ -26,17 +26,18 @@ class Requeueing:
 
     def repair(self, name: str, tenant: str, *, now: int) -> None:
         """Move due tasks and tasks with an expired lease. Each claim does this first, and nothing else does (K7)."""
+        limit = self._settings.requeue_inspect_limit
         for owner in ("", tenant) if tenant else ("",):  # K6
             queue = self._store.queues.get((owner, name))
             if queue is not None and queue.delayed:
-                for task in queue.pop_due(limit=self._settings.requeue_inspect_limit, now=now):
+                for task in queue.pop_due(limit=limit, now=now):
                     task.apply(Event.COME_DUE, by="", now=now)
                     task.touched_at = now
                     task.visible_at = 0
                     queue.put(task)
         queue = self._store.queues.get((tenant, name))
         if queue is not None and queue.in_progress:
-            for task in queue.pop_expired(now=now):
+            for task in queue.pop_expired(limit=limit, now=now):
                 self.expire(task, queue, Event.EXPIRE, now=now)
 
     def expire(self, task: Task, queue: Queue, event: Event, *, now: int) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from heapq import nsmallest
+from heapq import merge
 from typing import NamedTuple
 
 from .commands import BUILT_IN_COMMANDS, queue_name
 from .profiles import StoreProfile
 from .queue import Queue
+from .slices import Slices, batches
 from .task import State, Task
 from .times import DAY_SECONDS, SECOND
 
@@ -71,17 +72,29 @@ class TaskStore:
                 sizes[f"{prefix}:pending:{priority}"] = length
         return sizes
 
-    def cleanup(self, *, before: int, limit: int) -> int:
+    def cleanup(self, *, before: int, limit: int) -> Slices[int]:
         """Delete tasks untouched for 24 h as of `before` (ns), at most `limit`. Returns their number (M3).
 
         The order is that of the second of the last touch, then of the id. A `limit` that is not positive means 1000.
         """
         latest = before // SECOND - DAY_SECONDS
-        old = [task for task in self.tasks.values() if task.touched_at // SECOND <= latest]
-        oldest = nsmallest(limit if limit > 0 else CLEANUP_LIMIT, old, key=lambda t: (t.touched_at // SECOND, t.id))
-        for task in oldest:
-            self.remove(task)
-        return len(oldest)
+        most = limit if limit > 0 else CLEANUP_LIMIT
+        runs: list[list[tuple[int, str]]] = []
+        for tasks in batches(list(self.tasks.values())):
+            touches = ((task.touched_at // SECOND, task.id) for task in tasks)
+            runs.append(sorted(touch for touch in touches if touch[0] <= latest))
+            yield
+        deleted = 0
+        for touched, task_id in merge(*runs):
+            task = self.tasks.get(task_id)
+            # In a pause it may have been touched or deleted.
+            if task is not None and task.touched_at // SECOND == touched:
+                self.remove(task)
+                deleted += 1
+            if deleted == most:
+                break
+            yield
+        return deleted
 
     def remove(self, task: Task) -> None:
         """Delete a task. Its idempotency key no longer counts (C8)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codeq_fake import wire
+from codeq_fake.core.slices import Slices
 
 from . import bodies, rendering, replies
 from .rejections import BadRequest
@@ -32,7 +33,7 @@ def queue(call: Call) -> Reply:
     return replies.json(rendering.stats(command, call.broker.queue_stats(command, tenant=call.caller.tenant)))
 
 
-def cleanup(call: Call) -> Reply:
+def cleanup(call: Call) -> Slices[Reply]:
     """R16: delete tasks that have not been touched for a day (M3)."""
     fields = call.decode_leniently(bodies.CLEANUP)
     limit, text = fields.get("limit", 0), fields.get("before", "")
@@ -41,5 +42,5 @@ def cleanup(call: Call) -> Reply:
     except wire.BadTime:
         raise BadRequest("invalid 'before' (use RFC3339)") from None
     shown = wire.reformat_rfc3339(text) if text else wire.rfc3339_seconds(call.now)
-    deleted = call.broker.cleanup(before=before, limit=limit)
+    deleted = yield from call.broker.cleanup_in_slices(before=before, limit=limit)
     return replies.json(f'{{"before":"{shown}","deleted":{deleted},"limit":{limit}}}')

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from starlette.types import Receive, Scope, Send
 
 from codeq_fake.auth import Caller, KeysNeeded, with_keys
+from codeq_fake.clocks import in_slices
 from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.runtime.fake_server import Runtime
 
@@ -103,6 +104,8 @@ class Endpoint:
             gone = partial(hang_up, receive)
             found = await runtime.waiters.poll(answer.attempt, wait_seconds=answer.seconds, gone=gone)
             return found if found is not None else replies.NO_CONTENT
+        if not isinstance(answer, Reply):
+            answer = await in_slices(answer)
         if not runtime.broker.is_idle:
             await runtime.carry_out()
         return answer

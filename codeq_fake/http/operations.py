@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from codeq_fake.core.slices import Slices
 from codeq_fake.wire import Struct
 
 from . import admin_calls, bodies, producer_calls, subscription_calls, worker_calls
@@ -13,7 +14,7 @@ from .metrics import metrics
 from .replies import Reply, Wait
 from .request import Call
 
-Handler: TypeAlias = Callable[[Call], Reply | Wait]
+Handler: TypeAlias = Callable[[Call], Reply | Wait | Slices[Reply]]
 Right = Literal["anyone", "producer", "worker", "reader", "admin"]
 
 

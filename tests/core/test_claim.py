@@ -210,14 +210,18 @@ def test_k7_nothing_happens_between_claims() -> None:
     assert server.broker.queue_stats("A", tenant="acme").delayed == 1
 
 
-def test_k7_more_than_two_hundred_expired_leases_are_repaired_at_once() -> None:
+def test_k7_one_claim_repairs_at_most_two_hundred_expired_leases_the_earliest_first() -> None:
     server = Server()
-    for _ in range(250):
+    for _ in range(450):
         server.create()
-    held = [server.leased(lease_seconds=1) for _ in range(250)]
-    server.wait(60)
-    server.claim()
-    assert {task.status for task in held} == {Status.PENDING}
+    held = [server.leased(lease_seconds=450 - n) for n in range(450)]
+    server.wait(600)
+    for repaired in (200, 400, 450):
+        server.claim()
+        assert [task.status for task in reversed(held)] == [
+            *[Status.PENDING] * repaired,
+            *[Status.IN_PROGRESS] * (450 - repaired),
+        ]
 
 
 def test_k7_repair_comes_before_the_take_even_where_another_command_is_taken_from() -> None:

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from codeq_fake.clause_coverage.coverage import FAULT
 from codeq_fake.core import races
+from codeq_fake.core.slices import Slices
 from codeq_fake.faults import Fault, Rule
 from codeq_fake.http import replies
 from codeq_fake.http.endpoint import CarryOut, Endpoint
@@ -173,7 +174,7 @@ def _refusal(rule: Rule, operation: Operation) -> Reply:
     return reply._replace(status=status, headers=tuple(headers.items()), reason=reason)
 
 
-def _skewed(handler: Handler, skew: int, call: Call) -> Reply | Wait:
+def _skewed(handler: Handler, skew: int, call: Call) -> Reply | Wait | Slices[Reply]:
     """Handle a request with a clock that is ahead by `skew` (ns)."""
     answer = handler(replace(call, now=call.now + skew))
     if not isinstance(answer, Wait):

@@ -185,9 +185,12 @@ class Model:
             self.let_go(task, now)
 
     def requeue_expired(self, command: str, tenant: str, now: int) -> None:
-        for task in self.queue(command, tenant, "INPROG_SET"):
-            if ran_out(self.profile, task.lease_gone_at, now):
-                self.give_up(task, self.backoff(task.attempts), "LEASE_EXPIRED", now)  # N5
+        leased = self.queue(command, tenant, "INPROG_SET")
+        expired = sorted(
+            (t for t in leased if ran_out(self.profile, t.lease_gone_at, now)), key=lambda t: (t.lease_gone_at, t.id)
+        )
+        for task in expired[: self.settings.requeue_inspect_limit]:
+            self.give_up(task, self.backoff(task.attempts), "LEASE_EXPIRED", now)  # N5
 
     def held(self, task_id: str, worker: str) -> Task:
         task = self.get(task_id)

@@ -1,0 +1,30 @@
+"""Long work in slices: a generator that yields where it may pause, and returns its result."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+#: Work that may pause at each `yield`. What it reads may change meanwhile.
+Slices: TypeAlias = Generator[None, None, T]
+
+#: How many tasks may be dealt with between two pauses, when each takes a microsecond or less.
+BATCH = 1000
+
+
+def at_once(work: Slices[T]) -> T:
+    """The result of some work, done without a pause."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def batches(items: Sequence[T]) -> Generator[Sequence[T], None, None]:
+    """The items of a sequence in parts of `BATCH`."""
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]

@@ -1,0 +1,34 @@
+"""No call of the contract holds the event loop for long, however many tasks there are."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.testing import FakeCodeQ
+from tests.holds import LongestHold
+from tests.http.support import CLEANUP, NOW, ask, bearer
+
+if TYPE_CHECKING:
+    from tests.http.support import Answer
+
+pytestmark = pytest.mark.slow
+
+TASKS = 20_000
+
+
+def test_a_cleanup_of_many_tasks_lets_others_in_between() -> None:
+    async def cleaned() -> tuple[Answer, int, LongestHold]:
+        fake = FakeCodeQ(now=NOW)
+        for _ in range(TASKS):
+            fake.enqueue("A", delay=60)
+        await fake.aadvance(86_400)
+        async with LongestHold() as longest:
+            answer = await ask(fake.app, "POST", CLEANUP, [b'{"limit":%d}' % (TASKS - 1)], bearer("dev-token"))
+        return answer, len(fake.state()["broker"]["tasks"]), longest
+
+    answer, left, longest = asyncio.run(cleaned())
+    assert (answer.status, answer.json["deleted"], left) == (200, TASKS - 1, 1)
+    assert longest.is_short
