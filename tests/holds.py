@@ -44,9 +44,9 @@ class LongestHold:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        gc.enable()
         await asyncio.sleep(2 * _INTERVAL)
         self._ticking.cancel()
+        gc.enable()
 
     async def _tick(self) -> None:
         before = time.thread_time()
