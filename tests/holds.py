@@ -34,11 +34,11 @@ class LongestHold:
         return self.seconds < max(self.total / 4, LIMIT / 5)
 
     async def __aenter__(self) -> Self:
+        gc.collect()
+        gc.disable()
         self._ticking = asyncio.create_task(self._tick())
         await asyncio.sleep(2 * _INTERVAL)
         self.seconds = self.total = 0.0
-        gc.collect()
-        gc.disable()
         return self
 
     async def __aexit__(

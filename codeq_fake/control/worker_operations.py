@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from codeq_fake import wire
 from codeq_fake.auth import Caller, KeysNeeded, Tokens
 from codeq_fake.auth.caller import Refusal
 from codeq_fake.http import worker_calls
+from codeq_fake.http.operations import Handler
 from codeq_fake.http.replies import Reply, Wait
 from codeq_fake.http.request import Call
 from codeq_fake.runtime.fake_server import Runtime
@@ -53,7 +54,7 @@ class WorkerOperations:
 
         return self._claimed(await self._runtime.waiters.poll(attempt, wait_seconds=wait_seconds, gone=_never))
 
-    def settle(self, handler: Callable[[Call], Reply | Wait], task_id: str, *, worker: str | None, **body: Any) -> str:
+    def settle(self, handler: Handler, task_id: str, *, worker: str | None, **body: Any) -> str:
         """Let a handler of `codeq_fake.http.worker_calls` do something with a task, by default as its holder."""
         task = self._runtime.broker.store.tasks.get(task_id)
         holder = worker or (task.worker if task is not None else "") or None
@@ -76,9 +77,7 @@ class WorkerOperations:
         self._runtime.carry_out_soon()
         return reply.tasks[0].id if reply is not None else None
 
-    def _carry_out(
-        self, handler: Callable[[Call], Reply | Wait], caller: Caller, body: Mapping[str, Any], task_id: str = ""
-    ) -> Reply | Wait:
+    def _carry_out(self, handler: Handler, caller: Caller, body: Mapping[str, Any], task_id: str = "") -> Reply | Wait:
         runtime = self._runtime
         call = Call(
             runtime.broker,

@@ -16,13 +16,13 @@ from codeq_fake.runtime.fake_server import Runtime
 
 from . import replies
 from .large_bodies import SMALL, decode_large
-from .operations import Handler, Operation
+from .operations import AnyHandler, Operation
 from .rejections import REJECTIONS, RateLimited, reply_to
 from .replies import Reply, Wait
 from .request import Call, ClientGone, hang_up, read_body
 
 #: Lets a handler answer a request that has passed the checks.
-CarryOut: TypeAlias = Callable[[Handler], Awaitable[Reply]]
+CarryOut: TypeAlias = Callable[[AnyHandler], Awaitable[Reply]]
 #: Decides how a request that has passed the checks is carried out. Faults are injected by one.
 Policy: TypeAlias = Callable[[Call, CarryOut], Awaitable[Reply]]
 
@@ -96,7 +96,7 @@ class Endpoint:
             case _:
                 return auth.admin(authorization, call.header(b"x-role"), now=call.now)
 
-    async def _carry_out(self, call: Call, receive: Receive, handler: Handler) -> Reply:
+    async def _carry_out(self, call: Call, receive: Receive, handler: AnyHandler) -> Reply:
         """Let the handler answer, and carry out the effects that follow."""
         runtime = self._runtime
         answer = handler(call)

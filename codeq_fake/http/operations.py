@@ -14,7 +14,9 @@ from .metrics import metrics
 from .replies import Reply, Wait
 from .request import Call
 
-Handler: TypeAlias = Callable[[Call], Reply | Wait | Slices[Reply]]
+Handler: TypeAlias = Callable[[Call], Reply | Wait]
+#: A handler that may also need a while, and answers in slices.
+AnyHandler: TypeAlias = Callable[[Call], Reply | Wait | Slices[Reply]]
 Right = Literal["anyone", "producer", "worker", "reader", "admin"]
 
 
@@ -29,7 +31,7 @@ class Operation:
     name: str
     method: str
     path: str
-    handler: Handler
+    handler: AnyHandler
     right: Right
     body: Struct | None = None
     scope: str = ""

@@ -13,7 +13,7 @@ from codeq_fake.core.slices import Slices
 from codeq_fake.faults import Fault, Rule
 from codeq_fake.http import replies
 from codeq_fake.http.endpoint import CarryOut, Endpoint
-from codeq_fake.http.operations import Handler, Operation
+from codeq_fake.http.operations import AnyHandler, Operation
 from codeq_fake.http.rejections import RateLimited, Rejected
 from codeq_fake.http.replies import NO_REPLY, Reply, Wait
 from codeq_fake.http.request import Call, hang_up
@@ -60,7 +60,7 @@ class _FaultyCall:
     ) -> None:
         self._runtime = runtime
         self._operation = operation
-        self._handler: Handler = operation.handler
+        self._handler: AnyHandler = operation.handler
         self._call = call
         self._receive = receive
         self._reply = reply
@@ -174,7 +174,7 @@ def _refusal(rule: Rule, operation: Operation) -> Reply:
     return reply._replace(status=status, headers=tuple(headers.items()), reason=reason)
 
 
-def _skewed(handler: Handler, skew: int, call: Call) -> Reply | Wait | Slices[Reply]:
+def _skewed(handler: AnyHandler, skew: int, call: Call) -> Reply | Wait | Slices[Reply]:
     """Handle a request with a clock that is ahead by `skew` (ns)."""
     answer = handler(replace(call, now=call.now + skew))
     if not isinstance(answer, Wait):
