@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
+from codeq_fake.documents import BadDocumentError
 from codeq_fake.server_settings import ADMIN_SCOPE, JwksAuth, Settings, SettingsError, StaticAuth
 
 from . import jwt
@@ -111,12 +112,12 @@ class Tokens:
 
 def read_identities(source: str, text: str) -> tuple[Identity, ...]:
     """The identities in a YAML or JSON text. Messages call it `source`. Raises SettingsError."""
-    import yaml  # noqa: PLC0415 - slow, and often not needed
+    from codeq_fake.documents.yaml_text import read_yaml  # noqa: PLC0415 - slow, and often not needed
 
     try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise SettingsError(f"{source}: no valid YAML or JSON ({' '.join(str(error).split())}); correct it") from None
+        document = read_yaml(text)
+    except BadDocumentError as error:
+        raise SettingsError(f"{source}: no valid YAML or JSON ({error}); correct it") from None
     return identities_of(document, source)
 
 

@@ -59,14 +59,14 @@ def clear_faults(fake: Fake) -> Answer:
 
 
 def _read(text: str) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - as above
-
-    from codeq_fake.faults import BadFaultError, parsing  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.documents import BadDocumentError  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.documents.yaml_text import read_yaml  # noqa: PLC0415 - as above
+    from codeq_fake.faults import BadFaultError, parsing  # noqa: PLC0415 - as above
 
     try:
-        return parsing.shown(parsing.rule_of(yaml.safe_load(text)))
-    except yaml.YAMLError as error:
-        exit_with(f"{text}: not YAML or JSON ({' '.join(str(error).split())})", MISUSED)
+        return parsing.shown(parsing.rule_of(read_yaml(text)))
+    except BadDocumentError as error:
+        exit_with(f"{text}: not YAML or JSON ({error})", MISUSED)
     except BadFaultError as error:
         exit_with(f"{text}: {error}", MISUSED)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable, Iterable
-from decimal import Decimal, DecimalException
-from typing import Any, Literal, NoReturn, TypeAlias
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
 
 from starlette.requests import Request
 
@@ -15,6 +13,7 @@ from codeq_fake import wire
 from codeq_fake.core import PROFILES
 from codeq_fake.core.codec import MismatchError, codec
 from codeq_fake.core.times import SECOND
+from codeq_fake.documents import BadDocumentError, finite, read_json
 
 from .errors import BadRequestError
 
@@ -26,15 +25,9 @@ _MOST_SECONDS = Decimal(10) ** 12
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def finite(literal: str) -> float:
-    """A JSON number as a float. Raises ValueError if it is too large."""
-    value = float(literal)
-    if math.isinf(value):
-        raise ValueError(literal)
-    return value
-
-
-async def body(request: Request, names: Iterable[str], *, parse_float: Callable[[str], Any] = finite) -> dict[str, Any]:
+async def body(
+    request: Request, names: Iterable[str], *, parse_float: Callable[[str], Any] = finite, is_shaped: bool = False
+) -> dict[str, Any]:
     """The JSON object in a request's body; see `json_object`."""
     size, parts = 0, list[bytes]()
     async for part in request.stream():
@@ -42,25 +35,24 @@ async def body(request: Request, names: Iterable[str], *, parse_float: Callable[
         if size > _LARGEST_BODY:
             raise BadRequestError(f"a control call's body has at most {_LARGEST_BODY} bytes")
         parts.append(part)
-    return json_object(b"".join(parts), names, parse_float=parse_float)
+    return json_object(b"".join(parts), names, parse_float=parse_float, is_shaped=is_shaped)
 
 
-def json_object(text: bytes, names: Iterable[str], *, parse_float: Callable[[str], Any] = finite) -> dict[str, Any]:
-    """A JSON object without its nulls, {} for an empty text. Raises BadRequestError, also for other names."""
+def json_object(
+    text: bytes, names: Iterable[str], *, parse_float: Callable[[str], Any] = finite, is_shaped: bool = False
+) -> dict[str, Any]:
+    """A JSON object without its nulls, {} for an empty text. Raises BadRequestError, also for other names.
+
+    `is_shaped`: the call checks the type of each part.
+    """
     try:
-        found = json.loads(text, parse_float=parse_float, parse_constant=_no_constant) if text.strip() else {}
-        if rb"\u" in text:
-            json.dumps(found, ensure_ascii=False, default=str).encode()  # fails for half a surrogate pair
-    except (ValueError, DecimalException, RecursionError):
-        raise BadRequestError("the body is not JSON") from None
+        found = read_json(text, parse_float=parse_float, is_shaped=is_shaped) if text.strip() else {}
+    except BadDocumentError as error:
+        raise BadRequestError(f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise BadRequestError("the body must be a JSON object")
     check_names(found, names)
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def check_names(found: Iterable[str], names: Iterable[str]) -> None:

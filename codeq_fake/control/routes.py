@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from codeq_fake.documents import finite
 from codeq_fake.faults.parsing import KNOWN_FIELDS
 from codeq_fake.openapi import document
 from codeq_fake.runtime.fake_server import Runtime
@@ -25,7 +26,6 @@ from .argument_readers import (
     check_names,
     clock_mode,
     duration,
-    finite,
     instant,
     number_of,
     profile,
@@ -53,6 +53,7 @@ class ControlCall:
     arguments: Mapping[str, Reader] = field(default_factory=dict)
     under: str = ""
     parse_float: Callable[[str], Any] = finite
+    is_shaped: bool = False
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401 - any JSON value
         """Read the arguments and call the handler. Raises ControlError."""
@@ -62,7 +63,7 @@ class ControlCall:
             check_names(request.query_params, others)
             sent |= request.query_params
         elif others:
-            sent |= await body(request, others, parse_float=self.parse_float)
+            sent |= await body(request, others, parse_float=self.parse_float, is_shaped=self.is_shaped)
         reply = self.handler(**{name: self.arguments[name](value, name) for name, value in sent.items()})
         if isawaitable(reply):
             reply = await reply
@@ -96,7 +97,7 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("POST", "/next", controls.next, {"ids": shaped(list[str]), "delays": shaped(list[int])}),
         ControlCall("POST", "/reset", controls.reset, setup),
         ControlCall("GET", "/state", controls.state),
-        ControlCall("PUT", "/state", lambda **sent: controls.restore(sent), state),
+        ControlCall("PUT", "/state", lambda **sent: controls.restore(sent), state, is_shaped=True),
         ControlCall("POST", "/persist", controls.save),
         ControlCall("GET", "/tasks", partial(controls.tasks, limit=_MOST_TASKS), search, under="tasks"),
         ControlCall("GET", "/tasks/{task_id}", controls.task, task),

@@ -15,11 +15,13 @@ from codeq_fake import wire
 from codeq_fake.auth import Tokens
 from codeq_fake.core.codec import Int64, MismatchError, codec
 from codeq_fake.core.errors import Refused
+from codeq_fake.documents import BadDocumentError
+from codeq_fake.documents.yaml_text import YamlDocument
 from codeq_fake.http import bodies
 from codeq_fake.http.rejections import status_and_text
 from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.runtime.ids import TakenIdError
-from codeq_fake.server_settings.parsing import kind, one_line
+from codeq_fake.server_settings.parsing import kind
 
 from .errors import BadRequestError
 
@@ -105,12 +107,10 @@ class Seed:
 def read_seed(file: str, text: str) -> Seed:
     """Parse the text of a seed file; `file` is its name. Raises SeedError."""
     try:
-        root = yaml.compose(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
-        raise SeedError(file, line, "", f"no valid YAML ({one_line(error.problem)})") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise SeedError(file, 1, "", f"no valid YAML ({one_line(error)})") from None
+        document = YamlDocument(text)
+    except BadDocumentError as error:
+        raise SeedError(file, error.line or 1, "", f"no valid YAML ({error.reason})") from None
+    root = document.root
     if root is None:
         return Seed()
     if not isinstance(root, yaml.MappingNode):
@@ -119,7 +119,7 @@ def read_seed(file: str, text: str) -> Seed:
     for key, node in root.value:
         if key.value not in ("tasks", "subscriptions"):
             raise SeedError(file, key.start_mark.line + 1, key.value, "unknown; known are tasks and subscriptions")
-        entries[key.value] = tuple(_entries(file, key.value, node))
+        entries[key.value] = tuple(_entries(file, key.value, node, document))
     seed = Seed(**entries)
     for task in seed.tasks:
         task.check(_TASK, "command", "payload")
@@ -149,7 +149,10 @@ def _create(runtime: Runtime, task: Entry, tenant: str | None) -> None:
     if tenant is None:
         raise task.error("tenant is missing; it has no default, because this fake's producers have signed tokens")
     _name_next(runtime, task)
-    payload = wire.decode(_as_json(task), _PAYLOAD)["payload"]
+    try:
+        payload = wire.decode(_as_json(task), _PAYLOAD).get("payload", "null")
+    except wire.BadBody:
+        raise task.error("not a JSON value (a number is too large)", "payload") from None
     runtime.broker.create(payload=payload, tenant=tenant, now=runtime.clock.now(), **given)
 
 
@@ -201,30 +204,16 @@ def _tenant(runtime: Runtime) -> str | None:
     return runtime.auth.producer(f"Bearer {token}", now=runtime.clock.now()).tenant
 
 
-class _Loader(yaml.SafeLoader):
-    """Keeps times as text: JSON has none, and the contract parses them itself (C6)."""
-
-
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
-
-
-def _entries(file: str, name: str, node: yaml.Node) -> Iterator[Entry]:
+def _entries(file: str, name: str, node: yaml.Node, document: YamlDocument) -> Iterator[Entry]:
     if not isinstance(node, yaml.SequenceNode):
         raise SeedError(file, node.start_mark.line + 1, name, "a list belongs here")
     for index, item in enumerate(node.value):
         place, line = f"{name}[{index}]", item.start_mark.line + 1
-        value = _plain(file, place, item)
+        try:
+            value = document.value(item)
+        except BadDocumentError as error:
+            raise SeedError(file, error.line or line, place, error.reason) from None
         if not isinstance(value, dict):
             raise SeedError(file, line, place, f"found a {kind(value)} where a mapping belongs")
         lines = {key.value: key.start_mark.line + 1 for key, _ in item.value}
         yield Entry(file, place, line, lines, {str(field): value for field, value in value.items()})
-
-
-def _plain(file: str, place: str, node: yaml.Node) -> object:
-    """The value of a node."""
-    try:
-        return yaml.load(yaml.serialize(node, Dumper=yaml.SafeDumper), _Loader)  # noqa: S506 - a safe loader
-    except yaml.MarkedYAMLError as error:
-        raise SeedError(file, node.start_mark.line + 1, place, one_line(error.problem)) from None
-    except ValueError as error:
-        raise SeedError(file, node.start_mark.line + 1, place, one_line(error)) from None

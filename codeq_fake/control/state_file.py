@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from codeq_fake.documents import BadDocumentError, read_json
+
 from .errors import BadRequestError, ConflictError
 
 _ADVICE = "move it away to start with an empty state"
@@ -40,12 +42,12 @@ def load(file: Path, restore: Callable[[Mapping[str, Any]], object]) -> bool:
     Raises BadRequestError for a file that holds no state, also if `restore` does.
     """
     try:
-        state = json.loads(file.read_text(encoding="utf-8"))
+        state = read_json(file.read_bytes(), is_shaped=True)
     except FileNotFoundError:
         return False
     except OSError as error:
         raise BadRequestError(f"{file}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except BadDocumentError as error:
         raise BadRequestError(f"{file} is damaged, or no state of a fake: no JSON ({error}); {_ADVICE}") from None
     try:
         restore(state if isinstance(state, dict) else {})

@@ -15,9 +15,10 @@ from operator import attrgetter
 from types import UnionType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints, is_typeddict
 
+from codeq_fake.documents import excerpt, is_unicode
+
 #: The clock ends with the year 9999. Its last instant in nanoseconds has 68 bits.
 _INTEGER_BITS = 68
-_LONGEST_TEXT = 40
 
 
 class Int64(int):
@@ -68,10 +69,8 @@ def _unchanged(value: Any) -> Any:  # noqa: ANN401 - any value
 def _text(value: object) -> object:
     if not isinstance(value, str):
         raise _mismatch(value, "a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _mismatch(value, "Unicode text") from None
+    if not is_unicode(value):
+        raise _mismatch(value, "Unicode text")
     return value
 
 
@@ -170,6 +169,4 @@ def _load_at(place: str, part: Codec, value: object) -> Any:  # noqa: ANN401 - o
 
 
 def _mismatch(value: object, wanted: str) -> MismatchError:
-    text = ascii(value)
-    excerpt = text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 3]}..."
-    return MismatchError(f": found {excerpt}, {wanted} belongs here")
+    return MismatchError(f": found {excerpt(value)}, {wanted} belongs here")

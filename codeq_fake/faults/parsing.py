@@ -7,6 +7,8 @@ from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from codeq_fake.documents import BadDocumentError
+
 from .kinds import text_of
 from .rule import CALLBACK, KINDS, NOTICE, REQUEST, BadFaultError, Rule
 
@@ -24,12 +26,12 @@ _NUMBERS = ("seconds", "probability")
 
 def read_rules(text: str, names: Names) -> list[Rule]:
     """Read a YAML or JSON file: a list of rules, or an object with the list as `faults`. Raises BadFaultError."""
-    import yaml  # noqa: PLC0415 - only fakes with a file of rules pay for it
+    from codeq_fake.documents.yaml_text import read_yaml  # noqa: PLC0415 - only fakes with a file of rules pay for it
 
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadFaultError(f"no YAML or JSON: {' '.join(str(error).split())}") from None
+        found = read_yaml(text)
+    except BadDocumentError as error:
+        raise BadFaultError(f"no YAML or JSON: {error}") from None
     rules = found.get("faults") if isinstance(found, dict) and found.keys() == {"faults"} else found
     if not isinstance(rules, list) or not rules:
         raise BadFaultError("give a list of rules, such as [{on: complete, do: drop_reply, times: 1}]")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Literal, TypeVar
 
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.times import SECOND
+from codeq_fake.documents import is_unicode
 
 #: A name that every request has, besides the name of its operation.
 REQUEST = "request"
@@ -138,8 +138,13 @@ class Rule:
             raise BadFaultError(f"status: found {self.status}, it lies between 200 and 599")
         if (self.retry_after or 0) < 0:
             raise BadFaultError(f"retryAfter: found {self.retry_after}, it is not negative")
+        if self.body is not None and not is_unicode(self.body):
+            raise BadFaultError("body: half a surrogate pair is no Unicode text")
         if self.how not in (None, *WAYS):
             raise BadFaultError(f"how: found {self.how!r}, known are {' and '.join(WAYS)}")
+        self._check_headers()
+
+    def _check_headers(self) -> None:
         for name, value in self.headers:
             if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
                 raise BadFaultError(f"headers: {name!r}: {value!r} is not a header")
@@ -148,7 +153,7 @@ class Rule:
 
     def _check_seconds(self, seconds: float | None) -> None:
         least = -_LONGEST if self.do == "clock_skew" else 0
-        if seconds is None or not math.isfinite(seconds) or not least <= seconds <= _LONGEST:
+        if seconds is None or not least <= seconds <= _LONGEST:
             raise BadFaultError(f"seconds: found {seconds}, {self.do} needs a number from {least:.0f} to 1000000000")
 
     @property

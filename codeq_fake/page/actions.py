@@ -45,15 +45,16 @@ async def advance(visit: Visit) -> Response:
     else:
         seconds = visit.field("seconds")
         unit = 1 if seconds else _UNITS.get(visit.field("unit"), 1)
-        clock = await visit.controls.advance(by=duration(_number(seconds or visit.field("amount")) * unit))
+        clock = await visit.controls.advance(by=_number(seconds or visit.field("amount")) * unit)
     return visit.back(f"The clock advanced to {clock['now']}.")
 
 
-def _number(text: str) -> Decimal:
+def _number(text: str) -> int:
+    """A number of seconds, as ns."""
     with suppress(InvalidOperation):
         number = Decimal(text)
         if number.is_finite():
-            return number
+            return duration(number)
     raise BadRequestError("advance the clock by a number, such as 90 or 0.5")
 
 
@@ -175,7 +176,7 @@ def restore(visit: Visit) -> Response:
     """Replace the state by an uploaded one."""
     if not visit.form.file:
         raise BadRequestError("choose a file that was downloaded here")
-    visit.controls.restore(json_object(visit.form.file, ("profile", "now", "broker")))
+    visit.controls.restore(json_object(visit.form.file, ("profile", "now", "broker"), is_shaped=True))
     return visit.go("/_fake/", "The state is restored.")
 
 

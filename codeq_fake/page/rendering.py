@@ -25,10 +25,11 @@ from codeq_fake.core.times import MILLISECOND, SECOND
 #: How many characters of a payload, a body or a reply a page shows.
 LONGEST = 100_000
 
-#: Invisible characters: controls except tab and line ends, marks without a glyph, and those that reverse a line.
+#: Invisible characters: controls except tab and line ends, marks without a glyph, those that reverse a line, and
+#: half surrogate pairs, which no document can hold.
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
-    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
 
@@ -125,7 +126,7 @@ def visible(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
 
 
 def _escaped(unseen: re.Match[str]) -> str:
-    units = unseen[0].encode("utf-16-be").hex()
+    units = unseen[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -17,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from codeq_fake import __version__
 from codeq_fake.control import BadRequestError, Controls
 from codeq_fake.control.argument_readers import whole
+from codeq_fake.documents import BadDocumentError, read_json
 from codeq_fake.runtime.fake_server import Runtime
 
 from .access import cookie_name
@@ -27,6 +30,8 @@ HOME = "/_fake/"
 
 #: The largest form (bytes); a state has about the same limit in the control API.
 LARGEST_FORM = 256 * 1024 * 1024
+
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,17}")
 
 #: How many characters of a message fit into its cookie.
 _LONGEST_MESSAGE = 1000
@@ -72,9 +77,12 @@ class Visit:
 
     async def read_form(self, largest: int) -> None:
         """Read a form of at most `largest` bytes. Raises BadRequestError."""
-        length = self.request.headers.get("content-length", "")
-        if not (length.isascii() and length.isdecimal() and int(length[:18]) <= largest):
+        headers = self.request.headers
+        length = headers.get("content-length", "")
+        if "transfer-encoding" in headers or not (_LENGTH.fullmatch(length) and int(length) <= largest):
             raise BadRequestError(f"a form of this page has a content-length, at most {largest} bytes")
+        if not _is_utf8(headers.get("content-type", "")):
+            raise BadRequestError("a form of this page is in UTF-8")
         try:
             sent = await self.request.form(max_files=1, max_fields=50)
         except (MultiPartException, HTTPException):
@@ -135,8 +143,14 @@ class Visit:
     def _message(self) -> dict[str, Any] | None:
         """The message that the last action left for this document."""
         try:
-            found = json.loads(unquote(self.request.cookies.get(cookie_name(self.request, "said"), "")))
-        except ValueError:
+            found = read_json(unquote(self.request.cookies.get(cookie_name(self.request, "said"), "")))
+        except BadDocumentError:
             return None
         is_message = isinstance(found, dict) and isinstance(found.get("text"), str)
         return {"text": found["text"], "problem": bool(found.get("problem"))} if is_message else None
+
+
+def _is_utf8(content_type: str) -> bool:
+    """Whether a form is in UTF-8, as browsers send it: other names of encodings are of any kind, even of no text."""
+    _, options = parse_options_header(content_type)
+    return options.get(b"charset", b"utf-8").lower() in (b"utf-8", b"utf8")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from .parsing import SettingsError, kind, one_line
+from codeq_fake.documents import BadDocumentError, read_json
+
+from .parsing import MAX_INT, SettingsError, kind, text
 from .sources import Sources
 
 #: The scopes of the worker routes (R3 to R11).
@@ -87,9 +88,9 @@ def _read_side(side: str, sources: Sources) -> StaticAuth | JwksAuth | None:
     if config is None:
         raise SettingsError(f"{side.upper()}_AUTH_CONFIG: not set, but {provider_source} is; give the provider's JSON")
     try:
-        found = json.loads(config)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise SettingsError(f"{source}: no valid JSON ({one_line(error)}); give one JSON object") from None
+        found = read_json(text(source, config))
+    except BadDocumentError as error:
+        raise SettingsError(f"{source}: no valid JSON ({error}); give one JSON object") from None
     return _static(source, found) if provider == "static" else _jwks(source, found)
 
 
@@ -143,6 +144,8 @@ def _take(source: str, config: Mapping[str, Any], name: str, wanted: type) -> An
         return wanted()
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise SettingsError(f"{source}: found a {kind(value)} for {name}; it must be {_TYPES[wanted]}")
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise SettingsError(f"{source}: found {value} for {name}; it must be {_TYPES[wanted]} of at most 64 bits")
     return value
 
 

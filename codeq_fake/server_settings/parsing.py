@@ -12,20 +12,16 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from codeq_fake.core.rate_limits import RateLimit
+from codeq_fake.documents import is_unicode
 
 _MAX_PORT = 65_535
-_MAX_INT = (1 << 63) - 1
+MAX_INT = (1 << 63) - 1
 #: The scalars of YAML that stand for no value.
 _NULLS = (None, "", "~", "null", "Null", "NULL")
 
 
 class SettingsError(ValueError):
     """A setting has an invalid value. The message is one line: the setting, the value found, and what is allowed."""
-
-
-def one_line(error: object) -> str:
-    """The text of another library's error on one line, for use in a message."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def kind(value: object) -> str:
@@ -45,13 +41,15 @@ def text(source: str, found: object) -> str:
     """Any text."""
     if not isinstance(found, str):
         raise SettingsError(f"{source}: found a {kind(found)}; it must be a text")
+    if not is_unicode(found):
+        raise SettingsError(f"{source}: found {found!r}; it must be Unicode text")
     return found
 
 
 def integer(source: str, found: object) -> int:
     """A whole number of at most 64 bits."""
     written = text(source, found)
-    if not re.fullmatch(r"[+-]?[0-9]{1,19}", written) or abs(int(written)) > _MAX_INT:
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", written) or abs(int(written)) > MAX_INT:
         raise SettingsError(f"{source}: found {written!r}; it must be a whole number")
     return int(written)
 

@@ -9,7 +9,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from .parsing import SettingsError, is_null, kind, one_line
+from codeq_fake.documents import BadDocumentError, one_line
+
+from .parsing import SettingsError, is_null, kind
 
 #: Settings that the real server reads only from its YAML file.
 YAML_ONLY = frozenset({"env", "timezone", "default_lease_seconds", "requeue_inspect_limit", "rate_limit"})
@@ -75,17 +77,17 @@ def _top_level(source: str, text: str) -> dict[str, Any]:
     for name in ("producerAuthConfig", "workerAuthConfig"):
         if isinstance(document.get(name), dict):
             # Here types matter: a claim that is not a text is not a tenant (A9).
-            document[name] = json.dumps(_load(source, text, typed=True)[name], default=str)
+            document[name] = json.dumps(_load(source, text, typed=True)[name])
     return document
 
 
 def _load(source: str, text: str, *, typed: bool) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - slow, and often not needed
+    from codeq_fake.documents.yaml_text import read_yaml  # noqa: PLC0415 - slow, and often not needed
 
     try:
-        document = yaml.load(text, yaml.SafeLoader if typed else yaml.BaseLoader)  # noqa: S506 - both make plain values
-    except (yaml.YAMLError, ValueError) as error:
-        raise SettingsError(f"{source}: no valid YAML ({one_line(error)}); correct it or leave it out") from None
+        document = read_yaml(text, typed=typed)
+    except BadDocumentError as error:
+        raise SettingsError(f"{source}: no valid YAML ({error}); correct it or leave it out") from None
     if is_null(document):
         return {}
     if not isinstance(document, dict):

@@ -119,7 +119,7 @@ def test_a_seed_may_be_empty(text: str) -> None:
             "found 'high', a whole number",
         ),
         ("tasks:\n- command: A\n  payload: .nan", 3, "tasks[0].payload", "not a JSON value ("),
-        ("tasks:\n- command: A\n  payload: {? [1] : 2}", 2, "tasks[0]", "found unhashable key"),
+        ("tasks:\n- command: A\n  payload: {? [1] : 2}", 3, "tasks[0]", "found unhashable key"),
         ("tasks:\n- {command: A, payload: 1}\n- {command: ' ', payload: 1}", 3, "tasks[1]", "invalid command"),
         ("tasks:\n- {command: A, payload: 1, webhook: x}", 2, "tasks[0]", "invalid webhook url"),
         ("tasks:\n- {command: A, payload: 1, runAt: noon}", 2, "tasks[0]", "invalid 'runAt' (use RFC3339)"),

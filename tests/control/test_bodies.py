@@ -20,12 +20,12 @@ if TYPE_CHECKING:
         (b"[]", "the body must be a JSON object"),
         (b"5", "the body must be a JSON object"),
         (b"null", "the body must be a JSON object"),
-        (b"{", "the body is not JSON"),
-        (b"\xff", "the body is not JSON"),
-        (b'{"ids": ["\\ud800"]}', "the body is not JSON"),
-        (b'{"\\ud800": 1}', "the body is not JSON"),
-        (b"[" * 100_000, "the body is not JSON"),
-        (b'{"ids": ' + b"1" * 5000 + b"}", "the body is not JSON"),
+        (b"{", "the body is not JSON: Expecting property name"),
+        (b"\xff", "the body is not JSON: 'utf-8' codec can't decode byte 0xff in position 0"),
+        (b'{"\\ud800": 1}', "the body is not JSON: it has half a surrogate pair, which is no Unicode text"),
+        (b'{"\xed\xa0\x80": 1}', "the body is not JSON: it has half a surrogate pair, which is no Unicode text"),
+        (b"[" * 100_000, "the body is not JSON: it nests deeper than 100 levels"),
+        (b'{"ids": ' + b"1" * 5000 + b"}", "the body is not JSON: Exceeds the limit (4300 digits)"),
     ],
 )
 @pytest.mark.parametrize(
@@ -34,12 +34,40 @@ if TYPE_CHECKING:
 )
 def test_a_body_must_be_an_object(http: httpx.Client, method: str, path: str, content: bytes, text: str) -> None:
     before = get(http, "state")
-    assert refusal(http.request(method, f"/_fake/{path}", content=content)) == (400, text)
+    status, reason = refusal(http.request(method, f"/_fake/{path}", content=content))
+    assert (status, reason[: len(text)]) == (400, text)
     assert get(http, "state") == before
 
 
-def test_a_number_beyond_a_double_is_invalid_json(http: httpx.Client) -> None:
-    assert refusal(http.post("/_fake/next", content=b'{"delays": [1e999]}')) == (400, "the body is not JSON")
+@pytest.mark.parametrize(
+    ("path", "content", "text"),
+    [
+        ("next", b'{"delays": [1e999]}', "the body is not JSON: 1e999 is too large for a number"),
+        ("next", b'{"ids": ["\\ud800"]}', "the body is not JSON: it has half a surrogate pair"),
+        ("next", b'{"ids": ["\xed\xa0\x80"]}', "the body is not JSON: it has half a surrogate pair"),
+        ("reset", b'{"yaml": "%s"}' % (b"[" * 3000), "the YAML settings: no valid YAML (line 1: it nests deeper"),
+        ("reset", b'{"identities": %s1%s}' % (b'{"a":' * 200, b"}" * 200), "the body is not JSON: it nests deeper"),
+        (
+            "reset",
+            b'{"settings": {"PRODUCER_AUTH_CONFIG": "%s"}}' % (b"[" * 3000),
+            "PRODUCER_AUTH_CONFIG: no valid JSON",
+        ),
+        ("reset", b'{"yaml": "env: \\"\\\\ud800\\""}', "the YAML settings: no valid YAML (line 1: it has half"),
+        ("faults", b'{"do": "delay", "seconds": %s}' % (b"9" * 400), "seconds: found 999"),
+        (
+            "faults",
+            b'{"do": "refuse", "body": %s%s}' % (b"[" * 200, b"]" * 200),
+            "the body is not JSON: it nests deeper",
+        ),
+    ],
+)
+def test_a_value_that_no_reply_could_repeat_is_refused(
+    http: httpx.Client, path: str, content: bytes, text: str
+) -> None:
+    before = get(http, "state")
+    status, reason = refusal(http.post(f"/_fake/{path}", content=content))
+    assert (status, reason[: len(text)]) == (400, text)
+    assert get(http, "state") == before
 
 
 def test_emoji_and_other_text_is_fine(http: httpx.Client) -> None:

@@ -86,7 +86,7 @@ def test_run_takes_them_too(tmp_path: Path) -> None:
     [
         (b"- {do: rest}", "rule 1: do: there is no kind 'rest'; known are drop_reply"),
         (b"- {do: reset, on: clam}", "rule 1: on: 'clam' is not an operation or a route"),
-        (b"{", "no YAML or JSON: while parsing"),
+        (b"{", "no YAML or JSON: line 1: expected the node content"),
         (b"\xff", "not text (invalid start byte); give YAML or JSON in UTF-8"),
     ],
 )
@@ -134,7 +134,7 @@ def test_rules_are_added_listed_and_removed_by_command(fake: FakeCodeQ) -> None:
     ("rule", "text"),
     [
         ("{do: rest}", "{do: rest}: do: there is no kind 'rest'; known are drop_reply"),
-        ("{", "{: not YAML or JSON (while parsing"),
+        ("{", "{: not YAML or JSON (line 1: expected the node content"),
         ("{do: reset, on: clam}", "on: 'clam' is not an operation or a route"),
     ],
 )

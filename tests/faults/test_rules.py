@@ -126,7 +126,7 @@ def test_a_file_is_yaml_or_json_although_yaml_reads_on_as_true(text: str) -> Non
 @pytest.mark.parametrize(
     ("text", "refusal"),
     [
-        ("[", "no YAML or JSON: while parsing"),
+        ("[", "no YAML or JSON: line 1: expected the node content"),
         ("do: reset", "give a list of rules, such as [{on: complete, do: drop_reply, times: 1}]"),
         ("", "give a list of rules"),
         ("[]", "give a list of rules"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from encodings.aliases import aliases
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_from_bytes, urlencode
+from urllib.parse import quote, quote_from_bytes, urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from codeq_fake.page.actions import ACTIONS
 from codeq_fake.page.pages import PAGES
 from codeq_fake.testing import FakeCodeQ
+from tests.documents.support import pieces
 from tests.http.support import ask, request_scope
 from tests.page.support import NOW, tell
 
@@ -23,15 +25,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 HERE = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
-FORM = (b"content-type", b"application/x-www-form-urlencoded")
+FORM = b"application/x-www-form-urlencoded"
 
 texts = st.one_of(
-    st.sampled_from(["", "0", "1", "-1", "1e9", "9" * 5000, "ready", "real", "NaN", "..", "2026-01-31T12:00:01Z"]),
-    st.text(max_size=20),
+    st.sampled_from(["", "0", "1", "-1", "1e9", "9e999999", "ready", "real", "NaN", "..", "2026-01-31T12:00:01Z"]),
+    pieces,
+    st.text(st.characters(exclude_categories=()), max_size=20),
 )
 NAMES = (
     "q id n sheet state status command tenant seconds amount unit to mode back payload priority delay "
-    "do on worker task times seed how headers body"
+    "do on worker task times seed how headers body token max_attempts webhook nth status retryAfter probability"
 )
 fields = st.dictionaries(st.sampled_from(NAMES.split()), texts, max_size=5)
 
@@ -56,23 +59,62 @@ async def look(state: dict[str, Any], path: str, query: bytes) -> int:
 @settings(max_examples=10)
 @given(data=st.data())
 def test_any_query_is_answered(state: dict[str, Any], path: str, data: st.DataObject) -> None:
-    query = data.draw(st.one_of(st.binary(max_size=20), fields.map(lambda drawn: urlencode(drawn).encode())))
+    query = data.draw(st.one_of(st.binary(max_size=20), fields.map(_urlencoded)))
     assert asyncio.run(look(state, path, query)) in {200, 400, 404}
 
 
-async def act(state: dict[str, Any], path: str, body: bytes) -> int:
+async def act(state: dict[str, Any], path: str, body: bytes, kind: bytes = FORM, cookie: bytes = b"") -> int:
     fake = FakeCodeQ(now=NOW)
     fake.restore(state)
-    length = (b"content-length", str(len(body)).encode())
-    return (await ask(fake.app, "POST", path, [body], [*HERE, FORM, length])).status
+    sent = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), (b"cookie", cookie)]
+    return (await ask(fake.app, "POST", path, [body], [*HERE, *sent])).status
 
 
 @pytest.mark.parametrize("path", ACTIONS)
 @settings(max_examples=10)
 @given(data=st.data())
 def test_any_form_is_accepted_or_refused(state: dict[str, Any], path: str, data: st.DataObject) -> None:
-    body = data.draw(st.one_of(st.binary(max_size=20), fields.map(lambda drawn: urlencode(drawn).encode())))
+    body = data.draw(st.one_of(st.binary(max_size=20), fields.map(_urlencoded)))
     assert asyncio.run(act(state, path, body)) in {303, 400, 404}
+
+
+def _urlencoded(form: dict[str, str]) -> bytes:
+    return urlencode(form, errors="surrogatepass").encode()
+
+
+def _multipart(form: dict[str, str], is_file: bool) -> bytes:  # noqa: FBT001 - generated
+    end = b'"; filename="x' if is_file else b""
+    parts = [
+        b'--x\r\ncontent-disposition: form-data; name="%s%s"\r\n\r\n%s\r\n'
+        % (name.encode(), end, value.encode(errors="surrogatepass"))
+        for name, value in form.items()
+    ]
+    return b"".join([*parts, b"--x--\r\n"])
+
+
+MULTIPART = b"multipart/form-data; boundary=x"
+binary = st.binary(max_size=20)
+kinds = st.one_of(
+    st.just(MULTIPART),
+    st.sampled_from(sorted(set(aliases.values()))).map(lambda name: MULTIPART + b"; charset=" + name.encode()),
+    binary.map(lambda junk: MULTIPART + b"; " + junk),
+    binary,
+)
+
+
+@pytest.mark.parametrize("path", [*ACTIONS, "/_fake/page/login", "/_fake/page/logout"])
+@settings(max_examples=10)
+@given(body=st.one_of(st.builds(_multipart, fields, st.booleans()), binary), kind=kinds, cookie=binary)
+def test_a_form_of_any_type_is_accepted_or_refused(
+    state: dict[str, Any], path: str, body: bytes, kind: bytes, cookie: bytes
+) -> None:
+    assert asyncio.run(act(state, path, body, kind, b"codeq-fake-said=" + cookie)) in {303, 400, 404}
+
+
+@given(message=st.one_of(texts, texts.map(lambda text: json.dumps({"text": text, "problem": text}))))
+def test_any_message_in_the_cookie_is_shown_or_ignored(message: str) -> None:
+    cookie = (b"cookie", b"codeq-fake-said=" + quote(message, errors="surrogatepass").encode())
+    assert asyncio.run(ask(FakeCodeQ(now=NOW).app, "GET", "/_fake/", (), [*HERE, cookie])).status == 200
 
 
 @pytest.mark.asyncio
@@ -86,7 +128,7 @@ async def test_a_client_that_hangs_up_while_sending_a_form_does_no_harm() -> Non
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = request_scope("POST", "/_fake/page/reset", [*HERE, FORM, (b"content-length", b"10")])
+    scope = request_scope("POST", "/_fake/page/reset", [*HERE, (b"content-type", FORM), (b"content-length", b"10")])
     await app(scope, receive, send)
     assert sent[0]["status"] == 400
 

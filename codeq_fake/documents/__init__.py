@@ -1,0 +1,9 @@
+"""JSON and YAML that a person or a program sends: read into plain values, or refused in words.
+
+Whatever is in a text, its reader returns a value or raises `BadDocumentError`.
+"""
+
+from __future__ import annotations
+
+from .errors import BadDocumentError, excerpt, is_unicode, one_line
+from .json_text import finite, read_json

@@ -1,0 +1,62 @@
+"""JSON: a value, or a refusal in words."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeq_fake.documents import BadDocumentError, read_json
+from tests.documents.support import broken
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda parts: st.lists(parts) | st.dictionaries(st.text(), parts),
+    max_leaves=10,
+)
+
+
+@given(VALUES)
+def test_what_python_writes_is_read(value: object) -> None:
+    assert read_json(json.dumps(value)) == value
+    assert read_json(json.dumps(value).encode(), is_shaped=True) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "Expecting value: line 1 column 1 (char 0)"),
+        (b"\xff", "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+        ("[" * 100_000, "it nests deeper than 100 levels"),
+        ("[" * 101 + "]" * 101, "it nests deeper than 100 levels"),
+        ('{"a":' * 101 + "1" + "}" * 101, "it nests deeper than 100 levels"),
+        ('"\\ud800"', "it has half a surrogate pair, which is no Unicode text"),
+        (b'["\xed\xa0\x80"]', "it has half a surrogate pair, which is no Unicode text"),
+        ('[{"\\udc00": 1}]', "it has half a surrogate pair, which is no Unicode text"),
+        ("1e999", "1e999 is too large for a number"),
+        ("NaN", "JSON has no NaN"),
+    ],
+)
+def test_any_other_text_is_refused_in_words(text: str | bytes, reason: str) -> None:
+    with pytest.raises(BadDocumentError) as caught:
+        read_json(text)
+    assert (str(caught.value), caught.value.line) == (reason, None)
+
+
+def test_100_levels_are_read() -> None:
+    assert str(read_json("[" * 100 + "]" * 100)) == "[" * 100 + "]" * 100
+
+
+def test_a_number_that_decimals_cannot_hold_is_refused() -> None:
+    with pytest.raises(BadDocumentError):
+        read_json("1e9999999999999999999", parse_float=Decimal)
+
+
+@given(broken('{"a": ["b", 1.5, null], "c": {"d": "é"}}'))
+def test_a_value_can_be_written_again(text: str) -> None:
+    with suppress(BadDocumentError):
+        assert json.dumps(read_json(text), ensure_ascii=False, allow_nan=False).encode()
