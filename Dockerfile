@@ -1,20 +1,25 @@
 # The image of the fake. It runs without root and on a read-only file system.
 #   docker build -t codeq-fake . && docker run --rm --read-only -p 127.0.0.1:8080:8080 codeq-fake
 # It also contains the contract suite: docker run --rm --entrypoint codeq-contract codeq-fake run
-ARG BASE=python:3.12-slim
+FROM python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea AS base
 
-FROM ${BASE} AS build
+FROM base AS build
 # Further options for pip, for example to install from build/wheels instead of an index.
 ARG PIP_OPTIONS=""
-COPY pyproject.toml constraints.txt README.md LICENSE /src/
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+COPY pyproject.toml requirements.txt requirements-build.txt sbom.cdx.json README.md LICENSE /src/
 COPY codeq_fake /src/codeq_fake
 COPY client/codeq_client /src/client/codeq_client
 COPY contract_tests/codeq_contract /src/contract_tests/codeq_contract
 COPY build/wheel[s] /src/build/wheels/
-RUN python3 -m venv /app \
- && /app/bin/pip install --disable-pip-version-check --no-cache-dir --constraint /src/constraints.txt ${PIP_OPTIONS} "/src[contract]"
+# Only wheels with known hashes are installed, so no setup script runs.
+RUN python3 -m venv /build && python3 -m venv /app \
+ && /build/bin/pip install --require-hashes --only-binary :all: ${PIP_OPTIONS} --requirement /src/requirements-build.txt \
+ && /build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist /src \
+ && /app/bin/pip install --require-hashes --only-binary :all: ${PIP_OPTIONS} --requirement /src/requirements.txt \
+ && /app/bin/pip install --no-index --no-deps /dist/*.whl
 
-FROM ${BASE}
+FROM base
 COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CODEQ_FAKE_HOST=0.0.0.0 CODEQ_FAKE_LOG=text PORT=8080
 USER 10001:10001

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 READY := $(VENV)/ready
 
 # Tests that name what an upgrade of a library broke.
-CANARIES := tests/compat tests/client/compat
+CANARIES := tests/compat tests/client/compat tests/contract/compat
 
 # The tests run side by side. Some only wait, so there is one process more than there are cores. The quick ones need no
 # port, no process and no second, and one process for each core.
@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs \
-	bench bench-gate bench-baseline soak mutants wheel newest lock audit release clean
+	bench bench-gate bench-baseline soak mutants wheel newest lowest lock hashes sbom audit release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -112,11 +112,39 @@ lock: ## renew the versions in constraints.txt
 	sed -n 1p constraints.txt > build/constraints.txt
 	$(NEWEST)/bin/python -m pip freeze --all --exclude-editable --exclude setuptools >> build/constraints.txt
 	mv build/constraints.txt constraints.txt
+	$(MAKE) --no-print-directory hashes sbom
 
-audit: ## look up known weaknesses of the versions in constraints.txt
-	$(PYTHON) -m venv build/audit
-	build/audit/bin/python -m pip install --quiet pip-audit
-	build/audit/bin/pip-audit --disable-pip --no-deps --requirement constraints.txt
+# Tools for lock files, audits and the SBOM, in a separate environment.
+SUPPLY := build/supply/bin
+COMPILE := $(SUPPLY)/uv pip compile --quiet --no-annotate --no-header
+$(SUPPLY)/uv:
+	$(PYTHON) -m venv build/supply
+	$(SUPPLY)/python -m pip install --quiet cyclonedx-bom pip-audit uv
+
+hashes: $(SUPPLY)/uv ## renew the hashes of what the image installs, in the versions of constraints.txt
+	$(COMPILE) --universal --generate-hashes --constraint constraints.txt --extra contract pyproject.toml \
+		--output-file requirements.txt
+	echo hatchling | $(COMPILE) --universal --generate-hashes --constraint constraints.txt - \
+		--output-file requirements-build.txt
+
+sbom: $(SUPPLY)/uv ## renew the list of components that the wheel contains
+	$(SUPPLY)/uv venv --quiet --clear build/runtime
+	$(SUPPLY)/uv pip install --quiet --python build/runtime --constraint constraints.txt --requirements pyproject.toml
+	$(SUPPLY)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible --short-PURLs \
+		--output-file sbom.cdx.json build/runtime/bin/python
+
+lowest: $(SUPPLY)/uv ## run the quick tests with the lowest versions that pyproject.toml allows
+	$(SUPPLY)/uv venv --quiet --clear build/lowest
+	$(COMPILE) --resolution lowest-direct pyproject.toml --output-file build/lowest.txt
+	$(SUPPLY)/uv pip install --quiet --python build/lowest --constraint build/lowest.txt --requirements pyproject.toml \
+		--extra contract --group test --group lint
+	$(SUPPLY)/uv pip install --quiet --python build/lowest --no-deps --editable .
+	build/lowest/bin/python -m pytest $(QUICK) -W ignore::pytest.PytestRemovedIn10Warning
+
+audit: $(SUPPLY)/uv ## look up known weaknesses of the versions in constraints.txt and of the lower bounds
+	$(COMPILE) --resolution lowest-direct --extra contract --extra otel pyproject.toml --output-file build/lowest-all.txt
+	$(SUPPLY)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+	$(SUPPLY)/pip-audit --strict --disable-pip --no-deps --requirement build/lowest-all.txt
 
 release: $(READY) ## check the tag TAG, and build what it releases into dist/
 	$(BIN)/python -m tools.release '$(TAG)'

@@ -14,8 +14,6 @@ from .support import ROOT
 FORGE = ROOT / ".github"
 WORKFLOWS = sorted((FORGE / "workflows").glob("*.yml"))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-#: The publisher's own branch, of which no commit is known here.
-UNPINNED = {"pypa/gh-action-pypi-publish@release/v1"}
 
 
 def steps(workflow: Any) -> Iterator[dict[str, Any]]:
@@ -34,8 +32,7 @@ def test_a_workflow_has_no_logic_and_pins_its_actions(file: Any) -> None:
             assert called, step
             assert called[1] is None or called[1] in TARGETS, step
         else:
-            pinned = re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
-            assert pinned or step["uses"] in UNPINNED, step
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]), step
 
 
 def test_every_supported_python_is_tested() -> None:

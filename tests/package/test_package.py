@@ -16,16 +16,12 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from packaging.requirements import Requirement
 
 from codeq_fake import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.package.support import dependencies_of
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
@@ -91,20 +87,10 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Install
     )
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(root)}))
     (ours,) = distributions(path=[str(site)])
-    dependencies = dict(_dependencies_of(ours))
+    dependencies = dict(dependencies_of(ours))
     for dependency in dependencies.values():
         _link(dependency, site)
     return Installed(root, frozenset(dependencies))
-
-
-def _dependencies_of(dist: Distribution, extras: frozenset[str] = frozenset()) -> Iterator[tuple[str, Distribution]]:
-    for text in dist.requires or ():
-        requirement = Requirement(text)
-        marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-            needed = distribution(requirement.name)
-            yield requirement.name, needed
-            yield from _dependencies_of(needed, frozenset(requirement.extras))
 
 
 def _link(dist: Distribution, site: Path) -> None:
@@ -127,6 +113,7 @@ def test_the_wheel_carries_its_licence_and_its_commands(built: Built) -> None:
         licence = archive.read(f"codeq_fake-{__version__}.dist-info/licenses/LICENSE")
         entry_points = ConfigParser()
         entry_points.read_string(archive.read(f"codeq_fake-{__version__}.dist-info/entry_points.txt").decode())
+        assert archive.read(f"codeq_fake-{__version__}.dist-info/sboms/sbom.cdx.json")
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert dict(entry_points["console_scripts"]) == {name: f"{module}:main" for name, module in COMMANDS.items()}
 
@@ -134,7 +121,15 @@ def test_the_wheel_carries_its_licence_and_its_commands(built: Built) -> None:
 def test_the_source_archive_holds_what_a_packager_needs_to_build_and_test(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "constraints.txt", "Makefile", "LICENSE", "README.md", "tests/conftest.py"} <= names
+    assert {
+        "pyproject.toml",
+        "constraints.txt",
+        "Makefile",
+        "LICENSE",
+        "README.md",
+        "sbom.cdx.json",
+        "tests/conftest.py",
+    } <= names
     assert not [name for name in names if name.startswith((".venv", ".git/")) or "__pycache__" in name]
 
 
@@ -166,7 +161,7 @@ def test_the_first_test_of_the_readme_passes_in_an_empty_project(installed: Inst
     tools.mkdir()
     (project / "test_first.py").write_text(example, encoding="utf-8")
     tester = distribution("pytest")
-    for tool in (tester, *dict(_dependencies_of(tester)).values()):
+    for tool in (tester, *dict(dependencies_of(tester)).values()):
         _link(tool, tools)
     result = subprocess.run(
         [installed.root / "bin" / "python", "-W", "error", "-m", "pytest", "-p", "no:cacheprovider"],
