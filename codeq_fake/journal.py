@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
 
 from codeq_fake.core import State, Task
+from codeq_fake.payloads import CallbackKind, FaultKind
 
 DEFAULT_SIZE = 10_000
 #: The most bytes of the entries of one journal.
@@ -53,7 +54,7 @@ class Request(NamedTuple):
     operation: str = ""
     tasks: tuple[TouchedTask, ...] = ()
     error: str = ""
-    faults: tuple[str, ...] = ()
+    faults: tuple[FaultKind, ...] = ()
     reason: str = ""
     headers: Sequence[tuple[bytes, bytes]] = ()
 
@@ -74,7 +75,7 @@ class Try:
     at: int
     status: int | None = None
     error: str | None = None
-    faults: tuple[str, ...] = ()
+    faults: tuple[FaultKind, ...] = ()
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ class Callback:
     """A result callback or queue-ready notice. `state` is pending, delivered, failed or blocked."""
 
     n: int
-    kind: str
+    kind: CallbackKind
     url: str
     command: str
     task_id: str = ""

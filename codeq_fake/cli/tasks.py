@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from .output import Answer, say, show_table, tell
 from .remote import Fake, calls_fake, in_path
+
+if TYPE_CHECKING:
+    from codeq_fake.payloads import TaskInFull
 
 _STATUSES = ("PENDING", "IN_PROGRESS", "COMPLETED", "FAILED")
 _COLUMNS = ("id", "command", "status", "where", "priority#", "attempts#", "worker", "lease until", "tenant")
@@ -79,7 +82,7 @@ def delete(fake: Fake, *, task_id: str) -> Answer:
 def _about(reply: dict[str, Any]) -> Answer:
     from codeq_fake.in_process import timeline  # noqa: PLC0415 - --help loads no server
 
-    return Answer(reply, say(*timeline.of_tasks([reply]).split("\n")))
+    return Answer(reply, say(*timeline.of_tasks([cast("TaskInFull", reply)]).split("\n")))
 
 
 @click.command()

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any, Literal
 
-from codeq_fake import __version__, wire
+from codeq_fake import __version__, payloads, wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock
@@ -38,7 +38,7 @@ class Controls:
         self.faults = FaultControls(runtime)
         self.worker = WorkerOperations(runtime)
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> payloads.Health:
         """Version, profile and clock of the running fake."""
         clock = self._runtime.clock
         return {
@@ -49,12 +49,12 @@ class Controls:
             "clock": clock.mode,
         }
 
-    def clock(self) -> dict[str, Any]:
+    def clock(self) -> payloads.Clock:
         """The current time, and whether the clock is real, manual or auto."""
         clock = self._runtime.clock
         return {"now": representations.time(clock.now()), "mode": clock.mode}
 
-    async def set_clock(self, *, now: int | None = None, mode: Mode | None = None) -> dict[str, Any]:
+    async def set_clock(self, *, now: int | None = None, mode: Mode | None = None) -> payloads.Clock:
         """Set the mode of the clock, advance it to an instant, or both.
 
         Raises ConflictError for an instant in the past, and BadRequestError for one beyond the year 9999.
@@ -62,7 +62,7 @@ class Controls:
         await self._advance(to=now, mode=mode)
         return self.clock()
 
-    async def advance(self, *, by: int | None = None, to: int | None = None) -> dict[str, Any]:
+    async def advance(self, *, by: int | None = None, to: int | None = None) -> payloads.Advanced:
         """Advance the clock by a duration (ns) or to an instant, and return when everything that was due is done.
 
         Raises ConflictError for an instant in the past, and BadRequestError for one beyond the year 9999.
@@ -111,7 +111,7 @@ class Controls:
         identities: object = None,
         clock: Literal["real", "manual"] | None = None,
         now: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> payloads.Health:
         """Start over with an empty state; settings and clock stay unless new ones are given.
 
         `settings` are environment variables, `yaml` is a configuration file, `clock` is a mode. Raises BadRequestError.
@@ -147,7 +147,7 @@ class Controls:
             "broker": snapshot.dump(runtime.broker),
         }
 
-    def restore(self, state: Mapping[str, Any]) -> dict[str, Any]:
+    def restore(self, state: Mapping[str, Any]) -> payloads.Health:
         """Replace the state by one that `state` returned; the settings stay. Needs a running event loop.
 
         A manual clock is set to the time of the state, a real one only if it is behind. Raises BadRequestError for an
@@ -210,7 +210,7 @@ class Controls:
 
     def tasks(
         self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[payloads.Task]:
         """The first `limit` tasks that match, oldest first. No side effects. Raises BadRequestError."""
         if status and status not in Status.__members__:
             raise BadRequestError(f"status: found {status!r}, allowed are {', '.join(Status.__members__)}")
@@ -224,14 +224,14 @@ class Controls:
         )
         return [representations.task(task, zone) for task in islice(matching, limit)]
 
-    def task(self, task_id: str) -> dict[str, Any]:
+    def task(self, task_id: str) -> payloads.TaskInFull:
         """One task with its result, its history, and whether it can be claimed. Raises UnknownTaskError."""
         runtime = self._runtime
         return representations.task_in_full(
             self._find(task_id), runtime.broker, runtime.config.settings.timezone, now=runtime.clock.now()
         )
 
-    def expire(self, task_id: str) -> dict[str, Any]:
+    def expire(self, task_id: str) -> payloads.TaskInFull:
         """End the lease of a task now. Raises UnknownTaskError, or ConflictError if it has none."""
         self._find(task_id)
         try:
@@ -240,7 +240,7 @@ class Controls:
             raise ConflictError(f"task {task_id} is not in progress: it has no lease to end") from None
         return self.task(task_id)
 
-    def requeue(self, task_id: str) -> dict[str, Any]:
+    def requeue(self, task_id: str) -> payloads.TaskInFull:
         """Put a task in any state at the tail of its pending list. Raises UnknownTaskError.
 
         One that is finished starts over.
@@ -249,19 +249,19 @@ class Controls:
         manual_operations.requeue(self._runtime.broker, task_id, now=self._runtime.clock.now())
         return self.task(task_id)
 
-    def delete(self, task_id: str) -> dict[str, Any]:
+    def delete(self, task_id: str) -> payloads.TaskInFull:
         """Delete a task with its result, and return the deleted task. Raises UnknownTaskError."""
         deleted = self.task(task_id)
         manual_operations.delete(self._runtime.broker, task_id)
         return deleted
 
-    def queues(self) -> dict[str, Any]:
+    def queues(self) -> payloads.Queues:
         """The queue sizes of each tenant and command, and the number of parked claims."""
         runtime = self._runtime
         queues = representations.queues(runtime.broker, sorted(runtime.broker.store.queues))
         return {"queues": list(queues), "parkedClaims": runtime.waiters.parked}
 
-    def requests(self, *, since: int = 0, path: str = "", status: int = 0) -> list[dict[str, Any]]:
+    def requests(self, *, since: int = 0, path: str = "", status: int = 0) -> list[payloads.Request]:
         """The journal of requests after number `since`; `path` matches a part of the path, `status` 0 matches all."""
         return [
             representations.request(entry)
@@ -278,7 +278,7 @@ class Controls:
         """As `callbacks`, with the number of callbacks after `since` that were dropped, if there are any."""
         return {"callbacks": self.callbacks(since=since), **_dropped(self._runtime.deliveries.journal, since)}
 
-    def callbacks(self, *, since: int = 0) -> list[dict[str, Any]]:
+    def callbacks(self, *, since: int = 0) -> list[payloads.Callback]:
         """The journal of callbacks and notices after number `since`."""
         return [representations.callback(entry) for entry in self._runtime.deliveries.journal.since(since)]
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from codeq_fake import wire
+from codeq_fake import payloads, wire
 from codeq_fake.core import Broker, HistoryEntry, Record, State, Task, explain
 from codeq_fake.core.commands import queue_name
 from codeq_fake.faults import Fault, parsing
@@ -32,13 +32,13 @@ def time(instant: int) -> str:
     return wire.rfc3339_nano(instant, UTC)
 
 
-def task(shown: Task, zone: ZoneInfo) -> dict[str, Any]:
+def task(shown: Task, zone: ZoneInfo) -> payloads.Task:
     """A task as in the reply of R12."""
-    fields: dict[str, Any] = json.loads(rendering.task(shown, zone))
+    fields: payloads.Task = json.loads(rendering.task(shown, zone))
     return fields
 
 
-def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> dict[str, Any]:
+def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> payloads.TaskInFull:
     """A task with its result, its history, and whether it can be claimed."""
     claimable = explain(broker, shown.id, now=now)
     return {
@@ -53,10 +53,10 @@ def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> di
     }
 
 
-def _record(shown: Record, zone: ZoneInfo) -> dict[str, Any]:
+def _record(shown: Record, zone: ZoneInfo) -> payloads.Record:
     if shown.result is not None and _nests_too_deep(shown.result):
         shown = replace(shown, result=wire.quote(shown.result))
-    fields: dict[str, Any] = json.loads(rendering.record(shown, zone))
+    fields: payloads.Record = json.loads(rendering.record(shown, zone))
     return fields
 
 
@@ -76,7 +76,7 @@ def _nests_too_deep(text: str) -> bool:
     return False
 
 
-def history_entry(shown: HistoryEntry) -> dict[str, Any]:
+def history_entry(shown: HistoryEntry) -> payloads.HistoryEvent:
     """One entry of a task's history."""
     return {
         "at": time(shown.at),
@@ -87,7 +87,7 @@ def history_entry(shown: HistoryEntry) -> dict[str, Any]:
     }
 
 
-def request(shown: Request) -> dict[str, Any]:
+def request(shown: Request) -> payloads.Request:
     """One request and its reply, with the secrets in its headers masked. Bytes that are not UTF-8 become U+FFFD."""
     return {
         "n": shown.n,
@@ -119,7 +119,7 @@ def _mask(name: str, value: str) -> str:
     return f"{scheme} ***" if blank and scheme.lower() in _SCHEMES else "***"
 
 
-def callback(shown: Callback) -> dict[str, Any]:
+def callback(shown: Callback) -> payloads.Callback:
     """One callback or notice with its tries."""
     return {
         "n": shown.n,
@@ -136,7 +136,7 @@ def callback(shown: Callback) -> dict[str, Any]:
     }
 
 
-def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[payloads.Queue]:
     """The queues of these tenants and names; a command has the spelling of the last create."""
     spelled = {queue_name(command): command for command in broker.counters.created}
     for tenant, name in keys:
@@ -155,7 +155,7 @@ def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str
         }
 
 
-def _tried(shown: Try) -> dict[str, Any]:
+def _tried(shown: Try) -> payloads.Try:
     return {"at": time(shown.at), "status": shown.status, "error": shown.error, "faults": list(shown.faults)}
 
 
@@ -164,5 +164,5 @@ def fault(shown: Fault) -> dict[str, Any]:
     return {"id": shown.number, **parsing.shown(shown.rule), "met": shown.met, "fired": shown.fired}
 
 
-def _state(state: State) -> dict[str, str]:
+def _state(state: State) -> payloads.State:
     return {"status": state.status.value, "location": state.location.value}

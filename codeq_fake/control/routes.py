@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from codeq_fake.documents import finite
 from codeq_fake.faults.parsing import KNOWN_FIELDS
 from codeq_fake.openapi import document
+from codeq_fake.payloads import Advanced
 from codeq_fake.runtime.fake_server import Runtime
 
 from .access import Access
@@ -86,7 +87,7 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
     rule = dict.fromkeys((*KNOWN_FIELDS, "faults"), anything)
     search: Mapping[str, Reader] = {"status": text, "command": text, "tenant": text, "limit": whole}
 
-    def advance(seconds: int | None = None, to: int | None = None) -> Awaitable[dict[str, Any]]:
+    def advance(seconds: int | None = None, to: int | None = None) -> Awaitable[Advanced]:
         return controls.advance(by=seconds, to=to)
 
     return (

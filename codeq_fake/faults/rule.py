@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.times import SECOND
 from codeq_fake.documents import is_unicode
+from codeq_fake.payloads import FaultKind
 
 #: A name that every request has, besides the name of its operation.
 REQUEST = "request"
@@ -100,7 +101,7 @@ class Rule:
     Raises BadFaultError.
     """
 
-    do: str
+    do: FaultKind
     on: str = ""
     worker: str = ""
     command: str = ""

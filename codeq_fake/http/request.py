@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope
 from codeq_fake import wire
 from codeq_fake.auth import Caller
 from codeq_fake.core import Broker
+from codeq_fake.payloads import FaultKind
 from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.wire import BadBody, Struct
 
@@ -36,7 +37,7 @@ class Call:
     #: A large body, when it has been decoded.
     decoded: dict[str, Any] | BadBody | None = None
     #: The kinds of the faults that came on it.
-    faults: tuple[str, ...] = ()
+    faults: tuple[FaultKind, ...] = ()
 
     @classmethod
     def of(cls, runtime: Runtime, scope: Scope) -> Call:

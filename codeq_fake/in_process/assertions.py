@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
 from codeq_fake.control import Controls
 from codeq_fake.core.times import Duration
+from codeq_fake.payloads import Status, TaskInFull
 from codeq_fake.serving.terminal_text import counted
 
 from . import timeline
@@ -33,7 +34,8 @@ class Assertions:
         """Assert that a task is COMPLETED, with this result if one is given. Raises UnknownTaskError."""
         __tracebackhide__ = True
         task = self._task(task_id)
-        actual = (task["result"] or {}).get("result", {})
+        record = task["result"]
+        actual = record.get("result", {}) if record is not None else {}
         if task["status"] != "COMPLETED":
             raise AssertionError(f"task {task_id} is {task['status']}, not COMPLETED\n{timeline.of_tasks([task])}")
         if result is not ... and actual != result:
@@ -112,13 +114,15 @@ class Assertions:
 
         return self._home.call(text)
 
-    def _task(self, task_id: str) -> dict[str, Any]:
+    def _task(self, task_id: str) -> TaskInFull:
         return self._home.call(lambda: self._controls.task(task_id))
 
-    def _in_full(self, status: str = "", command: str = "", tenant: str | None = None) -> list[dict[str, Any]]:
+    def _in_full(
+        self, status: Status | Literal[""] = "", command: str = "", tenant: str | None = None
+    ) -> list[TaskInFull]:
         """The tasks that match, each with its history."""
 
-        def matching() -> list[dict[str, Any]]:
+        def matching() -> list[TaskInFull]:
             tasks = self._controls.tasks(status=status, command=command, tenant=tenant)
             return [self._controls.task(task["id"]) for task in tasks]
 

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, cont
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, overload
 
 from starlette.types import ASGIApp
 
@@ -25,6 +25,7 @@ from codeq_fake.core.times import SECOND, Duration, duration, whole_seconds
 from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
+from codeq_fake.payloads import Callback, Identity, Profile, Queue, Request, Status
 from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
@@ -71,12 +72,12 @@ class FakeCodeQ(Assertions, WorkerSide):
     def __init__(
         self,
         *,
-        profile: str = DEFAULT_PROFILE,
+        profile: Profile = DEFAULT_PROFILE,
         clock: Mode = "manual",
         now: str | datetime | None = None,
         settings: Mapping[str, str] | None = None,
         yaml: str | None = None,
-        identities: Mapping[str, Any] | None = None,
+        identities: Mapping[str, Identity] | Mapping[str, Mapping[str, Any]] | None = None,
         webhooks: Mapping[str, ASGIApp] | None = None,
         webhook_allow: Iterable[str] = (),
         journal_size: int = DEFAULT_SIZE,
@@ -202,8 +203,7 @@ class FakeCodeQ(Assertions, WorkerSide):
     @property
     def now(self) -> str:
         """The present instant of the fake's clock, RFC 3339 in UTC."""
-        shown: str = self._controls.clock()["now"]
-        return shown
+        return self._controls.clock()["now"]
 
     def time(self) -> float:
         """The present instant of the fake's clock, in seconds since the epoch."""
@@ -324,7 +324,9 @@ class FakeCodeQ(Assertions, WorkerSide):
         """One task. Looking has no side effect. Raises UnknownTaskError."""
         return TaskView.of(self._call(lambda: self._controls.task(task_id)))
 
-    def tasks(self, *, status: str = "", command: str = "", tenant: str | None = None) -> list[TaskView]:
+    def tasks(
+        self, *, status: Status | Literal[""] = "", command: str = "", tenant: str | None = None
+    ) -> list[TaskView]:
         """The tasks that match, oldest first."""
         return [TaskView.of(shown) for shown in self._in_full(status, command, tenant)]
 
@@ -350,12 +352,12 @@ class FakeCodeQ(Assertions, WorkerSide):
         """
         self._home.block(partial(self._controls.resend, n))
 
-    def queues(self) -> list[dict[str, Any]]:
+    def queues(self) -> list[Queue]:
         """The number of tasks in each place, by tenant and command, as in `/_fake/queues`."""
-        return list(self._call(self._controls.queues)["queues"])
+        return self._call(self._controls.queues)["queues"]
 
     @property
-    def requests(self) -> list[dict[str, Any]]:
+    def requests(self) -> list[Request]:
         """The requests so far, with their replies."""
         return self._call(self._controls.requests)
 
@@ -365,7 +367,7 @@ class FakeCodeQ(Assertions, WorkerSide):
         return self._call(self._runtime.surprises.look)
 
     @property
-    def callbacks(self) -> list[dict[str, Any]]:
+    def callbacks(self) -> list[Callback]:
         """The callbacks and notices so far, with each of their tries."""
         return self._call(self._controls.callbacks)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from codeq_fake.control.representations import plain
+from codeq_fake.payloads import Claimable, HistoryEvent, Location, Status, TaskInFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class TaskView:
     id: str
     command: str
     payload: Any
-    status: str
-    location: str
+    status: Status
+    location: Location
     priority: int
     attempts: int
     max_attempts: int
@@ -29,11 +29,11 @@ class TaskView:
     error: str | None
     result: Any
     tenant: str | None
-    history: tuple[dict[str, Any], ...]
-    claimable: dict[str, Any]
+    history: tuple[HistoryEvent, ...]
+    claimable: Claimable
 
     @classmethod
-    def of(cls, shown: Mapping[str, Any]) -> TaskView:
+    def of(cls, shown: TaskInFull) -> TaskView:
         """From what the control API returns."""
         record = shown["result"]
         return cls(

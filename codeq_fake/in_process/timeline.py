@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from codeq_fake.faults.rule import KINDS
+from codeq_fake.payloads import Callback, HistoryEvent, Request, Task, TaskInFull, Try
 from codeq_fake.serving.terminal_text import counted, printable
 
 #: A failed test shows its tasks, not the ten thousand that it made to fill a queue.
@@ -20,14 +21,14 @@ MOST_CHARACTERS = 120
 _BAD_REQUEST = 400
 
 
-def most_important(tasks: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def most_important(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
     """Divide tasks into those to show, which are the leased and the latest ones, and the others."""
     ranked = sorted(tasks, key=lambda task: (task["status"] == "IN_PROGRESS", task["updatedAt"]), reverse=True)
     chosen = {task["id"] for task in ranked[:MOST_TASKS]}
     return [task for task in tasks if task["id"] in chosen], [task for task in tasks if task["id"] not in chosen]
 
 
-def of_tasks(tasks: Iterable[dict[str, Any]], left_out: Iterable[dict[str, Any]] = ()) -> str:
+def of_tasks(tasks: Iterable[TaskInFull], left_out: Iterable[Task] = ()) -> str:
     """The history of each task, from what `/_fake/tasks/ID` returns; times are those of the fake's clock.
 
     Of the tasks beyond the limit, and of those that were `left_out`, it gives the number only.
@@ -41,14 +42,14 @@ def of_tasks(tasks: Iterable[dict[str, Any]], left_out: Iterable[dict[str, Any]]
     return "\n".join(parts)
 
 
-def of_callbacks(callbacks: Sequence[dict[str, Any]]) -> str:
+def of_callbacks(callbacks: Sequence[Callback]) -> str:
     """The latest callbacks and notices with their tries, from what `/_fake/callbacks` returns."""
     earlier = len(callbacks) - MOST_CALLBACKS
     left_out = [f"{counted(earlier, 'earlier callback')} ..."] if earlier > 0 else []
     return "\n".join([*left_out, *(printable(_callback(callback)) for callback in callbacks[-MOST_CALLBACKS:])])
 
 
-def of_requests(requests: Iterable[dict[str, Any]]) -> str:
+def of_requests(requests: Iterable[Request]) -> str:
     """The latest requests that were refused or that a fault hit, from what `/_fake/requests` returns."""
     failed = [request for request in requests if request["reason"] or request["faults"]]
     earlier = len(failed) - MOST_REQUESTS
@@ -64,7 +65,7 @@ def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:
     )
 
 
-def _failed(request: dict[str, Any]) -> str:
+def _failed(request: Request) -> str:
     """A request with its reply, and why it failed."""
     faults = [KINDS[kind] for kind in request["faults"]]
     by = f" by {request['as']}" if request["as"] else ""
@@ -83,7 +84,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
 
 
-def _task(task: dict[str, Any]) -> Iterator[str]:
+def _task(task: TaskInFull) -> Iterator[str]:
     yield f"task {task['id']}  {task['command']}  {task['status']}, {task['lastKnownLocation']}"
     events = list(_events(task["history"]))
     first, middle, last = events[:1], events[1:-MOST_EVENTS], events[1:][-MOST_EVENTS:]
@@ -96,7 +97,7 @@ def _task(task: dict[str, Any]) -> Iterator[str]:
         yield f"  not claimable: {claimable['reason']}{since}"
 
 
-def _events(history: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _events(history: Iterable[HistoryEvent]) -> Iterator[str]:
     """A line for each event. Equal events in a row, such as heartbeats, share one line."""
     day = ""
     for summary, alike in groupby(history, _summary):
@@ -106,18 +107,18 @@ def _events(history: Iterable[dict[str, Any]]) -> Iterator[str]:
         yield f"  {date}{_clock(first)}  {summary}{again}"
 
 
-def _summary(event: dict[str, Any]) -> str:
+def _summary(event: HistoryEvent) -> str:
     by = f" by {event['by']}" if event["by"] else ""
     return f"{event['what']}{by} -> {event['to']['location']}"
 
 
-def _callback(callback: dict[str, Any]) -> str:
+def _callback(callback: Callback) -> str:
     about = callback["taskId"] or callback["subscriptionId"]
     tries = ", ".join(_tried(tried) for tried in callback["tries"])
     return f"{callback['kind']} for {about} to {callback['url']}: {callback['state']} ({tries or 'not tried yet'})"
 
 
-def _tried(tried: dict[str, Any]) -> str:
+def _tried(tried: Try) -> str:
     faults = f" with {', '.join(tried['faults'])}" if tried["faults"] else ""
     return f"{_clock(tried['at'])} {tried['status'] or tried['error']}{faults}"
 

@@ -19,6 +19,7 @@ from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
 from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE, Callback, Journal, Request
+from codeq_fake.payloads import Profile
 from codeq_fake.server_settings import Settings
 from codeq_fake.webhooks import Composer, Guard, Outcome, Sender
 
@@ -31,7 +32,7 @@ from .webhook_deliveries import Deliveries
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-DEFAULT_PROFILE = "kvrocks-2.8"  # the store of CodeQ's own deployment files
+DEFAULT_PROFILE: Profile = "kvrocks-2.8"  # the store of CodeQ's own deployment files
 
 
 @dataclass(frozen=True, slots=True)

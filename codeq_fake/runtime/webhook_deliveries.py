@@ -14,6 +14,7 @@ from codeq_fake.core.times import SECOND
 from codeq_fake.faults import Occasion, Plan
 from codeq_fake.faults.rule import CALLBACK, NOTICE
 from codeq_fake.journal import Callback, Journal, Try
+from codeq_fake.payloads import FaultKind
 from codeq_fake.webhooks import Composer, Hop, Outcome, Outgoing, Sender
 
 #: How long a receiver may take to answer, by the fake's clock (W3).
@@ -126,7 +127,7 @@ class Deliveries:
             await self._try(entry, outgoing, kinds)
         return outcome
 
-    async def _try(self, entry: Callback, outgoing: Outgoing, faults: tuple[str, ...] = ()) -> Outcome:
+    async def _try(self, entry: Callback, outgoing: Outgoing, faults: tuple[FaultKind, ...] = ()) -> Outcome:
         self._enter(entry, outgoing)
         sent_at = self._clock.now()
         sending = asyncio.ensure_future(self._sender.send(outgoing))

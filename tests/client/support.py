@@ -15,7 +15,7 @@ import httpx
 from codeq_client import CodeQ, Event, TaskEnded, Worker
 from codeq_client.testing import ManualClock
 from codeq_fake.core.broker import Broker
-from codeq_fake.testing import FakeCodeQ, TaskView
+from codeq_fake.testing import FakeCodeQ, Profile, TaskView
 
 CLAIMS = {
     "sub": "w",
@@ -148,7 +148,7 @@ def slow(clock: ManualClock, seconds: float) -> Fault:
 class Scenario:
     """One fake, its clock, and clients."""
 
-    def __init__(self, profile: str = "kvrocks-2.8", **settings: str) -> None:
+    def __init__(self, profile: Profile = "kvrocks-2.8", **settings: str) -> None:
         # Nothing here depends on the time of day or on chance, so that hypothesis can repeat an example.
         self.fake = FakeCodeQ(
             clock="manual", now=START, profile=profile, identities=IDENTITIES, settings=settings, seed=1

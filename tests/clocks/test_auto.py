@@ -12,6 +12,7 @@ import pytest
 
 from codeq_fake.clocks import FollowsItsLoopError
 from codeq_fake.faults import delay, hang
+from codeq_fake.payloads import Callback
 from codeq_fake.testing import FakeCodeQ, run
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def test_a_clients_timeout_is_measured_by_the_same_time() -> None:
 def test_a_receiver_in_process_may_take_its_time() -> None:
     instants: list[float] = []
 
-    async def story() -> list[dict[str, Any]]:
+    async def story() -> list[Callback]:
         async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
             instants.append(codeq.time() - SINCE)
             await asyncio.sleep(20 if len(instants) == 1 else 10)

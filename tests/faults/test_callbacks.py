@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake import faults
+from codeq_fake.payloads import FaultKind
 from codeq_fake.testing import FakeCodeQ
 from codeq_fake.webhooks.composer import sign
 from tests.faults.support import claim, complete, create
@@ -53,7 +54,7 @@ def finish(http: httpx.Client, command: str = "A") -> str:
     return task_id
 
 
-def tries(codeq: FakeCodeQ) -> list[tuple[str, Any, list[str]]]:
+def tries(codeq: FakeCodeQ) -> list[tuple[str, Any, list[FaultKind]]]:
     return [
         (tried["at"][11:19], tried["status"] or tried["error"], tried["faults"])
         for callback in codeq.callbacks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +12,8 @@ from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from codeq_fake.payloads import FaultKind
 
 ARGUMENTS = {"delay": 1.0, "clock_skew": -1.0, "callback_late": 1.0}
 
@@ -45,7 +47,9 @@ def rules(draw: st.DrawFn) -> Rule:
         "seed": st.integers(0, 3),
     }
     given_names = draw(st.sets(st.sampled_from(sorted(maybe)), max_size=3))
-    return Rule(do, seconds=ARGUMENTS.get(do), **{name: draw(maybe[name]) for name in sorted(given_names)})
+    return Rule(
+        cast("FaultKind", do), seconds=ARGUMENTS.get(do), **{name: draw(maybe[name]) for name in sorted(given_names)}
+    )
 
 
 def fired(plan: Plan, met: Sequence[Occasion]) -> list[list[int]]:

@@ -10,11 +10,12 @@ import httpx
 import pytest
 
 from codeq_fake import faults
+from codeq_fake.payloads import FaultKind
 from codeq_fake.testing import FakeCodeQ, run
 from tests.faults.support import TASKS, claim, complete, create, heartbeat
 
 
-def last(codeq: FakeCodeQ) -> tuple[str, int | None, list[str]]:
+def last(codeq: FakeCodeQ) -> tuple[str, int | None, list[FaultKind]]:
     """The latest request's path, status and faults."""
     entry = codeq.requests[-1]
     return entry["path"], entry["status"], entry["faults"]

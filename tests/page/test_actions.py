@@ -128,7 +128,7 @@ def test_the_clock_is_started_and_stopped(fake: FakeCodeQ, browser: httpx.Client
 
 def test_a_lease_is_ended(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
     assert "The lease is over" in act(browser, "task/expire", id=story.held)
-    assert "its lease has run out" in fake.task(story.held).claimable["reason"]
+    assert "its lease has run out" in str(fake.task(story.held).claimable["reason"])
     assert "is not in progress" in act(browser, "task/expire", id=story.ready)
 
 

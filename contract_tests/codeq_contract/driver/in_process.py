@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Self
+from typing import Self, cast
 
 from codeq_contract.compat.asyncio import ShuffledLoop
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN
 from codeq_contract.recordings.times import parse_moment
-from codeq_fake.testing import FakeCodeQ
+from codeq_fake.testing import FakeCodeQ, Profile
 
 from .clocks import Clock
 from .requests import Reply, Request
@@ -32,7 +32,7 @@ class InProcess(Clock):
     def __init__(self, setup: Setup, profile: str) -> None:
         self.hooks = Receiver(self.now)
         self._fake = FakeCodeQ(
-            profile=profile,
+            profile=cast("Profile", profile),
             settings=setup.environment,
             yaml=setup.yaml or None,
             webhooks={WEBHOOK_ORIGIN: self.hooks},

@@ -312,7 +312,7 @@ class Laws(RuleBasedStateMachine):
         """A handler never runs past its fence: when it ends, its task cannot have been claimed by another yet."""
         task = self.scenario.task(job.id)
         ours = (task.status, task.worker, task.attempts) == ("IN_PROGRESS", subject, job.attempts)
-        if ours and "lease has run out" in task.claimable["reason"]:
+        if ours and "lease has run out" in str(task.claimable["reason"]):
             self.broken.append(f"{Law.FENCE}: {task}")
 
     def judge(self, event: Event) -> None:

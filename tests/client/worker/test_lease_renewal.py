@@ -13,6 +13,7 @@ from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContex
 from codeq_client._api import settlement
 from codeq_client._worker import lease_renewal
 from codeq_client.errors import ConfigurationError, LeaseLost
+from codeq_fake.testing import Profile
 from tests.client.support import Scenario, answers, garbled, operation_of, refused, reply_lost, request_lost, slow
 
 pytestmark = pytest.mark.slow
@@ -80,7 +81,7 @@ async def test_renewals_that_fail_for_a_while_lose_nothing(scenario: Scenario, f
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("profile", ["kvrocks-2.8", "redis"])
 async def test_a_lease_that_cannot_be_renewed_ends_the_handler_before_another_gets_the_task(
-    fault: Any, profile: str
+    fault: Any, profile: Profile
 ) -> None:
     scenario = Scenario(profile)
     worker = scenario.worker(lease=30)

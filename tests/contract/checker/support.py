@@ -10,14 +10,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from codeq_contract.checker import CheckResult, check
 from codeq_contract.driver.webhooks import read_body
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Callback, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND, moment_text, parse_moment
 from codeq_contract.replay.recorded_values import credentials
-from codeq_fake.testing import FakeCodeQ
+from codeq_fake.testing import FakeCodeQ, Profile
 
 if TYPE_CHECKING:
     import httpx
@@ -80,7 +80,7 @@ async def _drive(steps: Iterable[Step], header: Header) -> Recording:
 
     known = credentials(header, None)
     fake = FakeCodeQ(
-        profile=header.profile,
+        profile=cast("Profile", header.profile),
         settings=dict(header.settings),
         identities=known.identities,
         now=moment_text(EPOCH),

@@ -1,0 +1,216 @@
+"""Payloads: the JSON of the control API, and what a fake in a test shows, as types for type checkers.
+
+Times are RFC 3339 texts in UTC. The names of fields are those of the JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+Profile: TypeAlias = Literal["redis", "kvrocks-2.8", "kvrocks-2.9"]
+"""A store profile: the store behind the real server (K8)."""
+
+ClockMode: TypeAlias = Literal["real", "manual", "auto"]
+"""How time passes."""
+
+Status: TypeAlias = Literal["PENDING", "IN_PROGRESS", "COMPLETED", "FAILED"]
+"""The status of a task."""
+
+Location: TypeAlias = Literal["PENDING_LIST", "DELAYED_ZSET", "INPROG_SET", "DLQ_SET", "NONE"]
+"""The place of a task in the store."""
+
+CallbackKind: TypeAlias = Literal["task_result", "queue_ready"]
+"""A result callback (W1), or a queue-ready notice (U3)."""
+
+FaultKind: TypeAlias = Literal[
+    "drop_reply",
+    "refuse",
+    "reset",
+    "delay",
+    "hang",
+    "garble",
+    "expire_lease",
+    "clock_skew",
+    "callback_lost",
+    "callback_twice",
+    "callback_late",
+    "redeliver_finished",
+    "lose_task",
+    "revoke_lease",
+    "false_empty",
+]
+"""A kind of fault: the name of its function in `codeq_fake.faults`."""
+
+
+class Clock(TypedDict):
+    """The clock: `GET /_fake/clock`."""
+
+    now: str
+    mode: ClockMode
+
+
+class Health(TypedDict):
+    """The fake and its clock: `GET /_fake/health`."""
+
+    status: Literal["ok"]
+    version: str
+    profile: str
+    now: str
+    clock: ClockMode
+
+
+class Advanced(TypedDict):
+    """The clock after an advance, and how many timers fired: `POST /_fake/clock/advance`."""
+
+    now: str
+    fired: int
+
+
+class State(TypedDict):
+    """The state of a task."""
+
+    status: Status
+    location: Location
+
+
+HistoryEvent = TypedDict("HistoryEvent", {"at": str, "what": str, "by": str | None, "from": State | None, "to": State})
+"""One event in the life of a task."""
+
+
+class Claimable(TypedDict):
+    """Whether a task can be claimed now. If not: why, and from when on it can, if that is known."""
+
+    now: bool
+    reason: str | None
+    since: str | None
+
+
+class ArtifactLink(TypedDict):
+    """An artifact of a result (S5)."""
+
+    name: str
+    url: str
+
+
+class Record(TypedDict):
+    """The result of a task (S2)."""
+
+    taskId: str
+    status: Status
+    result: NotRequired[dict[str, Any]]
+    error: NotRequired[str]
+    artifacts: NotRequired[list[ArtifactLink]]
+    completedAt: str
+
+
+class Task(TypedDict):
+    """A task as CodeQ's own API shows it. `payload` is a text that holds JSON (T1)."""
+
+    id: str
+    command: str
+    payload: str
+    priority: NotRequired[int]
+    webhook: NotRequired[str]
+    traceParent: NotRequired[str]
+    traceState: NotRequired[str]
+    status: Status
+    lastKnownLocation: Location
+    workerId: NotRequired[str]
+    leaseUntil: NotRequired[str]
+    attempts: NotRequired[int]
+    maxAttempts: int
+    error: NotRequired[str]
+    resultKey: NotRequired[str]
+    tenantId: NotRequired[str]
+    createdAt: str
+    updatedAt: str
+
+
+class TaskInFull(Task):
+    """A task with its result, its history and whether it can be claimed: `GET /_fake/tasks/{id}`."""
+
+    result: Record | None
+    history: list[HistoryEvent]
+    claimable: Claimable
+
+
+Request = TypedDict(
+    "Request",
+    {
+        "n": int,
+        "at": str,
+        "method": str,
+        "path": str,
+        "as": str | None,
+        "headers": dict[str, str],
+        "body": str,
+        "status": int | None,
+        "reason": str | None,
+        "faults": list[FaultKind],
+        "reply": str,
+    },
+)
+"""A request with its reply: `GET /_fake/requests`. `as` is the caller, `reason` says why it was refused.
+
+`status` is None if a fault prevented a reply.
+"""
+
+
+class Try(TypedDict):
+    """One try of a callback: the status or the error that came back."""
+
+    at: str
+    status: int | None
+    error: str | None
+    faults: list[FaultKind]
+
+
+class Callback(TypedDict):
+    """A result callback or queue-ready notice with its tries: `GET /_fake/callbacks`.
+
+    `state` is `pending`, `delivered`, `failed` or `blocked`.
+    """
+
+    n: int
+    kind: CallbackKind
+    url: str
+    command: str
+    taskId: str | None
+    subscriptionId: str | None
+    #: Not a Literal: a checker would believe that `codeq.callbacks[0]["state"]` stays what a test has asserted before.
+    state: str
+    blocked: bool
+    headers: dict[str, str]
+    body: str
+    tries: list[Try]
+
+
+class Queue(TypedDict):
+    """How many tasks of a tenant and command are in each place: `GET /_fake/queues`."""
+
+    tenant: str
+    command: str
+    ready: int
+    readyByPriority: list[int]
+    delayed: int
+    inProgress: int
+    dlq: int
+    nextDue: str | None
+    nextLeaseEnd: str | None
+
+
+class Queues(TypedDict):
+    """All queues, and the number of claims that wait for a task: `GET /_fake/queues`."""
+
+    queues: list[Queue]
+    parkedClaims: int
+
+
+class Identity(TypedDict):
+    """A caller that a fake knows. Its token is its name unless it has a `token`; `claims` are those of a JWT."""
+
+    kind: Literal["producer", "worker"]
+    token: NotRequired[str]
+    claims: NotRequired[dict[str, Any]]
+    alg: NotRequired[str]
+    kid: NotRequired[str]

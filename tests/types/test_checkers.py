@@ -1,0 +1,48 @@
+"""The types of the public names help a user's type checker. `make types` checks the same examples with mypy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from codeq_fake import payloads
+from codeq_fake.core import PROFILES, Location, Status
+from codeq_fake.faults.rule import KINDS
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = Path(__file__).with_name("examples.py")
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_pyright_accepts_the_examples_in_its_strict_mode(tmp_path: Path) -> None:
+    config = {
+        "include": [str(EXAMPLES)],
+        "typeCheckingMode": "strict",
+        "enableTypeIgnoreComments": False,  # those are mypy's
+        "reportUnnecessaryTypeIgnoreComment": "error",
+        "extraPaths": [str(ROOT), str(ROOT / "client")],
+    }
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(config), encoding="utf-8")
+    command = [sys.executable, "-m", "basedpyright", "--project", str(tmp_path), "--pythonpath", sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("literal", "names"),
+    [
+        (payloads.Profile, PROFILES),
+        (payloads.Status, Status.__members__),
+        (payloads.Location, Location.__members__),
+        (payloads.FaultKind, KINDS),
+    ],
+    ids=["profiles", "statuses", "locations", "faults"],
+)
+def test_a_literal_has_the_names_that_there_are(literal: object, names: object) -> None:
+    assert set(get_args(literal)) == set(names)  # type: ignore[call-overload]
