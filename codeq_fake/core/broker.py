@@ -135,7 +135,7 @@ class Broker:
     ) -> Task | None:
         """Lease the next task of `commands` to `worker`, or return None if there is none (K1 to K8).
 
-        Raises `EventTypeNotAllowed` or `WorkerRequired`.
+        Raises `EventTypeNotAllowed`, `WorkerRequired` or `LeaseRefused`.
         """
         names = [queue_name(command) for command in to_claim(commands, event_types)]
         if not worker:
@@ -178,15 +178,19 @@ class Broker:
 
     def _start_lease(self, task: Task, queue: Queue, worker: str, lease_seconds: int, *, now: int) -> None:
         lease_seconds = lease_seconds if lease_seconds > 0 else self.settings.default_lease_seconds  # K2
-        task.apply(Event.CLAIM, by=worker, now=now)
+        lease = seconds(lease_seconds)
+        task.apply(Event.CLAIM if lease > 0 else Event.REFUSE_LEASE, by=worker, now=now)
         task.worker = worker
         task.attempts += 1
         task.touched_at = now
-        task.lease_until = now + seconds(lease_seconds)
-        task.lease_expiry = self.profile.key_gone_at(lease_seconds, now=now)
-        queue.put_leased(task)
+        task.lease_until = now + lease
         if task.trace_parent:
             task.trace_parent = self._next_span(task.trace_parent)  # X1
+        if lease <= 0:  # K11: the server has written the task when the store refuses its lease.
+            queue.put_back(task)
+            raise errors.LeaseRefused(self.profile.expiry_error)
+        task.lease_expiry = self.profile.key_gone_at(lease_seconds, now=now)
+        queue.put_leased(task)
         self.counters.claimed[task.command] += 1
 
     # Tasks in progress: R5, R6, R7 (H1 to H4, D1, D2, N1 to N6).
@@ -218,6 +222,8 @@ class Broker:
         task = self._task_held_by(task_id, worker)
         queue = self.store.queue_for(task)
         queue.in_progress.pop(task.id, None)
+        if task.state is State.UNLEASED:
+            queue.remove(task)
         return self.requeueing.give_back(
             task, queue, Event.NACK, delay_seconds=delay_seconds, reason=reason, by=worker, now=now
         )

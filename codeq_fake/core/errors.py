@@ -37,6 +37,17 @@ class WorkerRequired(Refused):
     """The caller has no subject, so a lease would have no holder (A9)."""
 
 
+class LeaseRefused(Exception):
+    """The store refuses the time to live of a lease (K11). Unlike after a `Refused`, the task has changed.
+
+    `reason` is the error of the store.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class TaskNotFound(Refused):
     """No task has this id: it never existed, or a clean-up has deleted it (M3)."""
 

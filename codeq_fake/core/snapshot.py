@@ -58,7 +58,7 @@ class FakeState(TypedDict):
     broker: BrokerState
 
 
-#: What adds a task to its queue; a READY one comes from the list `ready`.
+#: What adds a task to its queue; a READY or UNLEASED one comes from the list `ready`.
 _PLACES = {State.DELAYED: Queue.delay, State.LEASED: Queue.put_leased, State.DEAD: Queue.add_dead_letter}
 _COUNTERS = ("created", "claimed", "completed", "lease_expired", "deliveries", "rate_limited")
 
@@ -147,11 +147,12 @@ def _contradictions(broker: BrokerState) -> Iterator[str]:
     states = {task.id: task.state for task in broker["tasks"]}
     listed = dict.fromkeys(broker["ready"])
     # A finished task can be listed, too: a duplicate of its id is pending (Z1).
-    may_be_listed = (State.READY, State.COMPLETED, State.FAILED)
+    must_be_listed = (State.READY, State.UNLEASED)
+    may_be_listed = (*must_be_listed, State.COMPLETED, State.FAILED)
     if (
         len(listed) < len(broker["ready"])
         or any(states.get(task_id) not in may_be_listed for task_id in listed)
-        or any(state is State.READY and task_id not in listed for task_id, state in states.items())
+        or any(state in must_be_listed and task_id not in listed for task_id, state in states.items())
     ):
         yield "ready does not list exactly the tasks that are READY, each once"
     for task in broker["tasks"]:

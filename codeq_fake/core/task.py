@@ -35,6 +35,7 @@ class State(Enum):
     DELAYED = (Status.PENDING, Location.DELAYED_ZSET)
     LEASED = (Status.IN_PROGRESS, Location.INPROG_SET)
     LOST = (Status.IN_PROGRESS, Location.INPROG_SET, "but in no set")  # Z2
+    UNLEASED = (Status.IN_PROGRESS, Location.INPROG_SET, "but in its pending list")  # K11
     COMPLETED = (Status.COMPLETED, Location.NONE)
     FAILED = (Status.FAILED, Location.NONE)
     DEAD = (Status.FAILED, Location.DLQ_SET)
@@ -51,6 +52,7 @@ class Event(StrEnum):
     """The events in the life of a task after its creation. The values are the words of its history."""
 
     CLAIM = "claimed"  # K5
+    REFUSE_LEASE = "claimed, but its lease was refused"  # K11
     COME_DUE = "came due"  # K7
     HEARTBEAT = "heartbeat"  # H1
     ABANDON = "abandoned"  # D1
@@ -80,6 +82,16 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.LEASED, Event.LAST_EXPIRE): State.DEAD,
         (State.LEASED, Event.COMPLETE): State.COMPLETED,
         (State.LEASED, Event.FAIL): State.FAILED,
+        # The store refused the lease: all but the lists of ids is as after a claim.
+        (State.READY, Event.REFUSE_LEASE): State.UNLEASED,
+        (State.UNLEASED, Event.REFUSE_LEASE): State.UNLEASED,
+        (State.UNLEASED, Event.CLAIM): State.LEASED,
+        (State.UNLEASED, Event.HEARTBEAT): State.UNLEASED,
+        (State.UNLEASED, Event.ABANDON): State.READY,
+        (State.UNLEASED, Event.NACK): State.DELAYED,
+        (State.UNLEASED, Event.LAST_NACK): State.DEAD,
+        (State.UNLEASED, Event.COMPLETE): State.COMPLETED,
+        (State.UNLEASED, Event.FAIL): State.FAILED,
         # A batch of results can name a task twice: all items are checked before the first is stored (S6).
         (State.COMPLETED, Event.COMPLETE): State.COMPLETED,
         (State.COMPLETED, Event.FAIL): State.FAILED,
@@ -90,6 +102,8 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.COMPLETED, Event.CLAIM): State.LEASED,
         (State.FAILED, Event.COPY): State.FAILED,
         (State.FAILED, Event.CLAIM): State.LEASED,
+        (State.COMPLETED, Event.REFUSE_LEASE): State.UNLEASED,
+        (State.FAILED, Event.REFUSE_LEASE): State.UNLEASED,
         (State.LEASED, Event.LOSE): State.LOST,
         (State.LOST, Event.HEARTBEAT): State.LOST,
         (State.LOST, Event.ABANDON): State.READY,

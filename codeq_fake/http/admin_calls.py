@@ -35,7 +35,7 @@ def queue(call: Call) -> Reply:
 
 def cleanup(call: Call) -> Slices[Reply]:
     """R16: delete tasks that have not been touched for a day (M3)."""
-    fields = call.decode_leniently(bodies.CLEANUP)
+    fields = call.decode(bodies.CLEANUP)
     limit, text = fields.get("limit", 0), fields.get("before", "")
     try:
         before = wire.parse_rfc3339(text) if text else call.now

@@ -48,8 +48,8 @@ SUBSCRIBE = Struct(
         "minIntervalSeconds": INT,
     }
 )
-RENEW = Struct({"ttlSeconds": INT})
-CLEANUP = Struct({"limit": INT, "before": STRING})
+RENEW = Struct({"ttlSeconds": INT}, is_lenient=True)
+CLEANUP = Struct({"limit": INT, "before": STRING}, is_lenient=True)
 
 #: The most items of a batch (C9, S6).
 LARGEST_BATCH = 100

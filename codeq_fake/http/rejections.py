@@ -50,7 +50,7 @@ class RateLimited(Rejected):
 
 
 #: All that is answered with an error.
-REJECTIONS = (Unauthenticated, Forbidden, Rejected, wire.BadBody, errors.Refused)
+REJECTIONS = (Unauthenticated, Forbidden, Rejected, wire.BadBody, errors.Refused, errors.LeaseRefused)
 
 #: By operation, where the routes differ; None stands for all others.
 _TABLE: Mapping[type[Exception], Mapping[str | None, tuple[int, str]]] = MappingProxyType(
@@ -92,6 +92,8 @@ def status_and_text(rejection: Exception, operation: str) -> tuple[int, str]:
             return 403, rejection.text
         case errors.ArtifactUndecodable():
             return 400, f"artifact {rejection.name} base64 decode: {rejection.reason}"  # S5
+        case errors.LeaseRefused():
+            return 500, f"pipeline lease/task/ttl update: {rejection.reason}"  # K11
         case _:
             by_operation = _TABLE[type(rejection)]
             return by_operation.get(operation) or by_operation[None]

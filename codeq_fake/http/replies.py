@@ -43,6 +43,10 @@ class Wait(NamedTuple):
 NO_REPLY = Reply(0)
 NO_CONTENT = Reply(_NO_CONTENT)
 NOT_FOUND = Reply(404, b"404 page not found", TEXT, reason="CodeQ has no such method and path (R18)")
+#: What Go's server answers to what is no HTTP request. It ends the connection.
+BAD_REQUEST = Reply(
+    400, b"400 Bad Request", ((b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"))
+)
 
 
 def json(text: str, status: int = 200, tasks: tuple[TouchedTask, ...] = (), reason: str = "") -> Reply:
@@ -55,9 +59,11 @@ def error(status: int, text: str, reason: str = "") -> Reply:
     return Reply(status, f'{{"error":{wire.quote(text)}}}'.encode(), JSON, error=text, reason=reason or text)
 
 
-async def send_reply(send: Send, reply: Reply, request_id: bytes, *, with_body: bool = True) -> None:
-    """Send a reply with the request's id, which every reply has (R20). The reply to HEAD has no body."""
-    headers = [*reply.headers, (b"x-request-id", request_id)]
+async def send_reply(send: Send, reply: Reply, request_id: bytes | None, *, with_body: bool = True) -> None:
+    """Send a reply with the request's id, which redirects do not have (R20). The reply to HEAD has no body."""
+    headers = list(reply.headers)
+    if request_id is not None:
+        headers.append((b"x-request-id", request_id))
     if reply.status != _NO_CONTENT:
         headers.append((b"content-length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

@@ -66,7 +66,7 @@ class Call:
         return self.decoded
 
     def decode_leniently(self, struct: Struct) -> dict[str, Any]:
-        """The fields of a body that may be missing or bad: then it has none (B2)."""
+        """The fields of a body. A bad one has none."""
         try:
             return self.decode(struct)
         except BadBody:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Coroutine, Sequence
-from html import escape
 from typing import Any
-from urllib.parse import quote
 
 from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,16 +15,28 @@ from . import replies
 from .endpoint import Endpoint, note
 from .faults.endpoint import FaultyEndpoint
 from .operations import OPERATIONS, Operation
-from .replies import Reply
+from .redirects import redirect
 from .request import Call
 
-_SLASH = "the path of the route has no slash at its end (R19)"
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def surface(runtime: Runtime, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """R1 to R17, then the routes `beside` them, then R18 for every other path."""
     routes = [_OperationRoute(runtime, operation) for operation in OPERATIONS]
-    return Router([*routes, *beside], redirect_slashes=False, default=_UnknownPath(runtime, routes))
+    return _Surface([*routes, *beside], redirect_slashes=False, default=_UnknownPath(runtime))
+
+
+class _Surface(Router):
+    """All routes. A path with a bad percent escape is refused first, as Go's server refuses it."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Answer a request."""
+        # Not `async`: a second coroutine for each request would cost time.
+        raw_path = scope.get("raw_path") or b""
+        if b"%" in raw_path and _BAD_ESCAPE.search(raw_path):
+            return replies.send_reply(send, replies.BAD_REQUEST, None)
+        return super().__call__(scope, receive, send)
 
 
 class _OperationRoute(Route):
@@ -38,20 +49,25 @@ class _OperationRoute(Route):
         self._method = operation.method
         self._fault_plan = runtime.fault_plan
         self._faulty = FaultyEndpoint(runtime, operation, endpoint)
-        # Most requests fail these comparisons, which are cheaper than the regular expression.
-        self._start, self._end = path.partition("{")[0], path.rpartition("}")[2]
-        self._has_params = self._start != path
+        # Comparisons cost less than a regular expression, and most requests fail them.
+        self._start, brace, _ = path.partition("{")
+        self._parameter, _, self._end = path[len(self._start) + 1 :].partition("}")
+        self._has_params = bool(brace)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match method and path."""
+        """Match method and path. The id in the middle of a path may be empty, as it may in the server's router."""
         if scope["type"] != "http" or scope["method"] != self._method:
             return Match.NONE, {}
         path = scope["path"]
         if not self._has_params:
             return self._full({}) if path == self._start else (Match.NONE, {})
-        can_match = path.startswith(self._start) and path.endswith(self._end)
-        found = self.path_regex.fullmatch(path) if can_match else None
-        return self._full(found.groupdict()) if found is not None else (Match.NONE, {})
+        if not (path.startswith(self._start) and path.endswith(self._end)):
+            return Match.NONE, {}
+        until = len(path) - len(self._end)
+        value = path[len(self._start) : until]
+        if "/" in value or until < len(self._start) or not (value or self._end):
+            return Match.NONE, {}
+        return self._full({self._parameter: value})
 
     def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a request, with faults only while there are fault rules."""
@@ -65,28 +81,16 @@ class _OperationRoute(Route):
 class _UnknownPath:
     """The answer to a path without a route: a redirect if only a trailing slash is wrong, else 404 (R18, R19)."""
 
-    def __init__(self, runtime: Runtime, routes: Sequence[_OperationRoute]) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._routes = routes
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         call = Call.of(self._runtime, scope)
-        reply = self._redirect(scope) or replies.NOT_FOUND
+        redirected = redirect(scope)
+        reply = redirected or replies.NOT_FOUND
         note(self._runtime, scope, call, reply)
-        await replies.send_reply(send, reply, call.request_id, with_body=scope["method"] != "HEAD")
-
-    def _redirect(self, scope: Scope) -> Reply | None:
-        path: str = scope["path"]
-        if not path.endswith("/"):
-            return None
-        without = dict(scope, path=path[:-1])
-        if not any(route.matches(without)[0] is Match.FULL for route in self._routes):
-            return None
-        location = quote(path[:-1], safe="/:@!$&'()*+,;=~-._")
-        header = (b"location", location.encode())
-        if scope["method"] != "GET":
-            return Reply(307, b"", (header,), reason=_SLASH)
-        body = f'<a href="{escape(location)}">Moved Permanently</a>.\n\n'.encode()
-        return Reply(301, body, ((b"content-type", b"text/html; charset=utf-8"), header), reason=_SLASH)
+        # R20: all but a redirect have an id.
+        request_id = call.request_id if redirected is None else None
+        await replies.send_reply(send, reply, request_id, with_body=scope["method"] != "HEAD")

@@ -21,6 +21,6 @@ def subscribe(call: Call) -> Reply:
 
 def renew(call: Call) -> Reply:
     """R11: renew a subscription (U2)."""
-    asked = bodies.arguments(call.decode_leniently(bodies.RENEW))
+    asked = bodies.arguments(call.decode(bodies.RENEW))
     subscription = call.broker.renew_subscription(call.params["id"], now=call.now, **asked)
     return replies.json(rendering.subscription(subscription, call.zone))

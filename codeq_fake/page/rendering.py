@@ -42,6 +42,7 @@ STATES = {
     State.DELAYED: "delayed",
     State.LEASED: "in progress",
     State.LOST: "lost",
+    State.UNLEASED: "without lease",
     State.COMPLETED: "completed",
     State.FAILED: "failed",
     State.DEAD: "dead",

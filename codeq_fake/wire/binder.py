@@ -6,10 +6,11 @@ what the variable holds, None if it is new, and returns what it holds afterwards
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .encoder import check_doubles, t1_text
-from .scanner import Members, Number, Value
+from .scanner import Members, Number, Value, scan
 from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Scalar, Struct, fold
 
 _INT64_DIGITS = 19
@@ -33,6 +34,20 @@ def bind(value: Value, struct: Struct) -> dict[str, Any]:
     """
     fields: dict[str, Any] = _read(struct, _assign(struct, None, value))
     return fields
+
+
+def bind_leniently(body: bytes, struct: Struct) -> dict[str, Any]:
+    """As `bind`, of a body. What cannot be read is passed over, and a field keeps what an earlier one set (B2)."""
+    fields: dict[str, Any] = {}
+    with suppress(BadBody):
+        value = scan(body)
+        for written, member in value.pairs if isinstance(value, Members) else ():
+            name = struct.folded.get(fold(written))
+            if name is not None:
+                with suppress(BadBody):
+                    fields[name] = _assign(struct.fields[name], fields.get(name), member)
+    read: dict[str, Any] = _read(struct, fields)
+    return read
 
 
 def _assign(kind: Kind, held: Any, value: Value) -> Any:  # noqa: ANN401 - depends on the kind

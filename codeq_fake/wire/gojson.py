@@ -6,7 +6,7 @@ import re
 from json import JSONDecoder
 from typing import Any
 
-from .binder import bind
+from .binder import bind, bind_leniently
 from .encoder import Json, double, encode_sorted
 from .scanner import MAX_DEPTH, scan
 from .schema import ANY, LIST_OF, OBJECT, Kind, Scalar, Struct, fold
@@ -19,13 +19,14 @@ _ALIKE_FROM, _ALIKE_BELOW = 1e-4, 1e16  # between them Python and Go write doubl
 def decode(body: bytes, struct: Struct) -> dict[str, Any]:
     """Read the first JSON value of a request body into the fields of a schema (B1). Raises BadBody (B2).
 
+    A lenient schema refuses nothing: fields of the wrong type are passed over, and what is not JSON has no fields (B2).
     Returns the fields that are there and not null, by their names in the schema: STRING as `str`, INT as `int`, ANY and
     OBJECT as compact JSON text (T1), LIST_OF as a list, in which a null is `""` or `{}`.
     """
     try:
         return _decode_ordinary(body, struct)
     except (_Unusual, ValueError, RecursionError):
-        return bind(scan(body), struct)
+        return bind_leniently(body, struct) if struct.is_lenient else bind(scan(body), struct)
 
 
 class _Unusual(Exception):

@@ -39,6 +39,8 @@ class Struct:
     """A Go struct: the JSON names of its fields (ASCII, as the contract writes them) and their types."""
 
     fields: Mapping[str, Kind]
+    is_lenient: bool = False
+    """Whether what cannot be read is passed over instead of refused (B2)."""
     folded: Mapping[str, str] = field(init=False, repr=False, compare=False)
     """The folded names, for comparison, and the names."""
     plain: Mapping[str, type] = field(init=False, repr=False, compare=False)

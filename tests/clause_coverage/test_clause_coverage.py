@@ -36,7 +36,7 @@ CLAUSES = [
     *numbered("A", 9),
     *numbered("T", 2),
     *numbered("C", 9),
-    *numbered("K", 10),
+    *numbered("K", 11),
     *numbered("H", 4),
     *numbered("D", 2),
     *numbered("N", 6),
@@ -63,8 +63,8 @@ BEFORE_THE_CORE: dict[str, Callable[[Operation], bool]] = {
 #: Which operations can be refused for which reason of the core.
 REFUSED = {
     "create": "InvalidCommand InvalidWebhook InvalidRunAt InvalidDelay",
-    "claim": "EventTypeNotAllowed WorkerRequired",
-    "claim_batch": "EventTypeNotAllowed WorkerRequired",
+    "claim": "EventTypeNotAllowed WorkerRequired LeaseRefused",
+    "claim_batch": "EventTypeNotAllowed WorkerRequired LeaseRefused",
     "heartbeat": "TaskNotFound NotOwner",
     "abandon": "TaskNotFound NotOwner",
     "nack": "TaskNotFound NotOwner NotInProgress",
@@ -150,7 +150,7 @@ def test_every_difference_and_doubt_has_a_reason() -> None:
 def test_the_differences_are_these() -> None:
     ours = {entry["id"]: entry["ours"] for entry in coverage({})["clauses"] if entry["ours"] != "exact"}
     assert ours == {
-        **dict.fromkeys(["R18", "B2", "A4", "K7", "S2", "S5", "W1", "U4", "L2", "settings"], "differs"),
+        **dict.fromkeys(["R18", "B2", "A4", "K7", "K11", "S2", "S5", "W1", "U4", "L2", "settings"], "differs"),
         **dict.fromkeys(["Z1", "Z2", "Z3", "Z4"], "differs"),
     }
 
@@ -219,6 +219,7 @@ def test_every_refusal_of_the_core_and_of_authentication_is_tested_here() -> Non
         ("claim", "Forbidden", "A5"),
         ("claim", "RateLimited", "L1"),
         ("claim_batch", "BadRequest", "K10"),
+        ("claim", "LeaseRefused", "K11"),
         ("heartbeat", "NotOwner", "H2"),
         ("heartbeat", "BadBody", "H4"),
         ("abandon", "NotOwner", "D2"),

@@ -1,14 +1,14 @@
-"""Claim (K1 to K10), without the expiry of leases (K8)."""
+"""Claim (K1 to K11), without the expiry of leases (K8)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_fake.core import Location, QueueStats, Status, errors
+from codeq_fake.core import Location, QueueStats, Status, errors, snapshot
 from codeq_fake.core.times import SECOND
-from tests.core.support import START, Server
+from tests.core.support import DONE, START, Server, load
 
 if TYPE_CHECKING:
     from codeq_fake.core import Task
@@ -252,3 +252,71 @@ def test_k10_a_batch_is_refused_as_a_claim_is(
     server.create()
     with pytest.raises(refusal):
         server.broker.claim_batch(("A",), 2, worker=worker, event_types=event_types, tenant="acme", now=START)
+
+
+#: Wrapped as Go durations, these leases are not positive.
+TOO_LONG = [9_223_372_037, 18_446_744_073, 2**63 - 1]
+
+
+@pytest.mark.parametrize("lease", TOO_LONG)
+@pytest.mark.parametrize(
+    ("profile", "reason"),
+    [("redis", "ERR invalid expire time in 'setex' command"), ("kvrocks-2.8", "ERR invalid expire time")],
+)
+def test_k11_a_lease_that_is_not_positive_is_refused_but_the_task_reads_as_claimed(
+    profile: str, reason: str, lease: int
+) -> None:
+    server = Server(profile)
+    first, second = server.create("A"), server.create("A")
+    with pytest.raises(errors.LeaseRefused, match=f"^{reason}$"):
+        server.claim("A", lease_seconds=lease)
+    assert (first.status, first.location, first.worker, first.attempts) == ("IN_PROGRESS", "INPROG_SET", "w-1", 1)
+    assert first.lease_until < server.now
+    stats = server.broker.queue_stats("A", tenant="acme")
+    assert (stats.ready, stats.in_progress) == (2, 0)
+    assert server.broker.counters.claimed["A"] == 0
+    assert server.claim("A") is first
+    assert (first.attempts, server.claim("A")) == (2, second)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "status", "ready"),
+    [
+        ("abandon", {}, "PENDING", 1),
+        ("nack", {"delay_seconds": 60}, "PENDING", 0),
+        # As on the real server, the id stays in the pending list: the finished task comes back.
+        ("submit", {"submission": DONE}, "COMPLETED", 1),
+        ("heartbeat", {"extend_seconds": 60}, "IN_PROGRESS", 1),
+    ],
+)
+def test_k11_a_task_whose_lease_was_refused_can_be_ended_given_back_and_saved(
+    operation: str, arguments: dict[str, Any], status: str, ready: int
+) -> None:
+    server, other = Server(), Server()
+    task = server.create("A")
+    with pytest.raises(errors.LeaseRefused):
+        server.claim("A", lease_seconds=2**63 - 1)
+    getattr(server.broker, operation)(task.id, worker="w-1", now=server.now, **arguments)
+    load(other.broker, snapshot.dump(server.broker))
+    for each in (server, other):
+        assert each.broker.get(task.id).status == status
+        assert each.broker.queue_stats("A", tenant="acme").ready == ready
+        assert (each.claim("A") is not None) == bool(ready)
+
+
+def test_k11_a_positive_rest_of_a_second_is_a_lease_of_one_second() -> None:
+    server = Server()
+    task = server.create("A")
+    assert server.claim("A", lease_seconds=18_446_744_074) is task
+    assert SECOND // 4 < task.lease_until - server.now < SECOND // 2
+    assert task.lease_expiry == server.now + SECOND
+
+
+def test_k11_a_heartbeat_with_such_an_extension_ends_the_lease() -> None:
+    server = Server()
+    task = server.create("A")
+    server.claim("A", lease_seconds=60)
+    for seconds in (2**63 - 1, 60):  # H3: the second one revives nothing
+        server.broker.heartbeat(task.id, worker="w-1", extend_seconds=seconds, now=server.now)
+    assert server.claim("A") is None
+    assert (task.status, task.location, task.attempts) == ("PENDING", "DELAYED_ZSET", 2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.http import OPERATIONS
-from tests.http.support import CLAIM, CLEANUP, SUBSCRIPTIONS, TASKS
+from tests.http.support import CLAIM, CLEANUP, NOW, SUBSCRIPTIONS, TASKS
 
 if TYPE_CHECKING:
     import httpx
@@ -146,6 +146,31 @@ def test_b2_a_renewal_ignores_a_bad_or_missing_body(codeq: FakeCodeQ, worker: ht
 def test_b2_a_clean_up_ignores_a_bad_or_missing_body(admin: httpx.Client, body: str) -> None:
     reply = admin.post(CLEANUP, content=body)
     assert reply.text == '{"before":"2026-11-24T06:15:00Z","deleted":0,"limit":0}'
+
+
+@pytest.mark.parametrize(
+    ("body", "limit", "before"),
+    [
+        ('{"limit":7,"limit":"x"}', 7, NOW),
+        ('{"limit":7}x', 7, NOW),
+        ('{"limit":7,"before":{"a":1}}', 7, NOW),
+        ('{"before":"2020-01-01T00:00:00Z","limit":1.5}', 0, "2020-01-01T00:00:00Z"),
+        ('{"before":"2020-01-01T00:00:00Z","before":5,"LIMIT":99999999999999999999}', 0, "2020-01-01T00:00:00Z"),
+        ('{"limit":-1,"limit":0.0,"unknown":[1e400]}', -1, NOW),
+        ('{"limit":7,"before":"2020-01-01T00:00:00Z"', 0, NOW),
+    ],
+)
+def test_b2_a_clean_up_passes_over_fields_of_the_wrong_type(
+    admin: httpx.Client, body: str, limit: int, before: str
+) -> None:
+    assert admin.post(CLEANUP, content=body).json() == {"before": before, "deleted": 0, "limit": limit}
+
+
+def test_b2_a_renewal_passes_over_fields_of_the_wrong_type(worker: httpx.Client) -> None:
+    made = worker.post(SUBSCRIPTIONS, json={"callbackUrl": "http://hooks.test/", "ttlSeconds": 9}).json()
+    path = f"{SUBSCRIPTIONS}/{made['subscriptionId']}/heartbeat"
+    reply = worker.post(path, content='{"ttlSeconds":60,"ttlSeconds":"x"}')
+    assert reply.json()["expiresAt"] == "2026-11-24T03:16:00-03:00"
 
 
 @pytest.mark.parametrize("body", ["", "no JSON", "[]"])

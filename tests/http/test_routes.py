@@ -129,8 +129,13 @@ def test_r18_a_query_is_ignored(producer: httpx.Client) -> None:
         (f"{TASKS}/abc/result/", f"{TASKS}/abc/result"),
         (f"{V1}/admin/queues/", f"{V1}/admin/queues"),
         ("/metrics/", "/metrics"),
-        (f"{TASKS}/abc/?x=1", f"{TASKS}/abc"),
+        (f"{TASKS}/abc/?x=1", f"{TASKS}/abc?x=1"),
         (f"{TASKS}/a%20b/", f"{TASKS}/a%20b"),
+        (f"{TASKS}/%E9/", f"{TASKS}/%E9"),
+        (f"{TASKS}//", f"{TASKS}/"),
+        (f"{V1}/admin/queues//", f"{V1}/admin/queues/"),
+        (f"{TASKS}//result/", f"{TASKS}/result"),
+        (f"{TASKS}/%2F", f"{TASKS}/"),
     ],
 )
 def test_r19_get_with_a_trailing_slash_is_redirected_before_authentication(
@@ -148,7 +153,18 @@ def test_r19_get_with_a_trailing_slash_is_redirected_before_authentication(
 
 @pytest.mark.parametrize(
     "path",
-    [TASKS, f"{TASKS}/claim/batch", f"{TASKS}/abc/nack", f"{V1}/workers/subscriptions", f"{V1}/admin/tasks/cleanup"],
+    [
+        TASKS,
+        f"{TASKS}/claim/batch",
+        f"{TASKS}/abc/nack",
+        f"{V1}/workers/subscriptions",
+        f"{V1}/admin/tasks/cleanup",
+        # Two oddities of the router: nothing is there, and one slash too many is left.
+        f"{TASKS}/abc",
+        f"{V1}/workers/subscriptions/abc",
+        f"{TASKS}/",
+        f"{V1}/workers/subscriptions/",
+    ],
 )
 def test_r19_post_with_a_trailing_slash_is_redirected_without_a_body(codeq: FakeCodeQ, path: str) -> None:
     with codeq.client(headers={"authorization": ""}) as anonymous:
@@ -157,7 +173,9 @@ def test_r19_post_with_a_trailing_slash_is_redirected_without_a_body(codeq: Fake
     assert "content-type" not in reply.headers
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", f"{TASKS}/"), ("POST", f"{TASKS}/abc/"), ("PUT", f"{TASKS}/")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", f"{TASKS}/"), ("POST", f"{TASKS}/abc//"), ("PUT", f"{TASKS}/abc/")]
+)
 def test_r19_an_unknown_path_with_a_slash_stays_unknown(producer: httpx.Client, method: str, path: str) -> None:
     assert summary(producer.request(method, path)) == NOT_FOUND
 
@@ -168,12 +186,60 @@ def test_r19_a_location_holds_no_markup(codeq: FakeCodeQ) -> None:
     assert reply.body == f'<a href="{TASKS}/%22%3E%3C%0D%0A&amp;">Moved Permanently</a>.\n\n'.encode()
 
 
-@pytest.mark.parametrize("path", [f"{TASKS}/x", "/metrics", "/nope", "/metrics/"])
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        (f"{TASKS}/%2e/result/", f"{TASKS}/result"),
+        (f"{TASKS}/../result/", f"{V1}/result"),
+        (f"{TASKS}/%2e%2e/?..", f"{V1}?.."),
+        (f"{TASKS}/!$'()*~/", f"{TASKS}/%21$%27%28%29%2A~"),
+        (f"{TASKS}/\xe9/?\xe9", f"{TASKS}/%E9?%e9"),
+    ],
+)
+def test_r19_a_location_is_resolved_and_encoded_again(codeq: FakeCodeQ, target: str, location: str) -> None:
+    reply = asyncio.run(ask(codeq.app, "GET", target))
+    assert (reply.status, reply.headers[b"location"]) == (301, location.encode())
+
+
+def test_r19_the_query_of_a_location_is_as_it_came(codeq: FakeCodeQ) -> None:
+    reply = asyncio.run(ask(codeq.app, "GET", f"{TASKS}/a/?c=%22d%22&e='<>?\""))
+    assert reply.headers[b"location"] == f"{TASKS}/a?c=%22d%22&e='<>?\"".encode()
+    shown = f"{TASKS}/a?c=%22d%22&amp;e=&#39;&lt;&gt;?&#34;"
+    assert reply.body == f'<a href="{shown}">Moved Permanently</a>.\n\n'.encode()
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "result"), ("POST", "heartbeat"), ("POST", "result")])
+def test_an_id_in_the_middle_of_a_path_may_be_empty(worker: httpx.Client, method: str, path: str) -> None:
+    reply = worker.request(method, f"{TASKS}//{path}", json={"status": "FAILED", "error": "e"})
+    assert reply.headers["content-type"] == "application/json; charset=utf-8"
+    assert reply.json()["error"] in ("task not found", "not-found")
+
+
+@pytest.mark.parametrize("path", [f"{TASKS}/%zz", f"{TASKS}/%", f"{TASKS}/a%2", "/%zz/", "/_fake/%"])
+def test_a_path_with_a_bad_percent_escape_is_refused(codeq: FakeCodeQ, path: str) -> None:
+    reply = asyncio.run(ask(codeq.app, "GET", path))
+    assert (reply.status, reply.headers[b"content-type"]) == (400, b"text/plain; charset=utf-8")
+    assert (reply.body, reply.headers[b"connection"]) == (b"400 Bad Request", b"close")
+    assert b"x-request-id" not in reply.headers
+
+
+def test_a_query_with_a_bad_percent_escape_is_not_refused(codeq: FakeCodeQ) -> None:
+    assert asyncio.run(ask(codeq.app, "GET", f"{TASKS}/a?%zz", headers=bearer("producer"))).status == 404
+
+
+@pytest.mark.parametrize("path", [f"{TASKS}/x", "/metrics", "/nope"])
 def test_r20_every_reply_has_the_callers_request_id_or_a_new_one(producer: httpx.Client, path: str) -> None:
     assert producer.get(path, headers={"X-Request-Id": "my-id-1"}).headers["x-request-id"] == "my-id-1"
     made = [producer.get(path, headers=headers).headers["x-request-id"] for headers in ({}, {"X-Request-Id": ""})]
     assert all(re.fullmatch("[0-9a-f]{32}", request_id) for request_id in made)
     assert made[0] != made[1]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_r20_a_redirect_has_no_request_id(producer: httpx.Client, method: str) -> None:
+    reply = producer.request(method, f"{TASKS}/x/result/", headers={"X-Request-Id": "mine"})
+    assert reply.is_redirect
+    assert "x-request-id" not in reply.headers
 
 
 def test_r20_of_a_repeated_header_the_first_counts(codeq: FakeCodeQ) -> None:

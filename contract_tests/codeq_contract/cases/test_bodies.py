@@ -87,6 +87,21 @@ def test_a_clean_up_of_long_ago_ignores_what_it_cannot_read(contract: CaseContex
     assert reply.status == 200
 
 
+@clause("B2")
+@needs("admin", "clean_up")
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [
+        (b'{"limit":7,"limit":"x","before":"2000-01-01T00:00:00Z"}', 7),
+        (b'{"before":"2000-01-01T00:00:00Z","before":5,"limit":7}x', 7),
+        (b'{"before":"2000-01-01T00:00:00Z","limit":1e2}', 0),
+    ],
+)
+def test_a_clean_up_passes_over_fields_of_the_wrong_type(contract: CaseContext, body: bytes, limit: int) -> None:
+    reply = contract.admin.post(f"{ADMIN}/tasks/cleanup", body)
+    assert (reply.status, reply.json) == (200, {"before": "2000-01-01T00:00:00Z", "deleted": 0, "limit": limit})
+
+
 @clause("B3")
 def test_a_body_is_not_looked_at_without_a_token(contract: CaseContext) -> None:
     assert contract.anonymous.post(TASKS, b"{").status == 401

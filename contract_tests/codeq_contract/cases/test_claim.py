@@ -116,3 +116,19 @@ def test_a_batch_is_of_1_to_10(contract: CaseContext) -> None:
     for fields in ({}, {"count": 0}, {"count": -1}):
         assert contract.worker.claim_batch(contract.command(), **fields).refusal == (400, "invalid body")
     assert contract.worker.claim_batch(contract.command(), count=11).refusal == (400, "count exceeds maximum of 10")
+
+
+@clause("K11")
+@pytest.mark.parametrize("seconds", [9223372037, 2**63 - 1])
+def test_a_lease_too_long_for_the_store_is_refused_after_the_task_is_written(
+    contract: CaseContext, seconds: int
+) -> None:
+    command = contract.command()
+    task = contract.producer.created(command)
+    status, error = contract.worker.claim(command, leaseSeconds=seconds).refusal
+    assert status == 500
+    assert error.startswith("pipeline lease/task/ttl update: ERR invalid expire time")
+    seen = contract.worker.seen(task)
+    assert (seen["status"], seen["lastKnownLocation"], seen["attempts"]) == ("IN_PROGRESS", "INPROG_SET", 1)
+    again = contract.worker.claimed(command)
+    assert (again["id"], again["attempts"]) == (task["id"], 2)

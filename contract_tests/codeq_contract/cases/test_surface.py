@@ -48,8 +48,29 @@ def test_a_trailing_slash_is_redirected_before_authentication(contract: CaseCont
     assert (posted.status, posted.headers["location"], posted.body) == (307, TASKS, b"")
 
 
+@clause("R19")
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        (f"{TASKS}/abc/?a=%zz&b='", f"{TASKS}/abc?a=%zz&b='"),
+        (f"{TASKS}/%2e%2e/result/", "/v1/codeq/result"),
+        (f"{TASKS}/%E9'/", f"{TASKS}/%E9%27"),
+        (f"{TASKS}//", f"{TASKS}/"),
+    ],
+)
+def test_a_redirect_keeps_the_query_and_resolves_the_path(contract: CaseContext, target: str, location: str) -> None:
+    assert contract.anonymous.get(target).headers["location"] == location
+    posted = contract.anonymous.post(f"{TASKS}/abc/", {})
+    assert (posted.status, posted.headers["location"]) == (307, f"{TASKS}/abc")
+
+
 @clause("R20")
-def test_every_response_has_a_request_id(contract: CaseContext) -> None:
+def test_a_redirect_has_no_request_id(contract: CaseContext) -> None:
+    assert "x-request-id" not in contract.anonymous.get(f"{TASKS}/abc/", X_Request_Id="my-id").headers
+
+
+@clause("R20")
+def test_every_other_response_has_a_request_id(contract: CaseContext) -> None:
     assert re.fullmatch("[0-9a-f]{32}", contract.worker.get(f"{TASKS}/none").headers["x-request-id"])
     assert contract.worker.get(f"{TASKS}/none", X_Request_Id="my-id").headers["x-request-id"] == "my-id"
     assert re.fullmatch("[0-9a-f]{32}", contract.anonymous.get("/nope").headers["x-request-id"])

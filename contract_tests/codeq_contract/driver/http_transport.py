@@ -11,7 +11,7 @@ import httpx
 
 from .clocks import Clock
 from .connections import connect
-from .requests import Reply, Request
+from .requests import Reply, Request, target_of
 
 #: Seconds after which a reply counts as lost. A long poll takes 30 (K2).
 TIMEOUT = 90.0
@@ -29,6 +29,7 @@ class HttpTransport:
 
     def __init__(self, url: str, clock: Clock, *, direct: bool = False) -> None:
         self._clock = clock
+        self._prefix = httpx.URL(url).raw_path.rstrip(b"/")
         limits = httpx.Limits(
             max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS, keepalive_expiry=_KEEPALIVE
         )
@@ -54,9 +55,14 @@ class HttpTransport:
             return list(threads.map(send, requests))
 
     def _send(self, request: Request) -> Reply:
-        # The path goes out unchanged. Joining it to a base URL would normalize it.
-        url = self._http.base_url.copy_with(raw_path=request.path.encode())
-        sent = self._http.build_request(request.method, url, headers=dict(request.headers), content=request.body)
+        # The path goes out unchanged. In a URL it would be normalized.
+        sent = self._http.build_request(
+            request.method,
+            "/",
+            headers=dict(request.headers),
+            content=request.body,
+            extensions={"target": self._prefix + target_of(request.path)},
+        )
         called = self._clock.now()
         try:
             response = self._http.send(sent)

@@ -12,7 +12,7 @@ from codeq_contract.recordings.times import parse_moment
 from codeq_fake.testing import FakeCodeQ, Profile
 
 from .clocks import Clock
-from .requests import Reply, Request
+from .requests import Reply, Request, asgi_target, target_of
 from .server_settings import Setup
 from .webhooks import Receiver, Scope
 
@@ -104,7 +104,6 @@ class InProcess(Clock):
 
 
 def _scope(request: Request) -> Scope:
-    path, _, query = request.path.partition("?")
     headers = {"host": "codeq.test", **{name.lower(): value for name, value in request.headers.items()}}
     if request.body is not None:
         headers["content-length"] = str(len(request.body))
@@ -114,9 +113,7 @@ def _scope(request: Request) -> Scope:
         "http_version": "1.1",
         "method": request.method,
         "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
+        **asgi_target(target_of(request.path)),
         "root_path": "",
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
         "client": ("127.0.0.1", 1),

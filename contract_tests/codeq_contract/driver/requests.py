@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 TASKS = "/v1/codeq/tasks"
 SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
 ADMIN = "/v1/codeq/admin"
 
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _TOKEN = re.compile(r"\{token:([^}]+)\}")
 
 
@@ -39,6 +41,26 @@ class Request:
     def text(self) -> str:
         """The body as text."""
         return (self.body or b"").decode(errors="backslashreplace")
+
+
+def target_of(path: str) -> bytes:
+    """The target of a request to `path`, which may have a query, byte for byte.
+
+    Only what no client sends is changed: a fragment is left out, and bytes beyond ASCII are escaped.
+    """
+    return _BEYOND_ASCII.sub(lambda found: b"%%%02x" % ord(found[0]), path.partition("#")[0].encode())
+
+
+def asgi_target(target: bytes) -> dict[str, Any]:
+    """The part of an ASGI scope that describes the target of a request."""
+    raw_path, _, query = target.partition(b"?")
+    return {
+        "path": unquote_to_bytes(raw_path).decode(errors="replace"),
+        "raw_path": raw_path,
+        "query_string": query,
+        # A fake in this process learns from it whether there was a `?` without a query.
+        "codeq_fake.target": target,
+    }
 
 
 def signed(request: Request, tokens: Mapping[str, str]) -> Request:

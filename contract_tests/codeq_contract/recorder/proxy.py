@@ -11,7 +11,7 @@ from http import HTTPStatus
 import httpx
 
 from codeq_contract.driver.connections import connect_async
-from codeq_contract.driver.requests import Request
+from codeq_contract.driver.requests import Request, target_of
 from codeq_contract.driver.webhooks import Receive, Scope, Send, headers_of, read_body
 from codeq_contract.recordings.format import Callback
 
@@ -86,15 +86,16 @@ class Proxy:
         number = self._tape.sent(request.method, request.path, on_tape, identity=identity, headers=kept)
         changed = self._rewriter.request_to_server(text)
         body = changed.encode() if changed != text else request.body
-        # The path goes out unchanged. Joining it to a base URL would normalize it.
-        path = self._url.raw_path.rstrip(b"/") + request.path.encode()
+        # The path goes out unchanged. In a URL it would be normalized.
+        target = self._url.raw_path.rstrip(b"/") + target_of(request.path)
         try:
             response = await self._http.request(
                 request.method,
-                self._url.copy_with(raw_path=path),
+                self._url,
                 # The same encoding as in a replay, so that the replies can be compared.
                 headers=[*_forwarded(request.headers), ("accept-encoding", "gzip")],
                 content=body,
+                extensions={"target": target},
             )
         except httpx.HTTPError as error:
             excuse = {"error": f"codeq-contract record: the server did not answer: {type(error).__name__}"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codeq_contract.driver.identities import Signer
-from codeq_contract.driver.requests import TASKS, Reply, Request, signed
+from codeq_contract.driver.requests import TASKS, Reply, Request, signed, target_of
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording
 from codeq_contract.recordings.times import moment_text
 
@@ -93,11 +93,11 @@ class _Player:
 
     def _request(self, call: Call) -> httpx.Request:
         body = None if call.body is None else call.body.replace(WEBHOOK_ORIGIN, self._server.hooks_origin).encode()
-        # The path goes out as it was recorded. Joining it to a base URL would normalize it.
-        url = self._server.http.base_url.copy_with(raw_path=call.path.encode())
         request = Request(call.method, call.path, call.identity, body, {"Accept-Encoding": "gzip", **call.headers})
         headers = dict(signed(request, self._tokens).headers)
-        return self._server.http.build_request(call.method, url, headers=headers, content=body)
+        # The path goes out as it was recorded. In a URL it would be normalized.
+        target = {"target": target_of(call.path)}
+        return self._server.http.build_request(call.method, "/", headers=headers, content=body, extensions=target)
 
     async def _pass_time(self, moment: int) -> None:
         """Let time pass until `moment`, and take the replies of the long polls that end by then."""

@@ -14,7 +14,8 @@ import anyio
 import httpx
 
 from codeq_contract.driver.connections import connect, connect_async
-from codeq_contract.driver.webhooks import Answer, Receiver, serve_webhook
+from codeq_contract.driver.requests import asgi_target
+from codeq_contract.driver.webhooks import Answer, App, Receive, Receiver, Scope, Send, serve_webhook
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Recording
 from codeq_contract.recordings.times import moment_text, parse_moment
 
@@ -109,8 +110,7 @@ class InProcessTarget:
 
         hooks = recorded_webhook(recording, lambda: parse_moment(fake.now))
         fake = FakeCodeQ(**configuration, webhooks={WEBHOOK_ORIGIN: hooks})
-        transport = httpx.ASGITransport(fake.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://fake.test") as http:
+        async with httpx.AsyncClient(transport=TargetTransport(fake.app), base_url="http://fake.test") as http:
 
             async def start(request: httpx.Request) -> asyncio.Task[httpx.Response]:
                 reply = asyncio.create_task(http.send(request))
@@ -142,6 +142,22 @@ class UrlTarget:
                     yield ReplayServer(http, control, hooks, origin, partial(_start, http))
 
 
+class TargetTransport(httpx.AsyncBaseTransport):
+    """Sends requests to an application in this process, with their targets as the extension `target` has them."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and return its whole reply."""
+        target = request.extensions.get("target", request.url.raw_path)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._app({**scope, **asgi_target(target)}, receive, send)
+
+        return await httpx.ASGITransport(app).handle_async_request(request)
+
+
 async def _start(http: httpx.AsyncClient, request: httpx.Request) -> asyncio.Task[httpx.Response]:
     """Send `request`. The fake has received it when a request that was sent after it is answered."""
     sent = asyncio.Event()
@@ -151,7 +167,9 @@ async def _start(http: httpx.AsyncClient, request: httpx.Request) -> asyncio.Tas
         # httpx asks for more when it has written the first part.
         sent.set()
 
-    streamed = http.build_request(request.method, request.url, headers=request.headers, content=content())
+    streamed = http.build_request(
+        request.method, request.url, headers=request.headers, content=content(), extensions=request.extensions
+    )
     reply = asyncio.create_task(http.send(streamed))
     waiting = asyncio.create_task(sent.wait())
     await asyncio.wait({reply, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,78 @@
+"""Redirects of paths that have a slash too many at their end, as Go and its router make them (R19)."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from urllib.parse import quote, unquote_to_bytes
+
+from starlette.types import Scope
+
+from .operations import OPERATIONS
+from .replies import Reply
+
+#: Key of an ASGI scope: the request target as it was sent (bytes). It tells what path and query cannot: whether there
+#: was a `?` without a query, and the scheme and host of an absolute target. A server may leave it out.
+TARGET = "codeq_fake.target"
+
+_PARAMETER = re.compile(r"\\\{\w+\\\}")
+_ORIGIN = re.compile(rb"(?P<scheme>[a-z][a-z0-9+.-]*:)(?P<authority>(?://[^/?]*)?)", re.IGNORECASE)
+_REASON = "the path of the route has no slash at its end (R19)"
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
+
+#: The router redirects these too, although no route is there.
+_ODDITIES = (("POST", "/v1/codeq/tasks/{id}"), ("POST", "/v1/codeq/workers/subscriptions/{id}"))
+
+
+def redirect(scope: Scope) -> Reply | None:
+    """The reply to a request whose path is known without its last slash, None for any other request."""
+    path: str = scope["path"]
+    known = _KNOWN.get(scope["method"])
+    if known is None or not path.endswith("/") or not known.fullmatch(path, endpos=len(path) - 1):
+        return None
+    location = _location(scope)
+    header = (b"location", re.sub(rb"[\x80-\xff]", lambda byte: b"%%%02x" % ord(byte[0]), location.encode("latin-1")))
+    if scope["method"] != "GET":
+        return Reply(307, b"", (header,), reason=_REASON)
+    body = f'<a href="{location.translate(_HTML)}">Moved Permanently</a>.\n\n'.encode("latin-1")
+    return Reply(301, body, ((b"content-type", b"text/html; charset=utf-8"), header), reason=_REASON)
+
+
+def _location(scope: Scope) -> str:
+    """The target without its last slash: decoded, resolved, and encoded again. Other bytes stand as in Latin-1."""
+    path = quote(unquote_to_bytes(scope.get("raw_path") or quote(scope["path"]))[:-1], safe="/:@$&+,;=~-._")
+    origin, query = _origin_and_query(scope)
+    if origin:
+        return f"{origin}{path}{query}"
+    # A slash that is still there stays.
+    return f"{posixpath.normpath(path)}{'/' * path.endswith('/')}{query}"
+
+
+def _origin_and_query(scope: Scope) -> tuple[str, str]:
+    """The scheme and host of an absolute target, and the query with its question mark."""
+    sent, query = scope.get(TARGET), scope["query_string"].decode("latin-1")
+    if sent is None:
+        return "", f"?{query}" if query else ""
+    origin = _ORIGIN.match(sent)
+    _, mark, query = sent.decode("latin-1").partition("?")
+    if origin is None:
+        return "", mark + query
+    return origin["scheme"].decode().lower() + quote(origin["authority"], safe=_PRINTABLE), mark + query
+
+
+def _known() -> Iterator[tuple[str, str]]:
+    """Methods and patterns of the paths that are redirected with a slash at their end. A parameter may be empty."""
+    routes = [(operation.method, operation.path) for operation in OPERATIONS]
+    for method, path in (*routes, *_ODDITIES):
+        yield method, _PARAMETER.sub("[^/]*", re.escape(path))
+
+
+_KNOWN: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        method: re.compile("|".join(pattern for of, pattern in _known() if of == method))
+        for method in {method for method, _ in _known()}
+    }
+)
