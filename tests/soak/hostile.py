@@ -52,6 +52,9 @@ class Hostile:
             self.send_slowly: 5,
             self.abandon_a_long_poll: 5,
             self.abandon_a_stream: 3,
+            self.send_without_reading: 2,
+            self.close_halfway: 2,
+            self.send_many_values: 1,
         }
 
     async def run(self, client: Callable[[], Coroutine[None, None, None]], until: asyncio.Event) -> None:
@@ -93,6 +96,28 @@ class Hostile:
             for _ in range(10):
                 await reader.read(100)
                 await asyncio.sleep(_PATIENCE / 10)
+
+    async def send_without_reading(self) -> None:
+        """Send many requests in a row, and read none of the replies."""
+        async with self._connection() as (_, writer):
+            writer.write(self._request() * 200)
+            await asyncio.wait_for(writer.drain(), _PATIENCE)
+            await asyncio.sleep(self._chance.uniform(0, _PATIENCE))
+
+    async def close_halfway(self) -> None:
+        """Send a long poll or another request, then say that nothing more comes, and wait for the reply."""
+        async with self._connection() as (reader, writer):
+            poll = _request("POST", f"{_TASKS}/claim", {"commands": ["NOTHING"], "waitSeconds": 1})
+            writer.write(self._chance.choice((poll, self._request())))
+            writer.write_eof()
+            await asyncio.wait_for(reader.read(65_536), _PATIENCE)
+
+    async def send_many_values(self) -> None:
+        """Send a body that takes long to decode."""
+        async with self._connection() as (reader, writer):
+            writer.write(_request("POST", f"{_TASKS}/claim", raw=b"[" + b'{"a":1.5e3},' * 20_000 + b"1]"))
+            await asyncio.wait_for(reader.read(65_536), _PATIENCE)
+            await asyncio.sleep(_PATIENCE)
 
     async def send_slowly(self) -> None:
         """Send a request in small pieces, and not to its end."""

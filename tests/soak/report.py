@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-#: The longest that a probe may take (s).
+if TYPE_CHECKING:
+    from tests.soak.probe import Probe
+
+#: The longest that the server may take to answer a probe (s).
 LONGEST_PROBE = 1.0
 
 #: How much memory may grow from the end of the warm-up to the end: a part of it, and a number of bytes on top.
@@ -24,7 +28,7 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     #: What sound clients missed: replies that were lost or wrong.
     wrong: list[str] = field(default_factory=list)
-    probes: list[float] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
     #: Open descriptors: before the soak, at most, and after it.
     descriptors: list[int] = field(default_factory=list)
@@ -33,7 +37,8 @@ class Report:
 
     def figures(self) -> list[str]:
         """The figures, a line each."""
-        probes = sorted(self.probes) or [0.0]
+        probes = sorted(probe.answered_after for probe in self.probes) or [0.0]
+        waited = max((probe.waited for probe in self.probes), default=0.0)
         done = ", ".join(f"{name} {count:,}" for name, count in sorted(self.counts.items()))
         before, most, after = (self.descriptors[0], max(self.descriptors), self.descriptors[-1])
         first, last = self.memory[0] >> 20, self.memory[-1] >> 20
@@ -41,17 +46,20 @@ class Report:
         return [
             f"{self.seconds:.0f} s: {done}",
             f"probes: {len(self.probes)}, median {median:.1f} ms, longest {longest:.0f} ms",
+            f"waiting for a processor, not counted in a probe: at most {1000 * waited:.0f} ms",
             f"memory: {first} MB after the warm-up, {last} MB at the end",
             f"descriptors: {before} before, {most} at most, {after} after",
         ]
 
-    def problems(self, *, longest_probe: float = LONGEST_PROBE) -> list[str]:
+    def problems(self) -> list[str]:
         """What is not as it should be; empty after a good soak."""
         found = [f"a sound client: {what}" for what in self.wrong[:20]]
+        found += [probe.problem for probe in self.probes if probe.problem][:20]
         if "Traceback" in self.stderr or "Error" in self.stderr:
             found.append(f"the server wrote: {self.stderr[:2000]}")
-        if max(self.probes, default=0.0) > longest_probe:
-            found.append(f"a probe took {max(self.probes):.2f} s")
+        longest = max((probe.answered_after for probe in self.probes), default=0.0)
+        if longest > LONGEST_PROBE:
+            found.append(f"a probe took {longest:.2f} s")
         if not self.probes:
             found.append("no probe was answered")
         if self.memory[-1] > self.memory[0] * (1 + GROWTH) + GROWTH_BYTES:

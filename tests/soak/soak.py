@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import os
 import random
 import signal
 import sys
 import tempfile
-import threading
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.soak.hostile import Hostile
-from tests.soak.report import Report
+from tests.soak.probe import Probe
+from tests.soak.report import MORE_DESCRIPTORS, Report
 from tests.soak.sound import Sound
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
-#: How often a probe asks (s).
-_PROBE = 0.1
 #: How much of the time is warm-up: what is loaded or remembered once is not growth.
 _WARM_UP = 0.4
 #: How long the server gets to let go of what it has open (s): a try of a callback may take 15 s.
 _CALM = 20.0
+_ROOT = Path(__file__).parents[2]
 _SETTINGS = {
     "RESULT_WEBHOOK_MAX_ATTEMPTS": "2",
     "RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "1",
@@ -43,26 +41,27 @@ async def soak(seconds: float, *, seed: int | None = None) -> Report:
         sound = Sound(f"http://{host}:{port}", report.counts, report.wrong)
         hostile = Hostile(host, port, chance, report.counts)
         report.descriptors.append(_descriptors(process.pid))
-        stop, no_probe = asyncio.Event(), threading.Event()
-        probing = asyncio.create_task(asyncio.to_thread(_probe, host, port, report, no_probe))
-        try:
-            async with AsyncExitStack() as receivers, asyncio.TaskGroup() as clients:
-                await sound.receivers(receivers)
-                for client, number in sound.clients.items():
-                    for _ in range(number):
-                        clients.create_task(sound.run(client, stop))
-                for nasty, number in hostile.clients.items():
-                    for _ in range(number):
-                        clients.create_task(hostile.run(nasty, stop))
-                try:
-                    await _measure(process.pid, seconds, report)
-                finally:
-                    stop.set()
-        finally:
-            no_probe.set()
-            await probing
+        async with _probing(host, port, process.pid, report):
+            await _use(sound, hostile, _measure(process.pid, seconds, report))
         await _calm(process.pid, report)
     return report
+
+
+async def _use(sound: Sound, hostile: Hostile, measuring: Coroutine[None, None, None]) -> None:
+    """Let all clients use the server until all has been measured."""
+    stop = asyncio.Event()
+    async with AsyncExitStack() as receivers, asyncio.TaskGroup() as clients:
+        await sound.receivers(receivers)
+        for client, number in sound.clients.items():
+            for _ in range(number):
+                clients.create_task(sound.run(client, stop))
+        for nasty, number in hostile.clients.items():
+            for _ in range(number):
+                clients.create_task(hostile.run(nasty, stop))
+        try:
+            await measuring
+        finally:
+            stop.set()
 
 
 @asynccontextmanager
@@ -91,21 +90,27 @@ async def _server(report: Report) -> AsyncIterator[tuple[asyncio.subprocess.Proc
             report.stderr = errors.read().decode(errors="replace")
 
 
-def _probe(host: str, port: int, report: Report, stop: threading.Event) -> None:
-    """Ask again and again how the server is, in a separate thread: the other clients do not hold it up."""
-    while not stop.wait(_PROBE):
-        began = time.perf_counter()
-        connection = http.client.HTTPConnection(host, port, timeout=10)
-        try:
-            connection.request("GET", "/_fake/health")
-            reply = connection.getresponse()
-            if reply.status != http.client.OK or json.loads(reply.read())["status"] != "ok":
-                report.wrong.append(f"probe: {reply.status}")
-        except (OSError, http.client.HTTPException) as error:
-            report.wrong.append(f"probe: {type(error).__name__}: {error}")
-        finally:
-            connection.close()
-        report.probes.append(time.perf_counter() - began)
+@asynccontextmanager
+async def _probing(host: str, port: int, pid: int, report: Report) -> AsyncIterator[None]:
+    """Probe the server from a separate process: the other clients do not hold it up."""
+    command = (sys.executable, "-m", "tests.soak.probe", host, str(port), str(pid))
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=_ROOT
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    reading = asyncio.create_task(_read(process.stdout, report))
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        await reading
+        await process.wait()
+
+
+async def _read(probes: asyncio.StreamReader, report: Report) -> None:
+    async for line in probes:
+        report.probes.append(Probe(**json.loads(line)))
 
 
 async def _measure(pid: int, seconds: float, report: Report) -> None:
@@ -120,7 +125,7 @@ async def _measure(pid: int, seconds: float, report: Report) -> None:
 async def _calm(pid: int, report: Report) -> None:
     """Wait until the server has let go of its connections, and measure a last time."""
     end = time.monotonic() + _CALM
-    while _descriptors(pid) > report.descriptors[0] and time.monotonic() < end:  # noqa: ASYNC110 - no event tells
+    while _descriptors(pid) > report.descriptors[0] + MORE_DESCRIPTORS and time.monotonic() < end:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.1)
     report.memory.append(_memory(pid))
     report.descriptors.append(_descriptors(pid))

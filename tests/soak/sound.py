@@ -21,6 +21,8 @@ _TASKS = "/v1/codeq/tasks"
 #: How long a reply, or a callback, may take (s). The probe measures delays; here only what is lost counts.
 _LOST = 15.0
 _WAIT = 1
+#: How many live updates a viewer of the page waits for.
+_UPDATES = 5
 
 
 class Sound:
@@ -40,8 +42,9 @@ class Sound:
             self.work: 8,
             self.wait_in_vain: 3,
             self.wait_for_a_callback: 3,
-            self.work_for_a_dead_receiver: 1,
-            self.work_for_a_slow_receiver: 1,
+            self.work_for_a_dead_receiver: 2,
+            self.work_for_a_slow_receiver: 2,
+            self.watch_the_page: 2,
         }
 
     async def run(self, client: Client, until: asyncio.Event) -> None:
@@ -49,7 +52,11 @@ class Sound:
         headers = {"authorization": "Bearer dev-token"}
         # One command a client, not one a task: the metrics have lines for each command for ever.
         command = f"SOUND-{next(self._numbers)}"
-        async with httpx.AsyncClient(base_url=self._url, headers=headers, timeout=_LOST, trust_env=False) as http:
+        # The server closes a connection that does nothing for 5 s.
+        limits = httpx.Limits(keepalive_expiry=2)
+        async with httpx.AsyncClient(
+            base_url=self._url, headers=headers, timeout=_LOST, limits=limits, trust_env=False
+        ) as http:
             while not until.is_set():
                 try:
                     await client(http, command)
@@ -83,12 +90,24 @@ class Sound:
     async def work_for_a_dead_receiver(self, http: httpx.AsyncClient, command: str) -> None:
         """Do the same with a task whose receiver refuses connections."""
         await self._whole_task(http, command, self._receivers["dead"])
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.2)
 
     async def work_for_a_slow_receiver(self, http: httpx.AsyncClient, command: str) -> None:
         """Do the same with a task whose receiver never answers."""
         await self._whole_task(http, command, self._receivers["slow"])
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
+
+    async def watch_the_page(self, http: httpx.AsyncClient, _: str) -> None:
+        """Follow the page's live updates until some changes have come: the other clients make many."""
+        async with asyncio.timeout(_LOST), http.stream("GET", "/_fake/page/events") as reply:
+            assert reply.status_code == httpx.codes.OK, f"the page's events: {reply.status_code}"
+            updates = 0
+            async for line in reply.aiter_lines():
+                assert line in {"", "retry: 300", "data: look"}, f"the page's events: {line}"
+                updates += line == "data: look"
+                if updates == _UPDATES:
+                    return
+        raise ValueError("the page's events ended")
 
     async def wait_in_vain(self, http: httpx.AsyncClient, command: str) -> None:
         """Wait for a task that does not come: the server says so after the time asked for."""
