@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from functools import partial
 from threading import Lock, Thread, current_thread
 from typing import TypeVar
+from weakref import finalize
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +17,9 @@ from codeq_fake.clocks.clock import stopwatch
 from codeq_fake.compat.asyncio import LoopWithoutSockets
 
 T = TypeVar("T")
+
+#: How long the end of the thread may take (real seconds), if something blocks its event loop.
+_LONGEST_END = 5.0
 
 
 class Home:
@@ -135,20 +139,17 @@ class _LoopThread:
 
     def __init__(self) -> None:
         started: Future[asyncio.AbstractEventLoop] = Future()
-        self._ended = asyncio.Event()
+        ended = asyncio.Event()
         # The thread must not refer to this object: the object would then never be collected.
-        self._thread = Thread(target=_run_loop, args=(started, self._ended), name="codeq-fake", daemon=True)
-        self._thread.start()
+        thread = Thread(target=_run_loop, args=(started, ended), name="codeq-fake", daemon=True)
+        thread.start()
         self.loop = started.result()
+        # Unlike `__del__`, it is called before the interpreter stops its threads: after that a join never returns.
+        self._end = finalize(self, _end, thread, self.loop, ended)
 
     def end(self) -> None:
         """Cancel all tasks of the loop, and return when the thread has ended."""
-        if self._thread.is_alive():
-            self.loop.call_soon_threadsafe(self._ended.set)
-            if self._thread is not current_thread():
-                self._thread.join()
-
-    __del__ = end
+        self._end()
 
 
 class _RealTimeLoop(LoopWithoutSockets):
@@ -168,6 +169,13 @@ def _run_loop(started: Future[asyncio.AbstractEventLoop], ended: asyncio.Event) 
         if started.done():
             raise
         started.set_exception(error)
+
+
+def _end(thread: Thread, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    if thread.is_alive():
+        loop.call_soon_threadsafe(ended.set)
+        if thread is not current_thread():
+            thread.join(_LONGEST_END)
 
 
 async def _live(started: Future[asyncio.AbstractEventLoop], ended: asyncio.Event) -> None:
