@@ -153,18 +153,38 @@ def codeq_session_server(pytestconfig: pytest.Config, codeq_session_options: dic
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a test whose application for webhooks has raised something."""
+    __tracebackhide__ = True
+    yield
+    for fake in _fakes(item):
+        fake.check_receivers()
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add what happened at the fake to the report of a failed test. `in_process.timeline` writes that text."""
     report = yield
-    for fake in (*item.stash.get(_FAKES, []), *_session_fakes(item)):
-        if report.failed:
-            report.sections.append(("CodeQ", f"{fake!r}\n{fake.timeline()}"))
-        if report.when == "call":
-            # Unlike a stash, a property also comes through from a worker of xdist.
-            report.user_properties += [(_SURPRISE, str(surprise)) for surprise in fake.surprises]
+    for fake in _fakes(item):
+        try:
+            _describe(fake, report)
+        except Exception:  # noqa: BLE001 - pytest would end the whole run with an INTERNALERROR
+            import traceback  # noqa: PLC0415 - see the module's docstring
+
+            report.sections.append(("CodeQ", f"what happened cannot be shown:\n{traceback.format_exc()}"))
     if report.when == "teardown":
         item.stash[_FAKES] = []  # pytest keeps its items to the end, and would keep their fakes
     return report
+
+
+def _describe(fake: FakeCodeQ, report: pytest.TestReport) -> None:
+    """Add to a test's report what happened at a fake, and the surprises so far."""
+    if report.failed:
+        report.sections.append(("CodeQ", f"{fake!r}\n{fake.timeline()}"))
+        fake.receiver_errors.clear()  # they are in the report now, and are no further failure
+    if report.when == "call":
+        # Unlike a stash, a property also comes through from a worker of xdist.
+        report.user_properties += [(_SURPRISE, str(surprise)) for surprise in fake.surprises]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -190,10 +210,15 @@ def _fake_of_client(names: Iterable[str]) -> str:
     return "codeq" if "codeq" in used else next((name for name in _SERVERS if name in used), "codeq")
 
 
-def _session_fakes(item: pytest.Item) -> list[FakeCodeQ]:
-    """The fake of the session, if the test uses it."""
-    fake = item.config.stash.get(_SESSION_FAKE, None)
-    return [fake] if fake is not None and "codeq_session_server" in getattr(item, "fixturenames", ()) else []
+def _fakes(item: pytest.Item) -> list[FakeCodeQ]:
+    """The fakes that a test uses."""
+    fakes = item.stash.get(_FAKES, [])
+    shared = item.config.stash.get(_SESSION_FAKE, None)
+    return (
+        [*fakes, shared]
+        if shared is not None and "codeq_session_server" in getattr(item, "fixturenames", ())
+        else fakes
+    )
 
 
 def _warn(config: pytest.Config, fake: FakeCodeQ) -> None:

@@ -30,6 +30,11 @@ class Assertions:
     async def aadvance(self, seconds: Duration) -> None:
         """Advance the clock."""
 
+    @property
+    @abstractmethod
+    def receiver_errors(self) -> list[BaseException]:
+        """What applications of `webhooks` raised."""
+
     def assert_completed(self, task_id: str, result: object = ...) -> None:
         """Assert that a task is COMPLETED, with this result if one is given. Raises UnknownTaskError."""
         __tracebackhide__ = True
@@ -109,6 +114,7 @@ class Assertions:
                 timeline.of_callbacks(self._controls.callbacks()),
                 timeline.of_requests(self._controls.requests()),
                 timeline.of_surprises(self._controls.surprises()),
+                timeline.of_errors(self.receiver_errors),
             ]
             return "\n".join([f"now {self._controls.clock()['now']}", *filter(None, parts)])
 

@@ -34,6 +34,7 @@ from .assertions import Assertions
 from .detached import Detached
 from .event_loop import Home
 from .fault_scope import Injected, injected
+from .receivers import Application, Receivers
 from .task_view import TaskView
 from .worker import WorkerSide
 
@@ -61,7 +62,9 @@ class FakeCodeQ(Assertions, WorkerSide):
       tokens are their names. Without identities and auth settings, the token `dev-token` may do everything.
     - `clock` is `manual`, `real` or `auto`, and `now` is the instant at which it stands or starts. An `auto` clock
       follows the `VirtualTimeLoop` in which the fake is used.
-    - `webhooks` maps an origin such as `http://app.test` to an ASGI application that receives the callbacks to it.
+    - `webhooks` maps an origin such as `http://app.test` to an ASGI or WSGI application that receives the callbacks to
+      it. The lifespan of Starlette, FastAPI, Litestar and Quart applications runs. What one of them raises is raised
+      again by `check_receivers` and `close`; the pytest plugin fails the test with it.
     - `filled_from` is a seed file: YAML with tasks and subscriptions to start with. `seed` makes ids and jitter
       repeatable.
     - Contents of artifacts are written to files only if `settings` or `yaml` name a LOCAL_ARTIFACTS_DIR.
@@ -78,7 +81,7 @@ class FakeCodeQ(Assertions, WorkerSide):
         settings: Mapping[str, str] | None = None,
         yaml: str | None = None,
         identities: Mapping[str, Identity] | Mapping[str, Mapping[str, Any]] | None = None,
-        webhooks: Mapping[str, ASGIApp] | None = None,
+        webhooks: Mapping[str, Application] | None = None,
         webhook_allow: Iterable[str] = (),
         journal_size: int = DEFAULT_SIZE,
         journal_bytes: int = DEFAULT_BYTES,
@@ -86,12 +89,13 @@ class FakeCodeQ(Assertions, WorkerSide):
         control_token: str | None = None,
         filled_from: str | Path | None = None,
     ) -> None:
+        self._receivers = Receivers(webhooks or {})
         config = Config(
             profile=checked_profile(profile),
             settings=Settings.from_env(settings or {}, yaml or ""),
             identities=identities_of(identities) if identities else (),
             webhook_allow=tuple(webhook_allow),
-            mounts=dict(webhooks or {}),
+            mounts=self._receivers.by_origin,
             journal_size=journal_size,
             journal_bytes=journal_bytes,
             seed=seed,
@@ -117,16 +121,25 @@ class FakeCodeQ(Assertions, WorkerSide):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        __tracebackhide__ = True
+        if failure is not None:
+            self._receivers.errors.clear()
         self.close()
 
     def close(self) -> None:
-        """Answer requests that wait, and end the thread for blocking clients, if there is one. May be repeated."""
+        """Answer requests that wait, and end the thread for blocking clients, if there is one. May be repeated.
+
+        Raises what `check_receivers` raises.
+        """
+        __tracebackhide__ = True
         self._home.close(self._end)
+        self.check_receivers()
 
     async def _end(self) -> None:
         self._runtime.release()
         await let_tasks_run()
+        await self._receivers.shut_down()
 
     # On a port.
 
@@ -344,6 +357,29 @@ class FakeCodeQ(Assertions, WorkerSide):
     def delete(self, task_id: str) -> None:
         """Delete a task with its result. Raises UnknownTaskError."""
         self._call(lambda: self._controls.delete(task_id))
+
+    def check_receivers(self) -> None:
+        """Raise the first error that an application of `webhooks` raised, unless it was expected. Forgets all of them.
+
+        The pytest plugin calls it at the end of each test that passed.
+        """
+        __tracebackhide__ = True
+        self._receivers.check()
+
+    def expect_receiver_error(
+        self, kind: type[BaseException] = Exception, match: str = ""
+    ) -> AbstractContextManager[None]:
+        """Expect that an application of `webhooks` has raised such an error by the end of a `with` statement.
+
+        `match` is a regular expression to be found in its text. Advance the clock inside, so that the callbacks are
+        sent and answered. Raises AssertionError if there is no such error.
+        """
+        return self._receivers.expect(kind, match)
+
+    @property
+    def receiver_errors(self) -> list[BaseException]:
+        """What applications of `webhooks` raised, and nothing has expected or raised again. Clear it to forget them."""
+        return self._receivers.errors
 
     def resend(self, n: int) -> None:
         """Send callback or notice number `n` of `callbacks` again, and return when nothing moves any more.

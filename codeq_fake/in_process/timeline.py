@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from traceback import format_exception
 from typing import Any
 
 from codeq_fake.faults.rule import KINDS
@@ -55,6 +56,14 @@ def of_requests(requests: Iterable[Request]) -> str:
     earlier = len(failed) - MOST_REQUESTS
     left_out = [f"{counted(earlier, 'earlier refused request')} ..."] if earlier > 0 else []
     return "\n".join([*left_out, *(printable(_failed(request)) for request in failed[-MOST_REQUESTS:])])
+
+
+def of_errors(errors: Sequence[BaseException]) -> str:
+    """The first error of the applications that receive callbacks, with its traceback, and the number of others."""
+    if not errors:
+        return ""
+    others = f"\n... and {counted(len(errors) - 1, 'more error')} of receivers" if len(errors) > 1 else ""
+    return f"an application that receives callbacks failed:\n{''.join(format_exception(errors[0]))}{others}"
 
 
 def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:

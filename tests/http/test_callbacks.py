@@ -167,7 +167,8 @@ def test_w3_a_receiver_that_raises_is_a_failure() -> None:
         with fake.client() as http:
             http.post(CLAIM, json={"commands": ["A"]})
             http.post(f"{TASKS}/{task.id}/result", json=COMPLETED)
-        fake.advance(seconds=0)
+        with fake.expect_receiver_error(RuntimeError, match="a bug of the receiver"):
+            fake.advance(seconds=0)
         assert [tried["status"] for tried in fake.callbacks[0]["tries"]] == [500]
 
 
