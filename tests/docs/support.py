@@ -40,8 +40,8 @@ def lines(text: str) -> list[str]:
 def environment(**variables: str) -> dict[str, str]:
     """An environment in which the commands of this environment are found."""
     path = f"{Path(sys.executable).parent}:/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin"
-    # Loading Schemathesis takes seconds, and no user needs it.
-    quickly = {"COLUMNS": "80", "PYTEST_ADDOPTS": "-p no:schemathesis -p no:cacheprovider"}
+    # Loading these plugins takes time, and no user of the fake needs them.
+    quickly = {"COLUMNS": "80", "PYTEST_ADDOPTS": "-p no:schemathesis -p no:respx -p no:cacheprovider"}
     return {"PATH": path, "HOME": os.environ.get("HOME", "/"), **quickly, **variables}
 
 

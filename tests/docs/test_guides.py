@@ -32,7 +32,10 @@ HOW_TO = DOCS / "how-to"
 GUIDES = (
     README,
     FIRST_TEST,
-    *(HOW_TO / f"{name}.md" for name in ("testing", "other-test-tools", "other-languages", "laptop", "ci", "moving")),
+    *(
+        HOW_TO / f"{name}.md"
+        for name in ("testing", "receivers", "other-test-tools", "other-languages", "laptop", "ci", "moving")
+    ),
 )
 
 
@@ -59,7 +62,7 @@ def test_each_python_example_passes(folder: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("tool", ["curl", "node", "go"])
+@pytest.mark.parametrize("tool", ["curl", "node", "go", "java"])
 def test_other_languages_find_the_fake(tool: str, folder: Path) -> None:
     if shutil.which(tool, path=environment()["PATH"]) is None:
         pytest.skip(f"there is no {tool}")

@@ -56,8 +56,8 @@ class NoteModules:
         self._modules.update(sys.modules)
 
 
-# Schemathesis takes seconds to load, and is nothing that a user needs.
-QUICKLY = ("-p", "no:cacheprovider", "-p", "no:schemathesis")
+# The plugins of Schemathesis and respx take time to load, and are nothing that a user of the fake needs.
+QUICKLY = ("-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:respx")
 
 
 def write(folder: Path, test: str, ini: str) -> None:
