@@ -61,10 +61,10 @@ class IdentitiesProvider:
         identity = self._identities.get(token)
         if identity is None:
             return self._authenticate_other(token, now)
-        header, held = identity.header_and_claims(now)
+        header, claims = identity.header_and_claims(now)
         jwt.check_algorithm(header)
-        _check_key(jwt.Jwt(header, held, b"", b""))
-        return authenticate_claims(held, issuer=ISSUER, audience=self._audience, token=token, now=now)
+        _check_key(jwt.Jwt(header, claims, b"", b""))
+        return authenticate_claims(claims, issuer=ISSUER, audience=self._audience, token=token, now=now)
 
     def _authenticate_other(self, token: str, now: int) -> Authentication:
         signed = " ".join(self._signed(word, now) for word in token.split(" "))
@@ -146,14 +146,14 @@ def _identity(source: str, name: str, entry: object) -> Identity:
     kind = entry.get("kind")
     if not isinstance(kind, str) or kind not in AUDIENCES:
         raise SettingsError(f"{source}: {name} has kind {kind!r}; it must be producer or worker")
-    held = entry.get("claims") or {}
-    if not isinstance(held, dict):
-        raise SettingsError(f"{source}: {name} has claims {held!r}; they must map claims to values")
+    claims = entry.get("claims") or {}
+    if not isinstance(claims, dict):
+        raise SettingsError(f"{source}: {name} has claims {claims!r}; they must map claims to values")
     texts = {key: entry.get(key, default) for key, default in (("token", name), ("alg", "RS256"), ("kid", _KEY_ID))}
     for key, text in texts.items():
         if not isinstance(text, str) or text.split() != [text]:
             raise SettingsError(f"{source}: {name} has {key} {text!r}; it must be a text without white space")
-    named = MappingProxyType({str(claim): value for claim, value in held.items()})
+    named = MappingProxyType({str(claim): value for claim, value in claims.items()})
     return Identity(name, cast("Kind", kind), texts["token"], named, texts["alg"], texts["kid"])
 
 

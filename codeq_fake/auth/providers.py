@@ -57,8 +57,8 @@ class JwksProvider:
         parsed = jwt.parse(token)
         key, good_until = self._keys.find(parsed.key_id(), now=now)
         check_signature(parsed, key)
-        found = authenticate_claims(parsed.claims, issuer=self._issuer, audience=self._audience, token=token, now=now)
-        return Authentication(found.caller, found.since, min(found.until, good_until))
+        checked = authenticate_claims(parsed.claims, issuer=self._issuer, audience=self._audience, token=token, now=now)
+        return Authentication(checked.caller, checked.since, min(checked.until, good_until))
 
 
 def as_sent(token: str) -> str:

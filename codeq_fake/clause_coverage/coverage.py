@@ -66,9 +66,9 @@ def sections() -> tuple[Section, ...]:
 
     # The loader in C, which most installations of PyYAML have, is ten times as fast.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found = yaml.load((files(__package__) / "clauses.yaml").read_text(encoding="utf-8"), loader)  # noqa: S506 - is safe
+    written = yaml.load((files(__package__) / "clauses.yaml").read_text(encoding="utf-8"), loader)  # noqa: S506 - is safe
     return tuple(
-        Section(section["about"], tuple(Clause(**fields) for fields in section["clauses"])) for section in found
+        Section(section["about"], tuple(Clause(**fields) for fields in section["clauses"])) for section in written
     )
 
 

@@ -107,8 +107,8 @@ class _Application:
 
     def _claim(self, lease: int = 60) -> str:
         task = self._post("/claim", leaseSeconds=lease)
-        found = f"{self._names[task['id']]}, attempts {task['attempts']}" if task else "nothing"
-        self._row("worker", f"claims for {lease} s", found)
+        claimed = f"{self._names[task['id']]}, attempts {task['attempts']}" if task else "nothing"
+        self._row("worker", f"claims for {lease} s", claimed)
         return str(task.get("id", ""))
 
     def _nack(self, task_id: str, reason: str, delay: int = 0) -> None:

@@ -93,8 +93,8 @@ def _parse(file: Path, text: str) -> Mapping[str, str]:
         if binding.error:
             line = binding.original.line
             exit_with(f"--env-file {file} line {line}: NAME=value belongs here", MISUSED)
-    found = dotenv_values(stream=StringIO(text))
-    return {name: value for name, value in found.items() if value is not None}
+    variables = dotenv_values(stream=StringIO(text))
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 #: The options that are equal for both commands, in the order of `--help`: those before the port, and those after it.

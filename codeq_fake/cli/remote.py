@@ -62,15 +62,15 @@ class Fake:
 
     def _read(self, answer: httpx.Response) -> dict[str, Any]:
         try:
-            found = answer.json()
+            body = answer.json()
         except ValueError:
-            found = None
-        if not (answer.is_success and isinstance(found, dict)):
-            self._refuse(answer, found)
-        return found
+            body = None
+        if not (answer.is_success and isinstance(body, dict)):
+            self._refuse(answer, body)
+        return body
 
-    def _refuse(self, answer: httpx.Response, found: object) -> NoReturn:
-        reason = found.get("error") if isinstance(found, dict) else None
+    def _refuse(self, answer: httpx.Response, body: object) -> NoReturn:
+        reason = body.get("error") if isinstance(body, dict) else None
         if not isinstance(reason, str):
             exit_with(self._why_no_fake(answer), FAILED)
         remedy = ""

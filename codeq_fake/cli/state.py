@@ -77,15 +77,15 @@ def get_state(fake: Fake, *, file: Path) -> Answer:
     """Write the state as JSON to FILE, by default to standard output."""
     from codeq_fake.control.state_file import write_whole  # noqa: PLC0415 - --help loads no server
 
-    held = fake.get("/state")
-    text = json.dumps(held)
+    content = fake.get("/state")
+    text = json.dumps(content)
     if str(file) == "-":
-        return Answer(held, say(text))
+        return Answer(content, say(text))
     try:
         write_whole(file, text + "\n")
     except OSError as error:
         exit_with(f"{file}: {error.strerror}", FAILED)
-    count = len(held["broker"]["tasks"])
+    count = len(content["broker"]["tasks"])
     return Answer({"file": str(file), "tasks": count}, say(f"{counted(count, 'task')} in {file}"))
 
 
@@ -103,8 +103,8 @@ def save_state(fake: Fake) -> Answer:
 def put_state(fake: Fake, *, file: IO[str]) -> Answer:
     """Replace the state by FILE; - is standard input."""
     try:
-        held = json.load(file)
+        content = json.load(file)
     except (ValueError, RecursionError) as error:
         exit_with(f"{file.name}: not JSON ({error}); give a file of `codeq-fake state get`", MISUSED)
-    reply = fake.call("PUT", "/state", held)
+    reply = fake.call("PUT", "/state", content)
     return Answer(reply, say(f"restored: profile {reply['profile']}, {reply['clock']} clock at {reply['now']}"))

@@ -136,9 +136,9 @@ async def plain_serve(
 def _exists(inside: str) -> bool:
     module, _, path = inside.partition(":")
     try:
-        found = import_module(module)
+        value = import_module(module)
         for name in path.split("."):
-            found = getattr(found, name)
+            value = getattr(value, name)
     except (ImportError, AttributeError):
         return False
     return True

@@ -46,18 +46,18 @@ def json_object(
     `is_shaped`: the call checks the type of each part.
     """
     try:
-        found = read_json(text, parse_float=parse_float, is_shaped=is_shaped) if text.strip() else {}
+        body = read_json(text, parse_float=parse_float, is_shaped=is_shaped) if text.strip() else {}
     except BadDocumentError as error:
         raise BadRequestError(f"the body is not JSON: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(body, dict):
         raise BadRequestError("the body must be a JSON object")
-    check_names(found, names)
-    return {name: value for name, value in found.items() if value is not None}
+    check_names(body, names)
+    return {name: value for name, value in body.items() if value is not None}
 
 
-def check_names(found: Iterable[str], names: Iterable[str]) -> None:
+def check_names(given: Iterable[str], names: Iterable[str]) -> None:
     """Raise BadRequestError for a name that is not in `names`."""
-    if unknown := sorted(set(found) - set(names)):
+    if unknown := sorted(set(given) - set(names)):
         raise BadRequestError(f"unknown: {', '.join(unknown)}; known are {', '.join(names)}")
 
 

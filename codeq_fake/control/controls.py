@@ -271,8 +271,8 @@ class Controls:
 
     def request_journal(self, *, since: int = 0, path: str = "", status: int = 0) -> dict[str, Any]:
         """As `requests`, with the number of requests after `since` that were dropped, if there are any."""
-        found = self.requests(since=since, path=path, status=status)
-        return {"requests": found, **_dropped(self._runtime.requests, since)}
+        entries = self.requests(since=since, path=path, status=status)
+        return {"requests": entries, **_dropped(self._runtime.requests, since)}
 
     def callback_journal(self, *, since: int = 0) -> dict[str, Any]:
         """As `callbacks`, with the number of callbacks after `since` that were dropped, if there are any."""

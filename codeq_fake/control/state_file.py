@@ -26,9 +26,9 @@ def kept_in(file: Path) -> Iterator[None]:
     """
     if file.exists() and not file.is_file():
         raise BadRequestError(f"{file} is not a regular file; name one, or one that is not there yet")
-    with ExitStack() as held:
+    with ExitStack() as lock:
         try:
-            held.enter_context(_locked(file))
+            lock.enter_context(_locked(file))
         except BlockingIOError:
             raise ConflictError(f"{file} is in use by another fake; end that one, or name another file") from None
         except OSError as error:

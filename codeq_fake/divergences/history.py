@@ -64,10 +64,10 @@ class History:
 def fields(request: Request) -> dict[str, Any]:
     """The fields of a request's body; none if it is not a JSON object."""
     try:
-        found = json.loads(request.body)
+        body = json.loads(request.body)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
 def queues_in(request: Request, name: str) -> set[str]:

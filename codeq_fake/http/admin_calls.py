@@ -41,6 +41,6 @@ def cleanup(call: Call) -> Slices[Reply]:
         before = wire.parse_rfc3339(text) if text else call.now
     except wire.BadTime:
         raise BadRequest("invalid 'before' (use RFC3339)") from None
-    shown = wire.reformat_rfc3339(text) if text else wire.rfc3339_seconds(call.now)
+    rendered = wire.reformat_rfc3339(text) if text else wire.rfc3339_seconds(call.now)
     deleted = yield from call.broker.cleanup_in_slices(before=before, limit=limit)
-    return replies.json(f'{{"before":"{shown}","deleted":{deleted},"limit":{limit}}}')
+    return replies.json(f'{{"before":"{rendered}","deleted":{deleted},"limit":{limit}}}')

@@ -102,8 +102,8 @@ class Endpoint:
         answer = handler(call)
         if isinstance(answer, Wait):
             gone = partial(hang_up, receive)
-            found = await runtime.waiters.poll(answer.attempt, wait_seconds=answer.seconds, gone=gone)
-            return found if found is not None else replies.NO_CONTENT
+            reply = await runtime.waiters.poll(answer.attempt, wait_seconds=answer.seconds, gone=gone)
+            return reply if reply is not None else replies.NO_CONTENT
         if not isinstance(answer, Reply):
             answer = await in_slices(answer)
         if not runtime.broker.is_idle:

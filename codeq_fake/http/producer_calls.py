@@ -26,7 +26,7 @@ def create(call: Call) -> Reply:
 
 def create_batch(call: Call) -> Reply:
     """R2: create several tasks. Each item is answered with its task or its error (C9)."""
-    shown: list[str] = []
+    results: list[str] = []
     reasons: list[str] = []
     created: list[TouchedTask] = []
     for n, item in enumerate(bodies.batch(call.decode(bodies.CREATE_BATCH)), start=1):
@@ -34,12 +34,12 @@ def create_batch(call: Call) -> Reply:
             task = _create(call, item)
         except Refused as refusal:
             _, text = status_and_text(refusal, "create")
-            shown.append(f'{{"error":{wire.quote(text)}}}')
+            results.append(f'{{"error":{wire.quote(text)}}}')
             reasons.append(f"item {n}: {refusal}")
         else:
-            shown.append(f'{{"task":{rendering.task(task, call.zone)}}}')
+            results.append(f'{{"task":{rendering.task(task, call.zone)}}}')
             created.append(TouchedTask.of(task))
-    return replies.json(f'{{"results":[{",".join(shown)}]}}', tasks=tuple(created), reason=" ".join(reasons))
+    return replies.json(f'{{"results":[{",".join(results)}]}}', tasks=tuple(created), reason=" ".join(reasons))
 
 
 def _create(call: Call, fields: dict[str, Any]) -> Task:

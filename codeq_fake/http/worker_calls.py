@@ -57,8 +57,8 @@ def claim_batch(call: Call) -> Reply:
     )
     if not tasks:
         return replies.NO_CONTENT
-    shown = ",".join(rendering.task(task, call.zone) for task in tasks)
-    return replies.json(f'{{"tasks":[{shown}]}}', tasks=tuple(map(TouchedTask.of, tasks)))
+    rendered = ",".join(rendering.task(task, call.zone) for task in tasks)
+    return replies.json(f'{{"tasks":[{rendered}]}}', tasks=tuple(map(TouchedTask.of, tasks)))
 
 
 def heartbeat(call: Call) -> Reply:
@@ -97,14 +97,14 @@ def submit_batch(call: Call) -> Reply:
     submissions = [(item.get("taskId", ""), _submission(item)) for item in items]
     outcomes = call.broker.submit_batch(submissions, worker=call.caller.subject, now=call.now)
     ids = [task_id for task_id, _ in submissions]
-    shown = ",".join(
+    results = ",".join(
         f'{{"taskId":{wire.quote(task_id)},{_outcome(call, outcome)}}}'
         for task_id, outcome in zip(ids, outcomes, strict=True)
     )
     known = call.broker.store.tasks
     tasks = tuple(TouchedTask.of(known[task_id]) for task_id in ids if task_id in known)
     refused = (f"item {n}: {outcome}" for n, outcome in enumerate(outcomes, start=1) if isinstance(outcome, Refused))
-    return replies.json(f'{{"results":[{shown}]}}', tasks=tasks, reason=" ".join(refused))
+    return replies.json(f'{{"results":[{results}]}}', tasks=tasks, reason=" ".join(refused))
 
 
 def _outcome(call: Call, outcome: Record | Refused) -> str:

@@ -341,7 +341,7 @@ class FakeCodeQ(Assertions, WorkerSide):
         self, *, status: Status | Literal[""] = "", command: str = "", tenant: str | None = None
     ) -> list[TaskView]:
         """The tasks that match, oldest first."""
-        return [TaskView.of(shown) for shown in self._in_full(status, command, tenant)]
+        return [TaskView.of(task) for task in self._in_full(status, command, tenant)]
 
     def expire(self, task_id: str) -> None:
         """End a task's lease now. Raises UnknownTaskError or ConflictError."""

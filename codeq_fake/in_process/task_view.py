@@ -33,23 +33,23 @@ class TaskView:
     claimable: Claimable
 
     @classmethod
-    def of(cls, shown: TaskInFull) -> TaskView:
+    def of(cls, task: TaskInFull) -> TaskView:
         """From what the control API returns."""
-        record = shown["result"]
+        record = task["result"]
         return cls(
-            id=shown["id"],
-            command=shown["command"],
-            payload=plain(shown["payload"]),
-            status=shown["status"],
-            location=shown["lastKnownLocation"],
-            priority=shown.get("priority", 0),
-            attempts=shown.get("attempts", 0),
-            max_attempts=shown["maxAttempts"],
-            worker=shown.get("workerId"),
-            lease_until=shown.get("leaseUntil"),
-            error=shown.get("error"),
+            id=task["id"],
+            command=task["command"],
+            payload=plain(task["payload"]),
+            status=task["status"],
+            location=task["lastKnownLocation"],
+            priority=task.get("priority", 0),
+            attempts=task.get("attempts", 0),
+            max_attempts=task["maxAttempts"],
+            worker=task.get("workerId"),
+            lease_until=task.get("leaseUntil"),
+            error=task.get("error"),
             result=record.get("result", {}) if record is not None else None,
-            tenant=shown.get("tenantId"),
-            history=tuple(shown["history"]),
-            claimable=shown["claimable"],
+            tenant=task.get("tenantId"),
+            history=tuple(task["history"]),
+            claimable=task["claimable"],
         )

@@ -69,8 +69,8 @@ def of_errors(errors: Sequence[BaseException]) -> str:
 def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:
     """Each surprise, from what `/_fake/surprises` returns."""
     return "\n".join(
-        printable(f"surprise  documented: {found['said']}; done: {found['done']} ({found['clause']})")
-        for found in surprises
+        printable(f"surprise  documented: {surprise['said']}; done: {surprise['done']} ({surprise['clause']})")
+        for surprise in surprises
     )
 
 

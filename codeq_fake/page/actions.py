@@ -133,10 +133,10 @@ def _float(text: str, name: str) -> float:
 
 
 def _headers(text: str, name: str) -> dict[str, str]:
-    found = [line.partition(":") for line in text.splitlines() if line.strip()]
-    if wrong := next((line for line, colon, _ in found if not colon), None):
+    lines = [line.partition(":") for line in text.splitlines() if line.strip()]
+    if wrong := next((line for line, colon, _ in lines if not colon), None):
         raise BadRequestError(f"{name}: found {wrong!r} where a line such as Server: nginx belongs")
-    return {header.strip(): value.strip() for header, _, value in found}
+    return {header.strip(): value.strip() for header, _, value in lines}
 
 
 #: The fields of a fault rule, and how each is read.

@@ -52,9 +52,9 @@ STATES = {
 _SHOWN = {(state.status.value, state.location.value): word for state, word in reversed(STATES.items())}
 
 
-def state(shown: Mapping[str, str] | None) -> str:
+def state(entry: Mapping[str, str] | None) -> str:
     """The word for a status and a location of a task's history."""
-    return _SHOWN[shown["status"], shown["location"]] if shown is not None else ""
+    return _SHOWN[entry["status"], entry["location"]] if entry is not None else ""
 
 
 def duration(ns: int) -> str:
@@ -78,8 +78,8 @@ def when(context: Context, at: int | str | None) -> Markup:
     full = _in_utc(at)
     date, _, clock = full.rstrip("Z").partition("T")
     today = representations.time(context["now"]).partition("T")[0]
-    shown = clock[:12] if date == today else f"{date} {clock[:12]}"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(full, full, shown)
+    text = clock[:12] if date == today else f"{date} {clock[:12]}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(full, full, text)
 
 
 @pass_context
@@ -89,9 +89,9 @@ def until(context: Context, at: int | str | None) -> Markup:
     if end is None:
         return Markup("")
     left = end - context["now"]
-    shown = f"in {duration(left)}" if left > 0 else "over"
+    text = f"in {duration(left)}" if left > 0 else "over"
     return Markup('<time datetime="{}" data-until="{}">{}</time>').format(
-        representations.time(end), end // MILLISECOND, shown
+        representations.time(end), end // MILLISECOND, text
     )
 
 

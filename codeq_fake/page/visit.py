@@ -143,11 +143,11 @@ class Visit:
     def _message(self) -> dict[str, Any] | None:
         """The message that the last action left for this document."""
         try:
-            found = read_json(unquote(self.request.cookies.get(cookie_name(self.request, "said"), "")))
+            said = read_json(unquote(self.request.cookies.get(cookie_name(self.request, "said"), "")))
         except BadDocumentError:
             return None
-        is_message = isinstance(found, dict) and isinstance(found.get("text"), str)
-        return {"text": found["text"], "problem": bool(found.get("problem"))} if is_message else None
+        is_message = isinstance(said, dict) and isinstance(said.get("text"), str)
+        return {"text": said["text"], "problem": bool(said.get("problem"))} if is_message else None
 
 
 def _is_utf8(content_type: str) -> bool:

@@ -76,9 +76,9 @@ class Waiters:
         The attempts are 250 ms apart, the last is at the deadline. Returns None if the client hangs up.
         """
         now = self._clock.now()
-        found = attempt(now)
-        if found is not None or wait_seconds <= 0:
-            return found
+        result = attempt(now)
+        if result is not None or wait_seconds <= 0:
+            return result
         deadline = now + min(wait_seconds, LONGEST_WAIT) * SECOND
         waiter: _Waiter[T | None] = _Waiter(self._woke)
 
@@ -88,9 +88,9 @@ class Waiters:
             nonlocal when
             if waiter.result.done():
                 return
-            found = attempt(self._clock.now())
-            if found is not None or when >= deadline:
-                waiter.end(found)
+            result = attempt(self._clock.now())
+            if result is not None or when >= deadline:
+                waiter.end(result)
             else:
                 when = min(when + INTERVAL, deadline)
                 waiter.timer = self._clock.call_at(when, retry)

@@ -88,14 +88,14 @@ def _read_side(side: str, sources: Sources) -> StaticAuth | JwksAuth | None:
     if config is None:
         raise SettingsError(f"{side.upper()}_AUTH_CONFIG: not set, but {provider_source} is; give the provider's JSON")
     try:
-        found = read_json(text(source, config))
+        value = read_json(text(source, config))
     except BadDocumentError as error:
         raise SettingsError(f"{source}: no valid JSON ({error}); give one JSON object") from None
-    return _static(source, found) if provider == "static" else _jwks(source, found)
+    return _static(source, value) if provider == "static" else _jwks(source, value)
 
 
-def _static(source: str, found: object) -> StaticAuth:
-    config = {"token": found} if isinstance(found, str) else _object(source, found)
+def _static(source: str, value: object) -> StaticAuth:
+    config = {"token": value} if isinstance(value, str) else _object(source, value)
     token = _take(source, config, "token", str).strip()
     if not token:
         raise SettingsError(f"{source}: no token; give a JSON string, or an object with a token")
@@ -108,15 +108,15 @@ def _static(source: str, found: object) -> StaticAuth:
     )
 
 
-def _jwks(source: str, found: object) -> JwksAuth:
-    config = _object(source, found)
+def _jwks(source: str, value: object) -> JwksAuth:
+    config = _object(source, value)
     url = _take(source, config, "jwksUrl", str)
     document = _take(source, config, "jwks", dict) if config.get("jwks") is not None else None
     if document is None and not _can_be_fetched(url):
         raise SettingsError(f"{source}: found jwksUrl {url!r}; it must be an http://, https:// or file:// URL")
     issuer, audience = (_take(source, config, name, str) for name in ("issuer", "audience"))
-    for name, value in (("issuer", issuer), ("audience", audience)):
-        if not value:
+    for name, wanted in (("issuer", issuer), ("audience", audience)):
+        if not wanted:
             raise SettingsError(f"{source}: no {name}; it must be the {name} that tokens of this side have")
     timeout = _take(source, config, "httpTimeout", int) / _NANOSECONDS
     return JwksAuth(url, issuer, audience, timeout if timeout > 0 else 5.0, document)
@@ -132,10 +132,10 @@ def _can_be_fetched(url: str) -> bool:
         return False
 
 
-def _object(source: str, found: object) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        raise SettingsError(f"{source}: found a {kind(found)}; it must be a JSON object")
-    return found
+def _object(source: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{source}: found a {kind(value)}; it must be a JSON object")
+    return value
 
 
 def _take(source: str, config: Mapping[str, Any], name: str, wanted: type) -> Any:  # noqa: ANN401 - of type `wanted`

@@ -49,8 +49,8 @@ class Settings(CoreSettings):
         sources = Sources.of(environ, yaml_text)
         values: dict[str, Any] = {}
         for name, read in _READERS.items():
-            source, found = sources.find(name)
-            value = None if found is None else read(source, found)
+            source, written = sources.find(name)
+            value = None if written is None else read(source, written)
             if value is not None:
                 values[name] = value
         return cls(

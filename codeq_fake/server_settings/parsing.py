@@ -32,45 +32,45 @@ def kind(value: object) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def is_null(found: object) -> bool:
+def is_null(value: object) -> bool:
     """Whether a scalar from YAML, read as text, stands for no value."""
-    return isinstance(found, str | None) and found in _NULLS
+    return isinstance(value, str | None) and value in _NULLS
 
 
-def text(source: str, found: object) -> str:
+def text(source: str, value: object) -> str:
     """Any text."""
-    if not isinstance(found, str):
-        raise SettingsError(f"{source}: found a {kind(found)}; it must be a text")
-    if not is_unicode(found):
-        raise SettingsError(f"{source}: found {found!r}; it must be Unicode text")
-    return found
+    if not isinstance(value, str):
+        raise SettingsError(f"{source}: found a {kind(value)}; it must be a text")
+    if not is_unicode(value):
+        raise SettingsError(f"{source}: found {value!r}; it must be Unicode text")
+    return value
 
 
-def integer(source: str, found: object) -> int:
+def integer(source: str, value: object) -> int:
     """A whole number of at most 64 bits."""
-    written = text(source, found)
+    written = text(source, value)
     if not re.fullmatch(r"[+-]?[0-9]{1,19}", written) or abs(int(written)) > MAX_INT:
         raise SettingsError(f"{source}: found {written!r}; it must be a whole number")
     return int(written)
 
 
-def positive(source: str, found: object) -> int | None:
+def positive(source: str, value: object) -> int | None:
     """A number above 0. To the real server any other number means that the setting is not set."""
-    number = integer(source, found)
+    number = integer(source, value)
     return number if number > 0 else None
 
 
-def port(source: str, found: object) -> int | None:
+def port(source: str, value: object) -> int | None:
     """A TCP port. 0 means that the setting is not set."""
-    number = integer(source, found)
+    number = integer(source, value)
     if not 0 <= number <= _MAX_PORT:
         raise SettingsError(f"{source}: found {number}; it must be a port from 1 to {_MAX_PORT}")
     return number or None
 
 
-def flag(source: str, found: object) -> bool:
+def flag(source: str, value: object) -> bool:
     """Yes or no. The real server reads any other word as no; here it is refused, since it may be a typo."""
-    written = text(source, found)
+    written = text(source, value)
     if written.lower() in ("true", "1", "yes"):
         return True
     if written.lower() in ("false", "0", "no"):
@@ -78,29 +78,29 @@ def flag(source: str, found: object) -> bool:
     raise SettingsError(f"{source}: found {written!r}; it must be true, 1 or yes, or else false, 0 or no")
 
 
-def zone(source: str, found: object) -> ZoneInfo:
+def zone(source: str, value: object) -> ZoneInfo:
     """A time zone by its IANA name."""
-    name = text(source, found)
+    name = text(source, value)
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise SettingsError(f"{source}: found {name!r}; it must be an IANA name such as UTC or Europe/Rome") from None
 
 
-def rate_limits(source: str, found: object) -> Mapping[str, RateLimit]:
+def rate_limits(source: str, value: object) -> Mapping[str, RateLimit]:
     """A rate limit for each scope (L1)."""
     scopes = ("producer", "worker", "admin", "webhook")
-    if not isinstance(found, dict):
-        raise SettingsError(f"{source}: found a {kind(found)}; it must map {', '.join(scopes)} to limits")
-    return MappingProxyType({scope: _rate_limit(f"{source}.{scope}", found.get(scope)) for scope in scopes})
+    if not isinstance(value, dict):
+        raise SettingsError(f"{source}: found a {kind(value)}; it must map {', '.join(scopes)} to limits")
+    return MappingProxyType({scope: _rate_limit(f"{source}.{scope}", value.get(scope)) for scope in scopes})
 
 
-def _rate_limit(source: str, found: object) -> RateLimit:
-    if is_null(found):
+def _rate_limit(source: str, value: object) -> RateLimit:
+    if is_null(value):
         return RateLimit()
-    if not isinstance(found, dict):
-        raise SettingsError(f"{source}: found a {kind(found)}; it must have requestsPerMinute and burstSize")
-    written = {key: found.get(key) for key in ("requestsPerMinute", "burstSize")}
+    if not isinstance(value, dict):
+        raise SettingsError(f"{source}: found a {kind(value)}; it must have requestsPerMinute and burstSize")
+    written = {key: value.get(key) for key in ("requestsPerMinute", "burstSize")}
     return RateLimit(
         *(0 if is_null(value) else max(0, integer(f"{source}.{key}", value)) for key, value in written.items())
     )

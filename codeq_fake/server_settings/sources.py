@@ -49,8 +49,8 @@ class Sources:
         if name not in YAML_ONLY and self.environ.get(variable):
             return variable, self.environ[variable]
         key = camel(name)
-        found = self.written.get(key)
-        return f"YAML {key}", None if is_null(found) else found
+        value = self.written.get(key)
+        return f"YAML {key}", None if is_null(value) else value
 
     def unread(self) -> tuple[str, ...]:
         """The variables that are set but that no server reads, although its documents name them."""

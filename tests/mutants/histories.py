@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codeq_contract.checker import Verdict, check
+from codeq_contract.checker import Validity, check
 from codeq_contract.driver import Setup
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.targets import InProcessTarget
@@ -33,6 +33,6 @@ def laws_broken(seeds: Iterable[int]) -> dict[str, int]:
     for report in histories(seeds):
         for law in {name for name, _ in report.violations}:
             broken[law] = broken.get(law, 0) + 1
-        if report.verdict is Verdict.UNKNOWN:
+        if report.validity is Validity.UNKNOWN:
             broken["in doubt"] = broken.get("in doubt", 0) + 1
     return broken

@@ -1,4 +1,7 @@
-"""How a handler ends a task: by returning a value or an outcome, or by raising an outcome."""
+"""How a handler ends a task: by returning a value or an outcome, or by raising an outcome.
+
+`handlers.Handler` says which outcome another exception has: that depends on the handler's policy.
+"""
 
 from __future__ import annotations
 

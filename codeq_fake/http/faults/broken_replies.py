@@ -21,8 +21,8 @@ END_CONNECTION = "codeq_fake.end_connection"
 CloseMode = Literal["reset", "close"]
 
 
-class ReplySender:
-    """Sends a reply, given as its two ASGI messages head and body, as it is or as a fault breaks it."""
+class BreakableReply:
+    """A reply, given as its two ASGI messages head and body. It is sent as it is, or as a fault breaks it."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         #: To be set before the reply is sent.

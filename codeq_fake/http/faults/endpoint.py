@@ -19,7 +19,7 @@ from codeq_fake.http.replies import NO_REPLY, Reply, Wait
 from codeq_fake.http.request import Call, hang_up
 from codeq_fake.runtime.fake_server import Runtime
 
-from .broken_replies import ReplySender
+from .broken_replies import BreakableReply
 from .matching import claimed_commands, occasion_of
 from .task_effects import TASK_EFFECTS, affect
 
@@ -44,7 +44,7 @@ class FaultyEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, unless a fault prevents it."""
-        reply = ReplySender(scope, receive, send)
+        reply = BreakableReply(scope, receive, send)
 
         async def inject(call: Call, carry_out: CarryOut) -> Reply:
             return await _FaultyCall(self._runtime, self._operation, call, receive, reply).answer(carry_out)
@@ -56,7 +56,7 @@ class _FaultyCall:
     """One request that has passed the checks, with the faults that fire on it."""
 
     def __init__(
-        self, runtime: Runtime, operation: Operation, call: Call, receive: Receive, reply: ReplySender
+        self, runtime: Runtime, operation: Operation, call: Call, receive: Receive, reply: BreakableReply
     ) -> None:
         self._runtime = runtime
         self._operation = operation

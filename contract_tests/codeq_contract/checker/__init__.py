@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from .judgements import CheckResult, Judgement, Verdict, check
+from .judgements import CheckResult, Judgement, Validity, check
 from .laws import LAWS, Law, Mark, Violation

@@ -1,4 +1,4 @@
-"""Judges a history: a verdict for each law, and every violation behind it."""
+"""Judges a history: whether it keeps each law, and every violation behind that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .laws import LAWS, Law, Violation
 from .task_histories import TaskHistory
 
 
-class Verdict(Enum):
+class Validity(Enum):
     """Whether a law was kept as far as can be seen, was broken, or may have been."""
 
     VALID = "valid"
@@ -34,11 +34,11 @@ class Judgement:
     doubtful: tuple[Violation, ...]
 
     @property
-    def verdict(self) -> Verdict:
-        """The verdict on the law."""
+    def validity(self) -> Validity:
+        """Whether the law was kept."""
         if self.violations:
-            return Verdict.VIOLATED
-        return Verdict.UNKNOWN if self.doubtful else Verdict.VALID
+            return Validity.VIOLATED
+        return Validity.UNKNOWN if self.doubtful else Validity.VALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class CheckResult:
     judgements: tuple[Judgement, ...]
 
     @property
-    def verdict(self) -> Verdict:
-        """The worst of all verdicts."""
-        verdicts = {judgement.verdict for judgement in self.judgements}
-        return next(one for one in (Verdict.VIOLATED, Verdict.UNKNOWN, Verdict.VALID) if one in verdicts)
+    def validity(self) -> Validity:
+        """Whether all laws were kept: the worst of all."""
+        validities = {judgement.validity for judgement in self.judgements}
+        return next(one for one in (Validity.VIOLATED, Validity.UNKNOWN, Validity.VALID) if one in validities)
 
     @property
     def violations(self) -> tuple[tuple[str, Violation], ...]:

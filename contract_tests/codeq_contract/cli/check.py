@@ -11,15 +11,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from codeq_contract.checker import CheckResult, Judgement, Verdict, check
+from codeq_contract.checker import CheckResult, Judgement, Validity, check
 from codeq_contract.checker.timeline import timeline
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.format import RecordingError
 
 from .output import CannotRunError, counted
 
-_EXIT_CODES = {Verdict.VALID: 0, Verdict.VIOLATED: 1, Verdict.UNKNOWN: 3}
-_COLOURS = {Verdict.VALID: "green", Verdict.VIOLATED: "red", Verdict.UNKNOWN: "yellow"}
+_EXIT_CODES = {Validity.VALID: 0, Validity.VIOLATED: 1, Validity.UNKNOWN: 3}
+_COLOURS = {Validity.VALID: "green", Validity.VIOLATED: "red", Validity.UNKNOWN: "yellow"}
 _SHOWN = 3
 
 
@@ -36,31 +36,31 @@ def check_files(files: tuple[Path, ...], *, every: bool) -> None:
     Exit status: 0 valid, 1 violated, 2 a file cannot be read, 3 unknown.
     """
     console = Console(highlight=False, soft_wrap=True)
-    verdicts = [_check(file, console, most=None if every else _SHOWN) for file in files]
-    worst = (Verdict.VIOLATED, Verdict.UNKNOWN, Verdict.VALID)
-    sys.exit(next(_EXIT_CODES[verdict] for verdict in worst if verdict in verdicts))
+    validities = [_check(file, console, most=None if every else _SHOWN) for file in files]
+    worst = (Validity.VIOLATED, Validity.UNKNOWN, Validity.VALID)
+    sys.exit(next(_EXIT_CODES[validity] for validity in worst if validity in validities))
 
 
-def _check(file: Path, console: Console, *, most: int | None) -> Verdict:
+def _check(file: Path, console: Console, *, most: int | None) -> Validity:
     try:
         result = check(read_recording(file))
     except (OSError, RecordingError) as error:
         raise CannotRunError(str(error)) from None
     _print(result, console, most)
-    return result.verdict
+    return result.validity
 
 
 def _print(result: CheckResult, console: Console, most: int | None) -> None:
     header = result.recording.header
     counts = {"call": len(result.recording.calls), "callback": len(result.recording.callbacks), "task": result.tasks}
     size = ", ".join(counted(number, noun) for noun, number in counts.items())
-    console.print(f"{header.profile}/{header.name}: {size}: {_coloured(result.verdict)}")
-    if result.verdict is Verdict.VALID:
+    console.print(f"{header.profile}/{header.name}: {size}: {_coloured(result.validity)}")
+    if result.validity is Validity.VALID:
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     for judgement in result.judgements:
         law = judgement.law
-        table.add_row(f"  {_coloured(judgement.verdict)}", law.name, law.clauses, _summary(judgement))
+        table.add_row(f"  {_coloured(judgement.validity)}", law.name, law.clauses, _summary(judgement))
     console.print(table)
     for judgement in result.judgements:
         _print_violations(judgement, console, header.epoch, most)
@@ -89,5 +89,5 @@ def _print_violations(judgement: Judgement, console: Console, epoch: int, most: 
         console.print(f"\n{judgement.law.name}: {more} more; --all prints them.")
 
 
-def _coloured(verdict: Verdict) -> str:
-    return f"[{_COLOURS[verdict]}]{verdict.value}[/]"
+def _coloured(validity: Validity) -> str:
+    return f"[{_COLOURS[validity]}]{validity.value}[/]"

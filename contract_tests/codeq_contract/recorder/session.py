@@ -44,10 +44,10 @@ def session_of(tape: Tape, names: CallerNames, known: Header) -> Recording:
 
 
 def _by_name(calls: Iterable[Call]) -> Mapping[str, list[Call]]:
-    found: defaultdict[str, list[Call]] = defaultdict(list)
+    by_name: defaultdict[str, list[Call]] = defaultdict(list)
     for call in calls:
-        found[call.identity or ""].append(call)
-    return found
+        by_name[call.identity or ""].append(call)
+    return by_name
 
 
 def _refused(calls: Sequence[Call]) -> bool:

@@ -149,8 +149,8 @@ class Report:
 
     def counts(self, group: str) -> Mapping[str, int]:
         """The number of cases of a group for each verdict that occurred."""
-        found = Counter(case.verdict for case in self.cases if case.group == group)
-        return {verdict: found[verdict] for verdict in Verdict if found[verdict]}
+        counts = Counter(case.verdict for case in self.cases if case.group == group)
+        return {verdict: counts[verdict] for verdict in Verdict if counts[verdict]}
 
     @property
     def outcome(self) -> str:

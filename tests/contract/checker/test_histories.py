@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codeq_contract.checker import CheckResult, Verdict, check
+from codeq_contract.checker import CheckResult, Validity, check
 from codeq_contract.recordings.files import read_recording
 
 TESTS = Path(__file__).parents[2]
@@ -50,4 +50,4 @@ def test_there_are_recordings() -> None:
 @pytest.mark.parametrize("file", RECORDINGS, ids=lambda file: f"{file.parent.name}/{file.name.partition('.')[0]}")
 def test_a_recording_without_races_is_valid(file: Path) -> None:
     report = check(read_recording(file))
-    assert report.verdict is Verdict.VALID, report.violations
+    assert report.validity is Validity.VALID, report.violations

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from codeq_contract.checker import LAWS, Verdict
+from codeq_contract.checker import LAWS, Validity
 from codeq_contract.recordings.times import SECOND
 from tests.contract.checker.support import EditedHistory
 
@@ -27,7 +27,7 @@ def with_yaml(history: EditedHistory, text: str) -> None:
 
 def test_the_scenario_itself_breaks_no_law(history: EditedHistory) -> None:
     report = history.check()
-    assert report.verdict is Verdict.VALID
+    assert report.validity is Validity.VALID
     assert [judgement.law for judgement in report.judgements] == list(LAWS)
     assert report.tasks == 5
 
@@ -183,7 +183,7 @@ def test_k7_a_lost_claim_may_have_taken_a_task_whose_lease_was_over(history: Edi
     history.lose("empty claim")
     history.repeat("heartbeat high", "refused", ms=8000)
     history.change("refused", **NOT_OWNER)
-    assert history.check().verdict is Verdict.UNKNOWN
+    assert history.check().validity is Validity.UNKNOWN
 
 
 def test_h1_a_heartbeat_in_the_instant_of_the_end_may_have_come_before_it(history: EditedHistory) -> None:
@@ -537,7 +537,7 @@ def test_a_lost_operation_leaves_it_open_whether_the_task_was_given_back(history
     history.change("lost", path=f"/v1/codeq/tasks/{history.id_of('high')}/abandon")
     history.lose("lost")
     report = history.check()
-    assert report.verdict is Verdict.UNKNOWN
+    assert report.validity is Validity.UNKNOWN
     assert report.violations == ()
 
 
@@ -545,7 +545,7 @@ def test_a_lost_claim_leaves_it_open_who_has_a_task(history: EditedHistory) -> N
     history.repeat("claim high", "lost", ms=10)
     history.lose("lost")
     history.drop("claim delayed", "end delayed")
-    assert history.check().verdict is Verdict.UNKNOWN
+    assert history.check().validity is Validity.UNKNOWN
 
 
 def test_a_lost_claim_of_another_command_leaves_nothing_open(history: EditedHistory) -> None:
@@ -565,14 +565,14 @@ def test_a_lost_claim_excuses_no_second_lease(history: EditedHistory) -> None:
 
 def test_a_lost_create_leaves_it_open_who_made_a_task(history: EditedHistory) -> None:
     history.lose("high")
-    assert history.check().verdict is Verdict.UNKNOWN
+    assert history.check().validity is Validity.UNKNOWN
 
 
 def test_a_lost_create_with_a_key_may_have_made_what_a_later_one_found(history: EditedHistory) -> None:
     history.ask("high", idempotencyKey="k")
     history.repeat("high", "high again", ms=600)
     history.lose("high")
-    assert history.check().verdict is Verdict.UNKNOWN
+    assert history.check().validity is Validity.UNKNOWN
 
 
 def test_a_lost_create_leaves_it_open_what_the_callback_of_an_unknown_task_is_about(history: EditedHistory) -> None:
@@ -581,7 +581,7 @@ def test_a_lost_create_leaves_it_open_what_the_callback_of_an_unknown_task_is_ab
     history.lose("high")
     report = history.check()
     assert {violation.task_id for judgement in report.judgements for violation in judgement.doubtful} == {task_id}
-    assert report.verdict is Verdict.UNKNOWN
+    assert report.validity is Validity.UNKNOWN
 
 
 def test_a_lost_clean_up_leaves_it_open_what_is_gone(history: EditedHistory) -> None:
@@ -590,12 +590,12 @@ def test_a_lost_clean_up_leaves_it_open_what_is_gone(history: EditedHistory) -> 
     history.repeat("read low", "clean up", ms=20)
     history.change("clean up", method="POST", path="/v1/codeq/admin/tasks/cleanup", body="{}")
     history.lose("clean up")
-    assert history.check().verdict is Verdict.UNKNOWN
+    assert history.check().validity is Validity.UNKNOWN
 
 
 def test_a_server_error_counts_as_a_lost_reply(history: EditedHistory) -> None:
     history.change("high", status=502, reply="bad gateway")
-    assert history.check().verdict is Verdict.UNKNOWN
+    assert history.check().validity is Validity.UNKNOWN
 
 
 # Evidence.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeq_contract.checker import Verdict
+from codeq_contract.checker import Validity
 from tests.contract.checker.support import EditedHistory
 
 GATEWAY = '{"error":{"code":503,"message":"no healthy upstream"}}'
@@ -14,7 +14,7 @@ GATEWAY = '{"error":{"code":503,"message":"no healthy upstream"}}'
 @pytest.mark.parametrize("call", ["read low", "empty claim", "end low"])
 def test_an_error_that_is_an_object_comes_from_a_gateway(history: EditedHistory, call: str, status: int) -> None:
     history.change(call, status=status, reply=GATEWAY)
-    assert history.check().verdict is not Verdict.VIOLATED
+    assert history.check().validity is not Validity.VIOLATED
 
 
 @pytest.mark.parametrize("body", [None, "", "<html>", "[1]", '{"commands":5}', '{"commands":[5]}', "[" * 9999])
@@ -22,7 +22,7 @@ def test_k4_a_lost_claim_with_an_unreadable_body_may_name_any_command(history: E
     history.lose("claim high")
     history.change("claim high", body=body)
     report = history.check()
-    assert report.verdict is Verdict.UNKNOWN
+    assert report.validity is Validity.UNKNOWN
     assert report.violations == ()
 
 
@@ -42,7 +42,7 @@ def test_a_reply_that_is_not_an_object_counts_as_lost(history: EditedHistory, ca
 
 def test_a_read_with_a_cut_reply_is_ignored(history: EditedHistory) -> None:
     history.change("read low", reply='{"id":"')
-    assert history.check().verdict is Verdict.VALID
+    assert history.check().validity is Validity.VALID
 
 
 # As Go reads it.

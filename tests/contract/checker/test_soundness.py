@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeq_contract.checker import CheckResult, Verdict, check
+from codeq_contract.checker import CheckResult, Validity, check
 from tests.contract.checker.support import WORKERS, Step, drive
 
 PROFILES = ("redis", "kvrocks-2.8", "kvrocks-2.9")
@@ -45,7 +45,7 @@ def explain(report: CheckResult) -> str:
 @settings(max_examples=40)
 def test_a_right_history_is_valid(steps: list[Step], profile: str, policy: str) -> None:
     report = check(drive(steps, profile=profile, settings={"BACKOFF_POLICY": policy}))
-    assert report.verdict is Verdict.VALID, explain(report)
+    assert report.validity is Validity.VALID, explain(report)
 
 
 @pytest.mark.slow
@@ -53,4 +53,4 @@ def test_a_right_history_is_valid(steps: list[Step], profile: str, policy: str) 
 @settings(max_examples=25)
 def test_a_right_history_without_some_replies_is_not_violated(steps: list[Step], profile: str) -> None:
     report = check(drive(steps, profile=profile))
-    assert report.verdict is not Verdict.VIOLATED, explain(report)
+    assert report.validity is not Validity.VIOLATED, explain(report)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from codeq_contract.checker import Verdict, check
+from codeq_contract.checker import Validity, check
 from codeq_contract.recordings.format import Call, Recording
 from codeq_contract.recordings.times import MILLISECOND
 from tests.contract.checker.support import EPOCH, WORKERS, header
@@ -60,4 +60,4 @@ def test_100_000_events_are_judged_in_less_than_ten_seconds() -> None:
     report = check(Recording(header(), calls, ()))
     # Processor time: what else the machine does is not the checker's.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 10
-    assert report.verdict is Verdict.VALID
+    assert report.validity is Validity.VALID

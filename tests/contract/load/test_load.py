@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from codeq_contract.checker import Verdict, check
+from codeq_contract.checker import Validity, check
 from codeq_contract.cli import main
 from codeq_contract.driver import Driver, Reply, Request, Setup
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
@@ -51,7 +51,7 @@ def what_happened(recording: Recording) -> Counter[tuple[str, int]]:
 def test_a_load_of_the_fake_is_drained_and_keeps_every_law(history: Recording) -> None:
     report = check(history)
     assert history.header.drained
-    assert report.verdict is Verdict.VALID, report.violations
+    assert report.validity is Validity.VALID, report.violations
     assert report.tasks > 100
 
 
@@ -154,7 +154,7 @@ def interrupted(*when: int) -> Recording:
 def test_an_interrupt_ends_the_load_and_begins_the_drain() -> None:
     recording = interrupted(60)
     assert recording.header.drained
-    assert check(recording).verdict is not Verdict.VIOLATED
+    assert check(recording).validity is not Validity.VIOLATED
     assert any(not call.status for call in recording.calls), "what was under way has no reply"
     assert check(recording).tasks < 100
 
@@ -162,7 +162,7 @@ def test_an_interrupt_ends_the_load_and_begins_the_drain() -> None:
 def test_a_second_interrupt_cuts_the_history() -> None:
     recording = interrupted(60, 70)
     assert not recording.header.drained
-    assert check(recording).verdict is not Verdict.VIOLATED
+    assert check(recording).validity is not Validity.VIOLATED
 
 
 class Garbling(Driver):
@@ -193,7 +193,7 @@ def garbled(path: str, mangle: Callable[[Reply], bytes]) -> Recording:
 def test_a_mangled_reply_counts_as_lost(path: str) -> None:
     recording = garbled(path, lambda reply: reply.body[: len(reply.body) // 2])
     report = check(recording)
-    assert report.verdict is not Verdict.VIOLATED, report.violations
+    assert report.validity is not Validity.VIOLATED, report.violations
     assert recording.header.drained
 
 
