@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -15,6 +16,8 @@ from codeq_fake.documents import BadDocumentError, read_json
 
 from .errors import BadRequestError, ConflictError
 
+#: How the name of a file ends that is not complete yet.
+_UNFINISHED = ".unfinished"
 _ADVICE = "move it away to start with an empty state"
 
 
@@ -72,19 +75,32 @@ def write_whole(file: Path, text: str) -> None:
     payloads. Raises OSError, and then the file has not changed.
     """
     target = file.resolve()  # a symbolic link stays one
+    _remove_leftovers(target)
     # In the same directory, since a file cannot be renamed into another file system.
-    with NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False) as made:
+    with NamedTemporaryFile(
+        "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", suffix=_UNFINISHED, delete=False
+    ) as made:
         try:
+            _hold(made.fileno())
             made.write(text)
             made.flush()
             os.fsync(made.fileno())
             with suppress(FileNotFoundError):
                 os.chmod(made.name, target.stat().st_mode)  # noqa: PTH101 - the name of an open file
-            made.close()
+            if sys.platform == "win32":
+                made.close()  # there, only a closed file can be renamed
             os.replace(made.name, target)  # noqa: PTH105 - as above
         except BaseException:
             os.unlink(made.name)  # noqa: PTH108 - as above
             raise
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove the files of writers of `target` that were killed. One that still writes holds its file."""
+    for found in target.parent.glob(f".{escape(target.name)}.*{_UNFINISHED}"):
+        with suppress(OSError), found.open("rb") as unfinished:
+            _hold(unfinished.fileno())
+            found.unlink()
 
 
 def _unwritable(file: Path, error: OSError) -> ConflictError:
@@ -113,14 +129,23 @@ def _locked(file: Path) -> Iterator[None]:
         os.close(lock)
 
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+
+    def _hold(_: int) -> None:
+        """Do nothing: Windows does not let others remove an open file."""
+
+else:
     import fcntl
+
+    def _hold(opened: int) -> None:
+        """Lock an open file. Raises BlockingIOError if it is locked. The system ends the lock with the process."""
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _lock(lock_file: Path) -> int:
         while True:
             lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _hold(lock)
                 if _is_same(lock_file, lock):
                     return lock
             except OSError:

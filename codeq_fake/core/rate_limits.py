@@ -8,6 +8,9 @@ from math import ceil
 
 from .times import SECOND
 
+#: What can have a limit.
+SCOPES = ("producer", "worker", "admin", "webhook")
+
 #: With more buckets than this, the full ones are dropped, so that many different tokens do not fill the memory.
 _MANY = 10_000
 
@@ -55,6 +58,6 @@ class RateLimiter:
         if len(self.buckets) < _MANY:
             return
         for bucket in list(self.buckets):
-            limit = self._limits[bucket[0]]
-            if self._tokens(limit, bucket, now=now) >= limit.burst_size:
+            limit = self._limits.get(bucket[0])  # None: a restored state had a limit that these settings do not have
+            if limit is None or self._tokens(limit, bucket, now=now) >= limit.burst_size:
                 del self.buckets[bucket]

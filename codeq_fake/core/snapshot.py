@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from .broker import Broker
 from .callback_retries import Delivery
 from .codec import MismatchError, codec
-from .counters import LATENCY_BOUNDS, Histogram
-from .queue import PRIORITIES, Queue
+from .consistency import contradictions
+from .counters import Histogram
+from .queue import Queue
 from .subscriptions import Subscription
 from .task import State, Task
 
@@ -98,7 +97,7 @@ def load(state: Mapping[str, Any]) -> FakeState:
         loaded: FakeState = codec(FakeState).load(state)
     except MismatchError as error:
         raise InvalidState(f"no state of a fake: {error}") from None
-    for reason in _contradictions(loaded["broker"]):
+    for reason in contradictions(loaded["broker"]):
         raise InvalidState(f"no state of a fake: {reason}")
     return loaded
 
@@ -138,50 +137,3 @@ def _rows(mapping: Mapping[Any, Any]) -> list[tuple[Any, ...]]:
 
 def _columns(value: object) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
-
-
-def _contradictions(broker: BrokerState) -> Iterator[str]:
-    """Why a broker cannot be in this state, although each value by itself is possible."""
-    ids = Counter(task.id for task in broker["tasks"])
-    yield from (f"task {task_id} is there {times} times" for task_id, times in ids.items() if times > 1)
-    states = {task.id: task.state for task in broker["tasks"]}
-    listed = dict.fromkeys(broker["ready"])
-    # A finished task can be listed, too: a duplicate of its id is pending (Z1).
-    must_be_listed = (State.READY, State.UNLEASED)
-    may_be_listed = (*must_be_listed, State.COMPLETED, State.FAILED)
-    if (
-        len(listed) < len(broker["ready"])
-        or any(states.get(task_id) not in may_be_listed for task_id in listed)
-        or any(state in must_be_listed and task_id not in listed for task_id, state in states.items())
-    ):
-        yield "ready does not list exactly the tasks that are READY, each once"
-    for task in broker["tasks"]:
-        if task.priority not in range(PRIORITIES) or task.attempts < 0:
-            yield f"task {task.id} has priority {task.priority} and {task.attempts} attempts"
-        if not _is_json(task.payload, object):
-            yield f"the payload of task {task.id} is not JSON text"
-        if task.record is not None and not _is_result(task.record.result):
-            yield f"the result of task {task.id} is not the text of a JSON object"
-    callbacks = [delivery.callback for delivery in broker["deliveries"]]
-    numbers = dict.fromkeys(callback.delivery_id for callback in callbacks)
-    if len(numbers) < len(callbacks) or max(numbers, default=0) >= broker["nextDelivery"]:
-        yield "deliveries do not have distinct numbers below nextDelivery"
-    for callback in callbacks:
-        if callback.attempt < 1 or not _is_result(callback.result):
-            yield f"delivery {callback.delivery_id} is invalid"
-    if any(len(counts) != len(LATENCY_BOUNDS) + 1 for *_, counts, _ in broker["tally"]["latency"]):
-        yield f"a latency does not have {len(LATENCY_BOUNDS) + 1} counts"
-
-
-def _is_result(text: str | None) -> bool:
-    """Whether a record can have this result."""
-    return text is None or _is_json(text, dict)
-
-
-def _is_json(text: str, wanted: type) -> bool:
-    try:
-        return isinstance(json.loads(text), wanted)
-    except RecursionError:
-        return True  # text that nests deeper than Python reads is legal (B1)
-    except ValueError:
-        return False

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from codeq_fake.core.rate_limits import RateLimit
+from codeq_fake.core.rate_limits import SCOPES, RateLimit
 from codeq_fake.documents import is_unicode
 
 _MAX_PORT = 65_535
@@ -89,10 +89,9 @@ def zone(source: str, value: object) -> ZoneInfo:
 
 def rate_limits(source: str, value: object) -> Mapping[str, RateLimit]:
     """A rate limit for each scope (L1)."""
-    scopes = ("producer", "worker", "admin", "webhook")
     if not isinstance(value, dict):
-        raise SettingsError(f"{source}: found a {kind(value)}; it must map {', '.join(scopes)} to limits")
-    return MappingProxyType({scope: _rate_limit(f"{source}.{scope}", value.get(scope)) for scope in scopes})
+        raise SettingsError(f"{source}: found a {kind(value)}; it must map {', '.join(SCOPES)} to limits")
+    return MappingProxyType({scope: _rate_limit(f"{source}.{scope}", value.get(scope)) for scope in SCOPES})
 
 
 def _rate_limit(source: str, value: object) -> RateLimit:

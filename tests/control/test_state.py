@@ -147,6 +147,17 @@ def test_an_invalid_state_is_refused_with_the_place_and_changes_nothing(
     assert get(http, "state") == state
 
 
+def test_a_state_whose_task_has_a_worker_but_no_lease_is_refused(http: httpx.Client) -> None:
+    create(http)
+    before = get(http, "state")
+    state = deepcopy(before)
+    state["broker"]["tasks"][0]["worker"] = "worker-dev"
+    text = f"no state of a fake: task {ID} is READY and has a worker"
+    assert refusal(http.put("/_fake/state", json=state)) == (400, text)
+    assert get(http, "state") == before
+    assert http.post(f"/v1/codeq/tasks/{ID}/heartbeat", json={}).status_code == 403
+
+
 @pytest.mark.parametrize("state", [{}, {"broker": {}}, {"profile": "redis", "now": NOW}])
 def test_an_incomplete_state_is_refused(http: httpx.Client, state: Any) -> None:
     before = get(http, "state")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +57,44 @@ def test_what_is_written_is_on_the_disk_before_it_takes_the_files_place(
         monkeypatch.setattr(os, step, noted(step, getattr(os, step)))
     write_whole(tmp_path / "state.json", "new")
     assert steps == ["fsync", "replace"]
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from codeq_fake.control.state_file import write_whole
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+write_whole(Path("state.json"), "new")
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_the_file_of_a_writer_that_was_killed_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    file.write_text("old", encoding="utf-8")
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, check=False)
+    assert len([*tmp_path.iterdir()]) == 2  # the second one has removed what the first one left
+    assert file.read_text(encoding="utf-8") == "old"
+    write_whole(file, "newest")
+    assert [found.name for found in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_the_files_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "state.json"
+    others = [".state.json.settings", ".state.json.lock", ".state.jsonx.abc.unfinished", "state.json.x.unfinished"]
+    for name in others:
+        (tmp_path / name).touch()
+
+    def meanwhile(_: int) -> None:
+        monkeypatch.undo()
+        write_whole(file, "second")
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    write_whole(file, "first")
+    assert file.read_text(encoding="utf-8") == "first"
+    assert sorted(found.name for found in tmp_path.iterdir()) == sorted([*others, "state.json"])
 
 
 def test_a_link_stays_one(tmp_path: Path) -> None:

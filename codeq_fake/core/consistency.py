@@ -1,0 +1,177 @@
+"""What makes a saved state contradict itself, although each of its values by itself is possible.
+
+A broker in such a state would fail at some later request. Times are not compared: with the fault `clock_skew` they may
+lie in the future.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from codeq_fake import wire
+
+from .commands import is_blank
+from .counters import LATENCY_BOUNDS
+from .effects import CallbackDue
+from .queue import PRIORITIES
+from .rate_limits import SCOPES
+from .subscriptions import MODES, Subscription
+from .task import Record, State, Status, Task
+
+#: The states in which a task has a worker.
+_HELD = (State.LEASED, State.LOST, State.UNLEASED)
+#: A finished task can be listed, too: a duplicate of its id is pending (Z1).
+_MUST_BE_LISTED = (State.READY, State.UNLEASED)
+_MAY_BE_LISTED = (*_MUST_BE_LISTED, State.COMPLETED, State.FAILED)
+_RESULTS = (Status.COMPLETED, Status.FAILED)
+#: More than any rate limit gives, and few enough to compute with.
+_MOST_TOKENS = 1e30
+#: The parts that are rows, and the number of columns that identify a row.
+_KEYED = (("keys", 1), ("turns", 2), ("buckets", 2))
+_COUNTED = (
+    ("created", 1),
+    ("claimed", 1),
+    ("completed", 2),
+    ("lease_expired", 1),
+    ("deliveries", 3),
+    ("rate_limited", 2),
+    ("latency", 2),
+)
+
+
+def contradictions(broker: Mapping[str, Any]) -> Iterator[str]:
+    """Why a broker cannot be in this state (a `snapshot.BrokerState`), in words."""
+    tasks: Sequence[Task] = broker["tasks"]
+    yield from _repeated("task", (task.id for task in tasks))
+    yield from _unlisted(tasks, broker["ready"])
+    for task in tasks:
+        if not _is_json(task.payload, object):
+            yield f"the payload of task {task.id} is not JSON text"
+        if task.record is not None and not _is_result(task.record.result):
+            yield f"the result of task {task.id} is not the text of a JSON object"
+        for reason in (*_wrong_values(task), *_wrong_for_state(task)):
+            yield f"task {task.id} {reason}"
+    yield from _repeated("subscription", (subscription.id for subscription in broker["subscriptions"]))
+    for subscription in broker["subscriptions"]:
+        if not _is_subscription(subscription):
+            yield f"subscription {subscription.id} has no URL, command, mode, group or interval that it can have"
+    yield from _wrong_deliveries([delivery.callback for delivery in broker["deliveries"]], broker["nextDelivery"])
+    yield from _wrong_rows(broker, _KEYED)
+    for scope, key, tokens, _ in broker["buckets"]:
+        if scope not in SCOPES or abs(tokens) > _MOST_TOKENS:
+            yield f"the bucket {scope} {key} is that of no rate limit"
+    yield from _wrong_rows(broker["tally"], _COUNTED)
+    yield from _wrong_counts(broker["tally"])
+
+
+def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str]:
+    for task_id, times in Counter(ids).items():
+        if times > 1:
+            yield f"{noun} {task_id} is there {times} times"
+        if not task_id:
+            yield f"a {noun} has no id"
+
+
+def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str]:
+    states = {task.id: task.state for task in tasks}
+    listed = dict.fromkeys(ready)
+    if (
+        len(listed) < len(ready)
+        or any(states.get(task_id) not in _MAY_BE_LISTED for task_id in listed)
+        or any(state in _MUST_BE_LISTED and task_id not in listed for task_id, state in states.items())
+    ):
+        yield "ready does not list exactly the tasks that are READY, each once"
+
+
+def _wrong_values(task: Task) -> Iterator[str]:
+    if task.priority not in range(PRIORITIES) or task.attempts < 0 or task.max_attempts < 1:
+        yield f"has priority {task.priority} and {task.attempts} of {task.max_attempts} attempts"
+    if is_blank(task.command):
+        yield "has no command"
+    if task.webhook and not wire.is_webhook_url(task.webhook):
+        yield "has a webhook that is no URL"
+    if task.history and task.history[0].before is not None:
+        yield "has a history that does not begin with its creation"
+
+
+def _wrong_for_state(task: Task) -> Iterator[str]:
+    state = task.state
+    if (state in _HELD) != bool(task.worker):
+        yield f"is {state.name} and has {'a' if task.worker else 'no'} worker"
+    if state not in _HELD and (task.lease_until or task.lease_expiry):
+        yield f"is {state.name} and has a lease"
+    if state is not State.DELAYED and task.visible_at:
+        yield f"is {state.name} and has a delay"
+    if task.record is None:
+        if state in (State.COMPLETED, State.FAILED):
+            yield f"is {state.name} and has no result"
+    elif not _is_record_of(task.record, task):
+        yield "has a result that is not its own"
+    if task.history and task.history[-1].after is not state:
+        yield f"is {state.name} and its history ends as {task.history[-1].after.name}"
+
+
+def _is_record_of(record: Record, task: Task) -> bool:
+    return (
+        record.task_id == task.id
+        and record.status in _RESULTS
+        and (task.state not in (State.COMPLETED, State.FAILED) or record.status == task.status)
+    )
+
+
+def _is_subscription(subscription: Subscription) -> bool:
+    return (
+        wire.is_webhook_url(subscription.url)
+        and bool(subscription.commands)
+        and subscription.mode in MODES
+        and (subscription.mode != "group" or bool(subscription.group))
+        and subscription.interval > 0
+    )
+
+
+def _wrong_deliveries(callbacks: Sequence[CallbackDue], next_delivery: int) -> Iterator[str]:
+    numbers = dict.fromkeys(callback.delivery_id for callback in callbacks)
+    if len(numbers) < len(callbacks) or max(numbers, default=0) >= next_delivery or min(numbers, default=1) < 1:
+        yield "deliveries do not have distinct numbers below nextDelivery"
+    for callback in callbacks:
+        if (
+            callback.attempt < 1
+            or callback.status not in _RESULTS
+            or not wire.is_webhook_url(callback.url)
+            or not _is_result(callback.result)
+        ):
+            yield f"delivery {callback.delivery_id} is invalid"
+
+
+def _wrong_rows(parts: Mapping[str, Any], keyed: Iterable[tuple[str, int]]) -> Iterator[str]:
+    for name, columns in keyed:
+        rows = parts[name]
+        if len({tuple(row[:columns]) for row in rows}) < len(rows):
+            yield f"{name} has two rows for one thing"
+
+
+def _wrong_counts(counters: Mapping[str, Any]) -> Iterator[str]:
+    for name, labels in _COUNTED:
+        for row in counters[name]:
+            counts = row[labels] if name == "latency" else [row[labels]]
+            if min(counts, default=0) < 0:
+                yield f"{name} counts less than nothing"
+            if name == "latency" and len(counts) != len(LATENCY_BOUNDS) + 1:
+                yield f"a latency does not have {len(LATENCY_BOUNDS) + 1} counts"
+
+
+def _is_result(text: str | None) -> bool:
+    """Whether a record can have this result."""
+    return text is None or _is_json(text, dict)
+
+
+def _is_json(text: str, wanted: type) -> bool:
+    try:
+        return isinstance(json.loads(text), wanted)
+    except RecursionError:
+        return True  # text that nests deeper than Python reads is legal (B1)
+    except ValueError:
+        return False
