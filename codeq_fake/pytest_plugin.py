@@ -161,6 +161,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         fake.check_receivers()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse a marker whose options no fake of the test would get."""
+    used = set(getattr(item, "fixturenames", ())).intersection(("codeq", *_SERVERS))
+    if used == {"codeq_session_server"} and item.get_closest_marker("codeq") is not None:
+        pytest.fail(
+            "codeq_session_server is one fake for all tests: the marker codeq cannot change it. Set its options in a "
+            "fixture codeq_session_options, or use codeq_server",
+            pytrace=False,
+        )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add what happened at the fake to the report of a failed test. `in_process.timeline` writes that text."""

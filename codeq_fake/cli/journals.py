@@ -14,7 +14,7 @@ from .output import Answer, show_table
 from .remote import Fake, calls_fake
 
 _CALLBACK = ("n#", "kind", "about", "url", "state", "tries")
-_REQUEST = ("n#", "at", "as", "method", "path", "status#", "faults")
+_REQUEST = ("n#", "at", "as", "method", "path", "status#", "faults", "reason")
 _SINCE = click.option("--since", type=click.IntRange(0), default=0, metavar="N", help="Only entries after number N.")
 _LAST = click.option(
     "--last", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Only the last N of them."
@@ -47,7 +47,9 @@ def _show_listed(show: Callable[[], None], dropped: int) -> None:
 
 def _request(entry: dict[str, Any]) -> Iterable[object]:
     known = (entry[name] for name in ("n", "at", "as", "method"))
-    return *known, entry["path"].partition("?")[0], entry["status"] or "no reply", ", ".join(entry["faults"])
+    # A fake of an earlier version has no reasons.
+    reply = (entry["status"] or "no reply", ", ".join(entry["faults"]), entry.get("reason"))
+    return *known, entry["path"].partition("?")[0], *reply
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """The kinds of faults: one function for each, which makes a rule.
 
 All functions take the conditions of a rule: `on`, `worker`, `command`, `task`, `nth`, `times`, `probability`, `seed`.
+`seconds` may also be a text such as `1m 30s`, or a timedelta.
 See `codeq_fake.faults.Rule`, which also raises the BadFaultErrors.
 """
 
@@ -8,9 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Literal, TypedDict, Unpack
 
-from .rule import CALLBACK, COMPLETE, FAIL, NOTICE, REQUEST, Rule, kind
+from codeq_fake.core.times import SECOND, Duration, duration
+
+from .rule import CALLBACK, COMPLETE, FAIL, NOTICE, REQUEST, BadFaultError, Rule, kind
 
 _CLAIMS = frozenset({"claim", "claim_batch"})
 _ENDS = frozenset({"submit", COMPLETE, FAIL, "submit_batch"})
@@ -68,9 +72,9 @@ def reset(**where: Unpack[Where]) -> Rule:
 
 
 @kind()
-def delay(seconds: float, **where: Unpack[Where]) -> Rule:
+def delay(seconds: Duration, **where: Unpack[Where]) -> Rule:
     """The request waits for `seconds` of the fake's clock before it is carried out."""
-    return Rule("delay", seconds=seconds, **where)
+    return Rule("delay", seconds=_seconds(seconds), **where)
 
 
 @kind()
@@ -95,9 +99,9 @@ def expire_lease(**where: Unpack[Where]) -> Rule:
 
 
 @kind(on=_SENT | {REQUEST})
-def clock_skew(seconds: float, **where: Unpack[Where]) -> Rule:
+def clock_skew(seconds: Duration, **where: Unpack[Where]) -> Rule:
     """The server computes with a clock that is `seconds` ahead of the client's, or behind if negative."""
-    return Rule("clock_skew", seconds=seconds, **where)
+    return Rule("clock_skew", seconds=_seconds(seconds), **where)
 
 
 @kind(on=_CALLBACK, only=_SENT)
@@ -113,9 +117,9 @@ def callback_twice(**where: Unpack[Where]) -> Rule:
 
 
 @kind(on=_CALLBACK, only=_SENT)
-def callback_late(seconds: float, **where: Unpack[Where]) -> Rule:
+def callback_late(seconds: Duration, **where: Unpack[Where]) -> Rule:
     """An attempt of a callback is sent `seconds` later, by the fake's clock."""
-    return Rule("callback_late", seconds=seconds, **where)
+    return Rule("callback_late", seconds=_seconds(seconds), **where)
 
 
 @kind(on=_ENDS, only=_ENDS)
@@ -154,6 +158,16 @@ def observed_races(seed: int = 0) -> tuple[Rule, ...]:
         revoke_lease(probability=0.001, seed=seed + 2),
         false_empty(probability=0.0007, seed=seed + 3),
     )
+
+
+def _seconds(length: Duration) -> float:
+    """A length of time in seconds. Raises BadFaultError."""
+    if not isinstance(length, (str, timedelta)):
+        return length  # the rule checks it
+    try:
+        return duration(length) / SECOND
+    except ValueError as error:
+        raise BadFaultError(f"seconds: {error}") from None
 
 
 def text_of(body: Any) -> str | None:  # noqa: ANN401 - any JSON value

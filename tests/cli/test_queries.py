@@ -16,6 +16,7 @@ from rich.console import Console
 from codeq_fake.cli import main
 from codeq_fake.cli import top as top_module
 from codeq_fake.cli.remote import Fake
+from codeq_fake.core.errors import TaskNotFound
 from codeq_fake.serving.server import listen
 from codeq_fake.testing import FakeCodeQ
 
@@ -258,9 +259,9 @@ def test_requests_are_listed_and_filtered(fake: FakeCodeQ) -> None:
     with fake.client() as http:
         http.get("/v1/codeq/tasks/gone")
     assert [line.split() for line in printed(fake, "requests").splitlines()] == [
-        ["n", "at", "as", "method", "path", "status", "faults"],
+        ["n", "at", "as", "method", "path", "status", "faults", "reason"],
         ["1", START, "worker-dev", "POST", "/v1/codeq/tasks/claim", "200"],
-        ["2", START, "worker-dev", "GET", "/v1/codeq/tasks/gone", "404"],
+        ["2", START, "worker-dev", "GET", "/v1/codeq/tasks/gone", "404", *str(TaskNotFound()).split()],
     ]
     for arguments in (("--since", "1"), ("--last", "1"), ("--path", "gone"), ("--status", "404")):
         assert [entry["n"] for entry in as_json(fake, "requests", *arguments)["requests"]] == [2]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from codeq_fake import faults
+from codeq_fake.core.times import SECOND
 from codeq_fake.faults import BadFaultError, Rule, read_rules
 from codeq_fake.faults.parsing import named, rule_of, shown
 from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, REQUEST
@@ -139,3 +141,12 @@ def test_a_file_without_valid_rules_is_refused(text: str, refusal: str) -> None:
     with pytest.raises(BadFaultError) as refused:
         read_rules(text, NAMES)
     assert refusal in str(refused.value)
+
+
+@pytest.mark.parametrize("length", [90, 90.0, "90", "1m 30s", timedelta(seconds=90)], ids=repr)
+def test_a_length_of_time_is_written_as_people_write_it(length: float | str | timedelta) -> None:
+    for rule in (faults.delay(length), faults.callback_late(length), faults.clock_skew(length)):
+        assert rule.duration == 90 * SECOND
+    assert faults.clock_skew(timedelta(seconds=-1)).duration == -SECOND
+    with pytest.raises(BadFaultError, match="'soon' is not a duration"):
+        faults.delay("soon")

@@ -245,10 +245,15 @@ def test_fails(codeq_session_server):
 
 def test_without_it_is_reported_without_it(empty):
     pass
+
+@pytest.mark.codeq(profile="kvrocks-2.9")
+def test_marked(codeq_session_server):
+    pass
 """
     printed, code = run(test, "codeq_profile = redis\n")
     assert code == 1
-    assert "1 failed, 3 passed" in printed
+    assert "1 failed, 3 passed, 1 error" in printed
+    assert "codeq_session_server is one fake for all tests: the marker codeq cannot change it" in printed
     assert "<FakeCodeQ redis at 2026-01-31T12:00:00Z (manual): 1 ready>" in printed
     assert "RENDER  PENDING, PENDING_LIST" in printed
 
