@@ -15,14 +15,14 @@ from codeq_fake.core import PROFILES, Location, Status
 from codeq_fake.faults.rule import KINDS
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = Path(__file__).with_name("examples.py")
+EXAMPLES = [Path(__file__).with_name(name) for name in ("examples.py", "client_examples.py")]
 
 
 @pytest.mark.process
 @pytest.mark.slow
 def test_pyright_accepts_the_examples_in_its_strict_mode(tmp_path: Path) -> None:
     config = {
-        "include": [str(EXAMPLES)],
+        "include": [str(file) for file in EXAMPLES],
         "typeCheckingMode": "strict",
         "enableTypeIgnoreComments": False,  # those are mypy's
         "reportUnnecessaryTypeIgnoreComment": "error",

@@ -1,0 +1,78 @@
+"""Code of the client's users, for type checkers in their strict modes, as `examples`. It is never run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_type
+
+from codeq_client import (
+    Batch,
+    BlockingCodeQ,
+    CodeQ,
+    Complete,
+    Event,
+    Fail,
+    Job,
+    NewTask,
+    Outcome,
+    Retry,
+    Task,
+    TaskEnded,
+    Worker,
+    current_task,
+    keep_first_result,
+)
+from codeq_client.testing import ServerClock, run_one
+from codeq_client.webhooks import ResultCallback, WebhookReceiver
+from codeq_fake.testing import FakeCodeQ
+
+
+@dataclass
+class Order:
+    """What the code under test orders."""
+
+    pages: int
+
+
+def produce(client: BlockingCodeQ) -> None:
+    task = client.create("RENDER", Order(3), delay=timedelta(minutes=1), idempotency_key="order-3")
+    assert_type(task, Task)
+    assert_type(client.create_batch([NewTask(command="RENDER", payload=Order(4))]), Batch[Task])
+    assert_type(client.claim(["RENDER"], lease=60), Task | None)
+    client.create("RENDER", Order(3), after=60)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.nack(task, pause=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def work(client: CodeQ) -> None:
+    worker = Worker(client, concurrency=3, hooks=[count], middleware=[keep_first_result(client)])
+
+    @worker.handler("RENDER", payload=Order)
+    async def render(job: Job[Order]) -> dict[str, int]:
+        if job.attempts > 1:
+            raise Fail("no ink")
+        raise Retry(delay=job.payload.pages)
+
+    @worker.handler("PRINT")
+    def plain(job: Job[Order]) -> dict[str, int]:
+        return {"pages": job.payload.pages if current_task.get() is not None else 0}
+
+    assert_type(await run_one(worker, "RENDER", Order(3)), Complete | Outcome)
+    assert_type(await run_one(plain, Order(3)), Complete | Outcome)
+    assert_type(await client.wait_for_result("id", timeout=5, kind=Order), Order)
+    assert render is not None
+
+
+def count(event: Event) -> None:
+    if isinstance(event, TaskEnded):
+        assert_type(event.task, Task)
+
+
+async def receive(callback: ResultCallback) -> None:
+    assert_type(callback.record.result_as(Order), Order)
+
+
+def connect(codeq: FakeCodeQ, receiver: WebhookReceiver) -> CodeQ:
+    receiver.on_result(receive)
+    token = codeq.tokens["worker"]
+    return CodeQ(codeq.url, worker_token=token, transport=codeq.transport(), clock=ServerClock(codeq.time, codeq.sleep))
