@@ -6,28 +6,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from codeq_fake import __version__, payloads, wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
-from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock
+from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock, in_slices
 from codeq_fake.core import Status, Task, errors, manual_operations, snapshot
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
+from codeq_fake.core.frozen_tasks import FrozenTasks
 from codeq_fake.journal import Journal
 from codeq_fake.runtime.fake_server import Runtime, StateReplacedError
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
-from . import representations, state_file
+from . import json_blocks, representations, state_file
 from .argument_readers import instant, profile
 from .errors import BadRequestError, ConflictError, UnknownCallbackError, UnknownTaskError
 from .fault_rules import FaultControls
 from .worker_operations import WorkerOperations
+
+T = TypeVar("T")
 
 
 class Controls:
@@ -147,6 +150,20 @@ class Controls:
             "broker": snapshot.dump(runtime.broker),
         }
 
+    def begin_state(self) -> dict[str, Any]:
+        """As `state`, with iterators in the place of long lists: see `snapshot.begin_dump`."""
+        runtime = self._runtime
+        return {
+            "profile": runtime.config.profile,
+            "now": representations.time(runtime.clock.now()),
+            "broker": snapshot.begin_dump(runtime.broker),
+        }
+
+    async def state_text(self) -> list[bytes]:
+        """The JSON text of the state at one instant, in blocks. Others have turns meanwhile."""
+        async with self._runtime.freezing:
+            return await in_slices(json_blocks.encoded(self.begin_state()))
+
     def restore(self, state: Mapping[str, Any]) -> payloads.Health:
         """Replace the state by one that `state` returned; the settings stay. Needs a running event loop.
 
@@ -212,17 +229,27 @@ class Controls:
         self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int | None = None
     ) -> list[payloads.Task]:
         """The first `limit` tasks that match, oldest first. No side effects. Raises BadRequestError."""
-        if status and status not in Status.__members__:
-            raise BadRequestError(f"status: found {status!r}, allowed are {', '.join(Status.__members__)}")
+        matches = _filter(status, command, tenant)
         zone = self._runtime.config.settings.timezone
-        matching = (
-            task
-            for task in self._runtime.broker.store.tasks.values()
-            if (not status or task.status == status)
-            and (not command or queue_name(task.command) == queue_name(command))
-            and (tenant is None or task.tenant == tenant)
-        )
+        matching = filter(matches, self._runtime.broker.store.tasks.values())
         return [representations.task(task, zone) for task in islice(matching, limit)]
+
+    def begin_tasks(
+        self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int
+    ) -> Iterator[payloads.Task | None]:
+        """As `tasks`, to be read later, while the broker goes on. An item None only says that others may have a turn.
+
+        It has to be read to its end or closed.
+        """
+        matches = _filter(status, command, tenant)
+        zone = self._runtime.config.settings.timezone
+
+        def show(task: Task) -> payloads.Task | None:
+            return representations.task(task, zone) if matches(task) else None
+
+        tasks = self._runtime.broker.store.tasks.values()
+        matches_all = not (status or command or tenant is not None)
+        return _first(limit, iter(FrozenTasks(list(islice(tasks, limit if matches_all else None)), show)))
 
     def task(self, task_id: str) -> payloads.TaskInFull:
         """One task with its result, its history, and whether it can be claimed. Raises UnknownTaskError."""
@@ -257,9 +284,14 @@ class Controls:
 
     def queues(self) -> payloads.Queues:
         """The queue sizes of each tenant and command, and the number of parked claims."""
+        found = self.begin_queues()
+        return {"queues": list(found["queues"]), "parkedClaims": found["parkedClaims"]}
+
+    def begin_queues(self) -> dict[str, Any]:
+        """As `queues`, with an iterator in the place of the list."""
         runtime = self._runtime
         queues = representations.queues(runtime.broker, sorted(runtime.broker.store.queues))
-        return {"queues": list(queues), "parkedClaims": runtime.waiters.parked}
+        return {"queues": queues, "parkedClaims": runtime.waiters.parked}
 
     def requests(self, *, since: int = 0, path: str = "", status: int = 0) -> list[payloads.Request]:
         """The journal of requests after number `since`; `path` matches a part of the path, `status` 0 matches all."""
@@ -270,13 +302,15 @@ class Controls:
         ]
 
     def request_journal(self, *, since: int = 0, path: str = "", status: int = 0) -> dict[str, Any]:
-        """As `requests`, with the number of requests after `since` that were dropped, if there are any."""
-        entries = self.requests(since=since, path=path, status=status)
-        return {"requests": entries, **_dropped(self._runtime.requests, since)}
+        """As `requests`, but an iterator, with the number of requests after `since` that were dropped, if any were."""
+        journal = self._runtime.requests
+        found = [entry for entry in journal.since(since) if path in entry.path and status in (0, entry.status)]
+        return {"requests": map(representations.request, found), **_dropped(journal, since)}
 
     def callback_journal(self, *, since: int = 0) -> dict[str, Any]:
-        """As `callbacks`, with the number of callbacks after `since` that were dropped, if there are any."""
-        return {"callbacks": self.callbacks(since=since), **_dropped(self._runtime.deliveries.journal, since)}
+        """As `callbacks`, but an iterator, with the number of those after `since` that were dropped, if any were."""
+        journal = self._runtime.deliveries.journal
+        return {"callbacks": map(representations.callback, journal.since(since)), **_dropped(journal, since)}
 
     def callbacks(self, *, since: int = 0) -> list[payloads.Callback]:
         """The journal of callbacks and notices after number `since`."""
@@ -324,6 +358,31 @@ class Controls:
             return self._runtime.broker.get(task_id)
         except errors.TaskNotFound:
             raise UnknownTaskError(f"no task {task_id}") from None
+
+
+def _filter(status: str, command: str, tenant: str | None) -> Callable[[Task], bool]:
+    """Whether a task matches all that is given. Raises BadRequestError."""
+    if status and status not in Status.__members__:
+        raise BadRequestError(f"status: found {status!r}, allowed are {', '.join(Status.__members__)}")
+    name = queue_name(command)
+
+    def matches(task: Task) -> bool:
+        return (
+            (not status or task.status == status)
+            and (not command or queue_name(task.command) == name)
+            and (tenant is None or task.tenant == tenant)
+        )
+
+    return matches
+
+
+def _first(limit: int, found: Iterator[T | None]) -> Iterator[T | None]:
+    """The first items up to the one with which `limit` of them are not None."""
+    for item in found if limit else ():
+        yield item
+        limit -= item is not None
+        if not limit:
+            return
 
 
 def _dropped(journal: Journal[Any], since: int) -> dict[str, int]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from inspect import isawaitable
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from codeq_fake.clocks import in_slices
 from codeq_fake.documents import finite
 from codeq_fake.faults.parsing import KNOWN_FIELDS
 from codeq_fake.openapi import document
 from codeq_fake.payloads import Advanced
 from codeq_fake.runtime.fake_server import Runtime
 
+from . import json_blocks
 from .access import Access
 from .argument_readers import (
     Reader,
@@ -45,7 +48,8 @@ class ControlCall:
     """One control call: its route, its handler, and the readers of its arguments.
 
     An argument that is not in the path is read from the query of a GET, or from the JSON body of other methods. The
-    handler gets those that were sent, by name. The reply is what it returns, as the field `under` if there is one.
+    handler gets those that were sent, by name. The reply is what it returns, as the field `under` if there is one. One
+    that `freezes` reads tasks as they are at one instant; only one of these is answered at a time.
     """
 
     method: str
@@ -55,6 +59,7 @@ class ControlCall:
     under: str = ""
     parse_float: Callable[[str], Any] = finite
     is_shaped: bool = False
+    freezes: bool = False
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401 - any JSON value
         """Read the arguments and call the handler. Raises ControlError."""
@@ -97,15 +102,17 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("POST", "/clock/advance", advance, {"seconds": duration, "to": instant}, parse_float=Decimal),
         ControlCall("POST", "/next", controls.next, {"ids": shaped(list[str]), "delays": shaped(list[int])}),
         ControlCall("POST", "/reset", controls.reset, setup),
-        ControlCall("GET", "/state", controls.state),
+        ControlCall("GET", "/state", controls.begin_state, freezes=True),
         ControlCall("PUT", "/state", lambda **sent: controls.restore(sent), state, is_shaped=True),
         ControlCall("POST", "/persist", controls.save),
-        ControlCall("GET", "/tasks", partial(controls.tasks, limit=_MOST_TASKS), search, under="tasks"),
+        ControlCall(
+            "GET", "/tasks", partial(controls.begin_tasks, limit=_MOST_TASKS), search, under="tasks", freezes=True
+        ),
         ControlCall("GET", "/tasks/{task_id}", controls.task, task),
         ControlCall("DELETE", "/tasks/{task_id}", controls.delete, task),
         ControlCall("POST", "/tasks/{task_id}/expire", controls.expire, task),
         ControlCall("POST", "/tasks/{task_id}/requeue", controls.requeue, task),
-        ControlCall("GET", "/queues", controls.queues),
+        ControlCall("GET", "/queues", controls.begin_queues),
         ControlCall("GET", "/requests", controls.request_journal, {"since": whole, "path": text, "status": whole}),
         ControlCall("GET", "/callbacks", controls.callback_journal, {"since": whole}),
         ControlCall("POST", "/callbacks/{n}/resend", controls.resend, {"n": number_of("callback")}),
@@ -123,14 +130,14 @@ def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
     """The control routes of one runtime. With a `token`, each call needs it as its bearer token."""
     access = Access(token)
 
-    def route(path: str, methods: tuple[str, ...], answer: Callable[[Request], Awaitable[Any]]) -> Route:
+    def route(path: str, methods: tuple[str, ...], answer: Callable[[Request], Awaitable[Sequence[bytes]]]) -> Route:
         async def endpoint(request: Request) -> Response:
             refused = access.refusal(request)
             if refused is not None:
                 status, reason = refused
                 return JSONResponse({"error": reason}, status)
             try:
-                return JSONResponse(await answer(request))
+                return json_blocks.response(await answer(request))
             except ControlError as error:
                 return JSONResponse({"error": str(error)}, error.status)
             except ClientDisconnect:
@@ -138,9 +145,15 @@ def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
 
         return Route(f"/_fake{path}", endpoint, methods=list(methods))
 
-    known = [route(call.path, (call.method,), call.answer) for call in _calls(Controls(runtime))]
+    known = [route(call.path, (call.method,), partial(_answer, runtime, call)) for call in _calls(Controls(runtime))]
     return [*known, *(route(path, _METHODS, _unknown) for path in ("", "/{rest:path}"))]
 
 
-async def _unknown(request: Request) -> Any:  # noqa: ANN401 - never returns
+async def _answer(runtime: Runtime, call: ControlCall, request: Request) -> Sequence[bytes]:
+    """The JSON text of a call's reply."""
+    async with runtime.freezing if call.freezes else nullcontext():
+        return await in_slices(json_blocks.encoded(await call.answer(request)))
+
+
+async def _unknown(request: Request) -> NoReturn:
     raise UnknownCallError(f"there is no {request.method} {request.url.path}")

@@ -1,14 +1,14 @@
 """Turns dataclasses into plain JSON values and back, by their annotations: for saved states and control calls.
 
-A dataclass or TypedDict is an object with exactly its fields, a tuple or NamedTuple a list, an enumeration the name of
-a member. `load` refuses any other value and names its place.
+A dataclass or TypedDict is an object with exactly its fields, as far as `__init__` takes them. A tuple or NamedTuple is
+a list, an enumeration the name of a member. `load` refuses any other value and names its place.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from operator import attrgetter
@@ -54,7 +54,9 @@ def codec(shape: Any) -> Codec:  # noqa: ANN401, PLR0911 - any type; one line fo
     if origin is dict:
         return _mapping(codec(args[1]))
     if is_dataclass(shape) or is_typeddict(shape):
-        return _object(shape, {name: codec(hint) for name, hint in get_type_hints(shape).items()})
+        left_out = {field.name for field in fields(shape) if not field.init} if is_dataclass(shape) else ()
+        hints = get_type_hints(shape).items()
+        return _object(shape, {name: codec(hint) for name, hint in hints if name not in left_out})
     if issubclass(shape, tuple):
         return _row(shape._make, [codec(hint) for hint in get_type_hints(shape).values()])
     if issubclass(shape, Enum):
@@ -143,20 +145,20 @@ def _mapping(item: Codec) -> Codec:
     return Codec(lambda mapping: {name: item.dump(part) for name, part in mapping.items()}, load)
 
 
-def _object(shape: Callable[..., Any], fields: dict[str, Codec]) -> Codec:
+def _object(shape: Callable[..., Any], parts: dict[str, Codec]) -> Codec:
     # Most fields are scalars, and a state has many tasks: only the others are worth a call.
-    converted = [(name, field.dump) for name, field in fields.items() if field.dump is not _unchanged]
+    converted = [(name, field.dump) for name, field in parts.items() if field.dump is not _unchanged]
 
     def dump(value: Any) -> dict[str, Any]:  # noqa: ANN401 - of the type `shape`
-        values = dict(value) if isinstance(value, dict) else {name: getattr(value, name) for name in fields}
+        values = dict(value) if isinstance(value, dict) else {name: getattr(value, name) for name in parts}
         for name, dump_field in converted:
             values[name] = dump_field(values[name])
         return values
 
     def load(value: object) -> object:
-        if not isinstance(value, dict) or value.keys() != fields.keys():
-            raise _mismatch(value, f"an object of {', '.join(fields)}")
-        return shape(**{name: _load_at(name, field, value[name]) for name, field in fields.items()})
+        if not isinstance(value, dict) or value.keys() != parts.keys():
+            raise _mismatch(value, f"an object of {', '.join(parts)}")
+        return shape(**{name: _load_at(name, field, value[name]) for name, field in parts.items()})
 
     return Codec(dump, load)
 

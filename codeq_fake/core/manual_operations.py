@@ -18,6 +18,8 @@ def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
     task = broker.get(task_id)
     if task.status is not Status.IN_PROGRESS:
         raise errors.NotInProgress
+    if task.before_change is not None:
+        task.before_change(task)
     task.lease_until = task.lease_expiry = now
     if task.state is State.LEASED:
         broker.store.queue_for(task).put_leased(task)
@@ -33,11 +35,12 @@ def requeue(broker: Broker, task_id: str, *, now: int) -> Task:
     task = broker.get(task_id)
     queue = broker.store.queue_for(task)
     queue.remove(task)
-    if task.state in (State.COMPLETED, State.FAILED, State.DEAD):
+    has_ended = task.state in (State.COMPLETED, State.FAILED, State.DEAD)
+    task.apply(Event.REQUEUE, by="", now=now)
+    if has_ended:
         task.attempts = 0
         task.error = ""
         task.record = None
-    task.apply(Event.REQUEUE, by="", now=now)
     task.touched_at = now
     task.visible_at = 0
     task.clear_lease()

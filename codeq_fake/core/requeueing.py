@@ -64,16 +64,16 @@ class Requeueing:
         if delay_seconds <= 0:
             delay_seconds = backoff.delay(self._settings, task.attempts, self._jitter)  # N3
         delay_seconds = min(delay_seconds, self._settings.backoff_max_seconds)
+        is_last = task.attempts + 1 >= task.max_attempts
+        task.apply(LAST_ATTEMPT[event] if is_last else event, by=by, now=now)
         task.attempts += 1
         task.touched_at = now
         task.clear_lease()
-        if task.attempts >= task.max_attempts:
-            task.apply(LAST_ATTEMPT[event], by=by, now=now)
+        if is_last:
             task.error = reason or REASON_MAX_ATTEMPTS
             queue.add_dead_letter(task)
             self._counters.count_end(task.command, State.DEAD.status.value, latency=now - task.created_at)
             return NackOutcome(dead=True, delay_seconds=0)
-        task.apply(event, by=by, now=now)
         task.error = ""
         task.visible_at = floor_to_second(now + seconds(delay_seconds))
         queue.delay(task)

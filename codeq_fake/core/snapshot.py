@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from .broker import Broker
@@ -10,6 +11,7 @@ from .callback_retries import Delivery
 from .codec import MismatchError, codec
 from .consistency import contradictions
 from .counters import Histogram
+from .frozen_tasks import FrozenTasks
 from .queue import Queue
 from .subscriptions import Subscription
 from .task import State, Task
@@ -64,27 +66,52 @@ _COUNTERS = ("created", "claimed", "completed", "lease_expired", "deliveries", "
 
 def dump(broker: Broker) -> dict[str, Any]:
     """The JSON value of a broker's state."""
+    tasks = map(codec(Task).dump, broker.store.tasks.values())
+    return {name: _whole(part) for name, part in _parts(broker, tasks).items()}
+
+
+def begin_dump(broker: Broker) -> dict[str, Any]:
+    """The JSON value of a broker's state at this instant, with iterators in the place of long lists.
+
+    They may be read later, while the broker goes on. That of the tasks has to be read to its end or closed.
+    """
+    return _parts(broker, iter(FrozenTasks(list(broker.store.tasks.values()), codec(Task).dump)))
+
+
+def _parts(broker: Broker, tasks: Iterator[dict[str, Any]]) -> dict[str, Any]:
     counters, subscriptions = broker.counters, broker.subscriptions
-    state: dict[str, Any] = codec(BrokerState).dump(
-        {
-            "version": VERSION,
-            "tasks": broker.store.tasks.values(),
-            # Sorted by name, since the order in which the queues were created is not part of the state.
-            "ready": [task.id for _, queue in sorted(broker.store.queues.items()) for task in queue.ready_tasks()],
-            "keys": _rows(broker.keys.kept),
-            "subscriptions": subscriptions.by_id.values(),
-            "turns": _rows(subscriptions.turns),
-            "sweptAt": subscriptions.swept_at,
-            "buckets": _rows(broker.rate_limiter.buckets),
-            "deliveries": broker.callbacks.deliveries.values(),
-            "nextDelivery": broker.callbacks.next_id,
-            "tally": {
-                **{name: _rows(getattr(counters, name)) for name in _COUNTERS},
-                "latency": [(*labels, known.counts, known.total) for labels, known in counters.latency.items()],
-            },
-        }
-    )
-    return state
+    queues = sorted(broker.store.queues.items())
+    subscribed = [(one, one.expires_at, one.throttled_until) for one in subscriptions.by_id.values()]
+    delivered = [(one.callback, one.due_at) for one in broker.callbacks.deliveries.values()]
+    dump_delivery = codec(Delivery).dump
+    return {
+        "version": VERSION,
+        "tasks": tasks,
+        # Sorted by name, since the order in which the queues were created is not part of the state.
+        "ready": iter([task.id for _, queue in queues for task in queue.ready_tasks()]),
+        "keys": _rows(broker.keys.kept),
+        "subscriptions": itertools.starmap(_dump_subscription, subscribed),
+        "turns": _rows(subscriptions.turns),
+        "sweptAt": subscriptions.swept_at,
+        "buckets": _rows(broker.rate_limiter.buckets),
+        "deliveries": (dump_delivery(Delivery(callback, due_at)) for callback, due_at in delivered),
+        "nextDelivery": broker.callbacks.next_id,
+        "tally": {
+            **{name: _rows(getattr(counters, name)) for name in _COUNTERS},
+            "latency": iter([[*labels, [*known.counts], known.total] for labels, known in counters.latency.items()]),
+        },
+    }
+
+
+def _dump_subscription(subscription: Subscription, expires_at: int, throttled_until: int) -> dict[str, Any]:
+    dumped: dict[str, Any] = codec(Subscription).dump(subscription)
+    return {**dumped, "expires_at": expires_at, "throttled_until": throttled_until}
+
+
+def _whole(part: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(part, dict):
+        return {name: _whole(value) for name, value in part.items()}
+    return list(part) if isinstance(part, Iterator) else part
 
 
 def load(state: Mapping[str, Any]) -> FakeState:
@@ -130,9 +157,10 @@ def restore(broker: Broker, state: BrokerState) -> None:
         histogram.counts, histogram.total = counts, total
 
 
-def _rows(mapping: Mapping[Any, Any]) -> list[tuple[Any, ...]]:
-    """Each key and value of a mapping as one row; a tuple has a column for each of its parts."""
-    return [(*_columns(key), *_columns(value)) for key, value in mapping.items()]
+def _rows(mapping: Mapping[Any, Any]) -> Iterator[list[Any]]:
+    """Each key and value that a mapping has now as one row; a tuple has a column for each of its parts."""
+    items = list(mapping.items())
+    return ([*_columns(key), *_columns(value)] for key, value in items)
 
 
 def _columns(value: object) -> tuple[Any, ...]:

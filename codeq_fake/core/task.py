@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from types import MappingProxyType
@@ -172,6 +172,8 @@ class Task:
     state: State = field(kw_only=True)  # here, since a saved state has the fields in this order
     record: Record | None = None
     history: list[HistoryEntry] = field(default_factory=list)
+    #: Called before the next change: somebody still has to read the task as it is now.
+    before_change: Callable[[Task], None] | None = field(default=None, init=False, repr=False)
 
     @property
     def status(self) -> Status:
@@ -184,10 +186,12 @@ class Task:
         return self.state.location
 
     def apply(self, event: Event, *, by: str, now: int) -> None:
-        """Change the state as the table says. Nothing else changes a task's state.
+        """Change the state as the table says. Nothing else changes a task's state. It is the first change of an event.
 
         Raises `KeyError` if the table does not list the event for this state, which is an error of the caller.
         """
+        if self.before_change is not None:
+            self.before_change(self)
         before = self.state
         self.state = after = TRANSITIONS[before, event]
         self.updated_at = now

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import islice, pairwise
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from codeq_fake.auth import Forbidden, KeysNeeded, Tokens, Unauthenticated
 from codeq_fake.clause_coverage.coverage import sections
-from codeq_fake.control import representations
+from codeq_fake.control import json_blocks, representations
 from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, WAYS
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.journal import Callback, Request
@@ -151,14 +150,12 @@ def state(visit: Visit) -> Response:
     return visit.show("state.html", file=visit.runtime.config.state_file, tasks=len(visit.runtime.broker.store.tasks))
 
 
-def download(visit: Visit) -> Response:
+async def download(visit: Visit) -> Response:
     """The whole state as a file."""
     name = f"codeq-fake-{visit.controls.clock()['now'].replace(':', '')}.json"
-    return Response(
-        json.dumps(visit.controls.state()),
-        media_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    response = json_blocks.response(await visit.controls.state_text())
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 def resetting(visit: Visit) -> Response:
@@ -202,7 +199,7 @@ def _default_tenant(runtime: Runtime) -> str:
         return ""
 
 
-PAGES: Mapping[str, Callable[[Visit], Response]] = MappingProxyType(
+PAGES: Mapping[str, Callable[[Visit], Response | Awaitable[Response]]] = MappingProxyType(
     {
         "/_fake/": overview,
         "/_fake/api": api,

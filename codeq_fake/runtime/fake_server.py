@@ -76,6 +76,8 @@ class Runtime:
         self.live_updates = LiveUpdates()
         #: Called after each try of a callback or notice.
         self.on_try: Callable[[Callback], None] | None = None
+        #: Held by whoever reads tasks as they are at one instant.
+        self.freezing = asyncio.Lock()
         self._alarm: Timer | None = None
         self._settled = 0
         # What the clock sets off runs in this context, not in that of the request or the test that moved the clock.

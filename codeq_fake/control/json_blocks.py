@@ -1,0 +1,64 @@
+"""Large replies as JSON: written in slices, and sent in blocks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from codeq_fake.core.slices import Slices
+
+_BLOCK = 64 * 1024  # characters
+
+
+def encoded(value: Any) -> Slices[list[bytes]]:  # noqa: ANN401 - any JSON value
+    """The JSON text of a value in blocks. Iterators in its objects are read as lists; their items None are left out."""
+    blocks: list[bytes] = []
+    parts: list[str] = []
+    size = 0
+    for part in _parts(value):
+        parts.append(part)
+        size += len(part)
+        if size >= _BLOCK:
+            blocks.append("".join(parts).encode())
+            parts, size = [], 0
+        yield
+    blocks.append("".join(parts).encode())
+    return blocks
+
+
+def response(blocks: Sequence[bytes]) -> Response:
+    """The reply with a JSON text."""
+    if len(blocks) == 1:
+        return Response(blocks[0], media_type="application/json")
+    size = sum(map(len, blocks))
+    return StreamingResponse(_each(blocks), media_type="application/json", headers={"Content-Length": str(size)})
+
+
+async def _each(blocks: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for block in blocks:
+        yield block
+
+
+def _parts(value: Any) -> Iterator[str]:  # noqa: ANN401 - as above
+    if isinstance(value, dict):
+        yield "{"
+        for index, (name, member) in enumerate(value.items()):
+            yield f"{',' if index else ''}{_text(name)}:"
+            yield from _parts(member)
+        yield "}"
+    elif isinstance(value, Iterator):
+        yield "["
+        comma = ""
+        for item in value:
+            yield "" if item is None else comma + _text(item)
+            comma = comma if item is None else ","
+        yield "]"
+    else:
+        yield _text(value)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - as above
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

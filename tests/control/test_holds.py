@@ -1,0 +1,84 @@
+"""No control call holds the event loop for long, however many tasks and requests there are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_fake.clocks import WallClock
+from codeq_fake.control import Controls
+from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.serving.application import application
+from tests.holds import LongestHold
+from tests.http.support import TASKS, ask, bearer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
+pytestmark = pytest.mark.slow
+
+COUNT = 10_000
+
+#: Path of a call -> what it returns.
+CALLS: dict[str, Callable[[Controls], Any]] = {
+    "state": Controls.state,
+    f"tasks?limit={COUNT}": lambda controls: {"tasks": controls.tasks()},
+    "tasks?command=Z": lambda _: {"tasks": []},
+    "tasks?status=COMPLETED&tenant=dev": lambda _: {"tasks": []},
+    "queues": Controls.queues,
+    "requests": lambda controls: {"requests": controls.requests()},
+}
+
+
+async def filled() -> tuple[ASGIApp, Controls]:
+    """A fake with many tasks, many queues and many requests."""
+    runtime = Runtime(Config(), WallClock("manual"))
+    app = application(runtime)
+    for n in range(COUNT):
+        runtime.broker.create(f"C{n % 2 * n}", f"[{n}]", tenant="dev", now=runtime.clock.now())
+    for _ in range(COUNT // 2):
+        await ask(app, "GET", f"{TASKS}/unknown", [], bearer("dev-token"))
+    await ask(app, "GET", "/_fake/health")  # the first call loads what all need
+    return app, Controls(runtime)
+
+
+def test_a_call_that_returns_much_lets_others_in_between() -> None:
+    async def called() -> list[tuple[str, bool]]:
+        app, controls = await filled()
+        short = []
+        for path, expected in CALLS.items():
+            async with LongestHold() as longest:
+                answer = await ask(app, "GET", f"/_fake/{path}")
+            assert answer.json == json.loads(json.dumps(expected(controls))), path
+            assert int(answer.headers[b"content-length"]) == len(answer.body)
+            short.append((path, longest.is_short))
+        return short
+
+    assert asyncio.run(called()) == [(path, True) for path in CALLS]
+
+
+def test_a_state_is_that_of_one_instant_though_others_change_it_meanwhile() -> None:
+    async def asked() -> None:
+        app, controls = await filled()
+        before = controls.state()
+        asking = [asyncio.create_task(ask(app, "GET", "/_fake/state")) for _ in range(2)]
+        tasks = asyncio.create_task(ask(app, "GET", f"/_fake/tasks?status=PENDING&limit={COUNT}"))
+        await asyncio.sleep(0)  # they begin
+        claims = 0
+        while not asking[0].done():
+            claimed = await ask(app, "POST", f"{TASKS}/claim", [b'{"commands":["C0"]}'], bearer("dev-token"))
+            claims += claimed.status == 200
+            await asyncio.sleep(0)
+        state, later, listed = [(await one).json for one in (*asking, tasks)]
+        assert state == json.loads(json.dumps(before))
+        assert claims > 1
+        statuses = [task["state"] for task in later["broker"]["tasks"]]
+        assert len(later["broker"]["ready"]) == statuses.count("READY") < COUNT
+        assert {task["status"] for task in listed["tasks"]} == {"PENDING"}
+
+    asyncio.run(asked())
