@@ -172,7 +172,7 @@ class Task:
     state: State = field(kw_only=True)  # here, since a saved state has the fields in this order
     record: Record | None = None
     history: list[HistoryEntry] = field(default_factory=list)
-    #: Called before the next change: somebody still has to read the task as it is now.
+    #: Called before the next change: a reader still needs the task as it is now.
     before_change: Callable[[Task], None] | None = field(default=None, init=False, repr=False)
 
     @property

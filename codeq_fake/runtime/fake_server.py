@@ -76,7 +76,7 @@ class Runtime:
         self.live_updates = LiveUpdates()
         #: Called after each try of a callback or notice.
         self.on_try: Callable[[Callback], None] | None = None
-        #: Held by whoever reads tasks as they are at one instant.
+        #: Held while tasks are read as they are at one instant.
         self.freezing = asyncio.Lock()
         self._alarm: Timer | None = None
         self._settled = 0
