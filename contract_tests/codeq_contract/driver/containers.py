@@ -19,7 +19,7 @@ import httpx
 from codeq_contract.stores import profile_of
 
 from .clocks import NotInTimeError, RealClock
-from .connections import connect
+from .connections import connect, with_direct_loopback
 from .interface import Effort
 from .server_settings import Setup
 from .servers import NotRunError, Served
@@ -60,6 +60,8 @@ class Containers:
     @classmethod
     def of(cls, image: str, store: str, profile: str = "", receiver: str = "") -> Containers:
         """Find the engine, and the profile of the store unless one is given. Raises NotRunError without an engine."""
+        # docker and testcontainers use the proxies of the environment, also for an engine on this machine.
+        os.environ.update(with_direct_loopback(os.environ))
         # The reaper of testcontainers is another image, which may be missing. Our contexts stop what they start.
         os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
         if Path("/.dockerenv").exists():

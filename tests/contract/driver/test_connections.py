@@ -10,6 +10,7 @@ import pytest
 from codeq_contract.driver import Receiver, Request, Setup
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.driver.connections import connect, connect_async
+from codeq_contract.driver.containers import Containers
 from codeq_contract.driver.http_transport import HttpTransport
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import Deployment
@@ -67,6 +68,17 @@ def test_what_the_suite_started_is_called_directly_wherever_it_is() -> None:
     with HttpTransport("http://server.test", clock, direct=True) as transport:
         [reply] = transport.exchange([Request("GET", "/metrics")], 0)
     assert "refused" not in reply.problem, "the proxy was asked"
+
+
+@pytest.mark.port
+@pytest.mark.usefixtures("proxies")
+def test_an_engine_on_this_machine_is_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Receiver(RealClock().now)
+    with serve_in_thread(engine) as port:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+        with pytest.raises(NotRunError, match="no Docker engine answers"):
+            Containers.of("server", "redis")
+        assert engine.received("/version")
 
 
 @pytest.mark.parametrize("proxies", ["nonsense://127.0.0.1:9", "http://127.0.0.1:x"], indirect=True)
