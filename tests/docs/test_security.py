@@ -1,0 +1,47 @@
+"""The page on security states each limit with the figure of the code."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from codeq_fake.core.task import HISTORY_LIMIT
+from codeq_fake.http.bodies import LARGEST_BATCH
+from codeq_fake.http.rejections import LARGEST_BODY
+from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
+from codeq_fake.page.visit import LARGEST_FORM
+from codeq_fake.runtime.waiters import LONGEST_WAIT
+from codeq_fake.serving.server import DEFAULT_LIMITS
+
+from .support import ROOT
+
+PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+LIMITS = PAGE.partition("## Limits")[2].partition("\n## ")[0]
+ROWS = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", LIMITS.partition("| --- | --- |")[2], re.MULTILINE))
+
+
+def mib(size: int) -> str:
+    return f"{size / 1024 / 1024:g} MiB"
+
+
+@pytest.mark.parametrize(
+    ("row", "figures"),
+    [
+        ("request body", [mib(LARGEST_BODY)]),
+        ("items of a batch of tasks or results", [f"{LARGEST_BATCH},"]),
+        ("long poll", [f"{LONGEST_WAIT} s"]),
+        ("journal of requests and of callbacks", [f"{DEFAULT_SIZE:,} entries", mib(DEFAULT_BYTES)]),
+        ("form of the page", [mib(LARGEST_FORM)]),
+        ("history of a task", [f"{HISTORY_LIMIT:,} entries"]),
+        ("head of a request", [mib(DEFAULT_LIMITS.head_bytes)]),
+        ("time for a head", [f"{DEFAULT_LIMITS.head_seconds} s"]),
+        ("connections", [f"{DEFAULT_LIMITS.connections:,} at once"]),
+    ],
+)
+def test_a_limit_has_the_figure_of_the_code(row: str, figures: list[str]) -> None:
+    assert [figure for figure in figures if figure not in ROWS[row]] == []
+
+
+def test_each_limit_has_a_figure_or_says_that_there_is_none() -> None:
+    assert [row for row, limit in ROWS.items() if not re.search(r"\d|^none|^one ", limit)] == []
