@@ -9,13 +9,14 @@ from codeq_fake import __version__
 from .demo import demo
 from .faults import faults
 from .journals import callbacks, contract, requests, resend, surprises
+from .output import Program
 from .serve import run, serve
 from .state import advance, clock, reset, state
 from .tasks import delete, expire, queues, requeue, task, tasks
 from .top import top
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="codeq-fake")
 def main() -> None:
     """A fake CodeQ server: in memory, exact to the real one, on a clock that you control.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -58,6 +59,17 @@ class Options:
 def flag(name: str, *names: str, **how: Any) -> Callable[[CommandT], CommandT]:
     """An option that is also an environment variable; `names` are further names for click."""
     return click.option(f"--{name}", *names, envvar=f"CODEQ_FAKE_{name.upper().replace('-', '_')}", **how)
+
+
+def control_token(*names: str, **how: Any) -> Callable[[CommandT], CommandT]:
+    """The option `--control-token`."""
+    return flag("control-token", *names, metavar="TEXT", callback=_header_text, **how)
+
+
+def _header_text(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and re.search(r"[\x00-\x1f\x7f]", text):
+        raise click.BadParameter("it has a character that no HTTP header can carry")
+    return text
 
 
 def read_variables(ctx: click.Context, _: click.Parameter, given: Path | None) -> Mapping[str, str]:
@@ -156,9 +168,7 @@ _WHAT = (
         help="Also write the state file at this interval, so that a crash loses no more.  [default: only at the end]",
     ),
     flag("no-control", is_flag=True, help="Leave out the control API under /_fake."),
-    flag(
-        "control-token",
-        metavar="TEXT",
+    control_token(
         help="Bearer token for the control API, which is off without one on an address that other machines reach.",
     ),
     flag(

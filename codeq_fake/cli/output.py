@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
@@ -37,6 +43,52 @@ class _Misused(_Failed):
     exit_code = MISUSED
 
 
+class Program(click.Group):
+    """The whole command, in any surroundings: with standard streams that are closed or full, in any encoding."""
+
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click declares it
+        """Run the command. An output that cannot be written ends it with the reason."""
+        _prepare_streams()
+        try:
+            with _end_signals():
+                return super().main(*args, **options)
+        except OSError as error:
+            with suppress(OSError):
+                tell(f"{error.strerror or error}")
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError):
+                    stream.close()  # now, because the interpreter's end would report the same error again
+            sys.exit(FAILED)
+
+
+def _prepare_streams() -> None:
+    """Open the standard streams that the process was started without, and let the others take any text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            # The lowest free descriptor, which is the missing one: no socket may get the number of an output.
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115 - as long as the process
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+        if isinstance(stream, TextIOWrapper) and name != "stdin":
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _end_signals() -> Iterator[None]:
+    """End on SIGTERM and SIGHUP as on Ctrl-C, so that files, the screen and containers are left in order."""
+    numbers = [] if sys.platform == "win32" else [signal.SIGTERM, signal.SIGHUP]
+    before = {number: signal.getsignal(number) for number in numbers}
+    changed = [number for number in before if before[number] is signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def exit_with(reason: str, code: int) -> NoReturn:
     """End the command, with the reason as a line on standard error."""
     raise (_Misused if code == MISUSED else _Failed)(reason)
@@ -44,7 +96,7 @@ def exit_with(reason: str, code: int) -> NoReturn:
 
 def tell(what: str) -> None:
     """Print a line on standard error."""
-    click.echo(f"codeq-fake: {what}", err=True)
+    click.echo(printable(f"codeq-fake: {what}"), err=True)
 
 
 class Answer(NamedTuple):

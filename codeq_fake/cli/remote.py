@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 import click
 
-from .options import flag
+from codeq_fake.serving.terminal_text import without_password
+
+from .options import control_token
 from .output import FAILED, MISUSED, Answer, exit_with
 
 if TYPE_CHECKING:
@@ -26,8 +28,11 @@ class Fake:
     """A running fake. A call returns the JSON object of the reply, or ends the program with the reason."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        self.url = url.rstrip("/")
-        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._url = url.rstrip("/")
+        #: Its URL for messages.
+        self.name = without_password(self._url)
+        # In UTF-8, which a fake expects in a token that is not ASCII.
+        self._headers = {b"authorization": f"Bearer {token}".encode(errors="surrogateescape")} if token else {}
 
     def get(self, path: str, /, **query: str | int | None) -> dict[str, Any]:
         """A GET call; arguments that are None are left out."""
@@ -43,9 +48,9 @@ class Fake:
             timeout = httpx.Timeout(patience, connect=5)
             # No proxy: a fake is on this machine or near it.
             with httpx.Client(timeout=timeout, trust_env=False, headers=self._headers) as client:
-                answer = client.request(method, f"{self.url}/_fake{path}", json=body, **how)
+                answer = client.request(method, f"{self._url}/_fake{path}", json=body, **how)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            exit_with(f"{self.url!r} is not a URL; give one such as http://127.0.0.1:8080 with --url", MISUSED)
+            exit_with(f"{self.name!r} is not a URL; give one such as http://127.0.0.1:8080 with --url", MISUSED)
         except httpx.HTTPError as error:
             exit_with(self._why_unanswered(error, patience), FAILED)
         return self._read(answer)
@@ -54,16 +59,16 @@ class Fake:
         import httpx  # noqa: PLC0415 - as above
 
         if isinstance(error, httpx.ReadTimeout):
-            return f"{self.url} has not answered for {patience:g} s; is it stopped, or advancing its clock?"
+            return f"{self.name} has not answered for {patience:g} s; is it stopped, or advancing its clock?"
         return (
-            f"no reply from {self.url} ({str(error) or type(error).__name__}); start a fake with "
+            f"no reply from {self.name} ({str(error) or type(error).__name__}); start a fake with "
             "`codeq-fake serve`, or give its URL with --url or CODEQ_BASE_URL"
         )
 
     def _read(self, answer: httpx.Response) -> dict[str, Any]:
         try:
             body = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if not (answer.is_success and isinstance(body, dict)):
             self._refuse(answer, body)
@@ -78,13 +83,14 @@ class Fake:
             remedy = "; give it with --control-token or CODEQ_FAKE_CONTROL_TOKEN"
         elif reason.startswith("no task "):
             remedy = "; `codeq-fake tasks` lists all tasks"
-        exit_with(f"{self.url}: {reason}{remedy}", MISUSED if answer.status_code == _BAD_REQUEST else FAILED)
+        exit_with(f"{self.name}: {reason}{remedy}", MISUSED if answer.status_code == _BAD_REQUEST else FAILED)
 
     def _why_no_fake(self, answer: httpx.Response) -> str:
         text = " ".join(answer.text.split())[:60]
         return (
-            f"{self.url} has no control API of a CodeQ fake: it answers {answer.status_code} {text!r}; the real server "
-            "has none, and neither has a fake with --no-control, or one for other machines without --control-token"
+            f"{self.name} has no control API of a CodeQ fake: it answers {answer.status_code} {text!r}; the real "
+            "server has none, and neither has a fake with --no-control, or one for other machines without "
+            "--control-token"
         )
 
 
@@ -106,11 +112,17 @@ def fake_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--url", envvar="CODEQ_BASE_URL", default="http://127.0.0.1:8080", show_default=True, help="URL of the fake."
     )
-    @flag("control-token", metavar="TEXT", help="Bearer token for its control API.")
+    @control_token("token", help="Bearer token for its control API.")
     @click.option("--json", "as_json", is_flag=True, help="Print the answer as one line of JSON.")
     @wraps(command)
-    def with_options(*, url: str, control_token: str | None, as_json: bool, **arguments: Any) -> None:
-        command(Target(Fake(url, control_token), as_json), **arguments)
+    def with_options(*, url: str, token: str | None, as_json: bool, **arguments: Any) -> None:
+        fake = Fake(url, token)
+        try:
+            command(Target(fake, as_json), **arguments)
+        except UnicodeEncodeError:
+            exit_with("an argument is not text in the encoding of this session; try LC_ALL=C.UTF-8", MISUSED)
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+            exit_with(f"{fake.name} does not answer as a CodeQ fake of this version does", FAILED)
 
     return with_options
 

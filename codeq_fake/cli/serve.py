@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,15 +22,20 @@ _LOOPBACK = "localhost,127.0.0.1,::1"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
+#: How far apart the members of a process group may get the same signal (s).
+_SAME_MOMENT = 0.3
+
+
 @click.command()
 @start_options(port="PORT, else 8080", log="text on a terminal, else none")
 @flag("json", "as_json", is_flag=True, help="Print the line with URL and tokens as JSON.")
 def serve(*, as_json: bool, **flags: Any) -> None:
     """Serve a fake until it is stopped.
 
-    It prints one line when it is ready: URL, profile, clock and tokens.
+    It prints one line when it is ready: URL, profile, clock and tokens. SIGINT, SIGTERM and SIGHUP end it.
     """
-    from codeq_fake.serving.descriptors import raise_limit  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.serving.background_stream import background_output  # noqa: PLC0415 - --help loads no server
+    from codeq_fake.serving.descriptors import raise_limit  # noqa: PLC0415 - as above
     from codeq_fake.serving.server import serve as serve_until_stopped  # noqa: PLC0415 - as above
     from codeq_fake.serving.server import url_of  # noqa: PLC0415 - as above
 
@@ -44,14 +48,15 @@ def serve(*, as_json: bool, **flags: Any) -> None:
     port = fake.runtime.config.settings.port if options.port is None else options.port
     listener = listen_on(options.host, port, limits)
     url = url_of(listener)
-    serve_until_stopped(
-        fake.app,
-        fake.runtime,
-        listener,
-        limits=limits,
-        ready=lambda: _announce(fake, url, as_json=as_json),
-        within=fake.running(),
-    )
+    with background_output():
+        serve_until_stopped(
+            fake.app,
+            fake.runtime,
+            listener,
+            limits=limits,
+            ready=lambda: _announce(fake, url, as_json=as_json),
+            within=fake.running(),
+        )
 
 
 def _announce(fake: Built, url: str, *, as_json: bool) -> None:
@@ -72,11 +77,12 @@ def _announce(fake: Built, url: str, *, as_json: bool) -> None:
 def run(*, command: Sequence[str], **flags: Any) -> None:
     """Run COMMAND with its own fake.
 
-    It ends with COMMAND's exit code. COMMAND gets the environment variables CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN,
+    It passes signals on to COMMAND, and ends with its exit code. COMMAND gets the environment variables CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN,
     CODEQ_WORKER_TOKEN and CODEQ_ADMIN_TOKEN:
 
         codeq-fake run -- pytest -q
     """
+    from codeq_fake.serving.background_stream import background_output  # noqa: PLC0415 - as above
     from codeq_fake.serving.server import served  # noqa: PLC0415 - as above
 
     from .startup import build, limits_of, listen_on  # noqa: PLC0415 - as above
@@ -94,7 +100,9 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
                     _tell_surprises(fake)
                 return code
 
-    sys.exit(asyncio.run(with_server()))
+    with background_output():
+        code = asyncio.run(with_server())
+    sys.exit(code)
 
 
 def _environment(options: Options, of_clients: Mapping[str, str]) -> dict[str, str]:
@@ -121,23 +129,54 @@ def _tell_surprises(fake: Built) -> None:
 
 async def _end_of(command: Sequence[str], environment: dict[str, str]) -> int:
     """Run a command to its end and forward signals. Returns its exit code, or 128 + n if signal n ended it."""
-    from codeq_fake.serving.server import load_ahead  # noqa: PLC0415 - as above
+    from codeq_fake.serving.server import load_ahead, stop_signals  # noqa: PLC0415 - as above
 
+    # Handled before the command runs, so that no signal can end this process and leave the command alone.
+    received: asyncio.Queue[int] = asyncio.Queue()
+    for number in stop_signals():
+        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
     try:
         process = await asyncio.create_subprocess_exec(*command, env=environment)
     except OSError as error:
         tell(f"cannot run {command[0]}: {error.strerror}")
         return 127 if isinstance(error, FileNotFoundError) else 126
-
-    def pass_on(number: int) -> None:
-        # A terminal sends Ctrl-C to the command itself.
-        if not (number == signal.SIGINT and os.isatty(0)):
-            with suppress(ProcessLookupError):
-                process.send_signal(number)
-
-    if sys.platform != "win32":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, pass_on, number)
+    forwarding = asyncio.create_task(_forward(received, process))
     load_ahead()  # after the signal handlers, because it blocks the event loop
     code = await process.wait()
+    forwarding.cancel()
+    await asyncio.wait({forwarding})
     return code if code >= 0 else 128 - code
+
+
+async def _forward(received: asyncio.Queue[int], process: asyncio.subprocess.Process) -> None:
+    """Send the signals that this process receives to the command, unless its whole process group received them.
+
+    A terminal signals the group, as do many supervisors. A command that gets a signal twice ends in another way: a
+    worker, for example, stops waiting for its tasks.
+    """
+    while True:
+        async with _group_member() as member:
+            number = await received.get()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(member.wait(), _SAME_MOMENT)
+        if member.returncode == 0 and process.returncode is None:
+            with suppress(ProcessLookupError):
+                # Not `send_signal`: it collects a process that has just ended, and asyncio misses its exit code then.
+                os.kill(process.pid, number)
+
+
+@asynccontextmanager
+async def _group_member() -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process of this group that does nothing. It ends with 0 at the end, or earlier by a signal to the group."""
+    member = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-ISc", "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); os.read(0, 1)"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield member
+    finally:
+        if member.stdin is not None:
+            member.stdin.close()
+        await member.wait()

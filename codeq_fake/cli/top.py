@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from codeq_fake.serving.terminal_text import printable
+
 from .output import console, table
 from .remote import Fake, Target, fake_options
 from .tasks import QUEUE_COLUMNS, queue_row
@@ -45,7 +47,7 @@ def top(target: Target, *, interval: float, times: int | None) -> None:
         for update in updates:
             click.echo(json.dumps(update))
         return
-    _print_updates(target.fake.url, updates)
+    _print_updates(target.fake.name, updates)
 
 
 def _print_updates(url: str, updates: Iterable[dict[str, Any]]) -> None:
@@ -86,7 +88,7 @@ def _screen(url: str, update: dict[str, Any]) -> RenderableType:
     health = update["health"]
     head = f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}"
     return Group(
-        Text(f"{head}  {update['parkedClaims']} parked claims", style="bold"),
+        Text(printable(f"{head}  {update['parkedClaims']} parked claims"), style="bold"),
         Text(),
         table(QUEUE_COLUMNS, map(queue_row, update["queues"])),
         Text(),

@@ -28,7 +28,9 @@ class Access:
         foreign = self.foreign(request)
         if foreign is not None:
             return 403, foreign
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        # Starlette reads each byte of a header as one character.
+        header = request.headers.get("authorization", "").encode("latin-1").decode(errors="surrogateescape")
+        scheme, _, given = header.partition(" ")
         if self.knows(given.strip()) and (scheme.lower() == "bearer" or self._token is None):
             return None
         if given.strip() and scheme.lower() == "bearer":
@@ -46,7 +48,11 @@ class Access:
 
     def knows(self, given: str) -> bool:
         """Whether this is the token, or none is needed."""
-        return self._token is None or hmac.compare_digest(given.encode(), self._token.encode())
+        # Any text can be encoded so, also one that is not valid Unicode.
+        known = self._token
+        return known is None or hmac.compare_digest(
+            given.encode(errors="surrogatepass"), known.encode(errors="surrogatepass")
+        )
 
 
 def _came_by_loopback(request: Request) -> bool:

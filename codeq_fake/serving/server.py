@@ -62,16 +62,15 @@ def serve(
     ready: Callable[[], None],
     within: AbstractContextManager[None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM, inside of the context `within`. Calls `ready` once it answers."""
+    """Serve until a signal of `stop_signals`, inside of the context `within`. Calls `ready` once it answers."""
     # A fake holds many objects and makes few cycles: the collector need not look again at what exists now.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
     async def until_stopped() -> None:
         stopped = asyncio.Event()
-        if sys.platform != "win32":
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        for number in stop_signals():
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         with closing(listener), within:
             async with served(app, runtime, listener, limits=limits):
                 ready()
@@ -80,6 +79,14 @@ def serve(
 
     with asyncio.Runner(loop_factory=_fast_loop()) as runner, suppress(KeyboardInterrupt):
         runner.run(until_stopped())
+
+
+def stop_signals() -> list[signal.Signals]:
+    """The signals that end a server in an orderly way. Under `nohup` a hang-up is ignored."""
+    if sys.platform == "win32":
+        return []  # its event loops have no signal handlers
+    hang_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGINT, signal.SIGTERM, *hang_up]
 
 
 def load_ahead() -> None:

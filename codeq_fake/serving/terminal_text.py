@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 
@@ -22,3 +23,8 @@ def bare(url: str) -> str:
     except ValueError:  # an address that Go's parser takes (C3)
         return "?"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def without_password(url: str) -> str:
+    """A URL as a user gave it, valid or not, without user and password."""
+    return re.sub(r"^(\w[\w+.-]*://)?[^/?#]*@", r"\1", url)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import threading
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -432,3 +434,68 @@ def test_a_wrong_token_has_another_error_than_a_missing_one() -> None:
 )
 def test_invalid_arguments_are_misuse(arguments: tuple[str, ...]) -> None:
     assert refused(*arguments)[0] == 2
+
+
+# Servers and users that send something else.
+
+CALLS = (
+    *("tasks", "queues", "requests", "callbacks", "surprises", "contract", "clock", "reset"),
+    *("task x", "expire x", "requeue x", "delete x", "resend 1", "advance 1", "top --times 1"),
+    *("faults list", "faults clear", "faults remove 1", "faults add {do:\\ hang}", "state save", "state get"),
+)
+LISTS = ("tasks", "queues", "requests", "callbacks", "surprises", "clauses", "faults", "history")
+SHAPES: tuple[Any, ...] = (
+    {},
+    dict.fromkeys(LISTS, 7),
+    {name: [7] for name in LISTS},
+    {name: [{}] for name in LISTS},
+    {"now": "\x1b[31m", "mode": [], "callback": {"tries": "x"}, "broker": None, "fired": "\ud800", "file": {}},
+)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_json_of_another_shape_is_reported_without_a_traceback(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shape in SHAPES:
+        monkeypatch.setattr(Fake, "call", lambda *_, shape=shape, **__: shape)
+        done = CliRunner().invoke(main, [*shlex.split(call), "--url", "http://me:secret@a.test"])
+        assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
+        assert "\x1b" not in done.output
+        if done.exit_code:
+            assert done.stderr == "codeq-fake: http://a.test does not answer as a CodeQ fake of this version does\n"
+
+
+@pytest.mark.parametrize("token", ["é", "\udce9", "日本"])
+def test_a_control_token_may_have_any_characters(token: str) -> None:
+    with FakeCodeQ(now=START, control_token=token) as fake, fake.serve():
+        assert call(fake, "clock", "--control-token", token).stdout == f"{START}  manual\n"
+        done = call(fake, "clock", "--control-token", "ü")
+        assert (done.exit_code, "not the bearer token" in done.stderr) == (1, True)
+
+
+def test_a_control_token_that_no_header_can_carry_is_refused_without_showing_it() -> None:
+    for command in ("clock", "serve"):
+        code, said = refused(command, "--control-token", "secret\nx")
+        assert (code, "it has a character that no HTTP header can carry" in said, "secret" in said) == (2, True, False)
+
+
+def test_an_argument_in_another_encoding_is_refused(fake: FakeCodeQ) -> None:
+    for arguments in (("task", "\udce9"), ("tasks", "--tenant", "\udce9"), ("advance", "--to", "\udce9")):
+        done = call(fake, *arguments)
+        assert done.exit_code == 2
+        assert done.stderr.startswith("codeq-fake: an argument is not text in the encoding of this session")
+
+
+def test_the_password_of_a_url_is_not_printed() -> None:
+    for url in ("http://me:secret@127.0.0.1:1", "http://me:secret@a:x", "me:secret@a"):
+        code, said = refused("clock", "--url", url)
+        assert code in (1, 2)
+        assert "secret" not in said
+
+
+def test_an_error_of_a_server_cannot_send_escape_sequences_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = httpx.Response(409, json={"error": "no\x1b[2J\ncodeq-fake: forged"})
+    monkeypatch.setattr(httpx.Client, "request", lambda *_, **__: reply)
+    assert refused("clock", "--url", "http://a.test") == (
+        1,
+        "codeq-fake: http://a.test: no\ufffd[2J\ufffdcodeq-fake: forged\n",
+    )
