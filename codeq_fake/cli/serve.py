@@ -77,8 +77,8 @@ def _announce(fake: Built, url: str, *, as_json: bool) -> None:
 def run(*, command: Sequence[str], **flags: Any) -> None:
     """Run COMMAND with its own fake.
 
-    It passes signals on to COMMAND, and ends with its exit code. COMMAND gets the environment variables CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN,
-    CODEQ_WORKER_TOKEN and CODEQ_ADMIN_TOKEN:
+    It passes signals on to COMMAND, and ends with its exit code. COMMAND gets the environment variables
+    CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN, CODEQ_WORKER_TOKEN and CODEQ_ADMIN_TOKEN:
 
         codeq-fake run -- pytest -q
     """

@@ -8,7 +8,7 @@ import select
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import TextIO
 
 #: The most bytes that wait for the output. A reader that pauses for a while misses nothing.
@@ -99,10 +99,10 @@ class BackgroundStream(io.TextIOBase):
 @contextmanager
 def background_output() -> Iterator[None]:
     """Let a thread write standard output and standard error, so that neither can stop or break a server."""
-    streams = BackgroundStream(sys.stdout), BackgroundStream(sys.stderr)
-    try:
-        with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
-            yield
-    finally:
-        for stream in streams:
-            stream.end()
+    with ExitStack() as stack:
+        for output, redirect in ((sys.stdout, redirect_stdout), (sys.stderr, redirect_stderr)):
+            with suppress(io.UnsupportedOperation):  # it has no file descriptor, and so nothing to wait for
+                stream = BackgroundStream(output)
+                stack.callback(stream.end)
+                stack.enter_context(redirect(stream))
+        yield
