@@ -1,4 +1,4 @@
-"""A text stream that never waits and never fails: a thread writes to the output, and what nobody reads is dropped."""
+"""A text stream that never waits and never fails: a thread writes to the output, and what is not read is dropped."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class BackgroundStream(io.TextIOBase):
                 while rest:
                     rest = rest[self._write_some(rest) :]
         except OSError:
-            self._ended = True  # nobody reads any more
+            self._ended = True  # no reader is left
 
     def _write_some(self, data: memoryview) -> int:
         try:
@@ -90,7 +90,7 @@ class BackgroundStream(io.TextIOBase):
             while not (self._waiting or self._ended):
                 self._changed.wait()
             if self._dropped:
-                note = f"codeq-fake: {self._dropped} lines of output were dropped here, because nobody read them\n"
+                note = f"codeq-fake: {self._dropped} lines of output were dropped here, because they were not read\n"
                 self._waiting.append(note.encode())
             data, self._waiting, self._size, self._dropped = b"".join(self._waiting), [], 0, 0
             return data

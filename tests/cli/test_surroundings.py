@@ -1,4 +1,4 @@
-"""The command in odd surroundings: output that nobody reads, and signals that end a session."""
+"""The command in odd surroundings: output that is not read, and signals that end a session."""
 
 from __future__ import annotations
 

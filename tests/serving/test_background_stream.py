@@ -1,4 +1,4 @@
-"""Output that nobody reads: a write neither waits nor fails, and what is read again says what is missing."""
+"""Output that is not read: a write neither waits nor fails, and what is read again says what is missing."""
 
 from __future__ import annotations
 
