@@ -5,7 +5,7 @@ Times are RFC 3339 texts in UTC. The names of fields are those of the JSON.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, Required, TypeAlias, TypedDict
 
 Profile: TypeAlias = Literal["redis", "kvrocks-2.8", "kvrocks-2.9"]
 """A store profile: the store behind the real server (K8)."""
@@ -214,3 +214,50 @@ class Identity(TypedDict):
     claims: NotRequired[dict[str, Any]]
     alg: NotRequired[str]
     kid: NotRequired[str]
+
+
+class FaultRule(TypedDict, total=False):
+    """A fault rule, as `POST /_fake/faults` and `codeq.faults` take it. `codeq_fake.faults.Rule` has its fields."""
+
+    do: Required[FaultKind]
+    on: str
+    worker: str
+    command: str
+    task: str
+    nth: int
+    times: int
+    probability: float
+    seed: int
+    seconds: float
+    status: int
+    body: Any
+    headers: dict[str, str]
+    retryAfter: int
+    how: Literal["cut", "malformed"]
+
+
+class Fault(FaultRule):
+    """An active fault rule, how many requests or callbacks it matched, and how many faults it caused."""
+
+    id: int
+    met: int
+    fired: int
+
+
+class Faults(TypedDict):
+    """Fault rules: `/_fake/faults`."""
+
+    faults: list[Fault]
+
+
+class Surprise(TypedDict):
+    """What CodeQ's documents `said`, what is `done` instead, and its clause: `GET /_fake/surprises`.
+
+    `request` is the number of the first request that showed it, None for a setting.
+    """
+
+    rule: str
+    clause: str
+    said: str
+    done: str
+    request: int | None

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from codeq_fake import __version__, payloads, wire
 from codeq_fake.auth import identities_of
@@ -345,9 +345,10 @@ class Controls:
         except errors.ResultNotFound:
             raise ConflictError(f"task {task_id} has no result any more: there is nothing left to send") from None
 
-    def surprises(self) -> list[dict[str, Any]]:
+    def surprises(self) -> list[payloads.Surprise]:
         """Requests that expect what upstream's documents say and the server does not do."""
-        return [asdict(surprise) for surprise in self._runtime.surprises.look()]
+        surprises = self._runtime.surprises.look()
+        return [cast("payloads.Surprise", asdict(surprise)) for surprise in surprises]
 
     def contract(self) -> dict[str, Any]:
         """All clauses of the contract, whether the fake does the same, and how often its traffic touched each."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from codeq_fake import payloads
 from codeq_fake.faults import BadFaultError, Fault, Rule, parsing
 from codeq_fake.http.faults.matching import NAMES
+from codeq_fake.payloads import FaultRule, Faults
 from codeq_fake.runtime.fake_server import Runtime
 
 from . import representations
@@ -29,25 +31,25 @@ class FaultControls:
         self._runtime.waiters.release_held(number)
         return fault
 
-    def active(self) -> dict[str, Any]:
+    def active(self) -> Faults:
         """The active rules, each with how often it matched (`met`) and fired."""
         return {"faults": [representations.fault(fault) for fault in self._runtime.fault_plan.active.values()]}
 
-    def add(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def add(self, found: Mapping[str, Any]) -> Faults:
         """Activate one rule, or those listed as `faults`. Raises BadRequestError."""
         rules = found["faults"] if found.keys() == {"faults"} else [found]
         if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
             raise BadRequestError('faults: a list of rules such as {"on": "complete", "do": "drop_reply"} belongs here')
         return {"faults": [representations.fault(fault) for fault in self.activate(checked(rules))]}
 
-    def remove(self, n: int) -> dict[str, Any]:
+    def remove(self, n: int) -> payloads.Fault:
         """Remove one rule. Raises UnknownFaultError."""
         fault = self.deactivate(n)
         if fault is None:
             raise UnknownFaultError(f"there is no fault {n}")
         return representations.fault(fault)
 
-    def clear(self) -> dict[str, Any]:
+    def clear(self) -> Faults:
         """Remove all rules, and return them."""
         removed = self.active()
         for fault in removed["faults"]:
@@ -55,7 +57,7 @@ class FaultControls:
         return removed
 
 
-def checked(rules: Iterable[Rule | Mapping[str, Any]]) -> list[Rule]:
+def checked(rules: Iterable[Rule | FaultRule]) -> list[Rule]:
     """Read rules and check their `on`. Raises BadRequestError."""
     try:
         return [parsing.named(rule if isinstance(rule, Rule) else parsing.rule_of(dict(rule)), NAMES) for rule in rules]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from codeq_fake import payloads, wire
@@ -159,9 +159,10 @@ def _tried(shown: Try) -> payloads.Try:
     return {"at": time(shown.at), "status": shown.status, "error": shown.error, "faults": list(shown.faults)}
 
 
-def fault(shown: Fault) -> dict[str, Any]:
+def fault(shown: Fault) -> payloads.Fault:
     """One fault rule with its number, and how often it matched (`met`) and fired."""
-    return {"id": shown.number, **parsing.shown(shown.rule), "met": shown.met, "fired": shown.fired}
+    counts = {"met": shown.met, "fired": shown.fired}
+    return cast("payloads.Fault", {"id": shown.number, **parsing.shown(shown.rule), **counts})
 
 
 def _state(state: State) -> payloads.State:

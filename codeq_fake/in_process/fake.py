@@ -25,7 +25,7 @@ from codeq_fake.core.times import SECOND, Duration, duration, whole_seconds
 from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
-from codeq_fake.payloads import Callback, Identity, Profile, Queue, Request, Status
+from codeq_fake.payloads import Callback, FaultRule, Identity, Profile, Queue, Request, Status
 from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
@@ -266,7 +266,7 @@ class FakeCodeQ(Assertions, WorkerSide):
         """
         self._call(lambda: self._controls.next(ids=ids, delays=delays))
 
-    def faults(self, *rules: Rule | Mapping[str, Any]) -> AbstractContextManager[Injected]:
+    def faults(self, *rules: Rule | FaultRule) -> AbstractContextManager[Injected]:
         """Activate fault rules for the length of a `with` statement; see `codeq_fake.faults`.
 
         A rule is made by one of its functions, such as `drop_reply(on="complete", times=1)`, or is an object as

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from traceback import format_exception
-from typing import Any
 
 from codeq_fake.faults.rule import KINDS
-from codeq_fake.payloads import Callback, HistoryEvent, Request, Task, TaskInFull, Try
+from codeq_fake.payloads import Callback, HistoryEvent, Request, Surprise, Task, TaskInFull, Try
 from codeq_fake.serving.terminal_text import counted, printable
 
 #: A failed test shows its tasks, not the ten thousand that it made to fill a queue.
@@ -66,7 +65,7 @@ def of_errors(errors: Sequence[BaseException]) -> str:
     return f"an application that receives callbacks failed:\n{''.join(format_exception(errors[0]))}{others}"
 
 
-def of_surprises(surprises: Iterable[dict[str, Any]]) -> str:
+def of_surprises(surprises: Iterable[Surprise]) -> str:
     """Each surprise, from what `/_fake/surprises` returns."""
     return "\n".join(
         printable(f"surprise  documented: {surprise['said']}; done: {surprise['done']} ({surprise['clause']})")

@@ -89,6 +89,8 @@ def test_faults(codeq: FakeCodeQ) -> None:
         assert_type(injected.fired, int)
     with codeq.faults({"on": "complete", "do": "drop_reply"}):
         pass
+    codeq.faults({"do": "lose_reply"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    codeq.faults({"on": "claim"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     faults.garble(how="half")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     faults.delay(1, operation="claim")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
