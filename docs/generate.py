@@ -137,6 +137,20 @@ writes this page from the code.
 ## Overview
 
 {markdown()}
+## HTTP itself
+
+On a port, heads of requests are read as Go's server reads them: the same methods, targets, versions, hosts and headers
+are refused, in the same words. What uvicorn and its parser httptools do in another way:
+
+- Names of reply headers are in lower case, and their order is another one.
+- `/metrics` has a `Content-Length`. Go's server sends it in chunks.
+- A request that is refused before its body is read (401, 404) is answered at once. Go's server first reads up to
+  256 KiB of the body, so it may answer later.
+- A request that comes in the same packet as the one before it is read by httptools alone, which does not tell where the
+  first one ends: there an unknown method is a 400, HTTP/1.0 is answered as HTTP/1.1, and what of a head only Go takes
+  is a 400 too. The same goes for every request if a version of uvicorn lacks what the fake needs of its insides.
+- `PRI * HTTP/2.0`, with which HTTP/2 begins, is an unknown path as on Go's server, but a 400 follows it.
+
 ## Every clause
 
 *read*: part or all of the clause was not seen on a running server, but read in its source.

@@ -7,9 +7,13 @@ import socket
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from codeq_fake.wire.gohttp import END_OF_HEAD, ORDINARY_LINE, BadHead, Head, check_line, read_head
+
+from .http_heads import NotOrdinary, adopt, is_ordinary
 from .uvicorn import Limits, StateOf
 
 #: How many bytes are parsed at once: while a request waits for the one before it, nothing more is parsed.
@@ -48,6 +52,14 @@ class Connection(HttpToolsProtocol):
         #: The reply to what cannot be answered otherwise. It ends the connection.
         self._refusal = b""
         self._sends_no_more = False
+        #: Whether what it sends is no longer HTTP.
+        self._sends_nonsense = False
+        #: Whether the next byte begins a request, and what there is of the head of a request so far.
+        self._is_between = True
+        self._source: bytes | bytearray = b""
+        #: Whether the head is not parsed before it is complete, and what was then read in it.
+        self._holds_head = False
+        self._head: Head | None = None
         #: What the client was sending at the last `tick`, and for how many it has not gone on.
         self._awaited: object = None
         self._ticks = 0
@@ -81,11 +93,14 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what the client has sent."""
         if self._is_partial or self.pipeline or self._unparsed or self._refusal or len(data) > _PART:
-            if not self._refusal:
+            if not (self._refusal or self._sends_nonsense):
                 self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
                 self._parse()
             return
-        super().data_received(data)
+        parsed = self._translated(data)
+        if parsed is None:
+            return
+        super().data_received(parsed)
         cycle = self.latest
         if cycle is None or cycle.more_body or "method" not in self.scope:
             self._is_partial, self._overhead = True, len(data)
@@ -107,7 +122,12 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request, or let it wait for the one before it."""
+        if self._head is None and self._source and not is_ordinary(self.headers):
+            raise NotOrdinary
         super().on_headers_complete()
+        if self._head is not None:
+            adopt(self._head, self.scope, self.cycle)
+        self._source, self._head = b"", None
         if self.pipeline:
             self.flow.resume_reading()  # uvicorn has paused, and would not see that the client goes
         else:
@@ -121,9 +141,29 @@ class Connection(HttpToolsProtocol):
         if self._is_partial or self._unparsed or self._refusal or self._sends_no_more:
             self._go_on()
 
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._is_between = False
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """A request is complete."""
+        self._is_between = True
+        super().on_message_complete()
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text; Go's server says only this
-        """Refuse what is not HTTP."""
-        self._refuse(HTTPStatus.BAD_REQUEST)
+        """Read a head as Go does that the parser does not take, or refuse what is not HTTP."""
+        latest = self.latest
+        if self._source and self._head is None:
+            self._is_between = self._holds_head = True
+            source, self._source = self._source, b""
+            self.parser = _new_parser(self)
+            if (parsed := self._translated(bytes(source))) is not None:
+                super().data_received(parsed)
+        elif latest is None or self._is_in_a_head() or not latest.more_body or latest.response_complete:
+            self._refuse(HTTPStatus.BAD_REQUEST)
+        else:
+            self._end_body(latest)
 
     # What the server calls.
 
@@ -150,6 +190,48 @@ class Connection(HttpToolsProtocol):
         elif self._ticks >= limit and not self.transport.is_closing():
             self.transport.close()
 
+    # Heads that parsers read in different ways.
+
+    def _translated(self, data: bytes) -> bytes | None:
+        """What the parser gets of what was received; None if it gets nothing yet, or never."""
+        if not self._source:
+            if not self._is_between:
+                return None if self._sends_nonsense else data  # of a body
+            self._source = data
+            self._holds_head = self._holds_head or not ORDINARY_LINE.match(data)
+        else:
+            if isinstance(self._source, bytes):
+                self._source = bytearray(self._source)
+            self._source += data
+        return self._plain_head(len(data)) if self._holds_head else data
+
+    def _plain_head(self, new: int) -> bytes | None:
+        """The head that is held back, if it is complete, as every parser reads it, and what follows it.
+
+        The last `new` bytes have just come.
+        """
+        source = self._source
+        end = END_OF_HEAD.search(source, max(0, len(source) - new - 2))
+        try:
+            if end is None:
+                if source.find(b"\n", len(source) - new) >= 0:
+                    check_line(source)
+                self._unset_keepalive_if_required()
+                self._is_partial, self._overhead = True, len(source)
+                return None
+            self._head = read_head(bytes(source[: end.end()]))
+        except BadHead as bad:
+            self._refuse_with(bad.status, bad.text)
+            return None
+        self._holds_head = False
+        return self._head.plain() + source[end.end() :]
+
+    def _end_body(self, request: RequestResponseCycle) -> None:
+        """The body goes on with what is not HTTP. As on Go's server, the request gets what came before it."""
+        self._unparsed, self._sends_nonsense = memoryview(b""), True
+        request.keep_alive = request.more_body = False
+        request.message_event.set()
+
     # Parsing in parts.
 
     @property
@@ -173,7 +255,10 @@ class Connection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head has at most {limit:,} bytes here")
             return
         before = len(cycle.body) if cycle is not None else 0
-        super().data_received(part)  # type: ignore[arg-type]  # the parser takes any buffer
+        parsed = self._translated(bytes(part)) if self._is_between or self._source else part
+        if parsed is None:
+            return
+        super().data_received(parsed)  # type: ignore[arg-type]  # the parser takes any buffer
         if self.transport.is_closing() or self._refusal:
             return
         latest = self.latest
@@ -195,7 +280,7 @@ class Connection(HttpToolsProtocol):
 
     def _is_in_a_head(self) -> bool:
         scope: Any = self.scope  # uvicorn adds the method once the head is complete
-        return scope is None or "method" not in scope
+        return self._holds_head or scope is None or "method" not in scope
 
     # Ends.
 
@@ -219,11 +304,16 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus, why: str = "") -> None:
         """Answer with an error once all requests before it are answered, and end the connection."""
+        text = f"{status.value} {status.phrase}"
+        self._refuse_with(text, f"{text}{why and ': '}{why}")
+
+    def _refuse_with(self, status: str, text: str) -> None:
+        """As `_refuse`, with the rest of the status line and the body."""
         if self.transport.is_closing() or self._refusal:
             return
-        text = f"{status.value} {status.phrase}"
-        head = f"HTTP/1.1 {text}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
-        self._refusal = f"{head}{text}{why and ': '}{why}".encode()
+        kind = "Content-Type: text/plain; charset=utf-8" if text else "Content-Length: 0"
+        self._refusal = f"HTTP/1.1 {status}\r\n{kind}\r\nConnection: close\r\n\r\n{text}".encode()
+        self._source, self._holds_head = b"", False
         self._unparsed = memoryview(b"")
         self._drop_partial_request()
         if not self._is_answering():
@@ -280,6 +370,14 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
             return
         self.loop.call_later(again, self._look, min(2 * again, _LAST_LOOK))
+
+
+def _new_parser(connection: Connection) -> httptools.HttpRequestParser:
+    """A parser as uvicorn makes it."""
+    parser = httptools.HttpRequestParser(connection)
+    if hasattr(parser, "set_dangerous_leniencies"):
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 class Admission:

@@ -10,12 +10,10 @@ from urllib.parse import quote, unquote_to_bytes
 
 from starlette.types import Scope
 
+from codeq_fake.wire.gohttp import TARGET
+
 from .operations import OPERATIONS
 from .replies import Reply
-
-#: Key of an ASGI scope: the request target as it was sent (bytes). It tells what path and query cannot: whether there
-#: was a `?` without a query, and the scheme and host of an absolute target. A server may leave it out.
-TARGET = "codeq_fake.target"
 
 _PARAMETER = re.compile(r"\\\{\w+\\\}")
 _ORIGIN = re.compile(rb"(?P<scheme>[a-z][a-z0-9+.-]*:)(?P<authority>(?://[^/?]*)?)", re.IGNORECASE)

@@ -43,6 +43,8 @@ class Wait(NamedTuple):
 NO_REPLY = Reply(0)
 NO_CONTENT = Reply(_NO_CONTENT)
 NOT_FOUND = Reply(404, b"404 page not found", TEXT, reason="CodeQ has no such method and path (R18)")
+#: The answer of Go's server to `OPTIONS *`.
+OPTIONS = Reply(200)
 #: What Go's server answers to what is no HTTP request. It ends the connection.
 BAD_REQUEST = Reply(
     400, b"400 Bad Request", ((b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"))

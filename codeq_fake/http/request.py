@@ -44,7 +44,7 @@ class Call:
         """A request that has just come in."""
         # Of a repeated header, Go takes the first.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
-        request_id = headers.get(b"x-request-id") or runtime.source.request_id().encode()  # R20
+        request_id = headers.get(b"x-request-id", b"").strip(b" \t") or runtime.source.request_id().encode()  # R20
         params = scope.get("path_params", {})
         zone = runtime.config.settings.timezone
         return cls(runtime.broker, zone, params, headers, request_id, runtime.clock.now())

@@ -88,9 +88,14 @@ class _UnknownPath:
         if scope["type"] != "http":
             return
         call = Call.of(self._runtime, scope)
-        redirected = redirect(scope)
-        reply = redirected or replies.NOT_FOUND
+        own = replies.OPTIONS if _asks_for_options(scope) else redirect(scope)
+        reply = own or replies.NOT_FOUND
         note(self._runtime, scope, call, reply)
-        # R20: all but a redirect have an id.
-        request_id = call.request_id if redirected is None else None
+        # R20: what the router does not answer has no id.
+        request_id = call.request_id if own is None else None
         await replies.send_reply(send, reply, request_id, with_body=scope["method"] != "HEAD")
+
+
+def _asks_for_options(scope: Scope) -> bool:
+    """Whether it is `OPTIONS *`, which Go's server answers itself."""
+    return bool(scope["path"] == "*" and scope["method"] == "OPTIONS")

@@ -30,10 +30,11 @@ def is_webhook_url(text: str) -> bool:
         return False
     hierarchy, _, _ = before_fragment[scheme.end() :].partition("?")
     authority, _, path = hierarchy.removeprefix("//").partition("/")
-    return hierarchy.startswith("//") and _is_authority(authority) and not _BAD_ESCAPE.search(path)
+    return hierarchy.startswith("//") and is_authority(authority) and not _BAD_ESCAPE.search(path)
 
 
-def _is_authority(authority: str) -> bool:
+def is_authority(authority: str) -> bool:
+    """Whether Go takes this as the user, host and port of a URL."""
     userinfo, _, host = authority.rpartition("@")
     if _NOT_USERINFO.search(userinfo) or "[" in host[1:]:
         return False

@@ -1,0 +1,67 @@
+"""Requests that parsers read in different ways, given to uvicorn as Go reads them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from codeq_fake.wire.gohttp import TARGET, Head, is_host
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+#: Headers that parsers read in different ways.
+_UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+_CHUNKED = b"transfer-encoding: chunked\r\n"
+
+
+class NotOrdinary(Exception):
+    """The parser takes this head in another way than Go."""
+
+
+def is_ordinary(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a head that the parser has taken means the same to Go."""
+    values = dict(headers)
+    host = values.get(b"host")
+    if host is None or not is_host(host) or not _UNUSUAL.isdisjoint(values):
+        return False
+    return len(values) == len(headers) or sum(name == b"host" for name, _ in headers) == 1
+
+
+def adopt(head: Head, scope: Any, cycle: RequestResponseCycle) -> None:  # noqa: ANN401 - uvicorn's type lacks our key
+    """Answer the request of this head. The parser has got another first line."""
+    scope["method"] = head.method
+    scope["path"], scope["raw_path"] = head.path, head.raw_path
+    scope["query_string"], scope[TARGET] = head.query, head.target
+    if head.is_old:
+        scope["http_version"] = "1.0"
+        cycle.keep_alive = head.keeps_alive
+        writer: Any = OldReply(cycle.transport, keeps_alive=head.keeps_alive)
+        cycle.transport = writer
+
+
+class OldReply:
+    """A transport for the reply to an HTTP/1.0 request: without chunks, and with that version."""
+
+    def __init__(self, transport: asyncio.Transport, *, keeps_alive: bool) -> None:
+        self._transport = transport
+        self._keeps_alive = keeps_alive
+        self._has_begun = self._has_chunks = False
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write the head or a part of the body."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._has_chunks = _CHUNKED in data
+            data = self._head(data)
+        elif self._has_chunks:
+            _, _, data = data.partition(b"\r\n")
+            data = data.removesuffix(b"0\r\n\r\n").removesuffix(b"\r\n")
+        self._transport.write(data)
+
+    def _head(self, data: bytes) -> bytes:
+        head = data.replace(b"HTTP/1.1", b"HTTP/1.0", 1).replace(_CHUNKED, b"").replace(b"connection: close\r\n", b"")
+        return head[:-2] + b"connection: keep-alive\r\n\r\n" if self._keeps_alive and not self._has_chunks else head
