@@ -43,6 +43,7 @@ class Options:
     max_connections: int | None
     max_header_bytes: int | None
     header_timeout: int | None
+    max_callbacks: int | None
     faults: Path | None
     races: str | None
     races_seed: int
@@ -205,6 +206,12 @@ _WHAT = (
         "header-timeout",
         type=click.IntRange(1),
         help="Seconds for a request's head, and for its body since the last byte; then 408.  [default: 30]",
+    ),
+    flag(
+        "max-callbacks",
+        type=click.IntRange(1),
+        help="Callbacks that are under way at once, a quarter of them to one receiver; more wait.  [default: 400, or a "
+        "quarter of what `ulimit -n` allows]",
     ),
     flag(
         "faults",

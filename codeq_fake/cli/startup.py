@@ -148,11 +148,15 @@ def limits_of(options: Options) -> Limits:
     available = descriptors.limit()
     limits = descriptors.limits(
         connections=options.max_connections,
+        callbacks=descriptors.callbacks(options.max_callbacks),
         head_bytes=options.max_header_bytes,
         head_seconds=options.header_timeout,
     )
     if limits.connections < (options.max_connections or Limits().connections):
-        tell(f"{available:,} files may be open (ulimit -n), so at most {limits.connections:,} connections")
+        tell(
+            f"{available:,} files may be open (ulimit -n), so at most {limits.connections:,} connections and "
+            f"{descriptors.callbacks(options.max_callbacks):,} callbacks at once"
+        )
     return limits
 
 
@@ -170,6 +174,7 @@ def _runtime(options: Options) -> Runtime:
             webhook_allow=options.webhook_allow,
             journal_size=options.journal_size,
             journal_bytes=options.journal_bytes,
+            max_callbacks=descriptors.callbacks(options.max_callbacks),
             state_file=options.persist,
             has_worker_process=True,
         )

@@ -399,9 +399,9 @@ class Broker:
         dues = (self.callbacks.next_due(), self._next_sweep())
         return min((due for due in dues if due is not None), default=None)
 
-    def fire(self, *, now: int) -> None:
-        """Do what is due by `now`: tries of callbacks (W3) and sweeps of subscriptions (U9)."""
-        self._effects.extend(self.callbacks.pop_due(now=now))
+    def fire(self, *, now: int, most: int | None = None) -> None:
+        """Do what is due by `now`: tries of callbacks (W3), but `most` of them, and sweeps of subscriptions (U9)."""
+        self._effects.extend(self.callbacks.pop_due(now=now, most=most))
         sweep = self._next_sweep()
         if sweep is not None and sweep <= now:
             self.subscriptions.sweep(now=sweep)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from itertools import count
 
 from .effects import CallbackDue
 from .rate_limits import RateLimiter
@@ -63,9 +64,11 @@ class CallbackRetries:
         """When the next try is due (ns), or None if none is waiting."""
         return self._waiting[0][0] if self._waiting else None
 
-    def pop_due(self, *, now: int) -> Iterator[CallbackDue]:
-        """The tries that are due, in the order of their due times."""
-        while self._waiting and self._waiting[0][0] <= now:
+    def pop_due(self, *, now: int, most: int | None = None) -> Iterator[CallbackDue]:
+        """The tries that are due, in the order of their due times, but `most` of them."""
+        for _ in count() if most is None else range(most):
+            if not self._waiting or self._waiting[0][0] > now:
+                return
             _, delivery_id = heappop(self._waiting)
             callback = self._try(self.deliveries[delivery_id], now=now)
             if callback is not None:

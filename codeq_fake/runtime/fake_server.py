@@ -27,11 +27,13 @@ from .artifacts import ArtifactFolder
 from .ids import Source
 from .live_updates import LiveUpdates
 from .waiters import Waiters
-from .webhook_deliveries import Deliveries
+from .webhook_deliveries import MOST_AT_ONCE, Deliveries
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+#: How many tries of callbacks that are due are taken at once.
+_TRIES = 500
 DEFAULT_PROFILE: Profile = "kvrocks-2.8"  # the store of CodeQ's own deployment files
 
 
@@ -51,6 +53,7 @@ class Config:
     mounts: Mapping[str, ASGIApp] = field(default_factory=lambda: MappingProxyType({}))
     journal_size: int = DEFAULT_SIZE
     journal_bytes: int = DEFAULT_BYTES
+    max_callbacks: int = MOST_AT_ONCE
     seed: int | None = None
     state_file: Path | None = None
     has_worker_process: bool = False
@@ -80,6 +83,8 @@ class Runtime:
         self.freezing = asyncio.Lock()
         self._alarm: Timer | None = None
         self._settled = 0
+        #: Whether more is due than was done so far. Then `_fire` is about to be called again.
+        self._has_more = False
         # What the clock sets off runs in this context, not in that of the request or the test that moved the clock.
         self._context = copy_context()
         self._begin(config)
@@ -87,6 +92,7 @@ class Runtime:
     def _begin(self, config: Config) -> None:
         settings = config.settings
         self.config = config
+        self._has_more = False
         self.auth = Authenticator.of(settings, config.identities)
         self.requests: Journal[Request] = Journal(config.journal_size, config.journal_bytes)
         #: (operation, name of the refusal or "") -> how often. It shows which clauses the traffic has touched.
@@ -102,6 +108,8 @@ class Runtime:
             journal=Journal(config.journal_size, config.journal_bytes),
             answered=self._answered,
             tried=lambda callback: self.on_try and self.on_try(callback),
+            context=self._context,
+            at_once=config.max_callbacks,
         )
 
     def _new_broker(self, config: Config) -> tuple[Source, Broker]:
@@ -156,7 +164,7 @@ class Runtime:
         for effect in self.broker.drain_effects():
             match effect:
                 case CallbackDue():
-                    _ = self.deliveries.send(effect)
+                    self.deliveries.send(effect)
                 case NoticeDue():
                     await self.notify(effect)
                     if self.broker is not broker:
@@ -168,12 +176,12 @@ class Runtime:
 
     async def notify(self, due: NoticeDue) -> None:
         """Send a notice and wait for its outcome (U4), or until a reset cancels it."""
-        # `await` on the task itself would cancel the notice when its producer hangs up.
-        await asyncio.wait({self.deliveries.send(due)})
+        # `await` on the future itself would cancel it when the producer hangs up.
+        await asyncio.wait({self.deliveries.notify(due)})
 
     def arm(self) -> None:
         """Set a timer for the next instant at which the broker has something to do."""
-        due = self.broker.next_due()
+        due = None if self._has_more else self.broker.next_due()
         if self._alarm is not None:
             if self._alarm.when == due and self._alarm.callback is not None:
                 return
@@ -194,14 +202,20 @@ class Runtime:
         return await self.clock.advance(settle, to=to, by=by, mode=mode)
 
     def _fire(self) -> None:
-        self.broker.fire(now=self.clock.now())
+        """Do what is due. If that is a lot, other requests are answered in between."""
+        now = self.clock.now()
+        self.broker.fire(now=now, most=_TRIES)
+        due = self.broker.next_due()
+        self._has_more = due is not None and due <= now
         self.carry_out_soon()
+        if self._has_more:
+            asyncio.get_running_loop().call_soon(self._fire, context=self._context)
 
     def carry_out_soon(self) -> None:
         """Carry out the effects of the latest operations, none of which are notices. Needs a running event loop."""
         for effect in self.broker.drain_effects():
             if isinstance(effect, CallbackDue):
-                _ = self.deliveries.send(effect)
+                self.deliveries.send(effect)
             elif isinstance(effect, ArtifactStored) and self._artifacts is not None:
                 self._artifacts.write(effect.path, effect.content)
         self.arm()
@@ -223,7 +237,7 @@ class Runtime:
 
         Raises StateReplacedError if this is no longer the fake's broker.
         """
-        while await self.deliveries.finish() or self._settled != self.waiters.woken:
+        while await self.deliveries.finish() or self._has_more or self._settled != self.waiters.woken:
             self._settled = self.waiters.woken
             await let_tasks_run()
         if self.broker is not broker:

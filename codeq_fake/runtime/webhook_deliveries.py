@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from codeq_fake.clocks import Clock
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.core.times import SECOND
 from codeq_fake.faults import Occasion, Plan
-from codeq_fake.faults.rule import CALLBACK, NOTICE
+from codeq_fake.faults.rule import CALLBACK, NOTICE, Rule
 from codeq_fake.journal import Callback, Journal, Try
 from codeq_fake.payloads import FaultKind
 from codeq_fake.webhooks import Composer, Hop, Outcome, Outgoing, Sender
+
+from .sending_queue import SendingQueue
 
 #: How long a receiver may take to answer, by the fake's clock (W3).
 TIMEOUT = 15 * SECOND
@@ -26,7 +30,23 @@ PATIENCE = 1.0
 NO_ANSWER = f"no answer within {TIMEOUT // SECOND} s"
 LOST = "lost by a fault rule"
 
+#: How many callbacks and notices may be under way at once, unless the fake is told otherwise.
+MOST_AT_ONCE = 400
+#: How many of them are started in one turn of the event loop.
+_STARTS = 16
+
+_logger = logging.getLogger(__name__)
+
 Due = CallbackDue | NoticeDue
+
+
+class _Delivery(NamedTuple):
+    """One try that is being sent, or waits for its turn."""
+
+    due: Due
+    entry: Callback
+    notified: asyncio.Future[None] | None = None
+    faults: tuple[Rule, ...] = ()
 
 
 class Deliveries:
@@ -47,6 +67,8 @@ class Deliveries:
         journal: Journal[Callback],
         answered: Callable[[Due, Outcome], bool],
         tried: Callable[[Callback], object],
+        context: Context,
+        at_once: int = MOST_AT_ONCE,
     ) -> None:
         self.journal = journal
         self._clock = clock
@@ -56,31 +78,107 @@ class Deliveries:
         self._fault_plan = fault_plan
         self._answered = answered
         self._tried = tried
+        self._context = context
+        self._queue: SendingQueue[_Delivery] = SendingQueue(at_once)
+        self._starts_soon = False
+        self._has_warned = False
         #: In the order in which they were started. The value says whether advancing the clock no longer waits for it.
         self._under_way: dict[asyncio.Task[None], bool] = {}
         #: Delivery id -> the journal entry of a callback that may be tried again.
         self.pending: dict[int, Callback] = {}
 
-    def send(self, due: Due) -> asyncio.Task[None]:
-        """Start one try of a callback (W3), or the one try of a notice (U4). Returns the task that sends it."""
-        sending = asyncio.get_running_loop().create_task(self._send(due, self._entry(due)))
-        self._under_way[sending] = False
-        sending.add_done_callback(self._under_way.pop)
-        return sending
+    def send(self, due: Due) -> None:
+        """Start one try of a callback (W3), or the one try of a notice (U4), as soon as it is its turn."""
+        self._add(_Delivery(due, self._entry(due)))
+
+    def notify(self, due: NoticeDue) -> asyncio.Future[None]:
+        """As `send`. The future is done when the notice was sent, and cancelled if it is not."""
+        notified = asyncio.get_running_loop().create_future()
+        self._add(_Delivery(due, self._entry(due), notified))
+        return notified
 
     async def finish(self) -> bool:
         """Wait for all that is being sent, except what hangs. Returns whether there was anything to wait for."""
         waiting = [sending for sending, is_hanging in self._under_way.items() if not is_hanging]
-        if not waiting:
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=PATIENCE)
+            self._under_way.update(dict.fromkeys(late, True))
+        elif self._queue.has_next:
+            await asyncio.sleep(0)
+        else:
             return False
-        _, late = await asyncio.wait(waiting, timeout=PATIENCE)
-        self._under_way.update(dict.fromkeys(late, True))
         return True
 
     def abort(self) -> None:
-        """Cancel all that is being sent. Its outcome is not reported."""
+        """Cancel all that is being sent, or waits for its turn. Its outcome is not reported."""
+        waiting = self._queue.clear()
         for sending in list(self._under_way):
             sending.cancel()
+        for delivery in waiting:
+            if delivery.notified is not None:
+                delivery.notified.cancel()
+
+    def _add(self, delivery: _Delivery) -> None:
+        if self._fault_plan.active:
+            rules = [fault.rule for fault in self._fault_plan.decide(_occasion(delivery.entry))]
+            delivery = delivery._replace(faults=tuple(rules))
+            late = sum(rule.duration for rule in rules if rule.do == "callback_late")
+            if late:
+                _ = self._run(self._add_later(delivery, late), is_hanging=True)
+                return
+        self._queue.add(delivery.due.url, delivery)
+        self._start()
+
+    async def _add_later(self, delivery: _Delivery, duration: int) -> None:
+        try:
+            await self._sleep(duration)
+        except asyncio.CancelledError:
+            if delivery.notified is not None:
+                delivery.notified.cancel()
+            raise
+        self._queue.add(delivery.due.url, delivery)
+        self._start()
+
+    def _start(self) -> None:
+        """Start what may be sent now. Many are started in several turns of the loop, since each takes some time."""
+        for _ in range(_STARTS):
+            taken = self._queue.take()
+            if taken is None:
+                break
+            receiver, delivery = taken
+            sending = self._run(self._send(delivery), is_hanging=False)
+            sending.add_done_callback(partial(self._ended, receiver, delivery))
+        if self._queue.has_next:
+            self._start_soon()
+        elif self._queue.waits and not self._has_warned:
+            self._has_warned = True
+            _logger.warning("callbacks wait, because many are under way (--max-callbacks)")
+
+    def _start_soon(self) -> None:
+        if not self._starts_soon:
+            self._starts_soon = True
+            asyncio.get_running_loop().call_soon(self._start_more, context=self._context)
+
+    def _start_more(self) -> None:
+        self._starts_soon = False
+        self._start()
+
+    def _run(self, coroutine: Coroutine[Any, Any, None], *, is_hanging: bool) -> asyncio.Task[None]:
+        # What is sent runs in a context of the fake, not in that of the request or delivery that ended before it.
+        task = asyncio.get_running_loop().create_task(coroutine, context=self._context.copy())
+        self._under_way[task] = is_hanging
+        task.add_done_callback(self._under_way.pop)
+        return task
+
+    def _ended(self, receiver: str, delivery: _Delivery, sending: asyncio.Task[None]) -> None:
+        self._queue.done(receiver)
+        if delivery.notified is not None and not delivery.notified.done():
+            if sending.cancelled():
+                delivery.notified.cancel()
+            else:
+                delivery.notified.set_result(None)
+        if self._queue.has_next:
+            self._start_soon()
 
     def _entry(self, due: Due) -> Callback:
         n = self.journal.count + 1
@@ -92,11 +190,14 @@ class Deliveries:
             self.pending[due.delivery_id] = entry
         return self.pending[due.delivery_id]
 
-    async def _send(self, due: Due, entry: Callback) -> None:
-        if self._fault_plan.active:
-            outcome = await self._send_faultily(due, entry)
-        else:
-            outcome = await self._try(entry, self._composed(due, self._clock.now()))
+    async def _send(self, delivery: _Delivery) -> None:
+        due, entry, *_ = delivery
+        try:
+            outcome = await self._outcome(delivery)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callback has its other tries
+            _report("a callback could not be sent", error)
+            outcome = Outcome((Hop("POST", due.url),), f"not sendable: {error}")
+            self._note(entry, Try(self._clock.now(), None, outcome.error))
         if self._answered(due, outcome):
             entry.state = _state(outcome)
             if isinstance(due, CallbackDue):
@@ -107,17 +208,12 @@ class Deliveries:
             return self._composer.callback(due, now=now)
         return self._composer.notice(due, now=now)
 
-    async def _send_faultily(self, due: Due, entry: Callback) -> Outcome:
-        """Send one try with the faults that fire on it."""
-        rules = [fault.rule for fault in self._fault_plan.decide(_occasion(entry))]
+    async def _outcome(self, delivery: _Delivery) -> Outcome:
+        """Send one try, with the faults that came on it."""
+        entry, rules = delivery.entry, delivery.faults
         kinds = tuple(rule.do for rule in rules)
-        for rule in rules:
-            if rule.do == "callback_late":
-                self._under_way[_current_task()] = True
-                await self._sleep(rule.duration)
-                self._under_way[_current_task()] = False
         skew = sum(rule.duration for rule in rules if rule.do == "clock_skew")
-        outgoing = self._composed(due, self._clock.now() + skew)
+        outgoing = self._composed(delivery.due, self._clock.now() + skew)
         if "callback_lost" in kinds:
             self._enter(entry, outgoing)
             self._note(entry, Try(self._clock.now(), None, LOST, kinds))
@@ -151,12 +247,20 @@ class Deliveries:
         before = entry.weight
         entry.tries.append(tried)
         self.journal.grown(entry, entry.weight - before)
-        self._tried(entry)
+        try:
+            self._tried(entry)
+        except Exception as error:  # noqa: BLE001 - it is not the callback's fault
+            _report("what is called after each try of a callback failed", error)
 
     def _time_out(self, sending: asyncio.Future[Outcome], delivery: asyncio.Task[Any]) -> None:
         """Give the receiver up. Advancing the clock waits for what follows from that."""
         sending.cancel()
         self._under_way[delivery] = False
+
+
+def _report(message: str, error: Exception) -> None:
+    """Give an error to the event loop's exception handler."""
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
 
 def _current_task() -> asyncio.Task[Any]:

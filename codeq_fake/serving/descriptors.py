@@ -6,13 +6,12 @@ import sys
 from contextlib import suppress
 
 from codeq_fake.compat.uvicorn import Limits
+from codeq_fake.runtime.webhook_deliveries import MOST_AT_ONCE
 
 #: More than this is not asked for: some systems allow a billion, and programs that close them all take minutes.
 _MOST = 65_536
 #: What stays free for all else: files, names that are looked up, modules that are loaded late.
 _RESERVE = 64
-#: What is kept for callbacks: a quarter of all, but no more than this.
-_CALLBACKS = 256
 
 
 def raise_limit() -> None:
@@ -38,11 +37,18 @@ def limit() -> int:
     return _MOST if soft in (-1, resource.RLIM_INFINITY) else min(soft, _MOST)
 
 
-def limits(*, connections: int | None = None, head_bytes: int | None = None, head_seconds: int | None = None) -> Limits:
-    """The limits of a server: what is wanted or the defaults, but no more connections than there are descriptors."""
+def callbacks(wanted: int | None = None) -> int:
+    """How many callbacks may be under way at once: the wanted number, but a quarter of all descriptors at most."""
+    return max(1, min(wanted or MOST_AT_ONCE, limit() // 4))
+
+
+def limits(
+    *, callbacks: int, connections: int | None = None, head_bytes: int | None = None, head_seconds: int | None = None
+) -> Limits:
+    """The limits of a server, as wanted or by default, but no more connections than the `callbacks` leave."""
     default, available = Limits(), limit()
     backlog = max(1, min(default.backlog, available // 8))
-    room = max(1, available - min(_CALLBACKS, available // 4) - backlog - _RESERVE)
+    room = max(1, available - callbacks - backlog - _RESERVE)
     return Limits(
         connections=min(connections or default.connections, room),
         head_bytes=head_bytes or default.head_bytes,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ from codeq_fake.webhooks import Composer, Hop, Outcome, Outgoing, Sender
 from codeq_fake.webhooks.composer import sign
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 pytestmark = pytest.mark.asyncio
 
@@ -60,6 +61,8 @@ class Scene:
     ends: list[tuple[int, int, bool]] = field(default_factory=list)
     """Delivery (0: a notice), seconds since the start, whether it was delivered."""
     tried: list[Callback] = field(default_factory=list)
+    at_once: int = 400
+    hook: Callable[[Callback], object] = lambda _: None
 
     def __post_init__(self) -> None:
         composer = Composer(zone=ZoneInfo("UTC"), secret=SECRET)
@@ -71,7 +74,9 @@ class Scene:
             answered=self._answered,
             fault_plan=Plan(),
             journal=Journal(10),
-            tried=self.tried.append,
+            tried=self._note,
+            context=copy_context(),
+            at_once=self.at_once,
         )
 
     def _answered(self, due: CallbackDue | NoticeDue, outcome: Outcome) -> bool:
@@ -79,8 +84,13 @@ class Scene:
         self.ends.append((number, (self.clock.now() - START) // SECOND, outcome.delivered))
         return isinstance(due, NoticeDue) or attempt in self.last_tries
 
+    def _note(self, entry: Callback) -> None:
+        self.tried.append(entry)
+        self.hook(entry)
+
     async def _settle(self) -> None:
-        await self.deliveries.finish()
+        while await self.deliveries.finish():
+            pass
 
     async def advance(self, seconds: int) -> None:
         await self.clock.advance(self._settle, by=seconds * SECOND)
@@ -110,7 +120,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_try_is_signed_at_the_fakes_time_and_its_outcome_is_reported() -> None:
     scene = Scene(receiver := Receiver(200))
-    _ = scene.deliveries.send(callback())
+    scene.deliveries.send(callback())
     assert await scene.deliveries.finish()
     [sent] = receiver.seen
     headers = dict(sent.headers)
@@ -122,10 +132,10 @@ async def test_a_try_is_signed_at_the_fakes_time_and_its_outcome_is_reported() -
 
 async def test_the_journal_has_one_entry_a_callback_with_each_of_its_tries() -> None:
     scene = Scene(Receiver(503, 204, 204))
-    _ = scene.deliveries.send(callback())
+    scene.deliveries.send(callback())
     await scene.advance(2)
-    _ = scene.deliveries.send(callback(attempt=2))
-    _ = scene.deliveries.send(callback(2))
+    scene.deliveries.send(callback(attempt=2))
+    scene.deliveries.send(callback(2))
     await scene.deliveries.finish()
     first, second = scene.deliveries.journal.entries
     assert (first.n, first.kind, first.url, first.task_id) == (1, "task_result", URL, "task-1")
@@ -135,9 +145,9 @@ async def test_the_journal_has_one_entry_a_callback_with_each_of_its_tries() -> 
 
 async def test_each_try_has_its_own_timestamp() -> None:
     scene = Scene(receiver := Receiver(503, 204))
-    _ = scene.deliveries.send(callback())
+    scene.deliveries.send(callback())
     await scene.advance(2)
-    _ = scene.deliveries.send(callback(attempt=2))
+    scene.deliveries.send(callback(attempt=2))
     await scene.deliveries.finish()
     first, second = (dict(sent.headers) for sent in receiver.seen)
     assert int(second["X-CodeQ-Timestamp"]) == int(first["X-CodeQ-Timestamp"]) + 2
@@ -158,7 +168,7 @@ async def test_a_callback_is_pending_until_its_last_try_is_over(
 ) -> None:
     receiver = Receiver(500)
     scene = Scene(receiver, last_tries=(2,))
-    _ = scene.deliveries.send(callback())
+    scene.deliveries.send(callback())
     await scene.deliveries.finish()
     assert (scene.states, list(scene.deliveries.pending)) == (["pending"], [1])
 
@@ -166,7 +176,7 @@ async def test_a_callback_is_pending_until_its_last_try_is_over(
         return outcome
 
     monkeypatch.setattr(receiver, "send", last)
-    _ = scene.deliveries.send(callback(attempt=2))
+    scene.deliveries.send(callback(attempt=2))
     await scene.deliveries.finish()
     assert (scene.states, list(scene.deliveries.pending)) == ([state], [])
 
@@ -174,14 +184,14 @@ async def test_a_callback_is_pending_until_its_last_try_is_over(
 async def test_the_next_callback_of_a_task_has_its_own_entry() -> None:
     scene = Scene(Receiver(200, 200), last_tries=(1,))
     for _ in range(2):
-        _ = scene.deliveries.send(callback())
+        scene.deliveries.send(callback())
         await scene.deliveries.finish()
     assert scene.states == ["delivered", "delivered"]
 
 
 async def test_a_hanging_receiver_is_waited_for_once_and_times_out_after_15_seconds() -> None:  # W3
     scene = Scene(Receiver())
-    _ = scene.deliveries.send(callback())
+    scene.deliveries.send(callback())
     assert await scene.deliveries.finish()
     assert not await scene.deliveries.finish()
     await scene.advance(14)
@@ -193,7 +203,7 @@ async def test_a_hanging_receiver_is_waited_for_once_and_times_out_after_15_seco
 
 async def test_a_late_answer_within_15_seconds_counts() -> None:
     scene = Scene(receiver := Receiver())
-    _ = scene.deliveries.send(callback())
+    scene.deliveries.send(callback())
     await scene.advance(14)
     receiver.go_on.set()
     await let_tasks_run()
@@ -204,10 +214,10 @@ async def test_a_late_answer_within_15_seconds_counts() -> None:
 
 async def test_a_hanging_receiver_does_not_hide_the_others() -> None:
     scene = Scene(Receiver())
-    _ = scene.deliveries.send(callback())
+    scene.deliveries.send(callback())
     await scene.deliveries.finish()
     scene.receiver.go_on.set()  # type: ignore[attr-defined]
-    _ = scene.deliveries.send(callback(2))
+    scene.deliveries.send(callback(2))
     assert await scene.deliveries.finish()
     assert sorted(scene.ends) == [(1, 0, True), (2, 0, True)]
 
@@ -218,7 +228,7 @@ async def test_there_is_nothing_to_wait_for_when_nothing_is_sent() -> None:
 
 async def test_a_notice_is_over_after_its_one_try() -> None:  # U4
     scene = Scene(receiver := Receiver(503))
-    await scene.deliveries.send(NOTICE)
+    await scene.deliveries.notify(NOTICE)
     [entry] = scene.deliveries.journal.entries
     assert (entry.kind, entry.subscription_id, entry.state) == ("queue_ready", "sub-1", "failed")
     assert (scene.tries, scene.ends) == ([(0, 503, None)], [(0, 0, False)])
@@ -227,7 +237,7 @@ async def test_a_notice_is_over_after_its_one_try() -> None:  # U4
 
 async def test_the_outcome_of_an_aborted_callback_is_not_reported() -> None:
     scene = Scene(receiver := Receiver())
-    _ = scene.deliveries.send(callback())
+    scene.deliveries.send(callback())
     await receiver.asked.wait()
     receiver.go_on.set()
     scene.deliveries.abort()
@@ -236,19 +246,105 @@ async def test_the_outcome_of_an_aborted_callback_is_not_reported() -> None:
 
 
 async def test_an_abort_cancels_in_the_order_of_the_starts() -> None:
-    scene = Scene(Receiver())
     over: list[str] = []
+
+    class Hanging(Sender):
+        async def send(self, outgoing: Outgoing) -> Outcome:
+            try:
+                await asyncio.Event().wait()
+                return Outcome(())
+            finally:
+                over.append(json.loads(outgoing.body)["taskId"])
+
+    scene = Scene(Hanging())
     for number in range(1, 6):
-        sending = scene.deliveries.send(callback(number))
-        sending.set_name(str(number))
-        sending.add_done_callback(lambda done: over.append(done.get_name()))
+        scene.deliveries.send(callback(number))
+    await let_tasks_run()
     scene.deliveries.abort()
     await let_tasks_run()
-    assert over == ["1", "2", "3", "4", "5"]
+    assert over == [f"task-{number}" for number in range(1, 6)]
 
 
 async def test_no_timer_is_left_after_the_last_delivery() -> None:
     scene = Scene(Receiver(200))
-    _ = scene.deliveries.send(callback())
+    scene.deliveries.send(callback())
     await scene.deliveries.finish()
     assert await scene.clock.advance(scene.deliveries.finish, by=60 * SECOND) == 0  # type: ignore[arg-type]
+
+
+# Many at once.
+
+
+async def test_only_so_many_are_under_way_and_all_get_their_turn() -> None:
+    scene = Scene(receiver := Receiver(*[204] * 100), at_once=8)
+    for number in range(1, 101):
+        scene.deliveries.send(callback(number))
+    assert len(receiver.seen) <= 8
+    while await scene.deliveries.finish():
+        pass
+    assert [number for number, _, _ in scene.ends] == list(range(1, 101))
+
+
+async def test_a_receiver_that_never_answers_does_not_stop_the_others() -> None:
+    scene = Scene(receiver := Receiver(), at_once=8)
+    for number in range(1, 101):
+        scene.deliveries.send(callback(number))
+    await let_tasks_run()
+    hanging = len(receiver.seen)
+    receiver.go_on.set()
+    scene.deliveries.send(replace(callback(200), url="http://other.test/done"))
+    await let_tasks_run()
+    assert hanging == 2
+    assert 200 in [number for number, _, _ in scene.ends][:3]
+
+
+async def test_what_waits_behind_a_receiver_that_never_answers_is_tried_when_the_others_have_timed_out() -> None:
+    scene = Scene(Receiver(), at_once=8)
+    for number in range(1, 6):
+        scene.deliveries.send(callback(number))
+    await scene.advance(60)
+    assert scene.ends == [(1, 15, False), (2, 15, False), (3, 30, False), (4, 30, False), (5, 45, False)]
+
+
+async def test_an_abort_drops_what_waits_and_a_notice_that_waits_is_cancelled() -> None:
+    scene = Scene(receiver := Receiver(), at_once=1)
+    scene.deliveries.send(callback())
+    notified = scene.deliveries.notify(NOTICE)
+    await let_tasks_run()
+    scene.deliveries.abort()
+    await let_tasks_run()
+    assert (len(receiver.seen), scene.ends, notified.cancelled()) == (1, [], True)
+
+
+# What goes wrong here, and not at the receiver.
+
+
+async def test_a_hook_that_fails_does_not_end_the_tries_of_a_callback() -> None:
+    errors: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+
+    def fail(_: Callback) -> None:
+        raise BrokenPipeError("the log is closed")
+
+    scene = Scene(Receiver(503, 503), hook=fail)
+    scene.deliveries.send(callback())
+    await scene.deliveries.finish()
+    scene.deliveries.send(callback(attempt=2))
+    await scene.deliveries.finish()
+    assert scene.ends == [(1, 0, False), (1, 0, False)]
+    assert [str(error["exception"]) for error in errors] == ["the log is closed"] * 2
+
+
+async def test_a_callback_that_cannot_be_sent_has_failed() -> None:
+    errors: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+
+    class Broken(Sender):
+        async def send(self, outgoing: Outgoing) -> Outcome:
+            raise RuntimeError(f"no way to {outgoing.url}")
+
+    scene = Scene(Broken())
+    scene.deliveries.send(callback())
+    await scene.deliveries.finish()
+    assert (scene.ends, scene.tries) == ([(1, 0, False)], [(0, None, f"not sendable: no way to {URL}")])
+    assert len(errors) == 1

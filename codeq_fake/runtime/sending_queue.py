@@ -1,0 +1,84 @@
+"""The queue of what waits to be sent: only so much is under way at once, and only a part of it to one receiver."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_RECEIVER = re.compile(r"[^/?#]*//([^/?#]*)")
+
+
+class SendingQueue(Generic[T]):
+    """First in, first out for each receiver, and the receivers take turns.
+
+    A receiver gets a quarter of what may be under way at once, so that one that never answers does not stop the others.
+    """
+
+    def __init__(self, most: int) -> None:
+        """`most` is how much may be under way at once."""
+        self._most = most
+        self._most_of_one = max(1, most // 4)
+        self._waiting: dict[str, deque[T]] = {}
+        self._under_way: Counter[str] = Counter()
+        self._total = 0
+        #: The receivers whose turn may come: something waits for them, and they have not their part yet.
+        self._turns: dict[str, None] = {}
+
+    @property
+    def has_next(self) -> bool:
+        """Whether `take` returns something."""
+        return self._total < self._most and bool(self._turns)
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._waiting)
+
+    def add(self, url: str, item: T) -> None:
+        """Add what is to be sent to this URL."""
+        receiver = _receiver(url)
+        self._waiting.setdefault(receiver, deque()).append(item)
+        self._give_turn(receiver)
+
+    def take(self) -> tuple[str, T] | None:
+        """Take what is sent next, with its receiver for `done`. None if nothing may be sent now."""
+        if not self.has_next:
+            return None
+        receiver = next(iter(self._turns))
+        del self._turns[receiver]
+        items = self._waiting[receiver]
+        item = items.popleft()
+        if not items:
+            del self._waiting[receiver]
+        self._total += 1
+        self._under_way[receiver] += 1
+        self._give_turn(receiver)
+        return receiver, item
+
+    def done(self, receiver: str) -> None:
+        """Something is no longer under way to this receiver."""
+        self._total -= 1
+        self._under_way[receiver] -= 1
+        if not self._under_way[receiver]:
+            del self._under_way[receiver]
+        self._give_turn(receiver)
+
+    def clear(self) -> list[T]:
+        """Remove all that waits, and return it."""
+        items = [item for waiting in self._waiting.values() for item in waiting]
+        self._waiting.clear()
+        self._turns.clear()
+        return items
+
+    def _give_turn(self, receiver: str) -> None:
+        if receiver in self._waiting and self._under_way[receiver] < self._most_of_one:
+            self._turns.setdefault(receiver)
+
+
+def _receiver(url: str) -> str:
+    """The host and port of a URL."""
+    found = _RECEIVER.match(url)
+    return found[1] if found is not None else url
