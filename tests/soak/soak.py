@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 #: How much of the time is warm-up: what is loaded or remembered once is not growth.
 _WARM_UP = 0.4
-#: How long the server gets to let go of what it has open (s): a try of a callback may take 15 s.
-_CALM = 20.0
+#: How long the server gets to let go of what it has open, and to end (s): a try of a callback may take 15 s.
+_CALM = 60.0
 _ROOT = Path(__file__).parents[2]
 _SETTINGS = {
     "RESULT_WEBHOOK_MAX_ATTEMPTS": "2",
@@ -85,7 +85,7 @@ async def _server(report: Report) -> AsyncIterator[tuple[asyncio.subprocess.Proc
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
-            report.exit_code = await asyncio.wait_for(process.wait(), 10)
+            report.exit_code = await asyncio.wait_for(process.wait(), _CALM)
             errors.seek(0)
             report.stderr = errors.read().decode(errors="replace")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TASKS = "/v1/codeq/tasks"
 #: How long a reply, or a callback, may take (s). The probe measures delays; here only what is lost counts.
-_LOST = 15.0
+_LOST = 60.0
 _WAIT = 1
 #: How many live updates a viewer of the page waits for.
 _UPDATES = 5
