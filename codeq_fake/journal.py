@@ -113,6 +113,8 @@ class Journal(Generic[EntryT]):
         self.count = 0
         #: About how many bytes the entries take.
         self.weight = 0
+        #: The weight of each entry: to weigh it again when it is dropped would take as long as noting it.
+        self._weights: deque[int] = deque()
         self._size = size
         self._most_bytes = most_bytes
 
@@ -121,7 +123,9 @@ class Journal(Generic[EntryT]):
         self.count = entry.n
         if self._size:
             self.entries.append(entry)
-            self.weight += entry.weight
+            weight = entry.weight
+            self._weights.append(weight)
+            self.weight += weight
             if self.weight > self._most_bytes or len(self.entries) > self._size:
                 self._drop_oldest()
         return entry
@@ -129,13 +133,15 @@ class Journal(Generic[EntryT]):
     def grown(self, entry: EntryT, by: int) -> None:
         """Note that the weight of an entry has changed since it was added."""
         if self.entries and entry.n >= self.entries[0].n:
+            self._weights[entry.n - self.dropped() - 1] += by
             self.weight += by
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         entries = self.entries
         while len(entries) > 1 and (self.weight > self._most_bytes or len(entries) > self._size):
-            self.weight -= entries.popleft().weight
+            entries.popleft()
+            self.weight -= self._weights.popleft()
 
     def dropped(self, since: int = 0) -> int:
         """The number of entries after number `since` that are no longer kept."""
