@@ -6,18 +6,20 @@ import asyncio
 import contextlib
 import importlib
 import inspect
-import json
+import io
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from codeq_client import CodeQ, Worker, current_task
+from codeq_client import CodeQ, Worker
+from codeq_client._api.base_client import without_password
 from codeq_client._api.calls import Role
 from codeq_client._api.operations import check_worker_token
-from codeq_client._worker.job import log_fields
+from codeq_client._worker.log_output import BackgroundHandler, JsonLines, TextLines, printable
 from codeq_client._worker.process import run_and_reload
 
 from .errors import CodeQError, ConfigurationError, Unauthorized
@@ -28,7 +30,36 @@ if TYPE_CHECKING:
 _log = logging.getLogger("codeq_client.worker")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Program(click.Group):
+    """The whole command, in any surroundings: with standard streams that are closed or full, in any encoding."""
+
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click declares it
+        """Run the command. An output that cannot be written ends it with the reason."""
+        _prepare_streams()
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                click.echo(f"codeq-worker: {error.strerror or error}", err=True)
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.close()  # now, because the interpreter's end would report the same error again
+            sys.exit(1)
+
+
+def _prepare_streams() -> None:
+    """Open the standard streams that the process was started without, and let the others take any text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            # The lowest free descriptor, which is the missing one: no socket may get the number of an output.
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115 - as long as the process
+            setattr(sys, name, stream)
+        if isinstance(stream, io.TextIOWrapper) and name != "stdin":
+            stream.reconfigure(errors="backslashreplace")
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="codeq-fake", prog_name="codeq-worker")
 def main() -> None:
     """Run workers for CodeQ."""
@@ -58,7 +89,8 @@ def run(  # the command's options
 ) -> None:
     """Run the worker MODULE:OBJECT: a `Worker`, or a function that returns one.
 
-    SIGINT and SIGTERM stop it when its handlers are done, or after the grace period. A second signal ends it at once.
+    SIGINT, SIGTERM and SIGHUP stop it when its handlers are done, or after the grace period. A second SIGINT or SIGTERM
+    ends it at once.
     """
     if reload:
         sys.exit(run_and_reload([argument for argument in sys.argv[1:] if argument != "--reload"]))
@@ -72,7 +104,7 @@ def run(  # the command's options
         try:
             asyncio.run(_run(worker, burst=burst))
         except CodeQError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error))) from error
 
 
 def _probes(worker: Worker, port: int, host: str) -> HealthServer:
@@ -100,10 +132,13 @@ def check() -> None:
     try:
         seconds, url = asyncio.run(_check())
     except Unauthorized as error:
-        raise click.ClickException(f"the server does not accept CODEQ_WORKER_TOKEN for a worker: {error}") from error
+        reason = f"the server does not accept CODEQ_WORKER_TOKEN for a worker: {error}"
+        raise click.ClickException(printable(reason)) from error
     except CodeQError as error:
-        raise click.ClickException(f"{type(error).__name__}: {error}") from error
-    click.echo(f"{url} answered in {seconds * 1000:.0f} ms: the token has all scopes that a worker needs")
+        raise click.ClickException(printable(f"{type(error).__name__}: {error}")) from error
+    click.echo(
+        f"{without_password(url)} answered in {seconds * 1000:.0f} ms: the token has all scopes that a worker needs"
+    )
 
 
 async def _check() -> tuple[float, str]:
@@ -147,32 +182,14 @@ def _load(target: str) -> Worker:
     return worker
 
 
-class JsonLines(logging.Formatter):
-    """Formats a record as one JSON object, with the fields of the current task."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as a line."""
-        task = current_task.get()
-        line: dict[str, object] = {
-            "time": self.formatTime(record),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **(log_fields(task) if task else {}),
-            **{name: getattr(record, name) for name in ("task_id", "command", "attempts") if hasattr(record, name)},
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
 def set_up_logs(log_format: str, level: str) -> None:
     """Send log records to standard error, as text or as JSON lines."""
-    handler = logging.StreamHandler()
-    if log_format == "json":
-        handler.setFormatter(JsonLines())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    handler: logging.Handler
+    try:
+        handler = BackgroundHandler(sys.stderr)
+    except io.UnsupportedOperation:  # it has no file descriptor, and so nothing to wait for
+        handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     try:
         logging.basicConfig(level=level.upper(), handlers=[handler])
     except ValueError as error:

@@ -15,10 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from codeq_client import (
+    CodeQ,
     Task,
     cli,
     current_task,
 )
+from codeq_client._worker.log_output import JsonLines, TextLines
 from codeq_fake.testing import FakeCodeQ
 from tests.client.support import CLAIMS, IDENTITIES
 
@@ -187,7 +189,7 @@ def test_json_log_lines_carry_the_task() -> None:
     record = logging.LogRecord("a", logging.INFO, "", 0, "hello %s", ("you",), None)
     token = current_task.set(Task(id="t-1", command="X", status="IN_PROGRESS", attempts=3))
     try:
-        line = json.loads(cli.JsonLines().format(record))
+        line = json.loads(JsonLines().format(record))
     finally:
         current_task.reset(token)
     assert line.pop("time")
@@ -199,3 +201,42 @@ def test_json_log_lines_carry_the_task() -> None:
         "command": "X",
         "attempts": 3,
     }
+
+
+def test_a_text_log_line_cannot_be_forged_and_controls_no_terminal() -> None:
+    record = logging.LogRecord("a", logging.INFO, "", 0, "no\x1b[2J\n2026 INFO forged", (), None)
+    assert TextLines().format(record).endswith("INFO    a: no\ufffd[2J\n    2026 INFO forged")
+
+
+@pytest.mark.parametrize("token", ["é", "a\nb"])
+def test_a_token_that_a_header_cannot_carry_is_refused_without_showing_it(token: str) -> None:
+    code, output = invoke("check", CODEQ_BASE_URL="http://me:hidden@127.0.0.1:1", CODEQ_WORKER_TOKEN=f"secret{token}")
+    assert (code, output) == (
+        1,
+        "Error: ConfigurationError: a token has a character that is not printable ASCII\n",
+    )
+
+
+@pytest.mark.port
+def test_the_check_shows_neither_the_password_of_a_url_nor_escape_sequences_of_a_server() -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.dumps({"error": "no\x1b[2J"}).encode()
+            self.send_response(401)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        code, output = invoke("check", CODEQ_BASE_URL=url, CODEQ_WORKER_TOKEN="w")
+        server.shutdown()
+    assert (code, "for a worker: no\ufffd[2J" in output) == (1, True)
+    for wrong in ("ftp://me:secret@a", "http://me:secret@a:x", "me:secret@a"):
+        code, output = invoke("check", CODEQ_BASE_URL=wrong, CODEQ_WORKER_TOKEN="w")
+        assert (code, "secret" in output) == (1, False)
+    assert "secret" not in repr(CodeQ("http://me:secret@a.test"))

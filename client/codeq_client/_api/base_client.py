@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -66,7 +67,7 @@ class BaseClient(ABC, Generic[TransportT]):
         return cls(**given, **settings)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.base_url!r})"
+        return f"{type(self).__name__}({without_password(self.base_url)!r})"
 
 
 def tokens_by_role(sources: Mapping[Role, TokenSource | None]) -> Mapping[Role, Token]:
@@ -78,14 +79,20 @@ def tokens_by_role(sources: Mapping[Role, TokenSource | None]) -> Mapping[Role, 
     return tokens
 
 
+def without_password(url: str) -> str:
+    """Return a URL, valid or not, without user and password, for messages."""
+    return re.sub(r"^(\w[\w+.-]*://)?[^/?#]*@", r"\1", url)
+
+
 def _checked_url(base_url: str) -> str:
     """Return the URL without a trailing slash; raises `ConfigurationError`."""
+    shown = without_password(str(base_url))
     try:
         url = httpx.URL(base_url)
     except (httpx.InvalidURL, TypeError) as error:
-        raise ConfigurationError(f"base_url {base_url!r}: {error}") from None
+        raise ConfigurationError(f"base_url {shown!r}: {error}") from None
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError(f"base_url {base_url!r} is not an http(s) URL; an example: http://localhost:8080")
+        raise ConfigurationError(f"base_url {shown!r} is not an http(s) URL; an example: http://localhost:8080")
     return base_url.rstrip("/")
 
 

@@ -30,7 +30,7 @@ class Token:
 
     def __init__(self, source: TokenSource) -> None:
         self.provider: TokenProvider | None = source if callable(source) else None
-        self._text = "" if callable(source) else source.strip()
+        self._text = "" if callable(source) else _checked(source)
         self._expires, self._subject = _claims(self._text)
         self._holds = 0
         self._refused = False
@@ -57,11 +57,12 @@ class Token:
         return True
 
     def accept(self, text: str) -> None:
-        """Take the provider's answer; raises `SubjectChanged`."""
-        expires, subject = _claims(text.strip())
+        """Take the provider's answer; raises `SubjectChanged`, and `ConfigurationError` for a text that is no token."""
+        text = _checked(text)
+        expires, subject = _claims(text)
         if self._holds and self._subject and subject != self._subject:
             raise SubjectChanged(f"the new token's subject is {subject!r}; leases are held by {self._subject!r}")
-        self._text, self._expires, self._subject, self._refused = text.strip(), expires, subject, False
+        self._text, self._expires, self._subject, self._refused = text, expires, subject, False
 
     def hold(self) -> None:
         """Count one more lease that only this token's subject can renew."""
@@ -70,6 +71,14 @@ class Token:
     def release(self) -> None:
         """Count one such lease less."""
         self._holds -= 1
+
+
+def _checked(token: str) -> str:
+    """Return the token without space around it; raises `ConfigurationError` if a header cannot carry it."""
+    token = token.strip()
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigurationError("a token has a character that is not printable ASCII")
+    return token
 
 
 def _claims(token: str) -> tuple[float, str]:

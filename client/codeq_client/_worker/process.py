@@ -15,7 +15,7 @@ from types import FrameType
 
 from codeq_client._api.clock import SystemClock
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
 _RELOAD_INTERVAL_SECONDS = 0.5
 _NOT_OURS = {"__pycache__", "node_modules", "site-packages"}
 
@@ -24,11 +24,11 @@ _log = logging.getLogger("codeq_client.worker")
 
 @contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on the first SIGINT or SIGTERM; a second signal ends the process at once.
+    """Call `stop` on the first SIGINT, SIGTERM or SIGHUP; a second SIGINT or SIGTERM ends the process at once.
 
-    `stop` must be safe to call at any moment. Only the main thread can handle signals; on another one this logs a
-    warning. It uses plain signal handlers, not the event loop's: the second signal must end a process with a blocked
-    loop.
+    A second SIGHUP does not: a terminal that is closed may send several. `stop` must be safe to call at any moment.
+    Only the main thread can handle signals; on another one this logs a warning. It uses plain signal handlers, not the
+    event loop's: the second signal must end a process with a blocked loop.
     """
     if threading.current_thread() is not threading.main_thread():
         _log.warning("signals do not stop this worker, because it is not in the main thread: use signals=False")
@@ -38,17 +38,24 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
 
     def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal received
-        received += 1
-        if received > 1:
+        if received and number != _HANG_UP:
             os._exit(128 + number)
+        received += 1
         stop()
 
-    previous = {number: signal.signal(number, handle) for number in _STOP_SIGNALS}
+    previous = {number: signal.signal(number, handle) for number in _stop_signals()}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """Return the signals that stop a worker. Under `nohup` a hang-up is ignored."""
+    if _HANG_UP is None or signal.getsignal(_HANG_UP) is signal.SIG_IGN:
+        return [signal.SIGINT, signal.SIGTERM]
+    return [signal.SIGINT, signal.SIGTERM, _HANG_UP]
 
 
 def run_and_reload(arguments: Sequence[str]) -> int:
@@ -60,14 +67,14 @@ def run_and_reload(arguments: Sequence[str]) -> int:
     signals = 0
     child: _Child | None = None
 
-    def count(*_: object) -> None:
+    def count(number: int, _: object) -> None:
         nonlocal signals
-        signals += 1
+        signals = max(signals, 1) if number == _HANG_UP else signals + 1
         if child:
             child.signal(signals)
 
     # The child has its own session, so the hang-up of a closed terminal reaches only this process.
-    for number in (*_STOP_SIGNALS, signal.SIGHUP):
+    for number in _stop_signals():
         signal.signal(number, count)
     command = [sys.executable, "-m", "codeq_client.cli", *arguments]
     while True:

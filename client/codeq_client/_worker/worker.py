@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar, Unpack, overload
 import anyio
 from anyio import to_thread
 
+from codeq_client._api.base_client import without_password
 from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
 from codeq_client._api.client import CodeQ
 from codeq_client.errors import ConfigurationError
@@ -151,11 +152,11 @@ class Worker:
     async def run(self, *, burst: bool = False, signals: bool = True) -> None:
         """Work until `stop`, or with `burst` until no task is left.
 
-        With `signals`, SIGINT and SIGTERM stop the worker, and a second one ends the process at once. The handlers then
-        have the grace period, and their leases are renewed. Those that still run after it are cancelled and their
-        tasks abandoned, which uses up no attempt. Handlers on threads cannot be cancelled and are waited for: they
-        should check `context.end`. In a burst, the error of a refused or repeatedly failing claim is raised; otherwise
-        claims are tried for ever.
+        With `signals`, SIGINT, SIGTERM and SIGHUP stop the worker, and a second SIGINT or SIGTERM ends the process at
+        once. The handlers then have the grace period, and their leases are renewed. Those that still run after it are
+        cancelled and their tasks abandoned, which uses up no attempt. Handlers on threads cannot be cancelled and are
+        waited for: they should check `context.end`. In a burst, the error of a refused or repeatedly failing claim is
+        raised; otherwise claims are tried for ever.
         """
         if not self._handlers:
             raise ConfigurationError("the worker has no handler")
@@ -192,7 +193,8 @@ class Worker:
             if self._stop_requested:
                 loop.stop()
             commands = tuple(handler.command for handler in self._handlers.values())
-            _log.info("working on %s from %s, %d at a time", ", ".join(commands), self.codeq.base_url, self.concurrency)
+            url = without_password(self.codeq.base_url)
+            _log.info("working on %s from %s, %d at a time", ", ".join(commands), url, self.concurrency)
             self.emit(Started(commands))
             return await loop.run()
 

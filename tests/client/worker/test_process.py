@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,29 @@ def test_no_task_is_lost_when_one_worker_is_killed_and_another_stopped(
             wait_until(lambda: codeq.queue_stats("X").ready == 0, 30)
             results = [codeq.wait_for_result(task_id, 60) for task_id in ids]
         assert results == [{"n": n} for n in range(count)]
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGHUP, signal.SIGHUP], [signal.SIGTERM]], ids=str)
+@pytest.mark.parametrize("is_read", [True, False], ids=["log", "full log"])
+def test_a_worker_whose_terminal_closes_ends_its_task_first(
+    environ: dict[str, str], signals: list[signal.Signals], *, is_read: bool
+) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while not is_read:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    with BlockingCodeQ.from_env(environ) as codeq, worker_process(environ, log=f"/dev/fd/{writer}") as process:
+        task = codeq.create("X", {"n": 1, "seconds": 1})
+        wait_until(Path(environ["STARTED"]).exists, 20)
+        for number in signals:
+            process.send_signal(number)
+            SystemClock().sleep_blocking(0.1)  # two signals at once are one
+        assert process.wait(15) == 0
+        assert codeq.get(task.id).status == "COMPLETED"
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_second_signal_ends_a_worker_at_once(environ: dict[str, str]) -> None:

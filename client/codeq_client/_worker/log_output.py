@@ -1,0 +1,108 @@
+"""The log of `codeq-worker`: its lines, and a thread that writes them, so that no reader can stop the worker."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import select
+import threading
+from typing import TextIO
+
+from .job import current_task, log_fields
+
+#: The most lines that wait for the output. More are dropped and counted.
+_LIMIT = 10_000
+#: How long the end waits for a slow reader (s).
+_PATIENCE = 1.0
+
+
+def printable(text: str) -> str:
+    """`text` without characters that control a terminal, except line ends and tabs."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+
+
+class TextLines(logging.Formatter):
+    """Formats a record as text. Further lines of a message are indented, so that none looks like a record."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
+        """Return the line without its traceback."""
+        return super().formatMessage(record).replace("\n", "\n    ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line, with its traceback."""
+        return printable(super().format(record))
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record as one JSON object, with the fields of the current task."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line."""
+        task = current_task.get()
+        line: dict[str, object] = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **(log_fields(task) if task else {}),
+            **{name: getattr(record, name) for name in ("task_id", "command", "attempts") if hasattr(record, name)},
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class BackgroundHandler(logging.Handler):
+    """Writes records to the file descriptor of `output`, which may be a full pipe, a closed one or a stopped terminal.
+
+    A worker that waits for its log would lose its leases.
+    """
+
+    def __init__(self, output: TextIO) -> None:
+        super().__init__()
+        self._descriptor = output.fileno()
+        self._encoding = output.encoding
+        self._lines: queue.Queue[str] = queue.Queue(_LIMIT)
+        self._dropped = 0
+        threading.Thread(target=self._write_all, name="codeq-log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Let the thread write the record, or drop it if too many wait already."""
+        try:
+            self._lines.put_nowait(self.format(record))
+        except queue.Full:
+            self._dropped += 1
+        except Exception:  # noqa: BLE001 - as every handler does
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait until all is written, but not for longer than a second. Logging calls this at the end."""
+        with self._lines.all_tasks_done:
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, _PATIENCE)
+
+    def _write_all(self) -> None:
+        broken = False
+        while True:
+            text = self._lines.get() + "\n"
+            dropped, self._dropped = self._dropped, 0
+            if dropped:
+                text += f"{dropped} lines of the log were dropped here, because they were not read\n"
+            try:
+                if not broken:
+                    self._write(memoryview(text.encode(self._encoding, errors="backslashreplace")))
+            except OSError:
+                broken = True  # no reader is left
+            self._lines.task_done()
+
+    def _write(self, data: memoryview) -> None:
+        # Not through a buffered stream: Python's end would wait for its lock.
+        while data:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:  # another process that has this output too made it non-blocking
+                select.select([], [self._descriptor], [])
