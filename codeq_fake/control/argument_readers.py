@@ -10,10 +10,12 @@ from typing import Any, Literal, TypeAlias
 from starlette.requests import Request
 
 from codeq_fake import wire
+from codeq_fake.clocks import in_slices
 from codeq_fake.core import PROFILES
 from codeq_fake.core.codec import MismatchError, codec
+from codeq_fake.core.slices import Slices
 from codeq_fake.core.times import SECOND
-from codeq_fake.documents import BadDocumentError, finite, read_json
+from codeq_fake.documents import BadDocumentError, finite, read_json, read_shaped_json
 
 from .errors import BadRequestError
 
@@ -22,6 +24,8 @@ Reader: TypeAlias = Callable[[Any, str], Any]
 
 _LARGEST_BODY = 256 * 1024 * 1024
 _MOST_SECONDS = Decimal(10) ** 12
+#: A text of this size takes a while (bytes).
+_LONG = 64 * 1024
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -35,7 +39,10 @@ async def body(
         if size > _LARGEST_BODY:
             raise BadRequestError(f"a control call's body has at most {_LARGEST_BODY} bytes")
         parts.append(part)
-    return json_object(b"".join(parts), names, parse_float=parse_float, is_shaped=is_shaped)
+    text = b"".join(parts)
+    if is_shaped and len(text) > _LONG:
+        return await in_slices(shaped_object(text, names))
+    return json_object(text, names, parse_float=parse_float, is_shaped=is_shaped)
 
 
 def json_object(
@@ -49,6 +56,18 @@ def json_object(
         body = read_json(text, parse_float=parse_float, is_shaped=is_shaped) if text.strip() else {}
     except BadDocumentError as error:
         raise BadRequestError(f"the body is not JSON: {error}") from None
+    return _members(body, names)
+
+
+def shaped_object(text: bytes, names: Iterable[str]) -> Slices[dict[str, Any]]:
+    """As `json_object` that `is_shaped`, for a long text."""
+    try:
+        return _members((yield from read_shaped_json(text)), names)
+    except BadDocumentError as error:
+        raise BadRequestError(f"the body is not JSON: {error}") from None
+
+
+def _members(body: object, names: Iterable[str]) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequestError("the body must be a JSON object")
     check_names(body, names)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
@@ -19,6 +20,7 @@ from codeq_fake.core import Status, Task, errors, manual_operations, snapshot
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.frozen_tasks import FrozenTasks
+from codeq_fake.core.slices import Slices, at_once
 from codeq_fake.journal import Journal
 from codeq_fake.runtime.fake_server import Runtime, StateReplacedError
 from codeq_fake.runtime.ids import TakenIdError
@@ -170,15 +172,19 @@ class Controls:
         A manual clock is set to the time of the state, a real one only if it is behind. Raises BadRequestError for an
         invalid state, which changes nothing.
         """
+        return at_once(self._restore(state))
+
+    async def restore_in_slices(self, state: Mapping[str, Any]) -> payloads.Health:
+        """As `restore`. Others have turns meanwhile, and see the old state until the new one is complete."""
+        return await in_slices(self._restore(state))
+
+    def _restore(self, state: Mapping[str, Any]) -> Slices[payloads.Health]:
         try:
-            loaded = snapshot.load(state)
+            loaded = yield from snapshot.load(state)
         except snapshot.InvalidState as error:
             raise BadRequestError(str(error)) from None
-        self._runtime.restore(
-            profile(loaded["profile"]),
-            instant(loaded["now"]),
-            lambda broker: snapshot.restore(broker, loaded["broker"]),
-        )
+        fill = partial(snapshot.restore, state=loaded["broker"])
+        yield from self._runtime.restore(profile(loaded["profile"]), instant(loaded["now"]), fill)
         return self.health()
 
     def save(self) -> dict[str, Any]:

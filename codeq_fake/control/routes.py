@@ -103,7 +103,7 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("POST", "/next", controls.next, {"ids": shaped(list[str]), "delays": shaped(list[int])}),
         ControlCall("POST", "/reset", controls.reset, setup),
         ControlCall("GET", "/state", controls.begin_state, freezes=True),
-        ControlCall("PUT", "/state", lambda **sent: controls.restore(sent), state, is_shaped=True),
+        ControlCall("PUT", "/state", lambda **sent: controls.restore_in_slices(sent), state, is_shaped=True),
         ControlCall("POST", "/persist", controls.save),
         ControlCall(
             "GET", "/tasks", partial(controls.begin_tasks, limit=_MOST_TASKS), search, under="tasks", freezes=True

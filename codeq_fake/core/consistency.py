@@ -43,7 +43,7 @@ _COUNTED = (
 
 
 def contradictions(broker: Mapping[str, Any]) -> Iterator[str]:
-    """Why a broker cannot be in this state (a `snapshot.BrokerState`), in words."""
+    """Why a broker cannot be in this state (a `snapshot.BrokerState`), in words. An empty text is a pause."""
     tasks: Sequence[Task] = broker["tasks"]
     yield from _repeated("task", (task.id for task in tasks))
     yield from _unlisted(tasks, broker["ready"])
@@ -54,6 +54,7 @@ def contradictions(broker: Mapping[str, Any]) -> Iterator[str]:
             yield f"the result of task {task.id} is not the text of a JSON object"
         for reason in (*_wrong_values(task), *_wrong_for_state(task)):
             yield f"task {task.id} {reason}"
+        yield ""
     yield from _repeated("subscription", (subscription.id for subscription in broker["subscriptions"]))
     for subscription in broker["subscriptions"]:
         if not _is_subscription(subscription):
@@ -68,7 +69,9 @@ def contradictions(broker: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str]:
-    for task_id, times in Counter(ids).items():
+    found = Counter(ids)
+    yield ""
+    for task_id, times in found.items():
         if times > 1:
             yield f"{noun} {task_id} is there {times} times"
         if not task_id:
@@ -78,11 +81,10 @@ def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str]:
 def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str]:
     states = {task.id: task.state for task in tasks}
     listed = dict.fromkeys(ready)
-    if (
-        len(listed) < len(ready)
-        or any(states.get(task_id) not in _MAY_BE_LISTED for task_id in listed)
-        or any(state in _MUST_BE_LISTED and task_id not in listed for task_id, state in states.items())
-    ):
+    yield ""
+    is_wrong = len(listed) < len(ready) or any(states.get(task_id) not in _MAY_BE_LISTED for task_id in listed)
+    yield ""
+    if is_wrong or any(state in _MUST_BE_LISTED and task_id not in listed for task_id, state in states.items()):
         yield "ready does not list exactly the tasks that are READY, each once"
 
 
@@ -148,6 +150,7 @@ def _wrong_deliveries(callbacks: Sequence[CallbackDue], next_delivery: int) -> I
 
 def _wrong_rows(parts: Mapping[str, Any], keyed: Iterable[tuple[str, int]]) -> Iterator[str]:
     for name, columns in keyed:
+        yield ""
         rows = parts[name]
         if len({tuple(row[:columns]) for row in rows}) < len(rows):
             yield f"{name} has two rows for one thing"

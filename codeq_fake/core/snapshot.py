@@ -8,11 +8,12 @@ from typing import Any, TypedDict
 
 from .broker import Broker
 from .callback_retries import Delivery
-from .codec import MismatchError, codec
+from .codec import MismatchError, codec, load_in_slices
 from .consistency import contradictions
 from .counters import Histogram
 from .frozen_tasks import FrozenTasks
 from .queue import Queue
+from .slices import Slices
 from .subscriptions import Subscription
 from .task import State, Task
 
@@ -114,31 +115,36 @@ def _whole(part: Any) -> Any:  # noqa: ANN401 - any JSON value
     return list(part) if isinstance(part, Iterator) else part
 
 
-def load(state: Mapping[str, Any]) -> FakeState:
+def load(state: Mapping[str, Any]) -> Slices[FakeState]:
     """The state of a fake, read from its JSON value. Raises InvalidState."""
     broker = state.get("broker")
     version = broker.get("version") if isinstance(broker, dict) else None
     if version != VERSION:
         raise InvalidState(f"no state that this release reads: found version {version!r}, {VERSION} is known")
     try:
-        loaded: FakeState = codec(FakeState).load(state)
+        loaded: FakeState = yield from load_in_slices(FakeState, state)
     except MismatchError as error:
         raise InvalidState(f"no state of a fake: {error}") from None
     for reason in contradictions(loaded["broker"]):
-        raise InvalidState(f"no state of a fake: {reason}")
+        if reason:
+            raise InvalidState(f"no state of a fake: {reason}")
+        yield
     return loaded
 
 
-def restore(broker: Broker, state: BrokerState) -> None:
+def restore(broker: Broker, state: BrokerState) -> Slices[None]:
     """Fill a new broker with a state. A callback whose try was under way is tried again."""
     store, counters = broker.store, broker.counters
     for task in state["tasks"]:
         store.tasks[task.id] = task
         if task.state in _PLACES:
             _PLACES[task.state](store.queue_for(task), task)
+        yield
     for task_id in state["ready"]:
         store.queue_for(store.tasks[task_id]).put(store.tasks[task_id])
+        yield
     broker.keys.kept.update({key: (task_id, gone_at) for key, task_id, gone_at in state["keys"]})
+    yield
     broker.subscriptions.by_id.update({subscription.id: subscription for subscription in state["subscriptions"]})
     broker.subscriptions.turns.update({(command, group): count for command, group, count in state["turns"]})
     broker.subscriptions.swept_at = state["sweptAt"]
@@ -146,12 +152,14 @@ def restore(broker: Broker, state: BrokerState) -> None:
     for delivery in state["deliveries"]:
         broker.callbacks.deliveries[delivery.callback.delivery_id] = delivery
         broker.callbacks.schedule(delivery, delivery.due_at)
+        yield
     broker.callbacks.next_id = state["nextDelivery"]
     for name in _COUNTERS:
         rows: list[Any] = state["tally"][name]  # type: ignore[literal-required]  # a name of the TypedDict
         getattr(counters, name).update(
             {labels[0] if len(labels) == 1 else tuple(labels): count for *labels, count in rows}
         )
+        yield
     for command, status, counts, total in state["tally"]["latency"]:
         histogram = counters.latency[command, status] = Histogram()
         histogram.counts, histogram.total = counts, total

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Generator, Iterable
 from decimal import DecimalException
 from typing import Any, NoReturn
 
@@ -35,8 +36,94 @@ def read_json(text: str | bytes, *, parse_float: Callable[[str], Any] = finite, 
     return value
 
 
+def read_shaped_json(text: str | bytes) -> Generator[None, None, Any]:
+    """As `read_json` of a text that `is_shaped`, in slices: a long text of many short parts holds nothing up."""
+    try:
+        value = yield from _read(
+            text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
+        )
+    except RecursionError:
+        raise BadDocumentError(TOO_DEEP) from None
+    except ValueError as error:
+        raise BadDocumentError(one_line(error)) from None
+    _check(list(value) if isinstance(value, dict) else None)
+    return value
+
+
+def _read(text: str) -> Generator[None, None, Any]:
+    value, end = yield from _value(text, _start(text, 0), _LEVELS)
+    end = _start(text, end)
+    if end < len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return value
+
+
+def _value(text: str, at: int, levels: int) -> Generator[None, None, tuple[Any, int]]:
+    """The value that begins at `at`, and its end. The items of the outer `levels` are read one by one."""
+    opening = text[at : at + 1]
+    if levels and opening == "{":
+        return (yield from _object(text, at, levels))
+    if levels and opening == "[":
+        return (yield from _list(text, at, levels))
+    yield
+    return _DECODER.raw_decode(text, at)
+
+
+def _object(text: str, at: int, levels: int) -> Generator[None, None, tuple[dict[str, Any], int]]:
+    members: dict[str, Any] = {}
+    at = _start(text, at + 1)
+    if text[at : at + 1] == "}":
+        return members, at + 1
+    while True:
+        if text[at : at + 1] != '"':
+            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
+        name, at = _DECODER.raw_decode(text, at)
+        at = _start(text, at)
+        if text[at : at + 1] != ":":
+            raise json.JSONDecodeError("Expecting ':' delimiter", text, at)
+        members[name], at = yield from _value(text, _start(text, at + 1), levels - 1)
+        at, is_over = _after_item(text, at, "}")
+        if is_over:
+            return members, at
+
+
+def _list(text: str, at: int, levels: int) -> Generator[None, None, tuple[list[Any], int]]:
+    items: list[Any] = []
+    at = _start(text, at + 1)
+    if text[at : at + 1] == "]":
+        return items, at + 1
+    while True:
+        item, at = yield from _value(text, at, levels - 1)
+        items.append(item)
+        at, is_over = _after_item(text, at, "]")
+        if is_over:
+            return items, at
+
+
+def _after_item(text: str, at: int, closing: str) -> tuple[int, bool]:
+    """Where the text goes on after an item, and whether its container is over."""
+    at = _start(text, at)
+    if text[at : at + 1] == closing:
+        return at + 1, True
+    if text[at : at + 1] != ",":
+        raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+    return _start(text, at + 1), False
+
+
+def _start(text: str, at: int) -> int:
+    """Where the next value begins, after white space."""
+    found = _NO_SPACE.search(text, at)
+    return found.start() if found else len(text)
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"JSON has no {name}")
+
+
+_DECODER = json.JSONDecoder(parse_float=finite, parse_constant=_no_constant)
+#: A state is an object with a broker, which is an object with lists.
+_LEVELS = 3
+_NO_SPACE = re.compile(r"[^ \t\n\r]")
 
 
 def _check(value: object) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from codeq_fake.clocks import in_slices
 from codeq_fake.control import BadRequestError
-from codeq_fake.control.argument_readers import anything, clock_mode, duration, instant, json_object, whole
+from codeq_fake.control.argument_readers import anything, clock_mode, duration, instant, shaped_object, whole
 from codeq_fake.core import BUILT_IN_COMMANDS
 from codeq_fake.core.errors import Refused
 from codeq_fake.http.rejections import status_and_text
@@ -172,11 +173,12 @@ def save(visit: Visit) -> Response:
     return visit.back(f"The state is in {saved['file']}, with {counted(saved['tasks'], 'task')}.")
 
 
-def restore(visit: Visit) -> Response:
+async def restore(visit: Visit) -> Response:
     """Replace the state by an uploaded one."""
     if not visit.form.file:
         raise BadRequestError("choose a file that was downloaded here")
-    visit.controls.restore(json_object(visit.form.file, ("profile", "now", "broker"), is_shaped=True))
+    state = await in_slices(shaped_object(visit.form.file, ("profile", "now", "broker")))
+    await visit.controls.restore_in_slices(state)
     return visit.go("/_fake/", "The state is restored.")
 
 

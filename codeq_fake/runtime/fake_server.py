@@ -16,6 +16,7 @@ from codeq_fake.auth import Authenticator, Identity
 from codeq_fake.clocks import Clock, Mode, Timer, let_tasks_run
 from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
+from codeq_fake.core.slices import Slices
 from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE, Callback, Journal, Request
@@ -144,15 +145,19 @@ class Runtime:
             self.waiters.move_to(clock)
         self._begin(config)
 
-    def restore(self, profile: str, now: int, fill: Callable[[Broker], None]) -> None:
+    def restore(self, profile: str, now: int, fill: Callable[[Broker], Slices[None]]) -> Slices[None]:
         """Replace the state by what `fill` puts into a new broker of this profile, at the instant `now` (ns).
 
-        A manual or auto clock is set to `now`; a real clock is only set forward. Overdue callbacks are sent. If `fill`
-        raises, nothing has changed.
+        A manual or auto clock is set to `now`; a real clock is only set forward. Overdue callbacks are sent. All is
+        replaced at once, at the end. If `fill` raises, nothing has changed.
         """
-        config = replace(self.config, profile=profile)
-        source, broker = self._new_broker(config)
-        fill(broker)
+        while True:
+            before = self.config
+            config = replace(before, profile=profile)
+            source, broker = self._new_broker(config)
+            yield from fill(broker)
+            if self.config is before:  # no reset has changed the settings in a pause
+                break
         still = self.clock.mode != "real"
         self._start_over(config, self.clock.starting_at(now if still else max(now, self.clock.now())))
         self.source, self.broker = source, broker

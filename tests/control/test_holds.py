@@ -35,13 +35,13 @@ CALLS: dict[str, Callable[[Controls], Any]] = {
 }
 
 
-async def filled() -> tuple[ASGIApp, Controls]:
-    """A fake with many tasks, many queues and many requests."""
+async def filled(requests: int = 0) -> tuple[ASGIApp, Controls]:
+    """A fake with many tasks and many queues, and so many requests."""
     runtime = Runtime(Config(), WallClock("manual"))
     app = application(runtime)
     for n in range(COUNT):
         runtime.broker.create(f"C{n % 2 * n}", f"[{n}]", tenant="dev", now=runtime.clock.now())
-    for _ in range(COUNT // 2):
+    for _ in range(requests):
         await ask(app, "GET", f"{TASKS}/unknown", [], bearer("dev-token"))
     await ask(app, "GET", "/_fake/health")  # the first call loads what all need
     return app, Controls(runtime)
@@ -49,7 +49,7 @@ async def filled() -> tuple[ASGIApp, Controls]:
 
 def test_a_call_that_returns_much_lets_others_in_between() -> None:
     async def called() -> list[tuple[str, bool]]:
-        app, controls = await filled()
+        app, controls = await filled(COUNT // 2)
         short = []
         for path, expected in CALLS.items():
             async with LongestHold() as longest:
@@ -60,6 +60,42 @@ def test_a_call_that_returns_much_lets_others_in_between() -> None:
         return short
 
     assert asyncio.run(called()) == [(path, True) for path in CALLS]
+
+
+def test_a_state_is_restored_while_others_have_turns_and_see_the_old_one() -> None:
+    async def restored() -> LongestHold:
+        app, controls = await filled()
+        other, others_controls = await filled()
+        async with LongestHold() as longest:
+            body = (await ask(app, "GET", "/_fake/state")).body
+            asking = asyncio.create_task(ask(other, "PUT", "/_fake/state", [body]))
+            await asyncio.sleep(0)
+            before = others_controls.tasks(limit=1)
+            while not asking.done():
+                assert others_controls.tasks(limit=1) == before
+                await asyncio.sleep(0)
+        assert (await asking).status == 200
+        assert others_controls.state() == controls.state()
+        return longest
+
+    assert asyncio.run(restored()).is_short
+
+
+def test_settings_that_a_reset_changes_while_a_state_is_restored_stay_changed() -> None:
+    async def restored() -> int:
+        app, _ = await filled()
+        runtime = Runtime(Config(), WallClock("manual"))
+        other = application(runtime)
+        body = (await ask(app, "GET", "/_fake/state")).body
+        asking = asyncio.create_task(ask(other, "PUT", "/_fake/state", [body]))
+        await asyncio.sleep(0)
+        settings = b'{"settings":{"RESULT_WEBHOOK_MAX_ATTEMPTS":"3"}}'
+        assert (await ask(other, "POST", "/_fake/reset", [settings])).status == 200
+        assert (await asking).status == 200
+        assert len(runtime.broker.store.tasks) == COUNT
+        return runtime.broker.settings.result_webhook_max_attempts
+
+    assert asyncio.run(restored()) == 3
 
 
 def test_a_state_is_that_of_one_instant_though_others_change_it_meanwhile() -> None:

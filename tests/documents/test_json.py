@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.documents import BadDocumentError, read_json
+from codeq_fake.core.slices import at_once
+from codeq_fake.documents import BadDocumentError, read_json, read_shaped_json
 from tests.documents.support import broken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -24,6 +30,24 @@ VALUES = st.recursive(
 def test_what_python_writes_is_read(value: object) -> None:
     assert read_json(json.dumps(value)) == value
     assert read_json(json.dumps(value).encode(), is_shaped=True) == value
+
+
+def outcome(read: Callable[[str], object], text: str) -> object:
+    try:
+        return read(text)
+    except BadDocumentError as error:
+        return str(error)
+
+
+@given(VALUES.map(json.dumps), st.data())
+def test_a_text_that_is_read_in_slices_is_the_same_value_or_refused_in_the_same_words(
+    text: str, data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(text)))
+    wrong = text[:cut] + data.draw(st.text('[]{},:" 1')) + text[cut:]
+    for given_text in (text, f" {text} ", text[:cut], wrong):
+        sliced = outcome(lambda whole: at_once(read_shaped_json(whole)), given_text)
+        assert sliced == outcome(partial(read_json, is_shaped=True), given_text), given_text
 
 
 @pytest.mark.parametrize(
