@@ -21,21 +21,25 @@ class Access:
     """Checks control calls. With a `token`, each needs it as its bearer token."""
 
     def __init__(self, token: str | None) -> None:
-        self._token = token
+        # In UTF-8. Bytes of an environment variable that are not UTF-8 are kept as they are.
+        self._token = token.encode(errors="surrogateescape") if token is not None else None
 
     def refusal(self, request: Request) -> tuple[int, str] | None:
         """Status and reason of a refusal; None if the call is allowed."""
         foreign = self.foreign(request)
         if foreign is not None:
             return 403, foreign
-        # Starlette reads each byte of a header as one character.
-        header = request.headers.get("authorization", "").encode("latin-1").decode(errors="surrogateescape")
-        scheme, _, given = header.partition(" ")
-        if self.knows(given.strip()) and (scheme.lower() == "bearer" or self._token is None):
+        if self.is_authorized(request):
             return None
-        if given.strip() and scheme.lower() == "bearer":
+        scheme, given = _authorization(request)
+        if given and scheme == "bearer":
             return 401, "this is not the bearer token of this fake's control API"
         return 401, "the control API of this fake needs its bearer token"
+
+    def is_authorized(self, request: Request) -> bool:
+        """Whether the request has the token as its bearer token, or none is needed."""
+        scheme, given = _authorization(request)
+        return self._token is None or (scheme == "bearer" and self._is_equal(given.encode("latin-1")))
 
     def foreign(self, request: Request) -> str | None:
         """Why a call is refused as one of another site's page; None if it is not."""
@@ -46,13 +50,19 @@ class Access:
             return f"call this fake as localhost, not as {host}; with --control-token any name is allowed"
         return None
 
-    def knows(self, given: str) -> bool:
-        """Whether this is the token, or none is needed."""
-        # Any text can be encoded so, also one that is not valid Unicode.
-        known = self._token
-        return known is None or hmac.compare_digest(
-            given.encode(errors="surrogatepass"), known.encode(errors="surrogatepass")
-        )
+    def is_token(self, text: str) -> bool:
+        """Whether this text is the token, or none is needed."""
+        return self._is_equal(text.encode(errors="surrogateescape"))
+
+    def _is_equal(self, given: bytes) -> bool:
+        return self._token is None or hmac.compare_digest(given, self._token)
+
+
+def _authorization(request: Request) -> tuple[str, str]:
+    """The scheme in lower case and the credentials of a request, bytes as Latin-1."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    # Only HTTP's own white space: in Latin-1, parts of UTF-8 characters look like blanks, too.
+    return scheme.lower(), given.strip(" \t")
 
 
 def _came_by_loopback(request: Request) -> bool:

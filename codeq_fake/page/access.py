@@ -17,7 +17,8 @@ class PageAccess:
     def __init__(self, token: str | None) -> None:
         self._access = Access(token)
         # Not the token itself: a browser sends a cookie to every port of a host.
-        self._cookie = hmac.new((token or "").encode(), b"codeq-fake page", hashlib.sha256).hexdigest()
+        key = (token or "").encode(errors="surrogateescape")
+        self._cookie = hmac.new(key, b"codeq-fake page", hashlib.sha256).hexdigest()
         self.needs_token = token is not None
 
     def refusal(self, request: Request) -> str | None:
@@ -35,15 +36,12 @@ class PageAccess:
 
     def is_logged_in(self, request: Request) -> bool:
         """Whether the request has the cookie or the bearer token, or none is needed."""
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
         cookie = request.cookies.get(cookie_name(request), "")
-        return hmac.compare_digest(cookie.encode(), self._cookie.encode()) or (
-            self.is_token(given.strip()) and (scheme.lower() == "bearer" or not self.needs_token)
-        )
+        return hmac.compare_digest(cookie.encode(), self._cookie.encode()) or self._access.is_authorized(request)
 
     def is_token(self, token: str) -> bool:
-        """Whether this is the control token, or none is needed."""
-        return self._access.knows(token)
+        """Whether this text is the control token, or none is needed."""
+        return self._access.is_token(token)
 
     def log_in(self, request: Request, response: Response) -> None:
         """Set the browser's cookie."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from codeq_fake.clocks import Clock, Timer
+from codeq_fake.clocks import END_OF_TIME, Clock, Timer
 from codeq_fake.core.times import MILLISECOND, SECOND
 
 INTERVAL = 250 * MILLISECOND
@@ -77,12 +77,12 @@ class Waiters:
         """
         now = self._clock.now()
         result = attempt(now)
-        if result is not None or wait_seconds <= 0:
+        deadline = min(now + min(wait_seconds, LONGEST_WAIT) * SECOND, END_OF_TIME)
+        if result is not None or deadline <= now:
             return result
-        deadline = now + min(wait_seconds, LONGEST_WAIT) * SECOND
         waiter: _Waiter[T | None] = _Waiter(self._woke)
 
-        when = now + INTERVAL
+        when = min(now + INTERVAL, deadline)
 
         def retry() -> None:
             nonlocal when
@@ -104,6 +104,10 @@ class Waiters:
 
     async def hold(self, fault: int, *, until: int | None, gone: Callable[[], Awaitable[None]]) -> bool:
         """Hold a request up until an instant (ns) or `release_held`. Returns whether the client is still there."""
+        if until is not None:
+            until = min(until, END_OF_TIME)
+            if until <= self._clock.now():
+                return True
         waiter: _Waiter[bool] = _Waiter(self._woke)
         if until is not None:
             waiter.timer = self._clock.call_at(until, partial(waiter.end, True))  # noqa: FBT003 - the client stayed
@@ -114,9 +118,13 @@ class Waiters:
             del self._held[waiter]
 
     async def sleep(self, duration: int) -> None:
-        """Wait until the clock has moved on by `duration` (ns)."""
+        """Wait until the clock has moved on by `duration` (ns), or to the end of time."""
+        now = self._clock.now()
+        until = min(now + duration, END_OF_TIME)
+        if until <= now:
+            return
         waiter: _Waiter[None] = _Waiter(self._woke)
-        waiter.timer = self._clock.call_at(self._clock.now() + duration, partial(waiter.end, None))
+        waiter.timer = self._clock.call_at(until, partial(waiter.end, None))
         self._sleepers[waiter] = None
         try:
             await waiter.result

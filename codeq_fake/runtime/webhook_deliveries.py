@@ -9,7 +9,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, NamedTuple
 
-from codeq_fake.clocks import Clock
+from codeq_fake.clocks import END_OF_TIME, Clock
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.core.times import SECOND
@@ -227,7 +227,9 @@ class Deliveries:
         self._enter(entry, outgoing)
         sent_at = self._clock.now()
         sending = asyncio.ensure_future(self._sender.send(outgoing))
-        timer = self._clock.call_at(sent_at + TIMEOUT, partial(self._time_out, sending, _current_task()))
+        # In the last seconds of time, a receiver has less. At its end the clock stands still, and there is no timeout.
+        until = min(sent_at + TIMEOUT, END_OF_TIME) if sent_at < END_OF_TIME else sent_at + TIMEOUT
+        timer = self._clock.call_at(until, partial(self._time_out, sending, _current_task()))
         try:
             await asyncio.wait({sending})
         finally:

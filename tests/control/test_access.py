@@ -117,6 +117,16 @@ async def test_anything_but_the_token_is_unauthorized(given: str) -> None:
     assert fake.state() == before
 
 
+@pytest.mark.parametrize("token", ["pässwörd", "voilà", "日本語", "a\udcff"])
+async def test_a_token_beyond_ascii_is_sent_in_utf_8(token: str) -> None:
+    fake = FakeCodeQ(control_token=token)
+    for path, sent in (("/_fake/health", token), ("/_fake/", token), ("/_fake/health", f"{token} ")):
+        value = b"Bearer " + sent.encode(errors="surrogateescape")
+        answer = await ask(fake.app, "GET", path, (), [(b"host", OURS.encode()), (b"authorization", value)])
+        assert answer.status == 200
+    assert (await call(fake, {"host": OURS, "authorization": "Bearer dev-token"})).status == 401
+
+
 async def test_tokens_of_the_contract_do_not_open_the_control_api() -> None:
     answer = await call(FakeCodeQ(control_token=TOKEN), {"host": OURS, "authorization": "Bearer dev-token"})
     assert answer.status == 401

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from codeq_fake import faults
 from codeq_fake.clocks import let_tasks_run
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import CLAIM, IDENTITIES, NOW, SUBSCRIPTIONS, TASKS, Connection, ask, bearer, request_scope
@@ -231,3 +232,30 @@ async def test_a_poll_beside_a_notice_sees_the_task(fake: FakeCodeQ) -> None:
     await create(fake)
     await fake.aadvance(0.25)
     assert claim.status == 200
+
+
+@pytest.mark.parametrize("left", ["59.9", "59", "40", "59.999999999"])
+async def test_a_poll_ends_with_the_year_9999(left: str) -> None:
+    fake = FakeCodeQ(identities=IDENTITIES, now=f"9999-12-31T23:59:{left}Z")
+    claim = await Poll.begin(fake)
+    await fake.aadvance(to="9999-12-31T23:59:59.999999999Z")
+    assert claim.status == 204
+    assert (await Poll.begin(fake)).status == 204
+
+
+async def test_a_real_clock_at_the_end_of_time_ends_a_poll() -> None:
+    fake = FakeCodeQ(identities=IDENTITIES, clock="real", now="9999-12-31T23:59:59.9Z")
+    claims = [await Poll.begin(fake) for _ in range(2)]
+    await asyncio.wait_for(asyncio.gather(*(claim.serving for claim in claims)), 5)
+    assert [claim.status for claim in claims] == [204, 204]
+
+
+async def test_a_fault_holds_a_request_no_longer_than_to_the_end_of_time() -> None:
+    fake = FakeCodeQ(identities=IDENTITIES, now="9999-12-31T23:59:59Z")
+    with fake.faults(faults.delay(5)):
+        held = asyncio.create_task(create(fake))
+        await let_tasks_run()
+        assert not held.done()
+        await fake.aadvance(to="9999-12-31T23:59:59.999999999Z")
+        await asyncio.wait_for(held, 5)
+        await asyncio.wait_for(create(fake), 5)

@@ -141,6 +141,14 @@ def test_the_token_opens_the_page(visitor: httpx.Client) -> None:
     assert visitor.post("/_fake/page/clock/advance", data={"seconds": "1"}).status_code == 303
 
 
+@pytest.mark.parametrize("token", ["pässwörd", "voilà"])
+def test_a_token_beyond_ascii_opens_the_page(token: str) -> None:
+    origin = "http://codeq.test:8080"
+    with FakeCodeQ(control_token=token) as fake, fake.client("x", base_url=origin, headers={"origin": origin}) as http:
+        assert http.post("/_fake/page/login", data={"token": token}).status_code == 303
+        assert http.get("/_fake/").status_code == 200
+
+
 def test_the_cookie_opens_the_page_and_not_the_control_api(visitor: httpx.Client) -> None:
     visitor.post("/_fake/page/login", data={"token": TOKEN})
     assert visitor.get("/_fake/tasks").status_code == 401
