@@ -1,5 +1,8 @@
 """The guard of callbacks: they go only to this machine, to private networks, and to hosts that the user allows.
 
+The addresses at which clouds hand out credentials (metadata services), and all link-local ones, are open only to a user
+who names them.
+
 Tests often contain real addresses of others (`https://your-app.com/hook`). A test must not contact these hosts, nor
 the public DNS. So a name is looked up only if it cannot be public: it has a single label (a service of a compose file),
 or ends in a domain that is reserved for private use. The user has to allow any other name.
@@ -9,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
@@ -29,14 +33,30 @@ _LOCAL_NETWORKS = tuple(
         "172.16.0.0/12",
         "192.168.0.0/16",
         "fc00::/7",
-        # Link-local
-        "169.254.0.0/16",
-        "fe80::/10",
         # Servers listen on the "any" address. A connection to it stays on this machine, as with Go's dialer.
         "0.0.0.0/32",
         "::/128",
     )
 )
+
+#: Link-local addresses, where most metadata services of clouds are, and those that are elsewhere.
+_METADATA = tuple(
+    ip_network(network)
+    for network in (
+        "169.254.0.0/16",
+        "fe80::/10",
+        "fd00:ec2::/32",  # Amazon
+        "fd20:ce::/32",  # Google
+        "fd00:c1::/32",  # Oracle
+        "fd00:42::/32",  # Scaleway
+        "192.0.0.192/32",  # Oracle, at first
+        "100.100.100.200/32",  # Alibaba
+        "168.63.129.16/32",  # Azure
+    )
+)
+
+#: IPv6 networks whose last 32 bits are an IPv4 address.
+_ENDS_IN_IPV4 = tuple(map(ip_network, ("::/96", "64:ff9b::/96")))
 
 _LOOPBACK = ("127.0.0.1", "::1")
 
@@ -51,26 +71,38 @@ async def look_up(name: str) -> tuple[str, ...]:
 
 
 class Guard:
-    """Decides which hosts can be called. `allow` adds hosts by exact name or address; `*` allows all."""
+    """Decides which hosts can be called. `allow` adds hosts by exact name or address; `*` all but link-local ones."""
 
     def __init__(self, allow: Iterable[str] = (), *, resolve: Resolver = look_up) -> None:
         self._allowed = frozenset(_allowed_host(host) for host in allow)
         self._resolve = resolve
 
-    def allows(self, host: str) -> bool:
-        """Whether the user allows `host`: at any address, and through any proxy unless it is this machine."""
-        return ANY_HOST in self._allowed or canonical(host) in self._allowed
+    async def allows(self, host: str) -> bool:
+        """Whether the user allows `host`: at any address, and through any proxy unless it is this machine.
+
+        Raises BlockedError if `*` allows it, but it is link-local or a metadata service.
+        """
+        name = canonical(host)
+        if name in self._allowed:
+            return True
+        if ANY_HOST not in self._allowed:
+            return False
+        with suppress(OSError):  # the name may be one that only a proxy knows
+            for address in (name,) if as_address(name) else await self._resolve(name):
+                _check_metadata(name, address)
+        return True
 
     async def addresses(self, host: str) -> Sequence[str]:
         """The checked addresses of a host that the user has not allowed by name. Connect to these without a new lookup.
 
-        Raises BlockedError if one of the addresses is public, and OSError if there is none.
+        Raises BlockedError if one of the addresses is public, link-local or a metadata service's, and OSError if there
+        is none.
         """
         name = canonical(host)
         for address in (found := await self._find(name)):
+            _check_metadata(name, address)
             if not _is_local(ip_address(address)):
-                at = "" if address == name else f"at {address} "
-                raise _blocked(name, f"{at}is not on this machine or a private network")
+                raise _blocked(name, f"{_at(name, address)}is not on this machine or a private network")
         return found
 
     async def _find(self, name: str) -> Sequence[str]:
@@ -81,6 +113,27 @@ class Guard:
         if "." in name and not name.endswith(_PRIVATE_DOMAINS):
             raise _blocked(name, "may be a public name, so it was not even looked up")
         return await self._resolve(name)
+
+
+def _check_metadata(name: str, address: str) -> None:
+    meanings = _meanings(ip_address(address))
+    if any(meaning in network for meaning in meanings for network in _METADATA):
+        raise _blocked(name, f"{_at(name, address)}is link-local, or a metadata service of a cloud")
+
+
+def _meanings(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6Address]:
+    """The address itself, and the IPv4 addresses that it may lead to."""
+    yield address
+    if isinstance(address, IPv6Address):
+        if any(address in network for network in _ENDS_IN_IPV4):
+            yield IPv4Address(int(address) & 0xFFFF_FFFF)
+        for inner in (address.ipv4_mapped, address.sixtofour):
+            if inner is not None:
+                yield inner
+
+
+def _at(name: str, address: str) -> str:
+    return "" if address == name else f"at {address} "
 
 
 def _blocked(name: str, reason: str) -> BlockedError:

@@ -67,7 +67,7 @@ class Transport:
             transport = httpx.ASGITransport(_logged(app, request.url), raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113 - see above
         else:
-            allowed = self._guard.allows(host)
+            allowed = await self._guard.allows(host)
             if not allowed:
                 # Connect to the checked addresses: a second lookup could return others.
                 addresses = await self._guard.addresses(host)

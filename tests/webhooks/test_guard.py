@@ -46,8 +46,6 @@ def reached(host: str, names: Names | None = None) -> Sequence[str]:
         "172.31.255.255",
         "192.168.0.1",
         "fd00::1",
-        "169.254.10.20",
-        "fe80::1",
         "0.0.0.0",  # noqa: S104 - an address to call, not to listen on
         "::",
         "::ffff:127.0.0.1",
@@ -69,6 +67,7 @@ def test_this_machine_and_private_networks_may_be_called(host: str) -> None:
         "172.32.0.1",
         "192.169.0.1",
         "169.253.0.1",
+        "169.255.0.1",
         "100.64.0.1",  # a provider's network, shared with strangers
         "224.0.0.1",
         "255.255.255.255",
@@ -144,6 +143,61 @@ def test_one_public_address_blocks_a_name(addresses: Sequence[str]) -> None:
         reached("app", Names(app=addresses))
 
 
+METADATA = [
+    "169.254.169.254",
+    "169.254.10.20",
+    "169.254.170.23",
+    "fe80::1",
+    "fe80::a9fe:a9fe",
+    "::ffff:169.254.169.254",
+    "::ffff:a9fe:a9fe",
+    "fd00:ec2::254",
+    "fd00:0ec2:0:0:0:0:0:254",
+    "fd20:ce::254",
+]
+#: Those that are no private addresses either.
+PUBLIC_METADATA = ["100.100.100.200", "168.63.129.16", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "::169.254.169.254"]
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_a_metadata_service_is_blocked_unless_it_is_named(address: str) -> None:
+    with pytest.raises(
+        BlockedError, match="link-local, or a metadata service of a cloud; --webhook-allow"
+    ):
+        reached(address)
+    assert asyncio.run(Guard([address]).allows(address))
+
+
+@pytest.mark.parametrize("address", METADATA + PUBLIC_METADATA)
+@pytest.mark.parametrize("host", ["metadata.google.internal", "app", "2852039166", "0xa9fea9fe"])
+def test_a_name_of_a_metadata_service_is_blocked_unless_it_is_named(host: str, address: str) -> None:
+    names = Names(**{host.replace(".", "_"): ["10.0.0.1", address]})
+    with pytest.raises(BlockedError, match=f"^{host} at .* is "):
+        reached(host, names)
+    assert asyncio.run(Guard([host], resolve=names).allows(host))
+
+
+@pytest.mark.parametrize("address", METADATA + PUBLIC_METADATA)
+def test_allowing_every_host_does_not_open_metadata_services(address: str) -> None:
+    guard = Guard(["*"], resolve=Names(evil_example=["8.8.8.8", address]))
+    for host in (address, "evil.example"):
+        with pytest.raises(BlockedError, match="metadata service"):
+            asyncio.run(guard.allows(host))
+    assert asyncio.run(guard.allows("a-name-that-only-a-proxy-knows.example"))
+
+
+@pytest.mark.parametrize("number", ["2852039166", "0xA9FEA9FE", "025177524776", "169.254.43518", "0251.0376.0251.0376"])
+@pytest.mark.parametrize("allow", [[], ["*"]])
+def test_a_metadata_service_in_another_spelling_is_blocked(number: str, allow: list[str]) -> None:
+    async def reach() -> None:
+        guard = Guard(allow)
+        if not await guard.allows(number):
+            await guard.addresses(number)
+
+    with pytest.raises((BlockedError, OSError)):
+        asyncio.run(reach())
+
+
 @pytest.mark.parametrize("number", ["134744072", "0x08080808", "01002004010"])
 def test_a_public_address_spelled_as_one_number_is_blocked(number: str) -> None:
     # What the system's resolver makes of such a number is its own affair; it is either refused or judged.
@@ -172,7 +226,7 @@ def test_the_system_resolver_knows_this_machine() -> None:
     ],
 )
 def test_an_allowed_host_is_open(allow: str, host: str) -> None:
-    assert Guard([allow]).allows(host)
+    assert asyncio.run(Guard([allow], resolve=Names()).allows(host))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +239,7 @@ def test_an_allowed_host_is_open(allow: str, host: str) -> None:
     ],
 )
 def test_an_allowed_host_opens_itself_alone(allow: str, host: str) -> None:
-    assert not Guard([allow]).allows(host)
+    assert not asyncio.run(Guard([allow]).allows(host))
 
 
 @pytest.mark.parametrize("text", ["", "https://your-app.com", "your-app.com:443", "your-app.com/hook", "me@host"])
