@@ -77,6 +77,7 @@ _ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "identities": "callers of your own: `{name: {kind, token, claims}}`",
         "webhooks": "origins such as `http://app.test`, and the ASGI applications that answer there",
         "webhook_allow": "hosts that callbacks may go to, besides this machine and private networks",
+        "any_host": "requests on this machine may name any host, although everyone knows the token `dev-token`",
         "journal_size": "number of requests and callbacks that are kept",
         "journal_bytes": "bytes of requests, and of callbacks, that are kept; the latest entry stays in any case",
         "seed": "makes ids and jitter repeatable",

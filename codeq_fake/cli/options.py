@@ -37,6 +37,7 @@ class Options:
     persist_interval: float | None
     no_control: bool
     control_token: str | None
+    any_host: bool
     webhook_allow: tuple[str, ...]
     journal_size: int
     journal_bytes: int
@@ -173,10 +174,16 @@ _WHAT = (
         help="Bearer token for the control API, which is off without one on an address that other machines reach.",
     ),
     flag(
+        "any-host",
+        is_flag=True,
+        help="Let requests on this machine name any host, although everyone knows the token dev-token.",
+    ),
+    flag(
         "webhook-allow",
         multiple=True,
         metavar="HOST",
-        help="Allow callbacks to this host too, or with * to any.  [default: this machine and private networks]",
+        help="Allow callbacks to this host too, or with * to any that is not link-local.  [default: this machine and "
+        "private networks]",
     ),
     flag(
         "journal-size",

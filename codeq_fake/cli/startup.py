@@ -19,10 +19,10 @@ from codeq_fake.auth import Tokens, read_identities
 from codeq_fake.clocks import WallClock
 from codeq_fake.compat.uvicorn import Limits
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
-from codeq_fake.control.access import is_loopback
 from codeq_fake.control.argument_readers import instant
 from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
+from codeq_fake.http.host_guard import is_loopback
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.server_settings import Settings, SettingsError
 from codeq_fake.server_settings.model import VARIABLES
@@ -172,6 +172,7 @@ def _runtime(options: Options) -> Runtime:
             settings=Settings.from_env(without_typos(options.environ)),
             identities=read_identities(str(file), _text("--identities", file)) if file is not None else (),
             webhook_allow=options.webhook_allow,
+            any_host=options.any_host,
             journal_size=options.journal_size,
             journal_bytes=options.journal_bytes,
             max_callbacks=descriptors.callbacks(options.max_callbacks),

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is always this machine's."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+from codeq_fake.http.host_guard import came_by_loopback, host_name, is_loopback
 
 
 class Access:
@@ -46,7 +38,7 @@ class Access:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return f"a page of {origin} may not call this fake"
-        if self._token is None and host and _came_by_loopback(request) and not is_loopback(_name(host)):
+        if self._token is None and host and came_by_loopback(request.scope) and not is_loopback(host_name(host)):
             return f"call this fake as localhost, not as {host}; with --control-token any name is allowed"
         return None
 
@@ -63,20 +55,3 @@ def _authorization(request: Request) -> tuple[str, str]:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     # Only HTTP's own white space: in Latin-1, parts of UTF-8 characters look like blanks, too.
     return scheme.lower(), given.strip(" \t")
-
-
-def _came_by_loopback(request: Request) -> bool:
-    """Whether a browser on this machine may have sent this: any name can resolve to it (DNS rebinding).
-
-    A call in process has no address.
-    """
-    server = request.scope.get("server")
-    return server is not None and is_loopback(server[0])
-
-
-def _name(host: str) -> str:
-    try:
-        parts = urlsplit(f"//{host}")
-    except ValueError:
-        return ""
-    return parts.hostname or "" if parts.username is None else ""

@@ -15,6 +15,7 @@ from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.runtime.fake_server import Runtime
 
 from . import replies
+from .host_guard import HostGuard
 from .large_bodies import SMALL, decode_large
 from .operations import AnyHandler, Operation
 from .rejections import REJECTIONS, RateLimited, reply_to
@@ -33,8 +34,9 @@ ENTRY = "codeq_fake.entry"
 class Endpoint:
     """One operation as an ASGI application."""
 
-    def __init__(self, runtime: Runtime, operation: Operation) -> None:
+    def __init__(self, runtime: Runtime, operation: Operation, hosts: HostGuard) -> None:
         self._runtime = runtime
+        self._hosts = hosts
         self._operation = operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, policy: Policy | None = None) -> None:
@@ -43,6 +45,8 @@ class Endpoint:
         call = Call.of(runtime, scope)
         rejected = ""
         try:
+            if (host := call.headers.get(b"host")) not in self._hosts.known:
+                self._hosts.check(host, scope)
             await self._check(call, receive)
             if policy is None:
                 reply = await self._carry_out(call, receive, operation.handler)

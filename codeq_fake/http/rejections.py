@@ -31,6 +31,14 @@ class BadRequest(Rejected):
         super().__init__(replies.error(400, text))
 
 
+class ForeignHost(Rejected):
+    """A request over loopback names another host than this machine: it may be that of a web page."""
+
+    def __init__(self, host: str) -> None:
+        text = f"call this fake as localhost, not as {host}; with --any-host or tokens that you set any name is allowed"
+        super().__init__(replies.error(403, text))
+
+
 class BodyTooLarge(Rejected):
     """A request body is larger than `LARGEST_BODY`."""
 

@@ -14,6 +14,7 @@ from codeq_fake.runtime.fake_server import Runtime
 from . import replies
 from .endpoint import Endpoint, note
 from .faults.endpoint import FaultyEndpoint
+from .host_guard import HostGuard
 from .operations import OPERATIONS, Operation
 from .redirects import redirect
 from .request import Call
@@ -23,7 +24,8 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 def surface(runtime: Runtime, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """R1 to R17, then the routes `beside` them, then R18 for every other path."""
-    routes = [_OperationRoute(runtime, operation) for operation in OPERATIONS]
+    hosts = HostGuard(runtime)
+    routes = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
     return _Surface([*routes, *beside], redirect_slashes=False, default=_UnknownPath(runtime))
 
 
@@ -42,9 +44,9 @@ class _Surface(Router):
 class _OperationRoute(Route):
     """The route of one operation. With another method its path is unknown: no 405, and no HEAD for a GET (R18)."""
 
-    def __init__(self, runtime: Runtime, operation: Operation) -> None:
+    def __init__(self, runtime: Runtime, operation: Operation, hosts: HostGuard) -> None:
         path = operation.path
-        endpoint = Endpoint(runtime, operation)
+        endpoint = Endpoint(runtime, operation, hosts)
         super().__init__(path, endpoint, methods=[operation.method])
         self._method = operation.method
         self._fault_plan = runtime.fault_plan

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 from codeq_fake.auth import Tokens, identities_of
 from codeq_fake.clocks import Mode, let_tasks_run, make_clock
 from codeq_fake.control import Controls
-from codeq_fake.control.access import is_loopback
 from codeq_fake.control.argument_readers import instant
 from codeq_fake.control.argument_readers import profile as checked_profile
 from codeq_fake.control.fault_rules import checked
@@ -24,6 +23,7 @@ from codeq_fake.control.representations import time as time_of
 from codeq_fake.core.times import SECOND, Duration, duration, whole_seconds
 from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
+from codeq_fake.http.host_guard import is_loopback
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
 from codeq_fake.payloads import Callback, FaultRule, Identity, Profile, Queue, Request, Status
 from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
@@ -65,6 +65,8 @@ class FakeCodeQ(Assertions, WorkerSide):
     - `webhooks` maps an origin such as `http://app.test` to an ASGI or WSGI application that receives the callbacks to
       it. The lifespan of Starlette, FastAPI, Litestar and Quart applications runs. What one of them raises is raised
       again by `check_receivers` and `close`; the pytest plugin fails the test with it.
+    - `webhook_allow` are further hosts that callbacks may go to. On a port, requests over loopback must name this
+      machine as their host while the token is `dev-token`, unless `any_host` is true.
     - `filled_from` is a seed file: YAML with tasks and subscriptions to start with. `seed` makes ids and jitter
       repeatable.
     - Contents of artifacts are written to files only if `settings` or `yaml` name a LOCAL_ARTIFACTS_DIR.
@@ -83,6 +85,7 @@ class FakeCodeQ(Assertions, WorkerSide):
         identities: Mapping[str, Identity] | Mapping[str, Mapping[str, Any]] | None = None,
         webhooks: Mapping[str, Application] | None = None,
         webhook_allow: Iterable[str] = (),
+        any_host: bool = False,
         journal_size: int = DEFAULT_SIZE,
         journal_bytes: int = DEFAULT_BYTES,
         seed: int | None = None,
@@ -95,6 +98,7 @@ class FakeCodeQ(Assertions, WorkerSide):
             settings=Settings.from_env(settings or {}, yaml or ""),
             identities=identities_of(identities) if identities else (),
             webhook_allow=tuple(webhook_allow),
+            any_host=any_host,
             mounts=self._receivers.by_origin,
             journal_size=journal_size,
             journal_bytes=journal_bytes,

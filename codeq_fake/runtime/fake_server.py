@@ -44,7 +44,8 @@ class Config:
 
     `mounts` maps origins to applications in this process that answer the callbacks. `journal_size` is in entries and
     `journal_bytes` in bytes, both for each journal. `seed` makes ids and jitter repeatable. The control API saves the
-    state to `state_file`. With `has_worker_process` a second process decodes large bodies.
+    state to `state_file`. With `has_worker_process` a second process decodes large bodies. With `any_host` requests
+    over loopback may name any host, although the tokens are the defaults.
     """
 
     profile: str = DEFAULT_PROFILE
@@ -58,6 +59,7 @@ class Config:
     seed: int | None = None
     state_file: Path | None = None
     has_worker_process: bool = False
+    any_host: bool = False
 
 
 class StateReplacedError(RuntimeError):

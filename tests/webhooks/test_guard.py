@@ -161,9 +161,7 @@ PUBLIC_METADATA = ["100.100.100.200", "168.63.129.16", "64:ff9b::a9fe:a9fe", "20
 
 @pytest.mark.parametrize("address", METADATA)
 def test_a_metadata_service_is_blocked_unless_it_is_named(address: str) -> None:
-    with pytest.raises(
-        BlockedError, match="link-local, or a metadata service of a cloud; --webhook-allow"
-    ):
+    with pytest.raises(BlockedError, match="link-local, or a metadata service of a cloud; --webhook-allow"):
         reached(address)
     assert asyncio.run(Guard([address]).allows(address))
 

@@ -1,0 +1,69 @@
+"""The host guard: a web page cannot call a fake on this machine by a name that it lets resolve to this machine."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+from codeq_fake.runtime.fake_server import Runtime
+
+from .rejections import ForeignHost
+
+#: How many accepted values are remembered: ports and spellings make many.
+_MOST = 64
+
+
+class HostGuard:
+    """Checks the `Host` of requests that come over loopback while the tokens are those that everyone knows.
+
+    A page of `evil.example` whose name resolves to 127.0.0.1 (DNS rebinding) sends its name as the host. Without a host
+    a request is none of a browser.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        #: Values that are always accepted. An ordinary request costs one look-up here.
+        self.known: set[bytes | None] = {None, b""}
+
+    def check(self, host: bytes | None, scope: Scope) -> None:
+        """Check a value that is not known. Raises ForeignHost."""
+        text = (host or b"").decode("latin-1")
+        name = host_name(text)
+        # The private domain .internal is in no public DNS: so containers call their host.
+        if is_loopback(name) or name.endswith(".internal"):
+            if len(self.known) < _MOST:
+                self.known.add(host)
+            return
+        config = self._runtime.config
+        if not (config.any_host or config.settings.auth_given or config.identities) and came_by_loopback(scope):
+            raise ForeignHost(text)
+
+
+@lru_cache(maxsize=256)
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is always this machine's."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def came_by_loopback(scope: Scope) -> bool:
+    """Whether a browser on this machine may have sent this: any name can resolve to it (DNS rebinding).
+
+    A call in process has no address.
+    """
+    server = scope.get("server")
+    return server is not None and is_loopback(server[0])
+
+
+def host_name(host: str) -> str:
+    """The name in the value of a `Host` header, in lower case; empty if it is none."""
+    try:
+        parts = urlsplit(f"//{host}")
+    except ValueError:
+        return ""
+    return parts.hostname or "" if parts.username is None else ""
