@@ -19,7 +19,10 @@ def server_with(state: str) -> Server:
     """A server whose one task, `task-001`, is in this state, as a worker brought it there."""
     server = Server(backoff_policy="fixed")
     server.create(webhook=HOOK, max_attempts=1 if state == "DEAD" else 5, delay_seconds=60 if state == "DELAYED" else 0)
-    if state not in ("READY", "DELAYED"):
+    if state == "UNLEASED":
+        with pytest.raises(errors.LeaseRefused):
+            server.claim(lease_seconds=9_223_372_037)
+    elif state not in ("READY", "DELAYED"):
         held = server.leased()
         if state == "DEAD":
             server.broker.nack(held.id, worker="w-1", reason="torn", now=server.now)

@@ -116,8 +116,10 @@ def check_reply(call: dict[str, Any], operation: dict[str, Any], pointer: str) -
 def check_request(call: dict[str, Any], operation: dict[str, Any], pointer: str) -> None:
     if "requestBody" not in operation or not 200 <= call["status"] < 300 or not call["body"]:
         return
+    if "cleanup" in pointer or "subscriptions~1{id}" in pointer:
+        return  # what these two do not understand they pass over (B2)
     value = as_document(call["body"])
-    if value is None or misspelled(value) or "cleanup" in pointer or "subscriptions/{id}" in pointer:
+    if value is None or misspelled(value):
         return
     _, at = resolved(operation["requestBody"], f"{pointer}/requestBody")
     validator(f"{at}/content/application~1json/schema").validate(value)
