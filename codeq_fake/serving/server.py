@@ -21,8 +21,9 @@ from codeq_fake.http.faults.broken_replies import END_CONNECTION, CloseMode
 from codeq_fake.runtime.fake_server import Runtime
 
 DEFAULT_LIMITS = Limits()
-#: What the first callback needs, and the first request for metrics.
-_LATE = ("codeq_fake.webhooks.transport", "prometheus_client.core")
+#: What the first callback needs, and the first request for metrics. A package comes before its
+#: modules: the import of a module does not wait for another thread that imports its package, and finds half of it.
+_LATE = ("codeq_fake.webhooks.transport", "prometheus_client", "prometheus_client.core")
 #: With a lingering time of 0 the system ends a connection with a reset.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
@@ -94,8 +95,12 @@ def load_ahead() -> None:
 
     Loading it then would stop the whole server for that long, and would fail if no more files can be opened.
     """
+    _ = asyncio.get_running_loop().run_in_executor(None, _load)
+
+
+def _load() -> None:
     for module in _LATE:
-        _ = asyncio.get_running_loop().run_in_executor(None, import_module, module)
+        import_module(module)
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
