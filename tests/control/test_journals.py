@@ -94,7 +94,11 @@ def test_callbacks_and_notices_are_noted_with_their_tries(http: httpx.Client) ->
         "state": "blocked",
         "blocked": True,
         "tries": [{"at": NOW, "status": None, "error": error, "faults": []}],
-        "headers": {"User-Agent": "Go-http-client/1.1", "Content-Type": "application/json"},
+        "headers": {
+            "User-Agent": "Go-http-client/1.1",
+            "Content-Type": "application/json",
+            "Accept-Encoding": "gzip",
+        },
     }
     assert notice == {
         **common,

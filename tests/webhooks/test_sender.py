@@ -34,6 +34,12 @@ async def test_a_try_is_a_post_with_the_given_body_and_headers_alone() -> None: 
     }
 
 
+async def test_a_compressed_answer_is_not_read() -> None:  # W3
+    raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nno gzip"
+    async with receiving({"/hook": raw}) as receiver:
+        assert (await Sender().send(outgoing(f"{receiver.url}/hook"))).delivered
+
+
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 async def test_2xx_is_delivered(status: int) -> None:  # W3
     raw = f"HTTP/1.1 {status} Fine\r\nContent-Length: 0\r\n\r\n".encode()

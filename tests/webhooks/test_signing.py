@@ -25,11 +25,12 @@ def test_without_a_secret_a_request_is_unsigned() -> None:  # W2
     assert headers(BODY, secret="", timestamp=1_700_000_000) == (
         ("User-Agent", "Go-http-client/1.1"),
         ("Content-Type", "application/json"),
+        ("Accept-Encoding", "gzip"),
     )
 
 
 def test_with_a_secret_a_request_carries_timestamp_and_signature() -> None:  # W2
-    assert headers(BODY, secret="s3cret", timestamp=1_700_000_000)[2:] == (
+    assert headers(BODY, secret="s3cret", timestamp=1_700_000_000)[2:-1] == (
         ("X-CodeQ-Timestamp", "1700000000"),
         ("X-CodeQ-Signature", sign("s3cret", 1_700_000_000, BODY)),
     )
@@ -44,4 +45,5 @@ def test_a_traced_task_adds_its_traceparent() -> None:  # X1
 def test_the_headers_are_those_that_were_recorded() -> None:
     for request in recorded():
         ours = headers(b"", secret=request.secret, timestamp=1, trace_parent=request.headers.get("traceparent", ""))
-        assert {name.lower() for name, _ in ours} == request.headers.keys()
+        # Recordings did not keep the encoding that Go's client accepts.
+        assert {name.lower() for name, _ in ours} == {*request.headers, "accept-encoding"}

@@ -59,7 +59,8 @@ def replay_files(
 def _print(differences: Sequence[Difference]) -> None:
     for event, of_event in groupby(differences, key=lambda difference: difference.event):
         for difference in islice(of_event, _MAX_SHOWN):
-            click.echo(f"{difference}\n")
+            # A body may have bytes that are no text.
+            click.echo(f"{difference}\n".encode(errors="backslashreplace").decode())
         if rest := sum(1 for _ in of_event):
             click.echo(f"{event}  and {counted(rest, 'more difference')}\n")
 

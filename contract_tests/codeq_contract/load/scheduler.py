@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from codeq_contract.driver import Driver, Reply, Request
 from codeq_contract.recorder import Tape
-from codeq_contract.recordings.format import WEBHOOK_ORIGIN
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, text_of
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 
 from .actors import Turn
@@ -99,12 +99,12 @@ class Scheduler:
         numbers = [self._record_request(request) for request in requests]
         replies = self.driver.together(requests, schedule=schedule)
         for number, reply in zip(numbers, replies, strict=True):
-            text = self._as_recorded(reply.text)
+            text = self._as_recorded(text_of(reply.body))
             self.tape.answered(number, reply.status, reply.headers, text, at=reply.returned)
         return [reply if _is_readable(reply) else replace(reply, status=0) for reply in replies]
 
     def _record_request(self, request: Request) -> int:
-        body = None if request.body is None else self._as_recorded(request.text)
+        body = None if request.body is None else self._as_recorded(text_of(request.body))
         return self.tape.sent(request.method, request.path, body, identity=request.identity)
 
     def _as_recorded(self, text: str) -> str:

@@ -52,6 +52,10 @@ class Tape:
         self._calls[number] = Call(number, now, now, identity, method, path, headers, body, 0, _NO_HEADERS, "")
         return number
 
+    def has_body(self, number: int, body: str) -> None:
+        """Record the body of a request that has been sent in parts."""
+        self._calls[number] = replace(self._calls[number], body=body)
+
     def answered(self, number: int, status: int, headers: Mapping[str, str], reply: str, *, at: int) -> None:
         """Record the reply to a request, received `at` that moment. A status of 0 means no reply.
 

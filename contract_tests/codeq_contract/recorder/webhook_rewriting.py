@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
 
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN
@@ -13,6 +14,9 @@ HOOKS = "/codeq-recorder"
 
 #: The origin of webhooks whose callbacks the recorder cannot see. No host has this name, so a replay calls none.
 NOWHERE = "http://hooks.invalid"
+
+#: Text without a place to cut that is longer than this (bytes) has no URL that matters.
+_LONGEST = 64 * 1024
 
 # Only URLs that every server accepts (C3). Others must reach the server unchanged.
 _URL = r"https?://[A-Za-z0-9.\-]+(?::\d{1,5})?(?:/[A-Za-z0-9._~/?&=+\-]*)?"
@@ -73,3 +77,18 @@ class WebhookRewriter:
 def _as_go_writes(url: str) -> str:
     """The URL as JSON in a reply of the server (T1)."""
     return json.dumps(url).replace("&", "\\u0026")
+
+
+async def pieces(parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in pieces that can be rewritten by themselves: no URL and no name before it is in two of them."""
+    rest = b""
+    async for part in parts:
+        rest += part
+        # None of these is part of what is rewritten.
+        cut = 1 + max(rest.rfind(separator) for separator in (b",", b"{", b"}", b"]"))
+        cut = max(cut, len(rest) - _LONGEST)
+        if cut > 0:
+            yield rest[:cut]
+            rest = rest[cut:]
+    if rest:
+        yield rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,8 @@ from .format import Call, Callback, Header, Identity, Recording, RecordingError
 from .times import SECOND, moment_text
 
 FORMAT = 1
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _MICROSECOND = 1000
 
@@ -69,10 +72,13 @@ def recording_text(recording: Recording) -> str:
     entries = [(call.sent, _call(call, epoch)) for call in recording.calls]
     entries += [(callback.at, _callback(callback, epoch)) for callback in recording.callbacks]
     ordered = [entry for _, entry in sorted(entries, key=lambda pair: pair[0])]
-    return "".join(
-        json.dumps(entry, ensure_ascii=False, separators=(",", ":"), default=dict) + "\n"
-        for entry in [_header(recording.header), *ordered]
-    )
+    return "".join(_line(entry) for entry in [_header(recording.header), *ordered])
+
+
+def _line(entry: dict[str, Any]) -> str:
+    line = json.dumps(entry, ensure_ascii=False, separators=(",", ":"), default=dict) + "\n"
+    # Half a surrogate pair, which stands for a byte, is no text for a file.
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def _read_header(entry: dict[str, Any]) -> Header:

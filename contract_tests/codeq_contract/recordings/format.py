@@ -22,6 +22,16 @@ REPLY_HEADERS = ("content-encoding", "content-type", "location", "retry-after")
 """The headers of a reply that a recording keeps and a replay compares."""
 
 
+def text_of(content: bytes) -> str:
+    """A body as a recording keeps it. Each byte that is no UTF-8 becomes half a surrogate pair."""
+    return content.decode(errors="surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """The body that a recording keeps as `text`, byte for byte."""
+    return text.encode(errors="surrogateescape")
+
+
 def signature(secret: str, timestamp: str, body: bytes) -> str:
     """The signature of a callback or a notice (W2)."""
     return hmac.new(secret.encode(), f"{timestamp}.".encode() + body, "sha256").hexdigest()

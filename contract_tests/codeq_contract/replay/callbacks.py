@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from codeq_contract.clauses import clauses_of_callback
 from codeq_contract.driver.webhooks import Received
-from codeq_contract.recordings.format import SECRET_SETTING, Callback, Recording, signature
+from codeq_contract.recordings.format import SECRET_SETTING, Callback, Recording, signature, text_of
 from codeq_contract.recordings.times import SECOND, moment_text
 
 from .allowed_differences import LATENCY, AllowedDifferences, Window, masked
@@ -113,7 +113,7 @@ def _signature_mismatches(delivery: _Delivery, secret: str) -> Iterator[Mismatch
 
 def _body_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferences) -> Iterator[Mismatch]:
     """The order of keys is free at every depth. So the values must match, and the characters in any order."""
-    our_body = ours.body.decode(errors="backslashreplace")
+    our_body = text_of(ours.body)
     window = Window(theirs.at - LATENCY, theirs.at)
     mismatches = list(json_mismatches(theirs.body, our_body, allowed, window))
     yield from mismatches
@@ -122,7 +122,7 @@ def _body_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferenc
 
 
 def _unrecorded(ours: Received) -> Difference:
-    body = ours.body.decode(errors="backslashreplace")
+    body = text_of(ours.body)
     what = f"at {moment_text(ours.at)}: {body}"
     return Difference("no callback", f"{ours.method} {ours.path}", clauses_of_callback(body), "request", ABSENT, what)
 

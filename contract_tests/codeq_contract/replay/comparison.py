@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from codeq_contract.clauses import clauses_of_call
 from codeq_contract.driver.requests import Reply
-from codeq_contract.recordings.format import REPLY_HEADERS, Call
+from codeq_contract.recordings.format import REPLY_HEADERS, Call, text_of
 
 from .allowed_differences import AllowedDifferences, Window, masked
 
@@ -65,7 +65,7 @@ def compare_reply(call: Call, ours: Reply, allowed: AllowedDifferences) -> list[
         mismatches.extend(_metrics_mismatches(call.reply, ours.text))
     else:
         window = Window(call.sent, call.answered)
-        mismatches.extend(text_mismatches(call.reply, ours.text, allowed, window))
+        mismatches.extend(text_mismatches(call.reply, text_of(ours.body), allowed, window))
     return [call_difference(call, *mismatch) for mismatch in mismatches]
 
 

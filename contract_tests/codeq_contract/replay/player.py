@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from codeq_contract.driver.identities import Signer
 from codeq_contract.driver.requests import TASKS, Reply, Request, signed, target_of
-from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording, bytes_of
 from codeq_contract.recordings.times import moment_text
 
 from .allowed_differences import LATENCY, AllowedDifferences
@@ -92,7 +92,7 @@ class _Player:
             await self._finish(_Pending(call, asyncio.create_task(self._server.http.send(request))))
 
     def _request(self, call: Call) -> httpx.Request:
-        body = None if call.body is None else call.body.replace(WEBHOOK_ORIGIN, self._server.hooks_origin).encode()
+        body = None if call.body is None else bytes_of(call.body.replace(WEBHOOK_ORIGIN, self._server.hooks_origin))
         request = Request(call.method, call.path, call.identity, body, {"Accept-Encoding": "gzip", **call.headers})
         headers = dict(signed(request, self._tokens).headers)
         # The path goes out as it was recorded. In a URL it would be normalized.

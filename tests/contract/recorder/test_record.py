@@ -24,14 +24,14 @@ from codeq_contract.cli import main
 from codeq_contract.driver import Receiver
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.driver.identities import Issuer, Signer, callers
-from codeq_contract.driver.webhooks import serve_in_thread, serve_webhook
+from codeq_contract.driver.webhooks import Receive, Scope, Send, serve_in_thread, serve_webhook
 from codeq_contract.recorder.callers import CallerNames
 from codeq_contract.recorder.proxy import Proxy
 from codeq_contract.recorder.session import session_of
 from codeq_contract.recorder.tape import Tape
 from codeq_contract.recorder.webhook_rewriting import NOWHERE, WebhookRewriter
 from codeq_contract.recordings.files import parse_recording, read_recording, recording_text
-from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Header, Recording
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Header, Recording, bytes_of
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.replay.player import replay
 from codeq_contract.replay.servers import InProcessTarget
@@ -308,3 +308,64 @@ def test_a_wrong_option_is_named(tmp_path: Path, arguments: list[str], error: st
     ran = CliRunner().invoke(main, given)
     assert ran.exit_code == 2
     assert error in ran.output
+
+
+def test_every_byte_of_a_body_is_recorded(codeq_server: FakeCodeQ) -> None:
+    bodies = [
+        b'{"command":"A","payload":"\xff\xc3\xa9\xed\xa0\x80\\ud800"}',
+        b'{"command":"A\xff","payload":1,"webhook":"http://127.0.0.1:9/x"}',
+        b"\xfe\xff{",
+    ]
+    with recorder(codeq_server.url) as rec, rec.client() as http:
+        shown = [http.post(TASKS, content=body).json() for body in bodies]
+    assert shown[0]["payload"] == '"\ufffd\xe9\ufffd\ufffd\ufffd\ufffd"'
+    recording = rec.recording()
+    read = parse_recording(recording_text(recording), name="session")
+    assert bytes_of(read.calls[0].body or "") == bodies[0]
+    assert bytes_of(read.calls[2].body or "") == bodies[2]
+    assert b'"command":"A\xff"' in bytes_of(read.calls[1].body or "")
+    recording_text(recording).encode()  # a file can keep it
+    assert differences(recording) == []
+
+
+def test_targets_are_recorded_and_replayed_byte_for_byte(codeq_server: FakeCodeQ) -> None:
+    targets = [f"{TASKS}/a/?b=%22'%zz\"", f"{TASKS}/%E9%2e/", f"{TASKS}/./a/"]
+    with recorder(codeq_server.url) as rec, rec.client() as http:
+        for target in targets:
+            http.send(http.build_request("GET", "/", extensions={"target": target.encode()}))
+    assert [call.path for call in rec.recording().calls] == targets
+    assert differences(rec.recording()) == []
+
+
+def test_a_large_body_and_a_large_reply_go_on_as_they_come() -> None:
+    arrived, read_on = threading.Event(), threading.Event()
+    part = b'{"webhook":"http://hooks.example/x"},' * 40_000
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+            arrived.set()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        await asyncio.to_thread(read_on.wait, 10)
+        await send({"type": "http.response.body", "body": body[len(body) // 2 :]})
+
+    def content() -> Iterator[bytes]:
+        yield part
+        assert arrived.wait(10), "the beginning of the body was kept back"
+        yield part
+
+    with serve_in_thread(app) as port, recorder(f"http://127.0.0.1:{port}") as rec, rec.client() as http:
+        received = b""
+        with http.stream("POST", TASKS, content=content(), timeout=20) as reply:
+            for piece in reply.iter_bytes():
+                received += piece
+                read_on.set()
+    assert received == part * 2
+    [call] = rec.tape.calls
+    on_tape = (part * 2).decode().replace("http://hooks.example/x", f"{WEBHOOK_ORIGIN}/hook-1")
+    assert (call.body, call.reply) == (on_tape, on_tape)

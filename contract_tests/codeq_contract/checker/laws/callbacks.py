@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from codeq_contract.checker.events import CallbackReceived, Result
 from codeq_contract.checker.history import History
 from codeq_contract.checker.task_histories import TaskHistory
-from codeq_contract.recordings.format import WEBHOOK_ORIGIN, signature
+from codeq_contract.recordings.format import WEBHOOK_ORIGIN, bytes_of, signature
 from codeq_contract.recordings.times import SECOND
 
 from .law import Law, Violation
@@ -63,7 +63,7 @@ def wrong_signatures(history: History) -> Iterator[Violation]:
         for callback in task.callbacks:
             timestamp, given = (callback.headers.get(f"x-codeq-{name}") for name in ("timestamp", "signature"))
             secret = history.settings.secret
-            if given != (signature(secret, timestamp or "", callback.body.encode()) if secret else None):
+            if given != (signature(secret, timestamp or "", bytes_of(callback.body)) if secret else None):
                 problem = "whose signature is not right" if given else "without signature"
                 yield Violation(task.id, f"got a callback {problem}", (*task.creates[:1], callback))
 
