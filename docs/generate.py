@@ -96,8 +96,9 @@ the code.
 
 Set them as environment variables, or in the YAML file that `CODEQ_CONFIG_PATH` names; the environment wins. They are
 the real server's settings with the real server's defaults. A malformed value is an error that names the setting. So
-is, in a test and in a reset, a name that looks like a typing error in one of these; `serve` and `run` only warn. Other
-names are ignored.
+is, in a test and in a reset, a name that looks like a typing error in one of these; `serve` and `run` only warn. They
+also name keys of the YAML file that have no effect. Other names are ignored. The start line of `serve` says where each
+setting comes from that is not a flag.
 """
 _AUTH = """
 A static provider's JSON is `{"token", "subject", "email", "scopes": [], "eventTypes": [], "raw": {}}`, or a bare

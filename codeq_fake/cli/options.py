@@ -20,6 +20,8 @@ from .output import MISUSED, exit_with
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 _DOTENV = Path(".env")
+#: Where click keeps the name of the file of variables that was read.
+ENV_FILE = "codeq_fake.env_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def read_variables(ctx: click.Context, _: click.Parameter, given: Path | None) -
     except UnicodeDecodeError as error:
         exit_with(f"--env-file {file}: not text ({error.reason})", MISUSED)
     variables = _parse(file, text)
+    ctx.meta[ENV_FILE] = str(file)
     ctx.default_map = {
         option.name: option.type.split_envvar_value(variables[option.envvar])
         if option.multiple

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from codeq_fake.serving.terminal_text import printable
+
 from .options import Options, flag, start_options
 from .output import tell
 
@@ -32,7 +34,8 @@ _SAME_MOMENT = 0.3
 def serve(*, as_json: bool, **flags: Any) -> None:
     """Serve a fake until it is stopped.
 
-    It prints one line when it is ready: URL, profile, clock and tokens. SIGINT, SIGTERM and SIGHUP end it.
+    It prints one line when it is ready: URL, profile, clock, tokens, and where settings come from that are
+    not flags. SIGINT, SIGTERM and SIGHUP end it.
     """
     from codeq_fake.serving.background_stream import background_output  # noqa: PLC0415 - --help loads no server
     from codeq_fake.serving.descriptors import raise_limit  # noqa: PLC0415 - as above
@@ -65,10 +68,14 @@ def _announce(fake: Built, url: str, *, as_json: bool) -> None:
     health, named = Controls(fake.runtime).health(), fake.tokens.by_role()
     if as_json:
         facts = {"url": url, "profile": health["profile"], "clock": health["clock"], "now": health["now"]}
-        click.echo(json.dumps({**facts, "tokens": named}))
+        given = {"origins": fake.origins} if fake.origins else {}
+        click.echo(json.dumps({**facts, "tokens": named, **given}))
         return
-    given = ", ".join(f"{name} {token}" for name, token in named.items() if token is not None) or "signed ones only"
-    click.echo(f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}  tokens: {given}")
+    tokens = ", ".join(f"{name} {token}" for name, token in named.items() if token is not None) or "signed ones only"
+    origins = ", ".join(f"{name} from {place}" for name, place in fake.origins.items())
+    settings = f"  settings: {origins}" if origins else ""
+    server = f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}"
+    click.echo(printable(f"{server}{settings}  tokens: {tokens}"))
 
 
 @click.command(context_settings={"allow_interspersed_args": False})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
+from click.core import ParameterSource
 from starlette.types import ASGIApp
 
 from codeq_fake.auth import Tokens, read_identities
@@ -25,14 +27,15 @@ from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.http.host_guard import is_loopback
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.server_settings import Settings, SettingsError
+from codeq_fake.server_settings.model import NAMES as SETTINGS
 from codeq_fake.server_settings.model import VARIABLES
-from codeq_fake.server_settings.sources import near_misses
+from codeq_fake.server_settings.sources import Sources, camel, near_misses
 from codeq_fake.serving import descriptors
 from codeq_fake.serving.application import application
 from codeq_fake.serving.request_log import RequestLog
 from codeq_fake.serving.server import PortTakenError, listen
 
-from .options import Options
+from .options import ENV_FILE, Options
 from .output import FAILED, MISUSED, exit_with, tell
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class Built:
     seed: Seed | None
     #: Seconds between two writes of the state file; None: only at the end.
     persist_interval: float | None
+    origins: Mapping[str, str]
+    """Where the settings come from that no flag gives."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -132,7 +137,7 @@ def build(options: Options, *, log: str) -> Built:
     if form != "none":
         app = RequestLog(app, runtime, _write, as_json=form == "json")
         app.log_settings()
-    return Built(runtime, app, _seed(options.seed), options.persist_interval)
+    return Built(runtime, app, _seed(options.seed), options.persist_interval, _origins(options))
 
 
 def listen_on(host: str, port: int, limits: Limits) -> socket.socket:
@@ -220,6 +225,31 @@ def _text(option: str, file: Path) -> str:
         exit_with(f"{option} {file}: not text ({error.reason}); give YAML or JSON in UTF-8", MISUSED)
     except OSError as error:
         exit_with(f"{option} {file}: {error.strerror}", MISUSED)
+
+
+def _origins(options: Options) -> dict[str, str]:
+    """Where the settings come from that no flag gives. Reports the keys in YAML that have no effect."""
+    context = click.get_current_context()
+    file = options.environ.get("CODEQ_CONFIG_PATH", "")
+    places = {ParameterSource.ENVIRONMENT: "the environment", ParameterSource.DEFAULT_MAP: context.meta.get(ENV_FILE)}
+    found: dict[str, str] = {}
+    for option in context.command.params:
+        place = places.get(context.get_parameter_source(str(option.name)) or ParameterSource.DEFAULT)
+        if place and option.name != "dotenv":
+            found[str(option.envvar)] = place
+    sources = Sources.of(options.environ, None)
+    for source in sources.origins(SETTINGS):
+        in_yaml = source.startswith("YAML ")
+        by = ParameterSource.ENVIRONMENT if os.environ.get(source) else ParameterSource.DEFAULT_MAP
+        found[source.removeprefix("YAML ")] = file if in_yaml else str(places[by])
+    if options.port is not None:
+        found.pop("PORT", None)
+        found.pop("port", None)
+    keys = sources.ignored_keys(SETTINGS)
+    meant = near_misses(keys, [camel(name) for name in SETTINGS])
+    for key in keys:
+        tell(f"{file}: {key} is not read" + (f"; {meant[key]} is" if key in meant else ""))
+    return found
 
 
 def without_typos(environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -93,10 +93,14 @@ _READERS: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
         "timezone": parsing.zone,
     }
 )
+#: All settings. Those in `YAML_ONLY` have no environment variable.
+NAMES = (
+    *_READERS,
+    *(f"{side}_auth_{part}" for side in ("producer", "worker") for part in ("provider", "config")),
+)
 #: The environment variables that the real server reads.
 VARIABLES = (
-    *(name.upper() for name in _READERS if name not in YAML_ONLY),
-    *(f"{side}_AUTH_{part}" for side in ("PRODUCER", "WORKER") for part in ("PROVIDER", "CONFIG")),
+    *(name.upper() for name in NAMES if name not in YAML_ONLY),
     "REDIS_ADDR",
     "REDIS_PASSWORD",
     "CODEQ_CONFIG_PATH",

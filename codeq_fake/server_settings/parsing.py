@@ -16,6 +16,8 @@ from codeq_fake.documents import is_unicode
 
 _MAX_PORT = 65_535
 MAX_INT = (1 << 63) - 1
+#: The keys of one rate limit.
+RATE_LIMIT_KEYS = ("requestsPerMinute", "burstSize")
 #: The scalars of YAML that stand for no value.
 _NULLS = (None, "", "~", "null", "Null", "NULL")
 
@@ -99,7 +101,7 @@ def _rate_limit(source: str, value: object) -> RateLimit:
         return RateLimit()
     if not isinstance(value, dict):
         raise SettingsError(f"{source}: found a {kind(value)}; it must have requestsPerMinute and burstSize")
-    written = {key: value.get(key) for key in ("requestsPerMinute", "burstSize")}
+    written = {key: value.get(key) for key in RATE_LIMIT_KEYS}
     return RateLimit(
         *(0 if is_null(value) else max(0, integer(f"{source}.{key}", value)) for key, value in written.items())
     )

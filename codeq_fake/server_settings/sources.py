@@ -9,9 +9,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from codeq_fake.core.rate_limits import SCOPES
 from codeq_fake.documents import BadDocumentError, one_line
 
-from .parsing import SettingsError, is_null, kind
+from .parsing import RATE_LIMIT_KEYS, SettingsError, is_null, kind
 
 #: Settings that the real server reads only from its YAML file.
 YAML_ONLY = frozenset({"env", "timezone", "default_lease_seconds", "requeue_inspect_limit", "rate_limit"})
@@ -52,10 +53,31 @@ class Sources:
         value = self.written.get(key)
         return f"YAML {key}", None if is_null(value) else value
 
+    def origins(self, names: Iterable[str]) -> list[str]:
+        """Where those of the settings `names` are written that have a value, as their writer knows the places."""
+        return [source for source, written in map(self.find, names) if written]
+
+    def ignored_keys(self, names: Iterable[str]) -> list[str]:
+        """The keys of the YAML that are none of the settings `names`, nor of the store, which a fake does without."""
+        known = {camel(name) for name in (*names, "redis_addr", "redis_password")}
+        limits = {scope: dict.fromkeys(RATE_LIMIT_KEYS) for scope in SCOPES}
+        return _unknown(self.written, dict.fromkeys(known) | {"rateLimit": limits})
+
     def unread(self) -> tuple[str, ...]:
         """The variables that are set but that no server reads, although its documents name them."""
         names = (name for name, value in self.environ.items() if value)
         return tuple(sorted(name for name in names if name in _UNREAD or name.startswith("LOG_")))
+
+
+def _unknown(written: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    """The keys of `written` that are not `known`, with those inside of a section whose keys are known too."""
+    found: list[str] = []
+    for key, value in written.items():
+        if key not in known:
+            found.append(str(key))
+        elif isinstance(value, dict) and known[key] is not None:
+            found += [f"{key}.{inner}" for inner in _unknown(value, known[key])]
+    return found
 
 
 def camel(name: str) -> str:

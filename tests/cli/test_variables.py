@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_fake.serving.server import listen
 from tests.cli.support import environment, refused, run, serving_in
 
 if TYPE_CHECKING:
@@ -35,6 +36,24 @@ def test_the_env_file_of_the_working_directory_is_read(folder: Path) -> None:
     with serving_in(folder, CODEQ_FAKE_ENV_FILE="") as server:
         assert (server.told["profile"], server.told["now"]) == ("redis", "2026-01-31T12:00:00Z")
         assert server.post("/v1/codeq/tasks", {"command": "A", "payload": 1}).json()["maxAttempts"] == 7
+
+
+@pytest.mark.process
+def test_the_start_line_says_where_a_setting_comes_from_that_is_not_a_flag(folder: Path) -> None:
+    with listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    (folder / ".env").write_text(f"PORT={port}\nCODEQ_FAKE_CLOCK=manual\nBACKOFF_POLICY=linear\n", encoding="utf-8")
+    (folder / "codeq.yaml").write_text("timezone: UTC\nsharding: {shards: 2}\nredisAddr: a:1\n", encoding="utf-8")
+    variables = {"CODEQ_FAKE_ENV_FILE": "", "CODEQ_CONFIG_PATH": "codeq.yaml", "BACKOFF_POLICY": "fixed"}
+    with serving_in(folder, "--start-at", "2026-01-31T12:00:00Z", **variables, CODEQ_FAKE_PORT="") as server:
+        assert server.line == (
+            f"http://127.0.0.1:{port}  profile kvrocks-2.8  manual clock at 2026-01-31T12:00:00Z  "
+            "settings: CODEQ_FAKE_CLOCK from .env, BACKOFF_POLICY from the environment, PORT from .env, "
+            "timezone from codeq.yaml  tokens: producer dev-token, worker dev-token, admin dev-token\n"
+        )
+        assert server.stop() == (0, "codeq-fake: codeq.yaml: sharding is not read\n")
+    with serving_in(folder, "--port", "0", "--json", "--clock", "manual", **variables) as server:
+        assert server.told["origins"] == {"BACKOFF_POLICY": "the environment", "timezone": "codeq.yaml"}
 
 
 @pytest.mark.process

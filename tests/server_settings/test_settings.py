@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from codeq_fake.core import RateLimit
 from codeq_fake.server_settings import WORKER_SCOPES, JwksAuth, Settings, SettingsError, StaticAuth
+from codeq_fake.server_settings.model import NAMES as SETTINGS
+from codeq_fake.server_settings.sources import Sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -362,3 +364,20 @@ def test_any_environment_and_yaml_are_read_or_refused_in_one_line(environ: dict[
         Settings.from_env(environ, yaml)
     except SettingsError as refusal:
         assert "\n" not in str(refusal)  # noqa: PT017 - settings may be good as well
+
+
+def test_keys_in_yaml_that_have_no_effect_are_found_in_sections_too() -> None:
+    yaml = """
+    timezone: UTC
+    redisAddr: store:6379
+    sharding: {shards: 2}
+    defaultLeaseSecond: 5
+    rateLimit:
+      worker: {requestsPerMinute: 5, burst: 2}
+      workers: {}
+    producerAuthConfig: {token: t}
+    """
+    assert Sources.of({}, yaml).ignored_keys(SETTINGS) == [
+        *("sharding", "defaultLeaseSecond", "rateLimit.worker.burst", "rateLimit.workers")
+    ]
+    assert Sources.of({}, "").ignored_keys(SETTINGS) == []
