@@ -46,9 +46,18 @@ def test_a_release_is_built_then_attested_then_published() -> None:
     assert (jobs["attest"]["needs"], jobs["publish"]["needs"]) == ("build", "attest")
     assert jobs["publish"]["permissions"] == {"id-token": "write"}
     assert [step["run"] for step in jobs["build"]["steps"] if "run" in step] == [
+        "make audit",
         "make test",
         'make release TAG="$GITHUB_REF_NAME"',
     ]
+
+
+def test_known_weaknesses_are_looked_up_each_week_and_before_a_release() -> None:
+    weekly = yaml.safe_load((FORGE / "workflows" / "newest.yml").read_text(encoding="utf-8"))
+    assert weekly[True]["schedule"]  # YAML reads `on` as true
+    assert {"make audit", "make lowest", "make newest"} <= {step.get("run") for step in steps(weekly)}
+    release = yaml.safe_load((FORGE / "workflows" / "release.yml").read_text(encoding="utf-8"))
+    assert "make audit" in {step.get("run") for step in steps(release)}
 
 
 def test_each_template_and_configuration_is_yaml() -> None:
