@@ -6,9 +6,12 @@ tries again. `fetch_url` is the only input and output of `codeq_fake.auth`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from codeq_fake.server_settings import JwksAuth
@@ -17,6 +20,7 @@ from .caller import FOREVER, Unauthenticated
 from .jwt import RSA_ALGORITHMS, Jwt, unverifiable
 
 if TYPE_CHECKING:
+    import httpx
     from joserfc.jwk import RSAKey
 
 T = TypeVar("T")
@@ -27,7 +31,13 @@ Fetch: TypeAlias = Callable[[str, float], Awaitable[bytes]]
 #: For how long fetched keys are used (A4), in ns.
 MAX_AGE = 300 * 1_000_000_000
 
+#: The pause between two fetches of a document, in seconds.
+INTERVAL = 0.1
+#: The largest document, in bytes.
+LARGEST = 1024 * 1024
+
 _OK = 200
+_MAX_REDIRECTS = 10  # as Go's client
 
 
 class FetchFailed(Exception):
@@ -61,6 +71,10 @@ class Keys:
         self._keys = {} if auth.jwks is None else read_keys(auth.jwks)
         self._stale_at = -FOREVER if auth.jwks is None else FOREVER
         self._missing: dict[str, str] = {}
+        #: The fetch that is under way, or the last one.
+        self._fetching: asyncio.Task[str] | None = None
+        #: The time of the event loop before which no other fetch begins.
+        self._next_at = 0.0
 
     def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:
         """The key, and the instant (ns) until which it can be used. Raises Unauthenticated or KeysNeeded.
@@ -75,15 +89,36 @@ class Keys:
         raise unverifiable(missing or _not_found(key_id))
 
     async def fetch(self, key_id: str, *, now: int) -> None:
-        """Fetch the document for `key_id`. The next `find` of that key does not raise KeysNeeded."""
+        """Fetch the document for `key_id`. The next `find` of that key does not raise KeysNeeded.
+
+        Requests that need a key at the same time share one fetch. Those that come later wait for the next one, which
+        begins `INTERVAL` after the end of the last one: so a new key is found at once, and tokens with invented keys
+        do not flood the server of the document.
+        """
+        loop = asyncio.get_running_loop()
+        fetching = self._fetching
+        if fetching is None or fetching.done() or fetching.get_loop() is not loop:
+            # In the context of the fake: neither a cancelled request nor a killed host of a simulation ends it.
+            fetching = self._fetching = loop.create_task(self._fetch_document(now), context=Context())
+        await asyncio.wait({fetching})
+        failure = "failed to fetch JWKS: context canceled" if fetching.cancelled() else fetching.result()
+        if failure or key_id not in self._keys:
+            self._missing[key_id] = failure or _not_found(key_id)
+
+    async def _fetch_document(self, now: int) -> str:
+        """Fetch the document and use its keys. Returns why that failed, or an empty text."""
+        loop = asyncio.get_running_loop()
+        pause = self._next_at - loop.time()
+        if 0 < pause <= INTERVAL:  # a longer pause is that of an event loop with another time
+            await asyncio.sleep(pause)
         try:
             keys = read_keys(_read_document(await self._fetch(self._auth.url, self._auth.timeout)))
         except FetchFailed as error:
-            self._missing[key_id] = str(error)
-            return
+            return str(error)
+        finally:
+            self._next_at = loop.time() + INTERVAL
         self._keys, self._stale_at = keys, now + MAX_AGE
-        if key_id not in keys:
-            self._missing[key_id] = _not_found(key_id)
+        return ""
 
 
 def check_signature(jwt: Jwt, key: RSAKey) -> None:
@@ -135,30 +170,77 @@ def _not_found(key_id: str) -> str:
     return f"key {key_id} not found in JWKS"
 
 
-async def fetch_url(url: str, timeout: float) -> bytes:  # noqa: ASYNC109 - the timeout of each step, as in httpx
-    """The content of an `http(s)://` or `file://` URL, within `timeout` seconds. Raises FetchFailed."""
-    if url.startswith("file://"):
-        return await _read_file(url)
+async def fetch_url(url: str, timeout: float) -> bytes:  # noqa: ASYNC109 - what a Fetch is given
+    """The content of an `http(s)://` or `file://` URL: at most `LARGEST` bytes, within `timeout` seconds in all.
+
+    Raises FetchFailed.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            return await (_read_file(url) if url.startswith("file://") else _get(url, timeout))
+    except TimeoutError:
+        raise _failed(url, "context deadline exceeded") from None
+
+
+async def _get(url: str, timeout: float) -> bytes:  # noqa: ASYNC109 - as above
     import httpx  # noqa: PLC0415 - slow, and often not needed
 
     try:
-        # Without the proxies of the environment: a JWKS server is on this machine or in this network.
-        async with httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=True) as client:
-            response = await client.get(url)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise FetchFailed(f'failed to fetch JWKS: Get "{url}": {str(error) or type(error).__name__}') from None
+        # Without the proxies of the environment: a JWKS server is on this machine or in this network. Not compressed,
+        # since a small answer can be large then. Redirects one by one, since httpx would read each of them to its end.
+        async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
+            request: httpx.Request | None = client.build_request("GET", url, headers={"Accept-Encoding": "identity"})
+            for _ in range(_MAX_REDIRECTS):
+                if request is None:
+                    break
+                response = await client.send(request, stream=True)
+                try:
+                    request = response.next_request
+                    if request is None:
+                        return await _content(response)
+                finally:
+                    await response.aclose()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OverflowError) as error:
+        raise _failed(url, str(error) or type(error).__name__) from None
+    raise _failed(url, f"stopped after {_MAX_REDIRECTS} redirects")
+
+
+async def _content(response: httpx.Response) -> bytes:
     if response.status_code != _OK:
         raise FetchFailed(f"JWKS endpoint returned status {response.status_code}")
-    return response.content
+    content = bytearray()
+    async for part in response.aiter_raw():
+        content += part
+        _check_size(content)
+    return bytes(content)
 
 
 async def _read_file(url: str) -> bytes:
+    import anyio  # noqa: PLC0415 - slow, and often not needed
+
+    try:
+        return await anyio.to_thread.run_sync(_read_regular_file, url)
+    except (OSError, ValueError) as error:
+        raise _failed(url, str(error)) from None
+
+
+def _read_regular_file(url: str) -> bytes:
     from urllib.parse import urlsplit  # noqa: PLC0415 - as httpx
     from urllib.request import url2pathname  # noqa: PLC0415 - as httpx
 
-    import anyio  # noqa: PLC0415 - as httpx
+    path = Path(url2pathname(urlsplit(url).path))
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a regular file")  # reading a device or a pipe may not end
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    _check_size(content)
+    return content
 
-    try:
-        return await anyio.Path(url2pathname(urlsplit(url).path)).read_bytes()
-    except (OSError, ValueError) as error:
-        raise FetchFailed(f'failed to fetch JWKS: Get "{url}": {error}') from None
+
+def _check_size(content: bytes | bytearray) -> None:
+    if len(content) > LARGEST:
+        raise FetchFailed(f"failed to parse JWKS: it has more than {LARGEST} bytes")
+
+
+def _failed(url: str, reason: str) -> FetchFailed:
+    return FetchFailed(f'failed to fetch JWKS: Get "{url}": {reason}')

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,7 @@ from joserfc.jwk import RSAKey
 
 from codeq_fake.auth import Authenticator, KeysNeeded, Unauthenticated, with_keys
 from codeq_fake.auth.keys import FetchFailed, fetch_url, read_keys
+from codeq_fake.clocks import run
 from codeq_fake.server_settings import JwksAuth
 from tests.auth.support import CALLERS, NOW, SECOND, jwks, mint, rsa_key, settings
 
@@ -118,23 +121,69 @@ def test_a4_known_keys_outlive_an_outage_only_as_long_as_they_are_fresh() -> Non
     assert "status 503" in refused(door, "rs512", now=NOW + FIVE_MINUTES)
 
 
-def test_a4_a_failure_beside_a_fetch_that_went_well_is_forgotten() -> None:
+async def entered(door: Authenticator, key_id: str) -> Caller:
+    header = f"Bearer {mint({**CALLERS['prod'], 'kid': key_id})}"
+    return await with_keys(lambda: door.producer(header, now=NOW), now=NOW)
+
+
+def test_requests_with_unknown_keys_at_the_same_time_share_one_fetch() -> None:
     server = Server()
     door = authenticator(server)
-    header = f"Bearer {mint(CALLERS['prod'])}"
 
-    async def come_in() -> Caller:
-        return await with_keys(lambda: door.producer(header, now=NOW), now=NOW)
+    async def flood() -> list[Caller | BaseException]:
+        keys = [f"k{number}" for number in range(20)]
+        return await asyncio.gather(*(entered(door, key_id) for key_id in keys), return_exceptions=True)
 
-    async def both() -> None:
-        good = asyncio.create_task(come_in())
+    texts = [str(outcome) for outcome in asyncio.run(flood()) if isinstance(outcome, Unauthenticated)]
+    assert texts == [
+        f"token is unverifiable: error while executing keyfunc: key k{number} not found in JWKS"
+        for number in range(20)
+        if number != 1
+    ]
+    assert len(server.asked) == 1
+
+
+def test_unknown_keys_have_the_document_fetched_ten_times_a_second_at_most() -> None:
+    server = Server()
+    door = authenticator(server)
+
+    async def knock(number: int) -> None:
+        await asyncio.sleep(number / 100)
+        with pytest.raises(Unauthenticated):
+            await entered(door, f"x{number}")
+
+    async def flood() -> None:
+        await asyncio.gather(*map(knock, range(100)))
+
+    run(flood())
+    assert 5 < len(server.asked) <= 12
+
+
+def test_a_new_key_is_found_directly_after_a_fetch() -> None:
+    server = Server()
+    door = authenticator(server)
+
+    async def rotate() -> str:
+        await entered(door, "k1")
+        server.document = jwks("k2")
+        return (await entered(door, "k2")).subject
+
+    assert run(rotate()) == "prod-1"
+
+
+def test_a_cancelled_request_does_not_end_the_fetch_of_others() -> None:
+    server = Server()
+    door = authenticator(server)
+
+    async def both() -> str:
+        first = asyncio.create_task(entered(door, "k1"))
+        second = asyncio.create_task(entered(door, "k1"))
         await asyncio.sleep(0)
-        server.failure = "failed"
-        await asyncio.gather(good, come_in())
+        first.cancel()
+        return (await second).subject
 
-    asyncio.run(both())
-    server.failure = ""
-    assert enter(door, "rs512", now=NOW + FIVE_MINUTES).subject == "x"
+    assert asyncio.run(both()) == "prod-1"
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("document", [b"", b"{", b"\xff", b"[]", b"[" * 100_000])
@@ -200,6 +249,58 @@ def test_a_jwks_document_is_read_over_http(status: str, outcome: str) -> None:
                 return str(error)
 
     assert asyncio.run(fetch()) == outcome
+
+
+@dataclass
+class EndlessServer:
+    """Answers each request with a body that does not end, in parts."""
+
+    head: bytes
+    pause: float
+    connections: set[asyncio.Task[Any] | None] = field(default_factory=set)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.add(asyncio.current_task())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 " + self.head + b"\r\ncontent-length: 1000000000\r\n\r\n")
+        with suppress(OSError):
+            while not writer.is_closing():
+                writer.write(b" " * (1 if self.pause else 65_536))
+                await writer.drain()
+                await asyncio.sleep(self.pause)
+        writer.close()
+
+    async def fetched(self, timeout: float) -> bytes:  # noqa: ASYNC109 - what a Fetch is given
+        async with await asyncio.start_server(self, "127.0.0.1") as server:
+            host, port = server.sockets[0].getsockname()
+            try:
+                async with asyncio.timeout(20):
+                    return await fetch_url(f"http://{host}:{port}/", timeout)
+            finally:
+                await asyncio.gather(*filter(None, self.connections))
+
+
+@pytest.mark.port
+@pytest.mark.parametrize(
+    ("head", "pause", "reason"),
+    [
+        (b"200 OK", 0.02, "context deadline exceeded"),
+        (b"200 OK", 0.0, "failed to parse JWKS: it has more than 1048576 bytes"),
+        (b"302 Found\r\nlocation: /again", 0.0, "stopped after 10 redirects"),
+        (b"503 Service Unavailable", 0.0, "JWKS endpoint returned status 503"),
+    ],
+)
+def test_an_endless_answer_ends_the_fetch(head: bytes, pause: float, reason: str) -> None:
+    with pytest.raises(FetchFailed, match=reason):
+        asyncio.run(EndlessServer(head, pause).fetched(0.4 if pause else 10))
+
+
+def test_only_a_regular_file_of_at_most_a_mebibyte_is_read(tmp_path: Path) -> None:
+    large = tmp_path / "large.json"
+    large.write_bytes(b" " * (1024 * 1024 + 1))
+    for path, reason in ((tmp_path, "it is not a regular file"), (large, "it has more than 1048576 bytes")):
+        with pytest.raises(FetchFailed, match=reason):
+            asyncio.run(fetch_url(path.as_uri(), 5))
 
 
 @pytest.mark.port
