@@ -25,6 +25,9 @@ _INI_VALUES = {"codeq_clock": ("manual", "auto", "real"), "codeq_surprises": ("s
 
 #: The fakes of a test, for its report.
 _FAKES: pytest.StashKey[list[FakeCodeQ]] = pytest.StashKey()
+
+#: Whether the clock of a test's fixture `codeq` is auto.
+_IS_AUTO: pytest.StashKey[bool] = pytest.StashKey()
 #: The fake of `codeq_session_server`, for the reports of the tests that use it.
 _SESSION_FAKE: pytest.StashKey[FakeCodeQ] = pytest.StashKey()
 
@@ -91,6 +94,7 @@ def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iter
     options = _options(request, {"clock": by_ini, **codeq_options})
     if options["clock"] == "auto":
         _demand_async(request)
+        request.node.stash[_IS_AUTO] = True
     with FakeCodeQ(**options) as fake:
         request.node.stash[_FAKES] = [*request.node.stash.get(_FAKES, []), fake]
         yield fake
@@ -124,7 +128,11 @@ def codeq_server(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) 
     """A fake CodeQ server on a free loopback port, on a real clock by default; see its `url` and `env`."""
     from .testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
 
-    with FakeCodeQ(**_options(request, {"clock": "real", **codeq_options})) as fake, fake.serve():
+    options = _options(request, {"clock": "real", **codeq_options})
+    if options["clock"] == "auto":
+        _demand_async(request)
+        options["clock"] = "real"  # a server runs in its own event loop, which cannot follow that of the test
+    with FakeCodeQ(**options) as fake, fake.serve():
         request.node.stash[_FAKES] = [*request.node.stash.get(_FAKES, []), fake]
         yield fake
         _warn(request.config, fake)
@@ -154,9 +162,15 @@ def codeq_session_server(pytestconfig: pytest.Config, codeq_session_options: dic
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test whose application for webhooks has raised something."""
+    """Fail a test whose application for webhooks has raised something. Give unittest a loop whose time jumps."""
     __tracebackhide__ = True
-    yield
+    if item.stash.get(_IS_AUTO, False):
+        from .clocks.pytest_loops import unittest_on_virtual_time  # noqa: PLC0415 - see the module's docstring
+
+        with unittest_on_virtual_time(item):
+            yield
+    else:
+        yield
     for fake in _fakes(item):
         fake.check_receivers()
 
@@ -249,10 +263,13 @@ def _options(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[st
 
 
 def _marked(node: pytest.Item) -> dict[str, Any]:
-    marker = node.get_closest_marker("codeq")
-    if marker is not None and marker.args:
-        pytest.fail(f'codeq takes its options by name, such as profile="redis"; found {marker.args}', pytrace=False)
-    return dict(marker.kwargs) if marker else {}
+    """The options of all markers of a test, its class and its module. For each option the nearest one wins."""
+    options: dict[str, Any] = {}
+    for marker in node.iter_markers("codeq"):
+        if marker.args:
+            pytest.fail(f'codeq takes its options by name, such as profile="redis"; found {marker.args}', pytrace=False)
+        options = {**marker.kwargs, **options}
+    return options
 
 
 def _is_async(request: pytest.FixtureRequest) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import Any
+from unittest import IsolatedAsyncioTestCase
 
 import pytest
 
@@ -34,6 +36,22 @@ def on_virtual_time(metafunc: pytest.Metafunc) -> Iterator[None]:
         yield
     finally:
         metafunc.config.pluginmanager.unregister(factories)
+
+
+@contextmanager
+def unittest_on_virtual_time(item: pytest.Item) -> Iterator[None]:
+    """Let a test of an `unittest.IsolatedAsyncioTestCase` run inside of this context: it gets a virtual loop."""
+    case = getattr(item, "cls", None)
+    if not (isinstance(case, type) and issubclass(case, IsolatedAsyncioTestCase)):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        if hasattr(case, "loop_factory"):
+            patch.setattr(case, "loop_factory", VirtualTimeLoop)
+        else:  # before Python 3.13
+            policy = asyncio.get_event_loop_policy()  # type: ignore[deprecated]  # not yet in these versions
+            patch.setattr(policy, "new_event_loop", VirtualTimeLoop)
+        yield
 
 
 def is_async(test: Any) -> bool:  # noqa: ANN401 - any callable

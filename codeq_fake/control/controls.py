@@ -21,6 +21,7 @@ from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.frozen_tasks import FrozenTasks
 from codeq_fake.core.slices import Slices, at_once
+from codeq_fake.http.faults.task_effects import RACES, affect
 from codeq_fake.journal import Journal
 from codeq_fake.runtime.fake_server import Runtime, StateReplacedError
 from codeq_fake.runtime.ids import TakenIdError
@@ -99,7 +100,9 @@ class Controls:
         Raises BadRequestError, or ConflictError for an id that exists.
         """
         ids, delays = list(ids), list(delays)
-        if "" in ids or any(delay < 0 for delay in delays):
+        if any(type(one) is not str or not one for one in ids) or any(
+            type(delay) is not int or delay < 0 for delay in delays
+        ):
             raise BadRequestError("an id is a text that is not empty, a delay a whole number of seconds from 0")
         try:
             self._runtime.source.queue(ids=ids, delays=delays)
@@ -271,6 +274,18 @@ class Controls:
             manual_operations.expire_lease(self._runtime.broker, task_id, now=self._runtime.clock.now())
         except errors.NotInProgress:
             raise ConflictError(f"task {task_id} is not in progress: it has no lease to end") from None
+        return self.task(task_id)
+
+    def race(self, kind: str, task_id: str) -> payloads.TaskInFull:
+        """Let one of the real server's races (Z1 to Z3) happen to a task now.
+
+        Raises UnknownTaskError, BadRequestError for another kind, or ConflictError if the task is in no such state.
+        """
+        self._find(task_id)
+        if kind not in RACES:
+            raise BadRequestError(f"there is no race {kind!r} of one task; known are {', '.join(RACES)}")
+        if not affect(kind, self._runtime.broker, (task_id,), now=self._runtime.clock.now()):
+            raise ConflictError(f"{kind} cannot happen to task {task_id} in its present state")
         return self.task(task_id)
 
     def requeue(self, task_id: str) -> payloads.TaskInFull:

@@ -101,6 +101,15 @@ class WorkerOperations:
         caller = first if worker is None else self._with_token(worker) or replace(first, subject=worker)
         return replace(caller, tenant=caller.tenant if tenant is None else tenant, event_types=("*",))
 
+    def producers_tenant(self) -> str:
+        """The tenant of the first producer that has a token, or `dev`."""
+        config = self._runtime.config
+        token = Tokens.of(config.settings, config.identities).producer
+        try:
+            return self._runtime.auth.producer(f"Bearer {token}", now=self._runtime.clock.now()).tenant
+        except (Refusal, KeysNeeded):
+            return _WORKER.tenant
+
     def _with_token(self, token: str | None) -> Caller | None:
         try:
             return self._runtime.auth.worker(f"Bearer {token}", _CLAIM_SCOPE, now=self._runtime.clock.now())

@@ -120,6 +120,7 @@ class Rule:
     def __post_init__(self) -> None:
         if self.do not in KINDS:
             raise BadFaultError(f"do: there is no kind {self.do!r}; known are {', '.join(KINDS)}")
+        self._check_types()
         for name in ("nth", "times"):
             count: int | None = getattr(self, name)
             if count is not None and count < 1:
@@ -127,6 +128,16 @@ class Rule:
         if not 0 <= self.probability <= 1:
             raise BadFaultError(f"probability: found {self.probability}, it lies between 0 and 1")
         self._check_arguments()
+
+    def _check_types(self) -> None:
+        for name in ("nth", "times", "seed", "status", "retry_after"):
+            value = getattr(self, name)
+            if value is not None and type(value) is not int:
+                raise BadFaultError(f"{name}: found {value!r}, it is a whole number")
+        for name in ("seconds", "probability"):
+            value = getattr(self, name)
+            if value is not None and type(value) not in (int, float):
+                raise BadFaultError(f"{name}: found {value!r}, it is a number")
 
     def _check_arguments(self) -> None:
         takes = KINDS[self.do].takes

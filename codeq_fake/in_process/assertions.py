@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from codeq_fake.control import Controls
@@ -14,6 +13,9 @@ from codeq_fake.serving.terminal_text import counted
 
 from . import timeline
 from .event_loop import Home
+
+#: The steps of a wait until a condition is true begin with this length (s): a long poll looks as often (K9).
+_SHORTEST_STEP = 0.25
 
 
 class Assertions:
@@ -78,25 +80,28 @@ class Assertions:
                 f"{counted(len(leased_tasks), 'task')} still leased\n{timeline.of_tasks(leased_tasks)}"
             )
 
-    def wait_until(self, condition: Callable[[], object], *, within: float = 3600, step: float = 0.25) -> None:
+    def wait_until(self, condition: Callable[[], object], *, within: float = 3600, step: float | None = None) -> None:
         """Advance the clock in steps (seconds) until `condition` is true.
 
-        Raises AssertionError, with what happened, if that takes more than `within` seconds of the fake's clock.
+        By default a step is 0.25 s, and later on a hundredth of the time so far. Raises AssertionError, with what
+        happened, if that takes more than `within` seconds of the fake's clock.
         """
         __tracebackhide__ = True
-        for _ in range(math.ceil(within / step)):
+        for length in _steps(within, step):
             if condition():
                 return
-            self.advance(step)
+            self.advance(length)
         self._expect(condition, within)
 
-    async def await_until(self, condition: Callable[[], object], *, within: float = 3600, step: float = 0.25) -> None:
+    async def await_until(
+        self, condition: Callable[[], object], *, within: float = 3600, step: float | None = None
+    ) -> None:
         """As `wait_until`, for coroutines."""
         __tracebackhide__ = True
-        for _ in range(math.ceil(within / step)):
+        for length in _steps(within, step):
             if condition():
                 return
-            await self.aadvance(step)
+            await self.aadvance(length)
         self._expect(condition, within)
 
     def _expect(self, condition: Callable[[], object], within: float) -> None:
@@ -133,3 +138,13 @@ class Assertions:
             return [self._controls.task(task["id"]) for task in tasks]
 
         return self._home.call(matching)
+
+
+def _steps(within: float, step: float | None) -> Iterator[float]:
+    """The lengths of steps (s) that add up to `within`: each is `step`, or a hundredth of the time so far."""
+    so_far = 0.0
+    while so_far < within:
+        grown = so_far // (100 * _SHORTEST_STEP) * _SHORTEST_STEP
+        length = min(step or max(_SHORTEST_STEP, grown), within - so_far)
+        yield length
+        so_far += length

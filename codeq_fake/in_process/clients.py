@@ -2,44 +2,85 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Generator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 from starlette.types import Scope
 
+from codeq_fake.http.operations import OPERATIONS
+
 from .detached import Detached
-from .event_loop import Home
+from .event_loop import Home, running_loop
 
 _BASE_URL = "http://codeq.test"
 _ADDRESS = ("127.0.0.1", 123)
 
 
-def blocking(app: Detached, home: Home, token: str, options: dict[str, Any]) -> httpx.Client:
+#: The token of each role, None where there is none.
+Tokens: TypeAlias = Mapping[str, str | None]
+
+
+def blocking(app: Detached, home: Home, tokens: Tokens, options: dict[str, Any]) -> httpx.Client:
     """A blocking client of `app`, which runs at `home`; `options` are httpx's."""
-    return httpx.Client(transport=BlockingTransport(app, home), **_with_token(token, options))
+    return httpx.Client(transport=BlockingTransport(app, home), **_with_tokens(tokens, options))
 
 
-def asynchronous(app: Detached, token: str, options: dict[str, Any]) -> httpx.AsyncClient:
-    """An async client of `app`; `options` are httpx's."""
-    return httpx.AsyncClient(transport=AsyncTransport(app), **_with_token(token, options))
+def asynchronous(app: Detached, home: Home, tokens: Tokens, options: dict[str, Any]) -> httpx.AsyncClient:
+    """An async client of `app`, which runs at `home`; `options` are httpx's."""
+    return httpx.AsyncClient(transport=AsyncTransport(app, home), **_with_tokens(tokens, options))
 
 
-def _with_token(token: str, options: dict[str, Any]) -> dict[str, Any]:
-    headers = httpx.Headers({"authorization": f"Bearer {token}"})
+def _with_tokens(tokens: Tokens, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a client that sends its token, or of several the one that the route of the request needs."""
+    different = {token for token in tokens.values() if token is not None}
+    if len(different) > 1:
+        return {"base_url": _BASE_URL, "auth": _TokenByRoute(tokens), **options}
+    headers = httpx.Headers([("authorization", f"Bearer {token}") for token in different])
     headers.update(options.get("headers"))
     return {"base_url": _BASE_URL, **options, "headers": headers}
 
 
-class AsyncTransport(httpx.AsyncBaseTransport):
-    """Sends an async client's requests to an application."""
+class _TokenByRoute(httpx.Auth):
+    """Gives a request the token of the role that its route needs, unless it has one."""
 
-    def __init__(self, app: Detached) -> None:
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send the request once."""
+        token = self._tokens.get(_role(request)) or self._tokens["producer"]
+        if token is not None and "authorization" not in request.headers:
+            request.headers["authorization"] = f"Bearer {token}"
+        yield request
+
+
+def _role(request: httpx.Request) -> str:
+    """The role that a request's route needs; `reader` and `anyone` need none in particular."""
+    path = request.url.path
+    rights = (right for method, pattern, right in _RIGHTS if method == request.method and pattern.fullmatch(path))
+    return next(rights, "anyone")
+
+
+_RIGHTS = [
+    (operation.method, re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path)), operation.right)
+    for operation in OPERATIONS
+]
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """Sends an async client's requests to an application, also from another library's event loop than asyncio's."""
+
+    def __init__(self, app: Detached, home: Home) -> None:
         self._app = app
+        self._home = home
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and return its whole reply. Raises httpx.ReadTimeout."""
-        return await _send(self._app, request, await request.aread())
+        send = partial(_send, self._app, request, await request.aread())
+        return await (send() if running_loop() is not None else self._home.run(send))
 
 
 class BlockingTransport(httpx.BaseTransport):

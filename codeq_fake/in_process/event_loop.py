@@ -11,6 +11,7 @@ from threading import Lock, Thread, current_thread
 from typing import TypeVar
 from weakref import finalize
 
+import anyio.to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeq_fake.clocks.clock import stopwatch
@@ -34,7 +35,7 @@ class Home:
 
     def __init__(self, *, in_thread: bool = True) -> None:
         self._in_thread = in_thread
-        self._loop = None if in_thread else _running_loop()
+        self._loop = None if in_thread else running_loop()
         self._thread: _LoopThread | None = None
         self._moving = Lock()
         self._process: int | None = None
@@ -42,19 +43,21 @@ class Home:
     def call(self, function: Callable[[], T]) -> T:
         """Call a function that waits for nothing."""
         home = self._find()
-        if home is None or home is _running_loop():
+        if home is None or home is running_loop():
             return function()
         return asyncio.run_coroutine_threadsafe(_called(function), home).result()
 
     def call_in_loop(self, function: Callable[[], T]) -> T:
         """As `call`, for a function that starts tasks or timers, and so needs a running event loop."""
         with self._moving:
-            self._loop = self._find() or _running_loop() or self._start()
+            self._loop = self._find() or running_loop() or self._start()
         return self.call(function)
 
     async def run(self, function: Callable[[], Awaitable[T]]) -> T:
-        """Await what `function` returns, for a coroutine in any loop."""
-        here = asyncio.get_running_loop()
+        """Await what `function` returns, for a coroutine in any loop, also one of trio."""
+        here = running_loop()
+        if here is None:
+            return await self._run_for_trio(function)
         home = self._find_or(here)
         return await (function() if home is here else _elsewhere(home, function))
 
@@ -63,7 +66,24 @@ class Home:
 
         Raises RuntimeError in a running event loop; with `in_loops` only if that is this one.
         """
-        here = _running_loop()
+        future = self._submit(function, in_loops=in_loops)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def _run_for_trio(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Await what `function` returns, in the thread, for a coroutine that is not one of asyncio."""
+        future = self._submit(function, in_loops=False)
+        try:
+            return await anyio.to_thread.run_sync(future.result, abandon_on_cancel=True)
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _submit(self, function: Callable[[], Awaitable[T]], *, in_loops: bool) -> Future[T]:
+        here = running_loop()
         with self._moving:
             home = self._find()
             if here is not None and (home is here or not in_loops):
@@ -72,12 +92,7 @@ class Home:
                     "and call serve() before them"
                 )
             self._loop = home = home or self._start()
-        future = asyncio.run_coroutine_threadsafe(_awaited(function), home)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        return asyncio.run_coroutine_threadsafe(_awaited(function), home)
 
     @property
     def is_copy(self) -> bool:
@@ -99,7 +114,9 @@ class Home:
         """`app`, to be called from any loop and run in this one."""
 
         async def at_home(scope: Scope, receive: Receive, send: Send) -> None:
-            here = asyncio.get_running_loop()
+            here = running_loop()
+            if here is None:
+                raise RuntimeError("FakeCodeQ.app runs on asyncio: under trio use async_client() or transport()")
             home = self._find_or(here)
             if home is here:
                 await app(scope, receive, send)
@@ -183,7 +200,8 @@ async def _live(started: Future[asyncio.AbstractEventLoop], ended: asyncio.Event
     await ended.wait()
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The running event loop of asyncio, None without one."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

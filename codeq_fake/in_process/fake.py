@@ -33,7 +33,7 @@ from codeq_fake.serving.application import application
 from .assertions import Assertions
 from .detached import Detached
 from .event_loop import Home
-from .fault_scope import Injected, injected
+from .fault_scope import FaultScope, Injected
 from .receivers import Application, Receivers
 from .task_view import TaskView
 from .worker import WorkerSide
@@ -193,27 +193,35 @@ class FakeCodeQ(Assertions, WorkerSide):
 
     # Clients.
 
-    def client(self, token: str = "dev-token", **options: Any) -> httpx.Client:  # noqa: S107 - the fake's own default
+    def client(self, token: str | None = None, **options: Any) -> httpx.Client:
         """A blocking httpx client of this fake, with `token` as its bearer token.
 
-        `options` are httpx's. The read timeout works (5 s of real time unless you set `timeout`): on a manual clock
-        that is not advanced, a long poll would wait for ever.
+        By default each request has the one of `tokens` that its route needs. `options` are httpx's. The read timeout
+        works (5 s of real time unless you set `timeout`): on a manual clock that is not advanced, a long poll would
+        wait for ever.
         """
         from . import clients  # noqa: PLC0415 - httpx takes a quarter of a second to import
 
-        return clients.blocking(self._detached, self._home, token, options)
+        return clients.blocking(self._detached, self._home, self._tokens(token), options)
 
-    def async_client(self, token: str = "dev-token", **options: Any) -> httpx.AsyncClient:  # noqa: S107 - as above
-        """As `client`, for async code."""
+    def async_client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
+        """As `client`, for async code, on asyncio or trio."""
         from . import clients  # noqa: PLC0415 - as above
 
-        return clients.asynchronous(self._detached, token, options)
+        return clients.asynchronous(self._detached, self._home, self._tokens(token), options)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """The transport of `async_client`, for async clients of your own that take a transport of httpx."""
         from . import clients  # noqa: PLC0415 - as above
 
-        return clients.AsyncTransport(self._detached)
+        return clients.AsyncTransport(self._detached, self._home)
+
+    def _tokens(self, token: str | None) -> Mapping[str, str | None]:
+        """The token for each role: the given one, or those of the settings and identities, or that of development."""
+        if token is not None:
+            return {"producer": token}
+        tokens = self.tokens
+        return tokens if any(tokens.values()) else {"producer": "dev-token"}
 
     # Time.
 
@@ -274,15 +282,15 @@ class FakeCodeQ(Assertions, WorkerSide):
         """Activate fault rules for the length of a `with` statement; see `codeq_fake.faults`.
 
         A rule is made by one of its functions, such as `drop_reply(on="complete", times=1)`, or is an object as
-        `/_fake/faults` takes it. Raises BadRequestError. At the end, warns of each rule that matched nothing
-        (`codeq_fake.faults.FaultNotMetWarning`).
+        `/_fake/faults` takes it. Raises BadRequestError. At the end, warns of each rule that matched nothing, and
+        without `with` of all rules (`codeq_fake.faults.FaultNotMetWarning`).
         """
-        return injected(self._controls.faults, self._runtime.fault_plan, checked(rules), self._call)
+        return FaultScope(self._controls.faults, self._runtime.fault_plan, checked(rules), self._call)
 
     # State.
 
     def enqueue(self, command: str, payload: object = None, **options: Unpack[TaskOptions]) -> TaskView:
-        """Create a task, as a producer of `tenant` would.
+        """Create a task, as a producer of `tenant` would, which is by default that of `tokens["producer"]`.
 
         The options are `priority`, `webhook`, `max_attempts`, `tenant`, and `delay` or `run_at`, from when on it can be
         claimed. With an `idempotency_key` of the last 24 hours it returns the first task with this key (C8).
@@ -311,18 +319,21 @@ class FakeCodeQ(Assertions, WorkerSide):
         delay: Duration = 0,
         run_at: str | datetime | None = None,
         idempotency_key: str = "",
-        tenant: str = "dev",
+        tenant: str | None = None,
     ) -> Callable[[], str]:
         """A function that creates a task and returns its id. Raises TypeError or ValueError for wrong options."""
         if delay and run_at is not None:
             raise TypeError("give either a delay or run_at: with both, CodeQ ignores the delay (C6)")
+        for name, number in (("priority", priority), ("max_attempts", max_attempts)):
+            if type(number) is not int:
+                raise TypeError(f"{name}: found {number!r}, it is a whole number")
         if isinstance(run_at, datetime):
             run_at = time_of(_to_nanoseconds(run_at))
         create = partial(
             self._controls.create,
             command,
             json.dumps(payload, allow_nan=False),
-            tenant=tenant,
+            tenant=tenant if tenant is not None else self._controls.worker.producers_tenant(),
             priority=priority,
             webhook=webhook,
             max_attempts=max_attempts,
@@ -350,6 +361,14 @@ class FakeCodeQ(Assertions, WorkerSide):
     def expire(self, task_id: str) -> None:
         """End a task's lease now. Raises UnknownTaskError or ConflictError."""
         self._call(lambda: self._controls.expire(task_id))
+
+    def race(self, kind: Literal["redeliver_finished", "lose_task", "revoke_lease"], task_id: str) -> None:
+        """Let one of the real server's races (Z1 to Z3) happen to a task now; `faults` lets it happen at a request.
+
+        Raises UnknownTaskError, or ConflictError if it cannot happen: only a finished task is delivered again, and only
+        a leased task is lost or loses its lease.
+        """
+        self._call(partial(self._controls.race, kind, task_id))
 
     def requeue(self, task_id: str) -> None:
         """Put a task in any state at the tail of its pending list. A finished task starts again.
@@ -395,6 +414,11 @@ class FakeCodeQ(Assertions, WorkerSide):
     def queues(self) -> list[Queue]:
         """The number of tasks in each place, by tenant and command, as in `/_fake/queues`."""
         return self._call(self._controls.queues)["queues"]
+
+    @property
+    def parked_claims(self) -> int:
+        """How many claims wait for a task at this moment (`waitSeconds`)."""
+        return self._call(lambda: self._runtime.waiters.parked)
 
     @property
     def requests(self) -> list[Request]:

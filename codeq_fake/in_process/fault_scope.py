@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from codeq_fake.control.fault_rules import FaultControls
@@ -31,22 +32,37 @@ class Injected:
         return "\n".join(f"{fault.rule}: met {fault.met}, fired {fault.fired}" for fault in self._faults)
 
 
-@contextmanager
-def injected(
-    controls: FaultControls,
-    plan: Plan,
-    rules: Sequence[Rule],
-    call: Callable[[Callable[[], Any]], Any],
-) -> Iterator[Injected]:
-    """Activate `rules` for as long as the context lasts. `call` calls a function in the fake's event loop.
+class FaultScope(AbstractContextManager[Injected]):
+    """Activates fault rules for as long as the context lasts. `call` calls a function in the fake's event loop.
 
-    Warns of each rule that matched nothing, unless the context ended with an error.
+    Warns at the end of each rule that matched nothing, unless the context ended with an error; and if it was never
+    entered, so that its rules did nothing.
     """
-    faults: list[Fault] = call(lambda: controls.activate(rules))
-    try:
-        yield Injected(faults)
-    finally:
-        call(lambda: [controls.deactivate(fault.number) for fault in faults])
-    for fault in faults:
-        if fault.was_missed:
-            warnings.warn(plan.why_missed(fault), FaultNotMetWarning, stacklevel=3)
+
+    def __init__(
+        self, controls: FaultControls, plan: Plan, rules: Sequence[Rule], call: Callable[[Callable[[], Any]], Any]
+    ) -> None:
+        self._controls = controls
+        self._plan = plan
+        self._rules = rules
+        self._call = call
+        self._was_entered = False
+        self._faults: list[Fault] = []
+
+    def __enter__(self) -> Injected:
+        self._was_entered = True
+        self._faults = self._call(partial(self._controls.activate, self._rules))
+        return Injected(self._faults)
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        for fault in self._faults:
+            self._call(partial(self._controls.deactivate, fault.number))
+        missed = [] if failure is not None else [fault for fault in self._faults if fault.was_missed]
+        for fault in missed:
+            warnings.warn(self._plan.why_missed(fault), FaultNotMetWarning, stacklevel=2)
+
+    def __del__(self) -> None:
+        if not self._was_entered:
+            rules = ", ".join(map(str, self._rules))
+            text = f"the fault rules {rules} were never active: write `with codeq.faults(...):`"
+            warnings.warn(text, FaultNotMetWarning, stacklevel=2)

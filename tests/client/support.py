@@ -8,13 +8,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Literal, TypeAlias
 
 import httpx
 
 from codeq_client import CodeQ, Event, TaskEnded, Worker
 from codeq_client.testing import ManualClock
-from codeq_fake.core.broker import Broker
+from codeq_fake.control import ConflictError, UnknownTaskError
 from codeq_fake.testing import FakeCodeQ, Profile, TaskView
 
 CLAIMS = {
@@ -32,11 +32,8 @@ IDENTITIES: dict[str, Any] = {
 }
 
 
-class Race(Protocol):
-    """A race of the real server, from `codeq_fake.core.races`."""
-
-    def __call__(self, broker: Broker, task_id: str, *, now: int) -> bool: ...
-
+#: A race of the real server that happens to one task.
+Race: TypeAlias = Literal["redeliver_finished", "lose_task", "revoke_lease"]
 
 Fault = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
 
@@ -212,8 +209,11 @@ class Scenario:
 
     def race(self, task_id: str, race: Race) -> bool:
         """Apply a race of the real server to a task, if possible. Requests under way are not affected."""
-        broker = self.fake._runtime.broker  # noqa: SLF001 - the door for tests, `faults`, acts only on requests
-        return race(broker, task_id, now=self.fake._runtime.clock.now())  # noqa: SLF001 - as above
+        try:
+            self.fake.race(race, task_id)
+        except (ConflictError, UnknownTaskError):
+            return False
+        return True
 
     def edit(self, task_id: str, **fields: Any) -> None:
         """Change a task in the store, as the races of the real server do; `state` READY also queues it."""

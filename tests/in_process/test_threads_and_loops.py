@@ -18,7 +18,7 @@ def test_an_application_in_a_loop_of_its_own_finds_a_fake_that_lives_in_a_thread
     fake.advance(0)  # it lives in its own thread now
     with Elsewhere() as elsewhere:
         parked = elsewhere.start(fake, "POST", CLAIM, json=POLL)
-        wait_for(lambda: fake._runtime.waiters.parked == 1)  # noqa: SLF001 - as above
+        wait_for(lambda: fake.parked_claims == 1)
         task = fake.enqueue("A", {"big": "x" * 100_000})
         fake.advance(1)
         assert parked.result(timeout=5).json()["id"] == task.id
@@ -47,7 +47,7 @@ def test_blocking_code_finds_a_fake_that_lives_in_an_applications_loop(fake: Fak
     with Elsewhere() as elsewhere:
         elsewhere.start(fake, "GET", "/metrics").result(timeout=5)  # it lives there now
         parked = elsewhere.start(fake, "POST", CLAIM, json=POLL)
-        wait_for(lambda: fake._runtime.waiters.parked == 1)  # noqa: SLF001 - as above
+        wait_for(lambda: fake.parked_claims == 1)
         task = fake.enqueue("A")
         fake.advance(1)
         assert parked.result(timeout=5).json()["id"] == task.id
@@ -62,9 +62,9 @@ def test_a_client_of_another_loop_that_vanishes_gets_no_task(fake: FakeCodeQ) ->
     fake.advance(0)
     with Elsewhere() as elsewhere:
         parked = elsewhere.start(fake, "POST", CLAIM, json=POLL)
-        wait_for(lambda: fake._runtime.waiters.parked == 1)  # noqa: SLF001 - as above
+        wait_for(lambda: fake.parked_claims == 1)
         parked.cancel()
-        wait_for(lambda: fake._runtime.waiters.parked == 0)  # noqa: SLF001 - as above
+        wait_for(lambda: fake.parked_claims == 0)
     task = fake.enqueue("A")
     fake.advance(30)
     assert fake.task(task.id).status == "PENDING"

@@ -176,8 +176,7 @@ class TestTooLate:
 """
     printed, code = run(test)
     assert code == 1
-    assert 'clock="auto" is for async tests' in printed
-    assert 'on a port, use clock="manual"' in printed
+    assert printed.count('clock="auto" is for async tests, where') == 2
     assert printed.count('clock="auto" needs a virtual-time event loop, and _UnixSelectorEventLoop runs here') == 2
     assert "2 failed, 2 errors" in printed
 

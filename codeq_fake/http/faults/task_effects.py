@@ -24,6 +24,9 @@ def _expire_lease(broker: Broker, task_id: str, *, now: int) -> bool:
     return True
 
 
+#: The races of the real server that happen to one task.
+RACES = ("redeliver_finished", "lose_task", "revoke_lease")
+
 #: Kind of fault -> the function that applies it to a task and returns whether that was possible.
 TASK_EFFECTS: Mapping[str, Callable[..., bool]] = MappingProxyType(
     {

@@ -20,11 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from codeq_client import Abandon, Event, Fail, Job, LeaseTerms, Retry, Settled, TaskContext, TaskEnded, Worker
 from codeq_client.errors import CodeQError
-from codeq_fake.core import races
 from tests.client.support import (
     IDENTITIES,
     Fault,
     Network,
+    Race,
     Scenario,
     answers,
     broken,
@@ -43,7 +43,7 @@ T = TypeVar("T")
 OPERATIONS = ["create", "claim", "heartbeat", "nack", "abandon", "submit", "get", "result"]
 SUBJECTS = ["worker", "other", "third"]
 WHICH = st.integers(0, 11)
-RACES = {"Z1": races.redeliver_finished, "Z2": races.lose_task, "Z3": races.revoke_lease}
+RACES: dict[str, Race] = {"Z1": "redeliver_finished", "Z2": "lose_task", "Z3": "revoke_lease"}
 KINDS = ["refused", "broken", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow", "Z4"]
 OUTCOMES = ["complete", "fail", "retry", "abandon", "crash", "panic"]
 

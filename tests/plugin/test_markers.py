@@ -1,0 +1,177 @@
+"""Options of the fixtures: stacked markers, identities, and clocks that a fixture cannot have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.plugin.support import Run
+
+
+def test_stacked_markers_add_up_and_for_each_option_the_nearest_wins(run: Run) -> None:
+    test = """
+import pytest
+
+pytestmark = pytest.mark.codeq(profile="redis", now="2026-01-31T12:00:00Z")
+
+@pytest.mark.codeq(settings={"MAX_ATTEMPTS_DEFAULT": "7"})
+@pytest.mark.codeq(now="2026-02-01T12:00:00Z")
+class TestIt:
+    @pytest.mark.codeq(seed=1)
+    @pytest.mark.codeq(profile="kvrocks-2.9")
+    def test_it(self, codeq):
+        assert codeq.state()["profile"] == "kvrocks-2.9"
+        assert codeq.now == "2026-02-01T12:00:00Z"
+        assert codeq.enqueue("A").max_attempts == 7
+
+def test_module(codeq):
+    assert codeq.state()["profile"] == "redis"
+"""
+    printed, code = run(test)
+    assert code == 0, printed
+
+
+IDENTITIES = """
+import pytest
+
+pytestmark = pytest.mark.codeq(identities={
+    "billing": {"kind": "producer", "claims": {"sub": "billing", "tenantId": "acme"}},
+    "w": {"kind": "worker", "claims": {
+        "sub": "w", "tenantId": "acme", "eventTypes": ["*"],
+        "scope": "codeq:claim codeq:heartbeat codeq:result codeq:nack codeq:abandon codeq:subscribe"}},
+    "boss": {"kind": "producer", "claims": {"sub": "boss", "tenantId": "acme", "role": "ADMIN"}},
+})
+"""
+
+
+def test_clients_and_enqueue_use_the_identities_of_a_marker(run: Run) -> None:
+    test = f"""{IDENTITIES}
+def test_blocking(codeq):
+    assert codeq.enqueue("A", 1).tenant == "acme"
+    with codeq.client() as http:
+        assert http.post("/v1/codeq/tasks", json={{"command": "A", "payload": 2}}).status_code == 202
+        claimed = http.post("/v1/codeq/tasks/claim", json={{"commands": ["A"]}}).json()
+        done = {{"status": "COMPLETED", "result": {{}}}}
+        assert http.post(f"/v1/codeq/tasks/{{claimed['id']}}/result", json=done).status_code == 200
+        assert http.get(f"/v1/codeq/tasks/{{claimed['id']}}").status_code == 200
+        assert http.get("/v1/codeq/admin/queues").status_code == 200
+        assert http.get("/v1/codeq/admin/queues", headers={{"authorization": "Bearer billing"}}).status_code == 401
+        assert http.get("/_fake/queues").status_code == 200
+    assert [request["as"] for request in codeq.requests][:3] == ["billing", "w", "w"]
+
+@pytest.mark.asyncio
+async def test_async(codeq):
+    await codeq.aenqueue("A", 1)
+    async with codeq.async_client() as http:
+        assert (await http.post("/v1/codeq/tasks/claim", json={{"commands": ["A"]}})).json()["payload"] == "1"
+
+@pytest.mark.codeq(identities={{"w": {{"kind": "worker", "claims": {{"sub": "w", "eventTypes": ["*"]}}}}}})
+def test_without_a_producer(codeq):
+    assert codeq.enqueue("A", 1).tenant == "dev"
+"""
+    printed, code = run(test)
+    assert code == 0, printed
+
+
+@pytest.mark.port
+def test_a_test_on_the_auto_clock_can_use_a_server(run: Run) -> None:
+    test = """
+import asyncio
+import pytest
+
+@pytest.mark.asyncio
+@pytest.mark.codeq(clock="auto")
+async def test_it(codeq, codeq_server):
+    began = codeq.time()
+    await asyncio.sleep(3600)
+    assert codeq.time() == began + 3600
+    assert "(real)" in repr(codeq_server)
+"""
+    printed, code = run(test)
+    assert code == 0, printed
+
+
+def test_unittest_runs_on_the_auto_clock(run: Run) -> None:
+    test = """
+import asyncio
+import unittest
+import pytest
+
+@pytest.mark.codeq(clock="auto")
+class TestIt(unittest.IsolatedAsyncioTestCase):
+    @pytest.fixture(autouse=True)
+    def fake(self, codeq):
+        self.codeq = codeq
+
+    async def asyncSetUp(self):
+        self.began = self.codeq.time()
+        await asyncio.sleep(3600)
+
+    async def test_it(self):
+        await asyncio.sleep(3600)
+        assert self.codeq.time() == self.began + 7200
+
+class TestPlain(unittest.IsolatedAsyncioTestCase):
+    async def test_it(self):
+        assert type(asyncio.get_running_loop()).__name__ != "VirtualTimeLoop"
+"""
+    printed, code = run(test)
+    assert code == 0, printed
+
+
+def test_fault_rules_without_with_are_reported(run: Run) -> None:
+    test = """
+from codeq_fake import faults
+
+def test_it(codeq):
+    codeq.faults(faults.refuse(on="create"))
+"""
+    printed, code = run(test)
+    assert code == 1
+    assert "the fault rules refuse on=create were never active: write `with codeq.faults(...):`" in printed
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("next(delays=[1.5])", "a delay a whole number of seconds"),
+        ("next(ids=[5])", "an id is a text"),
+        ("enqueue('A', priority=1.5)", "priority: found 1.5, it is a whole number"),
+        ("enqueue('A', max_attempts='3')", "max_attempts: found '3', it is a whole number"),
+        ("faults(faults.refuse(retry_after=0.5))", "retry_after: found 0.5, it is a whole number"),
+        ("faults(faults.reset(probability='1'))", "probability: found '1', it is a number"),
+        ("faults(faults.reset(times=1.5))", "times: found 1.5, it is a whole number"),
+    ],
+)
+def test_a_number_of_the_wrong_kind_is_an_error_at_once(call: str, text: str, run: Run) -> None:
+    printed, code = run(f"from codeq_fake import faults\ndef test_it(codeq):\n    codeq.{call}\n")
+    assert code == 1
+    assert text in printed
+    assert "INTERNALERROR" not in printed
+
+
+def test_a_report_that_cannot_be_written_does_not_end_the_run(run: Run) -> None:
+    test = """
+import pytest
+from codeq_fake.testing import FakeCodeQ
+
+class Broken(FakeCodeQ):
+    def timeline(self):
+        raise ZeroDivisionError
+
+@pytest.fixture(autouse=True)
+def broken(codeq):
+    codeq.__class__ = Broken
+
+def test_it(codeq):
+    assert False
+
+def test_other(codeq):
+    pass
+"""
+    printed, code = run(test)
+    assert code == 1
+    assert "what happened cannot be shown" in printed
+    assert "1 failed, 1 passed" in printed
