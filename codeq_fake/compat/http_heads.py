@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 #: Headers that parsers read in different ways.
 _UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+_CONNECTIONS = (b"close", b"keep-alive")
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 
 
@@ -24,6 +25,8 @@ def is_ordinary(headers: list[tuple[bytes, bytes]]) -> bool:
     values = dict(headers)
     host = values.get(b"host")
     if host is None or not is_host(host) or not _UNUSUAL.isdisjoint(values):
+        return False
+    if values.get(b"connection", b"close").lower() not in _CONNECTIONS:
         return False
     return len(values) == len(headers) or sum(name == b"host" for name, _ in headers) == 1
 

@@ -11,7 +11,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from codeq_fake.wire.gohttp import END_OF_HEAD, ORDINARY_LINE, BadHead, Head, check_line, read_head
+from codeq_fake.wire.gohttp import END_OF_HEAD, ORDINARY_LINE, BadHead, Head, check_lines, read_head
 
 from .http_heads import NotOrdinary, adopt, is_ordinary
 from .uvicorn import Limits, StateOf
@@ -20,6 +20,8 @@ from .uvicorn import Limits, StateOf
 _PART, _PART_OF_BODY = 4096, 16_384
 #: How many bytes may wait to be parsed before no more is read.
 _UNPARSED = 65_536
+#: Up to this size (bytes) each line of a head is checked as soon as it is there.
+_CHECKED = 16_384
 #: How long a refused client may take to read why (s).
 _FAREWELL = 0.5
 #: How many refused connections wait for that at once. Those beyond are closed at once.
@@ -214,8 +216,8 @@ class Connection(HttpToolsProtocol):
         end = END_OF_HEAD.search(source, max(0, len(source) - new - 2))
         try:
             if end is None:
-                if source.find(b"\n", len(source) - new) >= 0:
-                    check_line(source)
+                if len(source) <= _CHECKED and (whole := source.rfind(b"\n") + 1) > len(source) - new:
+                    check_lines(bytes(source[:whole]))
                 self._unset_keepalive_if_required()
                 self._is_partial, self._overhead = True, len(source)
                 return None

@@ -30,6 +30,8 @@ _CONTROL_BUT_TAB = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _NOT_PRINTABLE = re.compile(rb"[^!-~]")
+_CLOSE = re.compile(rb"(?:^|[ ,\t])close(?:$|[ ,\t])", re.IGNORECASE)
+_KEEP_ALIVE = re.compile(rb"(?:^|[ ,\t])keep-alive(?:$|[ ,\t])", re.IGNORECASE)
 _MOST_CONTENT = 2**63
 
 
@@ -62,8 +64,7 @@ class Head:
     @property
     def keeps_alive(self) -> bool:
         """Whether an HTTP/1.0 client wants to send more requests."""
-        values = b",".join(value for name, value in self.headers if name == b"connection").lower()
-        return b"keep-alive" in map(bytes.strip, values.split(b","))
+        return any(name == b"connection" and _KEEP_ALIVE.search(value) for name, value in self.headers)
 
     def plain(self) -> bytes:
         """A head with the same headers that every parser reads alike. Its first line stands for any."""
@@ -77,9 +78,11 @@ def is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def check_line(head: bytes | bytearray) -> None:
-    """Refuse a head with a bad first line, which is complete, as Go does before it reads on. Raises BadHead."""
-    _read_line(bytes(head[: head.find(b"\n")]))
+def check_lines(head: bytes) -> None:
+    """Refuse the beginning of a head, up to the end of a line, as Go does before it reads on. Raises BadHead."""
+    line, _, rest = head.partition(b"\n")
+    _read_line(line)
+    _read_headers(rest)
 
 
 def read_head(head: bytes) -> Head:
@@ -192,4 +195,8 @@ def _expected(headers: list[tuple[bytes, bytes]], *, is_old: bool) -> list[tuple
         name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0")) for name, value in headers
     )
     left_out = (b"upgrade",) if has_body and not is_old else (b"upgrade", b"expect")
-    return [header for header in headers if header[0] not in left_out]
+    kept = [header for header in headers if header[0] not in left_out]
+    if any(name == b"connection" and _CLOSE.search(value) for name, value in kept):
+        # Go finds the word between blanks, too.
+        return [header for header in kept if header[0] != b"connection"] + [(b"connection", b"close")]
+    return kept

@@ -40,7 +40,7 @@ def claim(headers: bytes, body: bytes = BODY, *, version: str = "HTTP/1.1") -> b
 
 @pytest.fixture(scope="module")
 def where() -> Iterator[tuple[str, int]]:
-    with FakeCodeQ().serve() as fake:
+    with FakeCodeQ(any_host=True).serve() as fake:
         yield "127.0.0.1", urlsplit(fake.url).port or 0
 
 
@@ -116,6 +116,9 @@ def summary(received: bytes) -> tuple[str, str]:
         (get(headers=USUAL + b"X: \xe9\r\n"), UNKNOWN_TASK),
         (get(headers=HOST + b"Authorization: Bearer\r\n \t dev-token\r\n" + CLOSE), UNKNOWN_TASK),
         (get().replace(b"\r\n", b"\n"), UNKNOWN_TASK),
+        (get(headers=HOST + TOKEN + b"Connection: Upgrade,0 close\r\nUpgrade: x\r\n"), UNKNOWN_TASK),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nnonsense\r\n", (BAD, BAD)),
+        (b"FOO / HTTP/1.1\r\nHost: x\r\nnonsense\r\n", (BAD, BAD)),
         # Bodies.
         (claim(LENGTH * 2), NO_TASK),
         (claim(LENGTH + b"Content-Length: 3\r\n"), (BAD, BAD)),
