@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from codeq_fake.control import Controls
-from codeq_fake.core.times import Duration
+from codeq_fake.core.times import SECOND, Duration, duration
 from codeq_fake.payloads import Status, TaskInFull
 from codeq_fake.serving.terminal_text import counted
 
@@ -44,7 +44,7 @@ class Assertions:
         record = task["result"]
         actual = record.get("result", {}) if record is not None else {}
         if task["status"] != "COMPLETED":
-            raise AssertionError(f"task {task_id} is {task['status']}, not COMPLETED\n{timeline.of_tasks([task])}")
+            raise AssertionError(f"task {task_id} is {task['status']}, not COMPLETED\n{self._story(task)}")
         if result is not ... and actual != result:
             raise AssertionError(f"task {task_id} was completed with {actual!r}, not {result!r}")
 
@@ -53,7 +53,7 @@ class Assertions:
         __tracebackhide__ = True
         task = self._task(task_id)
         if task["lastKnownLocation"] != "DLQ_SET":
-            raise AssertionError(f"task {task_id} is not a dead letter\n{timeline.of_tasks([task])}")
+            raise AssertionError(f"task {task_id} is not a dead letter\n{self._story(task)}")
         if error is not None and task.get("error") != error:
             raise AssertionError(f"task {task_id} died of {task.get('error')!r}, not of {error!r}")
 
@@ -80,11 +80,13 @@ class Assertions:
                 f"{counted(len(leased_tasks), 'task')} still leased\n{timeline.of_tasks(leased_tasks)}"
             )
 
-    def wait_until(self, condition: Callable[[], object], *, within: float = 3600, step: float | None = None) -> None:
-        """Advance the clock in steps (seconds) until `condition` is true.
+    def wait_until(
+        self, condition: Callable[[], object], *, within: Duration = 3600, step: Duration | None = None
+    ) -> None:
+        """Advance the clock in steps until `condition` is true.
 
         By default a step is 0.25 s, and later on a hundredth of the time so far. Raises AssertionError, with what
-        happened, if that takes more than `within` seconds of the fake's clock.
+        happened, if that takes more than `within` of the fake's clock, by default an hour.
         """
         __tracebackhide__ = True
         for length in _steps(within, step):
@@ -94,7 +96,7 @@ class Assertions:
         self._expect(condition, within)
 
     async def await_until(
-        self, condition: Callable[[], object], *, within: float = 3600, step: float | None = None
+        self, condition: Callable[[], object], *, within: Duration = 3600, step: Duration | None = None
     ) -> None:
         """As `wait_until`, for coroutines."""
         __tracebackhide__ = True
@@ -104,10 +106,10 @@ class Assertions:
             await self.aadvance(length)
         self._expect(condition, within)
 
-    def _expect(self, condition: Callable[[], object], within: float) -> None:
+    def _expect(self, condition: Callable[[], object], within: Duration) -> None:
         __tracebackhide__ = True
         if not condition():
-            raise AssertionError(f"not true within {within} s\n{self.timeline()}")
+            raise AssertionError(f"not true within {duration(within) / SECOND:g} s\n{self.timeline()}")
 
     def timeline(self) -> str:
         """What happened so far, for a person: the most important tasks, callbacks, faults and surprises."""
@@ -125,6 +127,15 @@ class Assertions:
 
         return self._home.call(text)
 
+    def _story(self, task: TaskInFull) -> str:
+        """The history of a task, and the requests about it that were refused or that a fault hit."""
+        about = [
+            request
+            for request in self._home.call(self._controls.requests)
+            if task["id"] in request["path"] or task["id"] in request["body"]
+        ]
+        return "\n".join(filter(None, [timeline.of_tasks([task]), timeline.of_requests(about)]))
+
     def _task(self, task_id: str) -> TaskInFull:
         return self._home.call(lambda: self._controls.task(task_id))
 
@@ -140,11 +151,12 @@ class Assertions:
         return self._home.call(matching)
 
 
-def _steps(within: float, step: float | None) -> Iterator[float]:
+def _steps(within: Duration, step: Duration | None) -> Iterator[float]:
     """The lengths of steps (s) that add up to `within`: each is `step`, or a hundredth of the time so far."""
-    so_far = 0.0
-    while so_far < within:
+    so_far, end = 0.0, duration(within) / SECOND
+    given = duration(step) / SECOND if step is not None else 0
+    while so_far < end:
         grown = so_far // (100 * _SHORTEST_STEP) * _SHORTEST_STEP
-        length = min(step or max(_SHORTEST_STEP, grown), within - so_far)
+        length = min(given or max(_SHORTEST_STEP, grown), end - so_far)
         yield length
         so_far += length

@@ -88,8 +88,8 @@ class Home:
             home = self._find()
             if here is not None and (home is here or not in_loops):
                 raise RuntimeError(
-                    "a blocking call inside a running event loop would stop it: use aadvance() and async_client(), "
-                    "and call serve() before them"
+                    "a blocking call inside a running event loop would stop it: use aadvance(), aenqueue() "
+                    "and async_client(), and call serve() before them"
                 )
             self._loop = home = home or self._start()
         return asyncio.run_coroutine_threadsafe(_awaited(function), home)

@@ -119,7 +119,7 @@ def test_enqueue_sends_notices_before_it_returns(fake: FakeCodeQ) -> None:  # U4
     assert [(notice["kind"], notice["state"]) for notice in fake.callbacks] == [("queue_ready", "blocked")]
 
     async def in_a_coroutine() -> None:
-        with pytest.raises(RuntimeError, match="would stop it"):
+        with pytest.raises(RuntimeError, match=r"would stop it: use .*aenqueue\(\)"):
             fake.enqueue("A", priority=1)
 
     asyncio.run(in_a_coroutine())

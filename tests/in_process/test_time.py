@@ -121,3 +121,9 @@ def test_what_is_no_duration_is_named(fake: FakeCodeQ, length: float | str) -> N
     with pytest.raises(ValueError, match="duration"):
         fake.advance(length)
     assert fake.now == NOW
+
+
+def test_a_wait_has_a_length_as_people_write_it(fake: FakeCodeQ) -> None:
+    with pytest.raises(AssertionError, match="not true within 90 s"):
+        fake.wait_until(lambda: False, within="1m 30s", step=timedelta(seconds=30))
+    assert fake.now == "2026-01-31T12:01:30Z"

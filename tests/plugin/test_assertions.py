@@ -34,6 +34,21 @@ def test_assert_completed_tells_what_happened_instead(codeq: FakeCodeQ) -> None:
         codeq.assert_completed(task.id, {"pages": 4})
 
 
+def test_an_assertion_about_a_task_tells_which_requests_about_it_were_refused(codeq: FakeCodeQ) -> None:
+    task, other = codeq.enqueue("A", 1), codeq.enqueue("A", 2)
+    with codeq.client() as http:
+        for each in (task, other):
+            http.post(f"/v1/codeq/tasks/{each.id}/result", json={"status": "COMPLETED", "result": {"pages": 3}})
+    with pytest.raises(AssertionError) as failed:
+        codeq.assert_completed(task.id)
+    refused = [line for line in str(failed.value).splitlines() if line.startswith("refused")]
+    assert len(refused) == 1
+    assert f"/{task.id}/result" in refused[0]
+    assert "409" in refused[0]
+    with pytest.raises(AssertionError, match=r"is not a dead letter\n(.|\n)*refused .*: The task is not in progress"):
+        codeq.assert_dead(task.id)
+
+
 def test_assert_dead_looks_at_place_and_error(codeq: FakeCodeQ) -> None:
     task = codeq.enqueue("A", 1, max_attempts=1)
     with pytest.raises(AssertionError, match="is not a dead letter"):
