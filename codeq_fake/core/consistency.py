@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from codeq_fake import wire
 
@@ -173,8 +173,12 @@ def _is_result(text: str | None) -> bool:
 
 def _is_json(text: str, wanted: type) -> bool:
     try:
-        return isinstance(json.loads(text), wanted)
+        return isinstance(json.loads(text, parse_constant=_no_constant), wanted)
     except RecursionError:
         return True  # text that nests deeper than Python reads is legal (B1)
     except ValueError:
         return False
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)

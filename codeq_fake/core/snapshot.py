@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
+from codeq_fake.documents import excerpt
+
 from .broker import Broker
 from .callback_retries import Delivery
 from .codec import MismatchError, codec, load_in_slices
@@ -120,7 +122,7 @@ def load(state: Mapping[str, Any]) -> Slices[FakeState]:
     broker = state.get("broker")
     version = broker.get("version") if isinstance(broker, dict) else None
     if version != VERSION:
-        raise InvalidState(f"no state that this release reads: found version {version!r}, {VERSION} is known")
+        raise InvalidState(f"no state that this release reads: found version {excerpt(version)}, {VERSION} is known")
     try:
         loaded: FakeState = yield from load_in_slices(FakeState, state)
     except MismatchError as error:

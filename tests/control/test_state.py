@@ -114,6 +114,8 @@ def test_a_fake_with_a_seed_never_meets_the_ids_of_a_restored_state(http: httpx.
         (("profile",), 1, "no state of a fake: profile: found 1, a text belongs here"),
         (("now",), "yesterday", "found 'yesterday' where an RFC 3339 time"),
         (("broker",), [], "no state that this release reads: found version None, 1 is known"),
+        (("broker", "version"), "9" * 100_000, f"no state that this release reads: found version '{'9' * 36}..., 1 is"),
+        (("broker", "tasks", 0, "payload"), "[NaN]", "no state of a fake: the payload of task task-0 is not JSON text"),
         (("broker", "version"), 99, "no state that this release reads: found version 99, 1 is known"),
         (("broker", "tasks"), {}, "no state of a fake: broker.tasks: found {}, a list belongs here"),
         (("broker", "tasks", 2, "priority"), "high", "no state of a fake: broker.tasks[2].priority: found 'high'"),

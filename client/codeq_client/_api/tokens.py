@@ -88,7 +88,7 @@ def _claims(token: str) -> tuple[float, str]:
         claims: Any = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         expires = claims.get("exp")
         return (math.inf if expires is None else float(expires)), str(claims.get("sub", ""))
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return math.inf, ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from codeq_contract.recordings.format import Header
+from codeq_contract.recordings.format import UNREADABLE, Header, RecordingError
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 from codeq_contract.stores import STORES
 
@@ -46,7 +46,15 @@ class Settings:
 
     @classmethod
     def of(cls, header: Header) -> Settings:
-        """Read the settings. The environment overrides the YAML file."""
+        """Read the settings. The environment overrides the YAML file. Raises RecordingError."""
+        try:
+            return cls._read(header)
+        except (yaml.YAMLError, *UNREADABLE) as error:
+            text = f"the settings of the recording cannot be read: {' '.join(str(error).split())}"
+            raise RecordingError(text) from error
+
+    @classmethod
+    def _read(cls, header: Header) -> Settings:
         file = yaml.safe_load(header.yaml or "") or {}
 
         def setting(variable: str, key: str, default: str) -> str:

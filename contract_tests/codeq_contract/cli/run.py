@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from codeq_contract.recordings.format import UNREADABLE
 from codeq_contract.report import Report
 from codeq_contract.report.page import page
 from codeq_contract.report.results import GROUPS, disparities
@@ -114,6 +115,6 @@ def diff_reports(ours: Path, theirs: Path, html: Path | None) -> None:
 def _read(path: Path) -> Report:
     try:
         return Report.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *UNREADABLE) as error:
         click.echo(f"codeq-contract: {path} is not a report: {error}", err=True)
         sys.exit(HARNESS_ERROR)

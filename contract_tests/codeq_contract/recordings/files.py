@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from .format import Call, Callback, Header, Identity, Recording, RecordingError
+from .format import UNREADABLE, Call, Callback, Header, Identity, Recording, RecordingError
 from .times import SECOND, moment_text
 
 FORMAT = 1
@@ -51,7 +51,7 @@ def parse_recording(text: str, *, name: str) -> Recording:
                 calls.append(_read_call(entry, header.epoch))
             else:
                 callbacks.append(_read_callback(entry, header.epoch))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             raise RecordingError(f"{name}, line {number}: {type(error).__name__}: {error}") from error
     if header is None:
         raise RecordingError(f"{name}: empty")

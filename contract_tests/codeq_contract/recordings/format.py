@@ -37,6 +37,10 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return hmac.new(secret.encode(), f"{timestamp}.".encode() + body, "sha256").hexdigest()
 
 
+#: What reading a document raises if it is not of its kind, though it may be valid JSON or YAML.
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
 class RecordingError(Exception):
     """The file is not a recording. The text names the line and the reason."""
 

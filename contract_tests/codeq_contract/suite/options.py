@@ -18,6 +18,7 @@ from codeq_contract.driver import KnownSettings
 from codeq_contract.driver.identities import callers
 from codeq_contract.driver.servers import FakeCommand, NotRunError
 from codeq_contract.driver.targets import FEATURES, Deployment, InProcessTarget, ServerTarget, Target
+from codeq_contract.recordings.format import UNREADABLE
 from codeq_contract.report.results import GROUPS
 from codeq_contract.stores import STORES
 
@@ -177,10 +178,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 def _from_file(path: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, *UNREADABLE) as error:
         raise OptionsError(f"--config {path}: {' '.join(str(error).split())}") from None
     allowed = {each.name for each in fields(Options)}
-    unknown = sorted(set(document) - allowed) if isinstance(document, dict) else ["no mapping"]
+    unknown = sorted(map(str, set(document) - allowed)) if isinstance(document, dict) else ["no mapping"]
     if unknown:
         raise OptionsError(f"--config {path}: found {unknown[0]!r}; it may have {', '.join(sorted(allowed))}")
     for name, value in document.items():

@@ -177,6 +177,16 @@ def test_a_provider_is_called_once_and_again_before_its_token_expires() -> None:
     assert [send.token for send in server.sent] == [token("w", 1100), token("w", 1100), token("w", 9000)]
 
 
+@pytest.mark.parametrize("claims", ['{"exp": %s}' % ("9" * 400), "[" * 50_000, '{"exp": "soon"}', "7"])
+def test_a_token_whose_expiry_cannot_be_read_is_kept(claims: str) -> None:
+    odd = f"e30.{base64.urlsafe_b64encode(claims.encode()).decode().rstrip('=')}.signature"
+    tokens = iter([odd, "another"])
+    server = ScriptedServer([reply(204)] * 2, worker=lambda: next(tokens))
+    for _ in range(2):
+        server.run(operations.claim(server.core, ["X"]))
+    assert [send.token for send in server.sent] == [odd, odd]
+
+
 def test_after_a_401_a_provider_is_called_once_more() -> None:
     tokens = iter("abc")
     server = ScriptedServer([refusal(401, "invalid token"), reply(204)], worker=lambda: next(tokens))

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from codeq_contract.checker.settings import Settings
 from codeq_contract.recordings.files import parse_recording, recording_text
-from codeq_contract.recordings.format import Recording
-from tests.contract.checker.support import SCENARIO, EditedHistory
+from codeq_contract.recordings.format import Recording, RecordingError
+from tests.contract.checker.support import SCENARIO, EditedHistory, header
 
 
 @pytest.fixture
@@ -57,3 +58,15 @@ def test_a_recording_is_read_as_it_was_written(recording: Recording) -> None:
 def test_a_recording_without_the_mark_counts_as_drained(recording: Recording) -> None:
     text = recording_text(recording).replace('"drained":true,', "")
     assert parse_recording(text, name="it").header.drained
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "7", "[]", "{}", '{"kind": 1e99999999999999999999}', "9" * 5000])
+def test_a_text_that_is_no_recording_is_refused(text: str) -> None:
+    with pytest.raises(RecordingError, match=r"^it, line 1: "):
+        parse_recording(text, name="it")
+
+
+@pytest.mark.parametrize("text", ["[", "[" * 3000, "7", "defaultLeaseSeconds: soon", "rateLimit: 7", "env: !!int ''"])
+def test_settings_of_a_recording_that_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(RecordingError, match="the settings of the recording cannot be read: "):
+        Settings.of(replace(header(), yaml=text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from codeq_contract.clauses import CLAUSES
@@ -48,9 +49,10 @@ def test_runs_that_agree_have_no_difference(tmp_path: Path) -> None:
     assert (shown.exit_code, shown.output.startswith(f"0 of {len(CLAUSES)} clauses differ")) == (0, True)
 
 
-def test_a_file_that_is_not_a_report_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{}", "[]", "7", "[" * 100_000, '{"schemaVersion": 1, "cases": 7}'])
+def test_a_file_that_is_not_a_report_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "nothing.json"
-    file.write_text("{}")
+    file.write_text(text)
     shown = diff(str(file), str(file))
     assert shown.exit_code == 2
     assert f"{file} is not a report" in shown.output

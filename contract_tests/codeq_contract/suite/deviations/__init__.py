@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from codeq_contract.recordings.format import UNREADABLE
+
 
 class DeviationsError(Exception):
     """The file is not a list of deviations. The text gives the reason."""
@@ -43,7 +45,7 @@ def read_deviations(source: str) -> tuple[Deviation, ...]:
     path = known if known.exists() else Path(source)
     try:
         return tuple(map(_deviation, yaml.safe_load(path.read_text(encoding="utf-8"))))
-    except (TypeError, ValueError, yaml.YAMLError) as error:
+    except (yaml.YAMLError, *UNREADABLE) as error:
         raise DeviationsError(f"{path} is not a list of known deviations: {' '.join(str(error).split())}") from error
 
 
