@@ -42,11 +42,22 @@ def redirect(scope: Scope) -> Reply | None:
 def _location(scope: Scope) -> str:
     """The target without its last slash: decoded, resolved, and encoded again. Other bytes stand as in Latin-1."""
     path = quote(unquote_to_bytes(scope.get("raw_path") or quote(scope["path"]))[:-1], safe="/:@$&+,;=~-._")
+    if prefix := _prefix(scope):
+        path = f"{prefix}/{path}"
     origin, query = _origin_and_query(scope)
     if origin:
-        return f"{origin}{path}{query}"
+        return f"{origin}{'' if path.startswith('/') else '/'}{path}{query}"
+    if not path.startswith("/"):
+        path = posixpath.join(posixpath.dirname(path), path)
     # A slash that is still there stays.
     return f"{posixpath.normpath(path)}{'/' * path.endswith('/')}{query}"
+
+
+def _prefix(scope: Scope) -> str:
+    """The prefix that a proxy in front of the server has taken away, as the router takes it from the header."""
+    sent = next((value for name, value in scope["headers"] if name == b"x-forwarded-prefix"), b"")
+    prefix = posixpath.normpath(sent.decode("latin-1"))
+    return "" if prefix == "." else re.sub("/{2,}", "/", re.sub("[^a-zA-Z0-9/-]+", "", prefix))
 
 
 def _origin_and_query(scope: Scope) -> tuple[str, str]:

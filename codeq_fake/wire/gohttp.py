@@ -82,7 +82,8 @@ def check_lines(head: bytes) -> None:
     """Refuse the beginning of a head, up to the end of a line, as Go does before it reads on. Raises BadHead."""
     line, _, rest = head.partition(b"\n")
     _read_line(line)
-    _read_headers(rest)
+    # The next line may continue the last one.
+    _read_headers(rest[: rest.rfind(b"\n", 0, -1) + 1])
 
 
 def read_head(head: bytes) -> Head:

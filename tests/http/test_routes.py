@@ -208,6 +208,22 @@ def test_r19_the_query_of_a_location_is_as_it_came(codeq: FakeCodeQ) -> None:
     assert reply.body == f'<a href="{shown}">Moved Permanently</a>.\n\n'.encode()
 
 
+@pytest.mark.parametrize(
+    ("prefix", "location"),
+    [
+        ("/api", f"/api{TASKS}/a?q"),
+        ("/a//b/../c.d/", f"/a/cd{TASKS}/a?q"),
+        ("/", f"{TASKS}/a?q"),
+        ("", f"{TASKS}/a?q"),
+        ("api", f"api{TASKS}/api{TASKS}/a?q"),
+    ],
+)
+def test_r19_a_redirect_has_the_prefix_of_a_proxy(codeq: FakeCodeQ, prefix: str, location: str) -> None:
+    headers = [(b"x-forwarded-prefix", prefix.encode())]
+    reply = asyncio.run(ask(codeq.app, "GET", f"{TASKS}/a/?q", headers=headers))
+    assert reply.headers[b"location"] == location.encode()
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "result"), ("POST", "heartbeat"), ("POST", "result")])
 def test_an_id_in_the_middle_of_a_path_may_be_empty(worker: httpx.Client, method: str, path: str) -> None:
     reply = worker.request(method, f"{TASKS}//{path}", json={"status": "FAILED", "error": "e"})
