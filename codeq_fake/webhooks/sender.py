@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .transport import Transport
 
 _MAX_REQUESTS = 10  # as Go's client: it does not follow the redirect in the tenth answer
+_USER = re.compile(r"^([A-Za-z]+://)[^/?#]*@")
 _STAYS_A_POST = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})  # W4
 
 
@@ -66,9 +68,18 @@ class Sender:
 
 
 def _redirected(request: Outgoing, answer: Answer) -> Outgoing | None:
-    """The next request of a redirect, with the same headers, or None if the answer is final (W4)."""
+    """The next request of a redirect, with the same headers and a referer, or None if the answer is final (W4)."""
     if not answer.location:
         return None
+    headers = _with_referer(request, answer.location)
     if answer.status in _STAYS_A_POST:
-        return replace(request, url=answer.location)
-    return replace(request, url=answer.location, method="GET", body=b"")
+        return replace(request, url=answer.location, headers=headers)
+    return replace(request, url=answer.location, headers=headers, method="GET", body=b"")
+
+
+def _with_referer(request: Outgoing, location: str) -> tuple[tuple[str, str], ...]:
+    """The headers, with the URL that redirects, as from Go's client: without its user, and not from https to http."""
+    headers = tuple((name, value) for name, value in request.headers if name != "Referer")
+    if request.url.startswith("https:") and location.startswith("http:"):
+        return headers
+    return (*headers, ("Referer", _USER.sub(r"\1", request.url)))

@@ -68,6 +68,7 @@ async def test_301_302_and_303_are_followed_as_a_get_without_body(status: int) -
     assert receiver.received[1].headers == {
         "host": f"127.0.0.1:{receiver.port}",
         **{name.lower(): value for name, value in HEADERS},
+        "referer": f"{receiver.url}/hook",
     }
     assert outcome == Outcome(
         (Hop("POST", f"{receiver.url}/hook", status), Hop("GET", f"{receiver.url}/target", 200)),
@@ -81,8 +82,17 @@ async def test_307_and_308_are_followed_as_the_same_post(status: int) -> None:  
         outcome = await Sender().send(outgoing(f"{receiver.url}/hook"))
 
     assert receiver.seen == [("POST", "/hook", BODY), ("POST", "/target", BODY)]
-    assert receiver.received[1].headers == receiver.received[0].headers
+    assert receiver.received[1].headers == {**receiver.received[0].headers, "referer": f"{receiver.url}/hook"}
     assert outcome.delivered
+
+
+async def test_the_referer_is_the_last_url_without_its_user() -> None:  # W4
+    async with receiving({"/hook": answer(302, "/b"), "/b": answer(302, "/c")}) as receiver:
+        await Sender().send(outgoing(f"{receiver.url}/hook".replace("://", "://user:secret@")))
+
+    sent = [request.headers.get("referer") for request in receiver.received]
+    assert sent[0] is None
+    assert sent[1:] == [f"{receiver.url}/hook", f"{receiver.url}/b"]
 
 
 async def test_the_final_answer_decides() -> None:  # W4
