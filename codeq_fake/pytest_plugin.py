@@ -196,7 +196,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         except Exception:  # noqa: BLE001 - pytest would end the whole run with an INTERNALERROR
             import traceback  # noqa: PLC0415 - see the module's docstring
 
-            report.sections.append(("CodeQ", f"what happened cannot be shown:\n{traceback.format_exc()}"))
+            _add_section(report, f"what happened cannot be shown:\n{traceback.format_exc()}")
     if report.when == "teardown":
         item.stash[_FAKES] = []  # pytest keeps its items to the end, and would keep their fakes
     return report
@@ -205,11 +205,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def _describe(fake: FakeCodeQ, report: pytest.TestReport) -> None:
     """Add to a test's report what happened at a fake, and the surprises so far."""
     if report.failed:
-        report.sections.append(("CodeQ", f"{fake!r}\n{fake.timeline()}"))
+        _add_section(report, f"{fake!r}\n{fake.timeline()}")
         fake.receiver_errors.clear()  # they are in the report now, and are no further failure
     if report.when == "call":
         # Unlike a stash, a property also comes through from a worker of xdist.
         report.user_properties += [(_SURPRISE, str(surprise)) for surprise in fake.surprises]
+
+
+def _add_section(report: pytest.TestReport, text: str) -> None:
+    """Add a section to a report. It is part of the traceback, where there is one.
+
+    The report's own sections are those of captured output: `--show-capture=no` hides them, and a debugger and the file
+    of `--junitxml` do not have them.
+    """
+    add = getattr(report.longrepr, "addsection", None)
+    if add is not None:
+        add("CodeQ", text, "-")
+    else:
+        report.sections.append(("CodeQ", text))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -51,6 +51,51 @@ def test_never_runs(filled):
     assert "created by dev -> PENDING_LIST" in printed
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--show-capture=no",),
+        ("--show-capture=log", "-p", "no:logging"),
+        ("-s",),
+        ("--capture=tee-sys",),
+        ("--tb=native",),
+        ("--tb=short", "-p", "no:anyio", "-p", "no:xdist"),
+        ("-p", "no:capture", "-p", "no:skipping", "-p", "no:unraisableexception", "-p", "no:threadexception"),
+        ("--assert=plain", "-p", "no:warnings"),
+    ],
+    ids=" ".join,
+)
+def test_a_report_is_whole_whatever_the_options(options: tuple[str, ...], run: Run) -> None:
+    printed, code = run(FAILING, "", *options)
+    assert code == 1
+    assert printed.count("RENDER  PENDING") == 1
+
+
+FAILING = """
+def test_fails(codeq):
+    codeq.enqueue("RENDER", 1)
+    assert codeq.tasks() == []
+"""
+
+
+def test_the_file_of_junit_has_the_report_too(run: Run, pytester: pytest.Pytester) -> None:
+    run(FAILING, "", "--junitxml=report.xml")
+    assert (pytester.path / "report.xml").read_text(encoding="utf-8").count("RENDER  PENDING") == 1
+
+
+def test_a_failure_without_a_traceback_has_the_report_too(run: Run) -> None:
+    ending = "import pytest; pytest.fail('it', pytrace=False)"
+    printed, _ = run(FAILING.replace("assert codeq.tasks() == []", ending))
+    assert printed.count("RENDER  PENDING") == 1
+
+
+@pytest.mark.process
+def test_a_report_of_a_worker_of_xdist_is_whole(run_apart: Run) -> None:
+    printed, code = run_apart(FAILING, "", "-n", "1", "--show-capture=no")
+    assert code == 1
+    assert printed.count("RENDER  PENDING") == 1
+
+
 def test_many_tasks_are_told_by_the_leased_and_the_latest() -> None:
     with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
         first = codeq.enqueue("A", 0)
