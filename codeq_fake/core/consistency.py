@@ -18,6 +18,7 @@ from .counters import LATENCY_BOUNDS
 from .effects import CallbackDue
 from .queue import PRIORITIES
 from .rate_limits import SCOPES
+from .slices import batches
 from .subscriptions import MODES, Subscription
 from .task import Record, State, Status, Task
 
@@ -69,8 +70,10 @@ def contradictions(broker: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str]:
-    found = Counter(ids)
-    yield ""
+    found: Counter[str] = Counter()
+    for part in batches(list(ids)):
+        found.update(part)
+        yield ""
     for task_id, times in found.items():
         if times > 1:
             yield f"{noun} {task_id} is there {times} times"
@@ -79,12 +82,19 @@ def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str]:
 
 
 def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str]:
-    states = {task.id: task.state for task in tasks}
+    states: dict[str, State] = {}
+    for part in batches(tasks):
+        states.update((task.id, task.state) for task in part)
+        yield ""
     listed = dict.fromkeys(ready)
-    yield ""
-    is_wrong = len(listed) < len(ready) or any(states.get(task_id) not in _MAY_BE_LISTED for task_id in listed)
-    yield ""
-    if is_wrong or any(state in _MUST_BE_LISTED and task_id not in listed for task_id, state in states.items()):
+    is_wrong = len(listed) < len(ready)
+    for ids in batches(list(listed)):
+        is_wrong = is_wrong or any(states.get(task_id) not in _MAY_BE_LISTED for task_id in ids)
+        yield ""
+    for part in batches(tasks):
+        is_wrong = is_wrong or any(task.state in _MUST_BE_LISTED and task.id not in listed for task in part)
+        yield ""
+    if is_wrong:
         yield "ready does not list exactly the tasks that are READY, each once"
 
 

@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from codeq_fake.auth import Authenticator, Identity
-from codeq_fake.clocks import Clock, Mode, Timer, let_tasks_run
+from codeq_fake.clocks import Clock, Mode, Timer, in_slices, let_tasks_run
 from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
-from codeq_fake.core.slices import Slices
+from codeq_fake.core.slices import BATCH, Slices
 from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE, Callback, Journal, Request
@@ -66,6 +66,10 @@ class StateReplacedError(RuntimeError):
     """The fake was reset, or got another state, while its clock was being advanced: the clock stopped there."""
 
 
+#: So many tasks take a while to free.
+_MANY = 20_000
+
+
 class Runtime:
     """One fake server. An operation runs between two awaits, so nothing needs a lock."""
 
@@ -85,6 +89,7 @@ class Runtime:
         #: Held while tasks are read as they are at one instant.
         self.freezing = asyncio.Lock()
         self._alarm: Timer | None = None
+        self._freeing: asyncio.Task[None] | None = None
         self._settled = 0
         #: Whether more is due than was done so far. Then `_fire` is about to be called again.
         self._has_more = False
@@ -140,6 +145,9 @@ class Runtime:
 
     def _start_over(self, config: Config, clock: Clock | None) -> None:
         self.release()
+        if len(self.broker.store.tasks) > _MANY:
+            # To free all at once would hold the loop up, too.
+            self._freeing = asyncio.get_running_loop().create_task(in_slices(_free(self.broker)))
         if self._alarm is not None:
             self._alarm.cancel()
         if clock is not None:
@@ -249,3 +257,12 @@ class Runtime:
             await let_tasks_run()
         if self.broker is not broker:
             raise StateReplacedError
+
+
+def _free(broker: Broker) -> Slices[None]:
+    """Free the memory of a broker's tasks, when nothing else uses them."""
+    tasks = list(broker.store.tasks.values())
+    del broker
+    while tasks:
+        del tasks[-BATCH:]
+        yield

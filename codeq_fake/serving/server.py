@@ -24,6 +24,8 @@ DEFAULT_LIMITS = Limits()
 #: What the first callback needs, and the first request for metrics. A package comes before its
 #: modules: the import of a module does not wait for another thread that imports its package, and finds half of it.
 _LATE = ("codeq_fake.webhooks.transport", "prometheus_client", "prometheus_client.core")
+#: The collector of garbage looks at some 40,000 objects at a time, which takes a few ms, and rarely at all of them.
+GC_THRESHOLDS = (10_000, 3, 1000)
 #: With a lingering time of 0 the system ends a connection with a reset.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
@@ -66,7 +68,7 @@ def serve(
     """Serve until a signal of `stop_signals`, inside of the context `within`. Calls `ready` once it answers."""
     # A fake holds many objects and makes few cycles: the collector need not look again at what exists now.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(*GC_THRESHOLDS)
 
     async def until_stopped() -> None:
         stopped = asyncio.Event()
