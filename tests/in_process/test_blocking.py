@@ -72,7 +72,7 @@ def test_a_read_timeout_is_kept_and_the_poll_is_gone(fake: FakeCodeQ) -> None:
 def test_a_blocking_call_in_a_running_loop_says_what_to_do(fake: FakeCodeQ) -> None:
     async def story() -> None:
         for call in (lambda: fake.advance(1), lambda: fake.client().get("/metrics")):
-            with pytest.raises(RuntimeError, match=r"use aadvance\(\) and async_client\(\)"):
+            with pytest.raises(RuntimeError, match=r"use aadvance\(\), aenqueue\(\) and async_client\(\)"):
                 call()
 
     asyncio.run(story())
