@@ -186,7 +186,7 @@ NOT_SHOWN: list[Traffic] = [
 @pytest.mark.parametrize("traffic", SHOWN, ids=[f"{n} {name}" for n, (name, _) in enumerate(SHOWN)])
 def test_a_client_that_relies_on_the_documents_is_reported(traffic: Traffic) -> None:
     name, play = traffic
-    with FakeCodeQ(now=START, **CALLERS) as fake, fake.client() as http:
+    with FakeCodeQ(now=START, **CALLERS) as fake, fake.client("dev-token") as http:
         play(http)
         assert [surprise.rule for surprise in fake.surprises] == [name]
 
@@ -194,7 +194,7 @@ def test_a_client_that_relies_on_the_documents_is_reported(traffic: Traffic) -> 
 @pytest.mark.port
 @pytest.mark.parametrize("traffic", NOT_SHOWN, ids=[name for name, _ in NOT_SHOWN])
 def test_other_clients_are_not_reported(traffic: Traffic) -> None:
-    with FakeCodeQ(now=START, **CALLERS) as fake, fake.client() as http:
+    with FakeCodeQ(now=START, **CALLERS) as fake, fake.client("dev-token") as http:
         traffic[1](http)
         assert fake.surprises == []
 
