@@ -20,6 +20,8 @@ from codeq_fake.compat.uvicorn import Limits, best_serve
 from codeq_fake.http.faults.broken_replies import END_CONNECTION, CloseMode
 from codeq_fake.runtime.fake_server import Runtime
 
+from . import descriptors
+
 DEFAULT_LIMITS = Limits()
 #: What the first callback needs, and the first request for metrics. A package comes before its
 #: modules: the import of a module does not wait for another thread that imports its package, and finds half of it.
@@ -115,13 +117,16 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @asynccontextmanager
 async def served(
-    app: ASGIApp, runtime: Runtime, where: socket.socket | tuple[str, int], *, limits: Limits = DEFAULT_LIMITS
+    app: ASGIApp, runtime: Runtime, where: socket.socket | tuple[str, int], *, limits: Limits | None = None
 ) -> AsyncIterator[str]:
     """Serve in the running event loop as long as the context lasts; yields the URL. Signals stay with the caller.
+
+    Without `limits` it takes as many connections as the system's limit of open files allows.
 
     `where` is a listening socket, which is closed at the end, or the host and port on which the event loop is to
     listen: an event loop that simulates a network has no sockets.
     """
+    limits = limits or descriptors.limits(callbacks=runtime.config.max_callbacks)
     with nullcontext() if isinstance(where, tuple) else closing(where):
         # What is being sent is dropped at the end: a receiver that hangs must not delay it.
         async with best_serve()(app, where, limits=limits, state_of=_state_of, before_end=runtime.release):
