@@ -157,7 +157,7 @@ def _load(target: str) -> Worker:
         raise click.UsageError(f"{target!r} does not have the form MODULE:OBJECT, such as app:worker")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found: Any = importlib.import_module(module_name)
+        value: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module exists, but one of its imports is missing
@@ -166,15 +166,15 @@ def _load(target: str) -> Worker:
         raise click.ClickException(f"{module_name}: {error}") from error
     try:
         for part in name.split("."):
-            found = getattr(found, part)
+            value = getattr(value, part)
     except AttributeError as error:
         raise click.UsageError(f"{target}: {error}") from error
-    if inspect.iscoroutinefunction(found):
+    if inspect.iscoroutinefunction(value):
         raise click.UsageError(
             f"{target} is asynchronous: create the worker in a plain function, and move the rest to `lifespan`"
         )
     try:
-        worker = found() if callable(found) else found
+        worker = value() if callable(value) else value
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from error
     if not isinstance(worker, Worker):

@@ -89,7 +89,7 @@ def surprises(fake: Fake) -> Answer:
     """List where the server differs from its documentation."""
     reply = fake.get("/surprises")
     columns = ("clause", "request#", "documented", "done")
-    rows = ((found["clause"], found["request"], found["said"], found["done"]) for found in reply["surprises"])
+    rows = ((each["clause"], each["request"], each["said"], each["done"]) for each in reply["surprises"])
     return Answer(reply, show_table(columns, rows, empty="no surprises"))
 
 

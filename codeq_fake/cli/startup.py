@@ -232,24 +232,24 @@ def _origins(options: Options) -> dict[str, str]:
     context = click.get_current_context()
     file = options.environ.get("CODEQ_CONFIG_PATH", "")
     places = {ParameterSource.ENVIRONMENT: "the environment", ParameterSource.DEFAULT_MAP: context.meta.get(ENV_FILE)}
-    found: dict[str, str] = {}
+    origins: dict[str, str] = {}
     for option in context.command.params:
         place = places.get(context.get_parameter_source(str(option.name)) or ParameterSource.DEFAULT)
         if place and option.name != "dotenv":
-            found[str(option.envvar)] = place
+            origins[str(option.envvar)] = place
     sources = Sources.of(options.environ, None)
     for source in sources.origins(SETTINGS):
         in_yaml = source.startswith("YAML ")
         by = ParameterSource.ENVIRONMENT if os.environ.get(source) else ParameterSource.DEFAULT_MAP
-        found[source.removeprefix("YAML ")] = file if in_yaml else str(places[by])
+        origins[source.removeprefix("YAML ")] = file if in_yaml else str(places[by])
     if options.port is not None:
-        found.pop("PORT", None)
-        found.pop("port", None)
+        origins.pop("PORT", None)
+        origins.pop("port", None)
     keys = sources.ignored_keys(SETTINGS)
     meant = near_misses(keys, [camel(name) for name in SETTINGS])
     for key in keys:
         tell(f"{file}: {key} is not read" + (f"; {meant[key]} is" if key in meant else ""))
-    return found
+    return origins
 
 
 def without_typos(environ: Mapping[str, str]) -> Mapping[str, str]:

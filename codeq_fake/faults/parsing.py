@@ -29,10 +29,10 @@ def read_rules(text: str, names: Names) -> list[Rule]:
     from codeq_fake.documents.yaml_text import read_yaml  # noqa: PLC0415 - only fakes with a file of rules pay for it
 
     try:
-        found = read_yaml(text)
+        content = read_yaml(text)
     except BadDocumentError as error:
         raise BadFaultError(f"no YAML or JSON: {error}") from None
-    rules = found.get("faults") if isinstance(found, dict) and found.keys() == {"faults"} else found
+    rules = content.get("faults") if isinstance(content, dict) and content.keys() == {"faults"} else content
     if not isinstance(rules, list) or not rules:
         raise BadFaultError("give a list of rules, such as [{on: complete, do: drop_reply, times: 1}]")
     read: list[Rule] = []
@@ -44,14 +44,14 @@ def read_rules(text: str, names: Names) -> list[Rule]:
     return read
 
 
-def rule_of(found: object) -> Rule:
+def rule_of(fields: object) -> Rule:
     """Read one rule; `null` counts as missing. Raises BadFaultError."""
-    if not isinstance(found, dict):
-        raise BadFaultError(f"found {found!r} where a rule such as {{on: complete, do: drop_reply}} belongs")
-    found = {"on" if name is True else name: value for name, value in found.items()}  # YAML 1.1 reads `on` as true
-    if unknown := sorted(str(name) for name in found if name not in KNOWN_FIELDS):
+    if not isinstance(fields, dict):
+        raise BadFaultError(f"found {fields!r} where a rule such as {{on: complete, do: drop_reply}} belongs")
+    fields = {"on" if name is True else name: value for name, value in fields.items()}  # YAML 1.1 reads `on` as true
+    if unknown := sorted(str(name) for name in fields if name not in KNOWN_FIELDS):
         raise BadFaultError(f"unknown: {', '.join(unknown)}; known are {', '.join(KNOWN_FIELDS)}")
-    given = {name: found[json_name] for name, json_name in _FIELDS.items() if found.get(json_name) is not None}
+    given = {name: fields[json_name] for name, json_name in _FIELDS.items() if fields.get(json_name) is not None}
     if "do" not in given:
         raise BadFaultError(f"do is missing; known are {', '.join(KINDS)}")
     return Rule(**{name: _value(name, value) for name, value in given.items()})

@@ -97,14 +97,14 @@ class Sheet(Generic[ItemT]):
         return self.number * self.size < self.total
 
 
-def sheet(found: Iterable[ItemT], number: int, *, size: int, total: int | None = None) -> Sheet[ItemT]:
-    """Sheet `number` of what was found; without `total` everything is counted."""
+def sheet(items: Iterable[ItemT], number: int, *, size: int, total: int | None = None) -> Sheet[ItemT]:
+    """Sheet `number` of `items`; without `total` all are counted."""
     start = (number - 1) * size
     if total is not None:
-        return Sheet(list(islice(found, start, start + size)), number, total, size)
+        return Sheet(list(islice(items, start, start + size)), number, total, size)
     kept: list[ItemT] = []
     counted = 0
-    for item in found:
+    for item in items:
         if start <= counted < start + size:
             kept.append(item)
         counted += 1

@@ -71,13 +71,13 @@ class Sources:
 
 def _unknown(written: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
     """The keys of `written` that are not `known`, with those inside of a section whose keys are known too."""
-    found: list[str] = []
+    unknown: list[str] = []
     for key, value in written.items():
         if key not in known:
-            found.append(str(key))
+            unknown.append(str(key))
         elif isinstance(value, dict) and known[key] is not None:
-            found += [f"{key}.{inner}" for inner in _unknown(value, known[key])]
-    return found
+            unknown += [f"{key}.{inner}" for inner in _unknown(value, known[key])]
+    return unknown
 
 
 def camel(name: str) -> str:

@@ -66,8 +66,8 @@ _PRIVATE_DOMAINS = (".test", ".local", ".home.arpa", ".internal")
 
 async def look_up(name: str) -> tuple[str, ...]:
     """The addresses of a name, from this machine's resolver. Raises OSError if it knows none."""
-    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    infos = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in infos))
 
 
 class Guard:
@@ -99,11 +99,11 @@ class Guard:
         is none.
         """
         name = canonical(host)
-        for address in (found := await self._find(name)):
+        for address in (addresses := await self._find(name)):
             _check_metadata(name, address)
             if not _is_local(ip_address(address)):
                 raise _blocked(name, f"{_at(name, address)}is not on this machine or a private network")
-        return found
+        return addresses
 
     async def _find(self, name: str) -> Sequence[str]:
         if as_address(name):

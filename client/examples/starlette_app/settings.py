@@ -20,11 +20,11 @@ def environment(file: Path = Path(".env")) -> Mapping[str, str]:
 
 def problems(settings: Mapping[str, str]) -> list[str]:
     """Return the problems of the API's settings, one line for each."""
-    found = [f"{name} is missing: {what}" for name, what in _NEEDED.items() if not settings.get(name)]
+    problems = [f"{name} is missing: {what}" for name, what in _NEEDED.items() if not settings.get(name)]
     port = settings.get("PORT") or "3000"
     if not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
-        found.append(f"PORT must be a number from 1 to {_HIGHEST_PORT}, not {port!r}")
-    return found
+        problems.append(f"PORT must be a number from 1 to {_HIGHEST_PORT}, not {port!r}")
+    return problems
 
 
 def _read(file: Path) -> dict[str, str]:

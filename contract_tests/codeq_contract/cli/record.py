@@ -77,8 +77,8 @@ def record_session(
         host, port = _address(listen)
         out.touch()
         rewriter = WebhookRewriter()
-        with serve_in_thread(Proxy(url, tape, names, rewriter), host, port) as found:
-            here = f"http://{host}:{found}"
+        with serve_in_thread(Proxy(url, tape, names, rewriter), host, port) as bound_port:
+            here = f"http://{host}:{bound_port}"
             if webhook_advertise or is_loopback(urlsplit(url).hostname or ""):
                 rewriter.advertised = (webhook_advertise or here).rstrip("/")
             code = _run(command, here) if command else _wait(here, url, seconds)

@@ -101,15 +101,15 @@ def diff_reports(ours: Path, theirs: Path, html: Path | None) -> None:
     first, second = _read(ours), _read(theirs)
     if html is not None:
         html.write_text(page([first, second]), encoding="utf-8")
-    found = disparities(first, second)
+    differing = disparities(first, second)
     table = Table("Clause", "", first.target, second.target, Column("Cases", overflow="fold"))
-    for each in found:
+    for each in differing:
         table.add_row(each.clause, escape(each.title), each.ours, each.theirs, escape("\n".join(each.cases)))
-    if found:
+    if differing:
         Console().print(table)
     levels = ", ".join(f"{group} {first.levels[group]} and {second.levels[group]}" for group in GROUPS)
-    click.echo(f"{len(found)} of {len(first.clauses)} clauses differ; {levels}")
-    sys.exit(1 if found else 0)
+    click.echo(f"{len(differing)} of {len(first.clauses)} clauses differ; {levels}")
+    sys.exit(1 if differing else 0)
 
 
 def _read(path: Path) -> Report:

@@ -75,8 +75,8 @@ class Containers:
     def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> Iterator[tuple[Receiver, str]]:
         """As `Server.receive`. Raises NotRunError if the receiver's image is not available."""
         if not self.receiver:
-            with local_webhook(now, keys, bind=_bridge(), host=self.host) as found:
-                yield found
+            with local_webhook(now, keys, bind=_bridge(), host=self.host) as receiver:
+                yield receiver
             return
         program = ["python3", "-c", PROGRAM.read_text(encoding="utf-8")]
         container = _container(self.receiver).with_exposed_ports(PORT).with_command(program)

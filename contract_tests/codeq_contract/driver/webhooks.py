@@ -116,8 +116,8 @@ def serve_webhook(hooks: Receiver, keys: Mapping[str, Any], host: str = "127.0.0
         await send({"type": "http.response.start", "status": 200, "headers": kind})
         await send({"type": "http.response.body", "body": document})
 
-    with serve_in_thread(app, host, port) as found:
-        yield found
+    with serve_in_thread(app, host, port) as bound_port:
+        yield bound_port
 
 
 @contextmanager

@@ -162,13 +162,13 @@ class _Recorder:
         )
 
     def _identities(self) -> Mapping[str, Identity]:
-        found = {}
+        identities = {}
         for tenant in self.tenants:
             for kind, members in (("producer", tenant.producers), ("worker", tenant.workers)):
                 for name in dict.fromkeys(members):
                     calls = [call for call in self.tape.calls if call.identity == name]
-                    found[name] = identity_of(self.driver.tokens[name], kind, calls)
-        return found
+                    identities[name] = identity_of(self.driver.tokens[name], kind, calls)
+        return identities
 
     @cached_property
     def _longest_backoff(self) -> int:

@@ -39,13 +39,13 @@ class CallerNames:
         authorization = headers.get("authorization")
         if authorization is None:
             return None, kept
-        found = _BEARER.fullmatch(authorization)
-        if found is None:
+        bearer = _BEARER.fullmatch(authorization)
+        if bearer is None:
             return None, {**kept, "authorization": f"{authorization.partition(' ')[0]} redacted".strip()}
-        name = self._name(found["token"], side_of(method, path))
-        if authorization == f"Bearer {found['token']}":
+        name = self._name(bearer["token"], side_of(method, path))
+        if authorization == f"Bearer {bearer['token']}":
             return name, kept
-        return None, {**kept, "authorization": f"{found['scheme']}{{token:{name}}}{found['rest']}"}
+        return None, {**kept, "authorization": f"{bearer['scheme']}{{token:{name}}}{bearer['rest']}"}
 
     def kind(self, name: str) -> str:
         """The kind in a name: `producer` or `worker`."""

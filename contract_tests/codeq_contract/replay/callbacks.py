@@ -38,15 +38,15 @@ def compare_callbacks(
     for number, callback in enumerate(recording.callbacks, start=1):
         theirs_by_path[callback.path].append((number, callback))
     ours_by_path = _deliveries_by_path(received)
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for path in sorted({*theirs_by_path, *ours_by_path}):
         for numbered, delivery in zip_longest(theirs_by_path[path], ours_by_path[path]):
             if numbered is not None:
                 number, theirs = numbered
-                found.extend(_compare(number, theirs, delivery, secret, allowed))
+                differences.extend(_compare(number, theirs, delivery, secret, allowed))
             elif delivery.request.at < recording.end - LATENCY:
-                found.append(_unrecorded(delivery.request))
-    return found + _order_of_notices(recording.callbacks, received)
+                differences.append(_unrecorded(delivery.request))
+    return differences + _order_of_notices(recording.callbacks, received)
 
 
 def _deliveries_by_path(received: Sequence[Received]) -> defaultdict[str, list[_Delivery]]:

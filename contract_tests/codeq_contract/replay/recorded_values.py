@@ -32,7 +32,7 @@ class RecordedValues:
         """The ids that appear first in the reply to `call`, in their order."""
         if call.method != "POST" or call.path not in _CREATING_PATHS:
             return []
-        ids = [found for found in dict.fromkeys(_NEW_ID.findall(call.reply)) if found not in self._known_ids]
+        ids = [new for new in dict.fromkeys(_NEW_ID.findall(call.reply)) if new not in self._known_ids]
         self._known_ids.update(ids)
         return ids
 

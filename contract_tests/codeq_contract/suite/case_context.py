@@ -198,14 +198,14 @@ class CaseContext:
 
     def eventually_claimed(self, caller: Caller, *commands: str, **fields: object) -> dict[str, Any]:
         """The task that `caller` gets by repeated claims."""
-        found: list[Reply] = []
+        replies: list[Reply] = []
 
         def claimed() -> bool:
-            found[:] = [caller.claim(*commands, **fields)]
-            return bool(found[0].body)
+            replies[:] = [caller.claim(*commands, **fields)]
+            return bool(replies[0].body)
 
         self.clock.eventually(claimed, within=self.patience)
-        task: dict[str, Any] = found[0].json
+        task: dict[str, Any] = replies[0].json
         return task
 
     def claimed_after_backoff(self, caller: Caller, *commands: str) -> dict[str, Any]:

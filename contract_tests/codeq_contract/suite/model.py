@@ -86,11 +86,11 @@ class Model:
         for command in step.commands:
             self._repair(command, called, returned)
         expected = self._in_order(step.commands)[: len(replies)]
-        found = [(worker, reply) for worker, reply in zip(step.workers, replies, strict=True) if reply.body]
-        _must_be(sorted(expected), sorted(reply.json["id"] for _, reply in found), "the tasks claimed (K4)")
+        successful = [(worker, reply) for worker, reply in zip(step.workers, replies, strict=True) if reply.body]
+        _must_be(sorted(expected), sorted(reply.json["id"] for _, reply in successful), "the tasks claimed (K4)")
         statuses = {HTTPStatus.OK if reply.body else HTTPStatus.NO_CONTENT for reply in replies}
         _must_be(statuses, {reply.status for reply in replies}, "the statuses of claims (K3)")
-        for worker, reply in found:
+        for worker, reply in successful:
             task = self._tasks[reply.json["id"]]
             self._waiting.remove(task.id)
             task.where, task.status, task.worker = LEASED, "IN_PROGRESS", worker

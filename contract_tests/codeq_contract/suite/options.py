@@ -163,8 +163,8 @@ def suite_options(*, but: Collection[str] = ()) -> Callable[[Callable[..., Any]]
     def add_all(command: Callable[..., Any]) -> Callable[..., Any]:
         for name, text in reversed([*option_names().items()]):
             if name not in but:
-                flag, shown = f"--{name.replace('_', '-')}", text.replace("  [", " [")
-                command = click.option(flag, name, metavar="TEXT", help=shown)(command)
+                flag, about = f"--{name.replace('_', '-')}", text.replace("  [", " [")
+                command = click.option(flag, name, metavar="TEXT", help=about)(command)
         return command
 
     return add_all
@@ -203,7 +203,7 @@ def _printed_token(command: str, name: str) -> str:
 
 def _fake_command() -> str:
     beside = Path(sys.executable).with_name("codeq-fake")
-    found = str(beside) if beside.exists() else shutil.which("codeq-fake")
-    if found is None:
+    command = str(beside) if beside.exists() else shutil.which("codeq-fake")
+    if command is None:
         raise OptionsError("the command codeq-fake cannot be found")
-    return found
+    return command
