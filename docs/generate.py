@@ -151,6 +151,7 @@ are refused, in the same words. What uvicorn and its parser httptools do in anot
 - A request that comes in the same packet as the one before it is read by httptools alone, which does not tell where the
   first one ends: there an unknown method is a 400, HTTP/1.0 is answered as HTTP/1.1, and what of a head only Go takes
   is a 400 too. The same goes for every request if a version of uvicorn lacks what the fake needs of its insides.
+- A `417` has no `Date`, and is answered as HTTP/1.1 also to HTTP/1.0.
 - `PRI * HTTP/2.0`, with which HTTP/2 begins, is an unknown path as on Go's server, but a 400 follows it.
 
 ## Every clause

@@ -216,8 +216,8 @@ class Connection(HttpToolsProtocol):
         end = END_OF_HEAD.search(source, max(0, len(source) - new - 2))
         try:
             if end is None:
-                if len(source) <= _CHECKED and (whole := source.rfind(b"\n") + 1) > len(source) - new:
-                    check_lines(bytes(source[:whole]))
+                if len(source) <= _CHECKED and source.rfind(b"\n") >= len(source) - new - 1:
+                    check_lines(bytes(source))
                 self._unset_keepalive_if_required()
                 self._is_partial, self._overhead = True, len(source)
                 return None

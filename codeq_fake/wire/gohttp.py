@@ -79,11 +79,13 @@ def is_host(value: bytes) -> bool:
 
 
 def check_lines(head: bytes) -> None:
-    """Refuse the beginning of a head, up to the end of a line, as Go does before it reads on. Raises BadHead."""
+    """Refuse the beginning of a head by its whole lines, as Go does before it reads on. Raises BadHead."""
     line, _, rest = head.partition(b"\n")
     _read_line(line)
-    # The next line may continue the last one.
-    _read_headers(rest[: rest.rfind(b"\n", 0, -1) + 1])
+    whole = rest.rfind(b"\n") + 1
+    if rest[whole : whole + 1] in b" \t":  # or nothing: what comes may continue the last line
+        whole = rest.rfind(b"\n", 0, max(0, whole - 1)) + 1
+    _read_headers(rest[:whole])
 
 
 def read_head(head: bytes) -> Head:

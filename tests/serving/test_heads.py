@@ -119,6 +119,7 @@ def summary(received: bytes) -> tuple[str, str]:
         (get(headers=HOST + TOKEN + b"Connection: Upgrade,0 close\r\nUpgrade: x\r\n"), UNKNOWN_TASK),
         (b"GET / HTTP/1.1\r\nHost: x\r\nnonsense\r\nA: b\r\n", (BAD, BAD)),
         (b"FOO / HTTP/1.1\r\nHost: x\r\nnonsense\r\nA: b\r\n", (BAD, BAD)),
+        (b"FOO / HTTP/1.1\r\nHost: x\r\nnonsense\r\nA", (BAD, BAD)),
         # Bodies.
         (claim(LENGTH * 2), NO_TASK),
         (claim(LENGTH + b"Content-Length: 3\r\n"), (BAD, BAD)),
