@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.control.support import get, refusal
+from codeq_fake.testing import FakeCodeQ
+from tests.control.support import NOW, get, refusal
+from tests.documents.support import broken
+from tests.http.support import ask
 
 if TYPE_CHECKING:
     import httpx
-
-    from codeq_fake.testing import FakeCodeQ
 
 
 @pytest.mark.parametrize(
@@ -106,3 +110,37 @@ def test_a_state_of_the_year_9999_is_restored(codeq: FakeCodeQ) -> None:
     state = codeq.state()
     codeq.restore(state)
     assert codeq.state() == state
+
+
+GOOD = {
+    "PUT clock": '{"now": "2026-01-31T12:00:01Z", "mode": "manual"}',
+    "POST clock/advance": '{"seconds": 1.5}',
+    "POST next": '{"ids": ["a", "b"], "delays": [1, 2]}',
+    "POST faults": '{"on": "claim", "do": "refuse", "status": 503, "body": {"a": 1}, "headers": {"X-A": "b"}}',
+    "POST reset": (
+        '{"profile": "redis", "settings": {"MAX_ATTEMPTS_DEFAULT": "7"}, "yaml": "env: dev", "clock": "manual", '
+        '"now": "2026-01-31T12:00:01Z", "identities": {"a": {"kind": "worker", "claims": {"sub": "a"}}}}'
+    ),
+    "PUT state": '{"profile": "redis", "now": "2026-01-31T12:00:01Z", "broker": {"version": 1, "tasks": []}}',
+}
+
+
+async def called(call: str, body: bytes) -> list[int]:
+    """The statuses of a call with this body, and of the calls that show what it left."""
+    fake = FakeCodeQ(now=NOW)
+    method, _, path = call.partition(" ")
+    here = [(b"host", b"localhost")]
+    answers = [await ask(fake.app, method, f"/_fake/{path}", [body], here)]
+    for shown in ("/_fake/state", "/_fake/faults", "/_fake/", "/_fake/page/faults"):
+        answers += [await ask(fake.app, "GET", shown, (), here)]
+    return [answer.status for answer in answers]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", GOOD)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_any_body_is_used_or_refused(call: str, data: st.DataObject) -> None:
+    body = data.draw(broken(GOOD[call])).encode(errors="surrogatepass")
+    status, *shown = asyncio.run(called(call, body))
+    assert (status in {200, 400, 404, 409}, shown) == (True, [200] * 4)
