@@ -187,7 +187,7 @@ class Broker:
         if task.trace_parent:
             task.trace_parent = self._next_span(task.trace_parent)  # X1
         if lease <= 0:  # K11: the server has written the task when the store refuses its lease.
-            queue.put_back(task)
+            queue.put(task)
             raise errors.LeaseRefused(self.profile.expiry_error)
         task.lease_expiry = self.profile.key_gone_at(lease_seconds, now=now)
         queue.put_leased(task)

@@ -45,13 +45,6 @@ class Queue:
         ready[task.id] = task
         return len(ready) == 1
 
-    def put_back(self, task: Task) -> None:
-        """Put a task that was taken back at the head of the pending list of its priority."""
-        self.put(task)
-        ready = self._ready[task.priority]
-        if ready is not None:
-            ready.move_to_end(task.id, last=False)
-
     def take(self) -> Task | None:
         """Remove and return the next task: priority 9 first, first in first out within a priority (K4)."""
         for ready in reversed(self._ready):
