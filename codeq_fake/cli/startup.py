@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -74,7 +74,7 @@ class Built:
                     save()  # fail now rather than at the end
                     stack.callback(save)
                     if self.persist_interval is not None:
-                        stack.enter_context(_repeated(save, self.persist_interval))
+                        stack.enter_context(_repeated(controls.save, self.persist_interval))
                 yield
         except BadRequestError as error:
             exit_with(str(error), MISUSED)
@@ -105,7 +105,7 @@ def _save(file: Path, controls: Controls) -> None:
 
 
 @contextmanager
-def _repeated(save: Callable[[], None], interval: float) -> Iterator[None]:
+def _repeated(save: Callable[[], Awaitable[object]], interval: float) -> Iterator[None]:
     """Call `save` every `interval` seconds as long as the context lasts. A failure is reported, and tried again."""
     saving = asyncio.get_running_loop().create_task(_repeat(save, interval))
     try:
@@ -114,11 +114,11 @@ def _repeated(save: Callable[[], None], interval: float) -> Iterator[None]:
         saving.cancel()
 
 
-async def _repeat(save: Callable[[], None], interval: float) -> NoReturn:
+async def _repeat(save: Callable[[], Awaitable[object]], interval: float) -> NoReturn:
     while True:
         await asyncio.sleep(interval)
         try:
-            save()
+            await save()
         except ConflictError as error:
             tell(str(error))
 

@@ -61,11 +61,16 @@ def load(file: Path, restore: Callable[[Mapping[str, Any]], object]) -> bool:
 
 def save(file: Path, state: Mapping[str, Any]) -> dict[str, Any]:
     """Write a fake's state to `file`, whole or not at all. Raises ConflictError if that fails."""
+    save_text(file, json.dumps(state))
+    return {"file": str(file), "tasks": len(state["broker"]["tasks"])}
+
+
+def save_text(file: Path, text: str) -> None:
+    """As `save`, with the JSON text of a state."""
     try:
-        write_whole(file, json.dumps(state) + "\n")
+        write_whole(file, text + "\n")
     except OSError as error:
         raise _unwritable(file, error) from None
-    return {"file": str(file), "tasks": len(state["broker"]["tasks"])}
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -167,9 +167,9 @@ def reset(visit: Visit) -> Response:
     return visit.go("/_fake/", "Everything is empty: tasks, subscriptions, journals. Settings and clock are kept.")
 
 
-def save(visit: Visit) -> Response:
+async def save(visit: Visit) -> Response:
     """Write the state to this fake's state file."""
-    saved = visit.controls.save()
+    saved = await visit.controls.save()
     return visit.back(f"The state is in {saved['file']}, with {counted(saved['tasks'], 'task')}.")
 
 

@@ -17,6 +17,7 @@ from tests.http.support import TASKS, ask, bearer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from starlette.types import ASGIApp
 
@@ -35,9 +36,9 @@ CALLS: dict[str, Callable[[Controls], Any]] = {
 }
 
 
-async def filled(requests: int = 0) -> tuple[ASGIApp, Controls]:
+async def filled(requests: int = 0, **config: Any) -> tuple[ASGIApp, Controls]:
     """A fake with many tasks and many queues, and so many requests."""
-    runtime = Runtime(Config(), WallClock("manual"))
+    runtime = Runtime(Config(**config), WallClock("manual"))
     app = application(runtime)
     for n in range(COUNT):
         runtime.broker.create(f"C{n % 2 * n}", f"[{n}]", tenant="dev", now=runtime.clock.now())
@@ -79,6 +80,19 @@ def test_a_state_is_restored_while_others_have_turns_and_see_the_old_one() -> No
         return longest
 
     assert asyncio.run(restored()).is_short
+
+
+def test_a_state_is_saved_while_others_have_turns(tmp_path: Path) -> None:
+    async def saved() -> tuple[dict[str, Any], LongestHold]:
+        app, controls = await filled(state_file=tmp_path / "state.json")
+        async with LongestHold() as longest:
+            answer = await ask(app, "POST", "/_fake/persist")
+        assert answer.json == {"file": str(tmp_path / "state.json"), "tasks": COUNT}
+        return controls.state(), longest
+
+    state, longest = asyncio.run(saved())
+    assert json.loads((tmp_path / "state.json").read_text()) == json.loads(json.dumps(state))
+    assert longest.is_short
 
 
 def test_settings_that_a_reset_changes_while_a_state_is_restored_stay_changed() -> None:
