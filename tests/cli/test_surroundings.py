@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -133,3 +134,43 @@ def test_the_command_of_run_gets_a_signal_once_and_its_exit_code_is_passed_on(
         (os.killpg if to_the_group else os.kill)(process.pid, number)
         said, errors = process.communicate(timeout=SOON)
     assert (process.returncode, said, errors) == (11, f"signal {int(number)}\n", "")
+
+
+# All three commands.
+
+HERE = Path(sys.executable).parent
+#: Each with its exit code where nothing is odd.
+COMMANDS = (
+    (3, "codeq-fake run -- sh -c 'exit 3'"),
+    (1, "codeq-worker check"),
+    (3, "codeq-contract run -k replacement_character"),
+)
+#: What the shell does to a command, and whether its output is lost, which may be an error.
+SURROUNDINGS = {
+    "no streams": ("{} <&- >&- 2>&-", False),
+    "a full disk": ("{} >/dev/full", True),
+    "a closed pipe": ("{{ {}; echo $? >code; }} | true; exit $(cat code)", True),
+    "ascii, tiny, dumb, no home": ("unset HOME; PYTHONIOENCODING=ascii COLUMNS=1 TERM=dumb NO_COLOR=1 {}", False),
+}
+
+
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.parametrize("surroundings", SURROUNDINGS)
+def test_no_command_prints_a_traceback_in_odd_surroundings(tmp_path: Path, surroundings: str) -> None:
+    template, is_lost = SURROUNDINGS[surroundings]
+    environ = environment(CODEQ_BASE_URL="http://127.0.0.1:1", CODEQ_WORKER_TOKEN="w", CODEQ_CONTRACT_TARGET="asgi")
+    for code, command in COMMANDS:
+        done = subprocess.run(
+            ["sh", "-c", template.format(f"{HERE}/{command}")],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=environ,
+            cwd=tmp_path,
+            timeout=60,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert not re.search("Traceback|Exception ignored|INTERNALERROR", said), said
+        assert done.returncode in ({code, 1, 2} if is_lost else {code}), (command, said)

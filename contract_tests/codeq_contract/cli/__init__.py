@@ -8,6 +8,7 @@ import click
 
 from .check import check_files
 from .load import load_target
+from .output import Program
 from .record import record_session
 from .replay import replay_files
 from .run import diff_reports, run_suite
@@ -16,7 +17,7 @@ from .run import diff_reports, run_suite
 _EXTRA = ("docker", "hypothesis", "pytest", "testcontainers")
 
 
-class _Commands(click.Group):
+class _Commands(Program):
     """The subcommands. One that needs the extra `contract` says so where it is not installed."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click's

@@ -14,9 +14,9 @@ from rich.table import Table
 from codeq_contract.checker import CheckResult, Judgement, Validity, check
 from codeq_contract.checker.timeline import timeline
 from codeq_contract.recordings.files import read_recording
-from codeq_contract.recordings.format import RecordingError
+from codeq_contract.recordings.format import UNREADABLE, RecordingError
 
-from .output import CannotRunError, counted
+from .output import CannotRunError, counted, printable
 
 _EXIT_CODES = {Validity.VALID: 0, Validity.VIOLATED: 1, Validity.UNKNOWN: 3}
 _COLOURS = {Validity.VALID: "green", Validity.VIOLATED: "red", Validity.UNKNOWN: "yellow"}
@@ -46,6 +46,8 @@ def _check(file: Path, console: Console, *, most: int | None) -> Validity:
         result = check(read_recording(file))
     except (OSError, RecordingError) as error:
         raise CannotRunError(str(error)) from None
+    except UNREADABLE as error:
+        raise CannotRunError(f"{file}: not a recording that this release reads: {error!r:.200}") from None
     _print(result, console, most)
     return result.validity
 
@@ -81,7 +83,7 @@ def _print_violations(judgement: Judgement, console: Console, epoch: int, most: 
     violations = judgement.violations or judgement.doubtful
     for violation in violations[:most]:
         race = f" Looks like {violation.race}." if violation.race else ""
-        text = escape(f"{violation.task_id} {violation.message}.{race}")
+        text = escape(printable(f"{violation.task_id} {violation.message}.{race}"))
         console.print(f"\n[bold]{judgement.law.title}[/] ({judgement.law.clauses}): {text}")
         console.print(timeline(violation, epoch=epoch))
     more = len(violations) - len(violations[:most])

@@ -17,6 +17,8 @@ from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.results import GROUPS, Verdict
 from codeq_contract.suite.runner import group_of
 
+from .output import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
@@ -106,7 +108,7 @@ class Display:
         counts = self._counts[result.group]
         counts[result.verdict] += 1
         if result.verdict in _PRINTED:
-            reason = escape(result.reason.partition("\n")[0])
+            reason = escape(printable(result.reason.partition("\n")[0]))
             case = escape(f"{result.name} [{' '.join(result.clauses)}]")
             self._console.print(f"{_styled(result.verdict)} {case}: {reason}", highlight=False)
         self._bars.update(self._rows[result.group], counts=_listed(counts))
@@ -121,7 +123,7 @@ def print_outcome(report: Report, console: Console) -> None:
     for reason, number in Counter(
         case.reason for case in report.cases if case.verdict is Verdict.UNSUPPORTED
     ).most_common():
-        console.print(f"unsupported: {number} cases, {reason}", highlight=False)
+        console.print(f"unsupported: {number} cases, {printable(reason)}", highlight=False)
     if report.left_behind:
         console.print(f"left behind: {len(report.left_behind)} delayed tasks, whose commands no worker claims")
     if report.never_seen:

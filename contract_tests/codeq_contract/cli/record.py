@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import click
 
 from codeq_contract.driver.clocks import RealClock
-from codeq_contract.driver.connections import is_loopback, with_direct_loopback
+from codeq_contract.driver.connections import is_loopback
 from codeq_contract.driver.servers import NotRunError
+from codeq_contract.driver.targets import without_password
 from codeq_contract.driver.webhooks import serve_in_thread
 from codeq_contract.recorder import Tape
 from codeq_contract.recorder.callers import CallerNames
@@ -105,20 +106,42 @@ def _pairs(settings: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _wait(here: str, url: str, seconds: float | None) -> int:
-    """Wait for ctrl-C, a SIGTERM, or the end of the time. Returns the exit code."""
+    """Wait for ctrl-C, a SIGTERM or a SIGHUP, or the end of the time. Returns the exit code."""
     over = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         over.set()
 
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, end)
-    click.echo(f"{here} records what goes to {url}; ctrl-C ends it")
+    for number in _stop_signals():
+        signal.signal(number, end)
+    click.echo(f"{here} records what goes to {without_password(url)}; ctrl-C ends it")
     over.wait(seconds)
     return 0
 
 
 def _run(command: tuple[str, ...], here: str) -> int:
-    """Run the user's command. Returns its exit code."""
-    done = subprocess.run(command, env={**with_direct_loopback(os.environ), "CODEQ_BASE_URL": here}, check=False)  # noqa: S603 - the user's
-    return done.returncode
+    """Run the user's command, and send it the signals that this process receives. Returns its exit code."""
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        if process is None:
+            early.append(number)
+        elif not (number == signal.SIGINT and os.isatty(0)):  # a terminal sends it to the command itself
+            process.send_signal(number)
+
+    for number in _stop_signals():
+        signal.signal(number, forward)
+    process = subprocess.Popen(command, env={**os.environ, "CODEQ_BASE_URL": here})  # noqa: S603 - the user's
+    for each in early:
+        process.send_signal(each)
+    code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """The signals that end a recording. Under `nohup` a hang-up is ignored."""
+    if sys.platform == "win32":
+        return [signal.SIGINT, signal.SIGTERM]
+    hang_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGINT, signal.SIGTERM, *hang_up]

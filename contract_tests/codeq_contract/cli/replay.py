@@ -18,7 +18,7 @@ from codeq_contract.replay.comparison import Difference
 from codeq_contract.replay.player import replay
 from codeq_contract.replay.servers import ControlError, InProcessTarget, UrlTarget
 
-from .output import CannotRunError, counted
+from .output import CannotRunError, counted, printable
 
 #: The most differences that are printed for one call or callback.
 _MAX_SHOWN = 20
@@ -49,8 +49,10 @@ def replay_files(
             differences = replay(recording, target, signer=signer)
         except (ControlError, NotRunError, OSError, RecordingError, httpx.HTTPError) as error:
             raise CannotRunError(f"{file}: {str(error) or type(error).__name__}") from error
+        except Exception as error:  # a recording may hold anything, also for the fake
+            raise CannotRunError(f"{file}: not a recording that this release reads: {error!r:.200}") from error
         _print(differences)
-        click.echo(_summary(recording, len(differences)))
+        click.echo(printable(_summary(recording, len(differences))))
         total += len(differences)
     click.echo(f"{counted(len(files), 'recording')}: {counted(total, 'difference')}")
     sys.exit(1 if total else 0)
@@ -59,8 +61,8 @@ def replay_files(
 def _print(differences: Sequence[Difference]) -> None:
     for event, of_event in groupby(differences, key=lambda difference: difference.event):
         for difference in islice(of_event, _MAX_SHOWN):
-            # A body may have bytes that are no text.
-            click.echo(f"{difference}\n".encode(errors="backslashreplace").decode())
+            # A body may have bytes that are no text, or that control a terminal.
+            click.echo(printable(f"{difference}\n".encode(errors="backslashreplace").decode()))
         if rest := sum(1 for _ in of_event):
             click.echo(f"{event}  and {counted(rest, 'more difference')}\n")
 

@@ -6,8 +6,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -19,6 +21,8 @@ from codeq_contract.report import Report
 from codeq_contract.report.page import page
 from codeq_contract.report.results import GROUPS, disparities
 from codeq_contract.suite.options import Options, OptionsError, suite_options
+
+from .output import LossyOutput, printable
 
 CASES = Path(__file__).parents[1] / "cases"
 HARNESS_ERROR = 2
@@ -39,6 +43,11 @@ def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | N
 
     Exit status: 0 passed, 1 failed, 2 the suite could not be run, 3 partial: not all of the contract was checked.
     """
+    with redirect_stdout(LossyOutput(sys.stdout)):
+        _run(given, keyword, dry_run=dry_run, yes=yes)
+
+
+def _run(given: Mapping[str, str | None], keyword: str | None, *, dry_run: bool, yes: bool) -> NoReturn:
     yes = yes or (not dry_run and _allows_clean_up(given))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(given["report"] or folder)
@@ -118,5 +127,5 @@ def _read(path: Path) -> Report:
     try:
         return Report.from_json(path.read_text(encoding="utf-8"))
     except (OSError, *UNREADABLE) as error:
-        click.echo(f"codeq-contract: {path} is not a report: {error}", err=True)
+        click.echo(printable(f"codeq-contract: {path} is not a report: {error}"), err=True)
         sys.exit(HARNESS_ERROR)

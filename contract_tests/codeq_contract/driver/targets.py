@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -125,6 +126,11 @@ class ServerTarget:
                 yield driver
 
 
+def without_password(url: str) -> str:
+    """A URL without user and password, for messages and reports."""
+    return re.sub(r"^(\w[\w+.-]*://)?[^/?#]*@", r"\1", url)
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """An existing server at `url`, with tokens for its callers.
@@ -166,9 +172,9 @@ class Deployment:
                 in_real_time=True,
                 hooks=hooks,
                 hooks_origin=self.advertised,
-                about={"url": self.url, "store profile": self.profile},
+                about={"url": without_password(self.url), "store profile": self.profile},
             )
-            _check_access(self.url, driver)
+            _check_access(without_password(self.url), driver)
             queues = driver.call(Request("GET", f"{ADMIN}/queues", "producer"))
             # The producer is a mere one unless it is an admin as well (A8).
             rights = set() if queues.status == HTTPStatus.OK else {"mere_producer"}

@@ -58,13 +58,17 @@ def clock_of(http: httpx.Client, token: str | None) -> Callable[[], int]:
     def now() -> int:
         response = http.get("/_fake/clock", headers=_headers(token))
         _check(response)
-        return parse_moment(response.json()["now"])
+        try:
+            return parse_moment(response.json()["now"])
+        except (LookupError, TypeError, ValueError, RecursionError):
+            raise ControlError(f"GET /_fake/clock: not a reply of a fake: {response.text:.100}") from None
 
     return now
 
 
-def _headers(token: str | None) -> Mapping[str, str]:
-    return {} if token is None else {"Authorization": f"Bearer {token}"}
+def _headers(token: str | None) -> Mapping[bytes, bytes]:
+    # In UTF-8, which a fake expects in a token that is not ASCII.
+    return {} if token is None else {b"Authorization": f"Bearer {token}".encode(errors="surrogateescape")}
 
 
 def _check(response: httpx.Response) -> None:

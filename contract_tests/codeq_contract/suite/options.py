@@ -143,6 +143,9 @@ class Options:
         if self.token_command:
             tokens = {**{name: _printed_token(self.token_command, name) for name in CALLERS}, **tokens}
         known = {name: token for name, token in tokens.items() if token}
+        for name, token in known.items():
+            if not (token.isascii() and token.isprintable()):
+                raise OptionsError(f"the token of {name} has a character that is not printable ASCII")
         missing = [name for name in ("producer", "worker") if name not in known]
         if missing:
             raise OptionsError(

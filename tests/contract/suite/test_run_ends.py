@@ -47,10 +47,11 @@ def on(url: str, *, token: str = "dev-token") -> tuple[str, ...]:
     return ("--target", "url", "--url", url, "--producer-token", token, "--worker-token", token)
 
 
-def test_after_an_interrupt_there_is_a_partial_report(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_after_an_interrupt_there_is_a_partial_report(tmp_path: Path, number: signal.Signals) -> None:
     chosen = ("--level", "timed", "-k", "repairs or protects or delayed")
     with a_server() as (url, _), a_run(tmp_path, *on(url), *chosen) as running:
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         run = end_of(running, tmp_path)
     assert run.code == 3, run.output
     assert "interrupted; the running cases are being ended" in run.output
