@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 #: Headers that parsers read in different ways.
-_UNUSUAL = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+_UNUSUAL = frozenset({b"expect", b"upgrade"})
 _CONNECTIONS = (b"close", b"keep-alive")
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 
@@ -27,6 +27,8 @@ def is_ordinary(headers: list[tuple[bytes, bytes]]) -> bool:
     if host is None or not is_host(host) or not _UNUSUAL.isdisjoint(values):
         return False
     if values.get(b"connection", b"close").lower() not in _CONNECTIONS:
+        return False
+    if values.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
         return False
     return len(values) == len(headers) or sum(name == b"host" for name, _ in headers) == 1
 
