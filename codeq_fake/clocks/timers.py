@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
@@ -47,13 +48,13 @@ class TimerQueue:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def fire(self, now: int) -> int:
-        """Fire all timers that are due at `now`, and return how many.
+    def fire(self, now: int, *, most: int = sys.maxsize) -> int:
+        """Fire the timers that are due at `now`, but at most so many, and return how many.
 
         A callback that raises does not stop the others: the event loop's exception handler gets the error.
         """
         fired = 0
-        while (when := self.next_due()) is not None and when <= now:
+        while fired < most and (when := self.next_due()) is not None and when <= now:
             timer = heappop(self._heap)[2]
             callback, timer.callback = timer.callback, None
             if callback is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.clocks import END_OF_TIME, EndOfTimeError, TimeWentBackError, WallClock
+from codeq_fake.clocks import END_OF_TIME, EndOfTimeError, Mode, TimeWentBackError, WallClock
 from codeq_fake.clocks.timers import TimerQueue
 from tests.clocks.support import MINUTE, SECOND, START, FiringLog, manual, settle
 
@@ -33,6 +34,35 @@ async def test_timers_of_one_instant_fire_in_the_order_in_which_they_were_made()
         clock.call_at(START + 1, log.entry(name))
     await clock.advance(settle, by=1)
     assert [name for name, _ in log.lines] == ["a", "b", "c"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mode", ["manual", "real"])
+async def test_many_timers_of_one_instant_fire_in_order_and_let_others_in_between(mode: Mode) -> None:
+    clock = WallClock(mode)
+    fired: list[int] = []
+    seen: set[int] = set()
+
+    async def look() -> None:
+        while len(fired) < 1000:
+            seen.add(len(fired))
+            await asyncio.sleep(0)
+
+    settled: list[int] = []
+
+    async def note() -> None:
+        settled.append(len(fired))
+
+    when = clock.now() + (SECOND if mode == "manual" else SECOND // 100)
+    for number in range(1000):
+        clock.call_at(when, partial(fired.append, number))
+    looking = asyncio.create_task(look())
+    if mode == "manual":
+        assert await clock.advance(note, by=SECOND) == 1000
+        assert settled == [0, 1000]
+    await asyncio.wait_for(looking, 5)
+    assert fired == list(range(1000))
+    assert len(seen) >= 3
 
 
 @pytest.mark.asyncio
