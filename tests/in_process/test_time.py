@@ -127,3 +127,16 @@ def test_a_wait_has_a_length_as_people_write_it(fake: FakeCodeQ) -> None:
     with pytest.raises(AssertionError, match="not true within 90 s"):
         fake.wait_until(lambda: False, within="1m 30s", step=timedelta(seconds=30))
     assert fake.now == "2026-01-31T12:01:30Z"
+
+
+def test_a_wait_of_an_hour_looks_hundreds_of_times_not_thousands(fake: FakeCodeQ) -> None:
+    looks = 0
+
+    def is_late() -> bool:
+        nonlocal looks
+        looks += 1
+        return fake.now >= "2026-01-31T12:59:00Z"
+
+    fake.wait_until(is_late)
+    assert looks < 700
+    assert "2026-01-31T12:59:00Z" <= fake.now < "2026-01-31T12:59:36Z"
