@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from codeq_contract.driver.clocks import RealClock
-from codeq_contract.driver.connections import is_loopback
+from codeq_contract.driver.connections import is_loopback, with_direct_loopback
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import without_password
 from codeq_contract.driver.webhooks import serve_in_thread
@@ -132,7 +132,8 @@ def _run(command: tuple[str, ...], here: str) -> int:
 
     for number in _stop_signals():
         signal.signal(number, forward)
-    process = subprocess.Popen(command, env={**os.environ, "CODEQ_BASE_URL": here})  # noqa: S603 - the user's
+    environ = {**with_direct_loopback(os.environ), "CODEQ_BASE_URL": here}
+    process = subprocess.Popen(command, env=environ)  # noqa: S603 - the user's
     for each in early:
         process.send_signal(each)
     code = process.wait()
