@@ -129,7 +129,7 @@ def _with_direct_loopback(environ: Mapping[str, str]) -> Mapping[str, str]:
 
 def _tell_surprises(fake: Built) -> None:
     """Report the surprises that a log would have reported."""
-    for surprise in fake.runtime.surprises.look():
+    for surprise in fake.runtime.surprises.so_far():
         if surprise.request is not None:  # the settings are often shared with other programs
             tell(f"surprise: {surprise}")
 

@@ -372,7 +372,7 @@ class Controls:
 
     def surprises(self) -> list[payloads.Surprise]:
         """Requests that expect what upstream's documents say and the server does not do."""
-        surprises = self._runtime.surprises.look()
+        surprises = self._runtime.surprises.so_far()
         return [cast("payloads.Surprise", asdict(surprise)) for surprise in surprises]
 
     def contract(self) -> dict[str, Any]:

@@ -41,29 +41,44 @@ class Watch:
     def __init__(self, journal: Journal[Request], settings: Settings) -> None:
         self._journal = journal
         self._settings = settings
-        self._read = 0
+        #: The number of the last request that was read.
+        self._read_up_to = 0
         self._history = History()
         self._rules = list(RULES)
         self._found: list[Surprise] = []
+        #: How many of those found `take_unlogged` has returned.
+        self._logged = 0
 
-    def look(self) -> list[Surprise]:
-        """All surprises so far, in order. Requests that the journal dropped before the first look are missing."""
-        for request in self._journal.since(self._read):
-            _ = self.see(request)
+    def so_far(self) -> list[Surprise]:
+        """All surprises so far, in order. Requests that the journal dropped before they were read are missing."""
+        self._read()
         return [*_in_settings(self._settings), *self._found]
 
-    def see(self, request: Request) -> list[Surprise]:
-        """The surprises that this request is the first to show. Requests must come in the order of their numbers."""
-        if request.n <= self._read:
-            return []
-        self._read = request.n
+    def take_unlogged(self, answered: Request) -> list[Surprise]:
+        """The surprises of requests that no earlier call has returned. `answered` is a request of the journal.
+
+        Requests are logged when their replies have been sent, so not in the order of their numbers. Therefore this
+        reads all that is new in the journal, and `answered` itself only if the journal keeps no requests.
+        """
+        self._read()
+        if not self._journal.entries and 0 < answered.n <= self._journal.count:
+            self._add(answered)
+        new = self._found[self._logged :]
+        self._logged = len(self._found)
+        return new
+
+    def _read(self) -> None:
+        for request in self._journal.since(self._read_up_to):
+            self._add(request)
+        self._read_up_to = self._journal.count
+
+    def _add(self, request: Request) -> None:
+        """Find what this request is the first to show."""
         operation = request.operation
         matching = [rule for rule in self._rules if operation in rule.operations and rule.shows(request, self._history)]
         self._history.add(request)
         self._rules = [rule for rule in self._rules if rule not in matching]
-        new = [Surprise(rule.name, rule.clause, rule.said, rule.done, request.n) for rule in matching]
-        self._found += new
-        return new
+        self._found += [Surprise(rule.name, rule.clause, rule.said, rule.done, request.n) for rule in matching]
 
 
 def _in_settings(settings: Settings) -> Iterator[Surprise]:

@@ -428,7 +428,7 @@ class FakeCodeQ(Assertions, WorkerSide):
     @property
     def surprises(self) -> list[Surprise]:
         """What the requests so far expect because upstream's documents say so, and the real server does not do."""
-        return self._call(self._runtime.surprises.look)
+        return self._call(self._runtime.surprises.so_far)
 
     @property
     def callbacks(self) -> list[Callback]:

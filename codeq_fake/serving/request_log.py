@@ -38,7 +38,7 @@ class RequestLog:
 
     def log_settings(self) -> None:
         """Log the surprises in the fake's settings."""
-        for surprise in self._runtime.surprises.look():
+        for surprise in self._runtime.surprises.so_far():
             self._write(self._format.surprise(surprise))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +68,7 @@ class RequestLog:
             self._write(self._format.request(Request(0, now, scope["method"], path, "", b"", status, b""), took))
             return
         self._write(self._format.request(entry._replace(at=now, path=path, status=status), took))
-        for surprise in self._runtime.surprises.see(entry):
+        for surprise in self._runtime.surprises.take_unlogged(entry):
             self._write(self._format.surprise(surprise))
 
 

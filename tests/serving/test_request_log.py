@@ -22,6 +22,8 @@ from tests.cli.support import run, serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from starlette.types import ASGIApp, Message
+
     Traffic = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 
 START = "2026-01-31T12:00:00.25Z"
@@ -181,6 +183,72 @@ def test_a_surprise_is_logged_once_with_its_clause() -> None:
     ]
     lines = [json.loads(line) for line in log_of(traffic, config=config, as_json=True)]
     assert [line["clause"] for line in lines if "surprise" in line] == ["settings", "R18"]
+
+
+HEALTHZ = "surprise: documented: GET /healthz reports that the server runs; done: there is no such path (R18)"
+
+
+async def _get(app: ASGIApp, path: str, *, may_send: asyncio.Event) -> None:
+    """Call a path, and take no byte of the reply before `may_send` is set."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_: Message) -> None:
+        await may_send.wait()
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [(b"host", b"localhost")]}
+    await app(scope, receive, send)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [0, 10])
+async def test_a_slow_reader_hides_no_surprise(size: int) -> None:
+    """A request is numbered before its reply is sent and logged after it, so a later one may be logged first."""
+    lines: list[str] = []
+    runtime = Runtime(Config(journal_size=size), WallClock("manual", start=instant(START)))
+    app = RequestLog(application(runtime), runtime, lines.append, as_json=False)
+    may_send, at_once = asyncio.Event(), asyncio.Event()
+    at_once.set()
+    slow = asyncio.create_task(_get(app, "/healthz", may_send=may_send))
+    await asyncio.sleep(0)
+    await _get(app, "/metrics", may_send=at_once)
+    await _get(app, "/nowhere", may_send=at_once)
+    may_send.set()
+    await slow
+    assert lines.count(HEALTHZ) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_surprise_that_was_already_asked_for_is_logged_too() -> None:
+    lines: list[str] = []
+    runtime = Runtime(Config(), WallClock("manual", start=instant(START)))
+    app = RequestLog(application(runtime), runtime, lines.append, as_json=False)
+    may_send = asyncio.Event()
+    request = asyncio.create_task(_get(app, "/healthz", may_send=may_send))
+    await asyncio.sleep(0)
+    assert [surprise.rule for surprise in runtime.surprises.so_far()] == ["healthz"]
+    may_send.set()
+    await request
+    assert lines.count(HEALTHZ) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_request_from_before_a_reset_hides_no_surprise() -> None:
+    lines: list[str] = []
+    runtime = Runtime(Config(), WallClock("manual", start=instant(START)))
+    app = RequestLog(application(runtime), runtime, lines.append, as_json=False)
+    may_send, at_once = asyncio.Event(), asyncio.Event()
+    at_once.set()
+    for _ in range(3):
+        await _get(app, "/nowhere", may_send=at_once)
+    before = asyncio.create_task(_get(app, "/nowhere", may_send=may_send))
+    await asyncio.sleep(0)
+    runtime.reset()
+    may_send.set()
+    await before
+    await _get(app, "/healthz", may_send=at_once)
+    assert lines.count(HEALTHZ) == 1
 
 
 # The command.
