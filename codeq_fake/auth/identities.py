@@ -67,7 +67,10 @@ class IdentitiesProvider:
         return authenticate_claims(claims, issuer=ISSUER, audience=self._audience, token=token, now=now)
 
     def _authenticate_other(self, token: str, now: int) -> Authentication:
-        signed = " ".join(self._signed(word, now) for word in token.split(" "))
+        jwt.check_length(token)
+        words = token.split(" ")
+        tokens = {word: self._signed(word, now) for word in dict.fromkeys(words)}
+        signed = " ".join(map(tokens.__getitem__, words))
         if signed == token and self._others is not None:
             return self._others.authenticate(token, now=now)
         _check_key(jwt.parse(signed))
@@ -149,12 +152,23 @@ def _identity(source: str, name: str, entry: object) -> Identity:
     claims = entry.get("claims") or {}
     if not isinstance(claims, dict):
         raise SettingsError(f"{source}: {name} has claims {claims!r}; they must map claims to values")
+    if not _has_json(claims):
+        raise SettingsError(f"{source}: {name} has claims that JSON cannot hold; they must be those of a token")
     texts = {key: entry.get(key, default) for key, default in (("token", name), ("alg", "RS256"), ("kid", _KEY_ID))}
     for key, text in texts.items():
         if not isinstance(text, str) or text.split() != [text]:
             raise SettingsError(f"{source}: {name} has {key} {text!r}; it must be a text without white space")
     named = MappingProxyType({str(claim): value for claim, value in claims.items()})
     return Identity(name, cast("Kind", kind), texts["token"], named, texts["alg"], texts["kid"])
+
+
+def _has_json(claims: Mapping[Any, Any]) -> bool:
+    """Whether claims can be written as JSON: a number with thousands of digits cannot."""
+    try:
+        _segment(claims)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _check_key(parsed: jwt.Jwt) -> None:

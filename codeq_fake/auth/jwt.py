@@ -15,6 +15,9 @@ from .caller import Unauthenticated
 #: The algorithms that are accepted with the keys of a JWKS document (A4).
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512")
 
+#: The longest token, in bytes: reading one of a whole head (1 MiB) would hold up all others.
+LONGEST = 64 * 1024
+
 _OTHER_ALGORITHMS = frozenset(
     ["none", "HS256", "HS384", "HS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"],
 )
@@ -46,6 +49,12 @@ class Jwt:
         if not isinstance(key_id, str) or not key_id:
             raise unverifiable("missing kid in token header")
         return key_id
+
+
+def check_length(token: str) -> None:
+    """Raise Unauthenticated for a token that is too long to read."""
+    if len(token) > LONGEST:
+        raise _malformed(f"token has more than {LONGEST} bytes")
 
 
 def parse(token: str) -> Jwt:

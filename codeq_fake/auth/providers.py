@@ -54,6 +54,7 @@ class JwksProvider:
 
     def authenticate(self, token: str, *, now: int) -> Authentication:
         """Check signature and claims. The result is valid at most until the key is too old."""
+        jwt.check_length(token)
         parsed = jwt.parse(token)
         key, good_until = self._keys.find(parsed.key_id(), now=now)
         check_signature(parsed, key)

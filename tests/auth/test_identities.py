@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time  # noqa: TID251 - measures how long something takes
+from base64 import b64encode
+
 import pytest
 
 from codeq_fake.auth import Authenticator, Identity, Unauthenticated, identities_of, read_identities
+from codeq_fake.auth.jwt import LONGEST
 from codeq_fake.server_settings import Settings, SettingsError
 from tests.auth.support import CALLERS, NOW, mint, settings
+from tests.holds import LIMIT
 
+#: A segment of very many numbers.
+NUMBERS = b64encode(b'{"a":[' + b"1," * 349_999 + b"1]}").decode().rstrip("=")
 STATIC = Settings.from_env(
     {
         "PRODUCER_AUTH_PROVIDER": "static",
@@ -43,6 +50,7 @@ def test_identities_are_read_from_yaml_and_json() -> None:
         ("a: {kind: [worker]}", r"FILE: a has kind \['worker'\]; it must be producer or worker"),
         ("a: {kind: worker, claim: {}}", "FILE: a has claim; it may have kind, token, claims, alg and kid"),
         ("a: {kind: worker, claims: x}", "FILE: a has claims 'x'; they must map claims to values"),
+        ("a: {kind: worker, claims: {x: 0x" + "f" * 4000 + "}}", "FILE: a has claims that JSON cannot hold"),
         ("a: {kind: worker, token: 7}", "FILE: a has token 7; it must be a text without white space"),
         ("a: {kind: worker, token: ''}", "FILE: a has token ''; it must be a text without white space"),
         ("a: {kind: worker}\nb: {kind: worker, token: a}", "FILE: a and b have one token; give each its own"),
@@ -104,3 +112,22 @@ def test_a_time_that_is_no_number_is_refused_as_of_the_wrong_type(claim: str) ->
 def test_a_time_beyond_all_clocks_is_never_reached() -> None:
     door = Authenticator.of(Settings(), identities_of({"p": {"kind": "producer", "claims": {"exp": 10**400}}}))
     assert door.producer("Bearer p", now=NOW).subject == ""
+
+
+@pytest.mark.parametrize("token", ["prod " * 200_000, "." * 1_000_000, "e30." + NUMBERS + ".e30"])
+@pytest.mark.parametrize("others", [STATIC, settings(), Settings()], ids=["static", "signed", "none"])
+def test_a_token_as_long_as_a_head_may_be_is_refused_at_once(token: str, others: Settings) -> None:
+    door = Authenticator.of(others, identities_of(CALLERS))
+    before = time.thread_time()
+    for caller in (door.producer, door.reader):
+        with pytest.raises(Unauthenticated):
+            caller(f"Bearer {token}", now=NOW)
+    assert time.thread_time() - before < LIMIT
+
+
+def test_a_token_of_many_known_words_is_refused_at_once() -> None:
+    door = Authenticator.of(Settings(), identities_of(CALLERS))
+    before = time.thread_time()
+    with pytest.raises(Unauthenticated, match="invalid number of segments"):
+        door.producer("Bearer " + "org " * (LONGEST // 4), now=NOW)
+    assert time.thread_time() - before < LIMIT
