@@ -22,7 +22,9 @@ from .errors import BadRequestError
 #: Makes an argument of a JSON value, or of text from a path or query, and the argument's name. Raises BadRequestError.
 Reader: TypeAlias = Callable[[Any, str], Any]
 
-_LARGEST_BODY = 256 * 1024 * 1024
+#: The largest body of a call that takes a state, and of the others: they read theirs in one go (bytes).
+LARGEST_STATE = 256 * 1024 * 1024
+LARGEST_BODY = 256 * 1024
 _MOST_SECONDS = Decimal(10) ** 12
 #: A text of this size takes a while (bytes).
 _LONG = 64 * 1024
@@ -33,11 +35,12 @@ async def body(
     request: Request, names: Iterable[str], *, parse_float: Callable[[str], Any] = finite, is_shaped: bool = False
 ) -> dict[str, Any]:
     """The JSON object in a request's body; see `json_object`."""
+    largest = LARGEST_STATE if is_shaped else LARGEST_BODY
     size, parts = 0, list[bytes]()
     async for part in request.stream():
         size += len(part)
-        if size > _LARGEST_BODY:
-            raise BadRequestError(f"a control call's body has at most {_LARGEST_BODY} bytes")
+        if size > largest:
+            raise BadRequestError(f"the body of this control call has at most {largest} bytes")
         parts.append(part)
     text = b"".join(parts)
     if is_shaped and len(text) > _LONG:

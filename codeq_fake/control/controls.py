@@ -12,6 +12,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
+from anyio import to_thread
+
 from codeq_fake import __version__, payloads, wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
@@ -34,6 +36,9 @@ from .fault_rules import FaultControls
 from .worker_operations import WorkerOperations
 
 T = TypeVar("T")
+
+#: A YAML text of this length takes some hundredths of a second to read (characters).
+_LONG_YAML = 2048
 
 
 class Controls:
@@ -124,19 +129,48 @@ class Controls:
 
         `settings` are environment variables, `yaml` is a configuration file, `clock` is a mode. Raises BadRequestError.
         """
-        config = self._runtime.config
+        self._begin(self._read_setup(settings, yaml, identities), profile, self._new_clock(clock, now))
+        return self.health()
+
+    async def reset_beside_others(
+        self,
+        *,
+        profile: str | None = None,
+        settings: Mapping[str, str] | None = None,
+        yaml: str | None = None,
+        identities: object = None,
+        clock: Literal["real", "manual"] | None = None,
+        now: int | None = None,
+    ) -> payloads.Health:
+        """As `reset`. Others have turns while a long YAML text is read, which takes a second for 100 KiB."""
+        read = partial(self._read_setup, settings, yaml, identities)
+        if len(yaml or "") > _LONG_YAML:
+            async with self._runtime.freezing:  # one at a time: many threads would leave the others few turns
+                setup = await to_thread.run_sync(read)
+        else:
+            setup = read()
+        self._begin(setup, profile, self._new_clock(clock, now))
+        return self.health()
+
+    def _read_setup(self, settings: Mapping[str, str] | None, yaml: str | None, identities: object) -> dict[str, Any]:
+        """What these change in the configuration. Raises BadRequestError."""
+        changes: dict[str, Any] = {}
         try:
             if settings is not None or yaml is not None:
                 # With a YAML text, though it is empty, no file of settings is read.
                 given = Settings.from_env(settings or {}, yaml or "")
                 given.check_files(self._runtime.started_with.settings)
-                config = replace(config, settings=given)
+                changes["settings"] = given
             if identities is not None:
-                config = replace(config, identities=identities_of(identities))
+                changes["identities"] = identities_of(identities)
         except SettingsError as error:
             raise BadRequestError(str(error)) from None
-        self._runtime.reset(replace(config, profile=profile or config.profile), self._new_clock(clock, now))
-        return self.health()
+        return changes
+
+    def _begin(self, setup: Mapping[str, Any], profile: str | None, clock: Clock | None) -> None:
+        """Start over with a changed configuration."""
+        config = replace(self._runtime.config, **setup)
+        self._runtime.reset(replace(config, profile=profile or config.profile), clock)
 
     def _new_clock(self, mode: Literal["real", "manual"] | None, now: int | None) -> Clock | None:
         """The clock after a reset; None if it stays."""

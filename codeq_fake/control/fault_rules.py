@@ -14,6 +14,9 @@ from codeq_fake.runtime.fake_server import Runtime
 from . import representations
 from .errors import BadRequestError, UnknownFaultError
 
+#: How many rules a call may leave active: each is looked at for each request.
+MOST = 1000
+
 
 class FaultControls:
     """The fault rules of one fake; replies are plain JSON values."""
@@ -40,6 +43,8 @@ class FaultControls:
         rules = found["faults"] if found.keys() == {"faults"} else [found]
         if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
             raise BadRequestError('faults: a list of rules such as {"on": "complete", "do": "drop_reply"} belongs here')
+        if len(rules) + len(self._runtime.fault_plan.active) > MOST:
+            raise BadRequestError(f"faults: at most {MOST} may be active at once; remove some")
         return {"faults": [representations.fault(fault) for fault in self.activate(checked(rules))]}
 
     def remove(self, n: int) -> payloads.Fault:

@@ -101,7 +101,9 @@ def sheet(items: Iterable[ItemT], number: int, *, size: int, total: int | None =
     """Sheet `number` of `items`; without `total` all are counted."""
     start = (number - 1) * size
     if total is not None:
-        return Sheet(list(islice(items, start, start + size)), number, total, size)
+        # A slice beyond all items may begin at no number that is too large for the machine.
+        found = islice(items, start, start + size) if start < total else ()
+        return Sheet(list(found), number, total, size)
     kept: list[ItemT] = []
     counted = 0
     for item in items:

@@ -12,7 +12,7 @@ from codeq_fake.clocks import WallClock
 from codeq_fake.control import Controls
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.serving.application import application
-from tests.holds import LongestHold
+from tests.holds import LIMIT, LongestHold
 from tests.http.support import TASKS, ask, bearer
 
 if TYPE_CHECKING:
@@ -34,6 +34,18 @@ CALLS: dict[str, Callable[[Controls], Any]] = {
     "queues": Controls.queues,
     "requests": lambda controls: {"requests": controls.requests()},
 }
+
+
+#: Method, path and body of calls that take long texts, or long lists of short parts.
+LONG_CALLS: list[tuple[str, str, Any]] = [
+    ("POST", "reset", {"yaml": "a: [" + "1," * 20_000 + "]"}),
+    ("POST", "reset", {"settings": {f"K{n}": "v" for n in range(300_000)}}),
+    ("POST", "reset", {"identities": {f"k{n}": {"kind": "worker"} for n in range(20_000)}}),
+    ("POST", "next", {"delays": [1] * 1_000_000}),
+    ("POST", "next", {"ids": [f"{n}" for n in range(300_000)]}),
+    ("POST", "faults", {"faults": [{"do": "hang"}] * 15_000}),
+    ("PUT", "clock", {"mode": [{}] * 1_000_000}),
+]
 
 
 async def filled(requests: int = 0, **config: Any) -> tuple[ASGIApp, Controls]:
@@ -132,3 +144,19 @@ def test_a_state_is_that_of_one_instant_though_others_change_it_meanwhile() -> N
         assert {task["status"] for task in listed["tasks"]} == {"PENDING"}
 
     asyncio.run(asked())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), LONG_CALLS, ids=[f"{call[1]}-{next(iter(call[2]))}" for call in LONG_CALLS]
+)
+def test_a_long_body_lets_others_in_between_or_is_refused(method: str, path: str, body: Any) -> None:
+    async def called() -> LongestHold:
+        app = application(Runtime(Config(), WallClock("manual")))
+        await ask(app, "POST", "/_fake/reset", [b'{"yaml":""}'])  # the first call loads what all need
+        content = json.dumps(body).encode()
+        async with LongestHold() as longest:
+            answer = await ask(app, method, f"/_fake/{path}", [content])
+        assert answer.status in (200, 400)
+        return longest
+
+    assert asyncio.run(called()).seconds < LIMIT

@@ -6,7 +6,14 @@ import re
 
 import pytest
 
+from codeq_fake.auth import keys
+from codeq_fake.auth.jwt import LONGEST as LONGEST_TOKEN
+from codeq_fake.control import argument_readers
+from codeq_fake.control.argument_readers import LARGEST_STATE
+from codeq_fake.control.fault_rules import MOST as MOST_FAULTS
 from codeq_fake.core.task import HISTORY_LIMIT
+from codeq_fake.documents.errors import DEEPEST
+from codeq_fake.documents.yaml_text import MOST_REPEATED
 from codeq_fake.http.bodies import LARGEST_BATCH
 from codeq_fake.http.rejections import LARGEST_BODY
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
@@ -28,7 +35,12 @@ def mib(size: int) -> str:
 @pytest.mark.parametrize(
     ("row", "figures"),
     [
-        ("request body", [mib(LARGEST_BODY)]),
+        ("request body", [mib(LARGEST_BODY), mib(LARGEST_STATE), f"{argument_readers.LARGEST_BODY // 1024} KiB"]),
+        ("bearer token", [f"{LONGEST_TOKEN // 1024} KiB"]),
+        ("fault rules", [f"{MOST_FAULTS:,}"]),
+        ("nesting of YAML and JSON in files, settings and control calls", [f"{DEEPEST} levels"]),
+        ("values that the aliases of a YAML document repeat", [f"{MOST_REPEATED:,}"]),
+        ("fetch of a JWKS document", [mib(keys.LARGEST), f"{keys.INTERVAL} s between"]),
         ("items of a batch of tasks or results", [f"{LARGEST_BATCH},"]),
         ("long poll", [f"{LONGEST_WAIT} s"]),
         ("journal of requests and of callbacks", [f"{DEFAULT_SIZE:,} entries", mib(DEFAULT_BYTES)]),

@@ -36,6 +36,13 @@ def test_a_cookie_that_another_program_set_does_not_lock_the_browser_out(message
     assert asyncio.run(ask(FakeCodeQ(now=NOW).app, "GET", "/_fake/", (), [*HERE, cookie])).status == 200
 
 
+@pytest.mark.parametrize("query", ["", "q=A&"])
+@pytest.mark.parametrize("path", ["tasks", "callbacks", "requests"])
+def test_a_sheet_far_beyond_the_last_one_is_empty(browser: httpx.Client, path: str, query: str) -> None:
+    for sheet in (2, 10**17, 10**18 - 1):
+        assert browser.get(f"/_fake/page/{path}?{query}sheet={sheet}").status_code == 200
+
+
 @pytest.mark.parametrize("payload", [r'{"<\ud800>": "\ud83d"}', r'["<\ud800>"]'])
 def test_half_a_surrogate_pair_in_a_request_is_shown_as_its_escape(browser: httpx.Client, payload: str) -> None:
     body = f'{{"command": "A", "payload": {payload}}}'
