@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextvars import Context
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -35,6 +36,10 @@ MAX_AGE = 300 * 1_000_000_000
 INTERVAL = 0.1
 #: The largest document, in bytes.
 LARGEST = 1024 * 1024
+#: How many of its RSA keys are read, and how many characters each of their numbers may have (16,384 bits have 2,731):
+#: each key takes a tenth of a millisecond, a number of a whole document half a second.
+MOST_KEYS = 200
+LONGEST_NUMBER = 4096
 
 _OK = 200
 _MAX_REDIRECTS = 10  # as Go's client
@@ -131,24 +136,30 @@ def check_signature(jwt: Jwt, key: RSAKey) -> None:
 
 
 def read_keys(document: Mapping[str, object]) -> dict[str, RSAKey]:
-    """The RSA keys of a JWKS document by id. Other entries are ignored."""
+    """The RSA keys of a JWKS document by id. Other entries are ignored, as are those beyond `MOST_KEYS`."""
     from joserfc.errors import JoseError  # noqa: PLC0415 - as above
     from joserfc.jwk import RSAKey  # noqa: PLC0415 - as above
 
     keys: dict[str, RSAKey] = {}
     entries = document.get("keys")
-    for entry in entries if isinstance(entries, list) else ():
-        if not isinstance(entry, dict) or entry.get("kty") != "RSA":
-            continue
-        numbers: dict[str, str | list[str]] = {name: str(entry.get(name, "")) for name in ("kty", "n", "e")}
+    for numbers, key_id in islice(_rsa_entries(entries if isinstance(entries, list) else ()), MOST_KEYS):
         try:
             with warnings.catch_warnings():
                 # A short key does not matter in tests.
                 warnings.simplefilter("ignore")
-                keys[str(entry.get("kid", ""))] = RSAKey.import_key(numbers)
+                keys[key_id] = RSAKey.import_key(numbers)
         except (JoseError, ValueError):
             continue
     return keys
+
+
+def _rsa_entries(entries: Iterable[object]) -> Iterator[tuple[dict[str, str | list[str]], str]]:
+    """Type, modulus and exponent of each RSA key, as texts, and its id."""
+    for entry in entries:
+        if isinstance(entry, dict) and entry.get("kty") == "RSA":
+            numbers = {name: entry.get(name, "") for name in ("kty", "n", "e")}
+            if all(isinstance(number, str) and len(number) <= LONGEST_NUMBER for number in numbers.values()):
+                yield numbers, str(entry.get("kid", ""))
 
 
 def bad_signature() -> Unauthenticated:

@@ -56,7 +56,9 @@ _METADATA = tuple(
 )
 
 #: IPv6 networks whose last 32 bits are an IPv4 address.
-_ENDS_IN_IPV4 = tuple(map(ip_network, ("::/96", "64:ff9b::/96")))
+_ENDS_IN_IPV4 = tuple(map(ip_network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/96")))
+#: Bits 64 to 95 of an IPv6 address whose last 32 bits are an IPv4 address, in any network (ISATAP).
+_BEFORE_IPV4 = (0x0000_5EFE, 0x0200_5EFE)
 
 _LOOPBACK = ("127.0.0.1", "::1")
 
@@ -125,9 +127,10 @@ def _meanings(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6
     """The address itself, and the IPv4 addresses that it may lead to."""
     yield address
     if isinstance(address, IPv6Address):
-        if any(address in network for network in _ENDS_IN_IPV4):
-            yield IPv4Address(int(address) & 0xFFFF_FFFF)
-        for inner in (address.ipv4_mapped, address.sixtofour):
+        number = int(address)
+        if any(address in network for network in _ENDS_IN_IPV4) or number >> 32 & 0xFFFF_FFFF in _BEFORE_IPV4:
+            yield IPv4Address(number & 0xFFFF_FFFF)
+        for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())):
             if inner is not None:
                 yield inner
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time  # noqa: TID251 - measures how long something takes
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from codeq_fake.auth.keys import FetchFailed, fetch_url, read_keys
 from codeq_fake.clocks import run
 from codeq_fake.server_settings import JwksAuth
 from tests.auth.support import CALLERS, NOW, SECOND, jwks, mint, rsa_key, settings
+from tests.holds import LIMIT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -218,6 +220,24 @@ def test_only_rsa_keys_that_can_be_read_are_keys() -> None:
     }
     assert set(read_keys(document)) == {"good", "short"}
     assert read_keys({}) == {}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [{"kty": "RSA", "kid": f"{n}", "n": "Dw", "e": "Aw"} for n in range(15_000)],
+        [{"kty": "RSA", "kid": "n", "n": "_" * 1_000_000, "e": "AQAB"}],
+        [{"kty": "RSA", "kid": "e", "n": jwks("k1")["keys"][0]["n"], "e": "_" * 1_000_000}],
+        [{"kty": "RSA", "kid": "list", "n": [[1]], "e": "AQAB"}],
+    ],
+    ids=["many", "modulus", "exponent", "list"],
+)
+def test_many_or_huge_keys_hold_nothing_up(others: list[object]) -> None:
+    read_keys(jwks("k1"))  # the first call loads what all need
+    before = time.thread_time()
+    keys = read_keys({"keys": [*jwks("k1")["keys"], *others]})
+    assert time.thread_time() - before < LIMIT
+    assert "k1" in keys
 
 
 def test_a_jwks_document_is_read_from_a_file(tmp_path: Path) -> None:

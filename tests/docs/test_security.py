@@ -40,7 +40,7 @@ def mib(size: int) -> str:
         ("fault rules", [f"{MOST_FAULTS:,}"]),
         ("nesting of YAML and JSON in files, settings and control calls", [f"{DEEPEST} levels"]),
         ("values that the aliases of a YAML document repeat", [f"{MOST_REPEATED:,}"]),
-        ("fetch of a JWKS document", [mib(keys.LARGEST), f"{keys.INTERVAL} s between"]),
+        ("fetch of a JWKS document", [mib(keys.LARGEST), f"{keys.INTERVAL} s between", f"first {keys.MOST_KEYS} keys"]),
         ("items of a batch of tasks or results", [f"{LARGEST_BATCH},"]),
         ("long poll", [f"{LONGEST_WAIT} s"]),
         ("journal of requests and of callbacks", [f"{DEFAULT_SIZE:,} entries", mib(DEFAULT_BYTES)]),

@@ -156,7 +156,19 @@ METADATA = [
     "fd20:ce::254",
 ]
 #: Those that are no private addresses either.
-PUBLIC_METADATA = ["100.100.100.200", "168.63.129.16", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "::169.254.169.254"]
+PUBLIC_METADATA = [
+    "100.100.100.200",
+    "168.63.129.16",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::a9fe:a9fe",
+    "2002:a9fe:a9fe::",
+    "::169.254.169.254",
+    "::ffff:0:169.254.169.254",
+    "2001:0:a9fe:a9fe::",
+    "2001:0:808:808::5601:5601",
+    "2001:db8::5efe:a9fe:a9fe",
+    "2001:db8::200:5efe:a9fe:a9fe",
+]
 
 
 @pytest.mark.parametrize("address", METADATA)
