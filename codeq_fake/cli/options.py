@@ -1,4 +1,4 @@
-"""The options that `serve` and `run` share, and `.env` files."""
+"""The options that `serve` and `run` share, and the environment file (`.env`)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .output import MISUSED, exit_with
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
-_DOTENV = Path(".env")
-#: Where click keeps the name of the file of variables that was read.
-ENV_FILE = "codeq_fake.env_file"
+_DEFAULT_ENV_FILE = ".env"
+#: Where click's context keeps the name of the environment file that was read.
+ENV_FILE_READ = "codeq_fake.env_file_read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,13 @@ class Options:
     races_seed: int
     log: str | None
     quiet: bool
-    dotenv: Mapping[str, str]
+    env_file: Mapping[str, str]
+    """The variables of the environment file."""
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment variables, which take precedence over the `.env` file, with those of the file."""
-        return {**self.dotenv, **os.environ}
+        """The variables of the environment and of the environment file. Those of the environment take precedence."""
+        return {**self.env_file, **os.environ}
 
 
 def flag(name: str, *names: str, **how: Any) -> Callable[[CommandT], CommandT]:
@@ -76,22 +77,24 @@ def _header_text(_: click.Context, __: click.Parameter, text: str | None) -> str
     return text
 
 
-def read_variables(ctx: click.Context, _: click.Parameter, given: Path | None) -> Mapping[str, str]:
+def read_env_file(ctx: click.Context, _: click.Parameter, given: Path | None) -> Mapping[str, str]:
     """The variables of the file `given`, or of `.env` in the working directory if there is one.
 
     They are also the defaults of the command's options. Ends the program if the file cannot be read.
     """
-    file = given or _DOTENV
+    file = given or Path(_DEFAULT_ENV_FILE)
+    shown = _DEFAULT_ENV_FILE if given is None else f"--env-file {given}"
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        if given is None:
+        # Some name the folder of their virtual environment `.env`.
+        if given is None and isinstance(error, (FileNotFoundError, IsADirectoryError)):
             return {}
-        exit_with(f"--env-file {file}: {error.strerror}", MISUSED)
+        exit_with(f"{shown}: {error.strerror}", MISUSED)
     except UnicodeDecodeError as error:
-        exit_with(f"--env-file {file}: not text ({error.reason})", MISUSED)
-    variables = _parse(file, text)
-    ctx.meta[ENV_FILE] = str(file)
+        exit_with(f"{shown}: not text ({error.reason})", MISUSED)
+    variables = _parse(text, shown)
+    ctx.meta[ENV_FILE_READ] = str(file)
     ctx.default_map = {
         option.name: option.type.split_envvar_value(variables[option.envvar])
         if option.multiple
@@ -102,14 +105,14 @@ def read_variables(ctx: click.Context, _: click.Parameter, given: Path | None) -
     return variables
 
 
-def _parse(file: Path, text: str) -> Mapping[str, str]:
+def _parse(text: str, shown: str) -> Mapping[str, str]:
     from dotenv import dotenv_values  # noqa: PLC0415 - only needed with such a file
     from dotenv.parser import parse_stream  # noqa: PLC0415 - as above
 
     for binding in parse_stream(StringIO(text)):
         if binding.error:
             line = binding.original.line
-            exit_with(f"--env-file {file} line {line}: NAME=value belongs here", MISUSED)
+            exit_with(f"{shown} line {line}: NAME=value belongs here", MISUSED)
     variables = dotenv_values(stream=StringIO(text))
     return {name: value for name, value in variables.items() if value is not None}
 
@@ -118,12 +121,12 @@ def _parse(file: Path, text: str) -> Mapping[str, str]:
 _WHERE = (
     click.option(
         "--env-file",
-        "dotenv",
+        "env_file",
         type=click.Path(path_type=Path),
         metavar="FILE",
         envvar="CODEQ_FAKE_ENV_FILE",
         is_eager=True,
-        callback=read_variables,
+        callback=read_env_file,
         help="File of variables that the environment does not set.  [default: .env, if there is one]",
     ),
     flag("host", default="127.0.0.1", show_default=True, help="Address to listen on."),

@@ -35,7 +35,7 @@ from codeq_fake.serving.application import application
 from codeq_fake.serving.request_log import RequestLog
 from codeq_fake.serving.server import PortTakenError, listen
 
-from .options import ENV_FILE, Options
+from .options import ENV_FILE_READ, Options
 from .output import FAILED, MISUSED, exit_with, tell
 
 if TYPE_CHECKING:
@@ -231,11 +231,14 @@ def _origins(options: Options) -> dict[str, str]:
     """Where the settings come from that no flag gives. Reports the keys in YAML that have no effect."""
     context = click.get_current_context()
     file = options.environ.get("CODEQ_CONFIG_PATH", "")
-    places = {ParameterSource.ENVIRONMENT: "the environment", ParameterSource.DEFAULT_MAP: context.meta.get(ENV_FILE)}
+    places = {
+        ParameterSource.ENVIRONMENT: "the environment",
+        ParameterSource.DEFAULT_MAP: context.meta.get(ENV_FILE_READ),
+    }
     origins: dict[str, str] = {}
     for option in context.command.params:
         place = places.get(context.get_parameter_source(str(option.name)) or ParameterSource.DEFAULT)
-        if place and option.name != "dotenv":
+        if place and option.name != "env_file":
             origins[str(option.envvar)] = place
     sources = Sources.of(options.environ, None)
     for source in sources.origins(SETTINGS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -110,3 +110,41 @@ def test_what_cannot_be_meant_is_named(tmp_path: Path, content: bytes, reason: s
 def test_a_named_file_must_exist() -> None:
     code, said = refused("serve", "--env-file", "nowhere.env")
     assert (code, said) == (2, "codeq-fake: --env-file nowhere.env: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"B C\n", "line 1: NAME=value belongs here"), (b"\xff", "not text (invalid start byte)")],
+)
+def test_an_error_in_the_default_file_names_no_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(content)
+    code, said = refused("serve", CODEQ_FAKE_ENV_FILE="")
+    assert (code, said.replace(".env:", ".env")) == (2, f"codeq-fake: .env {reason}\n")
+
+
+def test_a_default_file_that_cannot_be_read_ends_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the server would start with other settings than its owner wrote down."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"PORT=1")
+
+    def deny(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_text", deny)
+    assert refused("serve", "--profile", "mysql", CODEQ_FAKE_ENV_FILE="") == (
+        2,
+        "codeq-fake: .env: Permission denied\n",
+    )
+
+
+def test_a_folder_with_the_name_of_the_default_file_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some give it to their virtual environment."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").mkdir()
+    code, said = refused("serve", "--profile", "mysql", CODEQ_FAKE_ENV_FILE="")
+    assert (code, "'--profile'" in said) == (2, True)
