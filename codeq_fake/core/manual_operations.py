@@ -18,8 +18,7 @@ def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
     task = broker.get(task_id)
     if task.status is not Status.IN_PROGRESS:
         raise errors.NotInProgress
-    if task.before_change is not None:
-        task.before_change(task)
+    task.begin_change()
     task.lease_until = task.lease_expiry = now
     if task.state is State.LEASED:
         broker.store.queue_for(task).put_leased(task)

@@ -143,7 +143,7 @@ class HistoryEntry(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A task as the server stores it. Only the core changes it.
+    """A task as the server stores it. Only the core changes it, and calls `begin_change` before each change.
 
     `payload` is compact JSON text (T1). Instants are in ns since the epoch. `lease_until` is the value of `leaseUntil`
     (0: none). `lease_expiry` is when the lease's key is gone from the store, which is another instant (H3, K8).
@@ -185,13 +185,18 @@ class Task:
         """The location on the wire."""
         return self.state.location
 
+    def begin_change(self) -> None:
+        """Let a reader take what it still needs of the task. `apply` calls it, and so does what changes no state."""
+        if self.before_change is not None:
+            self.before_change(self)
+
     def apply(self, event: Event, *, by: str, now: int) -> None:
         """Change the state as the table says. Nothing else changes a task's state. It is the first change of an event.
 
+        The end of a lease by hand is not an event: `manual_operations.expire_lease` changes the task without one.
         Raises `KeyError` if the table does not list the event for this state, which is an error of the caller.
         """
-        if self.before_change is not None:
-            self.before_change(self)
+        self.begin_change()
         before = self.state
         self.state = after = TRANSITIONS[before, event]
         self.updated_at = now

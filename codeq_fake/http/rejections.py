@@ -1,4 +1,7 @@
-"""Every error that a route may answer: its status and text (B2, B3, L1, and the refusals of the core)."""
+"""Refused requests of the operations: the status and text of each refusal (B2, B3, L1, and those of the core).
+
+Not here: the 404 of an unknown path and the 400 of a bad target (`replies`), and what a fault rule answers (`faults`).
+"""
 
 from __future__ import annotations
 
