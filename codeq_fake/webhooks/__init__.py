@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .composer import Composer, Hop, Outcome, Outgoing
+from .composer import Composer
+from .exchange import Hop, Outcome, Outgoing
 from .guard import Guard
 from .sender import Sender

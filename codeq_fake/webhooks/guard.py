@@ -17,7 +17,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
-from .composer import BlockedError
+from .exchange import BlockedError
 
 Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 

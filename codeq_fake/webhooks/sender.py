@@ -10,7 +10,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .composer import Answer, BlockedError, DeliveryError, Hop, Outcome, Outgoing
+from .exchange import Answer, BlockedError, DeliveryError, Hop, Outcome, Outgoing
 from .guard import Guard
 
 if TYPE_CHECKING:

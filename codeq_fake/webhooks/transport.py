@@ -12,7 +12,7 @@ from typing import TypeAlias
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .composer import Answer, BlockedError, DeliveryError, Outgoing
+from .exchange import Answer, BlockedError, DeliveryError, Outgoing
 from .guard import Guard, canonical, is_loopback
 
 _logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.webhooks.composer import BlockedError
+from codeq_fake.webhooks.exchange import BlockedError
 from codeq_fake.webhooks.guard import Guard, look_up
 
 if TYPE_CHECKING:
