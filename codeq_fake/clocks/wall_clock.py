@@ -53,7 +53,8 @@ class WallClock(Clock):
         """The present instant. It never goes back, nor beyond the end of time."""
         if self._frozen is not None:
             return self._frozen
-        return min(self._running() + self._offset, END_OF_TIME)
+        now = self._running() + self._offset
+        return now if now < END_OF_TIME else END_OF_TIME  # in half the time of a `min`: each request asks
 
     async def advance(
         self, settle: Callable[[], Awaitable[None]], *, to: int | None = None, by: int = 0, mode: Mode | None = None
@@ -93,8 +94,11 @@ class WallClock(Clock):
 
     def _running(self) -> int:
         """The machine's time. Where it goes back or is frozen, as a test may do, this one runs on nevertheless."""
-        self._zero = max(self._zero, self.wall() - stopwatch())
-        return self._zero + stopwatch()
+        elapsed = stopwatch()
+        zero = self.wall() - elapsed
+        if zero > self._zero:
+            self._zero = zero
+        return self._zero + elapsed
 
     def _rearm(self) -> None:
         """Set the alarm again: the offset or the mode has changed."""

@@ -411,24 +411,26 @@ def _size_of_head(part: memoryview) -> int:
 
 
 class Turn:
-    """Counts the replies that come up in one turn of the event loop."""
+    """The replies that come up in one turn of the event loop."""
 
     def __init__(self) -> None:
-        self._replies = 0
+        self._first: _ReplyWriter | None = None
+        #: Whether no more than one reply came up so far.
+        self.is_quiet = True
 
-    def count(self) -> None:
-        """Count one more reply."""
-        if self._replies == 0:
+    def begin_reply(self, writer: _ReplyWriter) -> None:
+        """Count a reply, and call `writer.flush` at the end of the turn."""
+        if self._first is None:
+            self._first = writer
             asyncio.get_running_loop().call_soon(self._end)
-        self._replies += 1
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether no more than one reply came up so far."""
-        return self._replies == 1
+        else:
+            self.is_quiet = False
+            asyncio.get_running_loop().call_soon(writer.flush)
 
     def _end(self) -> None:
-        self._replies = 0
+        first, self._first, self.is_quiet = self._first, None, True
+        if first is not None:
+            first.flush()
 
 
 class _ReplyWriter:
@@ -454,13 +456,12 @@ class _ReplyWriter:
     def write(self, data: bytes) -> None:
         self._waiting.append(data)
         if len(self._waiting) == 1:
-            self._turn.count()
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._turn.begin_reply(self)
         elif self._turn.is_quiet:
-            self._flush()
+            self.flush()
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def begin(self) -> None:
@@ -471,11 +472,11 @@ class _ReplyWriter:
 
     def write_eof(self) -> None:
         """Send what waits, and that nothing more follows."""
-        self._flush()
+        self.flush()
         if not self._transport.is_closing():
             self._transport.write_eof()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Write what waits. A connection that died in the meantime takes nothing: uvloop raises an error there."""
         if self._waiting:
             data, self._waiting = b"".join(self._waiting), []
