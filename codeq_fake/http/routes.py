@@ -6,7 +6,7 @@ import re
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from starlette.routing import BaseRoute, Match, Route, Router
+from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codeq_fake.runtime.fake_server import Runtime
@@ -24,60 +24,67 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 def surface(runtime: Runtime, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """R1 to R17, then the routes `beside` them, then R18 for every other path."""
-    hosts = HostGuard(runtime)
-    routes = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
-    return _Surface([*routes, *beside], redirect_slashes=False, default=_UnknownPath(runtime))
+    return _Surface(runtime, beside)
 
 
 class _Surface(Router):
     """All routes. A path with a bad percent escape is refused first, as Go's server refuses it."""
 
+    def __init__(self, runtime: Runtime, beside: Sequence[BaseRoute]) -> None:
+        super().__init__(beside, redirect_slashes=False, default=_UnknownPath(runtime))
+        hosts = HostGuard(runtime)
+        self._operations = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
+
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a request."""
-        # Not `async`: a second coroutine for each request would cost time.
+        # Not `async`, and not by Starlette's routes: more coroutines for each request would cost time.
         raw_path = scope.get("raw_path") or b""
         if b"%" in raw_path and _BAD_ESCAPE.search(raw_path):
             return replies.send_reply(send, replies.BAD_REQUEST, None)
+        if scope["type"] == "http":
+            method, path = scope["method"], scope["path"]
+            for route in self._operations:
+                params = route.match(method, path)
+                if params is not None:
+                    scope["path_params"] = params
+                    return route.answer(scope, receive, send)
         return super().__call__(scope, receive, send)
 
 
-class _OperationRoute(Route):
+class _OperationRoute:
     """The route of one operation. With another method its path is unknown: no 405, and no HEAD for a GET (R18)."""
 
     def __init__(self, runtime: Runtime, operation: Operation, hosts: HostGuard) -> None:
-        path = operation.path
-        endpoint = Endpoint(runtime, operation, hosts)
-        super().__init__(path, endpoint, methods=[operation.method])
+        self._endpoint = Endpoint(runtime, operation, hosts)
         self._method = operation.method
         self._fault_plan = runtime.fault_plan
-        self._faulty = FaultyEndpoint(runtime, operation, endpoint)
+        self._faulty = FaultyEndpoint(runtime, operation, self._endpoint)
         # Comparisons cost less than a regular expression, and most requests fail them.
-        self._start, brace, _ = path.partition("{")
-        self._parameter, _, self._end = path[len(self._start) + 1 :].partition("}")
+        self._start, brace, rest = operation.path.partition("{")
+        self._parameter, _, self._end = rest.partition("}")
         self._has_params = bool(brace)
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match method and path. The id in the middle of a path may be empty, as it may in the server's router."""
-        if scope["type"] != "http" or scope["method"] != self._method:
-            return Match.NONE, {}
-        path = scope["path"]
+    def match(self, method: str, path: str) -> dict[str, str] | None:
+        """The parameters in a path, None if it is not this route's.
+
+        The id in the middle of a path may be empty, as it may in the server's router.
+        """
+        if method != self._method:
+            return None
         if not self._has_params:
-            return self._full({}) if path == self._start else (Match.NONE, {})
+            return {} if path == self._start else None
         if not (path.startswith(self._start) and path.endswith(self._end)):
-            return Match.NONE, {}
+            return None
         until = len(path) - len(self._end)
         value = path[len(self._start) : until]
         if "/" in value or until < len(self._start) or not (value or self._end):
-            return Match.NONE, {}
-        return self._full({self._parameter: value})
+            return None
+        return {self._parameter: value}
 
-    def handle(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a request, with faults only while there are fault rules."""
         # Not `async`: a second coroutine for each request would cost time.
-        return (self._faulty if self._fault_plan.active else self.endpoint)(scope, receive, send)
-
-    def _full(self, params: dict[str, str]) -> tuple[Match, Scope]:
-        return Match.FULL, {"endpoint": self.endpoint, "path_params": params}
+        return (self._faulty if self._fault_plan.active else self._endpoint)(scope, receive, send)
 
 
 class _UnknownPath:
