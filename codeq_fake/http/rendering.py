@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from codeq_fake.core import QueueStats, Record, State, Subscription, Task
-from codeq_fake.wire import quote, rfc3339_nano, rfc3339_seconds
+from codeq_fake.wire import escaped, literal, quote, rfc3339_nano, rfc3339_seconds
 
 _SHOWN_STATE = {
     state: f',"status":"{state.status.value}","lastKnownLocation":"{state.location.value}"' for state in State
@@ -16,8 +16,8 @@ def task(shown: Task, zone: ZoneInfo) -> str:
     """A task as JSON (R23), without fields that are empty or 0."""
     created_at = rfc3339_nano(shown.created_at, zone)
     updated_at = created_at if shown.updated_at == shown.created_at else rfc3339_nano(shown.updated_at, zone)
-    return (
-        f'{{"id":{quote(shown.id)},"command":{quote(shown.command)},"payload":{quote(shown.payload)}'
+    return escaped(
+        f'{{"id":{literal(shown.id)},"command":{literal(shown.command)},"payload":{literal(shown.payload)}'
         f"{_asked_for(shown)}{_SHOWN_STATE[shown.state]}{_progress(shown)}"
         f'{_text("tenantId", shown.tenant)},"createdAt":"{created_at}","updatedAt":"{updated_at}"}}'
     )
@@ -34,27 +34,27 @@ def _asked_for(shown: Task) -> str:
 def _progress(shown: Task) -> str:
     lease = ""
     if shown.worker:
-        lease = f',"workerId":{quote(shown.worker)},"leaseUntil":"{rfc3339_seconds(shown.lease_until)}"'
+        lease = f',"workerId":{literal(shown.worker)},"leaseUntil":"{rfc3339_seconds(shown.lease_until)}"'
     attempts = f',"attempts":{shown.attempts}' if shown.attempts else ""
     key = ',"resultKey":"codeq:results"' if shown.record is not None else ""  # T2
     return f'{lease}{attempts},"maxAttempts":{shown.max_attempts}{_text("error", shown.error)}{key}'
 
 
 def _text(name: str, value: str) -> str:
-    return f',"{name}":{quote(value)}' if value else ""
+    return f',"{name}":{literal(value)}' if value else ""
 
 
 def record(shown: Record, zone: ZoneInfo) -> str:
     """A stored result (S2), without an empty `result`."""
-    text = f'{{"taskId":{quote(shown.task_id)},"status":"{shown.status}"'
+    text = f'{{"taskId":{literal(shown.task_id)},"status":"{shown.status}"'
     if shown.result is not None and shown.result != "{}":
         text += f',"result":{shown.result}'
     if shown.error:
-        text += f',"error":{quote(shown.error)}'
+        text += f',"error":{literal(shown.error)}'
     if shown.artifacts:
-        artifacts = ",".join(f'{{"name":{quote(a.name)},"url":{quote(a.url)}}}' for a in shown.artifacts)
+        artifacts = ",".join(f'{{"name":{literal(a.name)},"url":{literal(a.url)}}}' for a in shown.artifacts)
         text += f',"artifacts":[{artifacts}]'
-    return f'{text},"completedAt":"{rfc3339_nano(shown.completed_at, zone)}"}}'
+    return escaped(f'{text},"completedAt":"{rfc3339_nano(shown.completed_at, zone)}"}}')
 
 
 def subscription(shown: Subscription, zone: ZoneInfo) -> str:
