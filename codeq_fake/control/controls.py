@@ -22,7 +22,7 @@ from codeq_fake.core import Status, Task, errors, manual_operations, snapshot
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.frozen_tasks import FrozenTasks
-from codeq_fake.core.slices import Slices, at_once
+from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
 from codeq_fake.journal import Journal
 from codeq_fake.runtime.fake_server import Runtime, StateReplacedError
@@ -343,14 +343,19 @@ class Controls:
 
     def queues(self) -> payloads.Queues:
         """The queue sizes of each tenant and command, and the number of parked claims."""
-        found = self.begin_queues()
+        found = at_once(self._begin_queues())
         return {"queues": list(found["queues"]), "parkedClaims": found["parkedClaims"]}
 
-    def begin_queues(self) -> dict[str, Any]:
-        """As `queues`, with an iterator in the place of the list."""
-        runtime = self._runtime
-        queues = representations.queues(runtime.broker, sorted(runtime.broker.store.queues))
-        return {"queues": queues, "parkedClaims": runtime.waiters.parked}
+    async def begin_queues(self) -> dict[str, Any]:
+        """As `queues`, with an iterator in the place of the list. Others have turns meanwhile."""
+        return await in_slices(self._begin_queues())
+
+    def _begin_queues(self) -> Slices[dict[str, Any]]:
+        broker = self._runtime.broker
+        keys = yield from in_order(list(broker.store.queues))
+        spelled = yield from representations.spelled_commands(broker)
+        queues = (representations.queue(broker, key, spelled) for key in keys)
+        return {"queues": queues, "parkedClaims": self._runtime.waiters.parked}
 
     def requests(self, *, since: int = 0, path: str = "", status: int = 0) -> list[payloads.Request]:
         """The journal of requests after number `since`; `path` matches a part of the path, `status` 0 matches all."""

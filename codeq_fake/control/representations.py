@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from codeq_fake import payloads, wire
 from codeq_fake.core import Broker, HistoryEntry, Record, State, Task, explain
 from codeq_fake.core.commands import queue_name
+from codeq_fake.core.slices import Slices, batches
 from codeq_fake.faults import Fault, parsing
 from codeq_fake.http import rendering
 from codeq_fake.journal import Callback, Request, Try
@@ -136,23 +137,31 @@ def callback(shown: Callback) -> payloads.Callback:
     }
 
 
-def queues(broker: Broker, keys: Iterable[tuple[str, str]]) -> Iterator[payloads.Queue]:
-    """The queues of these tenants and names; a command has the spelling of the last create."""
-    spelled = {queue_name(command): command for command in broker.counters.created}
-    for tenant, name in keys:
-        queue = broker.store.queues[tenant, name]
-        lease, delay = next(queue.by_lease_end(), None), next(queue.delays(), None)
-        yield {
-            "tenant": tenant,
-            "command": spelled.get(name, name),
-            "ready": queue.ready_count(),
-            "readyByPriority": queue.ready_by_priority(),
-            "delayed": len(queue.delayed),
-            "inProgress": len(queue.in_progress),
-            "dlq": len(queue.dead),
-            "nextDue": time(delay.visible_at) if delay is not None else None,
-            "nextLeaseEnd": time(broker.profile.lease_expired_from(lease.lease_expiry)) if lease is not None else None,
-        }
+def spelled_commands(broker: Broker) -> Slices[dict[str, str]]:
+    """Name of a queue -> its command as the last create spelled it."""
+    spelled: dict[str, str] = {}
+    for commands in batches(list(broker.counters.created)):
+        spelled |= {queue_name(command): command for command in commands}
+        yield
+    return spelled
+
+
+def queue(broker: Broker, key: tuple[str, str], spelled: Mapping[str, str]) -> payloads.Queue:
+    """The queue of a tenant and name, with its command as `spelled_commands` has it."""
+    tenant, name = key
+    shown = broker.store.queues[key]
+    lease, delay = next(shown.by_lease_end(), None), next(shown.delays(), None)
+    return {
+        "tenant": tenant,
+        "command": spelled.get(name, name),
+        "ready": shown.ready_count(),
+        "readyByPriority": shown.ready_by_priority(),
+        "delayed": len(shown.delayed),
+        "inProgress": len(shown.in_progress),
+        "dlq": len(shown.dead),
+        "nextDue": time(delay.visible_at) if delay is not None else None,
+        "nextLeaseEnd": time(broker.profile.lease_expired_from(lease.lease_expiry)) if lease is not None else None,
+    }
 
 
 def _tried(shown: Try) -> payloads.Try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TypeAlias, TypeVar
+from heapq import merge
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
+RowT = TypeVar("RowT", bound=tuple[Any, ...])
 
 #: Work that may pause at each `yield`. What it reads may change meanwhile.
 Slices: TypeAlias = Generator[None, None, T]
@@ -24,7 +26,20 @@ def at_once(work: Slices[T]) -> T:
             return result
 
 
-def batches(items: Sequence[T]) -> Generator[Sequence[T], None, None]:
-    """The items of a sequence in parts of `BATCH`."""
-    for start in range(0, len(items), BATCH):
-        yield items[start : start + BATCH]
+def batches(items: Sequence[T], size: int = BATCH) -> Generator[Sequence[T], None, None]:
+    """The items of a sequence in parts of `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def in_order(rows: Sequence[RowT]) -> Slices[list[RowT]]:
+    """What `sorted` returns."""
+    runs: list[list[RowT]] = []
+    for batch in batches(rows):
+        runs.append(sorted(batch))
+        yield
+    ordered: list[RowT] = []
+    for row in merge(*runs):
+        ordered.append(row)
+        yield
+    return ordered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import merge
+from operator import add
 from typing import NamedTuple
 
 from .commands import BUILT_IN_COMMANDS, queue_name
@@ -55,9 +56,13 @@ class TaskStore:
         queue = self.queues.get((tenant, queue_name(command)))
         return QueueStats() if queue is None else _stats(queue)
 
-    def totals(self) -> QueueStats:
+    def totals(self) -> Slices[QueueStats]:
         """The sizes of all queues together."""
-        return QueueStats(*map(sum, zip(*map(_stats, self.queues.values()), strict=True)))
+        total = QueueStats()
+        for queue in list(self.queues.values()):
+            total = QueueStats(*map(add, total, _stats(queue)))
+            yield
+        return total
 
     def built_in_sizes(self) -> dict[str, int]:
         """The sizes of the built-in commands' queues without tenant, by storage key in alphabetical order (M1)."""

@@ -1,15 +1,17 @@
-"""R17: the server's metrics in the Prometheus text format (L2)."""
+"""R17: the server's metrics in the Prometheus text format (L2), made in slices: each command has its own lines."""
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from codeq_fake.core import BUILT_IN_COMMANDS, Broker
-from codeq_fake.core.counters import LATENCY_BOUNDS
+from codeq_fake.core.counters import LATENCY_BOUNDS, Counters
+from codeq_fake.core.slices import Slices, batches, in_order
 
 from .replies import Reply
 from .request import Call
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 _CONTENT_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8; escaping=values")
 _GZIP = (b"content-encoding", b"gzip")
+#: What zlib calls the format of gzip.
+_GZIP_FORMAT = 31
+
+#: How many rows of a family are written between two pauses. A row of the histogram has 17 lines.
+_ROWS = 100
+_HEAD_LINES = 2
 
 #: Where Go's text differs from Python's: whole numbers have no fraction, a histogram's bound comes before its labels.
 _AS_GO = (
@@ -27,124 +35,139 @@ _AS_GO = (
 )
 
 
-def metrics(call: Call) -> Reply:
-    """R17: the `codeq_` families, compressed if the client accepts gzip."""
+class _Family(NamedTuple):
+    """One family: the class in prometheus_client, name, description, and the values by label values: one or a tuple."""
+
+    kind: str
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    values: Mapping[Any, Any]
+
+
+def metrics(call: Call) -> Slices[Reply]:
+    """R17: the `codeq_` families in alphabetical order, without empty ones, compressed if the client accepts gzip."""
+    parts: list[bytes] = []
+    families = [*_gauges(call.broker, call.now), *_counters(call.broker.counters)]
+    for family in sorted(families, key=attrgetter("name")):
+        rows = yield from in_order(list(family.values.items()))
+        for batch in batches(rows, _ROWS):
+            text = _as_go(family, batch)
+            parts.append(text if batch[0] is rows[0] else text.split(b"\n", _HEAD_LINES)[_HEAD_LINES])
+            yield
+    if "gzip" not in (call.header(b"accept-encoding") or ""):
+        return Reply(200, b"".join(parts), (_CONTENT_TYPE,))
+    compressor = zlib.compressobj(wbits=_GZIP_FORMAT)
+    compressed: list[bytes] = []
+    for part in parts:
+        compressed.append(compressor.compress(part))
+        yield
+    return Reply(200, b"".join((*compressed, compressor.flush())), (_CONTENT_TYPE, _GZIP))
+
+
+def _as_go(family: _Family, rows: Iterable[tuple[Any, Any]]) -> bytes:
+    """The text of some rows of a family, after two lines about the family."""
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - takes 60 ms, for this route only
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(call.broker, call.now))
+    registry.register(_Collector(family, rows))
     text = generate_latest(registry)
     for pattern, replacement in _AS_GO:
         text = pattern.sub(replacement, text)
-    if "gzip" in (call.header(b"accept-encoding") or ""):
-        return Reply(200, gzip.compress(text), (_CONTENT_TYPE, _GZIP))
-    return Reply(200, text, (_CONTENT_TYPE,))
+    return text
 
 
 class _Collector:
-    """The families in alphabetical order, without empty ones, as in Go."""
+    """Some rows of a family as prometheus_client writes them. It adds `_total` to a counter's name."""
 
-    def __init__(self, broker: Broker, now: int) -> None:
-        self._broker = broker
-        self._now = now
+    def __init__(self, family: _Family, rows: Iterable[tuple[Any, Any]]) -> None:
+        self._family = family
+        self._rows = rows
 
     def collect(self) -> list[Metric]:
-        families = [*self._gauges(), *self._counters(), *self._histogram()]
-        return sorted(families, key=lambda family: family.name)
+        from prometheus_client import core  # noqa: PLC0415 - as in `_as_go`
 
-    def _gauges(self) -> Iterator[Metric]:
-        depths = {command: self._broker.queue_stats(command, tenant="") for command in sorted(BUILT_IN_COMMANDS)}
-        yield from _family(
-            "Gauge",
-            "codeq_dlq_depth",
-            "Current DLQ depth by command.",
-            ["command"],
-            {(command,): depth.dead for command, depth in depths.items()},
-        )
-        yield from _family(
-            "Gauge",
-            "codeq_queue_depth",
-            "Current queue depth by command and queue state.",
-            ["command", "queue"],
-            {
-                (command, queue): length
-                for command, depth in depths.items()
-                for queue, length in (
-                    ("delayed", depth.delayed),
-                    ("dlq", depth.dead),
-                    ("in_progress", depth.in_progress),
-                    ("ready", depth.ready),
-                )
-            },
-        )
-        yield from _family(
-            "Gauge",
-            "codeq_subscriptions_active",
-            "Current active subscriptions by command (eventType).",
-            ["command"],
-            {
-                (command,): self._broker.subscriptions.active_count(command, now=self._now)
-                for command in sorted(BUILT_IN_COMMANDS)
-            },
-        )
-
-    def _counters(self) -> Iterator[Metric]:
-        counts = self._broker.counters
-        for name, text, by_command in (
-            (
-                "lease_expired",
-                "Total number of lease expirations detected during claim-time repair.",
-                counts.lease_expired,
-            ),
-            ("task_claimed", "Total number of tasks claimed by workers.", counts.claimed),
-            ("task_created", "Total number of tasks created (enqueued).", counts.created),
-        ):
-            values = {(command,): count for command, count in by_command.items()}
-            yield from _family("Counter", f"codeq_{name}", text, ["command"], values)
-        yield from _family(
-            "Counter",
-            "codeq_rate_limit_hits",
-            "Total number of requests refused by a rate limit, by scope and operation.",
-            ["operation", "scope"],
-            {(operation, scope): count for (scope, operation), count in counts.rate_limited.items()},
-        )
-        yield from _family(
-            "Counter",
-            "codeq_task_completed",
-            "Total number of tasks completed, labeled by final status.",
-            ["command", "status"],
-            counts.completed,
-        )
-        yield from _family(
-            "Counter",
-            "codeq_webhook_deliveries",
-            "Total number of webhook deliveries, labeled by kind and outcome.",
-            ["command", "kind", "outcome"],
-            {(command, kind, outcome): count for (kind, command, outcome), count in counts.deliveries.items()},
-        )
-
-    def _histogram(self) -> Iterator[Metric]:
-        from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415 - as in `metrics`
-
-        family = HistogramMetricFamily(
-            "codeq_task_processing_latency_seconds",
-            "End-to-end latency from task creation to completion (seconds).",
-            labels=["command", "status"],
-        )
-        bounds = [*map(str, LATENCY_BOUNDS), "+Inf"]
-        for labels, histogram in sorted(self._broker.counters.latency.items()):
-            buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
-            family.add_metric(labels, buckets, histogram.total)
-        if family.samples:
-            yield family
+        kind, name, text, labels, _ = self._family
+        metric = getattr(core, f"{kind}MetricFamily")(name, text, labels=labels)
+        for key, value in self._rows:
+            label_values = key if isinstance(key, tuple) else (key,)
+            if kind == "Histogram":
+                buckets = list(zip(_BOUNDS, accumulate(value.counts), strict=True))
+                metric.add_metric(label_values, buckets, value.total)
+            else:
+                metric.add_metric(label_values, value)
+        return [metric]
 
 
-def _family(kind: str, name: str, text: str, labels: list[str], values: Mapping[Any, int]) -> Iterator[Metric]:
-    """A family of gauges or counters, unless it is empty. prometheus_client adds `_total` to a counter's name."""
-    from prometheus_client import core  # noqa: PLC0415 - as in `metrics`
+_BOUNDS = (*map(str, LATENCY_BOUNDS), "+Inf")
 
-    family = getattr(core, f"{kind}MetricFamily")(name, text, labels=labels)
-    for key, value in sorted(values.items()):
-        family.add_metric(key, value)
-    if family.samples:
-        yield family
+
+def _gauges(broker: Broker, now: int) -> Iterator[_Family]:
+    depths = {command: broker.queue_stats(command, tenant="") for command in BUILT_IN_COMMANDS}
+    yield _Family(
+        "Gauge",
+        "codeq_dlq_depth",
+        "Current DLQ depth by command.",
+        ("command",),
+        {command: depth.dead for command, depth in depths.items()},
+    )
+    yield _Family(
+        "Gauge",
+        "codeq_queue_depth",
+        "Current queue depth by command and queue state.",
+        ("command", "queue"),
+        {
+            (command, queue): length
+            for command, depth in depths.items()
+            for queue, length in (
+                ("delayed", depth.delayed),
+                ("dlq", depth.dead),
+                ("in_progress", depth.in_progress),
+                ("ready", depth.ready),
+            )
+        },
+    )
+    yield _Family(
+        "Gauge",
+        "codeq_subscriptions_active",
+        "Current active subscriptions by command (eventType).",
+        ("command",),
+        {command: broker.subscriptions.active_count(command, now=now) for command in BUILT_IN_COMMANDS},
+    )
+
+
+def _counters(counts: Counters) -> Iterator[_Family]:
+    for name, text, by_command in (
+        ("lease_expired", "Total number of lease expirations detected during claim-time repair.", counts.lease_expired),
+        ("task_claimed", "Total number of tasks claimed by workers.", counts.claimed),
+        ("task_created", "Total number of tasks created (enqueued).", counts.created),
+    ):
+        yield _Family("Counter", f"codeq_{name}", text, ("command",), by_command)
+    yield _Family(
+        "Counter",
+        "codeq_rate_limit_hits",
+        "Total number of requests refused by a rate limit, by scope and operation.",
+        ("operation", "scope"),
+        {(operation, scope): count for (scope, operation), count in counts.rate_limited.items()},
+    )
+    yield _Family(
+        "Counter",
+        "codeq_task_completed",
+        "Total number of tasks completed, labeled by final status.",
+        ("command", "status"),
+        counts.completed,
+    )
+    yield _Family(
+        "Counter",
+        "codeq_webhook_deliveries",
+        "Total number of webhook deliveries, labeled by kind and outcome.",
+        ("command", "kind", "outcome"),
+        {(command, kind, outcome): count for (kind, command, outcome), count in counts.deliveries.items()},
+    )
+    yield _Family(
+        "Histogram",
+        "codeq_task_processing_latency_seconds",
+        "End-to-end latency from task creation to completion (seconds).",
+        ("command", "status"),
+        counts.latency,
+    )

@@ -14,6 +14,7 @@ from codeq_fake.control import representations
 from codeq_fake.core import Broker, State, Task
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.queue import Queue
+from codeq_fake.core.slices import Slices, batches
 from codeq_fake.runtime.fake_server import Runtime
 
 from .rendering import STATES, short
@@ -22,6 +23,9 @@ Waiting: TypeAlias = Callable[[Queue], Iterator[Task]]
 End: TypeAlias = Callable[[Task], int]
 
 ItemT = TypeVar("ItemT")
+
+#: How many tasks are searched between two pauses: a payload may be long.
+_SEARCHED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,36 +117,45 @@ def sheet(items: Iterable[ItemT], number: int, *, size: int, total: int | None =
     return Sheet(kept, number, counted, size)
 
 
-def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Sheet[TaskRow]:
+def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Slices[Sheet[TaskRow]]:
     """The tasks that match, newest first."""
     broker = runtime.broker
     all_tasks = broker.store.tasks
     if search == Search():
         task_sheet = sheet(reversed(all_tasks.values()), number, size=size, total=len(all_tasks))
     else:
-        task_sheet = sheet((task for task in reversed(all_tasks.values()) if search.finds(task)), number, size=size)
+        found: list[Task] = []
+        for batch in batches(list(reversed(all_tasks.values())), _SEARCHED):
+            found += filter(search.finds, batch)
+            yield
+        task_sheet = sheet(found, number, size=size, total=len(found))
     return Sheet([TaskRow.of(task, broker) for task in task_sheet.items], number, task_sheet.total, size)
 
 
-def overview(runtime: Runtime, *, most: int) -> dict[str, Any]:
+def overview(runtime: Runtime, *, most: int) -> Slices[dict[str, Any]]:
     """An overview of the fake, with at most `most` items of each kind."""
     broker = runtime.broker
-    store, totals = broker.store, broker.store.totals()
-    dead = (task for queue in store.queues.values() for task in reversed(queue.dead.values()))
+    store = broker.store
+    totals = yield from store.totals()
     in_queues = totals.ready + totals.delayed + totals.in_progress + totals.dead
+    first = yield from _first_keys(broker, most)
+    spelled = yield from representations.spelled_commands(broker)
+    leases = yield from _soonest(broker, Queue.by_lease_end, _lease_expiry, most)
+    delays = yield from _soonest(broker, Queue.delays, _visible_at, most)
+    dead = yield from _dead(broker, most)
     return {
-        "queues": list(representations.queues(broker, nsmallest(most, store.queues))),
+        "queues": [representations.queue(broker, key, spelled) for key in first],
         "more_queues": max(0, len(store.queues) - most),
         "totals": totals,
-        "ended": len(store.tasks) - in_queues,
+        "ended": max(0, len(store.tasks) - in_queues),
         "parked": runtime.waiters.parked,
-        "leases": [TaskRow.of(task, broker) for task in _soonest(broker, Queue.by_lease_end, _lease_expiry, most)],
-        "delays": [TaskRow.of(task, broker) for task in _soonest(broker, Queue.delays, _visible_at, most)],
-        "dead": [TaskRow.of(task, broker) for task in islice(dead, most)],
+        "leases": [TaskRow.of(task, broker) for task in leases],
+        "delays": [TaskRow.of(task, broker) for task in delays],
+        "dead": [TaskRow.of(task, broker) for task in dead],
     }
 
 
-def next_event(runtime: Runtime) -> Event | None:
+def next_event(runtime: Runtime) -> Slices[Event | None]:
     """The next event: a lease expires, a delayed task comes due, or a callback is tried again."""
     broker, now = runtime.broker, runtime.clock.now()
 
@@ -150,8 +163,8 @@ def next_event(runtime: Runtime) -> Event | None:
         return broker.profile.lease_expired_from(task.lease_expiry)
 
     ahead = {
-        "a lease is over": _first_after(now, broker, Queue.by_lease_end, lease_end),
-        "a delayed task comes due": _first_after(now, broker, Queue.delays, _visible_at),
+        "a lease is over": (yield from _first_after(now, broker, Queue.by_lease_end, lease_end)),
+        "a delayed task comes due": (yield from _first_after(now, broker, Queue.delays, _visible_at)),
         "a callback is tried again": broker.callbacks.next_due(),
     }
     events = (Event(at, what) for what, at in ahead.items() if at is not None and at > now)
@@ -172,16 +185,45 @@ _lease_expiry = attrgetter("lease_expiry")
 _visible_at = attrgetter("visible_at")
 
 
-def _soonest(broker: Broker, waiting: Waiting, end: End, most: int) -> Iterator[Task]:
+def _first_keys(broker: Broker, most: int) -> Slices[list[tuple[str, str]]]:
+    """The first queues in the order of their tenants and names."""
+    first: list[tuple[str, str]] = []
+    for keys in batches(list(broker.store.queues)):
+        first = nsmallest(most, (*first, *keys))
+        yield
+    return first
+
+
+def _soonest(broker: Broker, waiting: Waiting, end: End, most: int) -> Slices[list[Task]]:
     """Of the tasks that wait in all queues, those whose wait ends first."""
     queues = broker.store.queues
-    firsts = ((end(task), key) for key, queue in queues.items() if (task := next(waiting(queue), None)) is not None)
-    nearest = [queues[key] for _, key in nsmallest(most, firsts)]
-    return islice(merge(*map(waiting, nearest), key=end), most)
+    nearest: list[tuple[int, tuple[str, str]]] = []
+    for keys in batches(list(queues)):
+        firsts = ((end(task), key) for key in keys if (task := next(waiting(queues[key]), None)) is not None)
+        nearest = nsmallest(most, (*nearest, *firsts))
+        yield
+    return list(islice(merge(*(waiting(queues[key]) for _, key in nearest), key=end), most))
 
 
-def _first_after(now: int, broker: Broker, waiting: Waiting, end: End) -> int | None:
+def _dead(broker: Broker, most: int) -> Slices[list[Task]]:
+    """Some dead letters, the latest of a queue first."""
+    found: list[Task] = []
+    for queues in batches(list(broker.store.queues.values())):
+        dead = (task for queue in queues for task in reversed(queue.dead.values()))
+        found += islice(dead, most - len(found))
+        yield
+    return found
+
+
+def _first_after(now: int, broker: Broker, waiting: Waiting, end: End) -> Slices[int | None]:
     """The end of the first wait that ends in the future."""
-    queues = broker.store.queues.values()
-    firsts = (next((at for task in waiting(queue) if (at := end(task)) > now), None) for queue in queues)
-    return min((at for at in firsts if at is not None), default=None)
+    first: int | None = None
+    for queue in list(broker.store.queues.values()):
+        for task in waiting(queue):
+            at = end(task)
+            if at > now:
+                first = at if first is None else min(at, first)
+                break
+            yield  # of what has ended there may be a lot
+        yield
+    return first

@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from codeq_fake.auth import Forbidden, KeysNeeded, Tokens, Unauthenticated
 from codeq_fake.clause_coverage.coverage import sections
+from codeq_fake.clocks import in_slices
 from codeq_fake.control import json_blocks, representations
 from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, WAYS
 from codeq_fake.http.faults.matching import NAMES
@@ -27,20 +28,21 @@ _SHEET = 50
 _FEW = 12
 
 
-def overview(visit: Visit) -> Response:
+async def overview(visit: Visit) -> Response:
     """The queues, the tasks in progress, delayed and dead, and the latest requests."""
     runtime = visit.runtime
     return visit.show(
         "overview.html",
-        fake=data.overview(runtime, most=_FEW),
+        fake=await in_slices(data.overview(runtime, most=_FEW)),
         latest=[representations.request(entry) for entry in islice(reversed(runtime.requests.entries), _FEW)],
     )
 
 
-def tasks(visit: Visit) -> Response:
+async def tasks(visit: Visit) -> Response:
     """A list of the tasks that match."""
     search = data.Search(visit.text("q").strip(), visit.text("state"), visit.text("command"), visit.text("tenant"))
-    return visit.show("tasks.html", search=search, sheet=data.tasks(visit.runtime, search, _sheet(visit), size=_SHEET))
+    sheet = await in_slices(data.tasks(visit.runtime, search, _sheet(visit), size=_SHEET))
+    return visit.show("tasks.html", search=search, sheet=sheet)
 
 
 def task(visit: Visit) -> Response:

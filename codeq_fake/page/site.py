@@ -14,11 +14,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from codeq_fake.clocks import in_slices
 from codeq_fake.control import ControlError, Controls
 from codeq_fake.runtime.fake_server import Runtime
 
 from . import actions, pages
 from .access import PageAccess
+from .data import next_event
 from .visit import LARGEST_FORM, Visit
 
 Handler: TypeAlias = Callable[[Visit], Response | Awaitable[Response]]
@@ -87,6 +89,7 @@ class Site:
         try:
             if request.method == "POST":
                 await visit.read_form(_LARGEST_LOGIN if is_login else LARGEST_FORM)
+            visit.event = await in_slices(next_event(self._runtime))
             response = handler(visit)
             return await response if isawaitable(response) else response
         except ControlError as error:

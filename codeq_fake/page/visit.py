@@ -23,7 +23,7 @@ from codeq_fake.documents import BadDocumentError, read_json
 from codeq_fake.runtime.fake_server import Runtime
 
 from .access import cookie_name
-from .data import next_event
+from .data import Event
 from .rendering import render
 
 HOME = "/_fake/"
@@ -60,6 +60,8 @@ class Visit:
         self.controls = controls
         #: Empty until `read_form`.
         self.form = Form()
+        #: The next event, for the clock of the page.
+        self.event: Event | None = None
         self._has_form = False
         self._needs_token = needs_token
 
@@ -111,7 +113,7 @@ class Visit:
             "mode": clock.mode,
             "profile": runtime.config.profile,
             "version": __version__,
-            "event": next_event(runtime),
+            "event": self.event,
             "here": self.here if self.request.method == "GET" else HOME,
             "path": self.request.url.path,
             "has_lock": self._needs_token,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,4 +33,23 @@ def test_a_cleanup_of_many_tasks_lets_others_in_between() -> None:
 
     answer, left, longest = asyncio.run(cleaned())
     assert (answer.status, answer.json["deleted"], left) == (200, TASKS - 1, 1)
+    assert longest.is_short, (longest.seconds, longest.total)
+
+
+@pytest.mark.parametrize("headers", [[], [(b"accept-encoding", b"gzip")]])
+def test_the_metrics_of_many_commands_let_others_in_between(headers: list[tuple[bytes, bytes]]) -> None:
+    async def measured() -> tuple[Answer, LongestHold]:
+        fake = FakeCodeQ(now=NOW)
+        await ask(fake.app, "GET", "/metrics", [], headers)  # the first request loads what all need
+        for n in range(TASKS):
+            fake.enqueue(f"C{n:05}")
+        async with LongestHold() as longest:
+            answer = await ask(fake.app, "GET", "/metrics", [], headers)
+        return answer, longest
+
+    answer, longest = asyncio.run(measured())
+    text = gzip.decompress(answer.body) if headers else answer.body
+    lines = [line for line in text.splitlines() if b"task_created" in line]
+    assert lines[2:] == [b'codeq_task_created_total{command="C%05d"} 1' % n for n in range(TASKS)]
+    assert lines[0].startswith(b"# HELP")
     assert longest.is_short, (longest.seconds, longest.total)
