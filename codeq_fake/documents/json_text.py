@@ -60,12 +60,12 @@ def _read(text: str) -> Generator[None, None, Any]:
 
 def _value(text: str, at: int, levels: int) -> Generator[None, None, tuple[Any, int]]:
     """The value that begins at `at`, and its end. The items of the outer `levels` are read one by one."""
+    yield  # before each value: empty ones are many, too
     opening = text[at : at + 1]
     if levels and opening == "{":
         return (yield from _object(text, at, levels))
     if levels and opening == "[":
         return (yield from _list(text, at, levels))
-    yield
     return _DECODER.raw_decode(text, at)
 
 

@@ -45,6 +45,8 @@ LONG_CALLS: list[tuple[str, str, Any]] = [
     ("POST", "next", {"ids": [f"{n}" for n in range(300_000)]}),
     ("POST", "faults", {"faults": [{"do": "hang"}] * 15_000}),
     ("PUT", "clock", {"mode": [{}] * 1_000_000}),
+    ("PUT", "state", {"profile": [{}] * 200_000}),
+    ("PUT", "state", {"broker": {"tasks": [[]] * 200_000}}),
 ]
 
 
