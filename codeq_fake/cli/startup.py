@@ -27,8 +27,8 @@ from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.http.host_guard import is_loopback
 from codeq_fake.runtime.fake_server import Config, Runtime
 from codeq_fake.server_settings import Settings, SettingsError
-from codeq_fake.server_settings.model import NAMES as SETTINGS
-from codeq_fake.server_settings.model import VARIABLES
+from codeq_fake.server_settings.settings import NAMES as SETTINGS
+from codeq_fake.server_settings.settings import VARIABLES
 from codeq_fake.server_settings.sources import Sources, camel, near_misses
 from codeq_fake.serving import descriptors
 from codeq_fake.serving.application import application

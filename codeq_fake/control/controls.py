@@ -18,7 +18,7 @@ from codeq_fake import __version__, payloads, wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock, in_slices
-from codeq_fake.core import Status, Task, errors, manual_operations, snapshot
+from codeq_fake.core import Status, Task, errors, manual_operations, saved_state
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.frozen_tasks import FrozenTasks
@@ -186,16 +186,16 @@ class Controls:
         return {
             "profile": runtime.config.profile,
             "now": representations.time(runtime.clock.now()),
-            "broker": snapshot.dump(runtime.broker),
+            "broker": saved_state.dump(runtime.broker),
         }
 
     def begin_state(self) -> dict[str, Any]:
-        """As `state`, with iterators in the place of long lists: see `snapshot.begin_dump`."""
+        """As `state`, with iterators in the place of long lists: see `saved_state.begin_dump`."""
         runtime = self._runtime
         return {
             "profile": runtime.config.profile,
             "now": representations.time(runtime.clock.now()),
-            "broker": snapshot.begin_dump(runtime.broker),
+            "broker": saved_state.begin_dump(runtime.broker),
         }
 
     async def state_text(self) -> list[bytes]:
@@ -217,10 +217,10 @@ class Controls:
 
     def _restore(self, state: Mapping[str, Any]) -> Slices[payloads.Health]:
         try:
-            loaded = yield from snapshot.load(state)
-        except snapshot.InvalidState as error:
+            loaded = yield from saved_state.load(state)
+        except saved_state.InvalidState as error:
             raise BadRequestError(str(error)) from None
-        fill = partial(snapshot.restore, state=loaded["broker"])
+        fill = partial(saved_state.restore, state=loaded["broker"])
         yield from self._runtime.restore(profile(loaded["profile"]), instant(loaded["now"]), fill)
         return self.health()
 

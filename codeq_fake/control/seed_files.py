@@ -21,7 +21,7 @@ from codeq_fake.http import bodies
 from codeq_fake.http.rejections import status_and_text
 from codeq_fake.runtime.fake_server import Runtime
 from codeq_fake.runtime.ids import TakenIdError
-from codeq_fake.server_settings.parsing import kind
+from codeq_fake.server_settings.readers import kind
 
 from .errors import BadRequestError
 

@@ -44,7 +44,7 @@ _COUNTED = (
 
 
 def contradictions(broker: Mapping[str, Any]) -> Iterator[str]:
-    """Why a broker cannot be in this state (a `snapshot.BrokerState`), in words. An empty text is a pause."""
+    """Why a broker cannot be in this state (a `saved_state.BrokerState`), in words. An empty text is a pause."""
     tasks: Sequence[Task] = broker["tasks"]
     yield from _repeated("task", (task.id for task in tasks))
     yield from _unlisted(tasks, broker["ready"])

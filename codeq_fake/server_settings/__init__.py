@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 from .auth import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, StaticAuth
-from .model import Settings
-from .parsing import SettingsError
+from .readers import SettingsError
+from .settings import Settings

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from codeq_fake.documents import BadDocumentError, read_json
 
-from .parsing import MAX_INT, SettingsError, kind, text
+from .readers import MAX_INT, SettingsError, kind, text
 from .sources import Sources
 
 #: The scopes of the worker routes (R3 to R11).

@@ -12,7 +12,7 @@ from typing import Any
 from codeq_fake.core.rate_limits import SCOPES
 from codeq_fake.documents import BadDocumentError, one_line
 
-from .parsing import RATE_LIMIT_KEYS, SettingsError, is_null, kind
+from .readers import RATE_LIMIT_KEYS, SettingsError, is_null, kind
 
 #: Settings that the real server reads only from its YAML file.
 YAML_ONLY = frozenset({"env", "timezone", "default_lease_seconds", "requeue_inspect_limit", "rate_limit"})

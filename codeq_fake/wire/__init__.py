@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from .decoder import decode
 from .encoder import encode, escaped, literal, quote, unescape_html
 from .gobase64 import IllegalBase64
 from .gobase64 import decode as decode_base64
 from .gobase64 import decode_url as decode_base64url
-from .gojson import decode
 from .gotime import BadTime, parse_rfc3339, reformat_rfc3339, rfc3339_nano, rfc3339_seconds
 from .gourl import is_webhook_url
 from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Struct

@@ -48,7 +48,7 @@ def encode_sorted(value: Json) -> str:
 def double(value: float) -> str:
     """A finite double in Go's shortest form: with an exponent only below 1e-6 and from 1e21 on (T1).
 
-    `gojson._float` must agree: it keeps a literal as a float only where `repr` writes it as this does.
+    `decoder._float` must agree: it keeps a literal as a float only where `repr` writes it as this does.
     """
     text = repr(value)
     if text.endswith(".0"):

@@ -6,7 +6,7 @@ import json
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake.core import PROFILES, Broker, CoreSettings, Submission, snapshot
+from codeq_fake.core import PROFILES, Broker, CoreSettings, Submission, saved_state
 from codeq_fake.core.effects import CallbackDue, Ids, Jitter, NoticeDue
 from codeq_fake.core.slices import at_once
 from codeq_fake.core.times import MILLISECOND, SECOND
@@ -49,7 +49,7 @@ class Fate(Ids, Jitter):
 def load(broker: Broker, state: dict[str, Any]) -> None:
     """Restore a broker's state from its JSON text."""
     whole = {"profile": "redis", "now": "2026-11-24T06:15:00Z", "broker": json.loads(json.dumps(state))}
-    at_once(snapshot.restore(broker, at_once(snapshot.load(whole))["broker"]))
+    at_once(saved_state.restore(broker, at_once(saved_state.load(whole))["broker"]))
 
 
 class Server:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_fake.core import Location, QueueStats, Status, errors, snapshot
+from codeq_fake.core import Location, QueueStats, Status, errors, saved_state
 from codeq_fake.core.times import SECOND
 from tests.core.support import DONE, START, Server, load
 
@@ -299,7 +299,7 @@ def test_k11_a_task_whose_lease_was_refused_can_be_ended_given_back_and_saved(
     with pytest.raises(errors.LeaseRefused):
         server.claim("A", lease_seconds=2**63 - 1)
     getattr(server.broker, operation)(task.id, worker="w-1", now=server.now, **arguments)
-    load(other.broker, snapshot.dump(server.broker))
+    load(other.broker, saved_state.dump(server.broker))
     for each in (server, other):
         assert each.broker.get(task.id).status == status
         assert each.broker.queue_stats("A", tenant="acme").ready == ready

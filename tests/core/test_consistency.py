@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from codeq_fake.core import PROFILES, Broker, CoreSettings, RateLimit
-from codeq_fake.core.snapshot import InvalidState, dump
+from codeq_fake.core.saved_state import InvalidState, dump
 from codeq_fake.runtime.ids import Source
 from tests.core.support import load
-from tests.core.test_snapshot import busy, restored
+from tests.core.test_saved_state import busy, restored
 
 
 def task_in(state: dict[str, Any], name: str) -> Any:

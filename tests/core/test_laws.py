@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codeq_fake.core import PROFILES, Broker, CoreSettings, State, Submission, explain
 from codeq_fake.core.effects import CallbackDue
-from codeq_fake.core.snapshot import dump
+from codeq_fake.core.saved_state import dump
 from tests.core.model.lockstep import START, Fate
 from tests.core.model.store import MILLISECOND
 from tests.core.support import load

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.core import Location, Status, Submission, errors, explain, manual_operations, races
-from codeq_fake.core.snapshot import dump
+from codeq_fake.core.saved_state import dump
 from codeq_fake.core.times import SECOND
 from tests.core.support import DONE, FAILED, START, Server, load
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codeq_fake.core import PROFILES, ArtifactUpload, Broker, CoreSettings, Submission, errors, manual_operations
-from codeq_fake.core.snapshot import dump
+from codeq_fake.core.saved_state import dump
 from tests.core.model.lockstep import START, Fate
 from tests.core.model.store import SECOND
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codeq_fake.core import RateLimit
 from codeq_fake.server_settings import WORKER_SCOPES, JwksAuth, Settings, SettingsError, StaticAuth
-from codeq_fake.server_settings.model import NAMES as SETTINGS
+from codeq_fake.server_settings.settings import NAMES as SETTINGS
 from codeq_fake.server_settings.sources import Sources
 
 if TYPE_CHECKING:

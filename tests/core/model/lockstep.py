@@ -8,7 +8,7 @@ from functools import partial, singledispatch
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake import core
-from codeq_fake.core import manual_operations, snapshot
+from codeq_fake.core import manual_operations, saved_state
 from tests.core.model import values as model_values
 from tests.core.model.broker import Model
 from tests.core.model.store import BUILT_IN, MILLISECOND, SECOND
@@ -103,12 +103,12 @@ class Lockstep:
 
     def _both(self, ours: Operation, models: Operation, arguments: Iterable[Any], named: Mapping[str, Any]) -> Any:
         self.fate.operation += 1
-        before, frozen = snapshot.dump(self.broker), snapshot.begin_dump(self.broker)
+        before, frozen = saved_state.dump(self.broker), saved_state.begin_dump(self.broker)
         first = list(itertools.islice(frozen["tasks"], self.fate.operation % 3))
         answer = outcome(ours, *arguments, **named)
         assert read({**frozen, "tasks": itertools.chain(first, frozen["tasks"])}) == before, "it is of one instant"
         if isinstance(answer, str):
-            assert snapshot.dump(self.broker) == before, "a refused operation changes nothing"
+            assert saved_state.dump(self.broker) == before, "a refused operation changes nothing"
         assert answer == outcome(models, *arguments, **named), ours
         self.compare()
         return answer
@@ -156,10 +156,10 @@ class Lockstep:
 
     def restore(self) -> None:
         """Go on with another broker, to which the state of this one was handed as JSON."""
-        state = snapshot.dump(self.broker)
+        state = saved_state.dump(self.broker)
         self.broker = self.new_broker()
         load(self.broker, state)
-        assert snapshot.dump(self.broker) == state
+        assert saved_state.dump(self.broker) == state
         self.compare()
 
     def advance(self, nanoseconds: int) -> None:

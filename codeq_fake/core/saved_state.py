@@ -1,4 +1,4 @@
-"""Snapshots: the whole state of a broker as plain JSON values, and its exact restoration."""
+"""The saved state: all of a broker as plain JSON values, and how it is restored (the file: `control.state_file`)."""
 
 from __future__ import annotations
 

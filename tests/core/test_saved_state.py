@@ -9,7 +9,7 @@ import pytest
 
 from codeq_fake.core import ArtifactUpload, RateLimit, Submission
 from codeq_fake.core.effects import CallbackDue
-from codeq_fake.core.snapshot import InvalidState, dump
+from codeq_fake.core.saved_state import InvalidState, dump
 from codeq_fake.core.times import SECOND
 from tests.core.support import HOOK, START, Server, load
 

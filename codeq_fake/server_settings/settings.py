@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from codeq_fake.core.settings import CoreSettings
 
-from . import parsing
+from . import readers
 from .auth import JwksAuth, StaticAuth, dev_auth, read_auth
-from .parsing import SettingsError
+from .readers import SettingsError
 from .sources import YAML_ONLY, Sources, near_misses
 
 
@@ -81,16 +81,16 @@ class Settings(CoreSettings):
         return {side: auth.url for side, auth in sides.items() if isinstance(auth, JwksAuth) and auth.is_file}
 
 
-_BY_TYPE = {"int": parsing.positive, "str": parsing.text, "bool": parsing.flag}
+_BY_TYPE = {"int": readers.positive, "str": readers.text, "bool": readers.flag}
 _READERS: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
     {
         **{f.name: _BY_TYPE[str(f.type)] for f in fields(CoreSettings) if f.name != "rate_limit"},
-        "rate_limit": parsing.rate_limits,
-        "port": parsing.port,
-        "allow_producer_as_worker": parsing.flag,
-        "webhook_hmac_secret": parsing.text,
-        "env": parsing.text,
-        "timezone": parsing.zone,
+        "rate_limit": readers.rate_limits,
+        "port": readers.port,
+        "allow_producer_as_worker": readers.flag,
+        "webhook_hmac_secret": readers.text,
+        "env": readers.text,
+        "timezone": readers.zone,
     }
 )
 #: All settings. Those in `YAML_ONLY` have no environment variable.
