@@ -13,8 +13,8 @@ from codeq_fake.serving.terminal_text import bare
 from .output import Answer, show_table
 from .remote import Fake, calls_fake
 
-_CALLBACK = ("n#", "kind", "about", "url", "state", "tries")
-_REQUEST = ("n#", "at", "as", "method", "path", "status#", "faults", "reason")
+_CALLBACK_COLUMNS = ("n#", "kind", "about", "url", "state", "tries")
+_REQUEST_COLUMNS = ("n#", "at", "as", "method", "path", "status#", "faults", "reason")
 _SINCE = click.option("--since", type=click.IntRange(0), default=0, metavar="N", help="Only entries after number N.")
 _LAST = click.option(
     "--last", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Only the last N of them."
@@ -31,7 +31,9 @@ def requests(fake: Fake, *, since: int, last: int, path: str | None, status: int
     """List the latest requests."""
     reply = fake.get("/requests", since=since, path=path, status=status)
     latest = reply["requests"][-last:]
-    return _listed({**reply, "requests": latest}, show_table(_REQUEST, map(_request, latest), empty="no requests"))
+    return _listed(
+        {**reply, "requests": latest}, show_table(_REQUEST_COLUMNS, map(_request_row, latest), empty="no requests")
+    )
 
 
 def _listed(reply: dict[str, Any], show: Callable[[], None]) -> Answer:
@@ -45,7 +47,7 @@ def _show_listed(show: Callable[[], None], dropped: int) -> None:
         click.echo(f"{dropped} older ones were dropped: see --journal-size and --journal-bytes")
 
 
-def _request(entry: dict[str, Any]) -> Iterable[object]:
+def _request_row(entry: dict[str, Any]) -> Iterable[object]:
     known = (entry[name] for name in ("n", "at", "as", "method"))
     # A fake of an earlier version has no reasons.
     reply = (entry["status"] or "no reply", ", ".join(entry["faults"]), entry.get("reason"))
@@ -60,10 +62,12 @@ def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
     """List the latest callbacks and notices, with their tries."""
     reply = fake.get("/callbacks", since=since)
     latest = reply["callbacks"][-last:]
-    return _listed({**reply, "callbacks": latest}, show_table(_CALLBACK, map(_callback, latest), empty="no callbacks"))
+    return _listed(
+        {**reply, "callbacks": latest}, show_table(_CALLBACK_COLUMNS, map(_callback_row, latest), empty="no callbacks")
+    )
 
 
-def _callback(entry: dict[str, Any]) -> Iterable[object]:
+def _callback_row(entry: dict[str, Any]) -> Iterable[object]:
     about, tries = entry["taskId"] or entry["subscriptionId"], ", ".join(map(_tried, entry["tries"]))
     return entry["n"], entry["kind"], about, bare(entry["url"]), entry["state"], tries
 
@@ -80,7 +84,9 @@ def resend(fake: Fake, *, n: int) -> Answer:
     """Send callback or notice number N again."""
     reply = fake.call("POST", f"/callbacks/{n}/resend", patience=None)  # as long as its receiver takes
     sent = [reply["callback"]] if reply["callback"] is not None else []
-    return Answer(reply, show_table(_CALLBACK, map(_callback, sent), empty="the webhook's rate limit delays it"))
+    return Answer(
+        reply, show_table(_CALLBACK_COLUMNS, map(_callback_row, sent), empty="the webhook's rate limit delays it")
+    )
 
 
 @click.command()

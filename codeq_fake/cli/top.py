@@ -21,8 +21,8 @@ from .tasks import QUEUE_COLUMNS, queue_row
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_LEASES = ("leased task", "command", "worker", "attempts#", "lease until")
-_REQUESTS = ("request#", "at", "as", "method", "path", "status#")
+_LEASE_COLUMNS = ("leased task", "command", "worker", "attempts#", "lease until")
+_REQUEST_COLUMNS = ("request#", "at", "as", "method", "path", "status#")
 _MOST = 10
 
 
@@ -92,17 +92,17 @@ def _screen(url: str, update: dict[str, Any]) -> RenderableType:
         Text(),
         table(QUEUE_COLUMNS, map(queue_row, update["queues"])),
         Text(),
-        table(_LEASES, map(_lease, update["leases"])),
+        table(_LEASE_COLUMNS, map(_lease_row, update["leases"])),
         Text(),
-        table(_REQUESTS, map(_request, reversed(update["requests"]))),
+        table(_REQUEST_COLUMNS, map(_request_row, reversed(update["requests"]))),
     )
 
 
-def _lease(task: dict[str, Any]) -> Iterable[object]:
+def _lease_row(task: dict[str, Any]) -> Iterable[object]:
     attempts = f"{task['attempts']}/{task['maxAttempts']}"
     return task["id"], task["command"], task["workerId"], attempts, task["leaseUntil"]
 
 
-def _request(entry: dict[str, Any]) -> Iterable[object]:
+def _request_row(entry: dict[str, Any]) -> Iterable[object]:
     known = (entry[name] for name in ("n", "at", "as", "method"))
     return *known, entry["path"].partition("?")[0], entry["status"]

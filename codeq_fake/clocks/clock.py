@@ -82,12 +82,18 @@ class Clock(ABC):
 
     @abstractmethod
     async def advance(
-        self, settle: Callable[[], Awaitable[None]], *, to: int | None = None, by: int = 0, mode: Mode | None = None
+        self,
+        wait_until_quiet: Callable[[], Awaitable[None]],
+        *,
+        to: int | None = None,
+        by: int = 0,
+        mode: Mode | None = None,
     ) -> int:
         """Advance `to` an instant or `by` a duration, through all timers that fall due, and return how many fired.
 
-        `settle` is awaited so that everything that a timer woke up can finish. With a `mode`, the clock has that mode
-        afterwards. Raises TimeWentBackError, EndOfTimeError or FollowsItsLoopError, and then has done nothing.
+        `wait_until_quiet` is awaited so that everything that a timer woke up can finish. With a `mode`, the clock has
+        that mode afterwards. Raises TimeWentBackError, EndOfTimeError or FollowsItsLoopError, and then has done
+        nothing.
         """
 
     @abstractmethod

@@ -71,7 +71,12 @@ class VirtualClock(Clock):
         return self._latest
 
     async def advance(
-        self, settle: Callable[[], Awaitable[None]], *, to: int | None = None, by: int = 0, mode: Mode | None = None
+        self,
+        wait_until_quiet: Callable[[], Awaitable[None]],
+        *,
+        to: int | None = None,
+        by: int = 0,
+        mode: Mode | None = None,
     ) -> int:
         """As `Clock.advance`: sleep until then, as everything else in this loop does."""
         if mode is not None:
@@ -83,7 +88,7 @@ class VirtualClock(Clock):
             await reached.wait()
         finally:
             timer.cancel()
-        await settle()
+        await wait_until_quiet()
         return self._fired - before - 1  # without the timer of this call
 
     def _follow(self) -> JumpingLoop | None:

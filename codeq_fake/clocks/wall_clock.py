@@ -57,9 +57,14 @@ class WallClock(Clock):
         return now if now < END_OF_TIME else END_OF_TIME  # noqa: FURB136 - each request asks, and `min` takes longer
 
     async def advance(
-        self, settle: Callable[[], Awaitable[None]], *, to: int | None = None, by: int = 0, mode: Mode | None = None
+        self,
+        wait_until_quiet: Callable[[], Awaitable[None]],
+        *,
+        to: int | None = None,
+        by: int = 0,
+        mode: Mode | None = None,
     ) -> int:
-        """As `Clock.advance`: from timer to timer, and `settle` is awaited first and at each instant.
+        """As `Clock.advance`: from timer to timer, and `wait_until_quiet` is awaited first and at each instant.
 
         Concurrent calls take turns, each as if it were alone.
         """
@@ -68,7 +73,7 @@ class WallClock(Clock):
             if mode in ("manual", "auto"):
                 self.set_mode(mode)
             try:
-                await settle()
+                await wait_until_quiet()
                 fired = 0
                 while (when := self._timers.next_due()) is not None and when <= goal:
                     self._move(when)
@@ -76,7 +81,7 @@ class WallClock(Clock):
                     if self._timers.next_due() == when:
                         await asyncio.sleep(0)  # the rest of this instant comes first, but not in one turn
                     else:
-                        await settle()
+                        await wait_until_quiet()
                 self._move(goal)
             finally:
                 if mode == "real":
@@ -85,7 +90,7 @@ class WallClock(Clock):
             return fired
 
     def _move(self, to: int) -> None:
-        """Move to an instant. A real clock that is beyond it already, as it runs while others settle, stays there."""
+        """Move to an instant. A real clock that is beyond it already, as it runs while others work, stays there."""
         ahead = max(0, to - self.now())
         if self._frozen is None:
             self._offset += ahead

@@ -396,7 +396,7 @@ class Controls:
             await runtime.notify(NoticeDue(entry.subscription_id, entry.url, entry.command))
         else:
             self._resend_callback(entry.task_id)
-            await runtime.carry_out()
+            await runtime.carry_out_effects()
         await self._advance()
         again = journal.find(before + 1)
         return {"callback": representations.callback(again) if again is not None else None}

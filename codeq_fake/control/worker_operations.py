@@ -58,8 +58,8 @@ class WorkerOperations:
         """Let a handler of `codeq_fake.http.worker_calls` do something with a task, by default as its holder."""
         task = self._runtime.broker.store.tasks.get(task_id)
         holder = worker or (task.worker if task is not None else "") or None
-        self._carry_out(handler, self._caller(holder, None), body, task_id)
-        self._runtime.carry_out_soon()
+        self._call_handler(handler, self._caller(holder, None), body, task_id)
+        self._runtime.carry_out_effects_now()
         return task_id
 
     def _claim(
@@ -70,14 +70,16 @@ class WorkerOperations:
         wanted = list(commands) or [name for owner, name in queues if owner == caller.tenant]
         if not wanted:
             return None
-        asked = self._carry_out(worker_calls.claim, caller, {"commands": wanted, "leaseSeconds": lease_seconds})
+        asked = self._call_handler(worker_calls.claim, caller, {"commands": wanted, "leaseSeconds": lease_seconds})
         return asked if isinstance(asked, Wait) else None
 
     def _claimed(self, reply: Reply | None) -> str | None:
-        self._runtime.carry_out_soon()
+        self._runtime.carry_out_effects_now()
         return reply.tasks[0].id if reply is not None else None
 
-    def _carry_out(self, handler: Handler, caller: Caller, body: Mapping[str, Any], task_id: str = "") -> Reply | Wait:
+    def _call_handler(
+        self, handler: Handler, caller: Caller, body: Mapping[str, Any], task_id: str = ""
+    ) -> Reply | Wait:
         runtime = self._runtime
         call = Call(
             runtime.broker,

@@ -38,9 +38,9 @@ class Requeueing:
         queue = self._store.queues.get((tenant, name))
         if queue is not None and queue.in_progress:
             for task in queue.pop_expired(limit=limit, now=now):
-                self.expire(task, queue, Event.EXPIRE, now=now)
+                self.give_back_expired(task, queue, Event.EXPIRE, now=now)
 
-    def expire(self, task: Task, queue: Queue, event: Event, *, now: int) -> None:
+    def give_back_expired(self, task: Task, queue: Queue, event: Event, *, now: int) -> None:
         """Give back a task whose lease is over, as a NACK would (N5). The task is in no part of the queue."""
         self._counters.lease_expired[task.command] += 1
         self.give_back(task, queue, event, reason=REASON_LEASE_EXPIRED, now=now)

@@ -39,17 +39,18 @@ class Rule:
 RULES: list[Rule] = []
 
 
-def _rule(clause: str, *operations: str, said: str, done: str) -> Callable[[Shows], Shows]:
-    """Add a rule that has the name of the function."""
+def _rule(name: str, clause: str, *operations: str, said: str, done: str) -> Callable[[Shows], Shows]:
+    """Add a rule that the decorated function decides."""
 
     def add(shows: Shows) -> Shows:
-        RULES.append(Rule(shows.__name__.removeprefix("_").replace("_", "-"), clause, said, done, operations, shows))
+        RULES.append(Rule(name, clause, said, done, operations, shows))
         return shows
 
     return add
 
 
 @_rule(
+    "nack-fields",
     "N4",
     "nack",
     said="NACK takes error and willRetry",
@@ -60,6 +61,7 @@ def _nack_fields(request: Request, _: History) -> bool:
 
 
 @_rule(
+    "heartbeat-field",
     "H1",
     "heartbeat",
     said="a heartbeat takes leaseSeconds",
@@ -70,6 +72,7 @@ def _heartbeat_field(request: Request, _: History) -> bool:
 
 
 @_rule(
+    "heartbeat-shortens",
     "H1",
     "heartbeat",
     said="a heartbeat keeps a lease that is longer",
@@ -84,6 +87,7 @@ def _heartbeat_shortens(request: Request, history: History) -> bool:
 
 
 @_rule(
+    "attempts",
     "N2",
     "nack",
     said="attempts count claims, or NACKs",
@@ -93,12 +97,19 @@ def _attempts(request: Request, history: History) -> bool:
     return any(lease.deliveries < lease.task.max_attempts for lease in _dead_letters(request, history))
 
 
-@_rule("N4", "nack", said="webhooks fire when a task fails", done="not when it becomes a dead letter")
+@_rule(
+    "dead-letter-callback",
+    "N4",
+    "nack",
+    said="webhooks fire when a task fails",
+    done="not when it becomes a dead letter",
+)
 def _dead_letter_callback(request: Request, history: History) -> bool:
     return any(lease.task.has_webhook for lease in _dead_letters(request, history))
 
 
 @_rule(
+    "batch-callback",
     "S6",
     "submit_batch",
     said="webhooks fire for a result",
@@ -113,6 +124,7 @@ def _batch_callback(request: Request, history: History) -> bool:
 
 
 @_rule(
+    "priority",
     "C5",
     "create",
     "create_batch",
@@ -127,6 +139,7 @@ def _priority(request: Request, _: History) -> bool:
 
 
 @_rule(
+    "expired-lease",
     "K7",
     "claim",
     "claim_batch",
@@ -146,6 +159,7 @@ def _expired_lease(request: Request, history: History) -> bool:
 
 
 @_rule(
+    "delayed-notice",
     "U3",
     "create",
     "create_batch",
@@ -158,6 +172,7 @@ def _delayed_notice(request: Request, history: History) -> bool:
 
 
 @_rule(
+    "admin-refusal",
     "A8",
     "queues",
     "queue",
@@ -169,12 +184,13 @@ def _admin_refusal(request: Request, _: History) -> bool:
     return request.status == _UNAUTHORIZED and _ADMIN_ONLY in request.error
 
 
-@_rule("R18", "", said="GET /healthz reports that the server runs", done="there is no such path")
+@_rule("healthz", "R18", "", said="GET /healthz reports that the server runs", done="there is no such path")
 def _healthz(request: Request, _: History) -> bool:
     return (request.method, request.path.partition("?")[0]) == ("GET", "/healthz")
 
 
 @_rule(
+    "queue-statistics",
     "M1",
     "queues",
     said="GET /v1/codeq/admin/queues gives statistics of each queue",

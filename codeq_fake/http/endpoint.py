@@ -23,9 +23,9 @@ from .replies import Reply, Wait
 from .request import Call, ClientGone, hang_up, read_body
 
 #: Lets a handler answer a request that has passed the checks.
-CarryOut: TypeAlias = Callable[[AnyHandler], Awaitable[Reply]]
+CallHandler: TypeAlias = Callable[[AnyHandler], Awaitable[Reply]]
 #: Decides how a request that has passed the checks is carried out. Faults are injected by one.
-Policy: TypeAlias = Callable[[Call, CarryOut], Awaitable[Reply]]
+Policy: TypeAlias = Callable[[Call, CallHandler], Awaitable[Reply]]
 
 #: Key of an ASGI scope: the journal entry of the request, once it is answered.
 ENTRY = "codeq_fake.entry"
@@ -49,9 +49,9 @@ class Endpoint:
                 self._hosts.check(host, scope)
             await self._check(call, receive)
             if policy is None:
-                reply = await self._carry_out(call, receive, operation.handler)
+                reply = await self._call_handler(call, receive, operation.handler)
             else:
-                reply = await policy(call, partial(self._carry_out, call, receive))
+                reply = await policy(call, partial(self._call_handler, call, receive))
         except ClientGone:
             return
         except asyncio.CancelledError:
@@ -76,7 +76,7 @@ class Endpoint:
                 call.caller = self._authenticate(call)
             except KeysNeeded:
                 call.caller = await with_keys(lambda: self._authenticate(call), now=call.now)
-                call.update(self._runtime)
+                call.refresh_from(self._runtime)
         if operation.limit is not None:
             scope, limited = operation.limit
             if wait := call.broker.admit(scope, call.caller.token, limited, now=call.now):
@@ -85,7 +85,7 @@ class Endpoint:
             call.body = await read_body(receive)
             if len(call.body) > SMALL and self._runtime.config.has_worker_process:
                 call.decoded = await decode_large(call.body, operation.body)
-            call.update(self._runtime)
+            call.refresh_from(self._runtime)
 
     def _authenticate(self, call: Call) -> Caller:
         """The caller (A1 to A9). Raises Unauthenticated, Forbidden or KeysNeeded."""
@@ -100,7 +100,7 @@ class Endpoint:
             case _:
                 return auth.admin(authorization, call.header(b"x-role"), now=call.now)
 
-    async def _carry_out(self, call: Call, receive: Receive, handler: AnyHandler) -> Reply:
+    async def _call_handler(self, call: Call, receive: Receive, handler: AnyHandler) -> Reply:
         """Let the handler answer, and carry out the effects that follow."""
         runtime = self._runtime
         answer = handler(call)
@@ -111,7 +111,7 @@ class Endpoint:
         if not isinstance(answer, Reply):
             answer = await in_slices(answer)
         if not runtime.broker.is_idle:
-            await runtime.carry_out()
+            await runtime.carry_out_effects()
         return answer
 
 

@@ -49,7 +49,7 @@ class Call:
         zone = runtime.config.settings.timezone
         return cls(runtime.broker, zone, params, headers, request_id, runtime.clock.now())
 
-    def update(self, runtime: Runtime) -> None:
+    def refresh_from(self, runtime: Runtime) -> None:
         """Use the present state and time. While the request arrived, the fake may have been reset."""
         self.broker, self.now = runtime.broker, runtime.clock.now()
 

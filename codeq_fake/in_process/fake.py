@@ -345,7 +345,7 @@ class FakeCodeQ(Assertions, WorkerSide):
 
     async def _create_and_notify(self, create: Callable[[], str]) -> str:
         task_id = create()
-        await self._runtime.carry_out()
+        await self._runtime.carry_out_effects()
         return task_id
 
     def task(self, task_id: str) -> TaskView:

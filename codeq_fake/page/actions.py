@@ -89,7 +89,7 @@ async def create(visit: Visit) -> Response:
         return show_form(visit, typed, str(error))
     except Refused as error:
         return show_form(visit, typed, status_and_text(error, "create")[1])
-    await visit.runtime.carry_out()
+    await visit.runtime.carry_out_effects()
     return visit.go(query("/_fake/page/task", id=task.id), "The task is created.")
 
 

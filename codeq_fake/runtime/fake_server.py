@@ -173,7 +173,7 @@ class Runtime:
         self.source, self.broker = source, broker
         self._fire()
 
-    async def carry_out(self) -> None:
+    async def carry_out_effects(self) -> None:
         """Carry out the effects of the latest operations. Notices are sent before it returns (U4)."""
         broker = self.broker
         for effect in self.broker.drain_effects():
@@ -213,8 +213,8 @@ class Runtime:
         broker = self.broker
         await let_tasks_run()
         # On an auto clock a wait for a receiver would itself let time pass.
-        settle = let_tasks_run if self.clock.mode == "auto" else partial(self._settle, broker)
-        return await self.clock.advance(settle, to=to, by=by, mode=mode)
+        wait_until_quiet = let_tasks_run if self.clock.mode == "auto" else partial(self._wait_until_quiet, broker)
+        return await self.clock.advance(wait_until_quiet, to=to, by=by, mode=mode)
 
     def _fire(self) -> None:
         """Do what is due. If that is a lot, other requests are answered in between."""
@@ -222,11 +222,11 @@ class Runtime:
         self.broker.fire(now=now, most=_TRIES)
         due = self.broker.next_due()
         self._has_more = due is not None and due <= now
-        self.carry_out_soon()
+        self.carry_out_effects_now()
         if self._has_more:
             asyncio.get_running_loop().call_soon(self._fire, context=self._context)
 
-    def carry_out_soon(self) -> None:
+    def carry_out_effects_now(self) -> None:
         """Carry out the effects of the latest operations, none of which are notices. Needs a running event loop."""
         for effect in self.broker.drain_effects():
             if isinstance(effect, CallbackDue):
@@ -244,10 +244,10 @@ class Runtime:
         is_over = self.broker.callback_answered(
             due.delivery_id, delivered=outcome.delivered, final=outcome.blocked, now=self.clock.now()
         )
-        self.carry_out_soon()
+        self.carry_out_effects_now()
         return is_over
 
-    async def _settle(self, broker: Broker) -> None:
+    async def _wait_until_quiet(self, broker: Broker) -> None:
         """Wait until all that was woken is done: requests, callbacks, and the requests that they cause.
 
         Raises StateReplacedError if this is no longer the fake's broker.

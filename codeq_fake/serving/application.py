@@ -18,11 +18,14 @@ def application(runtime: Runtime, *, with_control: bool = True, control_token: s
     """
     if not with_control:
         return http.surface(runtime)
-    return http.surface(runtime, beside=[_ControlRoutes(runtime, control_token)])
+    return http.surface(runtime, beside=[_FakeRoutes(runtime, control_token)])
 
 
-class _ControlRoutes(BaseRoute):
-    """All routes under `/_fake`, created at the first request: half of a fake's set-up, and most tests call none."""
+class _FakeRoutes(BaseRoute):
+    """The fake's own routes under `/_fake`: the page and the control API.
+
+    They are created at the first request: they are half of a fake's set-up, and most tests call none.
+    """
 
     def __init__(self, runtime: Runtime, token: str | None) -> None:
         self._runtime = runtime
@@ -38,6 +41,7 @@ class _ControlRoutes(BaseRoute):
         """Answer a request."""
         if self._router is None:
             runtime, token = self._runtime, self._token
+            # The page first: the last route of the control API matches every path.
             routes = [*page.routes(runtime, token=token), *control.routes(runtime, token=token)]
             self._router = Router(routes, redirect_slashes=False)
         await self._router(scope, receive, send)

@@ -88,12 +88,12 @@ class Scene:
         self.tried.append(entry)
         self.hook(entry)
 
-    async def _settle(self) -> None:
+    async def _wait_until_quiet(self) -> None:
         while await self.deliveries.finish():
             pass
 
     async def advance(self, seconds: int) -> None:
-        await self.clock.advance(self._settle, by=seconds * SECOND)
+        await self.clock.advance(self._wait_until_quiet, by=seconds * SECOND)
 
     @property
     def tries(self) -> Sequence[tuple[int, int | None, str | None]]:

@@ -12,7 +12,7 @@ from codeq_fake.core import races
 from codeq_fake.core.slices import Slices
 from codeq_fake.faults import Fault, Rule
 from codeq_fake.http import replies
-from codeq_fake.http.endpoint import CarryOut, Endpoint
+from codeq_fake.http.endpoint import CallHandler, Endpoint
 from codeq_fake.http.operations import AnyHandler, Operation
 from codeq_fake.http.rejections import RateLimited, Rejected
 from codeq_fake.http.replies import NO_REPLY, Reply, Wait
@@ -46,8 +46,8 @@ class FaultyEndpoint:
         """Answer one request, unless a fault prevents it."""
         reply = BreakableReply(scope, receive, send)
 
-        async def inject(call: Call, carry_out: CarryOut) -> Reply:
-            return await _FaultyCall(self._runtime, self._operation, call, receive, reply).answer(carry_out)
+        async def inject(call: Call, call_handler: CallHandler) -> Reply:
+            return await _FaultyCall(self._runtime, self._operation, call, receive, reply).answer(call_handler)
 
         await self._endpoint(scope, receive, reply.send, inject)
 
@@ -70,13 +70,13 @@ class _FaultyCall:
         #: Whether a task is hidden from this claim (Z4).
         self._is_hiding = False
 
-    async def answer(self, carry_out: CarryOut) -> Reply:
+    async def answer(self, call_handler: CallHandler) -> Reply:
         """Apply the faults before and after the request is carried out."""
         try:
             # Waits come first: time must not undo what another fault does to a task.
             for fault in sorted(self._due, key=lambda fault: fault.rule.do not in _WAITS):
                 await self._before(fault)
-            reply = await carry_out(self._handler)
+            reply = await call_handler(self._handler)
             for fault in list(self._due):
                 self._after(fault, reply)
         finally:
@@ -92,10 +92,10 @@ class _FaultyCall:
                 await self._hold(fault)
                 return
             case "refuse":
-                self._settle(fault)
+                self._record(fault)
                 raise Injected(_refusal(rule, self._operation))
             case "reset":
-                self._settle(fault)
+                self._record(fault)
                 self._reply.outcome = "reset"
                 raise Injected(NO_REPLY)
             case "drop_reply":
@@ -114,20 +114,20 @@ class _FaultyCall:
                 return  # It affects the tasks that the request is about to claim or to end.
             case kind:
                 happened = affect(kind, call.broker, self._occasion.tasks, now=call.now)
-        self._settle(fault, happened=happened)
+        self._record(fault, happened=happened)
 
     def _after(self, fault: Fault, reply: Reply) -> None:
         """Apply a fault to the tasks that the request has claimed or ended."""
         if fault.rule.do == "false_empty":
-            self._settle(fault)
+            self._record(fault)
             return
         is_claim = self._operation.name in _CLAIMS
         tasks = [task.id for task in reply.tasks] if is_claim else self._occasion.tasks
         happened = affect(fault.rule.do, self._call.broker, tasks, now=self._runtime.clock.now())
-        self._settle(fault, happened=happened)
+        self._record(fault, happened=happened)
 
     async def _hold(self, fault: Fault) -> None:
-        self._settle(fault)
+        self._record(fault)
         until = self._call.now + fault.rule.duration if fault.rule.do == "delay" else None
         gone = partial(hang_up, self._receive)
         is_there = await self._runtime.waiters.hold(fault.number, until=until, gone=gone)
@@ -135,7 +135,7 @@ class _FaultyCall:
             # A request of a state that is gone must not act in the present one: its connection is closed.
             self._reply.outcome = "drop_reply" if is_there else "gone"
             raise Injected(NO_REPLY)
-        self._call.update(self._runtime)
+        self._call.refresh_from(self._runtime)
 
     def _give_up(self, fault: Fault) -> None:
         """The request was refused or its client is gone: this fault did not happen."""
@@ -143,9 +143,9 @@ class _FaultyCall:
         if fault.rule.do == "false_empty" and self._is_hiding:
             commands = claimed_commands(self._operation, self._call)
             happened = not races.end_false_empty(self._call.broker, commands, tenant=self._call.caller.tenant)
-        self._settle(fault, happened=happened)
+        self._record(fault, happened=happened)
 
-    def _settle(self, fault: Fault, *, happened: bool = True) -> None:
+    def _record(self, fault: Fault, *, happened: bool = True) -> None:
         """Record that a fault has happened, or that it could not."""
         self._due.remove(fault)
         if happened:
