@@ -26,9 +26,9 @@ def is_ordinary(headers: list[tuple[bytes, bytes]]) -> bool:
     host = values.get(b"host")
     if host is None or not is_host(host) or not _UNUSUAL.isdisjoint(values):
         return False
-    if values.get(b"connection", b"close").lower() not in _CONNECTIONS:
+    if b"connection" in values and values[b"connection"].lower() not in _CONNECTIONS:
         return False
-    if values.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+    if b"transfer-encoding" in values and values[b"transfer-encoding"].lower() != b"chunked":
         return False
     return len(values) == len(headers) or sum(name == b"host" for name, _ in headers) == 1
 

@@ -449,6 +449,7 @@ class _ReplyWriter:
         self._turn = turn
         self._waiting: list[bytes] = []
         self._has_begun = False
+        self.is_closing = transport.is_closing  # asked at each reply: `__getattr__` would take longer
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
         return getattr(self._transport, name)
@@ -466,14 +467,14 @@ class _ReplyWriter:
 
     def begin(self) -> None:
         """Send the first byte of the next reply."""
-        if not (self._has_begun or self._waiting or self._transport.is_closing()):
+        if not (self._has_begun or self._waiting or self.is_closing()):
             self._has_begun = True
             self._transport.write(b"H")
 
     def write_eof(self) -> None:
         """Send what waits, and that nothing more follows."""
         self.flush()
-        if not self._transport.is_closing():
+        if not self.is_closing():
             self._transport.write_eof()
 
     def flush(self) -> None:
@@ -482,5 +483,5 @@ class _ReplyWriter:
             data, self._waiting = b"".join(self._waiting), []
             if self._has_begun:
                 data, self._has_begun = data[1:], False
-            if not self._transport.is_closing():
+            if not self.is_closing():
                 self._transport.write(data)
