@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -52,9 +53,15 @@ class Job(Generic[P]):
         return bool(self.task.max_attempts) and self.task.attempts + 1 >= self.task.max_attempts
 
     @property
-    def is_repeat(self) -> bool:
+    def was_finished(self) -> bool:
         """Whether the task was finished before: the server may deliver a finished task again (Z1)."""
         return bool(self.task.result_key)  # T2
+
+    @property
+    def is_repeat(self) -> bool:
+        """The old name of `was_finished`."""
+        warnings.warn("Job.is_repeat is deprecated: use Job.was_finished", DeprecationWarning, stacklevel=2)
+        return self.was_finished
 
 
 class TaskContext:

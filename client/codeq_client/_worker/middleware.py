@@ -28,11 +28,11 @@ def keep_first_result(codeq: CodeQ) -> Middleware:
     """Return middleware that ends a redelivered, finished task with its first result, without calling its handler.
 
     The real server sometimes delivers a finished task again (Z1). Without this middleware the handler runs again, with
-    `job.is_repeat` true, and its result replaces the first one.
+    `job.was_finished` true, and its result replaces the first one.
     """
 
     async def around(job: Job[Any], context: TaskContext, /, call_next: Next) -> Any:  # noqa: ANN401 - the handler's
-        if not job.is_repeat:
+        if not job.was_finished:
             return await call_next(job, context)
         try:
             record = (await codeq.result(job.id)).record

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from codeq_client import CodeQ, Job, NewTask, Worker, keep_first_result
+from codeq_client import CodeQ, Job, NewTask, Task, Worker, keep_first_result
 from codeq_client.errors import WaitTimeout
 from codeq_fake import faults
 from codeq_fake.testing import FakeCodeQ
@@ -27,13 +27,13 @@ def finish_again(scenario: Scenario, task_id: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_redelivered_finished_task_is_marked_as_a_repeat(scenario: Scenario) -> None:
+async def test_a_redelivered_task_says_that_it_was_finished(scenario: Scenario) -> None:
     worker = scenario.worker()
     repeats = []
 
     @worker.handler("X")
     async def work(job: Job[Any]) -> int:
-        repeats.append(job.is_repeat)
+        repeats.append(job.was_finished)
         return len(repeats)
 
     task_id = scenario.enqueue("X", {})
@@ -174,3 +174,10 @@ def test_the_old_place_of_keep_first_result_says_its_new_one() -> None:
     with pytest.warns(DeprecationWarning, match="import keep_first_result from codeq_client"):
         repeats = importlib.import_module("codeq_client.repeats")
     assert repeats.keep_first_result is keep_first_result
+
+
+@pytest.mark.parametrize("key", ["", "codeq:results"])
+def test_the_old_name_of_was_finished_says_its_new_one(key: str) -> None:
+    job = Job(Task(id="x", command="X", status="IN_PROGRESS", result_key=key), None)
+    with pytest.warns(DeprecationWarning, match=r"use Job\.was_finished"):
+        assert job.is_repeat is bool(key)

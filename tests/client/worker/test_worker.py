@@ -49,7 +49,7 @@ async def test_a_typed_handler_gets_its_payload_and_completes_the_task(scenario:
 
     @worker.handler("MAKE", payload=Order, result=Master)
     async def make(job: Job[Order], task: TaskContext) -> Master:
-        assert (job.command, job.attempts, job.is_last, job.is_repeat) == ("make", 1, False, False)
+        assert (job.command, job.attempts, job.is_last, job.was_finished) == ("make", 1, False, False)
         assert task.remaining() > 50
         return Master(f"http://m.test/{job.payload.number}")
 
