@@ -25,12 +25,13 @@ class Queue:
     A queue knows only where a task is. The broker knows states and rules.
     """
 
-    __slots__ = ("_delays", "_leases", "_profile", "_ready", "dead", "delayed", "in_progress")
+    __slots__ = ("_delays", "_leases", "_profile", "dead", "delayed", "in_progress", "pending")
 
     def __init__(self, profile: StoreProfile) -> None:
         self._profile = profile
-        # Created on first use: a server with many commands has many queues, and most of them use one priority.
-        self._ready: list[OrderedDict[str, Task | None] | None] = [None] * PRIORITIES
+        #: The pending list of each priority, 0 to 9. Created on first use: a server with many commands has many queues,
+        #: and most of them use one priority.
+        self.pending: list[OrderedDict[str, Task | None] | None] = [None] * PRIORITIES
         self.delayed: dict[str, Task] = {}
         self.in_progress: dict[str, Task] = {}
         self.dead: dict[str, Task] = {}
@@ -39,15 +40,15 @@ class Queue:
 
     def put(self, task: Task) -> bool:
         """Append to the pending list of its priority. Returns whether that list was empty (U3)."""
-        ready = self._ready[task.priority]
+        ready = self.pending[task.priority]
         if ready is None:
-            ready = self._ready[task.priority] = OrderedDict()
+            ready = self.pending[task.priority] = OrderedDict()
         ready[task.id] = task
         return len(ready) == 1
 
     def take(self) -> Task | None:
         """Remove and return the next task: priority 9 first, first in first out within a priority (K4)."""
-        for ready in reversed(self._ready):
+        for ready in reversed(self.pending):
             if ready:
                 task = ready.popitem(last=False)[1]
                 if task is not None:
@@ -59,7 +60,7 @@ class Queue:
 
         The next `take` drops it and skips that priority.
         """
-        for ready in reversed(self._ready):
+        for ready in reversed(self.pending):
             if ready:
                 ready[_DUPLICATE] = None
                 ready.move_to_end(_DUPLICATE, last=False)
@@ -68,14 +69,14 @@ class Queue:
 
     def remove_duplicate_id(self) -> bool:
         """Remove what `insert_duplicate_id` put in. Returns whether it was still there."""
-        lists = [ready for ready in self._ready if ready and _DUPLICATE in ready]
+        lists = [ready for ready in self.pending if ready and _DUPLICATE in ready]
         for ready in lists:
             del ready[_DUPLICATE]
         return bool(lists)
 
     def is_pending(self, task: Task) -> bool:
         """Whether the task is in the pending list of its priority."""
-        ready = self._ready[task.priority]
+        ready = self.pending[task.priority]
         return ready is not None and task.id in ready
 
     def delay(self, task: Task) -> None:
@@ -119,7 +120,7 @@ class Queue:
 
     def remove(self, task: Task) -> None:
         """Remove a task from every part of the queue (M3)."""
-        ready = self._ready[task.priority]
+        ready = self.pending[task.priority]
         if ready is not None:
             ready.pop(task.id, None)
         self.delayed.pop(task.id, None)
@@ -151,20 +152,13 @@ class Queue:
             if task is not None and task.visible_at == visible_at:
                 yield task
 
-    def ready_tasks(self) -> Iterator[Task]:
-        """The pending tasks in the order of their claims."""
-        for ready in reversed(self._ready):
-            for task in ready.values() if ready else ():
-                if task is not None:
-                    yield task
-
     def ready_by_priority(self) -> list[int]:
         """The length of the pending list of each priority, 0 to 9 (M1)."""
-        return [len(ready) if ready else 0 for ready in self._ready]
+        return [len(ready) if ready else 0 for ready in self.pending]
 
     def ready_count(self) -> int:
         """The number of tasks that are pending and not delayed (M2)."""
-        return sum([len(ready) for ready in self._ready if ready])
+        return sum([len(ready) for ready in self.pending if ready])
 
 
 def _ascending(heap: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 from codeq_fake.documents import excerpt
@@ -11,11 +11,12 @@ from codeq_fake.documents import excerpt
 from .broker import Broker
 from .callback_retries import Delivery
 from .codec import MismatchError, codec, load_in_slices
+from .commands import queue_name
 from .consistency import contradictions
 from .counters import Histogram
 from .frozen_tasks import FrozenTasks
 from .queue import Queue
-from .slices import Slices
+from .slices import Slices, batches, in_order
 from .subscriptions import Subscription
 from .task import State, Task
 
@@ -76,22 +77,21 @@ def dump(broker: Broker) -> dict[str, Any]:
 def begin_dump(broker: Broker) -> dict[str, Any]:
     """The JSON value of a broker's state at this instant, with iterators in the place of long lists.
 
-    They may be read later, while the broker goes on. That of the tasks has to be read to its end or closed.
+    They may be read later, while the broker goes on. That of the tasks has to be read to its end or closed. An item
+    None only says that others may have a turn.
     """
     return _parts(broker, iter(FrozenTasks(list(broker.store.tasks.values()), codec(Task).dump)))
 
 
 def _parts(broker: Broker, tasks: Iterator[dict[str, Any]]) -> dict[str, Any]:
     counters, subscriptions = broker.counters, broker.subscriptions
-    queues = sorted(broker.store.queues.items())
     subscribed = [(one, one.expires_at, one.throttled_until) for one in subscriptions.by_id.values()]
     delivered = [(one.callback, one.due_at) for one in broker.callbacks.deliveries.values()]
     dump_delivery = codec(Delivery).dump
     return {
         "version": VERSION,
         "tasks": tasks,
-        # Sorted by name, since the order in which the queues were created is not part of the state.
-        "ready": iter([task.id for _, queue in queues for task in queue.ready_tasks()]),
+        "ready": _in_claim_order(broker.store.ready_tasks()),
         "keys": _rows(broker.keys.kept),
         "subscriptions": itertools.starmap(_dump_subscription, subscribed),
         "turns": _rows(subscriptions.turns),
@@ -106,6 +106,20 @@ def _parts(broker: Broker, tasks: Iterator[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _in_claim_order(ready: Sequence[Task]) -> Iterator[str | None]:
+    """The ids of pending tasks by queue, in the order of their claims.
+
+    The queues are sorted by name, since the order in which they were created is not part of the state.
+    """
+    rows: list[tuple[str, str, int, int, str]] = []
+    numbers = itertools.count()
+    for batch in batches(ready):
+        rows += ((task.tenant, queue_name(task.command), -task.priority, next(numbers), task.id) for task in batch)
+        yield None
+    for *_, task_id in (yield from in_order(rows)):
+        yield task_id
+
+
 def _dump_subscription(subscription: Subscription, expires_at: int, throttled_until: int) -> dict[str, Any]:
     dumped: dict[str, Any] = codec(Subscription).dump(subscription)
     return {**dumped, "expires_at": expires_at, "throttled_until": throttled_until}
@@ -114,7 +128,7 @@ def _dump_subscription(subscription: Subscription, expires_at: int, throttled_un
 def _whole(part: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(part, dict):
         return {name: _whole(value) for name, value in part.items()}
-    return list(part) if isinstance(part, Iterator) else part
+    return [item for item in part if item is not None] if isinstance(part, Iterator) else part
 
 
 def load(state: Mapping[str, Any]) -> Slices[FakeState]:

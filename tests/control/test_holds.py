@@ -77,6 +77,23 @@ def test_a_call_that_returns_much_lets_others_in_between() -> None:
     assert asyncio.run(called()) == [(path, True) for path in CALLS]
 
 
+@pytest.mark.parametrize("path", ["state", "queues"])
+def test_a_call_about_many_queues_lets_others_in_between(path: str) -> None:
+    async def called() -> LongestHold:
+        runtime = Runtime(Config(), WallClock("manual"))
+        app = application(runtime)
+        await ask(app, "GET", "/_fake/health")  # the first call loads what all need
+        for n in range(3 * COUNT):
+            runtime.broker.create(f"C{n:05}", tenant="dev", now=runtime.clock.now())
+        async with LongestHold() as longest:
+            answer = await ask(app, "GET", f"/_fake/{path}")
+        assert answer.json == json.loads(json.dumps(CALLS[path](Controls(runtime))))
+        return longest
+
+    longest = asyncio.run(called())
+    assert longest.seconds < max(longest.total / 20, LIMIT / 5), (longest.seconds, longest.total)
+
+
 def test_a_state_is_restored_while_others_have_turns_and_see_the_old_one() -> None:
     async def restored() -> LongestHold:
         app, controls = await filled()

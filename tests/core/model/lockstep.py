@@ -57,7 +57,7 @@ def read(part: Any) -> Any:
     """A JSON value without iterators."""
     if isinstance(part, dict):
         return {name: read(value) for name, value in part.items()}
-    return list(part) if isinstance(part, Iterator) else part
+    return [item for item in part if item is not None] if isinstance(part, Iterator) else part
 
 
 class Lockstep:
@@ -194,7 +194,8 @@ class Lockstep:
             ours = [stats.ready, stats.delayed, stats.in_progress, stats.dead]
             assert ours == self.model.stats(command, tenant=tenant)
             queue = self.broker.store.queues.get((tenant, command.lower()))
-            waiting = [task.id for task in queue.ready_tasks()] if queue is not None else []
+            lists = reversed(queue.pending) if queue is not None else ()
+            waiting = [task.id for ready in lists if ready for task in ready.values() if task is not None]
             expected = sorted(self.model.queue(command, tenant, "PENDING_LIST"), key=lambda t: -t.priority)
             assert waiting == [task.id for task in expected]
         sizes = self.broker.queue_sizes()
