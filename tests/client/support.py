@@ -219,7 +219,8 @@ class Scenario:
         """Change a task in the store, as the races of the real server do; `state` READY also queues it."""
         state = self.fake.state()
         (task,) = [task for task in state["broker"]["tasks"] if task["id"] == task_id]
-        task.update(fields)
+        task.update(fields, history=[])
         if fields.get("state") == "READY":
+            task.update(lease_until=0, lease_expiry=0)
             state["broker"]["ready"].append(task_id)
         self.fake.restore(json.loads(json.dumps(state)))
