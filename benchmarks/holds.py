@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from codeq_fake.clocks import WallClock
 from codeq_fake.control import Controls
 from codeq_fake.core import Submission
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from codeq_fake.serving.server import GC_THRESHOLDS
 
@@ -38,7 +38,7 @@ class Bench:
     """A fake, and a client that calls it in this process."""
 
     def __init__(self, **config: Any) -> None:
-        self.runtime = Runtime(Config(**config), WallClock("manual"))
+        self.runtime = FakeServer(Config(**config), WallClock("manual"))
         self.controls = Controls(self.runtime)
         self._app = application(self.runtime)
 

@@ -25,7 +25,7 @@ from codeq_fake.control.argument_readers import instant
 from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.http.host_guard import is_loopback
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings, SettingsError
 from codeq_fake.server_settings.settings import NAMES as SETTINGS
 from codeq_fake.server_settings.settings import VARIABLES
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 class Built:
     """A fake that can be served."""
 
-    runtime: Runtime
+    runtime: FakeServer
     app: ASGIApp
     seed: Seed | None
     #: Seconds between two writes of the state file; None: only at the end.
@@ -169,7 +169,7 @@ def _write(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _runtime(options: Options) -> Runtime:
+def _runtime(options: Options) -> FakeServer:
     file = options.identities
     try:
         config = Config(
@@ -190,7 +190,7 @@ def _runtime(options: Options) -> Runtime:
     except BadRequestError as error:
         exit_with(f"--start-at: {error}", MISUSED)
     try:
-        runtime = Runtime(config, WallClock("manual" if options.clock == "manual" else "real", start=start))
+        runtime = FakeServer(config, WallClock("manual" if options.clock == "manual" else "real", start=start))
     except ValueError as error:
         exit_with(f"--webhook-allow: {error}", MISUSED)
     runtime.fault_plan.add(_faults(options.faults))

@@ -25,7 +25,7 @@ from codeq_fake.core.frozen_tasks import FrozenTasks
 from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
 from codeq_fake.journal import Journal
-from codeq_fake.runtime.fake_server import Runtime, StateReplacedError
+from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
@@ -44,7 +44,7 @@ _LONG_YAML = 2048
 class Controls:
     """The control calls of one fake. Instants are ns since the epoch; replies are plain JSON values."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: FakeServer) -> None:
         self._runtime = runtime
         self.faults = FaultControls(runtime)
         self.worker = WorkerOperations(runtime)
@@ -248,7 +248,7 @@ class Controls:
         run_at: str = "",
         idempotency_key: str = "",
     ) -> Task:
-        """Create a task of `tenant`; `payload` is JSON text. The caller lets the runtime send the notices.
+        """Create a task of `tenant`; `payload` is JSON text. The caller lets the fake send the notices.
 
         Raises a `codeq_fake.core.errors.Refused`, or BadRequestError for a payload that is not JSON.
         """

@@ -9,7 +9,7 @@ from codeq_fake import payloads
 from codeq_fake.faults import BadFaultError, Fault, Rule, parsing
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.payloads import FaultRule, Faults
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from . import representations
 from .errors import BadRequestError, UnknownFaultError
@@ -21,7 +21,7 @@ MOST = 1000
 class FaultControls:
     """The fault rules of one fake; replies are plain JSON values."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: FakeServer) -> None:
         self._runtime = runtime
 
     def activate(self, rules: Iterable[Rule]) -> list[Fault]:

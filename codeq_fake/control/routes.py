@@ -19,7 +19,7 @@ from codeq_fake.documents import finite
 from codeq_fake.faults.parsing import KNOWN_FIELDS
 from codeq_fake.openapi import document
 from codeq_fake.payloads import Advanced
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from . import json_blocks
 from .access import Access
@@ -126,8 +126,8 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
     )
 
 
-def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
-    """The control routes of one runtime. With a `token`, each call needs it as its bearer token."""
+def routes(runtime: FakeServer, *, token: str | None = None) -> list[BaseRoute]:
+    """The control routes of one fake. With a `token`, each call needs it as its bearer token."""
     access = Access(token)
 
     def route(path: str, methods: tuple[str, ...], answer: Callable[[Request], Awaitable[Sequence[bytes]]]) -> Route:
@@ -149,7 +149,7 @@ def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
     return [*known, *(route(path, _METHODS, _unknown) for path in ("", "/{rest:path}"))]
 
 
-async def _answer(runtime: Runtime, call: ControlCall, request: Request) -> Sequence[bytes]:
+async def _answer(runtime: FakeServer, call: ControlCall, request: Request) -> Sequence[bytes]:
     """The JSON text of a call's reply."""
     async with runtime.freezing if call.freezes else nullcontext():
         return await in_slices(json_blocks.encoded(await call.answer(request)))

@@ -19,7 +19,7 @@ from codeq_fake.documents import BadDocumentError
 from codeq_fake.documents.yaml_text import YamlDocument
 from codeq_fake.http import bodies
 from codeq_fake.http.rejections import status_and_text
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.server_settings.readers import kind
 
@@ -128,7 +128,7 @@ def read_seed(file: str, text: str) -> Seed:
     return seed
 
 
-def create_all(runtime: Runtime, seed: Seed) -> None:
+def create_all(runtime: FakeServer, seed: Seed) -> None:
     """Create the tasks and subscriptions of a seed, without notices.
 
     The default tenant of a task is that of the producer's token. Raises SeedError; earlier entries stay created.
@@ -143,7 +143,7 @@ def create_all(runtime: Runtime, seed: Seed) -> None:
             _subscribe(runtime, subscription)
 
 
-def _create(runtime: Runtime, task: Entry, tenant: str | None) -> None:
+def _create(runtime: FakeServer, task: Entry, tenant: str | None) -> None:
     given = _arguments(task, "id", "tenant", "payload")
     tenant = task.fields.get("tenant", tenant)
     if tenant is None:
@@ -156,7 +156,7 @@ def _create(runtime: Runtime, task: Entry, tenant: str | None) -> None:
     runtime.broker.create(payload=payload, tenant=tenant, now=runtime.clock.now(), **given)
 
 
-def _subscribe(runtime: Runtime, entry: Entry) -> None:
+def _subscribe(runtime: FakeServer, entry: Entry) -> None:
     _name_next(runtime, entry)
     given = _arguments(entry, "id")
     runtime.broker.subscribe(given.pop("callback_url"), now=runtime.clock.now(), **given)
@@ -178,7 +178,7 @@ def _as_json(task: Entry) -> bytes:
         raise task.error(f"not a JSON value ({error})", "payload") from None
 
 
-def _name_next(runtime: Runtime, entry: Entry) -> None:
+def _name_next(runtime: FakeServer, entry: Entry) -> None:
     if entry.fields.get("id"):
         try:
             runtime.source.queue(ids=[entry.fields["id"]])
@@ -196,7 +196,7 @@ def _refusals(entry: Entry, operation: str) -> Iterator[None]:
         raise entry.error(text) from None
 
 
-def _tenant(runtime: Runtime) -> str | None:
+def _tenant(runtime: FakeServer) -> str | None:
     """The tenant of the producer's token; None if tokens are signed."""
     token = Tokens.of(runtime.config.settings, runtime.config.identities).producer
     if token is None:

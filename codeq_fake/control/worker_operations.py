@@ -15,7 +15,7 @@ from codeq_fake.http import worker_calls
 from codeq_fake.http.operations import Handler
 from codeq_fake.http.replies import Reply, Wait
 from codeq_fake.http.request import Call
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from .errors import BadRequestError
 
@@ -30,7 +30,7 @@ class WorkerOperations:
     Raises a `codeq_fake.core.errors.Refused` where the contract refuses the operation.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: FakeServer) -> None:
         self._runtime = runtime
 
     def claim(

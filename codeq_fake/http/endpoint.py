@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from codeq_fake.auth import Caller, KeysNeeded, with_keys
 from codeq_fake.clocks import in_slices
 from codeq_fake.journal import Request, TouchedTask
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from . import replies
 from .host_guard import HostGuard
@@ -34,7 +34,7 @@ ENTRY = "codeq_fake.entry"
 class Endpoint:
     """One operation as an ASGI application."""
 
-    def __init__(self, runtime: Runtime, operation: Operation, hosts: HostGuard) -> None:
+    def __init__(self, runtime: FakeServer, operation: Operation, hosts: HostGuard) -> None:
         self._runtime = runtime
         self._hosts = hosts
         self._operation = operation
@@ -115,7 +115,7 @@ class Endpoint:
         return answer
 
 
-def note(runtime: Runtime, scope: Scope, call: Call, reply: Reply, operation: str = "") -> None:
+def note(runtime: FakeServer, scope: Scope, call: Call, reply: Reply, operation: str = "") -> None:
     """Add a request to the journal, and put its entry into the scope for the applications around this one."""
     path, query = scope["path"], scope["query_string"]
     if query:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from .rejections import ForeignHost
 
@@ -23,7 +23,7 @@ class HostGuard:
     a request is none of a browser.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: FakeServer) -> None:
         self._runtime = runtime
         #: Values that are always accepted. An ordinary request costs one look-up here.
         self.known: set[bytes | None] = {None, b""}

@@ -13,7 +13,7 @@ from codeq_fake import wire
 from codeq_fake.auth import Caller
 from codeq_fake.core import Broker
 from codeq_fake.payloads import FaultKind
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.wire import BadBody, Struct
 
 from .rejections import LARGEST_BODY, BodyTooLarge
@@ -40,7 +40,7 @@ class Call:
     faults: tuple[FaultKind, ...] = ()
 
     @classmethod
-    def of(cls, runtime: Runtime, scope: Scope) -> Call:
+    def of(cls, runtime: FakeServer, scope: Scope) -> Call:
         """A request that has just come in."""
         # Of a repeated header, Go takes the first.
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
@@ -49,11 +49,11 @@ class Call:
         zone = runtime.config.settings.timezone
         return cls(runtime.broker, zone, params, headers, request_id, runtime.clock.now())
 
-    def refresh_from(self, runtime: Runtime) -> None:
+    def refresh_from(self, runtime: FakeServer) -> None:
         """Use the present state and time. While the request arrived, the fake may have been reset."""
         self.broker, self.now = runtime.broker, runtime.clock.now()
 
-    def is_outdated(self, runtime: Runtime) -> bool:
+    def is_outdated(self, runtime: FakeServer) -> bool:
         """Whether the state that this request is for has been replaced."""
         return self.broker is not runtime.broker
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from . import replies
 from .endpoint import Endpoint, note
@@ -22,7 +22,7 @@ from .request import Call
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
-def surface(runtime: Runtime, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
+def surface(runtime: FakeServer, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """R1 to R17, then the routes `beside` them, then R18 for every other path."""
     return _Surface(runtime, beside)
 
@@ -30,7 +30,7 @@ def surface(runtime: Runtime, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
 class _Surface(Router):
     """All routes. A path with a bad percent escape is refused first, as Go's server refuses it."""
 
-    def __init__(self, runtime: Runtime, beside: Sequence[BaseRoute]) -> None:
+    def __init__(self, runtime: FakeServer, beside: Sequence[BaseRoute]) -> None:
         super().__init__(beside, redirect_slashes=False, default=_UnknownPath(runtime))
         hosts = HostGuard(runtime)
         self._operations = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
@@ -54,7 +54,7 @@ class _Surface(Router):
 class _OperationRoute:
     """The route of one operation. With another method its path is unknown: no 405, and no HEAD for a GET (R18)."""
 
-    def __init__(self, runtime: Runtime, operation: Operation, hosts: HostGuard) -> None:
+    def __init__(self, runtime: FakeServer, operation: Operation, hosts: HostGuard) -> None:
         self._endpoint = Endpoint(runtime, operation, hosts)
         self._method = operation.method
         self._fault_plan = runtime.fault_plan
@@ -90,7 +90,7 @@ class _OperationRoute:
 class _UnknownPath:
     """The answer to a path without a route: a redirect if only a trailing slash is wrong, else 404 (R18, R19)."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: FakeServer) -> None:
         self._runtime = runtime
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:

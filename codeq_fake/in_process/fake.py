@@ -26,7 +26,7 @@ from codeq_fake.faults import Rule
 from codeq_fake.http.host_guard import is_loopback
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
 from codeq_fake.payloads import Callback, FaultRule, Identity, Profile, Queue, Request, Status
-from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, Runtime
+from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, FakeServer
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
 
@@ -104,7 +104,7 @@ class FakeCodeQ(Assertions, WorkerSide):
             journal_bytes=journal_bytes,
             seed=seed,
         )
-        self._runtime = Runtime(config, make_clock(clock, start=_to_nanoseconds(now) if now is not None else None))
+        self._runtime = FakeServer(config, make_clock(clock, start=_to_nanoseconds(now) if now is not None else None))
         self._controls = Controls(self._runtime)
         self._control_token = control_token
         self._home = Home(in_thread=clock != "auto")
@@ -463,7 +463,7 @@ def _to_nanoseconds(when: str | datetime) -> int:
     return instant(when)
 
 
-def _fill(runtime: Runtime, file: Path) -> None:
+def _fill(runtime: FakeServer, file: Path) -> None:
     """Create what a seed file lists. Raises SeedError, and OSError."""
     from codeq_fake.control.seed_files import create_all, read_seed  # noqa: PLC0415 - most fakes start empty and need no YAML
 

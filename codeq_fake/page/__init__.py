@@ -10,13 +10,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 _PATHS = ("/_fake/", "/_fake/api", "/_fake/page/{rest:path}")
 
 
-def routes(runtime: Runtime, *, token: str | None = None) -> list[BaseRoute]:
-    """The page's routes for one runtime. With a `token`, a browser must send it first."""
+def routes(runtime: FakeServer, *, token: str | None = None) -> list[BaseRoute]:
+    """The page's routes for one fake. With a `token`, a browser must send it first."""
     page = _LazyPage(runtime, token)
     return [Route("/_fake", _with_slash, methods=["GET"]), *(Route(path, page) for path in _PATHS)]
 
@@ -28,7 +28,7 @@ async def _with_slash(_: Request) -> Response:
 class _LazyPage:
     """Loads the site at the first request: a fake without visitors does not pay for templates."""
 
-    def __init__(self, runtime: Runtime, token: str | None) -> None:
+    def __init__(self, runtime: FakeServer, token: str | None) -> None:
         self._runtime = runtime
         self._token = token
         self._site: ASGIApp | None = None

@@ -15,7 +15,7 @@ from codeq_fake.core import Broker, State, Task
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.queue import Queue
 from codeq_fake.core.slices import Slices, batches
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from .rendering import STATES, short
 
@@ -117,7 +117,7 @@ def sheet(items: Iterable[ItemT], number: int, *, size: int, total: int | None =
     return Sheet(kept, number, counted, size)
 
 
-def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Slices[Sheet[TaskRow]]:
+def tasks(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slices[Sheet[TaskRow]]:
     """The tasks that match, newest first."""
     broker = runtime.broker
     all_tasks = broker.store.tasks
@@ -132,7 +132,7 @@ def tasks(runtime: Runtime, search: Search, number: int, *, size: int) -> Slices
     return Sheet([TaskRow.of(task, broker) for task in task_sheet.items], number, task_sheet.total, size)
 
 
-def overview(runtime: Runtime, *, most: int) -> Slices[dict[str, Any]]:
+def overview(runtime: FakeServer, *, most: int) -> Slices[dict[str, Any]]:
     """An overview of the fake, with at most `most` items of each kind."""
     broker = runtime.broker
     store = broker.store
@@ -155,7 +155,7 @@ def overview(runtime: Runtime, *, most: int) -> Slices[dict[str, Any]]:
     }
 
 
-def next_event(runtime: Runtime) -> Slices[Event | None]:
+def next_event(runtime: FakeServer) -> Slices[Event | None]:
     """The next event: a lease expires, a delayed task comes due, or a callback is tried again."""
     broker, now = runtime.broker, runtime.clock.now()
 
@@ -171,7 +171,7 @@ def next_event(runtime: Runtime) -> Slices[Event | None]:
     return min(events, key=lambda event: event.at, default=None)
 
 
-def next_tries(runtime: Runtime) -> dict[int, int]:
+def next_tries(runtime: FakeServer) -> dict[int, int]:
     """Number of a pending callback in the journal -> the time of its next try (ns)."""
     waiting = runtime.broker.callbacks.deliveries
     return {

@@ -17,7 +17,7 @@ from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, WAYS
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.journal import Callback, Request
 from codeq_fake.openapi import document
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from . import data
 from .actions import NewTask, show_form
@@ -192,7 +192,7 @@ def _sheet(visit: Visit) -> int:
     return max(1, visit.number("sheet", 1))
 
 
-def _default_tenant(runtime: Runtime) -> str:
+def _default_tenant(runtime: FakeServer) -> str:
     """The tenant of the producer's token that the fake prints at its start."""
     token = Tokens.of(runtime.config.settings, runtime.config.identities).producer
     try:

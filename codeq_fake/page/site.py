@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from codeq_fake.clocks import in_slices
 from codeq_fake.control import ControlError, Controls
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from . import actions, pages
 from .access import PageAccess
@@ -52,7 +52,7 @@ _ASSETS: Mapping[str, str] = MappingProxyType(
 class Site:
     """The whole page of one fake."""
 
-    def __init__(self, runtime: Runtime, token: str | None) -> None:
+    def __init__(self, runtime: FakeServer, token: str | None) -> None:
         self._runtime = runtime
         self._controls = Controls(runtime)
         self._access = PageAccess(token)

@@ -20,7 +20,7 @@ from codeq_fake import __version__
 from codeq_fake.control import BadRequestError, Controls
 from codeq_fake.control.argument_readers import whole
 from codeq_fake.documents import BadDocumentError, read_json
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from .access import cookie_name
 from .data import Event
@@ -54,7 +54,7 @@ class Form:
 class Visit:
     """One request and the fake that it is about."""
 
-    def __init__(self, request: Request, runtime: Runtime, controls: Controls, *, needs_token: bool) -> None:
+    def __init__(self, request: Request, runtime: FakeServer, controls: Controls, *, needs_token: bool) -> None:
         self.request = request
         self.runtime = runtime
         self.controls = controls

@@ -70,7 +70,7 @@ class StateReplacedError(RuntimeError):
 _MANY = 20_000
 
 
-class Runtime:
+class FakeServer:
     """One fake server. An operation runs between two awaits, so nothing needs a lock."""
 
     def __init__(self, config: Config, clock: Clock) -> None:

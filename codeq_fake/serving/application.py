@@ -6,12 +6,12 @@ from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codeq_fake import control, http, page
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 _ROOT = "/_fake"
 
 
-def application(runtime: Runtime, *, with_control: bool = True, control_token: str | None = None) -> ASGIApp:
+def application(runtime: FakeServer, *, with_control: bool = True, control_token: str | None = None) -> ASGIApp:
     """The application of one fake. Without `with_control` it has the contract's routes only.
 
     With a `control_token`, the control API and the page require it.
@@ -27,7 +27,7 @@ class _FakeRoutes(BaseRoute):
     They are created at the first request: they are half of a fake's set-up, and most tests call none.
     """
 
-    def __init__(self, runtime: Runtime, token: str | None) -> None:
+    def __init__(self, runtime: FakeServer, token: str | None) -> None:
         self._runtime = runtime
         self._token = token
         self._router: Router | None = None

@@ -17,7 +17,7 @@ from codeq_fake.clocks.clock import stopwatch
 from codeq_fake.divergences import Surprise
 from codeq_fake.http.endpoint import ENTRY
 from codeq_fake.journal import Callback, Request
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.serving.terminal_text import bare, printable
 
 _UTC = ZoneInfo("UTC")
@@ -29,7 +29,7 @@ _POLLED = ("/_fake", "/metrics")
 class RequestLog:
     """An application that answers like `app` and logs each request. It also logs the callbacks of the fake."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime, write: Callable[[str], None], *, as_json: bool) -> None:
+    def __init__(self, app: ASGIApp, runtime: FakeServer, write: Callable[[str], None], *, as_json: bool) -> None:
         self._app = app
         self._runtime = runtime
         self._write = write

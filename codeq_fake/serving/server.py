@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from codeq_fake.compat.uvicorn import Limits, best_serve
 from codeq_fake.http.faults.broken_replies import END_CONNECTION, CloseMode
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from . import descriptors
 
@@ -60,7 +60,7 @@ def url_of(where: socket.socket | tuple[str, int]) -> str:
 
 def serve(
     app: ASGIApp,
-    runtime: Runtime,
+    runtime: FakeServer,
     listener: socket.socket,
     *,
     limits: Limits,
@@ -117,7 +117,7 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @asynccontextmanager
 async def served(
-    app: ASGIApp, runtime: Runtime, where: socket.socket | tuple[str, int], *, limits: Limits | None = None
+    app: ASGIApp, runtime: FakeServer, where: socket.socket | tuple[str, int], *, limits: Limits | None = None
 ) -> AsyncIterator[str]:
     """Serve in the running event loop as long as the context lasts; yields the URL. Signals stay with the caller.
 

@@ -15,7 +15,7 @@ from codeq_fake.clocks import WallClock
 from codeq_fake.compat import uvicorn as compat
 from codeq_fake.compat.uvicorn_quick import quick_serve
 from codeq_fake.faults import reset
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from codeq_fake.serving.server import listen, served
 
@@ -108,7 +108,7 @@ def test_where_the_insides_are_gone_the_public_names_of_uvicorn_serve(monkeypatc
     assert compat.best_serve() is compat.plain_serve
 
     async def story() -> None:
-        runtime = Runtime(Config(), WallClock())
+        runtime = FakeServer(Config(), WallClock())
         async with httpx.AsyncClient(headers=TOKEN, timeout=5, trust_env=False) as http:
             async with served(application(runtime), runtime, listen("127.0.0.1", 0)) as url:
                 created = await http.post(f"{url}{TASKS}", json={"command": "A", "payload": 1})
@@ -129,7 +129,7 @@ def test_there_a_fault_that_breaks_a_connection_is_an_error_of_the_server(monkey
     monkeypatch.setattr(compat, "INSIDES", ("uvicorn.server:Server.renamed",))
 
     async def story() -> None:
-        runtime = Runtime(Config(), WallClock())
+        runtime = FakeServer(Config(), WallClock())
         async with (
             served(application(runtime), runtime, listen("127.0.0.1", 0)) as url,
             httpx.AsyncClient(base_url=url, headers=TOKEN, timeout=5, trust_env=False) as http,

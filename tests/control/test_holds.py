@@ -10,7 +10,7 @@ import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.control import Controls
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from tests.holds import LIMIT, LongestHold
 from tests.http.support import TASKS, ask, bearer
@@ -52,7 +52,7 @@ LONG_CALLS: list[tuple[str, str, Any]] = [
 
 async def filled(requests: int = 0, **config: Any) -> tuple[ASGIApp, Controls]:
     """A fake with many tasks and many queues, and so many requests."""
-    runtime = Runtime(Config(**config), WallClock("manual"))
+    runtime = FakeServer(Config(**config), WallClock("manual"))
     app = application(runtime)
     for n in range(COUNT):
         runtime.broker.create(f"C{n % 2 * n}", f"[{n}]", tenant="dev", now=runtime.clock.now())
@@ -80,7 +80,7 @@ def test_a_call_that_returns_much_lets_others_in_between() -> None:
 @pytest.mark.parametrize("path", ["state", "queues"])
 def test_a_call_about_many_queues_lets_others_in_between(path: str) -> None:
     async def called() -> LongestHold:
-        runtime = Runtime(Config(), WallClock("manual"))
+        runtime = FakeServer(Config(), WallClock("manual"))
         app = application(runtime)
         await ask(app, "GET", "/_fake/health")  # the first call loads what all need
         for n in range(3 * COUNT):
@@ -129,7 +129,7 @@ def test_a_state_is_saved_while_others_have_turns(tmp_path: Path) -> None:
 def test_settings_that_a_reset_changes_while_a_state_is_restored_stay_changed() -> None:
     async def restored() -> int:
         app, _ = await filled()
-        runtime = Runtime(Config(), WallClock("manual"))
+        runtime = FakeServer(Config(), WallClock("manual"))
         other = application(runtime)
         body = (await ask(app, "GET", "/_fake/state")).body
         asking = asyncio.create_task(ask(other, "PUT", "/_fake/state", [body]))
@@ -170,7 +170,7 @@ def test_a_state_is_that_of_one_instant_though_others_change_it_meanwhile() -> N
 )
 def test_a_long_body_lets_others_in_between_or_is_refused(method: str, path: str, body: Any) -> None:
     async def called() -> LongestHold:
-        app = application(Runtime(Config(), WallClock("manual")))
+        app = application(FakeServer(Config(), WallClock("manual")))
         await ask(app, "POST", "/_fake/reset", [b'{"yaml":""}'])  # the first call loads what all need
         content = json.dumps(body).encode()
         async with LongestHold() as longest:

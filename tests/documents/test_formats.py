@@ -17,7 +17,7 @@ from codeq_fake.control.seed_files import create_all, read_seed
 from codeq_fake.faults import BadFaultError, Plan, read_rules
 from codeq_fake.faults.parsing import shown
 from codeq_fake.http.faults.matching import NAMES
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings, SettingsError
 from tests.documents.support import broken
 
@@ -51,8 +51,8 @@ KEYS = '{"keys": [{"kty": "RSA", "n": "AQ", "e": "AQAB"}]}'
 JWKS = f'{{"jwksUrl": "http://127.0.0.1:9/", "issuer": "i", "audience": "a", "httpTimeout": 1, "jwks": {KEYS}}}'
 
 
-def runtime() -> Runtime:
-    return Runtime(Config(), WallClock("manual", start=0))
+def runtime() -> FakeServer:
+    return FakeServer(Config(), WallClock("manual", start=0))
 
 
 def use_seed(text: str) -> None:
@@ -75,7 +75,7 @@ def use_identities(text: str) -> None:
 
 
 def use_config(text: str) -> None:
-    Runtime(Config(settings=Settings.from_env({}, text)), WallClock("manual", start=0))
+    FakeServer(Config(settings=Settings.from_env({}, text)), WallClock("manual", start=0))
 
 
 def use_static(text: str) -> None:

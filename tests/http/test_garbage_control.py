@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.control import routes
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from tests.http.strategies import bodies, headers
 from tests.http.support import CLAIM, IDENTITIES, NOW, ask_and_hang_up, bearer, filled
 
@@ -96,7 +96,7 @@ async def controlled(state: bytes, method: str, target: str, body: bytes, head: 
 def test_every_call_of_the_control_api_is_sent_garbage() -> None:
     known = {
         (method, route.path)
-        for route in routes(Runtime(Config(), WallClock("manual")))
+        for route in routes(FakeServer(Config(), WallClock("manual")))
         if isinstance(route, Route) and "{rest:path}" not in route.path and route.path != "/_fake"
         for method in (route.methods or set()) - {"HEAD"}
     }

@@ -11,7 +11,7 @@ import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.http.host_guard import HostGuard
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import CLAIM, IDENTITIES, TASKS, Answer, ask, bearer, request_scope
 
@@ -72,7 +72,7 @@ async def test_every_name_of_this_machine_is_allowed(host: str) -> None:
 
 
 async def test_many_names_of_this_machine_take_no_memory() -> None:
-    guard = HostGuard(Runtime(Config(), WallClock("manual")))
+    guard = HostGuard(FakeServer(Config(), WallClock("manual")))
     for number in range(200):
         guard.check(b"localhost:%d" % number, request_scope("GET", "/metrics"))
     assert len(guard.known) < 100

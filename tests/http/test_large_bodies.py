@@ -13,7 +13,7 @@ from codeq_fake import http
 from codeq_fake.clocks import WallClock
 from codeq_fake.http import OPERATIONS
 from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.testing import FakeCodeQ
 from codeq_fake.wire import BadBody
 from tests.holds import LIMIT, LongestHold
@@ -116,7 +116,7 @@ SLOW = {
 def test_a_body_that_is_slow_to_decode_holds_up_no_other_client() -> None:
     async def answers(*, has_worker_process: bool) -> tuple[list[tuple[int, bytes]], float]:
         config = Config(has_worker_process=has_worker_process, seed=1)
-        runtime = Runtime(config, WallClock("manual", start=0))
+        runtime = FakeServer(config, WallClock("manual", start=0))
         app = http.surface(runtime)
         async with LongestHold() as longest:
             given = [await ask(app, "POST", TASKS, [body], bearer("dev-token")) for body in SLOW.values()]

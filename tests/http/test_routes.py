@@ -10,7 +10,7 @@ import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.http import OPERATIONS
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from tests.http.support import TASKS, V1, Connection, ask, bearer, request_scope
 
@@ -305,6 +305,6 @@ async def _serve(codeq: FakeCodeQ, scope: Scope, client: Connection) -> None:
 
 
 def test_without_the_control_api_there_are_only_the_contracts_routes() -> None:
-    app = application(Runtime(Config(), WallClock("manual")), with_control=False)
+    app = application(FakeServer(Config(), WallClock("manual")), with_control=False)
     reply = asyncio.run(ask(app, "GET", "/_fake/health"))
     assert (reply.status, reply.body) == (404, b"404 page not found")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.clocks import WallClock
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import ask
@@ -95,7 +95,7 @@ async def test_a_document_is_shown_for_a_direct_visit_or_a_link(headers: dict[st
 
 @pytest.mark.asyncio
 async def test_without_the_control_api_there_is_no_page() -> None:
-    app = application(Runtime(Config(), WallClock("manual")), with_control=False)
+    app = application(FakeServer(Config(), WallClock("manual")), with_control=False)
     for path in ("/_fake/", "/_fake/api", "/_fake/page/tasks", "/_fake/page/page.js"):
         answer = await ask(app, "GET", path)
         assert (answer.status, answer.body) == (404, b"404 page not found")

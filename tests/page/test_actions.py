@@ -11,7 +11,7 @@ import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.faults.parsing import KNOWN_FIELDS
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import ask
@@ -279,7 +279,7 @@ def test_the_state_is_downloaded_and_uploaded(fake: FakeCodeQ, browser: httpx.Cl
 
 def test_the_state_is_written_to_its_file(tmp_path: Path) -> None:
     file = tmp_path / "state.json"
-    runtime = Runtime(Config(state_file=file), WallClock("manual"))
+    runtime = FakeServer(Config(state_file=file), WallClock("manual"))
     headers = [(b"host", b"localhost"), (b"origin", b"http://localhost"), (b"content-length", b"0")]
 
     async def look_and_save() -> tuple[Answer, Answer]:

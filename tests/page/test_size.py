@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.clocks import WallClock
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from tests.http.support import ask
 
@@ -31,7 +31,7 @@ DOCUMENTS = [
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_each_document_takes_less_than_300_ms() -> None:
-    runtime = Runtime(Config(), WallClock("manual"))
+    runtime = FakeServer(Config(), WallClock("manual"))
     now = runtime.clock.now()
     for number in range(100_000):
         payload = f'{{"jobId":"{number}"}}'

@@ -12,7 +12,7 @@ from codeq_fake.core import Broker
 from codeq_fake.core.callback_retries import Delivery
 from codeq_fake.core.effects import CallbackDue
 from codeq_fake.core.slices import Slices
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 
 pytestmark = pytest.mark.asyncio
 
@@ -20,9 +20,9 @@ START = 1_769_860_800_000_000_000
 SECOND = 1_000_000_000
 
 
-def with_retries(number: int, *, at: int) -> Runtime:
+def with_retries(number: int, *, at: int) -> FakeServer:
     """A fake whose callbacks are all due at one instant, to a host that the guard refuses."""
-    runtime = Runtime(Config(), WallClock("manual", start=START))
+    runtime = FakeServer(Config(), WallClock("manual", start=START))
     callbacks = runtime.broker.callbacks
     for n in range(1, number + 1):
         due = CallbackDue(n, 2, "http://public.example/", f"task-{n}", "A", "COMPLETED", "null", "", (), START)
@@ -47,7 +47,7 @@ async def test_others_get_their_turn_while_many_callbacks_are_tried() -> None:
 
 async def test_all_that_was_overdue_is_tried_while_the_clock_stands_still() -> None:
     saved = with_retries(1200, at=START)
-    runtime = Runtime(Config(), WallClock("manual", start=START))
+    runtime = FakeServer(Config(), WallClock("manual", start=START))
 
     def fill(broker: Broker) -> Slices[None]:
         broker.callbacks = saved.broker.callbacks

@@ -13,7 +13,7 @@ import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.compat.uvicorn import Limits
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from codeq_fake.serving.server import listen, served
 
@@ -38,8 +38,8 @@ CLAIM = request(f"{TASKS}/claim", {"commands": ["A"], "waitSeconds": 30})
 
 
 @asynccontextmanager
-async def serving(limits: Limits | None = None) -> AsyncIterator[tuple[Runtime, httpx.AsyncClient]]:
-    runtime = Runtime(Config(), WallClock("manual"))
+async def serving(limits: Limits | None = None) -> AsyncIterator[tuple[FakeServer, httpx.AsyncClient]]:
+    runtime = FakeServer(Config(), WallClock("manual"))
     async with (
         served(application(runtime), runtime, listen("127.0.0.1", 0), limits=limits or Limits()) as url,
         httpx.AsyncClient(base_url=url, headers=TOKEN, timeout=5, trust_env=False) as http,
@@ -91,7 +91,7 @@ class Client:
         self.socket.close()
 
 
-async def parked(runtime: Runtime, number: int) -> None:
+async def parked(runtime: FakeServer, number: int) -> None:
     """Wait until so many long polls wait."""
     while runtime.waiters.parked != number:  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0)

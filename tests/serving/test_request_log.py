@@ -13,7 +13,7 @@ import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.control.argument_readers import instant
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
 from codeq_fake.serving.request_log import RequestLog
@@ -34,7 +34,7 @@ TASKS = "/v1/codeq/tasks"
 def log_of(traffic: Traffic, *, as_json: bool = False, config: Config | None = None) -> list[str]:
     """The lines of the log, with all durations replaced."""
     lines: list[str] = []
-    runtime = Runtime(config or Config(), WallClock("manual", start=instant(START)))
+    runtime = FakeServer(config or Config(), WallClock("manual", start=instant(START)))
     runtime.source.queue(ids=[ID])
     app = RequestLog(application(runtime), runtime, lines.append, as_json=as_json)
     app.log_settings()
@@ -206,7 +206,7 @@ async def _get(app: ASGIApp, path: str, *, may_send: asyncio.Event) -> None:
 async def test_a_slow_reader_hides_no_surprise(size: int) -> None:
     """A request is numbered before its reply is sent and logged after it, so a later one may be logged first."""
     lines: list[str] = []
-    runtime = Runtime(Config(journal_size=size), WallClock("manual", start=instant(START)))
+    runtime = FakeServer(Config(journal_size=size), WallClock("manual", start=instant(START)))
     app = RequestLog(application(runtime), runtime, lines.append, as_json=False)
     may_send, at_once = asyncio.Event(), asyncio.Event()
     at_once.set()
@@ -222,7 +222,7 @@ async def test_a_slow_reader_hides_no_surprise(size: int) -> None:
 @pytest.mark.asyncio
 async def test_a_surprise_that_was_already_asked_for_is_logged_too() -> None:
     lines: list[str] = []
-    runtime = Runtime(Config(), WallClock("manual", start=instant(START)))
+    runtime = FakeServer(Config(), WallClock("manual", start=instant(START)))
     app = RequestLog(application(runtime), runtime, lines.append, as_json=False)
     may_send = asyncio.Event()
     request = asyncio.create_task(_get(app, "/healthz", may_send=may_send))
@@ -236,7 +236,7 @@ async def test_a_surprise_that_was_already_asked_for_is_logged_too() -> None:
 @pytest.mark.asyncio
 async def test_a_request_from_before_a_reset_hides_no_surprise() -> None:
     lines: list[str] = []
-    runtime = Runtime(Config(), WallClock("manual", start=instant(START)))
+    runtime = FakeServer(Config(), WallClock("manual", start=instant(START)))
     app = RequestLog(application(runtime), runtime, lines.append, as_json=False)
     may_send, at_once = asyncio.Event(), asyncio.Event()
     at_once.set()

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from codeq_fake.clocks import WallClock, let_tasks_run
-from codeq_fake.runtime.fake_server import Config, Runtime
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
 from codeq_fake.serving.server import PortTakenError, listen, served, url_of
@@ -29,8 +29,8 @@ TOKEN = {"authorization": "Bearer dev-token"}
 
 
 @asynccontextmanager
-async def serving(clock: WallClock | None = None, **mounts: Any) -> AsyncIterator[tuple[Runtime, httpx.AsyncClient]]:
-    runtime = Runtime(Config(mounts=mounts), clock or WallClock("manual"))
+async def serving(clock: WallClock | None = None, **mounts: Any) -> AsyncIterator[tuple[FakeServer, httpx.AsyncClient]]:
+    runtime = FakeServer(Config(mounts=mounts), clock or WallClock("manual"))
     async with (
         served(application(runtime), runtime, listen("127.0.0.1", 0)) as url,
         httpx.AsyncClient(base_url=url, headers=TOKEN, timeout=5, trust_env=False) as http,
@@ -316,7 +316,7 @@ async def test_when_it_ends_a_request_that_hangs_is_dropped_without_a_word(caplo
     with listen("127.0.0.1", 0) as deaf:
         keys = {"jwksUrl": f"http://127.0.0.1:{deaf.getsockname()[1]}/", "issuer": "i", "audience": "a"}
         config = dict.fromkeys(("PRODUCER_AUTH_CONFIG", "WORKER_AUTH_CONFIG"), json.dumps(keys))
-        runtime = Runtime(Config(settings=Settings.from_env(config)), WallClock())
+        runtime = FakeServer(Config(settings=Settings.from_env(config)), WallClock())
         async with served(application(runtime), runtime, listen("127.0.0.1", 0)) as url:
             signed = {"authorization": "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0.e30.AAAA"}
             client = httpx.AsyncClient(timeout=5, trust_env=False)

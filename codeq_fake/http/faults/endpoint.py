@@ -17,7 +17,7 @@ from codeq_fake.http.operations import AnyHandler, Operation
 from codeq_fake.http.rejections import RateLimited, Rejected
 from codeq_fake.http.replies import NO_REPLY, Reply, Wait
 from codeq_fake.http.request import Call, hang_up
-from codeq_fake.runtime.fake_server import Runtime
+from codeq_fake.runtime.fake_server import FakeServer
 
 from .broken_replies import BreakableReply
 from .matching import claimed_commands, occasion_of
@@ -37,7 +37,7 @@ class Injected(Rejected):
 class FaultyEndpoint:
     """One operation as an ASGI application, with faults."""
 
-    def __init__(self, runtime: Runtime, operation: Operation, endpoint: Endpoint) -> None:
+    def __init__(self, runtime: FakeServer, operation: Operation, endpoint: Endpoint) -> None:
         self._runtime = runtime
         self._operation = operation
         self._endpoint = endpoint
@@ -56,7 +56,7 @@ class _FaultyCall:
     """One request that has passed the checks, with the faults that fire on it."""
 
     def __init__(
-        self, runtime: Runtime, operation: Operation, call: Call, receive: Receive, reply: BreakableReply
+        self, runtime: FakeServer, operation: Operation, call: Call, receive: Receive, reply: BreakableReply
     ) -> None:
         self._runtime = runtime
         self._operation = operation
