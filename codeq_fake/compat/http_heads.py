@@ -10,8 +10,6 @@ from codeq_fake.wire.gohttp import TARGET, Head, is_host
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-#: Headers that parsers read in different ways.
-_UNUSUAL = frozenset({b"expect", b"upgrade"})
 _CONNECTIONS = (b"close", b"keep-alive")
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 
@@ -24,7 +22,7 @@ def is_ordinary(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether a head that the parser has taken means the same to Go."""
     values = dict(headers)
     host = values.get(b"host")
-    if host is None or not is_host(host) or not _UNUSUAL.isdisjoint(values):
+    if host is None or not is_host(host) or b"expect" in values or b"upgrade" in values:
         return False
     if b"connection" in values and values[b"connection"].lower() not in _CONNECTIONS:
         return False
