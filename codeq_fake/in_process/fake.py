@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -165,12 +166,20 @@ class FakeCodeQ(Assertions, WorkerSide):
             return context
 
         server = self._home.block(start, in_loops=True)
+        leave = ExitStack()
+        leave.callback(self._leave, server)
+        atexit.register(leave.close)  # a program may never leave this context, and at its very end no thread can stop
         try:
             yield self
         finally:
-            self._url = None
-            if not self._home.is_copy:  # a fork that unwinds leaves the server to the process that has it
-                self._home.block(partial(server.__aexit__, None, None, None), in_loops=True)
+            atexit.unregister(leave.close)
+            leave.close()
+
+    def _leave(self, server: AbstractAsyncContextManager[str]) -> None:
+        """Stop serving, unless this is a fork that unwinds: the server belongs to the process that has it."""
+        self._url = None
+        if not self._home.is_copy:
+            self._home.block(partial(server.__aexit__, None, None, None), in_loops=True)
 
     @property
     def url(self) -> str:

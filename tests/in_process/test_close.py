@@ -51,8 +51,12 @@ def test_two_fakes_have_nothing_in_common() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("door", ["fake.client().get('/metrics')", "fake.advance(1)", "fake.serve().__enter__()"])
+@pytest.mark.parametrize(
+    "door", ["fake.client().get('/metrics')", "fake.advance(1)", "[served := fake.serve(), served.__enter__()]"]
+)
 def test_a_program_that_closes_nothing_ends_all_the_same(door: str) -> None:
     code = f"from codeq_fake.testing import FakeCodeQ; fake = FakeCodeQ(); kept = {door}"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False, timeout=30)
-    assert done.returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "")
