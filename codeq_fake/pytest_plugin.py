@@ -276,9 +276,13 @@ def _options(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[st
 
 
 def _marked(node: pytest.Item) -> dict[str, Any]:
-    """The options of all markers of a test, its class and its module. For each option the nearest one wins."""
+    """The options of all markers of a test, its class and its module. For each option the nearest one wins.
+
+    The nearest is that of a `pytest.param`, which pytest itself lists after those of the function.
+    """
     options: dict[str, Any] = {}
-    for marker in node.iter_markers("codeq"):
+    of_param = [marker for marker in getattr(getattr(node, "callspec", None), "marks", ()) if marker.name == "codeq"]
+    for marker in [*of_param, *node.iter_markers("codeq")]:
         if marker.args:
             pytest.fail(f'codeq takes its options by name, such as profile="redis"; found {marker.args}', pytrace=False)
         options = {**marker.kwargs, **options}

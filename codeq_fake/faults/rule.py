@@ -130,6 +130,10 @@ class Rule:
         self._check_arguments()
 
     def _check_types(self) -> None:
+        for name in ("on", "worker", "command", "task"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise BadFaultError(f"{name}: found {value!r}, a text belongs here")
         for name in ("nth", "times", "seed", "status", "retry_after"):
             value = getattr(self, name)
             if value is not None and type(value) is not int:

@@ -95,6 +95,12 @@ def test_an_unknown_or_impossible_name_is_refused(rule: Rule, refusal: str) -> N
     assert refusal in str(refused.value)
 
 
+@pytest.mark.parametrize("condition", ["on", "worker", "command", "task"])
+def test_a_condition_that_is_no_text_is_refused_because_nothing_would_match(condition: str) -> None:
+    with pytest.raises(BadFaultError, match=f"{condition}: found 5, a text belongs here"):
+        Rule("reset", **{condition: 5})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("rule", EXAMPLES, ids=str)
 def test_a_rule_survives_being_written_and_read(rule: Rule) -> None:
     assert rule_of(shown(rule)) == rule

@@ -33,6 +33,21 @@ def test_module(codeq):
     assert code == 0, printed
 
 
+def test_the_marker_of_a_parameter_is_nearer_than_that_of_its_function(run: Run) -> None:
+    test = """
+import pytest
+
+@pytest.mark.codeq(profile="redis", now="2026-01-31T12:00:00Z")
+@pytest.mark.parametrize(
+    "profile", ["redis", pytest.param("kvrocks-2.9", marks=pytest.mark.codeq(profile="kvrocks-2.9"))]
+)
+def test_it(codeq, profile):
+    assert (codeq.state()["profile"], codeq.now) == (profile, "2026-01-31T12:00:00Z")
+"""
+    printed, code = run(test)
+    assert code == 0, printed
+
+
 IDENTITIES = """
 import pytest
 
