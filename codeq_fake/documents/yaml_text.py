@@ -93,6 +93,13 @@ def _no_json(_: yaml.SafeLoader, node: yaml.Node) -> NoReturn:
     raise ConstructorError(None, None, f"JSON has no {node.tag.rpartition(':')[2]}", node.start_mark)
 
 
+def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    number: int = loader.construct_yaml_int(node)
+    str(number)  # raises ValueError for thousands of digits, which neither a message nor JSON can show
+    return number
+
+
+_Typed.add_constructor("tag:yaml.org,2002:int", _whole)
 _Typed.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
 for _kind in ("binary", "omap", "pairs", "set"):
     _Typed.add_constructor(f"tag:yaml.org,2002:{_kind}", _no_json)

@@ -50,7 +50,7 @@ def test_identities_are_read_from_yaml_and_json() -> None:
         ("a: {kind: [worker]}", r"FILE: a has kind \['worker'\]; it must be producer or worker"),
         ("a: {kind: worker, claim: {}}", "FILE: a has claim; it may have kind, token, claims, alg and kid"),
         ("a: {kind: worker, claims: x}", "FILE: a has claims 'x'; they must map claims to values"),
-        ("a: {kind: worker, claims: {x: 0x" + "f" * 4000 + "}}", "FILE: a has claims that JSON cannot hold"),
+        ("a: {kind: 0x" + "f" * 4000 + "}", "FILE: no valid YAML or JSON"),
         ("a: {kind: worker, token: 7}", "FILE: a has token 7; it must be a text without white space"),
         ("a: {kind: worker, token: ''}", "FILE: a has token ''; it must be a text without white space"),
         ("a: {kind: worker}\nb: {kind: worker, token: a}", "FILE: a and b have one token; give each its own"),
@@ -61,6 +61,11 @@ def test_a_bad_file_is_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
         read_identities("FILE", text)
     assert "\n" not in str(caught.value)
+
+
+def test_claims_that_json_cannot_hold_are_refused() -> None:
+    with pytest.raises(SettingsError, match="identities: a has claims that JSON cannot hold"):
+        identities_of({"a": {"kind": "worker", "claims": {"x": 16**4000}}})
 
 
 def test_with_identities_and_no_auth_setting_nobody_else_is_let_in() -> None:

@@ -11,7 +11,9 @@ from codeq_fake.auth.jwt import LONGEST as LONGEST_TOKEN
 from codeq_fake.control import argument_readers
 from codeq_fake.control.argument_readers import LARGEST_STATE
 from codeq_fake.control.fault_rules import MOST as MOST_FAULTS
+from codeq_fake.core.settings import CoreSettings
 from codeq_fake.core.task import HISTORY_LIMIT
+from codeq_fake.core.times import SECOND
 from codeq_fake.documents.errors import DEEPEST
 from codeq_fake.documents.yaml_text import MOST_REPEATED
 from codeq_fake.http.bodies import LARGEST_BATCH
@@ -19,6 +21,7 @@ from codeq_fake.http.rejections import LARGEST_BODY
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
 from codeq_fake.page.visit import LARGEST_FORM
 from codeq_fake.runtime.waiters import LONGEST_WAIT
+from codeq_fake.runtime.webhook_deliveries import MOST_AT_ONCE, TIMEOUT
 from codeq_fake.serving.server import DEFAULT_LIMITS
 
 from .support import ROOT
@@ -45,6 +48,8 @@ def mib(size: int) -> str:
         ("long poll", [f"{LONGEST_WAIT} s"]),
         ("journal of requests and of callbacks", [f"{DEFAULT_SIZE:,} entries", mib(DEFAULT_BYTES)]),
         ("form of the page", [mib(LARGEST_FORM)]),
+        ("callback", [f"{TIMEOUT // SECOND} s for an answer", f"{CoreSettings().result_webhook_max_attempts} tries"]),
+        ("callbacks and notices under way", [f"{MOST_AT_ONCE} at once"]),
         ("history of a task", [f"{HISTORY_LIMIT:,} entries"]),
         ("head of a request", [mib(DEFAULT_LIMITS.head_bytes)]),
         ("time for a head", [f"{DEFAULT_LIMITS.head_seconds} s"]),

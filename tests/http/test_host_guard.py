@@ -32,6 +32,7 @@ async def create(fake: FakeCodeQ, host: str, token: str = "dev-token") -> Answer
 
 
 FOREIGN = ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "10.0.0.1:8080", "[::1", "@localhost", "\xff"]
+FOREIGN += ["evil.internal.example", "internal", "localhost.example", "127.1"]
 
 
 @pytest.mark.parametrize("host", FOREIGN)
