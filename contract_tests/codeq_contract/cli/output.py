@@ -44,6 +44,13 @@ class Program(click.Group):
                     with suppress(OSError):
                         stream.close()
 
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click's
+        """Call the subcommand. Click would end an interrupted one with 1, which says that something was found."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise CannotRunError("interrupted") from None
+
 
 class LossyOutput(io.TextIOBase):
     """The stream `output`, except that what cannot be written is lost: the work goes on without a reader."""

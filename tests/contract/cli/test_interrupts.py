@@ -1,12 +1,16 @@
-"""The command `codeq-contract` is interrupted while it is loaded."""
+"""The command `codeq-contract` is interrupted."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from codeq_contract.cli import main
 
 
 @pytest.mark.process
@@ -28,3 +32,12 @@ EntryPoint("codeq-contract", {command.value!r}, "console_scripts").load()()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_interrupted_command_has_neither_succeeded_nor_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_path: Path, **_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "read_text", interrupt)
+    done = CliRunner().invoke(main, ["diff", "a.json", "b.json"])
+    assert (done.exit_code, done.stderr) == (2, "Error: interrupted\n")  # 1 says that there are differences
