@@ -24,7 +24,7 @@ from codeq_fake.control import BadRequestError, ConflictError, Controls, state_f
 from codeq_fake.control.argument_readers import instant
 from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
-from codeq_fake.http.host_guard import is_loopback
+from codeq_fake.http.host_guard import is_bound_to_loopback
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings, SettingsError
 from codeq_fake.server_settings.settings import NAMES as SETTINGS
@@ -129,7 +129,7 @@ def build(options: Options, *, log: str) -> Built:
         exit_with("--persist-interval needs --persist FILE", MISUSED)
     runtime = _runtime(options)
     token = options.control_token or None
-    with_control = not options.no_control and (token is not None or is_loopback(options.host))
+    with_control = not options.no_control and (token is not None or is_bound_to_loopback(options.host))
     if not (with_control or options.no_control):
         tell(f"the control API is off: other machines reach {options.host}, and there is no --control-token")
     app = application(runtime, with_control=with_control, control_token=token)

@@ -6,7 +6,8 @@ import hmac
 
 from starlette.requests import Request
 
-from codeq_fake.http.host_guard import came_by_loopback, host_name, is_loopback
+from codeq_fake.http.host_guard import came_by_loopback, host_name
+from codeq_fake.webhooks.guard import is_loopback
 
 
 class Access:

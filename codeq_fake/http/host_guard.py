@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
 from codeq_fake.runtime.fake_server import FakeServer
+from codeq_fake.webhooks.guard import is_loopback
 
 from .rejections import ForeignHost
 
@@ -42,13 +42,12 @@ class HostGuard:
             raise ForeignHost(text)
 
 
-@lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is always this machine's."""
+def is_bound_to_loopback(address: str) -> bool:
+    """Whether a server at this address is reached from this machine only. At 0.0.0.0 it is reached from others."""
     try:
-        return ip_address(host).is_loopback
+        return ip_address(address).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return address == "localhost" or address.endswith(".localhost")
 
 
 def came_by_loopback(scope: Scope) -> bool:
@@ -57,7 +56,7 @@ def came_by_loopback(scope: Scope) -> bool:
     A call in process has no address.
     """
     server = scope.get("server")
-    return server is not None and is_loopback(server[0])
+    return server is not None and is_bound_to_loopback(server[0])
 
 
 def host_name(host: str) -> str:

@@ -24,7 +24,7 @@ from codeq_fake.control.representations import time as time_of
 from codeq_fake.core.times import SECOND, Duration, duration, whole_seconds
 from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
-from codeq_fake.http.host_guard import is_loopback
+from codeq_fake.http.host_guard import is_bound_to_loopback
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
 from codeq_fake.payloads import Callback, FaultRule, Identity, Profile, Queue, Request, Status
 from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, FakeServer
@@ -157,7 +157,7 @@ class FakeCodeQ(Assertions, WorkerSide):
         """
         from codeq_fake.serving.server import listen, served  # noqa: PLC0415 - uvicorn takes a tenth of a second to import
 
-        safe = is_loopback(host) or self._control_token is not None
+        safe = is_bound_to_loopback(host) or self._control_token is not None
         app = self._app if safe else application(self._runtime, with_control=False)
 
         async def start() -> AbstractAsyncContextManager[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from codeq_fake.http.host_guard import is_loopback
+from codeq_fake.http.host_guard import is_bound_to_loopback
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import ask
 
@@ -154,4 +154,4 @@ async def test_calls_in_process_may_use_any_name() -> None:
     ],
 )
 async def test_loopback_hosts_are_recognized(host: str, loopback: bool) -> None:  # noqa: FBT001 - a column of the table
-    assert is_loopback(host) is loopback
+    assert is_bound_to_loopback(host) is loopback

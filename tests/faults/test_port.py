@@ -34,9 +34,8 @@ def connected(fake: FakeCodeQ, body: dict[str, Any]) -> Iterator[socket.socket]:
     """A plain connection on which a create has been sent."""
     url = httpx.URL(fake.url)
     content = json.dumps(body).encode()
-    head = (
-        f"POST {TASKS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer dev-token\r\ncontent-length: {len(content)}\r\n\r\n"
-    )
+    headers = f"host: localhost\r\nauthorization: Bearer dev-token\r\ncontent-length: {len(content)}"
+    head = f"POST {TASKS} HTTP/1.1\r\n{headers}\r\n\r\n"
     with socket.create_connection((url.host, url.port), timeout=5) as connection:
         connection.sendall(head.encode() + content)
         yield connection

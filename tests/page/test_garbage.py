@@ -139,13 +139,15 @@ def test_any_host_of_this_machine_is_answered(headers: dict[str, str]) -> None:
     assert asyncio.run(ask(FakeCodeQ(now=NOW).app, "GET", "/_fake/", (), raw)).status == 200
 
 
+TIMES = ("created_at", "updated_at", "visible_at", "lease_until", "lease_expiry")
+
+
 @pytest.mark.parametrize("instant", [-(1 << 67), -1, 0, (1 << 68) - 1])
 def test_a_state_with_the_strangest_times_is_shown(state: dict[str, Any], instant: int) -> None:
     strange = json.loads(json.dumps(state))
     for task in strange["broker"]["tasks"]:
-        task.update(
-            visible_at=instant, lease_expiry=instant, lease_until=instant, created_at=instant, updated_at=instant
-        )
+        # Only a delayed task has a delay, and only a task that a worker has has a lease.
+        task.update({name: instant for name in TIMES if task[name] or name in ("created_at", "updated_at")})
         task["history"] = [[instant, *happening[1:]] for happening in task["history"]]
 
     async def look_around() -> None:
