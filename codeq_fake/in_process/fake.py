@@ -336,6 +336,9 @@ class FakeCodeQ(Assertions, WorkerSide):
         for name, number in (("priority", priority), ("max_attempts", max_attempts)):
             if type(number) is not int:
                 raise TypeError(f"{name}: found {number!r}, it is a whole number")
+        for name, text in (("command", command), ("webhook", webhook), ("idempotency_key", idempotency_key)):
+            if not isinstance(text, str):
+                raise TypeError(f"{name}: found {text!r}, a text belongs here")
         if isinstance(run_at, datetime):
             run_at = time_of(_to_nanoseconds(run_at))
         create = partial(

@@ -132,3 +132,11 @@ def test_next_refuses_what_is_taken(fake: FakeCodeQ) -> None:
         fake.next(ids=[task.id])
     fake.next(ids=["a"])
     assert fake.enqueue("A").id == "a"
+
+
+@pytest.mark.parametrize("option", ["webhook", "idempotency_key", "command"])
+def test_an_option_that_is_no_text_is_refused_by_its_name(option: str, fake: FakeCodeQ) -> None:
+    options: dict[str, Any] = {"command": "A", option: 5}
+    with pytest.raises(TypeError, match=f"{option}: found 5, a text belongs here"):
+        fake.enqueue(**options)
+    assert fake.tasks() == []
