@@ -22,7 +22,7 @@ from codeq_fake.core import Status, Task, errors, manual_operations, saved_state
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.frozen_tasks import FrozenTasks
-from codeq_fake.core.slices import Slices, at_once, in_order
+from codeq_fake.core.slices import BATCH, Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
 from codeq_fake.journal import Journal
 from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
@@ -212,8 +212,14 @@ class Controls:
         return at_once(self._restore(state))
 
     async def restore_in_slices(self, state: Mapping[str, Any]) -> payloads.Health:
-        """As `restore`. Others have turns meanwhile, and see the old state until the new one is complete."""
-        return await in_slices(self._restore(state))
+        """As `restore`. Others have turns meanwhile, and see the old state until the new one is complete.
+
+        Afterwards the given state has no tasks: to free many at once would hold the others up, too.
+        """
+        try:
+            return await in_slices(self._restore(state))
+        finally:
+            await in_slices(_free_tasks(state))
 
     def _restore(self, state: Mapping[str, Any]) -> Slices[payloads.Health]:
         try:
@@ -439,6 +445,15 @@ def _filter(status: str, command: str, tenant: str | None) -> Callable[[Task], b
         )
 
     return matches
+
+
+def _free_tasks(state: Mapping[str, Any]) -> Slices[None]:
+    """Free the memory of the tasks of a state as JSON values, whatever they are."""
+    broker = state.get("broker")
+    tasks = broker.get("tasks") if isinstance(broker, dict) else None
+    while isinstance(tasks, list) and tasks:
+        del tasks[-BATCH:]
+        yield
 
 
 def _first(limit: int, found: Iterator[T | None]) -> Iterator[T | None]:
