@@ -216,7 +216,7 @@ class Connection(HttpToolsProtocol):
         end = END_OF_HEAD.search(source, max(0, len(source) - new - 2))
         try:
             if end is None:
-                if len(source) <= _CHECKED and source.rfind(b"\n") >= len(source) - new - 1:
+                if len(source) <= _CHECKED and source.rfind(b"\n") >= max(0, len(source) - new - 1):
                     check_lines(bytes(source))
                 self._unset_keepalive_if_required()
                 self._is_partial, self._overhead = True, len(source)
