@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,14 +62,14 @@ def test_more_clients_than_files_are_refused_and_the_others_are_answered() -> No
 
 
 async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
-    writer.close()
+    with closing(writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")
 
 
 async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
-    writer.close()
+    with closing(writer):
+        await reader.read()
 
 
 @pytest.mark.process
