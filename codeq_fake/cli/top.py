@@ -43,11 +43,12 @@ def top(target: Target, *, interval: float, times: int | None) -> None:
     Ctrl-C ends it. With --json, each update is one line.
     """
     updates = _updates(target.fake, interval, times)
-    if target.as_json:
-        for update in updates:
-            click.echo(json.dumps(update))
-        return
-    _print_updates(target.fake.name, updates)
+    with suppress(KeyboardInterrupt):
+        if target.as_json:
+            for update in updates:
+                click.echo(json.dumps(update))
+        else:
+            _print_updates(target.fake.name, updates)
 
 
 def _print_updates(url: str, updates: Iterable[dict[str, Any]]) -> None:
@@ -59,7 +60,7 @@ def _print_updates(url: str, updates: Iterable[dict[str, Any]]) -> None:
         for update in updates:
             out.print(_screen(url, update))
         return
-    with suppress(KeyboardInterrupt), Live(console=out, screen=True, auto_refresh=False) as live:
+    with Live(console=out, screen=True, auto_refresh=False) as live:
         for update in updates:
             live.update(_screen(url, update), refresh=True)
 

@@ -6,6 +6,7 @@ import math
 import re
 from datetime import timedelta
 from decimal import Decimal
+from numbers import Real
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -27,6 +28,7 @@ Duration: TypeAlias = float | str | timedelta
 _UNITS = MappingProxyType({"ms": MILLISECOND, "s": SECOND, "m": MINUTE, "h": 60 * MINUTE, "d": DAY_SECONDS * SECOND})
 _PART = r"(\d+(?:\.\d+)?)\s*(ms|[smhd])"
 _PARTS = re.compile(rf"{_PART}(?:\s*{_PART})*", re.ASCII)
+_NUMBERS: tuple[type, ...] = (Real, Decimal)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 _INT64 = 1 << 64
@@ -45,12 +47,14 @@ def seconds(count: int) -> int:
 def duration(length: Duration) -> int:
     """A duration in nanoseconds. A text is a number of seconds, or has units: `90`, `250ms`, `1.5 h`, `1h 30m`, `2d`.
 
-    Raises ValueError.
+    Raises ValueError, and TypeError for a value of another type.
     """
     if isinstance(length, timedelta):
         return (length.days * DAY_SECONDS + length.seconds) * SECOND + length.microseconds * 1000
     if isinstance(length, str):
         return _written(length.strip())
+    if isinstance(length, bool) or not isinstance(length, _NUMBERS):
+        raise TypeError(f"found {length!r} where a duration belongs: seconds, a text such as 1h 30m, or a timedelta")
     if not math.isfinite(length):
         raise ValueError(f"{length} is no duration")
     return round(length * SECOND)

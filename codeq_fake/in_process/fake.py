@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Exit
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, overload
 
 from starlette.types import ASGIApp
@@ -37,7 +38,7 @@ from .event_loop import Home
 from .fault_scope import FaultScope, Injected
 from .receivers import Application, Receivers
 from .task_view import TaskView
-from .worker import WorkerSide
+from .worker import WorkerSide, check_types
 
 if TYPE_CHECKING:
     import httpx
@@ -336,9 +337,9 @@ class FakeCodeQ(Assertions, WorkerSide):
         for name, number in (("priority", priority), ("max_attempts", max_attempts)):
             if type(number) is not int:
                 raise TypeError(f"{name}: found {number!r}, it is a whole number")
-        for name, text in (("command", command), ("webhook", webhook), ("idempotency_key", idempotency_key)):
-            if not isinstance(text, str):
-                raise TypeError(f"{name}: found {text!r}, a text belongs here")
+        check_types(str, command=command, webhook=webhook, idempotency_key=idempotency_key)
+        check_types(str, NoneType, tenant=tenant)
+        check_types(str, datetime, NoneType, noun="a text or a datetime", run_at=run_at)
         if isinstance(run_at, datetime):
             run_at = time_of(_to_nanoseconds(run_at))
         create = partial(
@@ -368,6 +369,8 @@ class FakeCodeQ(Assertions, WorkerSide):
         self, *, status: Status | Literal[""] = "", command: str = "", tenant: str | None = None
     ) -> list[TaskView]:
         """The tasks that match, oldest first."""
+        check_types(str, command=command, status=status)
+        check_types(str, NoneType, tenant=tenant)
         return [TaskView.of(task) for task in self._in_full(status, command, tenant)]
 
     def expire(self, task_id: str) -> None:

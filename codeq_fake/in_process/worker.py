@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from types import NoneType
 from typing import Any
 
 from codeq_fake.control import Controls
@@ -13,6 +14,13 @@ from codeq_fake.http.operations import Handler
 
 from .event_loop import Home
 from .task_view import TaskView
+
+
+def check_types(*kinds: type, noun: str = "a text", **arguments: object) -> None:
+    """Raise TypeError with the name of the first argument that is of none of these types."""
+    for name, value in arguments.items():
+        if not isinstance(value, kinds):
+            raise TypeError(f"{name}: found {value!r}, {noun} belongs here")
 
 
 class WorkerSide:
@@ -33,6 +41,7 @@ class WorkerSide:
         `lease` is the server's default (300 s) if it is 0. `worker` is the token of an identity or the id of any other
         worker; it and `tenant` are those of `tokens["worker"]` if they are not given.
         """
+        check_types(str, NoneType, worker=worker, tenant=tenant)
         claim = partial(
             self._controls.worker.claim, commands, worker=worker, tenant=tenant, lease_seconds=whole_seconds(lease)
         )
@@ -47,6 +56,7 @@ class WorkerSide:
         tenant: str | None = None,
     ) -> TaskView | None:
         """As `claim`, and wait for a task for up to `wait` of the fake's clock, at most 30 s (K9)."""
+        check_types(str, NoneType, worker=worker, tenant=tenant)
         claim = partial(
             self._controls.worker.wait_and_claim,
             commands,
@@ -96,6 +106,7 @@ class WorkerSide:
         """Carry out an operation as `worker`, or else as the worker that the view shows, or that holds the task."""
         if not isinstance(task, (TaskView, str)):
             raise TypeError(f"a task or its id belongs here, not {task!r}: claim() returns None if no task is ready")
+        check_types(str, NoneType, worker=worker)
         task_id, holder = (task, None) if isinstance(task, str) else (task.id, task.worker)
         settle = partial(self._controls.worker.settle, handler, task_id, worker=worker or holder, **body)
         return TaskView.of(self._home.call(partial(self._controls.task, self._home.call_in_loop(settle))))

@@ -206,6 +206,17 @@ def test_on_a_terminal_top_redraws_and_leaves_the_screen_before_an_error(
     assert done.output.index(left) < done.output.index("no reply from http://127.0.0.1:1")
 
 
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_ctrl_c_ends_top_in_a_pipe_as_on_a_terminal(
+    option: tuple[str, ...], fake: FakeCodeQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_self: threading.Event, _interval: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(top_module, "Event", type("Interrupted", (), {"wait": interrupt}))
+    assert "manual" in printed(fake, "top", *option)
+
+
 # Time.
 
 

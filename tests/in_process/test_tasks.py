@@ -134,9 +134,16 @@ def test_next_refuses_what_is_taken(fake: FakeCodeQ) -> None:
     assert fake.enqueue("A").id == "a"
 
 
-@pytest.mark.parametrize("option", ["webhook", "idempotency_key", "command"])
+@pytest.mark.parametrize("option", ["webhook", "idempotency_key", "command", "tenant", "run_at"])
 def test_an_option_that_is_no_text_is_refused_by_its_name(option: str, fake: FakeCodeQ) -> None:
     options: dict[str, Any] = {"command": "A", option: 5}
-    with pytest.raises(TypeError, match=f"{option}: found 5, a text belongs here"):
+    with pytest.raises(TypeError, match=f"{option}: found 5, a text"):
         fake.enqueue(**options)
     assert fake.tasks() == []
+
+
+@pytest.mark.parametrize("option", ["command", "tenant"])
+def test_tasks_are_chosen_by_texts_only(option: str, fake: FakeCodeQ) -> None:
+    chosen: dict[str, Any] = {option: 5}
+    with pytest.raises(TypeError, match=f"{option}: found 5, a text belongs here"):
+        fake.tasks(**chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -120,6 +120,14 @@ def test_a_duration_is_written_as_people_write_it(fake: FakeCodeQ, length: float
 def test_what_is_no_duration_is_named(fake: FakeCodeQ, length: float | str) -> None:
     with pytest.raises(ValueError, match="duration"):
         fake.advance(length)
+    assert fake.now == NOW
+
+
+@pytest.mark.parametrize("length", [True, [], b"1s"])
+def test_what_cannot_be_a_duration_is_named(fake: FakeCodeQ, length: Any) -> None:
+    for use in (fake.advance, lambda length: fake.wait_until(bool, within=length)):
+        with pytest.raises(TypeError, match="where a duration belongs"):
+            use(length)
     assert fake.now == NOW
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,6 +129,24 @@ def test_what_is_no_task_is_named(fake: FakeCodeQ) -> None:
         fake.complete(fake.enqueue("A"))
     with pytest.raises(ValueError, match="whole number of seconds"):
         fake.claim(lease=1.5)
+
+
+def test_an_argument_of_the_wrong_type_is_refused_and_changes_nothing(fake: FakeCodeQ) -> None:
+    task = fake.enqueue("A")
+    wrong: Any = 5
+    for name in ("worker", "tenant"):
+        with pytest.raises(TypeError, match=f"{name}: found 5, a text belongs here"):
+            fake.claim("A", **{name: wrong})
+        with pytest.raises(TypeError, match=f"{name}: found 5, a text belongs here"):
+            asyncio.run(fake.aclaim("A", **{name: wrong}))
+    with pytest.raises(TypeError, match="found True where a duration belongs"):
+        fake.claim("A", lease=True)
+    assert fake.task(task.id).status == "PENDING"
+    held = claimed(fake)
+    for settle in (fake.complete, fake.nack, fake.abandon, fake.heartbeat, partial(fake.fail, error="no ink")):
+        with pytest.raises(TypeError, match="worker: found 5, a text belongs here"):
+            settle(held, worker=wrong)
+    assert fake.task(task.id).status == "IN_PROGRESS"
 
 
 @pytest.mark.asyncio
