@@ -105,6 +105,7 @@ def codeq(request: pytest.FixtureRequest, codeq_options: dict[str, Any]) -> Iter
 def codeq_client(request: pytest.FixtureRequest) -> CodeQ:
     """The bundled client as producer and worker of the test's fake, on its clock, without a socket.
 
+    What a hook of one of its workers raises fails the test, as an error of a receiver does.
     The fake is `codeq`, or if the test only uses `codeq_server` or `codeq_session_server`, that one.
     """
     from codeq_client import CodeQ  # noqa: PLC0415 - see the module's docstring
@@ -113,7 +114,7 @@ def codeq_client(request: pytest.FixtureRequest) -> CodeQ:
     fake: FakeCodeQ = request.getfixturevalue(_fake_of_client(request.fixturenames))
     tokens = fake.tokens
     # Not closed: without sockets, nothing is open.
-    return CodeQ(
+    client = CodeQ(
         "http://codeq.test",
         producer_token=tokens["producer"],
         worker_token=tokens["worker"],
@@ -121,6 +122,8 @@ def codeq_client(request: pytest.FixtureRequest) -> CodeQ:
         transport=fake.transport(),
         clock=ServerClock(fake.time, fake.sleep),
     )
+    client.on_hook_error = fake.receiver_errors.append
+    return client
 
 
 @pytest.fixture
@@ -162,7 +165,7 @@ def codeq_session_server(pytestconfig: pytest.Config, codeq_session_options: dic
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test whose application for webhooks has raised something. Give unittest a loop whose time jumps."""
+    """Fail a test whose receiver or hook of a worker raised something. Give unittest a loop whose time jumps."""
     __tracebackhide__ = True
     if item.stash.get(_IS_AUTO, False):
         from .clocks.pytest_loops import unittest_on_virtual_time  # noqa: PLC0415 - see the module's docstring

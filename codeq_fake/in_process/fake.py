@@ -397,7 +397,7 @@ class FakeCodeQ(Assertions, WorkerSide):
         self._call(lambda: self._controls.delete(task_id))
 
     def check_receivers(self) -> None:
-        """Raise the first error that an application of `webhooks` raised, unless it was expected. Forgets all of them.
+        """Raise the first of `receiver_errors`, unless it was expected. Forgets all of them.
 
         The pytest plugin calls it at the end of each test that passed.
         """
@@ -407,7 +407,7 @@ class FakeCodeQ(Assertions, WorkerSide):
     def expect_receiver_error(
         self, kind: type[BaseException] = Exception, match: str = ""
     ) -> AbstractContextManager[None]:
-        """Expect that an application of `webhooks` has raised such an error by the end of a `with` statement.
+        """Expect such an error of an application of `webhooks`, or of a hook, by the end of a `with` statement.
 
         `match` is a regular expression to be found in its text. Advance the clock inside, so that the callbacks are
         sent and answered. Raises AssertionError if there is no such error.
@@ -416,7 +416,10 @@ class FakeCodeQ(Assertions, WorkerSide):
 
     @property
     def receiver_errors(self) -> list[BaseException]:
-        """What applications of `webhooks` raised, and nothing has expected or raised again. Clear it to forget them."""
+        """What applications of `webhooks` raised, and nothing has expected or raised again. Clear it to forget them.
+
+        In pytest also what hooks of the workers of `codeq_client` raised.
+        """
         return self._receivers.errors
 
     def resend(self, n: int) -> None:

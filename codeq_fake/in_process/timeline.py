@@ -58,11 +58,12 @@ def of_requests(requests: Iterable[Request]) -> str:
 
 
 def of_errors(errors: Sequence[BaseException]) -> str:
-    """The first error of the applications that receive callbacks, with its traceback, and the number of others."""
+    """The first error of receivers and hooks, with its traceback, and the number of others."""
     if not errors:
         return ""
-    others = f"\n... and {counted(len(errors) - 1, 'more error')} of receivers" if len(errors) > 1 else ""
-    return f"an application that receives callbacks failed:\n{''.join(format_exception(errors[0]))}{others}"
+    others = f"\n... and {counted(len(errors) - 1, 'more error')}" if len(errors) > 1 else ""
+    first = "".join(format_exception(errors[0]))
+    return f"an application that receives callbacks, or a hook of a worker, failed:\n{first}{others}"
 
 
 def of_surprises(surprises: Iterable[Surprise]) -> str:

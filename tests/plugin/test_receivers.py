@@ -1,4 +1,4 @@
-"""What an application raises that receives callbacks in process: it fails the test, once."""
+"""What an application that receives callbacks in process or a hook of a worker raises: it fails the test, once."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_xfail(codeq):
 
 @receiving
 def test_nothing_of_that_kind(codeq):
-    with pytest.raises(AssertionError, match="no mounted application raised a KeyError"):
+    with pytest.raises(AssertionError, match="no mounted application and no hook raised a KeyError"):
         with codeq.expect_receiver_error(KeyError):
             complete(codeq)
     codeq.receiver_errors.clear()
@@ -123,3 +123,43 @@ def test_failed(codeq):
     assert code == 1
     assert "Failed: must not be called" in printed
     assert "1 failed in" in printed
+
+
+HOOK = """
+import asyncio
+import pytest
+from codeq_client import TaskEnded, Worker
+
+def check(event):
+    if isinstance(event, TaskEnded):
+        assert event.task.id == "other", "the hook's check"
+
+async def work(client):
+    worker = Worker(client, hooks=[check])
+
+    @worker.handler("A")
+    async def handle(job):
+        return {}
+
+    await client.create("A", 1)
+    await worker.run(burst=True, signals=False)
+
+@pytest.mark.asyncio
+@pytest.mark.codeq(clock="auto")
+async def test_raised(codeq, codeq_client):
+    await work(codeq_client)
+
+@pytest.mark.asyncio
+@pytest.mark.codeq(clock="auto")
+async def test_expected(codeq, codeq_client):
+    with codeq.expect_receiver_error(AssertionError, match="hook's check"):
+        await work(codeq_client)
+"""
+
+
+def test_an_error_of_a_hook_of_the_bundled_worker_fails_the_test_once_unless_it_is_expected(run: Run) -> None:
+    printed, code = run(HOOK)
+    assert code == 1
+    assert "1 failed, 1 passed in" in printed
+    assert "::test_raised - AssertionError: the hook's check" in printed
+    assert printed.count('assert event.task.id == "other", "the hook\'s check"') == 1

@@ -45,6 +45,9 @@ class CodeQ(BaseClient[Transport]):
     callable that returns one. `clock` is for tests.
     """
 
+    #: For tests: receives what a hook of a worker of this client raises. By default it is logged.
+    on_hook_error: Callable[[Exception], object] | None = None
+
     create = _method(operations.create)
     create_batch = _method(operations.create_batch)
     claim = _method(operations.claim)

@@ -230,12 +230,15 @@ class Worker:
             raise ConfigurationError(f"the worker has no handler for {command!r}") from None
 
     def emit(self, event: Event) -> None:
-        """Call all hooks with the event."""
+        """Call all hooks with the event. Their errors are logged, or go to the client's `on_hook_error`."""
         for hook in self.hooks:
             try:
                 hook(event)
-            except Exception:  # noqa: BLE001 - hooks must not affect the worker
-                _log.exception("a hook failed at %s", type(event).__name__)
+            except Exception as error:  # noqa: BLE001 - hooks must not affect the worker
+                if self.codeq.on_hook_error is None:
+                    _log.exception("a hook failed at %s", type(event).__name__)
+                else:
+                    self.codeq.on_hook_error(error)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Polled):
