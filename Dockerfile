@@ -10,6 +10,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY pyproject.toml requirements.txt requirements-build.txt sbom.cdx.json README.md LICENSE /src/
 COPY codeq_fake /src/codeq_fake
 COPY client/codeq_client /src/client/codeq_client
+COPY client/codeq_worker.py /src/client/
 COPY contract_tests/codeq_contract /src/contract_tests/codeq_contract
 COPY build/wheel[s] /src/build/wheels/
 # Only wheels with known hashes are installed, so no setup script runs.

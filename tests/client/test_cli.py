@@ -240,3 +240,24 @@ def test_the_check_shows_neither_the_password_of_a_url_nor_escape_sequences_of_a
         code, output = invoke("check", CODEQ_BASE_URL=wrong, CODEQ_WORKER_TOKEN="w")
         assert (code, "secret" in output) == (1, False)
     assert "secret" not in repr(CodeQ("http://me:secret@a.test"))
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("module", ["codeq_client", "httpx", "click"])
+def test_an_interrupt_while_the_command_is_loaded_ends_it_without_a_traceback(module: str) -> None:
+    program = f"""
+import os, signal, sys
+from importlib.metadata import distribution
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+sys.argv = ["codeq-worker", "check"]
+(command,) = distribution("codeq-fake").entry_points.select(name="codeq-worker")
+command.load()()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

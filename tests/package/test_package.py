@@ -26,8 +26,8 @@ from tests.package.support import dependencies_of
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "codeq-fake": "codeq_fake.__main__",
-    "codeq-worker": "codeq_client.cli",
-    "codeq-contract": "codeq_contract.cli",
+    "codeq-worker": "codeq_worker",
+    "codeq-contract": "codeq_contract.__main__",
 }
 PACKAGES = {"codeq_fake", "codeq_client", "codeq_contract"}
 
@@ -100,10 +100,14 @@ def _link(dist: Distribution, site: Path) -> None:
             (site / top).symlink_to(str(dist.locate_file(top)))
 
 
-def test_the_wheel_holds_the_three_packages_with_their_types_and_nothing_else(built: Built) -> None:
+def test_the_wheel_holds_the_three_packages_with_their_types_an_entry_point_and_nothing_else(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as archive:
         names = set(archive.namelist())
-    assert {name.split("/")[0] for name in names} == {*PACKAGES, f"codeq_fake-{__version__}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        *PACKAGES,
+        "codeq_worker.py",
+        f"codeq_fake-{__version__}.dist-info",
+    }
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     assert not [name for name in names if "__pycache__" in name]
 

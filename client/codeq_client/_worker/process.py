@@ -76,7 +76,7 @@ def run_and_reload(arguments: Sequence[str]) -> int:
     # The child has its own session, so the hang-up of a closed terminal reaches only this process.
     for number in _stop_signals():
         signal.signal(number, count)
-    command = [sys.executable, "-m", "codeq_client.cli", *arguments]
+    command = [sys.executable, "-m", "codeq_worker", *arguments]
     while True:
         sources = _newest(Path.cwd())
         child = _Child(command)

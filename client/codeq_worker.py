@@ -1,0 +1,25 @@
+"""Entry point of the command `codeq-worker`. Ctrl-C exits silently, also during start-up.
+
+It is outside of `codeq_client`, because the import of that package is most of the start-up.
+"""
+
+from __future__ import annotations
+
+import sys
+
+#: The exit code after an interrupt: 128 + SIGINT.
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command `codeq-worker`."""
+    try:
+        from codeq_client.cli import main as command  # noqa: PLC0415 - Ctrl-C may come during the import
+
+        command()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()
