@@ -142,31 +142,40 @@ async def _end_of(command: Sequence[str], environment: dict[str, str]) -> int:
     received: asyncio.Queue[int] = asyncio.Queue()
     for number in stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
-    try:
-        process = await asyncio.create_subprocess_exec(*command, env=environment)
-    except OSError as error:
-        tell(f"cannot run {command[0]}: {error.strerror}")
-        return 127 if isinstance(error, FileNotFoundError) else 126
-    forwarding = asyncio.create_task(_forward(received, process))
-    load_ahead()  # after the signal handlers, because it blocks the event loop
-    code = await process.wait()
-    forwarding.cancel()
-    await asyncio.wait({forwarding})
+    async with _group_member() as member:  # there before the command, which may get a signal as soon as it runs
+        try:
+            process = await asyncio.create_subprocess_exec(*command, env=environment)
+        except OSError as error:
+            tell(f"cannot run {command[0]}: {error.strerror}")
+            return 127 if isinstance(error, FileNotFoundError) else 126
+        forwarding = asyncio.create_task(_forward_all(received, member, process))
+        load_ahead()  # after the signal handlers, because it blocks the event loop
+        code = await process.wait()
+        forwarding.cancel()
+        await asyncio.wait({forwarding})
     return code if code >= 0 else 128 - code
 
 
-async def _forward(received: asyncio.Queue[int], process: asyncio.subprocess.Process) -> None:
+async def _forward_all(
+    received: asyncio.Queue[int], member: asyncio.subprocess.Process, process: asyncio.subprocess.Process
+) -> None:
     """Send the signals that this process receives to the command, unless its whole process group received them.
 
     A terminal signals the group, as do many supervisors. A command that gets a signal twice ends in another way: a
     worker, for example, stops waiting for its tasks.
     """
+    await _forward(await received.get(), member, process)
     while True:
-        async with _group_member() as member:
-            number = await received.get()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(member.wait(), _SAME_MOMENT)
-        if member.returncode == 0 and process.returncode is None:
+        async with _group_member() as next_member:
+            await _forward(await received.get(), next_member, process)
+
+
+async def _forward(number: int, member: asyncio.subprocess.Process, process: asyncio.subprocess.Process) -> None:
+    """Send a signal to the command, unless it ends the `member` of the process group, too."""
+    try:
+        await asyncio.wait_for(member.wait(), _SAME_MOMENT)
+    except TimeoutError:
+        if process.returncode is None:
             with suppress(ProcessLookupError):
                 # Not `send_signal`: it collects a process that has just ended, and asyncio misses its exit code then.
                 os.kill(process.pid, number)

@@ -276,7 +276,7 @@ def delay_ignored(patch: pytest.MonkeyPatch) -> None:
 
 @defect("T1", "test_a_payload_is_kept_as_compact_json")
 def payload_as_sent(patch: pytest.MonkeyPatch) -> None:
-    _instead(patch, rendering, "quote", lambda right, text: right(text.replace("\\u003c", "<")))
+    _instead(patch, rendering, "escaped", lambda right, text: right(text).replace("\\u003c", "<"))
 
 
 # Results and callbacks.
