@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from .output import MISUSED, Answer, exit_with, say, show_table
-from .remote import Fake, calls_fake
+from .remote import Fake, Shape, calls_fake
 
+#: What the commands read of a rule, besides its conditions and arguments.
+_FAULT: Mapping[str, Shape] = {"id": int, "do": str, "on?": str, "met": int, "fired": int}
+_FAULTS: Shape = {"faults": [_FAULT]}
 #: The fields that have their own columns.
-_SHOWN = frozenset({"id", "do", "on", "met", "fired"})
+_SHOWN = frozenset(name.removesuffix("?") for name in _FAULT)
 
 
 @click.group()
@@ -23,7 +26,7 @@ def faults() -> None:
 @calls_fake
 def list_faults(fake: Fake) -> Answer:
     """List the rules, with how often each matched and fired."""
-    reply = fake.get("/faults")
+    reply = fake.get("/faults", _FAULTS)
     return Answer(reply, _table(reply, empty="no faults"))
 
 
@@ -37,7 +40,7 @@ def add_faults(fake: Fake, *, rules: Sequence[str]) -> Answer:
 
         codeq-fake faults add '{on: complete, do: drop_reply, times: 1}'
     """
-    reply = fake.call("POST", "/faults", {"faults": [_read(rule) for rule in rules]})
+    reply = fake.call("POST", "/faults", _FAULTS, {"faults": [_read(rule) for rule in rules]})
     return Answer(reply, _table(reply, empty=""))
 
 
@@ -46,7 +49,7 @@ def add_faults(fake: Fake, *, rules: Sequence[str]) -> Answer:
 @calls_fake
 def remove_fault(fake: Fake, *, n: int) -> Answer:
     """Remove rule N, and answer the requests that it holds."""
-    reply = fake.call("DELETE", f"/faults/{n}")
+    reply = fake.call("DELETE", f"/faults/{n}", _FAULT)
     return Answer(reply, _table({"faults": [reply]}, empty=""))
 
 
@@ -54,7 +57,7 @@ def remove_fault(fake: Fake, *, n: int) -> Answer:
 @calls_fake
 def clear_faults(fake: Fake) -> Answer:
     """Remove all rules."""
-    reply = fake.call("DELETE", "/faults")
+    reply = fake.call("DELETE", "/faults", _FAULTS)
     return Answer(reply, say(f"{len(reply['faults'])} removed"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from types import NoneType
 from typing import Any
 
 import click
@@ -11,7 +12,27 @@ import click
 from codeq_fake.serving.terminal_text import bare
 
 from .output import Answer, show_table
-from .remote import Fake, calls_fake
+from .remote import Fake, Shape, calls_fake
+
+#: What the commands read of a request, a callback and a surprise.
+REQUEST: Shape = {
+    **dict.fromkeys(("at", "method", "path"), str),
+    "n": int,
+    "as": str | None,
+    "status": int | None,
+    "faults": [str],
+    "reason?": str | None,
+}
+_TRY: Shape = {"status": int | None, "error": str | None, "faults": [str]}
+_CALLBACK: Shape = {
+    **dict.fromkeys(("kind", "url", "state"), str),
+    "n": int,
+    "taskId": str | None,
+    "subscriptionId": str | None,
+    "tries": [_TRY],
+}
+_SURPRISE: Shape = {"clause": str, "request": int | None, "said": str, "done": str}
+_CLAUSE: Shape = {"id": str, "ours": str, "touched": int, "says": str}
 
 _CALLBACK_COLUMNS = ("n#", "kind", "about", "url", "state", "tries")
 _REQUEST_COLUMNS = ("n#", "at", "as", "method", "path", "status#", "faults", "reason")
@@ -29,7 +50,7 @@ _LAST = click.option(
 @calls_fake
 def requests(fake: Fake, *, since: int, last: int, path: str | None, status: int | None) -> Answer:
     """List the latest requests."""
-    reply = fake.get("/requests", since=since, path=path, status=status)
+    reply = fake.get("/requests", {"requests": [REQUEST], "dropped?": int}, since=since, path=path, status=status)
     latest = reply["requests"][-last:]
     return _listed(
         {**reply, "requests": latest}, show_table(_REQUEST_COLUMNS, map(_request_row, latest), empty="no requests")
@@ -60,7 +81,7 @@ def _request_row(entry: dict[str, Any]) -> Iterable[object]:
 @calls_fake
 def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
     """List the latest callbacks and notices, with their tries."""
-    reply = fake.get("/callbacks", since=since)
+    reply = fake.get("/callbacks", {"callbacks": [_CALLBACK], "dropped?": int}, since=since)
     latest = reply["callbacks"][-last:]
     return _listed(
         {**reply, "callbacks": latest}, show_table(_CALLBACK_COLUMNS, map(_callback_row, latest), empty="no callbacks")
@@ -82,7 +103,8 @@ def _tried(tried: dict[str, Any]) -> str:
 @calls_fake
 def resend(fake: Fake, *, n: int) -> Answer:
     """Send callback or notice number N again."""
-    reply = fake.call("POST", f"/callbacks/{n}/resend", patience=None)  # as long as its receiver takes
+    shape: Shape = {"callback": (NoneType, _CALLBACK)}
+    reply = fake.call("POST", f"/callbacks/{n}/resend", shape, patience=None)  # as long as its receiver takes
     sent = [reply["callback"]] if reply["callback"] is not None else []
     return Answer(
         reply, show_table(_CALLBACK_COLUMNS, map(_callback_row, sent), empty="the webhook's rate limit delays it")
@@ -93,7 +115,7 @@ def resend(fake: Fake, *, n: int) -> Answer:
 @calls_fake
 def surprises(fake: Fake) -> Answer:
     """List where the server differs from its documentation."""
-    reply = fake.get("/surprises")
+    reply = fake.get("/surprises", {"surprises": [_SURPRISE]})
     columns = ("clause", "request#", "documented", "done")
     rows = ((each["clause"], each["request"], each["said"], each["done"]) for each in reply["surprises"])
     return Answer(reply, show_table(columns, rows, empty="no surprises"))
@@ -107,7 +129,7 @@ def contract(fake: Fake, *, untouched: bool) -> Answer:
 
     For each: whether the fake does the same, and how often its traffic touched it.
     """
-    reply = fake.get("/contract")
+    reply = fake.get("/contract", {"clauses": [_CLAUSE]})
     if untouched:
         reply = {**reply, "clauses": [clause for clause in reply["clauses"] if not clause["touched"]]}
     columns = ("clause", "fake", "touched#", "says")

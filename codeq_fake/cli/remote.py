@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from types import UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 from urllib.parse import quote
 
 import click
@@ -23,9 +24,18 @@ PATIENCE = 30.0
 
 _BAD_REQUEST, _UNAUTHORIZED = 400, 401
 
+_NO_TEXT = "an argument is not text in the encoding of this session; try LC_ALL=C.UTF-8"
+
+#: What a command reads of a JSON value: a type, an object of members (optional ones end with `?`), a list of items that
+#: are all of the shape in it, or a tuple of alternatives.
+Shape: TypeAlias = "type | UnionType | Mapping[str, Shape] | list[Shape] | tuple[Shape, ...]"
+
 
 class Fake:
-    """A running fake. A call returns the JSON object of the reply, or ends the program with the reason."""
+    """A running fake. A call returns the JSON object of the reply, or ends the program with the reason.
+
+    A reply without the `shape` that the command reads is one of something else than a fake.
+    """
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self._url = url.rstrip("/")
@@ -34,12 +44,20 @@ class Fake:
         # In UTF-8, which a fake expects in a token that is not ASCII.
         self._headers = {b"authorization": f"Bearer {token}".encode(errors="surrogateescape")} if token else {}
 
-    def get(self, path: str, /, **query: str | int | None) -> dict[str, Any]:
+    def get(self, path: str, shape: Shape, /, **query: str | int | None) -> dict[str, Any]:
         """A GET call; arguments that are None are left out."""
-        return self.call("GET", path, params={name: value for name, value in query.items() if value is not None})
+        given = {name: value for name, value in query.items() if value is not None}
+        return self.call("GET", path, shape, params=given)
 
     def call(
-        self, method: str, path: str, body: object = None, *, patience: float | None = PATIENCE, **how: Any
+        self,
+        method: str,
+        path: str,
+        shape: Shape,
+        body: object = None,
+        *,
+        patience: float | None = PATIENCE,
+        **how: Any,
     ) -> dict[str, Any]:
         """One control call. `patience` (s) is the longest time to wait for the reply, None for ever."""
         import httpx  # noqa: PLC0415 - takes a quarter of a second that --help saves
@@ -53,7 +71,12 @@ class Fake:
             exit_with(f"{self.name!r} is not a URL; give one such as http://127.0.0.1:8080 with --url", MISUSED)
         except httpx.HTTPError as error:
             exit_with(self._why_unanswered(error, patience), FAILED)
-        return self._read(answer)
+        except UnicodeEncodeError:
+            exit_with(_NO_TEXT, MISUSED)
+        reply = self._read(answer)
+        if not _fits(reply, shape):
+            exit_with(f"{self.name} does not answer as a CodeQ fake of this version does", FAILED)
+        return reply
 
     def _why_unanswered(self, error: httpx.HTTPError, patience: float | None) -> str:
         import httpx  # noqa: PLC0415 - as above
@@ -94,9 +117,28 @@ class Fake:
         )
 
 
+def _fits(value: object, shape: Shape) -> bool:
+    """Whether a JSON value has a shape. Members that the shape does not name may be anything."""
+    if isinstance(shape, tuple):
+        return any(_fits(value, alternative) for alternative in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
+    if isinstance(shape, Mapping):
+        return isinstance(value, dict) and all(_fits_member(value, *member) for member in shape.items())
+    return isinstance(value, shape)
+
+
+def _fits_member(value: dict[str, Any], name: str, shape: Shape) -> bool:
+    key = name.removesuffix("?")
+    return _fits(value[key], shape) if key in value else key != name
+
+
 def in_path(text: str) -> str:
-    """Any id as a part of a path."""
-    return quote(text, safe="")
+    """Any id as a part of a path. Ends the program for one that is no Unicode text."""
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        exit_with(_NO_TEXT, MISUSED)
 
 
 class Target(NamedTuple):
@@ -116,13 +158,7 @@ def fake_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="Print the answer as one line of JSON.")
     @wraps(command)
     def with_options(*, url: str, token: str | None, as_json: bool, **arguments: Any) -> None:
-        fake = Fake(url, token)
-        try:
-            command(Target(fake, as_json), **arguments)
-        except UnicodeEncodeError:
-            exit_with("an argument is not text in the encoding of this session; try LC_ALL=C.UTF-8", MISUSED)
-        except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
-            exit_with(f"{fake.name} does not answer as a CodeQ fake of this version does", FAILED)
+        command(Target(Fake(url, token), as_json), **arguments)
 
     return with_options
 

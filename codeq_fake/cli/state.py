@@ -14,6 +14,10 @@ from codeq_fake.serving.terminal_text import counted
 from .output import FAILED, MISUSED, Answer, exit_with, say
 from .remote import Fake, calls_fake
 
+#: What the commands read of `/_fake/health`, which also answers a reset and an import.
+HEALTH = {"profile": str, "clock": str, "now": str}
+_CLOCK = {"now": str, "mode": str}
+
 
 class Duration(click.ParamType[float]):
     """Seconds as a number, or with units: 90, 1.5, 250ms, 2m, 1h30m."""
@@ -40,7 +44,7 @@ def advance(fake: Fake, *, by: float | None, to: str | None) -> Answer:
     if (by is None) == (to is None):
         raise click.UsageError("give either a DURATION or --to")
     body = {"to": to} if to is not None else {"seconds": by}
-    reply = fake.call("POST", "/clock/advance", body, patience=None)  # as long as everything due takes
+    reply = fake.call("POST", "/clock/advance", {"now": str, "fired": int}, body, patience=None)  # it takes its time
     return Answer(reply, say(f"{reply['now']}  {reply['fired']} fired"))
 
 
@@ -53,7 +57,7 @@ def clock(fake: Fake, *, freeze: bool, run: bool) -> Answer:
     if freeze and run:
         raise click.UsageError("give either --freeze or --run")
     mode = {"mode": "manual" if freeze else "real"}
-    reply = fake.call("PUT", "/clock", mode) if freeze or run else fake.get("/clock")
+    reply = fake.call("PUT", "/clock", _CLOCK, mode) if freeze or run else fake.get("/clock", _CLOCK)
     return Answer(reply, say(f"{reply['now']}  {reply['mode']}"))
 
 
@@ -61,7 +65,7 @@ def clock(fake: Fake, *, freeze: bool, run: bool) -> Answer:
 @calls_fake
 def reset(fake: Fake) -> Answer:
     """Start over with an empty state; settings and clock are kept."""
-    reply = fake.call("POST", "/reset")
+    reply = fake.call("POST", "/reset", HEALTH)
     return Answer(reply, say(f"empty: profile {reply['profile']}, {reply['clock']} clock at {reply['now']}"))
 
 
@@ -77,7 +81,7 @@ def get_state(fake: Fake, *, file: Path) -> Answer:
     """Write the state as JSON to FILE, by default to standard output."""
     from codeq_fake.control.state_file import write_whole  # noqa: PLC0415 - --help loads no server
 
-    content = fake.get("/state")
+    content = fake.get("/state", {"broker": {"tasks": list}})
     text = json.dumps(content)
     if str(file) == "-":
         return Answer(content, say(text))
@@ -93,7 +97,7 @@ def get_state(fake: Fake, *, file: Path) -> Answer:
 @calls_fake
 def save_state(fake: Fake) -> Answer:
     """Write the state to the file of `serve --persist`."""
-    reply = fake.call("POST", "/persist")
+    reply = fake.call("POST", "/persist", {"tasks": int, "file": str})
     return Answer(reply, say(f"{counted(reply['tasks'], 'task')} in {reply['file']}"))
 
 
@@ -102,9 +106,11 @@ def save_state(fake: Fake) -> Answer:
 @calls_fake
 def put_state(fake: Fake, *, file: IO[str]) -> Answer:
     """Replace the state by FILE; - is standard input."""
+    from codeq_fake.documents import read_json  # noqa: PLC0415 - as above
+
     try:
-        content = json.load(file)
-    except (ValueError, RecursionError) as error:
+        content = read_json(file.read(), is_shaped=True)
+    except ValueError as error:
         exit_with(f"{file.name}: not JSON ({error}); give a file of `codeq-fake state get`", MISUSED)
-    reply = fake.call("PUT", "/state", content)
+    reply = fake.call("PUT", "/state", HEALTH, content)
     return Answer(reply, say(f"restored: profile {reply['profile']}, {reply['clock']} clock at {reply['now']}"))

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from .output import Answer, say, show_table, tell
-from .remote import Fake, calls_fake, in_path
+from .remote import Fake, Shape, calls_fake, in_path
 
 if TYPE_CHECKING:
     from codeq_fake.payloads import TaskInFull
 
+#: What the commands read of a task, and of a task with its history.
+TASK: Mapping[str, Shape] = {"id": str, "command": str, "status": str, "lastKnownLocation": str, "maxAttempts": int}
+_EVENT: Shape = {"at": str, "what": str, "by": str | None, "to": {"location": str}}
+_TASK_IN_FULL: Shape = {
+    **TASK,
+    "workerId?": str,
+    "leaseUntil?": str,
+    "history": [_EVENT],
+    "claimable": {"now": bool, "reason": str | None, "since": str | None},
+}
 _STATUSES = ("PENDING", "IN_PROGRESS", "COMPLETED", "FAILED")
 _COLUMNS = ("id", "command", "status", "where", "priority#", "attempts#", "worker", "lease until", "tenant")
 #: The columns of a table of queues.
 QUEUE_COLUMNS = ("tenant", "command", "ready#", "delayed#", "in progress#", "dead#", "next due", "next lease end")
+#: What the commands read of the queues, in the order of these columns.
+_QUEUE: Mapping[str, Shape] = {
+    **dict.fromkeys(("tenant", "command"), str),
+    **dict.fromkeys(("ready", "delayed", "inProgress", "dlq"), int),
+    **dict.fromkeys(("nextDue", "nextLeaseEnd"), str | None),
+}
+QUEUES: Shape = {"queues": [_QUEUE], "parkedClaims": int}
 _ID = click.argument("task_id", metavar="ID")
 
 
@@ -28,7 +45,7 @@ _ID = click.argument("task_id", metavar="ID")
 @calls_fake
 def tasks(fake: Fake, *, status: str | None, command: str | None, tenant: str | None, limit: int) -> Answer:
     """List tasks, oldest first."""
-    reply = fake.get("/tasks", status=status, command=command, tenant=tenant, limit=limit)
+    reply = fake.get("/tasks", {"tasks": [TASK]}, status=status, command=command, tenant=tenant, limit=limit)
     show_tasks = show_table(_COLUMNS, map(_row, reply["tasks"]), empty="no tasks")
 
     def show() -> None:
@@ -51,7 +68,7 @@ def _row(task: dict[str, Any]) -> Iterable[object]:
 @calls_fake
 def task(fake: Fake, *, task_id: str) -> Answer:
     """Show a task's history, and whether it can be claimed."""
-    return _about(fake.get(f"/tasks/{in_path(task_id)}"))
+    return _about(fake.get(f"/tasks/{in_path(task_id)}", _TASK_IN_FULL))
 
 
 @click.command()
@@ -59,7 +76,7 @@ def task(fake: Fake, *, task_id: str) -> Answer:
 @calls_fake
 def expire(fake: Fake, *, task_id: str) -> Answer:
     """End a task's lease now, as if its worker had crashed."""
-    return _about(fake.call("POST", f"/tasks/{in_path(task_id)}/expire"))
+    return _about(fake.call("POST", f"/tasks/{in_path(task_id)}/expire", _TASK_IN_FULL))
 
 
 @click.command()
@@ -67,7 +84,7 @@ def expire(fake: Fake, *, task_id: str) -> Answer:
 @calls_fake
 def requeue(fake: Fake, *, task_id: str) -> Answer:
     """Put a task in any state back into its queue."""
-    return _about(fake.call("POST", f"/tasks/{in_path(task_id)}/requeue"))
+    return _about(fake.call("POST", f"/tasks/{in_path(task_id)}/requeue", _TASK_IN_FULL))
 
 
 @click.command()
@@ -75,7 +92,7 @@ def requeue(fake: Fake, *, task_id: str) -> Answer:
 @calls_fake
 def delete(fake: Fake, *, task_id: str) -> Answer:
     """Delete a task with its result."""
-    reply = fake.call("DELETE", f"/tasks/{in_path(task_id)}")
+    reply = fake.call("DELETE", f"/tasks/{in_path(task_id)}", TASK)
     return Answer(reply, say(f"deleted: {reply['id']}  {reply['command']}  {reply['status']}"))
 
 
@@ -89,11 +106,10 @@ def _about(reply: dict[str, Any]) -> Answer:
 @calls_fake
 def queues(fake: Fake) -> Answer:
     """Show the queue sizes of each tenant and command."""
-    reply = fake.get("/queues")
+    reply = fake.get("/queues", QUEUES)
     return Answer(reply, show_table(QUEUE_COLUMNS, map(queue_row, reply["queues"]), empty="no queues"))
 
 
 def queue_row(queue: dict[str, Any]) -> Iterable[object]:
     """The cells of one queue."""
-    names = ("tenant", "command", "ready", "delayed", "inProgress", "dlq", "nextDue", "nextLeaseEnd")
-    return (queue[name] for name in names)
+    return (queue[name] for name in _QUEUE)

@@ -14,9 +14,11 @@ import click
 
 from codeq_fake.serving.terminal_text import printable
 
+from .journals import REQUEST
 from .output import console, table
 from .remote import Fake, Target, fake_options
-from .tasks import QUEUE_COLUMNS, queue_row
+from .state import HEALTH
+from .tasks import QUEUE_COLUMNS, QUEUES, TASK, queue_row
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,11 +72,12 @@ def _updates(fake: Fake, interval: float, times: int | None) -> Iterator[dict[st
     latest: deque[dict[str, Any]] = deque(maxlen=_MOST)
     never = Event()
     for n in count(1):
-        latest.extend(fake.get("/requests", since=latest[-1]["n"] if latest else 0)["requests"])
+        since = latest[-1]["n"] if latest else 0
+        latest.extend(fake.get("/requests", {"requests": [REQUEST]}, since=since)["requests"])
         yield {
-            "health": fake.get("/health"),
-            **fake.get("/queues"),
-            "leases": fake.get("/tasks", status="IN_PROGRESS", limit=_MOST)["tasks"],
+            "health": fake.get("/health", HEALTH),
+            **fake.get("/queues", QUEUES),
+            "leases": fake.get("/tasks", {"tasks": [TASK]}, status="IN_PROGRESS", limit=_MOST)["tasks"],
             "requests": list(latest),
         }
         if n == times:
@@ -100,8 +103,8 @@ def _screen(url: str, update: dict[str, Any]) -> RenderableType:
 
 
 def _lease_row(task: dict[str, Any]) -> Iterable[object]:
-    attempts = f"{task['attempts']}/{task['maxAttempts']}"
-    return task["id"], task["command"], task["workerId"], attempts, task["leaseUntil"]
+    attempts = f"{task.get('attempts', 0)}/{task['maxAttempts']}"
+    return task["id"], task["command"], task.get("workerId"), attempts, task.get("leaseUntil")
 
 
 def _request_row(entry: dict[str, Any]) -> Iterable[object]:

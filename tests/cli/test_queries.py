@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from codeq_fake.cli import main
+from codeq_fake.cli import tasks as tasks_module
 from codeq_fake.cli import top as top_module
 from codeq_fake.cli.remote import Fake
 from codeq_fake.core.errors import TaskNotFound
@@ -199,7 +200,7 @@ def test_on_a_terminal_top_redraws_and_leaves_the_screen_before_an_error(
     real_get, n = Fake.get, count()
     nowhere = Fake("http://127.0.0.1:1")
     monkeypatch.setattr(
-        Fake, "get", lambda self, path, **query: real_get(self if next(n) < A_LOOK else nowhere, path, **query)
+        Fake, "get", lambda self, *path, **query: real_get(self if next(n) < A_LOOK else nowhere, *path, **query)
     )
     done = call(fake, "top", "--interval", "0.1")
     assert done.exit_code == 1
@@ -467,12 +468,25 @@ SHAPES: tuple[Any, ...] = (
 @pytest.mark.parametrize("call", CALLS)
 def test_json_of_another_shape_is_reported_without_a_traceback(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for shape in SHAPES:
-        monkeypatch.setattr(Fake, "call", lambda *_, shape=shape, **__: shape)
+        reply = httpx.Response(200, text=json.dumps(shape))
+        monkeypatch.setattr(httpx.Client, "request", lambda *_, reply=reply, **__: reply)
         done = CliRunner().invoke(main, [*shlex.split(call), "--url", "http://me:secret@a.test"])
         assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
         assert "\x1b" not in done.output
         if done.exit_code:
             assert done.stderr == "codeq-fake: http://a.test does not answer as a CodeQ fake of this version does\n"
+
+
+@pytest.mark.parametrize("defect", [KeyError, TypeError, ValueError])
+def test_a_defect_of_a_command_is_not_blamed_on_the_fake(
+    fake: FakeCodeQ, monkeypatch: pytest.MonkeyPatch, defect: type[Exception]
+) -> None:
+    def row(_: object) -> None:
+        raise defect
+
+    fake.enqueue("A")
+    monkeypatch.setattr(tasks_module, "_row", row)
+    assert isinstance(call(fake, "tasks").exception, defect)
 
 
 @pytest.mark.parametrize("token", ["é", "\udce9", "日本"])
