@@ -114,7 +114,7 @@ def codeq_client(request: pytest.FixtureRequest) -> CodeQ:
     fake: FakeCodeQ = request.getfixturevalue(_fake_of_client(request.fixturenames))
     tokens = fake.tokens
     # Not closed: without sockets, nothing is open.
-    client = CodeQ(
+    return CodeQ(
         "http://codeq.test",
         producer_token=tokens["producer"],
         worker_token=tokens["worker"],
@@ -122,8 +122,6 @@ def codeq_client(request: pytest.FixtureRequest) -> CodeQ:
         transport=fake.transport(),
         clock=ServerClock(fake.time, fake.sleep),
     )
-    client.on_hook_error = fake.receiver_errors.append
-    return client
 
 
 @pytest.fixture
@@ -165,12 +163,12 @@ def codeq_session_server(pytestconfig: pytest.Config, codeq_session_options: dic
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test whose receiver or hook of a worker raised something. Give unittest a loop whose time jumps."""
+    """Fail a test in which a receiver, a worker's hook or a callback raised. Give unittest a loop whose time jumps."""
     __tracebackhide__ = True
     if item.stash.get(_IS_AUTO, False):
-        from .clocks.pytest_loops import unittest_on_virtual_time  # noqa: PLC0415 - see the module's docstring
+        from .clocks.pytest_loops import callback_errors_to, unittest_on_virtual_time  # noqa: PLC0415 - as above
 
-        with unittest_on_virtual_time(item):
+        with unittest_on_virtual_time(item), callback_errors_to(item.stash[_FAKES][0].receiver_errors):
             yield
     else:
         yield

@@ -54,6 +54,14 @@ def unittest_on_virtual_time(item: pytest.Item) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def callback_errors_to(errors: list[BaseException]) -> Iterator[None]:
+    """Collect what callbacks of virtual loops raise inside of this context. asyncio would only log it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VirtualTimeLoop, "callback_errors", errors)
+        yield
+
+
 def is_async(test: Any) -> bool:  # noqa: ANN401 - any callable
     """Whether a test is a coroutine function, or Hypothesis's wrapper of one."""
     hypothesis = getattr(test, "hypothesis", None)

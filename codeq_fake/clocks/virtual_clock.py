@@ -100,7 +100,8 @@ class VirtualClock(Clock):
         if not isinstance(running, JumpingLoop):
             raise FollowsItsLoopError(
                 f'clock="auto" needs a virtual-time event loop, and {type(running).__name__} runs here: mark an async '
-                'test with @pytest.mark.codeq(clock="auto"), call codeq_fake.testing.run(main()), or use '
+                'test with @pytest.mark.codeq(clock="auto") (the function or its class: in the marks of a pytest.param '
+                "and in codeq_options it comes too late), call codeq_fake.testing.run(main()), or use "
                 "codeq_fake.testing.VirtualTimeLoop as the loop factory where the loop is started"
             )
         if running is not self._loop:

@@ -17,7 +17,7 @@ import math
 import selectors
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from codeq_fake.compat.anyio import works_for
 from codeq_fake.compat.asyncio import (
@@ -68,6 +68,9 @@ class VirtualTimeLoop(LoopWithoutSockets):
     Raises NothingEverHappensError when all tasks wait and nothing is left that could wake one up.
     """
 
+    #: Receives what callbacks raise, such as those of `call_later`. By default it is logged.
+    callback_errors: ClassVar[list[BaseException] | None] = None
+
     def __init__(self) -> None:
         self._now = 0.0
         #: How many calls of an executor are awaited.
@@ -83,6 +86,13 @@ class VirtualTimeLoop(LoopWithoutSockets):
     def time(self) -> float:
         """The virtual time (seconds)."""
         return self._now
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """As asyncio's, except for `callback_errors`."""
+        if self.callback_errors is not None and "handle" in context and "exception" in context:
+            self.callback_errors.append(context["exception"])
+        else:
+            super().default_exception_handler(context)
 
     def looks_outside(self) -> bool:
         """Whether time must not jump, because a thread is awaited or something is open.

@@ -27,9 +27,8 @@ Duration: TypeAlias = float | str | timedelta
 
 _UNITS = MappingProxyType({"ms": MILLISECOND, "s": SECOND, "m": MINUTE, "h": 60 * MINUTE, "d": DAY_SECONDS * SECOND})
 _PART = r"(\d+(?:\.\d+)?)\s*(ms|[smhd])"
-_PARTS = re.compile(rf"{_PART}(?:\s*{_PART})*", re.ASCII)
+_WRITTEN = re.compile(rf"([+-]?)\s*(\d+(?:\.\d+)?|{_PART}(?:\s*{_PART})*)", re.ASCII)
 _NUMBERS: tuple[type, ...] = (Real, Decimal)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 _INT64 = 1 << 64
 _INT64_MAX = (1 << 63) - 1
@@ -44,11 +43,20 @@ def seconds(count: int) -> int:
     return wrapped if wrapped <= _INT64_MAX else wrapped - _INT64
 
 
-def duration(length: Duration) -> int:
-    """A duration in nanoseconds. A text is a number of seconds, or has units: `90`, `250ms`, `1.5 h`, `1h 30m`, `2d`.
+def duration(length: Duration, name: str = "") -> int:
+    """A duration in nanoseconds. A text is a number of seconds, or has units: `90`, `250ms`, `1.5 h`, `1h 30m`, `-2d`.
 
-    Raises ValueError, and TypeError for a value of another type.
+    Raises ValueError, and TypeError for a value of another type. Their texts begin with `name`, that of the argument.
     """
+    try:
+        return _nanoseconds(length)
+    except (TypeError, ValueError) as error:
+        if not name:
+            raise
+        raise type(error)(f"{name}: {error}") from None
+
+
+def _nanoseconds(length: Duration) -> int:
     if isinstance(length, timedelta):
         return (length.days * DAY_SECONDS + length.seconds) * SECOND + length.microseconds * 1000
     if isinstance(length, str):
@@ -61,18 +69,19 @@ def duration(length: Duration) -> int:
 
 
 def _written(text: str) -> int:
-    if _NUMBER.fullmatch(text):
-        return int(Decimal(text) * SECOND)
-    if not _PARTS.fullmatch(text):
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
         raise ValueError(f"{text!r} is not a duration; give seconds such as 90 or 1.5, or units as in 1h 30m")
-    return sum(int(Decimal(number) * _UNITS[unit]) for number, unit in re.findall(_PART, text))
+    parts = re.findall(_PART, text) or [(written[2], "s")]
+    length = sum(int(Decimal(number) * _UNITS[unit]) for number, unit in parts)
+    return -length if written[1] == "-" else length
 
 
-def whole_seconds(length: Duration) -> int:
-    """A duration in seconds, where CodeQ takes whole ones only. Raises ValueError."""
-    count, rest = divmod(duration(length), SECOND)
+def whole_seconds(length: Duration, name: str) -> int:
+    """A duration in seconds, where CodeQ takes whole ones only. Raises ValueError and TypeError, as `duration`."""
+    count, rest = divmod(duration(length, name), SECOND)
     if rest:
-        raise ValueError(f"{length} is not a whole number of seconds, and CodeQ takes no other here")
+        raise ValueError(f"{name}: {length} is not a whole number of seconds, and CodeQ takes no other here")
     return count
 
 

@@ -153,8 +153,8 @@ class Assertions:
 
 def _steps(within: Duration, step: Duration | None) -> Iterator[float]:
     """The lengths of steps (s) that add up to `within`: each is `step`, or a hundredth of the time so far."""
-    so_far, end = 0.0, duration(within) / SECOND
-    given = duration(step) / SECOND if step is not None else 0
+    so_far, end = 0.0, duration(within, "within") / SECOND
+    given = duration(step, "step") / SECOND if step is not None else 0
     while so_far < end:
         grown = so_far // (100 * _SHORTEST_STEP) * _SHORTEST_STEP
         length = min(given or max(_SHORTEST_STEP, grown), end - so_far)

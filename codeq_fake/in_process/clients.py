@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -73,7 +73,11 @@ _RIGHTS = [
 class AsyncTransport(httpx.AsyncBaseTransport):
     """Sends an async client's requests to an application, also from another library's event loop than asyncio's."""
 
-    def __init__(self, app: Detached, home: Home) -> None:
+    def __init__(
+        self, app: Detached, home: Home, *, on_hook_error: Callable[[BaseException], object] | None = None
+    ) -> None:
+        #: Receives what hooks of workers of a `codeq_client.CodeQ` with this transport raise.
+        self.on_hook_error = on_hook_error
         self._app = app
         self._home = home
 

@@ -221,10 +221,13 @@ class FakeCodeQ(Assertions, WorkerSide):
         return clients.asynchronous(self._detached, self._home, self._tokens(token), options)
 
     def transport(self) -> httpx.AsyncBaseTransport:
-        """The transport of `async_client`, for async clients of your own that take a transport of httpx."""
+        """The transport of `async_client`, for async clients of your own that take a transport of httpx.
+
+        What a hook of a worker of `codeq_client` raises that uses it is one of `receiver_errors`.
+        """
         from . import clients  # noqa: PLC0415 - as above
 
-        return clients.AsyncTransport(self._detached, self._home)
+        return clients.AsyncTransport(self._detached, self._home, on_hook_error=self.receiver_errors.append)
 
     def _tokens(self, token: str | None) -> Mapping[str, str | None]:
         """The token for each role: the given one, or those of the settings and identities, or that of development."""
@@ -265,12 +268,12 @@ class FakeCodeQ(Assertions, WorkerSide):
         await self._home.run(partial(self._advance, seconds, to))
 
     async def _advance(self, seconds: Duration | None, to: str | datetime | None) -> None:
-        by = duration(seconds) if seconds is not None else None
+        by = duration(seconds, "seconds") if seconds is not None else None
         await self._controls.advance(by=by, to=_to_nanoseconds(to) if to is not None else None)
 
     async def sleep(self, seconds: Duration) -> None:
         """Wait until the fake's clock has moved on by `seconds`, by itself or by an `advance`."""
-        length = duration(seconds)
+        length = duration(seconds, "seconds")
         await self._home.run(lambda: self._runtime.waiters.sleep(length))
 
     def freeze(self) -> None:
@@ -350,7 +353,7 @@ class FakeCodeQ(Assertions, WorkerSide):
             priority=priority,
             webhook=webhook,
             max_attempts=max_attempts,
-            delay_seconds=whole_seconds(delay),
+            delay_seconds=whole_seconds(delay, "delay"),
             run_at=run_at or "",
             idempotency_key=idempotency_key,
         )
@@ -407,7 +410,7 @@ class FakeCodeQ(Assertions, WorkerSide):
     def expect_receiver_error(
         self, kind: type[BaseException] = Exception, match: str = ""
     ) -> AbstractContextManager[None]:
-        """Expect such an error of an application of `webhooks`, or of a hook, by the end of a `with` statement.
+        """Expect such an error of an application of `webhooks`, a hook or a callback by the end of a `with` statement.
 
         `match` is a regular expression to be found in its text. Advance the clock inside, so that the callbacks are
         sent and answered. Raises AssertionError if there is no such error.
@@ -418,7 +421,8 @@ class FakeCodeQ(Assertions, WorkerSide):
     def receiver_errors(self) -> list[BaseException]:
         """What applications of `webhooks` raised, and nothing has expected or raised again. Clear it to forget them.
 
-        In pytest also what hooks of the workers of `codeq_client` raised.
+        Also what hooks of workers of `codeq_client` raised that use `transport`, and in a test on an auto clock what
+        callbacks of the event loop raised (`loop.call_later`).
         """
         return self._receivers.errors
 

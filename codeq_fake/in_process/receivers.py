@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Receivers:
-    """The applications that answer callbacks, by origin, and what they and the hooks of workers raised."""
+    """The applications that answer callbacks, by origin, and what they, hooks of workers and callbacks raised."""
 
     def __init__(self, applications: Mapping[str, Application]) -> None:
         self.errors: list[BaseException] = []
@@ -44,7 +44,7 @@ class Receivers:
                 kinds = Counter(type(error).__name__ for error in others)
                 more = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
                 first.add_note(
-                    f"Applications that receive callbacks, or hooks of a worker, raised this, and afterwards {more}"
+                    f"Receivers of webhooks, hooks of workers or callbacks of the event loop raised this, then {more}"
                 )
             raise first
 
@@ -56,7 +56,7 @@ class Receivers:
         expected = [error for error in self.errors if isinstance(error, kind) and re.search(match, str(error))]
         if not expected:
             text = f" that matches {match!r}" if match else ""
-            raise AssertionError(f"no mounted application and no hook raised a {kind.__name__}{text}")
+            raise AssertionError(f"no mounted application, hook or callback raised a {kind.__name__}{text}")
         self.errors[:] = [error for error in self.errors if error not in expected]
 
     async def shut_down(self) -> None:

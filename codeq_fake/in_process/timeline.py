@@ -63,7 +63,7 @@ def of_errors(errors: Sequence[BaseException]) -> str:
         return ""
     others = f"\n... and {counted(len(errors) - 1, 'more error')}" if len(errors) > 1 else ""
     first = "".join(format_exception(errors[0]))
-    return f"an application that receives callbacks, or a hook of a worker, failed:\n{first}{others}"
+    return f"a receiver of webhooks, a worker's hook or a callback of the event loop failed:\n{first}{others}"
 
 
 def of_surprises(surprises: Iterable[Surprise]) -> str:

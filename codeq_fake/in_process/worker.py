@@ -43,7 +43,11 @@ class WorkerSide:
         """
         check_types(str, NoneType, worker=worker, tenant=tenant)
         claim = partial(
-            self._controls.worker.claim, commands, worker=worker, tenant=tenant, lease_seconds=whole_seconds(lease)
+            self._controls.worker.claim,
+            commands,
+            worker=worker,
+            tenant=tenant,
+            lease_seconds=whole_seconds(lease, "lease"),
         )
         return self._view(self._home.call_in_loop(claim))
 
@@ -62,8 +66,8 @@ class WorkerSide:
             commands,
             worker=worker,
             tenant=tenant,
-            lease_seconds=whole_seconds(lease),
-            wait_seconds=whole_seconds(wait),
+            lease_seconds=whole_seconds(lease, "lease"),
+            wait_seconds=whole_seconds(wait, "wait"),
         )
         return self._view(await self._home.run(claim))
 
@@ -92,7 +96,7 @@ class WorkerSide:
         self, task: TaskView | str, *, delay: Duration = 0, reason: str = "", worker: str | None = None
     ) -> TaskView:
         """Give a task back to be retried after `delay`, by default that of the backoff policy (N2 to N4)."""
-        return self._settle(worker_calls.nack, task, worker, delaySeconds=whole_seconds(delay), reason=reason)
+        return self._settle(worker_calls.nack, task, worker, delaySeconds=whole_seconds(delay, "delay"), reason=reason)
 
     def abandon(self, task: TaskView | str, *, worker: str | None = None) -> TaskView:
         """Give a task back at once, without an attempt for it (D1)."""
@@ -100,7 +104,7 @@ class WorkerSide:
 
     def heartbeat(self, task: TaskView | str, *, extend: Duration = 0, worker: str | None = None) -> TaskView:
         """Let a lease end `extend` from now, by default the server's 300 s. It can also shorten it (H1)."""
-        return self._settle(worker_calls.heartbeat, task, worker, extendSeconds=whole_seconds(extend))
+        return self._settle(worker_calls.heartbeat, task, worker, extendSeconds=whole_seconds(extend, "extend"))
 
     def _settle(self, handler: Handler, task: TaskView | str, worker: str | None, **body: Any) -> TaskView:
         """Carry out an operation as `worker`, or else as the worker that the view shows, or that holds the task."""

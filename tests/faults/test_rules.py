@@ -153,6 +153,9 @@ def test_a_file_without_valid_rules_is_refused(text: str, refusal: str) -> None:
 def test_a_length_of_time_is_written_as_people_write_it(length: float | str | timedelta) -> None:
     for rule in (faults.delay(length), faults.callback_late(length), faults.clock_skew(length)):
         assert rule.duration == 90 * SECOND
-    assert faults.clock_skew(timedelta(seconds=-1)).duration == -SECOND
+    for behind in (timedelta(seconds=-1), -1, "-1", "-1s", "-0.5s"):
+        assert faults.clock_skew(behind).duration in (-SECOND, -SECOND // 2)
+    with pytest.raises(BadFaultError, match="delay needs a number from 0"):
+        faults.delay("-1s")
     with pytest.raises(BadFaultError, match="'soon' is not a duration"):
         faults.delay("soon")

@@ -13,6 +13,7 @@ from codeq_fake.testing import FakeCodeQ
 from tests.in_process.support import NOW, Parked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
 
 
@@ -104,6 +105,7 @@ def test_timers_of_a_real_clock_need_no_caller(threads: ThreadPoolExecutor) -> N
         (" 1 h  30 m ", "13:30:00"),
         ("0.5h", "12:30:00"),
         ("250ms", "12:00:00.25"),
+        ("+90", "12:01:30"),
         (timedelta(hours=1, microseconds=5), "13:00:00.000005"),
     ],
 )
@@ -115,20 +117,34 @@ def test_a_duration_is_written_as_people_write_it(fake: FakeCodeQ, length: float
 
 
 @pytest.mark.parametrize(
-    "length", ["", "soon", "1h30", "1x", "-1h", "1 30m", "1e3", float("inf"), float("nan"), "\u0661"]
+    "length", ["", "soon", "1h30", "1x", "--1h", "1h -5m", "-", "1 30m", "1e3", float("inf"), float("nan"), "\u0661"]
 )
 def test_what_is_no_duration_is_named(fake: FakeCodeQ, length: float | str) -> None:
-    with pytest.raises(ValueError, match="duration"):
+    with pytest.raises(ValueError, match=r"^seconds: .*duration"):
         fake.advance(length)
     assert fake.now == NOW
 
 
 @pytest.mark.parametrize("length", [True, [], b"1s"])
 def test_what_cannot_be_a_duration_is_named(fake: FakeCodeQ, length: Any) -> None:
-    for use in (fake.advance, lambda length: fake.wait_until(bool, within=length)):
-        with pytest.raises(TypeError, match="where a duration belongs"):
+    uses: dict[str, Callable[[Any], object]] = {
+        "seconds": fake.advance,
+        "within": lambda length: fake.wait_until(bool, within=length),
+        "step": lambda length: fake.wait_until(bool, step=length),
+        "delay": lambda length: fake.enqueue("A", delay=length),
+        "lease": lambda length: fake.claim(lease=length),
+        "extend": lambda length: fake.heartbeat("any", extend=length),
+    }
+    for name, use in uses.items():
+        with pytest.raises(TypeError, match=f"^{name}: found .* where a duration belongs"):
             use(length)
     assert fake.now == NOW
+
+
+@pytest.mark.parametrize("length", ["-90", "-1m 30s", " - 90s", timedelta(seconds=-90), -90], ids=repr)
+def test_a_duration_may_have_a_sign(fake: FakeCodeQ, length: float | str | timedelta) -> None:
+    with pytest.raises(ConflictError, match=r"time never goes back.* 2026-01-31T11:58:30Z is in the past"):
+        fake.advance(length)
 
 
 def test_a_wait_has_a_length_as_people_write_it(fake: FakeCodeQ) -> None:

@@ -165,6 +165,17 @@ def test_on_a_port(codeq_server):
 async def test_backend_of_its_own(codeq):
     await story(codeq)
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.codeq(clock="auto"))])
+async def test_known_only_with_its_parameter(codeq, number):
+    await story(codeq)
+
+@pytest.mark.asyncio
+@pytest.mark.codeq(clock="auto")
+@pytest.mark.parametrize("clock", ["auto", pytest.param("manual", marks=pytest.mark.codeq(clock="manual"))])
+async def test_a_parameter_has_another_clock(codeq, clock):
+    assert f"({{clock}})" in repr(codeq)
+
 class TestTooLate:
     @pytest.fixture
     def codeq_options(self):
@@ -177,8 +188,9 @@ class TestTooLate:
     printed, code = run(test)
     assert code == 1
     assert printed.count('clock="auto" is for async tests, where') == 2
-    assert printed.count('clock="auto" needs a virtual-time event loop, and _UnixSelectorEventLoop runs here') == 2
-    assert "2 failed, 2 errors" in printed
+    assert printed.count('clock="auto" needs a virtual-time event loop, and _UnixSelectorEventLoop runs here') == 3
+    assert printed.count("in the marks of a pytest.param and in codeq_options it comes too late") == 3
+    assert "3 failed, 2 passed, 2 errors" in printed
 
 
 def test_the_bundled_client_works_on_every_clock(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""What an application that receives callbacks in process or a hook of a worker raises: it fails the test, once."""
+"""What receivers in process, hooks of workers and callbacks of the event loop raise: it fails the test, once."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_xfail(codeq):
 
 @receiving
 def test_nothing_of_that_kind(codeq):
-    with pytest.raises(AssertionError, match="no mounted application and no hook raised a KeyError"):
+    with pytest.raises(AssertionError, match="no mounted application, hook or callback raised a KeyError"):
         with codeq.expect_receiver_error(KeyError):
             complete(codeq)
     codeq.receiver_errors.clear()
@@ -163,3 +163,90 @@ def test_an_error_of_a_hook_of_the_bundled_worker_fails_the_test_once_unless_it_
     assert "1 failed, 1 passed in" in printed
     assert "::test_raised - AssertionError: the hook's check" in printed
     assert printed.count('assert event.task.id == "other", "the hook\'s check"') == 1
+
+
+IN_THE_BACKGROUND = """
+import asyncio
+import pytest
+from codeq_client import CodeQ, Started, Worker
+
+async def run_in_the_background(client, hook):
+    worker = Worker(client, hooks=[hook])
+    worker.handler("A")(print)
+    nobody_awaits = asyncio.create_task(worker.run(signals=False))
+    await asyncio.sleep(5)
+    assert not nobody_awaits.done(), "the worker goes on"
+    worker.stop()
+    await asyncio.sleep(20)
+
+def fail(event):
+    if isinstance(event, Started):
+        pytest.fail("the hook's check")
+
+def skip(event):
+    pytest.skip("the hook's reason")
+
+pytestmark = [pytest.mark.codeq(clock="auto"), pytest.mark.asyncio]
+
+async def test_fails(codeq_client):
+    await run_in_the_background(codeq_client, fail)
+
+async def test_is_skipped(codeq_client):
+    await run_in_the_background(codeq_client, skip)
+
+async def test_with_a_client_of_its_own(codeq):
+    from codeq_client.testing import ServerClock
+    client = CodeQ("http://codeq.test", worker_token="dev-token", transport=codeq.transport(),
+                   clock=ServerClock(codeq.time, codeq.sleep))
+    await run_in_the_background(client, fail)
+
+async def test_with_a_client_of_its_own_on_wall_time(codeq):
+    client = CodeQ("http://codeq.test", worker_token="dev-token", transport=codeq.transport)
+    worker = Worker(client, hooks=[fail])
+    worker.handler("A")(print)
+    await worker.run(burst=True, signals=False)
+"""
+
+
+def test_what_a_hook_of_a_worker_in_the_background_raises_decides_about_the_test(run: Run) -> None:
+    printed, code = run(IN_THE_BACKGROUND)
+    assert code == 1
+    assert "3 failed, 1 skipped in" in printed
+    assert printed.count("Failed: the hook's check") >= 3
+
+
+def test_an_error_of_a_callback_of_the_event_loop_fails_a_test_on_the_auto_clock(run: Run) -> None:
+    test = """
+import asyncio
+import pytest
+
+pytestmark = [pytest.mark.codeq(clock="auto"), pytest.mark.asyncio]
+
+def check():
+    assert False, "the callback's check"
+
+async def test_raised(codeq):
+    asyncio.get_running_loop().call_later(3600, check)
+    await asyncio.sleep(3601)
+
+async def test_failed(codeq):
+    asyncio.get_running_loop().call_soon(pytest.fail, "by the callback")
+    await asyncio.sleep(0)
+
+async def test_expected(codeq):
+    with codeq.expect_receiver_error(AssertionError, match="callback's check"):
+        asyncio.get_running_loop().call_later(3600, check)
+        await asyncio.sleep(3601)
+
+async def test_a_handler_of_its_own(codeq):
+    seen = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: seen.append(context["exception"]))
+    asyncio.get_running_loop().call_soon(check)
+    await asyncio.sleep(0)
+    assert len(seen) == 1
+"""
+    printed, code = run(test)
+    assert code == 1
+    assert "2 failed, 2 passed in" in printed
+    assert "::test_raised - AssertionError: the callback's check" in printed
+    assert "::test_failed - Failed: by the callback" in printed

@@ -96,6 +96,39 @@ def test_a_report_of_a_worker_of_xdist_is_whole(run_apart: Run) -> None:
     assert printed.count("RENDER  PENDING") == 1
 
 
+FORKING = """
+import json, os
+import pytest
+from _pytest.runner import runtestprotocol
+
+def pytest_runtest_protocol(item, nextitem):
+    hook = item.config.hook
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        with open(writer, "w") as file:
+            json.dump([hook.pytest_report_to_serializable(config=item.config, report=one) for one in reports], file)
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as file:
+        for report in json.load(file):
+            report = hook.pytest_report_from_serializable(config=item.config, data=report)
+            item.ihook.pytest_runtest_logreport(report=report)
+    os.wait()
+    return True
+"""
+
+
+@pytest.mark.process
+def test_a_report_of_a_test_in_a_fork_is_whole(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(FORKING)
+    passing = "\ndef test_passes(codeq):\n    codeq.advance(1)\n"
+    printed, code = run(FAILING + passing, "", "--show-capture=no", "-W", "ignore:This process:DeprecationWarning")
+    assert code == 1
+    assert "1 failed, 1 passed in" in printed
+    assert printed.count("RENDER  PENDING") == 1
+
+
 def test_many_tasks_are_told_by_the_leased_and_the_latest() -> None:
     with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
         first = codeq.enqueue("A", 0)

@@ -45,8 +45,9 @@ class CodeQ(BaseClient[Transport]):
     callable that returns one. `clock` is for tests.
     """
 
-    #: For tests: receives what a hook of a worker of this client raises. By default it is logged.
-    on_hook_error: Callable[[Exception], object] | None = None
+    #: For tests: receives what a hook of a worker of this client raises. By default that of the transport, if it has
+    #: one, as `FakeCodeQ.transport()` does; without one the error is logged.
+    on_hook_error: Callable[[BaseException], object] | None = None
 
     create = _method(operations.create)
     create_batch = _method(operations.create_batch)
@@ -80,6 +81,7 @@ class CodeQ(BaseClient[Transport]):
 
     def _connections(self) -> httpx.AsyncClient:
         transport = self.transport() if callable(self.transport) else self.transport
+        self.on_hook_error = self.on_hook_error or getattr(transport, "on_hook_error", None)
         with usable_proxies():
             return httpx.AsyncClient(transport=transport, **self._connection)
 

@@ -234,11 +234,15 @@ class Worker:
         for hook in self.hooks:
             try:
                 hook(event)
-            except Exception as error:  # noqa: BLE001 - hooks must not affect the worker
-                if self.codeq.on_hook_error is None:
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # hooks must not affect the worker
+                if self.codeq.on_hook_error is not None:
+                    self.codeq.on_hook_error(error)  # also what `pytest.fail` raises
+                elif isinstance(error, Exception):
                     _log.exception("a hook failed at %s", type(event).__name__)
                 else:
-                    self.codeq.on_hook_error(error)
+                    raise
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Polled):
