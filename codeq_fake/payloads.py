@@ -10,6 +10,9 @@ from typing import Any, Literal, NotRequired, Required, TypeAlias, TypedDict
 Profile: TypeAlias = Literal["redis", "kvrocks-2.8", "kvrocks-2.9"]
 """A store profile: the store behind the real server (K8)."""
 
+DEFAULT_PROFILE: Profile = "kvrocks-2.8"
+"""The store of CodeQ's own deployment files."""
+
 ClockMode: TypeAlias = Literal["real", "manual", "auto"]
 """How time passes."""
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
-from codeq_fake.core import PROFILES
-from codeq_fake.runtime.fake_server import DEFAULT_PROFILE
+from codeq_fake.payloads import DEFAULT_PROFILE, Profile
 
 from .output import MISUSED, exit_with
 
@@ -134,7 +133,7 @@ _WHERE = (
 _WHAT = (
     flag(
         "profile",
-        type=click.Choice(tuple(PROFILES)),
+        type=click.Choice(get_args(Profile)),
         default=DEFAULT_PROFILE,
         show_default=True,
         help="The store of the real server; it decides how early a lease counts as expired.",

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import click
 
+from codeq_fake.compat.httpx import load as load_httpx
 from codeq_fake.serving.terminal_text import without_password
 
 from .options import control_token
@@ -60,7 +61,8 @@ class Fake:
         **how: Any,
     ) -> dict[str, Any]:
         """One control call. `patience` (s) is the longest time to wait for the reply, None for ever."""
-        import httpx  # noqa: PLC0415 - takes a quarter of a second that --help saves
+        load_httpx()
+        import httpx  # noqa: PLC0415 - takes a tenth of a second that --help saves
 
         try:
             timeout = httpx.Timeout(patience, connect=5)

@@ -8,7 +8,6 @@ from typing import IO, Any
 
 import click
 
-from codeq_fake.core.times import SECOND, duration
 from codeq_fake.serving.terminal_text import counted
 
 from .output import FAILED, MISUSED, Answer, exit_with, say
@@ -26,6 +25,8 @@ class Duration(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's own type
         """Parse it. Raises click.BadParameter."""
+        from codeq_fake.core.times import SECOND, duration  # noqa: PLC0415 - --help loads no rules
+
         try:
             return duration(str(value)) / SECOND
         except ValueError as error:

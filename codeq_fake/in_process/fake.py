@@ -27,8 +27,8 @@ from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
 from codeq_fake.http.host_guard import is_bound_to_loopback
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
-from codeq_fake.payloads import Callback, FaultRule, Identity, Profile, Queue, Request, Status
-from codeq_fake.runtime.fake_server import DEFAULT_PROFILE, Config, FakeServer
+from codeq_fake.payloads import DEFAULT_PROFILE, Callback, FaultRule, Identity, Profile, Queue, Request, Status
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
 

@@ -20,7 +20,7 @@ from codeq_fake.core.slices import BATCH, Slices
 from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE, Callback, Journal, Request
-from codeq_fake.payloads import Profile
+from codeq_fake.payloads import DEFAULT_PROFILE
 from codeq_fake.server_settings import Settings
 from codeq_fake.webhooks import Composer, Guard, Outcome, Sender
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 #: How many tries of callbacks that are due are taken at once.
 _TRIES = 500
-DEFAULT_PROFILE: Profile = "kvrocks-2.8"  # the store of CodeQ's own deployment files
 
 
 @dataclass(frozen=True, slots=True)

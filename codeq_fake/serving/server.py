@@ -16,6 +16,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from codeq_fake.compat import httpx
 from codeq_fake.compat.uvicorn import Limits, best_serve
 from codeq_fake.http.faults.broken_replies import END_CONNECTION, CloseMode
 from codeq_fake.runtime.fake_server import FakeServer
@@ -103,6 +104,7 @@ def load_ahead() -> None:
 
 
 def _load() -> None:
+    httpx.load()
     for module in _LATE:
         import_module(module)
 
