@@ -13,7 +13,11 @@ from codeq_client._worker.worker import Worker, WorkerStatus
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits in seconds: a worker is not live if its loops lag for longer, and not ready without an answered claim."""
+    """Limits in seconds.
+
+    A worker is not live if its loops lag, or stuck handlers take every slot, for longer than `lag`. It is not ready
+    without an answered claim for `claim_age`.
+    """
 
     lag: float = 30.0
     claim_age: float = 120.0
@@ -21,14 +25,15 @@ class Limits:
 
 def live(status: WorkerStatus, limits: Limits) -> bool:
     """Return whether the process works; if not, restart it."""
-    return max(status.loop_lag, status.lease_lag) < limits.lag
+    return max(status.loop_lag, status.lease_lag, status.standstill) < limits.lag
 
 
 def ready(status: WorkerStatus, limits: Limits) -> bool:
-    """Return whether the worker takes tasks: it runs, does not drain, and its latest claim was answered."""
+    """Return whether the worker takes tasks: it runs with a usable slot, and its latest claim was answered."""
     # A worker without a free slot does not claim; its running tasks are proof enough.
     claiming = status.claim_age < limits.claim_age or status.tasks > 0
-    return status.running and not status.draining and not status.claim_error and claiming and live(status, limits)
+    running = status.running and not status.draining and not status.standstill
+    return running and not status.claim_error and claiming and live(status, limits)
 
 
 class HealthServer:
@@ -90,4 +95,7 @@ def _json(status: WorkerStatus) -> dict[str, Any]:
         "claimError": status.claim_error,
         "loopLag": round(status.loop_lag, 3),
         "leaseLag": round(status.lease_lag, 3),
+        "oldest": round(status.oldest, 3),
+        "stuck": status.stuck,
+        "standstill": round(status.standstill, 3),
     }

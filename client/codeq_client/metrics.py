@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+from codeq_client._api.clock import SystemClock
+from codeq_client._task import Task
 from codeq_client._worker.events import (
     ClaimFailed,
     Event,
+    HandlerStuck,
     LeaseEnded,
     LoopBlocked,
     Polled,
@@ -34,6 +37,13 @@ class PrometheusHook:
         self._renewals = counter("renewals", "Renewals of leases, by outcome", "outcome")
         self._ends = counter("handlers_ended", "Handlers that were cancelled, by reason", "reason")
         self._blocked = counter("loop_blocked", "How often the event loop was blocked for long")
+        self._started_at: dict[tuple[str, int], float] = {}
+        self._stuck_tasks: set[tuple[str, int]] = set()
+        self._now = SystemClock().monotonic
+        oldest = Gauge("codeq_worker_oldest_task_seconds", "Age of the oldest task in work", registry=registry)
+        oldest.set_function(self._oldest)
+        stuck = Gauge("codeq_worker_stuck_handlers", "Handlers that had to end and still run", registry=registry)
+        stuck.set_function(lambda: len(self._stuck_tasks))
         self._running = Gauge("codeq_worker_running", "Tasks in work", ["command"], registry=registry)
         self._seconds = Histogram(
             "codeq_worker_task_seconds", "Seconds from claim to end", ["command"], buckets=_SECONDS, registry=registry
@@ -54,6 +64,9 @@ class PrometheusHook:
                 self._claim_errors.labels(orphan="yes" if orphan else "no").inc()
             case TaskStarted(task=task):
                 self._running.labels(command=task.command).inc()
+                self._started_at[_delivery(task)] = self._now()
+            case HandlerStuck(task=task):
+                self._stuck_tasks.add(_delivery(task))
             case TaskEnded():
                 self._count_end(event)
             case Renewed(outcome=outcome, remaining=left):
@@ -75,3 +88,13 @@ class PrometheusHook:
             self._losses.labels(command=command, reason=event.loss.value).inc()
         if event.started:
             self._running.labels(command=command).dec()
+            self._started_at.pop(_delivery(event.task), None)
+            self._stuck_tasks.discard(_delivery(event.task))
+
+    def _oldest(self) -> float:
+        started_at = list(self._started_at.values())
+        return self._now() - min(started_at) if started_at else 0.0
+
+
+def _delivery(task: Task) -> tuple[str, int]:
+    return task.id, task.attempts

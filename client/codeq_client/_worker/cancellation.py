@@ -26,12 +26,14 @@ class Cancellable:
     """Runs one piece of code. `cancel` cancels it; its `CancelledError` then carries the reason.
 
     The code runs in a separate task, so that its cancellations never reach the worker. It is cancelled once and may
-    await while it cleans up; if it runs on, it is cancelled again every `interval` seconds.
+    await while it cleans up; if it runs on, it is cancelled again every `interval` seconds, and `on_ignored` is called
+    once.
     """
 
-    def __init__(self, clock: Clock, interval: float) -> None:
+    def __init__(self, clock: Clock, interval: float, on_ignored: Callable[[], None]) -> None:
         self._clock = clock
         self._interval = interval
+        self._on_ignored = on_ignored
         self._task: asyncio.Task[Any] | None = None
         self._reason: Exception | None = None
         self._repeating: asyncio.Task[None] | None = None
@@ -67,8 +69,13 @@ class Cancellable:
             self._repeating = asyncio.create_task(self._repeat(self._task))
 
     async def _repeat(self, task: asyncio.Task[Any]) -> None:
+        ignored = 0
         while not await sleep_or(self._clock, self._interval, partial(asyncio.wait, {task})):
-            _log.warning("a handler does not end, and is cancelled again: %s", self._reason)
+            ignored += 1
+            if ignored == 1:
+                self._on_ignored()
+            if ignored & (ignored - 1) == 0:  # 1, 2, 4, 8 times: a stuck thread may stay for days
+                _log.warning("a handler does not end, and is cancelled again: %s", self._reason)
             task.cancel(self._reason)
 
 

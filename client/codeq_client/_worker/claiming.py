@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -82,8 +83,28 @@ class ClaimLoop:
 
     @property
     def running(self) -> int:
-        """The number of tasks in work."""
-        return len(self._deliveries)
+        """The number of tasks in work, each of which has a slot. A task that is delivered again needs no second one."""
+        return len({delivery.task_id for delivery in list(self._deliveries)})
+
+    @property
+    def stuck(self) -> int:
+        """The number of tasks whose handler had to end and still runs."""
+        return len(self._stuck_since())
+
+    @property
+    def standstill(self) -> float:
+        """For how many seconds every slot has had a stuck handler; 0 if one has not."""
+        stuck = self._stuck_since()
+        return self._clock.monotonic() - max(stuck.values()) if len(stuck) >= self._concurrency else 0.0
+
+    @property
+    def oldest(self) -> float:
+        """The seconds since the oldest task in work was claimed; 0 without a task."""
+        return max((delivery.age() for delivery in list(self._deliveries)), default=0.0)
+
+    def _stuck_since(self) -> dict[str, float]:
+        stuck = [(delivery.task_id, delivery.stuck_since) for delivery in list(self._deliveries)]
+        return {task_id: since for task_id, since in stuck if since is not None}
 
     @property
     def stopping(self) -> bool:
@@ -181,9 +202,10 @@ class ClaimLoop:
     async def _deliver(self, delivery: Delivery, earlier: Sequence[Delivery]) -> None:
         try:
             async with delivery.holding():
-                for other in earlier:
-                    await other.replace()
-                await (delivery.hand_back() if self.stopping else delivery.run())
+                if await self._all_ended(earlier) and not self.stopping:
+                    await delivery.run()
+                else:
+                    await delivery.hand_back()
         except ENDINGS:
             raise
         except BaseException:  # noqa: BLE001 - a bug, or the user's backoff function, must not end the other deliveries
@@ -191,6 +213,17 @@ class ClaimLoop:
         finally:
             del self._deliveries[delivery]
             self._slot_freed.set()
+
+    async def _all_ended(self, earlier: Sequence[Delivery]) -> bool:
+        """End the earlier deliveries of a task; return False if a handler is stuck.
+
+        Then the task is handed back, for other workers. This worker may claim it again, and each claim counts as an
+        attempt: so it waits for up to a third of the lease. The jitter lets another worker's poll come first.
+        """
+        if not earlier:
+            return True
+        longest = self._context.terms.seconds / 3 * (0.5 + self._context.codeq.core.random() / 2)
+        return await sleep_or(self._clock, longest, partial(_replace, earlier))
 
     async def _claim_failed(self, error: Exception) -> None:
         core = self._context.codeq.core
@@ -222,6 +255,11 @@ class ClaimLoop:
         self._context.settle_deadline = self._clock.monotonic() + SETTLE_SECONDS
         for delivery in list(self._deliveries):
             delivery.end(End.SHUTDOWN)
+
+
+async def _replace(deliveries: Sequence[Delivery]) -> None:
+    for delivery in deliveries:
+        await delivery.replace()
 
 
 async def _unknown(job: Job[Any]) -> None:

@@ -31,7 +31,7 @@ from codeq_client.errors import (
 )
 
 from .cancellation import ENDINGS, Cancellable
-from .events import Event, Loss, Settled, TaskEnded, TaskStarted
+from .events import Event, HandlerStuck, Loss, Settled, TaskEnded, TaskStarted
 from .handlers import Handler
 from .job import Job, TaskContext, current_task, log_fields
 from .lease_renewal import HeldLease, LeaseRenewal
@@ -72,10 +72,12 @@ class Delivery:
         self._clock = core.clock
         self._started_at = core.clock.monotonic()
         self._lease = Lease(context.terms, sent=sent, now=self._started_at, random=core.random)
-        self._code = Cancellable(core.clock, SETTLE_SECONDS)
+        self._code = Cancellable(core.clock, SETTLE_SECONDS, self._report_stuck)
         self._held = HeldLease(task.id, self._lease, self._code.cancel)
         self._done = asyncio.Event()
         self._handler_called = False
+        self.stuck_since: float | None = None
+        """Since when the handler has not ended although it had to, on the clock's `monotonic`."""
 
     def end(self, end: End) -> None:
         """Cancel the handler, for this reason; the first reason stays."""
@@ -85,6 +87,10 @@ class Delivery:
     def task_id(self) -> str:
         """The id of the delivered task."""
         return self._task.id
+
+    def age(self) -> float:
+        """Return the seconds since the task was claimed."""
+        return self._clock.monotonic() - self._started_at
 
     async def replace(self) -> None:
         """End because the task was delivered again: this lease was lost unnoticed. Return when the delivery ended."""
@@ -117,7 +123,7 @@ class Delivery:
         await self._settle(await self.handle())
 
     async def hand_back(self) -> None:
-        """Abandon the task without calling its handler: it arrived while the worker was stopping."""
+        """Abandon the task without calling its handler."""
         await self._settle(Abandon())
 
     async def handle(self) -> Complete | Outcome:
@@ -150,6 +156,18 @@ class Delivery:
             return _outcome_of_end(self._held.handler_end)
         _log.warning("the handler of task %s failed", self._task.id, exc_info=error, extra=log_fields(self._task))
         return self._handler.outcome_of_error(error, self._task)
+
+    def _report_stuck(self) -> None:
+        self.stuck_since = self._clock.monotonic()
+        end = self._held.handler_end or End.SHUTDOWN  # without an end, the worker itself was cancelled
+        _log.error(
+            "the handler of task %s still runs %g s after it had to end (%s), and keeps its slot",
+            self._task.id,
+            SETTLE_SECONDS,
+            end.value,
+            extra=log_fields(self._task),
+        )
+        self._context.emit(HandlerStuck(self._task, end, SETTLE_SECONDS))
 
     async def _settle(self, outcome: Complete | Outcome) -> None:
         """End the task at the server with `outcome`, and report how it left the worker."""

@@ -115,6 +115,15 @@ class LeaseEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerStuck:
+    """A handler still runs `seconds` after it had to end, for this reason. It keeps its slot until it ends."""
+
+    task: Task
+    end: End
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoopBlocked:
     """The worker's event loop has not answered for `seconds`; `stack` is where it is."""
 
@@ -135,7 +144,17 @@ class Stopped:
 
 
 Event: TypeAlias = (
-    Started | Polled | ClaimFailed | TaskStarted | TaskEnded | Renewed | LeaseEnded | LoopBlocked | Draining | Stopped
+    Started
+    | Polled
+    | ClaimFailed
+    | TaskStarted
+    | TaskEnded
+    | Renewed
+    | LeaseEnded
+    | HandlerStuck
+    | LoopBlocked
+    | Draining
+    | Stopped
 )
 """What a worker tells its hooks."""
 Hook: TypeAlias = Callable[[Event], None]

@@ -29,12 +29,12 @@ class LeaseTerms:
     """How long leases last, in whole seconds, and their limits; the other durations are in seconds too.
 
     `store` is the store of the server; the default is the one whose leases end earliest. `max_runtime` limits how long
-    a handler may run in total, `stall` how long without reporting progress.
+    a handler may run in total (None: for ever), `stall` how long without reporting progress.
     """
 
     seconds: int = 60
     store: Store = "kvrocks-2.8"
-    max_runtime: float | None = None
+    max_runtime: float | None = 3600
     stall: float | None = None
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from codeq_client.errors import ConfigurationError
 
 from .claiming import ClaimLoop
 from .delivery import DeliveryContext
-from .events import ClaimFailed, Event, Hook, Polled, Started, Stopped
+from .events import ClaimFailed, Event, HandlerStuck, Hook, Polled, Started, Stopped
 from .handlers import Handler, Policy, Registration, ThreadRunner, takes_context
 from .lease_renewal import LeaseRenewal, renewal_in_loop, renewal_on_thread
 from .lease_timing import LeaseTerms
@@ -43,6 +43,9 @@ class WorkerStatus:
 
     `claim_age` is the time since a claim was last answered, `claim_error` the error of the latest claim, or "".
     `loop_lag` and `lease_lag` say for how long the worker's event loop and the renewal loop have been overdue.
+
+    `oldest` is the age of the oldest task in work, `stuck` the number of handlers that had to end and still run, and
+    `standstill` the time for which they have taken every slot.
     """
 
     running: bool
@@ -52,6 +55,9 @@ class WorkerStatus:
     claim_error: str
     loop_lag: float
     lease_lag: float
+    oldest: float = 0.0
+    stuck: int = 0
+    standstill: float = 0.0
 
 
 class Worker:
@@ -214,6 +220,9 @@ class Worker:
             claim_error=self._claim_error,
             loop_lag=renewal.monitor.lag() if renewal and renewal.monitor else 0.0,
             lease_lag=renewal.lag() if renewal else 0.0,
+            oldest=loop.oldest if loop else 0.0,
+            stuck=loop.stuck if loop else 0,
+            standstill=loop.standstill if loop else 0.0,
         )
 
     def delivery_context(self, renewal: LeaseRenewal, state: Any) -> DeliveryContext:  # noqa: ANN401 - the user's
@@ -249,6 +258,8 @@ class Worker:
             self._answered_at, self._claim_error = self.codeq.core.clock.monotonic(), ""
         elif isinstance(event, ClaimFailed):
             self._claim_error = str(event.error)
+        elif isinstance(event, HandlerStuck) and self._claim_loop and self._claim_loop.stuck >= self.concurrency:
+            _log.error("no slot is left: all %d have a handler that does not end; restart the worker", self.concurrency)
 
 
 def _wrap(middleware: Iterable[Middleware], run: ThreadRunner, handler: Handler) -> Next:

@@ -1,0 +1,113 @@
+"""Handlers that do not end when they must: what they cost, and how a worker that has no slot left says so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from codeq_client import End, HandlerStuck, Job, LeaseTerms, Worker
+from codeq_client._worker.lease_timing import Lease
+from codeq_client.health import Limits, live, ready
+from tests.client.support import Scenario
+
+TERMS = LeaseTerms(5, max_runtime=2)
+
+
+@pytest_asyncio.fixture
+async def scenario() -> Scenario:
+    """Tasks come back a second after their lease ended."""
+    return Scenario(BACKOFF_POLICY="fixed", BACKOFF_BASE_SECONDS="1")
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """An event for which stuck handlers wait; it is set when the test ends."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def with_stuck_handler(scenario: Scenario, release: threading.Event, *, concurrency: int, lease: LeaseTerms) -> Worker:
+    worker = scenario.worker(concurrency=concurrency, lease=lease)
+
+    @worker.handler("STUCK")
+    def stuck(_job: Job[Any]) -> None:
+        release.wait(30)
+
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None: ...
+
+    return worker
+
+
+@pytest.mark.asyncio
+async def test_a_stuck_plain_handler_takes_one_slot_however_often_its_task_comes_back(
+    scenario: Scenario, release: threading.Event
+) -> None:
+    worker = with_stuck_handler(scenario, release, concurrency=4, lease=TERMS)
+    stuck = scenario.enqueue("STUCK", {}, max_attempts=100)
+    async with scenario.running(worker):
+        await scenario.clock.advance(90)
+        others = [scenario.enqueue("X", {}) for _ in range(20)]
+        await scenario.clock.advance(10)
+        assert {scenario.task(each).status for each in others} == {"COMPLETED"}
+        status = worker.status()
+        assert (status.tasks, status.stuck, status.standstill) == (1, 1, 0)
+        assert status.oldest > 90
+        release.set()
+    assert (stuck, "abandoned") in scenario.ended()
+
+
+@pytest.mark.asyncio
+async def test_a_task_whose_old_handler_is_stuck_is_given_to_a_healthy_worker(
+    scenario: Scenario, release: threading.Event
+) -> None:
+    worker = with_stuck_handler(scenario, release, concurrency=2, lease=LeaseTerms(6, max_runtime=None))
+    stuck = scenario.enqueue("STUCK", {}, max_attempts=100)
+    async with scenario.running(worker):
+        await scenario.clock.advance(2)
+        scenario.race(stuck, "revoke_lease")
+        await scenario.clock.advance(60)
+        healthy = Worker(scenario.calm, poll=1)
+        done: list[str] = []
+
+        @healthy.handler("STUCK")
+        async def work(job: Job[Any]) -> None:
+            done.append(job.id)
+
+        async with scenario.running(healthy):
+            await scenario.clock.advance(20)
+        release.set()
+    assert done == [stuck]
+
+
+@pytest.mark.asyncio
+async def test_a_worker_without_a_usable_slot_says_so(
+    scenario: Scenario, release: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = with_stuck_handler(scenario, release, concurrency=2, lease=TERMS)
+    for _ in range(2):
+        scenario.enqueue("STUCK", {})
+    async with scenario.running(worker):
+        await scenario.clock.advance(5)
+        assert ready(worker.status(), Limits())
+        await scenario.clock.advance(4)
+        status = worker.status()
+        assert (ready(status, Limits()), live(status, Limits())) == (False, True)
+        await scenario.clock.advance(30)
+        last = worker.status()
+        release.set()
+    assert not live(last, Limits())
+    events = [event for _, event in scenario.events if isinstance(event, HandlerStuck)]
+    assert [event.end.value for event in events] == ["overdue", "overdue"]
+    (record,) = [record for record in caplog.records if "no slot is left" in record.message]
+    assert record.levelname == "ERROR"
+
+
+def test_a_handler_has_an_hour_by_default() -> None:
+    lease = Lease(LeaseTerms(7200), sent=0, now=0, random=lambda: 0)
+    assert (lease.ended(3599), lease.ended(3600)) == (None, End.OVERDUE)
