@@ -59,7 +59,7 @@ def serve(*, as_json: bool, **flags: Any) -> None:
 def _announce(fake: Built, url: str, *, as_json: bool) -> None:
     from codeq_fake.control import Controls  # noqa: PLC0415 - as above
 
-    health, named = Controls(fake.runtime).health(), fake.tokens.by_role()
+    health, named = Controls(fake.runtime).health(), fake.runtime.tokens.by_role()
     if as_json:
         facts = {"url": url, "profile": health["profile"], "clock": health["clock"], "now": health["now"]}
         given = {"origins": fake.origins} if fake.origins else {}
@@ -99,7 +99,7 @@ def run(*, command: Sequence[str], **flags: Any) -> None:
     async def with_server() -> int:
         with closing(listener), fake.running():
             async with served(fake.app, fake.runtime, listener, limits=limits) as url:
-                code = await end_of(command, _environment(options, fake.tokens.environment(url)))
+                code = await end_of(command, _environment(options, fake.runtime.tokens.environment(url)))
                 if not options.quiet and options.log in (None, "none"):
                     _tell_surprises(fake)
                 return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import sys
@@ -17,7 +18,7 @@ import click
 from click.core import ParameterSource
 from starlette.types import ASGIApp
 
-from codeq_fake.auth import Tokens, read_identities
+from codeq_fake.auth import read_identities
 from codeq_fake.clocks import WallClock
 from codeq_fake.compat.uvicorn import Limits
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
@@ -94,14 +95,9 @@ class Built:
 
         create_all(self.runtime, self.seed)
 
-    @property
-    def tokens(self) -> Tokens:
-        """The tokens of its callers."""
-        return Tokens.of(self.runtime.config.settings, self.runtime.config.identities)
-
 
 def _save(file: Path, controls: Controls) -> None:
-    state_file.save(file, controls.state())
+    state_file.save(file, json.dumps(controls.state()))
 
 
 @contextmanager

@@ -7,32 +7,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 from anyio import to_thread
 
-from codeq_fake import __version__, payloads, wire
+from codeq_fake import payloads, wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock, in_slices
-from codeq_fake.core import Status, Task, errors, manual_operations, saved_state
+from codeq_fake.core import Status, Task, errors, manual_operations
 from codeq_fake.core.commands import queue_name
-from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.frozen_tasks import FrozenTasks
-from codeq_fake.core.slices import BATCH, Slices, at_once, in_order
+from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
-from codeq_fake.journal import Journal
 from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
 from codeq_fake.runtime.ids import TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
-from . import json_blocks, representations, state_file
-from .argument_readers import instant, profile
-from .errors import BadRequestError, ConflictError, UnknownCallbackError, UnknownTaskError
+from . import representations
+from .errors import BadRequestError, ConflictError, UnknownTaskError
 from .fault_rules import FaultControls
+from .journal_controls import JournalControls
+from .state_controls import StateControls
 from .worker_operations import WorkerOperations
 
 T = TypeVar("T")
@@ -41,7 +40,7 @@ T = TypeVar("T")
 _LONG_YAML = 2048
 
 
-class Controls:
+class Controls(StateControls, JournalControls):
     """The control calls of one fake. Instants are ns since the epoch; replies are plain JSON values."""
 
     def __init__(self, runtime: FakeServer) -> None:
@@ -51,14 +50,7 @@ class Controls:
 
     def health(self) -> payloads.Health:
         """Version, profile and clock of the running fake."""
-        clock = self._runtime.clock
-        return {
-            "status": "ok",
-            "version": __version__,
-            "profile": self._runtime.config.profile,
-            "now": representations.time(clock.now()),
-            "clock": clock.mode,
-        }
+        return representations.health(self._runtime)
 
     def clock(self) -> payloads.Clock:
         """The current time, and whether the clock is real, manual or auto."""
@@ -115,24 +107,12 @@ class Controls:
             raise ConflictError(f"ids: {taken} is taken, or queued twice") from None
         return {"ids": len(ids), "delays": len(delays)}
 
-    def reset(
-        self,
-        *,
-        profile: str | None = None,
-        settings: Mapping[str, str] | None = None,
-        yaml: str | None = None,
-        identities: object = None,
-        clock: Literal["real", "manual"] | None = None,
-        now: int | None = None,
-    ) -> payloads.Health:
-        """Start over with an empty state; settings and clock stay unless new ones are given.
-
-        `settings` are environment variables, `yaml` is a configuration file, `clock` is a mode. Raises BadRequestError.
-        """
-        self._begin(self._read_setup(settings, yaml, identities), profile, self._new_clock(clock, now))
+    def reset(self) -> payloads.Health:
+        """Start over with an empty state; settings and clock stay."""
+        self._runtime.reset()
         return self.health()
 
-    async def reset_beside_others(
+    async def reset_with(
         self,
         *,
         profile: str | None = None,
@@ -142,14 +122,19 @@ class Controls:
         clock: Literal["real", "manual"] | None = None,
         now: int | None = None,
     ) -> payloads.Health:
-        """As `reset`. Others have turns while a long YAML text is read, which takes a second for 100 KiB."""
+        """As `reset`, with a new set-up for what is given. Raises BadRequestError.
+
+        `settings` are environment variables, `yaml` is a configuration file, `clock` is a mode. Others have turns while
+        a long YAML text is read, which takes a second for 100 KiB.
+        """
         read = partial(self._read_setup, settings, yaml, identities)
         if len(yaml or "") > _LONG_YAML:
             async with self._runtime.freezing:  # one at a time: many threads would leave the others few turns
                 setup = await to_thread.run_sync(read)
         else:
             setup = read()
-        self._begin(setup, profile, self._new_clock(clock, now))
+        config = replace(self._runtime.config, **setup)
+        self._runtime.reset(replace(config, profile=profile or config.profile), self._new_clock(clock, now))
         return self.health()
 
     def _read_setup(self, settings: Mapping[str, str] | None, yaml: str | None, identities: object) -> dict[str, Any]:
@@ -167,11 +152,6 @@ class Controls:
             raise BadRequestError(str(error)) from None
         return changes
 
-    def _begin(self, setup: Mapping[str, Any], profile: str | None, clock: Clock | None) -> None:
-        """Start over with a changed configuration."""
-        config = replace(self._runtime.config, **setup)
-        self._runtime.reset(replace(config, profile=profile or config.profile), clock)
-
     def _new_clock(self, mode: Literal["real", "manual"] | None, now: int | None) -> Clock | None:
         """The clock after a reset; None if it stays."""
         if mode is None and now is None:
@@ -179,67 +159,6 @@ class Controls:
         clock = self._runtime.clock
         start = now if now is not None else clock.now()
         return WallClock(mode, start=start) if mode is not None else clock.starting_at(start)
-
-    def state(self) -> dict[str, Any]:
-        """The whole state: profile, time, and everything that the broker stores."""
-        runtime = self._runtime
-        return {
-            "profile": runtime.config.profile,
-            "now": representations.time(runtime.clock.now()),
-            "broker": saved_state.dump(runtime.broker),
-        }
-
-    def begin_state(self) -> dict[str, Any]:
-        """As `state`, with iterators in the place of long lists: see `saved_state.begin_dump`."""
-        runtime = self._runtime
-        return {
-            "profile": runtime.config.profile,
-            "now": representations.time(runtime.clock.now()),
-            "broker": saved_state.begin_dump(runtime.broker),
-        }
-
-    async def state_text(self) -> list[bytes]:
-        """The JSON text of the state at one instant, in blocks. Others have turns meanwhile."""
-        async with self._runtime.freezing:
-            return await in_slices(json_blocks.encoded(self.begin_state()))
-
-    def restore(self, state: Mapping[str, Any]) -> payloads.Health:
-        """Replace the state by one that `state` returned; the settings stay. Needs a running event loop.
-
-        A manual clock is set to the time of the state, a real one only if it is behind. Raises BadRequestError for an
-        invalid state, which changes nothing.
-        """
-        return at_once(self._restore(state))
-
-    async def restore_in_slices(self, state: Mapping[str, Any]) -> payloads.Health:
-        """As `restore`. Others have turns meanwhile, and see the old state until the new one is complete.
-
-        Afterwards the given state has no tasks: to free many at once would hold the others up, too.
-        """
-        try:
-            return await in_slices(self._restore(state))
-        finally:
-            await in_slices(_free_tasks(state))
-
-    def _restore(self, state: Mapping[str, Any]) -> Slices[payloads.Health]:
-        try:
-            loaded = yield from saved_state.load(state)
-        except saved_state.InvalidState as error:
-            raise BadRequestError(str(error)) from None
-        fill = partial(saved_state.restore, state=loaded["broker"])
-        yield from self._runtime.restore(profile(loaded["profile"]), instant(loaded["now"]), fill)
-        return self.health()
-
-    async def save(self) -> dict[str, Any]:
-        """Write the state to this fake's state file, in slices. Raises ConflictError if it has none."""
-        file = self._runtime.config.state_file
-        if file is None:
-            raise ConflictError("this fake has no state file; start it with --persist FILE")
-        async with self._runtime.freezing:
-            tasks = len(self._runtime.broker.store.tasks)
-            blocks = await in_slices(json_blocks.encoded(self.begin_state()))
-            state_file.save_text(file, b"".join(blocks).decode())
-        return {"file": str(file), "tasks": tasks}
 
     def create(
         self,
@@ -363,63 +282,6 @@ class Controls:
         queues = (representations.queue(broker, key, spelled) for key in keys)
         return {"queues": queues, "parkedClaims": self._runtime.waiters.parked}
 
-    def requests(self, *, since: int = 0, path: str = "", status: int = 0) -> list[payloads.Request]:
-        """The journal of requests after number `since`; `path` matches a part of the path, `status` 0 matches all."""
-        return [
-            representations.request(entry)
-            for entry in self._runtime.requests.since(since)
-            if path in entry.path and status in (0, entry.status)
-        ]
-
-    def request_journal(self, *, since: int = 0, path: str = "", status: int = 0) -> dict[str, Any]:
-        """As `requests`, but an iterator, with the number of requests after `since` that were dropped, if any were."""
-        journal = self._runtime.requests
-        found = [entry for entry in journal.since(since) if path in entry.path and status in (0, entry.status)]
-        return {"requests": map(representations.request, found), **_dropped(journal, since)}
-
-    def callback_journal(self, *, since: int = 0) -> dict[str, Any]:
-        """As `callbacks`, but an iterator, with the number of those after `since` that were dropped, if any were."""
-        journal = self._runtime.deliveries.journal
-        return {"callbacks": map(representations.callback, journal.since(since)), **_dropped(journal, since)}
-
-    def callbacks(self, *, since: int = 0) -> list[payloads.Callback]:
-        """The journal of callbacks and notices after number `since`."""
-        return [representations.callback(entry) for entry in self._runtime.deliveries.journal.since(since)]
-
-    async def resend(self, n: int) -> dict[str, Any]:
-        """Send a callback or notice of the journal again, and return its new entry when everything due is done.
-
-        A callback is made from the current result of its task and has all its attempts again. If the rate limit of the
-        webhook delays it, `callback` is None. Raises UnknownCallbackError, or ConflictError if the task or its result
-        no longer exists.
-        """
-        runtime = self._runtime
-        journal = runtime.deliveries.journal
-        entry, before = journal.find(n), journal.count
-        if entry is None:
-            raise UnknownCallbackError(f"the journal has no callback {n}")
-        if entry.kind == "queue_ready":
-            await runtime.notify(NoticeDue(entry.subscription_id, entry.url, entry.command))
-        else:
-            self._resend_callback(entry.task_id)
-            await runtime.carry_out_effects()
-        await self._advance()
-        again = journal.find(before + 1)
-        return {"callback": representations.callback(again) if again is not None else None}
-
-    def _resend_callback(self, task_id: str) -> None:
-        try:
-            manual_operations.resend_callback(self._runtime.broker, task_id, now=self._runtime.clock.now())
-        except errors.TaskNotFound:
-            raise ConflictError(f"task {task_id} is gone: there is nothing left to send") from None
-        except errors.ResultNotFound:
-            raise ConflictError(f"task {task_id} has no result any more: there is nothing left to send") from None
-
-    def surprises(self) -> list[payloads.Surprise]:
-        """Requests that expect what upstream's documents say and the server does not do."""
-        surprises = self._runtime.surprises.so_far()
-        return [cast("payloads.Surprise", asdict(surprise)) for surprise in surprises]
-
     def contract(self) -> dict[str, Any]:
         """All clauses of the contract, whether the fake does the same, and how often its traffic touched each."""
         return coverage(self._runtime.seen)
@@ -447,15 +309,6 @@ def _filter(status: str, command: str, tenant: str | None) -> Callable[[Task], b
     return matches
 
 
-def _free_tasks(state: Mapping[str, Any]) -> Slices[None]:
-    """Free the memory of the tasks of a state as JSON values, whatever they are."""
-    broker = state.get("broker")
-    tasks = broker.get("tasks") if isinstance(broker, dict) else None
-    while isinstance(tasks, list) and tasks:
-        del tasks[-BATCH:]
-        yield
-
-
 def _first(limit: int, found: Iterator[T | None]) -> Iterator[T | None]:
     """The first items up to the one with which `limit` of them are not None."""
     for item in found if limit else ():
@@ -463,11 +316,6 @@ def _first(limit: int, found: Iterator[T | None]) -> Iterator[T | None]:
         limit -= item is not None
         if not limit:
             return
-
-
-def _dropped(journal: Journal[Any], since: int) -> dict[str, int]:
-    dropped = journal.dropped(since)
-    return {"dropped": dropped} if dropped else {}
 
 
 _PAYLOAD = wire.Struct({"payload": wire.ANY})

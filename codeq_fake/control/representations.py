@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from codeq_fake import payloads, wire
+from codeq_fake import __version__, payloads, wire
 from codeq_fake.core import Broker, HistoryEntry, Record, State, Task, explain
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.slices import Slices, batches
 from codeq_fake.faults import Fault, parsing
 from codeq_fake.http import rendering
 from codeq_fake.journal import Callback, Request, Try
+from codeq_fake.runtime.fake_server import FakeServer
 
 UTC = ZoneInfo("UTC")
 
@@ -31,6 +32,17 @@ _STEPS = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 def time(instant: int) -> str:
     """A time (ns) as RFC 3339 in UTC, with up to nine fraction digits."""
     return wire.rfc3339_nano(instant, UTC)
+
+
+def health(runtime: FakeServer) -> payloads.Health:
+    """Version, profile and clock of a running fake."""
+    return {
+        "status": "ok",
+        "version": __version__,
+        "profile": runtime.config.profile,
+        "now": time(runtime.clock.now()),
+        "clock": runtime.clock.mode,
+    }
 
 
 def task(shown: Task, zone: ZoneInfo) -> payloads.Task:

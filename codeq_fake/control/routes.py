@@ -101,7 +101,7 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("PUT", "/clock", controls.set_clock, {"now": instant, "mode": clock_mode}),
         ControlCall("POST", "/clock/advance", advance, {"seconds": duration, "to": instant}, parse_float=Decimal),
         ControlCall("POST", "/next", controls.next, {"ids": shaped(list[str]), "delays": shaped(list[int])}),
-        ControlCall("POST", "/reset", controls.reset_beside_others, setup),
+        ControlCall("POST", "/reset", controls.reset_with, setup),
         ControlCall("GET", "/state", controls.begin_state, freezes=True),
         ControlCall("PUT", "/state", lambda **sent: controls.restore_in_slices(sent), state, is_shaped=True),
         ControlCall("POST", "/persist", controls.save),

@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 
 from codeq_fake import wire
-from codeq_fake.auth import Tokens
 from codeq_fake.core.codec import Int64, MismatchError, codec
 from codeq_fake.core.errors import Refused
 from codeq_fake.documents import BadDocumentError
@@ -133,7 +132,7 @@ def create_all(runtime: FakeServer, seed: Seed) -> None:
 
     The default tenant of a task is that of the producer's token. Raises SeedError; earlier entries stay created.
     """
-    tenant = _tenant(runtime)
+    tenant = runtime.producers_tenant()
     for task in seed.tasks:
         with _refusals(task, "create"):
             _create(runtime, task, tenant)
@@ -194,14 +193,6 @@ def _refusals(entry: Entry, operation: str) -> Iterator[None]:
     except Refused as refusal:
         _, text = status_and_text(refusal, operation)
         raise entry.error(text) from None
-
-
-def _tenant(runtime: FakeServer) -> str | None:
-    """The tenant of the producer's token; None if tokens are signed."""
-    token = Tokens.of(runtime.config.settings, runtime.config.identities).producer
-    if token is None:
-        return None
-    return runtime.auth.producer(f"Bearer {token}", now=runtime.clock.now()).tenant
 
 
 def _entries(file: str, name: str, node: yaml.Node, document: YamlDocument) -> Iterator[Entry]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -62,14 +61,8 @@ def load(file: Path, restore: Callable[[Mapping[str, Any]], object]) -> bool:
     return True
 
 
-def save(file: Path, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a fake's state to `file`, whole or not at all. Raises ConflictError if that fails."""
-    save_text(file, json.dumps(state))
-    return {"file": str(file), "tasks": len(state["broker"]["tasks"])}
-
-
-def save_text(file: Path, text: str) -> None:
-    """As `save`, with the JSON text of a state."""
+def save(file: Path, text: str) -> None:
+    """Write the JSON text of a fake's state to `file`, whole or not at all. Raises ConflictError if that fails."""
     try:
         write_whole(file, text + "\n")
     except OSError as error:

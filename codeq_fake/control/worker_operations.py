@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from codeq_fake import wire
-from codeq_fake.auth import Caller, KeysNeeded, Tokens
-from codeq_fake.auth.caller import Refusal
+from codeq_fake.auth import Caller, KeysNeeded, Refusal
 from codeq_fake.http import worker_calls
 from codeq_fake.http.operations import Handler
 from codeq_fake.http.replies import Reply, Wait
@@ -98,25 +98,14 @@ class WorkerOperations:
 
     def _caller(self, worker: str | None, tenant: str | None) -> Caller:
         """A caller that may claim everything. Without a name it is the first worker that has a token."""
-        config = self._runtime.config
-        first = self._with_token(Tokens.of(config.settings, config.identities).worker) or _WORKER
+        first = self._with_token(self._runtime.tokens.worker) or _WORKER
         caller = first if worker is None else self._with_token(worker) or replace(first, subject=worker)
         return replace(caller, tenant=caller.tenant if tenant is None else tenant, event_types=("*",))
 
-    def producers_tenant(self) -> str:
-        """The tenant of the first producer that has a token, or `dev`."""
-        config = self._runtime.config
-        token = Tokens.of(config.settings, config.identities).producer
-        try:
-            return self._runtime.auth.producer(f"Bearer {token}", now=self._runtime.clock.now()).tenant
-        except (Refusal, KeysNeeded):
-            return _WORKER.tenant
-
     def _with_token(self, token: str | None) -> Caller | None:
-        try:
+        with suppress(Refusal, KeysNeeded):
             return self._runtime.auth.worker(f"Bearer {token}", _CLAIM_SCOPE, now=self._runtime.clock.now())
-        except (Refusal, KeysNeeded):
-            return None
+        return None
 
 
 async def _never() -> None:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import atexit
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from starlette.types import ASGIApp
 
-from codeq_fake.auth import Tokens, identities_of
+from codeq_fake.auth import identities_of
 from codeq_fake.clocks import Mode, let_tasks_run, make_clock
 from codeq_fake.control import Controls
-from codeq_fake.control.argument_readers import instant
 from codeq_fake.control.argument_readers import profile as checked_profile
 from codeq_fake.control.fault_rules import checked
-from codeq_fake.control.representations import time as time_of
-from codeq_fake.core.times import SECOND, Duration, duration, whole_seconds
+from codeq_fake.core.times import SECOND, Duration, duration
 from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
 from codeq_fake.http.host_guard import is_bound_to_loopback
@@ -32,31 +28,22 @@ from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
 
+from .arguments import check_types, nanoseconds
 from .assertions import Assertions
 from .detached import Detached
 from .event_loop import Home
 from .fault_scope import FaultScope, Injected
+from .port import Port
+from .producer import ProducerSide
 from .receivers import Application, Receivers
 from .task_view import TaskView
-from .worker import WorkerSide, check_types
+from .worker import WorkerSide
 
 if TYPE_CHECKING:
     import httpx
 
 
-class TaskOptions(TypedDict, total=False):
-    """What a new task may have besides its command and payload."""
-
-    priority: int
-    webhook: str
-    max_attempts: int
-    delay: Duration
-    run_at: str | datetime
-    idempotency_key: str
-    tenant: str
-
-
-class FakeCodeQ(Assertions, WorkerSide):
+class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
     """A CodeQ server in memory.
 
     - `settings` are the real server's environment variables, `yaml` is the text of its configuration file.
@@ -106,12 +93,12 @@ class FakeCodeQ(Assertions, WorkerSide):
             journal_bytes=journal_bytes,
             seed=seed,
         )
-        self._runtime = FakeServer(config, make_clock(clock, start=_to_nanoseconds(now) if now is not None else None))
+        self._runtime = FakeServer(config, make_clock(clock, start=nanoseconds(now) if now is not None else None))
         self._controls = Controls(self._runtime)
         self._control_token = control_token
         self._home = Home(in_thread=clock != "auto")
         self._call = self._home.call
-        self._url: str | None = None
+        self._port = Port(self._home, self._runtime)
         self._app = application(self._runtime, control_token=control_token)
         if filled_from is not None:
             _fill(self._runtime, Path(filled_from))
@@ -156,50 +143,25 @@ class FakeCodeQ(Assertions, WorkerSide):
         On an address that other machines reach, the control API is off unless the fake has a `control_token`. Raises
         PortTakenError (an OSError), and RuntimeError if the fake is already used in the running event loop.
         """
-        from codeq_fake.serving.server import listen, served  # noqa: PLC0415 - uvicorn takes a tenth of a second to import
-
         safe = is_bound_to_loopback(host) or self._control_token is not None
         app = self._app if safe else application(self._runtime, with_control=False)
-
-        async def start() -> AbstractAsyncContextManager[str]:
-            context = served(app, self._runtime, listen(host, port))
-            self._url = await context.__aenter__()
-            return context
-
-        server = self._home.block(start, in_loops=True)
-        leave = ExitStack()
-        leave.callback(self._leave, server)
-        atexit.register(leave.close)  # a program may never leave this context, and at its very end no thread can stop
-        try:
+        with self._port.serve(app, host, port):
             yield self
-        finally:
-            atexit.unregister(leave.close)
-            leave.close()
-
-    def _leave(self, server: AbstractAsyncContextManager[str]) -> None:
-        """Stop serving, unless this is a fork that unwinds: the server belongs to the process that has it."""
-        self._url = None
-        if not self._home.is_copy:
-            self._home.block(partial(server.__aexit__, None, None, None), in_loops=True)
 
     @property
     def url(self) -> str:
         """The URL under which this fake is served. Raises RuntimeError outside of `serve`."""
-        if self._url is None:
-            raise RuntimeError("this fake is on no port: use the fixture codeq_server, or `with fake.serve():`")
-        return self._url
+        return self._port.url
 
     @property
     def env(self) -> dict[str, str]:
         """The environment variables that lead a client to this fake: CODEQ_BASE_URL and the tokens."""
-        config = self._runtime.config
-        return Tokens.of(config.settings, config.identities).environment(self.url)
+        return self._runtime.tokens.environment(self.url)
 
     @property
     def tokens(self) -> dict[str, str | None]:
         """A token for each of the roles producer, worker and admin; None if no caller has the role."""
-        config = self._runtime.config
-        return Tokens.of(config.settings, config.identities).by_role()
+        return self._runtime.tokens.by_role()
 
     # Clients.
 
@@ -269,7 +231,7 @@ class FakeCodeQ(Assertions, WorkerSide):
 
     async def _advance(self, seconds: Duration | None, to: str | datetime | None) -> None:
         by = duration(seconds, "seconds") if seconds is not None else None
-        await self._controls.advance(by=by, to=_to_nanoseconds(to) if to is not None else None)
+        await self._controls.advance(by=by, to=nanoseconds(to) if to is not None else None)
 
     async def sleep(self, seconds: Duration) -> None:
         """Wait until the fake's clock has moved on by `seconds`, by itself or by an `advance`."""
@@ -301,68 +263,6 @@ class FakeCodeQ(Assertions, WorkerSide):
         return FaultScope(self._controls.faults, self._runtime.fault_plan, checked(rules), self._call)
 
     # State.
-
-    def enqueue(self, command: str, payload: object = None, **options: Unpack[TaskOptions]) -> TaskView:
-        """Create a task, as a producer of `tenant` would, which is by default that of `tokens["producer"]`.
-
-        The options are `priority`, `webhook`, `max_attempts`, `tenant`, and `delay` or `run_at`, from when on it can be
-        claimed. With an `idempotency_key` of the last 24 hours it returns the first task with this key (C8).
-
-        Raises `Refused`, and RuntimeError in a coroutine if there are subscriptions, because they are notified before a
-        create ends: call `aenqueue` there.
-        """
-        create = self._creation(command, payload, **options)
-        if self._runtime.broker.subscriptions.by_id:  # U4
-            return self.task(self._home.block(partial(self._create_and_notify, create)))
-        return self.task(self._call(create))
-
-    async def aenqueue(self, command: str, payload: object = None, **options: Unpack[TaskOptions]) -> TaskView:
-        """As `enqueue`, for coroutines; also while there are subscriptions."""
-        create = self._creation(command, payload, **options)
-        return self.task(await self._home.run(partial(self._create_and_notify, create)))
-
-    def _creation(
-        self,
-        command: str,
-        payload: object,
-        *,
-        priority: int = 0,
-        webhook: str = "",
-        max_attempts: int = 0,
-        delay: Duration = 0,
-        run_at: str | datetime | None = None,
-        idempotency_key: str = "",
-        tenant: str | None = None,
-    ) -> Callable[[], str]:
-        """A function that creates a task and returns its id. Raises TypeError or ValueError for wrong options."""
-        if delay and run_at is not None:
-            raise TypeError("give either a delay or run_at: with both, CodeQ ignores the delay (C6)")
-        for name, number in (("priority", priority), ("max_attempts", max_attempts)):
-            if type(number) is not int:
-                raise TypeError(f"{name}: found {number!r}, it is a whole number")
-        check_types(str, command=command, webhook=webhook, idempotency_key=idempotency_key)
-        check_types(str, NoneType, tenant=tenant)
-        check_types(str, datetime, NoneType, noun="a text or a datetime", run_at=run_at)
-        if isinstance(run_at, datetime):
-            run_at = time_of(_to_nanoseconds(run_at))
-        create = partial(
-            self._controls.create,
-            command,
-            json.dumps(payload, allow_nan=False),
-            tenant=tenant if tenant is not None else self._controls.worker.producers_tenant(),
-            priority=priority,
-            webhook=webhook,
-            max_attempts=max_attempts,
-            delay_seconds=whole_seconds(delay, "delay"),
-            run_at=run_at or "",
-            idempotency_key=idempotency_key,
-        )
-        return lambda: create().id
-
-    async def _create_and_notify(self, create: Callable[[], str]) -> str:
-        task_id = create()
-        await self._runtime.carry_out_effects()
-        return task_id
 
     def task(self, task_id: str) -> TaskView:
         """One task. Looking has no side effect. Raises UnknownTaskError."""
@@ -475,14 +375,6 @@ class FakeCodeQ(Assertions, WorkerSide):
     def reset(self) -> None:
         """Start over with an empty state and empty journals. Settings and clock stay."""
         self._call(self._controls.reset)
-
-
-def _to_nanoseconds(when: str | datetime) -> int:
-    if isinstance(when, datetime):
-        if when.tzinfo is None:
-            raise ValueError("a datetime needs a time zone, for example tzinfo=datetime.UTC")
-        return instant(when.isoformat())
-    return instant(when)
 
 
 def _fill(runtime: FakeServer, file: Path) -> None:

@@ -12,15 +12,9 @@ from codeq_fake.core.times import Duration, whole_seconds
 from codeq_fake.http import worker_calls
 from codeq_fake.http.operations import Handler
 
+from .arguments import check_types
 from .event_loop import Home
 from .task_view import TaskView
-
-
-def check_types(*kinds: type, noun: str = "a text", **arguments: object) -> None:
-    """Raise TypeError with the name of the first argument that is of none of these types."""
-    for name, value in arguments.items():
-        if not isinstance(value, kinds):
-            raise TypeError(f"{name}: found {value!r}, {noun} belongs here")
 
 
 class WorkerSide:

@@ -9,7 +9,6 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from codeq_fake.auth import Forbidden, KeysNeeded, Tokens, Unauthenticated
 from codeq_fake.clause_coverage.coverage import sections
 from codeq_fake.clocks import in_slices
 from codeq_fake.control import json_blocks, representations
@@ -17,7 +16,6 @@ from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, WAYS
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.journal import Callback, Request
 from codeq_fake.openapi import document
-from codeq_fake.runtime.fake_server import FakeServer
 
 from . import data
 from .actions import NewTask, show_form
@@ -69,7 +67,7 @@ def deletion(visit: Visit) -> Response:
 
 def creation(visit: Visit) -> Response:
     """The form for a new task."""
-    return show_form(visit, NewTask(tenant=_default_tenant(visit.runtime)))
+    return show_form(visit, NewTask(tenant=visit.runtime.producers_tenant() or ""))
 
 
 def callbacks(visit: Visit) -> Response:
@@ -190,15 +188,6 @@ def nowhere(visit: Visit) -> Response:
 
 def _sheet(visit: Visit) -> int:
     return max(1, visit.number("sheet", 1))
-
-
-def _default_tenant(runtime: FakeServer) -> str:
-    """The tenant of the producer's token that the fake prints at its start."""
-    token = Tokens.of(runtime.config.settings, runtime.config.identities).producer
-    try:
-        return runtime.auth.producer(f"Bearer {token}", now=runtime.clock.now()).tenant
-    except (Unauthenticated, Forbidden, KeysNeeded):
-        return ""
 
 
 PAGES: Mapping[str, Callable[[Visit], Response | Awaitable[Response]]] = MappingProxyType(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from codeq_fake.auth import Authenticator, Identity
+from codeq_fake.auth import Authenticator, Identity, KeysNeeded, Refusal, Tokens
 from codeq_fake.clocks import Clock, Mode, Timer, in_slices, let_tasks_run
 from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
@@ -130,6 +131,17 @@ class FakeServer:
         )
         source.avoid(broker.store.tasks, broker.subscriptions.by_id)
         return source, broker
+
+    @property
+    def tokens(self) -> Tokens:
+        """A token for each role of its callers."""
+        return Tokens.of(self.config.settings, self.config.identities)
+
+    def producers_tenant(self) -> str | None:
+        """The tenant of the producer in `tokens`; None if there is no such token, or the fake refuses it."""
+        with suppress(Refusal, KeysNeeded):
+            return self.auth.producer(f"Bearer {self.tokens.producer}", now=self.clock.now()).tenant
+        return None
 
     def release(self) -> None:
         """End all waits, and cancel all that is being sent."""

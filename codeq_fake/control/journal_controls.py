@@ -1,0 +1,82 @@
+"""The control calls for the journals: requests, callbacks and surprises, and to send a callback again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, cast
+
+from codeq_fake import payloads
+from codeq_fake.core import errors, manual_operations
+from codeq_fake.core.effects import NoticeDue
+from codeq_fake.journal import Journal
+from codeq_fake.runtime.fake_server import FakeServer
+
+from . import representations
+from .errors import ConflictError, UnknownCallbackError
+
+
+class JournalControls:
+    """The part of `Controls` for the journals."""
+
+    _runtime: FakeServer
+
+    def requests(self) -> list[payloads.Request]:
+        """The journal of requests."""
+        return list(self.request_journal()["requests"])
+
+    def callbacks(self) -> list[payloads.Callback]:
+        """The journal of callbacks and notices."""
+        return list(self.callback_journal()["callbacks"])
+
+    def request_journal(self, *, since: int = 0, path: str = "", status: int = 0) -> dict[str, Any]:
+        """The requests after number `since`, as an iterator, and how many of them were dropped, if any were.
+
+        `path` matches a part of the path, `status` 0 matches all.
+        """
+        journal = self._runtime.requests
+        found = [entry for entry in journal.since(since) if path in entry.path and status in (0, entry.status)]
+        return {"requests": map(representations.request, found), **_dropped(journal, since)}
+
+    def callback_journal(self, *, since: int = 0) -> dict[str, Any]:
+        """The callbacks and notices after number `since`, as an iterator, and how many were dropped, if any were."""
+        journal = self._runtime.deliveries.journal
+        return {"callbacks": map(representations.callback, journal.since(since)), **_dropped(journal, since)}
+
+    async def resend(self, n: int) -> dict[str, Any]:
+        """Send a callback or notice of the journal again, and return its new entry when everything due is done.
+
+        A callback is made from the current result of its task and has all its attempts again. If the rate limit of the
+        webhook delays it, `callback` is None. Raises UnknownCallbackError, or ConflictError if the task or its result
+        no longer exists.
+        """
+        runtime = self._runtime
+        journal = runtime.deliveries.journal
+        entry, before = journal.find(n), journal.count
+        if entry is None:
+            raise UnknownCallbackError(f"the journal has no callback {n}")
+        if entry.kind == "queue_ready":
+            await runtime.notify(NoticeDue(entry.subscription_id, entry.url, entry.command))
+        else:
+            self._resend_callback(entry.task_id)
+            await runtime.carry_out_effects()
+        await runtime.advance()
+        again = journal.find(before + 1)
+        return {"callback": representations.callback(again) if again is not None else None}
+
+    def _resend_callback(self, task_id: str) -> None:
+        try:
+            manual_operations.resend_callback(self._runtime.broker, task_id, now=self._runtime.clock.now())
+        except errors.TaskNotFound:
+            raise ConflictError(f"task {task_id} is gone: there is nothing left to send") from None
+        except errors.ResultNotFound:
+            raise ConflictError(f"task {task_id} has no result any more: there is nothing left to send") from None
+
+    def surprises(self) -> list[payloads.Surprise]:
+        """Requests that expect what upstream's documents say and the server does not do."""
+        surprises = self._runtime.surprises.so_far()
+        return [cast("payloads.Surprise", asdict(surprise)) for surprise in surprises]
+
+
+def _dropped(journal: Journal[Any], since: int) -> dict[str, int]:
+    dropped = journal.dropped(since)
+    return {"dropped": dropped} if dropped else {}
