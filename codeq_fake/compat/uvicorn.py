@@ -1,4 +1,4 @@
-"""A server on uvicorn: the quick one, or the plain one if uvicorn lacks the private names that the quick one needs.
+"""A server on uvicorn by its documented names: the plain one, and what the quick one shares with it.
 
 The plain server uses only public names. It sends the head and the body of a reply separately, takes some tenths of a
 second longer to start and to stop, and cannot break a connection: faults that should do so are answered with a 500. Of
@@ -12,7 +12,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol
 
 import uvicorn
@@ -22,29 +21,6 @@ from starlette.types import ASGIApp
 Where = socket.socket | tuple[str, int]
 #: What the ASGI scope's `state` holds for the requests of a connection.
 StateOf = Callable[[asyncio.Transport], dict[str, Any]]
-
-#: What the quick server needs, and uvicorn does not document.
-INSIDES = (
-    "uvicorn.server:Server.startup",
-    "uvicorn.server:Server.main_loop",
-    "uvicorn.server:Server.on_tick",
-    "uvicorn.server:Server.shutdown",
-    "uvicorn.server:Server.capture_signals",
-    "uvicorn.protocols.http.flow_control:FlowControl.resume_reading",
-    "uvicorn.protocols.http.httptools_impl:RequestResponseCycle",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.connection_made",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.connection_lost",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.data_received",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.eof_received",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_message_begin",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_headers_complete",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_message_complete",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_response_complete",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.send_400_response",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.timeout_keep_alive_handler",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol._unset_keepalive_if_required",
-    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.shutdown",
-)
 
 #: How long a request that is under way may take to end when the server stops (s).
 GRACE = 0.5
@@ -74,20 +50,6 @@ class Serve(Protocol):
     ) -> AbstractAsyncContextManager[None]:
         """`before_end` is called when the server stops, so that requests which wait can be answered."""
         ...
-
-
-def missing() -> list[str]:
-    """Which of the insides this version of uvicorn has no longer."""
-    return [inside for inside in INSIDES if not _exists(inside)]
-
-
-def best_serve() -> Serve:
-    """The quick server if this version of uvicorn has its insides, else the plain one."""
-    if missing():
-        return plain_serve
-    from .uvicorn_quick import quick_serve  # noqa: PLC0415 - cannot be imported where the insides are missing
-
-    return quick_serve
 
 
 def options(where: Where, limits: Limits) -> dict[str, Any]:
@@ -133,14 +95,3 @@ async def plain_serve(
         before_end()
         server.should_exit = True
         await serving
-
-
-def _exists(inside: str) -> bool:
-    module, _, path = inside.partition(":")
-    try:
-        value = import_module(module)
-        for name in path.split("."):
-            value = getattr(value, name)
-    except (ImportError, AttributeError):
-        return False
-    return True

@@ -17,7 +17,8 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from codeq_fake.compat import httpx
-from codeq_fake.compat.uvicorn import Limits, best_serve
+from codeq_fake.compat.uvicorn import Limits
+from codeq_fake.compat.uvicorn_choice import best_serve
 from codeq_fake.http.faults.broken_replies import END_CONNECTION, CloseMode
 from codeq_fake.runtime.fake_server import FakeServer
 

@@ -12,7 +12,8 @@ import uvicorn.protocols.http.auto  # before a test takes away what it imports
 import uvicorn.protocols.http.httptools_impl
 
 from codeq_fake.clocks import WallClock
-from codeq_fake.compat import uvicorn as compat
+from codeq_fake.compat import uvicorn_choice as compat
+from codeq_fake.compat.uvicorn import Limits, plain_serve
 from codeq_fake.compat.uvicorn_quick import quick_serve
 from codeq_fake.faults import reset
 from codeq_fake.runtime.fake_server import Config, FakeServer
@@ -84,7 +85,7 @@ def test_a_request_knows_its_connection_and_its_reply_is_one_write_on_any_networ
         assert isinstance(loop, NetworkOfItsOwn)
         where = ("fake.test", 80)
         async with quick_serve(
-            _answer, where, limits=compat.Limits(), state_of=lambda _: {"mark": b"mine"}, before_end=lambda: None
+            _answer, where, limits=Limits(), state_of=lambda _: {"mark": b"mine"}, before_end=lambda: None
         ):
             assert loop.address == where
             protocol = loop.protocol()
@@ -105,7 +106,7 @@ def test_a_request_knows_its_connection_and_its_reply_is_one_write_on_any_networ
 def test_where_the_insides_are_gone_the_public_names_of_uvicorn_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(uvicorn.protocols.http.httptools_impl, "HttpToolsProtocol")
     assert compat.missing() == [name for name in compat.INSIDES if "HttpToolsProtocol" in name]
-    assert compat.best_serve() is compat.plain_serve
+    assert compat.best_serve() is plain_serve
 
     async def story() -> None:
         runtime = FakeServer(Config(), WallClock())

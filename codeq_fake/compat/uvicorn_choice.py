@@ -1,0 +1,55 @@
+"""The choice of the server on uvicorn: the quick one, or the plain one if uvicorn lacks what the quick one needs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from .uvicorn import Serve, plain_serve
+
+#: What the quick server needs, and uvicorn does not document.
+INSIDES = (
+    "uvicorn.server:Server.startup",
+    "uvicorn.server:Server.main_loop",
+    "uvicorn.server:Server.on_tick",
+    "uvicorn.server:Server.shutdown",
+    "uvicorn.server:Server.capture_signals",
+    "uvicorn.protocols.http.flow_control:FlowControl.resume_reading",
+    "uvicorn.protocols.http.httptools_impl:RequestResponseCycle",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.connection_made",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.connection_lost",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.data_received",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.eof_received",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_message_begin",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_headers_complete",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_message_complete",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_response_complete",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.send_400_response",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.timeout_keep_alive_handler",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol._unset_keepalive_if_required",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.shutdown",
+)
+
+
+def missing() -> list[str]:
+    """Which of the insides this version of uvicorn has no longer."""
+    return [inside for inside in INSIDES if not _exists(inside)]
+
+
+def best_serve() -> Serve:
+    """The quick server if this version of uvicorn has its insides, else the plain one."""
+    if missing():
+        return plain_serve
+    from .uvicorn_quick import quick_serve  # noqa: PLC0415 - cannot be imported where the insides are missing
+
+    return quick_serve
+
+
+def _exists(inside: str) -> bool:
+    module, _, path = inside.partition(":")
+    try:
+        value = import_module(module)
+        for name in path.split("."):
+            value = getattr(value, name)
+    except (ImportError, AttributeError):
+        return False
+    return True
