@@ -82,7 +82,10 @@ class Try:
 
 @dataclass(slots=True)
 class Callback:
-    """A result callback or queue-ready notice. `state` is pending, delivered, failed or blocked."""
+    """A result callback or queue-ready notice. `state` is pending, delivered, failed or blocked.
+
+    `first_try` is the number of the first of `tries`: a callback whose entry was dropped has the others in a new one.
+    """
 
     n: int
     kind: CallbackKind
@@ -94,6 +97,12 @@ class Callback:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     tries: list[Try] = field(default_factory=list)
+    first_try: int = 1
+
+    @property
+    def last_try(self) -> int:
+        """The number of the last of `tries`."""
+        return self.first_try + len(self.tries) - 1
 
     @property
     def weight(self) -> int:

@@ -22,6 +22,8 @@ class SendingQueue(Generic[T]):
         self._most = most
         self._most_of_one = max(1, most // 4)
         self._waiting: dict[str, deque[T]] = {}
+        #: How much waits.
+        self.waiting = 0
         self._under_way: Counter[str] = Counter()
         self._total = 0
         #: The receivers whose turn may come: something waits for them, and they have not their part yet.
@@ -32,15 +34,11 @@ class SendingQueue(Generic[T]):
         """Whether `take` returns something."""
         return self._total < self._most and bool(self._turns)
 
-    @property
-    def waits(self) -> bool:
-        """Whether anything waits."""
-        return bool(self._waiting)
-
     def add(self, url: str, item: T) -> None:
         """Add what is to be sent to this URL."""
         receiver = _receiver(url)
         self._waiting.setdefault(receiver, deque()).append(item)
+        self.waiting += 1
         self._give_turn(receiver)
 
     def take(self) -> tuple[str, T] | None:
@@ -53,6 +51,7 @@ class SendingQueue(Generic[T]):
         item = items.popleft()
         if not items:
             del self._waiting[receiver]
+        self.waiting -= 1
         self._total += 1
         self._under_way[receiver] += 1
         self._give_turn(receiver)
@@ -70,6 +69,7 @@ class SendingQueue(Generic[T]):
         """Remove all that waits, and return it."""
         items = [item for waiting in self._waiting.values() for item in waiting]
         self._waiting.clear()
+        self.waiting = 0
         self._turns.clear()
         return items
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from functools import partial
@@ -34,6 +35,8 @@ LOST = "lost by a fault rule"
 MOST_AT_ONCE = 400
 #: How many of them are started in one turn of the event loop.
 _STARTS = 16
+#: How many of those that wait are in the journal already. A million would take as much memory as the callbacks.
+_SHOWN = 1000
 
 _logger = logging.getLogger(__name__)
 
@@ -41,10 +44,10 @@ Due = CallbackDue | NoticeDue
 
 
 class _Delivery(NamedTuple):
-    """One try that is being sent, or waits for its turn."""
+    """One try that is being sent, or waits for its turn. Without an `entry` it gets one when it is sent."""
 
     due: Due
-    entry: Callback
+    entry: Callback | None = None
     notified: asyncio.Future[None] | None = None
     faults: tuple[Rule, ...] = ()
 
@@ -84,17 +87,18 @@ class Deliveries:
         self._has_warned = False
         #: In the order in which they were started. The value says whether advancing the clock no longer waits for it.
         self._under_way: dict[asyncio.Task[None], bool] = {}
-        #: Delivery id -> the journal entry of a callback that may be tried again.
-        self.pending: dict[int, Callback] = {}
+        #: Delivery id -> the journal entry of a callback that may be tried again, oldest first. Only what the journal
+        #: still has: entries have a body each, and nothing limits how many callbacks wait for their next try.
+        self.pending: OrderedDict[int, Callback] = OrderedDict()
 
     def send(self, due: Due) -> None:
         """Start one try of a callback (W3), or the one try of a notice (U4), as soon as it is its turn."""
-        self._add(_Delivery(due, self._entry(due)))
+        self._add(_Delivery(due))
 
     def notify(self, due: NoticeDue) -> asyncio.Future[None]:
         """As `send`. The future is done when the notice was sent, and cancelled if it is not."""
         notified = asyncio.get_running_loop().create_future()
-        self._add(_Delivery(due, self._entry(due), notified))
+        self._add(_Delivery(due, notified=notified))
         return notified
 
     async def finish(self) -> bool:
@@ -120,12 +124,15 @@ class Deliveries:
 
     def _add(self, delivery: _Delivery) -> None:
         if self._fault_plan.active:
-            rules = [fault.rule for fault in self._fault_plan.decide(_occasion(delivery.entry))]
+            rules = [fault.rule for fault in self._fault_plan.decide(_occasion(delivery.due))]
             delivery = delivery._replace(faults=tuple(rules))
             late = sum(rule.duration for rule in rules if rule.do == "callback_late")
             if late:
+                delivery = delivery._replace(entry=self._entry(delivery.due))
                 _ = self._run(self._add_later(delivery, late), is_hanging=True)
                 return
+        if self._queue.waiting < _SHOWN:
+            delivery = delivery._replace(entry=self._entry(delivery.due))
         self._queue.add(delivery.due.url, delivery)
         self._start()
 
@@ -150,7 +157,7 @@ class Deliveries:
             sending.add_done_callback(partial(self._ended, receiver, delivery))
         if self._queue.has_next:
             self._start_soon()
-        elif self._queue.waits and not self._has_warned:
+        elif self._queue.waiting and not self._has_warned:
             self._has_warned = True
             _logger.warning("callbacks wait, because many are under way (--max-callbacks)")
 
@@ -183,17 +190,27 @@ class Deliveries:
     def _entry(self, due: Due) -> Callback:
         n = self.journal.count + 1
         if isinstance(due, NoticeDue):
-            subscription = due.subscription_id
-            return self.journal.append(Callback(n, "queue_ready", due.url, due.command, subscription_id=subscription))
-        if due.delivery_id not in self.pending:
-            entry = self.journal.append(Callback(n, "task_result", due.url, due.command, task_id=due.task_id))
+            entry = Callback(n, "queue_ready", due.url, due.command, subscription_id=due.subscription_id)
+        elif due.delivery_id in self.pending:
+            return self.pending[due.delivery_id]
+        else:
+            entry = Callback(n, "task_result", due.url, due.command, task_id=due.task_id, first_try=due.attempt)
             self.pending[due.delivery_id] = entry
-        return self.pending[due.delivery_id]
+        self.journal.append(entry)
+        self._forget_dropped()
+        return entry
+
+    def _forget_dropped(self) -> None:
+        """Forget the entries that the journal has dropped. Their callbacks get others with their next tries."""
+        dropped = self.journal.dropped()
+        while self.pending and next(iter(self.pending.values())).n <= dropped:
+            self.pending.popitem(last=False)
 
     async def _send(self, delivery: _Delivery) -> None:
-        due, entry, *_ = delivery
+        due = delivery.due
+        entry = delivery.entry or self._entry(due)
         try:
-            outcome = await self._outcome(delivery)
+            outcome = await self._outcome(delivery, entry)
         except Exception as error:  # noqa: BLE001 - whatever it is, the callback has its other tries
             _report("a callback could not be sent", error)
             outcome = Outcome((Hop("POST", due.url),), f"not sendable: {error}")
@@ -208,9 +225,9 @@ class Deliveries:
             return self._composer.callback(due, now=now)
         return self._composer.notice(due, now=now)
 
-    async def _outcome(self, delivery: _Delivery) -> Outcome:
+    async def _outcome(self, delivery: _Delivery, entry: Callback) -> Outcome:
         """Send one try, with the faults that came on it."""
-        entry, rules = delivery.entry, delivery.faults
+        rules = delivery.faults
         kinds = tuple(rule.do for rule in rules)
         skew = sum(rule.duration for rule in rules if rule.do == "clock_skew")
         outgoing = self._composed(delivery.due, self._clock.now() + skew)
@@ -244,6 +261,7 @@ class Deliveries:
         before = entry.weight
         entry.headers, entry.body = outgoing.headers, outgoing.body
         self.journal.grown(entry, entry.weight - before)
+        self._forget_dropped()
 
     def _note(self, entry: Callback, tried: Try) -> None:
         before = entry.weight
@@ -271,10 +289,13 @@ def _current_task() -> asyncio.Task[Any]:
     return task
 
 
-def _occasion(entry: Callback) -> Occasion:
-    name = CALLBACK if entry.kind == "task_result" else NOTICE
-    tasks = frozenset({entry.task_id} - {""})
-    return Occasion(frozenset({name}), commands=frozenset({queue_name(entry.command)}), tasks=tasks)
+def _occasion(due: Due) -> Occasion:
+    is_callback = isinstance(due, CallbackDue)
+    return Occasion(
+        frozenset({CALLBACK if is_callback else NOTICE}),
+        commands=frozenset({queue_name(due.command)}),
+        tasks=frozenset({due.task_id} if is_callback else ()),
+    )
 
 
 def _state(outcome: Outcome) -> str:

@@ -97,7 +97,7 @@ class _Text:
     @staticmethod
     def callback(shown: Callback) -> str:
         """The latest try of a callback or notice."""
-        what = f"{shown.kind} to {bare(shown.url)} {_outcome(shown)}, try {len(shown.tries)}"
+        what = f"{shown.kind} to {bare(shown.url)} {_outcome(shown)}, try {shown.last_try}"
         about = shown.task_id or shown.subscription_id
         return printable(f"{_time(shown.tries[-1].at)} {what}  {about} {shown.command}")
 
@@ -136,7 +136,7 @@ class _Json:
                 "callback": shown.kind,
                 "url": bare(shown.url),
                 "outcome": _outcome(shown),
-                "try": len(shown.tries),
+                "try": shown.last_try,
                 **about,
                 "command": shown.command,
             }
