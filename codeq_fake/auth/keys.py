@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from contextvars import Context
+from functools import cache
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -28,6 +32,8 @@ T = TypeVar("T")
 
 #: Fetches a URL within a number of seconds. Raises FetchFailed.
 Fetch: TypeAlias = Callable[[str, float], Awaitable[bytes]]
+#: The addresses of a host that may be called. Raises OSError if none may.
+Addresses: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 
 #: For how long fetched keys are used (A4), in ns.
 MAX_AGE = 300 * 1_000_000_000
@@ -181,39 +187,75 @@ def _not_found(key_id: str) -> str:
     return f"key {key_id} not found in JWKS"
 
 
-async def fetch_url(url: str, timeout: float) -> bytes:  # noqa: ASYNC109 - what a Fetch is given
+async def fetch_url(url: str, timeout: float, addresses: Addresses | None = None) -> bytes:  # noqa: ASYNC109 - what a Fetch is given
     """The content of an `http(s)://` or `file://` URL: at most `LARGEST` bytes, within `timeout` seconds in all.
 
-    Raises FetchFailed.
+    With `addresses` only what that returns for a host is called, also after a redirect. Raises FetchFailed.
     """
+    is_file = url.startswith("file://")
+    # Before the time begins: loading takes a good part of a second on a busy machine.
+    for library in ("anyio",) if is_file else ("anyio", "httpx"):
+        import_module(library)
     try:
         async with asyncio.timeout(timeout):
-            return await (_read_file(url) if url.startswith("file://") else _get(url, timeout))
+            return await (_read_file(url) if is_file else _get(url, addresses or _itself))
     except TimeoutError:
         raise _failed(url, "context deadline exceeded") from None
 
 
-async def _get(url: str, timeout: float) -> bytes:  # noqa: ASYNC109 - as above
+async def _itself(host: str) -> Sequence[str]:
+    return (host,)
+
+
+async def _get(url: str, addresses: Addresses) -> bytes:
     import httpx  # noqa: PLC0415 - slow, and often not needed
 
     try:
-        # Without the proxies of the environment: a JWKS server is on this machine or in this network. Not compressed,
-        # since a small answer can be large then. Redirects one by one, since httpx would read each of them to its end.
-        async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
-            request: httpx.Request | None = client.build_request("GET", url, headers={"Accept-Encoding": "identity"})
-            for _ in range(_MAX_REDIRECTS):
-                if request is None:
-                    break
-                response = await client.send(request, stream=True)
-                try:
-                    request = response.next_request
-                    if request is None:
-                        return await _content(response)
-                finally:
-                    await response.aclose()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OverflowError) as error:
+        target = httpx.URL(url)
+        # One by one, since httpx would read the body of each redirect to its end.
+        for _ in range(_MAX_REDIRECTS):
+            async with _answer(target, await addresses(target.raw_host.decode("ascii"))) as response:
+                if not response.has_redirect_location:
+                    return await _content(response)
+                target = target.join(response.headers["Location"])
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OverflowError, OSError) as error:
         raise _failed(url, str(error) or type(error).__name__) from None
     raise _failed(url, f"stopped after {_MAX_REDIRECTS} redirects")
+
+
+@asynccontextmanager
+async def _answer(target: httpx.URL, addresses: Sequence[str]) -> AsyncIterator[httpx.Response]:
+    """The answer of the first of these addresses that accepts a connection, without its body."""
+    import httpx  # noqa: PLC0415 - as above
+
+    # Without the proxies of the environment: a JWKS server is on this machine or in this network. Not compressed, since
+    # a small answer can be large then. The time is that of the whole fetch.
+    headers = {"Host": target.netloc.decode("ascii"), "Accept-Encoding": "identity"}
+    extensions = {"sni_hostname": target.raw_host.decode("ascii")}
+    async with httpx.AsyncClient(timeout=None, trust_env=False, verify=_tls(target.scheme)) as client:  # noqa: S113 - see above
+        for address in addresses:
+            request = client.build_request(
+                "GET", target.copy_with(host=address), headers=headers, extensions=extensions
+            )
+            try:
+                response = await client.send(request, stream=True)
+            except httpx.ConnectError:
+                if address == addresses[-1]:
+                    raise
+                continue
+            try:
+                yield response
+            finally:
+                await response.aclose()
+            return
+
+
+@cache
+def _tls(scheme: str) -> ssl.SSLContext:
+    """The context for a scheme. httpx needs one for http, too, where it need not read the trusted certificates."""
+    import httpx  # noqa: PLC0415 - as above
+
+    return httpx.create_ssl_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 async def _content(response: httpx.Response) -> bytes:

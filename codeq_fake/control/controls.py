@@ -24,7 +24,7 @@ from codeq_fake.core.frozen_tasks import FrozenTasks
 from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
 from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
-from codeq_fake.runtime.ids import TakenIdError
+from codeq_fake.runtime.ids import MOST_QUEUED, QueueFullError, TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
 from . import representations
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 #: A YAML text of this length takes some hundredths of a second to read (characters).
 _LONG_YAML = 2048
+#: The longest id (characters) that `next` takes.
+_LONGEST_ID = 1000
 
 
 class Controls(StateControls, JournalControls):
@@ -94,17 +96,21 @@ class Controls(StateControls, JournalControls):
     def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> dict[str, Any]:
         """Set the next task or subscription ids, and the next delays of the jittered backoff (seconds).
 
-        Raises BadRequestError, or ConflictError for an id that exists.
+        Raises BadRequestError, or ConflictError for an id that exists, and if too many wait already.
         """
         ids, delays = list(ids), list(delays)
         if any(type(one) is not str or not one for one in ids) or any(
             type(delay) is not int or delay < 0 for delay in delays
         ):
             raise BadRequestError("an id is a text that is not empty, a delay a whole number of seconds from 0")
+        if any(len(one) > _LONGEST_ID for one in ids):
+            raise BadRequestError(f"an id has at most {_LONGEST_ID:,} characters here")
         try:
             self._runtime.source.queue(ids=ids, delays=delays)
         except TakenIdError as taken:
             raise ConflictError(f"ids: {taken} is taken, or queued twice") from None
+        except QueueFullError:
+            raise ConflictError(f"at most {MOST_QUEUED:,} ids and as many delays may wait for their use") from None
         return {"ids": len(ids), "delays": len(delays)}
 
     def reset(self) -> payloads.Health:

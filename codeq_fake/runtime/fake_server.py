@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from codeq_fake.auth import Authenticator, Identity, KeysNeeded, Refusal, Tokens
+from codeq_fake.auth import Authenticator, Identity, KeysNeeded, Refusal, Tokens, fetch_url
 from codeq_fake.clocks import Clock, Mode, Timer, in_slices, let_tasks_run
 from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
@@ -23,7 +23,7 @@ from codeq_fake.faults import Plan
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE, Callback, Journal, Request
 from codeq_fake.payloads import DEFAULT_PROFILE
 from codeq_fake.server_settings import Settings
-from codeq_fake.webhooks import Composer, Guard, Outcome, Sender
+from codeq_fake.webhooks import BlockedError, Composer, Guard, Outcome, Sender
 
 from .artifacts import ArtifactFolder
 from .ids import Source
@@ -101,16 +101,17 @@ class FakeServer:
         settings = config.settings
         self.config = config
         self._has_more = False
-        self.auth = Authenticator.of(settings, config.identities)
+        self.auth = Authenticator.of(settings, config.identities, fetch=self._fetch_keys)
         self.requests: Journal[Request] = Journal(config.journal_size, config.journal_bytes)
         #: (operation, name of the refusal or "") -> how often. It shows which clauses the traffic has touched.
         self.seen: Counter[tuple[str, str]] = Counter()
         self.surprises = Watch(self.requests, settings)
         self.source, self.broker = self._new_broker(config)
+        self._guard = Guard(config.webhook_allow)
         self.deliveries = Deliveries(
             clock=self.clock,
             sleep=self.waiters.sleep,
-            sender=Sender(guard=Guard(config.webhook_allow), mounts=config.mounts),
+            sender=Sender(guard=self._guard, mounts=config.mounts),
             composer=Composer(zone=settings.timezone, secret=settings.webhook_hmac_secret),
             fault_plan=self.fault_plan,
             journal=Journal(config.journal_size, config.journal_bytes),
@@ -142,6 +143,17 @@ class FakeServer:
         with suppress(Refusal, KeysNeeded):
             return self.auth.producer(f"Bearer {self.tokens.producer}", now=self.clock.now()).tenant
         return None
+
+    async def _fetch_keys(self, url: str, timeout: float) -> bytes:  # noqa: ASYNC109 - what a `Fetch` is given
+        """The JWKS document at a URL. One that a request named may only be where callbacks may go."""
+        is_known = url in self.started_with.settings.key_urls()
+        return await fetch_url(url, timeout, None if is_known else self._guarded_addresses)
+
+    async def _guarded_addresses(self, host: str) -> Sequence[str]:
+        try:
+            return (host,) if await self._guard.allows(host) else await self._guard.addresses(host)
+        except BlockedError as error:
+            raise PermissionError(str(error)) from None
 
     def release(self) -> None:
         """End all waits, and cancel all that is being sent."""

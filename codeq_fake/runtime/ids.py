@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 
 _ID_BYTES = 16
 _VARIANT = "89ab"
+
+
+#: The most ids, and the most delays, that are queued at once.
+MOST_QUEUED = 100_000
+
+
+class QueueFullError(ValueError):
+    """Too many ids or delays would be queued."""
 
 
 class TakenIdError(ValueError):
@@ -27,11 +35,13 @@ class Source:
         """Never make an id that one of these contains. With a seed, a restored state may contain the next ids."""
         self._known = known
 
-    def queue(self, *, ids: Sequence[str] = (), delays: Iterable[int] = ()) -> None:
+    def queue(self, *, ids: Sequence[str] = (), delays: Sequence[int] = ()) -> None:
         """Queue the next task or subscription ids, and the next jittered backoff delays (seconds).
 
-        Raises TakenIdError, and then has queued nothing.
+        Raises TakenIdError or QueueFullError, and then has queued nothing.
         """
+        if len(self._ids) + len(ids) > MOST_QUEUED or len(self._delays) + len(delays) > MOST_QUEUED:
+            raise QueueFullError
         queued = set(self._ids)
         for one in ids:
             if one in queued or self._is_known(one):

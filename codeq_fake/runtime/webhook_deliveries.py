@@ -290,12 +290,10 @@ def _current_task() -> asyncio.Task[Any]:
 
 
 def _occasion(due: Due) -> Occasion:
-    is_callback = isinstance(due, CallbackDue)
-    return Occasion(
-        frozenset({CALLBACK if is_callback else NOTICE}),
-        commands=frozenset({queue_name(due.command)}),
-        tasks=frozenset({due.task_id} if is_callback else ()),
-    )
+    commands = frozenset({queue_name(due.command)})
+    if isinstance(due, CallbackDue):
+        return Occasion(frozenset({CALLBACK}), commands=commands, tasks=frozenset({due.task_id}))
+    return Occasion(frozenset({NOTICE}), commands=commands)
 
 
 def _state(outcome: Outcome) -> str:

@@ -77,8 +77,15 @@ class Settings(CoreSettings):
 
     def key_files(self) -> dict[str, str]:
         """The `file://` URLs from which keys are read, by side (producer or worker)."""
+        return {side: auth.url for side, auth in self._with_keys().items() if auth.is_file}
+
+    def key_urls(self) -> set[str]:
+        """All URLs from which keys are read."""
+        return {auth.url for auth in self._with_keys().values()}
+
+    def _with_keys(self) -> dict[str, JwksAuth]:
         sides = {"producer": self.producer_auth, "worker": self.worker_auth}
-        return {side: auth.url for side, auth in sides.items() if isinstance(auth, JwksAuth) and auth.is_file}
+        return {side: auth for side, auth in sides.items() if isinstance(auth, JwksAuth)}
 
 
 _BY_TYPE = {"int": readers.positive, "str": readers.text, "bool": readers.flag}

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .composer import Composer
-from .exchange import Hop, Outcome, Outgoing
+from .exchange import BlockedError, Hop, Outcome, Outgoing
 from .guard import Guard
 from .sender import Sender

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
@@ -55,6 +54,21 @@ _METADATA = tuple(
     )
 )
 
+#: Names of metadata services, which a proxy may know although this machine does not.
+_METADATA_NAMES = frozenset(
+    {
+        "instance-data",
+        "instance-data.ec2.internal",
+        "metadata",
+        "metadata.azure.internal",
+        "metadata.goog",
+        "metadata.google.internal",
+        "metadata.packet.net",
+        "metadata.platformequinix.com",
+        "metadata.tencentyun.com",
+    }
+)
+
 #: IPv6 networks whose last 32 bits are an IPv4 address.
 _ENDS_IN_IPV4 = tuple(map(ip_network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/96")))
 #: Bits 64 to 95 of an IPv6 address whose last 32 bits are an IPv4 address, in any network (ISATAP).
@@ -89,9 +103,12 @@ class Guard:
             return True
         if ANY_HOST not in self._allowed:
             return False
-        with suppress(OSError):  # the name may be one that only a proxy knows
+        try:
             for address in (name,) if as_address(name) else await self._resolve(name):
                 _check_metadata(name, address)
+        except OSError:  # the name may be one that only a proxy knows
+            if name in _METADATA_NAMES:
+                raise _blocked(name, "is a metadata service of a cloud") from None
         return True
 
     async def addresses(self, host: str) -> Sequence[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time  # noqa: TID251 - measures how long something takes
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -328,3 +330,36 @@ def test_only_a_regular_file_of_at_most_a_mebibyte_is_read(tmp_path: Path) -> No
 def test_an_unreachable_url_is_a_failed_fetch(url: str) -> None:
     with pytest.raises(FetchFailed, match="failed to fetch JWKS: Get"):
         asyncio.run(fetch_url(url, 5))
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_the_time_of_a_fetch_begins_when_its_libraries_are_loaded() -> None:
+    # In a separate interpreter, which has not loaded httpx. A machine that takes a second to load it is simulated.
+    program = """
+import asyncio, sys, time
+from codeq_fake.auth.keys import FetchFailed, fetch_url
+assert "httpx" not in sys.modules
+
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "httpx":
+            time.sleep(2)
+
+sys.meta_path.insert(0, Slow())
+try:
+    asyncio.run(fetch_url("http://127.0.0.1:1/", 1.5))
+except FetchFailed as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert "All connection attempts failed" in done.stdout
+
+
+@pytest.mark.port
+def test_a_fetch_over_http_reads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    monkeypatch.setattr("ssl.SSLContext.load_verify_locations", lambda *given, **_: read.append(given))
+    with pytest.raises(FetchFailed):
+        asyncio.run(fetch_url("http://127.0.0.1:1/", 5))
+    assert read == []

@@ -39,6 +39,7 @@ def test_next_may_queue_nothing(http: httpx.Client, body: Any) -> None:
         ({"delays": [-1]}, 400, "an id is a text that is not empty, a delay a whole number of seconds from 0"),
         ({"ids": ["new", "new"]}, 409, "ids: new is taken, or queued twice"),
         ({"ids": ["new", ID]}, 409, f"ids: {ID} is taken, or queued twice"),
+        ({"ids": ["new", "x" * 1001]}, 400, "an id has at most 1,000 characters here"),
         ({"idz": ["a"]}, 400, "unknown: idz; known are ids, delays"),
     ],
 )
@@ -47,3 +48,13 @@ def test_invalid_ids_and_delays_are_refused_as_a_whole(http: httpx.Client, body:
     found, told = refusal(http.post("/_fake/next", json=body))
     assert (found, told[: len(text)]) == (status, text)
     assert http.post("/v1/codeq/tasks", json={"command": "A", "payload": 1}).json()["id"] not in {"a", "new", ID}
+
+
+@pytest.mark.parametrize(("name", "values"), [("ids", [f"id-{n}" for n in range(10_000)]), ("delays", [1] * 10_000)])
+def test_so_many_ids_and_delays_may_wait_but_no_more(http: httpx.Client, name: str, values: list[Any]) -> None:
+    for n in range(10):
+        more = [f"{n}-{one}" for one in values] if name == "ids" else values
+        assert http.post("/_fake/next", json={name: more}).status_code == 200
+    reply = http.post("/_fake/next", json={name: values[:1]})
+    assert refusal(reply) == (409, "at most 100,000 ids and as many delays may wait for their use")
+    assert http.post("/_fake/next", json={}).status_code == 200

@@ -196,6 +196,15 @@ def test_allowing_every_host_does_not_open_metadata_services(address: str) -> No
     assert asyncio.run(guard.allows("a-name-that-only-a-proxy-knows.example"))
 
 
+@pytest.mark.parametrize("host", ["metadata.google.internal", "Metadata.goog.", "instance-data", "metadata"])
+def test_a_proxy_is_not_asked_for_a_metadata_service_that_this_machine_does_not_know(host: str) -> None:
+    with pytest.raises(BlockedError, match="is a metadata service of a cloud; --webhook-allow"):
+        asyncio.run(Guard(["*"], resolve=Names()).allows(host))
+    assert asyncio.run(Guard(["*", host], resolve=Names()).allows(host))
+    # In a compose file a service may have that name.
+    assert asyncio.run(Guard(["*"], resolve=Names(metadata=["10.0.0.2"])).allows("metadata"))
+
+
 @pytest.mark.parametrize("number", ["2852039166", "0xA9FEA9FE", "025177524776", "169.254.43518", "0251.0376.0251.0376"])
 @pytest.mark.parametrize("allow", [[], ["*"]])
 def test_a_metadata_service_in_another_spelling_is_blocked(number: str, allow: list[str]) -> None:
