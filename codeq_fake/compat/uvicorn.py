@@ -37,7 +37,7 @@ class Limits:
     head_seconds: int = 30
     """Seconds for a head, and for a body since its last byte. A slower client is refused with 408."""
     idle_seconds: int = 5
-    """Seconds from a reply to the next request. After them the connection is closed."""
+    """Seconds from a reply to the next request. Within a second after them the connection is closed."""
     backlog: int = 2048
     """Connections that wait to be accepted."""
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -15,6 +16,7 @@ from codeq_fake.wire.gohttp import END_OF_HEAD, ORDINARY_LINE, BadHead, Head, ch
 
 from .http_heads import NotOrdinary, adopt, is_ordinary
 from .uvicorn import Limits, StateOf
+from .uvicorn_replies import Cycle
 
 #: How many bytes are parsed at once: while a request waits for the one before it, nothing more is parsed.
 _PART, _PART_OF_BODY = 4096, 16_384
@@ -106,8 +108,6 @@ class Connection(HttpToolsProtocol):
         cycle = self.latest
         if cycle is None or cycle.more_body or "method" not in self.scope:
             self._is_partial, self._overhead = True, len(data)
-        elif cycle.response_complete:
-            self._await_request()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns None
         """Return whether the connection stays open: the client sends no more, but may wait for replies."""
@@ -124,22 +124,62 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request, or let it wait for the one before it."""
-        if self._head is None and self._source and not is_ordinary(self.headers):
+        head, before = self._head, self.latest
+        if head is None and self._source and not is_ordinary(self.headers):
             raise NotOrdinary
-        super().on_headers_complete()
-        if self._head is not None:
-            adopt(self._head, self.scope, self.cycle)
+        self._complete_scope()
+        self.cycle = self._new_cycle()
+        if head is not None:
+            adopt(head, self.scope, self.cycle)
         self._source, self._head = b"", None
-        if self.pipeline:
-            self.flow.resume_reading()  # uvicorn has paused, and would not see that the client goes
+        if before is None or before.response_complete:
+            self._answer(self.cycle)
         else:
-            self._running = self.cycle
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _answer(self, cycle: RequestResponseCycle) -> None:
+        self._running = cycle
+        task = self.loop.create_task(cycle.run_asgi(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def _complete_scope(self) -> None:
+        """Add to the scope what the head of the request says."""
+        scope: Any = self.scope
+        scope["method"] = self.parser.get_method().decode()
+        if self._source:  # the line is an ordinary one
+            path, _, query = self.url.partition(b"?")
+            scope["path"] = path.decode()
+        else:
+            target = httptools.parse_url(self.url)
+            path, query = target.path, target.query or b""
+            scope["path"] = unquote(path.decode())
+            scope["http_version"] = self.parser.get_http_version()
+        scope["raw_path"], scope["query_string"] = path, query
+
+    def _new_cycle(self) -> Cycle:
+        return Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
 
     def on_response_complete(self) -> None:
         """Continue with the next request."""
+        if self.transport.is_closing():
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
-            self._running = self.pipeline[-1][0]
-        super().on_response_complete()
+            self._answer(self.pipeline.pop()[0])
         if self._is_partial or self._unparsed or self._refusal or self._sends_no_more:
             self._go_on()
 
@@ -170,23 +210,26 @@ class Connection(HttpToolsProtocol):
     # What the server calls.
 
     def tick(self) -> None:
-        """Refuse a client that has not gone on for too long. Called each second.
+        """Refuse a client that has not gone on for too long, or close its connection. Called each second.
 
-        For a head all of its time counts, for a body the time since its last byte: it may be large.
+        For a head all of its time counts, for a body the time since its last byte: it may be large. No timer for each
+        request tells this, since to set one costs more than a tick.
         """
         awaited: object = None
-        latest = self.latest
+        latest, limits = self.latest, self._admission.limits
+        limit = limits.head_seconds
         if self.pipeline or self._unparsed:
             pass  # the client waits for us
         elif latest is None or self._is_in_a_head():
             awaited = self.scope if self._is_partial else self
         elif latest.more_body and not latest.response_complete and not self.flow.read_paused:
             awaited = self._unparsed
+        elif latest.response_complete:
+            awaited, limit = latest, limits.idle_seconds
         if self._refusal or awaited is None or awaited is not self._awaited:
             self._awaited, self._ticks = awaited, 0
             return
         self._ticks += 1
-        limit = self._admission.limits.head_seconds
         if self._ticks >= limit and self._is_partial:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the request was not complete after {limit} s")
         elif self._ticks >= limit and not self.transport.is_closing():
@@ -218,7 +261,6 @@ class Connection(HttpToolsProtocol):
             if end is None:
                 if len(source) <= _CHECKED and source.rfind(b"\n") >= max(0, len(source) - new - 1):
                     check_lines(bytes(source))
-                self._unset_keepalive_if_required()
                 self._is_partial, self._overhead = True, len(source)
                 return None
             self._head = read_head(bytes(source[: end.end()]))
@@ -271,14 +313,6 @@ class Connection(HttpToolsProtocol):
         # In a body of chunks, sizes, extensions and trailers are overhead, which the parser or the scope keeps.
         grows = latest is not cycle or not latest.more_body or len(latest.body) != before
         self._overhead = 0 if grows else self._overhead + len(part)
-        if latest.response_complete:
-            self._await_request()
-
-    def _await_request(self) -> None:
-        """Start the time for the next request again: uvicorn stops it at each byte, and an empty line is none."""
-        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
-            later = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-            self.timeout_keep_alive_task = later
 
     def _is_in_a_head(self) -> bool:
         scope: Any = self.scope  # uvicorn adds the method once the head is complete
@@ -292,8 +326,6 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
-        if self._is_in_a_head():
-            self._unset_keepalive_if_required()
         if self._is_answering():
             return
         if self._refusal:
@@ -335,7 +367,6 @@ class Connection(HttpToolsProtocol):
 
     def _say_farewell(self) -> None:
         """Send the refusal. The connection stays for a moment: to close it would take unread bytes off the client."""
-        self._unset_keepalive_if_required()
         self.transport.write(self._refusal)
         self._writer.write_eof()
         self.flow.resume_reading()
