@@ -152,6 +152,7 @@ async def _check() -> tuple[float, str]:
 
 
 def _load(target: str) -> Worker:
+    """Return the worker that MODULE:OBJECT names; raises a `ClickException` that says what is wrong with it."""
     module_name, _, name = target.partition(":")
     if not module_name or not name:
         raise click.UsageError(f"{target!r} does not have the form MODULE:OBJECT, such as app:worker")

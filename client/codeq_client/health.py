@@ -59,6 +59,8 @@ class HealthServer:
 
 
 def _handler(worker: Worker, limits: Limits) -> type[BaseHTTPRequestHandler]:
+    """Return the class that answers the probes of one worker: http.server makes an instance for each request."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the base class's name
             probe = {"/live": live, "/ready": ready}.get(self.path.partition("?")[0])
@@ -87,6 +89,7 @@ def _handler(worker: Worker, limits: Limits) -> type[BaseHTTPRequestHandler]:
 
 
 def _json(status: WorkerStatus) -> dict[str, Any]:
+    """Return the status of a worker as the probes show it."""
     return {
         "running": status.running,
         "draining": status.draining,

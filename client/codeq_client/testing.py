@@ -124,7 +124,7 @@ class ManualClock(ServerClock):
         await over.wait()
 
     async def advance(self, seconds: float) -> None:
-        """Move on, through everything that falls due on either side, and return when every task waits."""
+        """Advance the client and the server together, through all that falls due, and return when every task waits."""
         target = self._moment + seconds
         await self._server(0)
         while self._moment < target:

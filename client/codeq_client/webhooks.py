@@ -115,6 +115,7 @@ class WebhookReceiver:
         await send({"type": "http.response.body", "body": b""})
 
     async def _receive(self, scope: Scope, receive: Receive) -> int:
+        """Verify and decode one message, and return the status of the reply."""
         body = await _body(receive)
         if body is None:
             return 413
@@ -132,6 +133,7 @@ class WebhookReceiver:
         return await self._deliver(message)
 
     async def _deliver(self, message: ResultCallback | QueueReady) -> int:
+        """Call the handlers for a message, once even if the server repeats it; return the status of the reply."""
         key = _key(message)
         while earlier := self._delivering.get(key):  # the server waits 15 s and then sends again (W3)
             await earlier.wait()

@@ -32,7 +32,7 @@ class Forbidden(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller. `claims` are the raw ones; rate limits count by `token`, the bearer token (L1)."""
+    """An authenticated caller. `claims` are those of its token; rate limits count by `token`, the bearer token (L1)."""
 
     subject: str
     tenant: str

@@ -141,6 +141,7 @@ def identities_of(document: object, source: str = "identities") -> tuple[Identit
 
 
 def _identity(source: str, name: str, entry: object) -> Identity:
+    """One identity of a mapping, checked. Raises SettingsError."""
     if not isinstance(entry, dict):
         raise SettingsError(f"{source}: {name} is not a mapping; it must be {{kind, token, claims}}")
     unknown = sorted(set(map(str, entry)) - {"kind", "token", "claims", "alg", "kid"})

@@ -96,6 +96,7 @@ def _decode(segment: str, part: str) -> bytes:
 
 
 def _read_object(data: bytes, part: str, target: str) -> dict[str, object]:
+    """The JSON object in a part of a token. `target` is the Go type that errors name."""
     text = data.decode(errors="replace")
     try:
         value = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_number)

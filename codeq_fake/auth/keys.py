@@ -208,6 +208,7 @@ async def _itself(host: str) -> Sequence[str]:
 
 
 async def _get(url: str, addresses: Addresses) -> bytes:
+    """The content of an http(s) URL, after its redirects."""
     import httpx  # noqa: PLC0415 - slow, and often not needed
 
     try:

@@ -66,6 +66,7 @@ class _Application:
         self._names: dict[str, str] = {}
 
     def run(self) -> None:
+        """Play the whole story: five tasks, one for each way in which a task can go."""
         self._create("ordinary")
         self._create("urgent", ", priority 9", priority=9)
         self._create("hooked", ", with a webhook", priority=5, webhook="http://app.test/hooks/done")
@@ -133,6 +134,6 @@ class _Application:
         answer: dict[str, Any] = reply.json() if reply.content else {}
         return answer
 
-    def _row(self, who: str, what: str, result: str) -> None:
+    def _row(self, role: str, event: str, result: str) -> None:
         real = f"{(perf_counter() - self._began) * 1000:.0f} ms"
-        self._table.add_row(self._fake.now[11:19], real, who, what, result)
+        self._table.add_row(self._fake.now[11:19], real, role, event, result)

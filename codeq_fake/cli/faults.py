@@ -62,6 +62,7 @@ def clear_faults(fake: Fake) -> Answer:
 
 
 def _read(text: str) -> dict[str, Any]:
+    """A rule as the control API takes it. Ends the program for one that is invalid, before anything is sent."""
     from codeq_fake.documents import BadDocumentError  # noqa: PLC0415 - --help loads no server
     from codeq_fake.documents.yaml_text import read_yaml  # noqa: PLC0415 - as above
     from codeq_fake.faults import BadFaultError, parsing  # noqa: PLC0415 - as above

@@ -94,9 +94,9 @@ def exit_with(reason: str, code: int) -> NoReturn:
     raise (_Misused if code == MISUSED else _Failed)(reason)
 
 
-def tell(what: str) -> None:
+def tell(message: str) -> None:
     """Print a line on standard error."""
-    click.echo(printable(f"codeq-fake: {what}"), err=True)
+    click.echo(printable(f"codeq-fake: {message}"), err=True)
 
 
 class Answer(NamedTuple):

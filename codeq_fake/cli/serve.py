@@ -57,6 +57,7 @@ def serve(*, as_json: bool, **flags: Any) -> None:
 
 
 def _announce(fake: Built, url: str, *, as_json: bool) -> None:
+    """Print the line that says where the fake is and how to call it, as text or as JSON."""
     from codeq_fake.control import Controls  # noqa: PLC0415 - as above
 
     health, named = Controls(fake.runtime).health(), fake.runtime.tokens.by_role()

@@ -166,6 +166,7 @@ def _write(line: str) -> None:
 
 
 def _runtime(options: Options) -> FakeServer:
+    """The fake that the options describe. Ends the program for an option that is invalid."""
     file = options.identities
     try:
         config = Config(
@@ -195,6 +196,7 @@ def _runtime(options: Options) -> FakeServer:
 
 
 def _seed(file: Path | None) -> Seed | None:
+    """The content of the seed file, if one is given."""
     if file is None:
         return None
     from codeq_fake.control.seed_files import read_seed  # noqa: PLC0415 - as above
@@ -206,6 +208,7 @@ def _seed(file: Path | None) -> Seed | None:
 
 
 def _faults(file: Path | None) -> list[Rule]:
+    """The fault rules of the file, if one is given."""
     if file is None:
         return []
     try:
@@ -215,6 +218,7 @@ def _faults(file: Path | None) -> list[Rule]:
 
 
 def _text(option: str, file: Path) -> str:
+    """The text of the file that an option names."""
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

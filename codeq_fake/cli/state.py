@@ -24,7 +24,7 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's own type
-        """Parse it. Raises click.BadParameter."""
+        """The seconds in a text. Raises click.BadParameter."""
         from codeq_fake.core.times import SECOND, duration  # noqa: PLC0415 - --help loads no rules
 
         try:

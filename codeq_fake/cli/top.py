@@ -86,6 +86,7 @@ def _updates(fake: Fake, interval: float, times: int | None) -> Iterator[dict[st
 
 
 def _screen(url: str, update: dict[str, Any]) -> RenderableType:
+    """One update as it is drawn: a line about the fake, and a table each for queues, leases and requests."""
     from rich.console import Group  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 

@@ -78,6 +78,7 @@ class Controls(StateControls, JournalControls):
         return {"now": representations.time(self._runtime.clock.now()), "fired": fired}
 
     async def _advance(self, *, by: int = 0, to: int | None = None, mode: Mode | None = None) -> int:
+        """Advance the clock, with the errors of the control API in place of the clock's."""
         clock = self._runtime.clock
         try:
             return await self._runtime.advance(by=by, to=to, mode=mode)
@@ -315,9 +316,9 @@ def _filter(status: str, command: str, tenant: str | None) -> Callable[[Task], b
     return matches
 
 
-def _first(limit: int, found: Iterator[T | None]) -> Iterator[T | None]:
+def _first(limit: int, items: Iterator[T | None]) -> Iterator[T | None]:
     """The first items up to the one with which `limit` of them are not None."""
-    for item in found if limit else ():
+    for item in items if limit else ():
         yield item
         limit -= item is not None
         if not limit:

@@ -38,9 +38,9 @@ class FaultControls:
         """The active rules, each with how often it matched (`met`) and fired."""
         return {"faults": [representations.fault(fault) for fault in self._runtime.fault_plan.active.values()]}
 
-    def add(self, found: Mapping[str, Any]) -> Faults:
+    def add(self, body: Mapping[str, Any]) -> Faults:
         """Activate one rule, or those listed as `faults`. Raises BadRequestError."""
-        rules = found["faults"] if found.keys() == {"faults"} else [found]
+        rules = body["faults"] if body.keys() == {"faults"} else [body]
         if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
             raise BadRequestError('faults: a list of rules such as {"on": "complete", "do": "drop_reply"} belongs here')
         if len(rules) + len(self._runtime.fault_plan.active) > MOST:

@@ -43,6 +43,7 @@ async def _each(blocks: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 
 def _parts(value: Any) -> Iterator[str]:  # noqa: ANN401 - as above
+    """The JSON text of a value in small parts: an iterator is written item by item."""
     if isinstance(value, dict):
         yield "{"
         for index, (name, member) in enumerate(value.items()):

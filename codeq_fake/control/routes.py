@@ -77,6 +77,7 @@ class ControlCall:
 
 
 def _calls(controls: Controls) -> tuple[ControlCall, ...]:
+    """All control calls of one fake: the table of routes, handlers and arguments."""
     faults = controls.faults
     text = anything
     task: Mapping[str, Reader] = {"task_id": text}

@@ -196,6 +196,7 @@ def _refusals(entry: Entry, operation: str) -> Iterator[None]:
 
 
 def _entries(file: str, name: str, node: yaml.Node, document: YamlDocument) -> Iterator[Entry]:
+    """The entries of one list of a seed file, each with the lines of its fields for error messages."""
     if not isinstance(node, yaml.SequenceNode):
         raise SeedError(file, node.start_mark.line + 1, name, "a list belongs here")
     for index, item in enumerate(node.value):

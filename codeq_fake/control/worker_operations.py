@@ -80,6 +80,7 @@ class WorkerOperations:
     def _call_handler(
         self, handler: Handler, caller: Caller, body: Mapping[str, Any], task_id: str = ""
     ) -> Reply | Wait:
+        """Call the handler of a route without a request: the contract's own rules decide, and nothing is recorded."""
         runtime = self._runtime
         call = Call(
             runtime.broker,

@@ -177,6 +177,7 @@ class Broker:
         return claimed
 
     def _start_lease(self, task: Task, queue: Queue, worker: str, lease_seconds: int, *, now: int) -> None:
+        """Lease a task that was taken from its queue (K2, K5). Raises `LeaseRefused`."""
         lease_seconds = lease_seconds if lease_seconds > 0 else self.settings.default_lease_seconds  # K2
         lease = seconds(lease_seconds)
         task.apply(Event.CLAIM if lease > 0 else Event.REFUSE_LEASE, by=worker, now=now)

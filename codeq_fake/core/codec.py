@@ -172,6 +172,7 @@ def _mapping(item: Codec) -> Codec:
 
 
 def _object(shape: Callable[..., Any], parts: dict[str, Codec]) -> Codec:
+    """The codec of a dataclass or TypedDict."""
     # Most fields are scalars, and a state has many tasks: only the others are worth a call.
     converted = [(name, field.dump) for name, field in parts.items() if field.dump is not _unchanged]
 

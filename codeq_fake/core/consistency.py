@@ -82,6 +82,7 @@ def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str]:
 
 
 def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str]:
+    """A sentence if `ready` does not list exactly the tasks that wait in a queue."""
     states: dict[str, State] = {}
     for part in batches(tasks):
         states.update((task.id, task.state) for task in part)
@@ -110,6 +111,7 @@ def _wrong_values(task: Task) -> Iterator[str]:
 
 
 def _wrong_for_state(task: Task) -> Iterator[str]:
+    """What the state of a task forbids: a worker, a lease, a delay, a result, another end of its history."""
     state = task.state
     if (state in _HELD) != bool(task.worker):
         yield f"is {state.name} and has {'a' if task.worker else 'no'} worker"
@@ -145,6 +147,7 @@ def _is_subscription(subscription: Subscription) -> bool:
 
 
 def _wrong_deliveries(callbacks: Sequence[CallbackDue], next_delivery: int) -> Iterator[str]:
+    """Why callbacks that are under way cannot be tried again."""
     numbers = dict.fromkeys(callback.delivery_id for callback in callbacks)
     if len(numbers) < len(callbacks) or max(numbers, default=0) >= next_delivery or min(numbers, default=1) < 1:
         yield "deliveries do not have distinct numbers below nextDelivery"

@@ -38,7 +38,7 @@ class FrozenTasks(Generic[ShownT]):
             self.close()
 
     def close(self) -> None:
-        """Let go of the tasks that were not read."""
+        """Let the tasks that were not read change freely again."""
         for task in self._tasks:
             task.before_change = None
 

@@ -70,6 +70,7 @@ def _value(text: str, at: int, levels: int) -> Generator[None, None, tuple[Any, 
 
 
 def _object(text: str, at: int, levels: int) -> Generator[None, None, tuple[dict[str, Any], int]]:
+    """The object that begins at `at`, and its end."""
     members: dict[str, Any] = {}
     at = _start(text, at + 1)
     if text[at : at + 1] == "}":
@@ -88,6 +89,7 @@ def _object(text: str, at: int, levels: int) -> Generator[None, None, tuple[dict
 
 
 def _list(text: str, at: int, levels: int) -> Generator[None, None, tuple[list[Any], int]]:
+    """The list that begins at `at`, and its end."""
     items: list[Any] = []
     at = _start(text, at + 1)
     if text[at : at + 1] == "]":

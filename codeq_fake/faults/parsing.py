@@ -96,6 +96,7 @@ def _normal(on: str) -> str:
 
 
 def _value(name: str, value: Any) -> Any:  # noqa: ANN401 - what YAML and JSON have
+    """One field of a rule, from YAML or JSON to what `Rule` takes. Raises BadFaultError."""
     if name in _WHOLE:
         return _checked(name, value, type(value) is int, "a whole number")
     if name in _NUMBERS:

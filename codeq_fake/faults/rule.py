@@ -130,6 +130,7 @@ class Rule:
         self._check_arguments()
 
     def _check_types(self) -> None:
+        """Refuse values of wrong types, which annotations do not stop."""
         for name in ("on", "worker", "command", "task"):
             value = getattr(self, name)
             if not isinstance(value, str):
@@ -144,6 +145,7 @@ class Rule:
                 raise BadFaultError(f"{name}: found {value!r}, it is a number")
 
     def _check_arguments(self) -> None:
+        """Refuse arguments that this kind of fault does not take, and values out of their range."""
         takes = KINDS[self.do].takes
         for name in ("seconds", "status", "body", "headers", "retry_after", "how"):
             if getattr(self, name) not in (None, ()) and name not in takes:

@@ -100,6 +100,7 @@ class BlockingTransport(httpx.BaseTransport):
 
 
 async def _send(app: Detached, request: httpx.Request, body: bytes) -> httpx.Response:
+    """Send a request, and return httpx's response. Raises httpx.ReadTimeout."""
     seconds = request.extensions.get("timeout", {}).get("read")
     try:
         answered = await app.request(_scope(request), body, seconds=seconds)
@@ -113,6 +114,7 @@ async def _send(app: Detached, request: httpx.Request, body: bytes) -> httpx.Res
 
 
 def _scope(request: httpx.Request) -> Scope:
+    """The ASGI scope of a request, as a server on a port would make it."""
     url = request.url
     return {
         "type": "http",

@@ -185,7 +185,7 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
     def transport(self) -> httpx.AsyncBaseTransport:
         """The transport of `async_client`, for async clients of your own that take a transport of httpx.
 
-        What a hook of a worker of `codeq_client` raises that uses it is one of `receiver_errors`.
+        If a worker of `codeq_client` uses it, what its hooks raise is added to `receiver_errors`.
         """
         from . import clients  # noqa: PLC0415 - as above
 

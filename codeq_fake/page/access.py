@@ -52,7 +52,7 @@ class PageAccess:
         response.delete_cookie(cookie_name(request), path="/_fake", httponly=True, samesite="strict")
 
 
-def cookie_name(request: Request, what: str = "") -> str:
+def cookie_name(request: Request, purpose: str = "") -> str:
     """The name of a cookie, with the port: browsers share cookies between the ports of a host."""
     port = request.headers.get("host", "").rpartition(":")[2]
-    return "-".join(filter(None, ("codeq-fake", port if port.isdecimal() and port.isascii() else "", what)))
+    return "-".join(filter(None, ("codeq-fake", port if port.isdecimal() and port.isascii() else "", purpose)))

@@ -1,4 +1,4 @@
-"""The data of the page: read from a fake at one instant, and no more than a page has room for."""
+"""The data of the page: read from a fake at one instant, at most as much as a page has room for."""
 
 from __future__ import annotations
 

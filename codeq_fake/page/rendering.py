@@ -181,6 +181,7 @@ def render(template: str, context: Mapping[str, Any], status: int = 200) -> Resp
 
 @cache
 def _environment() -> jinja2.Environment:
+    """Jinja with the filters of the templates. It escapes all values, and shows invisible characters."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__),
         autoescape=True,

@@ -80,6 +80,7 @@ class Site:
         return Route(path, endpoint, methods=[method])
 
     async def _answer(self, visit: Visit, handler: Handler) -> Response:
+        """Answer one request: check its access, read its form, and call its handler."""
         request = visit.request
         is_login = request.url.path == _LOGIN and request.method == "POST"
         if refusal := self._access.refusal(request):

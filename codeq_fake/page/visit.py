@@ -129,9 +129,9 @@ class Visit:
         """A document that says why the request is refused."""
         return self.show("refused.html", status, reason=reason)
 
-    def go(self, where: str, message: str, *, problem: bool = False) -> Response:
+    def go(self, path: str, message: str, *, problem: bool = False) -> Response:
         """Send the browser to a path of the page, which shows the message once."""
-        response = RedirectResponse(where, 303)
+        response = RedirectResponse(path, 303)
         cookie = quote(json.dumps({"text": message[:_LONGEST_MESSAGE], "problem": problem}))
         response.set_cookie(
             cookie_name(self.request, "said"), cookie, max_age=30, path="/_fake", httponly=True, samesite="strict"

@@ -98,6 +98,7 @@ class FakeServer:
         self._begin(config)
 
     def _begin(self, config: Config) -> None:
+        """Begin with an empty state: all parts that do not outlive a reset."""
         settings = config.settings
         self.config = config
         self._has_more = False

@@ -54,10 +54,10 @@ class Source:
         """The next queued id, or a new UUIDv4."""
         if self._ids:
             return self._ids.popleft()
-        made = self._uuid4()
-        while self._is_known(made):
-            made = self._uuid4()
-        return made
+        new_id = self._uuid4()
+        while self._is_known(new_id):
+            new_id = self._uuid4()
+        return new_id
 
     subscription_id = task_id
 
@@ -77,8 +77,8 @@ class Source:
         """The next queued delay, or a random whole number from `low` to `high`."""
         return self._delays.popleft() if self._delays else self._random.randint(low, high)
 
-    def _is_known(self, made: str) -> bool:
-        return any(made in known for known in self._known)
+    def _is_known(self, new_id: str) -> bool:
+        return any(new_id in known for known in self._known)
 
     def _uuid4(self) -> str:
         bits = self._random.getrandbits(8 * _ID_BYTES)

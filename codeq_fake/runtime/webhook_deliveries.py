@@ -188,6 +188,7 @@ class Deliveries:
             self._start_soon()
 
     def _entry(self, due: Due) -> Callback:
+        """The journal's entry of a callback or notice. All tries of a callback share one while the journal keeps it."""
         n = self.journal.count + 1
         if isinstance(due, NoticeDue):
             entry = Callback(n, "queue_ready", due.url, due.command, subscription_id=due.subscription_id)
@@ -207,6 +208,7 @@ class Deliveries:
             self.pending.popitem(last=False)
 
     async def _send(self, delivery: _Delivery) -> None:
+        """Send a try, and tell the broker its outcome, which decides whether there is another one."""
         due = delivery.due
         entry = delivery.entry or self._entry(due)
         try:
@@ -241,6 +243,7 @@ class Deliveries:
         return outcome
 
     async def _try(self, entry: Callback, outgoing: Outgoing, faults: tuple[FaultKind, ...] = ()) -> Outcome:
+        """Send one try, and give it up after the timeout of the fake's clock (W3)."""
         self._enter(entry, outgoing)
         sent_at = self._clock.now()
         sending = asyncio.ensure_future(self._sender.send(outgoing))
@@ -264,6 +267,7 @@ class Deliveries:
         self._forget_dropped()
 
     def _note(self, entry: Callback, tried: Try) -> None:
+        """Add a try to its entry, and tell who listens."""
         before = entry.weight
         entry.tries.append(tried)
         self.journal.grown(entry, entry.weight - before)

@@ -79,6 +79,7 @@ def read_auth(sources: Sources) -> dict[str, Any]:
 
 
 def _read_side(side: str, sources: Sources) -> StaticAuth | JwksAuth | None:
+    """The authentication of one side, or None if it is not set. Raises SettingsError."""
     provider_source, provider = sources.find(f"{side}_auth_provider")
     source, config = sources.find(f"{side}_auth_config")
     if provider is None and config is None:
@@ -95,6 +96,7 @@ def _read_side(side: str, sources: Sources) -> StaticAuth | JwksAuth | None:
 
 
 def _static(source: str, value: object) -> StaticAuth:
+    """The settings of the provider `static` (A3)."""
     config = {"token": value} if isinstance(value, str) else _object(source, value)
     token = _take(source, config, "token", str).strip()
     if not token:
@@ -109,6 +111,7 @@ def _static(source: str, value: object) -> StaticAuth:
 
 
 def _jwks(source: str, value: object) -> JwksAuth:
+    """The settings of the provider `jwks` (A4)."""
     config = _object(source, value)
     url = _take(source, config, "jwksUrl", str)
     document = _take(source, config, "jwks", dict) if config.get("jwks") is not None else None

@@ -104,6 +104,7 @@ def _top_level(source: str, text: str) -> dict[str, Any]:
 
 
 def _load(source: str, text: str, *, typed: bool) -> dict[str, Any]:
+    """The YAML document as a mapping; {} for an empty one."""
     from codeq_fake.documents.yaml_text import read_yaml  # noqa: PLC0415 - slow, and often not needed
 
     try:
@@ -129,11 +130,11 @@ def _is_near_miss(written: str, meant: str) -> bool:
     """Whether one character is missing, added or wrong, or two neighbours are swapped."""
     if abs(len(written) - len(meant)) > 1:
         return False
-    left, right = _without_common_start(written, meant)
-    left, right = _without_common_start(left[::-1], right[::-1])
-    return max(len(left), len(right)) <= 1 or (len(left) == 2 and left == right[::-1])  # noqa: PLR2004 - a pair
+    rest, wanted = _without_common_start(written, meant)
+    rest, wanted = _without_common_start(rest[::-1], wanted[::-1])
+    return max(len(rest), len(wanted)) <= 1 or (len(rest) == 2 and rest == wanted[::-1])  # noqa: PLR2004 - a pair
 
 
-def _without_common_start(left: str, right: str) -> tuple[str, str]:
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
-    return left[shared:], right[shared:]
+def _without_common_start(first: str, second: str) -> tuple[str, str]:
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+    return first[shared:], second[shared:]

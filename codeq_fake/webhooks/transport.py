@@ -59,6 +59,7 @@ class Transport:
             raise DeliveryError(f"not sendable: {_innermost(failure)!r}") from failure
 
     async def _exchange(self, request: Outgoing, url: httpx.URL) -> Answer:
+        """Send a request to the application mounted at its origin, or to the addresses that the guard has checked."""
         host = url.raw_host.decode("ascii")
         addresses: Sequence[str] = (host,)
         # A client for each exchange, since one client cannot serve two event loops. No timeout:

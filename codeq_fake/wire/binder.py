@@ -51,6 +51,7 @@ def bind_leniently(body: bytes, struct: Struct) -> dict[str, Any]:
 
 
 def _assign(kind: Kind, held: Any, value: Value) -> Any:  # noqa: ANN401 - depends on the kind
+    """What a variable holds after `value` was decoded into it."""
     if isinstance(kind, Scalar):
         return _assign_scalar(kind, held, value)
     if isinstance(kind, LIST_OF):
@@ -73,6 +74,7 @@ def _assign(kind: Kind, held: Any, value: Value) -> Any:  # noqa: ANN401 - depen
 
 
 def _assign_scalar(kind: Scalar, held: Any, value: Value) -> Any:  # noqa: ANN401 - as above
+    """As `_assign`, for a variable that is neither a list nor a struct."""
     if kind in (ANY, OBJECT):
         if kind is OBJECT and not isinstance(value, Members | None):
             raise BadBody

@@ -55,6 +55,7 @@ def _check_depth(value: Json) -> None:
 
 
 def _bind_struct(struct: Struct, members: Json) -> dict[str, Any]:
+    """The fields of an object whose members Python and Go read alike. Raises _Unusual for any other."""
     if type(members) is not dict:
         raise _Unusual
     fields, plain = struct.fields, struct.plain

@@ -62,7 +62,7 @@ def _parse(text: str) -> tuple[int, int]:
     if offset_hours > _OFFSET_HOURS or offset_minutes > _OFFSET_MINUTES:
         raise BadTime(text)
     offset = (offset_hours * 3600 + offset_minutes * 60) * (-1 if sign == "-" else 1)
-    cycles, year_of_cycle = divmod(year, _CYCLE_YEARS)
+    cycles, year_of_cycle = divmod(year, _CYCLE_YEARS)  # Go takes the year 0, which `datetime` does not know
     try:
         wall = datetime(_CYCLE_YEARS + year_of_cycle, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:

@@ -145,6 +145,7 @@ def _from_json(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401, PLR091
 
 
 def _from_json_generic(kind: Any, origin: Any, value: Any, path: str) -> Any:  # noqa: ANN401 - any type and value
+    """Return `value` as a type with arguments, such as `list[int]` or `Order | None`."""
     arguments = get_args(kind)
     if origin in {Union, types.UnionType}:
         return _first_fit(arguments, value, path)

@@ -58,6 +58,7 @@ def item_error(message: str) -> Refused:
 
 
 def _refusal(call: Call[T], reply: Reply) -> Refused:
+    """Return the error for a refusal: by its message, which says more, or else by its status."""
     message = _message(reply)
     request_id = reply.headers.get("x-request-id", "")
     if reply.status == 429:  # noqa: PLR2004 - Too Many Requests

@@ -108,11 +108,11 @@ class ClaimLoop:
 
     @property
     def stopping(self) -> bool:
-        """Whether the loop claims no more."""
+        """Whether the loop has stopped claiming."""
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """Claim no more, let the handlers end, and return from `run`."""
+        """Stop claiming, let the handlers end, and return from `run`."""
         if not self.stopping:
             _log.info(
                 "stopping: %d tasks run on for up to %g s; tasks of the open claim are given back",
@@ -200,6 +200,7 @@ class ClaimLoop:
             group.create_task(self._deliver(delivery, earlier))
 
     async def _deliver(self, delivery: Delivery, earlier: Sequence[Delivery]) -> None:
+        """Carry out one delivery. A task that is delivered again waits until its earlier delivery has ended."""
         try:
             async with delivery.holding():
                 if await self._all_ended(earlier) and not self.stopping:
@@ -226,6 +227,7 @@ class ClaimLoop:
         return await sleep_or(self._clock, longest, partial(_replace, earlier))
 
     async def _claim_failed(self, error: Exception) -> None:
+        """Report a failed claim and pause before the next one; in a burst, end the run if waiting cannot help."""
         core = self._context.codeq.core
         refused = isinstance(error, Unauthorized | Forbidden | BadRequest)
         if self._burst and (refused or self._failures >= core.retries):

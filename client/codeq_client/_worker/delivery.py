@@ -137,6 +137,7 @@ class Delivery:
             return self._outcome_of(_unwrapped(raised))
 
     async def _call_handler(self, job: Job[Any]) -> Any:  # noqa: ANN401 - the user's
+        """Call the handler inside the middleware, unless its lease is over already."""
         current_task.set(self._task)
         context = TaskContext(
             job,
@@ -200,6 +201,7 @@ class Delivery:
             return await self._send_while_held(_refused(error))
 
     async def _send(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
+        """Send the outcome until the server confirms it; return how the task left, and why."""
         codeq, core, task = self._context.codeq, self._context.codeq.core, self._task
         policy = settlement.RetryPolicy(self._may_retry, self._may_send, self._context.terms.renewal_timeout)
         match outcome:
@@ -224,6 +226,7 @@ class Delivery:
         return self._may_send() and self._clock.monotonic() < self._context.settle_deadline
 
     def _report(self, settled: Settled, detail: str, loss: Loss | None) -> None:
+        """Log how the task left the worker, and tell the hooks."""
         seconds = self._clock.monotonic() - self._started_at
         wasted = seconds if loss else 0.0
         level = logging.WARNING if loss else logging.INFO

@@ -133,7 +133,7 @@ class LoopBlocked:
 
 @dataclass(frozen=True, slots=True)
 class Draining:
-    """The worker claims no more; this number of handlers still run."""
+    """The worker has stopped claiming; this number of handlers still run."""
 
     running: int
 

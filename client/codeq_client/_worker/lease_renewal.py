@@ -105,7 +105,7 @@ class LeaseRenewal:
         return max(0.0, self._clock.monotonic() - self._wakes_at)
 
     async def run(self) -> None:
-        """Renew and watch leases, for ever."""
+        """Renew and watch leases until it is cancelled."""
         async with anyio.create_task_group() as renewals:
             while True:
                 try:
@@ -134,6 +134,7 @@ class LeaseRenewal:
         return max(_SHORTEST_SLEEP, min(until, self._longest_sleep)) if self._held else until
 
     async def _renew_one(self, held: HeldLease) -> None:
+        """Renew one lease, and note the outcome."""
         try:
             outcome = await self._try_to_renew(held.task_id)
             now = self._clock.monotonic()
@@ -149,6 +150,7 @@ class LeaseRenewal:
         self._emit(renewed)
 
     async def _try_to_renew(self, task_id: str) -> str:
+        """Return "renewed", "unknown" if it will be tried again, or the server's refusal."""
         try:
             await self._renew(task_id)
         except (NotOwner, NotInProgress, TaskNotFound) as error:
@@ -234,7 +236,7 @@ class LoopMonitor:
         return max(0.0, self._clock.monotonic() - self._pinged_at)
 
     async def run(self, post: Callable[[Callable[[], None]], object]) -> None:
-        """Watch for ever; `post` runs a callable in the watched loop."""
+        """Watch the loop until it is cancelled; `post` runs a callable in the watched loop."""
         while True:
             if math.isinf(self._pinged_at):
                 self._pinged_at = self._clock.monotonic()

@@ -86,6 +86,7 @@ class BackgroundHandler(logging.Handler):
             self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, _PATIENCE)
 
     def _write_all(self) -> None:
+        """Write lines as long as the process lives; count those that were dropped meanwhile."""
         broken = False
         while True:
             text = self._lines.get() + "\n"

@@ -180,6 +180,7 @@ class Worker:
             raise refusal
 
     async def _run(self, *, burst: bool, signals: bool) -> Exception | None:
+        """Claim until the end, and return the error of a claim that ended a burst."""
         async with AsyncExitStack() as stack:
             if signals:
                 stack.enter_context(stop_on_signals(self.stop))
@@ -205,7 +206,7 @@ class Worker:
             return await loop.run()
 
     def stop(self) -> None:
-        """Claim no more, and let `run` return once the handlers have ended; any thread may call this."""
+        """Stop claiming, and let `run` return once the handlers have ended; any thread may call this."""
         self._stop_requested = True
         self._stop_claim_loop()
 

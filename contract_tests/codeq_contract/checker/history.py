@@ -130,6 +130,7 @@ def _only(kind: type[E], events: Iterable[Event]) -> tuple[E, ...]:
 
 
 def _queues(events: Iterable[Event], tasks: Iterable[TaskHistory], limit: int) -> Mapping[QueueKey, Queue]:
+    """Each queue with its tasks, and with the claims that looked into it."""
     claims: defaultdict[QueueKey, list[Claim]] = defaultdict(list)
     residents: defaultdict[QueueKey, list[TaskHistory]] = defaultdict(list)
     for claim in _only(Claim, events):

@@ -80,13 +80,14 @@ class _Reader:
             case 2 if self._is_garbled():
                 yield from self._lost()
             case 2:
-                yield from self._done() if self.call.method == "POST" else self._shown()
+                yield from self._succeeded() if self.call.method == "POST" else self._read_task()
             case 0 | 5 if self._error() not in _REFUSALS_WITH_500:
                 yield from self._lost()
             case _:
                 yield from self._refused()
 
-    def _done(self) -> Iterator[Event]:
+    def _succeeded(self) -> Iterator[Event]:
+        """What a POST with a 2xx did, by its route."""
         match self.path:
             case "/v1/codeq/tasks":
                 yield self._created(self.reply, self._fields_of_create(), 0)
@@ -107,7 +108,8 @@ class _Reader:
                 if match is not None:
                     yield self._operation(match[1], match[2], "")
 
-    def _shown(self) -> Iterator[Event]:
+    def _read_task(self) -> Iterator[Event]:
+        """The task that a GET showed (R12, R13)."""
         match = _TASK_PATH.fullmatch(self.path)
         if match is not None:
             reply = self.reply
@@ -129,6 +131,7 @@ class _Reader:
             return None
 
     def _refused(self) -> Iterator[Event]:
+        """What a refusal shows: that there is no such task, or that the caller could not do this to it."""
         match = _TASK_PATH.fullmatch(self.path)
         error = self._error()
         if match is not None and error in _NOT_FOUND:
@@ -137,11 +140,13 @@ class _Reader:
             yield self._operation(match[1], match[2], error)
 
     def _created(self, task: Mapping[str, Any], asked: Mapping[str, Any], place: int) -> Event:
+        """The creation of a task, with the delay or the time that its request `asked` for (C6, C7)."""
         moment = _moment_asked(asked.get("runat") or "")
         delay = 0 if moment is not None else asked.get("delayseconds", 0) * SECOND
         return Created(*self.when, _task(task), place, delay, moment)
 
     def _claimed(self) -> Iterator[Event]:
+        """A claim, and a delivery for each task that it got."""
         asked = self._fields()
         queues = _queues(asked)
         reply = self.reply if self.call.reply else {"tasks": ()}  # K3
@@ -154,6 +159,7 @@ class _Reader:
             yield Delivery(*self.when, task, place, queues, lease)
 
     def _operation(self, task_id: str, verb: str, refusal: str) -> Event:
+        """The operation of a worker on one task. `verb` is the last part of the path."""
         base = (*self.when, self.caller.subject if self.caller else None, task_id, refusal)
         match verb:
             case "heartbeat":
@@ -231,6 +237,7 @@ def _queues(asked: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _task(shown: Mapping[str, Any]) -> TaskSnapshot:
+    """The task in a reply."""
     get = shown.get
     return TaskSnapshot(
         id=shown["id"],

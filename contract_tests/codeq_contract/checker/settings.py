@@ -55,6 +55,7 @@ class Settings:
 
     @classmethod
     def _read(cls, header: Header) -> Settings:
+        """As `of`, but raises what YAML and wrong types raise."""
         file = yaml.safe_load(header.yaml or "") or {}
 
         def setting(variable: str, key: str, default: str) -> str:

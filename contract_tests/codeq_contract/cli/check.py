@@ -53,6 +53,7 @@ def _check(file: Path, console: Console, *, most: int | None) -> Validity:
 
 
 def _print(result: CheckResult, console: Console, most: int | None) -> None:
+    """Print the size of a history, its validity, and a row for each law unless all of them hold."""
     header = result.recording.header
     counts = {"call": len(result.recording.calls), "callback": len(result.recording.callbacks), "task": result.tasks}
     size = ", ".join(counted(number, noun) for noun, number in counts.items())

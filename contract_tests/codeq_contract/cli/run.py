@@ -48,6 +48,7 @@ def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | N
 
 
 def _run(given: Mapping[str, str | None], keyword: str | None, *, dry_run: bool, yes: bool) -> NoReturn:
+    """Run the cases in this process, print the outcome, and exit with its code."""
     yes = yes or (not dry_run and _allows_clean_up(given))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(given["report"] or folder)

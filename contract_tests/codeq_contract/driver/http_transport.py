@@ -55,6 +55,7 @@ class HttpTransport:
             return list(threads.map(send, requests))
 
     def _send(self, request: Request) -> Reply:
+        """Send one request. A lost one is a reply without a status."""
         # The path goes out unchanged. In a URL it would be normalized.
         sent = self._http.build_request(
             request.method,

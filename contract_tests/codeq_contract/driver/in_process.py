@@ -65,6 +65,7 @@ class InProcess(Clock):
         return self._runner.run(self._exchange(requests, schedule))
 
     async def _exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
+        """Send the requests at once, and move the clock until all are answered."""
         self._loop.shuffle_by(schedule)
         calls = asyncio.gather(*map(self._send, requests))
         try:
@@ -104,6 +105,7 @@ class InProcess(Clock):
 
 
 def _scope(request: Request) -> Scope:
+    """The ASGI scope of a request."""
     headers = {"host": "codeq.test", **{name.lower(): value for name, value in request.headers.items()}}
     if request.body is not None:
         headers["content-length"] = str(len(request.body))

@@ -176,7 +176,7 @@ class Deployment:
             )
             _check_access(without_password(self.url), driver)
             queues = driver.call(Request("GET", f"{ADMIN}/queues", "producer"))
-            # The producer is a mere one unless it is an admin as well (A8).
+            # The producer has no rights of an admin (`mere_producer`) unless its claims give them (A8).
             rights = set() if queues.status == HTTPStatus.OK else {"mere_producer"}
             yield replace(driver, features=driver.features | rights)
 
@@ -189,6 +189,7 @@ def _check_access(server: str, driver: Driver) -> None:
 
 
 def _access_problems(driver: Driver) -> Iterator[str]:
+    """What keeps the callers from using the server, one sentence each."""
     metrics = driver.call(Request("GET", "/metrics"))
     if not metrics.status:
         yield f"no server answers: {metrics.problem}"

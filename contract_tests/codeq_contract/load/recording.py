@@ -109,6 +109,7 @@ class _Recorder:
             yield worker(self._context(tenant, name, goes_on))
 
     def _drain(self) -> bool:
+        """End all tasks, one drainer for each tenant. Returns whether none remained."""
         scheduler, clock = self._scheduler(), self.driver.clock
         drain = Drain(
             now=clock.now,
@@ -162,6 +163,7 @@ class _Recorder:
         )
 
     def _identities(self) -> Mapping[str, Identity]:
+        """The callers of the load with their claims, for the header of the recording."""
         identities = {}
         for tenant in self.tenants:
             for kind, members in (("producer", tenant.producers), ("worker", tenant.workers)):

@@ -93,6 +93,7 @@ def _read_header(entry: dict[str, Any]) -> Header:
 
 
 def _header(header: Header) -> dict[str, Any]:
+    """The first line of a recording as a JSON object."""
     return {
         "kind": "header",
         "format": FORMAT,

@@ -61,6 +61,7 @@ def _deliveries_by_path(received: Sequence[Received]) -> defaultdict[str, list[_
 def _compare(
     number: int, theirs: Callback, delivery: _Delivery | None, secret: str, allowed: AllowedDifferences
 ) -> Iterator[Difference]:
+    """The differences of one callback. Without a delivery, the callback itself is missing."""
     request = f"{theirs.method} {theirs.path}"
     if delivery is None:
         mismatches = [("request", f"at {moment_text(theirs.at)}: {theirs.body}", ABSENT)]

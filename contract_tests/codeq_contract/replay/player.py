@@ -35,6 +35,7 @@ def replay(recording: Recording, target: Target, *, signer: Signer | None = None
 
 
 async def _replay(recording: Recording, target: Target, signer: Signer | None) -> list[Difference]:
+    """As `replay`, in a running event loop."""
     header = recording.header
     proof = credentials(header, signer)
     configuration = {

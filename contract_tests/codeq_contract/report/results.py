@@ -168,6 +168,7 @@ class Report:
         return 0 if asked == {PASSED} else 3
 
     def _level(self, group: str) -> str:
+        """The outcome of one group of cases: its worst verdict decides."""
         counts = self.counts(group)
         if group not in self.levels_asked or not counts:
             return NOT_RUN

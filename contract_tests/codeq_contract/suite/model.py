@@ -62,6 +62,7 @@ class Model:
                 self._settle(done.step, done.worker, done.replies[0], self._tasks[done.task])
 
     def _create(self, step: Create, reply: Reply, task_id: str) -> None:
+        """Check a create, and add its task. A known key returns its first task (C8)."""
         _must_be(HTTPStatus.ACCEPTED, reply.status, reply)
         if step.key and step.key in self._keys:
             _must_be(self._keys[step.key], task_id, "the task of a known key (C8)")
@@ -143,6 +144,7 @@ class Model:
     # Settlements.
 
     def _settle(self, step: Settle, worker: str, reply: Reply, task: ModelTask) -> None:
+        """Check an operation on one task, and do to the model what it did to the task."""
         if step.action == "read":
             self._compare(task, reply)
             return
@@ -167,6 +169,7 @@ class Model:
                 task.status = "COMPLETED" if step.action == "complete" else "FAILED"
 
     def _compare(self, task: ModelTask, reply: Reply) -> None:
+        """Check that a reply shows the task as the model has it."""
         task_json = reply.json
         if task.worker:
             subject = self._subjects[task.worker] = self._subjects[task.worker] or task_json["workerId"]
@@ -181,9 +184,9 @@ class Model:
         _must_be(expected, actual, f"location, status, attempts and whether it is held, of {task.id}")
 
 
-def _must_be(expected: object, found: object, what: object) -> None:
+def _must_be(expected: object, found: object, subject: object) -> None:
     if found != expected:
-        raise AssertionError(f"{what}: found {found!s}; it must be {expected!s}")
+        raise AssertionError(f"{subject}: found {found!s}; it must be {expected!s}")
 
 
 def _refusal(step: Settle, worker: str, task: ModelTask) -> tuple[int, str] | None:

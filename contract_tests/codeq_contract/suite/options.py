@@ -77,6 +77,7 @@ class Options:
         return options
 
     def _check(self) -> None:
+        """Refuse values that no run can have. Raises OptionsError."""
         if self.target not in TARGETS:
             raise OptionsError(f"--target: found {self.target!r}; it must be one of {', '.join(TARGETS)}")
         if self.profile and self.profile not in STORES:
@@ -122,6 +123,7 @@ class Options:
             raise OptionsError(f"not run: {reason}") from None
 
     def _deployment(self) -> Deployment:
+        """The deployment that the options describe. Raises OptionsError."""
         host, _, port = self.webhook_bind.rpartition(":")
         try:
             KnownSettings.of(self.settings)
@@ -138,6 +140,7 @@ class Options:
         )
 
     def _tokens(self) -> Mapping[str, str]:
+        """The tokens of a deployment's callers, from options, file and command. Raises OptionsError."""
         given = {"producer": self.producer_token, "worker": self.worker_token, "admin": self.admin_token}
         tokens = {**self.tokens, **{name: token for name, token in given.items() if token}}
         if self.token_command:
@@ -179,6 +182,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _from_file(path: str) -> dict[str, Any]:
+    """The options in a YAML file. Raises OptionsError."""
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError, *UNREADABLE) as error:

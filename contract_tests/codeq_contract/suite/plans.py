@@ -81,6 +81,7 @@ class Execution:
         return [done for step in plan if (done := self._do(step)) is not None]
 
     def _do(self, step: Step) -> Done | None:
+        """Execute one step. None for a wait, which has no reply."""
         match step:
             case Wait(seconds):
                 self._contract.clock.sleep(seconds)
@@ -114,6 +115,7 @@ class Execution:
 
 
 def _settle(worker: Caller, step: Settle, task: str) -> Reply:
+    """Carry out the operation of a step as `worker`."""
     match step.action:
         case "heartbeat":
             return worker.heartbeat(task, extendSeconds=step.seconds)

@@ -118,6 +118,7 @@ class Session:
     def _verdict(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
     ) -> tuple[Verdict, str]:
+        """The verdict on a case, and the reason."""
         deviation = next((each for each in self.deviations if each.covers(item.name, clauses_of(item))), None)
         if call.excinfo is None:
             if deviation is not None and not deviation.rare:
@@ -141,6 +142,7 @@ class Session:
         return verdict, reason
 
     def _result(self, item: pytest.Item, call: pytest.CallInfo[None], verdict: Verdict, reason: str) -> CaseResult:
+        """The result of a case, with its requests unless it passed."""
         result = CaseResult(
             item.name, group_of(item), clauses_of(item), verdict, round(call.duration, 3), reason=reason
         )

@@ -24,6 +24,7 @@ def phantoms(history: History) -> Iterator[Violation]:
 
 
 def _problem(history: History, task: TaskHistory, delivery: Delivery) -> str:
+    """What is wrong with a delivery, or an empty text."""
     if not task.creates:
         return "was delivered, but never created"
     create, given = task.creates[0], delivery.task

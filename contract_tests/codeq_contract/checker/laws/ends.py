@@ -32,6 +32,7 @@ def _final_states(task: TaskHistory) -> set[str]:
 
 
 def _after_end(task: TaskHistory, end: Event, final: set[str]) -> Iterator[tuple[Event, str]]:
+    """The events that cannot come after the end of a task, each with what it did."""
     for lease in task.leases:
         if end.precedes(lease.delivery):
             yield lease.delivery, f"was over and was delivered to {lease.delivery.task.worker}"

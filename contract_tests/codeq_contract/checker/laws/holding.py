@@ -113,7 +113,7 @@ def premature_revocations(history: History) -> Iterator[Violation]:
     """Find refusals to a worker whose lease had expired, but whose task no claim can have taken away."""
     for task in history.tasks.values():
         refusals = [operation for operation in task.operations if operation.is_refused_as_not_held]
-        # After an earlier lease there was another delivery, thus a claim.
+        # After an earlier lease there was another delivery, so there was a claim.
         for lease in task.leases[-1:] if refusals else ():
             for refusal in refusals:
                 if _is_overdue(lease, refusal) and refusal.answered < history.taken_from(lease):
