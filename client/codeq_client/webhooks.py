@@ -28,6 +28,10 @@ Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
 _MAX_REMEMBERED = 10_000
 _MAX_BODY = 16 * 1024 * 1024
 
+#: Key of an extension of the scope: a function that receives what a handler raises. A fake that calls the receiver in
+#: process gives it, so that a test fails with the error.
+_ON_ERROR = "codeq.on_error"
+
 _log = logging.getLogger("codeq_client.webhooks")
 
 
@@ -78,7 +82,8 @@ class WebhookReceiver:
 
     With a `secret`, only requests signed with it at most `tolerance` seconds ago are accepted; `None` accepts unsigned
     ones. A message that is delivered more than once, as retries do (W3), reaches the handlers once. If a handler
-    raises, the server delivers again. A result also wakes `CodeQ.wait_for_result(..., wake=receiver)`.
+    raises, its error is logged and the server delivers again; in a test it goes to the fake that sent the message. A
+    result also wakes `CodeQ.wait_for_result(..., wake=receiver)`.
     """
 
     def __init__(self, secret: str | None, *, tolerance: float = 300, clock: Clock | None = None) -> None:
@@ -130,9 +135,9 @@ class WebhookReceiver:
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             _log.warning("a webhook was not a CodeQ message: %r", error)
             return 400
-        return await self._deliver(message)
+        return await self._deliver(message, scope.get("extensions", {}).get(_ON_ERROR, _log_error))
 
-    async def _deliver(self, message: ResultCallback | QueueReady) -> int:
+    async def _deliver(self, message: ResultCallback | QueueReady, on_error: Callable[[Exception], object]) -> int:
         """Call the handlers for a message, once even if the server repeats it; return the status of the reply."""
         key = _key(message)
         while earlier := self._delivering.get(key):  # the server waits 15 s and then sends again (W3)
@@ -147,8 +152,8 @@ class WebhookReceiver:
             else:
                 for on_ready in self._on_ready:
                     await on_ready(message)
-        except Exception:  # noqa: BLE001 - the reply makes the server deliver again
-            _log.exception("a webhook handler failed")
+        except Exception as error:  # noqa: BLE001 - the reply makes the server deliver again
+            on_error(error)
             return 500
         else:
             self._remember(key)
@@ -187,6 +192,10 @@ async def _body(receive: Receive) -> bytes | None:
             return None
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+def _log_error(error: Exception) -> None:
+    _log.error("a webhook handler failed", exc_info=error)
 
 
 def _message(wire: Mapping[str, Any]) -> ResultCallback | QueueReady:

@@ -99,6 +99,8 @@ class Controls(StateControls, JournalControls):
 
         Raises BadRequestError, or ConflictError for an id that exists, and if too many wait already.
         """
+        if isinstance(ids, str):
+            raise BadRequestError(f"ids: found {ids!r}, a list of texts belongs here")
         ids, delays = list(ids), list(delays)
         if any(type(one) is not str or not one for one in ids) or any(
             type(delay) is not int or delay < 0 for delay in delays

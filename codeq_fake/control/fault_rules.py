@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from codeq_fake import payloads
@@ -62,8 +62,11 @@ class FaultControls:
         return removed
 
 
-def checked(rules: Iterable[Rule | FaultRule]) -> list[Rule]:
+def checked(rules: Collection[Rule | FaultRule]) -> list[Rule]:
     """Read rules and check their `on`. Raises BadRequestError."""
+    for rule in rules:
+        if not isinstance(rule, (Rule, Mapping)):
+            raise BadRequestError(f"found {rule!r} where a rule belongs; give several rules as several arguments")
     try:
         return [parsing.named(rule if isinstance(rule, Rule) else parsing.rule_of(dict(rule)), NAMES) for rule in rules]
     except BadFaultError as refusal:

@@ -164,7 +164,7 @@ class Rule:
 
     def _check_headers(self) -> None:
         for name, value in self.headers:
-            if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+            if not (_is_text(name, _HEADER_NAME) and _is_text(value, _HEADER_VALUE)):
                 raise BadFaultError(f"headers: {name!r}: {value!r} is not a header")
             if name.lower() in _FRAMING:
                 raise BadFaultError(f"headers: {name} is set by the server")
@@ -192,3 +192,7 @@ class Rule:
     def __str__(self) -> str:
         named = ((name, getattr(self, name)) for name in ("on", "worker", "command", "task", "nth"))
         return " ".join([self.do, *(f"{name}={value}" for name, value in named if value)])
+
+
+def _is_text(value: object, form: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None

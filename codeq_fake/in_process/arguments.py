@@ -14,6 +14,15 @@ def check_types(*kinds: type, noun: str = "a text", **arguments: object) -> None
             raise TypeError(f"{name}: found {value!r}, {noun} belongs here")
 
 
+def check_counts(**arguments: object) -> None:
+    """Raise TypeError or ValueError with the name of the first argument that is no whole number from 0."""
+    for name, value in arguments.items():
+        if type(value) is not int:
+            raise TypeError(f"{name}: found {value!r}, it is a whole number")
+        if value < 0:
+            raise ValueError(f"{name}: found {value}, it is not negative")
+
+
 def nanoseconds(when: str | datetime) -> int:
     """An instant, as ns since the epoch. Raises BadRequestError, or ValueError for a datetime without a time zone."""
     if isinstance(when, datetime):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 from threading import Lock, Thread, current_thread
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 from weakref import finalize
 
 import anyio.to_thread
@@ -18,6 +18,7 @@ from codeq_fake.clocks.clock import stopwatch
 from codeq_fake.compat.asyncio import LoopWithoutSockets
 
 T = TypeVar("T")
+OnError: TypeAlias = Callable[[BaseException], object]
 
 #: How long the end of the thread may take (real seconds), if something blocks its event loop.
 _LONGEST_END = 5.0
@@ -30,11 +31,14 @@ class Home:
     With `in_thread=False` it never starts a thread, and takes the loop that runs when it is made: a call that needs a
     loop raises RuntimeError where none runs.
 
+    `on_error` receives what tasks and callbacks in the thread raise, where nothing awaits them.
+
     It stays in the process in which it was first used: in a fork of it, every call raises RuntimeError.
     """
 
-    def __init__(self, *, in_thread: bool = True) -> None:
+    def __init__(self, *, in_thread: bool = True, on_error: OnError | None = None) -> None:
         self._in_thread = in_thread
+        self._on_error = on_error
         self._loop = None if in_thread else running_loop()
         self._thread: _LoopThread | None = None
         self._moving = Lock()
@@ -147,18 +151,18 @@ class Home:
                 'clock="auto" is for async code in this process, on a virtual-time event loop, and there is none here: '
                 'in blocking code, and on a port, use clock="manual" and advance()'
             )
-        self._thread = _LoopThread()
+        self._thread = _LoopThread(self._on_error)
         return self._thread.loop
 
 
 class _LoopThread:
     """An event loop in a thread that ends with this object or with the program, even if it is never closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_error: OnError | None) -> None:
         started: Future[asyncio.AbstractEventLoop] = Future()
         ended = asyncio.Event()
         # The thread must not refer to this object: the object would then never be collected.
-        thread = Thread(target=_run_loop, args=(started, ended), name="codeq-fake", daemon=True)
+        thread = Thread(target=_run_loop, args=(started, ended, on_error), name="codeq-fake", daemon=True)
         thread.start()
         self.loop = started.result()
         # Unlike `__del__`, it is called before the interpreter stops its threads: after that a join never returns.
@@ -172,15 +176,26 @@ class _LoopThread:
 class _RealTimeLoop(LoopWithoutSockets):
     """An event loop that works on while a test keeps the network out or freezes the time."""
 
+    def __init__(self, on_error: OnError | None) -> None:
+        self._on_error = on_error
+        super().__init__()
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """As asyncio's, which logs, except for what callbacks raise, and tasks that nothing awaits."""
+        if self._on_error is not None and "exception" in context and ("handle" in context or "future" in context):
+            self._on_error(context["exception"])
+        else:
+            super().default_exception_handler(context)
+
     def time(self) -> float:
         """Real seconds since an arbitrary start."""
         return stopwatch() / 1_000_000_000
 
 
-def _run_loop(started: Future[asyncio.AbstractEventLoop], ended: asyncio.Event) -> None:
+def _run_loop(started: Future[asyncio.AbstractEventLoop], ended: asyncio.Event, on_error: OnError | None) -> None:
     """Run an event loop until `ended`. `started` gets the loop, or the error if there can be none."""
     try:
-        with asyncio.Runner(loop_factory=_RealTimeLoop) as runner:
+        with asyncio.Runner(loop_factory=partial(_RealTimeLoop, on_error)) as runner:
             runner.run(_live(started, ended))
     except BaseException as error:
         if started.done():

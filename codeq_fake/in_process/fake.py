@@ -28,7 +28,7 @@ from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
 
-from .arguments import check_types, nanoseconds
+from .arguments import check_counts, check_types, nanoseconds
 from .assertions import Assertions
 from .detached import Detached
 from .event_loop import Home
@@ -81,6 +81,9 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
         control_token: str | None = None,
         filled_from: str | Path | None = None,
     ) -> None:
+        check_types(Mapping, NoneType, noun="a mapping of origins to applications", webhooks=webhooks)
+        check_types(str, NoneType, control_token=control_token)
+        check_counts(journal_size=journal_size, journal_bytes=journal_bytes)
         self._receivers = Receivers(webhooks or {})
         config = Config(
             profile=checked_profile(profile),
@@ -96,7 +99,7 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
         self._runtime = FakeServer(config, make_clock(clock, start=nanoseconds(now) if now is not None else None))
         self._controls = Controls(self._runtime)
         self._control_token = control_token
-        self._home = Home(in_thread=clock != "auto")
+        self._home = Home(in_thread=clock != "auto", on_error=self._receivers.errors.append)
         self._call = self._home.call
         self._port = Port(self._home, self._runtime)
         self._app = application(self._runtime, control_token=control_token)

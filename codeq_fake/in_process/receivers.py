@@ -24,6 +24,10 @@ Application: TypeAlias = "ASGIApp | WSGIApplication"
 #: are not asked: many that a test defines take every call for a request.
 _LIFESPANS = ("lifespan_context", "on_startup", "before_serving")
 
+#: Key of an extension of the scope: a function for errors that an application answers itself. `codeq_client.webhooks`
+#: has the same key.
+_ON_ERROR = "codeq.on_error"
+
 _logger = logging.getLogger(__name__)
 
 
@@ -69,6 +73,8 @@ class _Receiver:
     """One application, as an ASGI application that never raises."""
 
     def __init__(self, origin: str, app: Application, errors: list[BaseException]) -> None:
+        if not callable(app):
+            raise TypeError(f"webhooks: found {app!r} for {origin}, an ASGI or WSGI application belongs here")
         self._origin = origin
         self._app = cast("ASGIApp", app) if _is_asgi(app) else _WsgiAdapter(cast("WSGIApplication", app))
         self._errors = errors
@@ -76,6 +82,7 @@ class _Receiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         progress = _Progress(send)
+        scope = {**scope, "extensions": {**scope.get("extensions", {}), _ON_ERROR: self._note}}
         try:
             if self._lifespan is not None:
                 await self._lifespan.start()

@@ -77,6 +77,7 @@ class WorkerSide:
 
         `artifacts` are as in the API: `{"name", "url"}` or `{"name", "contentBase64", "contentType"}`.
         """
+        check_types(Mapping, NoneType, noun="an object", result=result)
         files = [dict(artifact) for artifact in artifacts]
         return self._settle(
             worker_calls.submit, task, worker, status="COMPLETED", result=dict(result or {}), artifacts=files

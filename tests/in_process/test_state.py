@@ -53,6 +53,22 @@ def test_a_restored_callback_that_is_overdue_is_sent() -> None:
         assert [callback["state"] for callback in fake.callbacks] == ["delivered"]
 
 
+def test_a_restored_callback_is_sent_when_the_clock_gets_there_though_it_was_due_then_before() -> None:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    with FakeCodeQ(now=NOW, webhooks={"http://app.test": app}) as fake:
+        fake.enqueue("A", webhook="http://app.test/")
+        task = fake.claim("A")
+        assert task is not None
+        fake.complete(task)
+        fake.advance(1)
+        fake.restore(fake.state())
+        fake.advance(1)
+        assert [len(callback["tries"]) for callback in fake.callbacks] == [1]
+
+
 def test_a_state_that_is_none_changes_nothing(fake: FakeCodeQ) -> None:
     fake.enqueue("A")
     before = fake.state()
@@ -103,7 +119,7 @@ def test_no_token_is_told() -> None:
         ({"yaml": "- a"}, SettingsError, "the YAML settings: found a list"),
         ({"identities": {"ann": {}}}, SettingsError, "identities: ann has kind None"),
         ({"webhook_allow": ["http://app"]}, ValueError, "'http://app' is neither a host name"),
-        ({"webhooks": {"app": None}}, ValueError, "'app' is not an origin"),
+        ({"webhooks": {"app": print}}, ValueError, "'app' is not an origin"),
         ({"now": "today"}, BadRequestError, "found 'today' where an RFC 3339 time"),
     ],
 )

@@ -152,6 +152,15 @@ def test_it(codeq):
     ("call", "text"),
     [
         ("next(delays=[1.5])", "a delay a whole number of seconds"),
+        ("next(ids='abc')", "ids: found 'abc', a list of texts belongs here"),
+        ("faults([faults.reset()])", "where a rule belongs; give several rules as several arguments"),
+        ("faults(faults.refuse(headers={'Retry-After': 5}))", "headers: 'Retry-After': 5 is not a header"),
+        ("complete('any', [1])", "result: found [1], an object belongs here"),
+        ("__init__(journal_size='5')", "journal_size: found '5', it is a whole number"),
+        ("__init__(journal_bytes=-1)", "journal_bytes: found -1, it is not negative"),
+        ("__init__(control_token=5)", "control_token: found 5, a text belongs here"),
+        ("__init__(webhooks=[print])", "webhooks: found [<built-in function print>], a mapping of origins"),
+        ("__init__(webhooks={'http://a.test': 5})", "webhooks: found 5 for http://a.test, an ASGI or WSGI application"),
         ("next(ids=[5])", "an id is a text"),
         ("enqueue('A', priority=1.5)", "priority: found 1.5, it is a whole number"),
         ("enqueue('A', max_attempts='3')", "max_attempts: found '3', it is a whole number"),
@@ -160,7 +169,7 @@ def test_it(codeq):
         ("faults(faults.reset(times=1.5))", "times: found 1.5, it is a whole number"),
     ],
 )
-def test_a_number_of_the_wrong_kind_is_an_error_at_once(call: str, text: str, run: Run) -> None:
+def test_an_argument_of_the_wrong_kind_is_an_error_at_once(call: str, text: str, run: Run) -> None:
     printed, code = run(f"from codeq_fake import faults\ndef test_it(codeq):\n    codeq.{call}\n")
     assert code == 1
     assert text in printed

@@ -250,3 +250,52 @@ async def test_a_handler_of_its_own(codeq):
     assert "2 failed, 2 passed in" in printed
     assert "::test_raised - AssertionError: the callback's check" in printed
     assert "::test_failed - Failed: by the callback" in printed
+
+
+RECEIVERS = """
+import asyncio
+import pytest
+from codeq_client.webhooks import WebhookReceiver
+
+def check(*_):
+    assert False, "the receiver's check"
+
+async def check_later(*_):
+    check()
+
+bundled = WebhookReceiver(secret=None)
+bundled.on_result(check_later)
+
+async def with_a_task(scope, receive, send):
+    asyncio.get_running_loop().create_task(check_later())
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+async def with_a_callback(scope, receive, send):
+    asyncio.get_running_loop().call_soon(check)
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+"""
+
+
+@pytest.mark.parametrize("receiver", ["bundled", "with_a_task", "with_a_callback"])
+def test_an_error_that_a_receiver_does_not_raise_itself_fails_the_test(receiver: str, run: Run) -> None:
+    test = f"""{RECEIVERS}
+pytestmark = pytest.mark.codeq(webhooks={{"http://app.test": {receiver}}})
+
+def deliver(codeq):
+    codeq.enqueue("A", webhook="http://app.test/done")
+    codeq.complete(codeq.claim("A"))
+    codeq.advance(0)
+
+def test_raised(codeq):
+    deliver(codeq)
+
+def test_expected(codeq):
+    with codeq.expect_receiver_error(AssertionError, match="receiver's check"):
+        deliver(codeq)
+"""
+    printed, code = run(test)
+    assert code == 1
+    assert "1 failed, 1 passed in" in printed
+    assert "::test_raised - AssertionError: the receiver's check" in printed
