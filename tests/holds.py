@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import time  # noqa: TID251 - measures how long something takes
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from codeq_fake.core.slices import Slices
+
+T = TypeVar("T")
 
 #: No call may hold the loop longer (s), with 200,000 tasks.
 LIMIT = 0.1
@@ -56,3 +60,19 @@ class LongestHold:
             self.seconds = max(self.seconds, now - before)
             self.total += now - before
             before = now
+
+
+def longest_slice(work: Slices[T]) -> float:
+    """The processor time of the longest slice of some work (s). The collector of garbage rests."""
+    longest = 0.0
+    gc.collect()
+    gc.disable()
+    try:
+        before = time.thread_time()
+        for _ in work:
+            now = time.thread_time()
+            longest = max(longest, now - before)
+            before = time.thread_time()
+        return max(longest, time.thread_time() - before)
+    finally:
+        gc.enable()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from codeq_fake.serving.server import load_ahead, stop_signals
+from codeq_fake.serving.server import loading_ahead, stop_signals
 
 from .output import tell
 
@@ -29,8 +29,8 @@ async def end_of(command: Sequence[str], environment: dict[str, str]) -> int:
             tell(f"cannot run {command[0]}: {error.strerror}")
             return 127 if isinstance(error, FileNotFoundError) else 126
         forwarding = asyncio.create_task(_forward_all(received, member, process))
-        load_ahead()  # after the signal handlers, because it blocks the event loop
-        code = await process.wait()
+        with loading_ahead():  # after the signal handlers, because it blocks the event loop
+            code = await process.wait()
         forwarding.cancel()
         await asyncio.wait({forwarding})
     return code if code >= 0 else 128 - code

@@ -288,6 +288,10 @@ class Controls(StateControls, JournalControls):
         broker = self._runtime.broker
         keys = yield from in_order(list(broker.store.queues))
         spelled = yield from representations.spelled_commands(broker)
+        for queue in list(broker.store.queues.values()):
+            yield from queue.leases.tidied()
+            yield from queue.delays.tidied()
+            yield
         queues = (representations.queue(broker, key, spelled) for key in keys)
         return {"queues": queues, "parkedClaims": self._runtime.waiters.parked}
 

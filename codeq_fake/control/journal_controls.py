@@ -6,8 +6,10 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from codeq_fake import payloads
+from codeq_fake.clocks import in_slices
 from codeq_fake.core import errors, manual_operations
 from codeq_fake.core.effects import NoticeDue
+from codeq_fake.divergences import Surprise
 from codeq_fake.journal import Journal
 from codeq_fake.runtime.fake_server import FakeServer
 
@@ -73,8 +75,15 @@ class JournalControls:
 
     def surprises(self) -> list[payloads.Surprise]:
         """Requests that expect what upstream's documents say and the server does not do."""
-        surprises = self._runtime.surprises.so_far()
-        return [cast("payloads.Surprise", asdict(surprise)) for surprise in surprises]
+        return list(map(_surprise, self._runtime.surprises.so_far()))
+
+    async def surprises_beside_others(self) -> list[payloads.Surprise]:
+        """As `surprises`. Others have turns meanwhile."""
+        return list(map(_surprise, await in_slices(self._runtime.surprises.so_far_in_slices())))
+
+
+def _surprise(shown: Surprise) -> payloads.Surprise:
+    return cast("payloads.Surprise", asdict(shown))
 
 
 def _dropped(journal: Journal[Any], since: int) -> dict[str, int]:

@@ -162,7 +162,7 @@ def queue(broker: Broker, key: tuple[str, str], spelled: Mapping[str, str]) -> p
     """The queue of a tenant and name, with its command as `spelled_commands` has it."""
     tenant, name = key
     shown = broker.store.queues[key]
-    lease, delay = next(shown.by_lease_end(), None), next(shown.delays(), None)
+    lease, delay = next(shown.leases.in_order(), None), next(shown.delays.in_order(), None)
     return {
         "tenant": tenant,
         "command": spelled.get(name, name),

@@ -121,7 +121,7 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("POST", "/faults", lambda **sent: faults.add(sent), rule),
         ControlCall("DELETE", "/faults", faults.clear),
         ControlCall("DELETE", "/faults/{n}", faults.remove, {"n": number_of("fault")}),
-        ControlCall("GET", "/surprises", controls.surprises, under="surprises"),
+        ControlCall("GET", "/surprises", controls.surprises_beside_others, under="surprises"),
         ControlCall("GET", "/contract", controls.contract),
         ControlCall("GET", "/openapi.json", document),
     )

@@ -101,7 +101,7 @@ def _parts(broker: Broker, tasks: Iterator[dict[str, Any]]) -> dict[str, Any]:
         "nextDelivery": broker.callbacks.next_id,
         "tally": {
             **{name: _rows(getattr(counters, name)) for name in _COUNTERS},
-            "latency": iter([[*labels, [*known.counts], known.total] for labels, known in counters.latency.items()]),
+            "latency": ([*labels, known.counts, known.total] for labels, known in counters.frozen_latencies()),
         },
     }
 
@@ -177,14 +177,15 @@ def restore(broker: Broker, state: BrokerState) -> Slices[None]:
         )
         yield
     for command, status, counts, total in state["tally"]["latency"]:
-        histogram = counters.latency[command, status] = Histogram()
-        histogram.counts, histogram.total = counts, total
+        counters.latency[command, status] = Histogram(counts, total)
+        yield
 
 
 def _rows(mapping: Mapping[Any, Any]) -> Iterator[list[Any]]:
     """Each key and value that a mapping has now as one row; a tuple has a column for each of its parts."""
-    items = list(mapping.items())
-    return ([*_columns(key), *_columns(value)] for key, value in items)
+    # Not `items`: to create so many pairs at once would take a while.
+    keys, values = list(mapping), list(mapping.values())
+    return ([*_columns(key), *_columns(value)] for key, value in zip(keys, values, strict=True))
 
 
 def _columns(value: object) -> tuple[Any, ...]:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from codeq_fake.auth.caller import tenant_of
 from codeq_fake.core.backoff import DEFAULT_POLICY, POLICIES
+from codeq_fake.core.slices import Slices, at_once
 from codeq_fake.journal import Journal, Request
 from codeq_fake.server_settings import Settings, StaticAuth
 
 from .history import History
 from .rules import RULES
+
+#: How many requests are read between two pauses: some take long, because their bodies are looked at.
+_BATCH = 100
 
 
 class CodeQSurprise(UserWarning):
@@ -51,7 +55,13 @@ class Watch:
 
     def so_far(self) -> list[Surprise]:
         """All surprises so far, in order. Requests that the journal dropped before they were read are missing."""
-        self._read()
+        return at_once(self.so_far_in_slices())
+
+    def so_far_in_slices(self) -> Slices[list[Surprise]]:
+        """As `so_far`. Requests may come in between."""
+        while self._read_up_to < self._journal.count:
+            self._read(_BATCH)
+            yield
         return [*_in_settings(self._settings), *self._found]
 
     def take_unlogged(self, answered: Request) -> list[Surprise]:
@@ -67,10 +77,12 @@ class Watch:
         self._logged = len(self._found)
         return new
 
-    def _read(self) -> None:
-        for request in self._journal.since(self._read_up_to):
+    def _read(self, most: int | None = None) -> None:
+        """Read what is new in the journal, or the next `most` requests of it."""
+        kept = self._journal.since(self._read_up_to)
+        for request in kept[:most]:
             self._add(request)
-        self._read_up_to = self._journal.count
+        self._read_up_to = self._journal.count if most is None or len(kept) <= most else kept[most - 1].n
 
     def _add(self, request: Request) -> None:
         """Find what this request is the first to show."""

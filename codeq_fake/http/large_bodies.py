@@ -9,6 +9,8 @@ from anyio import BrokenWorkerProcess, to_process
 from codeq_fake import wire
 from codeq_fake.wire import BadBody, Struct
 
+from .rejections import BodyNeedsMemory
+
 #: Up to this size a body is decoded at once, whatever is in it (bytes): in the worst case that takes some 50 ms.
 SMALL = 32 * 1024
 
@@ -20,12 +22,17 @@ _BEFORE_A_VALUE = b",[{"
 
 
 async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody | None:
-    """What `wire.decode` returns or raises. None if the body is quick to decode, or if there is no worker process."""
+    """What `wire.decode` returns or raises. None if the body is quick to decode, or if there is no worker process.
+
+    Raises BodyNeedsMemory if the system has ended the process: to decode the body here would end the server.
+    """
     if len(body) < _LARGE and sum(map(body.count, _BEFORE_A_VALUE)) < _MANY:
         return None
     try:
         return await to_process.run_sync(wire.decode, body, struct)
     except BadBody as refusal:
         return refusal
-    except (BrokenWorkerProcess, OSError):  # no memory, no descriptor: slow is better than a wrong answer
+    except (BrokenWorkerProcess, MemoryError):
+        raise BodyNeedsMemory from None
+    except OSError:  # no descriptor for the process: slow is better than a wrong answer
         return None

@@ -49,6 +49,13 @@ class BodyTooLarge(Rejected):
         super().__init__(replies.error(413, f"body exceeds {LARGEST_BODY} bytes"))
 
 
+class BodyNeedsMemory(Rejected):
+    """A request body takes more memory to decode than the system gives."""
+
+    def __init__(self) -> None:
+        super().__init__(replies.error(413, "body needs more memory than this machine has"))
+
+
 class RateLimited(Rejected):
     """The caller's bucket of `scope` is empty. The next token comes in `wait` seconds (L1)."""
 

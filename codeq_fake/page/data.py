@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import merge, nsmallest
 from itertools import islice
@@ -13,13 +13,14 @@ from codeq_fake import wire
 from codeq_fake.control import representations
 from codeq_fake.core import Broker, State, Task
 from codeq_fake.core.commands import queue_name
+from codeq_fake.core.due_heap import DueHeap
 from codeq_fake.core.queue import Queue
 from codeq_fake.core.slices import Slices, batches
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .rendering import STATES, short
 
-Waiting: TypeAlias = Callable[[Queue], Iterator[Task]]
+Waiting: TypeAlias = Callable[[Queue], DueHeap]
 End: TypeAlias = Callable[[Task], int]
 
 ItemT = TypeVar("ItemT")
@@ -140,8 +141,8 @@ def overview(runtime: FakeServer, *, most: int) -> Slices[dict[str, Any]]:
     in_queues = totals.ready + totals.delayed + totals.in_progress + totals.dead
     first = yield from _first_keys(broker, most)
     spelled = yield from representations.spelled_commands(broker)
-    leases = yield from _soonest(broker, Queue.by_lease_end, _lease_expiry, most)
-    delays = yield from _soonest(broker, Queue.delays, _visible_at, most)
+    leases = yield from _soonest(broker, _leases, _lease_expiry, most)
+    delays = yield from _soonest(broker, _delays, _visible_at, most)
     dead = yield from _dead(broker, most)
     return {
         "queues": [representations.queue(broker, key, spelled) for key in first],
@@ -163,8 +164,8 @@ def next_event(runtime: FakeServer) -> Slices[Event | None]:
         return broker.profile.lease_expired_from(task.lease_expiry)
 
     ahead = {
-        "a lease is over": (yield from _first_after(now, broker, Queue.by_lease_end, lease_end)),
-        "a delayed task comes due": (yield from _first_after(now, broker, Queue.delays, _visible_at)),
+        "a lease is over": (yield from _first_after(now, broker, _leases, lease_end)),
+        "a delayed task comes due": (yield from _first_after(now, broker, _delays, _visible_at)),
         "a callback is tried again": broker.callbacks.next_due(),
     }
     events = (Event(at, what) for what, at in ahead.items() if at is not None and at > now)
@@ -181,6 +182,8 @@ def next_tries(runtime: FakeServer) -> dict[int, int]:
     }
 
 
+_leases = attrgetter("leases")
+_delays = attrgetter("delays")
 _lease_expiry = attrgetter("lease_expiry")
 _visible_at = attrgetter("visible_at")
 
@@ -199,10 +202,10 @@ def _soonest(broker: Broker, waiting: Waiting, end: End, most: int) -> Slices[li
     queues = broker.store.queues
     nearest: list[tuple[int, tuple[str, str]]] = []
     for keys in batches(list(queues)):
-        firsts = ((end(task), key) for key in keys if (task := next(waiting(queues[key]), None)) is not None)
+        firsts = ((end(task), key) for key in keys if (task := next(waiting(queues[key]).in_order(), None)) is not None)
         nearest = nsmallest(most, (*nearest, *firsts))
         yield
-    return list(islice(merge(*(waiting(queues[key]) for _, key in nearest), key=end), most))
+    return list(islice(merge(*(waiting(queues[key]).in_order() for _, key in nearest), key=end), most))
 
 
 def _dead(broker: Broker, most: int) -> Slices[list[Task]]:
@@ -219,7 +222,8 @@ def _first_after(now: int, broker: Broker, waiting: Waiting, end: End) -> Slices
     """The end of the first wait that ends in the future."""
     first: int | None = None
     for queue in list(broker.store.queues.values()):
-        for task in waiting(queue):
+        yield from waiting(queue).tidied()  # for all that the page shows
+        for task in waiting(queue).in_order():
             at = end(task)
             if at > now:
                 first = at if first is None else min(at, first)

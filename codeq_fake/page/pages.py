@@ -126,14 +126,14 @@ def faults(visit: Visit) -> Response:
     )
 
 
-def contract(visit: Visit) -> Response:
+async def contract(visit: Visit) -> Response:
     """The clauses of the contract, and how often this fake's traffic touched each."""
     ledger = visit.controls.contract()
     entries: dict[str, dict[str, Any]] = {clause["id"]: clause for clause in ledger["clauses"]}
     by_section = [(section.about, [entries[clause.id] for clause in section.clauses]) for section in sections()]
     return visit.show(
         "contract.html",
-        surprises=visit.controls.surprises(),
+        surprises=await visit.controls.surprises_beside_others(),
         sections=by_section,
         summary=ledger["summary"],
         server=ledger["version"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from itertools import pairwise
@@ -177,6 +177,14 @@ def query(path: str, **fields: Any) -> str:
 def render(template: str, context: Mapping[str, Any], status: int = 200) -> Response:
     """Render a template as a response."""
     return HTMLResponse(_environment().get_template(template).render(context), status)
+
+
+def compiled_templates() -> Iterator[None]:
+    """Compile the templates one by one. They are kept."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+        yield
 
 
 @cache

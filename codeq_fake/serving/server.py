@@ -8,14 +8,16 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, nullcontext, suppress
 from functools import partial
 from importlib import import_module
+from threading import Event
 from typing import Any
 
 from starlette.types import ASGIApp
 
+from codeq_fake import page
 from codeq_fake.compat import httpx
 from codeq_fake.compat.uvicorn import Limits
 from codeq_fake.compat.uvicorn_choice import best_serve
@@ -25,9 +27,16 @@ from codeq_fake.runtime.fake_server import FakeServer
 from . import descriptors
 
 DEFAULT_LIMITS = Limits()
-#: What the first callback needs, and the first request for metrics. A package comes before its
-#: modules: the import of a module does not wait for another thread that imports its package, and finds half of it.
-_LATE = ("codeq_fake.webhooks.transport", "prometheus_client", "prometheus_client.core")
+#: What the first callback needs, the first request for metrics, and the first visitor of the page. A package comes
+#: before its modules: the import of a module does not wait for another thread that imports its package, and finds half
+#: of it.
+_LATE = (
+    "codeq_fake.webhooks.transport",
+    "prometheus_client",
+    "prometheus_client.core",
+    "jinja2",
+    "codeq_fake.page.site",
+)
 #: The collector of garbage looks at some 40,000 objects at a time, which takes a few ms, and rarely at all of them.
 GC_THRESHOLDS = (10_000, 3, 1000)
 #: With a lingering time of 0 the system ends a connection with a reset.
@@ -81,8 +90,8 @@ def serve(
         with closing(listener), within:
             async with served(app, runtime, listener, limits=limits):
                 ready()
-                load_ahead()
-                await stopped.wait()
+                with loading_ahead():
+                    await stopped.wait()
 
     with asyncio.Runner(loop_factory=_fast_loop()) as runner, suppress(KeyboardInterrupt):
         runner.run(until_stopped())
@@ -96,18 +105,29 @@ def stop_signals() -> list[signal.Signals]:
     return [signal.SIGINT, signal.SIGTERM, *hang_up]
 
 
-def load_ahead() -> None:
-    """Load in a thread what only some requests need.
+@contextmanager
+def loading_ahead() -> Iterator[None]:
+    """A context, in whose begin a thread loads what only some requests need.
 
     Loading it then would stop the whole server for that long, and would fail if no more files can be opened.
     """
-    _ = asyncio.get_running_loop().run_in_executor(None, _load)
+    is_over = Event()
+    _ = asyncio.get_running_loop().run_in_executor(None, _load, is_over)
+    try:
+        yield
+    finally:
+        is_over.set()  # a server that ends at once does not wait for all of it
 
 
-def _load() -> None:
+def _load(is_over: Event) -> None:
     httpx.load()
     for module in _LATE:
+        if is_over.is_set():
+            return
         import_module(module)
+    for _ in page.loaded_ahead():
+        if is_over.is_set():
+            return
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,14 @@ def test_serve_says_the_same_as_json() -> None:
             "tokens": {"producer": "dev-token", "worker": "dev-token", "admin": "dev-token"},
         }
         assert server.get("/_fake/clock").json() == {"now": "2026-01-31T12:00:00.5Z", "mode": "manual"}
+
+
+@pytest.mark.process
+def test_serve_loads_the_page_before_its_first_visitor_who_would_hold_up_all_others() -> None:
+    with serving(PYTHONPROFILEIMPORTTIME="1") as server:
+        assert server.process.stderr is not None
+        Timer(SOON, server.process.kill).start()
+        assert any("codeq_fake.page.pages" in line for line in server.process.stderr)
 
 
 @pytest.mark.process

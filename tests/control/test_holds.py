@@ -11,6 +11,7 @@ import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.control import BadRequestError, Controls
+from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from tests.holds import LIMIT, LongestHold
@@ -141,6 +142,24 @@ def test_a_state_is_saved_while_others_have_turns(tmp_path: Path) -> None:
     state, longest = asyncio.run(saved())
     assert json.loads((tmp_path / "state.json").read_text()) == json.loads(json.dumps(state))
     assert longest.is_short
+
+
+@pytest.mark.parametrize("path", ["/_fake/surprises", "/_fake/page/ledger"])
+def test_the_first_look_at_the_surprises_of_many_requests_lets_others_in_between(path: str) -> None:
+    body = b'{"commands":["A"],"x":"' + b"y" * 2000 + b'"}'
+
+    async def called() -> LongestHold:
+        runtime = FakeServer(Config(), WallClock("manual"))
+        app = application(runtime)
+        await ask(app, "GET", path)  # the first call loads what all need
+        for n in range(1, COUNT + 1):
+            runtime.requests.append(Request(n, n, "POST", TASKS, "w", body, 204, b"", "claim"))
+        async with LongestHold() as longest:
+            assert (await ask(app, "GET", path)).status == 200
+        return longest
+
+    longest = asyncio.run(called())
+    assert longest.is_short, (longest.seconds, longest.total)
 
 
 def test_settings_that_a_reset_changes_while_a_state_is_restored_stay_changed() -> None:

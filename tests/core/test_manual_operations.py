@@ -144,14 +144,14 @@ def test_leases_and_delays_are_looked_at_in_the_order_of_their_ends() -> None:
     for number in range(10):
         server.leased(lease_seconds=(number * 3) % 10 + 10)
     queue = server.broker.store.queues["acme", "a"]
-    leases, delays = list(queue.by_lease_end()), list(queue.delays())
+    leases, delays = list(queue.leases.in_order()), list(queue.delays.in_order())
     assert leases == sorted(queue.in_progress.values(), key=lambda task: (task.lease_expiry, task.id))
     assert delays == sorted(queue.delayed.values(), key=lambda task: (task.visible_at, task.id))
     moved, delivered = leases[0], leases[1]
     server.broker.heartbeat(moved.id, worker="w-1", extend_seconds=600, now=server.now)
     server.broker.heartbeat(moved.id, worker="w-1", extend_seconds=600, now=server.now)
     server.submit(delivered)
-    assert list(queue.by_lease_end()) == [*leases[2:], moved]
+    assert list(queue.leases.in_order()) == [*leases[2:], moved]
     manual_operations.delete(server.broker, delays[0].id)
-    assert list(queue.delays()) == delays[1:]
+    assert list(queue.delays.in_order()) == delays[1:]
     assert delays[1].location is Location.DELAYED_ZSET

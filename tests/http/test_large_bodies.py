@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import tracemalloc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import BrokenWorkerProcess, to_process
 
 from codeq_fake import http
 from codeq_fake.clocks import WallClock
@@ -127,6 +128,22 @@ def test_a_body_that_is_slow_to_decode_holds_up_no_other_client() -> None:
     given, short = asyncio.run(answers(has_worker_process=True))
     assert given == expected
     assert long > LIMIT > short
+
+
+async def no_memory(*_: Any) -> None:
+    raise BrokenWorkerProcess
+
+
+def test_a_body_for_which_the_worker_process_gets_no_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To decode it in the server would end the server, too."""
+    monkeypatch.setattr(to_process, "run_sync", no_memory)
+
+    async def refused() -> Answer:
+        app = http.surface(FakeServer(Config(has_worker_process=True), WallClock("manual", start=0)))
+        return await ask(app, "POST", TASKS, [SLOW["floats"]], bearer("dev-token"))
+
+    answer = asyncio.run(refused())
+    assert (answer.status, answer.json) == (413, {"error": "body needs more memory than this machine has"})
 
 
 def upload(size: int, taken: list[int]) -> Iterator[bytes]:

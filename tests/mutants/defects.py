@@ -81,7 +81,7 @@ def double_lease(patch: pytest.MonkeyPatch) -> None:
 @defect("K4", "test_higher_priorities_come_first_and_then_older_tasks")
 def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
     def take(self: Queue) -> Task | None:
-        for ready in reversed(self.pending):
+        for ready in self.pending.values():
             if ready:
                 return ready.popitem(last=True)[1]
         return None
@@ -92,7 +92,7 @@ def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
 @defect("K4", "test_higher_priorities_come_first_and_then_older_tasks")
 def lowest_priority_first(patch: pytest.MonkeyPatch) -> None:
     def take(self: Queue) -> Task | None:
-        for ready in self.pending:
+        for ready in reversed(self.pending.values()):
             if ready:
                 return ready.popitem(last=False)[1]
         return None

@@ -194,8 +194,8 @@ class Lockstep:
             ours = [stats.ready, stats.delayed, stats.in_progress, stats.dead]
             assert ours == self.model.stats(command, tenant=tenant)
             queue = self.broker.store.queues.get((tenant, command.lower()))
-            lists = reversed(queue.pending) if queue is not None else ()
-            waiting = [task.id for ready in lists if ready for task in ready.values() if task is not None]
+            lists = queue.pending.values() if queue is not None else ()
+            waiting = [task.id for ready in lists for task in ready.values() if task is not None]
             expected = sorted(self.model.queue(command, tenant, "PENDING_LIST"), key=lambda t: -t.priority)
             assert waiting == [task.id for task in expected]
         sizes = self.broker.queue_sizes()
