@@ -35,49 +35,6 @@ class Rule:
     shows: Shows
 
 
-#: In the order of their definitions.
-RULES: list[Rule] = []
-
-
-def _rule(name: str, clause: str, *operations: str, said: str, done: str) -> Callable[[Shows], Shows]:
-    """Add a rule that the decorated function decides."""
-
-    def add(shows: Shows) -> Shows:
-        RULES.append(Rule(name, clause, said, done, operations, shows))
-        return shows
-
-    return add
-
-
-@_rule(
-    "nack-fields",
-    "N4",
-    "nack",
-    said="NACK takes error and willRetry",
-    done="they are ignored; delaySeconds and reason count",
-)
-def _nack_fields(request: Request, _: History) -> bool:
-    return _sends(request, "error", "willRetry")
-
-
-@_rule(
-    "heartbeat-field",
-    "H1",
-    "heartbeat",
-    said="a heartbeat takes leaseSeconds",
-    done="it is ignored; extendSeconds counts, and without it the default of 300 s",
-)
-def _heartbeat_field(request: Request, _: History) -> bool:
-    return _sends(request, "leaseSeconds")
-
-
-@_rule(
-    "heartbeat-shortens",
-    "H1",
-    "heartbeat",
-    said="a heartbeat keeps a lease that is longer",
-    done="the lease ends extendSeconds after the heartbeat, and here that is earlier than before",
-)
 def _heartbeat_shortens(request: Request, history: History) -> bool:
     extension = fields(request).get("extendSeconds")
     if request.status != _OK or not isinstance(extension, int) or extension <= 0:
@@ -86,35 +43,10 @@ def _heartbeat_shortens(request: Request, history: History) -> bool:
     return any(task.lease_until // SECOND < lease.until for lease, task in history.claimed(request.tasks))
 
 
-@_rule(
-    "attempts",
-    "N2",
-    "nack",
-    said="attempts count claims, or NACKs",
-    done="both count, so a task is a dead letter after fewer deliveries than maxAttempts says",
-)
 def _attempts(request: Request, history: History) -> bool:
     return any(lease.deliveries < lease.task.max_attempts for lease in _dead_letters(request, history))
 
 
-@_rule(
-    "dead-letter-callback",
-    "N4",
-    "nack",
-    said="webhooks fire when a task fails",
-    done="not when it becomes a dead letter",
-)
-def _dead_letter_callback(request: Request, history: History) -> bool:
-    return any(lease.task.has_webhook for lease in _dead_letters(request, history))
-
-
-@_rule(
-    "batch-callback",
-    "S6",
-    "submit_batch",
-    said="webhooks fire for a result",
-    done="not for one in a batch, unless a task of the batch is unknown",
-)
 def _batch_callback(request: Request, history: History) -> bool:
     results = fields(request).get("results")
     if not isinstance(results, list) or len(results) != len(request.tasks):
@@ -123,14 +55,6 @@ def _batch_callback(request: Request, history: History) -> bool:
     return any(task.has_webhook for task in ended)
 
 
-@_rule(
-    "priority",
-    "C5",
-    "create",
-    "create_batch",
-    said="priority goes from 0 to 10",
-    done="from 0 to 9, and what is above becomes 9",
-)
 def _priority(request: Request, _: History) -> bool:
     if _TWO_DIGITS.search(request.body) is None:
         return False
@@ -138,14 +62,6 @@ def _priority(request: Request, _: History) -> bool:
     return isinstance(tasks, list) and any(_priority_of(task) > _HIGHEST_PRIORITY for task in tasks)
 
 
-@_rule(
-    "expired-lease",
-    "K7",
-    "claim",
-    "claim_batch",
-    said="a task whose lease has run out goes back to its queue",
-    done="the next claim only delays it, by the backoff policy; once that is over another claim gets it",
-)
 def _expired_lease(request: Request, history: History) -> bool:
     if request.status != _NO_CONTENT:
         return False
@@ -158,46 +74,9 @@ def _expired_lease(request: Request, history: History) -> bool:
     )
 
 
-@_rule(
-    "delayed-notice",
-    "U3",
-    "create",
-    "create_batch",
-    said="queue-ready notices come for delayed tasks too",
-    done="only for one that is created, without a delay, into an empty queue",
-)
 def _delayed_notice(request: Request, history: History) -> bool:
     delayed = (task for task in request.tasks if task.state is State.DELAYED)
     return any(queue_name(task.command) in history.subscribed for task in delayed)
-
-
-@_rule(
-    "admin-refusal",
-    "A8",
-    "queues",
-    "queue",
-    "cleanup",
-    said="a caller who is not an admin gets 403",
-    done="the caller gets 401, as without a token",
-)
-def _admin_refusal(request: Request, _: History) -> bool:
-    return request.status == _UNAUTHORIZED and _ADMIN_ONLY in request.error
-
-
-@_rule("healthz", "R18", "", said="GET /healthz reports that the server runs", done="there is no such path")
-def _healthz(request: Request, _: History) -> bool:
-    return (request.method, request.path.partition("?")[0]) == ("GET", "/healthz")
-
-
-@_rule(
-    "queue-statistics",
-    "M1",
-    "queues",
-    said="GET /v1/codeq/admin/queues gives statistics of each queue",
-    done="it gives the sizes of two built-in commands' queues without a tenant; add the command to the path",
-)
-def _queue_statistics(request: Request, _: History) -> bool:
-    return request.status == _OK
 
 
 def _sends(request: Request, *names: str) -> bool:
@@ -218,3 +97,104 @@ def _dead_letters(request: Request, history: History) -> list[Lease]:
     if request.status != _OK:
         return []
     return [lease for lease, task in history.claimed(request.tasks) if task.state is State.DEAD]
+
+
+#: All divergences, in the order in which they are reported.
+RULES = (
+    Rule(
+        "nack-fields",
+        "N4",
+        said="NACK takes error and willRetry",
+        done="they are ignored; delaySeconds and reason count",
+        operations=("nack",),
+        shows=lambda request, _: _sends(request, "error", "willRetry"),
+    ),
+    Rule(
+        "heartbeat-field",
+        "H1",
+        said="a heartbeat takes leaseSeconds",
+        done="it is ignored; extendSeconds counts, and without it the default of 300 s",
+        operations=("heartbeat",),
+        shows=lambda request, _: _sends(request, "leaseSeconds"),
+    ),
+    Rule(
+        "heartbeat-shortens",
+        "H1",
+        said="a heartbeat keeps a lease that is longer",
+        done="the lease ends extendSeconds after the heartbeat, and here that is earlier than before",
+        operations=("heartbeat",),
+        shows=_heartbeat_shortens,
+    ),
+    Rule(
+        "attempts",
+        "N2",
+        said="attempts count claims, or NACKs",
+        done="both count, so a task is a dead letter after fewer deliveries than maxAttempts says",
+        operations=("nack",),
+        shows=_attempts,
+    ),
+    Rule(
+        "dead-letter-callback",
+        "N4",
+        said="webhooks fire when a task fails",
+        done="not when it becomes a dead letter",
+        operations=("nack",),
+        shows=lambda request, history: any(lease.task.has_webhook for lease in _dead_letters(request, history)),
+    ),
+    Rule(
+        "batch-callback",
+        "S6",
+        said="webhooks fire for a result",
+        done="not for one in a batch, unless a task of the batch is unknown",
+        operations=("submit_batch",),
+        shows=_batch_callback,
+    ),
+    Rule(
+        "priority",
+        "C5",
+        said="priority goes from 0 to 10",
+        done="from 0 to 9, and what is above becomes 9",
+        operations=("create", "create_batch"),
+        shows=_priority,
+    ),
+    Rule(
+        "expired-lease",
+        "K7",
+        said="a task whose lease has run out goes back to its queue",
+        done="the next claim only delays it, by the backoff policy; once that is over another claim gets it",
+        operations=("claim", "claim_batch"),
+        shows=_expired_lease,
+    ),
+    Rule(
+        "delayed-notice",
+        "U3",
+        said="queue-ready notices come for delayed tasks too",
+        done="only for one that is created, without a delay, into an empty queue",
+        operations=("create", "create_batch"),
+        shows=_delayed_notice,
+    ),
+    Rule(
+        "admin-refusal",
+        "A8",
+        said="a caller who is not an admin gets 403",
+        done="the caller gets 401, as without a token",
+        operations=("queues", "queue", "cleanup"),
+        shows=lambda request, _: request.status == _UNAUTHORIZED and _ADMIN_ONLY in request.error,
+    ),
+    Rule(
+        "healthz",
+        "R18",
+        said="GET /healthz reports that the server runs",
+        done="there is no such path",
+        operations=("",),
+        shows=lambda request, _: (request.method, request.path.partition("?")[0]) == ("GET", "/healthz"),
+    ),
+    Rule(
+        "queue-statistics",
+        "M1",
+        said="GET /v1/codeq/admin/queues gives statistics of each queue",
+        done="it gives the sizes of two built-in commands' queues without a tenant; add the command to the path",
+        operations=("queues",),
+        shows=lambda request, _: request.status == _OK,
+    ),
+)

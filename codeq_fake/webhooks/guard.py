@@ -176,12 +176,10 @@ def _is_local(address: IPv4Address | IPv6Address) -> bool:
 def is_loopback(host: str) -> bool:
     """Whether a host is always this machine, in any spelling of its address. Nothing is looked up."""
     name = canonical(host)
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
     try:
-        address = ip_address(name) if ":" in name else ip_address(socket.inet_aton(name))
+        address = ip_address(name if ":" in name else socket.inet_aton(name))
     except (OSError, ValueError):
-        return False
+        return name == "localhost" or name.endswith(".localhost")
     address = getattr(address, "ipv4_mapped", None) or address
     # A connection to the "any" address stays on this machine.
     return address.is_loopback or address.is_unspecified

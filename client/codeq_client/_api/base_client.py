@@ -115,12 +115,10 @@ def connection_to(base_url: str) -> dict[str, Any]:
 def _is_loopback(host: str) -> bool:
     """Return whether a host is always this machine, in any spelling of its address. Nothing is looked up."""
     name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
     try:
-        address = ip_address(name) if ":" in name else ip_address(inet_aton(name))
+        address = ip_address(name if ":" in name else inet_aton(name))
     except (OSError, ValueError):
-        return False
+        return name == "localhost" or name.endswith(".localhost")
     address = getattr(address, "ipv4_mapped", None) or address
     # A connection to the "any" address stays on this machine.
     return address.is_loopback or address.is_unspecified
