@@ -52,7 +52,9 @@ class WorkerOperations:
             asked = self._claim(commands, worker, tenant, lease_seconds)
             return asked.attempt(now) if asked is not None else None
 
-        return self._claimed(await self._runtime.waiters.poll(attempt, wait_seconds=wait_seconds, gone=_never))
+        runtime = self._runtime
+        claimed = await runtime.waiters.poll(attempt, now=runtime.clock.now(), wait_seconds=wait_seconds, gone=_never)
+        return self._claimed(claimed)
 
     def settle(self, handler: Handler, task_id: str, *, worker: str | None, **body: Any) -> str:
         """Let a handler of `codeq_fake.http.worker_calls` do something with a task, by default as its holder."""

@@ -106,7 +106,7 @@ class Endpoint:
         answer = handler(call)
         if isinstance(answer, Wait):
             gone = partial(hang_up, receive)
-            reply = await runtime.waiters.poll(answer.attempt, wait_seconds=answer.seconds, gone=gone)
+            reply = await runtime.waiters.poll(answer.attempt, now=call.now, wait_seconds=answer.seconds, gone=gone)
             return reply if reply is not None else replies.NO_CONTENT
         if not isinstance(answer, Reply):
             answer = await in_slices(answer)

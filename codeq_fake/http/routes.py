@@ -33,7 +33,10 @@ class _Surface(Router):
     def __init__(self, runtime: FakeServer, beside: Sequence[BaseRoute]) -> None:
         super().__init__(beside, redirect_slashes=False, default=_UnknownPath(runtime))
         hosts = HostGuard(runtime)
-        self._operations = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
+        operations = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
+        #: The operations without an id in their path come first (R1 to R17), so they can be looked up.
+        self._fixed = {(route.method, route.start): route for route in operations if not route.has_params}
+        self._with_params = [route for route in operations if route.has_params]
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a request."""
@@ -43,7 +46,11 @@ class _Surface(Router):
             return replies.send_reply(send, replies.BAD_REQUEST, None)
         if scope["type"] == "http":
             method, path = scope["method"], scope["path"]
-            for route in self._operations:
+            fixed = self._fixed.get((method, path))
+            if fixed is not None:
+                scope["path_params"] = {}
+                return fixed.answer(scope, receive, send)
+            for route in self._with_params:
                 params = route.match(method, path)
                 if params is not None:
                     scope["path_params"] = params
@@ -56,28 +63,24 @@ class _OperationRoute:
 
     def __init__(self, runtime: FakeServer, operation: Operation, hosts: HostGuard) -> None:
         self._endpoint = Endpoint(runtime, operation, hosts)
-        self._method = operation.method
+        self.method = operation.method
         self._fault_plan = runtime.fault_plan
         self._faulty = FaultyEndpoint(runtime, operation, self._endpoint)
         # Comparisons cost less than a regular expression, and most requests fail them.
-        self._start, brace, rest = operation.path.partition("{")
+        self.start, brace, rest = operation.path.partition("{")
         self._parameter, _, self._end = rest.partition("}")
-        self._has_params = bool(brace)
+        self.has_params = bool(brace)
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The parameters in a path, None if it is not this route's.
+        """The parameters in a path that has some, None if it is not this route's.
 
         The id in the middle of a path may be empty, as it may in the server's router.
         """
-        if method != self._method:
-            return None
-        if not self._has_params:
-            return {} if path == self._start else None
-        if not (path.startswith(self._start) and path.endswith(self._end)):
+        if method != self.method or not (path.startswith(self.start) and path.endswith(self._end)):
             return None
         until = len(path) - len(self._end)
-        value = path[len(self._start) : until]
-        if "/" in value or until < len(self._start) or not (value or self._end):
+        value = path[len(self.start) : until]
+        if "/" in value or until < len(self.start) or not (value or self._end):
             return None
         return {self._parameter: value}
 

@@ -69,13 +69,12 @@ class Waiters:
         return len(self._polls)
 
     async def poll(
-        self, attempt: Callable[[int], T | None], *, wait_seconds: int, gone: Callable[[], Awaitable[None]]
+        self, attempt: Callable[[int], T | None], *, now: int, wait_seconds: int, gone: Callable[[], Awaitable[None]]
     ) -> T | None:
-        """Call `attempt` with the time until it returns a value or `wait_seconds` (at most 30) are over.
+        """Call `attempt` with the time (`now` at first) until it returns a value or `wait_seconds` (at most 30) are over.
 
         The attempts are 250 ms apart, the last is at the deadline. Returns None if the client hangs up.
         """
-        now = self._clock.now()
         result = attempt(now)
         deadline = min(now + min(wait_seconds, LONGEST_WAIT) * SECOND, END_OF_TIME)
         if result is not None or deadline <= now:
