@@ -5,13 +5,62 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from codeq_fake.wire.gohttp import TARGET, Head, is_host
+from codeq_fake.wire.gohttp import END_OF_HEAD, ORDINARY_LINE, TARGET, Head, check_lines, is_host, read_head
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+#: Up to this size (bytes) each line of a head is checked as soon as it is there.
+_CHECKED = 16_384
 _CONNECTIONS = (b"close", b"keep-alive")
 _CHUNKED = b"transfer-encoding: chunked\r\n"
+
+
+class HeadReader:
+    """The head of a request, while it comes. One that parsers read in different ways is held back and read here."""
+
+    def __init__(self) -> None:
+        #: What there is of it so far.
+        self.source: bytes | bytearray = b""
+        #: Whether it is not parsed before it is complete.
+        self.holds = False
+        #: What was read in it, if it was held back.
+        self.head: Head | None = None
+
+    def take(self, data: bytes) -> bytes | None:
+        """What the parser gets of what has come; None if it gets nothing yet. Raises BadHead."""
+        if not self.source:
+            self.source = data
+            self.holds = self.holds or not ORDINARY_LINE.match(data)
+        else:
+            if isinstance(self.source, bytes):
+                self.source = bytearray(self.source)
+            self.source += data
+        return self._plain_head(len(data)) if self.holds else data
+
+    def take_back(self) -> bytes:
+        """What has come so far, of a head that the parser does not take. It is held back from now on."""
+        source, self.source, self.holds = bytes(self.source), b"", True
+        return source
+
+    def clear(self) -> None:
+        """The head is complete, or does not matter any more."""
+        self.source, self.holds, self.head = b"", False, None
+
+    def _plain_head(self, new: int) -> bytes | None:
+        """The head, if it is complete, as every parser reads it, and what follows it.
+
+        The last `new` bytes have just come.
+        """
+        source = self.source
+        end = END_OF_HEAD.search(source, max(0, len(source) - new - 2))
+        if end is None:
+            if len(source) <= _CHECKED and source.rfind(b"\n") >= max(0, len(source) - new - 1):
+                check_lines(bytes(source))
+            return None
+        self.head = read_head(bytes(source[: end.end()]))
+        self.holds = False
+        return self.head.plain() + source[end.end() :]
 
 
 class NotOrdinary(Exception):

@@ -12,9 +12,10 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from codeq_fake.wire.gohttp import END_OF_HEAD, ORDINARY_LINE, BadHead, Head, check_lines, read_head
+from codeq_fake.wire.gohttp import BadHead
 
-from .http_heads import NotOrdinary, adopt, is_ordinary
+from .http_heads import HeadReader, NotOrdinary, adopt, is_ordinary
+from .reply_writer import ReplyWriter, Turn
 from .uvicorn import Limits, StateOf
 from .uvicorn_replies import Cycle
 
@@ -22,8 +23,6 @@ from .uvicorn_replies import Cycle
 _PART, _PART_OF_BODY = 4096, 16_384
 #: How many bytes may wait to be parsed before no more is read.
 _UNPARSED = 65_536
-#: Up to this size (bytes) each line of a head is checked as soon as it is there.
-_CHECKED = 16_384
 #: How long a refused client may take to read why (s).
 _FAREWELL = 0.5
 #: How many refused connections wait for that at once. Those beyond are closed at once.
@@ -45,7 +44,7 @@ class Connection(HttpToolsProtocol):
         self._turn = turn
         self._state_of = state_of
         self._admission = admission
-        self._writer: _ReplyWriter
+        self._writer: ReplyWriter
         #: The request that is being answered. `cycle` is the last one that was parsed.
         self._running: RequestResponseCycle | None = None
         #: What was received and is not parsed yet.
@@ -58,12 +57,9 @@ class Connection(HttpToolsProtocol):
         self._sends_no_more = False
         #: Whether what it sends is no longer HTTP.
         self._sends_nonsense = False
-        #: Whether the next byte begins a request, and what there is of the head of a request so far.
+        #: Whether the next byte begins a request.
         self._is_between = True
-        self._source: bytes | bytearray = b""
-        #: Whether the head is not parsed before it is complete, and what was then read in it.
-        self._holds_head = False
-        self._head: Head | None = None
+        self._heads = HeadReader()
         #: What the client was sending at the last `tick`, and for how many it has not gone on.
         self._awaited: object = None
         self._ticks = 0
@@ -77,7 +73,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's type is wider
         """Begin to serve the client."""
-        self._writer = _ReplyWriter(transport, self._turn)
+        self._writer = ReplyWriter(transport, self._turn)
         writer: Any = self._writer
         self.app_state = self._state_of(writer)
         super().connection_made(writer)
@@ -124,14 +120,15 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request, or let it wait for the one before it."""
-        head, before = self._head, self.latest
-        if head is None and self._source and not is_ordinary(self.headers):
+        heads, before = self._heads, self.latest
+        head = heads.head
+        if head is None and heads.source and not is_ordinary(self.headers):
             raise NotOrdinary
         self._complete_scope()
         self.cycle = self._new_cycle()
         if head is not None:
             adopt(head, self.scope, self.cycle)
-        self._source, self._head = b"", None
+        heads.clear()
         if before is None or before.response_complete:
             self._answer(self.cycle)
         else:
@@ -147,7 +144,7 @@ class Connection(HttpToolsProtocol):
         """Add to the scope what the head of the request says."""
         scope: Any = self.scope
         scope["method"] = self.parser.get_method().decode()
-        if self._source:  # the line is an ordinary one
+        if self._heads.source:  # the line is an ordinary one
             path, _, query = self.url.partition(b"?")
             scope["path"] = path.decode()
         else:
@@ -196,11 +193,10 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text; Go's server says only this
         """Read a head as Go does that the parser does not take, or refuse what is not HTTP."""
         latest = self.latest
-        if self._source and self._head is None:
-            self._is_between = self._holds_head = True
-            source, self._source = self._source, b""
+        if self._heads.source and self._heads.head is None:
+            self._is_between = True
             self.parser = _new_parser(self)
-            if (parsed := self._translated(bytes(source))) is not None:
+            if (parsed := self._translated(self._heads.take_back())) is not None:
                 super().data_received(parsed)
         elif latest is None or self._is_in_a_head() or not latest.more_body or latest.response_complete:
             self._refuse(HTTPStatus.BAD_REQUEST)
@@ -235,48 +231,27 @@ class Connection(HttpToolsProtocol):
         elif self._ticks >= limit and not self.transport.is_closing():
             self.transport.close()
 
-    # Heads that parsers read in different ways.
+    # Parsing in parts.
 
     def _translated(self, data: bytes) -> bytes | None:
         """What the parser gets of what was received; None if it gets nothing yet, or never."""
-        if not self._source:
-            if not self._is_between:
-                return None if self._sends_nonsense else data  # of a body
-            self._source = data
-            self._holds_head = self._holds_head or not ORDINARY_LINE.match(data)
-        else:
-            if isinstance(self._source, bytes):
-                self._source = bytearray(self._source)
-            self._source += data
-        return self._plain_head(len(data)) if self._holds_head else data
-
-    def _plain_head(self, new: int) -> bytes | None:
-        """The head that is held back, if it is complete, as every parser reads it, and what follows it.
-
-        The last `new` bytes have just come.
-        """
-        source = self._source
-        end = END_OF_HEAD.search(source, max(0, len(source) - new - 2))
+        heads = self._heads
+        if not (self._is_between or heads.source):
+            return None if self._sends_nonsense else data  # of a body
         try:
-            if end is None:
-                if len(source) <= _CHECKED and source.rfind(b"\n") >= max(0, len(source) - new - 1):
-                    check_lines(bytes(source))
-                self._is_partial, self._overhead = True, len(source)
-                return None
-            self._head = read_head(bytes(source[: end.end()]))
+            parsed = heads.take(data)
         except BadHead as bad:
             self._refuse_with(bad.status, bad.text)
             return None
-        self._holds_head = False
-        return self._head.plain() + source[end.end() :]
+        if parsed is None:
+            self._is_partial, self._overhead = True, len(heads.source)
+        return parsed
 
     def _end_body(self, request: RequestResponseCycle) -> None:
         """The body goes on with what is not HTTP. As on Go's server, the request gets what came before it."""
         self._unparsed, self._sends_nonsense = memoryview(b""), True
         request.keep_alive = request.more_body = False
         request.message_event.set()
-
-    # Parsing in parts.
 
     @property
     def is_full(self) -> bool:
@@ -299,7 +274,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head has at most {limit:,} bytes here")
             return
         before = len(cycle.body) if cycle is not None else 0
-        parsed = self._translated(bytes(part)) if self._is_between or self._source else part
+        parsed = self._translated(bytes(part)) if self._is_between or self._heads.source else part
         if parsed is None:
             return
         super().data_received(parsed)  # type: ignore[arg-type]  # the parser takes any buffer
@@ -316,7 +291,7 @@ class Connection(HttpToolsProtocol):
 
     def _is_in_a_head(self) -> bool:
         scope: Any = self.scope  # uvicorn adds the method once the head is complete
-        return self._holds_head or scope is None or "method" not in scope
+        return self._heads.holds or scope is None or "method" not in scope
 
     # Ends.
 
@@ -347,7 +322,7 @@ class Connection(HttpToolsProtocol):
             return
         kind = "Content-Type: text/plain; charset=utf-8" if text else "Content-Length: 0"
         self._refusal = f"HTTP/1.1 {status}\r\n{kind}\r\nConnection: close\r\n\r\n{text}".encode()
-        self._source, self._holds_head = b"", False
+        self._heads.clear()
         self._unparsed = memoryview(b"")
         self._drop_partial_request()
         if not self._is_answering():
@@ -439,80 +414,3 @@ def _size_of_head(part: memoryview) -> int:
     """How many bytes of this part belong to a head that has begun before it."""
     end = bytes(part).find(b"\r\n\r\n")
     return len(part) if end < 0 else end
-
-
-class Turn:
-    """The replies that come up in one turn of the event loop."""
-
-    def __init__(self) -> None:
-        self._first: _ReplyWriter | None = None
-        #: Whether no more than one reply came up so far.
-        self.is_quiet = True
-
-    def begin_reply(self, writer: _ReplyWriter) -> None:
-        """Count a reply, and call `writer.flush` at the end of the turn."""
-        if self._first is None:
-            self._first = writer
-            asyncio.get_running_loop().call_soon(self._end)
-        else:
-            self.is_quiet = False
-            asyncio.get_running_loop().call_soon(writer.flush)
-
-    def _end(self) -> None:
-        first, self._first, self.is_quiet = self._first, None, True
-        if first is not None:
-            first.flush()
-
-
-class _ReplyWriter:
-    """A transport that writes a reply at once.
-
-    Uvicorn writes the head and the body of a reply apart, which costs a system call and often a packet more for each:
-    about a sixth of the time of a small request. So the head waits for the body; and where many replies come up in a
-    turn of the event loop, all but the first wait for its end, because each one that is sent wakes up a client that
-    wants a processor.
-
-    Each writer has its own callback at the end of the turn: the error of one connection cannot stop the others.
-    """
-
-    def __init__(self, transport: asyncio.Transport, turn: Turn) -> None:
-        self._transport = transport
-        self._turn = turn
-        self._waiting: list[bytes] = []
-        self._has_begun = False
-        self.is_closing = transport.is_closing  # asked at each reply: `__getattr__` would take longer
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        self._waiting.append(data)
-        if len(self._waiting) == 1:
-            self._turn.begin_reply(self)
-        elif self._turn.is_quiet:
-            self.flush()
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def begin(self) -> None:
-        """Send the first byte of the next reply."""
-        if not (self._has_begun or self._waiting or self.is_closing()):
-            self._has_begun = True
-            self._transport.write(b"H")
-
-    def write_eof(self) -> None:
-        """Send what waits, and that nothing more follows."""
-        self.flush()
-        if not self.is_closing():
-            self._transport.write_eof()
-
-    def flush(self) -> None:
-        """Write what waits. A connection that died in the meantime takes nothing: uvloop raises an error there."""
-        if self._waiting:
-            data, self._waiting = b"".join(self._waiting), []
-            if self._has_begun:
-                data, self._has_begun = data[1:], False
-            if not self.is_closing():
-                self._transport.write(data)

@@ -12,8 +12,9 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
+from .reply_writer import Turn
 from .uvicorn import GRACE, Limits, StateOf, Where, options, sockets_of
-from .uvicorn_connection import Admission, Connection, Turn
+from .uvicorn_connection import Admission, Connection
 
 _log = logging.getLogger("uvicorn.error")
 

@@ -71,7 +71,7 @@ class Waiters:
     async def poll(
         self, attempt: Callable[[int], T | None], *, now: int, wait_seconds: int, gone: Callable[[], Awaitable[None]]
     ) -> T | None:
-        """Call `attempt` with the time (`now` at first) until it returns a value or `wait_seconds` (at most 30) are over.
+        """Call `attempt` with the time until it returns a value or `wait_seconds` (at most 30) after `now` are over.
 
         The attempts are 250 ms apart, the last is at the deadline. Returns None if the client hangs up.
         """
