@@ -17,7 +17,7 @@ from codeq_contract.recordings.files import write_recording
 from codeq_contract.recordings.format import SECRET_SETTING
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
-from .output import CannotRunError
+from .output import CannotRunError, background_output
 
 _CUT = 3
 _SEEDS = 2**32
@@ -39,6 +39,7 @@ _NOT_OURS = frozenset({"level", "known", "report"})
 @click.option(
     "--drain", type=click.FloatRange(0, 3600), default=_DEFAULTS.drain, show_default=True, help="Seconds at most."
 )
+@background_output()
 def load_target(
     *, out: Path, producers: int, workers: int, tasks: int, seconds: float, drain: float, **given: str | None
 ) -> None:

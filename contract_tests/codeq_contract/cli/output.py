@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, TextIO
 
 import click
+
+#: How long the end waits for a slow reader of what is not the product of a command (s).
+_PATIENCE = 1.0
 
 
 class CannotRunError(click.ClickException):
@@ -52,16 +58,20 @@ class Program(click.Group):
             raise CannotRunError("interrupted") from None
 
 
-class LossyOutput(io.TextIOBase):
-    """The stream `output`, except that what cannot be written is lost: the work goes on without a reader."""
+class BackgroundOutput(io.TextIOBase):
+    """The stream `output`, written by a thread: the work neither waits for a reader nor fails without one."""
 
     def __init__(self, output: TextIO) -> None:
-        self._output = output
+        self._descriptor = output.fileno()
+        self._encoding = output.encoding
+        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._thread = Thread(target=self._write_all, name="codeq-output", daemon=True)
+        self._thread.start()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # an attribute in the base class, without a value
         """The encoding of the output."""
-        return self._output.encoding
+        return self._encoding
 
     def writable(self) -> bool:
         """Yes."""
@@ -69,22 +79,64 @@ class LossyOutput(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Whether the output is a terminal."""
-        return self._output.isatty()
+        return os.isatty(self._descriptor)
 
     def fileno(self) -> int:
         """The file descriptor of the output."""
-        return self._output.fileno()
+        return self._descriptor
 
     def write(self, text: str) -> int:
-        """Write `text` if possible."""
-        with suppress(OSError):
-            self._output.write(text)
+        """Let the thread write `text`."""
+        self._waiting.put(text.encode(self._encoding, errors="backslashreplace"))
         return len(text)
 
-    def flush(self) -> None:
-        """Write what waits if possible."""
-        with suppress(OSError):
-            self._output.flush()
+    def end(self, patience: float | None) -> None:
+        """Wait until all is written, but not for longer than `patience` seconds."""
+        self._waiting.put(None)
+        self._thread.join(patience)
+
+    def _write_all(self) -> None:
+        with suppress(OSError):  # no reader is left
+            for data in iter(self._waiting.get, None):
+                # Not through a buffered stream: Python's end would wait for its lock.
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[self._write_some(rest) :]
+
+    def _write_some(self, data: memoryview) -> int:
+        try:
+            return os.write(self._descriptor, data)
+        except BlockingIOError:  # another process that has this output too made it non-blocking
+            select.select([], [self._descriptor], [])
+            return 0
+
+
+@contextmanager
+def background_output(*, is_product: bool = False) -> Iterator[None]:
+    """Let a thread write standard output and standard error, so that no reader can stop the work.
+
+    At the end it waits for a slow reader: a second, or as long as it takes if the output is what the command is run
+    for and was not broken off. A signal ends that, too.
+    """
+    patience = None if is_product else _PATIENCE
+    with ExitStack() as redirections:
+        outputs: list[BackgroundOutput] = []
+        for output, redirect in ((sys.stdout, redirect_stdout), (sys.stderr, redirect_stderr)):
+            with suppress(io.UnsupportedOperation):  # it has no file descriptor, and so nothing to wait for
+                outputs.append(BackgroundOutput(output))
+                redirections.enter_context(redirect(outputs[-1]))
+        try:
+            yield
+        except click.ClickException as error:
+            error.show()
+            raise SystemExit(error.exit_code) from None
+        except SystemExit as end:
+            if end.code == CannotRunError.exit_code:
+                patience = _PATIENCE
+            raise
+        finally:
+            for each in outputs:
+                each.end(patience)
 
 
 def _prepare_streams() -> None:

@@ -27,7 +27,7 @@ from codeq_contract.recordings.files import write_recording
 from codeq_contract.recordings.format import Header
 from codeq_contract.stores import STORES
 
-from .output import CannotRunError
+from .output import CannotRunError, background_output
 
 _PROFILES = [name for name in STORES if name != "any"]
 
@@ -50,6 +50,7 @@ _PROFILES = [name for name in STORES if name != "any"]
 @click.option("--yaml", type=click.Path(path_type=Path, exists=True), help="The server's configuration file.")
 @click.option("--seconds", type=click.FloatRange(0), help="Stop after that time.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@background_output()
 def record_session(
     *,
     url: str,

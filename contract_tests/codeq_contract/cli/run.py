@@ -6,10 +6,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -22,7 +20,7 @@ from codeq_contract.report.page import page
 from codeq_contract.report.results import GROUPS, disparities
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
-from .output import LossyOutput, printable
+from .output import background_output, printable
 
 CASES = Path(__file__).parents[1] / "cases"
 HARNESS_ERROR = 2
@@ -36,19 +34,15 @@ _FINISHED = frozenset({0, 1, 2, 5})
 @click.option("-k", "keyword", metavar="EXPRESSION", help="Only cases whose names match; the levels are partial then.")
 @click.option("--dry-run", is_flag=True, help="List the cases, and do nothing.")
 @click.option("--yes", is_flag=True, help="Let cases delete old tasks of anyone on a deployment.")
+@background_output(is_product=True)
 def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | None) -> None:
     """Run the cases of the contract on a target, and report the results.
 
-    On a deployment all names are unique to this run, its tasks are ended, and other queues are not touched.
+    On a deployment all names are unique to this run, its tasks are ended, and other queues are not touched. The cases
+    go on while the output is not read.
 
     Exit status: 0 passed, 1 failed, 2 the suite could not be run, 3 partial: not all of the contract was checked.
     """
-    with redirect_stdout(LossyOutput(sys.stdout)):
-        _run(given, keyword, dry_run=dry_run, yes=yes)
-
-
-def _run(given: Mapping[str, str | None], keyword: str | None, *, dry_run: bool, yes: bool) -> NoReturn:
-    """Run the cases in this process, print the outcome, and exit with its code."""
     yes = yes or (not dry_run and _allows_clean_up(given))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(given["report"] or folder)
