@@ -1,11 +1,13 @@
-"""Writes what pages show of the code: run `python -m docs.generate`.
+"""Writes what is made from something else: run `python -m docs.generate`.
 
-That is the pages docs/reference/settings.md and differences.md, and the maps of the packages in docs/architecture.md.
+That is the pages docs/reference/settings.md and differences.md, the maps of the packages in docs/architecture.md, and
+the fake's copy of the facts of the contract suite.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from codeq_contract.clauses import CLAUSES, FACTS
 from codeq_fake import pytest_plugin
 from codeq_fake.clause_coverage.coverage import SERVER, Clause, markdown, sections
 from codeq_fake.cli.serve import run, serve
@@ -250,9 +253,20 @@ def architecture() -> str:
     return with_maps((DOCS / "architecture.md").read_text(encoding="utf-8"))
 
 
+def facts() -> str:
+    """The facts of each clause for the fake, which may not import the contract suite."""
+    by_clause = {clause: {fact.id: fact.says for fact in FACTS.values() if fact.clause == clause} for clause in CLAUSES}
+    return json.dumps(by_clause, indent=1, ensure_ascii=False) + "\n"
+
+
 #: The pages, each with the function that writes it.
 PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
-    {"architecture.md": architecture, "reference/settings.md": settings, "reference/differences.md": differences}
+    {
+        "architecture.md": architecture,
+        "reference/settings.md": settings,
+        "reference/differences.md": differences,
+        "../codeq_fake/clause_coverage/facts.json": facts,
+    }
 )
 
 

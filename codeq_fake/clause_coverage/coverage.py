@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ class Clause:
     certainty: Literal["observed", "source"] = "observed"
     ours: Ours = "exact"
     note: str = ""
+    differing_facts: tuple[str, ...] = ()
     touched_by: str = ""
 
     def is_touched_by(self, operation: str, refusal: str) -> bool:
@@ -48,6 +50,10 @@ class Clause:
             "ours": self.ours,
             "note": self.note,
             "touched": touched,
+            "facts": [
+                {"id": fact, "says": says, "ours": "differs" if fact in self.differing_facts else "exact"}
+                for fact, says in facts()[self.id].items()
+            ],
         }
 
 
@@ -70,6 +76,13 @@ def sections() -> tuple[Section, ...]:
     return tuple(
         Section(section["about"], tuple(Clause(**fields) for fields in section["clauses"])) for section in written
     )
+
+
+@cache
+def facts() -> Mapping[str, Mapping[str, str]]:
+    """The facts of each clause: their sentences by id, as in the contract suite."""
+    written: dict[str, dict[str, str]] = json.loads((files(__package__) / "facts.json").read_text(encoding="utf-8"))
+    return written
 
 
 def clauses() -> Iterator[Clause]:

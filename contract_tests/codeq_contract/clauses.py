@@ -1,34 +1,68 @@
-"""The register: every clause of the contract by its id, from `clauses.toml`."""
+"""The register: every clause of the contract and every fact of it by its id, from `clauses.toml` and `facts`."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One observation that can be wrong alone. Its id is that of its clause and a number: `K5.3`.
+
+    `needs` are the features that a target must have to show it. `invisible` is the reason if no client can see it.
+    """
+
+    id: str
+    says: str
+    needs: tuple[str, ...] = ()
+    invisible: str = ""
+
+    @property
+    def clause(self) -> str:
+        """The clause that it is a part of."""
+        return self.id.partition(".")[0]
+
 
 _REGISTER = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+def _section(title: str) -> Mapping[str, dict[str, Any]]:
+    """The clauses of a section with their facts, as they are written."""
+    file = Path(__file__).with_name("facts") / f"{title.lower().replace(' ', '_')}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+_SECTIONS = {title: _section(title) for title in _REGISTER["sections"]}
+
+
+def _facts() -> Iterator[Fact]:
+    for section in _SECTIONS.values():
+        for clause, entries in section.items():
+            for number, written in entries.items():
+                if number != "title":
+                    entry = {"says": written} if isinstance(written, str) else written
+                    yield Fact(f"{clause}.{number}", **{**entry, "needs": tuple(entry.get("needs", ()))})
+
 
 CONTRACT: str = _REGISTER["contract"]
 
 #: The titles of all clauses, in the contract's order.
 CLAUSES: Mapping[str, str] = MappingProxyType(
-    {
-        clause: title
-        for section in _REGISTER["sections"].values()
-        for clause, title in section.items()
-        if clause != "title"
-    }
+    {clause: entries["title"] for section in _SECTIONS.values() for clause, entries in section.items()}
 )
 
-#: The titles of the sections, by the letter that their clauses begin with.
-SECTIONS: Mapping[str, str] = MappingProxyType(
-    {letter: section["title"] for letter, section in _REGISTER["sections"].items()}
-)
+#: The ids of the clauses in each section, by its title.
+SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({title: tuple(_SECTIONS[title]) for title in _SECTIONS})
 
-#: The clauses that no case checks, with the reasons.
-WITHOUT_CASE: Mapping[str, str] = MappingProxyType(_REGISTER["without_case"])
+#: All facts by their ids, in the contract's order.
+FACTS: Mapping[str, Fact] = MappingProxyType({fact.id: fact for fact in _facts()})
 
 _ROUTES = tuple((re.compile(re.sub(r":\w+", "[^/]+", route)), text) for route, text in _REGISTER["routes"].items())
 
@@ -37,27 +71,38 @@ class RegisterError(Exception):
     """The cases do not fit the register. The text names the case."""
 
 
-def check_case(case: str, groups: Sequence[str], clauses: Sequence[str]) -> None:
-    """Check the groups and the clauses of a case. Raises RegisterError."""
+def check_case(case: str, groups: Sequence[str], facts: Sequence[str]) -> None:
+    """Check the groups and the facts of a case. Raises RegisterError."""
     if len(groups) != 1:
         raise RegisterError(f"{case} is in {len(groups)} groups; it must be in one")
-    if not clauses:
-        raise RegisterError(f"{case} names no clause of the contract")
-    for clause in clauses:
-        if clause not in CLAUSES:
-            raise RegisterError(f"{case} names {clause}, which the contract does not have")
-        if clause in WITHOUT_CASE:
-            raise RegisterError(f"{case} names {clause}, which is said to have no case: {WITHOUT_CASE[clause]}")
-        if clauses.count(clause) > 1:
-            raise RegisterError(f"{case} names {clause} twice")
+    if not facts:
+        raise RegisterError(f"{case} names no fact of the contract")
+    for fact in facts:
+        if fact not in FACTS:
+            raise RegisterError(f"{case} names {fact}, which the contract does not have")
+        if FACTS[fact].invisible:
+            raise RegisterError(f"{case} names {fact}, which no client can see: {FACTS[fact].invisible}")
+        if facts.count(fact) > 1:
+            raise RegisterError(f"{case} names {fact} twice")
 
 
-def check_complete(clauses: Iterable[str]) -> None:
-    """Check that these are all clauses that need a case. Raises RegisterError."""
-    settled = {*clauses, *WITHOUT_CASE}
-    missing = [clause for clause in CLAUSES if clause not in settled]
-    if missing:
-        raise RegisterError(f"no case names {', '.join(missing)}, and no reason is given why")
+def clauses_of_facts(facts: Sequence[str]) -> tuple[str, ...]:
+    """The clauses of these facts, each once."""
+    return tuple(dict.fromkeys(fact.partition(".")[0] for fact in facts))
+
+
+def are_named(facts: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether one of the facts, or its clause, is among these names."""
+    return not {*facts, *clauses_of_facts(facts)}.isdisjoint(names)
+
+
+def shortened(facts: Sequence[str]) -> str:
+    """The ids of facts in the contract's order, with runs shortened: `K5.1-K5.3, K8.2`."""
+    positions = {fact: place for place, fact in enumerate(FACTS)}
+    ordered = enumerate(sorted(facts, key=positions.__getitem__))
+    runs = groupby(ordered, key=lambda each: (each[1].partition(".")[0], positions[each[1]] - each[0]))
+    ends = [[fact for _, fact in run] for _, run in runs]
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in ends)
 
 
 def clauses_of_call(method: str, path: str, status: int) -> str:

@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 import pytest
 
-from codeq_contract.clauses import RegisterError, check_case, check_complete
+from codeq_contract.clauses import RegisterError, are_named, check_case
 from codeq_contract.compat.pytest import without_fixtures, write_junit_report
 from codeq_contract.report.results import GROUPS
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.deviations import DeviationsError, read_deviations
 from codeq_contract.suite.options import Options, OptionsError, option_names
-from codeq_contract.suite.runner import clauses_of, group_of, groups_of
+from codeq_contract.suite.runner import facts_of, group_of, groups_of
 from codeq_contract.suite.session import Session
 
 CASES = Path(__file__).with_name("cases")
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options, before pytest's plugin for JUnit reports reads its path."""
     for mark in (
         *GROUPS,
-        "clause(*ids): the clauses checked",
+        "checks(*ids): the facts checked",
         "needs(*features): the features that the target must have",
     ):
         config.addinivalue_line("markers", mark)
@@ -63,13 +63,17 @@ def contract() -> CaseContext:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check the cases against the register, and deselect the groups that are not requested."""
+    """Check the cases against the register, and deselect the groups and the facts that are not requested."""
+    cases = [item for item in items if is_case(item)]
     try:
-        _check_register(items)
+        for item in cases:
+            check_case(item.name, groups_of(item), facts_of(item))
     except RegisterError as error:
         raise pytest.UsageError(str(error)) from None
-    levels = config.stash[SESSION].options.levels
-    out = [item for item in items if is_case(item) and group_of(item) not in levels]
+    options = config.stash[SESSION].options
+    out = [item for item in cases if group_of(item) not in options.levels]
+    if options.facts:
+        out += [item for item in cases if item not in out and not are_named(facts_of(item), options.facts)]
     if out:
         config.hook.pytest_deselected(items=out)
         items[:] = [item for item in items if item not in out]
@@ -139,12 +143,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def is_case(item: pytest.Item) -> bool:
     """Whether the item is a case of the suite, not another test."""
-    return "contract" in getattr(item, "fixturenames", ()) or item.get_closest_marker("clause") is not None
-
-
-def _check_register(items: Sequence[pytest.Item]) -> None:
-    cases = [item for item in items if is_case(item)]
-    for item in cases:
-        check_case(item.name, groups_of(item), clauses_of(item))
-    if {item.path for item in cases} >= set(CASES.glob("test_*.py")):
-        check_complete(clause for item in cases for clause in clauses_of(item))
+    return "contract" in getattr(item, "fixturenames", ()) or item.get_closest_marker("checks") is not None

@@ -1,7 +1,6 @@
-"""Plausible small defects of the fake, by name.
+"""Mutants that take more than a row of the table: functions that patch the fake's insides.
 
-A defect is a function that patches the fake's insides; undoing the patch removes the defect. The suite must catch each
-one and must report nothing on a fake without any.
+Undoing the patch removes the defect.
 """
 
 from __future__ import annotations
@@ -32,22 +31,21 @@ Apply = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A defect, the clause that it breaks, and the case of the suite that must fail."""
+    """A defect, and the fact that it makes wrong: a case of that fact must fail."""
 
     name: str
-    clause: str
-    case: str
+    fact: str
     apply: Apply
 
 
 DEFECTS: list[Defect] = []
 
 
-def defect(clause: str, case: str) -> Callable[[Apply], Apply]:
+def defect(fact: str) -> Callable[[Apply], Apply]:
     """Register a function as a defect of the same name."""
 
     def register(apply: Apply) -> Apply:
-        DEFECTS.append(Defect(apply.__name__, clause, case, apply))
+        DEFECTS.append(Defect(apply.__name__, fact, apply))
         return apply
 
     return register
@@ -66,7 +64,7 @@ def _instead(patch: pytest.MonkeyPatch, owner: Any, name: str, wrong: Callable[.
 # Claims.
 
 
-@defect("K5", "test_a_claim_finds_a_task_or_nothing")
+@defect("K3.4")
 def double_lease(patch: pytest.MonkeyPatch) -> None:
     def take(right: Callable[..., Task | None], self: Queue) -> Task | None:
         task = right(self)
@@ -78,7 +76,7 @@ def double_lease(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Queue, "take", take)
 
 
-@defect("K4", "test_higher_priorities_come_first_and_then_older_tasks")
+@defect("K4.3")
 def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
     def take(self: Queue) -> Task | None:
         for ready in self.pending.values():
@@ -89,7 +87,7 @@ def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Queue, "take", take)
 
 
-@defect("K4", "test_higher_priorities_come_first_and_then_older_tasks")
+@defect("K4.2")
 def lowest_priority_first(patch: pytest.MonkeyPatch) -> None:
     def take(self: Queue) -> Task | None:
         for ready in reversed(self.pending.values()):
@@ -100,7 +98,7 @@ def lowest_priority_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Queue, "take", take)
 
 
-@defect("K3", "test_a_claim_finds_a_task_or_nothing")
+@defect("K3.1")
 def false_204(patch: pytest.MonkeyPatch) -> None:
     def claim(right: Callable[..., Task | None], self: Broker, commands: Any, *, tenant: str, **named: Any) -> Any:
         ready = any(self.store.stats(command, tenant=tenant).ready for command in commands)
@@ -113,7 +111,7 @@ def false_204(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "claim", claim)
 
 
-@defect("K5", "test_a_claimed_task_is_in_progress_with_its_worker_and_lease")
+@defect("K5.5")
 def claims_not_counted(patch: pytest.MonkeyPatch) -> None:
     def lease(right: Callable[..., None], self: Broker, task: Task, *arguments: Any, **named: Any) -> None:
         right(self, task, *arguments, **named)
@@ -122,7 +120,7 @@ def claims_not_counted(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "_start_lease", lease)
 
 
-@defect("K6", "test_a_claim_sees_its_own_tenant_only")
+@defect("K6.1")
 def tenant_leak(patch: pytest.MonkeyPatch) -> None:
     def create(right: Callable[..., Task], self: Broker, *arguments: Any, tenant: str, **named: Any) -> Task:
         return right(self, *arguments, tenant=tenant and "everybody", **named)
@@ -137,17 +135,17 @@ def tenant_leak(patch: pytest.MonkeyPatch) -> None:
 # Leases.
 
 
-@defect("K8", "test_a_lease_protects_its_task_until_it_runs_out")
+@defect("K8.1")
 def lease_expires_early(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, StoreProfile, "lease_expired_from", lambda right, self, gone: right(self, gone) - 2 * SECOND)
 
 
-@defect("K8", "test_a_claim_repairs_an_expired_task_as_a_nack_would")
+@defect("K7.10")
 def lease_expires_late(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, StoreProfile, "lease_expired_from", lambda right, self, gone: right(self, gone) + 3 * SECOND)
 
 
-@defect("H3", "test_a_late_heartbeat_does_not_revive_a_lease")
+@defect("H3.2")
 def heartbeat_revives(patch: pytest.MonkeyPatch) -> None:
     def heartbeat(right: Callable[..., None], self: Broker, task_id: str, *, now: int, **named: Any) -> None:
         task = self.store.tasks.get(task_id)
@@ -158,7 +156,7 @@ def heartbeat_revives(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "heartbeat", heartbeat)
 
 
-@defect("H1", "test_a_heartbeat_sets_the_lease_longer_or_shorter")
+@defect("H1.5")
 def heartbeat_never_shortens(patch: pytest.MonkeyPatch) -> None:
     def heartbeat(right: Callable[..., None], self: Broker, task_id: str, **named: Any) -> None:
         before = self.store.tasks[task_id].lease_until if task_id in self.store.tasks else 0
@@ -169,7 +167,7 @@ def heartbeat_never_shortens(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "heartbeat", heartbeat)
 
 
-@defect("N5", "test_a_claim_repairs_an_expired_task_as_a_nack_would")
+@defect("N5.1")
 def expired_at_the_head_of_its_queue(patch: pytest.MonkeyPatch) -> None:
     def give_back(
         right: Callable[..., Any], self: Requeueing, task: Task, queue: Queue, *rest: Any, **named: Any
@@ -184,7 +182,7 @@ def expired_at_the_head_of_its_queue(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Requeueing, "give_back", give_back)
 
 
-@defect("S3", "test_a_late_result_is_accepted_before_a_claim_repairs_the_task")
+@defect("S3.1")
 def late_result_refused(patch: pytest.MonkeyPatch) -> None:
     def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
         task = self.store.tasks.get(task_id)
@@ -198,7 +196,7 @@ def late_result_refused(patch: pytest.MonkeyPatch) -> None:
 # Giving back.
 
 
-@defect("D1", "test_an_abandoned_task_is_at_the_tail_of_its_queue")
+@defect("D1.6")
 def abandoned_task_lost(patch: pytest.MonkeyPatch) -> None:
     def abandon(right: Callable[..., None], self: Broker, task_id: str, **named: Any) -> None:
         right(self, task_id, **named)
@@ -208,7 +206,7 @@ def abandoned_task_lost(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "abandon", abandon)
 
 
-@defect("D1", "test_an_abandoned_task_is_at_the_tail_of_its_queue")
+@defect("D1.4")
 def abandon_counts_an_attempt(patch: pytest.MonkeyPatch) -> None:
     def abandon(right: Callable[..., None], self: Broker, task_id: str, **named: Any) -> None:
         right(self, task_id, **named)
@@ -217,7 +215,7 @@ def abandon_counts_an_attempt(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "abandon", abandon)
 
 
-@defect("N3", "test_a_nacked_task_is_delayed_and_counts_an_attempt")
+@defect("N3.2")
 def nack_delay_ignored(patch: pytest.MonkeyPatch) -> None:
     def nack(right: Callable[..., Any], self: Broker, task_id: str, **named: Any) -> Any:
         return right(self, task_id, **{**named, "delay_seconds": 0})
@@ -225,7 +223,7 @@ def nack_delay_ignored(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "nack", nack)
 
 
-@defect("N2", "test_a_nacked_task_is_delayed_and_counts_an_attempt")
+@defect("N2.1")
 def nack_counts_no_attempt(patch: pytest.MonkeyPatch) -> None:
     def give_back(right: Callable[..., Any], self: Requeueing, task: Task, *arguments: Any, **named: Any) -> Any:
         task.attempts -= 1
@@ -234,12 +232,12 @@ def nack_counts_no_attempt(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Requeueing, "give_back", give_back)
 
 
-@defect("N6", "test_a_backoff_policy_decides_where_a_nack_names_no_delay")
+@defect("N3.4")
 def backoff_one_attempt_ahead(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, backoff, "delay", lambda right, rules, attempts, jitter: right(rules, attempts + 1, jitter))
 
 
-@defect("N4", "test_the_last_attempt_ends_in_the_dead_letter_queue")
+@defect("N2.2")
 def dead_letter_one_too_late(patch: pytest.MonkeyPatch) -> None:
     def give_back(right: Callable[..., Any], self: Requeueing, task: Task, *arguments: Any, **named: Any) -> Any:
         task.max_attempts += 1
@@ -254,7 +252,7 @@ def dead_letter_one_too_late(patch: pytest.MonkeyPatch) -> None:
 # Creating.
 
 
-@defect("C8", "test_a_key_is_shared_by_all_tenants")
+@defect("C8.11")
 def idempotency_per_tenant(patch: pytest.MonkeyPatch) -> None:
     def create(right: Callable[..., Task], self: Broker, *arguments: Any, tenant: str, **named: Any) -> Task:
         if named.get("idempotency_key"):
@@ -264,7 +262,7 @@ def idempotency_per_tenant(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "create", create)
 
 
-@defect("C7", "test_a_task_for_later_is_delayed")
+@defect("C6.17")
 def delay_ignored(patch: pytest.MonkeyPatch) -> None:
     def create(right: Callable[..., Task], self: Broker, *arguments: Any, **named: Any) -> Task:
         if named.get("delay_seconds", 0) > 0:
@@ -274,7 +272,7 @@ def delay_ignored(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "create", create)
 
 
-@defect("T1", "test_a_payload_is_kept_as_compact_json")
+@defect("T1.3")
 def payload_as_sent(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, rendering, "escaped", lambda right, text: right(text).replace("\\u003c", "<"))
 
@@ -282,12 +280,12 @@ def payload_as_sent(patch: pytest.MonkeyPatch) -> None:
 # Results and callbacks.
 
 
-@defect("S1", "test_only_its_worker_can_touch_a_leased_task")
+@defect("S1.2")
 def anybody_may_submit(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, results, "check_holder", lambda right, task, _worker: right(task, task.worker if task else ""))
 
 
-@defect("S7", "test_a_result_is_read_with_its_task")
+@defect("S7.1")
 def result_forgotten(patch: pytest.MonkeyPatch) -> None:
     def end(right: Callable[..., Record], self: Broker, checked: Any, worker: str, *, now: int) -> Record:
         record = right(self, checked, worker, now=now)
@@ -297,7 +295,7 @@ def result_forgotten(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "_end", end)
 
 
-@defect("S6", "test_results_in_a_batch_of_known_tasks_call_no_webhook")
+@defect("S6.8")
 def batch_results_call_back(patch: pytest.MonkeyPatch) -> None:
     def submit_known(right: Callable[..., Any], self: Broker, items: Any, worker: str, *, now: int) -> Any:
         answers = right(self, items, worker, now=now)
@@ -309,7 +307,7 @@ def batch_results_call_back(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "_submit_known", submit_known)
 
 
-@defect("W1", "test_no_callback_comes_before_the_end_or_for_a_dead_letter")
+@defect("W1.10")
 def callback_before_the_end(patch: pytest.MonkeyPatch) -> None:
     def claim(right: Callable[..., Task | None], self: Broker, *arguments: Any, now: int, **named: Any) -> Task | None:
         task = right(self, *arguments, now=now, **named)
@@ -321,14 +319,14 @@ def callback_before_the_end(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "claim", claim)
 
 
-@defect("W2", "test_each_try_of_a_callback_has_a_new_signature")
+@defect("W2.3")
 def callback_unsigned(patch: pytest.MonkeyPatch) -> None:
     _instead(
         patch, Composer, "_signed", lambda right, self, *rest, **named: right(replace(self, secret=""), *rest, **named)
     )
 
 
-@defect("W3", "test_a_callback_is_tried_again_with_growing_pauses")
+@defect("W3.2")
 def callback_tried_once(patch: pytest.MonkeyPatch) -> None:
     def answered(right: Callable[..., bool], self: Broker, *arguments: Any, **named: Any) -> bool:
         return right(self, *arguments, **{**named, "final": True})
@@ -336,7 +334,7 @@ def callback_tried_once(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "callback_answered", answered)
 
 
-@defect("U3", "test_the_first_task_of_a_priority_causes_a_notice_but_not_too_often")
+@defect("U3.2")
 def notice_for_every_create(patch: pytest.MonkeyPatch) -> None:
     def add(right: Callable[..., bool], self: TaskStore, task: Task) -> bool:
         right(self, task)
@@ -345,7 +343,7 @@ def notice_for_every_create(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, TaskStore, "add", add)
 
 
-@defect("U5", "test_the_first_task_of_a_priority_causes_a_notice_but_not_too_often")
+@defect("U5.1")
 def notices_not_throttled(patch: pytest.MonkeyPatch) -> None:
     def passes_throttle(right: Callable[..., bool], self: Subscriptions, *arguments: Any, **named: Any) -> bool:
         right(self, *arguments, **named)
@@ -357,7 +355,7 @@ def notices_not_throttled(patch: pytest.MonkeyPatch) -> None:
 # Access and administration.
 
 
-@defect("A5", "test_each_route_of_workers_needs_its_scope")
+@defect("A5.4")
 def scope_not_checked(patch: pytest.MonkeyPatch) -> None:
     def worker(right: Callable[..., Any], self: Authenticator, authorization: Any, _scope: str, *, now: int) -> Any:
         caller = self._workers.caller(authorization, now)
@@ -366,7 +364,7 @@ def scope_not_checked(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Authenticator, "worker", worker)
 
 
-@defect("M3", "test_a_clean_up_deletes_tasks_that_were_left_alone")
+@defect("M3.2")
 def cleanup_of_live_tasks(patch: pytest.MonkeyPatch) -> None:
     def cleanup(right: Callable[..., int], self: TaskStore, *, before: int, limit: int) -> int:
         return right(self, before=before + 24 * 3600 * SECOND, limit=limit)
@@ -374,7 +372,7 @@ def cleanup_of_live_tasks(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, TaskStore, "cleanup", cleanup)
 
 
-@defect("L1", "test_a_token_has_a_rate_for_each_scope")
+@defect("L1.2")
 def rate_limit_one_too_many(patch: pytest.MonkeyPatch) -> None:
     def admit(right: Callable[..., int], self: RateLimiter, scope: str, key: str, *, now: int) -> int:
         if (scope, key) not in self.buckets and scope in self._limits:

@@ -1,42 +1,70 @@
-"""Each defect of the fake is caught by the case of the suite that it names."""
+"""Each fact of the contract has a case that fails when the fact is wrong: a mutant shows it, or the fact is listed."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.mutants.defects import DEFECTS, Defect, named
+from codeq_contract.clauses import FACTS
+from tests.mutants.defects import named
 from tests.mutants.histories import laws_broken
+from tests.mutants.mutants import FAKE, MUTANTS, UNCOVERED, Mutant, facts_of_cases
 from tests.mutants.run import built_in, failed_cases
 
-pytestmark = pytest.mark.slow
+#: The number of facts without a case or a mutant. Lower it with them; it never grows.
+MOST_UNCOVERED = 718
 
 
-@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
-def test_a_defect_is_caught_by_its_case(defect: Defect) -> None:
-    with built_in(defect):
-        assert failed_cases(defect.case) == [defect.case]
+def test_each_fact_has_a_case_and_a_mutant_or_is_listed() -> None:
+    covered = facts_of_cases() & {mutant.fact for mutant in MUTANTS}
+    visible = {fact.id for fact in FACTS.values() if not fact.invisible}
+    assert sorted(visible - covered - UNCOVERED) == [], "a fact without a case or a mutant is not in `uncovered`"
+    assert sorted(UNCOVERED - (visible - covered)) == [], "to be removed from `uncovered` in tests/mutants/table"
 
 
-def test_the_same_cases_pass_on_a_fake_without_defects() -> None:
-    assert failed_cases(*{defect.case for defect in DEFECTS}) == []
+def test_the_list_of_uncovered_facts_only_shrinks() -> None:
+    assert len(UNCOVERED) <= MOST_UNCOVERED
 
 
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_a_change_of_one_place_that_breaks_a_fact_with_a_case(mutant: Mutant) -> None:
+    assert mutant.fact in facts_of_cases()
+    if mutant.file:
+        assert (FAKE / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1
+        assert mutant.old != mutant.new
+        compile(mutant.source, mutant.file, "exec")
+
+
+def test_no_two_mutants_are_alike() -> None:
+    assert len({(mutant.file, mutant.old, mutant.new) for mutant in MUTANTS if mutant.file}) == len(
+        [mutant for mutant in MUTANTS if mutant.file]
+    )
+
+
+@pytest.mark.process
+@pytest.mark.slow(seconds=20)
+def test_a_sample_of_mutants_is_killed_by_cases_of_their_facts() -> None:
+    command = [sys.executable, "-m", "tests.mutants.run", "--seconds", "12"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
 def test_a_defect_is_gone_with_its_context() -> None:
     defect = named("lowest_priority_first")
     with built_in(defect):
-        pass
-    assert failed_cases(defect.case) == []
+        assert failed_cases([defect.fact]) == ["test_higher_priorities_come_first_and_then_older_tasks"]
+    assert failed_cases([defect.fact]) == []
 
 
-def test_there_are_enough_of_them_and_no_two_alike() -> None:
-    names = [defect.name for defect in DEFECTS]
-    assert len(names) == len(set(names)) >= 20
-
-
+@pytest.mark.slow
 def test_no_law_is_broken_in_random_histories_of_a_clean_fake() -> None:
     assert laws_broken(range(15)) == {}
 
 
+@pytest.mark.slow
 def test_random_histories_show_a_defect_by_the_law_that_is_meant_for_it() -> None:
     with built_in(named("lease_expires_early")):
         assert "one-lease" in laws_broken(range(2))

@@ -11,7 +11,7 @@ from codeq_contract.driver import ADMIN, PRODUCTION, SUBSCRIPTIONS, TASKS
 from codeq_contract.driver.identities import WORKER_SCOPES, producer
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.suite.case import clause, core, needs
+from codeq_contract.suite.case import checks, core, needs
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
@@ -38,7 +38,7 @@ SCOPES = {
 }
 
 
-@clause("A1")
+@checks("A1.1", "A1.2", "A1.3", "A1.4")
 @pytest.mark.parametrize("path", [TASKS, f"{TASKS}/batch", *SCOPES, f"{ADMIN}/tasks/cleanup"])
 def test_a_request_without_a_token_is_refused(contract: CaseContext, path: str) -> None:
     reply = contract.anonymous.post(path, {})
@@ -46,19 +46,19 @@ def test_a_request_without_a_token_is_refused(contract: CaseContext, path: str) 
     assert contract.anonymous.post(path, {}, Authorization="").json == reply.json
 
 
-@clause("A2")
+@checks("A2.1", "A2.2", "A2.3")
 @pytest.mark.parametrize("header", ["Bearer", "Basic abc", "abc", "Token {token:producer}"])
 def test_a_header_that_is_no_bearer_token_is_refused(contract: CaseContext, header: str) -> None:
     assert contract.anonymous.post(TASKS, {}, Authorization=header).refusal == (401, "invalid Authorization format")
 
 
-@clause("A2")
+@checks("A2.4")
 def test_the_scheme_may_be_written_in_any_case(contract: CaseContext) -> None:
     body = {"command": contract.command(), "payload": 1}
     assert contract.anonymous.post(TASKS, body, Authorization="bEARER {token:producer}").status == 202
 
 
-@clause("A3")
+@checks("A3.1", "A3.2", "A3.3", "A3.4", "A3.8", "settings.3")
 @needs("variants")
 def test_a_static_token_is_one_caller_and_any_other_is_invalid(contract: CaseContext) -> None:
     with contract.server(STATIC) as server:
@@ -70,7 +70,7 @@ def test_a_static_token_is_one_caller_and_any_other_is_invalid(contract: CaseCon
         assert claimed.json["workerId"] == "static"
 
 
-@clause("A4")
+@checks("A4.1", "A4.2", "A4.3", "A4.14")
 @needs("minting")
 @pytest.mark.parametrize("alg", ["RS256", "RS384", "RS512"])
 def test_a_token_may_be_signed_in_three_ways(contract: CaseContext, alg: str) -> None:
@@ -78,7 +78,7 @@ def test_a_token_may_be_signed_in_three_ways(contract: CaseContext, alg: str) ->
     assert caller.create(contract.command()).status == 202
 
 
-@clause("A4")
+@checks("A4.9", "A4.10", "A4.12", "A4.13")
 @needs("minting")
 @pytest.mark.parametrize(
     ("claims", "error"),
@@ -97,7 +97,7 @@ def test_a_token_of_another_issuer_audience_or_time_is_refused(
     assert contract.new_producer(**meant).create(contract.command()).refusal == (401, error)
 
 
-@clause("A4")
+@checks("A4.7")
 @needs("minting")
 def test_a_token_of_an_unknown_key_is_refused(contract: CaseContext) -> None:
     reply = contract.new(Identity("producer", {"sub": "p"}, kid="k9")).create(contract.command())
@@ -105,7 +105,7 @@ def test_a_token_of_an_unknown_key_is_refused(contract: CaseContext) -> None:
     assert reply.json["error"].endswith("key k9 not found in JWKS")
 
 
-@clause("A4")
+@checks("A4.8")
 @needs("minting")
 def test_a_forged_signature_is_refused(contract: CaseContext) -> None:
     reply = contract.anonymous.post(TASKS, {}, Authorization="Bearer {token:producer}x")
@@ -113,7 +113,7 @@ def test_a_forged_signature_is_refused(contract: CaseContext) -> None:
     assert "signature" in reply.json["error"]
 
 
-@clause("A5")
+@checks("A5.4", "A5.5", "A5.6", "A5.7", "A5.8", "A5.9", "A5.10", "A5.11", "A5.12")
 @needs("minting")
 @pytest.mark.parametrize(("path", "scope"), SCOPES.items())
 def test_each_route_of_workers_needs_its_scope(contract: CaseContext, path: str, scope: str) -> None:
@@ -122,7 +122,7 @@ def test_each_route_of_workers_needs_its_scope(contract: CaseContext, path: str,
     assert contract.new_worker(scope=scope).post(path, {}).status not in (401, 403)
 
 
-@clause("A5")
+@checks("A5.1", "A5.2", "A4.17", "A5.3")
 @needs("minting")
 def test_a_worker_has_event_types_and_scopes(contract: CaseContext) -> None:
     assert contract.new_worker(eventTypes=None).claim().json == {"error": "missing eventTypes"}
@@ -131,7 +131,7 @@ def test_a_worker_has_event_types_and_scopes(contract: CaseContext) -> None:
     assert contract.new_worker(scope=None).claim().refusal == (401, "missing scope")
 
 
-@clause("A6")
+@checks("A6.1", "A6.2", "A6.3")
 @needs("variants")
 def test_a_producer_may_be_allowed_to_work(contract: CaseContext) -> None:
     command = contract.command()
@@ -142,7 +142,7 @@ def test_a_producer_may_be_allowed_to_work(contract: CaseContext) -> None:
         assert server.producer.submit(task).status == 200
 
 
-@clause("A7")
+@checks("A7.1", "A7.2", "A7.3", "A7.4")
 def test_readers_are_workers_or_producers(contract: CaseContext) -> None:
     task = contract.producer.created(contract.command())
     assert contract.producer.task(task).status == contract.worker.task(task).status == 200
@@ -151,20 +151,20 @@ def test_readers_are_workers_or_producers(contract: CaseContext) -> None:
         assert contract.anonymous.get(path, Authorization="Bearer nonsense").json == {"error": "invalid token"}
 
 
-@clause("A7")
+@checks("A7.5", "A7.6")
 @needs("minting")
 def test_a_worker_without_scopes_may_read_and_one_without_event_types_may_not(contract: CaseContext) -> None:
     assert contract.new_worker(scope=None).task("none").status == 404
     assert contract.new_worker(eventTypes=None).task("none").status == 401
 
 
-@clause("A8")
+@checks("A8.1")
 @needs("mere_producer")
 def test_a_producer_is_no_admin(contract: CaseContext) -> None:
     assert contract.producer.queues().refusal == (401, "unauthorized. Admin only")
 
 
-@clause("A8")
+@checks("A8.4", "A8.5", "A8.6", "A8.7")
 @needs("minting")
 def test_an_admin_has_the_scope_or_the_role(contract: CaseContext) -> None:
     assert contract.new_producer(scope="codeq:admin").queue("X").status == 200
@@ -172,7 +172,7 @@ def test_an_admin_has_the_scope_or_the_role(contract: CaseContext) -> None:
     assert contract.new_producer(role="other").queue("X").status == 401
 
 
-@clause("A8")
+@checks("A8.8", "A8.9")
 @needs("variants")
 def test_the_role_header_counts_in_development_only(contract: CaseContext) -> None:
     path = f"{ADMIN}/queues/X"
@@ -182,7 +182,7 @@ def test_the_role_header_counts_in_development_only(contract: CaseContext) -> No
         assert server.producer.get(path, X_Role="ADMIN").status == 401
 
 
-@clause("A9")
+@checks("A9.3", "A9.5", "A9.6")
 @needs("minting")
 def test_the_tenant_is_the_first_claim_that_names_one(contract: CaseContext) -> None:
     command, tenant = contract.command(), contract.names.tenant()
@@ -197,7 +197,7 @@ def test_the_tenant_is_the_first_claim_that_names_one(contract: CaseContext) -> 
     assert contract.new_worker(tenant=tenant).claimed(command)["id"] == task["id"]
 
 
-@clause("A9")
+@checks("A9.8")
 @needs("minting")
 def test_without_a_tenant_the_subject_is_the_tenant(contract: CaseContext) -> None:
     command, name = contract.command(), contract.names.tenant()
@@ -206,7 +206,7 @@ def test_without_a_tenant_the_subject_is_the_tenant(contract: CaseContext) -> No
     assert contract.new_worker(tenant=name).claimed(command)["id"] == task["id"]
 
 
-@clause("A9")
+@checks("A9.10", "A9.11")
 @needs("minting")
 def test_without_a_subject_a_task_has_no_tenant_and_a_claim_no_worker(contract: CaseContext) -> None:
     nameless = contract.new(producer("", "", sub=None, tenantId=None))

@@ -9,7 +9,7 @@ from typing import Any
 from codeq_contract.driver import TRACING, Answer, Received
 from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.suite.case import Sighting, clause, needs, webhooks
+from codeq_contract.suite.case import Sighting, checks, needs, webhooks
 from codeq_contract.suite.case_context import CaseContext, Hook
 
 pytestmark = [webhooks, needs("webhooks")]
@@ -19,7 +19,7 @@ pytestmark = [webhooks, needs("webhooks")]
 TICK = SECOND // 10
 
 
-@clause("W1")
+@checks("W1.1", "W1.2", "W1.3", "W1.4", "W1.5", "W1.7", "W1.8", "W1.9", "W2.1")
 def test_a_result_is_sent_to_the_webhook_of_its_task(contract: CaseContext) -> None:
     hook = contract.hook()
     task, record = completed(contract, hook, status="COMPLETED", result={"html": "<&>"})
@@ -37,7 +37,7 @@ def test_a_result_is_sent_to_the_webhook_of_its_task(contract: CaseContext) -> N
     }
 
 
-@clause("W1", "S4")
+@checks("W1.3", "W1.4", "W1.5")
 def test_a_failure_is_sent_with_its_error(contract: CaseContext) -> None:
     hook = contract.hook()
     completed(contract, hook, status="FAILED", error="it broke")
@@ -46,7 +46,7 @@ def test_a_failure_is_sent_with_its_error(contract: CaseContext) -> None:
     assert (body["status"], body["error"], body["result"]) == ("FAILED", "it broke", None)
 
 
-@clause("W1", "N4")
+@checks("W1.10", "N4.7")
 def test_no_callback_comes_before_the_end_or_for_a_dead_letter(contract: CaseContext) -> None:
     hook = contract.hook()
     command = contract.command()
@@ -61,7 +61,7 @@ def test_no_callback_comes_before_the_end_or_for_a_dead_letter(contract: CaseCon
     assert hook.received == []
 
 
-@clause("W1", "S6")
+@checks("S6.8", "S6.10")
 @needs("batch")
 def test_results_in_a_batch_of_known_tasks_call_no_webhook(contract: CaseContext) -> None:
     silent, told = contract.hook(), contract.hook()
@@ -74,7 +74,7 @@ def test_results_in_a_batch_of_known_tasks_call_no_webhook(contract: CaseContext
     assert silent.received == []
 
 
-@clause("W2")
+@checks("W2.2", "W2.3")
 @needs("known_settings")
 def test_each_try_of_a_callback_has_a_new_signature(contract: CaseContext) -> None:
     hook = contract.hook(500)
@@ -88,7 +88,7 @@ def test_each_try_of_a_callback_has_a_new_signature(contract: CaseContext) -> No
     assert int(second.headers["x-codeq-timestamp"]) > int(first.headers["x-codeq-timestamp"]) - 1
 
 
-@clause("W2")
+@checks("W2.5")
 @needs("variants")
 def test_without_a_secret_nothing_is_signed(contract: CaseContext) -> None:
     with contract.server({"WEBHOOK_HMAC_SECRET": ""}) as server:
@@ -98,7 +98,7 @@ def test_without_a_secret_nothing_is_signed(contract: CaseContext) -> None:
         assert not callback.headers.keys() & {"x-codeq-timestamp", "x-codeq-signature"}
 
 
-@clause("W3")
+@checks("W3.2", "W3.3", "W3.5", "W3.12")
 @needs("known_settings")
 def test_a_callback_is_tried_again_with_growing_pauses(contract: CaseContext) -> None:
     hook, began = contract.hook(500, 404), contract.clock.now()
@@ -112,7 +112,7 @@ def test_a_callback_is_tried_again_with_growing_pauses(contract: CaseContext) ->
     contract.saw(Sighting.CALLBACK_RETRY)
 
 
-@clause("W3")
+@checks("W3.8", "W3.9")
 @needs("known_settings")
 def test_a_callback_is_given_up_after_its_tries(contract: CaseContext) -> None:
     tries = contract.settings.callback_attempts
@@ -123,7 +123,7 @@ def test_a_callback_is_given_up_after_its_tries(contract: CaseContext) -> None:
     assert len(hook.received) == tries
 
 
-@clause("W3")
+@checks("W3.1")
 def test_a_callback_that_is_answered_is_not_repeated(contract: CaseContext) -> None:
     hook = contract.hook(204)
     completed(contract, hook)
@@ -132,7 +132,7 @@ def test_a_callback_that_is_answered_is_not_repeated(contract: CaseContext) -> N
     assert len(hook.received) == 1
 
 
-@clause("W3")
+@checks("W3.10")
 @needs("known_settings")
 def test_a_callback_that_is_not_answered_in_15_seconds_is_tried_again(contract: CaseContext) -> None:
     hook, began = contract.hook(Answer(hangs=True)), contract.clock.now()
@@ -141,7 +141,7 @@ def test_a_callback_that_is_not_answered_in_15_seconds_is_tried_again(contract: 
     assert second.at - began >= (15 + contract.settings.callback_base) * SECOND - TICK
 
 
-@clause("L1")
+@checks("L1.15")
 @needs("rate_limit", "variants")
 def test_a_webhooks_rate_limit_delays_its_callbacks(contract: CaseContext) -> None:
     with contract.server({}, yaml="rateLimit: {webhook: {requestsPerMinute: 12, burstSize: 1}}\n") as server:
@@ -153,7 +153,7 @@ def test_a_webhooks_rate_limit_delays_its_callbacks(contract: CaseContext) -> No
         assert json.loads(first.body)["taskId"] != json.loads(second.body)["taskId"]
 
 
-@clause("W4")
+@checks("W4.1", "W4.2")
 def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: CaseContext) -> None:
     for status, method in ((301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")):
         end = contract.hook()
@@ -163,7 +163,7 @@ def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: CaseContext) -> N
         assert (callback.method, bool(callback.body)) == (method, method == "POST"), status
 
 
-@clause("W4", "W3")
+@checks("W4.4")
 def test_a_redirect_without_a_location_is_a_failure(contract: CaseContext) -> None:
     for status in (300, 304):
         hook = contract.hook(status)
@@ -171,7 +171,7 @@ def test_a_redirect_without_a_location_is_a_failure(contract: CaseContext) -> No
         received(contract, hook, 2)
 
 
-@clause("X1")
+@checks("X1.7")
 @needs("tracing", "variants")
 def test_a_callback_carries_its_tasks_trace(contract: CaseContext) -> None:
     with contract.server(TRACING) as server:

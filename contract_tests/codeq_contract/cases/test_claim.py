@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from codeq_contract.suite.caller import ids
-from codeq_contract.suite.case import clause, core, needs
+from codeq_contract.suite.case import checks, core, needs
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
 
-@clause("K3", "R3")
+@checks("K3.1", "K3.2", "K3.3", "K3.4", "R1.1")
 def test_a_claim_finds_a_task_or_nothing(contract: CaseContext) -> None:
     command = contract.command()
     empty = contract.worker.claim(command)
@@ -21,7 +21,7 @@ def test_a_claim_finds_a_task_or_nothing(contract: CaseContext) -> None:
     assert contract.worker.claim(command).status == 204
 
 
-@clause("K5")
+@checks("K5.1", "K5.2", "K5.3", "K5.4", "K5.5", "K5.6")
 @needs("minting")
 def test_a_claimed_task_is_in_progress_with_its_worker_and_lease(contract: CaseContext) -> None:
     command, tenant = contract.command(), contract.names.tenant()
@@ -35,7 +35,7 @@ def test_a_claimed_task_is_in_progress_with_its_worker_and_lease(contract: CaseC
     assert contract.worker.seen(task) == task
 
 
-@clause("K2")
+@checks("K2.1", "K2.2")
 @pytest.mark.parametrize("fields", [{}, {"leaseSeconds": 0}, {"leaseSeconds": -5}])
 @needs("known_settings")
 def test_a_lease_lasts_300_seconds_by_default(contract: CaseContext, fields: dict[str, int]) -> None:
@@ -45,7 +45,7 @@ def test_a_lease_lasts_300_seconds_by_default(contract: CaseContext, fields: dic
     assert contract.lasts(reply, 300, reply.json["leaseUntil"])
 
 
-@clause("K4")
+@checks("K4.2", "K4.3", "R3.1")
 def test_higher_priorities_come_first_and_then_older_tasks(contract: CaseContext) -> None:
     command = contract.command()
     made = {
@@ -55,14 +55,14 @@ def test_higher_priorities_come_first_and_then_older_tasks(contract: CaseContext
     assert ids(claimed) == ids([*made[9], *made[5], *made[0]])
 
 
-@clause("K4")
+@checks("K4.1", "K4.4")
 def test_commands_are_served_as_listed(contract: CaseContext) -> None:
     first, second = contract.command(), contract.command()
     low, high = contract.producer.created(first), contract.producer.created(second, priority=9)
     assert ids([contract.worker.claimed(first, second), contract.worker.claimed(first, second)]) == ids([low, high])
 
 
-@clause("K6")
+@checks("K6.1", "K6.2", "H2.4")
 @needs("tenants")
 def test_a_claim_sees_its_own_tenant_only(contract: CaseContext) -> None:
     command = contract.command()
@@ -75,7 +75,7 @@ def test_a_claim_sees_its_own_tenant_only(contract: CaseContext) -> None:
     assert contract.worker.claimed(command)["id"] == ours["id"]
 
 
-@clause("K1")
+@checks("K1.1", "K1.2", "K1.3", "K1.4", "K1.6")
 @needs("minting")
 def test_a_worker_claims_what_its_token_names(contract: CaseContext) -> None:
     allowed, other, tenant = contract.command(), contract.command(), contract.names.tenant()
@@ -87,7 +87,7 @@ def test_a_worker_claims_what_its_token_names(contract: CaseContext) -> None:
     assert worker.claimed()["id"] == task["id"]
 
 
-@clause("K1")
+@checks("K1.7", "K1.8")
 @needs("minting")
 def test_without_commands_a_worker_of_everything_claims_the_built_in_ones(contract: CaseContext) -> None:
     tenant = contract.names.tenant()
@@ -98,7 +98,7 @@ def test_without_commands_a_worker_of_everything_claims_the_built_in_ones(contra
     assert worker.claim().status == 204
 
 
-@clause("K10", "R4")
+@checks("K10.1", "K10.2", "K10.3", "K10.7", "R4.1")
 @needs("batch")
 def test_a_batch_claims_up_to_its_count(contract: CaseContext) -> None:
     command = contract.command()
@@ -110,7 +110,7 @@ def test_a_batch_claims_up_to_its_count(contract: CaseContext) -> None:
     assert (empty.status, empty.body) == (204, b"")
 
 
-@clause("K10")
+@checks("K10.4", "K10.5")
 @needs("batch")
 def test_a_batch_is_of_1_to_10(contract: CaseContext) -> None:
     for fields in ({}, {"count": 0}, {"count": -1}):
@@ -118,7 +118,7 @@ def test_a_batch_is_of_1_to_10(contract: CaseContext) -> None:
     assert contract.worker.claim_batch(contract.command(), count=11).refusal == (400, "count exceeds maximum of 10")
 
 
-@clause("K11")
+@checks("K11.1", "K11.4", "K11.6")
 @pytest.mark.parametrize("seconds", [9223372037, 2**63 - 1])
 def test_a_lease_too_long_for_the_store_is_refused_after_the_task_is_written(
     contract: CaseContext, seconds: int

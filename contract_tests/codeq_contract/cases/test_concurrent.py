@@ -10,7 +10,7 @@ import pytest
 
 from codeq_contract.driver import Reply
 from codeq_contract.suite.caller import ids
-from codeq_contract.suite.case import Sighting, clause, concurrent
+from codeq_contract.suite.case import Sighting, checks, concurrent
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = concurrent
@@ -20,7 +20,7 @@ SCHEDULES = range(1, 5)
 CLAIMERS = 8
 
 
-@clause("K3", "K5")
+@checks("K3.5")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_task_that_many_claim_goes_to_one(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
@@ -31,7 +31,7 @@ def test_a_task_that_many_claim_goes_to_one(contract: CaseContext, schedule: int
     contract.saw(Sighting.CONTENDED_CLAIM)
 
 
-@clause("C8")
+@checks("Z6.1")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_key_that_many_send_makes_one_task(contract: CaseContext, schedule: int) -> None:
     command, key = contract.command(), contract.names.key()
@@ -40,7 +40,7 @@ def test_a_key_that_many_send_makes_one_task(contract: CaseContext, schedule: in
     assert len({reply.json["id"] for reply in replies}) == 1
 
 
-@clause("S1", "S3")
+@checks("Z5.1", "Z5.2")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_result_that_is_sent_twice_at_once_counts_once(contract: CaseContext, schedule: int) -> None:
     task = contract.leased()
@@ -51,7 +51,7 @@ def test_a_result_that_is_sent_twice_at_once_counts_once(contract: CaseContext, 
     assert contract.worker.seen(task)["error"] == accepted
 
 
-@clause("K9", "K3")
+@checks("K9.6")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_each_of_many_long_polls_gets_a_different_task(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
@@ -62,7 +62,7 @@ def test_each_of_many_long_polls_gets_a_different_task(contract: CaseContext, sc
     assert sorted(ids(found(replies[:4]))) == sorted(ids(made))
 
 
-@clause("Z4")
+@checks("Z4.1")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_no_claim_is_empty_while_tasks_are_left(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
@@ -71,7 +71,7 @@ def test_no_claim_is_empty_while_tasks_are_left(contract: CaseContext, schedule:
     assert sorted(ids(found(replies))) == sorted(ids(made))
 
 
-@clause("Z3")
+@checks("Z3.1")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_fresh_lease_is_not_revoked_by_claims_beside_it(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
@@ -87,7 +87,7 @@ def test_a_fresh_lease_is_not_revoked_by_claims_beside_it(contract: CaseContext,
         assert [reply.status for reply in replies[: len(ends)]] == [200] * len(ends)
 
 
-@clause("Z1", "Z2")
+@checks("Z1.1", "Z2.1")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_due_tasks_that_many_claims_move_are_handed_out_once_and_all_end(contract: CaseContext, schedule: int) -> None:
     command = contract.command()

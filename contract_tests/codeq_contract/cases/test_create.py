@@ -10,7 +10,7 @@ import pytest
 from codeq_contract.driver import TASKS
 from codeq_contract.recordings.times import SECOND, moment_text, parse_moment
 from codeq_contract.suite.caller import ids
-from codeq_contract.suite.case import clause, core, needs
+from codeq_contract.suite.case import checks, core, needs
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
@@ -44,7 +44,7 @@ BAD_TIMES = (
 )
 
 
-@clause("C1", "R1")
+@checks("C1.1", "C1.2", "C1.3", "C1.5", "C1.6", "R12.1", "T.1", "T.3", "T.4", "T.5", "T.6", "T.7", "T.8", "T.9")
 def test_a_new_task_is_pending(contract: CaseContext) -> None:
     command = contract.command()
     reply = contract.producer.create(command, {"n": 1})
@@ -57,20 +57,20 @@ def test_a_new_task_is_pending(contract: CaseContext) -> None:
     assert contract.worker.seen(task) == task
 
 
-@clause("C1", "C6")
+@checks("C1.4", "C6.17")
 def test_a_task_for_later_is_delayed(contract: CaseContext) -> None:
     task = contract.producer.created(contract.command(), delaySeconds=3600)
     assert (task["status"], task["lastKnownLocation"]) == ("PENDING", "DELAYED_ZSET")
 
 
-@clause("T1")
+@checks("T1.2", "T1.3", "T1.4", "T1.5", "T1.6", "T1.7", "T1.8", "C1.9")
 @pytest.mark.parametrize(("sent", "kept"), PAYLOADS.items())
 def test_a_payload_is_kept_as_compact_json(contract: CaseContext, sent: str, kept: str) -> None:
     body = f'{{"command":"{contract.command()}","payload": {sent} }}'.encode()
     assert contract.producer.post(TASKS, body).json["payload"] == kept
 
 
-@clause("C1", "B2")
+@checks("C1.7", "C1.8")
 @pytest.mark.parametrize(
     "fields", [{"payload": 1}, {"command": "", "payload": 1}, {"command": "X"}, {"command": "X", "payload": None}]
 )
@@ -78,12 +78,12 @@ def test_command_and_payload_are_required(contract: CaseContext, fields: dict[st
     assert contract.producer.post(TASKS, fields).refusal == (400, "invalid body")
 
 
-@clause("C2")
+@checks("C2.1")
 def test_a_blank_command_is_refused(contract: CaseContext) -> None:
     assert contract.producer.create("  ").refusal == (400, "invalid command")
 
 
-@clause("C2", "K1")
+@checks("C2.2", "C2.3")
 def test_commands_that_differ_in_case_share_a_queue(contract: CaseContext) -> None:
     command = contract.command()
     task = contract.producer.created(command.lower())
@@ -91,13 +91,13 @@ def test_commands_that_differ_in_case_share_a_queue(contract: CaseContext) -> No
     assert contract.worker.claimed(command)["id"] == task["id"]
 
 
-@clause("C3")
+@checks("C3.1", "C3.2", "C3.3", "C3.4", "C3.5", "C3.7")
 @pytest.mark.parametrize("webhook", BAD_WEBHOOKS)
 def test_a_webhook_without_scheme_or_host_is_refused(contract: CaseContext, webhook: str) -> None:
     assert contract.producer.create(contract.command(), webhook=webhook).refusal == (400, "invalid webhook url")
 
 
-@clause("C3")
+@checks("C3.9", "C3.10", "C3.11", "C3.12", "C3.13")
 @pytest.mark.parametrize(
     "webhook", ["HTTP://127.0.0.1/x", "https://127.0.0.1", "http://127.0.0.1:99999/", "http://[::1]:80/"]
 )
@@ -106,7 +106,7 @@ def test_a_webhook_is_kept_as_sent(contract: CaseContext, webhook: str) -> None:
     assert "webhook" not in contract.producer.created(contract.command(), webhook="")
 
 
-@clause("C4")
+@checks("C4.1", "C4.3")
 @needs("known_settings")
 def test_attempts_have_a_default(contract: CaseContext) -> None:
     for given in (0, -1):
@@ -115,7 +115,7 @@ def test_attempts_have_a_default(contract: CaseContext) -> None:
     assert contract.producer.created(contract.command(), maxAttempts=2)["maxAttempts"] == 2
 
 
-@clause("C5")
+@checks("C5.1", "C5.2", "C5.3")
 def test_a_priority_is_clamped(contract: CaseContext) -> None:
     kept = [
         contract.producer.created(contract.command(), priority=given).get("priority", 0) for given in (-3, 0, 9, 10)
@@ -123,20 +123,20 @@ def test_a_priority_is_clamped(contract: CaseContext) -> None:
     assert kept == [0, 0, 9, 9]
 
 
-@clause("C6")
+@checks("C6.1", "C6.2", "C6.3", "C6.4", "C6.5", "C6.6")
 @pytest.mark.parametrize("run_at", BAD_TIMES)
 def test_a_time_that_is_not_rfc_3339_is_refused(contract: CaseContext, run_at: str) -> None:
     assert contract.producer.create(contract.command(), runAt=run_at).refusal == (400, "invalid 'runAt' (use RFC3339)")
 
 
-@clause("C6")
+@checks("C6.7", "C6.8", "C6.9", "C6.15", "C6.16")
 def test_a_past_or_empty_time_is_no_delay(contract: CaseContext) -> None:
     for run_at in ("", "0001-01-01T00:00:00Z", "2000-01-01T0:00:00,5+24:00"):
         task = contract.producer.created(contract.command(), runAt=run_at, delaySeconds=0)
         assert task["lastKnownLocation"] == "PENDING_LIST", run_at
 
 
-@clause("C6")
+@checks("C6.14")
 def test_a_time_overrides_a_delay(contract: CaseContext) -> None:
     past = moment_text(contract.clock.now() - 3600 * SECOND)
     assert (
@@ -145,7 +145,7 @@ def test_a_time_overrides_a_delay(contract: CaseContext) -> None:
     )
 
 
-@clause("C6")
+@checks("C6.13", "C6.18", "C6.19", "C6.20")
 def test_the_first_of_several_errors_is_reported(contract: CaseContext) -> None:
     faults = {"runAt": "x", "delaySeconds": -1, "webhook": "x"}
     errors = []
@@ -161,7 +161,7 @@ def test_the_first_of_several_errors_is_reported(contract: CaseContext) -> None:
     ]
 
 
-@clause("C8")
+@checks("C8.1", "C8.2", "C8.12")
 def test_a_key_returns_its_first_task_as_it_is_now(contract: CaseContext) -> None:
     command, key = contract.command(), contract.names.key()
     task = contract.producer.created(command, {"v": 1}, idempotencyKey=key)
@@ -173,7 +173,7 @@ def test_a_key_returns_its_first_task_as_it_is_now(contract: CaseContext) -> Non
     assert (again["id"], again["status"]) == (task["id"], "COMPLETED")
 
 
-@clause("C8")
+@checks("C8.6", "C8.7", "C8.8")
 def test_a_key_counts_as_sent_and_after_the_other_checks(contract: CaseContext) -> None:
     key = contract.names.key()
     task = contract.producer.created(contract.command(), idempotencyKey=key)
@@ -183,7 +183,7 @@ def test_a_key_counts_as_sent_and_after_the_other_checks(contract: CaseContext) 
     assert blank[0] != blank[1]
 
 
-@clause("C8")
+@checks("C8.11")
 @needs("tenants")
 def test_a_key_is_shared_by_all_tenants(contract: CaseContext) -> None:
     key = contract.names.key()
@@ -192,7 +192,7 @@ def test_a_key_is_shared_by_all_tenants(contract: CaseContext) -> None:
     assert other.created(contract.command(), idempotencyKey=key)["id"] == task["id"]
 
 
-@clause("C9", "R2")
+@checks("C9.1", "C9.2", "C9.3", "C9.8", "C9.9", "C9.11", "R2.1")
 @needs("batch")
 def test_a_batch_answers_each_item_in_order(contract: CaseContext) -> None:
     command = contract.command()
@@ -211,7 +211,7 @@ def test_a_batch_answers_each_item_in_order(contract: CaseContext) -> None:
     assert ids(claimed) == ids([first["task"], bare["task"]])
 
 
-@clause("C9")
+@checks("C9.4", "C9.5", "C9.6", "C9.7", "C9.10", "B2.2")
 @needs("batch")
 def test_a_batch_has_1_to_100_items_of_the_right_type(contract: CaseContext) -> None:
     item = {"command": contract.command(), "payload": 1}
@@ -222,7 +222,7 @@ def test_a_batch_has_1_to_100_items_of_the_right_type(contract: CaseContext) -> 
         assert contract.producer.create_batch(tasks).refusal == (400, "invalid body")
 
 
-@clause("C1")
+@checks("T.15")
 def test_the_times_of_a_task_are_those_of_its_creation(contract: CaseContext) -> None:
     reply = contract.producer.create(contract.command())
     created = parse_moment(reply.json["createdAt"])

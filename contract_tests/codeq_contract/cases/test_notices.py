@@ -8,13 +8,13 @@ from typing import Any
 from codeq_contract.driver import Reply
 from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import SECOND, parse_moment
-from codeq_contract.suite.case import InconclusiveError, clause, needs, webhooks
+from codeq_contract.suite.case import InconclusiveError, checks, needs, webhooks
 from codeq_contract.suite.case_context import CaseContext, Hook
 
 pytestmark = [webhooks, needs("subscriptions", "webhooks")]
 
 
-@clause("U3", "U4")
+@checks("U3.1", "U4.1", "U4.3", "U4.4", "U4.5", "U4.6", "U4.7", "U4.8", "U4.9")
 @needs("known_settings")
 def test_a_task_in_an_empty_queue_causes_a_notice_before_create_answers(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
@@ -35,7 +35,7 @@ def test_a_task_in_an_empty_queue_causes_a_notice_before_create_answers(contract
     assert notice.headers["x-codeq-signature"] == signature(contract.settings.callback_secret, stamp, notice.body)
 
 
-@clause("U4")
+@checks("U4.10")
 def test_a_notice_is_tried_once(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook(500)
     subscribed(contract, hook, command)
@@ -44,7 +44,7 @@ def test_a_notice_is_tried_once(contract: CaseContext) -> None:
     assert len(hook.received) == 1
 
 
-@clause("L1")
+@checks("L1.16")
 @needs("rate_limit", "variants")
 def test_a_webhooks_rate_limit_drops_notices(contract: CaseContext) -> None:
     with contract.server({}, yaml="rateLimit: {webhook: {requestsPerMinute: 1, burstSize: 1}}\n") as server:
@@ -56,7 +56,7 @@ def test_a_webhooks_rate_limit_drops_notices(contract: CaseContext) -> None:
         assert [json.loads(notice.body)["eventType"] for notice in hook.received] == commands[:1]
 
 
-@clause("U3", "U5", "K8")
+@checks("U3.2", "U3.3", "U5.1", "U5.2")
 def test_the_first_task_of_a_priority_causes_a_notice_but_not_too_often(contract: CaseContext) -> None:
     command, hook, pause = contract.command(), contract.hook(), contract.seconds(4)
     subscribed(contract, hook, command, minIntervalSeconds=pause)
@@ -73,7 +73,7 @@ def test_the_first_task_of_a_priority_causes_a_notice_but_not_too_often(contract
     assert len(hook.received) == 2
 
 
-@clause("U3")
+@checks("U3.4", "U3.5", "U3.6")
 @needs("known_settings")
 def test_a_task_that_comes_back_or_becomes_due_causes_no_notice(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
@@ -88,7 +88,7 @@ def test_a_task_that_comes_back_or_becomes_due_causes_no_notice(contract: CaseCo
     assert hook.received == []
 
 
-@clause("U8", "U1")
+@checks("U8.1", "C2.4", "U4.3")
 @needs("tenants")
 def test_a_task_of_any_tenant_causes_a_notice_whatever_the_case_of_its_command(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
@@ -97,7 +97,7 @@ def test_a_task_of_any_tenant_causes_a_notice_whatever_the_case_of_its_command(c
     assert json.loads(hook.received[0].body)["eventType"] == command.lower()
 
 
-@clause("U6")
+@checks("U6.1")
 def test_fanout_subscriptions_get_notices_in_the_order_of_their_ends(contract: CaseContext) -> None:
     command, late, soon = contract.command(), contract.hook(), contract.hook()
     subscribed(contract, late, command, ttlSeconds=300)
@@ -107,7 +107,7 @@ def test_fanout_subscriptions_get_notices_in_the_order_of_their_ends(contract: C
     assert soon.received[0].at <= late.received[0].at
 
 
-@clause("U6", "U7")
+@checks("U6.4", "U6.5", "U7.1", "U7.2")
 def test_the_second_of_a_group_has_the_first_turn_and_gets_no_notice(contract: CaseContext) -> None:
     command, pause = contract.command(), contract.seconds(4)
     hooks = [contract.hook(), contract.hook()]
@@ -127,7 +127,7 @@ def test_the_second_of_a_group_has_the_first_turn_and_gets_no_notice(contract: C
     assert counts(hooks) == [1, 0]
 
 
-@clause("U6", "U7")
+@checks("U6.8", "U7.3")
 def test_a_hash_goes_by_the_minute_and_only_the_first_gets_notices(contract: CaseContext) -> None:
     command = contract.command()
     hooks = [contract.hook(), contract.hook()]
@@ -141,7 +141,7 @@ def test_a_hash_goes_by_the_minute_and_only_the_first_gets_notices(contract: Cas
     assert counts(hooks) == ([1, 0] if minutes.pop() % 2 == 0 else [0, 0])
 
 
-@clause("U9", "U2")
+@checks("U9.1", "U9.2")
 def test_an_expired_subscription_gets_no_notice_until_it_is_renewed(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscription = subscribed(contract, hook, command, ttlSeconds=2, minIntervalSeconds=1)
@@ -153,7 +153,7 @@ def test_an_expired_subscription_gets_no_notice_until_it_is_renewed(contract: Ca
     assert len(hook.received) == 1
 
 
-@clause("U9")
+@checks("U9.3", "U9.4")
 @needs("long_waits", "variants")
 def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: CaseContext) -> None:
     with contract.server({"SUBSCRIPTION_CLEANUP_INTERVAL_SECONDS": "60"}) as server:
@@ -163,7 +163,7 @@ def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: CaseCo
         assert [server.worker.renew(swept).status, server.worker.renew(kept).status] == [404, 200]
 
 
-@clause("U1", "U8")
+@checks("U1.8")
 @needs("variants")
 def test_a_subscription_without_event_types_is_one_to_the_built_in_commands(contract: CaseContext) -> None:
     with contract.server({}) as server:

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from codeq_contract.driver import TRACING
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.suite.case import clause, core, needs
+from codeq_contract.suite.case import checks, core, needs
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
@@ -25,7 +25,7 @@ BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, flo
 GAUGES = {"codeq_queue_depth", "codeq_dlq_depth", "codeq_subscriptions_active"}
 
 
-@clause("M1", "R14")
+@checks("M1.1", "M1.2", "R14.1", "R23.9")
 @needs("admin")
 def test_the_list_of_queues_has_the_built_in_ones(contract: CaseContext) -> None:
     reply = contract.admin.queues()
@@ -36,7 +36,7 @@ def test_the_list_of_queues_has_the_built_in_ones(contract: CaseContext) -> None
     assert all(isinstance(length, int) for length in reply.json.values())
 
 
-@clause("M2", "R15")
+@checks("M2.1", "M2.2", "M2.3", "M2.4", "M2.5", "M2.6", "R15.1", "R23.4")
 @needs("admin", "tenants")
 def test_a_queue_is_counted_for_the_callers_tenant(contract: CaseContext) -> None:
     command = contract.command()
@@ -50,7 +50,7 @@ def test_a_queue_is_counted_for_the_callers_tenant(contract: CaseContext) -> Non
     assert list(reply.json.values()) == [command.lower(), 2, 1, 1, 1]
 
 
-@clause("M3", "R16")
+@checks("M3.9", "M3.10", "M3.13")
 @needs("admin", "clean_up")
 def test_a_clean_up_reports_what_it_did(contract: CaseContext) -> None:
     reply = contract.admin.clean_up(limit=5, before="2000-01-01T00:00:00Z")
@@ -58,7 +58,7 @@ def test_a_clean_up_reports_what_it_did(contract: CaseContext) -> None:
     assert contract.admin.clean_up(before="x").refusal == (400, "invalid 'before' (use RFC3339)")
 
 
-@clause("M3", "C8", "S7")
+@checks("M3.2", "M3.8", "M3.11", "M3.14", "M3.15", "M3.16", "M3.17", "C8.13", "R16.1")
 @needs("admin", "variants")
 def test_a_clean_up_deletes_tasks_that_were_left_alone(contract: CaseContext) -> None:
     with contract.server({}) as server:
@@ -74,7 +74,7 @@ def test_a_clean_up_deletes_tasks_that_were_left_alone(contract: CaseContext) ->
         assert server.producer.created(command, idempotencyKey=key)["id"] != tasks[0]["id"]
 
 
-@clause("L1", "B3")
+@checks("L1.2", "L1.4", "L1.5", "L1.6", "L1.7", "L1.9", "L1.10", "L1.13", "B3.3", "R23.11")
 @needs("rate_limit", "variants", "admin")
 def test_a_token_has_a_rate_for_each_scope(contract: CaseContext) -> None:
     with contract.server({}, yaml=LIMITS) as server:
@@ -94,7 +94,7 @@ def test_a_token_has_a_rate_for_each_scope(contract: CaseContext) -> None:
         assert server.admin.queue(command).status == 200
 
 
-@clause("L2", "R17")
+@checks("L2.1", "L2.2", "L2.3", "L2.4", "L2.6", "L2.7", "L2.18", "R17.1")
 @needs("metrics")
 def test_metrics_count_what_becomes_of_a_command(contract: CaseContext) -> None:
     command = contract.command()
@@ -116,7 +116,7 @@ def test_metrics_count_what_becomes_of_a_command(contract: CaseContext) -> None:
     assert found["codeq_task_processing_latency_seconds_count", (("status", "COMPLETED"),)] == 1
 
 
-@clause("L2")
+@checks("L2.5")
 @needs("metrics", "batch")
 def test_results_in_a_batch_are_not_counted(contract: CaseContext) -> None:
     task = contract.leased()
@@ -124,7 +124,7 @@ def test_results_in_a_batch_are_not_counted(contract: CaseContext) -> None:
     assert not [name for name, _ in samples(contract, task["command"]) if name == "codeq_task_completed_total"]
 
 
-@clause("L2")
+@checks("L2.19")
 @needs("metrics")
 def test_gauges_are_those_of_the_built_in_commands(contract: CaseContext) -> None:
     families = text_string_to_metric_families(contract.anonymous.get("/metrics").text)
@@ -136,7 +136,7 @@ def test_gauges_are_those_of_the_built_in_commands(contract: CaseContext) -> Non
     assert commands == {name: {"GENERATE_MASTER", "GENERATE_CREATIVE"} for name in GAUGES}
 
 
-@clause("X1")
+@checks("X1.2", "X1.3", "X1.4", "X1.5", "X1.6")
 @needs("tracing", "variants")
 def test_a_task_keeps_its_trace_and_each_claim_has_a_span(contract: CaseContext) -> None:
     with contract.server(TRACING) as server:
@@ -155,7 +155,7 @@ def test_a_task_keeps_its_trace_and_each_claim_has_a_span(contract: CaseContext)
         assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", caller.created(command)["traceParent"])
 
 
-@clause("X1")
+@checks("X1.1")
 @needs("known_settings")
 def test_without_tracing_a_task_has_no_trace(contract: CaseContext) -> None:
     body = {"command": contract.command(), "payload": 1}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.suite.case import clause, needs, timed
+from codeq_contract.suite.case import checks, needs, timed
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.model import Model, UndecidedError
 from codeq_contract.suite.plans import Claim, Create, Execution, Settle, Step, Wait
@@ -89,7 +89,35 @@ class Plans(RuleBasedStateMachine):
                 break
 
 
-@clause("C1", "C7", "C8", "K4", "K5", "K7", "K8", "H1", "H2", "H3", "D1", "N1", "N2", "N4", "N5", "S1", "S3", "S4")
+@checks(
+    "C7.1",
+    "C7.2",
+    "C8.1",
+    "K4.1",
+    "K4.2",
+    "K4.3",
+    "K5.1",
+    "K5.5",
+    "K7.1",
+    "K7.2",
+    "K8.1",
+    "K8.2",
+    "H1.6",
+    "H2.2",
+    "H3.2",
+    "D1.5",
+    "N1.3",
+    "N2.1",
+    "N2.2",
+    "N2.3",
+    "N4.2",
+    "N5.2",
+    "N5.3",
+    "S1.4",
+    "S3.1",
+    "S3.2",
+    "S4.1",
+)
 @needs("many_workers", "known_settings")
 @pytest.mark.parametrize("share", range(4))
 def test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says(

@@ -8,13 +8,13 @@ import pytest
 
 from codeq_contract.driver import TASKS
 from codeq_contract.recordings.times import parse_moment
-from codeq_contract.suite.case import clause, core, needs
+from codeq_contract.suite.case import checks, core, needs
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
 
 
-@clause("S2", "S4", "T2", "R8")
+@checks("S2.1", "S2.4", "S2.7", "S2.8", "S2.9", "S4.1", "S4.2", "S4.3", "T2.1", "R8.1", "R23.2", "R23.14")
 def test_a_completed_task_has_a_record_and_no_worker(contract: CaseContext) -> None:
     task = contract.leased()
     reply = contract.worker.submit(task, status="COMPLETED", result={"b": 1, "a": "<"}, workerId="another")
@@ -27,7 +27,7 @@ def test_a_completed_task_has_a_record_and_no_worker(contract: CaseContext) -> N
     assert parse_moment(seen["updatedAt"]) >= parse_moment(reply.json["completedAt"])
 
 
-@clause("S2", "S4")
+@checks("S2.3", "S4.1", "S4.4", "S4.5", "S4.6")
 def test_a_failed_task_keeps_its_error_and_stays_failed(contract: CaseContext) -> None:
     task = contract.leased()
     reply = contract.worker.submit(task, status="FAILED", error="it broke")
@@ -37,12 +37,12 @@ def test_a_failed_task_keeps_its_error_and_stays_failed(contract: CaseContext) -
     assert contract.worker.claim(task["command"]).status == 204
 
 
-@clause("S2")
+@checks("S2.2")
 def test_an_empty_result_is_left_out(contract: CaseContext) -> None:
     assert "result" not in contract.worker.submit(contract.leased(), status="COMPLETED", result={}).json
 
 
-@clause("S1")
+@checks("S1.1", "S1.3", "S1.4")
 def test_a_result_needs_a_task_in_progress(contract: CaseContext) -> None:
     assert contract.worker.submit("none").refusal == (404, "task not found")
     assert contract.worker.submit(contract.producer.created(contract.command())).refusal == (409, "not-in-progress")
@@ -52,7 +52,7 @@ def test_a_result_needs_a_task_in_progress(contract: CaseContext) -> None:
     assert contract.worker.seen(task)["status"] == "COMPLETED"
 
 
-@clause("S1")
+@checks("S1.5", "S1.6", "S1.7", "S1.8", "S1.9")
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
@@ -70,7 +70,7 @@ def test_a_result_says_how_it_ended(contract: CaseContext, fields: dict[str, Any
     assert contract.worker.seen(task) == task
 
 
-@clause("S1", "S5")
+@checks("S1.13", "S5.8")
 @needs("artifacts")
 def test_artifacts_are_checked_before_the_status(contract: CaseContext) -> None:
     reply = contract.worker.submit(contract.leased(), status="X", artifacts=[{"name": "bad", "contentBase64": "!"}])
@@ -78,7 +78,7 @@ def test_artifacts_are_checked_before_the_status(contract: CaseContext) -> None:
     assert reply.json["error"].startswith("artifact bad base64 decode: ")
 
 
-@clause("S5")
+@checks("S5.1", "S5.2", "S5.3", "S5.5", "S5.6", "S5.9")
 @needs("artifacts")
 def test_artifacts_are_kept_by_url_or_content(contract: CaseContext) -> None:
     task = contract.leased()
@@ -96,7 +96,7 @@ def test_artifacts_are_kept_by_url_or_content(contract: CaseContext) -> None:
     assert by_name["content"].endswith(f"/results/{task['id']}/content")
 
 
-@clause("S6", "R9")
+@checks("S6.1", "S6.2", "S6.3", "S6.7", "S6.14", "R9.1")
 @needs("batch")
 def test_a_batch_of_results_answers_each_item(contract: CaseContext) -> None:
     done, failed, refused = contract.leased(), contract.leased(), contract.leased()
@@ -115,7 +115,7 @@ def test_a_batch_of_results_answers_each_item(contract: CaseContext) -> None:
     assert contract.worker.seen(failed)["status"] == "FAILED"
 
 
-@clause("S6")
+@checks("S6.9", "S6.11")
 @needs("batch")
 def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: CaseContext) -> None:
     task = contract.leased()
@@ -127,7 +127,7 @@ def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: CaseContext) -> Non
     assert known["result"]["artifacts"] == [{"name": "n", "url": "u"}]
 
 
-@clause("S6")
+@checks("S6.4", "S6.6", "B2.2")
 @needs("batch")
 def test_a_batch_of_results_has_1_to_100_items(contract: CaseContext) -> None:
     bad: tuple[object, ...] = ([], None, {}, [1])
@@ -137,7 +137,7 @@ def test_a_batch_of_results_has_1_to_100_items(contract: CaseContext) -> None:
     assert too_many.refusal == (400, "batch size exceeds maximum of 100")
 
 
-@clause("S7", "R13")
+@checks("S7.1", "S7.2", "S7.3", "S7.4", "S7.5", "R13.1", "R23.8")
 def test_a_result_is_read_with_its_task(contract: CaseContext) -> None:
     task = contract.leased()
     assert contract.producer.result(task).refusal == (404, "result not found")
@@ -148,13 +148,13 @@ def test_a_result_is_read_with_its_task(contract: CaseContext) -> None:
     assert contract.producer.result("none").json == {"error": "task not found"}
 
 
-@clause("S8", "R12")
+@checks("S8.1")
 def test_an_unknown_task_is_not_found(contract: CaseContext) -> None:
     assert contract.producer.task("none").refusal == (404, "not found")
     assert contract.producer.get(f"{TASKS}/none?a=b").status == 404
 
 
-@clause("S8")
+@checks("S8.2", "S7.6")
 @needs("tenants")
 def test_anyone_reads_any_task(contract: CaseContext) -> None:
     task = contract.leased()

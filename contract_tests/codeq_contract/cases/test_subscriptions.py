@@ -8,7 +8,7 @@ import pytest
 
 from codeq_contract.driver import Reply
 from codeq_contract.recordings.times import SECOND, parse_moment
-from codeq_contract.suite.case import clause, core, needs
+from codeq_contract.suite.case import checks, core, needs
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = [core, needs("subscriptions")]
@@ -16,7 +16,7 @@ pytestmark = [core, needs("subscriptions")]
 URL = "http://127.0.0.1:9/hook"
 
 
-@clause("U1", "R10")
+@checks("U1.1", "U1.2", "U1.3", "R10.1", "R23.7")
 @pytest.mark.parametrize(("fields", "seconds"), [({}, 300), ({"ttlSeconds": 0}, 300), ({"ttlSeconds": 60}, 60)])
 def test_a_subscription_has_an_id_and_an_end(contract: CaseContext, fields: dict[str, int], seconds: int) -> None:
     reply = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()], **fields)
@@ -24,7 +24,7 @@ def test_a_subscription_has_an_id_and_an_end(contract: CaseContext, fields: dict
     assert _ends_after(reply, seconds)
 
 
-@clause("U1")
+@checks("U1.4", "U1.5", "U1.6", "U1.7")
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
@@ -42,14 +42,14 @@ def test_a_subscription_that_cannot_be_served_is_refused(
     assert contract.worker.subscribe(**fields).refusal == (400, error)
 
 
-@clause("U1")
+@checks("U1.11")
 @needs("minting")
 def test_the_event_types_of_the_token_are_not_consulted(contract: CaseContext) -> None:
     narrow = contract.new_worker(eventTypes=[contract.command()])
     assert narrow.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).status == 200
 
 
-@clause("U2", "R11")
+@checks("U2.1", "U2.2", "U2.3", "R11.1")
 def test_a_subscription_is_renewed_by_anyone_until_it_is_unknown(contract: CaseContext) -> None:
     made = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).json["subscriptionId"]
     for fields, seconds in (({"ttlSeconds": 60}, 60), ({}, 300)):

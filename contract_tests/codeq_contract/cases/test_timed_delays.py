@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codeq_contract.recordings.times import SECOND, moment_text
 from codeq_contract.suite.caller import ids
-from codeq_contract.suite.case import Sighting, clause, needs, timed
+from codeq_contract.suite.case import Sighting, checks, needs, timed
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = timed
@@ -12,7 +12,7 @@ pytestmark = timed
 _DAY = 24 * 3600
 
 
-@clause("C7")
+@checks("C7.1", "C7.2")
 def test_a_delayed_task_is_not_early_by_more_than_a_second(contract: CaseContext) -> None:
     command, delay = contract.command(), contract.seconds(3)
     reply = contract.producer.create(command, delaySeconds=delay)
@@ -25,7 +25,7 @@ def test_a_delayed_task_is_not_early_by_more_than_a_second(contract: CaseContext
     assert contract.worker.claimed(command)["id"] == reply.json["id"]
 
 
-@clause("C7", "C6")
+@checks("C7.4")
 def test_a_task_for_a_moment_is_due_then(contract: CaseContext) -> None:
     command = contract.command()
     moment = contract.clock.now() + contract.seconds(3) * SECOND
@@ -36,7 +36,7 @@ def test_a_task_for_a_moment_is_due_then(contract: CaseContext) -> None:
     assert contract.eventually_claimed(contract.worker, command)["id"] == reply.json["id"]
 
 
-@clause("K7")
+@checks("K7.1")
 def test_a_due_task_reads_as_delayed_until_a_claim(contract: CaseContext) -> None:
     command = contract.command()
     reply = contract.producer.create(command, delaySeconds=2)
@@ -44,7 +44,7 @@ def test_a_due_task_reads_as_delayed_until_a_claim(contract: CaseContext) -> Non
     assert contract.producer.seen(reply.json)["lastKnownLocation"] == "DELAYED_ZSET"
 
 
-@clause("K7", "K4")
+@checks("K7.5", "K7.6")
 def test_due_tasks_move_to_the_tail_in_the_order_of_their_times(contract: CaseContext) -> None:
     command = contract.command()
     late_delay = contract.seconds(6)
@@ -58,7 +58,7 @@ def test_due_tasks_move_to_the_tail_in_the_order_of_their_times(contract: CaseCo
     assert ids(claimed) == ids([waiting, soon.json, late.json])
 
 
-@clause("N3")
+@checks("N3.8", "N3.9")
 def test_a_nacked_task_comes_back_after_its_delay(contract: CaseContext) -> None:
     command, delay = contract.command(), contract.seconds(3)
     task = contract.producer.created(command)
@@ -74,7 +74,7 @@ def test_a_nacked_task_comes_back_after_its_delay(contract: CaseContext) -> None
     assert (again["id"], again["attempts"]) == (task["id"], 3)
 
 
-@clause("N2", "N4", "K5")
+@checks("N2.4")
 def test_five_attempts_are_three_deliveries(contract: CaseContext) -> None:
     command = contract.command()
     task = contract.producer.created(command, maxAttempts=5)
@@ -86,7 +86,7 @@ def test_five_attempts_are_three_deliveries(contract: CaseContext) -> None:
     contract.saw(Sighting.DEAD_LETTER)
 
 
-@clause("K9")
+@checks("K9.1")
 @needs("long_poll")
 def test_a_long_poll_waits_its_time(contract: CaseContext) -> None:
     reply = contract.worker.claim(contract.command(), waitSeconds=2)
@@ -95,7 +95,7 @@ def test_a_long_poll_waits_its_time(contract: CaseContext) -> None:
     assert reply.returned - reply.called >= 1.9 * SECOND
 
 
-@clause("K9")
+@checks("K9.2", "K9.7")
 @needs("long_poll")
 def test_a_long_poll_ends_with_the_task_that_comes(contract: CaseContext) -> None:
     command = contract.command()
@@ -106,7 +106,7 @@ def test_a_long_poll_ends_with_the_task_that_comes(contract: CaseContext) -> Non
     contract.surely_before(found, found.called + patience * SECOND)
 
 
-@clause("K2", "K9")
+@checks("K2.3")
 @needs("long_poll")
 def test_a_long_poll_waits_30_seconds_at_most(contract: CaseContext) -> None:
     reply = contract.worker.claim(contract.command(), waitSeconds=80)
@@ -115,13 +115,14 @@ def test_a_long_poll_waits_30_seconds_at_most(contract: CaseContext) -> None:
     assert reply.returned - reply.called >= 29.9 * SECOND
 
 
-@clause("K2")
+@checks("K2.5")
 def test_a_claim_without_a_wait_answers_at_once(contract: CaseContext) -> None:
-    reply = contract.worker.claim(contract.command(), waitSeconds=-5)
+    reply = contract.worker.claim(contract.command(), waitSeconds=-20)
     assert reply.status == 204
+    assert reply.returned - reply.called < 15 * SECOND
 
 
-@clause("C8")
+@checks("C8.4", "C8.5")
 @needs("long_waits")
 def test_a_key_is_good_for_a_day(contract: CaseContext) -> None:
     command, key = contract.command(), contract.names.key()
@@ -132,7 +133,7 @@ def test_a_key_is_good_for_a_day(contract: CaseContext) -> None:
     assert contract.producer.created(command, idempotencyKey=key)["id"] != task["id"]
 
 
-@clause("M3")
+@checks("M3.1", "M3.3")
 @needs("long_waits", "admin", "variants")
 def test_a_clean_up_deletes_tasks_without_an_update_for_a_day(contract: CaseContext) -> None:
     with contract.server({}) as server:
@@ -146,7 +147,7 @@ def test_a_clean_up_deletes_tasks_without_an_update_for_a_day(contract: CaseCont
         assert [server.worker.task(left).status, server.worker.task(touched).status] == [404, 200]
 
 
-@clause("L1")
+@checks("L1.3")
 @needs("rate_limit", "variants")
 def test_a_bucket_fills_up_again(contract: CaseContext) -> None:
     refill = contract.seconds(3)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from codeq_contract.driver import Reply, Span
-from codeq_contract.suite.case import Sighting, clause, needs, timed
+from codeq_contract.suite.case import Sighting, checks, needs, timed
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = timed
 
 
-@clause("K8")
+@checks("K8.1")
 def test_a_lease_protects_its_task_until_it_runs_out(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(4))
     contract.just_before(lease)
@@ -21,7 +21,7 @@ def test_a_lease_protects_its_task_until_it_runs_out(contract: CaseContext) -> N
     assert contract.worker.seen(task) == task
 
 
-@clause("K8", "N5")
+@checks("K8.2", "N5.5")
 def test_a_task_whose_lease_ran_out_goes_to_the_next_worker(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3), maxAttempts=5)
     contract.wait_out(lease)
@@ -30,7 +30,7 @@ def test_a_task_whose_lease_ran_out_goes_to_the_next_worker(contract: CaseContex
     contract.saw(Sighting.TAKEOVER)
 
 
-@clause("K7")
+@checks("K7.2", "K7.3")
 def test_nothing_happens_to_an_expired_task_until_a_claim(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
     contract.wait_out(lease)
@@ -39,7 +39,7 @@ def test_nothing_happens_to_an_expired_task_until_a_claim(contract: CaseContext)
     assert contract.worker.seen(task) == task
 
 
-@clause("K7", "N5", "N2")
+@checks("K7.10", "N5.1", "N5.2", "N5.4")
 @needs("known_settings")
 def test_a_claim_repairs_an_expired_task_as_a_nack_would(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
@@ -50,7 +50,7 @@ def test_a_claim_repairs_an_expired_task_as_a_nack_would(contract: CaseContext) 
     assert not seen.keys() & {"workerId", "leaseUntil", "error"}
 
 
-@clause("N5", "N4")
+@checks("N5.3")
 def test_a_lease_that_ran_out_at_the_last_attempt_is_a_dead_letter(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3), maxAttempts=1)
     contract.wait_out(lease)
@@ -60,7 +60,7 @@ def test_a_lease_that_ran_out_at_the_last_attempt_is_a_dead_letter(contract: Cas
     contract.saw(Sighting.DEAD_LETTER)
 
 
-@clause("K7", "K6")
+@checks("K7.4")
 @needs("tenants")
 def test_a_claim_of_another_tenant_repairs_nothing(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
@@ -69,7 +69,7 @@ def test_a_claim_of_another_tenant_repairs_nothing(contract: CaseContext) -> Non
     assert contract.worker.seen(task) == task
 
 
-@clause("H1", "K8")
+@checks("H1.6")
 def test_a_heartbeat_keeps_a_lease(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(4))
     beat = contract.worker.heartbeat(task, extendSeconds=contract.seconds(8))
@@ -82,7 +82,7 @@ def test_a_heartbeat_keeps_a_lease(contract: CaseContext) -> None:
     contract.saw(Sighting.KEPT_LEASE)
 
 
-@clause("H1", "K8")
+@checks("H1.7")
 def test_a_heartbeat_can_shorten_a_lease(contract: CaseContext) -> None:
     task, _ = leased(contract, 600, maxAttempts=5)
     beat = contract.worker.heartbeat(task, extendSeconds=contract.seconds(3))
@@ -90,7 +90,7 @@ def test_a_heartbeat_can_shorten_a_lease(contract: CaseContext) -> None:
     assert contract.claimed_after_backoff(contract.worker, task["command"])["attempts"] == 3
 
 
-@clause("H3")
+@checks("H3.1", "H3.2")
 def test_a_late_heartbeat_does_not_revive_a_lease(contract: CaseContext) -> None:
     lasting = contract.seconds(3)
     task, lease = leased(contract, lasting)
@@ -104,7 +104,7 @@ def test_a_late_heartbeat_does_not_revive_a_lease(contract: CaseContext) -> None
     assert contract.worker.seen(task)["lastKnownLocation"] == "DELAYED_ZSET"
 
 
-@clause("S3")
+@checks("S3.1")
 def test_a_late_result_is_accepted_before_a_claim_repairs_the_task(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
     contract.wait_out(lease)
@@ -114,7 +114,7 @@ def test_a_late_result_is_accepted_before_a_claim_repairs_the_task(contract: Cas
     contract.saw(Sighting.LATE_RESULT)
 
 
-@clause("S3", "S1")
+@checks("S3.2")
 def test_a_late_result_is_refused_once_a_claim_has_repaired_the_task(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
     contract.wait_out(lease)
@@ -122,7 +122,7 @@ def test_a_late_result_is_refused_once_a_claim_has_repaired_the_task(contract: C
     assert contract.worker.submit(task).refusal == (409, "not-in-progress")
 
 
-@clause("K7", "K4")
+@checks("K7.11")
 @needs("known_settings")
 def test_tasks_that_come_back_queue_up_behind_those_that_wait(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))

@@ -109,7 +109,7 @@ class Display:
         counts[result.verdict] += 1
         if result.verdict in _PRINTED:
             reason = escape(printable(result.reason.partition("\n")[0]))
-            case = escape(f"{result.name} [{' '.join(result.clauses)}]")
+            case = escape(f"{result.name} [{' '.join(result.facts)}]")
             self._console.print(f"{_styled(result.verdict)} {case}: {reason}", highlight=False)
         self._bars.update(self._rows[result.group], counts=_listed(counts))
 
@@ -128,6 +128,8 @@ def print_outcome(report: Report, console: Console) -> None:
         console.print(f"left behind: {len(report.left_behind)} delayed tasks, whose commands no worker claims")
     if report.never_seen:
         console.print(f"never seen: {', '.join(report.never_seen)}", highlight=False)
+    for line in report.facts_summary():
+        console.print(printable(line), markup=False, highlight=False)
 
 
 def _listed(counts: Mapping[str, int]) -> str:

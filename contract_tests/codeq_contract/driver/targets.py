@@ -70,7 +70,7 @@ class InProcessTarget:
                 tokens=tokens,
                 settings=KnownSettings.of(setup.environment),
                 time_bounds=TimeBounds(self.profile, exact=True, patience=_PATIENCE),
-                features=FEATURES | _OWNED | _features_of(tokens) | {"long_waits"},
+                features=FEATURES | _OWNED | _features_of(tokens) | {"long_waits", f"store:{self.profile}"},
                 effort=Effort(examples=40, steps=25, longest_wait=6),
                 in_real_time=False,
                 hooks=fake.hooks,
@@ -110,7 +110,7 @@ class ServerTarget:
                     tokens=tokens,
                     settings=KnownSettings.of(setup.environment),
                     time_bounds=TimeBounds(server.profile, exact=False, patience=_PATIENCE),
-                    features=FEATURES | _OWNED | _features_of(tokens),
+                    features=FEATURES | _OWNED | _features_of(tokens) | {f"store:{server.profile}"},
                     effort=server.effort,
                     in_real_time=True,
                     hooks=hooks,
@@ -156,7 +156,7 @@ class Deployment:
         webhook: AbstractContextManager[object] = nullcontext()
         if self.advertised:
             webhook = serve_webhook(hooks, {}, *self.listen_at)
-        known = {"known_settings"} if self.settings else set()
+        known = {f"store:{self.profile}", *(["known_settings"] if self.settings else [])}
         reachable = {"webhooks"} if self.advertised else set()
         with webhook, HttpTransport(self.url, clock) as transport:
             driver = Driver(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from codeq_contract.clauses import CLAUSES, CONTRACT, SECTIONS, WITHOUT_CASE
+from codeq_contract.clauses import CLAUSES, CONTRACT, FACTS, SECTIONS, shortened
 
 from .results import GROUPS, SIGHTINGS_OF_GROUPS, CaseResult, Report, ShownExchange, Verdict
 
@@ -34,17 +33,19 @@ def page(reports: Sequence[Report]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"seconds": "{:g}".format, "css_class": lambda verdict: verdict.replace(" ", "-")}
+    environment.filters |= {
+        "seconds": "{:g}".format,
+        "css_class": lambda verdict: verdict.replace(" ", "-"),
+        "shortened": shortened,
+    }
     return environment.get_template("page.html").render(
         reports=reports,
         contract=CONTRACT,
         groups=GROUPS,
         sightings=[sighting for group in GROUPS for sighting in SIGHTINGS_OF_GROUPS[group]],
-        sections={
-            SECTIONS[letter]: list(clauses) for letter, clauses in groupby(CLAUSES, key=lambda clause: clause[0])
-        },
+        sections=SECTIONS,
         titles=CLAUSES,
-        without_case=WITHOUT_CASE,
+        facts={clause: [fact for fact in FACTS.values() if fact.clause == clause] for clause in CLAUSES},
         listed_verdicts=_LISTED_VERDICTS,
         shown_cases=_shown_cases,
         timeline=_timeline,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from codeq_contract.clauses import CLAUSES, CONTRACT, WITHOUT_CASE
+from codeq_contract.clauses import CLAUSES, CONTRACT, FACTS, Fact, shortened
 
 GROUPS = ("core", "timed", "concurrent", "webhooks")
 
@@ -70,7 +70,7 @@ _WORST_FIRST = (
 _SAME_NAMES = ("suite", "date", "target", "about", "settings", "tolerances", "seed", "logs")
 
 PASSED, PARTIAL, FAILED, ERROR = "passed", "partial", "failed", "error"
-INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
+INCONCLUSIVE, NOT_RUN, NOT_CHECKED = "inconclusive", "not run", "not checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,15 @@ class CaseResult:
     reason: str = ""
     sightings: tuple[str, ...] = ()
     transcript: tuple[ShownExchange, ...] = ()
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FactResult:
+    """What a run says of a fact: a verdict as of a case, or NOT_CHECKED, and the reason unless it passed."""
+
+    verdict: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,8 @@ class Report:
     tolerances: Mapping[str, Any] = field(default_factory=dict)
     seed: str = ""
     cases: tuple[CaseResult, ...] = ()
+    #: The facts that are checked by cases which were not selected.
+    facts_left_out: tuple[str, ...] = ()
     #: The last lines of the logs of the server and its store, if something went wrong.
     logs: Mapping[str, str] = field(default_factory=dict)
     #: The delayed tasks that could not be ended, by id, with their commands.
@@ -125,6 +136,42 @@ class Report:
     def clauses(self) -> Mapping[str, str]:
         """The verdict on each clause: the worst of its cases, or `no case`."""
         return {clause: _worst([case.verdict for case in self.cases_of(clause)]) for clause in CLAUSES}
+
+    @cached_property
+    def facts(self) -> Mapping[str, FactResult]:
+        """What the run says of each fact."""
+        cases = defaultdict[str, list[CaseResult]](list)
+        for case in self.cases:
+            for fact in case.facts:
+                cases[fact].append(case)
+        return {fact.id: self._fact(fact, cases[fact.id]) for fact in FACTS.values()}
+
+    def _fact(self, fact: Fact, cases: Sequence[CaseResult]) -> FactResult:
+        """The worst of its cases, or the reason why it was not checked."""
+        worst = next((verdict for verdict in _WORST_FIRST if any(case.verdict is verdict for case in cases)), None)
+        if worst is not None:
+            reason = next(case.reason for case in cases if case.verdict is worst)
+            return FactResult(NOT_CHECKED if worst in (Verdict.SKIPPED, Verdict.UNSUPPORTED) else worst, reason)
+        if fact.invisible:
+            return FactResult(NOT_CHECKED, f"no client can see it: {fact.invisible}")
+        left_out = fact.id in self.facts_left_out
+        return FactResult(NOT_CHECKED, "its cases were not selected" if left_out else "no case")
+
+    @cached_property
+    def unchecked(self) -> Mapping[str, Sequence[str]]:
+        """The facts that were not checked, by the reason. The reason of the most facts comes first."""
+        by_reason: dict[str, list[str]] = {}
+        for fact, result in self.facts.items():
+            if result.verdict == NOT_CHECKED:
+                by_reason.setdefault(result.reason, []).append(fact)
+        return dict(sorted(by_reason.items(), key=lambda entry: -len(entry[1])))
+
+    def facts_summary(self) -> Iterator[str]:
+        """The number of facts for each verdict, and which were not checked for which reason."""
+        counts = Counter(result.verdict for result in self.facts.values())
+        yield f"{len(self.facts)} facts: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
+        for reason, facts in self.unchecked.items():
+            yield f"not checked: {len(facts)}, {reason}: {shortened(facts)}"
 
     def cases_of(self, clause: str) -> list[CaseResult]:
         """The cases that name a clause."""
@@ -193,7 +240,12 @@ class Report:
             "levels": {group: {"result": self.levels[group], **self.counts(group)} for group in GROUPS},
             "sightings": self.sightings,
             "clauses": self.clauses,
-            "withoutCase": WITHOUT_CASE,
+            "facts": {
+                fact: {"says": FACTS[fact].says, "verdict": result.verdict, "reason": result.reason}
+                for fact, result in self.facts.items()
+            },
+            "factsLeftOut": self.facts_left_out,
+            "withoutCase": {fact.id: fact.invisible for fact in FACTS.values() if fact.invisible},
             "cases": [asdict(case) for case in self.cases],
             "leftBehind": self.left_behind,
         }
@@ -209,6 +261,7 @@ class Report:
             levels_asked=tuple(document["levelsAsked"]),
             cases=tuple(_case(case) for case in document["cases"]),
             left_behind=document["leftBehind"],
+            facts_left_out=tuple(document.get("factsLeftOut", ())),
             not_run=document.get("notRun", ""),
             **{name: document[name] for name in _SAME_NAMES},
         )
@@ -217,6 +270,7 @@ class Report:
 def _case(case: Mapping[str, Any]) -> CaseResult:
     changed = {
         "clauses": tuple(case["clauses"]),
+        "facts": tuple(case.get("facts", ())),
         "verdict": Verdict(case["verdict"]),
         "sightings": tuple(case["sightings"]),
         "transcript": tuple(ShownExchange(**shown) for shown in case["transcript"]),

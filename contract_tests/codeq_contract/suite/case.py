@@ -1,4 +1,4 @@
-"""The declarations of a case: its group, the clauses that it checks, and the features that it needs."""
+"""The declarations of a case: its group, the facts that it checks, and the features that it needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from codeq_contract.report.results import InconclusiveError, Sighting
 
-__all__ = ["InconclusiveError", "Sighting", "clause", "concurrent", "core", "needs", "timed", "webhooks"]
+__all__ = ["InconclusiveError", "Sighting", "checks", "concurrent", "core", "needs", "timed", "webhooks"]
 
 core = pytest.mark.core
 timed = pytest.mark.timed
@@ -14,8 +14,8 @@ concurrent = pytest.mark.concurrent
 webhooks = pytest.mark.webhooks
 
 
-clause = pytest.mark.clause
-"""The clauses of the contract that a case checks."""
+checks = pytest.mark.checks
+"""The facts that a case checks: it fails if one of them is wrong."""
 
 needs = pytest.mark.needs
-"""The features that a case needs. On a target without them it is unsupported."""
+"""The features that a case needs, besides those of its facts. On a target without them it is unsupported."""

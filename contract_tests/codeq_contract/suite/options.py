@@ -14,6 +14,7 @@ from typing import Any
 import click
 import yaml
 
+from codeq_contract.clauses import CLAUSES, FACTS
 from codeq_contract.driver import KnownSettings
 from codeq_contract.driver.identities import callers
 from codeq_contract.driver.servers import FakeCommand, NotRunError
@@ -57,6 +58,7 @@ class Options:
     store: str = _option("apache/kvrocks:2.7.0", "the store's image, of the target container")
     receiver_image: str = _option("", "an image with Python, for the webhook  [python:3.12-slim for a remote engine]")
     level: str = _option("", f"run these groups only, separated by commas: {', '.join(GROUPS)}")
+    fact: str = _option("", "run only the cases of these facts or clauses, separated by commas: K5.3,K8")
     known: str = _option("", "a list of known deviations: a file, `none`, or `v0.3.3`  [v0.3.3 for container and url]")
     seed: str = _option("", "a number, to generate the same plans as the run that reported it")
     report: str = _option("", "a folder for report.json, junit.xml and report.html")
@@ -84,6 +86,9 @@ class Options:
             raise OptionsError(f"--profile: found {self.profile!r}; it must be one of {', '.join(STORES)}")
         if self.target == "url" and not self.url:
             raise OptionsError("--url: the target url needs one")
+        unknown = [name for name in self.facts if name not in FACTS and name not in CLAUSES]
+        if unknown:
+            raise OptionsError(f"--fact: found {unknown[0]!r}; the contract has no such fact or clause")
         if self.seed and not self.seed.isdecimal():
             raise OptionsError(f"--seed: found {self.seed!r}; it must be a whole number")
         host, _, port = self.webhook_bind.rpartition(":")
@@ -100,6 +105,11 @@ class Options:
     def levels(self) -> tuple[str, ...]:
         """The groups to run."""
         return tuple(level.strip() for level in self.level.split(",")) if self.level else GROUPS
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The facts and clauses whose cases to run. Empty for all."""
+        return tuple(name.strip() for name in self.fact.split(",")) if self.fact else ()
 
     def chosen_target(self) -> Target:
         """The target to run on. Raises OptionsError."""

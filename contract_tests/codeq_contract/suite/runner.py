@@ -9,11 +9,13 @@ from types import MappingProxyType
 
 import pytest
 
+from codeq_contract.clauses import FACTS, clauses_of_facts
 from codeq_contract.compat.pytest import parameters
 from codeq_contract.driver import Driver, UnsupportedError
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.report.results import GROUPS, InconclusiveError
+from codeq_contract.stores import STORES
 
 from .case_context import CaseContext
 from .cleanup import clean_up
@@ -29,6 +31,7 @@ FEATURES: Mapping[str, str] = MappingProxyType(
         "many_workers": "tokens of worker2 and worker3 give it",
         "minting": "only servers that the suite starts accept its tokens",
         "mere_producer": "the producer is an admin as well",
+        **{f"store:{store}": f"--profile {store} gives it" for store in STORES},
         "tenants": "tokens of other_producer and other_worker give it",
         "variants": "only servers that the suite starts can have other settings",
         "webhooks": "--webhook-advertise gives it",
@@ -128,9 +131,14 @@ def group_of(item: pytest.Item) -> str:
     return groups_of(item)[0]
 
 
+def facts_of(item: pytest.Item) -> tuple[str, ...]:
+    """The facts that a case names."""
+    return tuple(fact for mark in item.iter_markers("checks") for fact in mark.args)
+
+
 def clauses_of(item: pytest.Item) -> tuple[str, ...]:
-    """The clauses that a case names."""
-    return tuple(clause for mark in item.iter_markers("clause") for clause in mark.args)
+    """The clauses of the facts that a case names."""
+    return clauses_of_facts(facts_of(item))
 
 
 def waits(item: pytest.Item) -> bool:
@@ -139,9 +147,10 @@ def waits(item: pytest.Item) -> bool:
 
 
 def missing_features(item: pytest.Item, driver: Driver) -> list[str]:
-    """The features that the case needs and the target lacks."""
+    """The features that the case or one of its facts needs and the target lacks."""
     needed = [feature for mark in item.iter_markers("needs") for feature in mark.args]
-    return [feature for feature in needed if feature not in driver.features]
+    needed += [feature for fact in facts_of(item) for feature in FACTS[fact].needs]
+    return [feature for feature in dict.fromkeys(needed) if feature not in driver.features]
 
 
 def _unsupported(features: Sequence[str]) -> UnsupportedError:

@@ -27,7 +27,7 @@ from .case_context import CaseContext
 from .cleanup import end_all
 from .deviations import Deviation
 from .options import Options
-from .runner import Attempts, Runner, clauses_of, group_of, missing_features
+from .runner import Attempts, Runner, clauses_of, facts_of, group_of, missing_features
 
 _REASON_LINES = 8
 _SEEDS = 2**32
@@ -57,6 +57,7 @@ class Session:
     on_result: Callable[[CaseResult], None] = field(default=lambda _: None)
     _attempts: dict[str, Attempts] = field(default_factory=dict)
     _results: dict[str, CaseResult] = field(default_factory=dict)
+    _facts_left_out: set[str] = field(default_factory=set)
     _open: ExitStack = field(default_factory=ExitStack)
     not_run: str = ""
 
@@ -93,10 +94,11 @@ class Session:
 
     def leave_out(self, items: Sequence[pytest.Item], why: str) -> None:
         """Record cases that were selected but not run: they make a level partial."""
+        self._facts_left_out.update(fact for item in items for fact in facts_of(item))
         for item in items:
             if group_of(item) in self.options.levels and item.nodeid not in self._results:
                 self._results[item.nodeid] = CaseResult(
-                    item.name, group_of(item), clauses_of(item), Verdict.SKIPPED, 0, 0, why
+                    item.name, group_of(item), clauses_of(item), Verdict.SKIPPED, 0, 0, why, facts=facts_of(item)
                 )
 
     def judge(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
@@ -107,7 +109,11 @@ class Session:
         result = self._results[item.nodeid] = self._result(item, call, verdict, reason)
         self.on_result(result)
         # The JUnit report reads them at the tear-down.
-        item.user_properties += [("clauses", " ".join(result.clauses)), ("verdict", verdict.value)]
+        item.user_properties += [
+            ("clauses", " ".join(result.clauses)),
+            ("facts", " ".join(result.facts)),
+            ("verdict", verdict.value),
+        ]
         if verdict in (Verdict.UNSUPPORTED, Verdict.INCONCLUSIVE, Verdict.KNOWN):
             report.outcome = "skipped"
             report.longrepr = (str(item.path), (item.location[1] or 0) + 1, f"{verdict.value}: {reason}")
@@ -144,7 +150,13 @@ class Session:
     def _result(self, item: pytest.Item, call: pytest.CallInfo[None], verdict: Verdict, reason: str) -> CaseResult:
         """The result of a case, with its requests unless it passed."""
         result = CaseResult(
-            item.name, group_of(item), clauses_of(item), verdict, round(call.duration, 3), reason=reason
+            item.name,
+            group_of(item),
+            clauses_of(item),
+            verdict,
+            round(call.duration, 3),
+            reason=reason,
+            facts=facts_of(item),
         )
         attempts = self._attempts.get(item.nodeid)
         if attempts is None:
@@ -174,7 +186,7 @@ class Session:
         for item in items:
             missing = missing_features(item, driver)
             note = f"  (unsupported: no {', '.join(missing)})" if missing else ""
-            yield f"{group_of(item):11} {item.name}  [{' '.join(clauses_of(item))}]{note}"
+            yield f"{group_of(item):11} {item.name}  [{' '.join(facts_of(item))}]{note}"
 
     def report(self) -> Report:
         """The report so far, or the reason why there is none."""
@@ -201,6 +213,7 @@ class Session:
             tolerances=driver.time_bounds.table,
             seed=str(self.seed),
             cases=cases,
+            facts_left_out=tuple(sorted(self._facts_left_out)),
             left_behind=self.runner.left_behind,
             logs=self._logs() if any(case.verdict in _WANT_LOGS for case in cases) else {},
         )
@@ -242,3 +255,4 @@ class Session:
             yield f"{group:11} {report.levels[group]:13} {counts}"
         if report.never_seen:
             yield f"never seen: {', '.join(report.never_seen)}"
+        yield from report.facts_summary()

@@ -28,7 +28,7 @@ def test_a_fake_in_process_passes_the_timed_level_on_each_store(tmp_path: Path, 
 def test_a_fake_in_process_passes_every_level(in_process: Run) -> None:
     assert in_process.code == 0, in_process.output
     assert in_process.report.levels == dict.fromkeys(GROUPS, "passed")
-    assert set(in_process.report.clauses.values()) == {"pass"}
+    assert set(in_process.report.clauses.values()) <= {"pass", "no case"}
     assert {case.verdict for case in in_process.report.cases} == {"pass"}
 
 
@@ -67,7 +67,7 @@ def test_a_selection_is_partial(tmp_path: Path) -> None:
 def test_a_dry_run_lists_the_cases_and_reports_nothing(tmp_path: Path) -> None:
     run = run_suite(tmp_path, "--dry-run", "--level", "webhooks")
     assert run.code == 0, run.output
-    assert "test_a_result_is_sent_to_the_webhook_of_its_task  [W1]" in run.output
+    assert "test_a_result_is_sent_to_the_webhook_of_its_task  [W1.1 W1.2" in run.output
     assert not (tmp_path / "report.json").exists()
 
 

@@ -13,33 +13,33 @@ pytestmark = pytest.mark.process
 CASES = """
 pytestmark = core
 
-@clause("C1")
+@checks("C1.1")
 def test_that_passes(contract):
     contract.producer.created(contract.command())
 
-@clause("C2")
+@checks("C2.1")
 def test_that_fails(contract):
     assert contract.producer.create(" ").status == 202
 
-@clause("C3")
+@checks("C3.1")
 def test_that_breaks(contract):
     raise OSError("no more files")
 
-@clause("C4")
+@checks("C4.1")
 @needs("a_moon")
 def test_that_needs_a_missing_feature(contract):
     raise OSError("not reached")
 
-@clause("C5")
+@checks("C5.1")
 def test_that_is_never_conclusive(contract):
     raise InconclusiveError(f"too slow at scale {contract.scale}")
 
-@clause("C6")
+@checks("C6.1")
 def test_that_is_conclusive_at_the_second_attempt(contract):
     if contract.seconds(1) < 2:
         raise InconclusiveError("too slow")
 
-@clause("C7")
+@checks("C7.1")
 def test_that_is_skipped(contract):
     pytest.skip("not today")
 """
@@ -74,16 +74,16 @@ def test_each_outcome_has_its_verdict(tmp_path: Path) -> None:
     ],
 )
 def test_a_level_is_as_good_as_its_cases(tmp_path: Path, kept: tuple[str, ...], level: str, code: int) -> None:
-    head, *cases = CASES.split("\n@clause")
+    head, *cases = CASES.split("\n@checks")
     chosen = [case for case in cases if any(f"test_that_{name}" in case for name in kept)]
-    run = run_cases(tmp_path, "\n@clause".join((head, *chosen)), "--codeq-level=core")
+    run = run_cases(tmp_path, "\n@checks".join((head, *chosen)), "--codeq-level=core")
     assert (run.report.levels["core"], run.report.exit_code) == (level, code)
 
 
 def test_a_failure_shows_its_requests_without_tokens(tmp_path: Path) -> None:
     failing = """
     @core
-    @clause("A2")
+    @checks("A2.1")
     def test_that_fails(contract):
         reply = contract.anonymous.post("/v1/codeq/tasks", {}, Authorization="Basic {token:producer}")
         assert reply.status == 200, contract.driver.tokens["producer"]
@@ -98,7 +98,7 @@ def test_a_failure_shows_its_requests_without_tokens(tmp_path: Path) -> None:
 def test_a_level_that_saw_nothing_is_inconclusive(tmp_path: Path) -> None:
     run = run_cases(
         tmp_path,
-        CASES.split("\n@clause", maxsplit=1)[0].replace("core", "timed") + "\n@clause" + CASES.split("\n@clause")[1],
+        CASES.split("\n@checks", maxsplit=1)[0].replace("core", "timed") + "\n@checks" + CASES.split("\n@checks")[1],
     )
     assert run.report.levels["timed"] == "inconclusive"
     assert "never seen: a takeover after expiry" in run.output
@@ -127,6 +127,58 @@ def test_a_known_deviation_is_no_failure_unless_the_case_passes(tmp_path: Path) 
 
 
 def test_a_case_that_does_not_fit_the_register_stops_the_run(tmp_path: Path) -> None:
-    run = run_cases(tmp_path, "@core\n@clause('C99')\ndef test_it(contract): pass")
+    run = run_cases(tmp_path, "@core\n@checks('C99.1')\ndef test_it(contract): pass")
     assert run.code == 4
-    assert "test_it names C99, which the contract does not have" in run.output
+    assert "test_it names C99.1, which the contract does not have" in run.output
+
+
+def test_a_fact_has_the_worst_verdict_of_its_cases_or_the_reason_why_it_was_not_checked(tmp_path: Path) -> None:
+    run = run_cases(tmp_path, CASES + '\n@checks("C1.1", "C1.2")\ndef test_that_fails_too(contract): assert 0, "no"')
+    facts = {fact: (result.verdict, result.reason) for fact, result in run.report.facts.items()}
+    assert facts["C1.1"] == facts["C1.2"] == ("fail", "no\nassert 0")
+    assert facts["C6.1"] == ("pass", "")
+    assert facts["C5.1"] == ("inconclusive", "too slow at scale 4")
+    assert facts["C4.1"] == ("not checked", "the target has no a_moon")
+    assert facts["C7.1"] == ("not checked", "not today")
+    assert facts["C1.3"] == ("not checked", "no case")
+    assert facts["M3.18"] == ("not checked", "no client can see it: without its task a result cannot be read")
+    for text in (run.output, (tmp_path / "report.html").read_text(encoding="utf-8")):
+        assert "1 pass" in text
+        assert "the target has no a_moon: C4.1" in text
+        assert "no case: R1.1" in text
+    assert '<property name="facts" value="C1.1 C1.2" />' in (tmp_path / "junit.xml").read_text(encoding="utf-8")
+
+
+def test_a_case_needs_what_its_facts_need(tmp_path: Path) -> None:
+    run = run_cases(
+        tmp_path, '@core\n@checks("K8.3")\ndef test_on_redis(contract): pass', "--codeq-profile=kvrocks-2.9"
+    )
+    assert run.report.facts["K8.3"].reason == "the target has no store:redis (--profile redis gives it)"
+    run = run_cases(tmp_path, '@core\n@checks("K8.3")\ndef test_on_redis(contract): pass', "--codeq-profile=redis")
+    assert run.report.facts["K8.3"].verdict == "pass"
+
+
+def test_a_run_of_chosen_facts_leaves_out_the_cases_of_others(tmp_path: Path) -> None:
+    run = run_cases(tmp_path, CASES, "--codeq-fact=C1,C6.1")
+    assert {case.name for case in run.report.cases if case.verdict == "pass"} == {
+        "test_that_passes",
+        "test_that_is_conclusive_at_the_second_attempt",
+    }
+    assert run.report.levels["core"] == "partial"
+    assert run.report.facts["C2.1"].reason == "not selected"
+
+
+def test_a_fact_of_another_level_is_not_without_a_case(tmp_path: Path) -> None:
+    timed = '\n\n@timed\n@checks("C1.2")\ndef test_later(contract): pass'
+    run = run_cases(
+        tmp_path,
+        CASES.replace("pytestmark = core", "").replace("@checks", "@core\n@checks") + timed,
+        "--codeq-level=core",
+    )
+    assert run.report.facts["C1.2"].reason == "its cases were not selected"
+    assert run.report.facts["C1.1"].verdict == "pass"
+
+
+def test_an_unknown_fact_cannot_be_chosen(tmp_path: Path) -> None:
+    run = run_cases(tmp_path, CASES, "--codeq-fact=K99")
+    assert "--fact: found 'K99'; the contract has no such fact or clause" in run.output
