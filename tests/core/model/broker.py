@@ -336,8 +336,9 @@ class Model:
     # Administration and limits: M1 to M3, L1
 
     def stats(self, command: str, *, tenant: str) -> list[int]:
-        places = ("PENDING_LIST", "DELAYED_ZSET", "INPROG_SET", "DLQ_SET")
-        return [len(self.queue(command, tenant, place)) for place in places]
+        queue = (command.lower(), tenant)
+        places = [task.location for task in self.tasks if (task.command.lower(), task.tenant) == queue]
+        return [places.count(place) for place in ("PENDING_LIST", "DELAYED_ZSET", "INPROG_SET", "DLQ_SET")]
 
     def cleanup(self, *, before: int, limit: int) -> int:
         old = [t for t in self.tasks if t.updated_at // SECOND + DAY_SECONDS <= before // SECOND]  # M3

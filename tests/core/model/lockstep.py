@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from functools import partial, singledispatch
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake import core
@@ -28,6 +29,7 @@ TASK_FIELDS = (
     *("id", "command", "payload", "priority", "webhook", "status", "location", "worker", "attempts", "max_attempts"),
     *("error", "tenant", "created_at", "updated_at", "lease_until", "visible_at"),
 )
+_fields = attrgetter(*TASK_FIELDS)
 
 
 class Fate:
@@ -249,7 +251,7 @@ def _(task: model_values.Task) -> dict[str, Any]:
 
 
 def shown(task: core.Task | model_values.Task) -> dict[str, Any]:
-    return {name: getattr(task, name) for name in TASK_FIELDS} | {"lease_until": task.lease_until // SECOND}
+    return dict(zip(TASK_FIELDS, _fields(task), strict=True)) | {"lease_until": task.lease_until // SECOND}
 
 
 @plain.register

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+#: The events of which a subscription is swept: a sweep looks through the built-in commands.
+SWEPT = frozenset(command.lower() for command in BUILT_IN)
+
+
 @dataclass
 class Subscription:
     id: str
@@ -87,15 +91,16 @@ class Subscriptions:
 
     def swept(self, at: int) -> list[Subscription]:
         """What a sweep at this instant deletes (U9)."""
-        built_in = {command.lower() for command in BUILT_IN}
-        return [s for s in self.all if s.expires_at <= at and built_in & set(s.event_types)]
+        return [s for s in self.all if s.expires_at <= at and not SWEPT.isdisjoint(s.event_types)]
 
     def next_sweep(self) -> int | None:
         """The first sweep from now on that finds anything to delete."""
-        if not self.swept(at=max((s.expires_at for s in self.all), default=0)):
+        doomed = self.swept(at=max((s.expires_at for s in self.all), default=0))
+        if not doomed:
             return None
+        first = min(s.expires_at for s in doomed)
         at = self.swept_at + self.sweep_interval * SECOND
-        while not self.swept(at):
+        while at < first:
             at += self.sweep_interval * SECOND
         return at
 
@@ -103,5 +108,5 @@ class Subscriptions:
         """Every sweep that has come due by now."""
         while self.swept_at + self.sweep_interval * SECOND <= now:
             self.swept_at += self.sweep_interval * SECOND
-            doomed = self.swept(self.swept_at)
-            self.all = [s for s in self.all if s not in doomed]
+            if doomed := self.swept(self.swept_at):
+                self.all = [s for s in self.all if s not in doomed]
