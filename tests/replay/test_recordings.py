@@ -15,6 +15,7 @@ from codeq_contract.driver.identities import Signer
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.replay.player import replay
 from codeq_contract.replay.servers import InProcessTarget, Target, UrlTarget
+from tests.replay.stream_transport import StreamTransport
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,8 @@ def fake_on_a_port() -> Iterator[UrlTarget]:
     command = [str(Path(sys.executable).with_name("codeq-fake")), "serve", "--port", "0", "--clock", "manual", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield UrlTarget(json.loads(server.stdout.readline())["url"])
+        url = json.loads(server.stdout.readline())["url"]
+        yield UrlTarget(url, transport=StreamTransport(url))
         server.terminate()
 
 

@@ -128,15 +128,19 @@ class InProcessTarget:
 
 @dataclass(frozen=True, slots=True)
 class UrlTarget:
-    """A running fake. It must be able to reach this machine's loopback address."""
+    """A running fake. It must be able to reach this machine's loopback address.
+
+    `transport` carries the requests instead of httpx's own.
+    """
 
     url: str
     control_token: str | None = None
+    transport: httpx.AsyncBaseTransport | None = None
 
     @asynccontextmanager
     async def open(self, configuration: Configuration, recording: Recording) -> AsyncIterator[ReplayServer]:
         """As `Target.open`. Resets the fake, and listens on a free port if the recording has webhooks."""
-        async with connect_async(self.url) as http:
+        async with connect_async(self.url, transport=self.transport) as http:
             control = Control(http, self.control_token)
             await control.reset(configuration)
             with connect(self.url) as clock:
