@@ -123,7 +123,7 @@ class _Cache:
         if authentication is None or not authentication.since <= now < authentication.until:
             authentication = self._authenticate(authorization, now)
             if len(self._found) >= REMEMBERED:
-                del self._found[next(iter(self._found))]
+                del self._found[next(iter(self._found))]  # the oldest one: invented tokens must not fill the memory
             self._found[authorization] = authentication
         return authentication.caller
 

@@ -78,8 +78,7 @@ def _prepare_streams() -> None:
 def _end_signals() -> Iterator[None]:
     """End on SIGTERM and SIGHUP as on Ctrl-C, so that files, the screen and containers are left in order."""
     numbers = [] if sys.platform == "win32" else [signal.SIGTERM, signal.SIGHUP]
-    before = {number: signal.getsignal(number) for number in numbers}
-    changed = [number for number in before if before[number] is signal.SIG_DFL]
+    changed = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in changed:
         signal.signal(number, signal.default_int_handler)
     try:

@@ -147,7 +147,7 @@ def false_empty(**where: Unpack[Where]) -> Rule:
 
 
 def observed_races(seed: int = 0) -> tuple[Rule, ...]:
-    """Z1 to Z4 as often as they were seen on the real server; `seed` makes them repeatable.
+    """The real server's races (Z1 to Z4) as often as they were seen there; `seed` makes them repeatable.
 
     Z1: 5 of some 7,200 tasks in eight runs. Z2: once in these runs. Z3: once in about 1,000 claims. Z4 was only read
     in the source: it needs a duplicate id as Z1 does, so it has the same probability here.

@@ -92,7 +92,7 @@ class Detached:
         return exchange
 
     async def _abandon(self, serving: asyncio.Task[None], exchange: Exchange) -> None:
-        """Hang up, and give the request the time to end because of it before the client looks at the fake next."""
+        """Hang up, and let the request end before the client continues, which may look at the fake next."""
         self._abandoned[serving] = None
         serving.add_done_callback(self._forget)
         exchange.hang_up()

@@ -42,7 +42,7 @@ class Sources:
         return cls(environ)
 
     def find(self, name: str) -> tuple[str, Any]:
-        """Where the setting is written, as its writer knows it, and its value there, or None.
+        """The place of a setting, for messages, and its value there, or None.
 
         The environment wins. An empty text is not a value.
         """

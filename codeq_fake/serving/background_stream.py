@@ -37,7 +37,7 @@ class BackgroundStream(io.TextIOBase):
         return self._encoding
 
     def writable(self) -> bool:
-        """Yes."""
+        """Whether it can be written to, which is always so."""
         return True
 
     def fileno(self) -> int:

@@ -118,7 +118,7 @@ def create(  # the fields that the server takes
 
 
 def create_batch(items: Sequence[NewItem], *, trace_parent: str = "") -> Call[list[Any]]:
-    """R2, for at most `MAX_BATCH` items; the answers are the server's objects (C9)."""
+    """Create at most `MAX_BATCH` tasks (R2); the answers are the server's objects (C9)."""
     body = b'{"tasks":[%b]}' % b",".join(item.body for item in items)
     repeatable, headers = all(item.keyed for item in items), _with_trace(trace_parent)
     return Call(
@@ -167,7 +167,7 @@ def claim(commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -
 
 
 def claim_batch(commands: Sequence[str], *, lease: float, count: int) -> Call[list[Task]]:
-    """R4, for at most `MAX_CLAIM_BATCH` tasks, without waiting. Never repeated, as `claim`."""
+    """Claim at most `MAX_CLAIM_BATCH` tasks, without waiting (R4). Never repeated, as `claim`."""
     body = dumps({**_claimed(commands, lease), "count": count})
     return Call("POST", f"{_TASKS}/claim/batch", Role.WORKER, decoding.tasks, body, on_no_content=list)
 
@@ -191,24 +191,24 @@ def heartbeat(task_id: str, *, extend: float = 60) -> Call[None]:
 
 
 def abandon(task_id: str) -> Call[None]:
-    """R6. Never repeated blindly: a second one would take the task from the worker that claimed it in between."""
+    """Give a task back at once (R6). A blind repetition could take it from the worker that claimed it in between."""
     return Call("POST", _task_path(task_id, "abandon"), Role.WORKER, decoding.nothing)
 
 
 def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeued]:
-    """R7. Never repeated blindly, as `abandon`. Without a delay the server's backoff applies (N3)."""
+    """Give a task back as not done (R7). Not repeated, as `abandon`. Without a delay the server chooses one (N3)."""
     body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": _without_surrogates(reason)}
     return Call("POST", _task_path(task_id, "nack"), Role.WORKER, decoding.requeued, dumps(body))
 
 
 def submit(task_id: str, *, result: object, error: str, artifacts: Sequence[Artifact]) -> Call[Record]:
-    """R8: FAILED with `error` when there is one, otherwise COMPLETED with `result`."""
+    """End a task (R8): FAILED with `error` when there is one, otherwise COMPLETED with `result`."""
     body = _outcome(result, error) | {"artifacts": [_artifact(item) for item in artifacts]}
     return Call("POST", _task_path(task_id, "result"), Role.WORKER, decoding.record, dumps(body))
 
 
 def submit_batch(items: Sequence[bytes]) -> Call[list[Any]]:
-    """R9, for at most `MAX_BATCH` values of `submission`; the answers are the server's objects (S6)."""
+    """End at most `MAX_BATCH` tasks (R9), encoded by `submission`; the answers are the server's objects (S6)."""
     body = b'{"results":[%b]}' % b",".join(items)
     return Call("POST", f"{_TASKS}/batch/results", Role.WORKER, _answers_to(items), body)
 

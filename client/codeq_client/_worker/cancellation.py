@@ -69,6 +69,7 @@ class Cancellable:
             self._repeating = asyncio.create_task(self._repeat(self._task))
 
     async def _repeat(self, task: asyncio.Task[Any]) -> None:
+        """Cancel the code again and again until it ends."""
         ignored = 0
         while not await sleep_or(self._clock, self._interval, partial(asyncio.wait, {task})):
             ignored += 1

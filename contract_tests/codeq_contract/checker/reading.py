@@ -41,7 +41,7 @@ _REFUSALS_WITH_500 = frozenset({"not-found", "workerId is required"})
 
 
 def _bound(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """B1: names match in upper and lower case, the last of a name wins, and null changes nothing."""
+    """The fields as Go binds them (B1): by names in any case, the last of a name, and null changes nothing."""
     return {name.casefold(): value for name, value in fields if value is not None}
 
 
@@ -177,7 +177,7 @@ class _Reader:
                 return Result(*base, reply.get("status", ""), reply.get("completedAt", ""), calls_back=True)
 
     def _results(self) -> Iterator[Event]:
-        """S6: only if some id is unknown, the server treats each item as a single result and calls back."""
+        """The results of a batch (S6). Only if some id is unknown, the server treats each by itself and calls back."""
         answers = self.reply["results"]
         one_by_one = any(answer.get("error") == "task not found" for answer in answers)
         for answer in answers:
@@ -222,7 +222,7 @@ class _Reader:
 
 
 def _moment_asked(run_at: str) -> int | None:
-    """C6: the zero time counts as absent. 0 stands for a time that only Go can read."""
+    """The time of a `runAt` (C6). The zero time counts as absent; 0 stands for a time that only Go can read."""
     try:
         moment = parse_moment(run_at) if run_at else None
     except ValueError:

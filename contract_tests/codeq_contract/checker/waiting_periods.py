@@ -69,7 +69,7 @@ class WaitingPeriods:
                 yield self._after_lease(lease)
 
     def _after_create(self) -> WaitingPeriod:
-        """C1: the task waits at once, or when it is due."""
+        """A new task waits at once, or from when it is due (C1)."""
         create = self.history.creates[0]
         delivery = self.history.leases[0].delivery if self.history.leases else None
         due = self._due(self.history.creator)
@@ -94,7 +94,7 @@ class WaitingPeriods:
         return self.history.creates[0].sent, FOREVER
 
     def _after_lease(self, lease: Lease) -> WaitingPeriod:
-        """D1, N3, N5: the task is back at once or after a delay.
+        """A task that was given back waits at once or after a delay (D1, N3, N5).
 
         If no settlement is certain, each possible one gives bounds, and so does an expiry: the widest bounds count.
         """

@@ -74,7 +74,7 @@ class BackgroundOutput(io.TextIOBase):
         return self._encoding
 
     def writable(self) -> bool:
-        """Yes."""
+        """Whether it can be written to, which is always so."""
         return True
 
     def isatty(self) -> bool:

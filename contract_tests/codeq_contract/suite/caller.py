@@ -49,15 +49,15 @@ class Caller:
         )
 
     def create(self, command: str, payload: object = None, **fields: object) -> Reply:
-        """R1."""
+        """Create a task (R1)."""
         return self._send(self.creating(command, payload, **fields))
 
     def created(self, command: str, payload: object = None, **fields: object) -> dict[str, Any]:
-        """The new task of R1, which must succeed."""
+        """Create a task (R1), which must succeed, and return it."""
         return _body(self.create(command, payload, **fields), _ACCEPTED)
 
     def create_batch(self, tasks: object) -> Reply:
-        """R2."""
+        """Create tasks in one request (R2)."""
         return self.post(f"{TASKS}/batch", {"tasks": tasks})
 
     # Workers.
@@ -67,27 +67,27 @@ class Caller:
         return self.request("POST", f"{TASKS}/claim", {"commands": commands, **fields})
 
     def claim(self, *commands: str, **fields: object) -> Reply:
-        """R3."""
+        """Claim a task (R3)."""
         return self._send(self.claiming(*commands, **fields))
 
     def claimed(self, *commands: str, **fields: object) -> dict[str, Any]:
-        """The task of R3, which must find one."""
+        """Claim a task (R3), which must find one, and return it."""
         return _body(self.claim(*commands, **fields), _OK)
 
     def claim_batch(self, *commands: str, **fields: object) -> Reply:
-        """R4."""
+        """Claim tasks in one request (R4)."""
         return self.post(f"{TASKS}/claim/batch", {"commands": commands, **fields})
 
     def heartbeat(self, task: Task | str, **fields: object) -> Reply:
-        """R5."""
+        """Extend a lease (R5)."""
         return self.post(f"{_of(task)}/heartbeat", fields)
 
     def abandon(self, task: Task | str) -> Reply:
-        """R6."""
+        """Give a task back at once (R6)."""
         return self.post(f"{_of(task)}/abandon")
 
     def nack(self, task: Task | str, **fields: object) -> Reply:
-        """R7."""
+        """Give a task back as not done (R7)."""
         return self.post(f"{_of(task)}/nack", fields)
 
     def submitting(self, task: Task | str, **fields: object) -> Request:
@@ -95,45 +95,45 @@ class Caller:
         return self.request("POST", f"{_of(task)}/result", fields or {"status": "COMPLETED", "result": {"ok": True}})
 
     def submit(self, task: Task | str, **fields: object) -> Reply:
-        """R8. Without fields the task is completed."""
+        """End a task (R8). Without fields it is completed."""
         return self._send(self.submitting(task, **fields))
 
     def submit_batch(self, results: object) -> Reply:
-        """R9."""
+        """End tasks in one request (R9)."""
         return self.post(f"{TASKS}/batch/results", {"results": results})
 
     def subscribe(self, **fields: object) -> Reply:
-        """R10."""
+        """Subscribe to notices (R10)."""
         return self.post(SUBSCRIPTIONS, fields)
 
     def renew(self, subscription: str, **fields: object) -> Reply:
-        """R11."""
+        """Renew a subscription (R11)."""
         return self.post(f"{SUBSCRIPTIONS}/{subscription}/heartbeat", fields)
 
     # Readers and admins.
 
     def task(self, task: Task | str) -> Reply:
-        """R12."""
+        """Read a task (R12)."""
         return self.get(_of(task))
 
     def seen(self, task: Task | str) -> dict[str, Any]:
-        """The task of R12, which must find it."""
+        """Read a task (R12), which must exist, and return it."""
         return _body(self.task(task), _OK)
 
     def result(self, task: Task | str) -> Reply:
-        """R13."""
+        """Read a task and its result (R13)."""
         return self.get(f"{_of(task)}/result")
 
     def queues(self) -> Reply:
-        """R14."""
+        """The sizes of the built-in commands' queues (R14)."""
         return self.get(f"{ADMIN}/queues")
 
     def queue(self, command: str) -> Reply:
-        """R15."""
+        """The sizes of one command's queue (R15)."""
         return self.get(f"{ADMIN}/queues/{command}")
 
     def clean_up(self, **fields: object) -> Reply:
-        """R16."""
+        """Delete old tasks (R16)."""
         return self.post(f"{ADMIN}/tasks/cleanup", fields)
 
 

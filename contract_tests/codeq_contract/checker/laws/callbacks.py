@@ -26,6 +26,7 @@ def unfounded_callbacks(history: History) -> Iterator[Violation]:
 
 
 def _problem(task: TaskHistory, callback: CallbackReceived) -> str:
+    """What is wrong with a callback, or an empty text."""
     if task.creates and not task.creates[0].task.webhook:
         return "was created without a webhook, and one was called"
     results = [result for result in _results(task) if result.sent <= callback.sent]

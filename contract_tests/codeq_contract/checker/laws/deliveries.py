@@ -61,7 +61,7 @@ def _first_count(task: TaskHistory) -> Iterator[Violation]:
 
 
 def _step(task: TaskHistory, lease: Lease, following: Lease) -> Iterator[Violation]:
-    """K5, D1, N2, N5: the attempts from one delivery to the next."""
+    """How attempts rise from one delivery to the next (K5, D1, N2, N5)."""
     if lease.settlement is not None and ends_task(lease.settlement):
         return
     events = (*_certain_events(lease), following.delivery)
