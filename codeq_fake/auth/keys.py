@@ -279,6 +279,7 @@ async def _read_file(url: str) -> bytes:
 
 
 def _read_regular_file(url: str) -> bytes:
+    """The content of the file at a `file://` URL. Blocks, so it is called in a thread."""
     from urllib.parse import urlsplit  # noqa: PLC0415 - as httpx
     from urllib.request import url2pathname  # noqa: PLC0415 - as httpx
 

@@ -143,6 +143,7 @@ def create_all(runtime: FakeServer, seed: Seed) -> None:
 
 
 def _create(runtime: FakeServer, task: Entry, tenant: str | None) -> None:
+    """Create the task of an entry. `tenant` is the default, if there is one."""
     given = _arguments(task, "id", "tenant", "payload")
     tenant = task.fields.get("tenant", tenant)
     if tenant is None:

@@ -78,7 +78,7 @@ class Subscriptions:
         if not expiries:
             return None
         period = interval * SECOND
-        sweeps = max(1, -(-(min(expiries) - self.swept_at) // period))
+        sweeps = max(1, -(-(min(expiries) - self.swept_at) // period))  # rounded up
         return self.swept_at + sweeps * period
 
     def sweep(self, *, now: int) -> None:

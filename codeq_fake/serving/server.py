@@ -107,7 +107,7 @@ def stop_signals() -> list[signal.Signals]:
 
 @contextmanager
 def loading_ahead() -> Iterator[None]:
-    """A context, in whose begin a thread loads what only some requests need.
+    """A context that begins by loading, in a thread, what only some requests need.
 
     Loading it then would stop the whole server for that long, and would fail if no more files can be opened.
     """

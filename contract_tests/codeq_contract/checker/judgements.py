@@ -96,6 +96,7 @@ def explanation(violation: Violation, law: Law, history: History) -> Lost | None
 
 
 def _may_explain(lost: Lost, task: TaskHistory, law: Law) -> bool:
+    """Whether a call without a reply may have done to the task what a violation of the law blames on the server."""
     if task.id in lost.path or task.id in lost.body:
         return True
     match lost.path:

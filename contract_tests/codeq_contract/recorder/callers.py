@@ -111,7 +111,7 @@ def claims_in(token: str) -> Mapping[str, Any] | None:
 
 
 def _guessed_claims(kind: str, calls: Iterable[Call]) -> Mapping[str, Any]:
-    """The claims that calls show: tenant and worker in the tasks that they created or claimed (A9, K5), and an admin."""
+    """The claims that calls show: the tenant and the worker in the tasks of their replies (A9, K5), and an admin."""
     claims: dict[str, Any] = {"sub": kind}
     if kind == "worker":
         claims |= {"scope": WORKER_SCOPES, "eventTypes": ["*"]}

@@ -76,11 +76,12 @@ class _Player:
             # It is unknown whether the server received a call without a reply.
             if call.status:
                 await self._pass_time(call.sent)
-                await self._make(call)
+                await self._replay_call(call)
         await self._pass_time(self._recording.end + LATENCY)
         return self._differences + compare_callbacks(self._recording, self._server.hooks.requests, self._allowed)
 
-    async def _make(self, call: Call) -> None:
+    async def _replay_call(self, call: Call) -> None:
+        """Send the request of a call, and compare the reply; a long poll is compared when time has passed."""
         ids, delays = self._values.ids(call), self._values.delays(call)
         if ids or delays:
             await self._server.control.queue(ids, delays)

@@ -77,6 +77,7 @@ def _step(task: TaskHistory, lease: Lease, following: Lease) -> Iterator[Violati
 
 
 def _allowed_steps(lease: Lease) -> set[int]:
+    """By how much the attempts may rise from this lease to the next, which depends on how it ended."""
     match lease.settlement:
         case Abandon():
             return {1}
