@@ -324,8 +324,8 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
     def receiver_errors(self) -> list[BaseException]:
         """What applications of `webhooks` raised, and nothing has expected or raised again. Clear it to forget them.
 
-        Errors of a worker's hooks are here, too, if the worker uses `transport`. In a test on an auto clock so are those
-        of the event loop's callbacks (`loop.call_later`).
+        Errors of a worker's hooks are here, too, if the worker uses `transport`. In a test on an auto clock, those of
+        the event loop's callbacks (`loop.call_later`) are, too.
         """
         return self._receivers.errors
 
