@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import socket
 import threading
 from itertools import count
@@ -207,12 +208,14 @@ def test_on_a_terminal_top_redraws_and_leaves_the_screen_before_an_error(
     assert done.output.index(left) < done.output.index("no reply from http://127.0.0.1:1")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("option", [(), ("--json",)])
-def test_ctrl_c_ends_top_in_a_pipe_as_on_a_terminal(
-    option: tuple[str, ...], fake: FakeCodeQ, monkeypatch: pytest.MonkeyPatch
+def test_a_signal_ends_top_in_a_pipe_as_ctrl_c_on_a_terminal(
+    option: tuple[str, ...], number: signal.Signals, fake: FakeCodeQ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(_self: threading.Event, _interval: float) -> None:
-        raise KeyboardInterrupt
+        assert signal.getsignal(number) is not signal.SIG_DFL
+        signal.raise_signal(number)
 
     monkeypatch.setattr(top_module, "Event", type("Interrupted", (), {"wait": interrupt}))
     assert "manual" in printed(fake, "top", *option)
