@@ -87,8 +87,8 @@ bench-baseline: $(READY) ## measure three times on a quiet machine, and store th
 soak: $(READY) ## let hostile and sound clients use one server, for MINUTES=10
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
-mutants: $(READY) ## run the suite on fakes with known defects and print what catches each
-	$(BIN)/python -m tests.mutants.run
+mutants: $(READY) ## run the suite on fakes with a defect each and print what kills it (FACT=K5.3 or K5)
+	$(BIN)/python -m tests.mutants.run $(FACT)
 
 wheel: $(READY) ## build the source archive and, from it, the wheel into dist/
 	$(BIN)/python -m build --no-isolation

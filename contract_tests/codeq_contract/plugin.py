@@ -13,7 +13,7 @@ import click
 import pytest
 
 from codeq_contract.clauses import RegisterError, are_named, check_case
-from codeq_contract.compat.pytest import without_fixtures, write_junit_report
+from codeq_contract.compat.pytest import add_to_junit_report, without_fixtures, write_junit_report
 from codeq_contract.report.results import GROUPS
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.deviations import DeviationsError, read_deviations
@@ -126,13 +126,14 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report and stop the server. Without a server, the JUnit report gets an error."""
+    """Write the report and stop the server. The JUnit report gets the facts, or an error if there was no server."""
     suite = session.config.stash[SESSION]
     if suite.not_run:
         place, reason = ("codeq_contract", None, "the run"), f"not run: {suite.not_run}"
         broken = pytest.TestReport("codeq_contract::run", place, {}, "failed", reason, "setup")
         session.config.hook.pytest_runtest_logreport(report=broken)
     suite.finish([item for item in session.items if is_case(item)])
+    add_to_junit_report(session.config, suite.facts())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""Private names of pytest: the parameters of an item, its fixtures, and the path of the JUnit report."""
+"""Private names of pytest: the parameters of an item, its fixtures, and the JUnit report with its path."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 
 
 def parameters(item: pytest.Function) -> Mapping[str, Any]:
@@ -25,3 +26,11 @@ def without_fixtures(item: pytest.Function) -> None:
 def write_junit_report(config: pytest.Config, path: str) -> None:
     """Write a JUnit report to `path`, unless the user chose a path. Call it before pytest configures that plugin."""
     config.option.xmlpath = config.option.xmlpath or path
+
+
+def add_to_junit_report(config: pytest.Config, properties: Mapping[str, str]) -> None:
+    """Add properties of the whole run to the JUnit report, if one is written. Call it before the session's end."""
+    report = config.stash.get(xml_key, None)
+    if report is not None:
+        for name, value in properties.items():
+            report.add_global_property(name, value)

@@ -245,6 +245,13 @@ class Session:
             folder.joinpath("report.json").write_text(report.to_json(), encoding="utf-8")
             folder.joinpath("report.html").write_text(page([report]), encoding="utf-8")
 
+    def facts(self) -> Mapping[str, str]:
+        """The verdict on each fact, with the reason unless it passed."""
+        if not self._results:
+            return {}
+        facts = self.report().facts
+        return {fact: ": ".join(filter(None, (result.verdict, result.reason))) for fact, result in facts.items()}
+
     def summary(self) -> Iterator[str]:
         """The outcome of each level, with the number of cases for each verdict."""
         if not self._results:

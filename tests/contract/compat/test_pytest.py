@@ -9,11 +9,15 @@ import pytest
 
 PLUGIN = """
 import pytest
-from codeq_contract.compat.pytest import parameters, without_fixtures, write_junit_report
+from codeq_contract.compat.pytest import add_to_junit_report, parameters, without_fixtures, write_junit_report
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     write_junit_report(config, "ours.xml")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    add_to_junit_report(session.config, {"K5.3": "pass"})
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
@@ -60,3 +64,11 @@ def test_the_junit_report_is_written_where_the_plugin_says(result: pytest.RunRes
     report = Path(pytester.path, "ours.xml")
     assert report.exists(), "config.option.xmlpath no longer names the JUnit report: --codeq-report gives none"
     assert len(ET.parse(report).getroot().findall(".//testcase")) == 2  # noqa: S314 - written by pytest a moment ago
+
+
+def test_the_junit_report_has_properties_of_the_run(result: pytest.RunResult, pytester: pytest.Pytester) -> None:
+    assert result.ret == 0
+    report = ET.parse(Path(pytester.path, "ours.xml")).getroot()  # noqa: S314 - as above
+    assert [each.attrib for each in report.findall("./testsuite/properties/property")] == [
+        {"name": "K5.3", "value": "pass"}
+    ], "LogXML.add_global_property or its stash key has gone: junit.xml no longer tells facts"

@@ -146,7 +146,9 @@ def test_a_fact_has_the_worst_verdict_of_its_cases_or_the_reason_why_it_was_not_
         assert "1 pass" in text
         assert "the target has no a_moon: C4.1" in text
         assert "no case: R1.1" in text
-    assert '<property name="facts" value="C1.1 C1.2" />' in (tmp_path / "junit.xml").read_text(encoding="utf-8")
+    junit = (tmp_path / "junit.xml").read_text(encoding="utf-8")
+    assert '<property name="facts" value="C1.1 C1.2" />' in junit
+    assert '<property name="C1.3" value="not checked: no case" />' in junit
 
 
 def test_a_case_needs_what_its_facts_need(tmp_path: Path) -> None:
