@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Generator, Iterable
 from decimal import DecimalException
 from typing import Any, NoReturn
@@ -39,15 +40,23 @@ def read_json(text: str | bytes, *, parse_float: Callable[[str], Any] = finite, 
 def read_shaped_json(text: str | bytes) -> Generator[None, None, Any]:
     """As `read_json` of a text that `is_shaped`, in slices: a long text of many short parts holds nothing up."""
     try:
-        value = yield from _read(
-            text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
-        )
+        value = yield from _read(text if isinstance(text, str) else (yield from _decoded(text)))
     except RecursionError:
         raise BadDocumentError(TOO_DEEP) from None
     except ValueError as error:
         raise BadDocumentError(one_line(error)) from None
     _check(list(value) if isinstance(value, dict) else None)
     return value
+
+
+def _decoded(text: bytes) -> Generator[None, None, str]:
+    decoder = getincrementaldecoder(json.detect_encoding(text))("surrogatepass")
+    parts: list[str] = []
+    for start in range(0, len(text), _PART):
+        parts.append(decoder.decode(text[start : start + _PART]))
+        yield
+    parts.append(decoder.decode(b"", final=True))
+    return "".join(parts)
 
 
 def _read(text: str) -> Generator[None, None, Any]:
@@ -125,6 +134,8 @@ def _no_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(parse_float=finite, parse_constant=_no_constant)
 #: A state is an object with a broker, which is an object with lists.
 _LEVELS = 3
+#: How much is decoded between two pauses (bytes).
+_PART = 1024 * 1024
 _NO_SPACE = re.compile(r"[^ \t\n\r]")
 
 

@@ -13,7 +13,7 @@ from .request import Call
 
 def get(call: Call) -> Reply:
     """R12: read a task (S8)."""
-    return replies.json(rendering.task(call.broker.get(call.params["id"]), call.zone))
+    return rendering.task_reply(call.broker.get(call.params["id"]), call.zone)
 
 
 def result(call: Call) -> Reply:

@@ -107,12 +107,19 @@ class Endpoint:
         if isinstance(answer, Wait):
             gone = partial(hang_up, receive)
             reply = await runtime.waiters.poll(answer.attempt, now=call.now, wait_seconds=answer.seconds, gone=gone)
-            return reply if reply is not None else replies.NO_CONTENT
+            return await _written(reply if reply is not None else replies.NO_CONTENT)
         if not isinstance(answer, Reply):
             answer = await in_slices(answer)
         if not runtime.broker.is_idle:
             await runtime.carry_out_effects()
-        return answer
+        return await _written(answer)
+
+
+async def _written(reply: Reply) -> Reply:
+    """A reply with its body."""
+    if reply.writing is None:
+        return reply
+    return reply._replace(body=await in_slices(reply.writing), writing=None)
 
 
 def note(runtime: FakeServer, scope: Scope, call: Call, reply: Reply, operation: str = "") -> None:

@@ -21,7 +21,7 @@ def create(call: Call) -> Reply:
     if not fields.get("command") or "payload" not in fields:
         raise wire.BadBody
     task = _create(call, fields)
-    return replies.json(rendering.task(task, call.zone), 202, (TouchedTask.of(task),))
+    return rendering.task_reply(task, call.zone, 202, (TouchedTask.of(task),))
 
 
 def create_batch(call: Call) -> Reply:

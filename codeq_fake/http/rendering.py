@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from copy import copy
+from io import BytesIO
 from zoneinfo import ZoneInfo
 
 from codeq_fake.core import QueueStats, Record, State, Subscription, Task
+from codeq_fake.core.slices import Slices
+from codeq_fake.journal import TouchedTask
 from codeq_fake.wire import escaped, literal, quote, rfc3339_nano, rfc3339_seconds
+
+from . import replies
+from .replies import Reply
+
+#: A payload of this length takes some 10 ms to write, and so is written in parts (characters).
+_LONG = 1024 * 1024
+_PART = 64 * 1024
 
 _SHOWN_STATE = {
     state: f',"status":"{state.status.value}","lastKnownLocation":"{state.location.value}"' for state in State
@@ -21,6 +32,29 @@ def task(shown: Task, zone: ZoneInfo) -> str:
         f"{_asked_for(shown)}{_SHOWN_STATE[shown.state]}{_progress(shown)}"
         f'{_text("tenantId", shown.tenant)},"createdAt":"{created_at}","updatedAt":"{updated_at}"}}'
     )
+
+
+def task_reply(shown: Task, zone: ZoneInfo, status: int = 200, tasks: tuple[TouchedTask, ...] = ()) -> Reply:
+    """The reply with a task as it is now."""
+    if len(shown.payload) < _LONG:
+        return replies.json(task(shown, zone), status, tasks)
+    bare = copy(shown)
+    bare.payload = ""
+    # The gap cannot be in a text before it: there its quotes would be escaped.
+    head, _, tail = task(bare, zone).partition('"payload":""')
+    written = _with_long_text(f'{head}"payload":', shown.payload, tail)
+    return Reply(status, b"", replies.JSON, tasks, writing=written)
+
+
+def _with_long_text(head: str, text: str, tail: str) -> Slices[bytes]:
+    """JSON in UTF-8 with a long text as a string in the middle."""
+    written = BytesIO()  # other than bytes that are joined, it returns its content without copying it
+    written.write(f'{head}"'.encode())
+    for start in range(0, len(text), _PART):
+        written.write(quote(text[start : start + _PART])[1:-1].encode())
+        yield
+    written.write(f'"{tail}'.encode())
+    return written.getvalue()
 
 
 def _asked_for(shown: Task) -> str:

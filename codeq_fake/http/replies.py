@@ -8,6 +8,7 @@ from typing import NamedTuple
 from starlette.types import Send
 
 from codeq_fake import wire
+from codeq_fake.core.slices import Slices
 from codeq_fake.journal import TouchedTask
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -31,6 +32,8 @@ class Reply(NamedTuple):
     tasks: tuple[TouchedTask, ...] = ()
     error: str = ""
     reason: str = ""
+    #: Writes the body, if that takes a while.
+    writing: Slices[bytes] | None = None
 
 
 class Wait(NamedTuple):

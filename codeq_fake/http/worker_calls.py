@@ -33,7 +33,7 @@ def claim(call: Call) -> Wait:
         )
         if task is None:
             return None
-        return replies.json(rendering.task(task, call.zone), tasks=(TouchedTask.of(task),))
+        return rendering.task_reply(task, call.zone, tasks=(TouchedTask.of(task),))
 
     return Wait(attempt, fields.get("waitSeconds", 0))
 

@@ -12,7 +12,7 @@ from anyio import BrokenWorkerProcess, to_process
 
 from codeq_fake import http
 from codeq_fake.clocks import WallClock
-from codeq_fake.http import OPERATIONS
+from codeq_fake.http import OPERATIONS, rendering
 from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.testing import FakeCodeQ
@@ -128,6 +128,30 @@ def test_a_body_that_is_slow_to_decode_holds_up_no_other_client() -> None:
     given, short = asyncio.run(answers(has_worker_process=True))
     assert given == expected
     assert long > LIMIT > short
+
+
+PAYLOADS = {"text": "<é\ud800\u2028\\" * 1_000_000, "ascii": "a" * 6_000_000}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_a_reply_with_a_large_payload_is_written_in_slices_and_is_that_of_one_instant(payload: str) -> None:
+    async def asked() -> tuple[list[Answer], list[str], LongestHold]:
+        runtime = FakeServer(Config(seed=1), WallClock("manual", start=0))
+        app = http.surface(runtime)
+        task = runtime.broker.create("A", payload, tenant="dev", now=0)
+        zone = runtime.config.settings.timezone
+        expected = [rendering.task(task, zone)]
+        async with LongestHold() as longest:
+            read = asyncio.create_task(ask(app, "GET", f"{TASKS}/{task.id}", [], bearer("dev-token")))
+            await asyncio.sleep(0)
+            claimed = await ask(app, "POST", f"{TASKS}/claim", [b'{"commands":["A"]}'], bearer("dev-token"))
+        expected.append(rendering.task(task, zone))
+        return [await read, claimed], expected, longest
+
+    answers, expected, longest = asyncio.run(asked())
+    is_right = [answer.body.decode() for answer in answers] == expected
+    assert is_right
+    assert longest.seconds < max(longest.total / 2, LIMIT / 5), (longest.seconds, longest.total)
 
 
 async def no_memory(*_: Any) -> None:
