@@ -45,6 +45,7 @@ class Options:
     max_connections: int | None
     max_header_bytes: int | None
     header_timeout: int | None
+    min_body_rate: int | None
     max_callbacks: int | None
     faults: Path | None
     races: str | None
@@ -218,6 +219,12 @@ _WHAT = (
         "header-timeout",
         type=click.IntRange(1),
         help="Seconds for a request's head, and for its body since the last byte; then 408.  [default: 30]",
+    ),
+    flag(
+        "min-body-rate",
+        type=click.IntRange(0),
+        help="Bytes of a body that a client sends in a second, on average, after the first seconds of "
+        "`--header-timeout`; if fewer, 408.  [default: 1024]",
     ),
     flag(
         "max-callbacks",

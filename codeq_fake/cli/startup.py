@@ -152,6 +152,7 @@ def limits_of(options: Options) -> Limits:
         callbacks=descriptors.callbacks(options.max_callbacks),
         head_bytes=options.max_header_bytes,
         head_seconds=options.header_timeout,
+        body_rate=options.min_body_rate,
     )
     if limits.connections < (options.max_connections or Limits().connections):
         tell(

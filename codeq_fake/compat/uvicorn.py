@@ -36,6 +36,8 @@ class Limits:
     """Bytes of a request's head. A longer one is refused with 431, as by Go's server."""
     head_seconds: int = 30
     """Seconds for a head, and for a body since its last byte. A slower client is refused with 408."""
+    body_rate: int = 1024
+    """Bytes of a body in a second, on average, after the first `head_seconds`. A slower client is refused with 408."""
     idle_seconds: int = 5
     """Seconds from a reply to the next request. Within a second after them the connection is closed."""
     backlog: int = 2048

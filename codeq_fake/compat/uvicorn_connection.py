@@ -63,6 +63,9 @@ class Connection(HttpToolsProtocol):
         #: What the client was sending at the last `tick`, and for how many it has not gone on.
         self._awaited: object = None
         self._ticks = 0
+        #: The request whose body the client was sending at the last `tick`, for how many, and how much of it came.
+        self._body_of: object = None
+        self._body_ticks = self._received = 0
 
     @property
     def latest(self) -> RequestResponseCycle | None:
@@ -103,7 +106,7 @@ class Connection(HttpToolsProtocol):
         super().data_received(parsed)
         cycle = self.latest
         if cycle is None or cycle.more_body or "method" not in self.scope:
-            self._is_partial, self._overhead = True, len(data)
+            self._is_partial, self._overhead, self._received = True, len(data), 0
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns None
         """Return whether the connection stays open: the client sends no more, but may wait for replies."""
@@ -208,8 +211,8 @@ class Connection(HttpToolsProtocol):
     def tick(self) -> None:
         """Refuse a client that has not gone on for too long, or close its connection. Called each second.
 
-        For a head all of its time counts, for a body the time since its last byte: it may be large. No timer for each
-        request tells this, since to set one costs more than a tick.
+        For a head all of its time counts, for a body the time since its last byte, and its rate: it may be large. No
+        timer for each request tells this, since to set one costs more than a tick.
         """
         awaited: object = None
         latest, limits = self.latest, self._admission.limits
@@ -220,6 +223,8 @@ class Connection(HttpToolsProtocol):
             awaited = self.scope if self._is_partial else self
         elif latest.more_body and not latest.response_complete and not self.flow.read_paused:
             awaited = self._unparsed
+            if self._is_too_slow(latest, limits):
+                self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"a body has at least {limits.body_rate:,} bytes a second")
         elif latest.response_complete:
             awaited, limit = latest, limits.idle_seconds
         if self._refusal or awaited is None or awaited is not self._awaited:
@@ -230,6 +235,13 @@ class Connection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the request was not complete after {limit} s")
         elif self._ticks >= limit and not self.transport.is_closing():
             self.transport.close()
+
+    def _is_too_slow(self, request: RequestResponseCycle, limits: Limits) -> bool:
+        """Whether too little of a body has come so far. Called each second."""
+        if self._body_of is not request:
+            self._body_of, self._body_ticks = request, 0
+        self._body_ticks += 1
+        return self._received < (self._body_ticks - limits.head_seconds) * limits.body_rate
 
     # Parsing in parts.
 
@@ -285,6 +297,7 @@ class Connection(HttpToolsProtocol):
             self._is_partial, self._overhead = True, self._overhead + len(part)
             return
         self._is_partial = latest.more_body
+        self._received = self._received + len(part) if latest is cycle else 0
         # In a body of chunks, sizes, extensions and trailers are overhead, which the parser or the scope keeps.
         grows = latest is not cycle or not latest.more_body or len(latest.body) != before
         self._overhead = 0 if grows else self._overhead + len(part)

@@ -43,7 +43,12 @@ def callbacks(wanted: int | None = None) -> int:
 
 
 def limits(
-    *, callbacks: int, connections: int | None = None, head_bytes: int | None = None, head_seconds: int | None = None
+    *,
+    callbacks: int,
+    connections: int | None = None,
+    head_bytes: int | None = None,
+    head_seconds: int | None = None,
+    body_rate: int | None = None,
 ) -> Limits:
     """The limits of a server, as wanted or by default, but no more connections than the `callbacks` leave."""
     default, available = Limits(), limit()
@@ -53,5 +58,6 @@ def limits(
         connections=min(connections or default.connections, room),
         head_bytes=head_bytes or default.head_bytes,
         head_seconds=head_seconds or default.head_seconds,
+        body_rate=default.body_rate if body_rate is None else body_rate,
         backlog=backlog,
     )

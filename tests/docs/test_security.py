@@ -52,7 +52,7 @@ def mib(size: int) -> str:
         ("callbacks and notices under way", [f"{MOST_AT_ONCE} at once"]),
         ("history of a task", [f"{HISTORY_LIMIT:,} entries"]),
         ("head of a request", [mib(DEFAULT_LIMITS.head_bytes)]),
-        ("time for a head", [f"{DEFAULT_LIMITS.head_seconds} s"]),
+        ("time for a head", [f"{DEFAULT_LIMITS.head_seconds} s", f"{DEFAULT_LIMITS.body_rate:,} bytes"]),
         ("connections", [f"{DEFAULT_LIMITS.connections:,} at once"]),
     ],
 )

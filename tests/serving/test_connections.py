@@ -238,17 +238,33 @@ async def test_a_client_that_does_not_go_on_is_not_waited_for() -> None:
                 await asyncio.sleep(0.05)
             return statuses(await reading)
 
+    async def by_bytes_of_a_body(client: Client, parts: int, part: bytes) -> list[int]:
+        """The client goes on, in so many parts, of which ten come in a second."""
+        with closing(client):
+            head = request(f"{TASKS}/claim", None).partition(b"Content-Length")[0]
+            await client.send(head + b"Content-Length: %d\r\n\r\n" % (parts * len(part) + 1))
+            reading = asyncio.create_task(client.read_all())
+            for _ in range(parts):
+                if not reading.done():
+                    await client.send(part)
+                    await asyncio.sleep(0.1)
+            await client.send(b" ")
+            return statuses(await reading)
+
     async with serving(Limits(head_seconds=1, idle_seconds=1)) as (_, http):
-        nothing, half, second_half, half_a_body, empty_line, drip = await asyncio.gather(
+        nothing, half, second_half, half_a_body, empty_line, drip, slow_body, body = await asyncio.gather(
             replies(Client(http), b""),
             replies(Client(http), LOOK[:30]),
             replies(Client(http), LOOK + LOOK[:30]),
             replies(Client(http), CLAIM[:-5]),
             replies(Client(http), LOOK + b"\r\n"),
             by_bytes(Client(http)),
+            by_bytes_of_a_body(Client(http), 40, b" "),
+            by_bytes_of_a_body(Client(http), 30, b" " * 500),
         )
     assert (nothing, half, second_half) == ([], [408], [200, 408])
     assert (half_a_body, empty_line, drip) == ([408], [200], [408])
+    assert (slow_body, body) == ([408], [400])  # white space alone is no JSON
 
 
 # Too many clients.
