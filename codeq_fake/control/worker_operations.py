@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from math import inf
 from typing import Any
 
 from codeq_fake import wire
@@ -72,7 +74,8 @@ class WorkerOperations:
         wanted = list(commands) or [name for owner, name in queues if owner == caller.tenant]
         if not wanted:
             return None
-        asked = self._call_handler(worker_calls.claim, caller, {"commands": wanted, "leaseSeconds": lease_seconds})
+        claim = partial(worker_calls.claim, most=inf)  # a tenant may have more queues than a request may name
+        asked = self._call_handler(claim, caller, {"commands": wanted, "leaseSeconds": lease_seconds})
         return asked if isinstance(asked, Wait) else None
 
     def _claimed(self, reply: Reply | None) -> str | None:

@@ -55,6 +55,10 @@ CLEANUP = Struct({"limit": INT, "before": STRING}, is_lenient=True)
 LARGEST_BATCH = 100
 
 
+#: The most commands of a claim or a subscription. The real server has no limit; ours keeps each attempt short.
+MOST_COMMANDS = 10_000
+
+
 def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a body as arguments of the core, which has the defaults: `maxAttempts` is `max_attempts`."""
     return {_ARGUMENTS[name]: value for name, value in fields.items()}

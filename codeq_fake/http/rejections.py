@@ -34,6 +34,13 @@ class BadRequest(Rejected):
         super().__init__(replies.error(400, text))
 
 
+class TooManyCommands(BadRequest):
+    """A claim or a subscription names more than `most` commands."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"commands exceed maximum of {most}")
+
+
 class ForeignHost(Rejected):
     """A request over loopback names another host than this machine: it may be that of a web page."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from codeq_fake import wire
 
 from . import bodies, rendering, replies
+from .rejections import TooManyCommands
 from .replies import Reply
 from .request import Call
 
@@ -15,6 +16,8 @@ def subscribe(call: Call) -> Reply:
     url = asked.pop("callback_url", "")
     if not url:
         raise wire.BadBody
+    if len(asked.get("event_types", ())) > bodies.MOST_COMMANDS:
+        raise TooManyCommands(bodies.MOST_COMMANDS)
     subscription = call.broker.subscribe(url, now=call.now, **asked)
     return replies.json(rendering.subscription(subscription, call.zone))
 

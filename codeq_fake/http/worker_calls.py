@@ -10,7 +10,7 @@ from codeq_fake.core.errors import Refused
 from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
-from .rejections import BadRequest, status_and_text
+from .rejections import BadRequest, TooManyCommands, status_and_text
 from .replies import Reply, Wait
 from .request import Call
 
@@ -18,9 +18,11 @@ from .request import Call
 MOST_CLAIMED = 10
 
 
-def claim(call: Call) -> Wait:
-    """R3: claim a task, and wait for one if the request says so (K1 to K9)."""
+def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
+    """R3: claim a task of at most so many commands, and wait for one if the request says so (K1 to K9)."""
     fields = call.decode(bodies.CLAIM)
+    if len(fields.get("commands", ())) > most:
+        raise TooManyCommands(bodies.MOST_COMMANDS)
 
     def attempt(now: int) -> Reply | None:
         task = call.broker.claim(
@@ -46,6 +48,8 @@ def claim_batch(call: Call) -> Reply:
         raise wire.BadBody
     if count > MOST_CLAIMED:
         raise BadRequest(f"count exceeds maximum of {MOST_CLAIMED}")
+    if len(fields.get("commands", ())) > bodies.MOST_COMMANDS:
+        raise TooManyCommands(bodies.MOST_COMMANDS)
     tasks = call.broker.claim_batch(
         fields.get("commands", ()),
         count,

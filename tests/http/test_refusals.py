@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from codeq_fake.core import errors
 from codeq_fake.http import OPERATIONS
+from codeq_fake.http.bodies import MOST_COMMANDS
 from codeq_fake.http.rejections import status_and_text
-from tests.http.support import CLAIM, SUBSCRIPTIONS, TASKS
+from codeq_fake.testing import FakeCodeQ
+from tests.http.support import CLAIM, SUBSCRIPTIONS, TASKS, Answer, ask, bearer
 
 if TYPE_CHECKING:
     from codeq_fake.core.errors import Refused
-    from codeq_fake.testing import FakeCodeQ
 
 
 class Row(NamedTuple):
@@ -210,3 +213,24 @@ def test_s6_an_item_of_a_batch_is_refused_with_the_same_text(fake: FakeCodeQ, ro
         reply = client.post(f"{TASKS}/batch/results", json={"results": [{"taskId": task_id, **(row.body or {})}]})
     assert (reply.status_code, reply.json()) == (200, {"results": [{"taskId": task_id, "error": row.text}]})
     assert fake.state() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"{TASKS}/claim", {"commands": ["A"]}),
+        (f"{TASKS}/claim/batch", {"commands": ["A"], "count": 1}),
+        (SUBSCRIPTIONS, {"eventTypes": ["A"], "callbackUrl": "http://127.0.0.1/"}),
+    ],
+)
+def test_more_commands_than_a_request_may_name_are_refused(path: str, body: dict[str, Any]) -> None:
+    """A million of them would hold up all others at each attempt of a long poll, and at each notice."""
+    names = "eventTypes" if "eventTypes" in body else "commands"
+
+    async def asked(count: int) -> Answer:
+        content = json.dumps({**body, names: body[names] * count}).encode()
+        return await ask(FakeCodeQ().app, "POST", path, [content], bearer("dev-token"))
+
+    assert asyncio.run(asked(MOST_COMMANDS)).status < 300
+    refused = asyncio.run(asked(MOST_COMMANDS + 1))
+    assert (refused.status, refused.json) == (400, {"error": "commands exceed maximum of 10000"})
