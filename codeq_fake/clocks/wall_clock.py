@@ -98,7 +98,7 @@ class WallClock(Clock):
             self._frozen += ahead
 
     def _running(self) -> int:
-        """The machine's time. Where it goes back or is frozen, as a test may do, this one runs on nevertheless."""
+        """The machine's time. It runs on where a test sets the machine's clock back or freezes it."""
         elapsed = stopwatch()
         zero = self.wall() - elapsed
         if zero > self._zero:  # noqa: PLR1730 - as above

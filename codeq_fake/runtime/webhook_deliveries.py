@@ -277,7 +277,7 @@ class Deliveries:
             _report("what is called after each try of a callback failed", error)
 
     def _time_out(self, sending: asyncio.Future[Outcome], delivery: asyncio.Task[Any]) -> None:
-        """Give the receiver up. Advancing the clock waits for what follows from that."""
+        """Give up on the receiver. An advance of the clock waits for what this causes."""
         sending.cancel()
         self._under_way[delivery] = False
 

@@ -92,7 +92,7 @@ def identity_of(token: str, kind: str, calls: Sequence[Call]) -> Identity:
     if signed is None:
         return Identity(kind, _guessed_claims(kind, calls))
     left_out = set(_CLAIMS_OF_ONE_TOKEN)
-    # A4: without `exp` a token never expires. A token that was valid to the end of the session may be such a one.
+    # A4: without `exp` a token never expires. One that was valid to the end of the session may have had none.
     if signed.get("exp", 0) * SECOND > max((call.answered for call in calls), default=0):
         left_out.add("exp")
     return Identity(kind, {name: value for name, value in signed.items() if name not in left_out})
