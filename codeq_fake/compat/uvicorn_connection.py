@@ -5,33 +5,32 @@ from __future__ import annotations
 import asyncio
 import socket
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from codeq_fake.wire.gohttp import BadHead
 
 from .http_heads import HeadReader, NotOrdinary, adopt, is_ordinary
 from .reply_writer import ReplyWriter, Turn
-from .uvicorn import Limits, StateOf
+from .uvicorn import StateOf
+from .uvicorn_refusals import Admission, RefusableConnection
 from .uvicorn_replies import Cycle
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 #: How many bytes are parsed at once: while a request waits for the one before it, nothing more is parsed.
 _PART, _PART_OF_BODY = 4096, 16_384
 #: How many bytes may wait to be parsed before no more is read.
 _UNPARSED = 65_536
-#: How long a refused client may take to read why (s).
-_FAREWELL = 0.5
-#: How many refused connections wait for that at once. Those beyond are closed at once.
-_FAREWELLS = 32
 #: How soon a client that sends no more is looked at again, and how often at last (s).
 _FIRST_LOOK, _LAST_LOOK = 0.001, 1.0
 
 
-class Connection(HttpToolsProtocol):
+class Connection(RefusableConnection):
     """One connection of a client.
 
     What uvicorn leaves open is bounded here: the size of a head, the time for a head or a body, what is read from a
@@ -40,20 +39,14 @@ class Connection(HttpToolsProtocol):
     """
 
     def __init__(self, *args: Any, turn: Turn, state_of: StateOf, admission: Admission, **options: Any) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, admission=admission, **options)
         self._turn = turn
         self._state_of = state_of
-        self._admission = admission
-        self._writer: ReplyWriter
-        #: The request that is being answered. `cycle` is the last one that was parsed.
-        self._running: RequestResponseCycle | None = None
         #: What was received and is not parsed yet.
         self._unparsed = memoryview(b"")
         #: Whether the last request is not complete. `_overhead` is how many bytes of it are not part of its body.
         self._is_partial = False
         self._overhead = 0
-        #: The reply to what cannot be answered otherwise. It ends the connection.
-        self._refusal = b""
         self._sends_no_more = False
         #: Whether what it sends is no longer HTTP.
         self._sends_nonsense = False
@@ -66,11 +59,6 @@ class Connection(HttpToolsProtocol):
         #: The request whose body the client was sending at the last `tick`, for how many, and how much of it came.
         self._body_of: object = None
         self._body_ticks = self._received = 0
-
-    @property
-    def latest(self) -> RequestResponseCycle | None:
-        """The latest request, None before the first."""
-        return self.cycle
 
     # What asyncio calls.
 
@@ -302,6 +290,10 @@ class Connection(HttpToolsProtocol):
         grows = latest is not cycle or not latest.more_body or len(latest.body) != before
         self._overhead = 0 if grows else self._overhead + len(part)
 
+    def _drop_unparsed(self) -> None:
+        self._heads.clear()
+        self._unparsed = memoryview(b"")
+
     def _is_in_a_head(self) -> bool:
         scope: Any = self.scope  # uvicorn adds the method once the head is complete
         return self._heads.holds or scope is None or "method" not in scope
@@ -319,61 +311,6 @@ class Connection(HttpToolsProtocol):
         if self._refusal:
             self._say_farewell()
         elif self._sends_no_more:
-            self.transport.close()
-
-    def _is_answering(self) -> bool:
-        return self._running is not None and not self._running.response_complete
-
-    def _refuse(self, status: HTTPStatus, why: str = "") -> None:
-        """Answer with an error once all requests before it are answered, and end the connection."""
-        text = f"{status.value} {status.phrase}"
-        self._refuse_with(text, f"{text}{why and ': '}{why}")
-
-    def _refuse_with(self, status: str, text: str) -> None:
-        """As `_refuse`, with the rest of the status line and the body."""
-        if self.transport.is_closing() or self._refusal:
-            return
-        kind = "Content-Type: text/plain; charset=utf-8" if text else "Content-Length: 0"
-        self._refusal = f"HTTP/1.1 {status}\r\n{kind}\r\nConnection: close\r\n\r\n{text}".encode()
-        self._heads.clear()
-        self._unparsed = memoryview(b"")
-        self._drop_partial_request()
-        if not self._is_answering():
-            self._say_farewell()
-
-    def _drop_partial_request(self) -> None:
-        """Answer a request no more whose body will not come."""
-        latest = self.latest
-        if latest is None or not latest.more_body or latest.response_complete:
-            return
-        if self.pipeline:
-            self.pipeline.popleft()
-        else:
-            self._running = None
-            latest.disconnected = True
-            latest.message_event.set()
-
-    def _say_farewell(self) -> None:
-        """Send the refusal. The connection stays for a moment: to close it would take unread bytes off the client."""
-        self.transport.write(self._refusal)
-        self._writer.write_eof()
-        self.flow.resume_reading()
-        self.loop.call_later(_FAREWELL, self._leave)
-
-    def _turn_away(self) -> None:
-        """Refuse a connection, because there are too many."""
-        self.connections.discard(self)
-        admission = self._admission
-        admission.refused += 1
-        if len(admission.leaving) < _FAREWELLS:
-            admission.leaving.add(self)
-            most = admission.limits.connections
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, f"{most:,} connections are open (--max-connections)")
-        else:
-            self.transport.abort()
-
-    def _leave(self) -> None:
-        if not self.transport.is_closing():
             self.transport.close()
 
     def _look(self, again: float) -> None:
@@ -399,16 +336,6 @@ def _new_parser(connection: Connection) -> httptools.HttpRequestParser:
     if hasattr(parser, "set_dangerous_leniencies"):
         parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
-
-
-class Admission:
-    """What the connections of a server share: their limits, and those that are on their way out."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        #: How many connections were refused since the last report.
-        self.refused = 0
-        self.leaving: set[Connection] = set()
 
 
 class _FlowControl(FlowControl):

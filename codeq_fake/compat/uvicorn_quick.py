@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 
 from .reply_writer import Turn
 from .uvicorn import GRACE, Limits, StateOf, Where, options, sockets_of
-from .uvicorn_connection import Admission, Connection
+from .uvicorn_connection import Connection
+from .uvicorn_refusals import Admission
 
 _log = logging.getLogger("uvicorn.error")
 
