@@ -15,7 +15,7 @@ from codeq_fake.wire.gohttp import BadHead
 
 from .http_heads import HeadReader, NotOrdinary, adopt, is_ordinary
 from .reply_writer import ReplyWriter, Turn
-from .uvicorn import StateOf
+from .uvicorn import Limits, StateOf
 from .uvicorn_refusals import Admission, RefusableConnection
 from .uvicorn_replies import Cycle
 
