@@ -184,14 +184,14 @@ class WebhookReceiver:
 
 async def _body(receive: Receive) -> bytes | None:
     """Return the request's body, or None if it is larger than any message of the server."""
-    parts: list[bytes] = []
+    body = bytearray()
     while True:
         message = await receive()
-        parts.append(message.get("body", b""))
-        if sum(map(len, parts)) > _MAX_BODY:
+        body += message.get("body", b"")
+        if len(body) > _MAX_BODY:
             return None
         if not message.get("more_body"):
-            return b"".join(parts)
+            return bytes(body)
 
 
 def _log_error(error: Exception) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import hmac
 import json
+from collections import deque
+from collections.abc import MutableMapping
 from typing import Any
 
 import httpx
@@ -160,8 +162,52 @@ def test_other_requests_are_refused() -> None:
     assert post(made, b"{", b"[]", b"{}", b'"text"', {"taskId": "t"}, b"[" * 50_000) == [400] * 6
     assert post(made, RESULT, headers={"x": "y"}) == [401]
     assert post(made, RESULT, method="GET") == [405]
-    assert post(made, b"x" * (16 * 1024 * 1024 + 1)) == [413]
+    assert post(made, b"x" * (16 * 1024 * 1024), b"x" * (16 * 1024 * 1024 + 1)) == [400, 413]
     assert got == []
+
+
+async def call(receiver: WebhookReceiver, *parts: bytes) -> int:
+    """The status of the reply to a body that comes in parts, without httpx, which takes longer than the receiver."""
+    messages = deque({"type": "http.request", "body": part, "more_body": True} for part in parts)
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.popleft()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    await receiver({"type": "http", "method": "POST", "headers": []}, receive, send)
+    return int(sent[0]["status"])
+
+
+def test_the_latest_ten_thousand_messages_are_remembered() -> None:
+    async def main() -> None:
+        made, got = receiver(None)
+        bodies = [json.dumps({**RESULT, "taskId": f"t-{n}"}).encode() for n in range(10_001)]
+        for body in bodies:
+            assert await call(made, body) == 204
+        got.clear()
+        assert [await call(made, body) for body in (bodies[1], bodies[-1], bodies[0])] == [204] * 3
+        assert [result.task_id for result in got] == ["t-0"]
+
+    asyncio.run(main())
+
+
+def test_a_body_in_many_parts_takes_no_longer_than_one_in_few() -> None:
+    measured = [0]
+
+    class Part(bytes):
+        """A part that counts how often it is measured."""
+
+        def __len__(self) -> int:
+            measured[0] += 1
+            return super().__len__()
+
+    made, _ = receiver(None)
+    assert asyncio.run(call(made, *[Part(b" ")] * 1000)) == 400
+    assert measured[0] <= 1000
 
 
 def test_without_a_secret_unsigned_messages_are_accepted() -> None:
