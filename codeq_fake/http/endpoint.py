@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from codeq_fake.auth import Caller, KeysNeeded, with_keys
 from codeq_fake.clocks import in_slices
+from codeq_fake.core.slices import Slices
 from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.runtime.fake_server import FakeServer
 
@@ -107,19 +108,18 @@ class Endpoint:
         if isinstance(answer, Wait):
             gone = partial(hang_up, receive)
             reply = await runtime.waiters.poll(answer.attempt, now=call.now, wait_seconds=answer.seconds, gone=gone)
-            return await _written(reply if reply is not None else replies.NO_CONTENT)
+            answer = reply if reply is not None else replies.NO_CONTENT
+            return answer if answer.writing is None else await _written(answer, answer.writing)
         if not isinstance(answer, Reply):
             answer = await in_slices(answer)
         if not runtime.broker.is_idle:
             await runtime.carry_out_effects()
-        return await _written(answer)
+        return answer if answer.writing is None else await _written(answer, answer.writing)
 
 
-async def _written(reply: Reply) -> Reply:
-    """A reply with its body."""
-    if reply.writing is None:
-        return reply
-    return reply._replace(body=await in_slices(reply.writing), writing=None)
+async def _written(reply: Reply, writing: Slices[bytes]) -> Reply:
+    """A reply whose body takes a while to write. The others do not come here: each would cost a coroutine."""
+    return reply._replace(body=await in_slices(writing), writing=None)
 
 
 def note(runtime: FakeServer, scope: Scope, call: Call, reply: Reply, operation: str = "") -> None:
