@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codeq_client import CodeQ, Worker
-from codeq_client._api.base_client import without_password
 from codeq_client._api.calls import Role
+from codeq_client._api.display import printable, without_password
 from codeq_client._api.operations import check_worker_token
-from codeq_client._worker.log_output import BackgroundHandler, JsonLines, TextLines, printable
+from codeq_client._worker.log_output import BackgroundHandler, JsonLines, TextLines
 from codeq_client._worker.process import run_and_reload
 
 from .errors import CodeQError, ConfigurationError, Unauthorized

@@ -6,7 +6,8 @@ CodeQError
 │   └── SubjectChanged        a new token has another subject while leases are held. Use one subject per worker.
 ├── DecodeError               a payload or result does not have the requested type. Correct type or sender.
 ├── Unavailable               no usable answer arrived. `sent` says whether the server may have acted.
-│   └── BadReply              an answer arrived that is not CodeQ's. Check the URL and the proxies.
+│   ├── BadReply              an answer arrived that is not CodeQ's. Check the URL and the proxies.
+│   └── CertificateError      the server's certificate is not trusted. Set SSL_CERT_FILE, or correct the URL.
 ├── Refused                   the server refused; `status` and `message` are from its answer.
 │   ├── BadRequest            400: wrong arguments. Correct the caller.
 │   ├── Unauthorized          401: no valid token. Check the token's expiry, issuer and audience.
@@ -64,6 +65,13 @@ class BadReply(Unavailable):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, sent=True)
+
+
+class CertificateError(Unavailable):
+    """The server's certificate is not trusted, or is for another host. Nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
 
 
 class Refused(CodeQError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from codeq_client._task import Task
@@ -38,7 +39,11 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
             if isinstance(error, Unavailable) and not error.sent:
                 raise
             return (yield from _resolve(core, [submission for submission, _ in part]))
-        return [_read(answer, "result", decoding.record) for answer in answers]
+        ids = [submission.task_id for submission, _ in part]
+        return [
+            _read(answer, "result", partial(decoding.of_task, task_id, read=decoding.record))
+            for task_id, answer in zip(ids, answers, strict=True)
+        ]
 
     numbered = dict(enumerate(submissions))
     batched = {index: item for index, item in numbered.items() if _may_be_batched(item)}

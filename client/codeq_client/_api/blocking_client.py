@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
 from typing import Concatenate, ParamSpec, Self, TypeVar, cast
 
 import httpx
@@ -11,8 +12,9 @@ import httpx
 from codeq_client.errors import CodeQError
 
 from . import operations, result_waiting
-from .base_client import BaseClient, reply_from, request_arguments, total_timeout, unavailable, usable_proxies
+from .base_client import BaseClient
 from .calls import Reply
+from .connections import BlockingConnections
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
 from .tokens import fetch_blocking
 
@@ -29,7 +31,7 @@ def _method(operation: Callable[Concatenate[Core, P], Flow[T]]) -> Callable[Conc
 
 
 class BlockingCodeQ(BaseClient[httpx.BaseTransport]):
-    """A client of one CodeQ server for code without an event loop. Threads may share it.
+    """A client of one CodeQ server for code without an event loop. Threads and forked processes may share it.
 
     The arguments are those of `CodeQ`; token callables are plain functions.
     """
@@ -54,8 +56,13 @@ class BlockingCodeQ(BaseClient[httpx.BaseTransport]):
     cleanup = _method(operations.cleanup)
 
     def _open(self) -> None:
-        with usable_proxies():
-            self._http = httpx.Client(transport=self.transport, **self._connection)
+        self._connections = BlockingConnections(self._settings, self.transport, self.core.clock)
+
+    def _here(self) -> BlockingConnections:
+        """Return the connections of this process."""
+        if self._connections.process != os.getpid():
+            self._open()
+        return self._connections
 
     def run(self, flow: Flow[T]) -> T:
         """Perform a flow; every method of the client runs one."""
@@ -75,31 +82,16 @@ class BlockingCodeQ(BaseClient[httpx.BaseTransport]):
     def _perform(self, step: Step) -> Reply | str | None:
         match step:
             case Send():
-                return self._send(step)
+                return self._here().send(step)
             case Pause(seconds):
                 self.core.clock.sleep_blocking(seconds)
                 return None
             case FetchToken(provider):
                 return fetch_blocking(provider)
 
-    def _send(self, step: Send) -> Reply:
-        deadline = self.core.clock.monotonic() + total_timeout(step)
-        try:
-            with self._http.stream(**request_arguments(step)) as response:
-                return reply_from(response, b"".join(self._until(deadline, response.iter_bytes())))
-        except Exception as error:
-            raise unavailable(step, error) from error
-
-    def _until(self, deadline: float, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Pass on the chunks that arrive in time. Each may take httpx's timeout: a thread cannot be interrupted."""
-        for chunk in chunks:
-            if self.core.clock.monotonic() > deadline:
-                raise TimeoutError
-            yield chunk
-
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._here().close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,21 +1,25 @@
-"""The asynchronous client `CodeQ`: performs the steps of each call (see `retries`) with httpx and anyio."""
+"""The asynchronous client `CodeQ`: performs the steps of each call (see `retries`)."""
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import os
 from collections.abc import Callable, Coroutine
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, cast
+from weakref import WeakKeyDictionary
 
-import anyio
 import httpx
 
 from codeq_client.errors import CodeQError
 
 from . import operations, result_waiting
-from .base_client import BaseClient, reply_from, request_arguments, total_timeout, unavailable, usable_proxies
+from .base_client import BaseClient
 from .calls import Reply
 from .clock import sleep_or
+from .connections import AsyncConnections
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
 from .tokens import TokenFetcher
 
@@ -23,6 +27,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Transport: TypeAlias = httpx.AsyncBaseTransport | Callable[[], httpx.AsyncBaseTransport]
+
+
+class _OtherLoop:
+    """Stands for an event loop that is not asyncio's."""
+
+
+_OTHER_LOOP = _OtherLoop()
+
+
+def _current_loop() -> object:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return _OTHER_LOOP
 
 
 def _method(
@@ -35,8 +53,18 @@ def _method(
     return cast("Callable[Concatenate[CodeQ, P], Coroutine[Any, Any, T]]", method)
 
 
+@dataclass(frozen=True, slots=True)
+class _InLoop:
+    """What belongs to one event loop."""
+
+    connections: AsyncConnections
+    tokens: TokenFetcher
+
+
 class CodeQ(BaseClient[Transport]):
-    """A client of one CodeQ server, for one event loop; `BlockingCodeQ` is the same without an event loop.
+    """A client of one CodeQ server; `BlockingCodeQ` is the same without an event loop.
+
+    It may be used in several event loops, and in a forked process. Each gets separate connections.
 
     A token is a string, or a plain or async callable that returns one within `timeout`. A plain callable runs on a
     thread, and any callable may be called from another thread, where a worker renews its leases. The admin token
@@ -69,21 +97,30 @@ class CodeQ(BaseClient[Transport]):
     cleanup = _method(operations.cleanup)
 
     def _open(self) -> None:
-        self._http = self._connections()
-        self._tokens = TokenFetcher(timeout=self.core.timeout, threads=self.core.clock.thread_safe)
+        self._by_loop: WeakKeyDictionary[object, _InLoop] = WeakKeyDictionary()
+        self._for_first_loop: _InLoop | None = self._new_connections()
 
-    def twin(self) -> Self:
-        """Return a client with the same settings and tokens but its own connections, for another event loop."""
-        twin = copy(self)
-        twin._http = self._connections()  # noqa: SLF001 - an instance of this class
-        twin._tokens = self._tokens.copy()  # noqa: SLF001 - as above
-        return twin
+    def _here(self) -> _InLoop:
+        """Return the connections of this event loop, in this process."""
+        loop = _current_loop()
+        here = self._by_loop.get(loop)
+        if here is None or here.connections.process != os.getpid():
+            first, self._for_first_loop = self._for_first_loop, None
+            usable = first is not None and first.connections.process == os.getpid()
+            here = self._by_loop[loop] = first if first is not None and usable else self._new_connections()
+        return here
 
-    def _connections(self) -> httpx.AsyncClient:
+    def _new_connections(self) -> _InLoop:
         transport = self.transport() if callable(self.transport) else self.transport
         self.on_hook_error = self.on_hook_error or getattr(transport, "on_hook_error", None)
-        with usable_proxies():
-            return httpx.AsyncClient(transport=transport, **self._connection)
+        tokens = TokenFetcher(timeout=self.core.timeout, threads=self.core.clock.thread_safe)
+        return _InLoop(AsyncConnections(self._settings, transport), tokens)
+
+    def twin(self) -> Self:
+        """Return a client with the same settings and tokens but its own connections, to be closed separately."""
+        twin = copy(self)
+        twin._open()  # noqa: SLF001 - an instance of this class
+        return twin
 
     async def run(self, flow: Flow[T]) -> T:
         """Perform a flow; every method of the client runs one."""
@@ -103,25 +140,17 @@ class CodeQ(BaseClient[Transport]):
     async def _perform(self, step: Step) -> Reply | str | None:
         match step:
             case Send():
-                return await self._send(step)
+                return await self._here().connections.send(step)
             case Pause(seconds, wake):
                 clock = self.core.clock
                 await (sleep_or(clock, seconds, wake) if wake else clock.sleep(seconds))
                 return None
             case FetchToken(provider):
-                return await self._tokens.fetch(provider)
-
-    async def _send(self, step: Send) -> Reply:
-        try:
-            with anyio.fail_after(total_timeout(step)):
-                response = await self._http.request(**request_arguments(step))
-        except Exception as error:
-            raise unavailable(step, error) from error
-        return reply_from(response, response.content)
+                return await self._here().tokens.fetch(provider)
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
+        """Close the connections of this event loop."""
+        await self._here().connections.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from .conversion import unwrap_result
 from .models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Subscription
 
 T = TypeVar("T", Task, Record)
+V = TypeVar("V", Task, Record, Finished)
 Object = Mapping[str, Any]
 Readers = Mapping[str, Callable[[Any], Any]]
 
@@ -53,6 +54,24 @@ def _build(kind: type[T], wire: Object, names: Mapping[str, str], readers: Reade
             reader = readers.get(name)
             known[name] = reader(value) if reader else value
     return kind(**known, extra=extra)
+
+
+def of_task(task_id: str, wire: Object, read: Callable[[Object], V]) -> V:
+    """Read what must be about this task; raises `ValueError` for the reply to another request."""
+    value = read(wire)
+    if (about := _subject_of(value)) != task_id:
+        raise ValueError(f"it is about the task {about!r}, not {task_id!r}")
+    return value
+
+
+def _subject_of(value: Task | Record | Finished) -> str:
+    match value:
+        case Task():
+            return value.id
+        case Record():
+            return value.task_id
+        case Finished():
+            return value.task.id
 
 
 def nothing(_wire: object) -> None:

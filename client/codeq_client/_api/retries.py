@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from codeq_client.errors import (
     BadReply,
+    CertificateError,
     CodeQError,
     ConfigurationError,
     RateLimited,
@@ -47,7 +48,7 @@ class Send:
     """
 
     call: Call[Any]
-    token: str
+    token: str = field(repr=False)
     timeout: float
 
 
@@ -146,7 +147,7 @@ def _retry_after(error: CodeQError) -> float:
 
 def _may_repeat(call: Call[Any], error: CodeQError) -> bool:
     """Return whether the call can be sent again without a second effect."""
-    if isinstance(error, BadReply):
+    if isinstance(error, BadReply | CertificateError):
         return False  # it would most likely be as bad again
     if isinstance(error, RateLimited) or (isinstance(error, Unavailable) and not error.sent):
         return True  # the server did nothing: the limit is checked first (B3)

@@ -104,10 +104,6 @@ class TokenFetcher:
         self._threads = threads
         self._running: dict[int, asyncio.Task[str]] = {}
 
-    def copy(self) -> TokenFetcher:
-        """Return a fetcher with the same settings, for another event loop."""
-        return TokenFetcher(timeout=self._timeout, threads=self._threads)
-
     async def fetch(self, provider: TokenProvider) -> str:
         """Return the provider's answer; raises `Unavailable` for its errors, and if it takes too long."""
         key = id(provider)  # a provider need not be hashable, and it lives longer than this call

@@ -10,17 +10,14 @@ import select
 import threading
 from typing import TextIO
 
+from codeq_client._api.display import printable
+
 from .job import current_task, log_fields
 
 #: The most lines that wait for the output. More are dropped and counted.
 _LIMIT = 10_000
 #: How long the end waits for a slow reader (s).
 _PATIENCE = 1.0
-
-
-def printable(text: str) -> str:
-    """`text` without characters that control a terminal, except line ends and tabs."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
 class TextLines(logging.Formatter):

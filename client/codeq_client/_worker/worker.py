@@ -15,9 +15,9 @@ from typing import Any, TypeAlias, TypeVar, Unpack, overload
 import anyio
 from anyio import to_thread
 
-from codeq_client._api.base_client import without_password
 from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
 from codeq_client._api.client import CodeQ
+from codeq_client._api.display import without_password
 from codeq_client.errors import ConfigurationError
 
 from .claiming import ClaimLoop

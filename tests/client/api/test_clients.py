@@ -17,7 +17,7 @@ import pytest
 
 import codeq_client
 from codeq_client import BlockingCodeQ, CodeQ
-from codeq_client._api.base_client import connection_to
+from codeq_client._api.connections import connection_to
 from codeq_client.errors import CodeQError, ConfigurationError, Unauthorized, Unavailable
 from codeq_fake.testing import FakeCodeQ
 from tests.client.api.support import TASK, StillClock
@@ -295,7 +295,7 @@ def test_a_twin_has_the_same_settings_and_its_own_connections() -> None:
     codeq = CodeQ("https://a.test", worker_token="w", timeout=5)
     twin = codeq.twin()
     assert (twin.core, twin.base_url) == (codeq.core, codeq.base_url)
-    assert vars(twin)["_http"] is not vars(codeq)["_http"]
+    assert vars(twin)["_for_first_loop"] is not vars(codeq)["_for_first_loop"]
 
 
 def test_settings_come_from_the_environment() -> None:
