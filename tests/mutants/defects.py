@@ -319,6 +319,18 @@ def callback_before_the_end(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "claim", claim)
 
 
+@defect("N4.7")
+def callback_for_a_dead_letter(patch: pytest.MonkeyPatch) -> None:
+    def nack(right: Callable[..., Any], self: Broker, task_id: str, *, now: int, **named: Any) -> Any:
+        outcome = right(self, task_id, now=now, **named)
+        task = self.store.tasks[task_id]
+        if outcome.dead and task.webhook:
+            self.start_callback(task, Record(task.id, "FAILED", None, task.error, (), now), now=now)
+        return outcome
+
+    _instead(patch, Broker, "nack", nack)
+
+
 @defect("W2.3")
 def callback_unsigned(patch: pytest.MonkeyPatch) -> None:
     _instead(

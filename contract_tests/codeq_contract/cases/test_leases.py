@@ -121,6 +121,13 @@ def test_a_nacked_task_is_delayed_and_counts_an_attempt(contract: CaseContext) -
     assert contract.worker.claim(task["command"]).status == 204
 
 
+@checks("N3.10")
+def test_a_nacked_task_keeps_its_priority(contract: CaseContext) -> None:
+    task = contract.leased(priority=1)
+    contract.worker.nack(task, delaySeconds=30)
+    assert contract.worker.seen(task)["priority"] == 1
+
+
 @checks("N3.5")
 @needs("known_settings")
 def test_the_delay_of_a_nack_is_capped(contract: CaseContext) -> None:
@@ -154,7 +161,52 @@ def test_a_backoff_policy_decides_where_a_nack_names_no_delay(
             assert least <= server.worker.nack(task).json["delaySeconds"] <= most
 
 
-@checks("N2.2", "N4.1", "N4.2", "N4.3", "N4.4", "N4.5", "N4.6", "N4.8")
+@checks("N6.5", "N6.7")
+@needs("variants")
+@pytest.mark.parametrize(("policy", "least"), [("exp_equal_jitter", 512), ("exp_full_jitter", 0)])
+def test_jitter_is_drawn_from_the_whole_range(contract: CaseContext, policy: str, least: int) -> None:
+    """Of 24 delays all in one half of the range would be a chance of 1 to 8 million."""
+    settings = {"BACKOFF_POLICY": policy, "BACKOFF_BASE_SECONDS": "512", "BACKOFF_MAX_SECONDS": "100000"}
+    with contract.server(settings) as server:
+        delays = [server.worker.nack(server.leased()).json["delaySeconds"] for _ in range(24)]
+    middle = (least + 1024) / 2
+    assert min(delays) < middle < max(delays)
+
+
+@checks("N6.9")
+@needs("variants")
+@pytest.mark.parametrize(("policy", "least"), [("exp_equal_jitter", 50), ("exp_full_jitter", 0)])
+def test_jitter_is_drawn_from_the_capped_range(contract: CaseContext, policy: str, least: int) -> None:
+    """Drawn from the whole range and capped then, nearly all delays would be the cap."""
+    settings = {"BACKOFF_POLICY": policy, "BACKOFF_BASE_SECONDS": "512", "BACKOFF_MAX_SECONDS": "100"}
+    with contract.server(settings) as server:
+        delays = [server.worker.nack(server.leased()).json["delaySeconds"] for _ in range(24)]
+    assert least <= min(delays)
+    assert max(delays) <= 100
+    assert delays.count(100) < len(delays) / 2
+
+
+@checks("N6.8")
+@needs("variants")
+def test_the_default_policy_draws_from_10_seconds_at_the_first_nack(contract: CaseContext) -> None:
+    unset = dict.fromkeys(["BACKOFF_POLICY", "BACKOFF_BASE_SECONDS", "BACKOFF_MAX_SECONDS"], "")
+    with contract.server(unset) as server:
+        delays = [server.worker.nack(server.leased()).json["delaySeconds"] for _ in range(24)]
+    assert max(delays) <= 10
+    assert min(delays) < 5 < max(delays)
+
+
+@checks("N6.10")
+@needs("variants")
+def test_an_unknown_policy_draws_from_the_whole_range(contract: CaseContext) -> None:
+    settings = {"BACKOFF_POLICY": "unheard_of", "BACKOFF_BASE_SECONDS": "512", "BACKOFF_MAX_SECONDS": "100000"}
+    with contract.server(settings) as server:
+        delays = [server.worker.nack(server.leased()).json["delaySeconds"] for _ in range(24)]
+    assert max(delays) <= 1024
+    assert min(delays) < 512 < max(delays)
+
+
+@checks("N2.2", "N2.4", "N4.1", "N4.2", "N4.3", "N4.4", "N4.5", "N4.6", "N4.8")
 @pytest.mark.parametrize(("fields", "error"), [({"reason": "no use"}, "no use"), ({}, "MAX_ATTEMPTS")])
 def test_the_last_attempt_ends_in_the_dead_letter_queue(
     contract: CaseContext, fields: dict[str, str], error: str

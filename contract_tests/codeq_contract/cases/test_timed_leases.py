@@ -104,6 +104,16 @@ def test_a_late_heartbeat_does_not_revive_a_lease(contract: CaseContext) -> None
     assert contract.worker.seen(task)["lastKnownLocation"] == "DELAYED_ZSET"
 
 
+@checks("N1.6")
+def test_a_late_nack_is_accepted_before_a_claim_repairs_the_task(contract: CaseContext) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    contract.wait_out(lease)
+    # The store's key is gone then, not only taken for expired (K8).
+    contract.clock.sleep(2)
+    assert contract.worker.nack(task, delaySeconds=30).json == {"status": "requeued", "delaySeconds": 30}
+    assert contract.worker.seen(task)["attempts"] == 2
+
+
 @checks("D2.4")
 def test_a_late_abandon_is_accepted_before_a_claim_repairs_the_task(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
