@@ -32,6 +32,8 @@ class Location(StrEnum):
 class Task:
     """A task as the server described it at one moment. `payload` is decoded; unknown fields are in `extra`.
 
+    A `payload` that cannot be decoded is None, its text is in `extra`, and `unreadable` says why.
+
     `status` and `location` are strings, equal to members of `Status` and `Location`. `attempts` grows by one at each
     claim, and by one more at each NACK and each expired lease (K5, N2, N5).
     """
@@ -55,6 +57,7 @@ class Task:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    unreadable: str = ""
 
     @property
     def ended(self) -> bool:

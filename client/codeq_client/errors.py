@@ -77,11 +77,13 @@ class CertificateError(Unavailable):
 class Refused(CodeQError):
     """The server answered with an error. `status` is the HTTP status, `message` the server's text."""
 
-    def __init__(self, message: str, *, status: int, request_id: str = "") -> None:
+    def __init__(self, message: str, *, status: int, request_id: str = "", retry_after: float = 0) -> None:
         super().__init__(f"{message} (HTTP {status}{f', request {request_id}' if request_id else ''})")
         self.message = message
         self.status = status
         self.request_id = request_id
+        self.retry_after = retry_after
+        """For how many seconds the server asks to wait, 0 if it does not say."""
 
 
 class BadRequest(Refused):
@@ -122,10 +124,6 @@ class SubscriptionNotFound(NotFound):
 
 class RateLimited(Refused):
     """429: too many calls with this token; `retry_after` is in seconds (L1)."""
-
-    def __init__(self, message: str, *, status: int, request_id: str = "", retry_after: float) -> None:
-        super().__init__(message, status=status, request_id=request_id)
-        self.retry_after = retry_after
 
 
 class ServerError(Refused):

@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import httpx
 
@@ -142,6 +142,9 @@ def slow(clock: ManualClock, seconds: float) -> Fault:
     return fault
 
 
+T = TypeVar("T")
+
+
 class Scenario:
     """One fake, its clock, and clients."""
 
@@ -184,6 +187,12 @@ class Scenario:
             worker.stop()
             await self.clock.advance_until(run.done)
             await run
+
+    async def finished(self, work: Awaitable[T]) -> T:
+        """Return what `work` returns, while time passes."""
+        doing = asyncio.ensure_future(work)
+        await self.clock.advance_until(doing.done)
+        return await doing
 
     async def suspend(self, seconds: float) -> None:
         """Move the clocks on while the machine is suspended: every sleep takes that much longer."""

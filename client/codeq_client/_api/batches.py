@@ -7,7 +7,15 @@ from functools import partial
 from typing import Any, TypeVar
 
 from codeq_client._task import Task
-from codeq_client.errors import CodeQError, ConfigurationError, RateLimited, ServerError, Unavailable
+from codeq_client.errors import (
+    CodeQError,
+    ConfigurationError,
+    Forbidden,
+    RateLimited,
+    ServerError,
+    Unauthorized,
+    Unavailable,
+)
 
 from . import calls, decoding, refusals, settlement
 from .models import Batch, NewTask, Record, Rejected, Submission
@@ -16,6 +24,9 @@ from .retries import Core, Flow
 T = TypeVar("T")
 Item = TypeVar("Item")
 Encoded = TypeVar("Encoded")
+
+_OUTAGES = (Unavailable, ServerError, RateLimited, Unauthorized, Forbidden)
+"""Errors that the next request would meet too."""
 
 
 def create(core: Core, tasks: Sequence[NewTask], trace_parent: str) -> Flow[Batch[Task]]:
@@ -26,7 +37,15 @@ def create(core: Core, tasks: Sequence[NewTask], trace_parent: str) -> Flow[Batc
         answers = yield from core.send(call)
         return [_read(answer, "task", decoding.task) for answer in answers]
 
-    return _in_order((yield from _send_in_parts(calls.new_item, send, dict(enumerate(tasks)))))
+    keyed = [task.keyed() for task in tasks]
+    rejected = set(range(len(tasks)))
+    try:
+        batch = _in_order((yield from _send_in_parts(calls.new_item, send, dict(enumerate(keyed)))))
+        rejected = {item.index for item in batch.rejected}
+    finally:
+        for index in rejected:
+            tasks[index].keep_key(keyed[index].idempotency_key or "")
+    return batch
 
 
 def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]:
@@ -50,13 +69,29 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
     answers = yield from _send_in_parts(
         lambda item: calls.submission(item.task_id, item.result, item.error), send, batched
     )
+    outage = next(
+        (a.error for a in answers.values() if isinstance(a, Rejected) and isinstance(a.error, _OUTAGES)), None
+    )
     for index, item in numbered.items():
-        if index not in batched:
-            try:
-                answers[index] = yield from settlement.submit(core, item.task, item.result, item.error, item.artifacts)
-            except CodeQError as error:
-                answers[index] = Rejected(index, error)
+        if index in batched:
+            continue
+        if outage:
+            answers[index] = Rejected(index, _not_sent(outage), item)
+            continue
+        try:
+            answers[index] = yield from settlement.submit(core, item.task, item.result, item.error, item.artifacts)
+        except CodeQError as error:
+            answers[index] = Rejected(index, error, item)
+            outage = error if isinstance(error, _OUTAGES) else None
     return _in_order(answers)
+
+
+def _may_be_one_reply(error: CodeQError) -> bool:
+    return isinstance(error, ServerError) or (isinstance(error, Unavailable) and error.sent)
+
+
+def _not_sent(outage: CodeQError) -> Unavailable:
+    return Unavailable(f"not sent, because of an earlier error: {outage}", sent=False)
 
 
 def _may_be_batched(item: Submission) -> bool:
@@ -86,26 +121,37 @@ def _send_in_parts(
     send: Callable[[Sequence[tuple[Item, Encoded]]], Flow[list[T | CodeQError]]],
     items: Mapping[int, Item],
 ) -> Flow[dict[int, T | Rejected]]:
-    """Send the items that can be encoded. A part that fails rejects its items; if all parts fail, that is raised."""
+    """Send the items that can be encoded. A part that fails rejects its items; if all parts fail, that is raised.
+
+    In an outage no further part is sent, because each would take as long. A single lost reply is none.
+    """
     answers: dict[int, T | Rejected] = {}
     ready: list[tuple[int, tuple[Item, Encoded]]] = []
     for index, item in items.items():
         try:
             ready.append((index, (item, encode(item))))
         except ConfigurationError as error:
-            answers[index] = Rejected(index, error)
+            answers[index] = Rejected(index, error, item)
     failure: CodeQError | None = None
+    outage: CodeQError | None = None
+    last: CodeQError | None = None
     failed = 0
     for start in range(0, len(ready), calls.MAX_BATCH):
         part = ready[start : start + calls.MAX_BATCH]
+        outcomes: list[T | CodeQError]
         try:
+            if outage:
+                raise _not_sent(outage)
             outcomes = yield from send([item for _, item in part])
         except CodeQError as error:
-            failure = error
+            failure = failure or error
             failed += len(part)
             outcomes = [error] * len(part)
-        for (index, _), outcome in zip(part, outcomes, strict=True):
-            answers[index] = Rejected(index, outcome) if isinstance(outcome, CodeQError) else outcome
+        previous, last = last, next((outcome for outcome in outcomes if isinstance(outcome, _OUTAGES)), None)
+        if last and (previous or not _may_be_one_reply(last)):
+            outage = outage or last
+        for (index, (item, _)), outcome in zip(part, outcomes, strict=True):
+            answers[index] = Rejected(index, outcome, item) if isinstance(outcome, CodeQError) else outcome
     if failure and failed == len(ready):
         raise failure
     return answers

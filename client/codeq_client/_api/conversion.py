@@ -27,16 +27,23 @@ WRAPPER = "$value"
 """The only key of the object that wraps a result that is not an object: the server stores only objects (S2)."""
 
 
-def to_json(value: object, path: str = "$") -> Json:  # noqa: PLR0911 - a dispatch on types: one return for each
+def to_json(value: object) -> Json:
     """Return `value` as JSON values: dataclasses, attrs and pydantic objects become objects, times ISO strings.
 
     Raises `EncodeError`, with the path, for a value that JSON or the server's doubles (T1) would change.
     """
+    try:
+        return _to_json(value, "$")
+    except RecursionError:
+        raise EncodeError("the value contains itself, or is nested too deeply") from None
+
+
+def _to_json(value: object, path: str) -> Json:  # noqa: PLR0911 - a dispatch on types: one return for each
     match value:
         case None | bool():
             return value
         case Enum():
-            return to_json(value.value, path)
+            return _to_json(value.value, path)
         case str():
             return str(value)
         case int():
@@ -44,15 +51,15 @@ def to_json(value: object, path: str = "$") -> Json:  # noqa: PLR0911 - a dispat
         case float():
             return _finite(float(value), path)
         case Mapping():
-            return {_key(key, path): to_json(item, f"{path}.{key}") for key, item in value.items()}
+            return {_key(key, path): _to_json(item, f"{path}.{key}") for key, item in value.items()}
         case list() | tuple():
-            return [to_json(item, f"{path}[{index}]") for index, item in enumerate(value)]
+            return [_to_json(item, f"{path}[{index}]") for index, item in enumerate(value)]
         case datetime() | date() | time():
             return value.isoformat()
         case UUID():
             return str(value)
         case _:
-            return to_json(_fields_of(value, path), path)
+            return _to_json(_fields_of(value, path), path)
 
 
 def _fields_of(value: object, path: str) -> object:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from codeq_client._task import Status, Task
 
 from .conversion import unwrap_result
+from .display import excerpt
 from .models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Subscription
 
 T = TypeVar("T", Task, Record)
@@ -19,13 +21,16 @@ Object = Mapping[str, Any]
 Readers = Mapping[str, Callable[[Any], Any]]
 
 
+_log = logging.getLogger("codeq_client")
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
 
 def _names(kind: type[Task | Record]) -> dict[str, str]:
-    return {_camel(field.name): field.name for field in fields(kind) if field.name != "extra"}
+    return {_camel(field.name): field.name for field in fields(kind) if field.name not in {"extra", "unreadable"}}
 
 
 _TASK_NAMES = _names(Task) | {"lastKnownLocation": "location"}
@@ -79,13 +84,26 @@ def nothing(_wire: object) -> None:
 
 
 def task(wire: Object) -> Task:
-    """Read a task."""
-    return _build(Task, wire, _TASK_NAMES, _TASK_READERS)
+    """Read a task. A payload that is nested too deeply for Python makes only itself unreadable."""
+    try:
+        return _build(Task, wire, _TASK_NAMES, _TASK_READERS)
+    except RecursionError as error:
+        read = _build(Task, {**wire, "payload": None}, _TASK_NAMES, _TASK_READERS)
+        return replace(read, extra={**read.extra, "payload": wire["payload"]}, unreadable=f"{error}")
 
 
 def tasks(wire: Object) -> list[Task]:
-    """Read the tasks of a batch claim."""
-    return [task(item) for item in wire["tasks"]]
+    """Read the tasks of a batch claim. One that cannot be read does not hold up its neighbours."""
+    items = list(wire["tasks"])
+    read: list[Task] = []
+    for item in items:
+        try:
+            read.append(task(item))
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            if len(items) == 1:
+                raise
+            _log.warning("a claimed task cannot be read, and waits for the end of its lease: %s", excerpt(repr(error)))
+    return read
 
 
 def record(wire: Object) -> Record:

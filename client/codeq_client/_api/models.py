@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
+from uuid import uuid4
 
 from codeq_client._task import Task
 from codeq_client.errors import CodeQError
@@ -71,7 +72,11 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """One item of a batch of tasks to create; the fields are those of `CodeQ.create`."""
+    """One item of a batch of tasks to create; the fields are those of `CodeQ.create`.
+
+    Without an `idempotency_key` each use creates another task. Only an item that was rejected keeps the key of that
+    try, so that sending it again cannot create its task twice.
+    """
 
     command: str
     payload: Any
@@ -81,6 +86,19 @@ class NewTask:
     delay: float | timedelta = 0
     run_at: datetime | None = None
     idempotency_key: str | None = None
+    _rejected_key: str = field(default="", init=False, repr=False, compare=False)
+
+    def keyed(self) -> NewTask:
+        """Return this task with an idempotency key: its own, that of a rejected try, or a new one."""
+        if self.idempotency_key is not None:
+            return self
+        key = self._rejected_key or str(uuid4())
+        self.keep_key("")
+        return replace(self, idempotency_key=key)
+
+    def keep_key(self, key: str) -> None:
+        """Keep the key of a rejected try."""
+        object.__setattr__(self, "_rejected_key", key)  # the only thing that changes in a frozen item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +138,11 @@ class Cleanup:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A batch item that was not accepted, and the reason."""
+    """A batch item that was not accepted, and the reason. To send it again, use `item`: it has its idempotency key."""
 
     index: int
     error: CodeQError
+    item: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,10 @@ cleanup = _sends(calls.cleanup)
 def create_batch(core: Core, tasks: Iterable[NewTask], *, trace_parent: str = "") -> Flow[Batch[Task]]:
     """Create many tasks, 100 a request (C9). A rejected item raises nothing: it is in the answer, at its index.
 
-    An item that cannot be sent at all is rejected too, and the others are sent. Raises only if every request fails.
+    An item that cannot be sent at all is rejected too, and the others are sent. After an outage no more is sent. Raises
+    only if every request fails. `rejected.item` may be sent again: its task is not created twice.
     """
-    return batches.create(core, tuple(tasks), trace_parent)
+    return batches.create(core, _items(tasks, NewTask), trace_parent)
 
 
 def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, count: int = 10) -> Flow[list[Task]]:
@@ -119,7 +120,18 @@ def submit_batch(core: Core, submissions: Iterable[Submission]) -> Flow[Batch[Re
     A lost answer is resolved task by task. The server's batch route ignores artifacts and sends no callbacks (S6), so
     an item with artifacts, for a task with a webhook, or with only a task id is sent in a separate request.
     """
-    return batches.submit(core, tuple(submissions))
+    return batches.submit(core, _items(submissions, Submission))
+
+
+def _items(given: Iterable[R], kind: type[R]) -> tuple[R, ...]:
+    """Return the items of a batch; raises `ConfigurationError` for others."""
+    if not isinstance(given, Iterable):
+        raise ConfigurationError(f"a batch is a list of {kind.__name__}, not a {type(given).__name__}")
+    items = tuple(given)
+    for index, item in enumerate(items):
+        if not isinstance(item, kind):
+            raise ConfigurationError(f"item {index} is a {type(item).__name__}; pass {kind.__name__}(...)")
+    return items
 
 
 # An empty body and a missing task are refused only after token and scope (B3), so these requests have no effect.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 
 from codeq_client.errors import (
     BadReply,
@@ -20,6 +22,7 @@ from codeq_client.errors import (
 )
 
 from .calls import Call, Reply, T
+from .display import excerpt
 
 _BY_MESSAGE: Mapping[str, type[Refused]] = {
     "not-owner": NotOwner,
@@ -37,39 +40,43 @@ _BY_STATUS: Mapping[int, type[Refused]] = {
 }
 
 
-def decode(call: Call[T], reply: Reply) -> T:
-    """Return the value of a reply; raises `Refused` for a refusal, `BadReply` for a reply that is not CodeQ's."""
+def decode(call: Call[T], reply: Reply, now: Callable[[], float]) -> T:
+    """Return the value of a reply; raises `Refused` for a refusal, `BadReply` for a reply that is not CodeQ's.
+
+    `now` returns the seconds since the epoch.
+    """
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's success statuses
-        raise _refusal(call, reply)
+        raise _refusal(call, reply, now)
     if reply.status == 204 and call.on_no_content:  # noqa: PLR2004 - No Content (K3)
         return call.on_no_content()
     try:
         return call.decode(reply.json())
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        beginning = reply.body[:60].decode(errors="replace")
+        beginning = excerpt(reply.body[:60].decode(errors="replace"))
         raise BadReply(
-            f"{call.method} {call.path}: HTTP {reply.status}, but not a reply of CodeQ: {beginning!r} ({error!r})"
+            f"{call.method} {call.path}: HTTP {reply.status}, but not a reply of CodeQ: {beginning!r} "
+            f"({excerpt(repr(error))})"
         ) from error
 
 
 def item_error(message: str) -> Refused:
     """Return the error for one item of a batch (C9, S6): the same messages, but without an HTTP status."""
-    return _BY_MESSAGE.get(message, BadRequest)(message, status=200)
+    return _BY_MESSAGE.get(message, BadRequest)(excerpt(message), status=200)
 
 
-def _refusal(call: Call[T], reply: Reply) -> Refused:
+def _refusal(call: Call[T], reply: Reply, now: Callable[[], float]) -> Refused:
     """Return the error for a refusal: by its message, which says more, or else by its status."""
     message = _message(reply)
-    request_id = reply.headers.get("x-request-id", "")
     if reply.status == 429:  # noqa: PLR2004 - Too Many Requests
-        return RateLimited(message, status=429, request_id=request_id, retry_after=_retry_after(reply))
-    if message == "not-found":  # a 500 for heartbeat and abandon, a 404 elsewhere (H2, N1, U2)
-        kind: type[Refused] = call.missing
+        kind: type[Refused] = RateLimited
+    elif message == "not-found":  # a 500 for heartbeat and abandon, a 404 elsewhere (H2, N1, U2)
+        kind = call.missing
     elif message in _BY_MESSAGE:
         kind = _BY_MESSAGE[message]
     else:
         kind = _BY_STATUS.get(reply.status, ServerError if reply.status >= 500 else Refused)  # noqa: PLR2004 - HTTP's server errors
-    return kind(message, status=reply.status, request_id=request_id)
+    request_id = excerpt(reply.headers.get("x-request-id", ""))
+    return kind(excerpt(message), status=reply.status, request_id=request_id, retry_after=_retry_after(reply, now))
 
 
 def _message(reply: Reply) -> str:
@@ -77,12 +84,22 @@ def _message(reply: Reply) -> str:
         return str(reply.json()["error"])
     except (ValueError, TypeError, LookupError, RecursionError):
         location = reply.headers.get("location")
-        text = f"a redirect to {location}" if location else reply.body.decode(errors="replace").strip()[:200]
+        text = f"a redirect to {location}" if location else reply.body[:2000].decode(errors="replace").strip()
         return text or "no error text"
 
 
-def _retry_after(reply: Reply) -> float:
-    try:
-        return max(0.0, float(reply.headers.get("retry-after", "1")))
-    except ValueError:
-        return 1.0  # a date, as some proxies send; their clock may differ from ours
+def _retry_after(reply: Reply, now: Callable[[], float]) -> float:
+    """Return the seconds of `Retry-After`, a number or a date; by default 1 for a 429, otherwise 0."""
+    given = reply.headers.get("retry-after", "").strip()
+    default = 1.0 if reply.status == 429 else 0.0  # noqa: PLR2004 - Too Many Requests
+    with suppress(ValueError):
+        return max(0.0, float(given))
+    with suppress(ValueError, OverflowError):
+        return max(0.0, _until(given, reply.headers.get("date", ""), now))
+    return default
+
+
+def _until(moment: str, sent: str, now: Callable[[], float]) -> float:
+    """Return the seconds to a moment from when the reply was sent, by the server's clock if it says so."""
+    begin = parsedate_to_datetime(sent).timestamp() if sent else now()
+    return parsedate_to_datetime(moment).timestamp() - begin

@@ -18,6 +18,7 @@ from codeq_client.errors import (
     CodeQError,
     ConfigurationError,
     RateLimited,
+    Refused,
     ServerError,
     SubjectChanged,
     Unauthorized,
@@ -105,14 +106,14 @@ class Core:
                 guard()
                 longest = max(_SHORTEST_TIMEOUT, deadline - self.clock.monotonic())
                 reply: Reply = yield Send(call, token, min((timeout or self.timeout) + call.wait, longest))
-                return refusals.decode(call, reply)
+                return refusals.decode(call, reply, self.clock.time)
             except Unauthorized:
                 if refreshed or not self._token_of(call.role).refuse(token):
                     raise
                 refreshed = True
             except (Unavailable, RateLimited, ServerError) as error:
                 until_deadline = deadline - self.clock.monotonic()
-                if failures >= retries_left or not _may_repeat(call, error) or until_deadline <= _retry_after(error):
+                if failures >= retries_left or not _may_repeat(call, error) or until_deadline <= retry_after(error):
                     raise
                 yield Pause(min(self.pause(failures, error), until_deadline))
                 failures += 1
@@ -120,7 +121,7 @@ class Core:
     def pause(self, failures: int, error: CodeQError) -> float:
         """Return the seconds to wait after `failures` earlier failures: exponential, with jitter, or Retry-After."""
         backoff = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * (0.5 + self.random() / 2)
-        return max(_retry_after(error), backoff)
+        return max(retry_after(error), backoff)
 
     def _token_of(self, role: Role) -> Token:
         try:
@@ -140,9 +141,9 @@ class Core:
         return token.text
 
 
-def _retry_after(error: CodeQError) -> float:
+def retry_after(error: Exception) -> float:
     """Return the server's Retry-After in seconds, limited; 0 if it sent none."""
-    return min(error.retry_after, _LONGEST_RETRY_AFTER) if isinstance(error, RateLimited) else 0.0
+    return min(error.retry_after, _LONGEST_RETRY_AFTER) if isinstance(error, Refused) else 0.0
 
 
 def _may_repeat(call: Call[Any], error: CodeQError) -> bool:

@@ -123,7 +123,9 @@ class TokenFetcher:
             async with asyncio.timeout(self._timeout):
                 token = await self._call(provider)
                 return str(await token if inspect.isawaitable(token) else token)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # in a task, a SystemExit would end the event loop
             raise _failed(error) from error
 
     async def _call(self, provider: TokenProvider) -> Any:  # noqa: ANN401 - a text or an awaitable
@@ -146,5 +148,5 @@ def fetch_blocking(provider: TokenProvider) -> str:
     return str(token)
 
 
-def _failed(error: Exception) -> Unavailable:
+def _failed(error: BaseException) -> Unavailable:
     return Unavailable(f"the token provider failed: {error!r}", sent=False)

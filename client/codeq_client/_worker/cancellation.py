@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 
@@ -14,8 +16,26 @@ from codeq_client._api.clock import Clock, sleep_or
 
 _log = logging.getLogger("codeq_client.worker")
 
-ENDINGS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
-"""Exceptions that end a worker. Any other exception of the user's code is only a failure of that code."""
+Caught: TypeAlias = "tuple[Any, BaseException | None]"
+"""What the user's code returned, or None and what it raised."""
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether the error is a Ctrl-C. Any other exception of the user's code is only a failure of that code."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and is_main
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+
+
+def text_of(error: BaseException) -> str:
+    """Return the error's text; that of a broken exception cannot be read."""
+    try:
+        return str(error)
+    except BaseException as broken:  # noqa: BLE001 - the user's code
+        return f"(no text: {type(broken).__name__})"
 
 
 class CancelledWithin(Exception):
@@ -44,12 +64,12 @@ class Cancellable:
             self._reason = reason
             self._cancel_task()
 
-    async def run(self, code: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - the code's return value
-        """Return what `code()` returns; raise what it raises, or the reason for which it was cancelled.
+    async def run(self, code: Callable[[], Awaitable[Any]]) -> Caught:
+        """Return what `code()` returns or raises. If it was cancelled, that is the reason, or `CancelledWithin`.
 
-        Raises `CancelledWithin`. If the caller is cancelled, so is the code, and its end is awaited.
+        If the caller is cancelled, so is the code, and its end is awaited.
         """
-        task = self._task = asyncio.create_task(catch_exit(code))
+        task = self._task = asyncio.create_task(caught(code))
         if self._reason is not None:
             self._cancel_task()
         try:
@@ -60,8 +80,9 @@ class Cancellable:
                 await asyncio.wait({task})
             raise cancelled from None
         if task.cancelled():
-            raise self._reason or CancelledWithin("something that the handler awaited was cancelled")
-        return result_of(task)
+            return None, self._reason or CancelledWithin("something that the handler awaited was cancelled")
+        outcome: Caught = task.result()
+        return outcome
 
     def _cancel_task(self) -> None:
         if self._task is not None:
@@ -80,17 +101,13 @@ class Cancellable:
             task.cancel(self._reason)
 
 
-async def catch_exit(code: Callable[[], Awaitable[Any]]) -> tuple[Any, SystemExit | None]:
-    """Return a `SystemExit` instead of raising it, because it would end the event loop; `result_of` raises it."""
+async def caught(code: Callable[[], Awaitable[Any]]) -> Caught:
+    """Return what the code returns or raises: a `SystemExit` in an asyncio task, for example, ends the event loop."""
     try:
         return await code(), None
-    except SystemExit as error:
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         return None, error
-
-
-def result_of(task: asyncio.Future[tuple[Any, SystemExit | None]]) -> Any:  # noqa: ANN401 - the code's return value
-    """Return what the code of a `catch_exit` task returned, or raise what it raised."""
-    returned, exited = task.result()
-    if exited is not None:
-        raise exited
-    return returned

@@ -12,10 +12,11 @@ import anyio
 
 from codeq_client._api import calls
 from codeq_client._api.clock import sleep_or
+from codeq_client._api.retries import retry_after
 from codeq_client._task import Task
-from codeq_client.errors import BadRequest, CodeQError, Forbidden, RateLimited, Unauthorized, Unavailable
+from codeq_client.errors import BadRequest, CertificateError, CodeQError, Forbidden, Unauthorized, Unavailable
 
-from .cancellation import ENDINGS
+from .cancellation import is_interrupt
 from .delivery import SETTLE_SECONDS, Delivery, DeliveryContext
 from .events import ClaimFailed, Draining, Polled
 from .handlers import Handler
@@ -207,9 +208,11 @@ class ClaimLoop:
                     await delivery.run()
                 else:
                     await delivery.hand_back()
-        except ENDINGS:
+        except (asyncio.CancelledError, GeneratorExit):
             raise
-        except BaseException:  # noqa: BLE001 - a bug, or the user's backoff function, must not end the other deliveries
+        except BaseException as error:  # a bug must not end the other deliveries
+            if is_interrupt(error):
+                raise
             _log.exception("a delivery failed; its lease will run out")
         finally:
             del self._deliveries[delivery]
@@ -229,14 +232,14 @@ class ClaimLoop:
     async def _claim_failed(self, error: Exception) -> None:
         """Report a failed claim and pause before the next one; in a burst, end the run if waiting cannot help."""
         core = self._context.codeq.core
-        refused = isinstance(error, Unauthorized | Forbidden | BadRequest)
+        refused = isinstance(error, Unauthorized | Forbidden | BadRequest | CertificateError)
         if self._burst and (refused or self._failures >= core.retries):
             self._refusal = error
             self.stop()
             return
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
         pause *= 0.5 + core.random() / 2
-        pause = max(error.retry_after, pause) if isinstance(error, RateLimited) else pause
+        pause = max(retry_after(error), pause)
         self._failures += 1
         orphan = isinstance(error, Unavailable) and error.sent
         commands, bug = ", ".join(self._rotation.order()), None if isinstance(error, CodeQError) else error

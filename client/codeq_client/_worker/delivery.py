@@ -8,7 +8,6 @@ import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import anyio
@@ -25,15 +24,16 @@ from codeq_client.errors import (
     NotInProgress,
     NotOwner,
     RateLimited,
+    Refused,
     ServerError,
     TaskNotFound,
     Unavailable,
 )
 
-from .cancellation import ENDINGS, Cancellable
+from .cancellation import Cancellable, is_interrupt, text_of
 from .events import Event, HandlerStuck, Loss, Settled, TaskEnded, TaskStarted
 from .handlers import Handler
-from .job import Job, TaskContext, current_task, log_fields
+from .job import TaskContext, current_task, log_fields
 from .lease_renewal import HeldLease, LeaseRenewal
 from .lease_timing import End, Lease, LeaseTerms
 from .middleware import Next
@@ -128,17 +128,13 @@ class Delivery:
 
     async def handle(self) -> Complete | Outcome:
         """Call the handler, and return its outcome, or the outcome of its early end. Nothing is sent."""
-        try:
-            job = self._handler.job(self._task)
-            return self._handler.outcome_of(await self._code.run(partial(self._call_handler, job)))
-        except ENDINGS:
-            raise
-        except BaseException as raised:  # noqa: BLE001 - no exception of a handler may end the worker
-            return self._outcome_of(_unwrapped(raised))
+        outcome, error = await self._code.run(self._call_handler)
+        return outcome if error is None else self._outcome_of(_unwrapped(error))
 
-    async def _call_handler(self, job: Job[Any]) -> Any:  # noqa: ANN401 - the user's
+    async def _call_handler(self) -> Complete | Outcome:
         """Call the handler inside the middleware, unless its lease is over already."""
         current_task.set(self._task)
+        job = self._handler.job(self._task)
         context = TaskContext(
             job,
             self._held,
@@ -148,7 +144,7 @@ class Delivery:
             renew_now=self._context.renewal.renew_now,
         )
         context.check()  # the loop may have been blocked since the claim
-        return await self._context.wrap(self._handler)(job, context)
+        return self._handler.outcome_of(await self._context.wrap(self._handler)(job, context))
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         if isinstance(error, Outcome):
@@ -195,8 +191,8 @@ class Delivery:
             raise LeaseLost(self._task.id, end.value)
         try:
             return await self._send(outcome)
-        except BadRequest as error:
-            if not isinstance(outcome, Complete):
+        except Refused as error:
+            if not isinstance(outcome, Complete) or not _is_about_content(error):
                 raise
             return await self._send_while_held(_refused(error))
 
@@ -249,15 +245,20 @@ def _submission(task: Task, outcome: Complete | Fail) -> tuple[Complete | Fail, 
     result = None if isinstance(outcome, Fail) else outcome.result
     try:
         return outcome, calls.submit(task.id, result=result, error=error, artifacts=outcome.artifacts)
-    except ENDINGS:
-        raise
-    except BaseException as refusal:  # noqa: BLE001 - it runs the code of the user's models
+    except BaseException as refusal:  # it runs the code of the user's models
+        if is_interrupt(refusal):
+            raise
         failure = _refused(refusal)
         return failure, calls.submit(task.id, result=None, error=failure.error, artifacts=())
 
 
 def _refused(error: BaseException) -> Fail:
-    return Fail(f"the result was refused: {error}")
+    return Fail(f"the result was refused: {text_of(error)}")
+
+
+def _is_about_content(error: Refused) -> bool:
+    """Return whether the server, or a proxy, refuses what the request contains: it would refuse it again."""
+    return isinstance(error, BadRequest) or error.status in {413, 414, 415, 422, 431}
 
 
 def _unwrapped(error: BaseException) -> BaseException:

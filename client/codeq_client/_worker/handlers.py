@@ -15,7 +15,7 @@ from codeq_client._api.conversion import from_json, to_json
 from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
-from .cancellation import catch_exit, result_of
+from .cancellation import Caught, caught, is_interrupt, text_of
 from .job import Job, TaskContext
 from .outcomes import Complete, Fail, Outcome, Retry
 
@@ -50,6 +50,8 @@ class Handler:
 
     def job(self, task: Task) -> Job[Any]:
         """Return the job for a claimed task; raises `Fail` for a payload that the handler does not take."""
+        if task.unreadable:
+            raise Fail(f"the payload cannot be read: {task.unreadable}")
         try:
             return Job(task, task.payload if self.payload is None else from_json(self.payload, task.payload))
         except DecodeError as error:
@@ -61,11 +63,16 @@ class Handler:
         if _is_coroutine_function(self.function):
             return await self.function(*arguments)
 
-        def start() -> Any:  # noqa: ANN401 - the user's
-            context.check()  # the function may have waited for its thread
-            return self.function(*arguments)
+        def start() -> Caught:
+            try:
+                context.check()  # the function may have waited for its thread
+                return self.function(*arguments), None
+            except BaseException as error:  # noqa: BLE001 - a future cannot hold each of them
+                return None, error
 
-        returned = await _to_the_end(partial(run, start))
+        returned, error = await _to_the_end(partial(run, start))
+        if error is not None:
+            raise error
         return await returned if inspect.isawaitable(returned) else returned
 
     def outcome_of(self, returned: object) -> Complete | Outcome:
@@ -82,12 +89,14 @@ class Handler:
 
     def outcome_of_error(self, error: BaseException, task: Task) -> Fail | Retry:
         """Return the outcome for an exception of the handler: see `Policy`. A backoff that fails is the server's."""
-        text = f"{type(error).__name__}: {error}".strip(": ")
+        text = f"{type(error).__name__}: {text_of(error)}".strip(": ")
         if isinstance(error, self.permanent):
             return Fail(text)
         try:
             return Retry(self.backoff(task) if self.backoff else 0, text)
-        except Exception:  # noqa: BLE001 - the user's function
+        except BaseException as failure:
+            if is_interrupt(failure):
+                raise
             _log.exception("the backoff function of %s failed; the server's backoff is used", task.command)
             return Retry(0, text)
 
@@ -130,8 +139,11 @@ def _is_coroutine_function(function: Callable[..., Any]) -> bool:
 
 async def _to_the_end(code: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - the user's
     """Await the code even if the caller is cancelled: a thread cannot be interrupted."""
-    call = asyncio.ensure_future(catch_exit(code))
+    call = asyncio.ensure_future(caught(code))
     while not call.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({call})
-    return result_of(call)
+    returned, error = call.result()
+    if error is not None:
+        raise error
+    return returned

@@ -157,7 +157,9 @@ class LeaseRenewal:
             return error.message
         except CodeQError as error:
             _log.warning("the lease on task %s was not renewed, trying again: %s", task_id, error)
-        except Exception:  # noqa: BLE001 - a bug of this package says nothing about the lease
+        except asyncio.CancelledError:
+            raise
+        except BaseException:  # noqa: BLE001 - a bug, or the user's transport, says nothing about the lease
             _log.exception("the lease on task %s was not renewed, trying again", task_id)
         else:
             return "renewed"

@@ -20,6 +20,7 @@ from codeq_client._api.client import CodeQ
 from codeq_client._api.display import without_password
 from codeq_client.errors import ConfigurationError
 
+from .cancellation import is_interrupt
 from .claiming import ClaimLoop
 from .delivery import DeliveryContext
 from .events import ClaimFailed, Event, HandlerStuck, Hook, Polled, Started, Stopped
@@ -244,15 +245,13 @@ class Worker:
         for hook in self.hooks:
             try:
                 hook(event)
-            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-                raise
-            except BaseException as error:  # hooks must not affect the worker
+            except BaseException as error:  # hooks must not affect the worker, not even by SystemExit
+                if is_interrupt(error):
+                    raise
                 if self.codeq.on_hook_error is not None:
                     self.codeq.on_hook_error(error)  # also what `pytest.fail` raises
-                elif isinstance(error, Exception):
-                    _log.exception("a hook failed at %s", type(event).__name__)
                 else:
-                    raise
+                    _log.exception("a hook failed at %s", type(event).__name__)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Polled):

@@ -23,6 +23,7 @@ from codeq_client.errors import (
     NotInProgress,
     NotOwner,
     RateLimited,
+    Refused,
     ResultNotFound,
     ServerError,
     SubjectChanged,
@@ -121,12 +122,32 @@ def test_a_retry_after_is_limited_to_a_minute(value: str) -> None:
     assert server.pauses == [60.0]
 
 
-@pytest.mark.parametrize("value", ["soon", "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_retry_after_that_is_not_a_number_means_one_second(value: str) -> None:
-    server = ScriptedServer([refusal(429, "slow down", retry_after=value)], retries=0)
-    with pytest.raises(RateLimited) as caught:
+@pytest.mark.parametrize(
+    ("status", "value", "sent", "seconds"),
+    [
+        (429, "soon", "", 1.0),
+        (429, "nan", "", 0.0),
+        (429, "-5", "", 0.0),
+        (503, "7", "", 7.0),
+        (503, "", "", 0.0),
+        (503, "Wed, 21 Oct 2026 07:28:09 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 9.0),
+        (503, "Wednesday, 21-Oct-26 07:28:09 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 9.0),
+        (429, "Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:09 GMT", 0.0),
+        (429, "Thu, 01 Jan 1970 00:16:45 GMT", "", 5.0),
+        (429, "Wed, 99 Oct 2026 07:28:00 GMT", "", 1.0),
+    ],
+)
+def test_a_retry_after_may_be_a_number_or_a_date(status: int, value: str, sent: str, seconds: float) -> None:
+    server = ScriptedServer([refusal(status, "slow down", retry_after=value, date=sent)], retries=0)
+    with pytest.raises(Refused) as caught:
         server.run(operations.get(server.core, "t-1"))
-    assert caught.value.retry_after == 1.0
+    assert caught.value.retry_after == seconds
+
+
+def test_a_retry_after_of_a_503_is_heeded() -> None:
+    server = ScriptedServer([refusal(503, "restarting", retry_after="7"), reply(200, TASK)])
+    server.run(operations.get(server.core, "t-1"))
+    assert server.pauses == [7.0]
 
 
 @pytest.mark.parametrize(
@@ -249,3 +270,16 @@ def test_a_long_poll_has_an_http_timeout_beyond_its_wait() -> None:
     server = ScriptedServer([reply(204)])
     server.run(operations.claim(server.core, ["X"], wait=30))
     assert server.sent[0].timeout == 60
+
+
+def test_a_hostile_text_is_short_and_printable_in_the_error() -> None:
+    text = "\x1b[2J\x07" + "x" * 10_000_000
+    for body in (reply(400, {"error": text}), Reply(400, {}, text.encode()), Reply(200, {}, text.encode())):
+        server = ScriptedServer([body])
+        with pytest.raises(CodeQError) as caught:
+            server.run(operations.get(server.core, "t-1"))
+        assert len(str(caught.value)) < 1000
+        assert "\x1b" not in str(caught.value) + repr(caught.value)
+    batch = ScriptedServer([reply(200, {"results": [{"error": text}]})])
+    (rejected,) = batch.run(operations.create_batch(batch.core, [NewTask(command="X", payload={})])).rejected
+    assert len(str(rejected.error)) < 1000

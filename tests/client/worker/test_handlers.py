@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
 import sys
 import threading
@@ -12,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from codeq_client import Complete, Fail, Job, Retry, Task, TaskContext, TaskEnded, current_task
+from codeq_client import Complete, Event, Fail, Job, Retry, Task, TaskContext, TaskEnded, current_task
 from codeq_client.errors import ConfigurationError, LeaseLost
-from tests.client.support import Scenario, refused
+from tests.client.support import Scenario, answers, refused
 
 
 async def awaits_what_was_cancelled(_job: Job[Any]) -> None:
@@ -64,6 +65,17 @@ async def fails_in_a_group(_job: Job[Any]) -> None:
 
     async with asyncio.TaskGroup() as group:
         group.create_task(fail())
+
+
+def panicking(_task: Task) -> float:
+    raise Panic
+
+
+class Unreadable(Exception):
+    """An exception whose text cannot be read."""
+
+    def __str__(self) -> str:
+        raise Panic
 
 
 class Panicking:
@@ -123,33 +135,15 @@ async def test_a_wrong_handler_affects_only_its_task(scenario: Scenario, handler
     assert text in str(scenario.task(task_id).error)
 
 
-@pytest.mark.asyncio
-async def test_a_backoff_function_that_panics_leaves_its_task_to_the_lease(
-    scenario: Scenario, caplog: pytest.LogCaptureFixture
-) -> None:
-    worker = scenario.worker()
-
-    def backoff(_task: Task) -> float:
-        raise Panic
-
-    worker.handler("X", backoff=backoff)(names_a_file)
-    worker.handler("Y")(calm)
-    scenario.enqueue("X", {}, max_attempts=1)
-    other = scenario.enqueue("Y", {})
-    async with scenario.running(worker) as run:
-        await scenario.until_ended()
-        assert not run.done()
-    assert scenario.ended() == [(other, "completed")]
-    assert "a delivery failed; its lease will run out" in caplog.text
-
-
 async def calm(_job: Job[Any], task: TaskContext) -> str:
     await task.sleep(3)
     return "done"
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("backoff", [lambda _task: -1.0, lambda task: task.nothing], ids=["negative", "raises"])
+@pytest.mark.parametrize(
+    "backoff", [lambda _task: -1.0, lambda task: task.nothing, panicking], ids=["negative", "raises", "panics"]
+)
 async def test_a_wrong_backoff_is_replaced_by_the_servers_backoff(scenario: Scenario, backoff: Any) -> None:
     worker = scenario.worker()
     worker.handler("X", backoff=backoff)(names_a_file)
@@ -157,6 +151,68 @@ async def test_a_wrong_backoff_is_replaced_by_the_servers_backoff(scenario: Scen
     async with scenario.running(worker):
         await scenario.until_ended()
     assert scenario.ended()[0] == (task_id, "retried")
+
+
+CLASSES = [*(value for value in vars(builtins).values() if isinstance(value, type)), asyncio.CancelledError, Panic]
+RAISED = {kind for kind in CLASSES if issubclass(kind, BaseException)} | {Unreadable}
+
+
+def make(kind: type[BaseException]) -> BaseException:
+    if issubclass(kind, BaseExceptionGroup):
+        return kind("", [ValueError()])
+    return kind("", b"", 0, 1, "") if issubclass(kind, UnicodeDecodeError) else kind()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
+async def test_an_exception_of_any_class_ends_its_task_and_not_the_worker(scenario: Scenario, *, plain: bool) -> None:
+    worker = scenario.worker(concurrency=100, run_in_thread=None if plain else run_here)
+    kinds = sorted(RAISED - {UnicodeEncodeError, UnicodeTranslateError}, key=lambda kind: kind.__name__)
+
+    def raising(job: Job[int]) -> None:
+        raise make(kinds[job.payload])
+
+    async def raising_in_loop(job: Job[int]) -> None:
+        raising(job)
+
+    worker.handler("X")(raising if plain else raising_in_loop)
+    worker.handler("Y")(calm)
+    for number in range(len(kinds)):
+        scenario.enqueue("X", number, max_attempts=2)
+    async with scenario.running(worker) as run:
+        await scenario.until_ended(len(kinds))
+        assert not run.done()
+        other = scenario.enqueue("Y", {})
+        await scenario.until_ended(len(kinds) + 1)
+    assert {settled for task_id, settled in scenario.ended() if task_id != other} == {"dead"}
+    assert scenario.ended()[-1] == (other, "completed")
+
+
+async def run_here(function: Callable[[], Any]) -> Any:
+    return function()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, asyncio.CancelledError, Panic])
+async def test_a_hook_that_raises_ends_neither_renewals_nor_claims(
+    scenario: Scenario, kind: type[BaseException]
+) -> None:
+    worker = scenario.worker(lease=10)
+
+    def hook(_event: Event) -> None:
+        raise kind
+
+    worker.hooks.append(hook)
+
+    @worker.handler("X")
+    async def work(_job: Job[Any], task: TaskContext) -> None:
+        await task.sleep(30)
+
+    tasks = [scenario.enqueue("X", {}) for _ in range(2)]
+    async with scenario.running(worker) as run:
+        await scenario.until_ended(2)
+        assert not run.done()
+    assert scenario.ended() == [(task_id, "completed") for task_id in tasks]
 
 
 @pytest.mark.asyncio
@@ -295,3 +351,42 @@ async def test_the_current_task_is_set_only_in_its_handler(scenario: Scenario) -
         await scenario.until_ended()
     assert seen == [task_id]
     assert current_task.get() is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("typed", [False, True])
+async def test_a_result_that_contains_itself_fails_its_task(scenario: Scenario, *, typed: bool) -> None:
+    worker = scenario.worker()
+
+    async def work(_job: Job[Any]) -> Any:
+        value: dict[str, Any] = {}
+        value["self"] = value
+        return value
+
+    worker.handler("X", result=dict[str, Any] if typed else None)(work)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert scenario.ended() == [(task_id, "failed")]
+    assert "the value contains itself" in str(scenario.task(task_id).error)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_result_that_is_refused_as_too_large_fails_its_task_once(scenario: Scenario, status: int) -> None:
+    worker = scenario.worker()
+    calls = 0
+
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> str:
+        nonlocal calls
+        calls += 1
+        return "x" * 1000
+
+    scenario.network.fail("submit", answers(status, "Request Entity Too Large"), None)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert scenario.ended() == [(task_id, "failed")]
+    assert f"the result was refused: Request Entity Too Large (HTTP {status}" in str(scenario.task(task_id).error)
+    assert calls == 1

@@ -107,8 +107,8 @@ def a_claim_error_ends_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_panic_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (delivery, claiming):
-        monkeypatch.setattr(module, "ENDINGS", (*cancellation.ENDINGS, Panic))
+    for module in (delivery, claiming, cancellation):
+        monkeypatch.setattr(module, "is_interrupt", lambda error: isinstance(error, Panic))
 
 
 def a_claim_error_ends_the_claiming(monkeypatch: pytest.MonkeyPatch) -> None:

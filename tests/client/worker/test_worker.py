@@ -280,6 +280,24 @@ async def test_an_outage_never_ends_the_worker(scenario: Scenario, fault: Any) -
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "value"), [(429, "86400"), (503, "86400"), (429, "Fri, 31 Dec 2049 23:59:59 GMT"), (503, "inf")]
+)
+async def test_a_claim_is_sent_again_within_a_minute_whatever_the_server_says(
+    scenario: Scenario, status: int, value: str
+) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(returner(None))
+    scenario.network.fail("claim", answers(status, "later", retry_after=value), None)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.clock.advance(58)
+        assert len(scenario.network.times("claim")) == 1, "it is heeded"
+        await scenario.clock.advance(4)
+        assert scenario.ended() == [(task_id, "completed")]
+
+
+@pytest.mark.asyncio
 async def test_a_bug_in_a_claim_never_ends_the_worker(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,131 @@
+"""Batches when a part of them fails: nothing is created twice, an outage ends them, and items are separate."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from codeq_client import NewTask, Submission, Task
+from codeq_client._api import operations
+from codeq_client.errors import ConfigurationError, EncodeError, Unavailable
+from tests.client.api.support import LOST, TASK, UNREACHED, ScriptedServer, refusal, reply
+from tests.client.support import Scenario, reply_lost
+
+CREATED = {"results": [{"task": TASK}] * 100}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("by_index", [False, True], ids=["the rejected items", "the same items"])
+async def test_rejected_items_that_are_sent_again_create_no_task_twice(scenario: Scenario, *, by_index: bool) -> None:
+    tasks = [NewTask(command="X", payload={"n": n}) for n in range(250)]
+    scenario.network.fail("claim", None, *[reply_lost] * 4, None)  # that is how the network calls a batch
+    creating = scenario.codeq.create_batch(tasks)
+    batch = await scenario.finished(creating)
+    assert [item.index for item in batch.rejected] == list(range(100, 200))
+    again = [tasks[item.index] if by_index else item.item for item in batch.rejected]
+    assert len((await scenario.codeq.create_batch(again)).all()) == 100
+    assert len(scenario.fake.tasks()) == 250
+
+
+@pytest.mark.asyncio
+async def test_an_item_that_was_accepted_creates_another_task_when_it_is_used_again(scenario: Scenario) -> None:
+    template = NewTask(command="X", payload={})
+    for _ in range(2):
+        await scenario.codeq.create_batch([template] * 3)
+    assert len(scenario.fake.tasks()) == 6
+
+
+@pytest.mark.parametrize(
+    ("answers", "requests"),
+    [
+        ([reply(200, CREATED), *[UNREACHED] * 4], 5),
+        ([reply(200, CREATED), *[refusal(503, "down")] * 8], 9),
+        ([reply(200, CREATED), *[LOST] * 8], 9),
+        ([reply(200, CREATED), refusal(401, "invalid token")], 2),
+    ],
+    ids=["unreachable", "503", "no replies", "401"],
+)
+def test_an_outage_ends_a_batch(answers: list[Any], requests: int) -> None:
+    server = ScriptedServer(answers)
+    batch = server.run(operations.create_batch(server.core, [NewTask(command="X", payload={})] * 20_000))
+    assert (len(server.sent), len(batch.accepted), len(batch.rejected)) == (requests, 100, 19_900)
+    last = batch.rejected[-1].error
+    assert isinstance(last, Unavailable)
+    assert not last.sent
+    assert "not sent, because of an earlier error" in str(last)
+
+
+def test_an_outage_ends_the_separate_requests_of_a_batch_of_results() -> None:
+    server = ScriptedServer([UNREACHED] * 4)
+    batch = server.run(operations.submit_batch(server.core, [Submission(f"t-{n}", n) for n in range(50)]))
+    assert (len(server.sent), len(batch.rejected)) == (4, 50)
+    assert batch.rejected[7].item == Submission("t-7", 7)
+
+
+@pytest.mark.parametrize(
+    "given", [[{"command": "X"}], NewTask(command="X", payload=1), ["X"], {"command": "X"}], ids=str
+)
+def test_items_that_are_none_are_named(given: Any) -> None:
+    server = ScriptedServer([])
+    with pytest.raises(ConfigurationError, match="NewTask"):
+        server.run(operations.create_batch(server.core, given))
+    with pytest.raises(ConfigurationError, match="Submission"):
+        server.run(operations.submit_batch(server.core, given))
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+def test_a_claimed_task_that_cannot_be_read_does_not_hold_up_its_neighbours() -> None:
+    claimed = [TASK, {**TASK, "id": "deep", "payload": DEEP}, {**TASK, "createdAt": "noon"}, {**TASK, "id": "t-2"}]
+    server = ScriptedServer([reply(200, {"tasks": claimed})])
+    tasks = server.run(operations.claim_batch(server.core, ["X"], count=4))
+    assert [task.id for task in tasks] == ["t-1", "deep", "t-2"]
+    assert (tasks[1].payload, tasks[1].extra["payload"], bool(tasks[1].unreadable)) == (None, DEEP, True)
+
+
+@pytest.mark.asyncio
+async def test_a_worker_fails_a_task_whose_payload_cannot_be_read(scenario: Scenario) -> None:
+    worker = scenario.worker(concurrency=10)
+    called = []
+
+    @worker.handler("X")
+    async def work(job: Any) -> None:
+        called.append(job.id)
+
+    async def deep(_request: Any, forward: Any) -> Any:
+        response = await forward()
+        if response.status_code == 200:
+            task = {**json.loads(response.content), "payload": DEEP}
+            return type(response)(200, json=task)
+        return response
+
+    scenario.network.fail("claim", deep, None)
+    bad = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert scenario.ended() == [(bad, "failed")]
+    assert "the payload cannot be read" in str(scenario.task(bad).error)
+    assert called == []
+
+
+def cyclic() -> Any:
+    value: dict[str, Any] = {}
+    value["self"] = [value]
+    return value
+
+
+def test_a_value_that_contains_itself_is_an_encode_error() -> None:
+    server = ScriptedServer([])
+    task = Task(id="t-1", command="X", status="IN_PROGRESS")
+    for call in (
+        lambda: operations.create(server.core, "X", cyclic()),
+        lambda: operations.complete(server.core, "t-1", cyclic()),
+        lambda: operations.complete(server.core, task, cyclic()),
+    ):
+        with pytest.raises(EncodeError, match="contains itself"):
+            server.run(call())
+    batch = server.run(operations.submit_batch(server.core, [Submission(task, cyclic())]))
+    assert isinstance(batch.rejected[0].error, EncodeError)
