@@ -1,17 +1,31 @@
-"""The command `codeq-contract`, one module for each subcommand."""
+"""The command `codeq-contract`, one module for each subcommand.
+
+A subcommand is loaded when it is called, so that it does not wait for what only others need.
+"""
 
 from __future__ import annotations
 
+import signal
+import sys
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import click
 
-from .check import check_files
-from .load import load_target
 from .output import Program
-from .record import record_session
-from .replay import replay_files
-from .run import diff_reports, run_suite
+
+#: The module and the function of each subcommand, in alphabetical order as click lists them.
+_SUBCOMMANDS = MappingProxyType(
+    {
+        "check": ("check", "check_files"),
+        "diff": ("run", "diff_reports"),
+        "load": ("load", "load_target"),
+        "record": ("record", "record_session"),
+        "replay": ("replay", "replay_files"),
+        "run": ("run", "run_suite"),
+    }
+)
 
 #: What the extra `contract` installs.
 _EXTRA = ("docker", "hypothesis", "pytest", "testcontainers")
@@ -19,6 +33,21 @@ _EXTRA = ("docker", "hypothesis", "pytest", "testcontainers")
 
 class _Commands(Program):
     """The subcommands. One that needs the extra `contract` says so where it is not installed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click declares it
+        """Their names."""
+        return list(_SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Load the subcommand of that name. None if there is no such name."""
+        if cmd_name not in _SUBCOMMANDS:
+            return None
+        module, function = _SUBCOMMANDS[cmd_name]
+        try:
+            command: click.Command = getattr(import_module(f"{__name__}.{module}"), function)
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)  # without a word, as anywhere during start-up
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click's
         """Call the subcommand."""
@@ -35,7 +64,3 @@ class _Commands(Program):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Check a CodeQ server against its contract."""
-
-
-for _command in (run_suite, diff_reports, load_target, check_files, record_session, replay_files):
-    main.add_command(_command)

@@ -43,6 +43,7 @@ def test_an_interrupted_command_has_neither_succeeded_nor_failed(monkeypatch: py
     def interrupt(_path: Path, **_: object) -> str:
         raise KeyboardInterrupt
 
+    CliRunner().invoke(main, ["diff", "--help"])  # is loaded before it is interrupted
     monkeypatch.setattr(Path, "read_text", interrupt)
     done = CliRunner().invoke(main, ["diff", "a.json", "b.json"])
     assert (done.exit_code, done.stderr) == (2, "Error: interrupted\n")  # 1 says that there are differences
