@@ -19,13 +19,14 @@ from codeq_client._api import decoding
 from codeq_client._api.clock import Clock, SystemClock
 from codeq_client._api.models import Record
 
-from .errors import InvalidSignature
+from .errors import ConfigurationError, InvalidSignature
 
 Scope: TypeAlias = "MutableMapping[str, Any]"
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
 
 _MAX_REMEMBERED = 10_000
+_MAX_DIGITS = 20
 _MAX_BODY = 16 * 1024 * 1024
 
 #: Key of an extension of the scope: a function that receives what a handler raises. A fake that calls the receiver in
@@ -43,16 +44,23 @@ def verify_signature(
     The names in `headers` may be in upper or lower case. `now` is in seconds since the epoch, by default the machine's
     time.
     """
+    _check_secret(secret)
     lower = {name.lower(): value for name, value in headers.items()}
     timestamp, signature = lower.get("x-codeq-timestamp", ""), lower.get("x-codeq-signature", "")
-    if not timestamp.isascii() or not timestamp.isdigit() or not signature:
+    is_time = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_DIGITS
+    if not is_time or not signature:
         raise InvalidSignature("the request has no CodeQ signature")
     expected = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected.encode(), signature.encode()):
+    if not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")):
         raise InvalidSignature("the signature does not match the secret")
     age = (SystemClock().time() if now is None else now) - int(timestamp)
     if abs(age) > tolerance:
         raise InvalidSignature(f"the signature is {age:.0f} s old; at most {tolerance:.0f} s are allowed")
+
+
+def _check_secret(secret: str) -> None:
+    if not secret.strip():
+        raise ConfigurationError("the secret is empty: anybody can sign with it; None accepts unsigned requests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,8 @@ class WebhookReceiver:
     """
 
     def __init__(self, secret: str | None, *, tolerance: float = 300, clock: Clock | None = None) -> None:
+        if secret is not None:
+            _check_secret(secret)
         self._secret = secret
         self._tolerance = tolerance
         self._clock = clock or SystemClock()
@@ -198,7 +208,13 @@ def _log_error(error: Exception) -> None:
     _log.error("a webhook handler failed", exc_info=error)
 
 
+_TEXTS = ("taskId", "eventType", "status", "error", "completedAt", "sentAt", "notificationId")
+
+
 def _message(wire: Mapping[str, Any]) -> ResultCallback | QueueReady:
+    for name in _TEXTS:
+        if not isinstance(wire.get(name, ""), str | None):
+            raise TypeError(f"{name} is not a string")
     if "taskId" in wire:
         record = {key: value for key, value in wire.items() if key != "eventType" and value not in (None, "")}
         return ResultCallback(wire["taskId"], wire["eventType"], decoding.record(record))

@@ -185,6 +185,19 @@ def test_the_check_reports_a_server_that_is_not_codeq() -> None:
     assert (code, "not a reply of CodeQ" in output) == (1, True)
 
 
+def test_json_log_lines_carry_the_fields_of_extra_and_the_time_zone() -> None:
+    fields = {"msg": "hello", "order": 7, "level": "mine", "created": 1.5, "command": "X", "name": "a"}
+    record = logging.makeLogRecord(fields)
+    assert json.loads(JsonLines().format(record)) == {
+        "time": "1970-01-01T00:00:01.500+00:00",
+        "level": record.levelname,
+        "logger": "a",
+        "message": "hello",
+        "order": 7,
+        "command": "X",
+    }
+
+
 def test_json_log_lines_carry_the_task() -> None:
     record = logging.LogRecord("a", logging.INFO, "", 0, "hello %s", ("you",), None)
     token = current_task.set(Task(id="t-1", command="X", status="IN_PROGRESS", attempts=3))

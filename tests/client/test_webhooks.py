@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from codeq_client import CodeQ
-from codeq_client.errors import InvalidSignature
+from codeq_client.errors import ConfigurationError, InvalidSignature
 from codeq_client.testing import ManualClock
 from codeq_client.webhooks import QueueReady, ResultCallback, WebhookReceiver, verify_signature
 from codeq_fake.testing import FakeCodeQ
@@ -245,3 +245,42 @@ def test_a_wait_ends_when_the_servers_callback_arrives() -> None:
         assert clock.monotonic() == before
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("secret", ["", " ", "\t\n"])
+def test_an_empty_secret_is_refused(secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="the secret is empty"):
+        WebhookReceiver(secret)
+    with pytest.raises(ConfigurationError, match="the secret is empty"):
+        verify_signature(secret, signed(b"{}", secret), b"{}", now=1000)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-CodeQ-Timestamp": "1000", "x-codeq-signature": "\udce9"},
+        {"X-CodeQ-Timestamp": "\udce9", "x-codeq-signature": "a"},
+        {"X-CodeQ-Timestamp": "9" * 5000, "x-codeq-signature": "a"},
+    ],
+    ids=["signature", "timestamp", "long timestamp"],
+)
+def test_headers_of_any_content_are_an_invalid_signature(headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidSignature):
+        verify_signature("s", headers, b"{}", now=1000)
+
+
+WRONG_VALUES = [[], {}, 5, True, [[]], {"a": []}]
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        *((RESULT, name) for name in ("taskId", "eventType", "status", "completedAt", "error")),
+        *((READY, name) for name in ("eventType", "sentAt", "notificationId")),
+    ],
+)
+@pytest.mark.parametrize("value", WRONG_VALUES, ids=str)
+def test_a_message_of_the_wrong_types_is_a_bad_request(message: dict[str, Any], field: str, value: object) -> None:
+    made, got = receiver(None)
+    assert asyncio.run(call(made, json.dumps({**message, field: value}).encode())) == 400
+    assert got == []

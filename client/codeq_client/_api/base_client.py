@@ -12,6 +12,7 @@ import httpx
 
 from codeq_client.errors import ConfigurationError
 
+from .arguments import check_number
 from .calls import Role
 from .clock import Clock, SystemClock
 from .connections import check_proxies, connection_to
@@ -39,6 +40,8 @@ class BaseClient(ABC, Generic[TransportT]):
         transport: TransportT | None = None,
         clock: Clock | None = None,
     ) -> None:
+        check_number(timeout, "timeout", least=0.001)
+        check_number(retries, "retries", is_whole=True)
         tokens = {Role.PRODUCER: producer_token, Role.WORKER: worker_token, Role.ADMIN: admin_token}
         self.base_url = _checked_url(base_url)
         self.core = Core(clock or SystemClock(), tokens_by_role(tokens), timeout, retries, random.random)

@@ -21,6 +21,7 @@ from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, EncodeError, NotFound, SubscriptionNotFound, TaskNotFound
 
 from . import decoding
+from .arguments import check_text
 from .conversion import dumps, wrap_result
 from .models import Artifact, Cleanup, Finished, NewTask, QueueStats, Record, Requeued, Subscription
 
@@ -137,6 +138,7 @@ class NewItem:
 
 def new_item(new: NewTask) -> NewItem:
     """Encode a task to create; raises `ConfigurationError`, and `EncodeError` for its payload."""
+    check_text(new.command, "command")
     if not new.command.strip():  # C2
         raise ConfigurationError("command is empty")
     if new.payload is None:
@@ -322,8 +324,8 @@ def _given(fields: dict[str, T]) -> dict[str, T]:
 
 def whole_seconds(duration: float | timedelta, name: str) -> int:
     """Return `duration` in the server's unit, rounded up so that nothing happens earlier than asked."""
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if not 0 <= seconds < math.inf:
+    seconds: Any = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise ConfigurationError(f"{name} must be a finite number of seconds, 0 or more, not {duration}")
     return math.ceil(seconds)
 
@@ -331,6 +333,8 @@ def whole_seconds(duration: float | timedelta, name: str) -> int:
 def _instant(moment: datetime | None, name: str) -> str:
     if moment is None:
         return ""
+    if not isinstance(moment, datetime):
+        raise ConfigurationError(f"{name} must be a datetime, not a {type(moment).__name__}")
     if moment.tzinfo is None:
         raise ConfigurationError(f"{name} has no time zone; use datetime(..., tzinfo=UTC)")
     return moment.astimezone(UTC).isoformat()  # an offset with seconds is not RFC 3339
@@ -342,6 +346,7 @@ def _task_path(task_id: str, operation: str = "") -> str:
 
 
 def _segment(text: str) -> str:
+    check_text(text, "an id", hint="; pass task.id")
     if not text.strip(".") or "/" in text:  # "", "." and ".." would lead to another path
         raise ConfigurationError(f"{text!r} cannot be an id")
     return quote(text, safe="")

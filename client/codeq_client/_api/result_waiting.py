@@ -8,9 +8,10 @@ from types import UnionType
 from typing import Any, Protocol, TypeVar, overload
 
 from codeq_client._task import Task
-from codeq_client.errors import ResultNotFound, TaskDead, TaskFailed, WaitTimeout
+from codeq_client.errors import ResultNotFound, TaskDead, TaskFailed, Unavailable, WaitTimeout
 
 from . import calls
+from .arguments import check_number
 from .conversion import from_json
 from .retries import Core, Flow, Pause
 
@@ -55,11 +56,20 @@ def wait_for_result(
     seconds, and a refusal of the server at once. An outage is waited out; its error is raised if it lasts until the
     timeout.
     """
+    check_number(timeout, "timeout")
     changed = core.clock.monotonic()
     deadline = changed + timeout
     pause, seen = _FIRST_POLL, ("", 0)
+    task: Task | None = None
     while True:
-        task = yield from core.send(calls.get(task_id), retries=math.inf, deadline=deadline)
+        is_last = core.clock.monotonic() >= deadline
+        try:
+            task = yield from core.send(calls.get(task_id), retries=math.inf, deadline=deadline)
+        except Unavailable:
+            if not is_last or task is None:
+                raise
+            # Only the last read failed, which has but a second: with many waiters at once that is no outage.
+            raise WaitTimeout(task, timeout) from None
         if task.ended:
             value = yield from _result_of(core, task, deadline)
             return value if kind is None else from_json(kind, value)

@@ -75,6 +75,8 @@ class Token:
 
 def _checked(token: str) -> str:
     """Return the token without space around it; raises `ConfigurationError` if a header cannot carry it."""
+    if not isinstance(token, str):
+        raise ConfigurationError(f"a token must be a string, not a {type(token).__name__}")
     token = token.strip()
     if not (token.isascii() and token.isprintable()):
         raise ConfigurationError("a token has a character that is not printable ASCII")
@@ -122,7 +124,8 @@ class TokenFetcher:
         try:
             async with asyncio.timeout(self._timeout):
                 token = await self._call(provider)
-                return str(await token if inspect.isawaitable(token) else token)
+                text: str = await token if inspect.isawaitable(token) else token
+                return text
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # in a task, a SystemExit would end the event loop
@@ -145,7 +148,7 @@ def fetch_blocking(provider: TokenProvider) -> str:
         if inspect.iscoroutine(token):
             token.close()
         raise ConfigurationError("the token provider is asynchronous; BlockingCodeQ needs a plain callable")
-    return str(token)
+    return token
 
 
 def _failed(error: BaseException) -> Unavailable:

@@ -76,6 +76,7 @@ class Delivery:
         self._held = HeldLease(task.id, self._lease, self._code.cancel)
         self._done = asyncio.Event()
         self._handler_called = False
+        self._error: BaseException | None = None
         self.stuck_since: float | None = None
         """Since when the handler has not ended although it had to, on the clock's `monotonic`."""
 
@@ -147,12 +148,16 @@ class Delivery:
         return self._handler.outcome_of(await self._context.wrap(self._handler)(job, context))
 
     def _outcome_of(self, error: BaseException) -> Outcome:
+        self._error = error
         if isinstance(error, Outcome):
             return error
         if self._held.handler_end or (isinstance(error, LeaseLost) and error.task_id == self.task_id):
             return _outcome_of_end(self._held.handler_end)
-        _log.warning("the handler of task %s failed", self._task.id, exc_info=error, extra=log_fields(self._task))
-        return self._handler.outcome_of_error(error, self._task)
+        # A permanent error is foreseen, so it is the task's reason to fail and needs no traceback.
+        outcome = self._handler.outcome_of_error(error, self._task)
+        if not isinstance(outcome, Fail):
+            _log.warning("the handler of task %s failed", self._task.id, exc_info=error, extra=log_fields(self._task))
+        return outcome
 
     def _report_stuck(self) -> None:
         self.stuck_since = self._clock.monotonic()
@@ -225,7 +230,7 @@ class Delivery:
         """Log how the task left the worker, and tell the hooks."""
         seconds = self._clock.monotonic() - self._started_at
         wasted = seconds if loss else 0.0
-        level = logging.WARNING if loss else logging.INFO
+        level = logging.ERROR if settled is Settled.DEAD else logging.WARNING if loss else logging.INFO
         _log.log(
             level,
             "task %s (%s) %s after %.3f s%s",
@@ -234,6 +239,7 @@ class Delivery:
             f"{settled.value} ({loss.value})" if loss else settled.value,
             seconds,
             f": {detail}" if detail else "",
+            exc_info=self._error if settled is Settled.DEAD else None,
             extra=log_fields(self._task),
         )
         self._context.emit(TaskEnded(self._task, settled, seconds, wasted, detail, self._handler_called, loss))

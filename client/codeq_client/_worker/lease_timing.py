@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
 
+from codeq_client._api.arguments import check_number
 from codeq_client.errors import ConfigurationError
 
 Store: TypeAlias = Literal["kvrocks-2.8", "kvrocks-2.9", "redis"]
@@ -40,6 +41,11 @@ class LeaseTerms:
     def __post_init__(self) -> None:
         if self.store not in _STORE_EARLY:
             raise ConfigurationError(f"store {self.store!r} is not one of {', '.join(_STORE_EARLY)}")
+        if not isinstance(self.seconds, int):
+            raise ConfigurationError(f"a lease must be whole seconds, not {self.seconds!r}")
+        for name, limit in (("max_runtime", self.max_runtime), ("stall", self.stall)):
+            if limit is not None:
+                check_number(limit, name)
         if self.seconds != int(self.seconds) or self.seconds - self.margin < _SHORTEST_USE:
             shortest = math.ceil((_SHORTEST_USE + _STORE_EARLY[self.store] + _REACTION_SECONDS) / (1 - _DRIFT))
             raise ConfigurationError(f"a lease must be whole seconds, at least {shortest}, not {self.seconds}")

@@ -8,6 +8,7 @@ import os
 import queue
 import select
 import threading
+from datetime import UTC, datetime
 from typing import TextIO
 
 from codeq_client._api.display import printable
@@ -18,6 +19,10 @@ from .job import current_task, log_fields
 _LIMIT = 10_000
 #: How long the end waits for a slow reader (s).
 _PATIENCE = 1.0
+
+
+#: What each record has without `extra`; `taskName` is newer than Python 3.11.
+_STANDARD_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 
 class TextLines(logging.Formatter):
@@ -36,18 +41,19 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one JSON object, with the fields of the current task."""
+    """Formats a record as one JSON object, with the fields of the current task and of `extra`. Times are in UTC."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line."""
         task = current_task.get()
+        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
         line: dict[str, object] = {
-            "time": self.formatTime(record),
+            **(log_fields(task) if task else {}),
+            **extra,
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **(log_fields(task) if task else {}),
-            **{name: getattr(record, name) for name in ("task_id", "command", "attempts") if hasattr(record, name)},
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from codeq_client._api.clock import SystemClock
+from codeq_client._compat.asyncio_runner import is_of_runner
 
 _HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
 _RELOAD_INTERVAL_SECONDS = 0.5
@@ -26,29 +28,50 @@ _log = logging.getLogger("codeq_client.worker")
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop` on the first SIGINT, SIGTERM or SIGHUP; a second SIGINT or SIGTERM ends the process at once.
 
-    A second SIGHUP does not: a terminal that is closed may send several. `stop` must be safe to call at any moment.
-    Only the main thread can handle signals; on another one this logs a warning. It uses plain signal handlers, not the
-    event loop's: the second signal must end a process with a blocked loop.
+    An application's own handlers, such as those of a web server whose lifespan runs the worker, are called too, and
+    then it is theirs to end the process. A second SIGHUP does not: a terminal that is closed may send several. `stop`
+    must be safe to call at any moment. Only the main thread can handle signals; on another one this logs a warning. It
+    uses plain signal handlers, not the event loop's: the second signal must end a process with a blocked loop.
     """
     if threading.current_thread() is not threading.main_thread():
         _log.warning("signals do not stop this worker, because it is not in the main thread: use signals=False")
         yield
         return
-    received = 0
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        if received and number != _HANG_UP:
-            os._exit(128 + number)
-        received += 1
-        stop()
-
-    previous = {number: signal.signal(number, handle) for number in _stop_signals()}
+    stopping = _Stopping(stop)
+    previous = {number: signal.signal(number, stopping.handle) for number in _stop_signals()}
+    stopping.previous = previous
     try:
         yield
     finally:
         for number, handler in previous.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == stopping.handle:
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+class _Stopping:
+    """The signal handler of `stop_on_signals`, and the handlers that were there before."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self.previous: Mapping[signal.Signals, Any] = {}
+        self._stop = stop
+        self._process = os.getpid()
+        self._received = 0
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        previous = self.previous.get(signal.Signals(number))
+        if is_of_runner(previous):
+            previous = signal.default_int_handler
+        if os.getpid() != self._process:  # a child process that a handler forked
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)
+            os.kill(os.getpid(), number)
+            return
+        application = previous if callable(previous) and previous is not signal.default_int_handler else None
+        if self._received and number != _HANG_UP and application is None:
+            os._exit(128 + number)
+        self._received += 1
+        self._stop()
+        if application is not None:
+            application(number, frame)
 
 
 def _stop_signals() -> list[signal.Signals]:

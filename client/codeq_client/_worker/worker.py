@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar, Unpack, overload
 import anyio
 from anyio import to_thread
 
+from codeq_client._api.arguments import check_number, check_text
 from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
 from codeq_client._api.client import CodeQ
 from codeq_client._api.display import without_password
@@ -88,8 +89,9 @@ class Worker:
         lease_thread: bool | None = None,
         run_in_thread: ThreadRunner | None = None,
     ) -> None:
-        if concurrency < 1 or poll < 1 or grace < 0:
-            raise ConfigurationError("concurrency and poll must be at least 1, grace at least 0")
+        check_number(concurrency, "concurrency", least=1, is_whole=True)
+        check_number(poll, "poll", least=1)
+        check_number(grace, "grace")
         if Role.WORKER not in codeq.core.tokens:
             raise ConfigurationError("a worker needs a client with a worker token (CODEQ_WORKER_TOKEN)")
         if lease_thread and not codeq.core.clock.thread_safe:
@@ -103,12 +105,15 @@ class Worker:
         self._middleware = list(middleware)
         self._handlers: dict[str, Handler] = {}
         self._lifespan: Lifespan = lifespan or (lambda _worker: nullcontext())
-        own_thread = codeq.core.clock.thread_safe and (codeq.transport is None or callable(codeq.transport))
+        is_shared = codeq.transport is not None and not callable(codeq.transport)
+        own_thread = codeq.core.clock.thread_safe and not is_shared
         self._lease_thread = own_thread if lease_thread is None else lease_thread
+        self._lacks_thread = lease_thread is None and is_shared and codeq.core.clock.thread_safe
         self._run_in_thread = run_in_thread
         self._claim_loop: ClaimLoop | None = None
         self._renewal: LeaseRenewal | None = None
         self._stop_requested = False
+        self._has_ended = False
         self._stop_claim_loop: Callable[[], object] = lambda: None
         self._answered_at = -math.inf
         self._claim_error = ""
@@ -141,8 +146,14 @@ class Worker:
         exceptions the `permanent` ones fail the task, and the rest retry it, after `backoff(task)` seconds or the
         server's backoff.
         """
+        check_text(command, "the command", hint='; use @worker.handler("COMMAND")')
         if not command.strip() or command.lower() in self._handlers:
             raise ConfigurationError(f"a handler needs a command that no other handler has, not {command!r}")
+
+        permanent: Any = policy.get("permanent", ())
+        kinds = permanent if isinstance(permanent, tuple) else (permanent,)
+        if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+            raise ConfigurationError(f"permanent must be an exception class, or a tuple of them, not {permanent!r}")
 
         def register(function: Callable[..., Any]) -> None:
             context = takes_context(function)
@@ -169,9 +180,11 @@ class Worker:
             raise ConfigurationError("the worker has no handler")
         if self._claim_loop:
             raise ConfigurationError("the worker is running already")
+        self._has_ended = False
         try:
             refusal = await self._run(burst=burst, signals=signals)
         finally:
+            self._has_ended = True
             self._claim_loop = self._renewal = None
             self._stop_claim_loop = lambda: None
             self._stop_requested = False
@@ -202,13 +215,18 @@ class Worker:
                 loop.stop()
             commands = tuple(handler.command for handler in self._handlers.values())
             url = without_password(self.codeq.base_url)
+            if self._lacks_thread:
+                _log.warning(
+                    "leases are renewed in the worker's event loop, and a handler that blocks it may lose its lease: "
+                    "give the client a callable that returns the transport, or the worker lease_thread=False"
+                )
             _log.info("working on %s from %s, %d at a time", ", ".join(commands), url, self.concurrency)
             self.emit(Started(commands))
             return await loop.run()
 
     def stop(self) -> None:
         """Stop claiming, and let `run` return once the handlers have ended; any thread may call this."""
-        self._stop_requested = True
+        self._stop_requested = not self._has_ended
         self._stop_claim_loop()
 
     def status(self) -> WorkerStatus:

@@ -310,3 +310,15 @@ def test_a_result_of_another_type_is_a_decode_error() -> None:
     server = ScriptedServer([seen("COMPLETED"), result(status="COMPLETED", result={"$value": 3})])
     with pytest.raises(DecodeError):
         server.run(result_waiting.wait_for_result(server.core, "t-1", kind=Master))
+
+
+def test_a_wait_whose_last_read_finds_no_connection_is_a_wait_timeout() -> None:
+    server = ScriptedServer([reply(200, {**TASK, "status": "PENDING"})] * 3 + [UNREACHED])
+    with pytest.raises(WaitTimeout, match=r"still PENDING after 0\.4 s"):
+        server.run(result_waiting.wait_for_result(server.core, "t-1", 0.4))
+
+
+def test_a_wait_that_never_reached_the_server_says_so() -> None:
+    server = ScriptedServer([UNREACHED] * 50)
+    with pytest.raises(Unavailable, match="connection refused"):
+        server.run(result_waiting.wait_for_result(server.core, "t-1", 0.4))

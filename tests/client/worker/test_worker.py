@@ -457,6 +457,68 @@ async def test_a_burst_ends_when_no_task_is_left(scenario: Scenario) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_stop_after_the_end_of_a_run_does_not_stop_the_next_one(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(returner(None))
+    for count in (1, 2):
+        scenario.enqueue("X", {})
+        await scenario.finished(worker.run(burst=True, signals=False))
+        worker.stop()
+        assert len(scenario.ended()) == count
+
+
+@pytest.mark.asyncio
+async def test_a_stop_before_the_first_run_is_not_forgotten(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(returner(None))
+    worker.stop()
+    await scenario.finished(worker.run(signals=False))
+    assert not scenario.network.times("claim")
+
+
+@pytest.mark.parametrize(("lease_thread", "is_warned"), [(None, True), (False, False)])
+def test_a_transport_that_keeps_leases_off_their_thread_is_warned_of(
+    lease_thread: bool | None,  # noqa: FBT001 - parametrized
+    is_warned: bool,  # noqa: FBT001 - parametrized
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    codeq = CodeQ("http://a.test", worker_token="w", transport=no_server())
+    worker = Worker(codeq, hooks=[lambda _event: worker.stop()], lease_thread=lease_thread)
+    worker.handler("X")(returner(1))
+    asyncio.run(worker.run(signals=False))
+    assert ("leases are renewed in the worker's event loop" in caplog.text) is is_warned
+
+
+@pytest.mark.asyncio
+async def test_the_death_of_a_task_is_logged_as_an_error_with_its_exception(
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(raiser(OSError("disk full")))
+    scenario.enqueue("X", {}, max_attempts=1)
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "dead" in record.message
+    assert record.exc_info
+    assert str(record.exc_info[1]) == "disk full"
+
+
+@pytest.mark.asyncio
+async def test_a_permanent_exception_is_logged_without_a_traceback(
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = scenario.worker()
+    worker.handler("X", permanent=OSError)(raiser(OSError("no such user")))
+    scenario.enqueue("X", {})
+    with caplog.at_level(logging.INFO):
+        async with scenario.running(worker):
+            await scenario.until_ended()
+    assert "failed after 0.000 s: OSError: no such user" in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.asyncio
 async def test_a_refused_burst_raises(scenario: Scenario) -> None:
     worker = scenario.worker()
     worker.handler("X")(returner(None))
