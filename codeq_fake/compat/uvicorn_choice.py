@@ -21,6 +21,7 @@ INSIDES = (
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.connection_lost",
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.data_received",
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.eof_received",
+    "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_body",
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_message_begin",
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_message_complete",
     "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.send_400_response",

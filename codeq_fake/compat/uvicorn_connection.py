@@ -47,6 +47,8 @@ class Connection(RefusableConnection):
         #: Whether the last request is not complete. `_overhead` is how many bytes of it are not part of its body.
         self._is_partial = False
         self._overhead = 0
+        #: Whether what was parsed last has a part of a body.
+        self._has_body = False
         self._sends_no_more = False
         #: Whether what it sends is no longer HTTP.
         self._sends_nonsense = False
@@ -176,6 +178,11 @@ class Connection(RefusableConnection):
         self._is_between = False
         super().on_message_begin()
 
+    def on_body(self, body: bytes) -> None:
+        """A part of a body, also of a request that has been answered."""
+        self._has_body = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """A request is complete."""
         self._is_between = True
@@ -219,7 +226,7 @@ class Connection(RefusableConnection):
             self._awaited, self._ticks = awaited, 0
             return
         self._ticks += 1
-        if self._ticks >= limit and self._is_partial:
+        if self._ticks >= limit and self._is_partial and awaited is not latest:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the request was not complete after {limit} s")
         elif self._ticks >= limit and not self.transport.is_closing():
             self.transport.close()
@@ -273,7 +280,7 @@ class Connection(RefusableConnection):
         if self._overhead and self._overhead + _size_of_head(part) > limit:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head has at most {limit:,} bytes here")
             return
-        before = len(cycle.body) if cycle is not None else 0
+        self._has_body = False
         parsed = self._translated(bytes(part)) if self._is_between or self._heads.source else part
         if parsed is None:
             return
@@ -284,10 +291,10 @@ class Connection(RefusableConnection):
         if latest is None or self._is_in_a_head():
             self._is_partial, self._overhead = True, self._overhead + len(part)
             return
-        self._is_partial = latest.more_body
+        self._is_partial = latest.more_body and not self._is_between
         self._received = self._received + len(part) if latest is cycle else 0
         # In a body of chunks, sizes, extensions and trailers are overhead, which the parser or the scope keeps.
-        grows = latest is not cycle or not latest.more_body or len(latest.body) != before
+        grows = latest is not cycle or not latest.more_body or self._has_body
         self._overhead = 0 if grows else self._overhead + len(part)
 
     def _drop_unparsed(self) -> None:

@@ -10,7 +10,7 @@ from codeq_fake.clocks import in_slices
 from codeq_fake.core import errors, manual_operations
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.divergences import Surprise
-from codeq_fake.journal import Journal
+from codeq_fake.journal import Callback, Journal
 from codeq_fake.runtime.fake_server import FakeServer
 
 from . import representations
@@ -62,8 +62,8 @@ class JournalControls:
             self._resend_callback(entry.task_id)
             await runtime.carry_out_effects()
         await runtime.advance()
-        again = journal.find(before + 1)
-        return {"callback": representations.callback(again) if again is not None else None}
+        again = [one for one in journal.since(before) if _is_same(one, entry)]
+        return {"callback": representations.callback(again[-1]) if again else None}
 
     def _resend_callback(self, task_id: str) -> None:
         try:
@@ -80,6 +80,16 @@ class JournalControls:
     async def surprises_beside_others(self) -> list[payloads.Surprise]:
         """As `surprises`. Others have turns meanwhile."""
         return list(map(_surprise, await in_slices(self._runtime.surprises.so_far_in_slices())))
+
+
+def _is_same(one: Callback, other: Callback) -> bool:
+    """Whether two entries are about the same thing. Others that waited may have got theirs meanwhile."""
+    return (one.kind, one.url, one.task_id, one.subscription_id) == (
+        other.kind,
+        other.url,
+        other.task_id,
+        other.subscription_id,
+    )
 
 
 def _surprise(shown: Surprise) -> payloads.Surprise:

@@ -6,6 +6,7 @@ from codeq_fake import wire
 from codeq_fake.core.slices import Slices
 
 from . import bodies, rendering, replies
+from .long_texts import LongTexts
 from .rejections import BadRequest
 from .replies import Reply
 from .request import Call
@@ -19,7 +20,9 @@ def get(call: Call) -> Reply:
 def result(call: Call) -> Reply:
     """R13: read a task and its result (S7)."""
     task, record = call.broker.result(call.params["id"])
-    return replies.json(f'{{"result":{rendering.record(record, call.zone)},"task":{rendering.task(task, call.zone)}}}')
+    long = LongTexts()
+    written, finished = rendering.record(record, call.zone, long), rendering.task(task, call.zone, long)
+    return long.reply(f'{{"result":{written},"task":{finished}}}')
 
 
 def queues(call: Call) -> Reply:

@@ -9,7 +9,7 @@ from anyio import BrokenWorkerProcess, to_process
 from codeq_fake import wire
 from codeq_fake.wire import BadBody, Struct
 
-from .rejections import BodyNeedsMemory
+from .rejections import BodyNeedsMemory, NoWorkerProcess
 
 #: Up to this size a body is decoded at once, whatever is in it (bytes): in the worst case that takes some 50 ms.
 SMALL = 32 * 1024
@@ -22,9 +22,10 @@ _BEFORE_A_VALUE = b",[{"
 
 
 async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody | None:
-    """What `wire.decode` returns or raises. None if the body is quick to decode, or if there is no worker process.
+    """What `wire.decode` returns or raises. None if the body is quick to decode.
 
-    Raises BodyNeedsMemory if the system has ended the process: to decode the body here would end the server.
+    Raises BodyNeedsMemory if the system has ended the process, and NoWorkerProcess if it cannot start: to decode the
+    body here would end the server, or hold it up.
     """
     if len(body) < _LARGE and sum(map(body.count, _BEFORE_A_VALUE)) < _MANY:
         return None
@@ -34,5 +35,5 @@ async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody 
         return refusal
     except (BrokenWorkerProcess, MemoryError):
         raise BodyNeedsMemory from None
-    except OSError:  # no descriptor for the process: slow is better than a wrong answer
-        return None
+    except OSError as error:  # mostly since there are too many open files, or processes
+        raise NoWorkerProcess(error.strerror or str(error)) from None

@@ -9,7 +9,8 @@ from codeq_fake.core import Task
 from codeq_fake.core.errors import Refused
 from codeq_fake.journal import TouchedTask
 
-from . import bodies, rendering, replies
+from . import bodies, rendering
+from .long_texts import LongTexts
 from .rejections import status_and_text
 from .replies import Reply
 from .request import Call
@@ -26,6 +27,7 @@ def create(call: Call) -> Reply:
 
 def create_batch(call: Call) -> Reply:
     """R2: create several tasks. Each item is answered with its task or its error (C9)."""
+    long = LongTexts()
     results: list[str] = []
     reasons: list[str] = []
     created: list[TouchedTask] = []
@@ -37,9 +39,9 @@ def create_batch(call: Call) -> Reply:
             results.append(f'{{"error":{wire.quote(text)}}}')
             reasons.append(f"item {n}: {refusal}")
         else:
-            results.append(f'{{"task":{rendering.task(task, call.zone)}}}')
+            results.append(f'{{"task":{rendering.task(task, call.zone, long)}}}')
             created.append(TouchedTask.of(task))
-    return replies.json(f'{{"results":[{",".join(results)}]}}', tasks=tuple(created), reason=" ".join(reasons))
+    return long.reply(f'{{"results":[{",".join(results)}]}}', tasks=tuple(created), reason=" ".join(reasons))
 
 
 def _create(call: Call, fields: dict[str, Any]) -> Task:

@@ -63,6 +63,13 @@ class BodyNeedsMemory(Rejected):
         super().__init__(replies.error(413, "body needs more memory than this machine has"))
 
 
+class NoWorkerProcess(Rejected):
+    """The worker process that decodes a large request body cannot start."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(replies.error(503, f"no process to decode this body: {reason}"))
+
+
 class RateLimited(Rejected):
     """The caller's bucket of `scope` is empty. The next token comes in `wait` seconds (L1)."""
 

@@ -10,6 +10,7 @@ from codeq_fake.core.errors import Refused
 from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
+from .long_texts import LongTexts
 from .rejections import BadRequest, TooManyCommands, status_and_text
 from .replies import Reply, Wait
 from .request import Call
@@ -61,8 +62,9 @@ def claim_batch(call: Call) -> Reply:
     )
     if not tasks:
         return replies.NO_CONTENT
-    rendered = ",".join(rendering.task(task, call.zone) for task in tasks)
-    return replies.json(f'{{"tasks":[{rendered}]}}', tasks=tuple(map(TouchedTask.of, tasks)))
+    long = LongTexts()
+    rendered = ",".join(rendering.task(task, call.zone, long) for task in tasks)
+    return long.reply(f'{{"tasks":[{rendered}]}}', tasks=tuple(map(TouchedTask.of, tasks)))
 
 
 def heartbeat(call: Call) -> Reply:
@@ -92,7 +94,8 @@ def submit(call: Call) -> Reply:
     if not fields.get("status"):
         raise wire.BadBody
     record = call.broker.submit(call.params["id"], _submission(fields), worker=call.caller.subject, now=call.now)
-    return replies.json(rendering.record(record, call.zone))
+    long = LongTexts()
+    return long.reply(rendering.record(record, call.zone, long))
 
 
 def submit_batch(call: Call) -> Reply:
@@ -101,21 +104,22 @@ def submit_batch(call: Call) -> Reply:
     submissions = [(item.get("taskId", ""), _submission(item)) for item in items]
     outcomes = call.broker.submit_batch(submissions, worker=call.caller.subject, now=call.now)
     ids = [task_id for task_id, _ in submissions]
+    long = LongTexts()
     results = ",".join(
-        f'{{"taskId":{wire.quote(task_id)},{_outcome(call, outcome)}}}'
+        f'{{"taskId":{wire.escaped(long.literal(task_id))},{_outcome(call, outcome, long)}}}'
         for task_id, outcome in zip(ids, outcomes, strict=True)
     )
     known = call.broker.store.tasks
     tasks = tuple(TouchedTask.of(known[task_id]) for task_id in ids if task_id in known)
     refused = (f"item {n}: {outcome}" for n, outcome in enumerate(outcomes, start=1) if isinstance(outcome, Refused))
-    return replies.json(f'{{"results":[{results}]}}', tasks=tasks, reason=" ".join(refused))
+    return long.reply(f'{{"results":[{results}]}}', tasks=tasks, reason=" ".join(refused))
 
 
-def _outcome(call: Call, outcome: Record | Refused) -> str:
+def _outcome(call: Call, outcome: Record | Refused, long: LongTexts) -> str:
     if isinstance(outcome, Refused):
         _, text = status_and_text(outcome, "submit")
-        return f'"error":{wire.quote(text)}'
-    return f'"result":{rendering.record(outcome, call.zone)}'
+        return f'"error":{wire.escaped(long.literal(text))}'
+    return f'"result":{rendering.record(outcome, call.zone, long)}'
 
 
 def _submission(fields: dict[str, Any]) -> Submission:

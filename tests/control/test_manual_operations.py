@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codeq_fake.control import ConflictError, UnknownCallbackError, UnknownTaskError
+from codeq_fake.clocks import WallClock
+from codeq_fake.control import ConflictError, Controls, UnknownCallbackError, UnknownTaskError
+from codeq_fake.core import Submission
+from codeq_fake.runtime import webhook_deliveries
+from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.testing import FakeCodeQ
 from tests.control.support import ID, LEASED, NOW, OTHER, READY, claim, create, get, refusal
 
@@ -104,6 +109,31 @@ def test_a_callback_is_sent_again_as_a_new_entry() -> None:
         assert fake.callbacks[1] == again
         assert fake.callbacks[0]["state"] == "pending"
         assert app.heard[0] == app.heard[1]
+
+
+def test_a_callback_that_is_sent_again_is_told_from_those_that_were_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook_deliveries, "_SHOWN", 0)  # all that wait get their entries when they are sent
+
+    async def again() -> dict[str, Any]:
+        runtime = FakeServer(Config(mounts={"http://app.test": Receiver(204)}, max_callbacks=1), WallClock("manual"))
+
+        async def finish(task_id: str) -> None:
+            runtime.source.queue(ids=[task_id])
+            now = runtime.clock.now()
+            runtime.broker.create("A", webhook=HOOK, tenant="dev", now=now)
+            runtime.broker.claim(["A"], worker="w", event_types=["*"], tenant="dev", now=now)
+            runtime.broker.submit(task_id, Submission("COMPLETED", "{}"), worker="w", now=now)
+            await runtime.carry_out_effects()
+
+        await finish("first")
+        await runtime.advance()
+        for task_id in ("second", "third"):
+            await finish(task_id)
+        entry: dict[str, Any] = (await Controls(runtime).resend(1))["callback"]
+        return entry
+
+    sent = asyncio.run(again())
+    assert (sent["taskId"], sent["n"]) == ("first", 4)
 
 
 def test_a_notice_is_sent_again() -> None:

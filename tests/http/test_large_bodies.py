@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import sys
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,8 @@ from anyio import BrokenWorkerProcess, to_process
 
 from codeq_fake import http
 from codeq_fake.clocks import WallClock
-from codeq_fake.http import OPERATIONS, rendering
+from codeq_fake.core import Submission
+from codeq_fake.http import OPERATIONS, long_texts, rendering
 from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.testing import FakeCodeQ
@@ -130,44 +133,119 @@ def test_a_body_that_is_slow_to_decode_holds_up_no_other_client() -> None:
     assert long > LIMIT > short
 
 
-PAYLOADS = {"text": "<é\ud800\u2028\\" * 1_000_000, "ascii": "a" * 6_000_000}
+#: Texts that take long to write.
+TEXTS = {"any": "<é\ud800\u2028" * 150_000, "ascii": "a" * 6_000_000}
+
+#: Calls whose replies have a long text: of the task `a`, which is pending, and of `b`, which has a result.
+LONG_REPLIES = {
+    "get": ("GET", f"{TASKS}/a", b""),
+    "claim": ("POST", CLAIM, b'{"commands":["A"]}'),
+    "claim_batch": ("POST", f"{TASKS}/claim/batch", b'{"commands":["A"],"count":2}'),
+    "result": ("GET", f"{TASKS}/b/result", b""),
+}
 
 
-@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
-def test_a_reply_with_a_large_payload_is_written_in_slices_and_is_that_of_one_instant(payload: str) -> None:
-    async def asked() -> tuple[list[Answer], list[str], LongestHold]:
-        runtime = FakeServer(Config(seed=1), WallClock("manual", start=0))
-        app = http.surface(runtime)
-        task = runtime.broker.create("A", payload, tenant="dev", now=0)
-        zone = runtime.config.settings.timezone
-        expected = [rendering.task(task, zone)]
+def with_long_texts(text: str, **config: Any) -> FakeServer:
+    """A fake with long payloads: `a` is pending, `b` has a long result and error, and `c` is in progress."""
+    runtime = FakeServer(Config(seed=1, **config), WallClock("manual", start=0))
+    runtime.source.queue(ids=["b", "a", "c", "d"])
+    for command in "BAC":
+        runtime.broker.create(command, text, tenant="dev", now=0)
+    for command in "BC":
+        runtime.broker.claim([command], worker="worker-dev", event_types=["*"], tenant="dev", now=0)
+    runtime.broker.submit("b", Submission("FAILED", f'{{"a":"{text}"}}', text or "e"), worker="worker-dev", now=0)
+    return runtime
+
+
+async def at_once(asked: tuple[str, str, bytes], text: str, monkeypatch: pytest.MonkeyPatch) -> Answer:
+    """The answer of a fake that writes it in one go."""
+    with monkeypatch.context() as patched:
+        patched.setattr(long_texts, "PART", sys.maxsize)
+        patched.setattr(rendering, "PART", sys.maxsize)
+        method, path, body = asked
+        return await ask(http.surface(with_long_texts(text)), method, path, [body], bearer("dev-token"))
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("call", LONG_REPLIES)
+def test_a_reply_with_long_texts_is_written_in_slices(call: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    method, path, body = LONG_REPLIES[call]
+
+    async def asked() -> tuple[Answer, Answer, LongestHold]:
+        app = http.surface(with_long_texts(text))
         async with LongestHold() as longest:
-            read = asyncio.create_task(ask(app, "GET", f"{TASKS}/{task.id}", [], bearer("dev-token")))
-            await asyncio.sleep(0)
-            claimed = await ask(app, "POST", f"{TASKS}/claim", [b'{"commands":["A"]}'], bearer("dev-token"))
-        expected.append(rendering.task(task, zone))
-        return [await read, claimed], expected, longest
+            given = await ask(app, method, path, [body], bearer("dev-token"))
+        return given, await at_once(LONG_REPLIES[call], text, monkeypatch), longest
 
-    answers, expected, longest = asyncio.run(asked())
-    is_right = [answer.body.decode() for answer in answers] == expected
-    assert is_right
+    given, expected, longest = asyncio.run(asked())
+    assert (given.status, given.body == expected.body) == (200, True)
     assert longest.seconds < max(longest.total / 2, LIMIT / 5), (longest.seconds, longest.total)
 
 
-async def no_memory(*_: Any) -> None:
-    raise BrokenWorkerProcess
+def test_a_reply_that_is_written_in_slices_is_that_of_one_instant() -> None:
+    async def asked() -> tuple[list[Answer], list[str]]:
+        runtime = with_long_texts(TEXTS["ascii"])
+        app, task, zone = http.surface(runtime), runtime.broker.get("a"), runtime.config.settings.timezone
+        expected = [rendering.task(task, zone)]
+        read = asyncio.create_task(ask(app, "GET", f"{TASKS}/a", [], bearer("dev-token")))
+        await asyncio.sleep(0)
+        claimed = await ask(app, "POST", CLAIM, [b'{"commands":["A"]}'], bearer("dev-token"))
+        expected.append(rendering.task(task, zone))
+        return [await read, claimed], expected
+
+    answers, expected = asyncio.run(asked())
+    assert ([answer.body.decode() for answer in answers] == expected) is True
 
 
-def test_a_body_for_which_the_worker_process_gets_no_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To decode it in the server would end the server, too."""
-    monkeypatch.setattr(to_process, "run_sync", no_memory)
+@pytest.mark.process
+def test_a_large_batch_or_result_holds_up_no_other_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ("<é\u2028" * 600_000).encode()
+    result = b'"status":"COMPLETED","result":{"a":"%b"}' % text
+    calls = [
+        ("POST", f"{TASKS}/batch", b'{"tasks":[{"command":"D","payload":"%b"},{"command":""}]}' % text),
+        ("POST", f"{TASKS}/c/result", b"{%b}" % result),
+        ("POST", f"{TASKS}/batch/results", b'{"results":[{"taskId":"c",%b},{"taskId":"%b"}]}' % (result, text)),
+    ]
+
+    async def asked() -> list[tuple[int, bool, bool]]:
+        found = []
+        for method, path, body in calls:
+            app = http.surface(with_long_texts("", has_worker_process=True))
+            async with LongestHold() as longest:
+                given = await ask(app, method, path, [body], bearer("dev-token"))
+            expected = await at_once((method, path, body), "", monkeypatch)
+            found.append((given.status, given.body == expected.body, longest.seconds < LIMIT))
+        return found
+
+    assert asyncio.run(asked()) == [(200, True, True)] * 3
+
+
+#: What the start of the worker process raises -> the answer.
+FAILURES = {
+    BrokenWorkerProcess(): (413, "body needs more memory than this machine has"),
+    OSError(errno.EMFILE, "Too many open files"): (503, "no process to decode this body: Too many open files"),
+    ProcessLookupError("gone"): (503, "no process to decode this body: gone"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_a_body_that_the_worker_process_cannot_decode_is_refused(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To decode it in the server would end the server, or hold up the others."""
+
+    async def fail(*_: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(to_process, "run_sync", fail)
 
     async def refused() -> Answer:
         app = http.surface(FakeServer(Config(has_worker_process=True), WallClock("manual", start=0)))
         return await ask(app, "POST", TASKS, [SLOW["floats"]], bearer("dev-token"))
 
     answer = asyncio.run(refused())
-    assert (answer.status, answer.json) == (413, {"error": "body needs more memory than this machine has"})
+    status, text = FAILURES[failure]
+    assert (answer.status, answer.json) == (status, {"error": text})
 
 
 def upload(size: int, taken: list[int]) -> Iterator[bytes]:

@@ -212,6 +212,20 @@ async def test_what_follows_a_body_in_chunks_is_limited_as_a_head_is() -> None:
             assert statuses(await reading) == [431]
 
 
+@pytest.mark.parametrize("size", [100_000, 3 * MB])
+async def test_the_rest_of_a_body_that_was_refused_at_its_head_is_no_head(size: int) -> None:
+    refused = request(TASKS, "x" * size).replace(b"dev-token", b"unknown")
+    async with serving(Limits(idle_seconds=1)) as (_, http):
+        with closing(Client(http)) as client:
+            for _ in range(2):
+                await client.send(refused[:500])
+                assert statuses(await client.read()) == [401]
+                await client.send(refused[500:] + LOOK)
+                assert statuses(await client.read()) == [200]
+            await client.send(refused[:500])
+            assert statuses(await client.read_all()) == [401]  # the client never goes on
+
+
 async def test_a_large_head_behind_a_request_takes_no_reply_away() -> None:
     async with serving() as (runtime, http):
         with closing(Client(http)) as client:
