@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         options = Options.read({name: config.getoption(f"codeq_{name}") for name in names}, os.environ)
         target = options.chosen_target()
-        deviations = read_deviations(options.known or ("v0.3.3" if options.target in ("container", "url") else "none"))
+        deviations = read_deviations(options.known_deviations)
     except (DeviationsError, OptionsError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
     if options.report and not options.dry_run:

@@ -47,8 +47,11 @@ STORES: Mapping[str, Store] = MappingProxyType(
 
 def profile_of(image: str) -> str:
     """The profile of a store's image, by its name and its tag."""
-    if "kvrocks" not in image:
-        return "redis"
-    version = image.rpartition(":")[2].split(".")
-    newer = version[:2] > ["2", "8"] if all(part.isdigit() for part in version[:2]) else True
-    return "kvrocks-2.9" if newer else "kvrocks-2.8"
+    return kvrocks_profile(image.rpartition(":")[2]) if "kvrocks" in image else "redis"
+
+
+def kvrocks_profile(version: str) -> str:
+    """The profile of that version of KVRocks. An unknown one counts as the newest."""
+    major_and_minor = version.split(".")[:2]
+    is_older = all(part.isdigit() for part in major_and_minor) and [*map(int, major_and_minor)] <= [2, 8]
+    return "kvrocks-2.8" if is_older else "kvrocks-2.9"

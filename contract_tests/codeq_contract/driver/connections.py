@@ -38,6 +38,15 @@ def connect_async(url: str, *, direct: bool = False, **options: Any) -> httpx.As
         raise _unusable(error) from None
 
 
+def answers(url: str) -> bool:
+    """Whether a server that the suite has started answers this request."""
+    try:
+        with connect(url, direct=True, timeout=2) as http:
+            return http.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
 def _settings(url: str, *, direct: bool) -> dict[str, Any]:
     # Certificates take long to load, and a server under test rarely has one.
     verify: ssl.SSLContext | bool = url.startswith("https:") and httpx.create_ssl_context()

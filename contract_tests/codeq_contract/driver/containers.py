@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from codeq_contract.stores import profile_of
 
 from .clocks import NotInTimeError, RealClock
-from .connections import connect, with_direct_loopback
+from .connections import answers, connect, with_direct_loopback
 from .interface import Effort
 from .server_settings import Setup
 from .servers import NotRunError, Served
 from .webhooks import Answer, Received, Receiver, local_webhook
 
 if TYPE_CHECKING:
+    import httpx
     from docker import DockerClient
     from testcontainers.core.container import DockerContainer
 
@@ -111,7 +110,7 @@ class Containers:
                     url = f"http://{server.get_container_host_ip()}:{server.get_exposed_port(_SERVER_PORT)}"
                     _await_server(server, f"{url}/metrics")
                     about = {"server": _digest(server), "store": _digest(store)}
-                    yield Served(url, about, lambda: {"server": _log(server), "store": _log(store)})
+                    yield Served(url, self.profile, about, lambda: {"server": _log(server), "store": _log(store)})
 
     def _environment(self, setup: Setup) -> dict[str, str]:
         return {
@@ -180,13 +179,7 @@ def _port_of(store: str) -> int:
 
 
 def _await_server(server: DockerContainer, url: str) -> None:
-    def answers() -> bool:
-        try:
-            return httpx.get(url, timeout=2, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
-
-    _await(answers, server)
+    _await(lambda: answers(url), server)
 
 
 def _await(answers: Callable[[], bool], container: DockerContainer) -> None:

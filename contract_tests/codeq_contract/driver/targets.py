@@ -83,9 +83,13 @@ class InProcessTarget:
 
 @dataclass(frozen=True, slots=True)
 class ServerTarget:
-    """Servers that the suite starts, in real time. They accept its tokens and reach its webhook."""
+    """Servers that the suite starts, in real time. They accept its tokens and reach its webhook.
+
+    Cases delete old tasks of anyone in a shared store only if it `cleans_up`.
+    """
 
     server: Server
+    cleans_up: bool = False
     issuer: Issuer = field(default_factory=Issuer)
 
     @property
@@ -102,6 +106,8 @@ class ServerTarget:
             # The server stops before the transport closes, so that no thread still waits for a reply.
             with ExitStack() as after, server.serve(whole) as served:
                 transport = after.enter_context(HttpTransport(served.url, clock, direct=True))
+                # A clean-up deletes tasks of anyone.
+                kept = {"clean_up"} if served.shares_store and not self.cleans_up else set()
                 tokens = self.issuer.tokens(now=clock.now())
                 driver = Driver(
                     target=server.name,
@@ -109,15 +115,15 @@ class ServerTarget:
                     clock=clock,
                     tokens=tokens,
                     settings=KnownSettings.of(setup.environment),
-                    time_bounds=TimeBounds(server.profile, exact=False, patience=_PATIENCE),
-                    features=FEATURES | _OWNED | _features_of(tokens) | {f"store:{server.profile}"},
+                    time_bounds=TimeBounds(served.profile, exact=False, patience=_PATIENCE),
+                    features=(FEATURES | _OWNED | _features_of(tokens) | {f"store:{served.profile}"}) - kept,
                     effort=server.effort,
                     in_real_time=True,
                     hooks=hooks,
                     hooks_origin=origin,
                     issuer=self.issuer,
                     start_other=self.start,
-                    about={**served.about, "store profile": server.profile},
+                    about={**served.about, "store profile": served.profile},
                     logs=served.logs,
                 )
                 if not _static(setup):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -16,8 +16,11 @@ import yaml
 
 from codeq_contract.clauses import CLAUSES, FACTS
 from codeq_contract.driver import KnownSettings
+from codeq_contract.driver.commands import Command
 from codeq_contract.driver.identities import callers
-from codeq_contract.driver.servers import FakeCommand, NotRunError
+from codeq_contract.driver.processes import Program
+from codeq_contract.driver.servers import NotRunError
+from codeq_contract.driver.store_processes import Store, StoreAddress, StoreProgram
 from codeq_contract.driver.targets import FEATURES, Deployment, InProcessTarget, ServerTarget, Target
 from codeq_contract.recordings.format import UNREADABLE
 from codeq_contract.report.results import GROUPS
@@ -25,7 +28,12 @@ from codeq_contract.stores import STORES
 
 ENVIRONMENT = "CODEQ_CONTRACT_"
 CALLERS = tuple(callers(""))
-TARGETS = ("asgi", "http", "container", "url")
+TARGETS = ("asgi", "http", "command", "container", "url")
+
+#: The targets that are real servers, whose known deviations are expected.
+_REAL = frozenset({"command", "container", "url"})
+
+_STORE_IMAGE, _STORE_PROGRAM = "apache/kvrocks:2.7.0", "redis-server"
 
 
 #: The options whose values in the YAML file are not texts.
@@ -46,7 +54,7 @@ class Options:
 
     target: str = _option("asgi", f"where to run: {', '.join(TARGETS)}  [asgi]")
     config: str = _option("", "a YAML file with any of these options, `tokens`, `settings` and `without`")
-    profile: str = _option("", f"the store: {', '.join(STORES)}  [kvrocks-2.8; of a URL any]")
+    profile: str = _option("", f"the store: {', '.join(STORES)}  [as found; kvrocks-2.8 for a fake, any for a URL]")
     url: str = _option("", "the deployment of the target url")
     producer_token: str = _option("", "the token of its producer")
     worker_token: str = _option("", "the token of its worker")
@@ -55,11 +63,13 @@ class Options:
     webhook_bind: str = _option("127.0.0.1:0", "where to listen for the callbacks of a deployment")
     webhook_advertise: str = _option("", "the URL at which the deployment reaches that")
     image: str = _option("ghcr.io/osvaldoandrade/codeq-service:v0.3.3", "the server's image, of the target container")
-    store: str = _option("apache/kvrocks:2.7.0", "the store's image, of the target container")
+    server: str = _option("", "the server's program, of the target command")
+    store: str = _option("", f"the store's image, or its program  [{_STORE_IMAGE}; {_STORE_PROGRAM}]")
+    store_addr: str = _option("", "HOST:PORT of a store that runs already, of the target command")
     receiver_image: str = _option("", "an image with Python, for the webhook  [python:3.12-slim for a remote engine]")
     level: str = _option("", f"run these groups only, separated by commas: {', '.join(GROUPS)}")
     fact: str = _option("", "run only the cases of these facts or clauses, separated by commas: K5.3,K8")
-    known: str = _option("", "a list of known deviations: a file, `none`, or `v0.3.3`  [v0.3.3 for container and url]")
+    known: str = _option("", "a list of known deviations: a file, `none`, or `v0.3.3`  [v0.3.3 for real servers]")
     seed: str = _option("", "a number, to generate the same plans as the run that reported it")
     report: str = _option("", "a folder for report.json, junit.xml and report.html")
     tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -89,6 +99,8 @@ class Options:
         unknown = [name for name in self.facts if name not in FACTS and name not in CLAUSES]
         if unknown:
             raise OptionsError(f"--fact: found {unknown[0]!r}; the contract has no such fact or clause")
+        if self.target == "command":
+            self._check_command()
         if self.seed and not self.seed.isdecimal():
             raise OptionsError(f"--seed: found {self.seed!r}; it must be a whole number")
         host, _, port = self.webhook_bind.rpartition(":")
@@ -100,6 +112,16 @@ class Options:
         unknown_callers = sorted(self.tokens.keys() - set(CALLERS))
         if unknown_callers:
             raise OptionsError(f"tokens: found {unknown_callers[0]!r}; it must be some of {', '.join(CALLERS)}")
+
+    def _check_command(self) -> None:
+        """As `_check`, for the target command."""
+        if not self.server:
+            raise OptionsError("--server: the target command needs one, the path of the server's program")
+        if self.store and self.store_addr:
+            raise OptionsError("--store-addr: found --store as well; the server uses one of them")
+        host, _, port = self.store_addr.rpartition(":")
+        if self.store_addr and not (host and _is_port(port)):
+            raise OptionsError(f"--store-addr: found {self.store_addr!r}; it must be HOST:PORT")
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -118,17 +140,39 @@ class Options:
             case "asgi":
                 return InProcessTarget(profile)
             case "http":
-                return ServerTarget(FakeCommand(_fake_command(), profile))
+                return ServerTarget(Command(_fake_program(), profile=profile, name="http"))
+            case "command":
+                return self._command()
             case "url":
                 return self._deployment()
             case _:
                 return self._containers()
 
+    @property
+    def known_deviations(self) -> str:
+        """The list of known deviations."""
+        return self.known or ("v0.3.3" if self.target in _REAL else "none")
+
+    def _command(self) -> ServerTarget:
+        """Servers that are started as a program. Raises OptionsError."""
+        try:
+            store: Store = (
+                StoreAddress(self.store_addr, os.environ.get("REDIS_PASSWORD", ""))
+                if self.store_addr
+                else StoreProgram(Program.of(self.store or _STORE_PROGRAM, "--store"))
+            )
+            command = Command(Program.of(self.server, "--server"), store, self.profile)
+        except NotRunError as reason:
+            raise OptionsError(f"not run: {reason}") from None
+        return ServerTarget(command, cleans_up=self.yes)
+
     def _containers(self) -> ServerTarget:
         from codeq_contract.driver.containers import Containers  # noqa: PLC0415 - needs testcontainers
 
         try:
-            return ServerTarget(Containers.of(self.image, self.store, self.profile, self.receiver_image))
+            return ServerTarget(
+                Containers.of(self.image, self.store or _STORE_IMAGE, self.profile, self.receiver_image)
+            )
         except NotRunError as reason:
             raise OptionsError(f"not run: {reason}") from None
 
@@ -218,9 +262,15 @@ def _printed_token(command: str, name: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _fake_command() -> str:
+def _fake_program() -> Program:
+    """The fake beside this Python. Raises OptionsError."""
     beside = Path(sys.executable).with_name("codeq-fake")
-    command = str(beside) if beside.exists() else shutil.which("codeq-fake")
-    if command is None:
-        raise OptionsError("the command codeq-fake cannot be found")
-    return command
+    try:
+        fake = Program.of(str(beside) if beside.exists() else "codeq-fake", "target http:")
+    except NotRunError as reason:
+        raise OptionsError(str(reason)) from None
+    return Program((*fake.words, "serve", "--no-control"), fake.option)
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) < 2**16
