@@ -58,6 +58,6 @@ def tenant_of(claims: Mapping[str, object], subject: str) -> str:
 
 
 def role_of(claims: Mapping[str, object]) -> str:
-    """The role in a token, or an empty text (A8)."""
+    """The role in a token, or an empty text if it is blank or no text (A8)."""
     role = claims.get("role")
-    return role if isinstance(role, str) else ""
+    return role.strip() if isinstance(role, str) else ""

@@ -62,8 +62,8 @@ class Settings(CoreSettings):
 
     @property
     def is_dev(self) -> bool:
-        """Whether the `X-Role` header counts (A8)."""
-        return self.env.strip().lower() == "dev"
+        """Whether the `X-Role` header counts (A8). Other spellings do not."""
+        return self.env == "dev"
 
     def check_files(self, known: Settings) -> None:
         """Raise SettingsError if this names a file of keys that the `known` settings do not name."""

@@ -87,6 +87,12 @@ def test_a8_the_raw_claims_have_the_role() -> None:
     assert caught.value.text == "unauthorized. Admin only"
 
 
+@pytest.mark.parametrize("role", ["", " ", 7, ["USER"]])
+def test_a8_the_header_helps_a_token_whose_role_is_blank_or_no_text(role: object) -> None:
+    door = authenticator({**BARE, "producer": {"token": "p", "raw": {"role": role}}})
+    assert door.admin("Bearer p", "ADMIN", now=NOW).subject == "static"
+
+
 def test_a9_the_stock_configuration_has_two_tenants() -> None:
     sides = {side: {key: value for key, value in config.items() if key != "raw"} for side, config in FULL.items()}
     door = authenticator(sides)

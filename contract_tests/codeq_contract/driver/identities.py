@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from joserfc import jwt
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
@@ -17,7 +19,6 @@ from codeq_contract.recordings.times import SECOND
 ISSUER = "codeq-test"
 KEY_ID = "k1"
 DAY = 86_400
-ALGORITHMS = ["RS256", "RS384", "RS512"]
 
 #: The scopes of all worker routes (R3 to R11).
 WORKER_SCOPES = "codeq:claim codeq:heartbeat codeq:abandon codeq:nack codeq:result codeq:subscribe"
@@ -43,11 +44,25 @@ class Signer:
     _key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": KEY_ID}))
 
     def token(self, identity: Identity, *, issued: int) -> str:
-        """A token for `identity`, issued at second `issued`. Its claims override the usual ones; None removes one."""
+        """A token for `identity`, issued at second `issued`. Its claims override the usual ones; None removes one.
+
+        An empty `kid` removes that, too.
+        """
         usual = {"iss": ISSUER, "aud": _audience(identity.kind), "iat": issued, "exp": issued + DAY}
         claims = {name: value for name, value in {**usual, **identity.claims}.items() if value is not None}
-        header = {"alg": identity.alg or "RS256", "kid": identity.kid or KEY_ID, "typ": "JWT"}
-        return jwt.encode(header, claims, self._key, algorithms=ALGORITHMS)
+        kid = KEY_ID if identity.kid is None else identity.kid
+        header = {"alg": identity.alg or "RS256", **({"kid": kid} if kid else {}), "typ": "JWT"}
+        if header["alg"] in ("none", "HS256"):
+            return self._unsafe(header, claims)
+        key = ECKey.generate_key() if header["alg"] == "ES256" else self._key
+        return jwt.encode(header, claims, key, algorithms=[header["alg"]])
+
+    def _unsafe(self, header: Mapping[str, str], claims: Mapping[str, Any]) -> str:
+        """A token that no library makes: unsigned, or signed with the public key as a secret."""
+        signed = f"{_segment(json.dumps(header).encode())}.{_segment(json.dumps(claims).encode())}"
+        if header["alg"] == "none":
+            return f"{signed}."
+        return f"{signed}.{_segment(hmac.digest(self._key.as_pem(private=False), signed.encode(), 'sha256'))}"
 
     def settings(self, url: str | None = None) -> Mapping[str, str]:
         """The settings with which a server accepts these tokens.
@@ -111,6 +126,10 @@ def callers(run: str) -> dict[str, Identity]:
         "other_worker": worker("worker-4", theirs),
         "admin": producer("admin-1", ours, scope="codeq:admin"),
     }
+
+
+def _segment(content: bytes) -> str:
+    return urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def _audience(kind: str) -> str:
