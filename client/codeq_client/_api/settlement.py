@@ -79,20 +79,28 @@ def end(
 
 
 def nack(core: Core, task: Task, call: Call[Requeued], policy: RetryPolicy | None = None) -> Flow[Requeued]:
-    """NACK a task. If the answer was lost and the lease is no longer ours, the task was requeued one way or another."""
+    """NACK a task. If the answer was lost, the task says whether the NACK was accepted: it counts as an attempt (N2).
+
+    Raises `LeaseLost` if it was not.
+    """
 
     def resolve(now: Task) -> Flow[Requeued]:
         yield from ()
-        return Requeued(delay=0, dead=now.dead)
+        if now.attempts <= task.attempts:
+            raise LeaseLost(task.id, f"it is {now.status}, and not because of this NACK")
+        return Requeued(delay=0, dead=now.dead and now.attempts == task.attempts + 1)
 
     return _settle(core, task, call, resolve, policy)
 
 
 def abandon(core: Core, task: Task, call: Call[None], policy: RetryPolicy | None = None) -> Flow[None]:
-    """Abandon a task, with the same rule as `nack`."""
+    """Abandon a task, with the same rule as `nack`; but an abandon is no attempt (D1)."""
 
-    def resolve(_now: Task) -> Flow[None]:
+    def resolve(now: Task) -> Flow[None]:
         yield from ()
+        is_expired = now.status != Status.IN_PROGRESS and now.attempts == task.attempts + 1  # N5
+        if is_expired or (now.ended and now.attempts == task.attempts):
+            raise LeaseLost(task.id, f"it is {now.status}, and was not abandoned")
 
     return _settle(core, task, call, resolve, policy)
 

@@ -58,11 +58,16 @@ class Cancellable:
         self._reason: Exception | None = None
         self._repeating: asyncio.Task[None] | None = None
 
-    def cancel(self, reason: Exception) -> None:
-        """Cancel the code, whether it runs or has not started yet. The first reason stays."""
-        if self._reason is None:
-            self._reason = reason
-            self._cancel_task()
+    def cancel(self, reason: Exception) -> bool:
+        """Cancel the code, whether it runs or has not started yet. The first reason stays.
+
+        Return whether it runs, and was not cancelled before.
+        """
+        if self._reason is not None:
+            return False
+        self._reason = reason
+        self._cancel_task()
+        return self._task is not None and not self._task.done()
 
     async def run(self, code: Callable[[], Awaitable[Any]]) -> Caught:
         """Return what `code()` returns or raises. If it was cancelled, that is the reason, or `CancelledWithin`.

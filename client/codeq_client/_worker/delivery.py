@@ -31,7 +31,7 @@ from codeq_client.errors import (
 )
 
 from .cancellation import Cancellable, is_interrupt, text_of
-from .events import Event, HandlerStuck, Loss, Settled, TaskEnded, TaskStarted
+from .events import Event, HandlerStuck, LeaseEnded, Loss, Settled, TaskEnded, TaskStarted
 from .handlers import Handler
 from .job import TaskContext, current_task, log_fields
 from .lease_renewal import HeldLease, LeaseRenewal
@@ -73,7 +73,7 @@ class Delivery:
         self._started_at = core.clock.monotonic()
         self._lease = Lease(context.terms, sent=sent, now=self._started_at, random=core.random)
         self._code = Cancellable(core.clock, SETTLE_SECONDS, self._report_stuck)
-        self._held = HeldLease(task.id, self._lease, self._code.cancel)
+        self._held = HeldLease(task.id, self._lease, self._cancel_handler)
         self._done = asyncio.Event()
         self._handler_called = False
         self._error: BaseException | None = None
@@ -158,6 +158,10 @@ class Delivery:
         if not isinstance(outcome, Fail):
             _log.warning("the handler of task %s failed", self._task.id, exc_info=error, extra=log_fields(self._task))
         return outcome
+
+    def _cancel_handler(self, reason: Exception) -> None:
+        if self._code.cancel(reason) and self._held.handler_end:
+            self._context.emit(LeaseEnded(self._task.id, self._held.handler_end))
 
     def _report_stuck(self) -> None:
         self.stuck_since = self._clock.monotonic()

@@ -1,7 +1,7 @@
 """What a worker reports to its hooks: immutable values, one class for each kind of event.
 
-A hook is any callable that takes an event. It is called synchronously, in the worker's loop or, for `Renewed`,
-`LeaseEnded` and `LoopBlocked`, on the thread that renews the leases; so it must be fast and thread-safe. An exception
+A hook is any callable that takes an event. It is called synchronously, in the worker's loop or, for `Renewed`
+and `LoopBlocked`, on the thread that renews the leases; so it must be fast and thread-safe. An exception
 of a hook is logged and has no other effect.
 """
 
@@ -98,7 +98,8 @@ class TaskEnded:
 class Renewed:
     """A renewal was answered, or failed; `remaining` is how many seconds of the lease were left at that moment.
 
-    `outcome` is "renewed", "unknown" (it will be tried again), or the server's refusal.
+    `outcome` is "renewed", "unknown" (it will be tried again), "late" (confirmed when the lease had ended here already,
+    which proves nothing), or the server's refusal.
     """
 
     task_id: str
@@ -108,7 +109,7 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class LeaseEnded:
-    """A handler was cancelled, for this reason."""
+    """A running handler was cancelled, for this reason."""
 
     task_id: str
     end: End

@@ -25,7 +25,7 @@ from codeq_client._api.client import CodeQ
 from codeq_client._api.clock import Clock, has_own_time, sleep_or
 from codeq_client.errors import CodeQError, LeaseLost, NotInProgress, NotOwner, TaskNotFound
 
-from .events import Event, LeaseEnded, LoopBlocked, Renewed
+from .events import Event, LoopBlocked, Renewed
 from .lease_timing import End, Lease, LeaseTerms
 
 Post = Callable[[Callable[[], object]], object]
@@ -41,7 +41,7 @@ _log = logging.getLogger("codeq_client.worker")
 class HeldLease:
     """The lease on one task, and how to end its handler: by `cancel`."""
 
-    def __init__(self, task_id: str, lease: Lease, cancel: Callable[[Exception], None]) -> None:
+    def __init__(self, task_id: str, lease: Lease, cancel: Callable[[Exception], object]) -> None:
         self.task_id = task_id
         self.lease = lease
         self.handler_end: End | None = None
@@ -124,7 +124,6 @@ class LeaseRenewal:
             if end := held.lease.ended(now):
                 self.remove(held)
                 held.lease.stop()
-                self._emit(LeaseEnded(held.task_id, end))
                 self._post(partial(held.end_handler, end))
             elif held.lease.renewal_due(now):
                 held.lease.renewal_sent(now)
@@ -138,10 +137,12 @@ class LeaseRenewal:
         try:
             outcome = await self._try_to_renew(held.task_id)
             now = self._clock.monotonic()
+            if outcome == "renewed" and held.lease.lost(now):
+                outcome = "late"
             renewed = Renewed(held.task_id, outcome, held.lease.remaining(now))  # before the outcome changes the lease
             if outcome == "renewed":
                 held.lease.renewed(now)
-            elif outcome != "unknown":
+            elif outcome not in {"late", "unknown"}:
                 held.lease.revoked()
         finally:
             held.lease.unanswered(self._clock.monotonic())

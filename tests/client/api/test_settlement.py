@@ -112,12 +112,33 @@ def test_policy_ends_with_the_last_error() -> None:
         (now("PENDING", 2), Requeued(delay=0, dead=False)),
         (now("FAILED", 2, lastKnownLocation="DLQ_SET"), Requeued(delay=0, dead=True)),
         (now("IN_PROGRESS", 3), Requeued(delay=0, dead=False)),
+        (now("FAILED", 5, lastKnownLocation="DLQ_SET"), Requeued(delay=0, dead=False)),
     ],
-    ids=["waiting", "dead", "claimed again"],
+    ids=["waiting", "dead", "claimed again", "dead later"],
 )
 def test_a_nack_that_was_accepted_but_whose_answer_was_lost_is_not_sent_again(found: Any, requeued: Requeued) -> None:
     server = ScriptedServer([LOST, found])
     assert server.run(operations.nack(server.core, CLAIMED)) == requeued
+
+
+@pytest.mark.parametrize("found", [now("PENDING"), now("COMPLETED"), now("FAILED")], ids=["waits", "ended", "failed"])
+def test_a_nack_that_did_not_requeue_the_task_is_a_lost_lease(found: Any) -> None:
+    server = ScriptedServer([LOST, found])
+    with pytest.raises(LeaseLost, match="not because of this NACK"):
+        server.run(operations.nack(server.core, CLAIMED))
+
+
+@pytest.mark.parametrize("found", [now("PENDING", 2), now("COMPLETED")], ids=["expired", "ended"])
+def test_an_abandon_that_did_not_give_the_task_back_is_a_lost_lease(found: Any) -> None:
+    server = ScriptedServer([LOST, found])
+    with pytest.raises(LeaseLost, match="was not abandoned"):
+        server.run(operations.abandon(server.core, CLAIMED))
+
+
+@pytest.mark.parametrize("found", [now("PENDING"), now("IN_PROGRESS", 2)], ids=["waits", "claimed again"])
+def test_an_abandon_whose_answer_was_lost_is_not_sent_again(found: Any) -> None:
+    server = ScriptedServer([LOST, found])
+    server.run(operations.abandon(server.core, CLAIMED))
 
 
 def test_a_lost_abandon_is_sent_again_only_while_the_lease_is_ours() -> None:
