@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -23,20 +24,34 @@ async def scenario() -> Scenario:
     return Scenario(BACKOFF_POLICY="fixed", BACKOFF_BASE_SECONDS="1")
 
 
+class StuckHandler:
+    """A plain handler that returns when it is released."""
+
+    def __init__(self) -> None:
+        self.started = threading.Semaphore(0)
+        self.released = threading.Event()
+
+    def __call__(self, _job: Job[Any]) -> None:
+        self.started.release()
+        self.released.wait(30)
+
+    async def has_started(self, times: int = 1) -> None:
+        """Return when this many calls have begun: time must not pass while their threads start."""
+        for _ in range(times):
+            assert await asyncio.to_thread(self.started.acquire, timeout=10)
+
+
 @pytest.fixture
-def release() -> Iterator[threading.Event]:
-    """An event for which stuck handlers wait; it is set when the test ends."""
-    event = threading.Event()
-    yield event
-    event.set()
+def stuck() -> Iterator[StuckHandler]:
+    """A handler that is released when the test ends."""
+    handler = StuckHandler()
+    yield handler
+    handler.released.set()
 
 
-def with_stuck_handler(scenario: Scenario, release: threading.Event, *, concurrency: int, lease: LeaseTerms) -> Worker:
+def with_stuck_handler(scenario: Scenario, stuck: StuckHandler, *, concurrency: int, lease: LeaseTerms) -> Worker:
     worker = scenario.worker(concurrency=concurrency, lease=lease)
-
-    @worker.handler("STUCK")
-    def stuck(_job: Job[Any]) -> None:
-        release.wait(30)
+    worker.handler("STUCK")(stuck)
 
     @worker.handler("X")
     async def work(_job: Job[Any]) -> None: ...
@@ -46,11 +61,12 @@ def with_stuck_handler(scenario: Scenario, release: threading.Event, *, concurre
 
 @pytest.mark.asyncio
 async def test_a_stuck_plain_handler_takes_one_slot_however_often_its_task_comes_back(
-    scenario: Scenario, release: threading.Event
+    scenario: Scenario, stuck: StuckHandler
 ) -> None:
-    worker = with_stuck_handler(scenario, release, concurrency=4, lease=TERMS)
-    stuck = scenario.enqueue("STUCK", {}, max_attempts=100)
+    worker = with_stuck_handler(scenario, stuck, concurrency=4, lease=TERMS)
+    task_id = scenario.enqueue("STUCK", {}, max_attempts=100)
     async with scenario.running(worker):
+        await stuck.has_started()
         await scenario.clock.advance(90)
         others = [scenario.enqueue("X", {}) for _ in range(20)]
         await scenario.clock.advance(10)
@@ -58,19 +74,20 @@ async def test_a_stuck_plain_handler_takes_one_slot_however_often_its_task_comes
         status = worker.status()
         assert (status.tasks, status.stuck, status.standstill) == (1, 1, 0)
         assert status.oldest > 90
-        release.set()
-    assert (stuck, "abandoned") in scenario.ended()
+        stuck.released.set()
+    assert (task_id, "abandoned") in scenario.ended()
 
 
 @pytest.mark.asyncio
 async def test_a_task_whose_old_handler_is_stuck_is_given_to_a_healthy_worker(
-    scenario: Scenario, release: threading.Event
+    scenario: Scenario, stuck: StuckHandler
 ) -> None:
-    worker = with_stuck_handler(scenario, release, concurrency=2, lease=LeaseTerms(6, max_runtime=None))
-    stuck = scenario.enqueue("STUCK", {}, max_attempts=100)
+    worker = with_stuck_handler(scenario, stuck, concurrency=2, lease=LeaseTerms(6, max_runtime=None))
+    task_id = scenario.enqueue("STUCK", {}, max_attempts=100)
     async with scenario.running(worker):
+        await stuck.has_started()
         await scenario.clock.advance(2)
-        scenario.race(stuck, "revoke_lease")
+        scenario.race(task_id, "revoke_lease")
         await scenario.clock.advance(60)
         healthy = Worker(scenario.calm, poll=1)
         done: list[str] = []
@@ -81,18 +98,19 @@ async def test_a_task_whose_old_handler_is_stuck_is_given_to_a_healthy_worker(
 
         async with scenario.running(healthy):
             await scenario.clock.advance(20)
-        release.set()
-    assert done == [stuck]
+        stuck.released.set()
+    assert done == [task_id]
 
 
 @pytest.mark.asyncio
 async def test_a_worker_without_a_usable_slot_says_so(
-    scenario: Scenario, release: threading.Event, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, stuck: StuckHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
-    worker = with_stuck_handler(scenario, release, concurrency=2, lease=TERMS)
+    worker = with_stuck_handler(scenario, stuck, concurrency=2, lease=TERMS)
     for _ in range(2):
         scenario.enqueue("STUCK", {})
     async with scenario.running(worker):
+        await stuck.has_started(2)
         await scenario.clock.advance(5)
         assert ready(worker.status(), Limits())
         await scenario.clock.advance(4)
@@ -100,7 +118,7 @@ async def test_a_worker_without_a_usable_slot_says_so(
         assert (ready(status, Limits()), live(status, Limits())) == (False, True)
         await scenario.clock.advance(30)
         last = worker.status()
-        release.set()
+        stuck.released.set()
     assert not live(last, Limits())
     events = [event for _, event in scenario.events if isinstance(event, HandlerStuck)]
     assert [event.end.value for event in events] == ["overdue", "overdue"]
