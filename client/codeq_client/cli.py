@@ -17,8 +17,8 @@ import click
 
 from codeq_client import CodeQ, Worker
 from codeq_client._api.calls import Role
-from codeq_client._api.display import printable, without_password
 from codeq_client._api.operations import check_worker_token
+from codeq_client._display import printable, without_password
 from codeq_client._worker.log_output import BackgroundHandler, JsonLines, TextLines
 from codeq_client._worker.process import run_and_reload
 

@@ -29,6 +29,7 @@ CodeQError
 
 from __future__ import annotations
 
+from ._display import excerpt
 from ._task import Task
 
 
@@ -78,7 +79,7 @@ class Refused(CodeQError):
     """The server answered with an error. `status` is the HTTP status, `message` the server's text."""
 
     def __init__(self, message: str, *, status: int, request_id: str = "", retry_after: float = 0) -> None:
-        super().__init__(f"{message} (HTTP {status}{f', request {request_id}' if request_id else ''})")
+        super().__init__(f"{excerpt(message)} (HTTP {status}{f', request {request_id}' if request_id else ''})")
         self.message = message
         self.status = status
         self.request_id = request_id
@@ -143,7 +144,7 @@ class TaskFailed(CodeQError):
     """The awaited task ended as FAILED. `message` is its error text, `task` its last state."""
 
     def __init__(self, task: Task, message: str) -> None:
-        super().__init__(f"task {task.id} ({task.command}) failed: {message}")
+        super().__init__(f"task {task.id} ({task.command}) failed: {excerpt(message)}")
         self.task = task
         self.message = message
 
@@ -156,7 +157,7 @@ class WaitTimeout(CodeQError, TimeoutError):
     """The awaited task did not end in time; `task` is its last known state."""
 
     def __init__(self, task: Task, seconds: float) -> None:
-        leased = f" ({task.worker_id}, leased until {task.lease_until})" if task.lease_until else ""
+        leased = f" ({excerpt(task.worker_id)}, leased until {task.lease_until})" if task.lease_until else ""
         super().__init__(f"task {task.id} ({task.command}) is still {task.status}{leased} after {seconds:g} s")
         self.task = task
 

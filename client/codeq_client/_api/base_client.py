@@ -10,13 +10,13 @@ from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
+from codeq_client._display import without_password
 from codeq_client.errors import ConfigurationError
 
 from .arguments import check_number
 from .calls import Role
 from .clock import Clock, SystemClock
 from .connections import check_proxies, connection_to
-from .display import without_password
 from .retries import Core
 from .tokens import Token, TokenSource
 

@@ -25,11 +25,11 @@ from urllib.request import getproxies, proxy_bypass
 import anyio
 import httpx
 
+from codeq_client._display import excerpt, without_password
 from codeq_client.errors import BadReply, CertificateError, ConfigurationError, Unavailable
 
 from .calls import Reply
 from .clock import Clock
-from .display import excerpt, without_password
 from .retries import Send
 
 MAX_CONNECTIONS = 100

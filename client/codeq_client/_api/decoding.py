@@ -9,10 +9,10 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from codeq_client._display import excerpt
 from codeq_client._task import Status, Task
 
 from .conversion import unwrap_result
-from .display import excerpt
 from .models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Subscription
 
 T = TypeVar("T", Task, Record)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
+from codeq_client._display import excerpt
 from codeq_client.errors import (
     BadReply,
     BadRequest,
@@ -22,7 +23,6 @@ from codeq_client.errors import (
 )
 
 from .calls import Call, Reply, T
-from .display import excerpt
 
 _BY_MESSAGE: Mapping[str, type[Refused]] = {
     "not-owner": NotOwner,

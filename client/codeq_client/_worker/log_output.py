@@ -11,7 +11,7 @@ import threading
 from datetime import UTC, datetime
 from typing import TextIO
 
-from codeq_client._api.display import printable
+from codeq_client._display import printable
 
 from .job import current_task, log_fields
 

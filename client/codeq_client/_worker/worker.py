@@ -18,7 +18,7 @@ from anyio import to_thread
 from codeq_client._api.arguments import check_number, check_text
 from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
 from codeq_client._api.client import CodeQ
-from codeq_client._api.display import without_password
+from codeq_client._display import without_password
 from codeq_client.errors import ConfigurationError
 
 from .cancellation import is_interrupt

@@ -322,3 +322,18 @@ def test_a_wait_that_never_reached_the_server_says_so() -> None:
     server = ScriptedServer([UNREACHED] * 50)
     with pytest.raises(Unavailable, match="connection refused"):
         server.run(result_waiting.wait_for_result(server.core, "t-1", 0.4))
+
+
+def test_a_hostile_error_of_a_task_is_short_and_printable_in_the_exception_and_whole_in_its_message() -> None:
+    text = "\x1b[2J" + "x" * 1_000_000
+    server = ScriptedServer(
+        [
+            reply(200, {**TASK, "status": "FAILED", "location": "DLQ_SET", "error": text}),
+            refusal(404, "result not found"),
+        ]
+    )
+    with pytest.raises(TaskFailed) as caught:
+        server.run(result_waiting.wait_for_result(server.core, "t-1", 1))
+    assert len(str(caught.value)) < 1000
+    assert "\x1b" not in str(caught.value)
+    assert caught.value.message == text
