@@ -54,11 +54,29 @@ def _parts(value: Any) -> Iterator[str]:  # noqa: ANN401 - as above
         yield "["
         comma = ""
         for item in value:
-            yield "" if item is None else comma + _text(item)
+            if item is None:
+                yield ""
+            elif _is_long(item):
+                yield comma
+                yield from _parts(item)
+            else:
+                yield comma + _text(item)
             comma = comma if item is None else ","
         yield "]"
+    elif isinstance(value, str):
+        yield '"'
+        for start in range(0, len(value), _BLOCK):  # a character is written in the same way wherever it is
+            yield _text(value[start : start + _BLOCK])[1:-1]
+        yield '"'
     else:
         yield _text(value)
+
+
+def _is_long(value: Any) -> bool:  # noqa: ANN401 - as above
+    """Whether there is a long text in an object or its objects."""
+    if isinstance(value, dict):
+        return any(map(_is_long, value.values()))
+    return isinstance(value, str) and len(value) > _BLOCK
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - as above

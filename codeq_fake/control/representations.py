@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
@@ -21,6 +22,8 @@ from codeq_fake.runtime.fake_server import FakeServer
 
 UTC = ZoneInfo("UTC")
 
+#: A text of this length takes a while to write (characters).
+_LONG = 64 * 1024
 _DEEPEST = 200  # the contract allows 10,000 levels (B1), Python's JSON about a thousand
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 #: Headers whose values are secrets, by a part of their name, and the schemes of authentication that may be shown.
@@ -47,7 +50,15 @@ def health(runtime: FakeServer) -> payloads.Health:
 
 def task(shown: Task, zone: ZoneInfo) -> payloads.Task:
     """A task as in the reply of R12."""
-    fields: payloads.Task = json.loads(rendering.task(shown, zone))
+    if len(shown.payload) + len(shown.error) < _LONG:
+        fields: payloads.Task = json.loads(rendering.task(shown, zone))
+        return fields
+    bare = copy(shown)  # to write and to read tens of megabytes of text would take a while
+    bare.payload, bare.error = "", shown.error and "x"
+    fields = task(bare, zone)
+    fields["payload"] = wire.without_surrogates(shown.payload)
+    if shown.error:
+        fields["error"] = wire.without_surrogates(shown.error)
     return fields
 
 

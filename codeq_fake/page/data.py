@@ -25,8 +25,8 @@ End: TypeAlias = Callable[[Task], int]
 
 ItemT = TypeVar("ItemT")
 
-#: How many tasks are searched between two pauses: a payload may be long.
-_SEARCHED = 100
+#: How much of a payload is searched between two pauses (characters).
+_PART = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +68,25 @@ class Search:
     command: str = ""
     tenant: str = ""
 
-    def finds(self, task: Task) -> bool:
+    def finds(self, task: Task) -> Slices[bool]:
         """Whether a task matches."""
-        return (
+        is_candidate = (
             (not self.state or STATES[task.state] == self.state)
             and (not self.command or queue_name(task.command) == queue_name(self.command))
             and (not self.tenant or task.tenant == self.tenant)
-            and (not self.text or self._has_text(task))
         )
+        return is_candidate and (not self.text or (yield from self._is_in(task)))
 
-    def _has_text(self, task: Task) -> bool:
-        text = self.text.lower()
-        return text in task.id.lower() or text in task.command.lower() or text in task.payload.lower()
+    def _is_in(self, task: Task) -> Slices[bool]:
+        """Whether the text is in a task. A long payload is read in parts, which overlap by the length of the text."""
+        text, payload = self.text.lower(), task.payload
+        if text in task.id.lower() or text in task.command.lower():
+            return True
+        for start in range(0, len(payload), _PART):
+            if text in payload[start : start + _PART + len(text)].lower():
+                return True
+            yield
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +133,9 @@ def tasks(runtime: FakeServer, search: Search, number: int, *, size: int) -> Sli
         task_sheet = sheet(reversed(all_tasks.values()), number, size=size, total=len(all_tasks))
     else:
         found: list[Task] = []
-        for batch in batches(list(reversed(all_tasks.values())), _SEARCHED):
-            found += filter(search.finds, batch)
+        for task in list(reversed(all_tasks.values())):
+            if (yield from search.finds(task)):
+                found.append(task)
             yield
         task_sheet = sheet(found, number, size=size, total=len(found))
     return Sheet([TaskRow.of(task, broker) for task in task_sheet.items], number, task_sheet.total, size)

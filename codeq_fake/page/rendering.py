@@ -24,6 +24,8 @@ from codeq_fake.core.times import MILLISECOND, SECOND
 
 #: How many characters of a payload, a body or a reply a page shows.
 LONGEST = 100_000
+#: The same for any other text, such as an error.
+_MOST = 10 * LONGEST
 
 #: Invisible characters: controls except tab and line ends, marks without a glyph, those that reverse a line, and
 #: half surrogate pairs, which no document can hold.
@@ -115,15 +117,21 @@ def pretty(text: str) -> str:
         except ValueError:
             return text
         return laid_out if text[:1] in "[{" else text
-    return f"{text[:LONGEST]}\n... and {len(text) - LONGEST:,} characters more"
+    return _cut(text, LONGEST)
+
+
+def _cut(text: str, length: int) -> str:
+    return f"{text[:length]}\n... and {len(text) - length:,} characters more"
 
 
 def visible(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
     """A value for a template, with JSON escapes for invisible characters; markup is unchanged.
 
-    So no text can reverse its line or look like another text.
+    So no text can reverse its line or look like another text. One of megabytes is cut.
     """
-    return _UNSEEN.sub(_escaped, value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _UNSEEN.sub(_escaped, value if len(value) <= _MOST else _cut(value, _MOST))
 
 
 def _escaped(unseen: re.Match[str]) -> str:

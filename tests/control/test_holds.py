@@ -79,6 +79,34 @@ def test_a_call_that_returns_much_lets_others_in_between() -> None:
     assert asyncio.run(called()) == [(path, True) for path in CALLS]
 
 
+LONG_TEXT = "é<\\" * 700_000
+
+
+@pytest.mark.parametrize("path", ["state", "tasks", "tasks/a", "requests", "page/tasks?q=x"])
+def test_a_call_about_a_long_text_lets_others_in_between(path: str) -> None:
+    async def called() -> LongestHold:
+        runtime = FakeServer(Config(), WallClock("manual"))
+        app = application(runtime)
+        runtime.source.queue(ids=["a"])
+        task = runtime.broker.create("A", LONG_TEXT, tenant="dev", now=0)
+        task.error = LONG_TEXT
+        await ask(app, "GET", "/_fake/page/tasks")  # the first call loads what all need
+        await ask(app, "GET", f"{TASKS}/a", [], bearer("dev-token"))
+        async with LongestHold() as longest:
+            answer = await ask(app, "GET", f"/_fake/{path}")
+        assert answer.status == 200
+        if path in CALLS or path == "tasks":
+            assert answer.json == json.loads(json.dumps({**CALLS, "tasks": _tasks}[path](Controls(runtime))))
+        return longest
+
+    longest = asyncio.run(called())
+    assert longest.seconds < max(longest.total / 2, LIMIT / 5), (longest.seconds, longest.total)
+
+
+def _tasks(controls: Controls) -> Any:
+    return {"tasks": controls.tasks()}
+
+
 @pytest.mark.parametrize("path", ["state", "queues"])
 def test_a_call_about_many_queues_lets_others_in_between(path: str) -> None:
     async def called() -> LongestHold:

@@ -44,6 +44,16 @@ async def test_each_document_takes_less_than_300_ms() -> None:
     assert slow == {}
 
 
+@pytest.mark.asyncio
+async def test_a_text_of_megabytes_is_cut_wherever_a_page_shows_it() -> None:
+    runtime = FakeServer(Config(), WallClock("manual"))
+    task = runtime.broker.create("A", tenant="dev", now=runtime.clock.now())
+    task.error = "x" * 3_000_000
+    answer = await ask(application(runtime), "GET", f"/_fake/page/task?id={task.id}")
+    assert b"2,000,000 characters more" in answer.body
+    assert len(answer.body) < 1_200_000
+
+
 async def best_of_three(app: ASGIApp, path: str) -> float:
     """The processor's seconds that a document takes."""
     took: list[float] = []
