@@ -103,10 +103,13 @@ def test_a_fork_says_at_once_that_it_has_only_a_copy(run: Run) -> None:
     test = """
 import os
 import pytest
+import signal
 
 def in_a_fork(check):
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)  # a call that hangs ends the child, which nothing else would
         try:
             check()
         except BaseException:
