@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -70,25 +71,47 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert without_password(url) == shown
 
 
+#: It exits with 10 + how often it got a signal.
+COMMAND_OF_RECORD = """
+import signal, sys, time
+numbers = []
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *got: (numbers.append(got[0]), print("got it", flush=True)))
+print("ready", flush=True)
+while not numbers:
+    signal.pause()
+time.sleep(float(sys.argv[1]))  # it has something to finish
+sys.exit(10 + len(numbers))
+"""
+
+
+def others_of_group(group: int) -> list[int]:
+    """The processes of a group without its leader."""
+    stats = [file.read_text(encoding="utf-8").rpartition(")") for file in Path("/proc").glob("[0-9]*/stat")]
+    of_group = [int(name.split()[0]) for name, _, rest in stats if int(rest.split()[2]) == group]
+    return [number for number in of_group if number != group]
+
+
 @pytest.mark.process
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
-def test_a_signal_to_the_recorder_ends_its_command_and_leaves_the_recording(
-    tmp_path: Path, number: signal.Signals
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("to_the_group", [False, True], ids=["the process", "its group"])
+def test_a_signal_to_the_recorder_reaches_its_command_once_and_leaves_the_recording(
+    tmp_path: Path, number: signal.Signals, *, to_the_group: bool
 ) -> None:
-    program = (
-        "import signal, sys\n"
-        f"signal.signal({int(number)}, lambda *_: sys.exit(7))\n"
-        "print('ready', flush=True)\n"
-        "signal.pause()\n"
-    )
     command = [str(Path(sys.executable).with_name("codeq-contract")), "record", "--url", "http://127.0.0.1:1"]
+    lasts = "1" if to_the_group else "0"  # so long that the recorder has had its signal
     with subprocess.Popen(
-        [*command, "--out", str(tmp_path / "out.jsonl"), "--", sys.executable, "-c", program],
+        [*command, "--out", str(tmp_path / "out.jsonl"), "--", sys.executable, "-c", COMMAND_OF_RECORD, lasts],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        assert process.wait(20) == 7
+        for member in others_of_group(process.pid) if to_the_group else ():
+            os.kill(member, number)
+        assert not to_the_group or process.stdout.readline() == "got it\n"
+        process.send_signal(number)  # the last of its group: two signals at the same moment would be one
+        assert process.wait(20) == 11
     assert read_recording(tmp_path / "out.jsonl").header.name == "out"

@@ -13,6 +13,9 @@ from tests.in_process.support import CLAIM, POLL, TASKS, wait_for
 if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ
 
+#: A call that blocks trio's loop would otherwise hang.
+pytestmark = pytest.mark.timeout(20)
+
 
 def test_an_async_client_and_the_clock_work_under_trio(fake: FakeCodeQ) -> None:
     async def story() -> int:

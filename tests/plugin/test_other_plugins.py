@@ -50,7 +50,7 @@ def test_a_port_cannot_be_had(codeq):
 @pytest.mark.slow
 def test_no_network_is_needed(run: Run) -> None:
     printed, code = run(
-        WITHOUT_NETWORK, "timeout = 20\n", "--disable-socket", "-W", "ignore:A test tried to use socket"
+        WITHOUT_NETWORK, "timeout = 10\n", "--disable-socket", "-W", "ignore:A test tried to use socket"
     )
     assert code == 0, printed
 
@@ -94,7 +94,7 @@ def test_a_fake_begins_at_the_frozen_time():
         codeq.advance(3600)
         assert codeq.now.startswith("2030-01-01T01:00:00")
 """
-    printed, code = run(test, "timeout = 20\n")
+    printed, code = run(test, "timeout = 10\n")
     assert code == 0, printed
 
 
@@ -146,5 +146,5 @@ def test_a_fake_of_the_fork_works():
     from codeq_fake.testing import FakeCodeQ
     assert in_a_fork(lambda: FakeCodeQ().client().get("/metrics").raise_for_status()) == 0
 """
-    printed, code = run(test, "timeout = 20\n")
+    printed, code = run(test, "timeout = 10\n")
     assert code == 0, printed

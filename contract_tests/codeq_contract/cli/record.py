@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -27,6 +26,7 @@ from codeq_contract.recordings.files import write_recording
 from codeq_contract.recordings.format import Header
 from codeq_contract.stores import STORES
 
+from .command_process import end_of, stop_signals
 from .output import CannotRunError, background_output
 
 _PROFILES = [name for name in STORES if name != "any"]
@@ -83,7 +83,7 @@ def record_session(
             here = f"http://{host}:{bound_port}"
             if webhook_advertise or is_loopback(urlsplit(url).hostname or ""):
                 rewriter.advertised = (webhook_advertise or here).rstrip("/")
-            code = _run(command, here) if command else _wait(here, url, seconds)
+            code = end_of(command, _environ(here)) if command else _wait(here, url, seconds)
         recording = session_of(tape, names, header)
         write_recording(recording, out)
     except (NotRunError, OSError, ValueError) as error:
@@ -113,37 +113,13 @@ def _wait(here: str, url: str, seconds: float | None) -> int:
     def end(_signal: int, _frame: FrameType | None) -> None:
         over.set()
 
-    for number in _stop_signals():
+    for number in stop_signals():
         signal.signal(number, end)
     click.echo(f"{here} records what goes to {without_password(url)}; ctrl-C ends it")
     over.wait(seconds)
     return 0
 
 
-def _run(command: tuple[str, ...], here: str) -> int:
-    """Run the user's command, and send it the signals that this process receives. Returns its exit code."""
-    process: subprocess.Popen[bytes] | None = None
-    early: list[int] = []
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        if process is None:
-            early.append(number)
-        elif not (number == signal.SIGINT and os.isatty(0)):  # a terminal sends it to the command itself
-            process.send_signal(number)
-
-    for number in _stop_signals():
-        signal.signal(number, forward)
-    environ = {**with_direct_loopback(os.environ), "CODEQ_BASE_URL": here}
-    process = subprocess.Popen(command, env=environ)  # noqa: S603 - the user's
-    for each in early:
-        process.send_signal(each)
-    code = process.wait()
-    return code if code >= 0 else 128 - code
-
-
-def _stop_signals() -> list[signal.Signals]:
-    """The signals that end a recording. Under `nohup` a hang-up is ignored."""
-    if sys.platform == "win32":
-        return [signal.SIGINT, signal.SIGTERM]
-    hang_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
-    return [signal.SIGINT, signal.SIGTERM, *hang_up]
+def _environ(here: str) -> dict[str, str]:
+    """The command's environment: it calls the recorder past every proxy."""
+    return {**with_direct_loopback(os.environ), "CODEQ_BASE_URL": here}
