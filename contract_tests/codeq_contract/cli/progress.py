@@ -128,6 +128,8 @@ def print_outcome(report: Report, console: Console) -> None:
         console.print(f"left behind: {len(report.left_behind)} delayed tasks, whose commands no worker claims")
     if report.never_seen:
         console.print(f"never seen: {', '.join(report.never_seen)}", highlight=False)
+    for line in report.races_summary():
+        console.print(line, highlight=False, markup=False)
     for line in report.facts_summary():
         console.print(printable(line), markup=False, highlight=False)
 

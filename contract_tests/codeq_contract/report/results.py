@@ -88,7 +88,10 @@ class ShownExchange:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """The outcome of one case, with its last requests unless it passed."""
+    """The outcome of one case, with its last requests unless it passed.
+
+    If a known `race` explains its failure, these are the requests that show it.
+    """
 
     name: str
     group: str
@@ -100,6 +103,7 @@ class CaseResult:
     sightings: tuple[str, ...] = ()
     transcript: tuple[ShownExchange, ...] = ()
     facts: tuple[str, ...] = ()
+    race: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,11 @@ class Report:
                 by_reason.setdefault(result.reason, []).append(fact)
         return dict(sorted(by_reason.items(), key=lambda entry: -len(entry[1])))
 
+    def races_summary(self) -> Iterator[str]:
+        """The known races that make the run partial."""
+        for race, cases in self.races.items():
+            yield f"known race: {race} {CLAUSES[race]}: {', '.join(cases)}"
+
     def facts_summary(self) -> Iterator[str]:
         """The number of facts for each verdict, and which were not checked for which reason."""
         counts = Counter(result.verdict for result in self.facts.values())
@@ -188,6 +197,12 @@ class Report:
         """The situations that the requested levels must meet, and that none of their cases met."""
         wanted = [sighting for group in self.levels_asked for sighting in SIGHTINGS_OF_GROUPS[group]]
         return [sighting for sighting in wanted if not self.sightings[sighting]]
+
+    @cached_property
+    def races(self) -> Mapping[str, Sequence[str]]:
+        """The known races that explain failures, with the cases that met them."""
+        races = sorted({case.race for case in self.cases if case.race})
+        return {race: [case.name for case in self.cases if case.race == race] for race in races}
 
     @cached_property
     def levels(self) -> Mapping[str, str]:
@@ -223,7 +238,8 @@ class Report:
             return FAILED
         if counts.get(Verdict.ERROR):
             return ERROR
-        if counts.get(Verdict.SKIPPED) or counts.get(Verdict.INCONCLUSIVE):
+        has_race = any(case.race for case in self.cases if case.group == group)
+        if has_race or counts.get(Verdict.SKIPPED) or counts.get(Verdict.INCONCLUSIVE):
             return PARTIAL
         if not (counts.get(Verdict.PASSED) or counts.get(Verdict.KNOWN)):
             return NOT_RUN
@@ -239,6 +255,7 @@ class Report:
             "levelsAsked": self.levels_asked,
             "levels": {group: {"result": self.levels[group], **self.counts(group)} for group in GROUPS},
             "sightings": self.sightings,
+            "races": self.races,
             "clauses": self.clauses,
             "facts": {
                 fact: {"says": FACTS[fact].says, "verdict": result.verdict, "reason": result.reason}

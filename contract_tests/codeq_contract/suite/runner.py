@@ -88,6 +88,17 @@ class Runner:
             self.driver.clock.cancel_waits()
             self._threads.shutdown(wait=self.driver.start_other is None, cancel_futures=True)
 
+    def sample(self, item: pytest.Function, tries: int, *, at_once: int) -> list[Attempts]:
+        """Try a case again, for its rate of failures. Where time does not pass by itself, only one runs at a time."""
+        if at_once == 1 or not self.driver.in_real_time:
+            return [self._try(item) for _ in range(tries)]
+        with ThreadPoolExecutor(at_once, thread_name_prefix="sample") as threads:
+            return [*threads.map(self._try, [item] * tries)]
+
+    def _try(self, item: pytest.Function) -> Attempts:
+        contract = CaseContext(self.driver)
+        return Attempts(contract, 1, 0, self._attempt(item, contract))
+
     def _run_in_thread(self, item: pytest.Function) -> Attempts:
         attempts = self._run(item)
         self.on_over(item.nodeid)

@@ -28,15 +28,13 @@ from .cleanup import end_all
 from .deviations import Deviation
 from .options import Options
 from .runner import Attempts, Runner, clauses_of, facts_of, group_of, missing_features
+from .samples import FAILURES, Sample, Sign, is_failure, objection, sign_of
 
 _REASON_LINES = 8
 _SEEDS = 2**32
 
 #: Verdicts that the server's logs may explain.
 _WANT_LOGS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE)
-
-#: The errors that a server may cause in a case. Any other is a fault of the suite itself.
-_FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
 
 
 class NoServerError(Exception):
@@ -57,6 +55,10 @@ class Session:
     on_result: Callable[[CaseResult], None] = field(default=lambda _: None)
     _attempts: dict[str, Attempts] = field(default_factory=dict)
     _results: dict[str, CaseResult] = field(default_factory=dict)
+    #: The calls that show races, by the case.
+    _signs: dict[str, Sign] = field(default_factory=dict)
+    #: How often a case fails, by its name without parameters.
+    _samples: dict[str, Sample] = field(default_factory=dict)
     _facts_left_out: set[str] = field(default_factory=set)
     _open: ExitStack = field(default_factory=ExitStack)
     not_run: str = ""
@@ -90,7 +92,24 @@ class Session:
         if unanswered and not self.driver.is_reachable:
             item.session.shouldstop = "the server no longer answers"
             raise NoServerError(item.session.shouldstop) from attempts.error
+        self._look_for_race(item, attempts)
         raise attempts.error
+
+    def _look_for_race(self, item: pytest.Function, attempts: Attempts) -> None:
+        """If a known race may explain the failure, find its calls, and measure how often the case fails."""
+        deviation = self._deviation(item)
+        if deviation is None or not is_failure(attempts):
+            return
+        sign = sign_of(deviation, attempts.contract.last_example)
+        if sign is None:
+            return
+        self._signs[item.nodeid] = sign
+        if item.originalname not in self._samples:
+            tries = self.runner.sample(item, deviation.tries, at_once=deviation.at_once)
+            self._samples[item.originalname] = Sample.of(deviation, tries)
+
+    def _deviation(self, item: pytest.Item) -> Deviation | None:
+        return next((each for each in self.deviations if each.covers(item.name, clauses_of(item))), None)
 
     def leave_out(self, items: Sequence[pytest.Item], why: str) -> None:
         """Record cases that were selected but not run: they make a level partial."""
@@ -125,7 +144,7 @@ class Session:
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
     ) -> tuple[Verdict, str]:
         """The verdict on a case, and the reason."""
-        deviation = next((each for each in self.deviations if each.covers(item.name, clauses_of(item))), None)
+        deviation = self._deviation(item)
         if call.excinfo is None:
             if deviation is not None and not deviation.rare:
                 return Verdict.FAILED, f"{deviation.clause} is listed as a known deviation, but no longer fails"
@@ -139,13 +158,27 @@ class Session:
                 verdict = Verdict.INCONCLUSIVE
             case _ if report.skipped:
                 verdict = Verdict.SKIPPED
-            case _ if not isinstance(error, _FAILURES) or report.when != "call":
+            case _ if not isinstance(error, FAILURES) or report.when != "call":
                 verdict, reason = Verdict.ERROR, f"{type(error).__name__}: {reason}"
             case _ if deviation is not None:
-                verdict, reason = Verdict.KNOWN, f"{reason} ({deviation.why})"
+                verdict, reason = self._verdict_on_known(item, deviation, reason)
             case _:
                 verdict = Verdict.FAILED
         return verdict, reason
+
+    def _verdict_on_known(self, item: pytest.Item, deviation: Deviation, reason: str) -> tuple[Verdict, str]:
+        """The verdict on a case that fails as the deviation may explain."""
+        sign = self._signs.get(item.nodeid)
+        sample = self._samples.get(getattr(item, "originalname", item.name))
+        against = objection(deviation, sign, sample)
+        if against:
+            return Verdict.FAILED, f"{reason}\n{against}"
+        if sign is None:
+            return Verdict.KNOWN, f"{reason} ({deviation.why})"
+        return (
+            Verdict.KNOWN,
+            f"{reason} (shows {sign.race}; {sample}, at most {deviation.at_most} may; {deviation.why})",
+        )
 
     def _result(self, item: pytest.Item, call: pytest.CallInfo[None], verdict: Verdict, reason: str) -> CaseResult:
         """The result of a case, with its requests unless it passed."""
@@ -161,14 +194,17 @@ class Session:
         attempts = self._attempts.get(item.nodeid)
         if attempts is None:
             return result
-        contract = attempts.contract
+        contract, sign = attempts.contract, self._signs.get(item.nodeid)
+        race = sign if verdict is Verdict.KNOWN else None
+        calls = contract.last_example if race is None else race.calls
         return replace(
             result,
             seconds=round(attempts.seconds, 3),
             reason=without_secrets(reason, contract.driver),
             attempts=attempts.number,
             sightings=tuple(sorted(contract.sightings)),
-            transcript=() if verdict is Verdict.PASSED else shown(contract.last_example, contract.driver),
+            transcript=() if verdict is Verdict.PASSED else shown(calls, contract.driver),
+            race="" if race is None else race.race,
         )
 
     @property
@@ -262,4 +298,5 @@ class Session:
             yield f"{group:11} {report.levels[group]:13} {counts}"
         if report.never_seen:
             yield f"never seen: {', '.join(report.never_seen)}"
+        yield from report.races_summary()
         yield from report.facts_summary()

@@ -1,10 +1,11 @@
-"""Deviations: clauses that a target is known to break. Their cases must fail; one that passes is an error."""
+"""Deviations: clauses that a target is known to break, always or by a race, and how often at most."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import comb, exp, lgamma
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,41 @@ class DeviationsError(Exception):
 class Deviation:
     """A clause that a target breaks, in all cases or in `case` with any parameters.
 
-    It is `rare` if they do not fail every time.
+    Its cases must fail, unless it is `rare`. If it has `races`, a failure counts as known only if its calls show one of
+    them, and if no more than `at_most` of `tries` further tries fail, `at_once` at a time. The bound was drawn from the
+    target on which `seen[0]` of `seen[1]` such tries failed.
     """
 
     clause: str
     why: str
     case: str = ""
     rare: bool = False
+    races: tuple[str, ...] = ()
+    seen: tuple[int, int] = (0, 0)
+    tries: int = 0
+    at_most: int = 0
+    at_once: int = 1
 
     def covers(self, case: str, clauses: Sequence[str]) -> bool:
-        """Whether the deviation explains the failure of this case."""
+        """Whether the deviation is about this case."""
         return self.clause in clauses and self.case in ("", case, case.partition("[")[0])
+
+    @property
+    def false_alarm(self) -> float:
+        """The chance that the target on which it was seen exceeds the bound, as far as its rate is known.
+
+        The rate is unknown between the limits that `seen` sets: beta-binomial, with Jeffreys' prior.
+        """
+        failed, passed = self.seen[0] + 0.5, self.seen[1] - self.seen[0] + 0.5
+        certain = _log_beta(failed, passed)
+        return sum(
+            comb(self.tries, number) * exp(_log_beta(number + failed, self.tries - number + passed) - certain)
+            for number in range(self.at_most + 1, self.tries + 1)
+        )
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
 
 
 def read_deviations(source: str) -> tuple[Deviation, ...]:
@@ -54,4 +79,7 @@ def _deviation(entry: Mapping[str, Any]) -> Deviation:
     if "seldom" in fields:
         warnings.warn("`seldom` in a list of known deviations is now `rare`", DeprecationWarning, stacklevel=2)
         fields["rare"] = fields.pop("seldom")
+    for name in ("races", "seen"):
+        if name in fields:
+            fields[name] = tuple(fields[name])
     return Deviation(**fields)
