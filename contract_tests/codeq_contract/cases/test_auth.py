@@ -130,7 +130,7 @@ def test_a_worker_has_event_types_and_scopes(contract: CaseContext) -> None:
                 assert called(contract, worker, route).refusal == (401, text), route
 
 
-@checks("A6.1")
+@checks("A6.1", "settings.26")
 @needs("minting")
 def test_a_producer_is_no_worker(contract: CaseContext) -> None:
     producer = contract.new_producer(scope=WORKER_SCOPES, eventTypes=["*"])

@@ -77,7 +77,7 @@ def _serves_metrics(port: int) -> bool:
 
 def _settings_of_files(folder: Path, setup: Setup) -> dict[str, str]:
     """The settings that name files."""
-    settings = {"LOCAL_ARTIFACTS_DIR": str(folder / "artifacts")}
+    settings = {"LOCAL_ARTIFACTS_DIR": setup.environment.get("LOCAL_ARTIFACTS_DIR", str(folder / "artifacts"))}
     if not setup.yaml:
         # The recorded server ran without a file. Its behaviour with an empty one is unknown.
         return settings

@@ -114,11 +114,11 @@ class Containers:
 
     def _environment(self, setup: Setup) -> dict[str, str]:
         return {
+            "LOCAL_ARTIFACTS_DIR": "/tmp/codeq-artifacts",  # noqa: S108 - inside the container
             **setup.environment,
             "REDIS_ADDR": f"{_STORE_ALIAS}:{_port_of(self.store)}",
             # The recorded server ran without a file. Its behaviour with an empty one is unknown.
             **({"CODEQ_CONFIG_PATH": _CONFIGURATION} if setup.yaml else {}),
-            "LOCAL_ARTIFACTS_DIR": "/tmp/codeq-artifacts",  # noqa: S108 - inside the container
             # Only for images of the fake, which imitate the store beside them. The real server ignores it.
             "CODEQ_FAKE_PROFILE": self.profile,
         }

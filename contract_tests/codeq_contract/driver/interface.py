@@ -57,6 +57,8 @@ class Driver:
     hooks: Receiver
     hooks_origin: str = ""
     issuer: Issuer | None = None
+    #: The server's settings of authentication, if the suite chose them.
+    authentication: Mapping[str, str] = field(default_factory=dict)
     start_other: Callable[[Setup], AbstractContextManager[Driver]] | None = None
     #: The names of `settings` that were not given, so that they have the real server's defaults.
     assumed: frozenset[str] = frozenset()

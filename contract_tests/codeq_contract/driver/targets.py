@@ -61,7 +61,8 @@ class InProcessTarget:
         # Other targets do without the fake and its dependencies.
         from .in_process import InProcess  # noqa: PLC0415 - as above
 
-        with InProcess(setup.but({**self.issuer.signer.settings(), **_static(setup)}), self.profile) as fake:
+        authentication = {**self.issuer.signer.settings(), **_static(setup)}
+        with InProcess(setup.but(authentication), self.profile) as fake:
             tokens = self.issuer.tokens(now=fake.now())
             yield Driver(
                 target=self.name,
@@ -76,6 +77,7 @@ class InProcessTarget:
                 hooks=fake.hooks,
                 hooks_origin=WEBHOOK_ORIGIN,
                 issuer=self.issuer,
+                authentication=authentication,
                 start_other=self.start,
                 about={"server": "codeq-fake in process", "store profile": self.profile},
             )
@@ -102,9 +104,9 @@ class ServerTarget:
         """As `Target.start`."""
         clock, server = RealClock(), self.server
         with server.receive(clock.now, self.issuer.signer.jwks()) as (hooks, origin):
-            whole = setup.but({**self.issuer.signer.settings(origin + KEYS_PATH), **_static(setup)})
+            authentication = {**self.issuer.signer.settings(origin + KEYS_PATH), **_static(setup)}
             # The server stops before the transport closes, so that no thread still waits for a reply.
-            with ExitStack() as after, server.serve(whole) as served:
+            with ExitStack() as after, server.serve(setup.but(authentication)) as served:
                 transport = after.enter_context(HttpTransport(served.url, clock, direct=True))
                 # A clean-up deletes tasks of anyone.
                 kept = {"clean_up"} if served.shares_store and not self.cleans_up else set()
@@ -122,6 +124,7 @@ class ServerTarget:
                     hooks=hooks,
                     hooks_origin=origin,
                     issuer=self.issuer,
+                    authentication=authentication,
                     start_other=self.start,
                     about={**served.about, "store profile": served.profile},
                     logs=served.logs,
