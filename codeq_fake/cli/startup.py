@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from codeq_fake.auth import read_identities
 from codeq_fake.clocks import WallClock
 from codeq_fake.compat.uvicorn import Limits
+from codeq_fake.compat.uvicorn_choice import shortcomings
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.argument_readers import instant
 from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
@@ -159,6 +160,8 @@ def limits_of(options: Options) -> Limits:
             f"{available:,} files may be open (ulimit -n), so at most {limits.connections:,} connections and "
             f"{descriptors.callbacks(options.max_callbacks):,} callbacks at once"
         )
+    if lacks := shortcomings():
+        tell(lacks)
     return limits
 
 

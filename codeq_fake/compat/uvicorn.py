@@ -2,7 +2,7 @@
 
 The plain server uses only public names. It sends the head and the body of a reply separately, takes some tenths of a
 second longer to start and to stop, and cannot break a connection: faults that should do so are answered with a 500. Of
-the limits it knows only the time between two requests.
+the limits it holds only the number of connections and the time between two requests.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ async def plain_serve(
     before_end: Callable[[], None],
 ) -> AsyncIterator[None]:
     """Serve by uvicorn's documented names."""
-    server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=1, **options(where, limits)))
+    more = {"timeout_graceful_shutdown": 1, "limit_concurrency": limits.connections + 1}
+    server = uvicorn.Server(uvicorn.Config(app, **more, **options(where, limits)))
     serving = asyncio.create_task(server.serve(sockets=sockets_of(where)))
     while not (server.started or serving.done()):  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0.01)

@@ -34,6 +34,13 @@ def missing() -> list[str]:
     return [inside for inside in INSIDES if not _exists(inside)]
 
 
+def shortcomings() -> str:
+    """What the chosen server does not do, for a person; "" if there is nothing."""
+    if not missing():
+        return ""
+    return "this version of uvicorn is not known: the server is slower, and limits neither heads nor slow clients"
+
+
 def best_serve() -> Serve:
     """The quick server if this version of uvicorn has its insides, else the plain one."""
     if missing():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time  # noqa: TID251 - how long a real server takes to end
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 import uvicorn.protocols.http.auto  # before a test takes away what it imports
 import uvicorn.protocols.http.httptools_impl
 
+from codeq_fake.cli.startup import limits_of
 from codeq_fake.clocks import WallClock
 from codeq_fake.compat import uvicorn_choice as compat
 from codeq_fake.compat.uvicorn import Limits, plain_serve
@@ -124,6 +127,30 @@ def test_where_the_insides_are_gone_the_public_names_of_uvicorn_serve(monkeypatc
             assert time.perf_counter() - began < 5
 
     asyncio.run(story())
+
+
+def test_there_the_number_of_connections_is_limited_and_the_start_says_what_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("max_connections", "max_callbacks", "max_header_bytes", "header_timeout", "min_body_rate")
+    options: Any = SimpleNamespace(**dict.fromkeys(names))
+    limits_of(options)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(compat, "INSIDES", ("uvicorn.server:Server.renamed",))
+    limits_of(options)
+    assert "limits neither heads nor slow clients" in capsys.readouterr().err
+
+    async def statuses() -> list[int]:
+        runtime = FakeServer(Config(), WallClock())
+        async with served(application(runtime), runtime, listen("127.0.0.1", 0), limits=Limits(connections=2)) as url:
+            async with AsyncExitStack() as clients:
+                found = []
+                for _ in range(3):
+                    http = await clients.enter_async_context(httpx.AsyncClient(timeout=5, trust_env=False))
+                    found.append((await http.get(f"{url}/_fake/health")).status_code)
+                return found
+
+    assert asyncio.run(statuses()) == [200, 200, 503]
 
 
 def test_there_a_fault_that_breaks_a_connection_is_an_error_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:

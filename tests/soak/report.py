@@ -56,7 +56,7 @@ class Report:
         found = [f"a sound client: {what}" for what in self.wrong[:20]]
         found += [probe.problem for probe in self.probes if probe.problem][:20]
         if "Traceback" in self.stderr or "Error" in self.stderr:
-            found.append(f"the server wrote: {self.stderr[:2000]}")
+            found.append(f"the server wrote: {self.stderr[:20_000]}")
         longest = max((probe.answered_after for probe in self.probes), default=0.0)
         if longest > LONGEST_PROBE:
             found.append(f"a probe took {longest:.2f} s")
