@@ -87,8 +87,10 @@ async def plain_serve(
     before_end: Callable[[], None],
 ) -> AsyncIterator[None]:
     """Serve by uvicorn's documented names."""
-    more = {"timeout_graceful_shutdown": 1, "limit_concurrency": limits.connections + 1}
-    server = uvicorn.Server(uvicorn.Config(app, **more, **options(where, limits)))
+    # It counts requests, too, and refuses from this number on.
+    most = limits.connections + 1
+    config = uvicorn.Config(app, timeout_graceful_shutdown=1, limit_concurrency=most, **options(where, limits))
+    server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=sockets_of(where)))
     while not (server.started or serving.done()):  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0.01)

@@ -142,13 +142,15 @@ def test_there_the_number_of_connections_is_limited_and_the_start_says_what_is_n
 
     async def statuses() -> list[int]:
         runtime = FakeServer(Config(), WallClock())
-        async with served(application(runtime), runtime, listen("127.0.0.1", 0), limits=Limits(connections=2)) as url:
-            async with AsyncExitStack() as clients:
-                found = []
-                for _ in range(3):
-                    http = await clients.enter_async_context(httpx.AsyncClient(timeout=5, trust_env=False))
-                    found.append((await http.get(f"{url}/_fake/health")).status_code)
-                return found
+        async with (
+            served(application(runtime), runtime, listen("127.0.0.1", 0), limits=Limits(connections=2)) as url,
+            AsyncExitStack() as clients,
+        ):
+            found = []
+            for _ in range(3):
+                http = await clients.enter_async_context(httpx.AsyncClient(timeout=5, trust_env=False))
+                found.append((await http.get(f"{url}/_fake/health")).status_code)
+            return found
 
     assert asyncio.run(statuses()) == [200, 200, 503]
 
