@@ -64,16 +64,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
-    """Make a test whose clock is auto run on an event loop whose time jumps."""
+    """Make a test whose clock is auto run on an event loop whose time jumps, and others on one without sockets."""
     marked = _marked(metafunc.definition).get("clock")
     names = metafunc.fixturenames
     uses_codeq = "codeq" in names or ("codeq_client" in names and _fake_of_client(names) == "codeq")
-    if (marked or (uses_codeq and metafunc.config.getini("codeq_clock"))) != "auto":
+    is_auto = (marked or (uses_codeq and metafunc.config.getini("codeq_clock"))) == "auto"
+    if not is_auto and not (uses_codeq and _may_have_no_socket(metafunc.definition, names)):
         yield
         return
-    from .clocks.pytest_loops import on_virtual_time  # noqa: PLC0415 - see the module's docstring
+    from .clocks.pytest_loops import on_our_loop  # noqa: PLC0415 - see the module's docstring
 
-    with on_virtual_time(metafunc):
+    with on_our_loop(metafunc, virtual_time=is_auto):
         yield
 
 
@@ -166,9 +167,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Fail a test in which a receiver, a worker's hook or a callback raised. Give unittest a loop whose time jumps."""
     __tracebackhide__ = True
     if item.stash.get(_IS_AUTO, False):
-        from .clocks.pytest_loops import callback_errors_to, unittest_on_virtual_time  # noqa: PLC0415 - as above
+        from .clocks.pytest_loops import callback_errors_to, unittest_on_our_loop  # noqa: PLC0415 - as above
 
-        with unittest_on_virtual_time(item), callback_errors_to(item.stash[_FAKES][0].receiver_errors):
+        errors = item.stash[_FAKES][0].receiver_errors
+        with unittest_on_our_loop(item, virtual_time=True), callback_errors_to(errors):
+            yield
+    elif item.stash.get(_FAKES, []) and _may_have_no_socket(item, item.fixturenames):  # type: ignore[attr-defined]
+        from .clocks.pytest_loops import unittest_on_our_loop  # noqa: PLC0415 - as above
+
+        with unittest_on_our_loop(item, virtual_time=False):
             yield
     else:
         yield
@@ -288,6 +295,18 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
             pytest.fail(f'codeq takes its options by name, such as profile="redis"; found {marker.args}', pytrace=False)
         options = {**marker.kwargs, **options}
     return options
+
+
+def _may_have_no_socket(test: pytest.Item, fixtures: Iterable[str]) -> bool:
+    """Whether pytest-socket keeps every socket from a test, also the pair by which an event loop is woken up."""
+    option = test.config.getoption
+    if option("allow_unix_socket", None) or option("force_enable_socket", None):
+        return False
+    if "socket_enabled" in fixtures or test.get_closest_marker("enable_socket"):
+        return False
+    return bool(
+        option("disable_socket", None) or "socket_disabled" in fixtures or test.get_closest_marker("disable_socket")
+    )
 
 
 def _is_async(request: pytest.FixtureRequest) -> bool:

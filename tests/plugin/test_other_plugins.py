@@ -14,6 +14,7 @@ POLL = '{"commands": ["A"], "waitSeconds": 1}'
 WITHOUT_NETWORK = f"""
 import asyncio
 import pytest
+import unittest
 from codeq_fake.testing import run
 from pytest_socket import SocketBlockedError
 
@@ -28,6 +29,24 @@ def test_blocking(codeq):
 async def test_on_virtual_time(codeq):
     async with codeq.async_client() as http:
         assert (await http.post("/v1/codeq/tasks/claim", json={POLL})).status_code == 204
+
+@pytest.mark.asyncio
+async def test_on_the_loop_of_pytest_asyncio(codeq):
+    async with codeq.async_client() as http:
+        assert (await http.get("/metrics")).status_code == 200
+
+@pytest.mark.anyio
+async def test_on_the_loop_of_anyio(codeq_client):
+    await codeq_client.create("A", 1)
+
+class TestOnTheLoopOfUnittest(unittest.IsolatedAsyncioTestCase):
+    @pytest.fixture(autouse=True)
+    def fake(self, codeq):
+        self.codeq = codeq
+
+    async def test_unittest(self):
+        async with self.codeq.async_client() as http:
+            assert (await http.get("/metrics")).status_code == 200
 
 def test_a_virtual_loop():
     run(asyncio.sleep(3600))
