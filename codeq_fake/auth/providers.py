@@ -75,8 +75,8 @@ def authenticate_claims(
 ) -> Authentication:
     """Check the claims. Raises Unauthenticated.
 
-    The order is the server's: first the times, which its library checks, then issuer and audience, which it checks
-    itself.
+    The order is the server's: first the times, which its library checks, then issuer, audience and the end of the time
+    once more, which it checks itself.
     """
     since, until = _times(claims, now)
     found_issuer = _text(claims, "iss")
@@ -86,6 +86,9 @@ def authenticate_claims(
     audiences = (aud,) if isinstance(aud, str) else _texts(aud)
     if audience not in audiences:
         raise Unauthenticated(f"invalid audience: [{' '.join(audiences)}]")
+    if claims.get("exp") == 0:
+        # To the library it is no time. The server itself takes it for one that is over.
+        raise Unauthenticated("token expired")
     subject = _text(claims, "sub")
     caller = Caller(
         subject=subject,

@@ -10,6 +10,7 @@ import ast
 import sys
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -106,6 +107,7 @@ MUTANTS = sorted(
 UNCOVERED = frozenset(fact for document in _DOCUMENTS for fact in document.get("uncovered", ()))
 
 
+@cache
 def facts_of_cases() -> set[str]:
     """The facts that cases name."""
     files = (Path(codeq_contract.__file__).parent / "cases").glob("test_*.py")

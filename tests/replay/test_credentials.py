@@ -29,7 +29,7 @@ def header(*, static: Mapping[str, Any] | None = None) -> Header:
 
 def decoded(token: str, provider: str) -> jwt.Token:
     keys = KeySet.import_key_set(json.loads(provider)["jwks"])
-    return jwt.decode(token, keys.keys[0], algorithms=["RS256", "RS512"])
+    return jwt.decode(token, keys.keys[-1], algorithms=["RS256", "RS512"])
 
 
 def test_a_signed_token_has_the_claims_of_the_recorded_issuer(signer: Signer) -> None:
@@ -52,11 +52,14 @@ def test_an_identity_overrides_and_removes_claims_and_picks_algorithm_and_key_id
     assert token.claims == {"iss": "codeq-test", "aud": ["a", "b"], "iat": EPOCH, "sub": "w"}
 
 
-def test_a_provider_accepts_the_key_without_giving_it_away(signer: Signer) -> None:
+def test_a_provider_has_the_keys_without_giving_them_away(signer: Signer) -> None:
     proof = credentials(header(), signer)
     provider = json.loads(proof.settings["WORKER_AUTH_CONFIG"])
     assert (provider["issuer"], provider["audience"]) == ("codeq-test", "codeq-worker")
-    assert [sorted(key) for key in provider["jwks"]["keys"]] == [["e", "kid", "kty", "n"]]
+    assert [sorted(key) for key in provider["jwks"]["keys"]] == [
+        ["crv", "kid", "kty", "x", "y"],
+        ["e", "kid", "kty", "n"],
+    ]
 
 
 def test_without_a_signer_the_fake_is_told_the_identities_by_name() -> None:

@@ -121,7 +121,11 @@ def test_a_scope_counts_only_in_full(contract: CaseContext, scope: str) -> None:
 @checks("A5.1", "A5.2", "A5.3")
 def test_a_worker_has_event_types_and_scopes(contract: CaseContext) -> None:
     workers = {
-        "missing eventTypes": [contract.new_worker(eventTypes=None), contract.new_worker(eventTypes=[])],
+        "missing eventTypes": [
+            contract.new_worker(eventTypes=None),
+            contract.new_worker(eventTypes=[]),
+            contract.new_worker(eventTypes=None, scope=None),
+        ],
         "missing scope": [contract.new_worker(scope=scope) for scope in (None, "", " ")],
     }
     for text, refused in workers.items():
@@ -138,13 +142,14 @@ def test_a_producer_is_no_worker(contract: CaseContext) -> None:
         assert called(contract, producer, route).refusal == (401, "invalid audience: [codeq-producer]"), route
 
 
-@checks("A6.2", "A6.3", "A6.4", "A6.5")
+@checks("A6.2", "A6.3", "A6.4", "A6.5", "A6.6")
 @needs("minting")
 def test_a_producer_may_be_allowed_to_work(contract: CaseContext) -> None:
     with contract.server({"ALLOW_PRODUCER_AS_WORKER": "true"}) as server:
         command = server.command()
         task = server.producer.created(command)
-        assert server.producer.claimed(command)["id"] == task["id"]
+        claimed = server.producer.claimed(command)
+        assert (claimed["id"], claimed["workerId"]) == (task["id"], "producer-1")
         for route in WORKERS:
             assert called(server, server.producer, route).status not in (401, 403), route
         worker = server.new_worker(scope="codeq:claim", eventTypes=[command])

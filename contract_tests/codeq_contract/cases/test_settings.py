@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -75,16 +76,30 @@ def test_issuer_and_audience_are_those_of_the_configuration_and_the_clock_skew_h
 # Tasks.
 
 
+BACKOFF = {
+    "MAX_ATTEMPTS_DEFAULT": "9",
+    "BACKOFF_POLICY": "linear",
+    "BACKOFF_BASE_SECONDS": "7",
+    "BACKOFF_MAX_SECONDS": "20",
+}
+CALLBACKS = {
+    "RESULT_WEBHOOK_MAX_ATTEMPTS": "3",
+    "RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "4",
+    "RESULT_WEBHOOK_MAX_BACKOFF_SECONDS": "5",
+    "WEBHOOK_HMAC_SECRET": "another secret",
+}
+
+
 @core
-@checks("settings.5", "settings.6", "settings.7", "settings.8")
-def test_attempts_and_backoff_are_those_of_the_settings(contract: CaseContext) -> None:
-    settings = {
-        "MAX_ATTEMPTS_DEFAULT": "9",
-        "BACKOFF_POLICY": "linear",
-        "BACKOFF_BASE_SECONDS": "7",
-        "BACKOFF_MAX_SECONDS": "20",
-    }
-    with contract.server(settings) as server:
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("environment", marks=checks("settings.5", "settings.6", "settings.7", "settings.8")),
+        pytest.param("file", marks=checks("settings.15")),
+    ],
+)
+def test_attempts_and_backoff_are_those_of_the_settings(contract: CaseContext, place: str) -> None:
+    with contract.server(*written(BACKOFF, place)) as server:
         task = server.leased()
         assert task["maxAttempts"] == 9
         assert server.worker.nack(task).json == {"status": "requeued", "delaySeconds": 7}
@@ -215,16 +230,16 @@ def test_each_rate_limit_counts_alone(contract: CaseContext, limited: str) -> No
 
 
 @webhooks
-@checks("settings.9", "settings.10", "settings.11", "settings.12")
 @needs("webhooks")
-def test_tries_pauses_and_signatures_of_callbacks_are_those_of_the_settings(contract: CaseContext) -> None:
-    settings = {
-        "RESULT_WEBHOOK_MAX_ATTEMPTS": "3",
-        "RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "4",
-        "RESULT_WEBHOOK_MAX_BACKOFF_SECONDS": "5",
-        "WEBHOOK_HMAC_SECRET": "another secret",
-    }
-    with contract.server(settings) as server:
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("environment", marks=checks("settings.9", "settings.10", "settings.11", "settings.12")),
+        pytest.param("file", marks=checks("settings.15")),
+    ],
+)
+def test_tries_pauses_and_signatures_of_callbacks_are_those_of_the_settings(contract: CaseContext, place: str) -> None:
+    with contract.server(*written(CALLBACKS, place)) as server:
         hook = server.hook(*[503] * 9)
         server.worker.submit(server.leased(webhook=hook.url))
         server.clock.eventually(lambda: len(hook.received) >= 3, within=server.patience)
@@ -255,3 +270,12 @@ def test_subscriptions_are_swept_as_often_as_the_settings_say(contract: CaseCont
         assert server.worker.renew(kept).status == 200
         server.clock.sleep(4)
         assert server.worker.renew(swept).status == 404
+
+
+def written(settings: Mapping[str, str], place: str) -> tuple[dict[str, str], str]:
+    """The settings as variables, or as the text of a file without variables that win over it."""
+    if place == "environment":
+        return dict(settings), ""
+    keys = {name: name.title().replace("_", "") for name in settings}
+    lines = [f"{key[0].lower()}{key[1:]}: {settings[name]}\n" for name, key in keys.items()]
+    return dict.fromkeys(settings, ""), "".join(lines)

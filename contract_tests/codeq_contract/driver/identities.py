@@ -20,6 +20,8 @@ ISSUER = "codeq-test"
 KEY_ID = "k1"
 DAY = 86_400
 
+_ELLIPTIC_KEY_ID = "k3"
+
 #: The scopes of all worker routes (R3 to R11).
 WORKER_SCOPES = "codeq:claim codeq:heartbeat codeq:abandon codeq:nack codeq:result codeq:subscribe"
 
@@ -39,9 +41,10 @@ FEATURES_OF_CALLERS: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """An RSA key that signs tokens as the issuer of the recorded sessions did."""
+    """An RSA key that signs tokens as the issuer of the recorded sessions did, and an elliptic one for ES256."""
 
     _key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": KEY_ID}))
+    _elliptic: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": _ELLIPTIC_KEY_ID}))
 
     def token(self, identity: Identity, *, issued: int) -> str:
         """A token for `identity`, issued at second `issued`. Its claims override the usual ones; None removes one.
@@ -50,12 +53,12 @@ class Signer:
         """
         usual = {"iss": ISSUER, "aud": _audience(identity.kind), "iat": issued, "exp": issued + DAY}
         claims = {name: value for name, value in {**usual, **identity.claims}.items() if value is not None}
-        kid = KEY_ID if identity.kid is None else identity.kid
+        is_elliptic = identity.alg == "ES256"
+        kid = (_ELLIPTIC_KEY_ID if is_elliptic else KEY_ID) if identity.kid is None else identity.kid
         header = {"alg": identity.alg or "RS256", **({"kid": kid} if kid else {}), "typ": "JWT"}
         if header["alg"] in ("none", "HS256"):
             return self._unsafe(header, claims)
-        key = ECKey.generate_key() if header["alg"] == "ES256" else self._key
-        return jwt.encode(header, claims, key, algorithms=[header["alg"]])
+        return jwt.encode(header, claims, self._elliptic if is_elliptic else self._key, algorithms=[header["alg"]])
 
     def _unsafe(self, header: Mapping[str, str], claims: Mapping[str, Any]) -> str:
         """A token that no library makes: unsigned, or signed with the public key as a secret."""
@@ -77,8 +80,8 @@ class Signer:
         }
 
     def jwks(self) -> Mapping[str, Any]:
-        """The public key as a JWKS document."""
-        return KeySet([self._key]).as_dict(private=False)
+        """The public keys as a JWKS document."""
+        return KeySet([self._elliptic, self._key]).as_dict(private=False)
 
     def _provider(self, kind: str, url: str | None) -> str:
         keys = {"jwks": self.jwks()} if url is None else {"jwksUrl": url, "httpTimeout": _KEYS_TIMEOUT}
