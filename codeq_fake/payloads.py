@@ -41,6 +41,8 @@ FaultKind: TypeAlias = Literal[
     "lose_task",
     "revoke_lease",
     "false_empty",
+    "accept_result_twice",
+    "double_create",
 ]
 """A kind of fault: the name of its function in `codeq_fake.faults`."""
 

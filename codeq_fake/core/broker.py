@@ -49,6 +49,8 @@ class Broker:
         self.callbacks = CallbackRetries(settings=settings, rate_limiter=self.rate_limiter)
         self.counters = Counters()
         self.requeueing = Requeueing(settings=settings, store=self.store, counters=self.counters, jitter=jitter)
+        #: A task or a key whose end or first use the present operation does not see (Z5, Z6); empty without a fault.
+        self.unseen = ""
         self._ids = ids
         self._effects: list[Effect] = []
 
@@ -82,7 +84,7 @@ class Broker:
             raise errors.InvalidWebhook
         if idempotency_key:
             known = self.store.tasks.get(self.keys.find(idempotency_key, now=now) or "")
-            if known is not None:
+            if known is not None and idempotency_key != self.unseen:
                 return known
         task = Task(
             id=self._ids.task_id(),
@@ -270,8 +272,10 @@ class Broker:
         ]
 
     def _check(self, task_id: str, submission: results.Submission, worker: str) -> results.CheckedSubmission:
-        task = self.store.tasks.get(task_id)
-        return results.check(task, submission, worker=worker, artifacts_dir=self.settings.local_artifacts_dir)
+        task, artifacts_dir = self.store.tasks.get(task_id), self.settings.local_artifacts_dir
+        if task is not None and task_id == self.unseen:
+            return results.check_content(task, submission, artifacts_dir=artifacts_dir)
+        return results.check(task, submission, worker=worker, artifacts_dir=artifacts_dir)
 
     def _end(self, checked: results.CheckedSubmission, worker: str, *, now: int) -> Record:
         task, submission = checked.task, checked.submission

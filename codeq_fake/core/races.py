@@ -1,16 +1,22 @@
-"""The real server's race conditions, made to happen on request (Z1 to Z4).
+"""The real server's race conditions, made to happen on request (Z1 to Z6).
 
-No operation of the contract calls these. Each returns whether the race was possible.
+No operation of the contract calls these. Each says whether the race is possible.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from .broker import Broker
 from .commands import queue_name
 from .queue import Queue
 from .task import Event, State, Task
+from .times import MILLISECOND
+
+#: Calls whose effects are no further apart count as sent at the same moment. A server's steps take as long.
+_SAME_MOMENT = 5 * MILLISECOND
+_FINISHED = (State.COMPLETED, State.FAILED)
 
 
 def redeliver_finished(broker: Broker, task_id: str, *, now: int) -> bool:
@@ -19,7 +25,7 @@ def redeliver_finished(broker: Broker, task_id: str, *, now: int) -> bool:
     The claim that takes it makes the task in progress again, and a second result overwrites the first.
     """
     task = broker.get(task_id)
-    if task.state not in (State.COMPLETED, State.FAILED):
+    if task.state not in _FINISHED:
         return False
     _apply_keeping_updated_at(task, Event.COPY, now=now)
     broker.store.queue_for(task).put(task)
@@ -65,6 +71,30 @@ def false_empty(broker: Broker, commands: Sequence[str], *, tenant: str, now: in
 def end_false_empty(broker: Broker, commands: Sequence[str], *, tenant: str) -> bool:
     """Remove the duplicate id if no claim has taken it because the claim was refused. Returns whether it was there."""
     return sum(queue.remove_duplicate_id() for queue in _queues(broker, commands, tenant)) > 0
+
+
+def can_end_twice(broker: Broker, task_id: str, *, now: int) -> bool:
+    """Whether a result sent now comes at the same moment as the one that has ended the task (Z5)."""
+    task = broker.store.tasks.get(task_id)
+    if task is None or task.state not in _FINISHED or task.record is None:
+        return False
+    return now - task.record.completed_at <= _SAME_MOMENT
+
+
+def can_make_twice(broker: Broker, key: str, *, now: int) -> bool:
+    """Whether a create sent now comes at the same moment as the one that first used the key (Z6)."""
+    task = broker.store.tasks.get(broker.keys.find(key, now=now) or "")
+    return task is not None and now - task.created_at <= _SAME_MOMENT
+
+
+@contextmanager
+def unseen(broker: Broker, name: str) -> Iterator[None]:
+    """One operation does not see that the task `name` has ended (Z5), or that the key `name` has been used (Z6)."""
+    broker.unseen = name
+    try:
+        yield
+    finally:
+        broker.unseen = ""
 
 
 def _queues(broker: Broker, commands: Sequence[str], tenant: str) -> Iterator[Queue]:

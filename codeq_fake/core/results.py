@@ -62,7 +62,11 @@ def check(task: Task | None, submission: Submission, *, worker: str, artifacts_d
 
     Raises also `ArtifactUndecodable`, `ResultRequired`, `ErrorRequired` or `InvalidStatus`.
     """
-    task = check_holder(task, worker)
+    return check_content(check_holder(task, worker), submission, artifacts_dir=artifacts_dir)
+
+
+def check_content(task: Task, submission: Submission, *, artifacts_dir: str) -> CheckedSubmission:
+    """The checks of S1 that do not depend on the task's state. Raises as `check`."""
     linked: list[Artifact] = []
     stored: list[Artifact] = []
     files: list[ArtifactStored] = []

@@ -6,11 +6,13 @@ The `Plan` only decides. The endpoints (`codeq_fake.http.faults`) and the delive
 from __future__ import annotations
 
 from .kinds import (
+    accept_result_twice,
     callback_late,
     callback_lost,
     callback_twice,
     clock_skew,
     delay,
+    double_create,
     drop_reply,
     expire_lease,
     false_empty,
@@ -34,11 +36,13 @@ __all__ = [
     "Occasion",
     "Plan",
     "Rule",
+    "accept_result_twice",
     "callback_late",
     "callback_lost",
     "callback_twice",
     "clock_skew",
     "delay",
+    "double_create",
     "drop_reply",
     "expire_lease",
     "false_empty",

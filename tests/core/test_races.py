@@ -1,4 +1,4 @@
-"""The races of the real server (Z1 to Z4). The effects of each on a task."""
+"""The races of the real server (Z1 to Z6). The effects of each on a task."""
 
 from __future__ import annotations
 
@@ -261,6 +261,38 @@ def abandon(server: Server, task: Task) -> None:
 
 def heartbeat(server: Server, task: Task) -> None:
     server.broker.heartbeat(task.id, worker="w-1", extend_seconds=2, now=server.now)
+
+
+# Z5 and Z6.
+
+
+def test_z5_each_of_two_results_at_the_same_moment_sends_its_callback() -> None:
+    server, task = finished(webhook="http://127.0.0.1/hook")
+    assert races.can_end_twice(server.broker, task.id, now=server.now)
+    with races.unseen(server.broker, task.id):
+        server.submit(task, AGAIN)
+    assert [due.result for due in server.tries()] == [DONE.result, AGAIN.result]
+    assert server.broker.result(task.id)[1].result == AGAIN.result
+
+
+def test_z5_a_later_result_is_refused() -> None:
+    server, task = finished()
+    server.wait(0.1)
+    assert not races.can_end_twice(server.broker, task.id, now=server.now)
+    with pytest.raises(errors.NotInProgress):
+        server.submit(task, AGAIN)
+
+
+def test_z6_two_creates_at_the_same_moment_make_a_task_each_and_the_key_is_that_of_the_last() -> None:
+    server = Server()
+    first = server.create(idempotency_key="k")
+    assert races.can_make_twice(server.broker, "k", now=server.now)
+    with races.unseen(server.broker, "k"):
+        second = server.create(idempotency_key="k")
+    assert first is not second
+    assert server.create(idempotency_key="k") is second
+    server.wait(0.1)
+    assert not races.can_make_twice(server.broker, "k", now=server.now)
 
 
 TO_A_TASK = (redeliver_finished, lose_task, revoke_lease, end, nack, abandon, heartbeat)

@@ -66,6 +66,8 @@ def test_the_races_are_active_and_not_reported_if_unmatched() -> None:
         ("lose_task", 6),
         ("revoke_lease", 7),
         ("false_empty", 8),
+        ("accept_result_twice", 9),
+        ("double_create", 10),
     ]
     assert (code, said) == (0, "")
 

@@ -1,4 +1,4 @@
-"""The real server's races over HTTP: what a worker sees of each (Z1 to Z4)."""
+"""The real server's races over HTTP: what a worker sees of each (Z1 to Z6)."""
 
 from __future__ import annotations
 
@@ -155,7 +155,47 @@ def test_an_injected_race_touches_its_clause(codeq: FakeCodeQ, http: httpx.Clien
 def test_the_observed_races_are_the_same_for_the_same_seed(http: httpx.Client, codeq: FakeCodeQ) -> None:
     rules = faults.observed_races(7)
     assert rules == faults.observed_races(7) != faults.observed_races(8)
-    assert [rule.do for rule in rules] == ["redeliver_finished", "lose_task", "revoke_lease", "false_empty"]
+    z1_to_z4 = ["redeliver_finished", "lose_task", "revoke_lease", "false_empty"]
+    assert [rule.do for rule in rules] == [*z1_to_z4, "accept_result_twice", "double_create"]
     with codeq.faults(*rules):
         for _ in range(3):
             finished(http)
+
+
+def test_z5_a_second_result_at_the_same_moment_is_accepted_and_stays(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    with codeq.faults(faults.accept_result_twice()) as fault:
+        task_id = finished(http)
+        assert complete(http, task_id, n=2).status_code == 200
+        codeq.advance(seconds=0.1)
+        assert complete(http, task_id, n=3).status_code == 409
+    assert http.get(f"{TASKS}/{task_id}/result").json()["result"]["result"] == {"n": 2}
+    assert (fault.met, fault.fired) == (3, 1)
+
+
+def test_z5_a_result_that_is_wrong_itself_is_refused(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    with codeq.faults(faults.accept_result_twice()) as fault:
+        task_id = finished(http)
+        assert http.post(f"{TASKS}/{task_id}/result", json={"status": "DONE"}).status_code == 400
+    assert complete(http, task_id, n=2).status_code == 409
+    assert fault.fired == 0
+
+
+def test_z6_one_key_at_the_same_moment_makes_a_task_each(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    def made() -> str:
+        task_id: str = create(http, idempotencyKey="k").json()["id"]
+        return task_id
+
+    with codeq.faults(faults.double_create()) as fault:
+        first, second = made(), made()
+        codeq.advance(seconds=0.1)
+        third = made()
+    assert (first != second, third) == (True, second)
+    assert (fault.met, fault.fired) == (3, 1)
+
+
+def test_z6_a_create_that_is_wrong_itself_is_refused(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    with codeq.faults(faults.double_create()) as fault:
+        task_id = create(http, idempotencyKey="k").json()["id"]
+        assert create(http, idempotencyKey="k", delaySeconds=-1).status_code == 400
+    assert create(http, idempotencyKey="k").json()["id"] == task_id
+    assert fault.fired == 0

@@ -20,11 +20,12 @@ from codeq_fake.http.request import Call, hang_up
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .broken_replies import BreakableReply
-from .matching import claimed_commands, occasion_of
+from .matching import claimed_commands, idempotency_key, occasion_of
 from .task_effects import TASK_EFFECTS, affect
 
 _CLAIMS = ("claim", "claim_batch")
 _WAITS = ("delay", "hang")
+_PREPARED = ("false_empty", "accept_result_twice", "double_create")
 _UNAVAILABLE = 503
 _TOO_MANY = 429
 _BODYLESS = (204, 304)
@@ -104,12 +105,10 @@ class _FaultyCall:
                 self._reply.outcome = rule.how or "cut"
             case "clock_skew":
                 self._handler = partial(_skewed, self._handler, rule.duration)
-            case "false_empty":
-                commands = claimed_commands(self._operation, call)
-                self._is_hiding = races.false_empty(call.broker, commands, tenant=call.caller.tenant, now=call.now)
-                if self._is_hiding:
-                    return  # The claim may still be refused, and then it has not looked for a task.
-                happened = False
+            case "false_empty" | "accept_result_twice" | "double_create":
+                happened = self._prepare(rule.do)
+                if happened:
+                    return  # The request may still be refused, and then it has met no race.
             case kind if kind == "redeliver_finished" or (kind in TASK_EFFECTS and self._operation.name in _CLAIMS):
                 return  # It affects the tasks that the request is about to claim or to end.
             case kind:
@@ -118,13 +117,31 @@ class _FaultyCall:
 
     def _after(self, fault: Fault, reply: Reply) -> None:
         """Apply a fault to the tasks that the request has claimed or ended."""
-        if fault.rule.do == "false_empty":
+        if fault.rule.do in _PREPARED:
             self._record(fault)
             return
         is_claim = self._operation.name in _CLAIMS
         tasks = [task.id for task in reply.tasks] if is_claim else self._occasion.tasks
         happened = affect(fault.rule.do, self._call.broker, tasks, now=self._runtime.clock.now())
         self._record(fault, happened=happened)
+
+    def _prepare(self, kind: str) -> bool:
+        """Let the request meet a race while it is carried out. Returns whether that is possible."""
+        call, name = self._call, ""
+        match kind:
+            case "false_empty":
+                commands = claimed_commands(self._operation, call)
+                self._is_hiding = races.false_empty(call.broker, commands, tenant=call.caller.tenant, now=call.now)
+                return self._is_hiding
+            case "accept_result_twice":
+                [task_id] = self._occasion.tasks
+                name = task_id if races.can_end_twice(call.broker, task_id, now=call.now) else ""
+            case _:
+                key = idempotency_key(self._operation, call)
+                name = key if races.can_make_twice(call.broker, key, now=call.now) else ""
+        if name:
+            self._handler = partial(_unseeing, self._handler, name)
+        return bool(name)
 
     async def _hold(self, fault: Fault) -> None:
         self._record(fault)
@@ -181,3 +198,9 @@ def _skewed(handler: AnyHandler, skew: int, call: Call) -> Reply | Wait | Slices
         return answer
     attempt = answer.attempt
     return Wait(lambda now: attempt(now + skew), answer.seconds)
+
+
+def _unseeing(handler: AnyHandler, name: str, call: Call) -> Reply | Wait | Slices[Reply]:
+    """Handle a request that does not see the end of the task `name`, or the first use of the key `name`."""
+    with races.unseen(call.broker, name):
+        return handler(call)

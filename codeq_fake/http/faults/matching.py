@@ -50,6 +50,12 @@ def claimed_commands(operation: Operation, call: Call) -> Sequence[str]:
         return ()
 
 
+def idempotency_key(operation: Operation, call: Call) -> str:
+    """The key of a create, or an empty text."""
+    key: str = _fields(operation, call).get("idempotencyKey", "")
+    return key
+
+
 def _fields(operation: Operation, call: Call) -> dict[str, Any]:
     return call.decode_leniently(operation.body) if operation.body is not None else {}
 

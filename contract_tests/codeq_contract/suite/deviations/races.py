@@ -58,7 +58,7 @@ def _redelivered(transcript: _Transcript) -> Iterator[Calls]:
     for task_id, deliveries in transcript.deliveries.items():
         accepted = [end for end in transcript.results[task_id] if end.reply.status == _OK]
         for first, again in combinations(deliveries, 2):
-            ends = [end for end in accepted if first.reply.called <= end.reply.called < again.reply.returned]
+            ends = [end for end in accepted if first.reply.called <= end.reply.called <= again.reply.returned]
             movers = [claim for claim in transcript.beside(first) if claim is not again]
             if ends and movers:
                 yield (first, movers[0], ends[0], again)
@@ -150,4 +150,4 @@ def _holds(claim: Exchange, operation: Exchange) -> bool:
 def _is_ready(create: Exchange, claim: Exchange) -> bool:
     """Whether the created task was due before the claim was sent."""
     delay: int = _body(create).get("delaySeconds", 0) * SECOND
-    return create.reply.returned + delay < claim.reply.called
+    return create.reply.returned + delay <= claim.reply.called

@@ -1,0 +1,96 @@
+"""Known races excuse the cases that meet them up to their bounds: on a fake that meets them as often as it is told."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_contract.driver import in_process
+from codeq_fake import faults
+from codeq_fake.testing import FakeCodeQ
+from tests.contract.suite.support import Run, run_cases
+
+if TYPE_CHECKING:
+    from codeq_fake.faults import Rule
+
+pytestmark = pytest.mark.process
+
+
+def faulty(rule: Rule, **options: Any) -> FakeCodeQ:
+    """A fake on which the rule is active from the start."""
+    fake = FakeCodeQ(**options)
+    fake.faults(rule).__enter__()
+    return fake
+
+
+def run(folder: Path, case: str, rule: Rule, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run one of the concurrent cases on such a fake, as on v0.3.3."""
+    monkeypatch.setattr(in_process, "FakeCodeQ", partial(faulty, rule))
+    cases = f"from codeq_contract.cases.test_concurrent import {case}\n{case} = concurrent({case})"
+    return run_cases(folder, cases, "--codeq-known=v0.3.3", "--codeq-level=concurrent")
+
+
+RETURNED = "test_due_tasks_that_many_claims_move_are_handed_out_once_and_all_end"
+REVOKED = "test_a_fresh_lease_is_not_revoked_by_claims_beside_it"
+EMPTY = "test_no_claim_is_empty_while_tasks_are_left"
+ACCEPTED = "test_a_result_that_is_sent_twice_at_once_counts_once"
+DOUBLED = "test_a_key_that_many_send_makes_one_task"
+
+
+@pytest.mark.parametrize(
+    ("race", "rule", "case"),
+    [
+        ("Z3", faults.revoke_lease(probability=0.05, seed=1), REVOKED),
+        ("Z5", faults.accept_result_twice(probability=0.3, seed=1), ACCEPTED),
+        ("Z6", faults.double_create(probability=0.03, seed=1), DOUBLED),
+    ],
+)
+def test_a_race_within_its_bound_is_known_with_its_calls_and_makes_the_run_partial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, race: str, rule: Rule, case: str
+) -> None:
+    done = run(tmp_path, case, rule, monkeypatch)
+    assert (done.code, done.report.levels["concurrent"], done.report.exit_code) == (0, "partial", 3)
+    met = [each for each in done.report.cases if each.verdict == "known"]
+    assert {each.race for each in met} == {race}
+    assert [each.name for each in met] == list(done.report.races[race])
+    assert all(len(each.transcript) in (2, 3, 4) for each in met), "only the calls that show it"
+    assert f"known race: {race} " in done.output
+
+
+@pytest.mark.parametrize(
+    ("rule", "case"),
+    [
+        (faults.redeliver_finished(), RETURNED),
+        (faults.revoke_lease(), REVOKED),
+        (faults.false_empty(), EMPTY),
+        (faults.accept_result_twice(), ACCEPTED),
+        (faults.double_create(), DOUBLED),
+    ],
+)
+def test_a_race_beyond_its_bound_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule, case: str
+) -> None:
+    done = run(tmp_path, case, rule, monkeypatch)
+    assert {each.verdict for each in done.report.cases} == {"fail"}
+    assert all("further tries failed; the known deviation from Z" in each.reason for each in done.report.cases)
+    assert done.report.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "case"),
+    [
+        (faults.refuse(500, on="complete"), REVOKED),
+        (faults.refuse(204, on="claim", nth=3), "test_each_of_many_long_polls_gets_a_different_task"),
+        (faults.refuse(409, on="submit"), ACCEPTED),
+    ],
+)
+def test_a_failure_without_the_calls_of_a_race_is_not_excused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule, case: str
+) -> None:
+    done = run(tmp_path, case, rule, monkeypatch)
+    failed = [each.reason for each in done.report.cases if each.verdict == "fail"]
+    assert any("no calls show Z" in reason for reason in failed)
+    assert done.report.exit_code == 1
