@@ -132,6 +132,16 @@ def tenant_leak(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Broker, "claim", claim)
 
 
+@defect("K7.15")
+def batch_claims_without_repair(patch: pytest.MonkeyPatch) -> None:
+    def claim_batch(right: Callable[..., list[Task]], self: Broker, *arguments: Any, **named: Any) -> list[Task]:
+        with pytest.MonkeyPatch.context() as meanwhile:
+            meanwhile.setattr(self.requeueing, "repair", lambda *_arguments, **_named: None)
+            return right(self, *arguments, **named)
+
+    _instead(patch, Broker, "claim_batch", claim_batch)
+
+
 # Leases.
 
 

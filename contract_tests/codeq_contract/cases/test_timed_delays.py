@@ -1,9 +1,8 @@
-"""Delays, backoff and long polls (C7, K7, K9, N3)."""
+"""Delays and backoff (C7, N3), and what a day makes of keys, tasks and buckets."""
 
 from __future__ import annotations
 
 from codeq_contract.recordings.times import SECOND, moment_text
-from codeq_contract.suite.caller import ids
 from codeq_contract.suite.case import Sighting, checks, needs, timed
 from codeq_contract.suite.case_context import CaseContext
 
@@ -36,28 +35,6 @@ def test_a_task_for_a_moment_is_due_then(contract: CaseContext) -> None:
     assert contract.eventually_claimed(contract.worker, command)["id"] == reply.json["id"]
 
 
-@checks("K7.1")
-def test_a_due_task_reads_as_delayed_until_a_claim(contract: CaseContext) -> None:
-    command = contract.command()
-    reply = contract.producer.create(command, delaySeconds=2)
-    contract.wait_out(contract.delay_end(reply, 2))
-    assert contract.producer.seen(reply.json)["lastKnownLocation"] == "DELAYED_ZSET"
-
-
-@checks("K7.5", "K7.6")
-def test_due_tasks_move_to_the_tail_in_the_order_of_their_times(contract: CaseContext) -> None:
-    command = contract.command()
-    late_delay = contract.seconds(6)
-    late = contract.producer.create(command, delaySeconds=late_delay)
-    soon = contract.producer.create(command, delaySeconds=2)
-    waiting = contract.producer.created(command)
-    late_end = contract.delay_end(late, late_delay)
-    contract.surely_before(soon, late_end.earliest - 3 * SECOND)
-    contract.wait_out(late_end)
-    claimed = [contract.worker.claimed(command) for _ in range(3)]
-    assert ids(claimed) == ids([waiting, soon.json, late.json])
-
-
 @checks("N3.8", "N3.9")
 def test_a_nacked_task_comes_back_after_its_delay(contract: CaseContext) -> None:
     command, delay = contract.command(), contract.seconds(3)
@@ -84,42 +61,6 @@ def test_five_attempts_are_three_deliveries(contract: CaseContext) -> None:
         outcomes.append(contract.worker.nack(task, delaySeconds=1).json["status"])
     assert outcomes == ["requeued", "requeued", "dlq"]
     contract.saw(Sighting.DEAD_LETTER)
-
-
-@checks("K9.1")
-@needs("long_poll")
-def test_a_long_poll_waits_its_time(contract: CaseContext) -> None:
-    reply = contract.worker.claim(contract.command(), waitSeconds=2)
-    assert reply.status == 204
-    # A clock's tick may lie between its deadline and ours.
-    assert reply.returned - reply.called >= 1.9 * SECOND
-
-
-@checks("K9.2", "K9.7")
-@needs("long_poll")
-def test_a_long_poll_ends_with_the_task_that_comes(contract: CaseContext) -> None:
-    command = contract.command()
-    reply = contract.producer.create(command, delaySeconds=2)
-    patience = 25
-    found = contract.worker.claim(command, waitSeconds=patience)
-    assert (found.status, found.json["id"]) == (200, reply.json["id"])
-    contract.surely_before(found, found.called + patience * SECOND)
-
-
-@checks("K2.3")
-@needs("long_poll")
-def test_a_long_poll_waits_30_seconds_at_most(contract: CaseContext) -> None:
-    reply = contract.worker.claim(contract.command(), waitSeconds=80)
-    contract.surely_before(reply, reply.called + 80 * SECOND)
-    assert reply.status == 204
-    assert reply.returned - reply.called >= 29.9 * SECOND
-
-
-@checks("K2.5")
-def test_a_claim_without_a_wait_answers_at_once(contract: CaseContext) -> None:
-    reply = contract.worker.claim(contract.command(), waitSeconds=-20)
-    assert reply.status == 204
-    assert reply.returned - reply.called < 15 * SECOND
 
 
 @checks("C8.4", "C8.5")

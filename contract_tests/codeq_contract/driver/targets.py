@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN
 
@@ -71,7 +72,7 @@ class InProcessTarget:
                 tokens=tokens,
                 settings=KnownSettings.of(setup.environment),
                 time_bounds=TimeBounds(self.profile, exact=True, patience=_PATIENCE),
-                features=FEATURES | _OWNED | _features_of(tokens) | {"long_waits", f"store:{self.profile}"},
+                features=FEATURES | _OWNED | _features_of(tokens) | {"files", "long_waits", f"store:{self.profile}"},
                 effort=Effort(examples=40, steps=25, longest_wait=6),
                 in_real_time=False,
                 hooks=fake.hooks,
@@ -118,7 +119,8 @@ class ServerTarget:
                     tokens=tokens,
                     settings=KnownSettings.of(setup.environment),
                     time_bounds=TimeBounds(served.profile, exact=False, patience=_PATIENCE),
-                    features=(FEATURES | _OWNED | _features_of(tokens) | {f"store:{served.profile}"}) - kept,
+                    features=(FEATURES | _OWNED | _features_of(tokens) | _shared(origin) | {f"store:{served.profile}"})
+                    - kept,
                     effort=server.effort,
                     in_real_time=True,
                     hooks=hooks,
@@ -220,6 +222,11 @@ def _harmless_request(name: str) -> Request:
 
 def _features_of(tokens: Mapping[str, str]) -> frozenset[str]:
     return frozenset(feature for feature, callers in FEATURES_OF_CALLERS.items() if callers <= tokens.keys())
+
+
+def _shared(origin: str) -> frozenset[str]:
+    """What this machine shares with a server that reaches its webhook at this URL."""
+    return frozenset({"files"} if urlsplit(origin).hostname == "127.0.0.1" else ())
 
 
 def _static(setup: Setup) -> Mapping[str, str]:

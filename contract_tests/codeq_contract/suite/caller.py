@@ -142,6 +142,11 @@ def ids(tasks: Sequence[Task]) -> list[str]:
     return [task["id"] for task in tasks]
 
 
+def exact(value: object) -> str:
+    """The JSON text of a value. Equal texts have the same types and the same order of keys: `1` is not `true`."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _of(task: Task | str) -> str:
     return f"{TASKS}/{task if isinstance(task, str) else task['id']}"
 

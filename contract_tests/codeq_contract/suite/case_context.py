@@ -185,6 +185,11 @@ class CaseContext:
         end, skew = parse_moment(until) - seconds * SECOND, 0 if self.time_bounds.exact else 5 * SECOND
         return reply.called - SECOND - skew < end <= reply.returned + skew
 
+    def took(self, reply: Reply, seconds: int) -> bool:
+        """Whether the reply came after so long. In real time it may be late, and clocks tick."""
+        early, late = (0, 0) if self.time_bounds.exact else (SECOND // 10, 10 * SECOND)
+        return seconds * SECOND - early <= reply.returned - reply.called <= seconds * SECOND + late
+
     def delay_end(self, reply: Reply, seconds: int) -> Span:
         """When the task that this request delayed is due (C7)."""
         return self.time_bounds.delay_end(reply.called, reply.returned, seconds)

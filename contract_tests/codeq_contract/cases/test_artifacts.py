@@ -1,0 +1,92 @@
+"""Artifacts of a result (S5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from codeq_contract.driver import Reply
+from codeq_contract.suite.caller import exact
+from codeq_contract.suite.case import checks, core, needs
+from codeq_contract.suite.case_context import CaseContext
+
+pytestmark = [core, needs("artifacts")]
+
+
+@checks("S5.1", "S5.2", "S5.12")
+def test_artifacts_with_a_url_are_kept(contract: CaseContext) -> None:
+    kept = [{"name": " n<a>/ü ", "url": "HTTPS://x.test/%61 b?<>&c#d "}, {"name": "n", "url": "no url"}]
+    nameless = {"url": "https://x.test/a"}
+    both = {"name": "both", "url": "https://x.test/b", "contentBase64": "aGVsbG8=", "contentType": "text/plain"}
+    _, reply = completed(contract, [*kept, nameless, both])
+    last = [{"name": "", "url": "https://x.test/a"}, {"name": "both", "url": "https://x.test/b"}]
+    assert exact(reply.json["artifacts"]) == exact([*kept, *last])
+
+
+@checks("S5.3", "S5.5", "S5.6")
+def test_artifacts_with_content_get_the_url_of_a_file(contract: CaseContext) -> None:
+    contents = {"padded": "aGVsbG8=", "unpadded": "aGVsbG8", "a/broken.txt": "aGVs\r\n\r\nbG8="}
+    task, reply = completed(contract, [{"name": name, "contentBase64": text} for name, text in contents.items()])
+    assert reply.status == 200
+    assert [artifact["name"] for artifact in reply.json["artifacts"]] == [*contents]
+    for artifact in reply.json["artifacts"]:
+        assert list(artifact) == ["name", "url"]
+        assert artifact["url"].startswith("file://")
+        assert artifact["url"].endswith(f"/results/{task['id']}/{artifact['name']}")
+
+
+@checks("S5.4", "S5.5", "S5.6")
+@needs("variants", "files")
+def test_the_content_of_an_artifact_is_in_its_file(contract: CaseContext) -> None:
+    content = {"bytes": "AAEC/+4KDQo=", "unpadded": "aGVsbG8", "broken": "aGVs\r\n\r\nbG8="}
+    with TemporaryDirectory() as folder, contract.server({"LOCAL_ARTIFACTS_DIR": folder}) as server:
+        _, reply = completed(server, [{"name": name, "contentBase64": text} for name, text in content.items()])
+        files = [Path(urlsplit(artifact["url"]).path) for artifact in reply.json["artifacts"]]
+        assert [file.read_bytes() for file in files] == [b"\x00\x01\x02\xff\xee\n\r\n", b"hello", b"hello"]
+
+
+@checks("S5.9")
+def test_artifacts_without_url_and_content_are_dropped(contract: CaseContext) -> None:
+    _, reply = completed(contract, [{"name": "neither"}, {"name": "empty", "url": "", "contentBase64": ""}, {}])
+    assert (reply.status, list(reply.json)) == (200, ["taskId", "status", "result", "completedAt"])
+
+
+@checks("S5.10", "S5.11")
+def test_artifacts_with_a_url_come_first_and_are_read_later(contract: CaseContext) -> None:
+    artifacts = [
+        {"name": "d", "contentBase64": "aGVsbG8="},
+        {"name": "c", "url": "https://x.test/c"},
+        {"name": "b", "contentBase64": "aGVsbG8="},
+        {"name": "a", "url": "https://x.test/a"},
+    ]
+    task, reply = completed(contract, artifacts)
+    assert [artifact["name"] for artifact in reply.json["artifacts"]] == ["c", "a", "d", "b"]
+    assert exact(contract.producer.result(task).json["result"]) == exact(reply.json)
+
+
+@checks("S1.13", "S5.7", "S5.8")
+@pytest.mark.parametrize(("content", "position"), [("!", 0), ("aGVs-G8=", 4), ("aGVsb_8=", 5), ("aGVsbG8=x", 8)])
+def test_artifacts_are_checked_before_the_status(contract: CaseContext, content: str, position: int) -> None:
+    task = contract.leased()
+    for status in ("COMPLETED", "X"):
+        reply = contract.worker.submit(task, status=status, artifacts=[{"name": "bad", "contentBase64": content}])
+        error = f"artifact bad base64 decode: illegal base64 data at input byte {position}"
+        assert reply.refusal == (400, error)
+    assert contract.worker.seen(task) == task
+
+
+@checks("S1.14")
+def test_a_task_that_is_not_in_progress_is_reported_before_an_artifact(contract: CaseContext) -> None:
+    task = contract.producer.created(contract.command())
+    reply = contract.worker.submit(task, status="X", artifacts=[{"name": "bad", "contentBase64": "!"}])
+    assert reply.refusal == (409, "not-in-progress")
+
+
+def completed(contract: CaseContext, artifacts: list[dict[str, Any]]) -> tuple[dict[str, Any], Reply]:
+    """A task, and the reply to its result with these artifacts."""
+    task = contract.leased()
+    return task, contract.worker.submit(task, status="COMPLETED", result={"ok": 1}, artifacts=artifacts)

@@ -1,0 +1,124 @@
+"""Leases that are too long for the store (K11)."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeq_contract.driver import Reply
+from codeq_contract.recordings.times import SECOND, parse_moment
+from codeq_contract.suite.caller import ids
+from codeq_contract.suite.case import checks, core, timed
+from codeq_contract.suite.case_context import CaseContext
+
+#: Seconds, and the nanoseconds that a signed number of 64 bits makes of them.
+TOO_LONG = {9223372037: 9223372037 * SECOND - 2**64, 2**63 - 1: -SECOND}
+REFUSED = "pipeline lease/task/ttl update: ERR invalid expire time"
+
+
+@checks("K11.1", "K11.4", "K11.5")
+@pytest.mark.parametrize("seconds", TOO_LONG)
+@core
+def test_a_lease_too_long_for_the_store_is_refused_after_the_task_is_written(
+    contract: CaseContext, seconds: int
+) -> None:
+    command = contract.command()
+    task = contract.producer.created(command)
+    other = contract.leased()
+    reply = contract.worker.claim(command, leaseSeconds=seconds)
+    status, error = reply.refusal
+    assert status == 500
+    assert error.startswith(REFUSED)
+    seen = contract.worker.seen(task)
+    assert (seen["status"], seen["lastKnownLocation"], seen["attempts"]) == ("IN_PROGRESS", "INPROG_SET", 1)
+    assert seen["workerId"] == other["workerId"]
+    assert ends_after(contract, reply, TOO_LONG[seconds], seen["leaseUntil"])
+
+
+@checks("K11.2")
+@core
+def test_redis_names_its_command_in_the_refusal(contract: CaseContext) -> None:
+    command = contract.command()
+    contract.producer.created(command)
+    status, error = contract.worker.claim(command, leaseSeconds=2**63 - 1).refusal
+    # Redis 6 and earlier ones have no quotes.
+    assert (status, error) in [(500, f"{REFUSED} in 'setex' command"), (500, f"{REFUSED} in setex")]
+
+
+@checks("K11.3")
+@core
+def test_kvrocks_names_no_command_in_the_refusal(contract: CaseContext) -> None:
+    command = contract.command()
+    contract.producer.created(command)
+    assert contract.worker.claim(command, leaseSeconds=2**63 - 1).refusal == (500, REFUSED)
+
+
+@checks("K11.6")
+@core
+def test_a_task_whose_lease_was_refused_is_claimed_after_those_that_wait(contract: CaseContext) -> None:
+    command = contract.command()
+    refused, waiting = contract.producer.created(command), contract.producer.created(command)
+    assert contract.worker.claim(command, leaseSeconds=2**63 - 1).status == 500
+    claimed = [contract.worker.claimed(command) for _ in range(2)]
+    assert ids(claimed) == ids([waiting, refused])
+    assert [task["attempts"] for task in claimed] == [1, 2]
+    assert contract.worker.claim(command).status == 204
+
+
+@checks("K11.7")
+@core
+def test_a_task_whose_lease_was_refused_counts_as_ready(contract: CaseContext) -> None:
+    command = contract.command()
+    contract.producer.created(command)
+    contract.worker.claim(command, leaseSeconds=2**63 - 1)
+    sizes = contract.admin.queue(command).json
+    assert (sizes["ready"], sizes["inProgress"]) == (1, 0)
+
+
+@checks("K11.8", "K11.9")
+@pytest.mark.parametrize("seconds", TOO_LONG)
+@core
+def test_a_heartbeat_too_long_for_the_store_ends_the_lease(contract: CaseContext, seconds: int) -> None:
+    task = contract.leased(600, maxAttempts=5)
+    beat = contract.worker.heartbeat(task, extendSeconds=seconds)
+    assert (beat.status, beat.body) == (200, b'{"ok":true}')
+    seen = contract.worker.seen(task)
+    assert ends_after(contract, beat, TOO_LONG[seconds], seen["leaseUntil"])
+    assert (seen["status"], seen["attempts"]) == ("IN_PROGRESS", 1)
+    assert contract.worker.claim(task["command"]).status == 204
+    repaired = contract.worker.seen(task)
+    assert (repaired["status"], repaired["lastKnownLocation"], repaired["attempts"]) == ("PENDING", "DELAYED_ZSET", 2)
+
+
+@checks("K11.11")
+@core
+def test_the_longest_lease_is_292_years(contract: CaseContext) -> None:
+    command, seconds = contract.command(), 9223372036
+    contract.producer.created(command)
+    reply = contract.worker.claim(command, leaseSeconds=seconds)
+    assert reply.status == 200
+    assert contract.lasts(reply, seconds, reply.json["leaseUntil"])
+    assert contract.worker.claim(command).status == 204
+    assert contract.worker.seen(reply.json) == reply.json
+
+
+@checks("K11.10")
+@timed
+def test_a_wrapped_lease_of_a_fraction_lasts_a_second_on_redis(contract: CaseContext) -> None:
+    command, seconds = contract.command(), 18446744074
+    contract.producer.created(command)
+    reply = contract.worker.claim(command, leaseSeconds=seconds)
+    assert reply.status == 200
+    assert ends_after(contract, reply, seconds * SECOND - 2**64, reply.json["leaseUntil"])
+    lease = contract.lease_end(reply, 1)
+    contract.clock.until(lease.earliest - 1)
+    assert contract.worker.claim(command).status == 204
+    assert contract.worker.seen(reply.json) == reply.json
+    contract.wait_out(lease)
+    assert contract.worker.claim(command).status == 204
+    assert contract.worker.seen(reply.json)["lastKnownLocation"] == "DELAYED_ZSET"
+
+
+def ends_after(contract: CaseContext, reply: Reply, nanoseconds: int, until: str) -> bool:
+    """Whether a lease is shown to end so long after the reply's request, cut to a second."""
+    moment, skew = parse_moment(until) - nanoseconds, 0 if contract.time_bounds.exact else 5 * SECOND
+    return reply.called - SECOND - skew < moment <= reply.returned + skew
