@@ -30,7 +30,7 @@ class InProcess(Clock):
     """
 
     def __init__(self, setup: Setup, profile: str) -> None:
-        self.hooks = Receiver(self.now)
+        self.hooks = Receiver(self.now, self._pass)
         self._fake = FakeCodeQ(
             profile=cast("Profile", profile),
             settings=setup.environment,
@@ -63,6 +63,10 @@ class InProcess(Clock):
     def exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
         """As `Transport.exchange`. `schedule` is the seed of the order in which the loop runs its tasks."""
         return self._runner.run(self._exchange(requests, schedule))
+
+    async def _pass(self, seconds: float) -> None:
+        """Wait until the fake's clock has moved on by that much."""
+        await self._fake.sleep(seconds)
 
     async def _exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
         """Send the requests at once, and move the clock until all are answered."""

@@ -14,6 +14,9 @@ from codeq_contract.stores import STORES, Store
 #: The largest difference between two machines' clocks, and of a store's own cached clock.
 SKEW = 50 * MILLISECOND
 
+#: The longest delay on a busy machine of what happens at once.
+LATENESS = 5 * SECOND
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -51,6 +54,11 @@ class TimeBounds:
             "delay_ends_early_at_most": 1.0,
             "clocks_differ_at_most": 0.0 if self.exact else SKEW / SECOND,
         }
+
+    @property
+    def lateness(self) -> int:
+        """By how many nanoseconds a busy server or suite may be late."""
+        return 0 if self.exact else LATENESS
 
     def lease_end(self, called: int, returned: int, seconds: int) -> Span:
         """When a lease of `seconds`, given between `called` and `returned`, counts as over (K8)."""

@@ -15,7 +15,7 @@ PORT = 8000
 #: Seconds. Longer than any server waits for an answer (W3).
 HANG_SECONDS = 60
 
-DEFAULT: dict[str, Any] = {"status": 200, "location": None, "hangs": False}
+DEFAULT: dict[str, Any] = {"status": 200, "location": None, "hangs": False, "after": 0}
 ANSWERS: defaultdict[str, deque[dict[str, Any]]] = defaultdict(deque)
 RECEIVED: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 KEYS: dict[str, Any] = {}
@@ -62,6 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         if answer["hangs"]:
             time.sleep(HANG_SECONDS)
             return
+        time.sleep(answer["after"])
         self.send_response(answer["status"])
         if answer["location"] is not None:
             self.send_header("Location", answer["location"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -37,20 +38,25 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a webhook: a status, and where it redirects to. If it `hangs`, there is no answer at all."""
+    """The answer of a webhook after some seconds: a status, and where it redirects to.
+
+    If it `hangs`, there is no answer at all.
+    """
 
     status: int = 200
     location: str | None = None
     hangs: bool = False
+    after: float = 0
 
 
 class Receiver:
     """A webhook for all paths, as an ASGI application. A path without answers left answers 200."""
 
-    def __init__(self, now: Callable[[], int]) -> None:
-        """`now` tells the moment at which a request came."""
+    def __init__(self, now: Callable[[], int], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """`now` tells the moment at which a request came, and `sleep` lets seconds pass before an answer."""
         self.requests: list[Received] = []
         self._now = now
+        self._sleep = sleep
         self._answers: defaultdict[str, deque[Answer]] = defaultdict(deque)
 
     def answer(self, path: str, *answers: Answer) -> None:
@@ -71,6 +77,8 @@ class Receiver:
         if answer.hangs:
             await receive()  # returns when the client has disconnected
             return
+        if answer.after:
+            await self._sleep(answer.after)
         location = [] if answer.location is None else [(b"location", answer.location.encode())]
         await send({"type": "http.response.start", "status": answer.status, "headers": location})
         await send({"type": "http.response.body", "body": b""})
