@@ -84,6 +84,14 @@ def test_a_schedule_is_a_repeatable_order() -> None:
 
 
 @pytest.mark.port
+def test_a_path_goes_out_byte_for_byte(codeq_server: FakeCodeQ) -> None:
+    """In a URL the `%` would be escaped. Only as it is is it refused."""
+    with HttpTransport(codeq_server.url, RealClock()) as transport:
+        [reply] = transport.exchange([Request("GET", "/v1/codeq/tasks/%zz")], 0)
+    assert reply.status == 400
+
+
+@pytest.mark.port
 def test_no_answer_is_an_unknown_outcome() -> None:
     clock = RealClock()
     with HttpTransport("http://127.0.0.1:9", clock) as transport:
