@@ -50,11 +50,12 @@ def test_a_queue_is_counted_for_the_callers_tenant(contract: CaseContext) -> Non
     assert list(reply.json.values()) == [command.lower(), 2, 1, 1, 1]
 
 
-@checks("M3.9", "M3.10", "M3.13")
+@checks("M3.9", "M3.10", "M3.13", "R23.10")
 @needs("admin", "clean_up")
 def test_a_clean_up_reports_what_it_did(contract: CaseContext) -> None:
     reply = contract.admin.clean_up(limit=5, before="2000-01-01T00:00:00Z")
     assert (reply.status, reply.json) == (200, {"before": "2000-01-01T00:00:00Z", "deleted": 0, "limit": 5})
+    assert list(reply.json) == ["before", "deleted", "limit"]
     assert contract.admin.clean_up(before="x").refusal == (400, "invalid 'before' (use RFC3339)")
 
 

@@ -60,7 +60,7 @@ class HttpTransport:
         sent = self._http.build_request(
             request.method,
             "/",
-            headers=dict(request.headers),
+            headers=[(name.encode(), value.encode("latin-1")) for name, value in request.headers.items()],
             content=request.body,
             extensions={"target": self._prefix + target_of(request.path)},
         )
@@ -69,4 +69,5 @@ class HttpTransport:
             response = self._http.send(sent)
         except httpx.TransportError as error:
             return Reply(called, self._clock.now(), problem=f"{type(error).__name__}: {error}")
+        response.headers.encoding = "latin-1"
         return Reply(called, self._clock.now(), response.status_code, dict(response.headers), response.content)

@@ -16,6 +16,7 @@ SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
 ADMIN = "/v1/codeq/admin"
 
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_ORIGIN = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _TOKEN = re.compile(r"\{token:([^}]+)\}")
 
 
@@ -53,7 +54,9 @@ def target_of(path: str) -> bytes:
 
 def asgi_target(target: bytes) -> dict[str, Any]:
     """The part of an ASGI scope that describes the target of a request."""
-    raw_path, _, query = target.partition(b"?")
+    before, _, query = target.partition(b"?")
+    # An absolute target has its path behind the host.
+    raw_path = _ORIGIN.sub(b"", before)
     return {
         "path": unquote_to_bytes(raw_path).decode(errors="replace"),
         "raw_path": raw_path,
@@ -68,8 +71,9 @@ def signed(request: Request, tokens: Mapping[str, str]) -> Request:
     headers = {name: _TOKEN.sub(lambda found: tokens[found[1]], value) for name, value in request.headers.items()}
     if request.identity is not None:
         headers.setdefault("Authorization", f"Bearer {tokens[request.identity]}")
-    if request.body is not None:
-        headers.setdefault("Content-Type", "application/json")
+    if request.body is not None and not headers.setdefault("Content-Type", "application/json"):
+        # An empty one stands for none.
+        del headers["Content-Type"]
     return replace(request, headers=headers)
 
 

@@ -27,7 +27,17 @@ FEATURES = frozenset({"batch", "long_poll", "subscriptions", "artifacts", "metri
 
 #: The further features of servers that the suite started itself.
 _OWNED = frozenset(
-    {"mere_producer", "minting", "variants", "rate_limit", "tracing", "known_settings", "webhooks", "clean_up"}
+    {
+        "direct",
+        "mere_producer",
+        "minting",
+        "variants",
+        "rate_limit",
+        "tracing",
+        "known_settings",
+        "webhooks",
+        "clean_up",
+    }
 )
 
 _PATIENCE = 30.0

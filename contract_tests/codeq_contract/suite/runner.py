@@ -27,6 +27,7 @@ FEATURES: Mapping[str, str] = MappingProxyType(
     {
         "admin": "an admin's token gives it",
         "clean_up": "--yes gives it, and lets the server delete tasks of anyone",
+        "direct": "only servers that the suite starts are surely reached without a proxy",
         "files": "only servers on this machine that the suite starts share their files",
         "known_settings": "the server's settings in a --config file give it",
         "many_workers": "tokens of worker2 and worker3 give it",
