@@ -32,7 +32,7 @@ REQUESTS = {
     "an absolute target": Request("GET", f"http://codeq.test:81{TASKS}/none/?a", "worker"),
     "HEAD": Request("HEAD", f"{TASKS}/none", "worker"),
     "OPTIONS": Request("OPTIONS", f"{TASKS}/none", "worker"),
-    "a method of nobody": Request("BREW", f"{TASKS}/none", "worker"),
+    "an unknown method": Request("BREW", f"{TASKS}/none", "worker"),
     "a header": Request("GET", f"{TASKS}/none", "worker", headers={"X-Request-Id": "my id: é"}),
     "no body": Request("POST", f"{TASKS}/claim", "worker"),
     "an empty body": Request("POST", f"{TASKS}/claim", "worker", b""),
