@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeq_contract.recordings.times import SECOND, moment_text
+from codeq_contract.recordings.times import MILLISECOND, SECOND, moment_text
 from codeq_contract.suite.case import Sighting, checks, needs, timed
 from codeq_contract.suite.case_context import CaseContext
 
@@ -24,15 +24,31 @@ def test_a_delayed_task_is_not_early_by_more_than_a_second(contract: CaseContext
     assert contract.worker.claimed(command)["id"] == reply.json["id"]
 
 
-@checks("C7.4")
-def test_a_task_for_a_moment_is_due_then(contract: CaseContext) -> None:
+@checks("C6.14", "C7.3", "C7.4")
+def test_a_task_for_a_moment_is_due_then_whatever_its_delay(contract: CaseContext) -> None:
     command = contract.command()
-    moment = contract.clock.now() + contract.seconds(3) * SECOND
-    reply = contract.producer.create(command, runAt=moment_text(moment))
-    # Its whole second counts, and another machine's clock may be a little ahead.
-    contract.surely_before(reply, moment - 2 * SECOND)
+    moment = contract.clock.now() + contract.seconds(10) * SECOND
+    reply = contract.producer.create(command, runAt=moment_text(moment), delaySeconds=1)
     assert reply.json["lastKnownLocation"] == "DELAYED_ZSET"
-    assert contract.eventually_claimed(contract.worker, command)["id"] == reply.json["id"]
+    due = contract.time_bounds.moment_due(moment)
+    contract.just_before(due)
+    early = contract.worker.claim(command)
+    contract.surely_before(early, due.earliest)
+    assert early.status == 204
+    contract.wait_out(due)
+    assert contract.worker.claimed(command)["id"] == reply.json["id"]
+
+
+@checks("C7.5", "C7.6")
+@needs("long_waits")
+def test_a_delay_ends_with_the_second_in_which_it_is_over(contract: CaseContext) -> None:
+    command, second = contract.command(), (contract.clock.now() // SECOND + 1) * SECOND
+    contract.clock.until(second + 900 * MILLISECOND)
+    task = contract.producer.created(command, delaySeconds=10)
+    contract.clock.until(second + 9_999 * MILLISECOND)
+    assert contract.worker.claim(command).status == 204
+    contract.clock.until(second + 10_000 * MILLISECOND)
+    assert contract.worker.claimed(command)["id"] == task["id"]
 
 
 @checks("N3.8", "N3.9")

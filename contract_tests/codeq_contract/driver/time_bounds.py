@@ -83,6 +83,12 @@ class TimeBounds:
             return Span((called + delay) // SECOND * SECOND, (returned + delay) // SECOND * SECOND)
         return Span(called + delay - SECOND - SKEW, returned + delay + SKEW)
 
+    def moment_due(self, moment: int) -> Span:
+        """When a task for `moment` is due (C7), by a clock that may be that of another machine."""
+        if self.exact:
+            return Span(moment // SECOND * SECOND, moment // SECOND * SECOND)
+        return Span(moment - 6 * SECOND, moment + 5 * SECOND)
+
     def throttle_end(self, called: int, returned: int, seconds: int) -> Span:
         """When a subscription, notified between `called` and `returned`, may be notified again (U5, K8)."""
         return _with_rounding(called, returned, seconds)

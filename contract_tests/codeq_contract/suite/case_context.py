@@ -190,6 +190,11 @@ class CaseContext:
         early, late = (0, 0) if self.time_bounds.exact else (SECOND // 10, 10 * SECOND)
         return seconds * SECOND - early <= reply.returned - reply.called <= seconds * SECOND + late
 
+    def lies_after(self, reply: Reply, seconds: int, shown: str) -> bool:
+        """Whether a time is shown that lies so long after the request, give or take another machine's clock."""
+        moment, skew = parse_moment(shown) - seconds * SECOND, 0 if self.time_bounds.exact else 5 * SECOND
+        return reply.called - skew <= moment <= reply.returned + skew
+
     def delay_end(self, reply: Reply, seconds: int) -> Span:
         """When the task that this request delayed is due (C7)."""
         return self.time_bounds.delay_end(reply.called, reply.returned, seconds)
