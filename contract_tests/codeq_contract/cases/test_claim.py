@@ -96,6 +96,15 @@ def test_a_claim_sees_its_own_tenant_only(contract: CaseContext) -> None:
     assert contract.worker.claimed(command)["id"] == ours["id"]
 
 
+@checks("K6.5")
+@needs("tenants", "batch")
+def test_a_claim_of_a_batch_sees_its_own_tenant_only(contract: CaseContext) -> None:
+    command = contract.command()
+    ours = contract.producer.created(command)
+    assert contract.caller("other_worker").claim_batch(command, count=10).status == 204
+    assert ids(contract.worker.claim_batch(command, count=10).json["tasks"]) == ids([ours])
+
+
 @checks("K6.4")
 @needs("minting")
 def test_a_claim_of_a_tenant_finds_no_task_without_tenant(contract: CaseContext) -> None:

@@ -113,6 +113,20 @@ def test_tasks_that_come_back_queue_up_behind_those_that_wait(contract: CaseCont
     assert again["id"] == expired.json["id"]
 
 
+@checks("K7.17")
+@needs("known_settings")
+def test_a_task_whose_lease_ran_out_keeps_its_priority(contract: CaseContext) -> None:
+    expired = claim(contract, contract.command(), contract.seconds(3), priority=5, maxAttempts=5)
+    command = expired.json["command"]
+    contract.wait_out(contract.lease_end(expired, contract.seconds(3)))
+    assert contract.worker.claim(command).status == 204
+    low, high = (contract.producer.created(command, priority=priority) for priority in (4, 6))
+    contract.clock.sleep(contract.settings.longest_backoff + 1)
+    claimed = [contract.worker.claimed(command) for _ in range(3)]
+    assert ids(claimed) == ids([high, expired.json, low])
+    assert claimed[1]["priority"] == 5
+
+
 @checks("K7.9")
 @needs("admin", "batch")
 def test_a_claim_moves_200_due_tasks_at_most(contract: CaseContext) -> None:

@@ -121,6 +121,18 @@ def test_a_late_result_is_accepted_before_a_claim_repairs_the_task(contract: Cas
     contract.saw(Sighting.LATE_RESULT)
 
 
+@checks("S3.4")
+def test_a_late_result_in_a_batch_is_accepted_before_a_claim_repairs_the_task(contract: CaseContext) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    contract.wait_out(lease)
+    # The store's key is gone then, not only taken for expired (K8).
+    contract.clock.sleep(2)
+    reply = contract.worker.submit_batch([{"taskId": task["id"], "status": "COMPLETED", "result": {}}])
+    assert list(reply.json["results"][0]) == ["taskId", "result"]
+    assert contract.worker.seen(task)["status"] == "COMPLETED"
+    assert contract.worker.claim(task["command"]).status == 204
+
+
 @checks("S3.2")
 def test_a_late_result_is_refused_once_a_claim_has_repaired_the_task(contract: CaseContext) -> None:
     task, lease = leased(contract, contract.seconds(3))
