@@ -25,56 +25,6 @@ BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, flo
 GAUGES = {"codeq_queue_depth", "codeq_dlq_depth", "codeq_subscriptions_active"}
 
 
-@checks("M1.1", "M1.2", "R14.1", "R23.9")
-@needs("admin")
-def test_the_list_of_queues_has_the_built_in_ones(contract: CaseContext) -> None:
-    reply = contract.admin.queues()
-    parts = [*(f"pending:{priority}" for priority in range(10)), "inprog", "delayed", "dlq"]
-    keys = {f"codeq:q:{name}:{part}" for name in ("generate_master", "generate_creative") for part in parts}
-    assert (reply.status, set(reply.json)) == (200, keys)
-    assert list(reply.json) == sorted(keys)
-    assert all(isinstance(length, int) for length in reply.json.values())
-
-
-@checks("M2.1", "M2.2", "M2.3", "M2.4", "M2.5", "M2.6", "R15.1", "R23.4")
-@needs("admin", "tenants")
-def test_a_queue_is_counted_for_the_callers_tenant(contract: CaseContext) -> None:
-    command = contract.command()
-    for fields in ({}, {}, {"priority": 9}, {"delaySeconds": 3600}, {"priority": 8, "maxAttempts": 1}):
-        contract.producer.created(command, **fields)
-    contract.caller("other_producer").created(command)
-    contract.worker.claimed(command, leaseSeconds=600)
-    contract.worker.nack(contract.worker.claimed(command))
-    reply = contract.admin.queue(command.lower())
-    assert (reply.status, list(reply.json)) == (200, ["command", "ready", "delayed", "inProgress", "dlq"])
-    assert list(reply.json.values()) == [command.lower(), 2, 1, 1, 1]
-
-
-@checks("M3.9", "M3.10", "M3.13", "R23.10")
-@needs("admin", "clean_up")
-def test_a_clean_up_reports_what_it_did(contract: CaseContext) -> None:
-    reply = contract.admin.clean_up(limit=5, before="2000-01-01T00:00:00Z")
-    assert (reply.status, reply.json) == (200, {"before": "2000-01-01T00:00:00Z", "deleted": 0, "limit": 5})
-    assert list(reply.json) == ["before", "deleted", "limit"]
-    assert contract.admin.clean_up(before="x").refusal == (400, "invalid 'before' (use RFC3339)")
-
-
-@checks("M3.2", "M3.8", "M3.11", "M3.14", "M3.15", "M3.16", "M3.17", "C8.13", "R16.1")
-@needs("admin", "variants")
-def test_a_clean_up_deletes_tasks_that_were_left_alone(contract: CaseContext) -> None:
-    with contract.server({}) as server:
-        command, key = server.command(), server.names.key()
-        tasks = [server.producer.created(command, idempotencyKey=key), server.producer.created(command)]
-        server.worker.submit(server.worker.claimed(command))
-        assert server.admin.clean_up().json["deleted"] == 0
-        assert server.admin.clean_up(limit=1, before="2099-01-01T00:00:00Z").json["deleted"] == 1
-        assert server.admin.clean_up(before="2099-01-01T00:00:00Z").json["deleted"] == 1
-        assert [server.producer.task(task).status for task in tasks] == [404, 404]
-        assert server.producer.result(tasks[0]).json == {"error": "task not found"}
-        assert server.worker.claim(command).status == 204
-        assert server.producer.created(command, idempotencyKey=key)["id"] != tasks[0]["id"]
-
-
 @checks("L1.2", "L1.4", "L1.5", "L1.6", "L1.7", "L1.9", "L1.10", "L1.13", "B3.3", "R23.11")
 @needs("rate_limit", "variants", "admin")
 def test_a_token_has_a_rate_for_each_scope(contract: CaseContext) -> None:

@@ -90,20 +90,6 @@ def test_a_key_is_good_for_a_day(contract: CaseContext) -> None:
     assert contract.producer.created(command, idempotencyKey=key)["id"] != task["id"]
 
 
-@checks("M3.1", "M3.3")
-@needs("long_waits", "admin", "variants")
-def test_a_clean_up_deletes_tasks_without_an_update_for_a_day(contract: CaseContext) -> None:
-    with contract.server({}) as server:
-        command = server.command()
-        left, touched = server.producer.created(command), server.producer.created(command, priority=9)
-        server.clock.sleep(_DAY - 60)
-        server.worker.claimed(command, leaseSeconds=3600)
-        assert server.admin.clean_up().json["deleted"] == 0
-        server.clock.sleep(120)
-        assert server.admin.clean_up().json["deleted"] == 1
-        assert [server.worker.task(left).status, server.worker.task(touched).status] == [404, 200]
-
-
 @checks("L1.3")
 @needs("rate_limit", "variants")
 def test_a_bucket_fills_up_again(contract: CaseContext) -> None:
