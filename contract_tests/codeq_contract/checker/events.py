@@ -67,6 +67,10 @@ class Event:
         """Whether this event was over before the other began."""
         return self.answered < other.sent
 
+    def overlaps(self, other: Event) -> bool:
+        """Whether both were under way at the same moment."""
+        return not self.precedes(other) and not other.precedes(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Observation(Event):

@@ -598,6 +598,49 @@ def test_a_server_error_counts_as_a_lost_reply(history: EditedHistory) -> None:
     assert history.check().validity is Validity.UNKNOWN
 
 
+# Races.
+
+
+def races_of(history: EditedHistory) -> dict[str, str]:
+    return {law: violation.race for law, violation in history.check().violations}
+
+
+def test_a_second_result_looks_like_z5_only_if_it_was_sent_before_the_answer_to_the_first(
+    history: EditedHistory,
+) -> None:
+    history.repeat("end high", "again", ms=0)
+    assert races_of(history) == {"ended": "Z5"}
+    history.shift("again", 500)
+    assert races_of(history) == {"ended": "Z1"}
+
+
+def test_a_last_result_that_becomes_a_dead_letter_looks_like_z3(history: EditedHistory) -> None:
+    history.show("read low", status="FAILED", lastKnownLocation="DLQ_SET")
+    history.shift("read low", 500)
+    assert races_of(history)["ended"] == "Z3"
+
+
+def test_two_leases_with_equal_attempts_look_like_z1_only_if_their_claims_overlap(history: EditedHistory) -> None:
+    history.repeat("claim high", "twice", ms=0, who="w2", workerId="w2")
+    assert {law: race for law, race in races_of(history).items() if race} == {"one-lease": "Z1", "attempts": "Z1"}
+    history.shift("twice", 100)
+    assert races_of(history) == {"one-lease": "", "attempts": "", "owner": ""}
+
+
+def test_a_nacked_task_that_comes_too_soon_looks_like_z1(history: EditedHistory) -> None:
+    history.shift("claim middle again", -2400)
+    assert races_of(history)["early"] == "Z1"
+
+
+def test_a_new_task_that_overtakes_looks_like_no_race_and_one_that_came_back_like_z1(history: EditedHistory) -> None:
+    history.shift("late", -150)
+    assert races_of(history) == {"fifo": ""}
+    history.shift("late", 150)
+    for claim, ms in (("claim low again", -150), ("claim late", 150)):
+        history.shift(claim, ms)
+    assert races_of(history) == {"fifo": "Z1"}
+
+
 # Evidence.
 
 

@@ -20,7 +20,16 @@ def activity_after_end(history: History) -> Iterator[Violation]:
         final = _final_states(task)
         for end in task.ends[:1]:
             for event, message in _after_end(task, end, final):
-                yield Violation(task.id, message, (end, event), "Z1")
+                yield Violation(task.id, message, (end, event), _race(end, event))
+
+
+def _race(end: Event, event: Event) -> str:
+    """The race that an event after the end looks like."""
+    if isinstance(event, Operation) and end.overlaps(event):
+        return "Z5"
+    if isinstance(end, Result) and isinstance(event, Observation) and event.task.location == "DLQ_SET":
+        return "Z3"  # a repair took the lease for expired while the last result came in
+    return "Z1"
 
 
 def _final_states(task: TaskHistory) -> set[str]:

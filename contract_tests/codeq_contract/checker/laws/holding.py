@@ -26,10 +26,15 @@ def double_leases(history: History) -> Iterator[Violation]:
             # Attempts order the leases. A second delivery that came earlier is the law on attempts' concern.
             if second.answered < lease.earliest_end and not second.precedes(lease.delivery):
                 message = f"was delivered to {second.task.worker} while {lease.delivery.task.worker} held it"
-                # Two attempts more: the server took the lease for expired, and counted that as a NACK (N5).
-                was_revoked = following.attempts - lease.attempts > 1
                 events = (lease.delivery, *_heartbeats_before(lease, second), second)
-                yield Violation(task.id, message, events, "Z3" if was_revoked else "", _holds(lease))
+                yield Violation(task.id, message, events, _race(lease, following), _holds(lease))
+
+
+def _race(lease: Lease, following: Lease) -> str:
+    """The race that a second delivery of a leased task looks like."""
+    if following.attempts - lease.attempts > 1:
+        return "Z3"  # the server took the lease for expired, and counted that as a NACK (N5)
+    return "Z1" if lease.delivery.overlaps(following.delivery) else ""  # two copies of the id, each in one claim
 
 
 def broken_leases(history: History) -> Iterator[Violation]:

@@ -22,7 +22,7 @@ class Mark:
 class Violation:
     """A task with which a law was broken, and as few events as show it.
 
-    `message` continues a sentence that begins with the task's id. `race` is the race of the contract (Z1 to Z4) that
+    `message` continues a sentence that begins with the task's id. `race` is the race of the contract (Z1 to Z5) that
     it looks like, if any.
     """
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from codeq_contract.checker.events import Claim, Nack, queue_name
+from codeq_contract.checker.events import Claim, Delivery, Nack, queue_name
 from codeq_contract.checker.history import History
 from codeq_contract.checker.queues import Queue
 from codeq_contract.checker.waiting_periods import WaitingPeriod
@@ -52,7 +52,12 @@ def _overtaking(slower: WaitingPeriod, period: WaitingPeriod) -> Violation:
     message = f"was in the queue before {period.task.id}, of the same priority, and was claimed after it"
     delivery = () if period.delivery is None else (period.delivery,)
     events = (*slower.start_events, *period.start_events, *delivery)
-    return Violation(slower.task.id, message, events, marks=_marks(slower))
+    return Violation(slower.task.id, message, events, "Z1" if _may_have_copies(period) else "", _marks(slower))
+
+
+def _may_have_copies(period: WaitingPeriod) -> bool:
+    """Whether claims may have pushed the task's id more than once: it was delayed, or delivered before (Z1)."""
+    return period.delayed or isinstance(period.origin, Delivery)
 
 
 def _overtakings_in_batches(periods: Sequence[WaitingPeriod], history: History) -> Iterator[Violation]:
@@ -174,7 +179,8 @@ def early_deliveries(history: History) -> Iterator[Violation]:
             if delivery is None or not held_until.get(id(period.origin), 0) <= delivery.answered < period.ready_from:
                 continue
             marks = (Mark(period.ready_from, "it is not due before then"),)
-            race = "Z3" if period.follows_expiry else ""
+            # After a NACK there may be a second copy of the id, which waits for nothing.
+            race = "Z3" if period.follows_expiry else "Z1" if isinstance(period.cause, Nack) else ""
             events = (*period.start_events, delivery)
             yield Violation(period.task.id, "was delivered before it was due", events, race, marks)
 
