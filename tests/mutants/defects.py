@@ -374,6 +374,105 @@ def notices_not_throttled(patch: pytest.MonkeyPatch) -> None:
     _instead(patch, Subscriptions, "_passes_throttle", passes_throttle)
 
 
+@defect("U2.5")
+def only_its_worker_renews_a_subscription(patch: pytest.MonkeyPatch) -> None:
+    _with_the_last_worker(patch)
+
+    def subscribe(right: Callable[..., Any], self: Broker, *arguments: Any, **named: Any) -> Any:
+        made = right(self, *arguments, **named)
+        self.__dict__[made.id] = Authenticator.last.subject  # type: ignore[attr-defined]
+        return made
+
+    def renew(right: Callable[..., Any], self: Broker, subscription: str, **named: Any) -> Any:
+        if self.__dict__.get(subscription) != Authenticator.last.subject:  # type: ignore[attr-defined]
+            raise errors.SubscriptionNotFound
+        return right(self, subscription, **named)
+
+    _instead(patch, Broker, "subscribe", subscribe)
+    _instead(patch, Broker, "renew_subscription", renew)
+
+
+@defect("U3.4")
+def notice_for_a_due_task(patch: pytest.MonkeyPatch) -> None:
+    _after_claims(patch, lambda task: task.history[-2].what == Event.COME_DUE and task.attempts == 1)
+
+
+@defect("U3.5")
+def notice_for_a_task_that_comes_back(patch: pytest.MonkeyPatch) -> None:
+    _after_claims(patch, lambda task: task.history[-2].what == Event.COME_DUE and task.attempts > 1)
+
+
+@defect("U3.5")
+def notice_for_a_nack(patch: pytest.MonkeyPatch) -> None:
+    _with_a_notice(patch, "nack")
+
+
+@defect("U3.6")
+def notice_for_an_abandon(patch: pytest.MonkeyPatch) -> None:
+    _with_a_notice(patch, "abandon")
+
+
+@defect("U3.7")
+def notice_for_the_first_task_ever(patch: pytest.MonkeyPatch) -> None:
+    def add(right: Callable[..., bool], self: TaskStore, task: Task) -> bool:
+        known = {(each.command, each.priority) for each in self.tasks.values()}
+        return right(self, task) and (task.command, task.priority) not in known
+
+    _instead(patch, TaskStore, "add", add)
+
+
+@defect("U8.1")
+def notices_within_the_tenant(patch: pytest.MonkeyPatch) -> None:
+    _with_the_last_worker(patch)
+
+    def subscribe(right: Callable[..., Any], self: Broker, *arguments: Any, **named: Any) -> Any:
+        made = right(self, *arguments, **named)
+        self.__dict__[made.id] = Authenticator.last.tenant  # type: ignore[attr-defined]
+        return made
+
+    def notify(_: Callable[..., Any], self: Broker, command: str, *, now: int) -> None:
+        tenant = [*self.store.tasks.values()][-1].tenant
+        all_notices = self.subscriptions.notices(command, now=now)
+        self._effects.extend(each for each in all_notices if self.__dict__[each.subscription_id] == tenant)
+
+    _instead(patch, Broker, "subscribe", subscribe)
+    _instead(patch, Broker, "_notify", notify)
+
+
+def _with_the_last_worker(patch: pytest.MonkeyPatch) -> None:
+    """`Authenticator.last` is the worker who called last."""
+
+    def worker(right: Callable[..., Any], self: Authenticator, *arguments: Any, **named: Any) -> Any:
+        caller = right(self, *arguments, **named)
+        patch.setattr(Authenticator, "last", caller, raising=False)
+        return caller
+
+    _instead(patch, Authenticator, "worker", worker)
+
+
+def _after_claims(patch: pytest.MonkeyPatch, causes_notice: Callable[[Task], bool]) -> None:
+    """A claim of such a task causes a notice."""
+
+    def claim(right: Callable[..., Task | None], self: Broker, *arguments: Any, now: int, **named: Any) -> Task | None:
+        task = right(self, *arguments, now=now, **named)
+        if task is not None and causes_notice(task):
+            self._notify(task.command, now=now)
+        return task
+
+    _instead(patch, Broker, "claim", claim)
+
+
+def _with_a_notice(patch: pytest.MonkeyPatch, name: str) -> None:
+    """The operation of that name causes a notice."""
+
+    def operation(right: Callable[..., Any], self: Broker, task_id: str, *, now: int, **named: Any) -> Any:
+        answer = right(self, task_id, now=now, **named)
+        self._notify(self.store.tasks[task_id].command, now=now)
+        return answer
+
+    _instead(patch, Broker, name, operation)
+
+
 # Access and administration.
 
 

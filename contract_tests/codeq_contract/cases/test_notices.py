@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from codeq_contract.driver import Reply
+from codeq_contract.driver import Answer, Reply
 from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import SECOND, parse_moment
 from codeq_contract.suite.case import InconclusiveError, checks, needs, webhooks
@@ -13,35 +13,59 @@ from codeq_contract.suite.case_context import CaseContext, Hook
 
 pytestmark = [webhooks, needs("subscriptions", "webhooks")]
 
+#: A timer may go off a tick early.
+TICK = SECOND // 10
 
-@checks("U3.1", "U4.1", "U4.3", "U4.4", "U4.5", "U4.6", "U4.7", "U4.8", "U4.9")
-@needs("known_settings")
+
+@checks("U3.1", "U4.1", "U4.2", "U4.3", "U4.4", "U4.5", "U4.6", "U4.7", "U4.8")
 def test_a_task_in_an_empty_queue_causes_a_notice_before_create_answers(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscription = subscribed(contract, hook, command)
-    contract.producer.created(command)
+    created = contract.producer.create(command)
     [notice] = hook.received
+    assert (notice.method, notice.headers["content-type"]) == ("POST", "application/json")
     body = json.loads(notice.body)
-    sent = parse_moment(body.pop("sentAt"))
+    sent, late = parse_moment(body.pop("sentAt")), contract.time_bounds.lateness
+    assert created.called - SECOND - late < sent <= created.returned + late
+    assert body.pop("available") is True
     assert body == {
         "eventType": command,
-        "available": True,
         "queueDepth": 0,
         "claimUrl": "/v1/codeq/tasks/claim",
         "notificationId": f"ntf-{subscription}",
     }
-    assert abs(sent - notice.at) <= 5 * SECOND
-    stamp = notice.headers["x-codeq-timestamp"]
+
+
+@checks("U4.9")
+@needs("known_settings")
+def test_a_notice_is_signed(contract: CaseContext) -> None:
+    command, hook = contract.command(), contract.hook()
+    subscribed(contract, hook, command)
+    contract.producer.created(command)
+    [notice] = hook.received
+    stamp, late = notice.headers["x-codeq-timestamp"], contract.time_bounds.lateness
     assert notice.headers["x-codeq-signature"] == signature(contract.settings.callback_secret, stamp, notice.body)
+    assert notice.at - SECOND - late < int(stamp) * SECOND <= notice.at + late
+
+
+@checks("U4.1", "U4.11")
+def test_notices_are_sent_one_after_another_and_create_waits_for_each(contract: CaseContext) -> None:
+    command, slow, quick = contract.command(), contract.hook(Answer(after=2)), contract.hook()
+    subscribed(contract, quick, command, ttlSeconds=300)
+    subscribed(contract, slow, command, ttlSeconds=200)
+    created = contract.producer.create(command)
+    assert len(slow.received) == len(quick.received) == 1
+    assert slow.received[0].at + 2 * SECOND - TICK <= quick.received[0].at <= created.returned
 
 
 @checks("U4.10")
 def test_a_notice_is_tried_once(contract: CaseContext) -> None:
-    command, hook = contract.command(), contract.hook(500)
-    subscribed(contract, hook, command)
-    contract.producer.created(command)
+    commands, hooks = [contract.command() for _ in range(3)], [contract.hook(status) for status in (302, 404, 500)]
+    for command, hook in zip(commands, hooks, strict=True):
+        subscribed(contract, hook, command)
+        contract.producer.created(command)
     contract.clock.sleep(3)
-    assert len(hook.received) == 1
+    assert counts(hooks) == [1, 1, 1]
 
 
 @checks("L1.16")
@@ -85,7 +109,42 @@ def test_a_task_that_comes_back_or_becomes_due_causes_no_notice(contract: CaseCo
     contract.worker.claimed(command)
     contract.worker.nack(task, delaySeconds=1)
     contract.eventually_claimed(contract.worker, command)
+    contract.worker.submit(task)
+    contract.clock.sleep(1)
     assert hook.received == []
+
+
+@checks("U3.7", "U3.9")
+def test_a_queue_that_a_claim_emptied_causes_a_notice_at_the_next_new_task(contract: CaseContext) -> None:
+    command, hook, key = contract.command(), contract.hook(), contract.names.key()
+    subscribed(contract, hook, command, minIntervalSeconds=1)
+    first = contract.producer.create(command, idempotencyKey=key)
+    contract.worker.claimed(command)
+    contract.wait_out(contract.time_bounds.throttle_end(first.called, first.returned, 1))
+    assert contract.producer.created(command, idempotencyKey=key)["id"] == first.json["id"]
+    assert len(hook.received) == 1
+    contract.producer.created(command)
+    assert len(hook.received) == 2
+
+
+@checks("U3.8")
+@needs("batch")
+def test_a_batch_of_tasks_causes_notices(contract: CaseContext) -> None:
+    commands, hook = [contract.command(), contract.command()], contract.hook()
+    for command in commands:
+        subscribed(contract, hook, command)
+    tasks = [{"command": command, "payload": {}} for command in (commands[0], commands[0], commands[1])]
+    contract.producer.create_batch(tasks)
+    assert [json.loads(notice.body)["eventType"] for notice in hook.received] == commands
+
+
+@checks("U1.12")
+def test_a_subscription_is_one_to_all_of_its_event_types(contract: CaseContext) -> None:
+    commands, hooks = [contract.command(), contract.command()], [contract.hook(), contract.hook()]
+    for hook, command in zip(hooks, commands, strict=True):
+        contract.worker.subscribe(callbackUrl=hook.url, eventTypes=[contract.command(), *commands])
+        contract.producer.created(command)
+        assert json.loads(hook.received[-1].body)["eventType"] == command
 
 
 @checks("U8.1", "C2.4", "U4.3")
@@ -97,14 +156,49 @@ def test_a_task_of_any_tenant_causes_a_notice_whatever_the_case_of_its_command(c
     assert json.loads(hook.received[0].body)["eventType"] == command.lower()
 
 
-@checks("U6.1")
-def test_fanout_subscriptions_get_notices_in_the_order_of_their_ends(contract: CaseContext) -> None:
-    command, late, soon = contract.command(), contract.hook(), contract.hook()
-    subscribed(contract, late, command, ttlSeconds=300)
-    subscribed(contract, soon, command, ttlSeconds=200)
+@checks("U1.9", "U1.10", "U5.1", "U5.2", "U5.3", "U6.1")
+def test_without_a_mode_all_get_notices_and_without_an_interval_again_after_5_seconds(contract: CaseContext) -> None:
+    command = contract.command()
+    fields: list[dict[str, object]] = [
+        {},
+        {"minIntervalSeconds": 0, "deliveryMode": ""},
+        {"minIntervalSeconds": -1, "deliveryMode": "fanout"},
+        {"minIntervalSeconds": 3},
+    ]
+    hooks = [contract.hook() for _ in fields]
+    for hook, given in zip(hooks, fields, strict=True):
+        subscribed(contract, hook, command, **given)
+    first = contract.producer.create(command)
+    assert counts(hooks) == [1, 1, 1, 1]
+    of_3, of_5 = (contract.time_bounds.throttle_end(first.called, first.returned, seconds) for seconds in (3, 5))
+    contract.just_before(of_3)
+    soon = contract.producer.create(command, priority=1)
+    contract.surely_before(soon, of_3.earliest)
+    assert counts(hooks) == [1, 1, 1, 1]
+    contract.wait_out(of_3)
+    then = contract.producer.create(command, priority=2)
+    contract.surely_before(then, of_5.earliest)
+    assert counts(hooks) == [1, 1, 1, 2]
+    contract.just_before(of_5)
+    soon = contract.producer.create(command, priority=3)
+    contract.surely_before(soon, of_5.earliest)
+    assert counts(hooks) == [1, 1, 1, 2]
+    contract.wait_out(of_5)
+    contract.producer.created(command, priority=4)
+    assert counts(hooks[:3]) == [2, 2, 2]
+
+
+@checks("U6.2", "U6.3")
+def test_notices_are_sent_in_the_order_of_their_subscriptions_ends_and_ids(contract: CaseContext) -> None:
+    command, hook, order = contract.command(), contract.hook(), []
+    for seconds in (300, 250, 200, 200, 200, 200, 200, 250):
+        reply = contract.worker.subscribe(callbackUrl=hook.url, eventTypes=[command], ttlSeconds=seconds)
+        order.append((parse_moment(reply.json["expiresAt"]) // SECOND, reply.json["subscriptionId"]))
+        contract.clock.sleep(0.001)
     contract.producer.created(command)
-    assert len(late.received) == len(soon.received) == 1
-    assert soon.received[0].at <= late.received[0].at
+    assert [json.loads(notice.body)["notificationId"] for notice in hook.received] == [
+        f"ntf-{subscription}" for _, subscription in sorted(order)
+    ]
 
 
 @checks("U6.4", "U6.5", "U7.1", "U7.2")
@@ -122,9 +216,35 @@ def test_the_second_of_a_group_has_the_first_turn_and_gets_no_notice(contract: C
     contract.wait_out(throttled)
     # Turns: 1 to the second, 2 to the first but throttled, 3 to the second, 4 to the first.
     third = contract.producer.create(command, priority=2)
+    assert counts(hooks) == [0, 0]
     contract.wait_out(contract.time_bounds.throttle_end(third.called, third.returned, pause))
     contract.producer.created(command, priority=3)
     assert counts(hooks) == [1, 0]
+
+
+@checks("U6.6", "U6.7")
+def test_groups_have_separate_turns_for_each_id_and_command(contract: CaseContext) -> None:
+    commands = [contract.command(), contract.command()]
+    hooks = [contract.hook() for _ in range(4)]
+    for number, hook in enumerate(hooks):
+        contract.worker.subscribe(
+            callbackUrl=hook.url,
+            eventTypes=commands,
+            deliveryMode="group",
+            groupId="g" if number < 2 else "h",
+            ttlSeconds=200 + 10 * number,
+            minIntervalSeconds=1,
+        )
+    # The first turn of each group and command is the second member's, and lost; the second turn is the first member's.
+    for priority, command, expected in (
+        (0, commands[0], [0, 0, 0, 0]),
+        (0, commands[1], [0, 0, 0, 0]),
+        (1, commands[0], [1, 0, 1, 0]),
+        (1, commands[1], [2, 0, 2, 0]),
+    ):
+        turn = contract.producer.create(command, priority=priority)
+        assert counts(hooks) == expected
+        contract.wait_out(contract.time_bounds.throttle_end(turn.called, turn.returned, 1))
 
 
 @checks("U6.8", "U7.3")
@@ -141,37 +261,83 @@ def test_a_hash_goes_by_the_minute_and_only_the_first_gets_notices(contract: Cas
     assert counts(hooks) == ([1, 0] if minutes.pop() % 2 == 0 else [0, 0])
 
 
-@checks("U9.1", "U9.2")
+@checks("U6.8", "U7.3")
+@needs("long_waits")
+def test_a_hash_has_a_turn_for_each_minute(contract: CaseContext) -> None:
+    command = contract.command()
+    hooks = [contract.hook() for _ in range(3)]
+    for number, hook in enumerate(hooks):
+        fields = {"deliveryMode": "hash", "minIntervalSeconds": 1}
+        subscribed(contract, hook, command, ttlSeconds=600 + 10 * number, **fields)
+    expected = 0
+    for priority in range(6):
+        expected += contract.clock.now() // (60 * SECOND) % 3 == 0
+        contract.producer.created(command, priority=priority)
+        assert counts(hooks) == [expected, 0, 0]
+        contract.clock.sleep(60)
+    assert expected == 2
+
+
+@checks("U2.4", "U9.1", "U9.2")
 def test_an_expired_subscription_gets_no_notice_until_it_is_renewed(contract: CaseContext) -> None:
-    command, hook = contract.command(), contract.hook()
-    subscription = subscribed(contract, hook, command, ttlSeconds=2, minIntervalSeconds=1)
-    contract.clock.sleep(4)
-    contract.producer.created(command)
-    assert hook.received == []
-    assert contract.worker.renew(subscription).status == 200
+    command, seconds = contract.command(), contract.seconds(4)
+    hooks = [contract.hook(), contract.hook(), contract.hook()]
+    longer = subscribed(contract, hooks[1], command, ttlSeconds=seconds, minIntervalSeconds=1)
+    shorter = subscribed(contract, hooks[2], command, ttlSeconds=60 * seconds, minIntervalSeconds=1)
+    contract.worker.renew(longer, ttlSeconds=60 * seconds)
+    began = contract.worker.renew(shorter, ttlSeconds=seconds)
+    expiring = subscribed(contract, hooks[0], command, ttlSeconds=seconds, minIntervalSeconds=1)
+    subscribed_at = contract.clock.now()
+    contract.clock.until(began.called + (seconds - 2) * SECOND)
+    soon = contract.producer.create(command)
+    contract.surely_before(soon, began.called + (seconds - 1) * SECOND)
+    assert counts(hooks) == [1, 1, 1]
+    # The end counts in whole seconds.
+    contract.clock.until(subscribed_at + (seconds + 1) * SECOND + contract.time_bounds.lateness // 10)
     contract.producer.created(command, priority=1)
-    assert len(hook.received) == 1
+    assert counts(hooks) == [1, 2, 1]
+    contract.worker.renew(expiring)
+    again = contract.producer.create(command, priority=2)
+    assert counts([hooks[0], hooks[2]]) == [2, 1], again
 
 
 @checks("U9.3", "U9.4")
-@needs("long_waits", "variants")
+@needs("variants")
 def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: CaseContext) -> None:
-    with contract.server({"SUBSCRIPTION_CLEANUP_INTERVAL_SECONDS": "60"}) as server:
+    with contract.server({"SUBSCRIPTION_CLEANUP_INTERVAL_SECONDS": "2"}) as server:
         swept = subscribed(server, server.hook(), "GENERATE_MASTER", ttlSeconds=1)
+        live = subscribed(server, server.hook(), "GENERATE_CREATIVE", ttlSeconds=60)
         kept = subscribed(server, server.hook(), server.command(), ttlSeconds=1)
-        server.clock.sleep(130)
-        assert [server.worker.renew(swept).status, server.worker.renew(kept).status] == [404, 200]
+        server.clock.sleep(7)
+        assert [server.worker.renew(each).status for each in (swept, live, kept)] == [404, 200, 200]
 
 
-@checks("U1.8")
+@checks("U9.5")
+@needs("variants", "long_waits")
+def test_the_sweep_comes_every_minute(contract: CaseContext) -> None:
+    with contract.server({}) as server:
+        fields: dict[str, object] = {"eventTypes": ["GENERATE_MASTER"], "ttlSeconds": 1}
+        revived = server.worker.subscribe(callbackUrl=server.hook().url, **fields).json["subscriptionId"]
+        server.clock.sleep(58)
+        assert server.worker.renew(revived, ttlSeconds=1).status == 200
+        server.clock.sleep(64)
+        assert server.worker.renew(revived).status == 404
+
+
+@checks("U1.8", "U4.12")
 @needs("variants")
 def test_a_subscription_without_event_types_is_one_to_the_built_in_commands(contract: CaseContext) -> None:
-    with contract.server({}) as server:
-        hook = server.hook()
-        assert server.worker.subscribe(callbackUrl=hook.url, minIntervalSeconds=1).status == 200
-        server.producer.created("GENERATE_CREATIVE")
-        server.producer.created(server.command())
-        assert [json.loads(notice.body)["eventType"] for notice in hook.received] == ["GENERATE_CREATIVE"]
+    with contract.server({"WEBHOOK_HMAC_SECRET": ""}) as server:
+        hooks = [server.hook(), server.hook()]
+        server.worker.subscribe(callbackUrl=hooks[0].url, minIntervalSeconds=1)
+        server.worker.subscribe(callbackUrl=hooks[1].url, minIntervalSeconds=1, eventTypes=[])
+        for command in ("GENERATE_CREATIVE", server.command(), "GENERATE_MASTER"):
+            reply = server.producer.create(command)
+            server.wait_out(server.time_bounds.throttle_end(reply.called, reply.returned, 1))
+        for hook in hooks:
+            told = [json.loads(notice.body)["eventType"] for notice in hook.received]
+            assert told == ["GENERATE_CREATIVE", "GENERATE_MASTER"]
+            assert not hook.received[0].headers.keys() & {"x-codeq-timestamp", "x-codeq-signature"}
 
 
 def subscribed(contract: CaseContext, hook: Hook, command: str, **fields: Any) -> str:
