@@ -15,6 +15,7 @@ from codeq_contract.recordings.times import MILLISECOND, SECOND
 from codeq_contract.suite.case import checks, core, needs, timed
 from codeq_contract.suite.case_context import CaseContext
 
+NO_JSON = "token is malformed: could not JSON decode header"
 KEYFUNC = "token is unverifiable: error while executing keyfunc"
 
 
@@ -93,8 +94,12 @@ def test_a_token_may_be_signed_in_three_ways(contract: CaseContext, alg: str) ->
     [
         pytest.param("none", marks=checks("A4.4")),
         pytest.param("HS256", marks=checks("A4.5")),
+        pytest.param("HS384", marks=checks("A4.5")),
+        pytest.param("HS512", marks=checks("A4.5")),
         pytest.param("ES256", marks=checks("A4.22")),
         pytest.param("PS256", marks=checks("A4.22")),
+        pytest.param("PS384", marks=checks("A4.22")),
+        pytest.param("PS512", marks=checks("A4.22")),
     ],
 )
 def test_a_token_signed_in_another_way_is_refused(contract: CaseContext, alg: str) -> None:
@@ -141,6 +146,27 @@ def test_a_second_blank_makes_a_signed_token_malformed(contract: CaseContext) ->
 def test_a_token_that_is_no_jwt_is_refused(contract: CaseContext, token: str) -> None:
     for path in (TASKS, f"{TASKS}/batch", f"{TASKS}/claim", f"{TASKS}/none/heartbeat"):
         assert contract.anonymous.post(path, {}, Authorization=f"Bearer {token}").status == 401
+
+
+@core
+@checks("A4.32")
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        ("nonsense", "token is malformed: token contains an invalid number of segments"),
+        ("a.b.c", "token is malformed: could not base64 decode header: illegal base64 data at input byte 0"),
+        (
+            "W10.e30.e30",
+            f"{NO_JSON}: json: cannot unmarshal array into Go value of type map[string]interface {{}}",
+        ),
+        ("e30.e30.e30", "token is unverifiable: signing method (alg) is unspecified"),
+        # Its algorithm is written `None`.
+        ("eyJhbGciOiJOb25lIn0.e30.e30", "token is unverifiable: signing method (alg) is unavailable"),
+    ],
+)
+def test_the_text_for_a_token_that_is_no_jwt_says_what_is_wrong(contract: CaseContext, token: str, text: str) -> None:
+    for path in (TASKS, f"{TASKS}/claim"):
+        assert contract.anonymous.post(path, {}, Authorization=f"Bearer {token}").refusal == (401, text)
 
 
 # Signed tokens: claims.

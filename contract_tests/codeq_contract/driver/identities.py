@@ -56,7 +56,7 @@ class Signer:
         is_elliptic = identity.alg == "ES256"
         kid = (_ELLIPTIC_KEY_ID if is_elliptic else KEY_ID) if identity.kid is None else identity.kid
         header = {"alg": identity.alg or "RS256", **({"kid": kid} if kid else {}), "typ": "JWT"}
-        if header["alg"] in ("none", "HS256"):
+        if header["alg"].startswith(("none", "HS")):
             return self._unsafe(header, claims)
         return jwt.encode(header, claims, self._elliptic if is_elliptic else self._key, algorithms=[header["alg"]])
 
@@ -65,7 +65,8 @@ class Signer:
         signed = f"{_segment(json.dumps(header).encode())}.{_segment(json.dumps(claims).encode())}"
         if header["alg"] == "none":
             return f"{signed}."
-        return f"{signed}.{_segment(hmac.digest(self._key.as_pem(private=False), signed.encode(), 'sha256'))}"
+        digest = f"sha{header['alg'].removeprefix('HS')}"
+        return f"{signed}.{_segment(hmac.digest(self._key.as_pem(private=False), signed.encode(), digest))}"
 
     def settings(self, url: str | None = None) -> Mapping[str, str]:
         """The settings with which a server accepts these tokens.
