@@ -10,10 +10,12 @@ import dataclasses
 import json
 import math
 import types
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from enum import Enum
 from functools import lru_cache
+from inspect import isabstract
 from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 from uuid import UUID
 
@@ -163,16 +165,28 @@ def _from_json_generic(kind: Any, origin: Any, value: Any, path: str) -> Any:  #
         return tuple(
             _from_json(a, item, f"{path}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True))
         )
-    if issubclass(origin, Mapping):
+    if not isinstance(origin, type):
+        raise _unsupported_type(kind)
+    if issubclass(origin, Mapping) and not issubclass(origin, Counter | defaultdict) and arguments:
         _check(isinstance(value, dict), value, "an object", path)
-        return {key: _from_json(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
-    if issubclass(origin, Sequence | set | frozenset):
+        members = {
+            _key_from_json(arguments[0], key, f"{path}.{key}"): _from_json(arguments[1], item, f"{path}.{key}")
+            for key, item in value.items()
+        }
+        return members if isabstract(origin) else _convert(origin, members, path)
+    if issubclass(origin, Sequence | set | frozenset) and arguments:
         _check(isinstance(value, list), value, "a list", path)
         items = [_from_json(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(value)]
-        return origin(items) if origin in {tuple, set, frozenset} else items
+        return items if isabstract(origin) else _convert(origin, items, path)
     if _is_record(origin):
         return _build(origin, value, path)
     raise _unsupported_type(kind)
+
+
+def _key_from_json(kind: Any, key: str, path: str) -> Any:  # noqa: ANN401 - any type
+    """Return a key of an object as `kind`. JSON has only strings for keys, which are what most kinds stand for."""
+    is_other = isinstance(kind, type) and kind is not object and not issubclass(kind, str)
+    return _from_json(kind, key, path) if is_other else key
 
 
 def _is_record(kind: Any) -> bool:  # noqa: ANN401 - any type

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping  # `from_json` reads it at run time
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Mapping, MutableSequence  # `from_json` reads them at run time
 from datetime import UTC, date, datetime
 from enum import Enum, StrEnum
-from typing import Any, Literal, TypedDict
+from typing import Any, Final, Literal, NewType, TypedDict
 from uuid import UUID
 
 import attrs
@@ -158,6 +159,7 @@ def test_a_root_model_is_sent_as_its_value() -> None:
         (tuple[int, int], [1], "expected a list of 2"),
         (list[int], {}, "expected a list"),
         (dict[str, int], [], "expected an object"),
+        (dict[int, str], {"1": "a"}, r"\$\.1: expected int, got '1'"),
         (int | None, "x", "expected int.*; .*expected NoneType"),
         (Literal["a", 1], "b", "Literal"),
         (Shape, 3, "expected an object"),
@@ -176,12 +178,35 @@ def test_other_types_that_fit(kind: Any) -> None:
     assert from_json(kind, "a" if kind == int | str else ["a"])
 
 
+Id = NewType("Id", str)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (dict[UUID, int], {str(UUID(int=7)): 1}, {UUID(int=7): 1}),
+        (dict[Literal["a"], int], {"a": 1}, {"a": 1}),
+        (dict[Colour, int], {"red": 1}, {Colour.RED: 1}),
+        (dict[Id, int], {"a": 1}, {"a": 1}),
+        (OrderedDict[str, int], {"a": 1}, OrderedDict(a=1)),
+        (Mapping[str, int], {"a": 1}, {"a": 1}),
+        (deque[int], [1], deque([1])),
+        (MutableSequence[int], [1], [1]),
+        (frozenset[int], [1], frozenset({1})),
+    ],
+)
+def test_a_container_is_of_its_type_with_keys_of_theirs(kind: Any, value: Any, expected: Any) -> None:
+    built = from_json(kind, value)
+    assert built == expected
+    assert type(built) is type(expected)
+
+
 @dataclasses.dataclass
 class Unresolved:
     when: Timer  # type: ignore[name-defined]  # noqa: F821 - as a name that is imported only for type checking
 
 
-@pytest.mark.parametrize("kind", [type[int], Unresolved, 7])
+@pytest.mark.parametrize("kind", [type[int], Unresolved, 7, Final[int], Counter[str], defaultdict[str, int]])
 def test_a_type_that_no_json_can_become_is_a_configuration_error(kind: Any) -> None:
     with pytest.raises(ConfigurationError):
         from_json(kind, {})
