@@ -51,7 +51,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and reject unknown values of the ini options."""
+    """Declare the marker, and reject unknown values of the ini options.
+
+    The options of the marker are the arguments of `FakeCodeQ` (`in_process.fake`); the text names the usual ones.
+    """
     for name, allowed in _INI_VALUES.items():
         if config.getini(name) not in allowed:
             raise pytest.UsageError(f"{name}: found {config.getini(name)!r}, allowed are {', '.join(allowed)}")

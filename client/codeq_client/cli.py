@@ -142,6 +142,7 @@ def check() -> None:
 
 
 async def _check() -> tuple[float, str]:
+    """Return the seconds that the requests of the check took, and the server's URL."""
     async with CodeQ.from_env(retries=0, timeout=5) as codeq:
         if Role.WORKER not in codeq.core.tokens:
             raise ConfigurationError("CODEQ_WORKER_TOKEN is not set")

@@ -63,10 +63,14 @@ class IdentitiesProvider:
             return self._authenticate_other(token, now)
         header, claims = identity.header_and_claims(now)
         jwt.check_algorithm(header)
-        _check_key(jwt.Jwt(header, claims, b"", b""))
+        _check_key(jwt.Jwt(header, claims, b"", b""))  # its signature counts as good
         return authenticate_claims(claims, issuer=ISSUER, audience=self._audience, token=token, now=now)
 
     def _authenticate_other(self, token: str, now: int) -> Authentication:
+        """Pass on a token that is no identity's, or refuse it as the server refuses a bad JWT.
+
+        A token with blanks may contain those of identities: the server's error text depends on the JWTs in it.
+        """
         jwt.check_length(token)
         words = token.split(" ")
         tokens = {word: self._signed(word, now) for word in dict.fromkeys(words)}
@@ -173,6 +177,7 @@ def _has_json(claims: Mapping[Any, Any]) -> bool:
 
 
 def _check_key(parsed: jwt.Jwt) -> None:
+    """Refuse a JWT that names another key than that of all identities (A4)."""
     key_id = parsed.key_id()
     if key_id != _KEY_ID:
         raise jwt.unverifiable(f"key {key_id} not found in JWKS")

@@ -194,7 +194,7 @@ _WHAT = (
     flag(
         "journal-size",
         type=click.IntRange(0),
-        default=10_000,
+        default=10_000,  # and below: those of `codeq_fake.journal`, which loads too slowly for `--help`
         show_default=True,
         help="Number of requests and callbacks that the journals keep.",
     ),

@@ -1,4 +1,7 @@
-"""`codeq-fake serve`: a fake on a port. `codeq-fake run`: a fake for the duration of another command."""
+"""`codeq-fake serve`: a fake on a port. `codeq-fake run`: a fake for the duration of another command.
+
+The flags of both are in `options`; `startup` makes the fake and its limits of them.
+"""
 
 from __future__ import annotations
 

@@ -240,7 +240,7 @@ class Controls(StateControls, JournalControls):
         )
 
     def expire(self, task_id: str) -> payloads.TaskInFull:
-        """End the lease of a task now. Raises UnknownTaskError, or ConflictError if it has none."""
+        """End the lease of a task now. Raises UnknownTaskError, or ConflictError for a task that is not in progress."""
         self._find(task_id)
         try:
             manual_operations.expire_lease(self._runtime.broker, task_id, now=self._runtime.clock.now())

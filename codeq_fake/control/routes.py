@@ -45,7 +45,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 @dataclass(frozen=True, slots=True)
 class ControlCall:
-    """One control call: its route, its handler, and the readers of its arguments.
+    """One control call: its route below `/_fake`, its handler, and the readers of its arguments.
 
     An argument that is not in the path is read from the query of a GET, or from the JSON body of other methods. The
     handler gets those that were sent, by name. The reply is what it returns, as the field `under` if there is one. One

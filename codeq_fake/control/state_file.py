@@ -1,6 +1,7 @@
 """The file in which a fake keeps its state when its process ends: locked, read, and written whole or not at all.
 
-`Controls.state` makes its content; the part that is the broker's comes from `core.saved_state`.
+`Controls.state` makes its content; the part that is the broker's comes from `core.saved_state`, which also refuses a
+state of another version, or one that contradicts itself.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ class WorkerOperations:
         claimed = await runtime.waiters.poll(attempt, now=runtime.clock.now(), wait_seconds=wait_seconds, gone=_never)
         return self._claimed(claimed)
 
-    def settle(self, handler: Handler, task_id: str, *, worker: str | None, **body: Any) -> str:
-        """Let a handler of `codeq_fake.http.worker_calls` do something with a task, by default as its holder."""
+    def carry_out(self, handler: Handler, task_id: str, *, worker: str | None, **body: Any) -> str:
+        """Let a handler of `codeq_fake.http.worker_calls` act on a task, by default as its holder."""
         task = self._runtime.broker.store.tasks.get(task_id)
         holder = worker or (task.worker if task is not None else "") or None
         self._call_handler(handler, self._caller(holder, None), body, task_id)

@@ -82,14 +82,15 @@ class DueHeap:
             self.old = None
 
     def in_order(self) -> Iterator[Task]:
-        """The tasks in the order of their instants. Sorts only as many as the caller reads."""
+        """The tasks in the order of their instants. Sorts only as many as the caller reads, and changes no heap."""
+        # The first of both heaps, and below each entry that was read its two children, of which none comes before it.
         heaps = [heap for heap in (self.entries, self.old) if heap]
         frontier = [(heap[0], number, 0) for number, heap in enumerate(heaps)]
         frontier.sort()
         latest = None
         while frontier:
             entry, number, index = heappop(frontier)
-            if entry != latest:
+            if entry != latest:  # a lease that was renewed without a change of its end has a second entry
                 latest = entry
                 task = self.find(entry)
                 if task is not None:

@@ -53,7 +53,7 @@ _SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
 _SUBSCRIPTION = _SUBSCRIPTIONS + "/{id}"
 _ADMIN = "/v1/codeq/admin"
 
-#: In the order of matching: fixed paths before paths with an id, the most used ones first.
+#: Paths without an id are looked up first (`routes`). The others are tried in this order, the most used ones first.
 OPERATIONS = (
     Operation(
         "R3", "claim", "POST", f"{_TASKS}/claim", worker_calls.claim, "worker", bodies.CLAIM, "codeq:claim", _CLAIM

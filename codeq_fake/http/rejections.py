@@ -1,6 +1,7 @@
 """Refused requests of the operations: the status and text of each refusal (B2, B3, L1, and those of the core).
 
-Not here: the 404 of an unknown path and the 400 of a bad target (`replies`), and what a fault rule answers (`faults`).
+Not here: the texts about tokens (`auth.authenticator`, `auth.jwt`), the 404 of an unknown path and the 400 of a bad
+target (`replies`), and what a fault rule answers (`faults`).
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def status_and_text(rejection: Exception, operation: str) -> tuple[int, str]:
             return by_operation.get(operation) or by_operation[None]
 
 
-#: What the server's texts about tokens do not say (A1 to A8). The others are messages of a JWT library.
+#: By a text of `auth.authenticator`: what it does not say (A1 to A8). The other texts are those of a JWT library.
 _REASONS: Mapping[str, str] = MappingProxyType(
     {
         "missing Authorization header": "the request has no token: there is no Authorization header (A1)",

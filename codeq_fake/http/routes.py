@@ -34,7 +34,7 @@ class _Surface(Router):
         super().__init__(beside, redirect_slashes=False, default=_UnknownPath(runtime))
         hosts = HostGuard(runtime)
         operations = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
-        #: The operations without an id in their path come first (R1 to R17), so they can be looked up.
+        #: A path without an id takes precedence over one that an id matches, so it is looked up first.
         self._fixed = {(route.method, route.start): route for route in operations if not route.has_params}
         self._with_params = [route for route in operations if route.has_params]
 

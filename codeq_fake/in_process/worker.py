@@ -43,7 +43,8 @@ class WorkerSide:
             tenant=tenant,
             lease_seconds=whole_seconds(lease, "lease"),
         )
-        return self._view(self._home.call_in_loop(claim))
+        task_id = self._home.call_in_loop(claim)
+        return None if task_id is None else self._view(task_id)
 
     async def aclaim(
         self,
@@ -63,7 +64,8 @@ class WorkerSide:
             lease_seconds=whole_seconds(lease, "lease"),
             wait_seconds=whole_seconds(wait, "wait"),
         )
-        return self._view(await self._home.run(claim))
+        task_id = await self._home.run(claim)
+        return None if task_id is None else self._view(task_id)
 
     def complete(
         self,
@@ -79,38 +81,39 @@ class WorkerSide:
         """
         check_types(Mapping, NoneType, noun="an object", result=result)
         files = [dict(artifact) for artifact in artifacts]
-        return self._settle(
+        return self._carry_out(
             worker_calls.submit, task, worker, status="COMPLETED", result=dict(result or {}), artifacts=files
         )
 
     def fail(self, task: TaskView | str, error: str, *, worker: str | None = None) -> TaskView:
         """End a task as FAILED, which is final (S4). Its callback goes out at once."""
-        return self._settle(worker_calls.submit, task, worker, status="FAILED", error=error)
+        return self._carry_out(worker_calls.submit, task, worker, status="FAILED", error=error)
 
     def nack(
         self, task: TaskView | str, *, delay: Duration = 0, reason: str = "", worker: str | None = None
     ) -> TaskView:
         """Give a task back to be retried after `delay`, by default that of the backoff policy (N2 to N4)."""
-        return self._settle(worker_calls.nack, task, worker, delaySeconds=whole_seconds(delay, "delay"), reason=reason)
+        return self._carry_out(
+            worker_calls.nack, task, worker, delaySeconds=whole_seconds(delay, "delay"), reason=reason
+        )
 
     def abandon(self, task: TaskView | str, *, worker: str | None = None) -> TaskView:
         """Give a task back at once, without an attempt for it (D1)."""
-        return self._settle(worker_calls.abandon, task, worker)
+        return self._carry_out(worker_calls.abandon, task, worker)
 
     def heartbeat(self, task: TaskView | str, *, extend: Duration = 0, worker: str | None = None) -> TaskView:
         """Let a lease end `extend` from now, by default the server's 300 s. It can also shorten it (H1)."""
-        return self._settle(worker_calls.heartbeat, task, worker, extendSeconds=whole_seconds(extend, "extend"))
+        return self._carry_out(worker_calls.heartbeat, task, worker, extendSeconds=whole_seconds(extend, "extend"))
 
-    def _settle(self, handler: Handler, task: TaskView | str, worker: str | None, **body: Any) -> TaskView:
-        """Carry out an operation as `worker`, or else as the worker that the view shows, or that holds the task."""
+    def _carry_out(self, handler: Handler, task: TaskView | str, worker: str | None, **body: Any) -> TaskView:
+        """Call a handler as `worker`, or else as the worker that the view shows, or that holds the task."""
         if not isinstance(task, (TaskView, str)):
             raise TypeError(f"a task or its id belongs here, not {task!r}: claim() returns None if no task is ready")
         check_types(str, NoneType, worker=worker)
         task_id, holder = (task, None) if isinstance(task, str) else (task.id, task.worker)
-        settle = partial(self._controls.worker.settle, handler, task_id, worker=worker or holder, **body)
-        return TaskView.of(self._home.call(partial(self._controls.task, self._home.call_in_loop(settle))))
+        operation = partial(self._controls.worker.carry_out, handler, task_id, worker=worker or holder, **body)
+        return self._view(self._home.call_in_loop(operation))
 
-    def _view(self, task_id: str | None) -> TaskView | None:
-        if task_id is None:
-            return None
+    def _view(self, task_id: str) -> TaskView:
+        """The task as it is now."""
         return TaskView.of(self._home.call(partial(self._controls.task, task_id)))

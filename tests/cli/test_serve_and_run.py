@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from codeq_fake import __version__
+from codeq_fake import __version__, journal
 from codeq_fake.cli import main
+from codeq_fake.cli.serve import serve
 from codeq_fake.serving.server import listen
 from tests.cli.support import COMMAND, environment, refused, run, serving
 
@@ -485,6 +486,11 @@ def test_help_names_every_option_of_the_two_ways_to_start() -> None:
     for command in ("serve", "run"):
         told = CliRunner().invoke(main, [command, "--help"]).stdout
         assert all(f"--{name} " in told for name in [*shared, "webhook-allow", "journal-size", "help"])
+
+
+def test_the_journals_of_serve_are_as_large_as_those_in_a_test() -> None:
+    defaults = {option.name: option.default for option in serve.params}
+    assert (defaults["journal_size"], defaults["journal_bytes"]) == (journal.DEFAULT_SIZE, journal.DEFAULT_BYTES)
 
 
 @pytest.mark.process

@@ -143,8 +143,8 @@ class UrlTarget:
         async with connect_async(self.url, transport=self.transport) as http:
             control = Control(http, self.control_token)
             await control.reset(configuration)
-            with connect(self.url) as clock:
-                hooks = recorded_webhook(recording, clock_of(clock, self.control_token))
+            with connect(self.url) as blocking:  # the webhook asks for the time in its own thread
+                hooks = recorded_webhook(recording, clock_of(blocking, self.control_token))
                 with _served(hooks, recording) as port:
                     origin = WEBHOOK_ORIGIN if port is None else f"http://127.0.0.1:{port}"
                     yield ReplayServer(http, control, hooks, origin, partial(_start, http))
