@@ -88,16 +88,3 @@ def test_a_key_is_good_for_a_day(contract: CaseContext) -> None:
     assert contract.producer.created(command, idempotencyKey=key)["id"] == task["id"]
     contract.clock.sleep(4)
     assert contract.producer.created(command, idempotencyKey=key)["id"] != task["id"]
-
-
-@checks("L1.3")
-@needs("rate_limit", "variants")
-def test_a_bucket_fills_up_again(contract: CaseContext) -> None:
-    refill = contract.seconds(3)
-    yaml = f"rateLimit: {{producer: {{requestsPerMinute: {60 // refill}, burstSize: 1}}}}\n"
-    with contract.server({}, yaml=yaml) as server:
-        first, refused = (server.producer.create(server.command()) for _ in range(2))
-        contract.surely_before(refused, first.called + refill * SECOND)
-        assert [first.status, refused.status] == [202, 429]
-        server.clock.sleep(refill + 1)
-        assert server.producer.create(server.command()).status == 202

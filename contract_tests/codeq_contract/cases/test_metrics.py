@@ -1,0 +1,160 @@
+"""Section 14: metrics."""
+
+from __future__ import annotations
+
+from codeq_contract.recordings.times import SECOND
+from codeq_contract.suite.case import checks, core, needs, timed, webhooks
+from codeq_contract.suite.case_context import CaseContext
+from codeq_contract.suite.metrics import metric
+
+pytestmark = needs("metrics")
+
+BUCKETS = ["0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "120", "300", "600", "1800", "3600"]
+LATENCY = "codeq_task_processing_latency_seconds"
+URL = "http://127.0.0.1:9/x"
+
+
+@core
+@checks("L2.1", "L2.2", "L2.3", "L2.4", "L2.6")
+def test_metrics_count_what_becomes_of_the_tasks_of_a_command(contract: CaseContext) -> None:
+    command, other = contract.command(), contract.command()
+    contract.producer.created(other)
+    for fields in ({}, {}, {}, {"maxAttempts": 1}, {"delaySeconds": 3600}):
+        contract.producer.created(command, **fields)
+    contract.worker.submit(contract.worker.claimed(command))
+    contract.worker.submit(contract.worker.claimed(command))
+    contract.worker.submit(contract.worker.claimed(command), status="FAILED", error="x")
+    contract.worker.nack(contract.worker.claimed(command))
+    assert metric(contract, "codeq_task_created_total", command=command) == {(): 5}
+    assert metric(contract, "codeq_task_claimed_total", command=command) == {(): 4}
+    ends = {("COMPLETED",): 2, ("FAILED",): 2}
+    assert metric(contract, "codeq_task_completed_total", command=command) == ends
+    assert metric(contract, f"{LATENCY}_count", command=command) == ends
+    assert metric(contract, "codeq_lease_expired_total", command=command) == {}
+    assert metric(contract, "codeq_task_created_total", command=other) == {(): 1}
+    assert metric(contract, "codeq_task_claimed_total", command=other) == {}
+
+
+@core
+@checks("L2.1", "L2.2")
+@needs("batch")
+def test_metrics_count_each_task_of_a_batch(contract: CaseContext) -> None:
+    command = contract.command()
+    contract.producer.create_batch([{"command": command, "payload": 1}, {"command": command, "payload": 2}])
+    contract.worker.claim_batch(command, count=3)
+    assert metric(contract, "codeq_task_created_total", command=command) == {(): 2}
+    assert metric(contract, "codeq_task_claimed_total", command=command) == {(): 2}
+
+
+@core
+@checks("L2.5")
+@needs("batch")
+def test_results_in_a_batch_are_not_counted(contract: CaseContext) -> None:
+    task = contract.leased()
+    contract.worker.submit_batch([{"taskId": task["id"], "status": "COMPLETED", "result": {}}])
+    assert contract.worker.seen(task)["status"] == "COMPLETED"
+    for name in ("codeq_task_completed_total", f"{LATENCY}_count"):
+        assert metric(contract, name, command=task["command"]) == {}
+
+
+@core
+@checks("L2.18")
+def test_a_command_is_counted_as_it_was_created(contract: CaseContext) -> None:
+    command = contract.command()
+    for spelling in (command, command.lower(), command.lower()):
+        contract.producer.created(spelling)
+    for _ in range(3):
+        contract.worker.submit(contract.worker.claimed(command.title()))
+    for name in ("codeq_task_created_total", "codeq_task_claimed_total"):
+        counts = [metric(contract, name, command=each) for each in (command, command.lower(), command.title())]
+        assert counts == [{(): 1}, {(): 2}, {}]
+    assert metric(contract, "codeq_task_completed_total", command=command.lower()) == {("COMPLETED",): 2}
+
+
+@core
+@checks("L2.14", "L2.19")
+def test_gauges_are_those_of_the_built_in_commands(contract: CaseContext) -> None:
+    contract.producer.created(contract.command())
+    commands = ["GENERATE_CREATIVE", "GENERATE_MASTER"]
+    places = ["delayed", "dlq", "in_progress", "ready"]
+    assert sorted(metric(contract, "codeq_queue_depth")) == [(name, place) for name in commands for place in places]
+    assert sorted(metric(contract, "codeq_dlq_depth")) == [(name,) for name in commands]
+    assert sorted(metric(contract, "codeq_subscriptions_active")) == [(name,) for name in commands]
+
+
+@timed
+@checks("L2.7", "L2.8", "L2.9")
+@needs("known_settings")
+def test_metrics_have_expired_leases_and_the_time_from_create_to_end(contract: CaseContext) -> None:
+    command = contract.command()
+    created = contract.producer.create(command)
+    claimed = contract.worker.claim(command, leaseSeconds=2)
+    contract.wait_out(contract.lease_end(claimed, 2))
+    task = contract.eventually_claimed(contract.worker, command)
+    ended = contract.worker.submit(task)
+    assert metric(contract, "codeq_lease_expired_total", command=command) == {(): 1}
+    least, most = (ended.called - created.returned) / SECOND, (ended.returned - created.called) / SECOND
+    margin = 0 if contract.time_bounds.exact else 0.1
+    [total] = metric(contract, f"{LATENCY}_sum", command=command).values()
+    assert least - margin <= total <= most + margin
+    buckets = metric(contract, f"{LATENCY}_bucket", command=command, status="COMPLETED")
+    assert [float(bound) for (bound,) in buckets] == [*map(float, BUCKETS), float("inf")]
+    for (bound,), count in buckets.items():
+        if not least - margin <= float(bound) <= most + margin:
+            assert count == (float(bound) > most), bound
+
+
+@timed
+@checks("L2.17")
+@needs("variants", "subscriptions")
+def test_a_gauge_has_the_active_subscriptions(contract: CaseContext) -> None:
+    with contract.server({}) as server:
+        for commands, seconds in ((["GENERATE_MASTER"], 300), (["generate_master"], 3), ([], 300), (["X"], 300)):
+            assert server.worker.subscribe(callbackUrl=URL, eventTypes=commands, ttlSeconds=seconds).status == 200
+        active = metric(server, "codeq_subscriptions_active")
+        assert active == {("GENERATE_MASTER",): 3, ("GENERATE_CREATIVE",): 1}
+        server.clock.sleep(5)
+        active = metric(server, "codeq_subscriptions_active")
+        assert active == {("GENERATE_MASTER",): 2, ("GENERATE_CREATIVE",): 1}
+
+
+@webhooks
+@checks("L2.10")
+@needs("webhooks")
+def test_a_callback_that_is_answered_at_last_is_one_success(contract: CaseContext) -> None:
+    hook = contract.hook(500)
+    task = contract.leased(webhook=hook.url)
+    contract.worker.submit(task)
+    contract.clock.eventually(lambda: deliveries(contract, task["command"]), within=contract.patience)
+    assert len(hook.received) == 2
+    assert deliveries(contract, task["command"]) == {("task_result", "success"): 1}
+
+
+@webhooks
+@checks("L2.11")
+@needs("webhooks", "variants")
+def test_a_callback_that_is_given_up_is_one_failure(contract: CaseContext) -> None:
+    with contract.server({"RESULT_WEBHOOK_MAX_ATTEMPTS": "2"}) as server:
+        hook = server.hook(500, 500)
+        task = server.leased(webhook=hook.url)
+        server.worker.submit(task)
+        server.clock.eventually(lambda: deliveries(server, task["command"]), within=contract.patience)
+        assert len(hook.received) == 2
+        assert deliveries(server, task["command"]) == {("task_result", "failure"): 1}
+
+
+@webhooks
+@checks("L2.12")
+@needs("webhooks", "subscriptions")
+def test_notices_are_counted_by_their_outcome(contract: CaseContext) -> None:
+    command, hooks = contract.command(), [contract.hook(), contract.hook(500), contract.hook()]
+    for hook in hooks:
+        contract.worker.subscribe(callbackUrl=hook.url, eventTypes=[command])
+    contract.producer.created(command)
+    contract.clock.eventually(lambda: sum(deliveries(contract, command).values()) == 3, within=contract.patience)
+    assert deliveries(contract, command) == {("queue_ready", "success"): 2, ("queue_ready", "failure"): 1}
+
+
+def deliveries(contract: CaseContext, command: str) -> dict[tuple[str, ...], float]:
+    """How many callbacks and notices of the command have which outcome."""
+    return metric(contract, "codeq_webhook_deliveries_total", command=command)
