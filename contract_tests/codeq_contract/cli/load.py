@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from codeq_contract.driver import Setup
+from codeq_contract.driver.preflight import check_callers
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.load import BrokenLoadError, Load, record_load
@@ -58,6 +59,8 @@ def load_target(
         seed = int(options.seed) if options.seed else secrets.randbelow(_SEEDS)
         load = Load(producers, workers, tasks, seconds, drain, seed)
         with target.start(Setup()) as driver:
+            if driver.start_other is None:
+                check_callers(driver.about["url"], driver)
             click.echo(f"{driver.target}: {producers} producers and {workers} workers, {seconds:g} s, seed {seed}")
             # The secret of a deployment does not belong in a file that others may read.
             known = SUITE_SETTINGS if driver.issuer is not None else _without_secret(options)

@@ -16,9 +16,10 @@ from .clocks import RealClock
 from .http_transport import HttpTransport
 from .identities import FEATURES_OF_CALLERS, Issuer
 from .interface import Driver, Effort
-from .requests import ADMIN, TASKS, Request
+from .preflight import check_access, check_answer
+from .requests import ADMIN, Request
 from .server_settings import KnownSettings, Setup
-from .servers import NotRunError, Server
+from .servers import Server
 from .time_bounds import TimeBounds
 from .webhooks import KEYS_PATH, Receiver, serve_webhook
 
@@ -41,10 +42,6 @@ _OWNED = frozenset(
 )
 
 _PATIENCE = 30.0
-_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-
-#: Not JSON: a caller with the right token is told so (B3), and nothing happens.
-_NO_BODY = b"{"
 
 
 class Target(Protocol):
@@ -143,7 +140,7 @@ class ServerTarget:
                 )
                 if not _static(setup):
                     # This also makes the server fetch our keys, so that no case has to wait for that (A4).
-                    _check_access(f"{server.name}, {served.url}", driver)
+                    check_access(f"{server.name}, {served.url}", driver)
                 yield driver
 
 
@@ -172,6 +169,7 @@ class Deployment:
     @contextmanager
     def start(self, setup: Setup) -> Iterator[Driver]:  # noqa: ARG002 - the deployment has its set-up already
         """As `Target.start`. Raises NotRunError if the server does not answer or refuses a token."""
+        check_answer(self.url, shown=without_password(self.url))
         clock = RealClock()
         hooks = Receiver(clock.now)
         webhook: AbstractContextManager[object] = nullcontext()
@@ -195,39 +193,11 @@ class Deployment:
                 hooks_origin=self.advertised,
                 about={"url": without_password(self.url), "store profile": self.profile},
             )
-            _check_access(without_password(self.url), driver)
+            check_access(without_password(self.url), driver)
             queues = driver.call(Request("GET", f"{ADMIN}/queues", "producer"))
             # The producer has no rights of an admin (`mere_producer`) unless its claims give them (A8).
             rights = set() if queues.status == HTTPStatus.OK else {"mere_producer"}
             yield replace(driver, features=driver.features | rights)
-
-
-def _check_access(server: str, driver: Driver) -> None:
-    """Raises NotRunError if the server does not answer or refuses a token."""
-    problems = "; ".join(_access_problems(driver))
-    if problems:
-        raise NotRunError(f"{server}: {problems}")
-
-
-def _access_problems(driver: Driver) -> Iterator[str]:
-    """What keeps the callers from using the server, one sentence each."""
-    metrics = driver.call(Request("GET", "/metrics"))
-    if not metrics.status:
-        yield f"no server answers: {metrics.problem}"
-        return
-    for name in driver.tokens:
-        # A server of our own may limit requests (L1), and its case counts them. Reads are never limited.
-        is_ours = driver.issuer is not None
-        reply = driver.call(Request("GET", f"{TASKS}/none", name) if is_ours else _harmless_request(name))
-        if reply.status in _REFUSED:
-            yield f"the token of {name} is refused: {reply.status} {reply.text.strip()}"
-
-
-def _harmless_request(name: str) -> Request:
-    """A request that only this kind of caller may make, and that changes nothing."""
-    if name == "admin":
-        return Request("GET", f"{ADMIN}/queues", name)
-    return Request("POST", TASKS if "producer" in name else f"{TASKS}/claim", name, _NO_BODY)
 
 
 def _features_of(tokens: Mapping[str, str]) -> frozenset[str]:

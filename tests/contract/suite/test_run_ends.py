@@ -88,5 +88,5 @@ def test_a_wrong_token_is_named_and_nothing_is_run(tmp_path: Path) -> None:
     with a_server() as (url, _):
         run = run_suite(tmp_path, *on(url, token="wrong"))
     assert run.code == 2
-    refusal = 'is refused: 401 {"error":"invalid token"}'
+    refusal = 'is refused: 401 {"error":"invalid token"} (pass a token that this server accepts)'
     assert run.output == f"not run: {url}: the token of producer {refusal}; the token of worker {refusal}\n"
