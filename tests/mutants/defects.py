@@ -5,14 +5,15 @@ Undoing the patch removes the defect.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from codeq_fake.auth import Authenticator
-from codeq_fake.core import Broker, Record, StoreProfile, backoff, errors, results
+from codeq_fake.core import Broker, Record, StoreProfile, backoff, errors, races, results
 from codeq_fake.core.queue import Queue
 from codeq_fake.core.rate_limits import RateLimiter
 from codeq_fake.core.requeueing import REASON_LEASE_EXPIRED, Requeueing
@@ -471,6 +472,128 @@ def _with_a_notice(patch: pytest.MonkeyPatch, name: str) -> None:
         return answer
 
     _instead(patch, Broker, name, operation)
+
+
+# Races.
+
+
+@defect("Z1.1")
+def finished_task_comes_back(patch: pytest.MonkeyPatch) -> None:
+    def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
+        record = right(self, task_id, *rest, now=now, **named)
+        if any(entry.what == Event.COME_DUE for entry in self.store.tasks[task_id].history):
+            races.redeliver_finished(self, task_id, now=now)
+        return record
+
+    _instead(patch, Broker, "submit", submit)
+
+
+@defect("Z1.2")
+def due_task_ends_twice(patch: pytest.MonkeyPatch) -> None:
+    def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
+        history = self.store.tasks[task_id].history if task_id in self.store.tasks else []
+        if any(entry.what == Event.COME_DUE for entry in history):
+            with races.unseen(self, task_id):
+                return right(self, task_id, *rest, now=now, **named)
+        return right(self, task_id, *rest, now=now, **named)
+
+    _instead(patch, Broker, "submit", submit)
+
+
+@defect("Z2.1")
+def task_lost_between_claims(patch: pytest.MonkeyPatch) -> None:
+    def pop_due(right: Callable[..., Iterator[Task]], self: Queue, **named: Any) -> Iterator[Task]:
+        moved = [*right(self, **named)]
+        return iter(moved[1:] if len(moved) > 1 else moved)
+
+    _instead(patch, Queue, "pop_due", pop_due)
+
+
+@defect("Z3.1")
+def fresh_lease_revoked(patch: pytest.MonkeyPatch) -> None:
+    def revoke(broker: Broker, task: Task, now: int) -> None:
+        races.revoke_lease(broker, task.id, now=now)
+
+    _beside_claims(patch, revoke)
+
+
+@defect("Z3.2")
+def attempt_of_another_claim(patch: pytest.MonkeyPatch) -> None:
+    def count(_: Broker, task: Task, __: int) -> None:
+        task.attempts += 1
+
+    _beside_claims(patch, count)
+
+
+@defect("Z4.1")
+def empty_beside_another_claim(patch: pytest.MonkeyPatch) -> None:
+    def claim(right: Callable[..., Task | None], self: Broker, *arguments: Any, now: int, **named: Any) -> Task | None:
+        claims = self.__dict__.setdefault("claims", Counter())
+        claims[now] += 1
+        return None if claims[now] == 2 else right(self, *arguments, now=now, **named)
+
+    _instead(patch, Broker, "claim", claim)
+
+
+@defect("Z5.1")
+def results_at_once_accepted(patch: pytest.MonkeyPatch) -> None:
+    def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
+        with races.unseen(self, task_id if races.can_end_twice(self, task_id, now=now) else ""):
+            return right(self, task_id, *rest, now=now, **named)
+
+    _instead(patch, Broker, "submit", submit)
+
+
+@defect("Z5.2")
+def last_result_at_once_stays(patch: pytest.MonkeyPatch) -> None:
+    def submit(right: Callable[..., Record], self: Broker, task_id: str, sent: Any, *, now: int, **named: Any) -> Any:
+        try:
+            return right(self, task_id, sent, now=now, **named)
+        except errors.NotInProgress:
+            task = self.store.tasks[task_id]
+            task.error = sent.error
+            raise
+
+    _instead(patch, Broker, "submit", submit)
+
+
+@defect("Z5.3")
+def refused_result_at_once_calls_back(patch: pytest.MonkeyPatch) -> None:
+    def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
+        try:
+            return right(self, task_id, *rest, now=now, **named)
+        except errors.NotInProgress:
+            task = self.store.tasks[task_id]
+            if task.webhook and task.record:
+                self.start_callback(task, task.record, now=now)
+            raise
+
+    _instead(patch, Broker, "submit", submit)
+
+
+@defect("Z6.1")
+def key_at_once_makes_two_tasks(patch: pytest.MonkeyPatch) -> None:
+    def create(right: Callable[..., Task], self: Broker, *arguments: Any, now: int, **named: Any) -> Task:
+        key = named.get("idempotency_key", "")
+        name = key if races.can_make_twice(self, key, now=now) else ""
+        with races.unseen(self, name):
+            return right(self, *arguments, now=now, **named)
+
+    _instead(patch, Broker, "create", create)
+
+
+def _beside_claims(patch: pytest.MonkeyPatch, harm: Callable[[Broker, Task, int], None]) -> None:
+    """A claim harms one task of its command that is claimed at the same moment."""
+
+    def claim(right: Callable[..., Task | None], self: Broker, commands: Any, *, now: int, **named: Any) -> Task | None:
+        task = right(self, commands, now=now, **named)
+        if task is not None:
+            others = [other for other in self.store.queue_for(task).in_progress.values() if other is not task]
+            for other in others[-1:]:
+                harm(self, other, now)
+        return task
+
+    _instead(patch, Broker, "claim", claim)
 
 
 # Access and administration.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -51,6 +52,19 @@ def test_a_result_that_is_sent_twice_at_once_counts_once(contract: CaseContext, 
     assert contract.worker.seen(task)["error"] == accepted
 
 
+@checks("Z5.3")
+def test_of_results_that_are_sent_at_once_one_calls_the_webhook(contract: CaseContext) -> None:
+    hook = contract.hook()
+    task = contract.leased(webhook=hook.url)
+    ends = [contract.worker.submitting(task, status="FAILED", error=str(number)) for number in range(4)]
+    replies = contract.together(ends, schedule=1)
+    accepted = [reply.json["error"] for reply in replies if reply.status == 200]
+    assert len(accepted) == 1
+    contract.clock.eventually(lambda: hook.received, within=contract.patience)
+    contract.clock.sleep(1)
+    assert [json.loads(callback.body)["error"] for callback in hook.received] == accepted
+
+
 @checks("K9.6")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_each_of_many_long_polls_gets_a_different_task(contract: CaseContext, schedule: int) -> None:
@@ -71,7 +85,7 @@ def test_no_claim_is_empty_while_tasks_are_left(contract: CaseContext, schedule:
     assert sorted(ids(found(replies))) == sorted(ids(made))
 
 
-@checks("Z3.1")
+@checks("Z3.1", "Z3.2")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_fresh_lease_is_not_revoked_by_claims_beside_it(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
@@ -85,9 +99,10 @@ def test_a_fresh_lease_is_not_revoked_by_claims_beside_it(contract: CaseContext,
         more = [contract.worker.claiming(contract.command())] * CLAIMERS
         replies = contract.together([*ends, *more], schedule=schedule)
         assert [reply.status for reply in replies[: len(ends)]] == [200] * len(ends)
+        assert [contract.worker.seen(task)["attempts"] for task in claimed] == [1] * len(claimed)
 
 
-@checks("Z1.1", "Z2.1")
+@checks("Z1.1", "Z1.2", "Z2.1")
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_due_tasks_that_many_claims_move_are_handed_out_once_and_all_end(contract: CaseContext, schedule: int) -> None:
     command = contract.command()
@@ -101,6 +116,9 @@ def test_due_tasks_that_many_claims_move_are_handed_out_once_and_all_end(contrac
         handed_out.update(ids(claimed))
         contract.together([contract.worker.submitting(task) for task in claimed], schedule=schedule)
     assert handed_out == Counter(made)
+    assert {contract.worker.seen(task)["status"] for task in made} == {"COMPLETED"}
+    again = [contract.worker.submit(task, status="FAILED", error="again") for task in made]
+    assert {reply.refusal for reply in again} == {(409, "not-in-progress")}
     assert {contract.worker.seen(task)["status"] for task in made} == {"COMPLETED"}
 
 
