@@ -46,7 +46,8 @@ def test_each_step_of_a_request_goes_where_an_import_leads(way: str) -> None:
 
 
 def test_each_module_that_the_page_sends_to_exists() -> None:
-    named = re.findall(r"`((?:core|http|control|settings|faults|runtime|cli|clause_coverage)\.\w+)`", PAGE.read_text())
+    folders = "auth|clause_coverage|cli|control|core|faults|http|in_process|runtime|server_settings|serving|webhooks"
+    named = re.findall(rf"`((?:{folders})\.\w+)`", PAGE.read_text())
     assert named
     for name in named:
         assert find_spec(f"codeq_fake.{name}"), name
