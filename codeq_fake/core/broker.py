@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from typing import ParamSpec, TypeVar
@@ -24,6 +25,11 @@ from .subscriptions import DEFAULT_INTERVAL, MODES, Subscription, Subscriptions,
 from .task import Event, HistoryEntry, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
 from .times import seconds, visible_at
+
+#: What the server's tracing library takes as a parent (X1). Others begin a new trace, and their state is not kept.
+_TRACE_PARENT = re.compile(
+    "(00(?=.*-0[0-2]$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -102,8 +108,9 @@ class Broker:
         )
         task.history.append(HistoryEntry(now, "created", tenant, None, task.state))
         if self.settings.tracing_enabled:
-            task.trace_parent = self._next_span(trace_parent)
-            task.trace_state = trace_state
+            is_valid = _TRACE_PARENT.fullmatch(trace_parent) is not None
+            task.trace_parent = self._next_span(trace_parent if is_valid else "")
+            task.trace_state = trace_state if is_valid else ""
         self.keys.keep(idempotency_key, task.id, now=now)
         self.counters.created[command] += 1
         if self.store.add(task) and self.subscriptions.by_id:  # U3

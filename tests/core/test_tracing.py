@@ -45,6 +45,16 @@ def test_x1_without_one_a_create_begins_a_trace(trace_parent: str) -> None:
     assert parts(first.trace_parent)[2] == "01"
 
 
+@pytest.mark.parametrize(
+    "trace_parent",
+    ["", "x", GIVEN.upper(), "ff" + GIVEN[2:], GIVEN[:-2] + "03", GIVEN + "-x", f"00-{'0' * 32}{GIVEN[35:]}"],
+)
+def test_x1_a_bad_parent_begins_a_trace_and_its_state_is_not_kept(trace_parent: str) -> None:
+    task = Server(tracing_enabled=True).create(trace_parent=trace_parent, trace_state="vendor=1")
+    assert parts(task.trace_parent)[0] not in trace_parent
+    assert task.trace_state == ""
+
+
 def test_x1_each_claim_stores_a_new_span_of_the_same_trace() -> None:
     server = Server(tracing_enabled=True)
     task = server.create(trace_parent=GIVEN)

@@ -11,6 +11,19 @@ from codeq_contract.suite.case_context import CaseContext
 pytestmark = core
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+BAD_PARENTS = [
+    "",
+    "x",
+    TRACE,
+    "00-x-00f067aa0ba902b7-01",
+    f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
+    f"00-{'0' * 32}-00f067aa0ba902b7-01",
+    f"00-{TRACE}-{'0' * 16}-01",
+    f"00-{TRACE}-00f067aa0ba902b7-1",
+    f"00-{TRACE}-00f067aa0ba902b7-03",
+    f"00-{TRACE}-00f067aa0ba902b7-01-x",
+    f"ff-{TRACE}-00f067aa0ba902b7-01",
+]
 
 
 @checks("X1.2", "X1.3", "X1.4", "X1.5", "X1.6")
@@ -30,6 +43,18 @@ def test_a_task_keeps_its_trace_and_each_claim_has_a_span(contract: CaseContext)
         assert len({"00f067aa0ba902b7", spans[0][1], spans[1][1]}) == 3
         assert claimed["traceState"] == "a=b"
         assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", caller.created(command)["traceParent"])
+
+
+@checks("X1.9")
+@needs("tracing", "variants")
+def test_a_bad_traceparent_begins_a_new_trace_without_a_state(contract: CaseContext) -> None:
+    with contract.server(TRACING) as server:
+        for parent in BAD_PARENTS:
+            body = {"command": server.command(), "payload": 1}
+            task = server.producer.post("/v1/codeq/tasks", body, traceparent=parent, tracestate="a=b").json
+            assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", task["traceParent"]), parent
+            assert TRACE not in task["traceParent"], parent
+            assert "traceState" not in task, parent
 
 
 @checks("X1.1")
