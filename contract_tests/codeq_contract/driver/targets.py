@@ -93,13 +93,9 @@ class InProcessTarget:
 
 @dataclass(frozen=True, slots=True)
 class ServerTarget:
-    """Servers that the suite starts, in real time. They accept its tokens and reach its webhook.
-
-    Cases delete old tasks of anyone in a shared store only if it `cleans_up`.
-    """
+    """Servers that the suite starts, in real time. They accept its tokens and reach its webhook."""
 
     server: Server
-    cleans_up: bool = False
     issuer: Issuer = field(default_factory=Issuer)
 
     @property
@@ -116,8 +112,8 @@ class ServerTarget:
             # The server stops before the transport closes, so that no thread still waits for a reply.
             with ExitStack() as after, server.serve(setup.but(authentication)) as served:
                 transport = after.enter_context(HttpTransport(served.url, clock, direct=True))
-                # A clean-up deletes tasks of anyone.
-                kept = {"clean_up"} if served.shares_store and not self.cleans_up else set()
+                # A clean-up deletes tasks of anyone, and cases count how many.
+                kept = {"clean_up"} if served.shares_store else set()
                 tokens = self.issuer.tokens(now=clock.now())
                 driver = Driver(
                     target=server.name,

@@ -11,6 +11,8 @@ from codeq_contract.driver import ADMIN, SUBSCRIPTIONS, TASKS, Reply, Request
 
 Task = Mapping[str, Any]
 
+CLEAN_UP = f"{ADMIN}/tasks/cleanup"
+
 _ACCEPTED = 202
 _OK = 200
 
@@ -134,7 +136,7 @@ class Caller:
 
     def clean_up(self, **fields: object) -> Reply:
         """Delete old tasks (R16)."""
-        return self.post(f"{ADMIN}/tasks/cleanup", fields)
+        return self.post(CLEAN_UP, fields)
 
 
 def ids(tasks: Sequence[Task]) -> list[str]:

@@ -23,13 +23,14 @@ from codeq_contract.driver import (
     Setup,
     Span,
     TimeBounds,
+    UnsupportedError,
 )
 from codeq_contract.driver.identities import producer, worker
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND, moment_text, parse_moment
 from codeq_contract.report.results import InconclusiveError, Sighting
 
-from .caller import Caller
+from .caller import CLEAN_UP, Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,12 @@ class CaseContext:
         return self.together([request])[0]
 
     def together(self, requests: Sequence[Request], *, schedule: int = 0) -> list[Reply]:
-        """Send the requests at once. As `Driver.together`."""
+        """Send the requests at once. As `Driver.together`.
+
+        Raises UnsupportedError instead of letting a server delete tasks of others.
+        """
+        if "clean_up" not in self.driver.features and any(request.path == CLEAN_UP for request in requests):
+            raise UnsupportedError("the target has no clean_up: tasks of others may be in its store")
         replies = self.driver.together(requests, schedule=schedule)
         self.transcript.extend(map(Exchange, requests, replies))
         return replies

@@ -164,7 +164,7 @@ class Options:
             command = Command(Program.of(self.server, "--server"), store, self.profile)
         except NotRunError as reason:
             raise OptionsError(f"not run: {reason}") from None
-        return ServerTarget(command, cleans_up=self.yes)
+        return ServerTarget(command)
 
     def _containers(self) -> ServerTarget:
         from codeq_contract.driver.containers import Containers  # noqa: PLC0415 - needs testcontainers

@@ -62,6 +62,7 @@ class Session:
     _samples: dict[str, Sample] = field(default_factory=dict)
     _facts_left_out: set[str] = field(default_factory=set)
     _open: ExitStack = field(default_factory=ExitStack)
+    _final: Report | None = None
     not_run: str = ""
 
     @cached_property
@@ -229,7 +230,9 @@ class Session:
             yield f"{group_of(item):11} {item.name}  [{' '.join(facts_of(item))}]{note}"
 
     def report(self) -> Report:
-        """The report so far, or the reason why there is none."""
+        """The report so far, or the reason why there is none. It does not change after the run."""
+        if self._final is not None:
+            return self._final
         report = Report(
             suite=version("codeq-fake"),
             date=datetime.fromtimestamp(self.began // SECOND, UTC).isoformat(),
@@ -273,6 +276,8 @@ class Session:
             self.runner.end()
             # Some delayed tasks have become due since.
             self.runner.left_behind = end_all(CaseContext(self.driver), self.runner.left_behind)
+            # The logs are gone with the server.
+            self._final = self.report()
             self._write()
         finally:
             self._open.close()

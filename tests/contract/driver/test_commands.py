@@ -10,16 +10,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from codeq_contract.driver import Setup, processes
+from codeq_contract.driver import Setup, UnsupportedError, processes
 from codeq_contract.driver.commands import Command
 from codeq_contract.driver.processes import Program
 from codeq_contract.driver.servers import NotRunError, Served
 from codeq_contract.driver.store_processes import StoreAddress, StoreProgram
+from codeq_contract.driver.targets import InProcessTarget
+from codeq_contract.suite.case_context import CaseContext
 from codeq_fake.testing import FakeCodeQ
 from tests.contract.suite.support import run_suite
 
@@ -228,3 +231,22 @@ def test_the_suite_runs_on_a_program_with_its_settings_tokens_and_webhook(tmp_pa
     assert run.code == 3, run.output
     assert {case.verdict for case in run.report.cases if case.reason != "not selected"} == {"pass"}
     assert (run.report.about["store"], run.report.about["store profile"]) == ("KVRocks 2.9.0", "kvrocks-2.9")
+
+
+@pytest.mark.process
+@pytest.mark.slow(seconds=5)
+def test_a_failure_is_exit_1_with_the_ends_of_both_logs(tmp_path: Path) -> None:
+    (tmp_path / "known.yaml").write_text("- {clause: C1, why: so that it fails for passing}\n")
+    stored = f"{program(tmp_path, STORE, 'store')} redis_version:7.0.0"
+    chosen = ("--server", f"{FAKE} serve --no-control", "--store", stored, "--known", str(tmp_path / "known.yaml"))
+    run = run_suite(tmp_path, "--target", "command", *chosen, "-k", "test_a_new_task_is_pending")
+    assert run.code == 1, run.output
+    assert "http://127.0.0.1:" in run.report.logs["server"]
+    assert run.report.logs["store"].splitlines()[0] == "Ready"
+
+
+def test_the_tasks_of_others_in_a_shared_store_are_not_deleted() -> None:
+    with InProcessTarget("redis").start(Setup()) as driver:
+        contract = CaseContext(replace(driver, features=driver.features - {"clean_up"}))
+        with pytest.raises(UnsupportedError, match="the target has no clean_up: tasks of others"):
+            contract.admin.clean_up(before="2000-01-01T00:00:00Z")
