@@ -16,7 +16,7 @@ from codeq_fake.core import PROFILES
 from codeq_fake.core.codec import MismatchError, codec
 from codeq_fake.core.slices import Slices
 from codeq_fake.core.times import SECOND
-from codeq_fake.documents import BadDocumentError, finite, read_json, read_shaped_json
+from codeq_fake.documents import LONG, BadDocumentError, finite, read_json, read_shaped_json
 
 from .errors import BadRequestError
 
@@ -27,8 +27,6 @@ Reader: TypeAlias = Callable[[Any, str], Any]
 LARGEST_STATE = 256 * 1024 * 1024
 LARGEST_BODY = 256 * 1024
 _MOST_SECONDS = Decimal(10) ** 12
-#: A text of this size takes a while (bytes).
-_LONG = 64 * 1024
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -45,7 +43,7 @@ async def body(
         parts.append(part)
     text = b"".join(parts)
     del parts
-    if is_shaped and len(text) > _LONG:
+    if is_shaped and len(text) > LONG:
         await asyncio.sleep(0)  # to join so many parts takes a while, too
         return await in_slices(shaped_object(text, names))
     return json_object(text, names, parse_float=parse_float, is_shaped=is_shaped)

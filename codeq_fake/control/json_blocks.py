@@ -8,9 +8,8 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from codeq_fake.core.slices import Slices
-
-_BLOCK = 64 * 1024  # characters
+from codeq_fake.core.slices import Slices, batches
+from codeq_fake.documents import LONG, JsonText, nests_too_deep
 
 
 def encoded(value: Any) -> Slices[list[bytes]]:  # noqa: ANN401 - any JSON value
@@ -19,9 +18,10 @@ def encoded(value: Any) -> Slices[list[bytes]]:  # noqa: ANN401 - any JSON value
     parts: list[str] = []
     size = 0
     for part in _parts(value):
-        parts.append(part)
-        size += len(part)
-        if size >= _BLOCK:
+        if part is not None:
+            parts.append(part)
+            size += len(part)
+        if size >= LONG:
             blocks.append("".join(parts).encode())
             parts, size = [], 0
         yield
@@ -42,8 +42,8 @@ async def _each(blocks: Sequence[bytes]) -> AsyncIterator[bytes]:
         yield block
 
 
-def _parts(value: Any) -> Iterator[str]:  # noqa: ANN401 - as above
-    """The JSON text of a value in small parts: an iterator is written item by item."""
+def _parts(value: Any) -> Iterator[str | None]:  # noqa: ANN401 - as above
+    """The JSON text of a value in small parts: an iterator is written item by item. None is a pause."""
     if isinstance(value, dict):
         yield "{"
         for index, (name, member) in enumerate(value.items()):
@@ -55,7 +55,7 @@ def _parts(value: Any) -> Iterator[str]:  # noqa: ANN401 - as above
         comma = ""
         for item in value:
             if item is None:
-                yield ""
+                yield None
             elif _is_long(item):
                 yield comma
                 yield from _parts(item)
@@ -64,19 +64,27 @@ def _parts(value: Any) -> Iterator[str]:  # noqa: ANN401 - as above
             comma = comma if item is None else ","
         yield "]"
     elif isinstance(value, str):
-        yield '"'
-        for start in range(0, len(value), _BLOCK):  # a character is written in the same way wherever it is
-            yield _text(value[start : start + _BLOCK])[1:-1]
-        yield '"'
+        yield from _string(value)
+    elif isinstance(value, JsonText):
+        yield from (
+            _string(value.text) if (yield from nests_too_deep(value.text)) else map(str, batches(value.text, LONG))
+        )
     else:
         yield _text(value)
+
+
+def _string(text: str) -> Iterator[str]:
+    yield '"'
+    for part in batches(text, LONG):  # a character is written in the same way wherever it is
+        yield _text(part)[1:-1]
+    yield '"'
 
 
 def _is_long(value: Any) -> bool:  # noqa: ANN401 - as above
     """Whether there is a long text in an object or its objects."""
     if isinstance(value, dict):
         return any(map(_is_long, value.values()))
-    return isinstance(value, str) and len(value) > _BLOCK
+    return isinstance(value, str) and len(value) > LONG
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - as above

@@ -6,15 +6,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from copy import copy
-from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from codeq_fake import __version__, payloads, wire
 from codeq_fake.core import Broker, HistoryEntry, Record, State, Task, explain
 from codeq_fake.core.commands import queue_name
-from codeq_fake.core.slices import Slices, batches
+from codeq_fake.core.slices import Slices, at_once, batches
+from codeq_fake.documents import LONG, JsonText, nests_too_deep
 from codeq_fake.faults import Fault, parsing
 from codeq_fake.http import rendering
 from codeq_fake.journal import Callback, Request, Try
@@ -22,14 +21,9 @@ from codeq_fake.runtime.fake_server import FakeServer
 
 UTC = ZoneInfo("UTC")
 
-#: A text of this length takes a while to write (characters).
-_LONG = 64 * 1024
-_DEEPEST = 200  # the contract allows 10,000 levels (B1), Python's JSON about a thousand
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 #: Headers whose values are secrets, by a part of their name, and the schemes of authentication that may be shown.
 _SECRET = re.compile(r"auth|cookie|token|secret|password|signature|api-?key")
 _SCHEMES = ("bearer", "basic", "digest")
-_STEPS = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 
 
 def time(instant: int) -> str:
@@ -50,7 +44,7 @@ def health(runtime: FakeServer) -> payloads.Health:
 
 def task(shown: Task, zone: ZoneInfo) -> payloads.Task:
     """A task as in the reply of R12."""
-    if len(shown.payload) + len(shown.error) < _LONG:
+    if len(shown.payload) + len(shown.error) < LONG:
         fields: payloads.Task = json.loads(rendering.task(shown, zone))
         return fields
     bare = copy(shown)  # to write and to read tens of megabytes of text would take a while
@@ -78,26 +72,28 @@ def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> pa
 
 
 def _record(shown: Record, zone: ZoneInfo) -> payloads.Record:
-    if shown.result is not None and _nests_too_deep(shown.result):
-        shown = replace(shown, result=wire.quote(shown.result))
-    fields: payloads.Record = json.loads(rendering.record(shown, zone))
-    return fields
+    fields: dict[str, Any] = {"taskId": shown.task_id, "status": str(shown.status)}
+    if shown.result is not None and shown.result != "{}":
+        fields["result"] = JsonText(shown.result) if len(shown.result) >= LONG else plain(shown.result)
+    if shown.error:
+        fields["error"] = wire.without_surrogates(shown.error)
+    if shown.artifacts:
+        fields["artifacts"] = [
+            {"name": wire.without_surrogates(artifact.name), "url": wire.without_surrogates(artifact.url)}
+            for artifact in shown.artifacts
+        ]
+    return cast("payloads.Record", {**fields, "completedAt": wire.rfc3339_nano(shown.completed_at, zone)})
+
+
+def result(record: payloads.Record) -> Any:  # noqa: ANN401 - any JSON value
+    """The result in a record, for a caller in the same process."""
+    shown: object = record.get("result", {})
+    return plain(shown.text) if isinstance(shown, JsonText) else shown
 
 
 def plain(text: str) -> Any:  # noqa: ANN401 - any JSON value
     """The value of a JSON text; one that nests too deep for Python's JSON stays text."""
-    return text if _nests_too_deep(text) else json.loads(text)
-
-
-def _nests_too_deep(text: str) -> bool:
-    if text.count("[") + text.count("{") <= _DEEPEST:
-        return False
-    depth = 0
-    for token in _STRING_OR_BRACKET.finditer(text):
-        depth += _STEPS.get(token[0], 0)
-        if depth > _DEEPEST:
-            return True
-    return False
+    return text if at_once(nests_too_deep(text)) else json.loads(text)
 
 
 def history_entry(shown: HistoryEntry) -> payloads.HistoryEvent:

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from codeq_fake import wire
+from codeq_fake.documents import LONG, json_depth
 
 from .commands import is_blank
 from .counters import LATENCY_BOUNDS
 from .effects import CallbackDue
 from .queue import PRIORITIES
 from .rate_limits import SCOPES
-from .slices import batches
+from .slices import Slices, batches
 from .subscriptions import MODES, Subscription
 from .task import Record, State, Status, Task
 
@@ -43,19 +44,19 @@ _COUNTED = (
 )
 
 
-def contradictions(broker: Mapping[str, Any]) -> Iterator[str]:
-    """Why a broker cannot be in this state (a `saved_state.BrokerState`), in words. An empty text is a pause."""
+def contradictions(broker: Mapping[str, Any]) -> Iterator[str | None]:
+    """Why a broker cannot be in this state (a `saved_state.BrokerState`), in words. None is a pause."""
     tasks: Sequence[Task] = broker["tasks"]
     yield from _repeated("task", (task.id for task in tasks))
     yield from _unlisted(tasks, broker["ready"])
     for task in tasks:
-        if not _is_json(task.payload, object):
+        if not (yield from _is_json(task.payload, object)):
             yield f"the payload of task {task.id} is not JSON text"
-        if task.record is not None and not _is_result(task.record.result):
+        if task.record is not None and not (yield from _is_result(task.record.result)):
             yield f"the result of task {task.id} is not the text of a JSON object"
         for reason in (*_wrong_values(task), *_wrong_for_state(task)):
             yield f"task {task.id} {reason}"
-        yield ""
+        yield None
     yield from _repeated("subscription", (subscription.id for subscription in broker["subscriptions"]))
     for subscription in broker["subscriptions"]:
         if not _is_subscription(subscription):
@@ -69,11 +70,11 @@ def contradictions(broker: Mapping[str, Any]) -> Iterator[str]:
     yield from _wrong_counts(broker["tally"])
 
 
-def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str]:
+def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str | None]:
     found: Counter[str] = Counter()
     for part in batches(list(ids)):
         found.update(part)
-        yield ""
+        yield None
     for task_id, times in found.items():
         if times > 1:
             yield f"{noun} {task_id} is there {times} times"
@@ -81,20 +82,20 @@ def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str]:
             yield f"a {noun} has no id"
 
 
-def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str]:
+def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str | None]:
     """A sentence if `ready` does not list exactly the tasks that wait in a queue."""
     states: dict[str, State] = {}
     for part in batches(tasks):
         states.update((task.id, task.state) for task in part)
-        yield ""
+        yield None
     listed = dict.fromkeys(ready)
     is_wrong = len(listed) < len(ready)
     for ids in batches(list(listed)):
         is_wrong = is_wrong or any(states.get(task_id) not in _MAY_BE_LISTED for task_id in ids)
-        yield ""
+        yield None
     for part in batches(tasks):
         is_wrong = is_wrong or any(task.state in _MUST_BE_LISTED and task.id not in listed for task in part)
-        yield ""
+        yield None
     if is_wrong:
         yield "ready does not list exactly the tasks that are READY, each once"
 
@@ -146,7 +147,7 @@ def _is_subscription(subscription: Subscription) -> bool:
     )
 
 
-def _wrong_deliveries(callbacks: Sequence[CallbackDue], next_delivery: int) -> Iterator[str]:
+def _wrong_deliveries(callbacks: Sequence[CallbackDue], next_delivery: int) -> Iterator[str | None]:
     """Why callbacks that are under way cannot be tried again."""
     numbers = dict.fromkeys(callback.delivery_id for callback in callbacks)
     if len(numbers) < len(callbacks) or max(numbers, default=0) >= next_delivery or min(numbers, default=1) < 1:
@@ -156,14 +157,14 @@ def _wrong_deliveries(callbacks: Sequence[CallbackDue], next_delivery: int) -> I
             callback.attempt < 1
             or callback.status not in _RESULTS
             or not wire.is_webhook_url(callback.url)
-            or not _is_result(callback.result)
+            or not (yield from _is_result(callback.result))
         ):
             yield f"delivery {callback.delivery_id} is invalid"
 
 
-def _wrong_rows(parts: Mapping[str, Any], keyed: Iterable[tuple[str, int]]) -> Iterator[str]:
+def _wrong_rows(parts: Mapping[str, Any], keyed: Iterable[tuple[str, int]]) -> Iterator[str | None]:
     for name, columns in keyed:
-        yield ""
+        yield None
         rows = parts[name]
         if len({tuple(row[:columns]) for row in rows}) < len(rows):
             yield f"{name} has two rows for one thing"
@@ -179,18 +180,21 @@ def _wrong_counts(counters: Mapping[str, Any]) -> Iterator[str]:
                 yield f"a latency does not have {len(LATENCY_BOUNDS) + 1} counts"
 
 
-def _is_result(text: str | None) -> bool:
+def _is_result(text: str | None) -> Slices[bool]:
     """Whether a record can have this result."""
-    return text is None or _is_json(text, dict)
+    return text is None or (yield from _is_json(text, dict))
 
 
-def _is_json(text: str, wanted: type) -> bool:
+def _is_json(text: str, wanted: type) -> Slices[bool]:
     try:
-        return isinstance(json.loads(text, parse_constant=_no_constant), wanted)
+        if len(text) < LONG:
+            return isinstance(json.loads(text, parse_constant=_no_constant), wanted)
+        yield from json_depth(text)
     except RecursionError:
         return True  # text that nests deeper than Python reads is legal (B1)
     except ValueError:
         return False
+    return wanted is object or text.lstrip(" \t\n\r").startswith("{")
 
 
 def _no_constant(name: str) -> NoReturn:

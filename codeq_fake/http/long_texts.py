@@ -6,14 +6,13 @@ from collections.abc import Callable
 from io import BytesIO
 
 from codeq_fake.core.slices import Slices
+from codeq_fake.documents import LONG
 from codeq_fake.journal import TouchedTask
 from codeq_fake.wire import escaped, literal, quote
 
 from . import replies
 from .replies import Reply
 
-#: A text of this length is written in parts of this length (characters).
-PART = 64 * 1024
 #: Stands for a long text. JSON text cannot contain it.
 _MARK = "\0"
 
@@ -28,11 +27,11 @@ class LongTexts:
 
     def literal(self, text: str) -> str:
         """A string literal to be escaped later, or the mark of a long one."""
-        return literal(text) if len(text) < PART else self._marked(text, _content)
+        return literal(text) if len(text) < LONG else self._marked(text, _content)
 
     def json(self, text: str) -> str:
         """JSON text to be escaped later, or the mark of a long one."""
-        return text if len(text) < PART else self._marked(text, escaped)
+        return text if len(text) < LONG else self._marked(text, escaped)
 
     def reply(self, text: str, status: int = 200, tasks: tuple[TouchedTask, ...] = (), reason: str = "") -> Reply:
         """The reply with a JSON text that may have marks."""
@@ -50,8 +49,8 @@ class LongTexts:
         written = BytesIO()  # other than bytes that are joined, it returns its content without copying it
         written.write(head.encode())
         for (long, write), other in zip(self._texts, others, strict=True):
-            for start in range(0, len(long), PART):
-                written.write(write(long[start : start + PART]).encode())
+            for start in range(0, len(long), LONG):
+                written.write(write(long[start : start + LONG]).encode())
                 yield
             written.write(other.encode())
         return written.getvalue()

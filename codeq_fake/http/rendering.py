@@ -7,11 +7,12 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from codeq_fake.core import QueueStats, Record, State, Subscription, Task
+from codeq_fake.documents import LONG
 from codeq_fake.journal import TouchedTask
 from codeq_fake.wire import escaped, literal, quote, rfc3339_nano, rfc3339_seconds
 
 from . import replies
-from .long_texts import PART, LongTexts
+from .long_texts import LongTexts
 from .replies import Reply
 
 Quoted: TypeAlias = Callable[[str], str]
@@ -35,7 +36,7 @@ def task(shown: Task, zone: ZoneInfo, long: LongTexts | None = None) -> str:
 
 def task_reply(shown: Task, zone: ZoneInfo, status: int = 200, tasks: tuple[TouchedTask, ...] = ()) -> Reply:
     """The reply with a task as it is now."""
-    if len(shown.payload) + len(shown.error) < PART:  # most are
+    if len(shown.payload) + len(shown.error) < LONG:  # most are
         return replies.json(task(shown, zone), status, tasks)
     long = LongTexts()
     return long.reply(task(shown, zone, long), status, tasks)

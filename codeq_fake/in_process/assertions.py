@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from codeq_fake.control import Controls
+from codeq_fake.control import Controls, representations
 from codeq_fake.core.times import SECOND, Duration, duration
 from codeq_fake.payloads import Status, TaskInFull
 from codeq_fake.serving.terminal_text import counted
@@ -42,7 +42,7 @@ class Assertions:
         __tracebackhide__ = True
         task = self._task(task_id)
         record = task["result"]
-        actual = record.get("result", {}) if record is not None else {}
+        actual = representations.result(record) if record is not None else {}
         if task["status"] != "COMPLETED":
             raise AssertionError(f"task {task_id} is {task['status']}, not COMPLETED\n{self._story(task)}")
         if result is not ... and actual != result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from codeq_fake.control.representations import plain
+from codeq_fake.control.representations import plain, result
 from codeq_fake.payloads import Claimable, HistoryEvent, Location, Status, TaskInFull
 
 
@@ -48,7 +48,7 @@ class TaskView:
             worker=task.get("workerId"),
             lease_until=task.get("leaseUntil"),
             error=task.get("error"),
-            result=record.get("result", {}) if record is not None else None,
+            result=result(record) if record is not None else None,
             tenant=task.get("tenantId"),
             history=tuple(task["history"]),
             claimable=task["claimable"],

@@ -16,6 +16,7 @@ from codeq_fake.core.commands import queue_name
 from codeq_fake.core.due_heap import DueHeap
 from codeq_fake.core.queue import Queue
 from codeq_fake.core.slices import Slices, batches
+from codeq_fake.documents import LONG
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .rendering import STATES, short
@@ -24,9 +25,6 @@ Waiting: TypeAlias = Callable[[Queue], DueHeap]
 End: TypeAlias = Callable[[Task], int]
 
 ItemT = TypeVar("ItemT")
-
-#: How much of a payload is searched between two pauses (characters).
-_PART = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +80,8 @@ class Search:
         text, payload = self.text.lower(), task.payload
         if text in task.id.lower() or text in task.command.lower():
             return True
-        for start in range(0, len(payload), _PART):
-            if text in payload[start : start + _PART + len(text)].lower():
+        for start in range(0, len(payload), LONG):
+            if text in payload[start : start + LONG + len(text)].lower():
                 return True
             yield
         return False

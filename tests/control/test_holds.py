@@ -11,6 +11,7 @@ import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.control import BadRequestError, Controls
+from codeq_fake.core import Record, Status
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
@@ -97,6 +98,53 @@ def test_a_call_about_a_long_text_lets_others_in_between(path: str) -> None:
         assert answer.status == 200
         if path in CALLS or path == "tasks":
             assert answer.json == json.loads(json.dumps({**CALLS, "tasks": _tasks}[path](Controls(runtime))))
+        return longest
+
+    longest = asyncio.run(called())
+    assert longest.seconds < max(longest.total / 2, LIMIT / 5), (longest.seconds, longest.total)
+
+
+#: Texts that would take long to read at once, as results.
+LONG_RESULTS = {"many": f'{{"a":[{"{}," * 1_000_000}{{}}]}}', "long": f'{{"a":"{LONG_TEXT.replace(chr(92), "")}"}}'}
+
+
+@pytest.mark.parametrize("result", LONG_RESULTS)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", ""), ("POST", "/requeue"), ("DELETE", "")],
+    ids=["get", "requeue", "delete"],
+)
+def test_a_call_about_a_task_with_a_long_result_lets_others_in_between(method: str, path: str, result: str) -> None:
+    async def called() -> LongestHold:
+        runtime = FakeServer(Config(), WallClock("manual"))
+        app = application(runtime)
+        runtime.source.queue(ids=["a"])
+        task = runtime.broker.create("A", tenant="dev", now=0)
+        task.record = Record("a", Status.COMPLETED, LONG_RESULTS[result], "", (), 0)
+        async with LongestHold() as longest:
+            answer = await ask(app, method, f"/_fake/tasks/a{path}")
+        if not path:
+            assert answer.json["result"]["result"] == json.loads(LONG_RESULTS[result])
+        return longest
+
+    longest = asyncio.run(called())
+    assert longest.seconds < max(longest.total / 2, LIMIT / 5), (longest.seconds, longest.total)
+
+
+@pytest.mark.parametrize("text", LONG_RESULTS)
+@pytest.mark.parametrize("wrong", ["", ","])
+def test_a_state_with_a_long_text_is_restored_or_refused_while_others_have_turns(text: str, wrong: str) -> None:
+    async def called() -> LongestHold:
+        runtime = FakeServer(Config(), WallClock("manual"))
+        app = application(runtime)
+        task = runtime.broker.create("A", LONG_RESULTS[text] + wrong, tenant="dev", now=0)
+        task.error = LONG_TEXT
+        state = (await ask(app, "GET", "/_fake/state")).body
+        runtime.reset()
+        async with LongestHold() as longest:
+            answer = await ask(app, "PUT", "/_fake/state", [state])
+        assert answer.status == (400 if wrong else 200)
+        assert (await ask(app, "GET", "/_fake/state")).body == state or wrong
         return longest
 
     longest = asyncio.run(called())

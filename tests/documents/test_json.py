@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.core.slices import at_once
-from codeq_fake.documents import BadDocumentError, read_json, read_shaped_json
+from codeq_fake.documents import BadDocumentError, json_depth, read_json, read_shaped_json
 from tests.documents.support import broken
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_what_python_writes_is_read(value: object) -> None:
 def outcome(read: Callable[[str], object], text: str) -> object:
     try:
         return read(text)
-    except BadDocumentError as error:
+    except ValueError as error:
         return str(error)
 
 
@@ -45,9 +45,38 @@ def test_a_text_that_is_read_in_slices_is_the_same_value_or_refused_in_the_same_
 ) -> None:
     cut = data.draw(st.integers(0, len(text)))
     wrong = text[:cut] + data.draw(st.text('[]{},:" 1')) + text[cut:]
+    short = data.draw(st.integers(1, 20))
     for given_text in (text, f" {text} ", text[:cut], wrong):
-        sliced = outcome(lambda whole: at_once(read_shaped_json(whole)), given_text)
+        sliced = outcome(lambda whole: at_once(read_shaped_json(whole, short=short)), given_text)
         assert sliced == outcome(partial(read_json, is_shaped=True), given_text), given_text
+
+
+def is_checked(text: str) -> bool:
+    try:
+        at_once(json_depth(text))
+    except ValueError:
+        return False
+    return True
+
+
+@given(VALUES.map(json.dumps), st.data())
+def test_a_text_is_checked_without_its_value(text: str, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(text)))
+    wrong = text[:cut] + data.draw(st.text('[]{},:" 1\\u-.e\n\0')) + text[cut + data.draw(st.integers(0, 2)) :]
+    for given_text in (text, f" {text} ", text[:cut], wrong):
+        assert is_checked(given_text) == isinstance(outcome(lambda whole: [json.loads(whole)], given_text), list)
+
+
+@pytest.mark.parametrize("text", ["[" * 10_000 + "]" * 10_000, '{"a":' * 10_000 + "1" + "}" * 10_000])
+def test_the_depth_of_a_text_is_counted(text: str) -> None:
+    assert at_once(json_depth(text)) in range(9_998, 10_001)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 10_001 + "]" * 10_001, "1" * 5000, f'"{"a" * 100_000}', f"[{'1,' * 100_000}]", '{"a":1,}', "[NaN]"]
+)
+def test_what_cannot_be_stored_is_refused(text: str) -> None:
+    assert not is_checked(text)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -38,7 +39,8 @@ ODD_VALUES: list[Any] = [
     {"": {"": []}},
 ]
 
-values = st.sampled_from(ODD_VALUES) | st.recursive(
+#: Each is its own copy: who changes it changes no later draw.
+values = st.sampled_from(ODD_VALUES).map(deepcopy) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(max_size=5), parts, max_size=3),
     max_leaves=5,

@@ -160,7 +160,7 @@ def with_long_texts(text: str, **config: Any) -> FakeServer:
 async def at_once(asked: tuple[str, str, bytes], text: str, monkeypatch: pytest.MonkeyPatch) -> Answer:
     """The answer of a fake that writes it in one go."""
     with monkeypatch.context() as patched:
-        patched.setattr(long_texts, "PART", sys.maxsize)
+        patched.setattr(long_texts, "LONG", sys.maxsize)
         patched.setattr(rendering, "PART", sys.maxsize)
         method, path, body = asked
         return await ask(http.surface(with_long_texts(text)), method, path, [body], bearer("dev-token"))

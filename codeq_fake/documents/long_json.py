@@ -1,0 +1,259 @@
+"""Long JSON texts: read and checked in slices, since what takes long at once holds up all others."""
+
+from __future__ import annotations
+
+import json
+import re
+from codecs import getincrementaldecoder
+from collections.abc import Generator
+from typing import Any, NamedTuple, TypeAlias
+
+from codeq_fake.wire.scanner import MAX_DEPTH
+
+from .errors import TOO_DEEP, BadDocumentError, one_line
+from .json_text import check, finite, no_constant
+
+#: A text of this length is handled in slices, each of about this length (characters).
+LONG = 64 * 1024
+
+#: A value of this length is read at once (characters); most tasks of a state are shorter. No number is longer.
+_SHORT = 4096
+#: The contract allows 10,000 levels (B1); Python's JSON reads about a thousand.
+_READABLE_LEVELS = 200
+#: How much is decoded from UTF-8 between two pauses (bytes).
+_DECODED = 1024 * 1024
+
+#: A value, and where it ends.
+_Read: TypeAlias = Generator[None, None, tuple[Any, int]]
+
+
+class JsonText(NamedTuple):
+    """A JSON value as its text, which is long."""
+
+    text: str
+
+
+def read_shaped_json(text: str | bytes, *, short: int = _SHORT) -> Generator[None, None, Any]:
+    """As `read_json` of a text that `is_shaped`, in slices. Values of the length `short` are read at once."""
+    try:
+        value = yield from _whole(text if isinstance(text, str) else (yield from _decoded(text)), short)
+    except RecursionError:
+        raise BadDocumentError(TOO_DEEP) from None
+    except ValueError as error:
+        raise BadDocumentError(one_line(error)) from None
+    check(list(value) if isinstance(value, dict) else None)
+    return value
+
+
+def _decoded(text: bytes) -> Generator[None, None, str]:
+    decoder = getincrementaldecoder(json.detect_encoding(text))("surrogatepass")
+    parts: list[str] = []
+    for start in range(0, len(text), _DECODED):
+        parts.append(decoder.decode(text[start : start + _DECODED]))
+        yield
+    parts.append(decoder.decode(b"", final=True))
+    return "".join(parts)
+
+
+def _whole(text: str, short: int) -> Generator[None, None, Any]:
+    value, end = yield from _value(text, (yield from _start(text, 0)), short)
+    end = yield from _start(text, end)
+    if end < len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return value
+
+
+def _value(text: str, at: int, short: int) -> _Read:
+    """The value that begins at `at`. The parts of a long one are read one by one."""
+    yield  # before each value: empty ones are many, too
+    read_long = _LONG_VALUES.get(text[at : at + 1])
+    if read_long is None or at + short >= len(text):
+        return _DECODER.raw_decode(text, at)
+    try:
+        value, length = _DECODER.raw_decode(text[at : at + short])
+    except ValueError:  # it is longer, or wrong
+        return (yield from read_long(text, at, short))
+    return value, at + length
+
+
+def _object(text: str, at: int, short: int) -> _Read:
+    members: dict[str, Any] = {}
+    at = yield from _start(text, at + 1)
+    if text[at : at + 1] == "}":
+        return members, at + 1
+    while True:
+        if text[at : at + 1] != '"':
+            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
+        name, at = yield from _value(text, at, short)
+        at = yield from _start(text, at)
+        if text[at : at + 1] != ":":
+            raise json.JSONDecodeError("Expecting ':' delimiter", text, at)
+        members[name], at = yield from _value(text, (yield from _start(text, at + 1)), short)
+        at, is_over = yield from _after_item(text, at, "}")
+        if is_over:
+            return members, at
+
+
+def _list(text: str, at: int, short: int) -> _Read:
+    items: list[Any] = []
+    at = yield from _start(text, at + 1)
+    if text[at : at + 1] == "]":
+        return items, at + 1
+    while True:
+        item, at = yield from _value(text, at, short)
+        items.append(item)
+        at, is_over = yield from _after_item(text, at, "]")
+        if is_over:
+            return items, at
+
+
+def _string(text: str, at: int, short: int) -> _Read:
+    parts: list[str] = []
+    opening, at = at, at + 1
+    while text[at : at + 1] != '"':
+        end = _CHARACTERS.match(text, at, at + max(short, _LONGEST_CHARACTER)).end()  # type: ignore[union-attr]  # it matches ""
+        if end in (at, len(text)):
+            raise _wrong_string(text, opening, at, end)
+        part, _ = _DECODER.raw_decode(f'"{text[at:end]}"')
+        if "\ud800" <= part[-1] < "\udc00" and text[end - 1] != part[-1] and len(part) > 1:
+            part, end = part[:-1], end - len(r"\ud800")  # its other half may follow
+        parts.append(part)
+        at = end
+        yield
+    return "".join(parts), at + 1
+
+
+def _wrong_string(text: str, opening: int, at: int, end: int) -> ValueError:
+    """Why a string does not go on at `end`; the part from `at` is unread."""
+    try:
+        _DECODER.raw_decode(f'"{text[at : end + _LONGEST_CHARACTER]}')
+    except json.JSONDecodeError as error:
+        return json.JSONDecodeError(error.msg, text, at - 1 + error.pos if error.pos else opening)
+    raise AssertionError
+
+
+def _after_item(text: str, at: int, closing: str) -> Generator[None, None, tuple[int, bool]]:
+    """Where the text goes on after an item, and whether its container is over."""
+    at = yield from _start(text, at)
+    if text[at : at + 1] == closing:
+        return at + 1, True
+    if text[at : at + 1] != ",":
+        raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+    return (yield from _start(text, at + 1)), False
+
+
+def _start(text: str, at: int) -> Generator[None, None, int]:
+    """Where the text goes on after white space."""
+    while text[at : at + 1] in _SPACES and at < len(text):
+        at = _SPACE.match(text, at, at + LONG).end()  # type: ignore[union-attr]  # it matches ""
+        yield
+    return at
+
+
+def nests_too_deep(text: str) -> Generator[None, None, bool]:
+    """Whether a JSON text nests too deep for the readers of most languages. Raises ValueError for any other text."""
+    return text.count("[") + text.count("{") > _READABLE_LEVELS and (yield from json_depth(text)) > _READABLE_LEVELS
+
+
+def json_depth(text: str) -> Generator[None, None, int]:
+    """How deep a JSON text nests, perhaps without the two innermost levels. Raises ValueError for any other text.
+
+    The value itself might take many times the memory of its text.
+    """
+    at, deepest = 0, 0
+    open_: list[str] = []  # what closes each container
+    while True:
+        if open_:
+            at = _SHORT_ITEMS[open_[-1]].match(text, at, at + LONG).end()  # type: ignore[union-attr]  # it matches ""
+        yield
+        at = yield from _start(text, at)
+        if open_ and open_[-1] == "}":
+            at = yield from _value_of_member(text, at)
+        closing = _CLOSING.get(text[at : at + 1])
+        if closing is not None:
+            open_.append(closing)
+            deepest = max(deepest, len(open_))
+            if deepest > MAX_DEPTH:
+                raise ValueError(TOO_DEEP)
+            at = yield from _start(text, at + 1)
+            if text[at : at + 1] != closing:
+                continue
+        else:
+            at = yield from _end_of_scalar(text, at)
+        at = yield from _start(text, at)
+        while open_ and text[at : at + 1] == open_[-1]:
+            open_.pop()
+            at = yield from _start(text, at + 1)
+        if not open_ and at == len(text):
+            return deepest
+        if not open_ or text[at : at + 1] != ",":
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        at += 1
+
+
+def _value_of_member(text: str, at: int) -> Generator[None, None, int]:
+    """Where the value begins of the member whose name begins at `at`."""
+    if text[at : at + 1] == '"':
+        at = yield from _start(text, (yield from _end_of_scalar(text, at)))
+        if text[at : at + 1] == ":":
+            return (yield from _start(text, at + 1))
+    raise json.JSONDecodeError("Expecting the name of a member", text, at)
+
+
+def _end_of_scalar(text: str, at: int) -> Generator[None, None, int]:
+    """Where a string, number or word ends."""
+    if text[at : at + 1] != '"':
+        found = _NUMBER_OR_WORD.match(text, at, at + _SHORT)
+        if found is None or found.end() == at + _SHORT:
+            raise json.JSONDecodeError("Expecting value", text, at)
+        return found.end()
+    at += 1
+    while text[at : at + 1] != '"':
+        end = _CHARACTERS.match(text, at, at + LONG).end()  # type: ignore[union-attr]  # it matches ""
+        if end == at:
+            raise json.JSONDecodeError("Invalid string", text, at)
+        at = end
+        yield
+    return at + 1
+
+
+_DECODER = json.JSONDecoder(parse_float=finite, parse_constant=no_constant)
+_LONG_VALUES = {"{": _object, "[": _list, '"': _string}
+_CLOSING = {"{": "}", "[": "]"}
+_LONGEST_CHARACTER = len(r"\ud800\udc00")
+
+_SPACES = " \t\n\r"
+_ANY_SPACE = r"[ \t\n\r]*+"
+#: No repetition can go back: the engine would remember each step.
+_ANY_CHARACTERS = r'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+'
+_SIMPLE = r"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?+[0-9]++)?+|true|false|null"
+_SPACE = re.compile(_ANY_SPACE)
+_CHARACTERS = re.compile(_ANY_CHARACTERS)
+_NUMBER_OR_WORD = re.compile(_SIMPLE)
+
+
+def _item(value: str, closing: str, end: str) -> str:
+    """A pattern for an item of a container, up to its `end`."""
+    name = rf'"{_ANY_CHARACTERS}"{_ANY_SPACE}:{_ANY_SPACE}' if closing == "}" else ""
+    return rf"{_ANY_SPACE}{name}{value}{_ANY_SPACE}{end}"
+
+
+def _value_of_levels(levels: int) -> str:
+    """A pattern for a value that nests no deeper than this."""
+    if not levels:
+        return rf'(?:"{_ANY_CHARACTERS}"|{_SIMPLE})'
+    inner = _value_of_levels(levels - 1)
+    containers = [rf"\{opening}{_items_of(inner, closing)}\{closing}" for opening, closing in _CLOSING.items()]
+    return rf"(?:{inner}|{'|'.join(containers)})"
+
+
+def _items_of(value: str, closing: str) -> str:
+    """A pattern for all items of a container."""
+    end = rf"(?:,(?!{_ANY_SPACE}\{closing})|(?=\{closing}))"
+    return rf"(?:{_item(value, closing, end)})*+{_ANY_SPACE}"
+
+
+#: As many short items as there are: the engine of regular expressions is ten times as fast as the loop above.
+_SHORT_ITEMS = {
+    closing: re.compile(rf"(?:{_item(_value_of_levels(2), closing, ',')})*+") for closing in _CLOSING.values()
+}
