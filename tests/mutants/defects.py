@@ -22,7 +22,7 @@ from codeq_fake.core.task import Event
 from codeq_fake.core.task_store import TaskStore
 from codeq_fake.core.times import SECOND
 from codeq_fake.http import rendering
-from codeq_fake.webhooks import Composer
+from codeq_fake.webhooks import Composer, sender
 
 if TYPE_CHECKING:
     from codeq_fake.core import Task
@@ -420,6 +420,14 @@ def notice_for_the_first_task_ever(patch: pytest.MonkeyPatch) -> None:
         return right(self, task) and (task.command, task.priority) not in known
 
     _instead(patch, TaskStore, "add", add)
+
+
+@defect("U4.13")
+def notice_not_redirected(patch: pytest.MonkeyPatch) -> None:
+    def redirected(right: Callable[..., Any], request: Any, answer: Any) -> Any:
+        return None if b"notificationId" in request.body else right(request, answer)
+
+    _instead(patch, sender, "_redirected", redirected)
 
 
 @defect("U8.1")

@@ -68,6 +68,15 @@ def test_a_notice_is_tried_once(contract: CaseContext) -> None:
     assert counts(hooks) == [1, 1, 1]
 
 
+@checks("U4.13")
+def test_a_notice_follows_a_redirect(contract: CaseContext) -> None:
+    for status, method in ((302, "GET"), (307, "POST")):
+        command, end = contract.command(), contract.hook()
+        subscribed(contract, contract.hook(Answer(status, end.url)), command)
+        contract.producer.created(command)
+        assert [notice.method for notice in end.received] == [method]
+
+
 @checks("L1.16")
 @needs("rate_limit", "variants")
 def test_a_webhooks_rate_limit_drops_notices(contract: CaseContext) -> None:
