@@ -33,7 +33,9 @@ async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody 
         return await to_process.run_sync(wire.decode, body, struct)
     except BadBody as refusal:
         return refusal
-    except (BrokenWorkerProcess, MemoryError):
+    except (BrokenWorkerProcess, MemoryError) as error:
+        if isinstance(error.__cause__, TimeoutError):
+            raise NoWorkerProcess("it did not start in time") from None
         raise BodyNeedsMemory from None
     except OSError as error:  # mostly since there are too many open files, or processes
         raise NoWorkerProcess(error.strerror or str(error)) from None

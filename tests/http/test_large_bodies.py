@@ -161,7 +161,7 @@ async def at_once(asked: tuple[str, str, bytes], text: str, monkeypatch: pytest.
     """The answer of a fake that writes it in one go."""
     with monkeypatch.context() as patched:
         patched.setattr(long_texts, "LONG", sys.maxsize)
-        patched.setattr(rendering, "PART", sys.maxsize)
+        patched.setattr(rendering, "LONG", sys.maxsize)
         method, path, body = asked
         return await ask(http.surface(with_long_texts(text)), method, path, [body], bearer("dev-token"))
 
@@ -220,15 +220,20 @@ def test_a_large_batch_or_result_holds_up_no_other_client(monkeypatch: pytest.Mo
     assert asyncio.run(asked()) == [(200, True, True)] * 3
 
 
+#: A worker process that did not say for 20 s that it is ready, as anyio reports it.
+SLOW_START = BrokenWorkerProcess("Error during worker process initialization")
+SLOW_START.__cause__ = TimeoutError()
+
 #: What the start of the worker process raises -> the answer.
 FAILURES = {
     BrokenWorkerProcess(): (413, "body needs more memory than this machine has"),
+    SLOW_START: (503, "no process to decode this body: it did not start in time"),
     OSError(errno.EMFILE, "Too many open files"): (503, "no process to decode this body: Too many open files"),
     ProcessLookupError("gone"): (503, "no process to decode this body: gone"),
 }
 
 
-@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+@pytest.mark.parametrize("failure", FAILURES, ids=["memory", "slow start", "descriptors", "gone"])
 def test_a_body_that_the_worker_process_cannot_decode_is_refused(
     failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
