@@ -67,7 +67,7 @@ class History:
             tasks=tasks,
             claims=_only(Claim, events),
             # Each lost call may have left one more task for the repair to look at.
-            queues=_queues(events, tasks.values(), max(0, settings.inspect_limit - len(lost))),
+            queues=_queues(events, tasks.values(), settings, max(0, settings.inspect_limit - len(lost))),
             lost=lost,
             deleted_from=min((cleanup.sent for cleanup in _only(Cleanup, events)), default=FOREVER),
             end=recording.end,
@@ -103,6 +103,11 @@ class History:
         snapshot = task.task or lease.delivery.task
         return self.queues[snapshot.queue].repair_of(lease)
 
+    def home_of(self, task: TaskHistory) -> Queue | None:
+        """The queue in which the task belongs, whatever tenant it shows: that of its creator (C2). None if unknown."""
+        key = _home(task, self.settings)
+        return None if key is None else self.queues[key]
+
 
 def _tasks(events: Iterable[Event], settings: Settings) -> Mapping[str, TaskHistory]:
     by_id: defaultdict[str, list[TaskEvent]] = defaultdict(list)
@@ -129,7 +134,14 @@ def _only(kind: type[E], events: Iterable[Event]) -> tuple[E, ...]:
     return tuple(event for event in events if isinstance(event, kind))
 
 
-def _queues(events: Iterable[Event], tasks: Iterable[TaskHistory], limit: int) -> Mapping[QueueKey, Queue]:
+def _home(task: TaskHistory, settings: Settings) -> QueueKey | None:
+    caller = None if task.creator is None else settings.callers.get(task.creator.caller)
+    return None if caller is None or task.task is None else (caller.tenant, task.task.queue[1])
+
+
+def _queues(
+    events: Iterable[Event], tasks: Iterable[TaskHistory], settings: Settings, limit: int
+) -> Mapping[QueueKey, Queue]:
     """Each queue with its tasks, and with the claims that looked into it."""
     claims: defaultdict[QueueKey, list[Claim]] = defaultdict(list)
     residents: defaultdict[QueueKey, list[TaskHistory]] = defaultdict(list)
@@ -140,6 +152,9 @@ def _queues(events: Iterable[Event], tasks: Iterable[TaskHistory], limit: int) -
     for task in tasks:
         if task.task is not None:
             residents[task.task.queue].append(task)
+        home = _home(task, settings)
+        if home is not None:
+            residents[home] += ()  # known, even if all its tasks show another tenant
     return {
         (tenant, name): Queue(tenant, name, tuple(claims[tenant, name]), tuple(inside), limit)
         for (tenant, name), inside in residents.items()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codeq_contract.checker.events import Event, Observation, Operation, Result
+from codeq_contract.checker.events import FOREVER, Event, Nack, Observation, Operation, Result
 from codeq_contract.checker.history import History
 from codeq_contract.checker.queues import Queue
 from codeq_contract.checker.task_histories import TaskHistory, ends_task
-from codeq_contract.checker.waiting_periods import WaitingPeriod
+from codeq_contract.checker.waiting_periods import WaitingPeriod, WaitingPeriods
+from codeq_contract.recordings.times import SECOND
 
 from .holding import is_held
 from .law import Law, Mark, Violation, due_mark
@@ -61,6 +62,7 @@ def lost_tasks(history: History) -> Iterator[Violation]:
         yield from _disappeared(task, history.deleted_from)
         if history.drained and not task.ends:
             yield from _stuck(task, history)
+            yield from _unended(task, history)
     if not history.drained:
         return
     for key, periods in history.waiting_periods.items():
@@ -86,6 +88,38 @@ def _stuck(task: TaskHistory, history: History) -> Iterator[Violation]:
                 marks = (Mark(lease.latest_end, "the lease is over by then"),)
                 events = (lease.delivery, *lease.heartbeats, repair, read)
                 yield Violation(task.id, message, events, "Z2", marks)
+
+
+def _unended(task: TaskHistory, history: History) -> Iterator[Violation]:
+    """What was created must have ended when its tenant's claims find nothing more: whatever the task itself shows.
+
+    Its last lease takes two claims: one that finds it expired, and one that finds the task due again (K7).
+    """
+    home, origin = history.home_of(task), task.creator
+    if home is None or origin is None:
+        return
+    due = _certainly_due(task, home, history)
+    for empty in home.empty_claims_after(due)[:1]:
+        crowded = min(home.crowded_from, history.queues[origin.task.queue].crowded_from)
+        last = max(task.observations, key=lambda shown: shown.sent)
+        if empty.precedes(last) and empty.answered < min(crowded, history.deleted_from):
+            is_leased = bool(task.leases) and is_held(last, task.leases[-1])
+            events = (origin, *(lease.delivery for lease in task.leases[-1:]), empty, last)
+            message = "was created and has not ended, and the claims of its tenant find nothing more"
+            yield Violation(task.id, message, events, "Z2" if is_leased else "")
+
+
+def _certainly_due(task: TaskHistory, home: Queue, history: History) -> int:
+    """The moment from which a claim must find a task that has not ended, however its last lease went."""
+    if not task.leases:
+        periods = WaitingPeriods(task, home, history.settings, history.deleted_from)
+        return next(iter(periods)).ready_by
+    lease = task.leases[-1]
+    repair = home.first_claim_after(lease.latest_end)
+    _, longest = history.settings.backoff(lease.attempts)
+    expired = FOREVER if repair is None else repair.answered + longest * SECOND
+    nacks = [nack.answered + nack.delay * SECOND for nack in lease.settlements if isinstance(nack, Nack)]
+    return max(expired, *nacks) if nacks else expired
 
 
 def _never_delivered(period: WaitingPeriod, queue: Queue) -> Iterator[Violation]:

@@ -1,0 +1,66 @@
+"""A load of the usual size meets a defect that shows at one call in a hundred, and `check` reports it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from codeq_contract.checker import CheckResult, Validity, check
+from codeq_contract.driver import Setup
+from codeq_contract.driver.server_settings import SUITE_SETTINGS
+from codeq_contract.driver.targets import InProcessTarget
+from codeq_contract.load import Load, record_load
+from codeq_fake.core import Broker
+
+pytestmark = pytest.mark.slow
+
+Wrong = Callable[..., Any]
+
+
+def checked(seed: int, profile: str = "redis") -> CheckResult:
+    """The judgement on a load of the usual size."""
+    with InProcessTarget(profile).start(Setup()) as driver:
+        return check(record_load(driver, Load(seed=seed), SUITE_SETTINGS))
+
+
+def rarely(patch: pytest.MonkeyPatch, owner: Any, name: str, wrong: Wrong, *, among: Wrong | None = None) -> None:
+    """Let `wrong` take the place of a method at each hundredth call, of those `among` which the defect counts.
+
+    `wrong` gets the right method as its first argument.
+    """
+    right, numbers = getattr(owner, name), count(1)
+
+    def patched(*arguments: Any, **named: Any) -> Any:
+        is_due = (among is None or among(*arguments, **named)) and next(numbers) % 100 == 0
+        return wrong(right, *arguments, **named) if is_due else right(*arguments, **named)
+
+    patch.setattr(owner, name, patched)
+
+
+def without_tenant(right: Wrong, self: Broker, *arguments: Any, **named: Any) -> Any:
+    return right(self, *arguments, **{**named, "tenant": ""})
+
+
+@pytest.fixture(scope="module")
+def broken_laws() -> Counter[str]:
+    """How many tasks break each law in a load of a server with all defects of this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        rarely(patch, Broker, "create", without_tenant)
+        result = checked(seed=1)
+    assert result.recording.header.drained
+    assert result.validity is Validity.VIOLATED
+    return Counter(name for name, _ in result.violations)
+
+
+def test_a_task_in_a_queue_that_no_claim_looks_at_is_lost(broken_laws: Counter[str]) -> None:
+    assert broken_laws["lost"] >= 2
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_sound_server_keeps_every_law(seed: int) -> None:
+    result = checked(seed, "kvrocks-2.9")
+    assert (result.validity, result.violations) == (Validity.VALID, ())
