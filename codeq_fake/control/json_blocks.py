@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from codeq_fake.core.slices import Slices, batches
 from codeq_fake.documents import LONG, JsonText, nests_too_deep
+from codeq_fake.wire import without_surrogates
 
 
 def encoded(value: Any) -> Slices[list[bytes]]:  # noqa: ANN401 - any JSON value
@@ -22,10 +23,10 @@ def encoded(value: Any) -> Slices[list[bytes]]:  # noqa: ANN401 - any JSON value
             parts.append(part)
             size += len(part)
         if size >= LONG:
-            blocks.append("".join(parts).encode())
+            blocks.append(without_surrogates("".join(parts)).encode())
             parts, size = [], 0
         yield
-    blocks.append("".join(parts).encode())
+    blocks.append(without_surrogates("".join(parts)).encode())
     return blocks
 
 

@@ -131,6 +131,19 @@ def test_a_call_about_a_task_with_a_long_result_lets_others_in_between(method: s
     assert longest.seconds < max(longest.total / 2, LIMIT / 5), (longest.seconds, longest.total)
 
 
+def test_half_a_surrogate_pair_in_a_result_is_shown_as_a_replacement_character() -> None:
+    """A request cannot bring one, but a state can: its results are JSON text, in which it is an escape."""
+
+    async def called() -> Any:
+        runtime = FakeServer(Config(), WallClock("manual"))
+        runtime.source.queue(ids=["a"])
+        task = runtime.broker.create("A", tenant="dev", now=0)
+        task.record = Record("a", Status.COMPLETED, '{"a":"\\ud800"}', "", (), 0)
+        return (await ask(application(runtime), "GET", "/_fake/tasks/a")).json
+
+    assert asyncio.run(called())["result"]["result"] == {"a": "\ufffd"}
+
+
 @pytest.mark.parametrize("text", LONG_RESULTS)
 @pytest.mark.parametrize("wrong", ["", ","])
 def test_a_state_with_a_long_text_is_restored_or_refused_while_others_have_turns(text: str, wrong: str) -> None:
