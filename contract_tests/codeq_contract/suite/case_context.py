@@ -25,12 +25,20 @@ from codeq_contract.driver import (
     TimeBounds,
     UnsupportedError,
 )
-from codeq_contract.driver.identities import producer, worker
+from codeq_contract.driver.identities import callers, producer, worker
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND, moment_text, parse_moment
 from codeq_contract.report.results import InconclusiveError, Sighting
 
 from .caller import CLEAN_UP, Caller
+
+
+#: Callers whom a server refuses a clean-up (A8).
+_NO_ADMINS = frozenset({None, *callers("")}) - {"admin"}
+
+
+def _may_clean_up(request: Request) -> bool:
+    return request.path == CLEAN_UP and request.identity not in _NO_ADMINS
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ class CaseContext:
 
         Raises UnsupportedError instead of letting a server delete tasks of others.
         """
-        if "clean_up" not in self.driver.features and any(request.path == CLEAN_UP for request in requests):
+        if "clean_up" not in self.driver.features and any(map(_may_clean_up, requests)):
             raise UnsupportedError("the target has no clean_up: tasks of others may be in its store")
         replies = self.driver.together(requests, schedule=schedule)
         self.transcript.extend(map(Exchange, requests, replies))

@@ -250,3 +250,4 @@ def test_the_tasks_of_others_in_a_shared_store_are_not_deleted() -> None:
         contract = CaseContext(replace(driver, features=driver.features - {"clean_up"}))
         with pytest.raises(UnsupportedError, match="the target has no clean_up: tasks of others"):
             contract.admin.clean_up(before="2000-01-01T00:00:00Z")
+        assert contract.anonymous.clean_up().status == contract.producer.clean_up().status == 401
