@@ -106,7 +106,7 @@ def test_metrics_have_expired_leases_and_the_time_from_create_to_end(contract: C
 
 @timed
 @checks("L2.17")
-@needs("variants", "subscriptions")
+@needs("variants", "own_store", "subscriptions")
 def test_a_gauge_has_the_active_subscriptions(contract: CaseContext) -> None:
     with contract.server({}) as server:
         for commands, seconds in ((["GENERATE_MASTER"], 300), (["generate_master"], 3), ([], 300), (["X"], 300)):

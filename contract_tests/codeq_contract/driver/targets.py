@@ -26,6 +26,9 @@ from .webhooks import KEYS_PATH, Receiver, serve_webhook
 #: The features of v0.3.3. An older or restricted deployment may lack some.
 FEATURES = frozenset({"batch", "long_poll", "subscriptions", "artifacts", "metrics"})
 
+#: The features of a store that no one else uses: clean-ups delete tasks of anyone, gauges count everything.
+_OF_A_STORE = frozenset({"clean_up", "own_store"})
+
 #: The further features of servers that the suite started itself.
 _OWNED = frozenset(
     {
@@ -37,7 +40,7 @@ _OWNED = frozenset(
         "tracing",
         "known_settings",
         "webhooks",
-        "clean_up",
+        *_OF_A_STORE,
     }
 )
 
@@ -112,8 +115,7 @@ class ServerTarget:
             # The server stops before the transport closes, so that no thread still waits for a reply.
             with ExitStack() as after, server.serve(setup.but(authentication)) as served:
                 transport = after.enter_context(HttpTransport(served.url, clock, direct=True))
-                # A clean-up deletes tasks of anyone, and cases count how many.
-                kept = {"clean_up"} if served.shares_store else set()
+                kept = _OF_A_STORE if served.shares_store else frozenset()
                 tokens = self.issuer.tokens(now=clock.now())
                 driver = Driver(
                     target=server.name,

@@ -32,8 +32,7 @@ from codeq_contract.report.results import InconclusiveError, Sighting
 
 from .caller import CLEAN_UP, Caller
 
-
-#: Callers whom a server refuses a clean-up (A8).
+#: A server refuses a clean-up of these callers (A8).
 _NO_ADMINS = frozenset({None, *callers("")}) - {"admin"}
 
 

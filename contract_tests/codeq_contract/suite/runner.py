@@ -26,13 +26,14 @@ _MAX_ATTEMPTS = 3
 FEATURES: Mapping[str, str] = MappingProxyType(
     {
         "admin": "an admin's token gives it",
-        "clean_up": "--yes gives it, and lets the server delete tasks of anyone",
+        "clean_up": "--yes of a URL and --store of a command give it, and let the server delete tasks of anyone",
         "direct": "only servers that the suite starts are surely reached without a proxy",
         "files": "only servers on this machine that the suite starts share their files",
         "known_settings": "the server's settings in a --config file give it",
         "many_workers": "tokens of worker2 and worker3 give it",
         "minting": "only servers that the suite starts accept its tokens",
         "mere_producer": "the producer is an admin as well",
+        "own_store": "--store gives it, in place of --store-addr",
         **{f"store:{store}": f"--profile {store} gives it" for store in STORES},
         "tenants": "tokens of other_producer and other_worker give it",
         "variants": "only servers that the suite starts can have other settings",

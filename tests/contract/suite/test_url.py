@@ -54,7 +54,7 @@ def test_a_deployment_is_verified_by_one_command_and_left_as_it_was(tmp_path: Pa
     assert run.code == 0, run.output
     lacking = "the target has no minting (only servers that the suite starts accept its tokens)"
     assert f"cases, {lacking}" in run.output
-    assert "(--yes gives it, and lets the server delete tasks of anyone)" in run.output
+    assert "(--yes of a URL and --store of a command give it, and let the server delete tasks of anyone)" in run.output
     shown = httpx.get(f"{deployment}/_fake/tasks?limit=5000").json()["tasks"]
     live = [task for task in shown if task["status"] in ("PENDING", "IN_PROGRESS")]
     assert [task for task in live if task["lastKnownLocation"] != "DELAYED_ZSET"] == []
