@@ -102,6 +102,20 @@ class Read(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class ResultRead(Read):
+    """A read of a task and of its record, which is as in `Result` (S7)."""
+
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultMissing(Event):
+    """A read of the result of a task that has none (S7)."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim(Event):
     """A successful claim, with or without tasks.
 
@@ -169,11 +183,16 @@ class Nack(Operation):
 
 @dataclass(frozen=True, slots=True)
 class Result(Operation):
-    """Ends the task. `calls_back` says whether a result sent this way makes the server call the webhook (W1, S6)."""
+    """Ends the task. `calls_back` says whether a result sent this way makes the server call the webhook (W1, S6).
+
+    `record` is the record in the reply as JSON with sorted keys. `is_altered` says that it is not what was sent.
+    """
 
     status: str
     completed_at: str
     calls_back: bool
+    record: str
+    is_altered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,5 +232,5 @@ class CallbackReceived(Event):
     body: str
 
 
-TaskEvent = Observation | Operation | Missing | CallbackReceived
+TaskEvent = Observation | Operation | Missing | ResultMissing | CallbackReceived
 """An event about one task, its `task_id`."""

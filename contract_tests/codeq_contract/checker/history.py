@@ -22,6 +22,7 @@ from .events import (
     Missing,
     Operation,
     Read,
+    ResultMissing,
     TaskEvent,
     queue_name,
 )
@@ -126,6 +127,7 @@ def _task(task_id: str, events: Sequence[TaskEvent], settings: Settings) -> Task
         operations=operations,
         reads=_only(Read, events),
         missing=_only(Missing, events),
+        results_missing=_only(ResultMissing, events),
         callbacks=_only(CallbackReceived, events),
     )
 

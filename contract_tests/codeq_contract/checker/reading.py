@@ -27,6 +27,8 @@ from .events import (
     Nack,
     Read,
     Result,
+    ResultMissing,
+    ResultRead,
     TaskSnapshot,
     queue_name,
 )
@@ -45,7 +47,15 @@ def _bound(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name.casefold(): value for name, value in fields if value is not None}
 
 
+_OperationBase = tuple[int, str, int, int, str | None, str, str]
+
 _BODIES = json.JSONDecoder(object_pairs_hook=_bound)
+
+#: Go reads every number of a result as a float.
+_VALUES = json.JSONDecoder(parse_int=float)
+
+#: Lone surrogates, which Go replaces, and what may be one.
+_ALTERED_BY_GO = re.compile(r"\\u[dD]|[\ud800-\udfff\ufffd]")
 
 
 def events_of(recording: Recording, settings: Settings) -> Iterator[Event]:
@@ -113,7 +123,10 @@ class _Reader:
         match = _TASK_PATH.fullmatch(self.path)
         if match is not None:
             reply = self.reply
-            yield Read(*self.when, _task(reply["task"] if match[2] else reply))
+            if match[2]:
+                yield ResultRead(*self.when, _task(reply["task"]), _record(reply["result"]))
+            else:
+                yield Read(*self.when, _task(reply))
 
     def _lost(self) -> Iterator[Event]:
         """A call without a usable reply. A read changes nothing, so a lost one does not matter."""
@@ -136,6 +149,8 @@ class _Reader:
         error = self._error()
         if match is not None and error in _NOT_FOUND:
             yield Missing(*self.when, match[1])
+        elif match is not None and match[2] and error == "result not found":
+            yield ResultMissing(*self.when, match[1])
         elif match is not None and match[2] and self.call.method == "POST" and error:
             yield self._operation(match[1], match[2], error)
 
@@ -174,7 +189,8 @@ class _Reader:
                 )
             case _:
                 reply = {} if refusal else self.reply
-                return Result(*base, reply.get("status", ""), reply.get("completedAt", ""), calls_back=True)
+                altered = not refusal and self._is_altered(reply)
+                return self._result(base, reply, calls_back=True, is_altered=altered)
 
     def _results(self) -> Iterator[Event]:
         """The results of a batch (S6). Only if some id is unknown, the server treats each by itself and calls back."""
@@ -186,7 +202,25 @@ class _Reader:
                 yield Missing(*self.when, answer["taskId"])
                 continue
             base = (*self.when, self.caller.subject if self.caller else None, answer["taskId"], error)
-            yield Result(*base, record.get("status", ""), record.get("completedAt", ""), calls_back=one_by_one)
+            yield self._result(base, record, calls_back=one_by_one, is_altered=False)
+
+    @staticmethod
+    def _result(base: _OperationBase, record: Mapping[str, Any], *, calls_back: bool, is_altered: bool) -> Result:
+        status, completed_at = record.get("status", ""), record.get("completedAt", "")
+        return Result(*base, status, completed_at, calls_back, _record(record), is_altered)
+
+    def _is_altered(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record has another status, result or error than was sent (S2). False for bodies that Go alters."""
+        body = (self.call.body or "").lstrip()
+        if _ALTERED_BY_GO.search(body):
+            return False
+        try:
+            fields, _ = _VALUES.raw_decode(body)
+        except RecursionError:
+            return False
+        sent = {name.casefold(): value for name, value in fields.items() if value is not None}
+        stored = _VALUES.decode(json.dumps(record))
+        return any((sent.get(name) or None) != (stored.get(name) or None) for name in ("status", "result", "error"))
 
     def _fields(self) -> Mapping[str, Any]:
         """The fields of the body as Go binds them. Text after the first value is ignored (B1)."""
@@ -234,6 +268,11 @@ def _queues(asked: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The queues that a claim names, in its order (K4). None if the server chooses them (K1)."""
     commands: Sequence[str | None] = asked.get("commands") or ()
     return tuple(queue_name(command or "") for command in commands) or None
+
+
+def _record(shown: Mapping[str, Any]) -> str:
+    """The record of a result, in a form that can be compared."""
+    return json.dumps(shown, sort_keys=True)
 
 
 def _task(shown: Mapping[str, Any]) -> TaskSnapshot:

@@ -21,6 +21,7 @@ from .events import (
     Operation,
     Read,
     Result,
+    ResultMissing,
     TaskSnapshot,
 )
 from .settings import GRAIN, Settings
@@ -78,6 +79,7 @@ class TaskHistory:
     operations: tuple[Operation, ...]
     reads: tuple[Read, ...]
     missing: tuple[Missing, ...]
+    results_missing: tuple[ResultMissing, ...]
     callbacks: tuple[CallbackReceived, ...]
 
     @cached_property

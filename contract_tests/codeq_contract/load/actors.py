@@ -49,13 +49,14 @@ _CERTAINLY = 1
 
 @dataclass(slots=True)
 class TaskLog:
-    """What the actors of one tenant know together: the tasks created, and those that have ended.
+    """What the actors of one tenant know together: the tasks created, and those that have ended, some `with_result`.
 
     It is `complete` if every create was answered, so that no task is unknown.
     """
 
     created: dict[str, None] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    with_result: set[str] = field(default_factory=set)
     complete: bool = True
 
     @property
@@ -183,6 +184,8 @@ def drainer(context: ActorContext, drain: Drain) -> Generator[Turn, Reply, bool]
             pause, done = _LONG, all_ended or drain.now() - busy_until > drain.quiet
     for number, task in enumerate([*context.log.created]):
         yield from context.read(task, pause=0 if number else drain.settling)
+        if task in context.log.with_result:
+            yield Turn(0, Request("GET", f"{TASKS}/{task}/result", context.identity))
     return done
 
 
@@ -212,11 +215,13 @@ def _complete(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, N
 
 
 def _end(context: ActorContext, held: HeldTask, *, pause: float) -> Generator[Turn, Reply, None]:
+    # A result that no other task has shows a mix-up.
     fails = context.random.random() < _A_TENTH
-    result = {"status": "FAILED", "error": "as drawn"} if fails else {"status": "COMPLETED", "result": {"ok": True}}
+    result = {"status": "FAILED", "error": "as drawn"} if fails else {"status": "COMPLETED", "result": {"of": held.id}}
     reply = yield from context.post(f"/{held.id}/result", result, pause=pause)
     if reply.status == HTTPStatus.OK:
         context.log.ended.add(held.id)
+        context.log.with_result.add(held.id)
 
 
 def _nack(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:

@@ -473,7 +473,7 @@ def test_w1_a_callback_of_a_task_that_never_ended_is_seen(history: EditedHistory
 
 def test_w1_a_callback_that_tells_another_end_is_seen(history: EditedHistory) -> None:
     history.show("end high", status="FAILED")
-    assert history.broken_laws() == {"callback-cause": {"high"}}
+    assert history.broken_laws() == {"callback-cause": {"high"}, "result": {"high"}}
 
 
 def test_s6_a_callback_after_a_batch_of_results_is_seen(history: EditedHistory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -45,11 +46,19 @@ def without_tenant(right: Wrong, self: Broker, *arguments: Any, **named: Any) ->
     return right(self, *arguments, **{**named, "tenant": ""})
 
 
+def with_another_result(right: Wrong, self: Broker, checked: Any, worker: str, *, now: int) -> Any:
+    """The reply is right, and something else is stored."""
+    record = right(self, checked, worker, now=now)
+    checked.task.record = replace(record, result='{"ok":false}')
+    return record
+
+
 @pytest.fixture(scope="module")
 def broken_laws() -> Counter[str]:
     """How many tasks break each law in a load of a server with all defects of this module."""
     with pytest.MonkeyPatch.context() as patch:
         rarely(patch, Broker, "create", without_tenant)
+        rarely(patch, Broker, "_end", with_another_result)
         result = checked(seed=1)
     assert result.recording.header.drained
     assert result.validity is Validity.VIOLATED
@@ -58,6 +67,10 @@ def broken_laws() -> Counter[str]:
 
 def test_a_task_in_a_queue_that_no_claim_looks_at_is_lost(broken_laws: Counter[str]) -> None:
     assert broken_laws["lost"] >= 2
+
+
+def test_a_result_is_read_back_as_it_was_accepted(broken_laws: Counter[str]) -> None:
+    assert broken_laws["result"] >= 1
 
 
 @pytest.mark.parametrize("seed", [2, 3])
