@@ -278,6 +278,15 @@ def test_a_callback_carries_its_tasks_trace(contract: CaseContext) -> None:
         assert callback.headers["traceparent"].split("-")[1] == task["traceParent"].split("-")[1]
 
 
+@checks("X1.8")
+@needs("known_settings")
+def test_without_tracing_a_callback_has_no_trace(contract: CaseContext) -> None:
+    hook = contract.hook()
+    completed(contract, hook)
+    [callback] = received(contract, hook, 1)
+    assert "traceparent" not in callback.headers
+
+
 def completed(contract: CaseContext, hook: Hook, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """A task with that webhook that has ended, and its record."""
     task = contract.leased(webhook=hook.url)

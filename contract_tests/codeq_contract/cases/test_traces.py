@@ -36,12 +36,14 @@ def test_a_task_keeps_its_trace_and_each_claim_has_a_span(contract: CaseContext)
         given = caller.post(
             "/v1/codeq/tasks", body, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01", tracestate="a=b"
         ).json
-        claimed = server.worker.claimed(command)
-        spans = [re.fullmatch(f"00-{TRACE}-([0-9a-f]{{16}})-01", task["traceParent"]) for task in (given, claimed)]
-        assert spans[0] is not None
-        assert spans[1] is not None
-        assert len({"00f067aa0ba902b7", spans[0][1], spans[1][1]}) == 3
-        assert claimed["traceState"] == "a=b"
+        first = server.worker.claimed(command)
+        assert caller.seen(first)["traceParent"] == first["traceParent"]
+        server.worker.abandon(first)
+        second = server.worker.claimed(command)
+        parents = [task["traceParent"] for task in (given, first, second)]
+        assert all(re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-01", parent) for parent in parents), parents
+        assert len({f"00-{TRACE}-00f067aa0ba902b7-01", *parents}) == 4
+        assert [task["traceState"] for task in (given, first, second)] == ["a=b"] * 3
         assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", caller.created(command)["traceParent"])
 
 
