@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from random import Random
 from typing import TypeAlias
@@ -39,6 +40,8 @@ LONGEST_LEASE = max(LEASES)
 _MAX_ATTEMPTS = (2, 3, 4, 5)
 _PRIORITIES = (0, 0, 0, 5, 9)
 _MAX_BATCH = 3
+#: So many that a load of the usual size meets an operation that takes every hundredth of them.
+_INTRUSIONS = 2
 _SHORT, _LONG = 0.05, 0.3
 
 _A_TENTH, _A_FIFTH, _A_SIXTH = 0.1, 0.2, 1 / 6
@@ -67,13 +70,17 @@ class TaskLog:
 
 @dataclass(frozen=True, slots=True)
 class ActorContext:
-    """What an actor works with: its name, its tenant's commands and log, random numbers, and whether to go on."""
+    """What an actor works with: its name, its tenant's commands and log, random numbers, and whether to go on.
+
+    `others` are the names of the other workers of its tenant.
+    """
 
     identity: str
     commands: Sequence[str]
     log: TaskLog
     random: Random
     goes_on: Callable[[], bool]
+    others: Sequence[str] = ()
 
     def post(self, path: str, body: object = None, *, pause: float = 0) -> Generator[Turn, Reply, Reply]:
         """Send a POST below the path of tasks."""
@@ -146,6 +153,7 @@ def worker(context: ActorContext) -> Actor:
         if not tasks:
             yield from _look_at_another(context)
         for task in tasks:
+            yield from _intrude(context, HeldTask(task, lease))
             [action] = random.choices([*MIX], [*MIX.values()])
             yield from _ACTIONS[action](context, HeldTask(task, lease))
 
@@ -176,6 +184,7 @@ def drainer(context: ActorContext, drain: Drain) -> Generator[Turn, Reply, bool]
         reply = yield from context.claim(lease, pause=pause)
         tasks = _claimed(reply)
         for task in tasks:
+            yield from _intrude(context, HeldTask(task, lease))
             yield from (late.pop(0) if late else _complete)(context, HeldTask(task, lease))
         if tasks or not reply.status:
             pause, busy_until = 0.0 if tasks else _LONG, drain.now()
@@ -208,6 +217,13 @@ def _look_at_another(context: ActorContext) -> Generator[Turn, Reply, None]:
         yield from _end(context, HeldTask(task, 0), pause=pause)
     else:
         yield from context.read(task, pause=pause)
+
+
+def _intrude(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
+    """Try to keep, give back or end a task as workers that do not hold it. All of it is refused (H2, D2, N1, S1)."""
+    for _ in range(_INTRUSIONS if context.others else 0):
+        other = replace(context, identity=context.random.choice(context.others))
+        yield from context.random.choice(_INTRUDING)(other, held)
 
 
 def _complete(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
@@ -267,6 +283,13 @@ def _crash(_context: ActorContext, _held: HeldTask) -> Generator[Turn, Reply, No
     """Never call about the task again."""
     yield from ()
 
+
+_INTRUDING: Sequence[Callable[[ActorContext, HeldTask], Generator[Turn, Reply, object]]] = (
+    partial(_heartbeat, pause=0),
+    _abandon,
+    _nack,
+    partial(_end, pause=0),
+)
 
 _ACTIONS: Mapping[str, Callable[[ActorContext, HeldTask], Generator[Turn, Reply, None]]] = {
     "complete": _complete,

@@ -130,7 +130,8 @@ class _Recorder:
 
     def _context(self, tenant: Tenant, name: str, goes_on: Callable[[], bool]) -> ActorContext:
         generator = random.Random(self.random.randrange(2**32))  # noqa: S311 - as above
-        return ActorContext(name, tenant.commands, tenant.log, generator, goes_on)
+        others = [worker for worker in dict.fromkeys(tenant.workers) if worker != name]
+        return ActorContext(name, tenant.commands, tenant.log, generator, goes_on, others)
 
     @cached_property
     def _hook(self) -> tuple[str, list[int]]:

@@ -87,12 +87,14 @@ def test_s1_some_workers_end_tasks_that_they_never_held(history: Recording) -> N
 def test_h3_a_heartbeat_after_the_lease_is_followed_by_a_claim_and_a_result(history: Recording) -> None:
     last = max(index for index, call in enumerate(history.calls) if call.identity == "producer")
     drain = [call for call in history.calls[last:] if call.identity == "worker"]
-    beat = next(place for place, call in enumerate(drain) if call.path.endswith("/heartbeat") and call.status == 200)
-    task = drain[beat].path.split("/")[-2]
-    own = [call for call in drain if task in call.path]
-    refused = [call.status for call in own if call.method == "POST" and call.path.endswith("/result")]
-    assert refused[:1] in ([403], [409])
-    assert drain[beat + 1].path.endswith("/claim")
+    late = [
+        call.path.split("/")[-2]
+        for call, following in pairwise(drain)
+        if call.path.endswith("/heartbeat") and call.status == 200 and following.path.endswith("/claim")
+    ]
+    assert len(late) == 1
+    ends = [call.status for call in drain if call.method == "POST" and call.path.endswith(f"{late[0]}/result")]
+    assert ends[:1] in ([403], [409])
 
 
 def tasks_of(recording: Recording, path: str) -> list[dict[str, Any]]:

@@ -53,12 +53,29 @@ def with_another_result(right: Wrong, self: Broker, checked: Any, worker: str, *
     return record
 
 
+def is_foreign(self: Broker, task_id: str, worker: str) -> bool:
+    """Whether the worker is not the one that holds the task."""
+    return self.get(task_id).worker not in {"", worker}
+
+
+def held_by_all(right: Wrong, self: Broker, task_id: str, worker: str) -> Any:
+    assert worker
+    return right(self, task_id, self.get(task_id).worker)
+
+
+def uncounted(right: Wrong, self: Broker, task: Any, *arguments: Any, **named: Any) -> None:
+    right(self, task, *arguments, **named)
+    task.attempts -= 1
+
+
 @pytest.fixture(scope="module")
 def broken_laws() -> Counter[str]:
     """How many tasks break each law in a load of a server with all defects of this module."""
     with pytest.MonkeyPatch.context() as patch:
         rarely(patch, Broker, "create", without_tenant)
         rarely(patch, Broker, "_end", with_another_result)
+        rarely(patch, Broker, "_task_held_by", held_by_all, among=is_foreign)
+        rarely(patch, Broker, "_start_lease", uncounted)
         result = checked(seed=1)
     assert result.recording.header.drained
     assert result.validity is Validity.VIOLATED
@@ -71,6 +88,14 @@ def test_a_task_in_a_queue_that_no_claim_looks_at_is_lost(broken_laws: Counter[s
 
 def test_a_result_is_read_back_as_it_was_accepted(broken_laws: Counter[str]) -> None:
     assert broken_laws["result"] >= 1
+
+
+def test_an_operation_of_a_worker_that_does_not_hold_the_task_is_refused(broken_laws: Counter[str]) -> None:
+    assert broken_laws["owner"] >= 2
+
+
+def test_each_claim_is_counted(broken_laws: Counter[str]) -> None:
+    assert broken_laws["attempts"] >= 2
 
 
 @pytest.mark.parametrize("seed", [2, 3])
