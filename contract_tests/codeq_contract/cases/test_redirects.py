@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from codeq_contract.driver import ADMIN, SUBSCRIPTIONS, TASKS, Reply
@@ -103,6 +105,16 @@ def test_a_location_keeps_the_host_of_an_absolute_target(contract: CaseContext) 
     reply = contract.anonymous.get(f"HTTP://codeq.test:81{TASKS}/abc/?a")
     assert (reply.status, location(reply)) == (301, f"http://codeq.test:81{TASKS}/abc?a")
     assert reply.text == f'<a href="http://codeq.test:81{TASKS}/abc?a">Moved Permanently</a>.\n\n'
+
+
+@checks("R19.19")
+def test_bytes_beyond_ascii_are_taken_as_they_are(contract: CaseContext) -> None:
+    for path, escaped in (("\xe9", "%E9"), ("\xc3\xa9", "%C3%A9"), ("a\x80\xff", "a%80%FF")):
+        request = contract.anonymous.request("GET", f"{TASKS}/{path}/?{path}")
+        reply = contract.call(replace(request, is_raw=True))
+        assert (reply.status, location(reply)) == (301, f"{TASKS}/{escaped}?{escaped.lower()}")
+        request = contract.worker.request("GET", f"{TASKS}/{path}?{path}")
+        assert contract.call(replace(request, is_raw=True)).refusal == (404, "not found")
 
 
 @pytest.mark.parametrize(

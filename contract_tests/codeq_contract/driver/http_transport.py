@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException, HTTPResponse
 from typing import Self
 
 import httpx
 
 from .clocks import Clock
 from .connections import connect
-from .requests import Reply, Request, target_of
+from .requests import Reply, Request
 
 #: Seconds after which a reply counts as lost. A long poll takes 30 (K2).
 TIMEOUT = 90.0
@@ -56,13 +58,15 @@ class HttpTransport:
 
     def _send(self, request: Request) -> Reply:
         """Send one request. A lost one is a reply without a status."""
+        if request.is_raw:
+            return self._send_raw(request)
         # The path goes out unchanged. In a URL it would be normalized.
         sent = self._http.build_request(
             request.method,
             "/",
             headers=[(name.encode(), value.encode("latin-1")) for name, value in request.headers.items()],
             content=request.body,
-            extensions={"target": self._prefix + target_of(request.path)},
+            extensions={"target": self._prefix + request.target},
         )
         called = self._clock.now()
         try:
@@ -71,3 +75,21 @@ class HttpTransport:
             return Reply(called, self._clock.now(), problem=f"{type(error).__name__}: {error}")
         response.headers.encoding = "latin-1"
         return Reply(called, self._clock.now(), response.status_code, dict(response.headers), response.content)
+
+    def _send_raw(self, request: Request) -> Reply:
+        """Send a request without a body whose target no client library would send."""
+        url = self._http.base_url
+        headers = {"Host": url.netloc.decode("ascii"), **request.headers, "Connection": "close"}
+        lines = [f"{name}: {value}".encode("latin-1") for name, value in headers.items()]
+        first = b"%s %s HTTP/1.1" % (request.method.encode(), self._prefix + request.target)
+        called = self._clock.now()
+        try:
+            with socket.create_connection((url.host, url.port or 80), TIMEOUT) as connection:
+                connection.sendall(b"\r\n".join([first, *lines, b"", b""]))
+                response = HTTPResponse(connection, method=request.method)
+                response.begin()
+                content = response.read()
+        except (OSError, HTTPException) as error:
+            return Reply(called, self._clock.now(), problem=f"{type(error).__name__}: {error}")
+        found = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(called, self._clock.now(), response.status, found, content)

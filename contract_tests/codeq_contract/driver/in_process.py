@@ -12,7 +12,7 @@ from codeq_contract.recordings.times import parse_moment
 from codeq_fake.testing import FakeCodeQ, Profile
 
 from .clocks import Clock
-from .requests import Reply, Request, asgi_target, target_of
+from .requests import Reply, Request, asgi_target
 from .server_settings import Setup
 from .webhooks import Receiver, Scope
 
@@ -119,7 +119,7 @@ def _scope(request: Request) -> Scope:
         "http_version": "1.1",
         "method": request.method,
         "scheme": "http",
-        **asgi_target(target_of(request.path)),
+        **asgi_target(request.target),
         "root_path": "",
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
         "client": ("127.0.0.1", 1),

@@ -30,13 +30,22 @@ class UnsupportedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request with the bearer token of the caller `identity`. `{token:NAME}` in a header stands for a token."""
+    """A request with the bearer token of the caller `identity`. `{token:NAME}` in a header stands for a token.
+
+    The characters of a raw path are bytes, which go out as they are.
+    """
 
     method: str
     path: str
     identity: str | None = None
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=_no_headers)
+    is_raw: bool = False
+
+    @property
+    def target(self) -> bytes:
+        """The target, byte for byte."""
+        return self.path.encode("latin-1") if self.is_raw else target_of(self.path)
 
     @property
     def text(self) -> str:

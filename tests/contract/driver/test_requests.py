@@ -26,6 +26,7 @@ REQUESTS = {
     "an escaped known path": Request("GET", "/v1/code%71/tasks/none", "worker"),
     "a bad escape": Request("GET", f"{TASKS}/%zz", "worker"),
     "dots": Request("GET", f"{TASKS}/../none", "worker"),
+    "bytes beyond ASCII": Request("GET", f"{TASKS}/x\xe9/?\xff", "worker", is_raw=True),
     "a fragment": Request("GET", f"{TASKS}/none/?a#b", "worker"),
     "a bad query": Request("GET", f"{TASKS}/x%E9y/?%zz&a=b?c", "worker"),
     "a question mark alone": Request("GET", f"{TASKS}/none/?", "worker"),
