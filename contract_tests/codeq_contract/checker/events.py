@@ -120,13 +120,14 @@ class Claim(Event):
     """A successful claim, with or without tasks.
 
     `tenant` is None if the caller is unknown. `queues` are names in lower case, None if the server chose them. `limit`
-    is the number of tasks that the claim asked for.
+    is the number of tasks that the claim asked for, and `wait` the time in ns that it may wait for one.
     """
 
     tenant: str | None
     queues: tuple[str, ...] | None
     tasks: tuple[TaskSnapshot, ...]
     limit: int
+    wait: int
 
 
 @dataclass(frozen=True, slots=True)

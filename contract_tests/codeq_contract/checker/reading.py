@@ -37,6 +37,7 @@ from .settings import Settings
 _TASK_PATH = re.compile(r"/v1/codeq/tasks/([^/]+)(?:/(heartbeat|abandon|nack|result))?")
 _CLAIM = "/v1/codeq/tasks/claim"
 _CLAIM_BATCH = "/v1/codeq/tasks/claim/batch"
+_LONGEST_WAIT = 30  # seconds (K2)
 _ZERO_TIME = parse_moment("0001-01-01T00:00:00Z")
 _NOT_FOUND = frozenset({"not-found", "not found", "task not found"})
 _REFUSALS_WITH_500 = frozenset({"not-found", "workerId is required"})
@@ -169,9 +170,13 @@ class _Reader:
         lease = asked.get("leaseseconds", 0)
         lease = lease * SECOND if lease > 0 else self.settings.default_lease  # K2
         most = asked.get("count", 0) if self.path == _CLAIM_BATCH else 1  # K10
-        yield Claim(*self.when, self.caller.tenant if self.caller else None, queues, tasks, most)
+        yield Claim(*self.when, self.caller.tenant if self.caller else None, queues, tasks, most, self._wait(asked))
         for place, task in enumerate(tasks):
             yield Delivery(*self.when, task, place, queues, lease)
+
+    def _wait(self, asked: Mapping[str, Any]) -> int:
+        """How long a claim may wait for a task (K2, K9). A batch claim does not wait."""
+        return 0 if self.path == _CLAIM_BATCH else min(max(0, asked.get("waitseconds", 0)), _LONGEST_WAIT) * SECOND
 
     def _operation(self, task_id: str, verb: str, refusal: str) -> Event:
         """The operation of a worker on one task. `verb` is the last part of the path."""

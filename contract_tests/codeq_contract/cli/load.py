@@ -33,7 +33,13 @@ _NOT_OURS = frozenset({"level", "known", "report"})
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write (*.gz with gzip).")
 @click.option("--producers", type=click.IntRange(1, 64), default=_DEFAULTS.producers, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=_DEFAULTS.workers, show_default=True)
-@click.option("--tasks", type=click.IntRange(1, 20_000), default=_DEFAULTS.tasks, show_default=True, help="At most.")
+@click.option(
+    "--tasks",
+    type=click.IntRange(1, 20_000),
+    default=_DEFAULTS.tasks,
+    show_default=True,
+    help="At most, and as many for polls.",
+)
 @click.option(
     "--seconds", type=click.FloatRange(1, 600), default=_DEFAULTS.seconds, show_default=True, help="Before the drain."
 )
@@ -46,9 +52,9 @@ def load_target(
 ) -> None:
     """Run producers and workers on a target, drain it, and write the history, for `codeq-contract check`.
 
-    Workers complete tasks, NACK, abandon and heartbeat. Some stall until their lease is over, or crash. No other client
-    uses the commands of the load, and all its tasks are ended. Ctrl-C ends the load and begins the drain. Another
-    ctrl-C ends the drain.
+    Workers complete tasks, NACK, abandon and heartbeat, also what others hold. Some stall until their lease is over, or
+    crash. Then long polls wait for a delayed task each. No other client uses the commands of the load, and all its
+    tasks are ended. Ctrl-C ends the load and begins the drain. Another ctrl-C ends the drain.
 
     Exit status: 0 written, 2 it could not be run, or it broke off and the history so far was written, 3 written but not
     drained: such a history shows no losses.

@@ -42,6 +42,8 @@ _PRIORITIES = (0, 0, 0, 5, 9)
 _MAX_BATCH = 3
 #: So many that a load of the usual size meets an operation that takes every hundredth of them.
 _INTRUSIONS = 2
+#: Seconds of a long poll for a task that is due in one.
+_POLL = 3
 _SHORT, _LONG = 0.05, 0.3
 
 _A_TENTH, _A_FIFTH, _A_SIXTH = 0.1, 0.2, 1 / 6
@@ -156,6 +158,25 @@ def worker(context: ActorContext) -> Actor:
             yield from _intrude(context, HeldTask(task, lease))
             [action] = random.choices([*MIX], [*MIX.values()])
             yield from _ACTIONS[action](context, HeldTask(task, lease))
+
+
+def poller(context: ActorContext, producer_name: str, rounds: int) -> Actor:
+    """Wait for delayed tasks by long polls. Only this actor uses its command, so each poll must get its task (K9)."""
+    by_producer = replace(context, identity=producer_name)
+    [command] = context.commands
+    body = {"command": command, "payload": {"of": command}, "delaySeconds": 1}
+    for _ in range(rounds):
+        if not context.goes_on():
+            return
+        yield from by_producer.post("", body)
+        for wait in (_POLL, _POLL, 0):
+            asked = {"commands": context.commands, "leaseSeconds": LONGEST_LEASE, "waitSeconds": wait}
+            reply = yield from context.post("/claim", asked)
+            tasks = _claimed(reply)
+            for task in tasks:
+                yield from _end(context, HeldTask(task, LONGEST_LEASE), pause=0)
+            if tasks:
+                break
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import cycle, islice, zip_longest
 
@@ -17,7 +17,7 @@ from codeq_contract.recorder.callers import claims_in, identity_of
 from codeq_contract.recordings.format import Callback, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 
-from .actors import LONGEST_LEASE, Actor, ActorContext, Drain, TaskLog, drainer, producer, worker
+from .actors import LONGEST_LEASE, Actor, ActorContext, Drain, TaskLog, drainer, poller, producer, worker
 from .scheduler import Scheduler
 
 _CALLBACK_TRIES = 5
@@ -26,6 +26,8 @@ _SETTLING, _SETTLING_IN_NO_TIME = 1.0, 20.0
 #: The most attempts of a task whose lease expires and that does not become a dead letter.
 _MOST_ATTEMPTS = 4
 _SLACK = 2 * SECOND
+#: The most long polls at once.
+_POLLERS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class _Recorder:
         try:
             with suppress(KeyboardInterrupt):
                 self._work()
+                self._poll()
             drained = self._drain()
         except Exception as error:
             raise BrokenLoadError(self._recording(drained=False)) from error
@@ -98,6 +101,18 @@ class _Recorder:
             return scheduler.goes_on() and self.driver.clock.now() < until
 
         scheduler.run([actor for tenant in self.tenants for actor in self._actors(tenant, goes_on, webhook)])
+
+    def _poll(self) -> None:
+        """Let many long polls wait at once, each for a task that no other can claim, as many as the load has tasks."""
+        scheduler, [tenant, *_] = self._scheduler(), self.tenants
+        number = min(_POLLERS, self.load.tasks)
+        rounds = self.load.tasks // number
+        producers, workers = cycle(tenant.producers), cycle(tenant.workers)
+        pollers = []
+        for _ in range(number):
+            own = replace(tenant, commands=[self.names.command()], log=TaskLog())
+            pollers.append(poller(self._context(own, next(workers), scheduler.goes_on), next(producers), rounds))
+        scheduler.run(pollers)
 
     def _actors(self, tenant: Tenant, goes_on: Callable[[], bool], webhook: str) -> Iterator[Actor]:
         producers = sum(len(tenant.producers) for tenant in self.tenants)

@@ -16,6 +16,7 @@ from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.load import Load, record_load
 from codeq_fake.core import Broker
+from codeq_fake.runtime.waiters import Waiters
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,20 @@ def uncounted(right: Wrong, self: Broker, task: Any, *arguments: Any, **named: A
     task.attempts -= 1
 
 
+def polls_of_which_some_sleep(right: Wrong) -> Wrong:
+    """Long polls, of which each hundredth that finds nothing at first never looks again."""
+    numbers = count(1)
+
+    async def poll(self: Waiters, attempt: Wrong, *, now: int, **named: Any) -> Any:
+        first = attempt(now)
+        if first is not None:
+            return first
+        sleeps = named["wait_seconds"] and next(numbers) % 100 == 0
+        return await right(self, lambda at: None if sleeps or at == now else attempt(at), now=now, **named)
+
+    return poll
+
+
 @pytest.fixture(scope="module")
 def broken_laws() -> Counter[str]:
     """How many tasks break each law in a load of a server with all defects of this module."""
@@ -76,6 +91,7 @@ def broken_laws() -> Counter[str]:
         rarely(patch, Broker, "_end", with_another_result)
         rarely(patch, Broker, "_task_held_by", held_by_all, among=is_foreign)
         rarely(patch, Broker, "_start_lease", uncounted)
+        patch.setattr(Waiters, "poll", polls_of_which_some_sleep(Waiters.poll))
         result = checked(seed=1)
     assert result.recording.header.drained
     assert result.validity is Validity.VIOLATED
@@ -96,6 +112,10 @@ def test_an_operation_of_a_worker_that_does_not_hold_the_task_is_refused(broken_
 
 def test_each_claim_is_counted(broken_laws: Counter[str]) -> None:
     assert broken_laws["attempts"] >= 2
+
+
+def test_a_long_poll_looks_again(broken_laws: Counter[str]) -> None:
+    assert broken_laws["empty"] >= 2
 
 
 @pytest.mark.parametrize("seed", [2, 3])

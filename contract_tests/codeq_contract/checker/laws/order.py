@@ -10,14 +10,19 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import permutations
 
 from codeq_contract.checker.events import Claim, Delivery, Nack, queue_name
 from codeq_contract.checker.history import History
 from codeq_contract.checker.queues import Queue
 from codeq_contract.checker.waiting_periods import WaitingPeriod
+from codeq_contract.recordings.times import MILLISECOND
 
 from .law import Law, Mark, Violation, due_mark
+
+_INTERVAL = 250 * MILLISECOND
+"""The time between two looks of a long poll (K9)."""
 
 
 def overtakings(history: History) -> Iterator[Violation]:
@@ -137,7 +142,7 @@ def _passed_over(history: History) -> Iterator[tuple[Queue, Claim, WaitingPeriod
         queue = history.queues[key]
         waiting = sorted((period for period in periods if period.is_certain), key=_ready_by, reverse=True)
         longest: defaultdict[int, list[tuple[int, int, WaitingPeriod]]] = defaultdict(list)
-        for claim in queue.claims:
+        for claim in _looks(queue):
             while waiting and waiting[-1].ready_by < claim.sent:
                 period = waiting.pop()
                 # The number breaks ties, because periods have no order.
@@ -145,6 +150,20 @@ def _passed_over(history: History) -> Iterator[tuple[Queue, Claim, WaitingPeriod
             for priority in range(_lowest_taken(claim, queue) + 1, 10):
                 if longest[priority] and -longest[priority][0][0] > claim.answered:
                     yield queue, claim, longest[priority][0][2]
+
+
+def _looks(queue: Queue) -> list[Claim]:
+    """The claims of a queue in the order of sending, and for each empty long poll its last look as another one (K9).
+
+    The last look is less than one interval before the deadline, which is no earlier than the poll's wait after it was
+    sent. The interval counts twice, because a look takes time, too.
+    """
+    last = [
+        replace(claim, sent=claim.sent + claim.wait - 2 * _INTERVAL)
+        for claim in queue.claims
+        if claim.wait and not claim.tasks and claim.answered >= claim.sent + claim.wait
+    ]
+    return sorted((*queue.claims, *last), key=lambda claim: claim.sent) if last else list(queue.claims)
 
 
 def _lowest_taken(claim: Claim, queue: Queue) -> int:
@@ -204,7 +223,7 @@ def wrong_delays(history: History) -> Iterator[Violation]:
 LAWS = (
     Law("fifo", "Within a priority, first in first out", "K4 D1", overtakings),
     Law("priority", "Higher priorities first, commands in the order asked", "K4", priority_inversions),
-    Law("empty", "No claim comes back empty while a task waits", "K3 K4 K7", false_empties),
+    Law("empty", "No claim comes back empty while a task waits", "K3 K4 K7 K9", false_empties),
     Law("count", "A claim gives no more than it was asked for", "K3 K10", surplus_deliveries, ignores_lost_claims=True),
     Law("early", "Nothing is delivered before it is due", "C6 C7 N3 N5", early_deliveries),
     Law("delay", "A NACK delays by what was asked, or by the backoff policy", "N3 N6", wrong_delays),
