@@ -23,10 +23,10 @@ pytestmark = pytest.mark.slow
 Wrong = Callable[..., Any]
 
 
-def checked(seed: int, profile: str = "redis") -> CheckResult:
-    """The judgement on a load of the usual size."""
+def checked(load: Load, profile: str = "redis") -> CheckResult:
+    """The judgement on a load."""
     with InProcessTarget(profile).start(Setup()) as driver:
-        return check(record_load(driver, Load(seed=seed), SUITE_SETTINGS))
+        return check(record_load(driver, load, SUITE_SETTINGS))
 
 
 def rarely(patch: pytest.MonkeyPatch, owner: Any, name: str, wrong: Wrong, *, among: Wrong | None = None) -> None:
@@ -92,7 +92,7 @@ def broken_laws() -> Counter[str]:
         rarely(patch, Broker, "_task_held_by", held_by_all, among=is_foreign)
         rarely(patch, Broker, "_start_lease", uncounted)
         patch.setattr(Waiters, "poll", polls_of_which_some_sleep(Waiters.poll))
-        result = checked(seed=1)
+        result = checked(Load(seed=1))
     assert result.recording.header.drained
     assert result.validity is Validity.VIOLATED
     return Counter(name for name, _ in result.violations)
@@ -120,5 +120,5 @@ def test_a_long_poll_looks_again(broken_laws: Counter[str]) -> None:
 
 @pytest.mark.parametrize("seed", [2, 3])
 def test_a_sound_server_keeps_every_law(seed: int) -> None:
-    result = checked(seed, "kvrocks-2.9")
+    result = checked(Load(tasks=60, seconds=6, seed=seed), "kvrocks-2.9")
     assert (result.validity, result.violations) == (Validity.VALID, ())
