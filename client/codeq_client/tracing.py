@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode, TracerProvider
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode, TraceFlags, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from codeq_client._task import Task
@@ -22,10 +22,16 @@ _OUTCOMES = {Retry: "retry", Fail: "fail", Abandon: "abandon"}
 
 
 def current_trace_parent() -> str:
-    """Return the `traceparent` of the current span, or "" without one."""
-    carrier: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carrier)
-    return carrier.get("traceparent", "")
+    """Return the `traceparent` of the current span, or "" without one.
+
+    It has no flag but `sampled`. The server begins a new trace where there are others (X1), as newer versions of
+    OpenTelemetry set them.
+    """
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return ""
+    flags = context.trace_flags & TraceFlags.SAMPLED
+    return f"00-{trace.format_trace_id(context.trace_id)}-{trace.format_span_id(context.span_id)}-{flags:02x}"
 
 
 def trace_tasks(provider: TracerProvider | None = None) -> Middleware:

@@ -12,5 +12,9 @@ def test_the_handler_of_asyncio_run_is_recognised() -> None:
     async def main() -> bool:
         return is_of_runner(signal.getsignal(signal.SIGINT))
 
-    assert asyncio.run(main())
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # `asyncio.run` replaces no other
+    try:
+        assert asyncio.run(main())
+    finally:
+        signal.signal(signal.SIGINT, previous)
     assert not is_of_runner(signal.default_int_handler)
