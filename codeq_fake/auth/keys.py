@@ -17,6 +17,7 @@ from functools import cache
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from codeq_fake.server_settings import JwksAuth
@@ -27,6 +28,7 @@ from .jwt import RSA_ALGORITHMS, Jwt, unverifiable
 if TYPE_CHECKING:
     import httpx
     from joserfc.jwk import RSAKey
+    from starlette.types import ASGIApp
 
 T = TypeVar("T")
 
@@ -187,10 +189,16 @@ def _not_found(key_id: str) -> str:
     return f"key {key_id} not found in JWKS"
 
 
-async def fetch_url(url: str, timeout: float, addresses: Addresses | None = None) -> bytes:  # noqa: ASYNC109 - what a Fetch is given
+async def fetch_url(
+    url: str,
+    timeout: float,  # noqa: ASYNC109 - what a Fetch is given
+    addresses: Addresses | None = None,
+    mounts: Mapping[str, ASGIApp] = MappingProxyType({}),
+) -> bytes:
     """The content of an `http(s)://` or `file://` URL: at most `LARGEST` bytes, within `timeout` seconds in all.
 
-    With `addresses` only what that returns for a host is called, also after a redirect. Raises FetchFailed.
+    With `addresses` only what that returns for a host is called, also after a redirect. `mounts` maps origins to
+    applications in this process that answer. Raises FetchFailed.
     """
     is_file = url.startswith("file://")
     # Before the time begins: loading takes a good part of a second on a busy machine.
@@ -198,7 +206,7 @@ async def fetch_url(url: str, timeout: float, addresses: Addresses | None = None
         import_module(library)
     try:
         async with asyncio.timeout(timeout):
-            return await (_read_file(url) if is_file else _get(url, addresses or _itself))
+            return await (_read_file(url) if is_file else _get(url, addresses or _itself, mounts))
     except TimeoutError:
         raise _failed(url, "context deadline exceeded") from None
 
@@ -207,7 +215,7 @@ async def _itself(host: str) -> Sequence[str]:
     return (host,)
 
 
-async def _get(url: str, addresses: Addresses) -> bytes:
+async def _get(url: str, addresses: Addresses, mounts: Mapping[str, ASGIApp]) -> bytes:
     """The content of an http(s) URL, after its redirects."""
     import httpx  # noqa: PLC0415 - slow, and often not needed
 
@@ -215,7 +223,7 @@ async def _get(url: str, addresses: Addresses) -> bytes:
         target = httpx.URL(url)
         # One by one, since httpx would read the body of each redirect to its end.
         for _ in range(_MAX_REDIRECTS):
-            async with _answer(target, await addresses(target.raw_host.decode("ascii"))) as response:
+            async with _answer(target, await addresses(target.raw_host.decode("ascii")), mounts) as response:
                 if not response.has_redirect_location:
                     return await _content(response)
                 target = target.join(response.headers["Location"])
@@ -225,7 +233,9 @@ async def _get(url: str, addresses: Addresses) -> bytes:
 
 
 @asynccontextmanager
-async def _answer(target: httpx.URL, addresses: Sequence[str]) -> AsyncIterator[httpx.Response]:
+async def _answer(
+    target: httpx.URL, addresses: Sequence[str], mounts: Mapping[str, ASGIApp]
+) -> AsyncIterator[httpx.Response]:
     """The answer of the first of these addresses that accepts a connection, without its body."""
     import httpx  # noqa: PLC0415 - as above
 
@@ -233,7 +243,13 @@ async def _answer(target: httpx.URL, addresses: Sequence[str]) -> AsyncIterator[
     # a small answer can be large then. The time is that of the whole fetch.
     headers = {"Host": target.netloc.decode("ascii"), "Accept-Encoding": "identity"}
     extensions = {"sni_hostname": target.raw_host.decode("ascii")}
-    async with httpx.AsyncClient(timeout=None, trust_env=False, verify=_tls(target.scheme)) as client:  # noqa: S113 - see above
+    applications = {origin: httpx.ASGITransport(app, raise_app_exceptions=False) for origin, app in mounts.items()}
+    async with httpx.AsyncClient(
+        timeout=None,  # noqa: S113 - see above
+        trust_env=False,
+        verify=_tls(target.scheme),
+        mounts=applications,
+    ) as client:
         for address in addresses:
             request = client.build_request(
                 "GET", target.copy_with(host=address), headers=headers, extensions=extensions

@@ -52,8 +52,9 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
     - `clock` is `manual`, `real` or `auto`, and `now` is the instant at which it stands or starts. An `auto` clock
       follows the `VirtualTimeLoop` in which the fake is used.
     - `webhooks` maps an origin such as `http://app.test` to an ASGI or WSGI application that receives the callbacks to
-      it. The lifespan of Starlette, FastAPI, Litestar and Quart applications runs. What one of them raises is raised
-      again by `check_receivers` and `close`; the pytest plugin fails the test with it.
+      it, and serves keys if a `jwksUrl` leads there. The lifespan of Starlette, FastAPI, Litestar and Quart
+      applications runs. What one of them raises is raised again by `check_receivers` and `close`; the pytest plugin
+      fails the test with it.
     - `webhook_allow` are further hosts that callbacks may go to. On a port, requests over loopback must name this
       machine as their host while the token is `dev-token`, unless `any_host` is true.
     - `filled_from` is a seed file: YAML with tasks and subscriptions to start with. `seed` makes ids and jitter

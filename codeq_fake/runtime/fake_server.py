@@ -42,10 +42,10 @@ _TRIES = 500
 class Config:
     """How a fake is set up.
 
-    `mounts` maps origins to applications in this process that answer the callbacks. `journal_size` is in entries and
-    `journal_bytes` in bytes, both for each journal. `seed` makes ids and jitter repeatable. The control API saves the
-    state to `state_file`. With `has_worker_process` a second process decodes large bodies. With `any_host` requests
-    over loopback may name any host, although the tokens are the defaults.
+    `mounts` maps origins to applications in this process that answer the callbacks, and requests for keys.
+    `journal_size` is in entries and `journal_bytes` in bytes, both for each journal. `seed` makes ids and jitter
+    repeatable. The control API saves the state to `state_file`. With `has_worker_process` a second process decodes
+    large bodies. With `any_host` requests over loopback may name any host, although the tokens are the defaults.
     """
 
     profile: str = DEFAULT_PROFILE
@@ -148,7 +148,7 @@ class FakeServer:
     async def _fetch_keys(self, url: str, timeout: float) -> bytes:  # noqa: ASYNC109 - what a `Fetch` is given
         """The JWKS document at a URL. One that a request named may only be where callbacks may go."""
         is_known = url in self.started_with.settings.key_urls()
-        return await fetch_url(url, timeout, None if is_known else self._guarded_addresses)
+        return await fetch_url(url, timeout, None if is_known else self._guarded_addresses, self.config.mounts)
 
     async def _guarded_addresses(self, host: str) -> Sequence[str]:
         try:

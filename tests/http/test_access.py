@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.responses import JSONResponse
 
 from codeq_fake.http import OPERATIONS
 from codeq_fake.testing import FakeCodeQ
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    from starlette.types import Receive, Scope, Send
 
     from codeq_fake.http import Operation
 
@@ -102,6 +104,26 @@ def test_a3_without_settings_one_token_may_do_everything(codeq: FakeCodeQ) -> No
     for operation in OPERATIONS:
         assert call(codeq, "dev-token", operation).status_code not in {401, 403}, operation.name
     assert refusal(call(codeq, "other", OPERATIONS[0])) == (401, "invalid token")
+
+
+async def keys_at(scope: Scope, receive: Receive, send: Send) -> None:
+    """An identity provider as an application."""
+    await JSONResponse(jwks("k1") if scope["path"] == "/keys" else {})(scope, receive, send)
+
+
+def test_a4_a_mounted_application_serves_the_keys() -> None:
+    config = {"jwksUrl": "http://identity.test/keys", "issuer": "codeq-test", "audience": "codeq-producer"}
+    settings = {f"{side}_AUTH_CONFIG": json.dumps(config) for side in ("PRODUCER", "WORKER")}
+    token = mint({"kind": "producer", "claims": {"sub": "prod-1", "exp": SIGNED_AT // SECOND + 60}})
+    with (
+        FakeCodeQ(
+            settings=settings,
+            webhooks={"http://identity.test": keys_at},
+            now=datetime.fromtimestamp(SIGNED_AT / SECOND, UTC),
+        ) as fake,
+        fake.client(token) as producer,
+    ):
+        assert producer.post(TASKS, json={"command": "A", "payload": 1}).json()["tenantId"] == "prod-1"
 
 
 def test_a4_signed_tokens_are_accepted_until_they_expire(tmp_path: Path) -> None:

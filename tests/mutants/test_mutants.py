@@ -14,7 +14,7 @@ from tests.mutants.mutants import FAKE, MUTANTS, UNCOVERED, Mutant, facts_of_cas
 from tests.mutants.run import built_in, failed_cases
 
 #: The number of facts without a case or a mutant. Lower it with them; it never grows.
-MOST_UNCOVERED = 2
+MOST_UNCOVERED = 1
 
 
 def test_each_fact_has_a_case_and_a_mutant_or_is_listed() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from codeq_contract.driver import ADMIN, TASKS
+from codeq_contract.driver import ADMIN, TASKS, Answer
 from codeq_contract.driver.identities import producer, worker
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import MILLISECOND, SECOND
@@ -116,6 +116,25 @@ def test_a_token_of_no_key_or_of_an_unknown_key_is_refused(contract: CaseContext
     for kid in ("k9", "K1", "k1 "):
         refused = contract.new(Identity("producer", {"sub": "p"}, kid=kid)).create(contract.command())
         assert refused.refusal == (401, f"{KEYFUNC}: key {kid} not found in JWKS")
+
+
+@timed
+@checks("A4.21")
+@needs("webhooks")
+def test_the_keys_are_fetched_once_and_kept_for_5_minutes(contract: CaseContext) -> None:
+    assert contract.driver.issuer is not None
+    url, keys = f"{contract.driver.hooks_origin}/keys", json.dumps(contract.driver.issuer.signer.jwks())
+    config = json.loads(contract.driver.authentication["PRODUCER_AUTH_CONFIG"])
+    config = {"jwksUrl": url, "issuer": config["issuer"], "audience": config["audience"]}
+    with contract.server({"PRODUCER_AUTH_CONFIG": json.dumps(config)}) as server:
+        hooks = server.driver.hooks
+        hooks.answer("/keys", Answer(body=keys.encode()), Answer(body=keys.encode()))
+        first = server.producer.create(server.command())
+        for seconds, fetches in ((0, 1), (299, 1), (301, 2)):
+            server.clock.sleep(max(0, (first.called + seconds * SECOND - server.clock.now()) / SECOND))
+            server.producer.created(server.command())
+            server.new_producer().created(server.command())
+            assert len(hooks.received("/keys")) == fetches, seconds
 
 
 @core

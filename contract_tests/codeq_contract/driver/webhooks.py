@@ -38,7 +38,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a webhook after some seconds: a status, and where it redirects to.
+    """The answer of a webhook after some seconds: a status, where it redirects to, and a body.
 
     If it `hangs`, there is no answer at all.
     """
@@ -47,6 +47,7 @@ class Answer:
     location: str | None = None
     hangs: bool = False
     after: float = 0
+    body: bytes = b""
 
 
 class Receiver:
@@ -81,7 +82,7 @@ class Receiver:
             await self._sleep(answer.after)
         location = [] if answer.location is None else [(b"location", answer.location.encode())]
         await send({"type": "http.response.start", "status": answer.status, "headers": location})
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": answer.body})
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
