@@ -118,7 +118,11 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Judge a case."""
-    report = yield
+    try:
+        report = yield
+    except SystemError:
+        # CPython 3.11 cannot parse in two threads at once, and pytest parses the source of a failure.
+        report = pytest.TestReport.from_item_and_call(item, call)
     if is_case(item):
         item.config.stash[SESSION].judge(item, call, report)
     return report

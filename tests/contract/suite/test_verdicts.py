@@ -184,3 +184,24 @@ def test_a_fact_of_another_level_is_not_without_a_case(tmp_path: Path) -> None:
 def test_an_unknown_fact_cannot_be_chosen(tmp_path: Path) -> None:
     run = run_cases(tmp_path, CASES, "--codeq-fact=K99")
     assert "--fact: found 'K99'; the contract has no such fact or clause" in run.output
+
+
+def test_a_failure_whose_source_cannot_be_parsed_at_once_is_reported(tmp_path: Path) -> None:
+    """CPython 3.11 raises SystemError where two threads parse at the same moment."""
+    cases = """
+import ast
+pytestmark = core
+parse = ast.parse
+
+def fail_once(*arguments):
+    ast.parse = parse
+    raise SystemError("AST constructor recursion depth mismatch")
+
+@checks("C2.1")
+def test_that_fails(contract):
+    ast.parse = fail_once
+    assert contract.producer.create(" ").status == 202
+"""
+    run = run_cases(tmp_path, cases, "--codeq-level=core")
+    assert run.case("test_that_fails").verdict.value == "fail"
+    assert "assert 400 == 202" in run.output
