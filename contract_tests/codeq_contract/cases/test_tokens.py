@@ -128,7 +128,7 @@ def test_the_keys_are_fetched_once_and_kept_for_5_minutes(contract: CaseContext)
     config = {"jwksUrl": url, "issuer": config["issuer"], "audience": config["audience"]}
     with contract.server({"PRODUCER_AUTH_CONFIG": json.dumps(config)}) as server:
         hooks = server.driver.hooks
-        hooks.answer("/keys", Answer(body=keys.encode()), Answer(body=keys.encode()))
+        hooks.answer("/keys", Answer(body=keys), Answer(body=keys))
         first = server.producer.create(server.command())
         for seconds, fetches in ((0, 1), (299, 1), (301, 2)):
             server.clock.sleep(max(0, (first.called + seconds * SECOND - server.clock.now()) / SECOND))

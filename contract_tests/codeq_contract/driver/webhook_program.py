@@ -15,7 +15,7 @@ PORT = 8000
 #: Seconds. Longer than any server waits for an answer (W3).
 HANG_SECONDS = 60
 
-DEFAULT: dict[str, Any] = {"status": 200, "location": None, "hangs": False, "after": 0}
+DEFAULT: dict[str, Any] = {"status": 200, "location": None, "hangs": False, "after": 0, "body": ""}
 ANSWERS: defaultdict[str, deque[dict[str, Any]]] = defaultdict(deque)
 RECEIVED: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 KEYS: dict[str, Any] = {}
@@ -66,8 +66,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(answer["status"])
         if answer["location"] is not None:
             self.send_header("Location", answer["location"])
-        self.send_header("Content-Length", "0")
+        content = answer["body"].encode()
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        self.wfile.write(content)
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))

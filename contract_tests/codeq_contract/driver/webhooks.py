@@ -47,7 +47,7 @@ class Answer:
     location: str | None = None
     hangs: bool = False
     after: float = 0
-    body: bytes = b""
+    body: str = ""
 
 
 class Receiver:
@@ -82,7 +82,7 @@ class Receiver:
             await self._sleep(answer.after)
         location = [] if answer.location is None else [(b"location", answer.location.encode())]
         await send({"type": "http.response.start", "status": answer.status, "headers": location})
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": answer.body.encode()})
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

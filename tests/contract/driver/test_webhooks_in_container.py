@@ -41,10 +41,10 @@ def test_each_path_has_its_answers_and_keeps_its_requests(program: httpx.Client)
         return clock.now() + AHEAD
 
     hooks = RemoteReceiver(now, program)
-    hooks.answer("/a", Answer(500), Answer(302, "/b"))
+    hooks.answer("/a", Answer(500), Answer(302, "/b"), Answer(body="{}"))
     headers = {"X-Codeq-Timestamp": "7"}
-    statuses = [program.post("/a", content=b"\xff<&>", headers=headers).status_code for _ in range(3)]
-    assert statuses == [500, 302, 200]
+    answers = [program.post("/a", content=b"\xff<&>", headers=headers) for _ in range(3)]
+    assert [(answer.status_code, answer.text) for answer in answers] == [(500, ""), (302, ""), (200, "{}")]
     assert program.get("/b").status_code == 200
     first, *_ = hooks.received("/a")
     assert len(hooks.received("/a")) == 3
