@@ -13,7 +13,7 @@ from codeq_contract.suite.case_context import CaseContext, Hook
 
 pytestmark = [webhooks, needs("subscriptions", "webhooks")]
 
-#: A timer may go off a tick early.
+#: A timer may go off a tick early, and the clock of a webhook on another machine may be a tick ahead.
 TICK = SECOND // 10
 
 
@@ -55,7 +55,7 @@ def test_notices_are_sent_one_after_another_and_create_waits_for_each(contract: 
     subscribed(contract, slow, command, ttlSeconds=200)
     created = contract.producer.create(command)
     assert len(slow.received) == len(quick.received) == 1
-    assert slow.received[0].at + 2 * SECOND - TICK <= quick.received[0].at <= created.returned
+    assert slow.received[0].at + 2 * SECOND - TICK <= quick.received[0].at <= created.returned + TICK
 
 
 @checks("U4.10")
