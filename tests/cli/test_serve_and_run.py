@@ -19,6 +19,7 @@ from codeq_fake.cli import main
 from codeq_fake.cli.serve import serve
 from codeq_fake.serving.server import listen
 from tests.cli.support import COMMAND, environment, refused, run, serving
+from tests.surroundings import interrupted_at_import
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,22 +207,7 @@ def test_a_signal_ends_it_soon_with_parked_polls_answered(number: signal.Signals
 @pytest.mark.process
 @pytest.mark.parametrize("module", ["click", "uvicorn", "codeq_fake.core"])
 def test_an_interrupt_while_it_is_loaded_ends_it_without_a_traceback(module: str) -> None:
-    program = f"""
-import os, signal, sys
-from codeq_fake.__main__ import main
-
-class Finder:
-    def find_spec(self, name, path, target=None):
-        if name == "{module}":
-            os.kill(os.getpid(), signal.SIGINT)
-
-sys.meta_path.insert(0, Finder())
-sys.argv = ["codeq-fake", "serve", "--port", "0"]
-main()
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), timeout=20, check=False
-    )
+    done = interrupted_at_import(module, "codeq-fake", "serve", "--port", "0", environ=environment())
     assert done.returncode != 0
     assert done.stdout == ""
     assert done.stderr.strip() in ("", "Aborted!")

@@ -16,20 +16,16 @@ import pytest
 
 from codeq_fake.serving.server import listen
 from tests.cli.support import COMMAND, Served, environment, serving
+from tests.surroundings import full_pipe
 
 TASKS = "/v1/codeq/tasks"
 #: As long as an end may take on a busy machine.
 SOON = 8
 
 
-def full_pipe() -> int:
-    """The writing end of a pipe that has no room left. Its reading end stays open."""
-    _, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with open(writer, "wb", buffering=0, closefd=False) as file:
-        while file.write(bytes(4096)):
-            pass
-    os.set_blocking(writer, True)
+def unread_pipe() -> int:
+    """The writing end of a full pipe, whose reading end stays open."""
+    _, writer = full_pipe()
     return writer
 
 
@@ -52,7 +48,7 @@ def serving_with_errors_to(output: int, *arguments: str, **variables: str) -> It
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("output", [full_pipe, closed_pipe])
+@pytest.mark.parametrize("output", [unread_pipe, closed_pipe])
 @pytest.mark.parametrize("log", ["json", "none"])
 def test_a_log_that_nobody_reads_neither_stops_nor_breaks_the_server(output: Callable[[], int], log: str) -> None:
     with listen("127.0.0.1", 0) as closed:

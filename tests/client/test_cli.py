@@ -23,6 +23,7 @@ from codeq_client import (
 from codeq_client._worker.log_output import JsonLines, TextLines
 from codeq_fake.testing import FakeCodeQ
 from tests.client.support import CLAIMS, IDENTITIES
+from tests.surroundings import interrupted_at_import
 
 APP = """
 from codeq_client import CodeQ, Worker
@@ -258,19 +259,5 @@ def test_the_check_shows_neither_the_password_of_a_url_nor_escape_sequences_of_a
 @pytest.mark.process
 @pytest.mark.parametrize("module", ["codeq_client", "httpx", "click"])
 def test_an_interrupt_while_the_command_is_loaded_ends_it_without_a_traceback(module: str) -> None:
-    program = f"""
-import os, signal, sys
-from importlib.metadata import distribution
-
-class Finder:
-    def find_spec(self, name, path, target=None):
-        if name == "{module}":
-            os.kill(os.getpid(), signal.SIGINT)
-
-sys.meta_path.insert(0, Finder())
-sys.argv = ["codeq-worker", "check"]
-(command,) = distribution("codeq-fake").entry_points.select(name="codeq-worker")
-command.load()()
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    done = interrupted_at_import(module, "codeq-worker", "check")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
