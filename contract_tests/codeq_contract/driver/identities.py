@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ KEY_ID = "k1"
 DAY = 86_400
 
 _ELLIPTIC_KEY_ID = "k3"
+_PARTS_OF_A_SIGNED_TOKEN = 3
 
 #: The scopes of all worker routes (R3 to R11).
 WORKER_SCOPES = "codeq:claim codeq:heartbeat codeq:abandon codeq:nack codeq:result codeq:subscribe"
@@ -130,6 +131,18 @@ def callers(run: str) -> dict[str, Identity]:
         "other_worker": worker("worker-4", theirs),
         "admin": producer("admin-1", ours, scope="codeq:admin"),
     }
+
+
+def claims_in(token: str) -> Mapping[str, Any] | None:
+    """The unverified claims of a signed token. None for any other text."""
+    parts = token.split(".")
+    if len(parts) != _PARTS_OF_A_SIGNED_TOKEN:
+        return None
+    try:
+        claims = json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    return claims if isinstance(claims, dict) else None
 
 
 def _segment(content: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import httpx
 from codeq_contract.recordings.times import SECOND, moment_text, parse_moment
 
 from .connections import connect
+from .identities import claims_in
 from .interface import Driver
 from .namespace import Namespace
 from .requests import ADMIN, SUBSCRIPTIONS, TASKS, Reply, Request
@@ -96,7 +96,7 @@ def _is_of_codeq(reply: Reply) -> bool:
 
 def _why(driver: Driver, name: str, reply: Reply) -> str:
     """The cause of a refusal as far as the token tells it, and the remedy."""
-    claims, now = _claims(driver.tokens[name]), driver.clock.now() // SECOND
+    claims, now = claims_in(driver.tokens[name]) or {}, driver.clock.now() // SECOND
     expiry, start = (_seconds(claims, claim) for claim in ("exp", "nbf"))
     if expiry is not None and expiry < now:
         return f" (it expired at {moment_text(expiry * SECOND)}; pass a new one)"
@@ -195,7 +195,7 @@ class _Preflight:
         if holder or (read.status == HTTPStatus.OK and read.json["status"] != "PENDING"):
             taken = f"someone else, {holder or 'a worker'}, took the task of {producer} before {worker}"
             return f"{taken}; stop the workers that claim all commands"
-        tenant = _claims(self.driver.tokens[worker]).get("tenantId", "unknown")
+        tenant = (claims_in(self.driver.tokens[worker]) or {}).get("tenantId", "unknown")
         remedy = "both tokens must have the same claim tenantId"
         return (
             f"{worker}, of tenant {tenant!r}, finds no task of {producer}, of tenant {task.get('tenantId')!r}; {remedy}"
@@ -213,16 +213,6 @@ def _skew(created: Reply) -> int:
     """By how many nanoseconds the server's clock is certainly ahead of this machine's."""
     moment = parse_moment(created.json["createdAt"])
     return max(0, moment - created.returned) - max(0, created.called - moment)
-
-
-def _claims(token: str) -> dict[str, Any]:
-    """The claims of a signed token, unchecked. Empty for any other token."""
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        return {}
-    return claims if isinstance(claims, dict) else {}
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> int | None:

@@ -11,9 +11,10 @@ from itertools import cycle, islice, zip_longest
 
 from codeq_contract.checker.settings import Settings
 from codeq_contract.driver import Answer, Driver, Namespace
+from codeq_contract.driver.identities import claims_in
 from codeq_contract.driver.identities import worker as worker_identity
 from codeq_contract.recorder import Tape
-from codeq_contract.recorder.callers import claims_in, identity_of
+from codeq_contract.recorder.callers import identity_of
 from codeq_contract.recordings.format import Callback, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 

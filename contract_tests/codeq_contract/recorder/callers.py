@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections import Counter
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from codeq_contract.driver.identities import WORKER_SCOPES
+from codeq_contract.driver.identities import WORKER_SCOPES, claims_in
 from codeq_contract.driver.requests import ADMIN, SUBSCRIPTIONS, TASKS, tasks_in
 from codeq_contract.recordings.format import Call, Identity
 from codeq_contract.recordings.times import SECOND
@@ -73,7 +72,6 @@ def _kind_in_claims(token: str) -> str:
 #: A replay signs its own tokens, so these claims do not belong to the identity.
 _CLAIMS_OF_ONE_TOKEN = frozenset({"iss", "aud", "iat", "nbf", "jti"})
 
-_PARTS_OF_A_SIGNED_TOKEN = 3
 _SUCCESS = range(200, 300)
 
 
@@ -96,18 +94,6 @@ def identity_of(token: str, kind: str, calls: Sequence[Call]) -> Identity:
     if signed.get("exp", 0) * SECOND > max((call.answered for call in calls), default=0):
         left_out.add("exp")
     return Identity(kind, {name: value for name, value in signed.items() if name not in left_out})
-
-
-def claims_in(token: str) -> Mapping[str, Any] | None:
-    """The unverified claims of a signed token. None for any other text."""
-    parts = token.split(".")
-    if len(parts) != _PARTS_OF_A_SIGNED_TOKEN:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return None
-    return claims if isinstance(claims, dict) else None
 
 
 def _guessed_claims(kind: str, calls: Iterable[Call]) -> Mapping[str, Any]:

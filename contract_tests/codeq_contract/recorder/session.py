@@ -10,11 +10,12 @@ from http import HTTPStatus
 from statistics import median_high, median_low
 from typing import Any
 
+from codeq_contract.driver.identities import claims_in
 from codeq_contract.driver.requests import TASKS
 from codeq_contract.recordings.format import Call, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, parse_moment
 
-from .callers import CallerNames, claims_in, identity_of
+from .callers import CallerNames, identity_of
 from .tape import Tape
 
 #: The default time zone of a server.
