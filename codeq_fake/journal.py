@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Generic, NamedTuple, TypeVar
 
 from codeq_fake.core import State, Task
@@ -161,6 +161,11 @@ class Journal(Generic[EntryT]):
     def since(self, n: int) -> list[EntryT]:
         """The entries after number `n` that are still kept."""
         return list(takewhile(lambda entry: entry.n > n, reversed(self.entries)))[::-1]
+
+    def first_since(self, n: int, most: int) -> list[EntryT]:
+        """The first `most` of the entries that `since` returns, without a look at all of them."""
+        skipped = max(0, n - self.dropped())
+        return list(islice(self.entries, skipped, skipped + most))
 
     def find(self, n: int) -> EntryT | None:
         """The entry with number `n`, if it is still kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from codeq_fake.auth.caller import tenant_of
@@ -60,7 +60,7 @@ class Watch:
     def so_far_in_slices(self) -> Slices[list[Surprise]]:
         """As `so_far`. Requests may come in between."""
         while self._read_up_to < self._journal.count:
-            self._read(_BATCH)
+            self._read(self._journal.first_since(self._read_up_to, _BATCH))
             yield
         return [*_in_settings(self._settings), *self._found]
 
@@ -70,19 +70,18 @@ class Watch:
         Requests are logged when their replies have been sent, so not in the order of their numbers. Therefore this
         reads all that is new in the journal, and `answered` itself only if the journal keeps no requests.
         """
-        self._read()
+        self._read(self._journal.since(self._read_up_to))
         if not self._journal.entries and 0 < answered.n <= self._journal.count:
             self._add(answered)
         new = self._found[self._logged :]
         self._logged = len(self._found)
         return new
 
-    def _read(self, most: int | None = None) -> None:
-        """Read what is new in the journal, or the next `most` requests of it."""
-        kept = self._journal.since(self._read_up_to)
-        for request in kept[:most]:
+    def _read(self, requests: Sequence[Request]) -> None:
+        """Read the next requests of the journal. Without any, all that it keeps is read."""
+        for request in requests:
             self._add(request)
-        self._read_up_to = self._journal.count if most is None or len(kept) <= most else kept[most - 1].n
+        self._read_up_to = requests[-1].n if requests else self._journal.count
 
     def _add(self, request: Request) -> None:
         """Find what this request is the first to show."""

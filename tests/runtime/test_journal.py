@@ -32,12 +32,13 @@ def test_since_lists_the_entries_after_a_number(since: int, listed: list[int]) -
     assert numbers(journal, since) == listed
 
 
-@given(size=st.integers(0, 10), entries=st.integers(0, 30), since=st.integers(0, 40))
-def test_the_last_entries_are_kept_and_keep_their_numbers(size: int, entries: int, since: int) -> None:
+@given(size=st.integers(0, 10), entries=st.integers(0, 30), since=st.integers(0, 40), most=st.integers(0, 12))
+def test_the_last_entries_are_kept_and_keep_their_numbers(size: int, entries: int, since: int, most: int) -> None:
     journal: Journal[Request] = Journal(size)
     fill(journal, entries)
     kept = range(max(0, entries - size) + 1, entries + 1)
     assert numbers(journal, since) == [n for n in kept if n > since]
+    assert journal.first_since(since, most) == journal.since(since)[:most]
 
 
 @given(
