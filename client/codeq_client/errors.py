@@ -79,8 +79,8 @@ class Refused(CodeQError):
     """The server answered with an error. `status` is the HTTP status, `message` the server's text."""
 
     def __init__(self, message: str, *, status: int, request_id: str = "", retry_after: float = 0) -> None:
-        super().__init__(f"{excerpt(message)} (HTTP {status}{f', request {request_id}' if request_id else ''})")
-        self.message = message
+        self.message = excerpt(message)
+        super().__init__(f"{self.message} (HTTP {status}{f', request {request_id}' if request_id else ''})")
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after

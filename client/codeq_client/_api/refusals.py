@@ -61,7 +61,7 @@ def decode(call: Call[T], reply: Reply, now: Callable[[], float]) -> T:
 
 def item_error(message: str) -> Refused:
     """Return the error for one item of a batch (C9, S6): the same messages, but without an HTTP status."""
-    return _BY_MESSAGE.get(message, BadRequest)(excerpt(message), status=200)
+    return _BY_MESSAGE.get(message, BadRequest)(message, status=200)
 
 
 def _refusal(call: Call[T], reply: Reply, now: Callable[[], float]) -> Refused:
@@ -76,7 +76,7 @@ def _refusal(call: Call[T], reply: Reply, now: Callable[[], float]) -> Refused:
     else:
         kind = _BY_STATUS.get(reply.status, ServerError if reply.status >= 500 else Refused)  # noqa: PLR2004 - HTTP's server errors
     request_id = excerpt(reply.headers.get("x-request-id", ""))
-    return kind(excerpt(message), status=reply.status, request_id=request_id, retry_after=_retry_after(reply, now))
+    return kind(message, status=reply.status, request_id=request_id, retry_after=_retry_after(reply, now))
 
 
 def _message(reply: Reply) -> str:

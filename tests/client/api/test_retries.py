@@ -283,3 +283,4 @@ def test_a_hostile_text_is_short_and_printable_in_the_error() -> None:
     batch = ScriptedServer([reply(200, {"results": [{"error": text}]})])
     (rejected,) = batch.run(operations.create_batch(batch.core, [NewTask(command="X", payload={})])).rejected
     assert len(str(rejected.error)) < 1000
+    assert f"({len(text)} characters)" in str(rejected.error)
