@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 from codeq_client._task import Task
@@ -58,10 +57,9 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
             if isinstance(error, Unavailable) and not error.sent:
                 raise
             return (yield from _resolve(core, [submission for submission, _ in part]))
-        ids = [submission.task_id for submission, _ in part]
         return [
-            _read(answer, "result", partial(decoding.of_task, task_id, read=decoding.record))
-            for task_id, answer in zip(ids, answers, strict=True)
+            _read(answer, "result", calls.about(submission.task_id, decoding.record))
+            for (submission, _), answer in zip(part, answers, strict=True)
         ]
 
     numbered = dict(enumerate(submissions))

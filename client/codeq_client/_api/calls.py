@@ -207,7 +207,7 @@ def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeue
 def submit(task_id: str, *, result: object, error: str, artifacts: Sequence[Artifact]) -> Call[Record]:
     """End a task (R8): FAILED with `error` when there is one, otherwise COMPLETED with `result`."""
     body = _outcome(result, error) | {"artifacts": [_artifact(item) for item in artifacts]}
-    return Call("POST", _task_path(task_id, "result"), Role.WORKER, _about(task_id, decoding.record), dumps(body))
+    return Call("POST", _task_path(task_id, "result"), Role.WORKER, about(task_id, decoding.record), dumps(body))
 
 
 def submit_batch(items: Sequence[bytes]) -> Call[list[Any]]:
@@ -281,12 +281,12 @@ def renew_subscription(subscription_id: str, *, ttl: float = 300) -> Call[Subscr
 
 def get(task_id: str) -> Call[Task]:
     """Return a task in its present state (R12); raises `TaskNotFound`."""
-    return Call("GET", _task_path(task_id), Role.READER, _about(task_id, decoding.task), repeatable=True)
+    return Call("GET", _task_path(task_id), Role.READER, about(task_id, decoding.task), repeatable=True)
 
 
 def result(task_id: str) -> Call[Finished]:
     """Return a finished task and its record (R13); raises `TaskNotFound`, `ResultNotFound`."""
-    read = _about(task_id, decoding.finished)
+    read = about(task_id, decoding.finished)
     return Call("GET", _task_path(task_id, "result"), Role.READER, read, repeatable=True)
 
 
@@ -310,7 +310,8 @@ def cleanup(*, limit: int = 0, before: datetime | None = None) -> Call[Cleanup]:
     return Call("POST", "/v1/codeq/admin/tasks/cleanup", Role.ADMIN, decoding.cleanup, body, repeatable=True)
 
 
-def _about(task_id: str, read: Callable[[Any], decoding.V]) -> Callable[[Any], decoding.V]:
+def about(task_id: str, read: Callable[[Any], decoding.V]) -> Callable[[Any], decoding.V]:
+    """Return `read` with the check that what it reads is about this task."""
     return partial(decoding.of_task, task_id, read=read)
 
 
