@@ -46,7 +46,7 @@ class LeaseTerms:
         for name, limit in (("max_runtime", self.max_runtime), ("stall", self.stall)):
             if limit is not None:
                 check_number(limit, name)
-        if self.seconds != int(self.seconds) or self.seconds - self.margin < _SHORTEST_USE:
+        if self.seconds - self.margin < _SHORTEST_USE:
             shortest = math.ceil((_SHORTEST_USE + _STORE_EARLY[self.store] + _REACTION_SECONDS) / (1 - _DRIFT))
             raise ConfigurationError(f"a lease must be whole seconds, at least {shortest}, not {self.seconds}")
 
