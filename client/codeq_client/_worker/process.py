@@ -38,14 +38,14 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
         yield
         return
     stopping = _Stopping(stop)
-    previous = {number: signal.signal(number, stopping.handle) for number in _stop_signals()}
+    previous = {number: signal.signal(number, stopping.handle) or signal.SIG_DFL for number in _stop_signals()}
     stopping.previous = previous
     try:
         yield
     finally:
         for number, handler in previous.items():
             if signal.getsignal(number) == stopping.handle:
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+                signal.signal(number, handler)
 
 
 class _Stopping:
@@ -58,11 +58,11 @@ class _Stopping:
         self._received = 0
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        previous = self.previous.get(signal.Signals(number))
+        previous = self.previous.get(signal.Signals(number), signal.SIG_DFL)
         if is_of_runner(previous):
             previous = signal.default_int_handler
         if os.getpid() != self._process:  # a child process that a handler forked
-            signal.signal(number, signal.SIG_DFL if previous is None else previous)
+            signal.signal(number, previous)
             os.kill(os.getpid(), number)
             return
         application = previous if callable(previous) and previous is not signal.default_int_handler else None
