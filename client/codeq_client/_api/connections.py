@@ -171,6 +171,8 @@ def connection_to(base_url: str) -> Settings:
 
 def check_proxies(settings: Settings) -> None:
     """Raise `ConfigurationError` if httpx cannot use a proxy of the environment."""
+    if not settings["trust_env"]:
+        return
     try:
         httpx.Client(**settings).close()
     except (ImportError, ValueError, httpx.InvalidURL) as error:
