@@ -185,8 +185,7 @@ class Scenario:
             yield run
         finally:
             worker.stop()
-            await self.clock.advance_until(run.done)
-            await run
+            await self.finished(run)
 
     async def finished(self, work: Awaitable[T]) -> T:
         """Return what `work` returns, while time passes."""

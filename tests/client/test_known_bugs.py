@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -66,9 +65,8 @@ def test_a_post_that_may_have_been_accepted_is_not_sent_again(call: Any) -> None
 @pytest.mark.asyncio
 async def test_a_create_that_timed_out_makes_one_task_even_if_it_is_sent_often(scenario: Scenario) -> None:
     scenario.network.fail("create", reply_lost, request_lost, answers(503), None)
-    creating = asyncio.create_task(scenario.codeq.create("X", {}))
-    await scenario.clock.advance_until(creating.done)
-    assert [task.id for task in scenario.fake.tasks()] == [(await creating).id]
+    created = await scenario.finished(scenario.codeq.create("X", {}))
+    assert [task.id for task in scenario.fake.tasks()] == [created.id]
     assert len(scenario.network.times("create")) == 4
 
 

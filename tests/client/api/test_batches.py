@@ -21,8 +21,7 @@ CREATED = {"results": [{"task": TASK}] * 100}
 async def test_rejected_items_that_are_sent_again_create_no_task_twice(scenario: Scenario, *, by_index: bool) -> None:
     tasks = [NewTask(command="X", payload={"n": n}) for n in range(250)]
     scenario.network.fail("claim", None, *[reply_lost] * 4, None)  # that is how the network calls a batch
-    creating = scenario.codeq.create_batch(tasks)
-    batch = await scenario.finished(creating)
+    batch = await scenario.finished(scenario.codeq.create_batch(tasks))
     assert [item.index for item in batch.rejected] == list(range(100, 200))
     again = [tasks[item.index] if by_index else item.item for item in batch.rejected]
     assert len((await scenario.codeq.create_batch(again)).all()) == 100

@@ -190,10 +190,9 @@ class Laws(RuleBasedStateMachine):
         self.producer_faults = list(faults)
 
         async def create() -> None:
-            creating = asyncio.create_task(self.client.create("X", payload, delay=delay))
-            await self.scenario.clock.advance_until(creating.done)
             with contextlib.suppress(CodeQError):
-                self.acknowledged.add((await creating).id)
+                created = await self.scenario.finished(self.client.create("X", payload, delay=delay))
+                self.acknowledged.add(created.id)
 
         self.perform(create())
 

@@ -55,14 +55,9 @@ async def test_a_typed_handler_gets_its_payload_and_completes_the_task(scenario:
 
     created = await scenario.codeq.create("make", Order(7))
     async with scenario.running(worker):
-        master = await asyncio.wait_for(_result(scenario, created.id), 5)
+        waiting = scenario.codeq.wait_for_result(created.id, kind=Master)
+        master = await asyncio.wait_for(scenario.finished(waiting), 5)
     assert master == Master("http://m.test/7")
-
-
-async def _result(scenario: Scenario, task_id: str) -> Master:
-    waiting = asyncio.create_task(scenario.codeq.wait_for_result(task_id, kind=Master))
-    await scenario.clock.advance_until(waiting.done)
-    return await waiting
 
 
 def raiser(error: BaseException) -> Any:
@@ -104,10 +99,8 @@ async def test_a_task_is_settled_with_the_outcome_of_its_handler(
     worker = scenario.worker()
     worker.handler("X", permanent=(KeyError,))(handler)
     task_id = scenario.enqueue("X", {})
-    run = asyncio.create_task(worker.run(burst=False, signals=False))
-    await scenario.until_ended()
-    worker.stop()
-    await scenario.clock.advance_until(run.done)
+    async with scenario.running(worker):
+        await scenario.until_ended()
     assert scenario.ended()[0] == (task_id, settled)
     task = scenario.task(task_id)
     assert task.status == status
@@ -451,8 +444,7 @@ async def test_a_burst_ends_when_no_task_is_left(scenario: Scenario) -> None:
             scenario.enqueue("X", job.payload - 1)
 
     scenario.enqueue("X", 3)
-    run = asyncio.create_task(worker.run(burst=True, signals=False))
-    await scenario.clock.advance_until(run.done)
+    await scenario.finished(worker.run(burst=True, signals=False))
     assert len(scenario.ended()) == 4
 
 
