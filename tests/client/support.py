@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import httpx
 
-from codeq_client import CodeQ, Event, TaskEnded, Worker
+from codeq_client import CodeQ, Event, Job, TaskEnded, Worker
 from codeq_client.testing import ManualClock
 from codeq_fake.control import ConflictError, UnknownTaskError
 from codeq_fake.testing import FakeCodeQ, Profile, TaskView
@@ -140,6 +140,15 @@ def slow(clock: ManualClock, seconds: float) -> Fault:
         return response
 
     return fault
+
+
+def sleeper(clock: ManualClock, seconds: float) -> Callable[[Job[Any]], Awaitable[None]]:
+    """Return a handler that takes this long."""
+
+    async def handler(_job: Job[Any]) -> None:
+        await clock.sleep(seconds)
+
+    return handler
 
 
 T = TypeVar("T")

@@ -7,17 +7,13 @@ from typing import Any
 import pytest
 
 from codeq_client import Job, LeaseEnded, Renewed
-from tests.client.support import Scenario, refused, slow
+from tests.client.support import Scenario, refused, sleeper, slow
 
 
 @pytest.mark.asyncio
 async def test_a_renewal_that_is_confirmed_after_the_lease_ended_is_late(scenario: Scenario) -> None:
     worker = scenario.worker(lease=6)
-
-    @worker.handler("X")
-    async def work(_job: Job[Any]) -> None:
-        await scenario.clock.sleep(60)
-
+    worker.handler("X")(sleeper(scenario.clock, 60))
     scenario.enqueue("X", {})
     scenario.network.fail("heartbeat", slow(scenario.clock, 5))
     async with scenario.running(worker):
@@ -29,11 +25,7 @@ async def test_a_renewal_that_is_confirmed_after_the_lease_ended_is_late(scenari
 @pytest.mark.asyncio
 async def test_a_handler_that_a_shutdown_cancels_is_reported(scenario: Scenario) -> None:
     worker = scenario.worker(grace=1)
-
-    @worker.handler("X")
-    async def work(_job: Job[Any]) -> None:
-        await scenario.clock.sleep(600)
-
+    worker.handler("X")(sleeper(scenario.clock, 600))
     task_id = scenario.enqueue("X", {})
     async with scenario.running(worker):
         await scenario.clock.advance(1)

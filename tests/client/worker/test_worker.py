@@ -30,7 +30,7 @@ from codeq_client import (
 )
 from codeq_client._worker.claiming import Rotation
 from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
-from tests.client.support import Scenario, answers, broken, refused, reply_lost, slow
+from tests.client.support import Scenario, answers, broken, refused, reply_lost, sleeper, slow
 
 
 @dataclass
@@ -351,11 +351,7 @@ async def test_with_a_grace_shorter_than_the_poll_tasks_are_abandoned_after_the_
     scenario: Scenario, grace: float
 ) -> None:
     worker = scenario.worker(poll=10, grace=grace, concurrency=2)
-
-    @worker.handler("X")
-    async def work(_job: Job[Any]) -> None:
-        await scenario.clock.sleep(1000)
-
+    worker.handler("X")(sleeper(scenario.clock, 1000))
     task_id = scenario.enqueue("X", {})
     async with scenario.running(worker) as run:
         await scenario.clock.advance(1)
@@ -380,11 +376,7 @@ async def test_a_poll_without_an_answer_delays_a_stop_only_for_a_limited_time(sc
 @pytest.mark.asyncio
 async def test_running_handlers_drain_within_the_grace_period_with_their_leases_renewed(scenario: Scenario) -> None:
     worker = scenario.worker(lease=9, grace=60)
-
-    @worker.handler("X")
-    async def work(_job: Job[Any]) -> None:
-        await scenario.clock.sleep(50)
-
+    worker.handler("X")(sleeper(scenario.clock, 50))
     task_id = scenario.enqueue("X", {})
     async with scenario.running(worker):
         await scenario.clock.advance(1)
@@ -418,11 +410,7 @@ async def test_handlers_that_outlast_the_grace_period_are_cancelled_and_their_ta
 @pytest.mark.asyncio
 async def test_a_cancelled_worker_abandons_its_tasks(scenario: Scenario) -> None:
     worker = scenario.worker()
-
-    @worker.handler("X")
-    async def work(_job: Job[Any]) -> None:
-        await scenario.clock.sleep(1000)
-
+    worker.handler("X")(sleeper(scenario.clock, 1000))
     task_id = scenario.enqueue("X", {})
     run = asyncio.create_task(worker.run(signals=False))
     await scenario.clock.advance(2)
