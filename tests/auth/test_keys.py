@@ -20,7 +20,7 @@ from codeq_fake.auth.keys import FetchFailed, fetch_url, read_keys
 from codeq_fake.clocks import run
 from codeq_fake.server_settings import JwksAuth
 from tests.auth.support import CALLERS, NOW, SECOND, jwks, mint, rsa_key, settings
-from tests.holds import LIMIT
+from tests.holds import LIMIT, measured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,6 +163,26 @@ def test_unknown_keys_have_the_document_fetched_ten_times_a_second_at_most() -> 
     assert 5 < len(server.asked) <= 12
 
 
+def test_expired_keys_are_fetched_at_once_on_a_clock_that_a_test_moves() -> None:
+    server = Server()
+    door = authenticator(server)
+    header = f"Bearer {mint(CALLERS['prod'])}"
+
+    async def at(now: int) -> float:
+        before = asyncio.get_running_loop().time()
+        with suppress(Unauthenticated):
+            await with_keys(lambda: door.producer(header, now=now), now=now)
+        return asyncio.get_running_loop().time() - before
+
+    async def waits() -> list[float]:
+        found = [await at(NOW), await at(NOW + FIVE_MINUTES)]
+        server.failure = "refused"
+        return [*found, await at(NOW + 2 * FIVE_MINUTES), await at(NOW + 2 * FIVE_MINUTES)]
+
+    assert run(waits()) == pytest.approx([0, 0, 0, 0.1])
+    assert len(server.asked) == 4
+
+
 def test_a_new_key_is_found_directly_after_a_fetch() -> None:
     server = Server()
     door = authenticator(server)
@@ -234,6 +254,7 @@ def test_only_rsa_keys_that_can_be_read_are_keys() -> None:
     ],
     ids=["many", "modulus", "exponent", "list"],
 )
+@measured
 def test_many_or_huge_keys_hold_nothing_up(others: list[object]) -> None:
     read_keys(jwks("k1"))  # the first call loads what all need
     before = time.thread_time()
