@@ -5,20 +5,37 @@ from __future__ import annotations
 import asyncio
 import gc
 import time  # noqa: TID251 - measures how long something takes
-from typing import TYPE_CHECKING, Self, TypeVar
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from codeq_fake.core.slices import Slices
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 #: No call may hold the loop longer (s), with 200,000 tasks.
 LIMIT = 0.1
 TASKS = 200_000
 
 _INTERVAL = 0.001
+
+
+def measured(test: Callable[P, None]) -> Callable[P, None]:
+    """A test of measured time, which passes if one of three tries does: a shared machine may disturb a measurement."""
+
+    @wraps(test)
+    def tried(*args: P.args, **kwargs: P.kwargs) -> None:
+        for _ in range(2):
+            with suppress(AssertionError):
+                return test(*args, **kwargs)
+        return test(*args, **kwargs)
+
+    return tried
 
 
 class LongestHold:

@@ -11,7 +11,7 @@ from codeq_fake.auth import Authenticator, Identity, Unauthenticated, identities
 from codeq_fake.auth.jwt import LONGEST
 from codeq_fake.server_settings import Settings, SettingsError
 from tests.auth.support import CALLERS, NOW, mint, settings
-from tests.holds import LIMIT
+from tests.holds import LIMIT, measured
 
 #: A segment of very many numbers.
 NUMBERS = b64encode(b'{"a":[' + b"1," * 349_999 + b"1]}").decode().rstrip("=")
@@ -121,6 +121,7 @@ def test_a_time_beyond_all_clocks_is_never_reached() -> None:
 
 @pytest.mark.parametrize("token", ["prod " * 200_000, "." * 1_000_000, "e30." + NUMBERS + ".e30"])
 @pytest.mark.parametrize("others", [STATIC, settings(), Settings()], ids=["static", "signed", "none"])
+@measured
 def test_a_token_as_long_as_a_head_may_be_is_refused_at_once(token: str, others: Settings) -> None:
     door = Authenticator.of(others, identities_of(CALLERS))
     before = time.thread_time()
@@ -130,6 +131,7 @@ def test_a_token_as_long_as_a_head_may_be_is_refused_at_once(token: str, others:
     assert time.thread_time() - before < LIMIT
 
 
+@measured
 def test_a_token_of_many_known_words_is_refused_at_once() -> None:
     door = Authenticator.of(Settings(), identities_of(CALLERS))
     before = time.thread_time()

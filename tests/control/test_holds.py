@@ -15,7 +15,7 @@ from codeq_fake.core import Record, Status
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
-from tests.holds import LIMIT, LongestHold
+from tests.holds import LIMIT, LongestHold, measured
 from tests.http.support import TASKS, ask, bearer
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ async def filled(requests: int = 0, **config: Any) -> tuple[ASGIApp, Controls]:
     return app, Controls(runtime)
 
 
+@measured
 def test_a_call_that_returns_much_lets_others_in_between() -> None:
     async def called() -> list[tuple[str, bool]]:
         app, controls = await filled(COUNT // 2)
@@ -84,6 +85,7 @@ LONG_TEXT = "é<\\" * 700_000
 
 
 @pytest.mark.parametrize("path", ["state", "tasks", "tasks/a", "requests", "page/tasks?q=x"])
+@measured
 def test_a_call_about_a_long_text_lets_others_in_between(path: str) -> None:
     async def called() -> LongestHold:
         runtime = FakeServer(Config(), WallClock("manual"))
@@ -114,6 +116,7 @@ LONG_RESULTS = {"many": f'{{"a":[{"{}," * 1_000_000}{{}}]}}', "long": f'{{"a":"{
     [("GET", ""), ("POST", "/requeue"), ("DELETE", "")],
     ids=["get", "requeue", "delete"],
 )
+@measured
 def test_a_call_about_a_task_with_a_long_result_lets_others_in_between(method: str, path: str, result: str) -> None:
     async def called() -> LongestHold:
         runtime = FakeServer(Config(), WallClock("manual"))
@@ -146,6 +149,7 @@ def test_half_a_surrogate_pair_in_a_result_is_shown_as_a_replacement_character()
 
 @pytest.mark.parametrize("text", LONG_RESULTS)
 @pytest.mark.parametrize("wrong", ["", ","])
+@measured
 def test_a_state_with_a_long_text_is_restored_or_refused_while_others_have_turns(text: str, wrong: str) -> None:
     async def called() -> LongestHold:
         runtime = FakeServer(Config(), WallClock("manual"))
@@ -169,6 +173,7 @@ def _tasks(controls: Controls) -> Any:
 
 
 @pytest.mark.parametrize("path", ["state", "queues"])
+@measured
 def test_a_call_about_many_queues_lets_others_in_between(path: str) -> None:
     async def called() -> LongestHold:
         runtime = FakeServer(Config(), WallClock("manual"))
@@ -185,6 +190,7 @@ def test_a_call_about_many_queues_lets_others_in_between(path: str) -> None:
     assert longest.seconds < max(longest.total / 20, LIMIT / 5), (longest.seconds, longest.total)
 
 
+@measured
 def test_a_state_is_restored_while_others_have_turns_and_see_the_old_one_or_the_new_one() -> None:
     async def restored() -> LongestHold:
         app, controls = await filled()
@@ -220,6 +226,7 @@ def test_the_memory_of_a_state_is_freed_before_the_reply(profile: str) -> None:
     assert len(controls.tasks()) == COUNT
 
 
+@measured
 def test_a_state_is_saved_while_others_have_turns(tmp_path: Path) -> None:
     async def saved() -> tuple[dict[str, Any], LongestHold]:
         app, controls = await filled(state_file=tmp_path / "state.json")
@@ -234,6 +241,7 @@ def test_a_state_is_saved_while_others_have_turns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/_fake/surprises", "/_fake/page/ledger"])
+@measured
 def test_the_first_look_at_the_surprises_of_many_requests_lets_others_in_between(path: str) -> None:
     body = b'{"commands":["A"],"x":"' + b"y" * 2000 + b'"}'
 
@@ -293,6 +301,7 @@ def test_a_state_is_that_of_one_instant_though_others_change_it_meanwhile() -> N
 @pytest.mark.parametrize(
     ("method", "path", "body"), LONG_CALLS, ids=[f"{call[1]}-{next(iter(call[2]))}" for call in LONG_CALLS]
 )
+@measured
 def test_a_long_body_lets_others_in_between_or_is_refused(method: str, path: str, body: Any) -> None:
     async def called() -> LongestHold:
         app = application(FakeServer(Config(), WallClock("manual")))

@@ -10,7 +10,7 @@ import pytest
 from codeq_fake.core import saved_state
 from codeq_fake.core.times import SECOND
 from tests.core.support import Server
-from tests.holds import LIMIT, longest_slice
+from tests.holds import LIMIT, longest_slice, measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +31,7 @@ def removals(queue: Queue, tasks: Iterable[Task]) -> Slices[None]:
         yield
 
 
+@measured
 def test_a_queue_drops_outdated_leases_bit_by_bit() -> None:
     server = Server()
     tasks = [server.create() for _ in range(TASKS)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
-from tests.holds import LongestHold
+from tests.holds import LongestHold, measured
 from tests.http.support import CLEANUP, NOW, ask, bearer
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 TASKS = 20_000
 
 
+@measured
 def test_a_cleanup_of_many_tasks_lets_others_in_between() -> None:
     async def cleaned() -> tuple[Answer, int, LongestHold]:
         fake = FakeCodeQ(now=NOW)
@@ -37,6 +38,7 @@ def test_a_cleanup_of_many_tasks_lets_others_in_between() -> None:
 
 
 @pytest.mark.parametrize("headers", [[], [(b"accept-encoding", b"gzip")]])
+@measured
 def test_the_metrics_of_many_commands_let_others_in_between(headers: list[tuple[bytes, bytes]]) -> None:
     async def measured() -> tuple[Answer, LongestHold]:
         fake = FakeCodeQ(now=NOW)

@@ -20,7 +20,7 @@ from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.testing import FakeCodeQ
 from codeq_fake.wire import BadBody
-from tests.holds import LIMIT, LongestHold
+from tests.holds import LIMIT, LongestHold, measured
 from tests.http.support import (
     CLAIM,
     GOOD,
@@ -117,6 +117,7 @@ SLOW = {
 
 
 @pytest.mark.process
+@measured
 def test_a_body_that_is_slow_to_decode_holds_up_no_other_client() -> None:
     async def answers(*, has_worker_process: bool) -> tuple[list[tuple[int, bytes]], float]:
         config = Config(has_worker_process=has_worker_process, seed=1)
@@ -168,6 +169,7 @@ async def at_once(asked: tuple[str, str, bytes], text: str, monkeypatch: pytest.
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("call", LONG_REPLIES)
+@measured
 def test_a_reply_with_long_texts_is_written_in_slices(call: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     method, path, body = LONG_REPLIES[call]
 
@@ -198,6 +200,7 @@ def test_a_reply_that_is_written_in_slices_is_that_of_one_instant() -> None:
 
 
 @pytest.mark.process
+@measured
 def test_a_large_batch_or_result_holds_up_no_other_client(monkeypatch: pytest.MonkeyPatch) -> None:
     text = ("<é\u2028" * 600_000).encode()
     result = b'"status":"COMPLETED","result":{"a":"%b"}' % text

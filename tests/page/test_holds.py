@@ -11,7 +11,7 @@ from codeq_fake.clocks import WallClock
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
-from tests.holds import LIMIT, LongestHold
+from tests.holds import LIMIT, LongestHold, measured
 from tests.http.support import NOW, ask
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ QUEUES = 20_000
 
 
 @pytest.mark.parametrize("path", ["/_fake/", "/_fake/page/tasks", "/_fake/page/tasks?q=c199"])
+@measured
 def test_a_page_about_many_queues_lets_others_in_between(path: str) -> None:
     async def shown() -> tuple[Answer, LongestHold]:
         fake = FakeCodeQ(now=NOW)
@@ -39,6 +40,7 @@ def test_a_page_about_many_queues_lets_others_in_between(path: str) -> None:
     assert longest.is_short, (longest.seconds, longest.total)
 
 
+@measured
 def test_a_page_skips_many_outdated_leases_while_others_have_turns() -> None:
     async def shown() -> tuple[Answer, LongestHold]:
         runtime = FakeServer(Config(), WallClock("manual", start=0))

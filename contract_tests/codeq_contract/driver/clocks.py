@@ -29,6 +29,10 @@ class Clock(ABC):
         """The present moment."""
 
     @abstractmethod
+    def steady(self) -> int:
+        """Nanoseconds since some moment, on a clock that cannot be set."""
+
+    @abstractmethod
     def sleep(self, seconds: float) -> None:
         """Let that much time pass."""
 
@@ -46,24 +50,27 @@ class Clock(ABC):
 
         Raises NotInTimeError after `within` seconds.
         """
-        deadline = self.now() + round(within * SECOND)
+        deadline = self.steady() + round(within * SECOND)
         while not (found := probe()):
-            if self.now() >= deadline:
+            if self.steady() >= deadline:
                 raise NotInTimeError(f"not within {within:g} s; last: {found!r}")
             self.sleep(every)
         return found
 
 
 class RealClock(Clock):
-    """The machine's time. It is set once, at the start, and then only moves forward."""
+    """The machine's time, as servers and receivers on this machine read it."""
 
     def __init__(self) -> None:
-        self._offset = time.time_ns() - time.monotonic_ns()
         self._is_cancelled = threading.Event()
 
     def now(self) -> int:
         """As `Clock.now`."""
-        return time.monotonic_ns() + self._offset
+        return time.time_ns()
+
+    def steady(self) -> int:
+        """As `Clock.steady`."""
+        return time.monotonic_ns()
 
     def sleep(self, seconds: float) -> None:
         """As `Clock.sleep`."""

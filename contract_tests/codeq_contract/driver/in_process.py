@@ -53,6 +53,10 @@ class InProcess(Clock):
         """As `Clock.now`."""
         return parse_moment(self._fake.now)
 
+    def steady(self) -> int:
+        """As `Clock.steady`."""
+        return self.now()
+
     def sleep(self, seconds: float) -> None:
         """As `Clock.sleep`. Everything that falls due meanwhile happens."""
         self._runner.run(self._fake.aadvance(seconds))

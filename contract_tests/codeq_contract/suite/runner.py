@@ -13,6 +13,7 @@ from codeq_contract.clauses import FACTS, clauses_of_facts
 from codeq_contract.compat.pytest import parameters
 from codeq_contract.driver import Driver, UnsupportedError
 from codeq_contract.driver.clocks import RealClock
+from codeq_contract.driver.disturbances import Disturbances
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.report.results import GROUPS, InconclusiveError
 from codeq_contract.stores import STORES
@@ -44,6 +45,9 @@ FEATURES: Mapping[str, str] = MappingProxyType(
 #: Most cases of these groups wait nearly all of their time.
 WAITING_GROUPS = frozenset({"timed", "webhooks"})
 
+#: The errors that a server may cause in a case. Any other is a fault of the suite itself.
+FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
+
 #: pytest.skip and pytest.fail do not raise subclasses of Exception.
 _CASE_ERRORS = (Exception, pytest.skip.Exception, pytest.fail.Exception)
 
@@ -63,12 +67,13 @@ class Runner:
     """Runs the cases of one session on one driver.
 
     `on_over` is called with the id of each case that waited and is over, from any thread. `left_behind` are the tasks
-    that could not be ended on someone else's server: commands by id.
+    that could not be ended on someone else's server: commands by id. `disturbances` are those of real time.
     """
 
     driver: Driver
     on_over: Callable[[str], None] = field(default=lambda _: None)
     left_behind: dict[str, str] = field(default_factory=dict)
+    disturbances: Disturbances = field(default_factory=Disturbances)
     _side_by_side: dict[str, Future[Attempts]] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
 
@@ -113,15 +118,28 @@ class Runner:
         if missing:
             return Attempts(CaseContext(self.driver), 0, 0, _unsupported(missing))
         stopwatch = RealClock()
-        began, number, scale = stopwatch.now(), 1, 1
+        began, number, scale = stopwatch.steady(), 1, 1
         while True:
             contract = CaseContext(self.driver, scale)
-            error = self._attempt(item, contract)
+            error = self._attempt_undisturbed(item, contract)
             # A request may be lost by chance, but not at every attempt.
             is_lost = error is not None and any(not exchange.reply.status for exchange in contract.transcript)
             if number == _MAX_ATTEMPTS or not (is_lost or isinstance(error, InconclusiveError)):
-                return Attempts(contract, number, (stopwatch.now() - began) / SECOND, error)
+                return Attempts(contract, number, (stopwatch.steady() - began) / SECOND, error)
             number, scale = number + 1, scale * 2
+
+    def _attempt_undisturbed(self, item: pytest.Function, contract: CaseContext) -> BaseException | None:
+        """As `_attempt`, but a failure is inconclusive if something disturbed real time meanwhile."""
+        if not self.driver.in_real_time:
+            return self._attempt(item, contract)
+        self.disturbances.look()
+        before = len(self.disturbances.seen)
+        error = self._attempt(item, contract)
+        if not isinstance(error, FAILURES):
+            return error
+        self.disturbances.look()
+        during = self.disturbances.seen[before:]
+        return InconclusiveError(f"{during[0]} during the case, which failed: {error}") if during else error
 
     def _attempt(self, item: pytest.Function, contract: CaseContext) -> BaseException | None:
         """The error of one attempt, or None."""

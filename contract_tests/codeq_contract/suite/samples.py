@@ -9,10 +9,7 @@ from codeq_contract.driver import Exchange
 
 from .deviations import Deviation
 from .deviations.races import Calls, calls_of
-from .runner import Attempts
-
-#: The errors that a server may cause in a case. Any other is a fault of the suite itself.
-FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
+from .runner import FAILURES, Attempts
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from .case_context import CaseContext
 from .cleanup import end_all
 from .deviations import Deviation
 from .options import Options
-from .runner import Attempts, Runner, clauses_of, facts_of, group_of, missing_features
-from .samples import FAILURES, Sample, Sign, is_failure, objection, sign_of
+from .runner import FAILURES, Attempts, Runner, clauses_of, facts_of, group_of, missing_features
+from .samples import Sample, Sign, is_failure, objection, sign_of
 
 _REASON_LINES = 8
 _SEEDS = 2**32
@@ -76,7 +76,10 @@ class Session:
         except NotRunError as reason:
             self.not_run = str(reason)
             pytest.exit(f"not run: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
-        return Runner(replace(driver, effort=replace(driver.effort, seed=self.seed)))
+        runner = Runner(replace(driver, effort=replace(driver.effort, seed=self.seed)))
+        if driver.in_real_time:
+            self._open.enter_context(runner.disturbances.watched())
+        return runner
 
     @cached_property
     def seed(self) -> int:

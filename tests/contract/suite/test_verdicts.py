@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time  # noqa: TID251 - the clock of a machine is what is tested
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from codeq_contract.driver.disturbances import Disturbances
+from codeq_contract.recordings.times import SECOND
+from codeq_contract.suite import session
+from codeq_contract.suite.runner import Runner
 from tests.contract.suite.support import run_cases
 
 pytestmark = pytest.mark.process
@@ -205,3 +211,52 @@ def test_that_fails(contract):
     run = run_cases(tmp_path, cases, "--codeq-level=core")
     assert run.case("test_that_fails").verdict.value == "fail"
     assert "assert 400 == 202" in run.output
+
+
+DISTURBED = """
+from tests.contract.suite.test_verdicts import CLOCK
+
+pytestmark = core
+
+@checks("C1.1")
+def test_that_fails_while_the_clock_is_set(contract):
+    if contract.scale == 1:
+        CLOCK.set_by(9)
+        raise AssertionError("too early")
+
+@checks("C2.1")
+def test_that_passes_while_the_clock_is_set(contract):
+    CLOCK.set_by(9)
+
+@checks("C3.1")
+def test_that_fails(contract):
+    raise AssertionError("wrong")
+"""
+
+
+class SetClock:
+    """A wall clock that cases set."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+
+    def set_by(self, seconds: int) -> None:
+        self.offset += seconds * SECOND
+
+    def __call__(self) -> int:
+        return time.monotonic_ns() + self.offset
+
+
+CLOCK = SetClock()
+
+
+@pytest.mark.port
+def test_a_failure_while_the_machines_clock_is_set_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "Runner", partial(Runner, disturbances=Disturbances(CLOCK)))
+    run = run_cases(tmp_path, DISTURBED, "--codeq-target=http", "--codeq-level=core")
+    found = {case.name.removeprefix("test_that_"): (case.verdict.value, case.attempts) for case in run.report.cases}
+    assert found == {
+        "fails_while_the_clock_is_set": ("pass", 2),
+        "passes_while_the_clock_is_set": ("pass", 1),
+        "fails": ("fail", 1),
+    }
