@@ -90,7 +90,7 @@ def test_a_throttle_is_rounded_as_a_lease(contract: CaseContext) -> None:
     for fraction in FRACTIONS:
         command, hook = contract.command(), contract.hook()
         contract.worker.subscribe(callbackUrl=hook.url, eventTypes=[command], minIntervalSeconds=3)
-        to_fraction(contract, fraction * MILLISECOND)
+        contract.wait_for_fraction(fraction * MILLISECOND)
         created = contract.producer.create(command, priority=0)
         throttle = contract.time_bounds.lease_gone(created.called, created.returned, 3)
         contract.clock.until(throttle.earliest - MILLISECOND)
@@ -104,7 +104,7 @@ def test_a_throttle_is_rounded_as_a_lease(contract: CaseContext) -> None:
 @checks("K8.14")
 def test_a_time_is_cut_to_milliseconds_before_it_is_rounded(contract: CaseContext) -> None:
     for fraction in (1, 999_999, 500_000_001, 500_999_999, 999_999_999):
-        to_fraction(contract, fraction)
+        contract.wait_for_fraction(fraction)
         command = contract.command()
         contract.producer.created(command)
         reply = contract.worker.claim(command, leaseSeconds=3)
@@ -115,16 +115,11 @@ def test_a_time_is_cut_to_milliseconds_before_it_is_rounded(contract: CaseContex
         assert is_over(contract, reply.json), fraction
 
 
-def to_fraction(contract: CaseContext, nanoseconds: int) -> None:
-    """Wait for the next moment at this fraction of a second."""
-    contract.clock.until((contract.clock.now() // SECOND + 1) * SECOND + nanoseconds)
-
-
 def leased(contract: CaseContext, seconds: int, *, at: int) -> tuple[dict[str, Any], int]:
     """A task that our worker claims at this millisecond of a second, and now + `seconds`."""
     command = contract.command()
     contract.producer.created(command)
-    to_fraction(contract, at * MILLISECOND)
+    contract.wait_for_fraction(at * MILLISECOND)
     reply = contract.worker.claim(command, leaseSeconds=seconds)
     return reply.json, reply.called + seconds * SECOND
 

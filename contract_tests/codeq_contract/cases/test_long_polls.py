@@ -44,7 +44,7 @@ def test_a_long_poll_gets_a_task_that_waits_at_once(contract: CaseContext) -> No
 @needs("long_poll")
 def test_a_long_poll_ends_with_the_task_that_comes(contract: CaseContext) -> None:
     # A look at another interval, or at other times, would not meet the moment so soon.
-    contract.clock.until((contract.clock.now() // SECOND + 1) * SECOND + 260 * MILLISECOND)
+    contract.wait_for_fraction(260 * MILLISECOND)
     reply = contract.producer.create(contract.command(), delaySeconds=2)
     due = contract.delay_end(reply, 2)
     found = contract.worker.claim(reply.json["command"], waitSeconds=25)
@@ -57,7 +57,7 @@ def test_a_long_poll_ends_with_the_task_that_comes(contract: CaseContext) -> Non
 @needs("long_poll")
 def test_a_long_poll_looks_four_times_a_second_from_its_start_on(contract: CaseContext) -> None:
     for fraction in (10, 130, 370, 740, 999):
-        contract.clock.until((contract.clock.now() // SECOND + 1) * SECOND + fraction * MILLISECOND)
+        contract.wait_for_fraction(fraction * MILLISECOND)
         reply = contract.producer.create(contract.command(), delaySeconds=2)
         found = contract.worker.claim(reply.json["command"], waitSeconds=25)
         due = contract.delay_end(reply, 2).latest

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from codeq_contract.driver import Reply
-from codeq_contract.recordings.times import SECOND, parse_moment
+from codeq_contract.recordings.times import parse_moment
 from codeq_contract.suite.case import checks, timed
 from codeq_contract.suite.case_context import CaseContext
 
@@ -19,7 +19,7 @@ pytestmark = timed
 @checks("T.10", "T.11", "T.15")
 def test_times_have_a_fraction_and_the_end_of_a_lease_has_none(contract: CaseContext) -> None:
     command = contract.command()
-    contract.clock.until((contract.clock.now() // SECOND + 1) * SECOND + 123_456_780)
+    contract.wait_for_fraction(123_456_780)
     created = contract.producer.create(command)
     task = created.json
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?(Z|[+-]\d\d:\d\d)", task["createdAt"])

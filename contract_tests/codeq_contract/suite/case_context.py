@@ -252,6 +252,10 @@ class CaseContext:
         """Wait until the span is certainly over."""
         self.clock.until(span.latest)
 
+    def wait_for_fraction(self, nanoseconds: int) -> None:
+        """Wait for the next moment at this fraction of a second."""
+        self.clock.until((self.clock.now() // SECOND + 1) * SECOND + nanoseconds)
+
     def just_before(self, span: Span, margin: float = 0.5) -> None:
         """Wait until shortly before the span begins."""
         self.clock.until(span.earliest - round(margin * SECOND))
