@@ -10,7 +10,7 @@ import pytest
 from codeq_contract.driver import ADMIN
 from codeq_contract.driver.identities import worker as worker_of
 from codeq_contract.recordings.format import Identity
-from codeq_contract.recordings.times import SECOND, moment_text, parse_moment
+from codeq_contract.recordings.times import SECOND, moment_text
 from codeq_contract.suite.case import checks, core, needs, timed
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.metrics import metric
@@ -140,9 +140,7 @@ def test_a_clean_up_reports_what_it_was_asked_for(contract: CaseContext, before:
         if before:
             assert reply.json["before"] == before
         else:
-            skew = 0 if contract.time_bounds.exact else 5 * SECOND
-            shown = parse_moment(reply.json["before"])
-            assert reply.called - SECOND - skew < shown <= reply.returned + skew
+            assert contract.second_lies_after(reply, 0, reply.json["before"])
             assert reply.json["before"].endswith("Z")
 
 

@@ -6,17 +6,13 @@ import json
 from itertools import accumulate
 from typing import Any
 
-from codeq_contract.driver import TRACING, Answer, Received
+from codeq_contract.driver import TICK, TRACING, Answer, Received
 from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import Sighting, checks, needs, webhooks
 from codeq_contract.suite.case_context import CaseContext, Hook
 
 pytestmark = [webhooks, needs("webhooks")]
-
-#: A timer may go off a tick early. Pauses count from before the result was sent: the suite may be late to see one
-#: request, and the next would seem early.
-TICK = SECOND // 10
 
 
 @checks("W1.1", "W1.2", "W1.3", "W1.4", "W1.5", "W1.7", "W1.8", "W1.9", "W2.1")
@@ -139,6 +135,8 @@ def test_without_a_secret_nothing_is_signed(contract: CaseContext) -> None:
 @needs("known_settings")
 def test_a_callback_is_tried_again_with_growing_pauses_and_then_given_up(contract: CaseContext) -> None:
     waits = pauses(contract)
+    # Pauses count from before the result was sent: the suite may be late to see one request, and the next would seem
+    # early.
     hook, began = contract.hook(*[503] * (len(waits) + 3)), contract.clock.now()
     completed(contract, hook)
     answered = contract.clock.now()

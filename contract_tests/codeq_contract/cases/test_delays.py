@@ -60,7 +60,7 @@ def test_a_task_for_the_past_is_pending(contract: CaseContext, run_at: str) -> N
 @checks("C6.15")
 def test_a_task_for_now_is_pending(contract: CaseContext) -> None:
     # Another machine's clock may be a little behind.
-    now = contract.clock.now() - (0 if contract.time_bounds.exact else 5 * SECOND)
+    now = contract.clock.now() - contract.time_bounds.server_skew
     task = contract.producer.created(contract.command(), runAt=moment_text(now))
     assert task["lastKnownLocation"] == "PENDING_LIST"
 

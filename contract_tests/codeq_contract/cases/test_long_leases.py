@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeq_contract.driver import Reply
-from codeq_contract.recordings.times import SECOND, parse_moment
+from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.caller import ids
 from codeq_contract.suite.case import checks, core, timed
 from codeq_contract.suite.case_context import CaseContext
@@ -31,7 +30,7 @@ def test_a_lease_too_long_for_the_store_is_refused_after_the_task_is_written(
     seen = contract.worker.seen(task)
     assert (seen["status"], seen["lastKnownLocation"], seen["attempts"]) == ("IN_PROGRESS", "INPROG_SET", 1)
     assert seen["workerId"] == other["workerId"]
-    assert ends_after(contract, reply, TOO_LONG[seconds], seen["leaseUntil"])
+    assert contract.second_lies_after(reply, TOO_LONG[seconds], seen["leaseUntil"])
 
 
 @checks("K11.2")
@@ -82,7 +81,7 @@ def test_a_heartbeat_too_long_for_the_store_ends_the_lease(contract: CaseContext
     beat = contract.worker.heartbeat(task, extendSeconds=seconds)
     assert (beat.status, beat.body) == (200, b'{"ok":true}')
     seen = contract.worker.seen(task)
-    assert ends_after(contract, beat, TOO_LONG[seconds], seen["leaseUntil"])
+    assert contract.second_lies_after(beat, TOO_LONG[seconds], seen["leaseUntil"])
     assert (seen["status"], seen["attempts"]) == ("IN_PROGRESS", 1)
     assert contract.worker.claim(task["command"]).status == 204
     repaired = contract.worker.seen(task)
@@ -108,7 +107,7 @@ def test_a_wrapped_lease_of_a_fraction_lasts_a_second_on_redis(contract: CaseCon
     contract.producer.created(command)
     reply = contract.worker.claim(command, leaseSeconds=seconds)
     assert reply.status == 200
-    assert ends_after(contract, reply, seconds * SECOND - 2**64, reply.json["leaseUntil"])
+    assert contract.second_lies_after(reply, seconds * SECOND - 2**64, reply.json["leaseUntil"])
     lease = contract.lease_end(reply, 1)
     contract.clock.until(lease.earliest - 1)
     assert contract.worker.claim(command).status == 204
@@ -116,9 +115,3 @@ def test_a_wrapped_lease_of_a_fraction_lasts_a_second_on_redis(contract: CaseCon
     contract.wait_out(lease)
     assert contract.worker.claim(command).status == 204
     assert contract.worker.seen(reply.json)["lastKnownLocation"] == "DELAYED_ZSET"
-
-
-def ends_after(contract: CaseContext, reply: Reply, nanoseconds: int, until: str) -> bool:
-    """Whether a lease is shown to end so long after the reply's request, cut to a second."""
-    moment, skew = parse_moment(until) - nanoseconds, 0 if contract.time_bounds.exact else 5 * SECOND
-    return reply.called - SECOND - skew < moment <= reply.returned + skew

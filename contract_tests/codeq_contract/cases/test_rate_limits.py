@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from codeq_contract.driver import Reply
+from codeq_contract.driver import TICK, Reply
 from codeq_contract.driver.identities import producer as producer_of
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import checks, core, needs, timed, webhooks
@@ -135,7 +135,7 @@ def test_a_bucket_is_refilled_all_the_time_up_to_its_size(contract: CaseContext)
             refused = server.producer.create(server.command())
             contract.surely_before(refused, full)
             assert refused.status == 429
-        server.clock.until(first.returned + refill * SECOND + SECOND // 10)
+        server.clock.until(first.returned + refill * SECOND + TICK)
         assert server.producer.create(server.command()).status == 202
         # It is full again, and holds no more than one.
         server.clock.sleep(2 * refill + 0.1)
@@ -154,7 +154,7 @@ def test_a_url_has_a_bucket_for_its_callbacks(contract: CaseContext) -> None:
         ended = [server.worker.submit(server.leased(webhook=hook.url)) for hook in (one, one, other)]
         server.clock.eventually(lambda: len(one.received) == 2 and len(other.received) == 1, within=contract.patience)
         delayed = one.received[1].at
-        assert ended[0].called + pause - SECOND // 10 <= delayed <= ended[1].returned + pause + tolerance
+        assert ended[0].called + pause - TICK <= delayed <= ended[1].returned + pause + tolerance
         assert other.received[0].at <= ended[2].returned + tolerance
 
 

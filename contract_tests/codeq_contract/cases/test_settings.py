@@ -10,15 +10,11 @@ from typing import Any
 
 import pytest
 
-from codeq_contract.driver import ADMIN, PRODUCTION, TASKS
+from codeq_contract.driver import ADMIN, PRODUCTION, TASKS, TICK
 from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import checks, core, needs, timed, webhooks
 from codeq_contract.suite.case_context import CaseContext
-
-#: A timer may go off a tick early.
-TICK = SECOND // 10
-
 
 # Authentication.
 

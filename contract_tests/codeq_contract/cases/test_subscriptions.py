@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from codeq_contract.driver import Reply
-from codeq_contract.recordings.times import SECOND, parse_moment
 from codeq_contract.suite.case import checks, core, needs
 from codeq_contract.suite.case_context import CaseContext
 
@@ -31,7 +29,7 @@ URL = "http://127.0.0.1:9/hook"
 def test_a_subscription_has_an_id_and_an_end(contract: CaseContext, fields: dict[str, int], seconds: int) -> None:
     reply = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()], **fields)
     assert (reply.status, list(reply.json)) == (200, ["expiresAt", "subscriptionId"])
-    assert _ends_after(contract, reply, seconds)
+    assert contract.lies_after(reply, seconds, reply.json["expiresAt"])
 
 
 @checks("U1.4", "U1.5", "U1.6", "U1.7")
@@ -98,7 +96,7 @@ def test_a_subscription_is_renewed_until_it_is_unknown(contract: CaseContext) ->
         reply = contract.worker.renew(made, **fields)
         assert (reply.status, list(reply.json)) == (200, ["expiresAt", "subscriptionId"])
         assert reply.json["subscriptionId"] == made
-        assert _ends_after(contract, reply, seconds)
+        assert contract.lies_after(reply, seconds, reply.json["expiresAt"])
     assert contract.worker.renew("none").refusal == (404, "not-found")
 
 
@@ -108,10 +106,4 @@ def test_any_worker_may_renew_a_subscription(contract: CaseContext) -> None:
     made = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).json["subscriptionId"]
     reply = contract.worker2.renew(made, ttlSeconds=60)
     assert (reply.status, reply.json["subscriptionId"]) == (200, made)
-    assert _ends_after(contract, reply, 60)
-
-
-def _ends_after(contract: CaseContext, reply: Reply, seconds: int) -> bool:
-    """Whether the subscription ends then, give or take another machine's clock."""
-    end, late = parse_moment(reply.json["expiresAt"]) - seconds * SECOND, contract.time_bounds.lateness
-    return reply.called - late <= end <= reply.returned + late
+    assert contract.lies_after(reply, 60, reply.json["expiresAt"])

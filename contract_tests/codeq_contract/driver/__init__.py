@@ -7,5 +7,5 @@ from .interface import Driver
 from .namespace import Namespace
 from .requests import ADMIN, SUBSCRIPTIONS, TASKS, Exchange, Reply, Request, UnsupportedError
 from .server_settings import PRODUCTION, TRACING, KnownSettings, Setup
-from .time_bounds import Span, TimeBounds
+from .time_bounds import TICK, Span, TimeBounds
 from .webhooks import Answer, Received, Receiver

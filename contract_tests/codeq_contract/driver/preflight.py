@@ -18,15 +18,13 @@ from .interface import Driver
 from .namespace import Namespace
 from .requests import ADMIN, SUBSCRIPTIONS, TASKS, Reply, Request
 from .servers import NotRunError
+from .time_bounds import SERVER_SKEW
 
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _MISSING_SCOPE = "missing scope"
 
 #: Seconds that a server gets for its first answer. It is far from slow then.
 _PATIENCE = 2.0
-
-#: Nanoseconds. Further apart, cases would take a right time of the server for a wrong one.
-_MOST_SKEW = 5 * SECOND
 
 #: Not JSON: a caller with the right token is told so (B3), and nothing happens.
 _NO_BODY = b"{"
@@ -174,7 +172,7 @@ class _Preflight:
         task = created.json
         tenants[producer] = task.get("tenantId", "")
         skew = _skew(created)
-        if abs(skew) > _MOST_SKEW:
+        if abs(skew) > SERVER_SKEW:
             where = "ahead of" if skew > 0 else "behind"
             return f"the server's clock is {abs(skew) // SECOND} s {where} this machine's; set both by NTP"
         claimed = self._post(f"{TASKS}/claim", worker, {"commands": [command]})

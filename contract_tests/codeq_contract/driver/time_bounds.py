@@ -17,6 +17,13 @@ SKEW = 50 * MILLISECOND
 #: The longest delay on a busy machine of what happens at once.
 LATENESS = 5 * SECOND
 
+#: The largest difference between the clocks of this machine and of the server. If they are further apart, cases would
+#: take a right time of the server for a wrong one.
+SERVER_SKEW = 5 * SECOND
+
+#: A timer may go off a tick early, and the clock of a webhook on another machine may be a tick ahead.
+TICK = 100 * MILLISECOND
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -60,6 +67,11 @@ class TimeBounds:
         """By how many nanoseconds a busy server or suite may be late."""
         return 0 if self.exact else LATENESS
 
+    @property
+    def server_skew(self) -> int:
+        """By how many nanoseconds the server's clock may differ from ours."""
+        return 0 if self.exact else SERVER_SKEW
+
     def lease_end(self, called: int, returned: int, seconds: int) -> Span:
         """When a lease of `seconds`, given between `called` and `returned`, counts as over (K8)."""
         if self.exact:
@@ -87,7 +99,7 @@ class TimeBounds:
         """When a task for `moment` is due (C7), by a clock that may be that of another machine."""
         if self.exact:
             return Span(moment // SECOND * SECOND, moment // SECOND * SECOND)
-        return Span(moment - 6 * SECOND, moment + 5 * SECOND)
+        return Span(moment - SECOND - SERVER_SKEW, moment + SERVER_SKEW)
 
     def throttle_end(self, called: int, returned: int, seconds: int) -> Span:
         """When a subscription, notified between `called` and `returned`, may be notified again (U5, K8)."""

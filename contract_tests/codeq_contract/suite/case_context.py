@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from codeq_contract.driver import (
+    TICK,
     Answer,
     Clock,
     Driver,
@@ -195,17 +196,21 @@ class CaseContext:
 
     def lasts(self, reply: Reply, seconds: int, until: str) -> bool:
         """Whether a lease is shown with the right end, give or take its second and another machine's clock."""
-        end, skew = parse_moment(until) - seconds * SECOND, 0 if self.time_bounds.exact else 5 * SECOND
-        return reply.called - SECOND - skew < end <= reply.returned + skew
+        return self.second_lies_after(reply, seconds * SECOND, until)
+
+    def second_lies_after(self, reply: Reply, nanoseconds: int, shown: str) -> bool:
+        """As `lies_after`, for a time that is shown without its fraction of a second."""
+        second, skew = parse_moment(shown) - nanoseconds, self.time_bounds.server_skew
+        return reply.called - SECOND - skew < second <= reply.returned + skew
 
     def took(self, reply: Reply, seconds: int) -> bool:
         """Whether the reply came after so long. In real time it may be late, and clocks tick."""
-        early, late = (0, 0) if self.time_bounds.exact else (SECOND // 10, 10 * SECOND)
+        early, late = (0, 0) if self.time_bounds.exact else (TICK, 10 * SECOND)
         return seconds * SECOND - early <= reply.returned - reply.called <= seconds * SECOND + late
 
     def lies_after(self, reply: Reply, seconds: int, shown: str) -> bool:
         """Whether a time is shown that lies so long after the request, give or take another machine's clock."""
-        moment, skew = parse_moment(shown) - seconds * SECOND, 0 if self.time_bounds.exact else 5 * SECOND
+        moment, skew = parse_moment(shown) - seconds * SECOND, self.time_bounds.server_skew
         return reply.called - skew <= moment <= reply.returned + skew
 
     def delay_end(self, reply: Reply, seconds: int) -> Span:
