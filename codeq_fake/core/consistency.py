@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from codeq_fake import wire
-from codeq_fake.documents import LONG, json_depth
+from codeq_fake.documents import LONG, json_depth, no_constant
 
 from .commands import is_blank
 from .counters import LATENCY_BOUNDS
@@ -188,14 +188,10 @@ def _is_result(text: str | None) -> Slices[bool]:
 def _is_json(text: str, wanted: type) -> Slices[bool]:
     try:
         if len(text) < LONG:
-            return isinstance(json.loads(text, parse_constant=_no_constant), wanted)
+            return isinstance(json.loads(text, parse_constant=no_constant), wanted)
         yield from json_depth(text)
     except RecursionError:
         return True  # text that nests deeper than Python reads is legal (B1)
     except ValueError:
         return False
     return wanted is object or text.lstrip(" \t\n\r").startswith("{")
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)

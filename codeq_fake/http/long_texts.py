@@ -27,21 +27,23 @@ class LongTexts:
 
     def literal(self, text: str) -> str:
         """A string literal to be escaped later, or the mark of a long one."""
-        return literal(text) if len(text) < LONG else self._marked(text, _content)
+        if len(text) < LONG:
+            return literal(text)
+        self._texts.append((text, _content))
+        return f'"{_MARK}"'
 
     def json(self, text: str) -> str:
         """JSON text to be escaped later, or the mark of a long one."""
-        return text if len(text) < LONG else self._marked(text, escaped)
+        if len(text) < LONG:
+            return text
+        self._texts.append((text, escaped))
+        return _MARK
 
     def reply(self, text: str, status: int = 200, tasks: tuple[TouchedTask, ...] = (), reason: str = "") -> Reply:
         """The reply with a JSON text that may have marks."""
         if not self._texts:
             return replies.json(text, status, tasks, reason)
         return Reply(status, b"", replies.JSON, tasks, "", reason, self._written(text))
-
-    def _marked(self, text: str, write: Callable[[str], str]) -> str:
-        self._texts.append((text, write))
-        return _MARK if write is escaped else f'"{_MARK}"'
 
     def _written(self, text: str) -> Slices[bytes]:
         """The JSON text in UTF-8, with the long texts."""

@@ -14,11 +14,17 @@ def check_types(*kinds: type, noun: str = "a text", **arguments: object) -> None
             raise TypeError(f"{name}: found {value!r}, {noun} belongs here")
 
 
-def check_counts(**arguments: object) -> None:
-    """Raise TypeError or ValueError with the name of the first argument that is no whole number from 0."""
+def check_whole(**arguments: object) -> None:
+    """Raise TypeError with the name of the first argument that is no whole number."""
     for name, value in arguments.items():
         if type(value) is not int:
             raise TypeError(f"{name}: found {value!r}, it is a whole number")
+
+
+def check_counts(**arguments: int) -> None:
+    """Raise TypeError or ValueError with the name of the first argument that is no whole number from 0."""
+    for name, value in arguments.items():
+        check_whole(**{name: value})
         if value < 0:
             raise ValueError(f"{name}: found {value}, it is not negative")
 

@@ -15,7 +15,7 @@ from codeq_fake.control.representations import time as time_of
 from codeq_fake.core.times import Duration, whole_seconds
 from codeq_fake.runtime.fake_server import FakeServer
 
-from .arguments import check_types, nanoseconds
+from .arguments import check_types, check_whole, nanoseconds
 from .event_loop import Home
 from .task_view import TaskView
 
@@ -78,9 +78,7 @@ class ProducerSide:
         """A function that creates a task and returns its id. Raises TypeError or ValueError for wrong options."""
         if delay and run_at is not None:
             raise TypeError("give either a delay or run_at: with both, CodeQ ignores the delay (C6)")
-        for name, number in (("priority", priority), ("max_attempts", max_attempts)):
-            if type(number) is not int:
-                raise TypeError(f"{name}: found {number!r}, it is a whole number")
+        check_whole(priority=priority, max_attempts=max_attempts)
         check_types(str, command=command, webhook=webhook, idempotency_key=idempotency_key)
         check_types(str, NoneType, tenant=tenant)
         check_types(str, datetime, NoneType, noun="a text or a datetime", run_at=run_at)
