@@ -7,6 +7,7 @@ without marks opens no port and starts no process; one that does so anyway fails
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Generator
 from types import MappingProxyType, ModuleType
@@ -25,6 +26,9 @@ settings.load_profile("ci" if "CI" in os.environ else "dev")
 # The tests call servers on this machine, with clients that a proxy of the environment would otherwise lead away.
 for _name in ("no_proxy", "NO_PROXY"):
     os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "localhost", "127.0.0.1", "::1")))
+
+# The commands that tests start must not inherit that `nohup` ignores this signal.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: What every user of a fixture costs.
 FIXTURES = MappingProxyType({"chromium": "browser", "codeq_server": "port", "installed": "process", "built": "process"})
