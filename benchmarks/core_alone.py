@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from codeq_fake.core import PROFILES, Broker, Submission
 from codeq_fake.core.settings import CoreSettings
 from codeq_fake.http import bodies
-from codeq_fake.runtime.ids import Source
+from codeq_fake.runtime.ids import RandomSource
 from codeq_fake.wire import decode
 
 from .driver import TASK
@@ -138,7 +138,7 @@ def _resident_bytes() -> int:
 
 
 def _new_broker() -> Broker:
-    source = Source(seed=1)
+    source = RandomSource(seed=1)
     return Broker(settings=CoreSettings(), profile=PROFILES["redis"], ids=source, jitter=source, now=_START)
 
 

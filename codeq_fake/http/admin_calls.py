@@ -1,4 +1,4 @@
-"""Handlers: read a task or its result, and administration (R12 to R16)."""
+"""Handlers: the sizes of queues, and the clean-up (R14 to R16)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,9 @@ from codeq_fake import wire
 from codeq_fake.core.slices import Slices
 
 from . import bodies, rendering, replies
-from .long_texts import LongTexts
 from .rejections import BadRequest
 from .replies import Reply
 from .request import Call
-
-
-def get(call: Call) -> Reply:
-    """R12: read a task (S8)."""
-    return rendering.task_reply(call.broker.get(call.params["id"]), call.zone)
-
-
-def result(call: Call) -> Reply:
-    """R13: read a task and its result (S7)."""
-    task, record = call.broker.result(call.params["id"])
-    long = LongTexts()
-    written, finished = rendering.record(record, call.zone, long), rendering.task(task, call.zone, long)
-    return long.reply(f'{{"result":{written},"task":{finished}}}')
 
 
 def queues(call: Call) -> Reply:

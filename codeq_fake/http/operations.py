@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from codeq_fake.core.slices import Slices
 from codeq_fake.wire import Struct
 
-from . import admin_calls, bodies, producer_calls, subscription_calls, worker_calls
+from . import admin_calls, bodies, producer_calls, subscription_calls, task_calls, worker_calls
 from .metrics import metrics
 from .replies import Reply, Wait
 from .request import Call
@@ -72,8 +72,8 @@ OPERATIONS = (
     ),
     Operation("R7", "nack", "POST", f"{_TASK}/nack", worker_calls.nack, "worker", bodies.NACK, "codeq:nack"),
     Operation("R6", "abandon", "POST", f"{_TASK}/abandon", worker_calls.abandon, "worker", None, "codeq:abandon"),
-    Operation("R12", "get", "GET", _TASK, admin_calls.get, "reader"),
-    Operation("R13", "result", "GET", f"{_TASK}/result", admin_calls.result, "reader"),
+    Operation("R12", "get", "GET", _TASK, task_calls.get, "reader"),
+    Operation("R13", "result", "GET", f"{_TASK}/result", task_calls.result, "reader"),
     Operation(
         "R2",
         "create_batch",

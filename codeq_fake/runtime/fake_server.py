@@ -26,7 +26,7 @@ from codeq_fake.server_settings import Settings
 from codeq_fake.webhooks import BlockedError, Composer, Guard, Outcome, Sender
 
 from .artifacts import ArtifactFolder
-from .ids import Source
+from .ids import RandomSource
 from .live_updates import LiveUpdates
 from .waiters import Waiters
 from .webhook_deliveries import MOST_AT_ONCE, Deliveries
@@ -122,8 +122,8 @@ class FakeServer:
             at_once=config.max_callbacks,
         )
 
-    def _new_broker(self, config: Config) -> tuple[Source, Broker]:
-        source = Source(config.seed)
+    def _new_broker(self, config: Config) -> tuple[RandomSource, Broker]:
+        source = RandomSource(config.seed)
         broker = Broker(
             settings=config.settings,
             profile=PROFILES[config.profile],

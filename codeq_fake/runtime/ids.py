@@ -22,7 +22,7 @@ class TakenIdError(ValueError):
     """The id already belongs to a task or subscription, or was queued twice. `str()` is the id."""
 
 
-class Source:
+class RandomSource:
     """Makes ids and jitter. `seed` makes both repeatable."""
 
     def __init__(self, seed: int | None = None) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from codeq_fake.core import PROFILES, Broker, CoreSettings, RateLimit
 from codeq_fake.core.saved_state import InvalidState, dump
-from codeq_fake.runtime.ids import Source
+from codeq_fake.runtime.ids import RandomSource
 from tests.core.support import load
 from tests.core.test_saved_state import busy, restored
 
@@ -107,7 +107,7 @@ def test_buckets_of_a_limit_that_the_settings_no_longer_have_are_dropped() -> No
     state = dump(busy().broker)
     state["buckets"] = [["producer", f"token-{number}", 0.0, 0] for number in range(10_000)]
     settings = CoreSettings(rate_limit={"worker": RateLimit(60, 10)})
-    broker = Broker(settings=settings, profile=PROFILES["redis"], ids=Source(1), jitter=Source(1))
+    broker = Broker(settings=settings, profile=PROFILES["redis"], ids=RandomSource(1), jitter=RandomSource(1))
     load(broker, state)
     assert broker.admit("worker", "t", "claim", now=1) == 0
     assert list(broker.rate_limiter.buckets) == [("worker", "t")]

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.runtime.ids import Source, TakenIdError
+from codeq_fake.runtime.ids import RandomSource, TakenIdError
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-def draw(source: Source) -> list[object]:
+def draw(source: RandomSource) -> list[object]:
     return [
         source.task_id(),
         source.subscription_id(),
@@ -26,7 +26,7 @@ def draw(source: Source) -> list[object]:
 
 @given(seed=st.integers())
 def test_ids_have_the_forms_of_the_real_server(seed: int) -> None:
-    source = Source(seed)
+    source = RandomSource(seed)
     assert UUID4.fullmatch(source.task_id())
     assert UUID4.fullmatch(source.subscription_id())
     assert re.fullmatch(r"[0-9a-f]{32}", source.trace_id())
@@ -36,30 +36,30 @@ def test_ids_have_the_forms_of_the_real_server(seed: int) -> None:
 
 @given(low=st.integers(0, 100), more=st.integers(0, 100), seed=st.integers())
 def test_jitter_lies_between_its_bounds(low: int, more: int, seed: int) -> None:
-    assert low <= Source(seed).between(low, low + more) <= low + more
+    assert low <= RandomSource(seed).between(low, low + more) <= low + more
 
 
 def test_jitter_reaches_both_bounds() -> None:
-    source = Source(1)
+    source = RandomSource(1)
     assert {source.between(0, 2) for _ in range(100)} == {0, 1, 2}
 
 
 def test_one_seed_draws_the_same_twice() -> None:
-    assert draw(Source(7)) == draw(Source(7))
-    assert draw(Source(7)) != draw(Source(8))
+    assert draw(RandomSource(7)) == draw(RandomSource(7))
+    assert draw(RandomSource(7)) != draw(RandomSource(8))
 
 
 def test_without_a_seed_two_fakes_draw_differently() -> None:
-    assert draw(Source()) != draw(Source())
+    assert draw(RandomSource()) != draw(RandomSource())
 
 
 def test_ids_differ() -> None:
-    source = Source(1)
+    source = RandomSource(1)
     assert len({source.task_id() for _ in range(1000)}) == 1000
 
 
 def test_queued_ids_and_delays_come_first_and_in_order() -> None:
-    source = Source(1)
+    source = RandomSource(1)
     source.queue(ids=["a", "b"], delays=[3])
     source.queue(ids=["c"], delays=[900])
     assert [source.task_id(), source.subscription_id(), source.task_id()] == ["a", "b", "c"]
@@ -69,14 +69,14 @@ def test_queued_ids_and_delays_come_first_and_in_order() -> None:
 
 
 def test_queued_ids_are_for_tasks_and_subscriptions_alone() -> None:
-    source = Source(1)
+    source = RandomSource(1)
     source.queue(ids=["a"], delays=[1])
     assert "a" not in (source.trace_id(), source.span_id(), source.request_id())
     assert source.task_id() == "a"
 
 
 def test_queued_values_do_not_change_the_draws_after_them() -> None:
-    plain, queued = Source(1), Source(1)
+    plain, queued = RandomSource(1), RandomSource(1)
     queued.queue(ids=["a"], delays=[1])
     assert (queued.task_id(), queued.between(0, 1)) == ("a", 1)
     assert draw(queued) == draw(plain)
@@ -84,7 +84,7 @@ def test_queued_values_do_not_change_the_draws_after_them() -> None:
 
 @pytest.mark.parametrize("ids", [["new", "known"], ["new", "new"], ["new", "queued"]])
 def test_a_list_with_a_taken_id_is_not_queued(ids: list[str]) -> None:
-    source = Source(1)
+    source = RandomSource(1)
     source.avoid({"known"})
     source.queue(ids=["queued"])
     with pytest.raises(TakenIdError, match=ids[1]):
@@ -95,7 +95,7 @@ def test_a_list_with_a_taken_id_is_not_queued(ids: list[str]) -> None:
 
 
 def test_an_id_that_is_known_is_never_drawn_again() -> None:
-    first, second, third = (Source(1), Source(1), Source(1))
+    first, second, third = (RandomSource(1), RandomSource(1), RandomSource(1))
     drawn = [first.task_id() for _ in range(3)]
     second.avoid({drawn[0]}, {drawn[1]: "a task"})
     assert second.task_id() == drawn[2]
