@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
-import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from ipaddress import ip_network
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from codeq_contract.stores import profile_of
 
 from .clocks import NotInTimeError, RealClock
 from .connections import answers, connect, with_direct_loopback
+from .host_address import address_for
 from .interface import Effort
 from .server_settings import Setup
 from .servers import NotRunError, Served
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _SERVER_PORT = 8080
 _STORE_ALIAS = "store"
+#: Docker's word for the address of this machine.
+_GATEWAY = "host-gateway"
 _PATIENCE = 60.0
 _POLL_INTERVAL = 0.1
 _LOG_LINES = 50
@@ -72,9 +74,9 @@ class Containers:
 
     @contextmanager
     def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> Iterator[tuple[Receiver, str]]:
-        """As `Server.receive`. Raises NotRunError if the receiver's image is not available."""
+        """As `Server.receive`. Raises NotRunError if containers do not reach it, or if an image is not available."""
         if not self.receiver:
-            with local_webhook(now, keys, bind=_bridge(), host=self.host) as receiver:
+            with local_webhook(now, keys, bind=_host_address(self.store, self.host), host=self.host) as receiver:
                 yield receiver
             return
         program = ["python3", "-c", PROGRAM.read_text(encoding="utf-8")]
@@ -98,7 +100,7 @@ class Containers:
             configuration.chmod(0o644)
             store = _container(self.store).with_network(network).with_network_aliases(_STORE_ALIAS)
             server = _container(self.image).with_network(network).with_exposed_ports(_SERVER_PORT)
-            server.with_kwargs(extra_hosts={self.host: "host-gateway"})
+            server.with_kwargs(extra_hosts={self.host: _GATEWAY})
             if setup.yaml:
                 server.with_volume_mapping(str(configuration), _CONFIGURATION)
             for name, value in self._environment(setup).items():
@@ -130,16 +132,18 @@ def _is_elsewhere() -> bool:
     return host.scheme in ("tcp", "http", "https", "ssh") and host.hostname not in ("127.0.0.1", "localhost", "::1")
 
 
-def _bridge() -> str:
-    """The address of the engine's bridge on this machine, or loopback if the engine forwards to that."""
-    try:
-        network = _engine().networks.get("bridge").attrs["IPAM"]["Config"][0]
-        # An engine on its first start may list the subnet without the gateway, which is then the first address.
-        gateway = str(network.get("Gateway") or next(ip_network(network["Subnet"]).hosts()))
-        with socket.create_server((gateway, 0)):
-            return gateway
-    except (KeyError, IndexError, OSError):
-        return "127.0.0.1"
+@cache
+def _host_address(store: str, host: str) -> str:
+    """The address on which this machine listens for containers. It is found once, in a container of the store's image.
+
+    The network is one as the server's: a firewall may treat the engine's default network in another way.
+    """
+    from testcontainers.core.network import Network  # noqa: PLC0415 - as above
+
+    with Network() as network:
+        container = _container(store).with_network(network).with_kwargs(extra_hosts={host: _GATEWAY})
+        with _started(container):
+            return address_for(container.get_wrapped_container(), host)
 
 
 def _engine() -> DockerClient:

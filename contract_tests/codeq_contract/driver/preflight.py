@@ -19,6 +19,7 @@ from .namespace import Namespace
 from .requests import ADMIN, SUBSCRIPTIONS, TASKS, Reply, Request
 from .servers import NotRunError
 from .time_bounds import SERVER_SKEW
+from .webhooks import KEYS_PATH
 
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _MISSING_SCOPE = "missing scope"
@@ -94,6 +95,8 @@ def _is_of_codeq(reply: Reply) -> bool:
 
 def _why(driver: Driver, name: str, reply: Reply) -> str:
     """The cause of a refusal as far as the token tells it, and the remedy."""
+    if driver.issuer is not None and driver.in_real_time and not driver.hooks.received(KEYS_PATH):
+        return f" (the server has not fetched the keys from {driver.hooks_origin}{KEYS_PATH}; can it reach that?)"
     claims, now = claims_in(driver.tokens[name]) or {}, driver.clock.now() // SECOND
     expiry, start = (_seconds(claims, claim) for claim in ("exp", "nbf"))
     if expiry is not None and expiry < now:

@@ -34,6 +34,7 @@ class Handler(BaseHTTPRequestHandler):
         elif url.path == "/_received":
             self._reply(RECEIVED[parse_qs(url.query)["path"][0]])
         elif url.path == "/jwks.json":
+            self._keep(at, url.path)
             self._reply(KEYS)
         else:
             self._hook(at, url.path)
@@ -54,11 +55,14 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Log nothing."""
 
-    def _hook(self, at: int, path: str) -> None:
+    def _keep(self, at: int, path: str) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = base64.b64encode(self._body()).decode()
-        answer = ANSWERS[path].popleft() if ANSWERS[path] else DEFAULT
         RECEIVED[path].append({"at": at, "method": self.command, "path": path, "headers": headers, "body": body})
+
+    def _hook(self, at: int, path: str) -> None:
+        self._keep(at, path)
+        answer = ANSWERS[path].popleft() if ANSWERS[path] else DEFAULT
         if answer["hangs"]:
             time.sleep(HANG_SECONDS)
             return

@@ -68,13 +68,17 @@ class Receiver:
         """The requests to `path` so far."""
         return [request for request in self.requests if request.path == path]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+    async def keep(self, scope: Scope, receive: Receive) -> None:
+        """Read a request and keep it, without an answer."""
         at = self._now()
         body = await read_body(receive)
+        self.requests.append(Received(at, scope["method"], scope["path"], headers_of(scope), body))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self.keep(scope, receive)
         path = scope["path"]
         answer = self._answers[path].popleft() if self._answers[path] else Answer()
-        self.requests.append(Received(at, scope["method"], path, headers_of(scope), body))
         if answer.hangs:
             await receive()  # returns when the client has disconnected
             return
@@ -112,7 +116,7 @@ def local_webhook(
 
 @contextmanager
 def serve_webhook(hooks: Receiver, keys: Mapping[str, Any], host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """Serve `keys` at KEYS_PATH and `hooks` everywhere else. Yields the port."""
+    """Serve `keys` at KEYS_PATH and `hooks` everywhere else. `hooks` keeps the requests of both. Yields the port."""
     document = json.dumps(keys).encode()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,6 +125,7 @@ def serve_webhook(hooks: Receiver, keys: Mapping[str, Any], host: str = "127.0.0
         if scope["path"] != KEYS_PATH:
             await hooks(scope, receive, send)
             return
+        await hooks.keep(scope, receive)
         kind = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": kind})
         await send({"type": "http.response.body", "body": document})

@@ -134,6 +134,13 @@ def test_the_cause_of_a_refused_token_is_told(driver: Driver, claims: dict[str, 
     assert cause in str(refused.value)
 
 
+def test_a_server_that_did_not_fetch_the_suites_keys_is_told(driver: Driver) -> None:
+    driver.tokens["worker"] = "another"
+    known = replace(driver, in_real_time=True, hooks_origin="http://host:1")
+    with pytest.raises(NotRunError, match=r"\(the server has not fetched the keys from http://host:1/jwks.json; can"):
+        check_access("http://server", known)
+
+
 def deployment(url: str) -> Deployment:
     return Deployment(url, {"producer": "dev-token", "worker": "dev-token"}, {})
 

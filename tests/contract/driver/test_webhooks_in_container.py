@@ -58,3 +58,5 @@ def test_each_path_has_its_answers_and_keeps_its_requests(program: httpx.Client)
 def test_servers_find_the_keys(program: httpx.Client) -> None:
     program.post("/_keys", json={"keys": [1]})
     assert program.get("/jwks.json").json() == {"keys": [1]}
+    [request] = RemoteReceiver(RealClock().now, program).received("/jwks.json")
+    assert request.method == "GET", "a fetch of the keys is kept: it shows that a server reaches them"
