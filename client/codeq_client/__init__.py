@@ -13,6 +13,7 @@ from codeq_client._api.models import (
     Artifact,
     Batch,
     Cleanup,
+    Command,
     Finished,
     NewTask,
     QueueStats,
@@ -21,6 +22,7 @@ from codeq_client._api.models import (
     Requeued,
     Submission,
     Subscription,
+    TaskOptions,
 )
 from codeq_client._task import Location, Status, Task
 from codeq_client._worker.events import (
@@ -44,6 +46,7 @@ from codeq_client._worker.job import Job, TaskContext, current_task
 from codeq_client._worker.lease_timing import End, LeaseTerms
 from codeq_client._worker.middleware import Middleware, Next, keep_first_result
 from codeq_client._worker.outcomes import Abandon, Complete, Fail, Outcome, Retry
+from codeq_client._worker.registry import Registry
 from codeq_client._worker.worker import Worker, WorkerStatus
 
 __all__ = [
@@ -55,6 +58,7 @@ __all__ = [
     "Cleanup",
     "Clock",
     "CodeQ",
+    "Command",
     "Complete",
     "Draining",
     "End",
@@ -76,6 +80,7 @@ __all__ = [
     "Polled",
     "QueueStats",
     "Record",
+    "Registry",
     "Rejected",
     "Renewed",
     "Requeued",
@@ -90,6 +95,7 @@ __all__ = [
     "Task",
     "TaskContext",
     "TaskEnded",
+    "TaskOptions",
     "TaskStarted",
     "Worker",
     "WorkerStatus",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codeq_client import CodeQ, Worker
+from codeq_client import CodeQ, Registry, Worker
 from codeq_client._api.calls import Role
 from codeq_client._api.operations import check_worker_token
 from codeq_client._display import printable, without_password
@@ -67,6 +67,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("target", metavar="MODULE:OBJECT")
+@click.option("--command", "commands", multiple=True, help="Handle only this command; may be repeated.")
 @click.option("--concurrency", type=click.IntRange(min=1), help="Tasks at a time; default: the worker's setting.")
 @click.option("--grace", type=click.FloatRange(min=0), help="Seconds that handlers may run on after a signal.")
 @click.option("--burst", is_flag=True, help="Exit when no task is left.")
@@ -78,6 +79,7 @@ def main() -> None:
 def run(  # the command's options
     target: str,
     *,
+    commands: tuple[str, ...],
     concurrency: int | None,
     grace: float | None,
     burst: bool,
@@ -87,7 +89,9 @@ def run(  # the command's options
     log_level: str,
     reload: bool,
 ) -> None:
-    """Run the worker MODULE:OBJECT: a `Worker`, or a function that returns one.
+    """Run the worker MODULE:OBJECT: a `Worker`, a `Registry` of handlers, or a function that returns one of them.
+
+    A registry is run with the server and the token of the environment: CODEQ_BASE_URL and CODEQ_WORKER_TOKEN.
 
     SIGINT, SIGTERM and SIGHUP stop it when its handlers are done, or after the grace period. A second SIGINT or SIGTERM
     ends it at once.
@@ -96,6 +100,7 @@ def run(  # the command's options
         sys.exit(run_and_reload([argument for argument in sys.argv[1:] if argument != "--reload"]))
     set_up_logs(log_format, log_level)
     worker = _load(target)
+    worker.only = commands or worker.only
     worker.concurrency = concurrency or worker.concurrency
     worker.grace = worker.grace if grace is None else grace
     with contextlib.ExitStack() as stack:
@@ -154,6 +159,24 @@ async def _check() -> tuple[float, str]:
 
 def _load(target: str) -> Worker:
     """Return the worker that MODULE:OBJECT names; raises a `ClickException` that says what is wrong with it."""
+    value = _import(target)
+    if inspect.iscoroutinefunction(value):
+        raise click.UsageError(
+            f"{target} is asynchronous: create the worker in a plain function, and move the rest to `lifespan`"
+        )
+    try:
+        found = value() if callable(value) else value
+        if isinstance(found, Registry) and not isinstance(found, Worker):
+            found = Worker(CodeQ.from_env(), found)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+    if not isinstance(found, Worker):
+        raise click.UsageError(f"{target} is neither a Worker nor a Registry but a {type(found).__name__}")
+    return found
+
+
+def _import(target: str) -> Any:  # noqa: ANN401 - the user's
+    """Return what MODULE:OBJECT names."""
     module_name, _, name = target.partition(":")
     if not module_name or not name:
         raise click.UsageError(f"{target!r} does not have the form MODULE:OBJECT, such as app:worker")
@@ -171,17 +194,7 @@ def _load(target: str) -> Worker:
             value = getattr(value, part)
     except AttributeError as error:
         raise click.UsageError(f"{target}: {error}") from error
-    if inspect.iscoroutinefunction(value):
-        raise click.UsageError(
-            f"{target} is asynchronous: create the worker in a plain function, and move the rest to `lifespan`"
-        )
-    try:
-        worker = value() if callable(value) else value
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from error
-    if not isinstance(worker, Worker):
-        raise click.UsageError(f"{target} is not a Worker but a {type(worker).__name__}")
-    return worker
+    return value
 
 
 def set_up_logs(log_format: str, level: str) -> None:

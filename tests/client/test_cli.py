@@ -41,12 +41,32 @@ async def work(job):
 """
 
 
+HANDLERS = """
+from codeq_client import Registry
+
+registry = Registry()
+
+@registry.handler("X")
+async def work(job):
+    return job.payload
+
+@registry.handler("Y")
+async def other(job):
+    return job.payload
+
+def make():
+    return registry
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "some_app.py").write_text(APP)
+    (tmp_path / "some_handlers.py").write_text(HANDLERS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "some_app", raising=False)
+    monkeypatch.delitem(sys.modules, "some_handlers", raising=False)
     return tmp_path
 
 
@@ -78,6 +98,26 @@ def test_the_command_runs_a_burst_and_checks_the_server() -> None:
         code, output = invoke("run", "some_app:worker", "--burst", **{**environ, "CODEQ_WORKER_TOKEN": "wrong"})
 
 
+@pytest.mark.port
+@pytest.mark.usefixtures("folder")
+def test_the_command_runs_the_chosen_handlers_of_a_registry() -> None:
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        environ = {"CODEQ_BASE_URL": fake.url, "CODEQ_WORKER_TOKEN": "dev-token"}
+        tasks = [fake.enqueue(command, {}) for command in ("X", "Y")]
+        assert invoke("run", "some_handlers:registry", "--command", "y", "--burst", **environ)[0] == 0
+        assert [fake.task(task.id).status for task in tasks] == ["PENDING", "COMPLETED"]
+        assert invoke("run", "some_handlers:make", "--burst", **environ)[0] == 0
+        assert fake.task(tasks[0].id).status == "COMPLETED"
+        code, output = invoke("run", "some_handlers:registry", "--command", "Z", **environ)
+        assert (code, output) == (1, "Error: there is no handler for 'Z', only for: X, Y\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_module_with_a_registry_needs_no_settings_until_it_is_run() -> None:
+    code, output = invoke("run", "some_handlers:registry", CODEQ_BASE_URL="")
+    assert (code, output) == (1, "Error: CODEQ_BASE_URL is not set; an example: http://localhost:8080\n")
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("target", "message"),
@@ -85,8 +125,8 @@ def test_the_command_runs_a_burst_and_checks_the_server() -> None:
         ("some_app", "does not have the form MODULE:OBJECT"),
         ("missing_app:worker", "there is no module 'missing_app' in this folder"),
         ("some_app:missing", "has no attribute 'missing'"),
-        ("some_app:codeq.twin", "is not a Worker but a CodeQ"),
-        ("some_app:nothing", "is not a Worker but a int"),
+        ("some_app:codeq.twin", "is neither a Worker nor a Registry but a CodeQ"),
+        ("some_app:nothing", "is neither a Worker nor a Registry but a int"),
         ("some_app:make_later", "is asynchronous: create the worker in a plain function"),
         ("missing_app.inner:worker", "there is no module 'missing_app' in this folder"),
     ],

@@ -134,11 +134,11 @@ TYPED = """
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from codeq_client import (
-    BlockingCodeQ, CodeQ, Complete, Event, Fail, Job, Next, Outcome, Record, Retry, Settled, Task, TaskContext,
-    TaskEnded, Worker,
+    BlockingCodeQ, CodeQ, Command, Complete, Event, Fail, Job, Next, Outcome, Record, Registry, Retry, Settled, Task,
+    TaskContext, TaskEnded, Worker,
 )
 from codeq_client.testing import run_one
 
@@ -151,6 +151,10 @@ class Order:
 @dataclass
 class Master:
     url: str
+
+
+class Size(TypedDict):
+    width: int
 
 
 codeq = CodeQ("http://localhost:8080", worker_token="w")
@@ -177,6 +181,22 @@ async def union(job: Job[Order | None]) -> str | None:
     return str(job.payload.number) if job.payload else None
 
 
+MASTER = Command("MASTER", payload=Order, result=Master)
+SIZE = Command("SIZE", payload=Size, result=int)
+registry = Registry()
+worker.include(registry)
+
+
+@registry.handler(MASTER)
+async def master(job: Job[Order]) -> Master:
+    return Master(str(job.payload.number))
+
+
+@registry.handler(SIZE, permanent=ValueError)
+def size(job: Job[Size]) -> int:
+    return job.payload["width"]
+
+
 @worker.middleware
 async def around(job: Job[Any], task: TaskContext, call_next: Next) -> Any:
     return await call_next(job, task)
@@ -198,6 +218,9 @@ def block() -> Master:
 
 async def use() -> None:
     created: Task = await codeq.create("A", Order(1))
+    await codeq.create(MASTER, Order(1), priority=9)
+    await codeq.create_batch([MASTER.task(Order(1)), SIZE.task({"width": 3}, delay=1)])
+    wide: int = await codeq.wait_for_result(created.id, kind=SIZE.result)
     master: Master = await codeq.wait_for_result(created.id, kind=Master)
     perhaps: Master | None = await codeq.wait_for_result(created.id, kind=Master | None)
     record: Record = await codeq.complete(created, master)
@@ -219,6 +242,14 @@ async def wrong_payload(job: Job[Master]) -> None:
 async def misuse() -> None:
     await codeq.create("A", {}, priority="high")
     number: int = await codeq.wait_for_result("x", kind=Master)
+    await codeq.create(MASTER, {"number": 1})
+    MASTER.task(Master(""))
+    SIZE.task({"width": "3"})
+
+
+@registry.handler(MASTER)
+async def wrong_command(job: Job[Order]) -> str:
+    return ""
 """
 
 
@@ -238,4 +269,4 @@ def test_a_users_typed_handlers_are_checked(tmp_path: Path) -> None:
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
     first_wrong_line = TYPED.count("\n")
     assert all(int(line.split(":")[1]) > first_wrong_line for line in errors), errors
-    assert len(errors) == 4, errors
+    assert len(errors) == 8, errors

@@ -34,7 +34,7 @@ GUIDES = (
     FIRST_TEST,
     *(
         HOW_TO / f"{name}.md"
-        for name in ("testing", "receivers", "other-test-tools", "other-languages", "laptop", "ci", "moving")
+        for name in ("testing", "receivers", "other-test-tools", "other-languages", "laptop", "ci", "moving", "workers")
     ),
 )
 

@@ -23,9 +23,10 @@ from codeq_client.errors import ConfigurationError, EncodeError, NotFound, Subsc
 from . import decoding
 from .arguments import check_text
 from .conversion import dumps, wrap_result
-from .models import Artifact, Cleanup, Finished, NewTask, QueueStats, Record, Requeued, Subscription
+from .models import Artifact, Cleanup, Command, Finished, NewTask, QueueStats, Record, Requeued, Subscription
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 MAX_BATCH = 100  # C9, S6
 MAX_CLAIM_BATCH = 10  # K10
@@ -80,8 +81,8 @@ class Call(Generic[T]):
 
 
 def create(  # the fields that the server takes
-    command: str,
-    payload: Any,  # noqa: ANN401 - any JSON value, dataclass, attrs object or pydantic model
+    command: str | Command[P, Any],
+    payload: P,
     *,
     priority: int = 0,
     webhook: str = "",
@@ -93,9 +94,10 @@ def create(  # the fields that the server takes
 ) -> Call[Task]:
     """Create a task (R1) and return it as the server accepted it.
 
-    `payload` may be any JSON value except null, a dataclass, an attrs object or a pydantic model. `priority` is 0 to
-    9, and 9 is claimed first. `max_attempts` 0 means the server's default. `delay` is in seconds or a `timedelta`;
-    `run_at` needs a time zone. The task may become ready up to a second early (C7).
+    `payload` may be any JSON value except null, a dataclass, an attrs object or a pydantic model; with a `Command`,
+    type checkers require the command's type. `priority` is 0 to 9, and 9 is claimed first. `max_attempts` 0 means the
+    server's default. `delay` is in seconds or a `timedelta`; `run_at` needs a time zone. The task may become ready up
+    to a second early (C7).
 
     By default each call gets a new idempotency key, so that it is safely retried. With your own key, the same task is
     returned for 24 hours, in its present state (C8). With "" the task has no key, and the call is not retried.
@@ -105,7 +107,7 @@ def create(  # the fields that the server takes
     """
     item = new_item(
         NewTask(
-            command=command,
+            command=command.name if isinstance(command, Command) else command,
             payload=payload,
             priority=priority,
             webhook=webhook,

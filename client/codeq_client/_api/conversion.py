@@ -16,7 +16,20 @@ from datetime import date, datetime, time
 from enum import Enum
 from functools import lru_cache
 from inspect import isabstract
-from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 from uuid import UUID
 
 from codeq_client._compat.attrs import attrs_fields
@@ -146,7 +159,7 @@ def _from_json(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401, PLR091
     if isinstance(kind, type) and issubclass(kind, Enum | UUID):
         return _convert(kind, value, path)
     if is_typeddict(kind):
-        return _check(isinstance(value, dict), value, "an object", path)
+        return _typed_dict(kind, value, path)
     expected = type(None) if kind is None else kind
     if not isinstance(expected, type):
         raise _unsupported_type(kind)
@@ -213,15 +226,42 @@ def _build(kind: type, value: Any, path: str) -> object:  # noqa: ANN401 - any J
     return _convert(lambda fields: kind(**fields), known, path)
 
 
+def _typed_dict(kind: Any, value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 - any TypedDict and JSON value
+    """Return an object with the keys of a TypedDict; other keys stay as they are."""
+    _check(isinstance(value, dict), value, f"an object ({kind.__name__})", path)
+    fields = _typed_dict_fields(kind)
+    for name, (_, required) in fields.items():
+        _check(name in value or not required, value, f"an object with the key {name!r}", path)
+    return {
+        name: _from_json(fields[name][0], item, f"{path}.{name}") if name in fields else item
+        for name, item in value.items()
+    }
+
+
+@lru_cache(maxsize=256)
+def _typed_dict_fields(kind: Any) -> Mapping[str, tuple[Any, bool]]:  # noqa: ANN401 - any TypedDict
+    """Return type of each key, and whether it is required, which with postponed annotations only the hints know."""
+    marks = {Required: True, NotRequired: False}
+    hints, marked = _hints(kind), _hints(kind, include_extras=True)
+    return {
+        name: (hint, marks.get(get_origin(marked[name]), name in kind.__required_keys__))
+        for name, hint in hints.items()
+    }
+
+
 @lru_cache(maxsize=256)
 def _arguments(kind: type) -> Sequence[tuple[str, str, Any]]:
     """Return name, argument of `__init__`, and type of each field: in attrs, the argument of `_x` is `x`."""
-    try:
-        hints = get_type_hints(kind)
-    except NameError as error:
-        raise ConfigurationError(f"{kind.__name__}: {error}; import it for more than type checking") from error
+    hints = _hints(kind)
     fields: Any = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else attrs_fields(kind)
     return [(f.name, getattr(f, "alias", f.name), hints.get(f.name, Any)) for f in fields if f.init]
+
+
+def _hints(kind: type, *, include_extras: bool = False) -> dict[str, Any]:
+    try:
+        return get_type_hints(kind, include_extras=include_extras)
+    except NameError as error:
+        raise ConfigurationError(f"{kind.__name__}: {error}; import it for more than type checking") from error
 
 
 def _convert(make: Callable[[Any], Any], value: object, path: str) -> object:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 from uuid import uuid4
 
 from codeq_client._task import Task
 from codeq_client.errors import CodeQError
 
+from .arguments import check_text
 from .conversion import from_json
 
 T = TypeVar("T")
+P = TypeVar("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,39 @@ class NewTask:
     def keep_key(self, key: str) -> None:
         """Keep the key of a rejected try."""
         object.__setattr__(self, "_rejected_key", key)  # the only thing that changes in a frozen item
+
+
+class TaskOptions(TypedDict, total=False):
+    """What a new task may have besides its command and payload; see `CodeQ.create`."""
+
+    priority: int
+    webhook: str
+    max_attempts: int
+    delay: float | timedelta
+    run_at: datetime | None
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[P, R]):
+    """A command and the types of its payload and result. Producers and workers share it, and type checkers use it.
+
+    The types are dataclasses, attrs classes, pydantic models, TypedDicts or plain types; `type(None)` is no result.
+    """
+
+    name: str
+    payload: type[P] = field(kw_only=True)
+    result: type[R] = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_text(self.name, "the name of a command")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def task(self, payload: P, **options: Unpack[TaskOptions]) -> NewTask:
+        """Return an item for `CodeQ.create_batch`."""
+        return NewTask(command=self.name, payload=payload, **options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from types import UnionType
-from typing import Any, TypeAlias, TypeVar, Unpack, overload
+from typing import Any, TypeAlias
 
 import anyio
 from anyio import to_thread
 
-from codeq_client._api.arguments import check_number, check_text
+from codeq_client._api.arguments import check_number
 from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
 from codeq_client._api.client import CodeQ
 from codeq_client._display import without_password
@@ -25,14 +24,12 @@ from .cancellation import is_interrupt
 from .claiming import ClaimLoop
 from .delivery import DeliveryContext
 from .events import ClaimFailed, Event, HandlerStuck, Hook, Polled, Started, Stopped
-from .handlers import Handler, Policy, Registration, ThreadRunner, takes_context
+from .handlers import Handler, ThreadRunner
 from .lease_renewal import LeaseRenewal, renewal_in_loop, renewal_on_thread
 from .lease_timing import LeaseTerms
 from .middleware import Middleware, Next
 from .process import stop_on_signals
-
-P = TypeVar("P")
-R = TypeVar("R")
+from .registry import Registry
 
 Lifespan: TypeAlias = "Callable[[Worker], AbstractAsyncContextManager[Any]]"
 
@@ -62,8 +59,11 @@ class WorkerStatus:
     standstill: float = 0.0
 
 
-class Worker:
+class Worker(Registry):
     """Claims tasks and calls handlers for them, at most `concurrency` at a time.
+
+    The handlers are those of `registry` and those registered with the worker itself; `only` chooses some of their
+    commands.
 
     `lease` is in whole seconds, or a `LeaseTerms`; it is renewed after a third of its time, so it may be far shorter
     than the run time of a handler. `poll` is how long a claim waits at the server; a stopping worker waits for it.
@@ -78,7 +78,9 @@ class Worker:
     def __init__(  # the settings of a worker
         self,
         codeq: CodeQ,
+        registry: Registry | None = None,
         *,
+        only: Iterable[str] = (),
         concurrency: int = 8,
         lease: int | LeaseTerms = 60,
         poll: float = 10,
@@ -96,6 +98,10 @@ class Worker:
             raise ConfigurationError("a worker needs a client with a worker token (CODEQ_WORKER_TOKEN)")
         if lease_thread and not codeq.core.clock.thread_safe:
             raise ConfigurationError("lease_thread=True needs a thread-safe clock")
+        super().__init__()
+        if registry is not None:
+            self.include(registry)
+        self.only = tuple(only)
         self.codeq = codeq
         self.terms = lease if isinstance(lease, LeaseTerms) else LeaseTerms(lease)
         self.concurrency = concurrency
@@ -103,7 +109,6 @@ class Worker:
         self.grace = grace
         self.hooks = [self._note, *hooks]
         self._middleware = list(middleware)
-        self._handlers: dict[str, Handler] = {}
         self._lifespan: Lifespan = lifespan or (lambda _worker: nullcontext())
         is_shared = codeq.transport is not None and not callable(codeq.transport)
         own_thread = codeq.core.clock.thread_safe and not is_shared
@@ -117,50 +122,6 @@ class Worker:
         self._stop_claim_loop: Callable[[], object] = lambda: None
         self._answered_at = -math.inf
         self._claim_error = ""
-
-    @overload
-    def handler(
-        self, command: str, *, payload: type[P], result: type[R], **policy: Unpack[Policy]
-    ) -> Registration[P, R]: ...
-    @overload
-    def handler(self, command: str, *, payload: type[P], **policy: Unpack[Policy]) -> Registration[P, Any]: ...
-    @overload
-    def handler(self, command: str, *, result: type[R], **policy: Unpack[Policy]) -> Registration[Any, R]: ...
-    @overload
-    def handler(
-        self,
-        command: str,
-        *,
-        payload: type[Any] | UnionType | None = ...,
-        result: type[Any] | UnionType | None = ...,
-        **policy: Unpack[Policy],
-    ) -> Registration[Any, Any]: ...
-    def handler(
-        self, command: str, *, payload: Any = None, result: Any = None, **policy: Unpack[Policy]
-    ) -> Registration[Any, Any]:
-        """Register the decorated function for `command`. It is async, or plain and then runs on a thread.
-
-        `payload` and `result` are types: a dataclass, attrs class, pydantic model, a plain type, or a union such as
-        `Order | None`, which type checkers do not check against the function. Without a type the JSON value is passed
-        on. The return value completes the task; `Retry`, `Fail` and `Abandon` may be raised or returned. Of other
-        exceptions the `permanent` ones fail the task, and the rest retry it, after `backoff(task)` seconds or the
-        server's backoff.
-        """
-        check_text(command, "the command", hint='; use @worker.handler("COMMAND")')
-        if not command.strip() or command.lower() in self._handlers:
-            raise ConfigurationError(f"a handler needs a command that no other handler has, not {command!r}")
-
-        permanent: Any = policy.get("permanent", ())
-        kinds = permanent if isinstance(permanent, tuple) else (permanent,)
-        if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
-            raise ConfigurationError(f"permanent must be an exception class, or a tuple of them, not {permanent!r}")
-
-        def register(function: Callable[..., Any]) -> None:
-            context = takes_context(function)
-            # C2: commands are case-insensitive
-            self._handlers[command.lower()] = Handler(command, function, context, payload, result, **policy)
-
-        return Registration(register)
 
     def middleware(self, function: Middleware) -> Middleware:
         """Register the decorated `async def around(job, context, call_next)`; the first registered is outermost."""
@@ -176,7 +137,7 @@ class Worker:
         waited for: they should check `context.end`. In a burst, the error of a refused or repeatedly failing claim is
         raised; otherwise claims are tried for ever.
         """
-        if not self._handlers:
+        if not self.handlers_of(self.only):
             raise ConfigurationError("the worker has no handler")
         if self._claim_loop:
             raise ConfigurationError("the worker is running already")
@@ -195,6 +156,7 @@ class Worker:
 
     async def _run(self, *, burst: bool, signals: bool) -> Exception | None:
         """Claim until the end, and return the error of a claim that ended a burst."""
+        handlers = self.handlers_of(self.only)
         async with AsyncExitStack() as stack:
             if signals:
                 stack.enter_context(stop_on_signals(self.stop))
@@ -204,7 +166,7 @@ class Worker:
             context = self.delivery_context(self._renewal, state)
             loop = self._claim_loop = ClaimLoop(
                 context,
-                self._handlers,
+                handlers,
                 concurrency=self.concurrency,
                 poll=self.poll,
                 grace=self.grace,
@@ -213,7 +175,7 @@ class Worker:
             self._stop_claim_loop = partial(asyncio.get_running_loop().call_soon_threadsafe, loop.stop)
             if self._stop_requested:
                 loop.stop()
-            commands = tuple(handler.command for handler in self._handlers.values())
+            commands = tuple(handler.command for handler in handlers.values())
             url = without_password(self.codeq.base_url)
             if self._lacks_thread:
                 _log.warning(
@@ -250,13 +212,6 @@ class Worker:
         run = self._run_in_thread or partial(to_thread.run_sync, limiter=anyio.CapacityLimiter(self.concurrency))
         wrap = partial(_wrap, self._middleware, run)
         return DeliveryContext(self.codeq, renewal, self.terms, self.emit, wrap, state)
-
-    def handler_of(self, command: str) -> Handler:
-        """Return the handler for a command, whatever its upper and lower case (C2); raises `ConfigurationError`."""
-        try:
-            return self._handlers[command.lower()]
-        except KeyError:
-            raise ConfigurationError(f"the worker has no handler for {command!r}") from None
 
     def emit(self, event: Event) -> None:
         """Call all hooks with the event. Their errors are logged, or go to the client's `on_hook_error`."""

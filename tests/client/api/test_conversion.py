@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Mapping, MutableSequence  # `from_json` reads them at run time
 from datetime import UTC, date, datetime
 from enum import Enum, StrEnum
-from typing import Any, Final, Literal, NewType, TypedDict
+from typing import Any, Final, Literal, NewType, NotRequired, TypedDict
 from uuid import UUID
 
 import attrs
@@ -64,6 +64,7 @@ class Point:
 
 class Shape(TypedDict):
     sides: int
+    at: NotRequired[Point]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +164,9 @@ def test_a_root_model_is_sent_as_its_value() -> None:
         (int | None, "x", "expected int.*; .*expected NoneType"),
         (Literal["a", 1], "b", "Literal"),
         (Shape, 3, "expected an object"),
+        (Shape, {}, "expected an object with the key 'sides'"),
+        (Shape, {"sides": "4"}, r"\$.sides: expected int"),
+        (Shape, {"sides": 4, "at": {}}, r"\$.at: "),
         (datetime, "noon", "noon"),
         (UUID, "7", "UUID"),
         (list[float], [1, 10**309], r"\$\[1\]: .*too large"),
