@@ -20,7 +20,7 @@ from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock, in_slices
 from codeq_fake.core import Status, Task, errors, manual_operations
 from codeq_fake.core.commands import queue_name
-from codeq_fake.core.frozen_tasks import FrozenTasks
+from codeq_fake.core.frozen_items import FrozenItems
 from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
 from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
@@ -230,7 +230,7 @@ class Controls(StateControls, JournalControls):
 
         tasks = self._runtime.broker.store.tasks.values()
         matches_all = not (status or command or tenant is not None)
-        return _first(limit, iter(FrozenTasks(list(islice(tasks, limit if matches_all else None)), show)))
+        return _first(limit, iter(FrozenItems(list(islice(tasks, limit if matches_all else None)), show)))
 
     def task(self, task_id: str) -> payloads.TaskInFull:
         """One task with its result, its history, and whether it can be claimed. Raises UnknownTaskError."""

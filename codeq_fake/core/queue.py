@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappush
 from operator import attrgetter
+from typing import Any
 
 from .due_heap import DueHeap
 from .profiles import StoreProfile
@@ -27,13 +28,15 @@ class Queue:
     A queue knows only where a task is. The broker knows states and rules.
     """
 
-    __slots__ = ("_profile", "dead", "delayed", "delays", "in_progress", "leases", "pending")
+    __slots__ = ("_profile", "before_change", "dead", "delayed", "delays", "in_progress", "leases", "pending")
 
     def __init__(self, profile: StoreProfile) -> None:
         self._profile = profile
         #: Priority -> its pending list, the highest first. Created on first use: a server with many commands has many
         #: queues, and most of them use one priority.
         self.pending: dict[int, OrderedDict[str, Task | None]] = {}
+        #: Called before the next change of a pending list: a reader still needs the lists as they are now.
+        self.before_change: Callable[[Any], None] | None = None
         self.delayed: dict[str, Task] = {}
         self.in_progress: dict[str, Task] = {}
         self.dead: dict[str, Task] = {}
@@ -42,6 +45,8 @@ class Queue:
 
     def put(self, task: Task) -> bool:
         """Append to the pending list of its priority. Returns whether that list was empty (U3)."""
+        if self.before_change is not None:
+            self.before_change(self)
         ready = self.pending.get(task.priority)
         if ready is None:
             ready = self.pending[task.priority] = OrderedDict()
@@ -52,6 +57,8 @@ class Queue:
 
     def take(self) -> Task | None:
         """Remove and return the next task: priority 9 first, first in first out within a priority (K4)."""
+        if self.before_change is not None:
+            self.before_change(self)
         for ready in self.pending.values():
             if ready:
                 task = ready.popitem(last=False)[1]
@@ -64,6 +71,8 @@ class Queue:
 
         The next `take` drops it and skips that priority.
         """
+        if self.before_change is not None:
+            self.before_change(self)
         for ready in self.pending.values():
             if ready:
                 ready[_DUPLICATE] = None
@@ -73,6 +82,8 @@ class Queue:
 
     def remove_duplicate_id(self) -> bool:
         """Remove what `insert_duplicate_id` put in. Returns whether it was still there."""
+        if self.before_change is not None:
+            self.before_change(self)
         lists = [ready for ready in self.pending.values() if _DUPLICATE in ready]
         for ready in lists:
             del ready[_DUPLICATE]
@@ -121,6 +132,8 @@ class Queue:
 
     def remove(self, task: Task) -> None:
         """Remove a task from every part of the queue (M3)."""
+        if self.before_change is not None:
+            self.before_change(self)
         ready = self.pending.get(task.priority)
         if ready is not None:
             ready.pop(task.id, None)
@@ -129,6 +142,10 @@ class Queue:
         self.dead.pop(task.id, None)
         self.leases.tidy_a_bit()
         self.delays.tidy_a_bit()
+
+    def pending_ids(self) -> list[str]:
+        """The ids of the pending tasks, in the order of their claims."""
+        return [task_id for ready in self.pending.values() for task_id in ready if task_id != _DUPLICATE]
 
     def ready_by_priority(self) -> list[int]:
         """The length of the pending list of each priority, 0 to 9 (M1)."""

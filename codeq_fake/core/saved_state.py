@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from codeq_fake.documents import excerpt
@@ -11,12 +11,11 @@ from codeq_fake.documents import excerpt
 from .broker import Broker
 from .callback_retries import Delivery
 from .codec import MismatchError, codec, load_in_slices
-from .commands import queue_name
 from .consistency import contradictions
 from .counters import Histogram
-from .frozen_tasks import FrozenTasks
+from .frozen_items import FrozenItems
 from .queue import Queue
-from .slices import Slices, batches, in_order
+from .slices import Slices, in_order
 from .subscriptions import Subscription
 from .task import State, Task
 
@@ -71,19 +70,22 @@ _COUNTERS = ("created", "claimed", "completed", "lease_expired", "deliveries", "
 def dump(broker: Broker) -> dict[str, Any]:
     """The JSON value of a broker's state."""
     tasks = map(codec(Task).dump, broker.store.tasks.values())
-    return {name: _whole(part) for name, part in _parts(broker, tasks).items()}
+    pending = map(Queue.pending_ids, broker.store.queues.values())
+    return {name: _whole(part) for name, part in _parts(broker, tasks, pending).items()}
 
 
 def begin_dump(broker: Broker) -> dict[str, Any]:
     """The JSON value of a broker's state at this instant, with iterators in the place of long lists.
 
-    They may be read later, while the broker goes on. That of the tasks has to be read to its end or closed. An item
-    None only says that others may have a turn.
+    They may be read later, while the broker goes on. Those of the tasks and of `ready` have to be read to their ends or
+    closed. An item None only says that others may have a turn.
     """
-    return _parts(broker, iter(FrozenTasks(list(broker.store.tasks.values()), codec(Task).dump)))
+    tasks = FrozenItems(list(broker.store.tasks.values()), codec(Task).dump)
+    pending = FrozenItems(list(broker.store.queues.values()), Queue.pending_ids)
+    return _parts(broker, iter(tasks), iter(pending))
 
 
-def _parts(broker: Broker, tasks: Iterator[dict[str, Any]]) -> dict[str, Any]:
+def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[list[str]]) -> dict[str, Any]:
     counters, subscriptions = broker.counters, broker.subscriptions
     subscribed = [(one, one.expires_at, one.throttled_until) for one in subscriptions.by_id.values()]
     delivered = [(one.callback, one.due_at) for one in broker.callbacks.deliveries.values()]
@@ -91,7 +93,7 @@ def _parts(broker: Broker, tasks: Iterator[dict[str, Any]]) -> dict[str, Any]:
     return {
         "version": VERSION,
         "tasks": tasks,
-        "ready": _in_claim_order(broker.store.ready_tasks()),
+        "ready": _in_claim_order(list(broker.store.queues), pending),
         "keys": _rows(broker.keys.kept),
         "subscriptions": itertools.starmap(_dump_subscription, subscribed),
         "turns": _rows(subscriptions.turns),
@@ -106,18 +108,17 @@ def _parts(broker: Broker, tasks: Iterator[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _in_claim_order(ready: Sequence[Task]) -> Iterator[str | None]:
+def _in_claim_order(keys: list[tuple[str, str]], pending: Iterator[list[str]]) -> Iterator[str | None]:
     """The ids of pending tasks by queue, in the order of their claims.
 
     The queues are sorted by name, since the order in which they were created is not part of the state.
     """
-    rows: list[tuple[str, str, int, int, str]] = []
-    numbers = itertools.count()
-    for batch in batches(ready):
-        rows += ((task.tenant, queue_name(task.command), -task.priority, next(numbers), task.id) for task in batch)
+    rows: list[tuple[tuple[str, str], list[str]]] = []
+    for row in zip(keys, pending, strict=True):
+        rows.append(row)
         yield None
-    for *_, task_id in (yield from in_order(rows)):
-        yield task_id
+    for _, ids in (yield from in_order(rows)):
+        yield from ids
 
 
 def _dump_subscription(subscription: Subscription, expires_at: int, throttled_until: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Status(StrEnum):
@@ -173,7 +173,7 @@ class Task:
     record: Record | None = None
     history: list[HistoryEntry] = field(default_factory=list)
     #: Called before the next change: a reader still needs the task as it is now.
-    before_change: Callable[[Task], None] | None = field(default=None, init=False, repr=False)
+    before_change: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
 
     @property
     def status(self) -> Status:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from heapq import merge
-from itertools import chain
-from operator import add, attrgetter
+from operator import add
 from typing import NamedTuple
 
 from .commands import BUILT_IN_COMMANDS, queue_name
@@ -52,12 +50,6 @@ class TaskStore:
         if queue is None:
             queue = self.queues[key] = Queue(self._profile)
         return queue
-
-    def ready_tasks(self) -> list[Task]:
-        """All pending tasks; those of one queue and priority in the order of their claims."""
-        # In C, since it is done in one go: with as many queues as tasks a loop takes ten times as long.
-        lists = chain.from_iterable(map(dict.values, map(attrgetter("pending"), self.queues.values())))
-        return list(filter(None, chain.from_iterable(map(OrderedDict.values, lists))))
 
     def stats(self, command: str, *, tenant: str) -> QueueStats:
         """The sizes of one queue (M2)."""

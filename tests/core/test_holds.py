@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time  # noqa: TID251 - measures how long something takes
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,24 @@ def test_a_queue_drops_outdated_leases_bit_by_bit() -> None:
         queue.put_leased(task)
     assert longest_slice(removals(queue, tasks)) < LIMIT / 20
     assert next(queue.leases.in_order(), None) is None
+
+
+@measured
+def test_the_state_of_many_queues_is_begun_quickly() -> None:
+    server = Server()
+    for n in range(TASKS // 5):
+        server.create(f"C{n:05}")
+    gc.collect()
+    gc.disable()
+    began = time.thread_time()
+    state = saved_state.begin_dump(server.broker)
+    begun = time.thread_time()
+    ids = [task["id"] for task in state["tasks"]]
+    ready = [*filter(None, state["ready"])]
+    read = time.thread_time()
+    gc.enable()
+    assert ready == ids
+    assert (begun - began) * 20 < read - begun
 
 
 def test_the_latencies_in_a_state_are_those_of_one_instant() -> None:

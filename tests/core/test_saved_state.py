@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from codeq_fake.core import ArtifactUpload, RateLimit, Submission
+from codeq_fake.core import ArtifactUpload, RateLimit, Submission, manual_operations
 from codeq_fake.core.effects import CallbackDue
-from codeq_fake.core.saved_state import InvalidState, dump
+from codeq_fake.core.saved_state import InvalidState, begin_dump, dump
 from codeq_fake.core.times import SECOND
 from tests.core.support import HOOK, START, Server, load
 
@@ -52,6 +52,31 @@ def test_a_restored_queue_keeps_its_order() -> None:
     made = [server.create(priority=priority).id for priority in (1, 5, 5, 1)]
     again = restored(dump(server.broker))
     assert [again.leased().id for _ in made] == [made[1], made[2], made[0], made[3]]
+
+
+def test_a_state_that_is_read_while_its_queues_change_is_that_of_one_instant() -> None:
+    server = busy()
+    deleted = [server.create(command).id for command in ("E", "F", "F")][-1]
+    before = dump(server.broker)
+    state = begin_dump(server.broker)
+    tasks = list(state["tasks"])
+    server.leased("Ä")
+    server.create("E")
+    server.create("NEW")
+    manual_operations.delete(server.broker, deleted)
+    assert tasks == before["tasks"]
+    assert [task_id for task_id in state["ready"] if task_id is not None] == before["ready"]
+
+
+def test_a_state_that_is_read_after_the_reader_before_has_given_up_is_whole() -> None:
+    """The reader of a request that was cancelled may end late: the traceback keeps it for a while."""
+    server = busy()
+    before = dump(server.broker)["tasks"]
+    given_up, tasks = (begin_dump(server.broker)["tasks"] for _ in range(2))
+    read = [next(given_up), next(tasks)][1:]
+    given_up.close()
+    server.leased("Ä")
+    assert [*read, *tasks] == before
 
 
 def test_a_restored_callback_goes_on_where_it_was() -> None:
