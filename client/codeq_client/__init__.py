@@ -42,6 +42,7 @@ from codeq_client._worker.events import (
     TaskEnded,
     TaskStarted,
 )
+from codeq_client._worker.handlers import Policy, Rate
 from codeq_client._worker.job import Job, TaskContext, current_task
 from codeq_client._worker.lease_timing import End, LeaseTerms
 from codeq_client._worker.middleware import Middleware, Next, keep_first_result
@@ -77,8 +78,10 @@ __all__ = [
     "NewTask",
     "Next",
     "Outcome",
+    "Policy",
     "Polled",
     "QueueStats",
+    "Rate",
     "Record",
     "Registry",
     "Rejected",

@@ -22,10 +22,12 @@ from .events import ClaimFailed, Draining, Polled
 from .handlers import Handler
 from .job import Job
 from .lease_timing import End
+from .limits import CommandLimits
 from .outcomes import Retry
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+_SHORT_POLL = 1.0  # while a command is at its limit: it is claimed again with the next poll
 _EMPTY_CLAIMS_IN_BURST = 2  # Z4: one empty answer may be wrong
 
 _log = logging.getLogger("codeq_client.worker")
@@ -73,6 +75,7 @@ class ClaimLoop:
         self._grace = grace
         self._burst = burst
         self._rotation = Rotation([handler.command for handler in handlers.values()])
+        self._limits = CommandLimits(handlers, self._running_of, self._clock)
         self._deliveries: dict[Delivery, None] = {}
         self._slot_freed = asyncio.Event()
         self._stop = asyncio.Event()
@@ -86,6 +89,10 @@ class ClaimLoop:
     def running(self) -> int:
         """The number of tasks in work, each of which has a slot. A task that is delivered again needs no second one."""
         return len({delivery.task_id for delivery in list(self._deliveries)})
+
+    def _running_of(self, command: str) -> int:
+        deliveries = [delivery for delivery in self._deliveries if delivery.command.lower() == command]
+        return len({delivery.task_id for delivery in deliveries})
 
     @property
     def stuck(self) -> int:
@@ -136,64 +143,86 @@ class ClaimLoop:
             self._claims_ended.set()
             self._context.emit(Draining(self.running))
             while self._deliveries:
-                await self._next_to_end()
+                await self._until_change()
             ending.cancel()
         return self._refusal
 
     async def _slot_is_free(self) -> bool:
         """Wait for a free slot; return False if the worker stops instead."""
         while self.running >= self._concurrency and not self.stopping:
-            await self._next_to_end()
+            await self._until_change()
         return not self.stopping
 
-    async def _next_to_end(self) -> None:
+    def _claimable(self) -> list[str]:
+        """Return the commands whose limits allow another task, the one that has waited longest first."""
+        return [command for command in self._rotation.order() if self._limits.allowance(command) >= 1]
+
+    async def _until_change(self) -> None:
+        """Wait until a slot is freed, or the rate of a command allows a task again."""
         self._slot_freed = asyncio.Event()
-        await self._slot_freed.wait()
+        await sleep_or(self._clock, self._limits.until_allowed(), self._slot_freed.wait)
 
     def _burst_is_over(self) -> bool:
         return self._burst and self._empty_claims >= _EMPTY_CLAIMS_IN_BURST and not self._deliveries
 
     async def _claim(self, group: asyncio.TaskGroup) -> None:
         """Claim once, with a long poll, and fill the other free slots with what is ready."""
-        wait = 0 if self._burst else self._poll
         sent = self._clock.monotonic()
         try:
-            task = await self._claim_one(wait)
+            commands = self._claimable()
+            if not commands:
+                await self._until_change()
+                return
+            all_asked = len(commands) == len(self._handlers)
+            wait = 0 if self._burst else self._poll if all_asked else _SHORT_POLL
+            task = await self._claim_one(commands, wait)
             self._failures = 0
             await self._receive(group, [task] if task else [], sent)
+            self._empty_claims = 0 if task or not all_asked else self._empty_claims + 1
             if task:
                 await self._fill_slots(group)
         except Exception as error:  # noqa: BLE001 - not even a bug may end the worker
             await self._claim_failed(error)
             return
         took = self._clock.monotonic() - sent
-        if task is None and self._burst and self._deliveries:
-            await self._next_to_end()
+        if task is None and self._burst and (self._deliveries or not all_asked):
+            await self._until_change()
             self._empty_claims = 0  # it may have created tasks
         elif task is None and took < wait / 4:
             await self._pause(min(1.0, wait))  # something answers long polls at once: do not spin
 
-    async def _claim_one(self, wait: float) -> Task | None:
+    async def _claim_one(self, commands: Sequence[str], wait: float) -> Task | None:
         codeq, lease = self._context.codeq, self._context.terms.seconds
         # Not cancelled by `stop`: the server might lease a task that no worker handles. Its task is given back.
-        return await codeq.run(codeq.core.send(calls.claim(self._rotation.order(), lease=lease, wait=wait), retries=0))
+        return await codeq.run(codeq.core.send(calls.claim(commands, lease=lease, wait=wait), retries=0))
 
     async def _fill_slots(self, group: asyncio.TaskGroup) -> None:
         codeq, lease = self._context.codeq, self._context.terms.seconds
-        while (free := self._concurrency - self.running) > 0 and not self.stopping:
-            asked = min(free, calls.MAX_CLAIM_BATCH)
+        while self.running < self._concurrency and not self.stopping and (claimable := self._claimable()):
+            commands, asked = self._next_batch(claimable)
             sent = self._clock.monotonic()
-            call = calls.claim_batch(self._rotation.order(), lease=lease, count=asked)
+            call = calls.claim_batch(commands, lease=lease, count=asked)
             tasks = await codeq.run(codeq.core.send(call, retries=0))
             await self._receive(group, tasks, sent)
             if len(tasks) < asked:
                 return
 
+    def _next_batch(self, claimable: Sequence[str]) -> tuple[list[str], int]:
+        """Return what to claim at once, so that no limit is exceeded whatever the tasks are.
+
+        The command that has waited longest decides how many. It goes to the end, so that one with a low limit does not
+        keep all batches small.
+        """
+        first = claimable[0]
+        asked = int(min(self._concurrency - self.running, calls.MAX_CLAIM_BATCH, self._limits.allowance(first)))
+        self._rotation.claimed(first)
+        return [command for command in claimable if self._limits.allowance(command) >= asked], asked
+
     async def _receive(self, group: asyncio.TaskGroup, tasks: Sequence[Task], sent: float) -> None:
         self._context.emit(Polled(len(tasks), self._clock.monotonic() - sent))
-        self._empty_claims = 0 if tasks else self._empty_claims + 1
         for task in tasks:
             self._rotation.claimed(task.command)
+            self._limits.started(task.command)
             handler = self._handlers.get(task.command.lower()) or Handler(task.command, _unknown, takes_context=False)
             delivery = Delivery(self._context, handler, task, sent=sent)
             earlier = [other for other in self._deliveries if other.task_id == task.id]

@@ -71,7 +71,8 @@ class Delivery:
         self._task = task
         self._clock = core.clock
         self._started_at = core.clock.monotonic()
-        self._lease = Lease(context.terms, sent=sent, now=self._started_at, random=core.random)
+        self._terms = handler.terms(context.terms)
+        self._lease = Lease(self._terms, sent=sent, now=self._started_at, random=core.random)
         self._code = Cancellable(core.clock, SETTLE_SECONDS, self._report_stuck)
         self._held = HeldLease(task.id, self._lease, self._cancel_handler)
         self._done = asyncio.Event()
@@ -88,6 +89,11 @@ class Delivery:
     def task_id(self) -> str:
         """The id of the delivered task."""
         return self._task.id
+
+    @property
+    def command(self) -> str:
+        """The command of the delivered task."""
+        return self._task.command
 
     def age(self) -> float:
         """Return the seconds since the task was claimed."""
@@ -139,7 +145,7 @@ class Delivery:
         context = TaskContext(
             job,
             self._held,
-            self._context.terms,
+            self._terms,
             clock=self._clock,
             state=self._context.state,
             renew_now=self._context.renewal.renew_now,

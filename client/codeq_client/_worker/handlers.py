@@ -6,17 +6,20 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypedDict, TypeVar, overload
 
+from codeq_client._api.arguments import check_number
 from codeq_client._api.conversion import from_json, to_json
 from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
 from .cancellation import Caught, caught, is_interrupt, text_of
 from .job import Job, TaskContext
+from .lease_timing import LeaseTerms
 from .outcomes import Complete, Fail, Outcome, Retry
 
 P = TypeVar("P")
@@ -29,11 +32,49 @@ ThreadRunner: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a plain function, usually on a thread, and returns what it returns."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `tasks` tasks are started in any `seconds` seconds, by one worker."""
+
+    tasks: int
+    seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number(self.tasks, "the tasks of a rate", least=1, is_whole=True)
+        check_number(self.seconds, "the seconds of a rate", least=0.001)
+
+
 class Policy(TypedDict, total=False):
-    """What a handler's exceptions mean: `permanent` ones fail the task, others retry it after `backoff(task)`."""
+    """What a handler's exceptions mean, and its limits.
+
+    The `permanent` exceptions fail the task, others retry it after `backoff(task)` seconds. A handler that runs for
+    `timeout` seconds, or for `stall` seconds without `task.progress()`, is cancelled and its task retried; the defaults
+    are those of the worker's `LeaseTerms`, and `math.inf` is no limit. `concurrency` and `rate` limit the command in
+    each worker.
+    """
 
     permanent: type[Exception] | tuple[type[Exception], ...]
     backoff: Callable[[Task], float] | None
+    timeout: float | None
+    stall: float | None
+    concurrency: int | None
+    rate: Rate | None
+
+
+def check_policy(policy: Policy) -> None:
+    """Raise `ConfigurationError` for a wrong value in a policy."""
+    permanent: Any = policy.get("permanent", ())
+    kinds = permanent if isinstance(permanent, tuple) else (permanent,)
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        raise ConfigurationError(f"permanent must be an exception class, or a tuple of them, not {permanent!r}")
+    for name, limit in (("timeout", policy.get("timeout")), ("stall", policy.get("stall"))):
+        if limit is not None and limit != math.inf:
+            check_number(limit, name, least=0.001)
+    if policy.get("concurrency") is not None:
+        check_number(policy["concurrency"], "concurrency", least=1, is_whole=True)
+    rate: Any = policy.get("rate")
+    if rate is not None and not isinstance(rate, Rate):
+        raise ConfigurationError(f"rate must be a Rate, such as Rate(10, seconds=60), not {rate!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +88,19 @@ class Handler:
     result: Any = None
     permanent: type[Exception] | tuple[type[Exception], ...] = ()
     backoff: Callable[[Task], float] | None = None
+    timeout: float | None = None
+    stall: float | None = None
+    concurrency: int | None = None
+    rate: Rate | None = None
+
+    def terms(self, terms: LeaseTerms) -> LeaseTerms:
+        """Return the worker's terms with this handler's limits."""
+        timeout, stall = self.timeout, self.stall
+        if timeout is not None:
+            terms = replace(terms, max_runtime=None if timeout == math.inf else timeout)
+        if stall is not None:
+            terms = replace(terms, stall=None if stall == math.inf else stall)
+        return terms
 
     def job(self, task: Task) -> Job[Any]:
         """Return the job for a claimed task; raises `Fail` for a payload that the handler does not take."""

@@ -10,7 +10,7 @@ from codeq_client._api.arguments import check_text
 from codeq_client._api.models import Command
 from codeq_client.errors import ConfigurationError
 
-from .handlers import Handler, Policy, Registration, takes_context
+from .handlers import Handler, Policy, Registration, check_policy, takes_context
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -55,17 +55,15 @@ class Registry:
         class, pydantic model, TypedDict, a plain type, or a union such as `Order | None`, which type checkers do not
         check against the function. Without a type the JSON value is passed on. The return value completes the task;
         `Retry`, `Fail` and `Abandon` may be raised or returned. Of other exceptions the `permanent` ones fail the task,
-        and the rest retry it, after `backoff(task)` seconds or the server's backoff.
+        and the rest retry it, after `backoff(task)` seconds or the server's backoff. `timeout`, `stall`, `concurrency`
+        and `rate` limit the handler and its command: see `Policy`.
         """
         if isinstance(command, Command):
             payload, result = command.payload, command.result
         name = command.name if isinstance(command, Command) else command
         check_text(name, "the command", hint='; use @worker.handler("COMMAND")')
         self._check_unused(name)
-        permanent: Any = policy.get("permanent", ())
-        kinds = permanent if isinstance(permanent, tuple) else (permanent,)
-        if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
-            raise ConfigurationError(f"permanent must be an exception class, or a tuple of them, not {permanent!r}")
+        check_policy(policy)
 
         def register(function: Callable[..., Any]) -> None:
             self._add(Handler(name, function, takes_context(function), payload, result, **policy))
