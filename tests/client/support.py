@@ -51,8 +51,8 @@ class Network(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.log.append((self.clock.monotonic(), operation_of(request), request.content))
 
-        async def forward() -> httpx.Response:
-            response = await self._server.handle_async_request(request)
+        async def forward(changed: httpx.Request = request) -> httpx.Response:
+            response = await self._server.handle_async_request(changed)
             await response.aread()
             return response
 
@@ -73,13 +73,17 @@ class Network(httpx.AsyncBaseTransport):
     def times(self, operation: str) -> list[float]:
         return [at for at, name, _ in self.log if name == operation]
 
+    def submits(self) -> list[int]:
+        """Return how many results each request with results had."""
+        return [len(json.loads(body).get("results", [0])) for _, name, body in self.log if name == "submit"]
+
 
 def operation_of(request: httpx.Request) -> str:
     """Return "create", "claim", "heartbeat", "nack", "abandon", "submit", "get" or "result"."""
     last = request.url.path.rsplit("/", 1)[-1]
     if request.method == "GET":
         return "result" if last == "result" else "get"
-    return {"result": "submit", "tasks": "create", "batch": "claim"}.get(last, last)
+    return {"result": "submit", "results": "submit", "tasks": "create", "batch": "claim"}.get(last, last)
 
 
 async def broken(_request: httpx.Request, _forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
@@ -97,6 +101,17 @@ async def refused(request: httpx.Request, _forward: Callable[[], Awaitable[httpx
 
 async def reply_lost(request: httpx.Request, forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
     await forward()
+    raise httpx.ReadError("the reply was lost", request=request)
+
+
+async def half_accepted(request: httpx.Request, forward: Any) -> httpx.Response:
+    """Only the first half of a batch of results reaches the server, and the reply is lost."""
+    body = json.loads(request.content or b"{}")
+    if "results" not in body:
+        return await reply_lost(request, forward)
+    half = json.dumps({"results": body["results"][: len(body["results"]) // 2]})
+    headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+    await forward(httpx.Request(request.method, request.url, headers=headers, content=half))
     raise httpx.ReadError("the reply was lost", request=request)
 
 

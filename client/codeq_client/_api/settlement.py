@@ -33,6 +33,9 @@ from .retries import Core, Flow, Pause
 
 T = TypeVar("T")
 
+PASSING = (Unavailable, ServerError, RateLimited, Unauthorized)
+"""Errors after which a call is tried again."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -63,9 +66,18 @@ def submit(
 
 
 def end(
-    core: Core, task: Task, call: Call[Record], policy: RetryPolicy | None = None, *, unknown: bool = False
+    core: Core,
+    task: Task,
+    call: Call[Record],
+    policy: RetryPolicy | None = None,
+    *,
+    unknown: bool = False,
+    earlier: Exception | None = None,
 ) -> Flow[Record]:
-    """Submit a result. Raises `LeaseLost` if the task was ended by another worker, or is held by one."""
+    """Submit a result. Raises `LeaseLost` if the task was ended by another worker, or is held by one.
+
+    `earlier` is the error of a first try, in a batch; this continues as after an error of its own.
+    """
 
     def resolve(now: Task) -> Flow[Record]:
         if now.ended and not now.dead:
@@ -75,7 +87,7 @@ def end(
             raise LeaseLost(task.id, f"another worker ended it: {stored.status}")
         raise LeaseLost(task.id, f"it was requeued, and is {now.status} now")
 
-    return _settle(core, task, call, resolve, policy, unknown=unknown)
+    return _settle(core, task, call, resolve, policy, unknown=unknown, earlier=earlier)
 
 
 def nack(core: Core, task: Task, call: Call[Requeued], policy: RetryPolicy | None = None) -> Flow[Requeued]:
@@ -113,20 +125,24 @@ def _settle(
     policy: RetryPolicy | None,
     *,
     unknown: bool = False,
+    earlier: Exception | None = None,
 ) -> Flow[T]:
     """Send the call until its outcome is known; `resolve` gives the outcome once the lease is no longer ours."""
     policy = policy or RetryPolicy(lambda error, n: n < core.retries and not isinstance(error, Unauthorized))
     send = _Sender(core, task, policy)
     failures = 0
+    error = earlier
     while True:
-        try:
-            return (yield from _try(send, call, resolve, unknown=unknown))
-        except (Unavailable, ServerError, RateLimited, Unauthorized) as error:
+        if isinstance(error, PASSING):
             if not policy.may_retry(error, failures):
-                raise
+                raise error
             unknown = unknown or isinstance(error, ServerError) or (isinstance(error, Unavailable) and error.sent)
             yield Pause(core.pause(failures, error))
             failures += 1
+        try:
+            return (yield from _try(send, call, resolve, unknown=unknown))
+        except PASSING as passing:
+            error = passing
 
 
 def _try(send: _Sender, call: Call[T], resolve: Callable[[Task], Flow[T]], *, unknown: bool) -> Flow[T]:

@@ -24,6 +24,7 @@ from .job import Job
 from .lease_timing import End
 from .limits import CommandLimits
 from .outcomes import Retry
+from .result_batches import ResultBatches
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
@@ -55,6 +56,7 @@ class ClaimLoop:
     """Claims tasks and starts their deliveries. The keys of `handlers` are commands in lower case (C2).
 
     `concurrency` is the number of slots, `poll` and `grace` are seconds; a `burst` ends when no task is left.
+    With `batch_results`, results that end at the same time are sent in one request.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ClaimLoop:
         poll: float,
         grace: float,
         burst: bool,
+        batch_results: bool,
     ) -> None:
         self._context = context
         self._clock = context.codeq.core.clock
@@ -74,6 +77,7 @@ class ClaimLoop:
         self._poll = poll
         self._grace = grace
         self._burst = burst
+        self._batch_results = batch_results and concurrency > 1
         self._rotation = Rotation([handler.command for handler in handlers.values()])
         self._limits = CommandLimits(handlers, self._running_of, self._clock)
         self._deliveries: dict[Delivery, None] = {}
@@ -83,6 +87,8 @@ class ClaimLoop:
         self._claims_ended = asyncio.Event()
         self._failures = 0
         self._empty_claims = 0
+        self._more_ready = False
+        """Whether the last claim brought all that was asked for: then a long poll need not come first."""
         self._refusal: Exception | None = None
 
     @property
@@ -136,6 +142,8 @@ class ClaimLoop:
         Returns the error that ended a burst.
         """
         async with asyncio.TaskGroup() as group:
+            if self._batch_results:
+                self._context.results = ResultBatches(self._context.codeq, group)
             ending = group.create_task(self._end_after_grace())
             with self._claiming:
                 while await self._slot_is_free() and not self._burst_is_over():
@@ -173,10 +181,14 @@ class ClaimLoop:
             if not commands:
                 await self._until_change()
                 return
+            if self._more_ready and self._concurrency - self.running > 1:
+                await self._fill_slots(group)
+                return
             all_asked = len(commands) == len(self._handlers)
             wait = 0 if self._burst else self._poll if all_asked else _SHORT_POLL
             task = await self._claim_one(commands, wait)
             self._failures = 0
+            self._more_ready = task is not None
             await self._receive(group, [task] if task else [], sent)
             self._empty_claims = 0 if task or not all_asked else self._empty_claims + 1
             if task:
@@ -203,8 +215,10 @@ class ClaimLoop:
             sent = self._clock.monotonic()
             call = calls.claim_batch(commands, lease=lease, count=asked)
             tasks = await codeq.run(codeq.core.send(call, retries=0))
+            self._failures = 0
+            self._more_ready = len(tasks) == asked
             await self._receive(group, tasks, sent)
-            if len(tasks) < asked:
+            if not self._more_ready:
                 return
 
     def _next_batch(self, claimable: Sequence[str]) -> tuple[list[str], int]:
@@ -220,6 +234,8 @@ class ClaimLoop:
 
     async def _receive(self, group: asyncio.TaskGroup, tasks: Sequence[Task], sent: float) -> None:
         self._context.emit(Polled(len(tasks), self._clock.monotonic() - sent))
+        if tasks:
+            self._empty_claims = 0
         for task in tasks:
             self._rotation.claimed(task.command)
             self._limits.started(task.command)

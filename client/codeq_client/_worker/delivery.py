@@ -38,6 +38,7 @@ from .lease_renewal import HeldLease, LeaseRenewal
 from .lease_timing import End, Lease, LeaseTerms
 from .middleware import Next
 from .outcomes import Abandon, Complete, Fail, Outcome, Retry
+from .result_batches import ResultBatches
 
 SETTLE_SECONDS = 5.0
 """How long a cancelled handler may clean up before it is cancelled again, and how long abandoning its task may take."""
@@ -50,6 +51,7 @@ class DeliveryContext:
     """Collaborators shared by all deliveries of one worker run. `wrap(handler)` adds the middleware.
 
     From `settle_deadline` on, an unanswered end of a task is not tried again; it is set when the worker stops.
+    Without `results`, each result is sent alone.
     """
 
     codeq: CodeQ
@@ -58,6 +60,7 @@ class DeliveryContext:
     emit: Callable[[Event], None]
     wrap: Callable[[Handler], Next]
     state: Any
+    results: ResultBatches | None = None
     settle_deadline: float = math.inf
 
 
@@ -218,7 +221,11 @@ class Delivery:
         match outcome:
             case Complete() | Fail():
                 ended, submission = _submission(task, outcome)
-                await codeq.run(settlement.end(core, task, submission, policy))
+                results = self._context.results
+                if results is None or task.webhook or ended.artifacts:
+                    await codeq.run(settlement.end(core, task, submission, policy))
+                else:
+                    await results.submit(task, submission, policy)
                 return (Settled.FAILED, ended.error) if isinstance(ended, Fail) else (Settled.COMPLETED, "")
             case Retry(delay=delay, reason=reason):
                 await self._context.renewal.finish(self._held)

@@ -70,6 +70,9 @@ class Worker(Registry):
     `grace` is how long handlers may run on then, and at least until that poll has ended. Both are in seconds.
     `lifespan(worker)` is an asynchronous context manager around the run; its value is `context.state`.
 
+    With `batch_results`, results that end at the same time are sent in one request. The server counts those neither in
+    `codeq_task_completed_total` nor in `codeq_task_processing_latency_seconds` (L2): switch it off if you watch these.
+
     Two arguments are for special cases. `lease_thread` says whether leases are renewed on a separate thread; the
     default is yes, unless the clock is not thread-safe or the transport cannot be created twice. `run_in_thread` calls
     a plain handler; the default uses up to `concurrency` threads.
@@ -88,6 +91,7 @@ class Worker(Registry):
         middleware: Iterable[Middleware] = (),
         hooks: Iterable[Hook] = (),
         lifespan: Lifespan | None = None,
+        batch_results: bool = True,
         lease_thread: bool | None = None,
         run_in_thread: ThreadRunner | None = None,
     ) -> None:
@@ -107,6 +111,7 @@ class Worker(Registry):
         self.concurrency = concurrency
         self.poll = min(poll, MAX_WAIT_SECONDS, self.terms.longest_wait)
         self.grace = grace
+        self.batch_results = batch_results
         self.hooks = [self._note, *hooks]
         self._middleware = list(middleware)
         self._lifespan: Lifespan = lifespan or (lambda _worker: nullcontext())
@@ -171,6 +176,7 @@ class Worker(Registry):
                 poll=self.poll,
                 grace=self.grace,
                 burst=burst,
+                batch_results=self.batch_results,
             )
             self._stop_claim_loop = partial(asyncio.get_running_loop().call_soon_threadsafe, loop.stop)
             if self._stop_requested:

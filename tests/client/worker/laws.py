@@ -30,6 +30,7 @@ from tests.client.support import (
     broken,
     false_empty,
     garbled,
+    half_accepted,
     late,
     operation_of,
     refused,
@@ -44,7 +45,20 @@ OPERATIONS = ["create", "claim", "heartbeat", "nack", "abandon", "submit", "get"
 SUBJECTS = ["worker", "other", "third"]
 WHICH = st.integers(0, 11)
 RACES: dict[str, Race] = {"Z1": "redeliver_finished", "Z2": "lose_task", "Z3": "revoke_lease"}
-KINDS = ["refused", "broken", "request lost", "reply lost", "500", "429", "401", "garbled", "late", "slow", "Z4"]
+KINDS = [
+    "refused",
+    "broken",
+    "request lost",
+    "reply lost",
+    "half",
+    "500",
+    "429",
+    "401",
+    "garbled",
+    "late",
+    "slow",
+    "Z4",
+]
 OUTCOMES = ["complete", "fail", "retry", "abandon", "crash", "panic"]
 
 
@@ -213,6 +227,7 @@ class Laws(RuleBasedStateMachine):
             "broken": broken,
             "request lost": request_lost,
             "reply lost": reply_lost,
+            "half": half_accepted,
             "500": answers(500),
             "429": answers(429, retry_after="1"),
             "401": answers(401),

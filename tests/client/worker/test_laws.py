@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from codeq_client import Abandon, LeaseTerms, Task
 from codeq_client._api import retries, settlement
-from codeq_client._worker import cancellation, claiming, delivery, job, lease_renewal, lease_timing
+from codeq_client._worker import cancellation, claiming, delivery, job, lease_renewal, lease_timing, result_batches
 from codeq_client.errors import ServerError, Unavailable
 from tests.client.support import reply_lost, request_lost
 from tests.client.worker.laws import Law, Laws, LawsOfOneSubject, Panic
@@ -93,6 +93,16 @@ def lost_submit_taken_for_success(monkeypatch: pytest.MonkeyPatch) -> None:
             yield from core.send(call, retries=0)
 
     monkeypatch.setattr(settlement, "end", end)
+
+
+def lost_batch_taken_for_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    def request(self: Any, held: Any) -> Any:
+        with contextlib.suppress(Unavailable, ServerError):
+            return (yield from original(self, held))
+        return dict.fromkeys(held)
+
+    original = result_batches.ResultBatches._request  # noqa: SLF001 - the client under test
+    monkeypatch.setattr(result_batches.ResultBatches, "_request", request)
 
 
 def nack_and_abandon_repeated_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +184,14 @@ def submit_lost(machine: Laws) -> None:
     machine.pass_time(seconds=3)
 
 
+def batch_lost(machine: Laws) -> None:
+    machine.open_first(lease=6, concurrency=4)
+    machine.break_network(which=0, operations=["submit"], kind="half", seconds=1)
+    for _ in range(4):
+        machine.create(seconds=1, outcome="complete", delay=0, faults=[])
+    machine.pass_time(seconds=3)
+
+
 def abandon_answered_in_vain(machine: Laws) -> None:
     """The abandon is accepted, another worker claims the task, and then the first one's network works again."""
     machine.open_first(lease=20, concurrency=1)
@@ -232,6 +250,7 @@ SEQUENCES: list[tuple[Law, Any, Any]] = [
     (Law.NOTHING_LEASED, what_comes_while_stopping_is_forgotten, task_at_closing_time),
     (Law.NOTHING_LEASED, a_cancelled_handlers_task_is_kept, handler_at_closing_time),
     (Law.SETTLED, lost_submit_taken_for_success, submit_lost),
+    (Law.SETTLED, lost_batch_taken_for_success, batch_lost),
     (Law.LASTING, a_claim_error_ends_the_loop, outage),
     (Law.LASTING, a_panic_is_let_through, panic),
     (Law.PROGRESS, a_claim_error_ends_the_claiming, outage),

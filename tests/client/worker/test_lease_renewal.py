@@ -235,7 +235,7 @@ async def test_a_task_that_is_lost_by_a_bug_is_reported_too(
         raise ZeroDivisionError
 
     monkeypatch.setattr(settlement, "end", end)
-    worker = scenario.worker()
+    worker = scenario.worker(concurrency=1)
     worker.handler("X")(sleeper(scenario, 5, []))
     scenario.enqueue("X", {})
     async with scenario.running(worker):
