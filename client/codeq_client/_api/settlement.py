@@ -76,7 +76,7 @@ def end(
 ) -> Flow[Record]:
     """Submit a result. Raises `LeaseLost` if the task was ended by another worker, or is held by one.
 
-    `earlier` is the error of a first try, in a batch; this continues as after an error of its own.
+    `earlier` is the error of a first try, in a batch; the next try follows, as after any other error.
     """
 
     def resolve(now: Task) -> Flow[Record]:
