@@ -22,6 +22,8 @@ RUN python3 -m venv /build && python3 -m venv /app \
 
 FROM base
 COPY --from=build /app /app
+# A volume at this folder takes over its owner, so that the suite may write its report there.
+RUN install --directory --owner 10001 --group 10001 /report
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CODEQ_FAKE_HOST=0.0.0.0 CODEQ_FAKE_LOG=text PORT=8080
 USER 10001:10001
 EXPOSE 8080

@@ -30,6 +30,7 @@ PROFILES = {
     ("verify",): {"codeq", "verify"},
     ("verify-real",): {"codeq", "kvrocks", "codeq-kvrocks", "verify-kvrocks"},
     ("verify-redis",): {"codeq", "redis", "codeq-redis", "verify-redis"},
+    ("report",): {"codeq", "report"},
 }
 
 needs_compose = pytest.mark.skipif(shutil.which("docker-compose") is None, reason="there is no docker-compose")
@@ -105,13 +106,13 @@ def test_ports_tokens_and_images_are_the_users_to_choose() -> None:
         "CODEQ_CONTROL_TOKEN": "my-control",
         "CODEQ_WEBHOOK_SECRET": "my-secret",
     }
-    profiles = ("real", "redis", "verify", "verify-real", "verify-redis")
+    profiles = ("real", "redis", "report", "verify", "verify-real", "verify-redis")
     shown = compose(*chosen(profiles), "config", **variables)
     assert "dev-token" not in shown
     services: dict[str, Any] = yaml.safe_load(shown)["services"]
     images = {name: service["image"] for name, service in services.items()}
     assert images == {
-        **dict.fromkeys(["codeq", "verify", "verify-kvrocks", "verify-redis"], "my/fake"),
+        **dict.fromkeys(["codeq", "report", "verify", "verify-kvrocks", "verify-redis"], "my/fake"),
         **dict.fromkeys(["codeq-kvrocks", "codeq-redis"], "my/server"),
         "kvrocks": "my/kvrocks",
         "redis": "my/redis",
@@ -162,5 +163,8 @@ def test_the_suite_passes_on_the_fake_as_a_service() -> None:
     try:
         told = compose("--profile", "verify", "run", "--rm", "verify", **variables)
         assert re.search(r"core +passed", told), told
+        report = ("--profile", "report", "run", "--rm", "-T", "report")
+        assert "<h1>CodeQ contract v0.3.3 on url</h1>" in compose(*report, **variables)
+        assert compose(*report, "junit.xml", **variables).startswith("<?xml")
     finally:
-        compose("down", **variables)
+        compose("down", "--volumes", **variables)

@@ -20,6 +20,8 @@ _SUBCOMMANDS = MappingProxyType(
     {
         "check": ("check", "check_files"),
         "diff": ("run", "diff_reports"),
+        "identities": ("identities", "identities"),
+        "init": ("init", "write_configuration"),
         "load": ("load", "load_target"),
         "record": ("record", "record_session"),
         "replay": ("replay", "replay_files"),

@@ -171,6 +171,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def host_and_port(text: str, *, option: str) -> tuple[str, int]:
+    """The host and the port in the value of an option. Raises CannotRunError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise CannotRunError(f"{option}: found {text!r}; it must be HOST:PORT")
+    return host, int(port)
+
+
 def printable(text: str) -> str:
     """`text` without characters that control a terminal, except line ends."""
     return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)

@@ -27,7 +27,7 @@ from codeq_contract.recordings.format import Header
 from codeq_contract.stores import STORES
 
 from .command_process import end_of, stop_signals
-from .output import CannotRunError, background_output
+from .output import CannotRunError, background_output, host_and_port
 
 _PROFILES = [name for name in STORES if name != "any"]
 
@@ -76,7 +76,7 @@ def record_session(
     try:
         file = yaml.read_text() if yaml else None
         header = Header(out.name.partition(".")[0], profile, epoch, dict(_pairs(settings)), file)
-        host, port = _address(listen)
+        host, port = host_and_port(listen, option="--listen")
         out.touch()
         rewriter = WebhookRewriter()
         with serve_in_thread(Proxy(url, tape, names, rewriter), host, port) as bound_port:
@@ -90,13 +90,6 @@ def record_session(
         raise CannotRunError(str(error)) from None
     click.echo(f"{out}: {len(recording.calls)} calls, {len(recording.callbacks)} callbacks", err=True)
     sys.exit(code)
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f"--listen: found {text!r}; it must be HOST:PORT")
-    return host, int(port)
 
 
 def _pairs(settings: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -11,9 +11,10 @@ from typing import Any
 from uuid import uuid4
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
-from codeq_contract.recordings.format import Identity
+from codeq_contract.recordings.format import UNREADABLE, Identity
 from codeq_contract.recordings.times import SECOND
 
 ISSUER = "codeq-test"
@@ -46,6 +47,18 @@ class Signer:
 
     _key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": KEY_ID}))
     _elliptic: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": _ELLIPTIC_KEY_ID}))
+
+    @classmethod
+    def of(cls, document: Any) -> Signer:  # noqa: ANN401 - whatever a file holds
+        """The keys in a document of `private_keys`. Raises ValueError for any other."""
+        try:
+            keys = {key.kid: key for key in KeySet.import_key_set(document).keys if key.is_private}
+        except (JoseError, *UNREADABLE) as error:
+            raise ValueError(f"no keys: {error}") from None
+        key, elliptic = keys.get(KEY_ID), keys.get(_ELLIPTIC_KEY_ID)
+        if isinstance(key, RSAKey) and isinstance(elliptic, ECKey):
+            return cls(key, elliptic)
+        raise ValueError(f"no private keys {KEY_ID} of RSA and {_ELLIPTIC_KEY_ID} of EC")
 
     def token(self, identity: Identity, *, issued: int) -> str:
         """A token for `identity`, issued at second `issued`. Its claims override the usual ones; None removes one.
@@ -84,6 +97,10 @@ class Signer:
     def jwks(self) -> Mapping[str, Any]:
         """The public keys as a JWKS document."""
         return KeySet([self._elliptic, self._key]).as_dict(private=False)
+
+    def private_keys(self) -> Mapping[str, Any]:
+        """The whole keys, which are secret, as a JWKS document."""
+        return KeySet([self._elliptic, self._key]).as_dict(private=True)
 
     def _provider(self, kind: str, url: str | None) -> str:
         keys = {"jwks": self.jwks()} if url is None else {"jwksUrl": url, "httpTimeout": _KEYS_TIMEOUT}

@@ -89,6 +89,22 @@ class Receiver:
         await send({"type": "http.response.body", "body": answer.body.encode()})
 
 
+class KeysEndpoint:
+    """Public keys at KEYS_PATH, as an ASGI application."""
+
+    def __init__(self, keys: Mapping[str, Any]) -> None:
+        self._document = json.dumps(keys).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
+        """Serve one request."""
+        if scope["type"] == "lifespan":
+            return
+        status, body = (200, self._document) if scope["path"] == KEYS_PATH else (404, b"{}")
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
 def headers_of(scope: Scope) -> dict[str, str]:
     """The headers of a request, with names in lower case."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -117,7 +133,7 @@ def local_webhook(
 @contextmanager
 def serve_webhook(hooks: Receiver, keys: Mapping[str, Any], host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Serve `keys` at KEYS_PATH and `hooks` everywhere else. `hooks` keeps the requests of both. Yields the port."""
-    document = json.dumps(keys).encode()
+    endpoint = KeysEndpoint(keys)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -126,9 +142,7 @@ def serve_webhook(hooks: Receiver, keys: Mapping[str, Any], host: str = "127.0.0
             await hooks(scope, receive, send)
             return
         await hooks.keep(scope, receive)
-        kind = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": kind})
-        await send({"type": "http.response.body", "body": document})
+        await endpoint(scope, receive, send)
 
     with serve_in_thread(app, host, port) as bound_port:
         yield bound_port
