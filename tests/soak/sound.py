@@ -21,6 +21,8 @@ _TASKS = "/v1/codeq/tasks"
 #: How long a reply, or a callback, may take (s). The probe measures delays; here only what is lost counts.
 _LOST = 60.0
 _WAIT = 1
+#: More than the head of a request may have: a refusal of the head leaves this much of the body to skip (bytes).
+_LARGE = 2 * 1024 * 1024
 #: How many live updates a viewer of the page waits for.
 _UPDATES = 5
 
@@ -45,6 +47,7 @@ class Sound:
             self.work_for_a_dead_receiver: 2,
             self.work_for_a_slow_receiver: 2,
             self.watch_the_page: 2,
+            self.go_on_after_a_refusal: 1,
         }
 
     async def run(self, client: Client, until: asyncio.Event) -> None:
@@ -60,7 +63,7 @@ class Sound:
             while not until.is_set():
                 try:
                     await client(http, command)
-                except (httpx.HTTPError, AssertionError, KeyError, ValueError, TimeoutError) as error:
+                except (httpx.HTTPError, AssertionError, KeyError, ValueError, OSError) as error:
                     self._wrong.append(f"{client.__name__}: {type(error).__name__}: {error}")
                 else:
                     self._counts[client.__name__] += 1
@@ -117,6 +120,17 @@ class Sound:
         _expect(reply, 204)
         assert loop.time() - began >= _WAIT - 0.1, "a long poll ended early"
 
+    async def go_on_after_a_refusal(self, http: httpx.AsyncClient, command: str) -> None:
+        """Send a large body with a wrong token, and then work on the same connection."""
+        refused = await http.post(_TASKS, content=b" " * _LARGE, headers={"authorization": "Bearer wrong"})
+        _expect(refused, 401)
+        port = _port(refused)
+        after = await http.get("/_fake/health")
+        _expect(after, 200)
+        assert _port(after) == port, "a connection ended after a refusal"
+        await self._whole_task(http, command)
+        await asyncio.sleep(0.5)
+
     async def _whole_task(self, http: httpx.AsyncClient, command: str, webhook: str = "") -> None:
         payload = {"number": next(self._numbers)}
         created = _expect(
@@ -153,6 +167,12 @@ class Sound:
     async def _never_answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a callback and say nothing, until the receivers end."""
         self._silent.append(writer)
+
+
+def _port(reply: httpx.Response) -> int:
+    """The client's port of the connection that a reply came on."""
+    port: int = reply.extensions["network_stream"].get_extra_info("client_addr")[1]
+    return port
 
 
 def _expect(reply: httpx.Response, status: int) -> dict[str, Any]:
