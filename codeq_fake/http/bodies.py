@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from codeq_fake import wire
 from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, Kind, Struct
 
-from .rejections import BadRequest
+from .rejections import BadRequest, TooMany
+
+#: The most items of a batch (C9, S6).
+LARGEST_BATCH = 100
+#: The most commands of a claim or a subscription, and the most artifacts of a request. The real server has no limits;
+#: ours keep each attempt to claim, and the storage of results, short.
+MOST_COMMANDS = 10_000
+MOST_ARTIFACTS = 1000
 
 CREATE = Struct(
     {
@@ -22,9 +29,9 @@ CREATE = Struct(
         "delaySeconds": INT,
     }
 )
-CREATE_BATCH = Struct({"tasks": LIST_OF(CREATE)})
-CLAIM = Struct({"commands": LIST_OF(STRING), "leaseSeconds": INT, "waitSeconds": INT})
-CLAIM_BATCH = Struct({"commands": LIST_OF(STRING), "leaseSeconds": INT, "count": INT})
+CREATE_BATCH = Struct({"tasks": LIST_OF(CREATE, LARGEST_BATCH)})
+CLAIM = Struct({"commands": LIST_OF(STRING, MOST_COMMANDS), "leaseSeconds": INT, "waitSeconds": INT})
+CLAIM_BATCH = Struct({"commands": LIST_OF(STRING, MOST_COMMANDS), "leaseSeconds": INT, "count": INT})
 HEARTBEAT = Struct({"extendSeconds": INT})
 NACK = Struct({"delaySeconds": INT, "reason": STRING})
 ARTIFACT = Struct({"name": STRING, "url": STRING, "contentBase64": STRING, "contentType": STRING})
@@ -34,14 +41,14 @@ _RESULT: dict[str, Kind] = {
     "status": STRING,
     "result": OBJECT,
     "error": STRING,
-    "artifacts": LIST_OF(ARTIFACT),
+    "artifacts": LIST_OF(ARTIFACT, MOST_ARTIFACTS),
 }
 SUBMIT = Struct(_RESULT)
-SUBMIT_BATCH = Struct({"results": LIST_OF(Struct({"taskId": STRING, **_RESULT}))})
+SUBMIT_BATCH = Struct({"results": LIST_OF(Struct({"taskId": STRING, **_RESULT}), LARGEST_BATCH)})
 SUBSCRIBE = Struct(
     {
         "callbackUrl": STRING,
-        "eventTypes": LIST_OF(STRING),
+        "eventTypes": LIST_OF(STRING, MOST_COMMANDS),
         "ttlSeconds": INT,
         "deliveryMode": STRING,
         "groupId": STRING,
@@ -50,13 +57,6 @@ SUBSCRIBE = Struct(
 )
 RENEW = Struct({"ttlSeconds": INT}, is_lenient=True)
 CLEANUP = Struct({"limit": INT, "before": STRING}, is_lenient=True)
-
-#: The most items of a batch (C9, S6).
-LARGEST_BATCH = 100
-
-
-#: The most commands of a claim or a subscription. The real server has no limit; ours keeps each attempt short.
-MOST_COMMANDS = 10_000
 
 
 def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,3 +79,15 @@ def batch(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     if len(items) > LARGEST_BATCH:
         raise BadRequest(f"batch size exceeds maximum of {LARGEST_BATCH}")
     return items
+
+
+def check_commands(commands: Sequence[str], most: float = MOST_COMMANDS) -> None:
+    """Raise TooMany for more commands than allowed."""
+    if len(commands) > most:
+        raise TooMany("commands", MOST_COMMANDS)
+
+
+def check_artifacts(results: Iterable[Mapping[str, Any]]) -> None:
+    """Raise TooMany if the results of a request have more artifacts than allowed."""
+    if sum(len(result.get("artifacts", ())) for result in results) > MOST_ARTIFACTS:
+        raise TooMany("artifacts", MOST_ARTIFACTS)

@@ -7,7 +7,7 @@ from typing import Any
 from anyio import BrokenWorkerProcess, to_process
 
 from codeq_fake import wire
-from codeq_fake.wire import BadBody, Struct
+from codeq_fake.wire import LIST_OF, BadBody, Struct
 
 from .rejections import BodyNeedsMemory, NoWorkerProcess
 
@@ -30,7 +30,7 @@ async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody 
     if len(body) < _LARGE and sum(map(body.count, _BEFORE_A_VALUE)) < _MANY:
         return None
     try:
-        return await to_process.run_sync(wire.decode, body, struct)
+        return await to_process.run_sync(_decoded, body, struct)
     except BadBody as refusal:
         return refusal
     except (BrokenWorkerProcess, MemoryError) as error:
@@ -39,3 +39,19 @@ async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody 
         raise BodyNeedsMemory from None
     except OSError as error:  # mostly since there are too many open files, or processes
         raise NoWorkerProcess(error.strerror or str(error)) from None
+
+
+def _decoded(body: bytes, struct: Struct) -> dict[str, Any]:
+    """What `wire.decode` returns, of each list no more than the first item that is too many: all have to be read."""
+    return _cut(wire.decode(body, struct), struct)
+
+
+def _cut(fields: dict[str, Any], struct: Struct) -> dict[str, Any]:
+    for name, value in fields.items():
+        kind = struct.fields[name]
+        if isinstance(kind, LIST_OF):
+            del value[kind.most + 1 :]
+            if isinstance(kind.item, Struct):
+                for item in value:
+                    _cut(item, kind.item)
+    return fields

@@ -35,11 +35,11 @@ class BadRequest(Rejected):
         super().__init__(replies.error(400, text))
 
 
-class TooManyCommands(BadRequest):
-    """A claim or a subscription names more than `most` commands."""
+class TooMany(BadRequest):
+    """A list of a request has more than `most` items."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(f"commands exceed maximum of {most}")
+    def __init__(self, items: str, most: int) -> None:
+        super().__init__(f"{items} exceed maximum of {most}")
 
 
 class ForeignHost(Rejected):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from codeq_fake import wire
 
 from . import bodies, rendering, replies
-from .rejections import TooManyCommands
 from .replies import Reply
 from .request import Call
 
@@ -16,8 +15,7 @@ def subscribe(call: Call) -> Reply:
     url = asked.pop("callback_url", "")
     if not url:
         raise wire.BadBody
-    if len(asked.get("event_types", ())) > bodies.MOST_COMMANDS:
-        raise TooManyCommands(bodies.MOST_COMMANDS)
+    bodies.check_commands(asked.get("event_types", ()))
     subscription = call.broker.subscribe(url, now=call.now, **asked)
     return replies.json(rendering.subscription(subscription, call.zone))
 

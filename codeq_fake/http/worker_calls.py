@@ -11,7 +11,7 @@ from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
 from .long_texts import LongTexts
-from .rejections import BadRequest, TooManyCommands, status_and_text
+from .rejections import BadRequest, status_and_text
 from .replies import Reply, Wait
 from .request import Call
 
@@ -22,8 +22,7 @@ MOST_CLAIMED = 10
 def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
     """R3: claim a task of at most so many commands, and wait for one if the request says so (K1 to K9)."""
     fields = call.decode(bodies.CLAIM)
-    if len(fields.get("commands", ())) > most:
-        raise TooManyCommands(bodies.MOST_COMMANDS)
+    bodies.check_commands(fields.get("commands", ()), most)
 
     def attempt(now: int) -> Reply | None:
         task = call.broker.claim(
@@ -49,8 +48,7 @@ def claim_batch(call: Call) -> Reply:
         raise wire.BadBody
     if count > MOST_CLAIMED:
         raise BadRequest(f"count exceeds maximum of {MOST_CLAIMED}")
-    if len(fields.get("commands", ())) > bodies.MOST_COMMANDS:
-        raise TooManyCommands(bodies.MOST_COMMANDS)
+    bodies.check_commands(fields.get("commands", ()))
     tasks = call.broker.claim_batch(
         fields.get("commands", ()),
         count,
@@ -93,6 +91,7 @@ def submit(call: Call) -> Reply:
     fields = call.decode(bodies.SUBMIT)
     if not fields.get("status"):
         raise wire.BadBody
+    bodies.check_artifacts([fields])
     record = call.broker.submit(call.params["id"], _submission(fields), worker=call.caller.subject, now=call.now)
     long = LongTexts()
     return long.reply(rendering.record(record, call.zone, long))
@@ -101,6 +100,7 @@ def submit(call: Call) -> Reply:
 def submit_batch(call: Call) -> Reply:
     """R9: store several results. Each item is answered with its record or its error (S6)."""
     items = bodies.batch(call.decode(bodies.SUBMIT_BATCH))
+    bodies.check_artifacts(items)
     submissions = [(item.get("taskId", ""), _submission(item)) for item in items]
     outcomes = call.broker.submit_batch(submissions, worker=call.caller.subject, now=call.now)
     ids = [task_id for task_id, _ in submissions]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -32,6 +33,8 @@ class LIST_OF:  # noqa: N801 - stands beside STRING and INT in a schema
     """A Go slice of strings or of structs."""
 
     item: Scalar | Struct
+    most: int = sys.maxsize
+    """How many items a request may have. The decoder does not check it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from codeq_fake.core.task import HISTORY_LIMIT
 from codeq_fake.core.times import SECOND
 from codeq_fake.documents.errors import DEEPEST
 from codeq_fake.documents.yaml_text import MOST_REPEATED
-from codeq_fake.http.bodies import LARGEST_BATCH, MOST_COMMANDS
+from codeq_fake.http.bodies import LARGEST_BATCH, MOST_ARTIFACTS, MOST_COMMANDS
 from codeq_fake.http.rejections import LARGEST_BODY
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
 from codeq_fake.page.visit import LARGEST_FORM
@@ -46,6 +46,7 @@ def mib(size: int) -> str:
         ("fetch of a JWKS document", [mib(keys.LARGEST), f"{keys.INTERVAL} s between", f"first {keys.MOST_KEYS} keys"]),
         ("items of a batch of tasks or results", [f"{LARGEST_BATCH},"]),
         ("commands of a claim or a subscription", [f"{MOST_COMMANDS:,},"]),
+        ("artifacts of a request with results", [f"{MOST_ARTIFACTS:,},"]),
         ("long poll", [f"{LONGEST_WAIT} s"]),
         ("journal of requests and of callbacks", [f"{DEFAULT_SIZE:,} entries", mib(DEFAULT_BYTES)]),
         ("form of the page", [mib(LARGEST_FORM)]),

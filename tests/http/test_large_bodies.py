@@ -15,7 +15,9 @@ from anyio import BrokenWorkerProcess, to_process
 from codeq_fake import http
 from codeq_fake.clocks import WallClock
 from codeq_fake.core import Submission
-from codeq_fake.http import OPERATIONS, long_texts, rendering
+from codeq_fake.http import OPERATIONS, bodies, long_texts, rendering
+from codeq_fake.http.bodies import LARGEST_BATCH, MOST_ARTIFACTS
+from codeq_fake.http.large_bodies import decode_large
 from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.testing import FakeCodeQ
@@ -132,6 +134,41 @@ def test_a_body_that_is_slow_to_decode_holds_up_no_other_client() -> None:
     given, short = asyncio.run(answers(has_worker_process=True))
     assert given == expected
     assert long > LIMIT > short
+
+
+#: Path and body of requests with lists that are too long, and what is said of them.
+LONG_LISTS = [
+    ("/claim", b'{"commands":[%b"b"]}' % (b'"a",' * 40_000), "commands exceed maximum of 10000"),
+    ("/batch", b'{"tasks":[%b{}]}' % (b'{"command":"A"},' * 40_000), "batch size exceeds maximum of 100"),
+    ("/c/result", b'{"status":"FAILED","artifacts":[%b{}]}' % (b"{}," * 40_000), "artifacts exceed maximum of 1000"),
+    (
+        "/batch/results",
+        b'{"results":[{"artifacts":[%b{}]}]}' % (b"{}," * 40_000),
+        "artifacts exceed maximum of 1000",
+    ),
+]
+
+
+@pytest.mark.process
+@measured
+def test_a_list_that_is_too_long_is_refused_without_holding_up_others() -> None:
+    async def asked() -> list[tuple[str, bool]]:
+        app = http.surface(with_long_texts("", has_worker_process=True))
+        found = []
+        for path, body, _ in LONG_LISTS:
+            async with LongestHold() as longest:
+                given = await ask(app, "POST", f"{TASKS}{path}", [body], bearer("dev-token"))
+            found.append((given.json["error"], longest.seconds < LIMIT / 4))
+        # To read more of a list from the worker process would take long, too.
+        tasks = await decode_large(LONG_LISTS[1][1], bodies.CREATE_BATCH)
+        results = await decode_large(LONG_LISTS[3][1], bodies.SUBMIT_BATCH)
+        assert isinstance(tasks, dict)
+        assert isinstance(results, dict)
+        assert len(tasks["tasks"]) == LARGEST_BATCH + 1
+        assert len(results["results"][0]["artifacts"]) == MOST_ARTIFACTS + 1
+        return found
+
+    assert asyncio.run(asked()) == [(text, True) for *_, text in LONG_LISTS]
 
 
 #: Texts that take long to write.

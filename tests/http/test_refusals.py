@@ -10,7 +10,7 @@ import pytest
 
 from codeq_fake.core import errors
 from codeq_fake.http import OPERATIONS
-from codeq_fake.http.bodies import MOST_COMMANDS
+from codeq_fake.http.bodies import MOST_ARTIFACTS, MOST_COMMANDS
 from codeq_fake.http.rejections import status_and_text
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import CLAIM, SUBSCRIPTIONS, TASKS, Answer, ask, bearer
@@ -234,3 +234,23 @@ def test_more_commands_than_a_request_may_name_are_refused(path: str, body: dict
     assert asyncio.run(asked(MOST_COMMANDS)).status < 300
     refused = asyncio.run(asked(MOST_COMMANDS + 1))
     assert (refused.status, refused.json) == (400, {"error": "commands exceed maximum of 10000"})
+
+
+@pytest.mark.parametrize("path", ["held/result", "batch/results"])
+def test_more_artifacts_than_a_request_may_have_are_refused_and_nothing_is_stored(fake: FakeCodeQ, path: str) -> None:
+    """A hundred thousand of them would hold up all others for a second."""
+    result: dict[str, Any] = {"taskId": "held", "status": "COMPLETED", "result": {}}
+    halves = [{**result, "artifacts": [{"name": "a", "url": "u"}] * (MOST_ARTIFACTS // 2)} for _ in range(2)]
+    whole = {**result, "artifacts": halves[0]["artifacts"] * 2}
+
+    def body(*more: dict[str, str]) -> dict[str, Any]:
+        if path == "batch/results":
+            return {"results": [halves[0], {**halves[1], "artifacts": [*halves[1]["artifacts"], *more]}]}
+        return {**whole, "artifacts": [*whole["artifacts"], *more]}
+
+    before = fake.state()
+    with fake.client("worker") as client:
+        refused = client.post(f"{TASKS}/{path}", json=body({}))
+        assert (refused.status_code, refused.json()) == (400, {"error": "artifacts exceed maximum of 1000"})
+        assert fake.state() == before
+        assert client.post(f"{TASKS}/{path}", json=body()).status_code == 200
