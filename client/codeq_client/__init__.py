@@ -25,6 +25,7 @@ from codeq_client._api.models import (
     TaskOptions,
 )
 from codeq_client._task import Location, Status, Task
+from codeq_client._worker.child_process import ProcessContext
 from codeq_client._worker.events import (
     ClaimFailed,
     Draining,
@@ -80,6 +81,7 @@ __all__ = [
     "Outcome",
     "Policy",
     "Polled",
+    "ProcessContext",
     "QueueStats",
     "Rate",
     "Record",

@@ -20,6 +20,7 @@ CodeQError
 │   │   └── SubscriptionNotFound  the subscription expired and was removed. Subscribe again.
 │   ├── RateLimited           429: try again in `retry_after` seconds.
 │   └── ServerError           5xx: the server, or a proxy in front of it, failed.
+├── HandlerProcessError      a handler's process died, or its exception cannot leave it. The task is retried.
 ├── LeaseLost                 a handler's lease has ended, for `reason`. Stop at once: another worker may have it.
 ├── TaskFailed                the awaited task ended as FAILED; `message` is the worker's or the server's text.
 │   └── TaskDead              it used up its attempts and is a dead letter: it will never have a result.
@@ -29,12 +30,25 @@ CodeQError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ._display import excerpt
 from ._task import Task
 
 
 class CodeQError(Exception):
     """Base class of all errors of this package."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Take an error to another process, whatever the arguments of its class."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[CodeQError], arguments: tuple[Any, ...], fields: Mapping[str, Any]) -> CodeQError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(fields)
+    return error
 
 
 class ConfigurationError(CodeQError, ValueError):
@@ -129,6 +143,10 @@ class RateLimited(Refused):
 
 class ServerError(Refused):
     """5xx: the server, or a proxy in front of it, failed. Whether it acted is unknown."""
+
+
+class HandlerProcessError(CodeQError):
+    """The process of a handler with `pool="process"` died, or the handler's exception cannot be taken out of it."""
 
 
 class LeaseLost(CodeQError):

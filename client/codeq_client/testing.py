@@ -18,6 +18,7 @@ from ._worker.delivery import Delivery
 from ._worker.handlers import Handler, takes_context
 from ._worker.lease_renewal import LeaseRenewal, call_now
 from ._worker.outcomes import Complete, Outcome
+from ._worker.process_pool import ProcessPool
 from ._worker.worker import Worker
 
 
@@ -53,11 +54,18 @@ async def run_one(
         attempts=attempts,
         max_attempts=max_attempts,
     )
+    with ProcessPool() as pool:
+        return await _outcome(worker, handler, task, state, pool)
+
+
+async def _outcome(
+    worker: Worker, handler: Handler, task: Task, state: object, pool: ProcessPool
+) -> Complete | Outcome:
     clock = worker.codeq.core.clock
     async with anyio.create_task_group() as group:
         renewal = LeaseRenewal(_always_renewed, clock, worker.emit, post=call_now, wake=call_now)
         group.start_soon(renewal.run)
-        context = worker.delivery_context(renewal, state)
+        context = worker.delivery_context(renewal, state, pool)
         outcome = await Delivery(context, handler, task, sent=clock.monotonic()).handle()
         group.cancel_scope.cancel()
     return outcome

@@ -10,7 +10,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypedDict, TypeVar, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, overload
 
 from codeq_client._api.arguments import check_number
 from codeq_client._api.conversion import from_json, to_json
@@ -18,9 +18,11 @@ from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
 from .cancellation import Caught, caught, is_interrupt, text_of
+from .child_process import HandlerCall
 from .job import Job, TaskContext
 from .lease_timing import LeaseTerms
 from .outcomes import Complete, Fail, Outcome, Retry
+from .process_pool import ProcessPool
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -30,6 +32,14 @@ _log = logging.getLogger("codeq_client.worker")
 
 ThreadRunner: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a plain function, usually on a thread, and returns what it returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runners:
+    """How plain functions are called. Without `processes`, all of them on threads."""
+
+    run_in_thread: ThreadRunner
+    processes: ProcessPool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,8 @@ class Policy(TypedDict, total=False):
     The `permanent` exceptions fail the task, others retry it after `backoff(task)` seconds. A handler that runs for
     `timeout` seconds, or for `stall` seconds without `task.progress()`, is cancelled and its task retried; the defaults
     are those of the worker's `LeaseTerms`, and `math.inf` is no limit. `concurrency` and `rate` limit the command in
-    each worker.
+    each worker. A plain function runs on a thread, or with `pool="process"` in a process, which is killed when the
+    handler must end.
     """
 
     permanent: type[Exception] | tuple[type[Exception], ...]
@@ -59,6 +70,7 @@ class Policy(TypedDict, total=False):
     stall: float | None
     concurrency: int | None
     rate: Rate | None
+    pool: Literal["thread", "process"]
 
 
 def check_policy(policy: Policy) -> None:
@@ -72,6 +84,8 @@ def check_policy(policy: Policy) -> None:
             check_number(limit, name, least=0.001)
     if policy.get("concurrency") is not None:
         check_number(policy["concurrency"], "concurrency", least=1, is_whole=True)
+    if (pool := policy.get("pool", "thread")) not in {"thread", "process"}:
+        raise ConfigurationError(f'pool must be "thread" or "process", not {pool!r}')
     rate: Any = policy.get("rate")
     if rate is not None and not isinstance(rate, Rate):
         raise ConfigurationError(f"rate must be a Rate, such as Rate(10, seconds=60), not {rate!r}")
@@ -92,6 +106,7 @@ class Handler:
     stall: float | None = None
     concurrency: int | None = None
     rate: Rate | None = None
+    pool: Literal["thread", "process"] = "thread"
 
     def terms(self, terms: LeaseTerms) -> LeaseTerms:
         """Return the worker's terms with this handler's limits."""
@@ -111,8 +126,10 @@ class Handler:
         except DecodeError as error:
             raise Fail(f"the payload does not have the handler's type: {error}") from error
 
-    async def call(self, job: Job[Any], context: TaskContext, *, run: ThreadRunner) -> Any:  # noqa: ANN401 - the user's
-        """Call the user's function, a plain one by `run`. Its end is awaited even if the job is cancelled."""
+    async def call(self, job: Job[Any], context: TaskContext, *, runners: Runners) -> Any:  # noqa: ANN401 - the user's
+        """Call the user's function. The end of a plain one on a thread is awaited even if the job is cancelled."""
+        if self.pool == "process" and runners.processes is not None:
+            return await runners.processes.run(HandlerCall(self.function, self.takes_context, job), context.progress)
         arguments = (job, context) if self.takes_context else (job,)
         if _is_coroutine_function(self.function):
             return await self.function(*arguments)
@@ -124,7 +141,7 @@ class Handler:
             except BaseException as error:  # noqa: BLE001 - a future cannot hold each of them
                 return None, error
 
-        returned, error = await _to_the_end(partial(run, start))
+        returned, error = await _to_the_end(partial(runners.run_in_thread, start))
         if error is not None:
             raise error
         return await returned if inspect.isawaitable(returned) else returned
@@ -176,6 +193,15 @@ class Registration(Generic[P, R]):
         """Register the function."""
         self._register(function)
         return function
+
+
+def check_function(function: Callable[..., Any], policy: Policy) -> None:
+    """Raise `ConfigurationError` for a function that cannot be called in a process, where it is found by its name."""
+    if policy.get("pool") != "process":
+        return
+    name = getattr(function, "__qualname__", "<lambda>")
+    if _is_coroutine_function(function) or "<" in name:
+        raise ConfigurationError(f'handler {name} must be a plain function of a module, because of pool="process"')
 
 
 def takes_context(function: Callable[..., Any]) -> bool:

@@ -38,6 +38,10 @@ class Retry(Outcome):
         self.delay = delay
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Take it to another process."""
+        return type(self), (self.delay, self.reason)
+
 
 class Fail(Outcome):
     """The task is FAILED, permanently, with `error` (S4)."""

@@ -10,7 +10,7 @@ from codeq_client._api.arguments import check_text
 from codeq_client._api.models import Command
 from codeq_client.errors import ConfigurationError
 
-from .handlers import Handler, Policy, Registration, check_policy, takes_context
+from .handlers import Handler, Policy, Registration, check_function, check_policy, takes_context
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -56,7 +56,7 @@ class Registry:
         check against the function. Without a type the JSON value is passed on. The return value completes the task;
         `Retry`, `Fail` and `Abandon` may be raised or returned. Of other exceptions the `permanent` ones fail the task,
         and the rest retry it, after `backoff(task)` seconds or the server's backoff. `timeout`, `stall`, `concurrency`
-        and `rate` limit the handler and its command: see `Policy`.
+        and `rate` limit the handler and its command, and `pool` says where it runs: see `Policy`.
         """
         if isinstance(command, Command):
             payload, result = command.payload, command.result
@@ -66,6 +66,7 @@ class Registry:
         check_policy(policy)
 
         def register(function: Callable[..., Any]) -> None:
+            check_function(function, policy)
             self._add(Handler(name, function, takes_context(function), payload, result, **policy))
 
         return Registration(register)

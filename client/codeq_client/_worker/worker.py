@@ -24,11 +24,12 @@ from .cancellation import is_interrupt
 from .claiming import ClaimLoop
 from .delivery import DeliveryContext
 from .events import ClaimFailed, Event, HandlerStuck, Hook, Polled, Started, Stopped
-from .handlers import Handler, ThreadRunner
+from .handlers import Handler, Runners, ThreadRunner
 from .lease_renewal import LeaseRenewal, renewal_in_loop, renewal_on_thread
 from .lease_timing import LeaseTerms
 from .middleware import Middleware, Next
 from .process import stop_on_signals
+from .process_pool import ProcessPool
 from .registry import Registry
 
 Lifespan: TypeAlias = "Callable[[Worker], AbstractAsyncContextManager[Any]]"
@@ -73,9 +74,11 @@ class Worker(Registry):
     With `batch_results`, results that end at the same time are sent in one request. The server counts those neither in
     `codeq_task_completed_total` nor in `codeq_task_processing_latency_seconds` (L2): switch it off if you watch these.
 
-    Two arguments are for special cases. `lease_thread` says whether leases are renewed on a separate thread; the
+    Three arguments are for special cases. `lease_thread` says whether leases are renewed on a separate thread; the
     default is yes, unless the clock is not thread-safe or the transport cannot be created twice. `run_in_thread` calls
-    a plain handler; the default uses up to `concurrency` threads.
+    a plain handler; the default uses up to `concurrency` threads. `processes` says whether handlers with
+    `pool="process"` run in processes; the default is yes, unless the clock is not thread-safe. Otherwise they run on
+    threads.
     """
 
     def __init__(  # the settings of a worker
@@ -94,6 +97,7 @@ class Worker(Registry):
         batch_results: bool = True,
         lease_thread: bool | None = None,
         run_in_thread: ThreadRunner | None = None,
+        processes: bool | None = None,
     ) -> None:
         check_number(concurrency, "concurrency", least=1, is_whole=True)
         check_number(poll, "poll", least=1)
@@ -120,6 +124,7 @@ class Worker(Registry):
         self._lease_thread = own_thread if lease_thread is None else lease_thread
         self._lacks_thread = lease_thread is None and is_shared and codeq.core.clock.thread_safe
         self._run_in_thread = run_in_thread
+        self._processes = codeq.core.clock.thread_safe if processes is None else processes
         self._claim_loop: ClaimLoop | None = None
         self._renewal: LeaseRenewal | None = None
         self._stop_requested = False
@@ -168,7 +173,8 @@ class Worker(Registry):
             state = await stack.enter_async_context(self._lifespan(self))
             renewal = renewal_on_thread if self._lease_thread else renewal_in_loop
             self._renewal = await stack.enter_async_context(renewal(self.codeq, self.terms, self.emit))
-            context = self.delivery_context(self._renewal, state)
+            pool = stack.enter_context(ProcessPool())
+            context = self.delivery_context(self._renewal, state, pool)
             loop = self._claim_loop = ClaimLoop(
                 context,
                 handlers,
@@ -213,10 +219,10 @@ class Worker(Registry):
             standstill=loop.standstill if loop else 0.0,
         )
 
-    def delivery_context(self, renewal: LeaseRenewal, state: Any) -> DeliveryContext:  # noqa: ANN401 - the user's
+    def delivery_context(self, renewal: LeaseRenewal, state: Any, pool: ProcessPool) -> DeliveryContext:  # noqa: ANN401 - the user's
         """Return what deliveries work with; for `run`, and for tests of handlers."""
         run = self._run_in_thread or partial(to_thread.run_sync, limiter=anyio.CapacityLimiter(self.concurrency))
-        wrap = partial(_wrap, self._middleware, run)
+        wrap = partial(_wrap, self._middleware, Runners(run, pool if self._processes else None))
         return DeliveryContext(self.codeq, renewal, self.terms, self.emit, wrap, state)
 
     def emit(self, event: Event) -> None:
@@ -241,9 +247,9 @@ class Worker(Registry):
             _log.error("no slot is left: all %d have a handler that does not end; restart the worker", self.concurrency)
 
 
-def _wrap(middleware: Iterable[Middleware], run: ThreadRunner, handler: Handler) -> Next:
+def _wrap(middleware: Iterable[Middleware], runners: Runners, handler: Handler) -> Next:
     """Return the call of `handler` inside the middleware, the first of which is outermost."""
-    call: Next = partial(handler.call, run=run)
+    call: Next = partial(handler.call, runners=runners)
     for layer in reversed(list(middleware)):
         call = partial(layer, call_next=call)
     return call
