@@ -51,7 +51,7 @@ async def pool() -> AsyncIterator[ProcessPool]:
 
 
 def nothing() -> None:
-    """A progress report that nobody needs."""
+    """A progress report that no test needs."""
 
 
 @in_process
@@ -124,7 +124,7 @@ async def test_a_handler_in_a_process_is_killed_with_all_that_it_started_when_it
     hanging, _ = fake.enqueue("HANG", str(file)), fake.enqueue("CRASH", {}, max_attempts=2)
     async with codeq, asyncio.TaskGroup() as group:
         group.create_task(worker.run(signals=False))
-        await asyncio.to_thread(wait_until, lambda: process_ids(file), 60)
+        await asyncio.to_thread(wait_until, lambda: bool(process_ids(file)), 60)
         killed = process_ids(file)
         fake.race("revoke_lease", hanging.id)
         await asyncio.to_thread(wait_until, lambda: len(ended) == 2, 60)
@@ -158,7 +158,7 @@ def test_a_handlers_process_ends_when_the_workers_process_is_killed(tmp_path: Pa
     script, file = tmp_path / "run.py", tmp_path / "pids"
     script.write_text(WORKER)
     with subprocess.Popen([sys.executable, script, file], env={**os.environ, "PYTHONPATH": str(ROOT)}) as worker:
-        wait_until(lambda: process_ids(file), 60)
+        wait_until(lambda: bool(process_ids(file)), 60)
         worker.send_signal(signal.SIGKILL)
     try:
         wait_until(lambda: not any(is_alive(pid) for pid in process_ids(file)), 10)
