@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, Required, TypeAlias, TypedDict
 
-Profile: TypeAlias = Literal["redis", "kvrocks-2.8", "kvrocks-2.9"]
+Profile: TypeAlias = Literal[
+    "redis",
+    "kvrocks-2.8",
+    "kvrocks-2.9",
+    "v0.3.3/redis",
+    "v0.3.3/kvrocks-2.8",
+    "v0.3.3/kvrocks-2.9",
+    "main/redis",
+    "main/kvrocks-2.8",
+    "main/kvrocks-2.9",
+]
 """A store profile: the store behind the real server (K8)."""
 
 DEFAULT_PROFILE: Profile = "kvrocks-2.8"

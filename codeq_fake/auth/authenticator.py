@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeAlias
 
-from codeq_fake.server_settings import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, Settings, StaticAuth
+from codeq_fake.server_settings import ADMIN_SCOPE, WORKER_SCOPES, Auth, Settings
 
-from .caller import Authentication, Caller, Forbidden, Unauthenticated, role_of
+from .caller import Authentication, Caller, Forbidden, Unauthenticated, role_of, with_strict_tenant
 from .identities import IdentitiesProvider, Identity, Kind
 from .keys import Fetch, fetch_url
-from .providers import JwksProvider, Provider, StaticProvider
+from .providers import Provider, provider_of
+
+#: Finds the caller of a header value at an instant.
+_Authenticate: TypeAlias = Callable[[str | None, int], Authentication]
 
 #: The number of header values that are remembered for each kind of route.
 REMEMBERED = 4096
@@ -26,23 +30,37 @@ class Authenticator:
     """
 
     def __init__(
-        self, producers: Provider, workers: Provider, *, allow_producer_as_worker: bool = False, is_dev: bool = True
+        self,
+        producers: Provider,
+        workers: Provider,
+        *,
+        allow_producer_as_worker: bool = False,
+        is_dev: bool = True,
+        has_strict_tenants: bool = False,
     ) -> None:
         self._producer_provider = producers
         self._worker_provider = workers
         self._allow_producer_as_worker = allow_producer_as_worker
         self._is_dev = is_dev
-        self._producers = _Cache(self._authenticate_producer)
-        self._workers = _Cache(self._authenticate_worker)
-        self._readers = _Cache(self._authenticate_reader)
+        self._has_strict_tenants = has_strict_tenants
+        self._producers = self._cache(self._authenticate_producer)
+        self._workers = self._cache(self._authenticate_worker)
+        self._readers = self._cache(self._authenticate_reader)
 
     @classmethod
-    def of(cls, settings: Settings, identities: Iterable[Identity] = (), fetch: Fetch = fetch_url) -> Authenticator:
+    def of(
+        cls,
+        settings: Settings,
+        identities: Iterable[Identity] = (),
+        fetch: Fetch = fetch_url,
+        *,
+        has_strict_tenants: bool = False,
+    ) -> Authenticator:
         """The authenticator of these settings. Identities come first, and are the only callers if no auth is set."""
         known = tuple(identities)
 
-        def provider(kind: Kind, auth: StaticAuth | JwksAuth) -> Provider:
-            configured = JwksProvider(auth, fetch) if isinstance(auth, JwksAuth) else StaticProvider(auth)
+        def provider(kind: Kind, auth: Auth) -> Provider:
+            configured = provider_of(auth, fetch)
             if not known:
                 return configured
             return IdentitiesProvider(kind, known, configured if settings.auth_given else None)
@@ -52,30 +70,40 @@ class Authenticator:
             provider("worker", settings.worker_auth),
             allow_producer_as_worker=settings.allow_producer_as_worker,
             is_dev=settings.is_dev,
+            has_strict_tenants=has_strict_tenants,
         )
 
     def producer(self, authorization: str | None, *, now: int) -> Caller:
         """The caller of a route for producers."""
-        return self._producers.caller(authorization, now)
+        return _with_tenant(self._producers.caller(authorization, now))
 
     def worker(self, authorization: str | None, scope: str, *, now: int) -> Caller:
         """The caller of a route for workers that requires `scope` (A5, A6)."""
         caller = self._workers.caller(authorization, now)
         if scope not in caller.scopes:
             raise Forbidden("missing scope")
-        return caller
+        return _with_tenant(caller)
 
     def reader(self, authorization: str | None, *, now: int) -> Caller:
         """The caller that reads a task or its result: a worker with event types, or else a producer (A7)."""
-        return self._readers.caller(authorization, now)
+        return _with_tenant(self._readers.caller(authorization, now))
 
     def admin(self, authorization: str | None, role_header: str | None, *, now: int) -> Caller:
         """The producer that calls an admin route. `role_header` is the value of `X-Role`, or None (A8)."""
-        caller = self._producers.caller(authorization, now)
+        caller = _with_tenant(self._producers.caller(authorization, now))
         role = role_of(caller.claims) or (self._is_dev and role_header) or ""
         if ADMIN_SCOPE in caller.scopes or role.strip().lower() == "admin":
             return caller
         raise Unauthenticated("unauthorized. Admin only")
+
+    def _cache(self, authenticate: _Authenticate) -> _Cache:
+        """A cache of what `authenticate` finds, with tenants by the version's rule (A9, G4)."""
+
+        def strictly(authorization: str | None, now: int) -> Authentication:
+            found = authenticate(authorization, now)
+            return replace(found, caller=with_strict_tenant(found.caller))
+
+        return _Cache(strictly if self._has_strict_tenants else authenticate)
 
     def _authenticate_producer(self, authorization: str | None, now: int) -> Authentication:
         return self._producer_provider.authenticate(_bearer_token(authorization), now=now)
@@ -113,7 +141,7 @@ class Authenticator:
 class _Cache:
     """The valid header values, with the time for which they are valid."""
 
-    def __init__(self, authenticate: Callable[[str | None, int], Authentication]) -> None:
+    def __init__(self, authenticate: _Authenticate) -> None:
         self._authenticate = authenticate
         self._found: dict[str | None, Authentication] = {}
 
@@ -126,6 +154,13 @@ class _Cache:
                 del self._found[next(iter(self._found))]  # the oldest one: invented tokens must not fill the memory
             self._found[authorization] = authentication
         return authentication.caller
+
+
+def _with_tenant(caller: Caller) -> Caller:
+    """The caller. Raises Forbidden if its tenant claims are not in order (G4)."""
+    if not caller.has_tenant:
+        raise Forbidden("invalid tenant claims")
+    return caller
 
 
 def _bearer_token(authorization: str | None) -> str:

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: An instant (ns) that no clock reaches.
 FOREVER = 1 << 80
 
 _TENANT_CLAIMS = ("tenantId", "tenant_id", "organizationId", "organization_id")
+_STRICT_TENANT_CLAIMS = ("tid", *_TENANT_CLAIMS)
+_TENANT = re.compile("[a-z][a-z0-9-]{1,62}")
 
 
 class Refusal(Exception):
@@ -40,6 +43,8 @@ class Caller:
     event_types: tuple[str, ...]
     claims: Mapping[str, object]
     token: str
+    #: Whether its tenant claims are in order (G4); they always are on v0.3.3.
+    has_tenant: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,14 @@ def tenant_of(claims: Mapping[str, object], subject: str) -> str:
     """The tenant of a caller: the first tenant claim that is a text, or else the subject (A9)."""
     texts = (claim for name in _TENANT_CLAIMS if isinstance(claim := claims.get(name), str))
     return next(texts, "").strip() or subject.strip()
+
+
+def with_strict_tenant(caller: Caller) -> Caller:
+    """The caller with its tenant by the strict rule: all claims present agree and have one form (G4)."""
+    present = [caller.claims[name] for name in _STRICT_TENANT_CLAIMS if name in caller.claims] or [caller.subject]
+    tenants = {claim.strip() if isinstance(claim, str) else "" for claim in present}
+    tenant = tenants.pop()
+    return replace(caller, tenant=tenant, has_tenant=not tenants and _TENANT.fullmatch(tenant) is not None)
 
 
 def role_of(claims: Mapping[str, object]) -> str:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from codeq_fake.documents import BadDocumentError
-from codeq_fake.server_settings import ADMIN_SCOPE, JwksAuth, Settings, SettingsError, StaticAuth
+from codeq_fake.server_settings import ADMIN_SCOPE, Auth, MultiAuth, Settings, SettingsError, StaticAuth
 
 from . import jwt
 from .caller import Authentication, role_of
@@ -187,7 +187,9 @@ def _segment(part: Mapping[str, Any]) -> str:
     return urlsafe_b64encode(json.dumps(part, default=str).encode()).decode().rstrip("=")
 
 
-def _token(auth: StaticAuth | JwksAuth) -> str | None:
+def _token(auth: Auth) -> str | None:
+    if isinstance(auth, MultiAuth):
+        return next(filter(None, map(_token, auth.providers)), None)
     return auth.token if isinstance(auth, StaticAuth) else None
 
 

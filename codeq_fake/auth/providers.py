@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Protocol
 
-from codeq_fake.server_settings import JwksAuth, StaticAuth
+from codeq_fake.server_settings import Auth, JwksAuth, MultiAuth, StaticAuth
 
 from . import jwt
 from .caller import FOREVER, Authentication, Caller, Unauthenticated, tenant_of
@@ -60,6 +60,34 @@ class JwksProvider:
         check_signature(parsed, key)
         checked = authenticate_claims(parsed.claims, issuer=self._issuer, audience=self._audience, token=token, now=now)
         return Authentication(checked.caller, checked.since, min(checked.until, good_until))
+
+
+class MultiProvider:
+    """Several providers; the first that accepts a token counts (G8)."""
+
+    def __init__(self, providers: Sequence[Provider]) -> None:
+        self._providers = providers
+
+    def authenticate(self, token: str, *, now: int) -> Authentication:
+        """As the first provider that accepts the token. The refusal has the texts of all."""
+        texts: list[str] = []
+        for provider in self._providers:
+            try:
+                return provider.authenticate(token, now=now)
+            except Unauthenticated as refusal:
+                texts.append(refusal.text)
+        raise Unauthenticated("multi auth: token rejected by every provider: " + "\n".join(texts))
+
+
+def provider_of(auth: Auth, fetch: Fetch) -> Provider:
+    """The provider that these settings describe."""
+    match auth:
+        case MultiAuth():
+            return MultiProvider([provider_of(part, fetch) for part in auth.providers])
+        case JwksAuth():
+            return JwksProvider(auth, fetch)
+        case _:
+            return StaticProvider(auth)
 
 
 def as_sent(token: str) -> str:

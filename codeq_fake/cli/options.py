@@ -135,9 +135,11 @@ _WHAT = (
     flag(
         "profile",
         type=click.Choice(get_args(Profile)),
+        metavar="[main/]STORE",
         default=DEFAULT_PROFILE,
         show_default=True,
-        help="The store of the real server; it decides how early a lease counts as expired.",
+        help="The store of the real server, which decides how early a lease counts as expired: redis, kvrocks-2.8 or "
+        "kvrocks-2.9. With main/ before it: of CodeQ's main branch.",
     ),
     flag(
         "clock",

@@ -24,6 +24,7 @@ from codeq_fake.compat.uvicorn import Limits
 from codeq_fake.compat.uvicorn_choice import shortcomings
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.argument_readers import instant
+from codeq_fake.core import canonical_name
 from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.http.host_guard import is_bound_to_loopback
@@ -174,7 +175,7 @@ def _runtime(options: Options) -> FakeServer:
     file = options.identities
     try:
         config = Config(
-            profile=options.profile,
+            profile=canonical_name(options.profile),
             settings=Settings.from_env(without_typos(options.environ)),
             identities=read_identities(str(file), _text("--identities", file)) if file is not None else (),
             webhook_allow=options.webhook_allow,

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from codeq_fake import wire
 from codeq_fake.clocks import in_slices
-from codeq_fake.core import PROFILES
+from codeq_fake.core import PROFILES, canonical_name
 from codeq_fake.core.codec import MismatchError, codec
 from codeq_fake.core.slices import Slices
 from codeq_fake.core.times import SECOND
@@ -141,7 +141,8 @@ def clock_mode(value: object, name: str) -> Literal["real", "manual"]:
 
 
 def profile(value: object, _name: str = "") -> str:
-    """The name of a store profile."""
-    if not isinstance(value, str) or value not in PROFILES:
+    """The name of a profile: a store, with a version of CodeQ before it."""
+    name = canonical_name(value) if isinstance(value, str) else ""
+    if name not in PROFILES:
         raise BadRequestError(f"profile: found {value!r}, allowed are {', '.join(PROFILES)}")
-    return value
+    return name

@@ -142,8 +142,12 @@ class Controls(StateControls, JournalControls):
                 setup = await to_thread.run_sync(read)
         else:
             setup = read()
-        config = replace(self._runtime.config, **setup)
-        self._runtime.reset(replace(config, profile=profile or config.profile), self._new_clock(clock, now))
+        before = self._runtime.config
+        try:
+            config = replace(before, **setup, profile=profile or before.profile)
+        except SettingsError as error:
+            raise BadRequestError(str(error)) from None
+        self._runtime.reset(config, self._new_clock(clock, now))
         return self.health()
 
     def _read_setup(self, settings: Mapping[str, str] | None, yaml: str | None, identities: object) -> dict[str, Any]:

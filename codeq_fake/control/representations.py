@@ -168,7 +168,7 @@ def spelled_commands(broker: Broker) -> Slices[dict[str, str]]:
 def queue(broker: Broker, key: tuple[str, str], spelled: Mapping[str, str]) -> payloads.Queue:
     """The queue of a tenant and name, with its command as `spelled_commands` has it."""
     tenant, name = key
-    shown = broker.store.queues[key]
+    shown, store = broker.store.queues[key], broker.profile.store
     lease, delay = next(shown.leases.in_order(), None), next(shown.delays.in_order(), None)
     return {
         "tenant": tenant,
@@ -179,7 +179,7 @@ def queue(broker: Broker, key: tuple[str, str], spelled: Mapping[str, str]) -> p
         "inProgress": len(shown.in_progress),
         "dlq": len(shown.dead),
         "nextDue": time(delay.visible_at) if delay is not None else None,
-        "nextLeaseEnd": time(broker.profile.lease_expired_from(lease.lease_expiry)) if lease is not None else None,
+        "nextLeaseEnd": time(store.lease_expired_from(lease.lease_expiry)) if lease is not None else None,
     }
 
 

@@ -11,6 +11,7 @@ from codeq_fake.clocks import in_slices
 from codeq_fake.core import Broker, saved_state
 from codeq_fake.core.slices import BATCH, Slices, at_once
 from codeq_fake.runtime.fake_server import FakeServer
+from codeq_fake.server_settings import SettingsError
 
 from . import json_blocks, representations, state_file
 from .argument_readers import instant, profile
@@ -64,7 +65,10 @@ class StateControls:
         except saved_state.InvalidState as error:
             raise BadRequestError(str(error)) from None
         fill = partial(saved_state.restore, state=loaded["broker"])
-        yield from self._runtime.restore(profile(loaded["profile"]), instant(loaded["now"]), fill)
+        try:
+            yield from self._runtime.restore(profile(loaded["profile"]), instant(loaded["now"]), fill)
+        except SettingsError as error:
+            raise BadRequestError(str(error)) from None
         return representations.health(self._runtime)
 
     async def save(self) -> dict[str, Any]:

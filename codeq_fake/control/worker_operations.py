@@ -55,7 +55,13 @@ class WorkerOperations:
             return asked.attempt(now) if asked is not None else None
 
         runtime = self._runtime
-        claimed = await runtime.waiters.poll(attempt, now=runtime.clock.now(), wait_seconds=wait_seconds, gone=_never)
+        claimed = await runtime.waiters.poll(
+            attempt,
+            now=runtime.clock.now(),
+            wait_seconds=min(wait_seconds, worker_calls.LONGEST_WAIT),
+            interval=worker_calls.INTERVAL,
+            gone=_never,
+        )
         return self._claimed(claimed)
 
     def carry_out(self, handler: Handler, task_id: str, *, worker: str | None, **body: Any) -> str:

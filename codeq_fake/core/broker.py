@@ -15,7 +15,7 @@ from .commands import BUILT_IN_COMMANDS, is_blank, queue_name, to_claim
 from .counters import Counters
 from .effects import CallbackDue, Effect, Ids, Jitter
 from .idempotency import IdempotencyKeys
-from .profiles import StoreProfile
+from .profiles import Profile
 from .queue import PRIORITIES, Queue
 from .rate_limits import RateLimiter
 from .requeueing import Requeueing
@@ -25,6 +25,7 @@ from .subscriptions import DEFAULT_INTERVAL, MODES, Subscription, Subscriptions,
 from .task import Event, HistoryEntry, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
 from .times import seconds, visible_at
+from .topics import Topics
 
 #: What the server's tracing library takes as a parent (X1). Others begin a new trace, and their state is not kept.
 _TRACE_PARENT = re.compile(
@@ -43,20 +44,26 @@ class Broker:
     when `next_due` has come.
     """
 
-    def __init__(
-        self, *, settings: CoreSettings, profile: StoreProfile, ids: Ids, jitter: Jitter, now: int = 0
-    ) -> None:
+    def __init__(self, *, settings: CoreSettings, profile: Profile, ids: Ids, jitter: Jitter, now: int = 0) -> None:
         self.settings = settings
         self.profile = profile
-        self.store = TaskStore(profile)
-        self.keys = IdempotencyKeys(profile)
-        self.subscriptions = Subscriptions(profile, swept_at=now)
+        self.store = TaskStore(profile.store)
+        self.keys = IdempotencyKeys(profile.store)
+        self.subscriptions = Subscriptions(profile.store, swept_at=now)
         self.rate_limiter = RateLimiter(settings.rate_limit)
         self.callbacks = CallbackRetries(settings=settings, rate_limiter=self.rate_limiter)
         self.counters = Counters()
-        self.requeueing = Requeueing(settings=settings, store=self.store, counters=self.counters, jitter=jitter)
+        self.requeueing = Requeueing(
+            settings=settings,
+            store=self.store,
+            counters=self.counters,
+            jitter=jitter,
+            repair_interval=profile.version.repair_interval,
+        )
+        self.topics = Topics()
         #: A task or a key whose end or first use the present operation does not see (Z5, Z6); empty without a fault.
         self.unseen = ""
+        self._artifacts = results.Artifacts(settings.local_artifacts_dir, profile.version.checks_artifact_names)
         self._ids = ids
         self._effects: list[Effect] = []
 
@@ -146,13 +153,13 @@ class Broker:
 
         Raises `EventTypeNotAllowed`, `WorkerRequired` or `LeaseRefused`.
         """
-        names = [queue_name(command) for command in to_claim(commands, event_types)]
+        wanted = to_claim(commands, event_types)
         if not worker:
             raise errors.WorkerRequired
-        for name in names:
-            self.requeueing.repair(name, tenant, now=now)
-        for name in names:
-            queue = self.store.queues.get((tenant, name))
+        for command in wanted:
+            self.requeueing.repair(command, tenant, now=now)
+        for command in wanted:
+            queue = self.store.queues.get((tenant, queue_name(command)))
             task = queue.take() if queue is not None else None
             if queue is not None and task is not None:
                 self._start_lease(task, queue, worker, lease_seconds, now=now)
@@ -198,8 +205,8 @@ class Broker:
             task.trace_parent = self._next_span(task.trace_parent)  # X1
         if lease <= 0:  # K11: the server has written the task when the store refuses its lease.
             queue.put(task)
-            raise errors.LeaseRefused(self.profile.expiry_error)
-        task.lease_expiry = self.profile.key_gone_at(lease_seconds, now=now)
+            raise errors.LeaseRefused(self.profile.store.expiry_error)
+        task.lease_expiry = self.profile.store.key_gone_at(lease_seconds, now=now)
         queue.put_leased(task)
         self.counters.claimed[task.command] += 1
 
@@ -216,7 +223,7 @@ class Broker:
         task.touched_at = now
         task.lease_until = now + seconds(extend_seconds)
         if now < task.lease_expiry and task.state is State.LEASED:
-            task.lease_expiry = self.profile.key_gone_at(extend_seconds, now=now)
+            task.lease_expiry = self.profile.store.key_gone_at(extend_seconds, now=now)
             self.store.queue_for(task).put_leased(task)
 
     def abandon(self, task_id: str, *, worker: str, now: int) -> None:
@@ -234,9 +241,12 @@ class Broker:
         queue.in_progress.pop(task.id, None)
         if task.state is State.UNLEASED:
             queue.remove(task)
-        return self.requeueing.give_back(
+        outcome = self.requeueing.give_back(
             task, queue, Event.NACK, delay_seconds=delay_seconds, reason=reason, by=worker, now=now
         )
+        if outcome.dead and task.webhook and self.profile.version.dead_letter_calls_back:  # G6
+            self.start_callback(task, Record(task.id, "FAILED", None, task.error, (), now), now=now)
+        return outcome
 
     def _task_held_by(self, task_id: str, worker: str) -> Task:
         task = self.get(task_id)
@@ -261,8 +271,8 @@ class Broker:
     ) -> list[Record | errors.Refused]:
         """Store several results. Each item gets its record or its refusal (S6).
 
-        If every task exists, all items are checked before the first is stored, artifacts are ignored, and there are no
-        callbacks and no counts. Otherwise each item is submitted by itself.
+        If every task exists, all items are checked before the first is stored, artifacts are ignored, there are no
+        counts, and callbacks only where the version sends them (G5). Otherwise each item is submitted by itself.
         """
         if all(task_id in self.store.tasks for task_id, _ in items):
             return self._submit_known(items, worker, now=now)
@@ -274,15 +284,21 @@ class Broker:
         bare = [(task_id, submission._replace(artifacts=())) for task_id, submission in items]
         verdicts = [_or_refusal(self._check, task_id, submission, worker) for task_id, submission in bare]
         return [
-            verdict if isinstance(verdict, errors.Refused) else self._end(verdict, worker, now=now)
+            verdict if isinstance(verdict, errors.Refused) else self._end_of_batch(verdict, worker, now=now)
             for verdict in verdicts
         ]
 
+    def _end_of_batch(self, checked: results.CheckedSubmission, worker: str, *, now: int) -> Record:
+        record = self._end(checked, worker, now=now)
+        if checked.task.webhook and self.profile.version.batch_calls_back:  # G5
+            self.start_callback(checked.task, record, lists_artifacts=True, now=now)
+        return record
+
     def _check(self, task_id: str, submission: results.Submission, worker: str) -> results.CheckedSubmission:
-        task, artifacts_dir = self.store.tasks.get(task_id), self.settings.local_artifacts_dir
+        task, artifacts = self.store.tasks.get(task_id), self._artifacts
         if task is not None and task_id == self.unseen:
-            return results.check_content(task, submission, artifacts_dir=artifacts_dir)
-        return results.check(task, submission, worker=worker, artifacts_dir=artifacts_dir)
+            return results.check_content(task, submission, artifacts=artifacts)
+        return results.check(task, submission, worker=worker, artifacts=artifacts)
 
     def _end(self, checked: results.CheckedSubmission, worker: str, *, now: int) -> Record:
         task, submission = checked.task, checked.submission
@@ -294,8 +310,11 @@ class Broker:
         task.record = Record(task.id, submission.status, submission.result, submission.error, checked.artifacts, now)
         return task.record
 
-    def start_callback(self, task: Task, record: Record, *, now: int) -> None:
-        """Make the first try of a result callback due (W1)."""
+    def start_callback(self, task: Task, record: Record, *, lists_artifacts: bool = False, now: int) -> None:
+        """Make the first try of a result callback due (W1).
+
+        If it `lists_artifacts`, no artifacts are an empty list and not null (G5).
+        """
         callback = CallbackDue(
             delivery_id=self.callbacks.next_id,
             attempt=1,
@@ -305,7 +324,7 @@ class Broker:
             status=record.status,
             result=record.result,
             error=record.error,
-            artifacts=record.artifacts,
+            artifacts=record.artifacts if record.artifacts or lists_artifacts else None,
             completed_at=record.completed_at,
             trace_parent=self._next_span(task.trace_parent) if task.trace_parent else "",
             trace_state=task.trace_state,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .broker import Broker
-from .task import State
+from .task import State, Task
 
 _NEVER_CLAIMABLE = {
     State.LOST: "it is lost: no claim finds it among the tasks in progress, so none repairs it (Z2)",
@@ -38,10 +38,18 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
         case State.DELAYED:
             return Claimable(now=False, why="it is delayed (C7)", since=task.visible_at)
         case State.LEASED:
-            expired_at = broker.profile.lease_expired_from(task.lease_expiry)
-            if expired_at > now:
-                return Claimable(now=False, why=f"{task.worker} holds its lease (K5)", since=expired_at)
-            why = "its lease has run out: the next claim requeues it with a delay, a later one gets it (K7, N5)"
-            return Claimable(now=False, why=why, since=now)
+            return _of_leased(broker, task, now=now)
         case state:
             return Claimable(now=False, why=_NEVER_CLAIMABLE[state])
+
+
+def _of_leased(broker: Broker, task: Task, *, now: int) -> Claimable:
+    expired_at = broker.profile.store.lease_expired_from(task.lease_expiry)
+    repaired_from = broker.requeueing.repairs_from(task.tenant, task.command)
+    if expired_at > now:
+        why = f"{task.worker} holds its lease (K5)"
+    elif repaired_from > now:
+        why = "its lease has run out, but leases were repaired a moment ago (Q1)"
+    else:
+        why = "its lease has run out: the next claim requeues it with a delay, a later one gets it (K7, N5)"
+    return Claimable(now=False, why=why, since=max(now, expired_at, repaired_from))

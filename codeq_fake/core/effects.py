@@ -12,7 +12,8 @@ from .task import Artifact
 class CallbackDue:
     """A try of a result callback is due: number `attempt`, from 1 (W1, W3).
 
-    `result` is compact JSON text (T1) or None, `completed_at` is in ns. The outcome goes to `Broker.callback_answered`.
+    `result` is compact JSON text (T1) or None, and `artifacts` is None where the callback says null. `completed_at` is
+    in ns. The outcome goes to `Broker.callback_answered`.
     """
 
     delivery_id: int
@@ -23,7 +24,7 @@ class CallbackDue:
     status: str
     result: str | None
     error: str
-    artifacts: tuple[Artifact, ...]
+    artifacts: tuple[Artifact, ...] | None
     completed_at: int
     trace_parent: str = ""
     trace_state: str = ""

@@ -37,6 +37,41 @@ class WorkerRequired(Refused):
     """The caller has no subject, so a lease would have no holder (A9)."""
 
 
+class InvalidTopic(Refused):
+    """A topic has an invalid `field` (G3). `reason` is the server's text."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The topic's {self.field} {self.reason} (G3)."
+
+
+class TopicNotFound(Refused):
+    """The caller's tenant has no topic `topic_id` (G3)."""
+
+    def __init__(self, topic_id: str) -> None:
+        super().__init__(topic_id)
+        self.topic_id = topic_id
+
+    def __str__(self) -> str:
+        return f"There is no topic {self.topic_id!r} (G3)."
+
+
+class ArtifactRefused(Refused):
+    """The server does not store an artifact of this `name` (G9). `reason` is its text."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The artifact {self.name!r} cannot be stored (G9): {self.reason}"
+
+
 class LeaseRefused(Exception):
     """The store refuses the time to live of a lease (K11). Unlike after a `Refused`, the task has changed.
 

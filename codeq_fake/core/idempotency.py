@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from .commands import is_blank
-from .profiles import StoreProfile
+from .profiles import Store
 from .times import DAY_SECONDS
 
 
 class IdempotencyKeys:
     """All keys of a server. They are shared by all tenants and commands, and compared as sent."""
 
-    def __init__(self, profile: StoreProfile) -> None:
-        self._profile = profile
+    def __init__(self, store: Store) -> None:
+        self._store = store
         #: key -> (task id, the instant at which the key is gone), oldest first.
         self.kept: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
@@ -31,4 +31,4 @@ class IdempotencyKeys:
         """Remember that `key` created the task. A blank key counts as no key."""
         if key and not is_blank(key):
             self.kept.pop(key, None)
-            self.kept[key] = (task_id, self._profile.key_gone_at(DAY_SECONDS, now=now))
+            self.kept[key] = (task_id, self._store.key_gone_at(DAY_SECONDS, now=now))

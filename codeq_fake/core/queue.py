@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from .due_heap import DueHeap
-from .profiles import StoreProfile
+from .profiles import Store
 from .task import Task
 from .times import floor_to_second
 
@@ -28,10 +28,10 @@ class Queue:
     A queue knows only where a task is. The broker knows states and rules.
     """
 
-    __slots__ = ("_profile", "before_change", "dead", "delayed", "delays", "in_progress", "leases", "pending")
+    __slots__ = ("_store", "before_change", "dead", "delayed", "delays", "in_progress", "leases", "pending")
 
-    def __init__(self, profile: StoreProfile) -> None:
-        self._profile = profile
+    def __init__(self, store: Store) -> None:
+        self._store = store
         #: Priority -> its pending list, the highest first. Created on first use: a server with many commands has many
         #: queues, and most of them use one priority.
         self.pending: dict[int, OrderedDict[str, Task | None]] = {}
@@ -118,7 +118,7 @@ class Queue:
     def pop_expired(self, *, limit: int, now: int) -> Iterator[Task]:
         """Remove and yield at most `limit` tasks in progress whose lease counts as expired, the earliest first (K8)."""
         leases = self.leases
-        expired_from = self._profile.lease_expired_from
+        expired_from = self._store.lease_expired_from
         while limit and (first := leases.first()) is not None and expired_from(first[0]) <= now:
             task = leases.find(leases.pop())
             if task is not None:

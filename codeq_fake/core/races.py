@@ -64,7 +64,7 @@ def false_empty(broker: Broker, commands: Sequence[str], *, tenant: str, now: in
     priority empty, and goes on to the lower ones and to the next commands.
     """
     for command in commands:
-        broker.requeueing.repair(queue_name(command), tenant, now=now)
+        broker.requeueing.repair(command, tenant, now=now)
     return any(queue.insert_duplicate_id() for queue in _queues(broker, commands, tenant))
 
 

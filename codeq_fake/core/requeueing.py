@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from . import backoff
+from .commands import queue_name
 from .counters import Counters
 from .effects import Jitter
 from .queue import Queue
@@ -18,15 +21,23 @@ REASON_LEASE_EXPIRED = "LEASE_EXPIRED"  # N5
 class Requeueing:
     """Moves the tasks of one server back into their queues."""
 
-    def __init__(self, *, settings: CoreSettings, store: TaskStore, counters: Counters, jitter: Jitter) -> None:
+    def __init__(
+        self, *, settings: CoreSettings, store: TaskStore, counters: Counters, jitter: Jitter, repair_interval: int = 0
+    ) -> None:
         self._settings = settings
         self._store = store
         self._counters = counters
         self._jitter = jitter
+        self._repair_interval = repair_interval
+        #: (tenant, command as sent) -> when its expired leases were last repaired (Q1), the longest ago first.
+        self.repaired: OrderedDict[tuple[str, str], int] = OrderedDict()
 
-    def repair(self, name: str, tenant: str, *, now: int) -> None:
-        """Move due tasks and tasks with an expired lease. Each claim does this first, and nothing else does (K7)."""
-        limit = self._settings.requeue_inspect_limit
+    def repair(self, command: str, tenant: str, *, now: int) -> None:
+        """Move due tasks and tasks with an expired lease. Each claim does this first, and nothing else does (K7).
+
+        Where there is an interval, a claim that comes too soon after a repair moves due tasks only (Q1).
+        """
+        name, limit = queue_name(command), self._settings.requeue_inspect_limit
         for owner in ("", tenant) if tenant else ("",):  # K6
             queue = self._store.queues.get((owner, name))
             if queue is not None and queue.delayed:
@@ -36,9 +47,26 @@ class Requeueing:
                     task.visible_at = 0
                     queue.put(task)
         queue = self._store.queues.get((tenant, name))
-        if queue is not None and queue.in_progress:
+        if self._begins_repair(tenant, command, now=now) and queue is not None and queue.in_progress:
             for task in queue.pop_expired(limit=limit, now=now):
                 self.give_back_expired(task, queue, Event.EXPIRE, now=now)
+
+    def _begins_repair(self, tenant: str, command: str, *, now: int) -> bool:
+        """Whether expired leases may be repaired now. If so, the interval begins again (Q1)."""
+        if not self._repair_interval:
+            return True
+        repaired, latest = self.repaired, now - self._repair_interval
+        while repaired and repaired[next(iter(repaired))] < latest:
+            repaired.popitem(last=False)
+        if (tenant, command) in repaired:  # also exactly one interval ago: timers of the real server are a bit early
+            return False
+        repaired[tenant, command] = now
+        return True
+
+    def repairs_from(self, tenant: str, command: str) -> int:
+        """The instant (ns) from which a claim of this command repairs expired leases (Q1)."""
+        repaired = self.repaired.get((tenant, command))
+        return 0 if repaired is None else repaired + self._repair_interval + 1
 
     def give_back_expired(self, task: Task, queue: Queue, event: Event, *, now: int) -> None:
         """Give back a task whose lease is over, as a NACK would (N5). The task is in no part of the queue."""

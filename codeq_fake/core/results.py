@@ -13,6 +13,9 @@ from .commands import is_blank
 from .effects import ArtifactStored
 from .task import Artifact, Event, Status, Task
 
+#: Of a file, in bytes.
+_LONGEST_NAME = 255
+
 
 @dataclass(frozen=True, slots=True)
 class ArtifactUpload:
@@ -57,15 +60,34 @@ def check_holder(task: Task | None, worker: str) -> Task:
     return task
 
 
-def check(task: Task | None, submission: Submission, *, worker: str, artifacts_dir: str) -> CheckedSubmission:
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """Where a server stores artifacts, and whether it checks their names (G9)."""
+
+    folder: str
+    checks_names: bool = False
+
+    def file(self, task_id: str, upload: ArtifactUpload) -> ArtifactStored:
+        """The file of an artifact. Raises `ArtifactUndecodable` or `ArtifactRefused`."""
+        try:
+            content = wire.decode_base64(upload.content_base64)
+        except wire.IllegalBase64 as refusal:
+            raise errors.ArtifactUndecodable(upload.name, str(refusal)) from None
+        path = f"results/{task_id}/{upload.name}"
+        if self.checks_names:
+            _check_path(upload.name, posixpath.normpath(path))
+        return ArtifactStored(posixpath.normpath(f"{self.folder}/{path}"), content)
+
+
+def check(task: Task | None, submission: Submission, *, worker: str, artifacts: Artifacts) -> CheckedSubmission:
     """All checks of S1: the holder, artifacts, then the status and its fields.
 
-    Raises also `ArtifactUndecodable`, `ResultRequired`, `ErrorRequired` or `InvalidStatus`.
+    Raises also `ArtifactUndecodable`, `ArtifactRefused`, `ResultRequired`, `ErrorRequired` or `InvalidStatus`.
     """
-    return check_content(check_holder(task, worker), submission, artifacts_dir=artifacts_dir)
+    return check_content(check_holder(task, worker), submission, artifacts=artifacts)
 
 
-def check_content(task: Task, submission: Submission, *, artifacts_dir: str) -> CheckedSubmission:
+def check_content(task: Task, submission: Submission, *, artifacts: Artifacts) -> CheckedSubmission:
     """The checks of S1 that do not depend on the task's state. Raises as `check`."""
     linked: list[Artifact] = []
     stored: list[Artifact] = []
@@ -74,19 +96,26 @@ def check_content(task: Task, submission: Submission, *, artifacts_dir: str) -> 
         if upload.url:
             linked.append(Artifact(upload.name, upload.url))
         elif upload.content_base64:
-            file = _file(task.id, upload, artifacts_dir)
+            file = artifacts.file(task.id, upload)
             files.append(file)
             stored.append(Artifact(upload.name, "file://" + file.path))
     # The real server appends the files that it has stored, so artifacts with a URL come first (recorded).
     return CheckedSubmission(task, submission, _event(submission), (*linked, *stored), tuple(files))
 
 
-def _file(task_id: str, upload: ArtifactUpload, artifacts_dir: str) -> ArtifactStored:
-    try:
-        content = wire.decode_base64(upload.content_base64)
-    except wire.IllegalBase64 as refusal:
-        raise errors.ArtifactUndecodable(upload.name, str(refusal)) from None
-    return ArtifactStored(posixpath.normpath(f"{artifacts_dir}/results/{task_id}/{upload.name}"), content)
+def _check_path(name: str, path: str) -> None:
+    """Refuse a path that leads out of the folder, or that no file can have. Raises `ArtifactRefused`."""
+    if path == ".." or path.startswith("../"):
+        raise errors.ArtifactRefused(name, f"upload path escapes root: {wire.quote(path)}")
+    if path in (".", "results"):
+        fault = "is a directory"
+    elif "\0" in path:
+        fault = "invalid argument"
+    elif any(len(part.encode(errors="surrogatepass")) > _LONGEST_NAME for part in path.split("/")):
+        fault = "file name too long"
+    else:
+        return
+    raise errors.ArtifactRefused(name, f"openat {path}: {fault}")
 
 
 def _event(submission: Submission) -> Event:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypedDict
 
 from codeq_fake.documents import excerpt
@@ -18,6 +20,7 @@ from .queue import Queue
 from .slices import Slices, in_order
 from .subscriptions import Subscription
 from .task import State, Task
+from .topics import Topic
 
 VERSION = 1
 
@@ -52,6 +55,8 @@ class BrokerState(TypedDict):
     deliveries: list[Delivery]
     nextDelivery: int
     tally: CountersState
+    topics: list[Topic]
+    repaired: list[tuple[str, str, int]]
 
 
 class FakeState(TypedDict):
@@ -64,6 +69,8 @@ class FakeState(TypedDict):
 
 #: What adds a task to its queue; a READY or UNLEASED one comes from the list `ready`.
 _PLACES = {State.DELAYED: Queue.delay, State.LEASED: Queue.put_leased, State.DEAD: Queue.add_dead_letter}
+#: What states of older releases lack.
+_NEW_PARTS: Mapping[str, list[Any]] = MappingProxyType({"topics": [], "repaired": []})
 _COUNTERS = ("created", "claimed", "completed", "lease_expired", "deliveries", "rate_limited")
 
 
@@ -105,6 +112,8 @@ def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[li
             **{name: _rows(getattr(counters, name)) for name in _COUNTERS},
             "latency": ([*labels, known.counts, known.total] for labels, known in counters.frozen_latencies()),
         },
+        "topics": map(codec(Topic).dump, list(broker.topics.by_name.values())),
+        "repaired": _rows(broker.requeueing.repaired),
     }
 
 
@@ -136,10 +145,10 @@ def load(state: Mapping[str, Any]) -> Slices[FakeState]:
     """The state of a fake, read from its JSON value. Raises InvalidState."""
     broker = state.get("broker")
     version = broker.get("version") if isinstance(broker, dict) else None
-    if version != VERSION:
+    if not isinstance(broker, dict) or version != VERSION:
         raise InvalidState(f"no state that this release reads: found version {excerpt(version)}, {VERSION} is known")
     try:
-        loaded: FakeState = yield from load_in_slices(FakeState, state)
+        loaded: FakeState = yield from load_in_slices(FakeState, {**state, "broker": _with_new_parts(broker)})
     except MismatchError as error:
         raise InvalidState(f"no state of a fake: {error}") from None
     for reason in contradictions(loaded["broker"]):
@@ -147,6 +156,11 @@ def load(state: Mapping[str, Any]) -> Slices[FakeState]:
             raise InvalidState(f"no state of a fake: {reason}")
         yield
     return loaded
+
+
+def _with_new_parts(broker: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The state of a broker with the parts that older releases did not have."""
+    return {**broker, **_NEW_PARTS} if broker.keys() == BrokerState.__annotations__.keys() - _NEW_PARTS else broker
 
 
 def restore(broker: Broker, state: BrokerState) -> Slices[None]:
@@ -166,7 +180,12 @@ def restore(broker: Broker, state: BrokerState) -> Slices[None]:
     broker.subscriptions.turns.update({(command, group): count for command, group, count in state["turns"]})
     broker.subscriptions.swept_at = state["sweptAt"]
     broker.rate_limiter.buckets.update({(scope, key): (tokens, at) for scope, key, tokens, at in state["buckets"]})
+    broker.topics.by_name.update({(topic.tenant, topic.name): topic for topic in state["topics"]})
+    broker.requeueing.repaired.update({(tenant, name): at for tenant, name, at in state["repaired"]})
     for delivery in state["deliveries"]:
+        if not (delivery.callback.artifacts or broker.profile.version.batch_calls_back):
+            # Older releases saved no artifacts as an empty list.
+            delivery.callback = replace(delivery.callback, artifacts=None)
         broker.callbacks.deliveries[delivery.callback.delivery_id] = delivery
         broker.callbacks.schedule(delivery, delivery.due_at)
         yield

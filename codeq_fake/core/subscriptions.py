@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .commands import BUILT_IN_COMMANDS, queue_name
 from .effects import NoticeDue
-from .profiles import StoreProfile
+from .profiles import Store
 from .times import MINUTE, SECOND, seconds
 
 DEFAULT_TTL = 300
@@ -39,8 +39,8 @@ class Subscription:
 class Subscriptions:
     """All subscriptions of a server, with the turns of their groups."""
 
-    def __init__(self, profile: StoreProfile, *, swept_at: int) -> None:
-        self._profile = profile
+    def __init__(self, store: Store, *, swept_at: int) -> None:
+        self._store = store
         self.by_id: dict[str, Subscription] = {}
         #: (command, group) -> the number of turns so far, also of those without a notice (U6).
         self.turns: dict[tuple[str, str], int] = {}
@@ -102,7 +102,7 @@ class Subscriptions:
     def _passes_throttle(self, subscription: Subscription, *, now: int) -> bool:
         if now < subscription.throttled_until:
             return False
-        subscription.throttled_until = self._profile.key_gone_at(subscription.interval, now=now)  # U5
+        subscription.throttled_until = self._store.key_gone_at(subscription.interval, now=now)  # U5
         return True
 
 

@@ -7,7 +7,7 @@ from operator import add
 from typing import NamedTuple
 
 from .commands import BUILT_IN_COMMANDS, queue_name
-from .profiles import StoreProfile
+from .profiles import Store
 from .queue import Queue
 from .slices import Slices, batches
 from .task import State, Task
@@ -28,8 +28,8 @@ class QueueStats(NamedTuple):
 class TaskStore:
     """All tasks and their queues."""
 
-    def __init__(self, profile: StoreProfile) -> None:
-        self._profile = profile
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self.tasks: dict[str, Task] = {}
         #: (tenant, queue name) -> queue.
         self.queues: dict[tuple[str, str], Queue] = {}
@@ -48,7 +48,7 @@ class TaskStore:
         key = (task.tenant, queue_name(task.command))
         queue = self.queues.get(key)
         if queue is None:
-            queue = self.queues[key] = Queue(self._profile)
+            queue = self.queues[key] = Queue(self._store)
         return queue
 
     def stats(self, command: str, *, tenant: str) -> QueueStats:
@@ -69,7 +69,7 @@ class TaskStore:
         sizes: dict[str, int] = {}
         for command in sorted(BUILT_IN_COMMANDS):
             prefix = f"codeq:q:{queue_name(command)}"
-            queue = self.queues.get(("", queue_name(command))) or Queue(self._profile)
+            queue = self.queues.get(("", queue_name(command))) or Queue(self._store)
             sizes[f"{prefix}:delayed"] = len(queue.delayed)
             sizes[f"{prefix}:dlq"] = len(queue.dead)
             sizes[f"{prefix}:inprog"] = len(queue.in_progress)

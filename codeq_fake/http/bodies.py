@@ -58,6 +58,9 @@ SUBSCRIBE = Struct(
 RENEW = Struct({"ttlSeconds": INT}, is_lenient=True)
 CLEANUP = Struct({"limit": INT, "before": STRING}, is_lenient=True)
 
+#: The route reads its body itself.
+NONE = Struct({})
+
 
 def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a body as arguments of the core, which has the defaults: `maxAttempts` is `max_attempts`."""

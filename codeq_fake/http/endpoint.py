@@ -63,7 +63,7 @@ class Endpoint:
         except REJECTIONS as rejection:
             rejected = type(rejection).__name__
             task = call.broker.store.tasks.get(call.params.get("id", ""))
-            reply = reply_to(rejection, operation.name, task)
+            reply = reply_to(rejection, operation.name, call.broker.profile.version, task)
         if not call.is_outdated(runtime):
             runtime.seen[operation.name, rejected] += 1
         note(runtime, scope, call, reply, operation.name)
@@ -107,7 +107,11 @@ class Endpoint:
         answer = handler(call)
         if isinstance(answer, Wait):
             gone = partial(hang_up, receive)
-            reply = await runtime.waiters.poll(answer.attempt, now=call.now, wait_seconds=answer.seconds, gone=gone)
+            reply = await runtime.waiters.poll(
+                answer.attempt, now=call.now, wait_seconds=answer.seconds, interval=answer.interval, gone=gone
+            )
+            if reply is None and answer.refusal is not None:
+                raise answer.refusal
             answer = reply if reply is not None else replies.NO_CONTENT
             return answer if answer.writing is None else await _written(answer, answer.writing)
         if not isinstance(answer, Reply):

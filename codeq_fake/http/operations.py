@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from codeq_fake.core.slices import Slices
 from codeq_fake.wire import Struct
 
-from . import admin_calls, bodies, producer_calls, subscription_calls, task_calls, worker_calls
+from . import admin_calls, bodies, producer_calls, subscription_calls, task_calls, topic_calls, worker_calls
 from .metrics import metrics
 from .replies import Reply, Wait
 from .request import Call
@@ -52,6 +52,7 @@ _TASK = _TASKS + "/{id}"
 _SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
 _SUBSCRIPTION = _SUBSCRIPTIONS + "/{id}"
 _ADMIN = "/v1/codeq/admin"
+_TOPIC = _ADMIN + "/topics/{name}"
 
 #: Paths without an id are looked up first (`routes`). The others are tried in this order, the most used ones first.
 OPERATIONS = (
@@ -138,4 +139,12 @@ OPERATIONS = (
         limit=_CLEANUP,
     ),
     Operation("R17", "metrics", "GET", "/metrics", metrics, "anyone"),
+)
+
+#: On versions that have topics.
+TOPIC_OPERATIONS = (
+    Operation("G2", "raft_status", "GET", "/v1/codeq/raft/status", topic_calls.raft_status, "reader"),
+    Operation("G3", "put_topic", "PUT", _TOPIC, topic_calls.put, "admin", bodies.NONE),
+    Operation("G3", "topic", "GET", _TOPIC, topic_calls.get, "admin"),
+    Operation("G3", "delete_topic", "DELETE", _TOPIC, topic_calls.delete, "admin"),
 )

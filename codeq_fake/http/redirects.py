@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote_to_bytes
 
 from starlette.types import Scope
 
+from codeq_fake.core import Version
 from codeq_fake.wire.gohttp import TARGET
 
-from .operations import OPERATIONS
+from .operations import OPERATIONS, TOPIC_OPERATIONS, Operation
 from .replies import Reply
 
 _PARAMETER = re.compile(r"\\\{\w+\\\}")
@@ -25,10 +25,10 @@ _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'"
 _ODDITIES = (("POST", "/v1/codeq/tasks/{id}"), ("POST", "/v1/codeq/workers/subscriptions/{id}"))
 
 
-def redirect(scope: Scope) -> Reply | None:
+def redirect(scope: Scope, version: Version) -> Reply | None:
     """The reply to a request whose path is known without its last slash, None for any other request."""
     path: str = scope["path"]
-    known = _KNOWN.get(scope["method"])
+    known = _KNOWN[version.has_topics].get(scope["method"])
     if known is None or not path.endswith("/") or not known.fullmatch(path, endpos=len(path) - 1):
         return None
     location = _location(scope)
@@ -72,16 +72,13 @@ def _origin_and_query(scope: Scope) -> tuple[str, str]:
     return origin["scheme"].decode().lower() + quote(origin["authority"], safe=_PRINTABLE), mark + query
 
 
-def _known() -> Iterator[tuple[str, str]]:
-    """Methods and patterns of the paths that are redirected with a slash at their end. A parameter may be empty."""
-    routes = [(operation.method, operation.path) for operation in OPERATIONS]
-    for method, path in (*routes, *_ODDITIES):
-        yield method, _PARAMETER.sub("[^/]*", re.escape(path))
+def _known(operations: Iterable[Operation]) -> Mapping[str, re.Pattern[str]]:
+    """By method: the paths that are redirected with a slash at their end. A parameter may be empty."""
+    patterns: dict[str, list[str]] = {}
+    for method, path in (*((operation.method, operation.path) for operation in operations), *_ODDITIES):
+        patterns.setdefault(method, []).append(_PARAMETER.sub("[^/]*", re.escape(path)))
+    return {method: re.compile("|".join(paths)) for method, paths in patterns.items()}
 
 
-_KNOWN: Mapping[str, re.Pattern[str]] = MappingProxyType(
-    {
-        method: re.compile("|".join(pattern for of, pattern in _known() if of == method))
-        for method in {method for method, _ in _known()}
-    }
-)
+#: By whether the version has topics.
+_KNOWN = (_known(OPERATIONS), _known((*OPERATIONS, *TOPIC_OPERATIONS)))

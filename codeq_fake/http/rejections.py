@@ -7,11 +7,12 @@ target (`replies`), and what a fault rule answers (`faults`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 
 from codeq_fake import wire
 from codeq_fake.auth import Forbidden, Unauthenticated
-from codeq_fake.core import Task, errors
+from codeq_fake.core import Task, Version, errors
 
 from . import replies
 from .replies import Reply
@@ -117,19 +118,30 @@ _TABLE: Mapping[type[Exception], Mapping[str | None, tuple[int, str]]] = Mapping
 
 
 def status_and_text(rejection: Exception, operation: str) -> tuple[int, str]:
-    """The status and the error text of a rejection on the route of `operation`."""
+    """The status and the error text of a rejection on the route of `operation`, on v0.3.3."""
+    if isinstance(rejection, (Unauthenticated, Forbidden)):
+        return 401 if isinstance(rejection, Unauthenticated) else 403, rejection.text
+    by_operation = _TABLE.get(type(rejection))
+    if by_operation is not None:
+        return by_operation.get(operation) or by_operation[None]
+    return _with_reason(rejection)
+
+
+def _with_reason(rejection: Exception) -> tuple[int, str]:
+    """The status and the error text of a rejection whose text is not always the same."""
     match rejection:
-        case Unauthenticated():
-            return 401, rejection.text
-        case Forbidden():
-            return 403, rejection.text
         case errors.ArtifactUndecodable():
             return 400, f"artifact {rejection.name} base64 decode: {rejection.reason}"  # S5
+        case errors.ArtifactRefused():
+            return 400, f"artifact {rejection.name} upload: {rejection.reason}"  # G9
+        case errors.InvalidTopic():
+            return 422, f"invalid {rejection.field}: {rejection.reason}"  # G3
+        case errors.TopicNotFound():
+            return 404, f"queue topic {wire.quote(rejection.topic_id)} not found"  # G3
         case errors.LeaseRefused():
             return 500, f"pipeline lease/task/ttl update: {rejection.reason}"  # K11
         case _:
-            by_operation = _TABLE[type(rejection)]
-            return by_operation.get(operation) or by_operation[None]
+            raise rejection
 
 
 #: By a text of `auth.authenticator`: what it does not say (A1 to A8). The other texts are those of a JWT library.
@@ -145,11 +157,17 @@ _REASONS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def reply_to(rejection: Exception, operation: str, task: Task | None = None) -> Reply:
+def reply_to(rejection: Exception, operation: str, version: Version, task: Task | None = None) -> Reply:
     """The reply to a rejected request on the route of `operation`, which names `task`."""
     if isinstance(rejection, Rejected):
         return rejection.reply
-    return replies.error(*status_and_text(rejection, operation), _reason(rejection, task))
+    status, text = status_and_text(rejection, operation)
+    if operation == "claim" and status == HTTPStatus.INTERNAL_SERVER_ERROR and version.claim_errors_are_400:
+        status = HTTPStatus.BAD_REQUEST  # G7
+    reply = replies.error(status, text, _reason(rejection, task))
+    if isinstance(rejection, errors.InvalidTopic):
+        return reply._replace(body=b'%b,"field":"%b"}' % (reply.body[:-1], rejection.field.encode()))
+    return reply
 
 
 def _reason(rejection: Exception, task: Task | None) -> str:

@@ -37,10 +37,15 @@ class Reply(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """A reply that may take time: call `attempt` with the time for `seconds`, then answer 204 (K9)."""
+    """A reply that may take time: call `attempt` with the time every `interval` ns for `seconds`.
+
+    When they are over, the answer is 204 (K9), or the `refusal` (G1).
+    """
 
     attempt: Callable[[int], Reply | None]
     seconds: int
+    interval: int
+    refusal: Exception | None = None
 
 
 NO_REPLY = Reply(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from starlette.types import Receive, Scope
@@ -38,6 +39,7 @@ class Call:
     decoded: dict[str, Any] | BadBody | None = None
     #: The kinds of the faults that came on it.
     faults: tuple[FaultKind, ...] = ()
+    query_string: bytes = b""
 
     @classmethod
     def of(cls, runtime: FakeServer, scope: Scope) -> Call:
@@ -47,7 +49,9 @@ class Call:
         request_id = headers.get(b"x-request-id", b"").strip(b" \t") or runtime.source.request_id().encode()  # R20
         params = scope.get("path_params", {})
         zone = runtime.config.settings.timezone
-        return cls(runtime.broker, zone, params, headers, request_id, runtime.clock.now())
+        call = cls(runtime.broker, zone, params, headers, request_id, runtime.clock.now())
+        call.query_string = scope["query_string"]
+        return call
 
     def refresh_from(self, runtime: FakeServer) -> None:
         """Use the present state and time. While the request arrived, the fake may have been reset."""
@@ -71,6 +75,11 @@ class Call:
             return self.decode(struct)
         except BadBody:
             return {}
+
+    def query(self, name: str) -> str:
+        """The first value of a parameter in the query, or an empty text."""
+        pairs = parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True)
+        return next((value for found, value in pairs if found == name), "")
 
     def header(self, name: bytes) -> str | None:
         """A header's value, None if it was not sent."""

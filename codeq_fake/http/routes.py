@@ -9,13 +9,14 @@ from typing import Any
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from codeq_fake.core import VERSIONS
 from codeq_fake.runtime.fake_server import FakeServer
 
 from . import replies
 from .endpoint import Endpoint, note
 from .faults.endpoint import FaultyEndpoint
 from .host_guard import HostGuard
-from .operations import OPERATIONS, Operation
+from .operations import OPERATIONS, TOPIC_OPERATIONS, Operation
 from .redirects import redirect
 from .request import Call
 
@@ -34,9 +35,11 @@ class _Surface(Router):
         super().__init__(beside, redirect_slashes=False, default=_UnknownPath(runtime))
         hosts = HostGuard(runtime)
         operations = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
-        #: A path without an id takes precedence over one that an id matches, so it is looked up first.
-        self._fixed = {(route.method, route.start): route for route in operations if not route.has_params}
-        self._with_params = [route for route in operations if route.has_params]
+        topics = [_OperationRoute(runtime, operation, hosts) for operation in TOPIC_OPERATIONS]
+        self._runtime = runtime
+        self._tables = {
+            version.name: _Table([*operations, *topics] if version.has_topics else operations) for version in VERSIONS
+        }
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a request."""
@@ -46,16 +49,26 @@ class _Surface(Router):
             return replies.send_reply(send, replies.BAD_REQUEST, None)
         if scope["type"] == "http":
             method, path = scope["method"], scope["path"]
-            fixed = self._fixed.get((method, path))
+            table = self._tables[self._runtime.broker.profile.version.name]
+            fixed = table.fixed.get((method, path))
             if fixed is not None:
                 scope["path_params"] = {}
                 return fixed.answer(scope, receive, send)
-            for route in self._with_params:
+            for route in table.with_params:
                 params = route.match(method, path)
                 if params is not None:
                     scope["path_params"] = params
                     return route.answer(scope, receive, send)
         return super().__call__(scope, receive, send)
+
+
+class _Table:
+    """The routes of one version."""
+
+    def __init__(self, routes: Sequence[_OperationRoute]) -> None:
+        #: A path without an id takes precedence over one that an id matches, so it is looked up first.
+        self.fixed = {(route.method, route.start): route for route in routes if not route.has_params}
+        self.with_params = [route for route in routes if route.has_params]
 
 
 class _OperationRoute:
@@ -100,7 +113,7 @@ class _UnknownPath:
         if scope["type"] != "http":
             return
         call = Call.of(self._runtime, scope)
-        own = replies.OPTIONS if _asks_for_options(scope) else redirect(scope)
+        own = replies.OPTIONS if _asks_for_options(scope) else redirect(scope, call.broker.profile.version)
         reply = own or replies.NOT_FOUND
         note(self._runtime, scope, call, reply)
         # R20: what the router does not answer has no id.

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from codeq_fake.core import errors
+from codeq_fake.core.times import MILLISECOND
+
 from . import rendering
 from .long_texts import LongTexts
-from .replies import Reply
+from .replies import Reply, Wait
 from .request import Call
+
+#: Between two attempts of a read that waits for a result, in ns; and for how many seconds it waits at most (G1).
+INTERVAL = 100 * MILLISECOND
+LONGEST_WAIT = 60
 
 
 def get(call: Call) -> Reply:
@@ -13,8 +22,21 @@ def get(call: Call) -> Reply:
     return rendering.task_reply(call.broker.get(call.params["id"]), call.zone)
 
 
-def result(call: Call) -> Reply:
-    """R13: read a task and its result (S7)."""
+def result(call: Call) -> Reply | Wait:
+    """R13: read a task and its result (S7), and wait for that if the request says so (G1)."""
+    seconds = call.query("waitSeconds") if call.query_string and call.broker.profile.version.waits_for_results else ""
+    if not seconds.isascii() or not seconds.isdecimal():
+        return _result(call)
+
+    def attempt(_now: int) -> Reply | None:
+        with suppress(errors.ResultNotFound):
+            return _result(call)
+        return None
+
+    return Wait(attempt, min(int(seconds), LONGEST_WAIT), INTERVAL, errors.ResultNotFound())
+
+
+def _result(call: Call) -> Reply:
     task, record = call.broker.result(call.params["id"])
     long = LongTexts()
     written, finished = rendering.record(record, call.zone, long), rendering.task(task, call.zone, long)

@@ -7,6 +7,7 @@ from typing import Any
 from codeq_fake import wire
 from codeq_fake.core import ArtifactUpload, Record, Submission
 from codeq_fake.core.errors import Refused
+from codeq_fake.core.times import MILLISECOND
 from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
@@ -14,6 +15,10 @@ from .long_texts import LongTexts
 from .rejections import BadRequest, status_and_text
 from .replies import Reply, Wait
 from .request import Call
+
+#: Between two attempts of a claim that waits (K9), in ns; and for how many seconds it waits at most (K2).
+INTERVAL = 250 * MILLISECOND
+LONGEST_WAIT = 30
 
 #: The most tasks that one batch claims (K10).
 MOST_CLAIMED = 10
@@ -37,7 +42,7 @@ def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
             return None
         return rendering.task_reply(task, call.zone, tasks=(TouchedTask.of(task),))
 
-    return Wait(attempt, fields.get("waitSeconds", 0))
+    return Wait(attempt, min(fields.get("waitSeconds", 0), LONGEST_WAIT), INTERVAL)
 
 
 def claim_batch(call: Call) -> Reply:

@@ -42,7 +42,7 @@ class TaskRow:
         """The row of one task."""
         ends = None
         if task.state is State.LEASED:
-            ends = broker.profile.lease_expired_from(task.lease_expiry)
+            ends = broker.profile.store.lease_expired_from(task.lease_expiry)
         elif task.state is State.DELAYED:
             ends = task.visible_at
         payload = short(wire.unescape_html(task.payload[:400]), 160)
@@ -167,7 +167,7 @@ def next_event(runtime: FakeServer) -> Slices[Event | None]:
     broker, now = runtime.broker, runtime.clock.now()
 
     def lease_end(task: Task) -> int:
-        return broker.profile.lease_expired_from(task.lease_expiry)
+        return broker.profile.store.lease_expired_from(task.lease_expiry)
 
     ahead = {
         "a lease is over": (yield from _first_after(now, broker, _leases, lease_end)),

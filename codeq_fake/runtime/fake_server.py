@@ -22,7 +22,7 @@ from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE, Callback, Journal, Request
 from codeq_fake.payloads import DEFAULT_PROFILE
-from codeq_fake.server_settings import Settings
+from codeq_fake.server_settings import Settings, SettingsError
 from codeq_fake.webhooks import BlockedError, Composer, Guard, Outcome, Sender
 
 from .artifacts import ArtifactFolder
@@ -60,6 +60,13 @@ class Config:
     state_file: Path | None = None
     has_worker_process: bool = False
     any_host: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise SettingsError for a setting that the profile's version does not have."""
+        if self.settings.has_multi_auth and not PROFILES[self.profile].version.has_multi_auth:
+            raise SettingsError(
+                f"AUTH_PROVIDER: found multi with the profile {self.profile}; that version has jwks and static (G8)"
+            )
 
 
 class StateReplacedError(RuntimeError):
@@ -99,10 +106,15 @@ class FakeServer:
 
     def _begin(self, config: Config) -> None:
         """Begin with an empty state: all parts that do not outlive a reset."""
-        settings = config.settings
+        settings, version = config.settings, PROFILES[config.profile].version
         self.config = config
         self._has_more = False
-        self.auth = Authenticator.of(settings, config.identities, fetch=self._fetch_keys)
+        self.auth = Authenticator.of(
+            settings,
+            config.identities,
+            fetch=self._fetch_keys,
+            has_strict_tenants=version.has_strict_tenants,
+        )
         self.requests: Journal[Request] = Journal(config.journal_size, config.journal_bytes)
         #: (operation, name of the refusal or "") -> how often. It shows which clauses the traffic has touched.
         self.seen: Counter[tuple[str, str]] = Counter()
@@ -112,7 +124,7 @@ class FakeServer:
         self.deliveries = Deliveries(
             clock=self.clock,
             sleep=self.waiters.sleep,
-            sender=Sender(guard=self._guard, mounts=config.mounts),
+            sender=Sender(guard=self._guard, mounts=config.mounts, drops_content_type=version.drops_content_type),
             composer=Composer(zone=settings.timezone, secret=settings.webhook_hmac_secret),
             fault_plan=self.fault_plan,
             journal=Journal(config.journal_size, config.journal_bytes),

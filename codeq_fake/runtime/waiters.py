@@ -8,10 +8,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from codeq_fake.clocks import END_OF_TIME, Clock, Timer
-from codeq_fake.core.times import MILLISECOND, SECOND
-
-INTERVAL = 250 * MILLISECOND
-LONGEST_WAIT = 30  # seconds (K2)
+from codeq_fake.core.times import SECOND
 
 T = TypeVar("T")
 
@@ -69,19 +66,25 @@ class Waiters:
         return len(self._polls)
 
     async def poll(
-        self, attempt: Callable[[int], T | None], *, now: int, wait_seconds: int, gone: Callable[[], Awaitable[None]]
+        self,
+        attempt: Callable[[int], T | None],
+        *,
+        now: int,
+        wait_seconds: int,
+        interval: int,
+        gone: Callable[[], Awaitable[None]],
     ) -> T | None:
-        """Call `attempt` with the time until it returns a value or `wait_seconds` (at most 30) after `now` are over.
+        """Call `attempt` with the time until it returns a value or `wait_seconds` after `now` are over.
 
-        The attempts are 250 ms apart, the last is at the deadline. Returns None if the client hangs up.
+        The attempts are `interval` ns apart, the last is at the deadline. Returns None if the client hangs up.
         """
         result = attempt(now)
-        deadline = min(now + min(wait_seconds, LONGEST_WAIT) * SECOND, END_OF_TIME)
+        deadline = min(now + wait_seconds * SECOND, END_OF_TIME)
         if result is not None or deadline <= now:
             return result
         waiter: _Waiter[T | None] = _Waiter(self._woke)
 
-        when = min(now + INTERVAL, deadline)
+        when = min(now + interval, deadline)
 
         def retry() -> None:
             nonlocal when
@@ -91,7 +94,7 @@ class Waiters:
             if result is not None or when >= deadline:
                 waiter.end(result)
             else:
-                when = min(when + INTERVAL, deadline)
+                when = min(when + interval, deadline)
                 waiter.timer = self._clock.call_at(when, retry)
 
         waiter.timer = self._clock.call_at(when, retry)

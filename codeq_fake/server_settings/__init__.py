@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .auth import ADMIN_SCOPE, WORKER_SCOPES, JwksAuth, StaticAuth
+from .auth import ADMIN_SCOPE, WORKER_SCOPES, Auth, JwksAuth, MultiAuth, StaticAuth
 from .readers import SettingsError
 from .settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from codeq_fake.documents import BadDocumentError, read_json
@@ -26,6 +26,7 @@ WORKER_SCOPES = (
 ADMIN_SCOPE = "codeq:admin"
 
 _NANOSECONDS = 1_000_000_000
+_FEWEST_PROVIDERS, _MOST_PROVIDERS = 2, 4
 _TYPES = {str: "a text", list: "a list of texts", dict: "an object", int: "a number of nanoseconds"}
 
 
@@ -61,6 +62,16 @@ class JwksAuth:
         return self.jwks is None and urlsplit(self.url).scheme == "file"
 
 
+@dataclass(frozen=True, slots=True)
+class MultiAuth:
+    """Authentication by several providers, on versions that have that (G8)."""
+
+    providers: tuple[StaticAuth | JwksAuth, ...]
+
+
+Auth: TypeAlias = StaticAuth | JwksAuth | MultiAuth
+
+
 def dev_auth(subject: str) -> StaticAuth:
     """The default of the fake: one token with all rights, in one tenant."""
     raw = MappingProxyType({"tenantId": "dev", "role": "ADMIN"})
@@ -78,21 +89,42 @@ def read_auth(sources: Sources) -> dict[str, Any]:
     return {"producer_auth": producer, "worker_auth": worker, "auth_given": True}
 
 
-def _read_side(side: str, sources: Sources) -> StaticAuth | JwksAuth | None:
+def _read_side(side: str, sources: Sources) -> Auth | None:
     """The authentication of one side, or None if it is not set. Raises SettingsError."""
     provider_source, provider = sources.find(f"{side}_auth_provider")
     source, config = sources.find(f"{side}_auth_config")
     if provider is None and config is None:
         return None
-    if provider not in (None, "jwks", "static"):
-        raise SettingsError(f"{provider_source}: found {provider!r}; it must be jwks or static")
+    if provider not in (None, "jwks", "static", "multi"):
+        raise SettingsError(f"{provider_source}: found {provider!r}; it must be jwks, static or, on main, multi")
     if config is None:
         raise SettingsError(f"{side.upper()}_AUTH_CONFIG: not set, but {provider_source} is; give the provider's JSON")
     try:
         value = read_json(text(source, config))
     except BadDocumentError as error:
         raise SettingsError(f"{source}: no valid JSON ({error}); give one JSON object") from None
+    return _multi(source, value) if provider == "multi" else _single(source, provider, value)
+
+
+def _single(source: str, provider: object, value: object) -> StaticAuth | JwksAuth:
     return _static(source, value) if provider == "static" else _jwks(source, value)
+
+
+def _multi(source: str, value: object) -> MultiAuth:
+    """The settings of the provider `multi` (G8)."""
+    parts = _take(source, _object(source, value), "providers", list)
+    if not _FEWEST_PROVIDERS <= len(parts) <= _MOST_PROVIDERS:
+        raise SettingsError(
+            f"{source}: found {len(parts)} providers; there must be {_FEWEST_PROVIDERS} to {_MOST_PROVIDERS}"
+        )
+    providers: list[StaticAuth | JwksAuth] = []
+    for number, part in enumerate(parts, start=1):
+        place = f"{source}, provider {number}"
+        config = _object(place, part)
+        if config.get("type") not in ("jwks", "static"):
+            raise SettingsError(f"{place}: found type {config.get('type')!r}; it must be jwks or static")
+        providers.append(_single(place, config["type"], config.get("config")))
+    return MultiAuth(tuple(providers))
 
 
 def _static(source: str, value: object) -> StaticAuth:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from codeq_fake.core.settings import CoreSettings
 
 from . import readers
-from .auth import JwksAuth, StaticAuth, dev_auth, read_auth
+from .auth import Auth, JwksAuth, MultiAuth, dev_auth, read_auth
 from .readers import SettingsError
 from .sources import YAML_ONLY, Sources, near_misses
 
@@ -27,8 +27,8 @@ class Settings(CoreSettings):
     """
 
     port: int = 8080
-    producer_auth: StaticAuth | JwksAuth = field(default_factory=lambda: dev_auth("producer-dev"))
-    worker_auth: StaticAuth | JwksAuth = field(default_factory=lambda: dev_auth("worker-dev"))
+    producer_auth: Auth = field(default_factory=lambda: dev_auth("producer-dev"))
+    worker_auth: Auth = field(default_factory=lambda: dev_auth("worker-dev"))
     auth_given: bool = False
     allow_producer_as_worker: bool = False
     webhook_hmac_secret: str = ""
@@ -67,25 +67,32 @@ class Settings(CoreSettings):
 
     def check_files(self, known: Settings) -> None:
         """Raise SettingsError if this names a file of keys that the `known` settings do not name."""
-        files = known.key_files().values()
-        for side, url in self.key_files().items():
+        files = {url for _, url in known.key_files()}
+        for side, url in self.key_files():
             if url not in files:
                 raise SettingsError(
                     f"{side.upper()}_AUTH_CONFIG: found jwksUrl {url!r}; a request cannot name a file: start the fake "
                     "with it, or give the document itself as jwks"
                 )
 
-    def key_files(self) -> dict[str, str]:
-        """The `file://` URLs from which keys are read, by side (producer or worker)."""
-        return {side: auth.url for side, auth in self._with_keys().items() if auth.is_file}
+    def key_files(self) -> list[tuple[str, str]]:
+        """The `file://` URLs from which keys are read, each with its side (producer or worker)."""
+        return [(side, auth.url) for side, auth in self._with_keys() if auth.is_file]
 
     def key_urls(self) -> set[str]:
         """All URLs from which keys are read."""
-        return {auth.url for auth in self._with_keys().values()}
+        return {auth.url for _, auth in self._with_keys()}
 
-    def _with_keys(self) -> dict[str, JwksAuth]:
-        sides = {"producer": self.producer_auth, "worker": self.worker_auth}
-        return {side: auth for side, auth in sides.items() if isinstance(auth, JwksAuth)}
+    @property
+    def has_multi_auth(self) -> bool:
+        """Whether a side has several providers (G8)."""
+        return isinstance(self.producer_auth, MultiAuth) or isinstance(self.worker_auth, MultiAuth)
+
+    def _with_keys(self) -> Iterator[tuple[str, JwksAuth]]:
+        for side, auth in (("producer", self.producer_auth), ("worker", self.worker_auth)):
+            for part in auth.providers if isinstance(auth, MultiAuth) else (auth,):
+                if isinstance(part, JwksAuth):
+                    yield side, part
 
 
 _BY_TYPE = {"int": readers.positive, "str": readers.text, "bool": readers.flag}

@@ -26,14 +26,16 @@ class Composer:
 
     def callback(self, due: CallbackDue, *, now: int) -> Outgoing:
         """The request of one try of a result callback (W1, W2). Its body is the same for each try (W3)."""
-        artifacts = [f'{{"name":{quote(artifact.name)},"url":{quote(artifact.url)}}}' for artifact in due.artifacts]
+        artifacts = [
+            f'{{"name":{quote(artifact.name)},"url":{quote(artifact.url)}}}' for artifact in due.artifacts or ()
+        ]
         body = _body(
             taskId=quote(due.task_id),
             eventType=quote(due.command),
             status=quote(due.status),
             result="null" if due.result is None else due.result,
             error=quote(due.error),
-            artifacts=f"[{','.join(artifacts)}]" if artifacts else "null",
+            artifacts="null" if due.artifacts is None else f"[{','.join(artifacts)}]",
             completedAt=quote(rfc3339_nano(due.completed_at, self.zone)),
         )
         return self._signed(due.url, body, now=now, trace_parent=due.trace_parent)

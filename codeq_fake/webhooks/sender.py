@@ -30,8 +30,15 @@ class Sender:
     the clock, cancels a try that takes too long (W3).
     """
 
-    def __init__(self, *, guard: Guard | None = None, mounts: Mapping[str, ASGIApp] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        *,
+        guard: Guard | None = None,
+        mounts: Mapping[str, ASGIApp] = MappingProxyType({}),
+        drops_content_type: bool = False,
+    ) -> None:
         self._guard = guard or Guard()
+        self._drops_content_type = drops_content_type
         for origin, app in mounts.items():
             self.mount(origin, app)
 
@@ -53,28 +60,32 @@ class Sender:
                 hops.append(Hop(request.method, request.url))
                 return Outcome(tuple(hops), str(reason), blocked=isinstance(reason, BlockedError))
             hops.append(Hop(request.method, request.url, answer.status))
-            redirected = _redirected(request, answer)
+            redirected = self._redirected(request, answer)
             if redirected is None:
                 return Outcome(tuple(hops))
             if len(hops) == _MAX_REQUESTS:
                 return Outcome(tuple(hops), f"stopped after {_MAX_REQUESTS} redirects")
             request = redirected
 
+    def _redirected(self, request: Outgoing, answer: Answer) -> Outgoing | None:
+        """The next request of a redirect, with the same headers and a referer, or None if the answer is final (W4).
+
+        A version of the server may drop the type of a body that is no longer sent.
+        """
+        if not answer.location:
+            return None
+        headers = _with_referer(request, answer.location)
+        if answer.status in _STAYS_A_POST:
+            return replace(request, url=answer.location, headers=headers)
+        if self._drops_content_type:
+            headers = tuple((name, value) for name, value in headers if name != "Content-Type")
+        return replace(request, url=answer.location, headers=headers, method="GET", body=b"")
+
     @cached_property
     def _transport(self) -> Transport:
         from .transport import Transport  # noqa: PLC0415 - httpx is slow to import, and most fakes send nothing
 
         return Transport(self._guard)
-
-
-def _redirected(request: Outgoing, answer: Answer) -> Outgoing | None:
-    """The next request of a redirect, with the same headers and a referer, or None if the answer is final (W4)."""
-    if not answer.location:
-        return None
-    headers = _with_referer(request, answer.location)
-    if answer.status in _STAYS_A_POST:
-        return replace(request, url=answer.location, headers=headers)
-    return replace(request, url=answer.location, headers=headers, method="GET", body=b"")
 
 
 def _with_referer(request: Outgoing, location: str) -> tuple[tuple[str, str], ...]:

@@ -11,3 +11,4 @@ from .gotime import BadTime, parse_rfc3339, reformat_rfc3339, rfc3339_nano, rfc3
 from .gourl import is_webhook_url
 from .scanner import without_surrogates
 from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Struct
+from .strict import StrictError, StrictStruct, decode_strictly

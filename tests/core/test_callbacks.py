@@ -33,7 +33,7 @@ def test_w1_a_callback_tells_how_the_task_ended(
     submission: Submission, status: str, result: str | None, error: str
 ) -> None:
     _, due = ended(submission)
-    assert due == CallbackDue(1, 1, HOOK, "task-001", "A", status, result, error, (), START)
+    assert due == CallbackDue(1, 1, HOOK, "task-001", "A", status, result, error, None, START)
 
 
 def test_w1_a_callback_lists_the_artifacts() -> None:

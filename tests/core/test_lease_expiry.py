@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.core import PROFILES, Location, QueueStats, Status, errors, manual_operations
+from codeq_fake.core import Location, QueueStats, Status, errors, manual_operations
+from codeq_fake.core.profiles import STORES, Store
 from codeq_fake.core.times import MILLISECOND, SECOND
 from tests.core.support import START, Server
 
@@ -61,9 +62,9 @@ def test_k8_the_same_rounding_applies_to_heartbeats(profile: str, begins_ms: int
     assert server.broker.get("task-001").status is Status.PENDING
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_k8_a_time_is_first_cut_to_whole_milliseconds(profile: str) -> None:
-    whole, with_a_rest = (PROFILES[profile].key_gone_at(3, now=START + 7 * MILLISECOND + rest) for rest in (0, 999_999))
+@pytest.mark.parametrize("store", STORES)
+def test_k8_a_time_is_first_cut_to_whole_milliseconds(store: Store) -> None:
+    whole, with_a_rest = (store.key_gone_at(3, now=START + 7 * MILLISECOND + rest) for rest in (0, 999_999))
     assert whole == with_a_rest
 
 
@@ -84,17 +85,16 @@ def ttl(profile: str, expiry_ms: int, now_ms: int) -> int:
     return left // 1000
 
 
-@given(st.sampled_from(sorted(PROFILES)), st.integers(0, 5000), st.integers(1, 5), st.integers(0, 7000))
-def test_k8_a_lease_is_over_when_the_stores_ttl_is_0(profile: str, begins: int, lease: int, later: int) -> None:
+@given(st.sampled_from(STORES), st.integers(0, 5000), st.integers(1, 5), st.integers(0, 7000))
+def test_k8_a_lease_is_over_when_the_stores_ttl_is_0(store: Store, begins: int, lease: int, later: int) -> None:
     start_ms = START // MILLISECOND + begins
     expiry_ms = start_ms + lease * 1000
-    if profile == "kvrocks-2.8":
+    if store.name == "kvrocks-2.8":
         expiry_ms = (expiry_ms + 499) // 1000 * 1000
-    store = PROFILES[profile]
     expiry = store.key_gone_at(lease, now=start_ms * MILLISECOND)
     assert expiry == expiry_ms * MILLISECOND
     over = store.lease_expired_from(expiry) <= (start_ms + later) * MILLISECOND
-    assert over == (ttl(profile, expiry_ms, start_ms + later) <= 0)
+    assert over == (ttl(store.name, expiry_ms, start_ms + later) <= 0)
 
 
 def test_n5_an_expired_task_is_sent_back_as_by_a_nack_without_a_worker() -> None:

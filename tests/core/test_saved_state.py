@@ -44,7 +44,8 @@ def restored(state: dict[str, Any]) -> Server:
 def test_a_state_round_trips_exactly() -> None:
     state = dump(busy().broker)
     assert dump(restored(state).broker) == state
-    assert all(state[name] for name in state), "a bit of everything"
+    of_main = {"topics", "repaired"}  # tests/versions
+    assert all(state[name] for name in state.keys() - of_main), "a bit of everything"
 
 
 def test_a_restored_queue_keeps_its_order() -> None:
@@ -86,7 +87,11 @@ def test_a_restored_callback_goes_on_where_it_was() -> None:
     again.wait(ms=1)
     (due,) = again.effects()
     assert isinstance(due, CallbackDue)
-    assert (due.attempt, due.task_id, [artifact.name for artifact in due.artifacts]) == (2, "task-003", ["a", "b"])
+    assert (due.attempt, due.task_id, [artifact.name for artifact in due.artifacts or ()]) == (
+        2,
+        "task-003",
+        ["a", "b"],
+    )
     assert due.completed_at == START
 
 

@@ -18,9 +18,9 @@ from codeq_fake.documents.errors import DEEPEST
 from codeq_fake.documents.yaml_text import MOST_REPEATED
 from codeq_fake.http.bodies import LARGEST_BATCH, MOST_ARTIFACTS, MOST_COMMANDS
 from codeq_fake.http.rejections import LARGEST_BODY
+from codeq_fake.http.worker_calls import LONGEST_WAIT
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
 from codeq_fake.page.visit import LARGEST_FORM
-from codeq_fake.runtime.waiters import LONGEST_WAIT
 from codeq_fake.runtime.webhook_deliveries import MOST_AT_ONCE, TIMEOUT
 from codeq_fake.serving.server import DEFAULT_LIMITS
 

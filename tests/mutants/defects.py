@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.auth import Authenticator
-from codeq_fake.core import Broker, Record, StoreProfile, backoff, errors, races, results
+from codeq_fake.core import Broker, Record, Store, backoff, errors, races, results
 from codeq_fake.core.queue import Queue
 from codeq_fake.core.rate_limits import RateLimiter
 from codeq_fake.core.requeueing import REASON_LEASE_EXPIRED, Requeueing
@@ -148,12 +148,12 @@ def batch_claims_without_repair(patch: pytest.MonkeyPatch) -> None:
 
 @defect("K8.1")
 def lease_expires_early(patch: pytest.MonkeyPatch) -> None:
-    _instead(patch, StoreProfile, "lease_expired_from", lambda right, self, gone: right(self, gone) - 2 * SECOND)
+    _instead(patch, Store, "lease_expired_from", lambda right, self, gone: right(self, gone) - 2 * SECOND)
 
 
 @defect("K7.10")
 def lease_expires_late(patch: pytest.MonkeyPatch) -> None:
-    _instead(patch, StoreProfile, "lease_expired_from", lambda right, self, gone: right(self, gone) + 3 * SECOND)
+    _instead(patch, Store, "lease_expired_from", lambda right, self, gone: right(self, gone) + 3 * SECOND)
 
 
 @defect("H3.2")
@@ -197,7 +197,7 @@ def expired_at_the_head_of_its_queue(patch: pytest.MonkeyPatch) -> None:
 def late_result_refused(patch: pytest.MonkeyPatch) -> None:
     def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
         task = self.store.tasks.get(task_id)
-        if task is not None and task.worker and self.profile.lease_expired_from(task.lease_expiry) <= now:
+        if task is not None and task.worker and self.profile.store.lease_expired_from(task.lease_expiry) <= now:
             raise errors.NotInProgress
         return right(self, task_id, *rest, now=now, **named)
 

@@ -307,7 +307,7 @@ def test_a_bad_value_is_named_in_one_line(environ: dict[str, str], yaml: str | N
 @pytest.mark.parametrize(
     ("provider", "config", "message"),
     [
-        ("oidc", "{}", "WORKER_AUTH_PROVIDER: found 'oidc'; it must be jwks or static"),
+        ("oidc", "{}", "WORKER_AUTH_PROVIDER: found 'oidc'; it must be jwks, static or, on main, multi"),
         ("static", "{", "WORKER_AUTH_CONFIG: no valid JSON ("),
         ("static", "", "WORKER_AUTH_CONFIG: not set, but WORKER_AUTH_PROVIDER is; give the provider's JSON"),
         ("static", "[]", "WORKER_AUTH_CONFIG: found a list; it must be a JSON object"),

@@ -197,7 +197,7 @@ def _skewed(handler: AnyHandler, skew: int, call: Call) -> Reply | Wait | Slices
     if not isinstance(answer, Wait):
         return answer
     attempt = answer.attempt
-    return Wait(lambda now: attempt(now + skew), answer.seconds)
+    return answer._replace(attempt=lambda now: attempt(now + skew))
 
 
 def _unseeing(handler: AnyHandler, name: str, call: Call) -> Reply | Wait | Slices[Reply]:

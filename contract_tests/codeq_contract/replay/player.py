@@ -140,5 +140,7 @@ class _Player:
 
 
 def _may_be_long_poll(call: Call) -> bool:
-    """Whether the fake may hold the call until time passes (K9). Names in a body may be in upper case (B1)."""
+    """Whether the fake may hold the call until time passes (K9, G1). Names in a body may be in upper case (B1)."""
+    if call.method == "GET":
+        return "/result?" in call.path and "waitSeconds=" in call.path
     return call.path == f"{TASKS}/claim" and "waitseconds" in (call.body or "").lower()

@@ -267,7 +267,7 @@ def _(record: model_values.Record) -> list[Any]:
 
 @plain.register
 def _(due: core.effects.CallbackDue) -> list[Any]:
-    record = core.Record(due.task_id, due.status, due.result, due.error, due.artifacts, due.completed_at)
+    record = core.Record(due.task_id, due.status, due.result, due.error, due.artifacts or (), due.completed_at)
     return [due.attempt, due.url, due.command, plain(record)]
 
 

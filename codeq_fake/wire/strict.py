@@ -1,0 +1,244 @@
+"""Reads a JSON body as Go's strict decoder does: unknown fields and a second value are errors, each with Go's text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .encoder import quote
+from .scanner import MAX_DEPTH, Members, Number, Value, scan
+from .schema import fold
+
+_SPACE = " \t\n\r"
+_DIGITS = "0123456789"
+_HEX = "0123456789abcdefABCDEF"
+_LITERALS = {"t": "true", "f": "false", "n": "null"}
+_INT64 = range(-(2**63), 2**63)
+
+
+class StrictError(ValueError):
+    """The body is refused. `str()` is Go's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrictStruct:
+    """A Go struct: its name, its full type, and its fields with their types, each `int`, `string` or `[]int`."""
+
+    name: str
+    type: str
+    fields: Mapping[str, str]
+
+
+def decode_strictly(body: bytes, struct: StrictStruct) -> dict[str, Any]:
+    """The fields that a body of one JSON object sets. Raises StrictError."""
+    # As Go, by bytes: an error text shows a byte.
+    text = body.decode("latin-1")
+    end = _end_of_value(text, 0)
+    fields = _bind(scan(body[:end]), struct)
+    try:
+        next_end = _end_of_value(text, end)
+    except _NoValue:
+        return fields
+    _bind(scan(body[end:next_end]), StrictStruct("", "struct {}", {}))
+    raise StrictError("only one JSON object is allowed")
+
+
+class _NoValue(StrictError):
+    """There is only white space."""
+
+
+def _bind(value: Value, struct: StrictStruct) -> dict[str, Any]:
+    """The fields in a value. Raises the first error, in the order of the members."""
+    if value is None:
+        return {}
+    if not isinstance(value, Members):
+        raise StrictError(f"json: cannot unmarshal {_kind(value)} into Go value of type {struct.type}")
+    names = {fold(name): name for name in struct.fields}
+    fields: dict[str, Any] = {}
+    for written, member in value.pairs:
+        name = names.get(fold(written))
+        if name is None:
+            raise StrictError(f"json: unknown field {quote(written)}")
+        if member is not None:
+            fields[name] = _value(member, struct.fields[name], f"{struct.name}.{name}")
+        elif struct.fields[name] == "[]int":
+            fields.pop(name, None)
+    return fields
+
+
+def _value(value: Value, wanted: str, field: str) -> Any:  # noqa: ANN401 - of the type `wanted`
+    if wanted == "[]int" and isinstance(value, list):
+        return [0 if item is None else _value(item, "int", field) for item in value]
+    if wanted == "string" and isinstance(value, str):
+        return value
+    found = _kind(value)
+    if wanted == "int" and isinstance(value, Number):
+        literal = value.literal
+        if literal.lstrip("-").isdecimal() and len(literal) <= len(str(_INT64.start)) and int(literal) in _INT64:
+            return int(literal)
+        found = f"number {literal}"
+    raise StrictError(f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}")
+
+
+def _kind(value: Value) -> str:
+    match value:
+        case bool():
+            return "bool"
+        case str():
+            return "string"
+        case Number():
+            return "number"
+        case list():
+            return "array"
+        case _:
+            return "object"
+
+
+def _end_of_value(text: str, at: int) -> int:
+    """Where the next JSON value ends. Raises StrictError, with Go's text for what cannot be there."""
+    at = _skip_space(text, at)
+    if at == len(text):
+        raise _NoValue("EOF")
+    containers: list[str] = []
+    while True:
+        at, opened = _start(text, at)
+        if opened:
+            containers.append(opened)
+            if len(containers) > MAX_DEPTH:
+                raise StrictError("exceeded max depth")
+            at = _skip_space(text, at)
+            if _char(text, at) != opened:
+                at = _name(text, at) if opened == "}" else at
+                continue
+            containers.pop()
+            at += 1
+        at = _end_of_containers(text, at, containers)
+        if not containers:
+            return at
+        if containers[-1] == "}":
+            at = _name(text, _skip_space(text, at))
+
+
+def _end_of_containers(text: str, at: int, containers: list[str]) -> int:
+    """The position behind the next comma, and behind the brackets before it that close a container."""
+    while containers:
+        at = _skip_space(text, at)
+        char, closing = _char(text, at), containers[-1]
+        at += 1
+        if char == ",":
+            break
+        if char != closing:
+            raise _unexpected(char, "after object key:value pair" if closing == "}" else "after array element")
+        containers.pop()
+    return at
+
+
+def _start(text: str, at: int) -> tuple[int, str]:
+    """The end of a scalar at this position, or of the bracket of a container with the one that closes it."""
+    at = _skip_space(text, at)
+    char = _char(text, at)
+    if char in "[{":
+        return at + 1, "]" if char == "[" else "}"
+    if char == '"':
+        return _end_of_string(text, at + 1), ""
+    if char in _LITERALS:
+        return _end_of_literal(text, at, _LITERALS[char]), ""
+    if char == "-" or char in _DIGITS:
+        return _end_of_number(text, at), ""
+    raise _unexpected(char, "looking for beginning of value")
+
+
+def _name(text: str, at: int) -> int:
+    """The position behind the name of a member and its colon."""
+    char = _char(text, at)
+    if char != '"':
+        raise _unexpected(char, "looking for beginning of object key string")
+    at = _skip_space(text, _end_of_string(text, at + 1))
+    char = _char(text, at)
+    if char != ":":
+        raise _unexpected(char, "after object key")
+    return at + 1
+
+
+def _end_of_string(text: str, at: int) -> int:
+    while True:
+        char = _char(text, at)
+        at += 1
+        if char == '"':
+            return at
+        if char < " ":
+            raise _unexpected(char, "in string literal")
+        if char == "\\":
+            at = _end_of_escape(text, at)
+
+
+def _end_of_escape(text: str, at: int) -> int:
+    char = _char(text, at)
+    if char in '"\\/bfnrt':
+        return at + 1
+    if char != "u":
+        raise _unexpected(char, "in string escape code")
+    for digit in range(at + 1, at + 5):
+        if _char(text, digit) not in _HEX:
+            raise _unexpected(text[digit], "in \\u hexadecimal character escape")
+    return at + 5
+
+
+def _end_of_literal(text: str, at: int, literal: str) -> int:
+    for wanted in literal[1:]:
+        at += 1
+        if _char(text, at) != wanted:
+            raise _unexpected(text[at], f"in literal {literal} (expecting '{wanted}')")
+    return at + 1
+
+
+def _end_of_number(text: str, at: int) -> int:
+    if text[at] == "-":
+        at += 1
+        if _char(text, at) not in _DIGITS:
+            raise _unexpected(text[at], "in numeric literal")
+    at = at + 1 if text[at] == "0" else _skip(text, at, _DIGITS)
+    if text[at : at + 1] == ".":
+        if _char(text, at + 1) not in _DIGITS:
+            raise _unexpected(text[at + 1], "after decimal point in numeric literal")
+        at = _skip(text, at + 1, _DIGITS)
+    if text[at : at + 1] in ("e", "E"):
+        at += 1
+        if _char(text, at) in "+-":
+            at += 1
+        if _char(text, at) not in _DIGITS:
+            raise _unexpected(text[at], "in exponent of numeric literal")
+        at = _skip(text, at, _DIGITS)
+    return at
+
+
+def _skip_space(text: str, at: int) -> int:
+    return _skip(text, at, _SPACE)
+
+
+def _skip(text: str, at: int, characters: str) -> int:
+    while at < len(text) and text[at] in characters:
+        at += 1
+    return at
+
+
+def _char(text: str, at: int) -> str:
+    if at >= len(text):
+        raise StrictError("unexpected EOF")
+    return text[at]
+
+
+def _unexpected(char: str, where: str) -> StrictError:
+    shown = {"'": r"'\''", '"': "'\"'"}.get(char) or f"'{_quoted(char)}'"
+    return StrictError(f"invalid character {shown} {where}")
+
+
+def _quoted(char: str) -> str:
+    """A byte as Go quotes it."""
+    known = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", "\\": r"\\"}
+    if char in known:
+        return known[char]
+    if char < " " or char == "\x7f":
+        return f"\\x{ord(char):02x}"
+    return char if char.isprintable() else f"\\u{ord(char):04x}"
