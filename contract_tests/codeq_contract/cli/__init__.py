@@ -25,6 +25,7 @@ _SUBCOMMANDS = MappingProxyType(
         "load": ("load", "load_target"),
         "record": ("record", "record_session"),
         "replay": ("replay", "replay_files"),
+        "report": ("report", "report_trends"),
         "run": ("run", "run_suite"),
     }
 )

@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from codeq_contract.recordings.format import UNREADABLE
-from codeq_contract.report import Report
 from codeq_contract.report.page import page
 from codeq_contract.report.results import GROUPS, disparities
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
-from .output import background_output, printable
+from .output import background_output
+from .report_files import read_report
 
 CASES = Path(__file__).parents[1] / "cases"
 HARNESS_ERROR = 2
@@ -57,12 +56,12 @@ def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | N
         written = report / "report.json"
         if code not in _FINISHED or not written.exists():
             sys.exit(HARNESS_ERROR)
-        outcome = _read(written)
+        outcome = read_report(written)
         from .progress import print_outcome  # noqa: PLC0415 - imports pytest
 
         print_outcome(outcome, console)
         if given["report"]:
-            click.echo(f"details: {report / 'report.html'}; report.json and junit.xml are beside it")
+            click.echo(f"details: {report / 'report.html'}; report.json, report.md and junit.xml are beside it")
         sys.exit(outcome.exit_code)
 
 
@@ -104,7 +103,7 @@ def diff_reports(ours: Path, theirs: Path, html: Path | None) -> None:
 
     Exit status: 0 no difference, 1 differences, 2 a file is not a report.
     """
-    first, second = _read(ours), _read(theirs)
+    first, second = read_report(ours), read_report(theirs)
     if html is not None:
         html.write_text(page([first, second]), encoding="utf-8")
     differing = disparities(first, second)
@@ -116,11 +115,3 @@ def diff_reports(ours: Path, theirs: Path, html: Path | None) -> None:
     levels = ", ".join(f"{group} {first.levels[group]} and {second.levels[group]}" for group in GROUPS)
     click.echo(f"{len(differing)} of {len(first.clauses)} clauses differ; {levels}")
     sys.exit(1 if differing else 0)
-
-
-def _read(path: Path) -> Report:
-    try:
-        return Report.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, *UNREADABLE) as error:
-        click.echo(printable(f"codeq-contract: {path} is not a report: {error}"), err=True)
-        sys.exit(HARNESS_ERROR)

@@ -26,6 +26,23 @@ _LISTED_VERDICTS = {Verdict.SKIPPED: "were not run", Verdict.UNSUPPORTED: "the t
 
 def page(reports: Sequence[Report]) -> str:
     """One page for runs on one or more targets. Its matrix of clauses has a column for each."""
+    return rendered(
+        "page.html",
+        reports=reports,
+        contract=CONTRACT,
+        groups=GROUPS,
+        sightings=[sighting for group in GROUPS for sighting in SIGHTINGS_OF_GROUPS[group]],
+        sections=SECTIONS,
+        titles=CLAUSES,
+        facts={clause: [fact for fact in FACTS.values() if fact.clause == clause] for clause in CLAUSES},
+        listed_verdicts=_LISTED_VERDICTS,
+        shown_cases=_shown_cases,
+        timeline=_timeline,
+    )
+
+
+def rendered(template: str, **values: object) -> str:
+    """The text of a template in this folder with these values."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -38,18 +55,7 @@ def page(reports: Sequence[Report]) -> str:
         "css_class": lambda verdict: verdict.replace(" ", "-"),
         "shortened": shortened,
     }
-    return environment.get_template("page.html").render(
-        reports=reports,
-        contract=CONTRACT,
-        groups=GROUPS,
-        sightings=[sighting for group in GROUPS for sighting in SIGHTINGS_OF_GROUPS[group]],
-        sections=SECTIONS,
-        titles=CLAUSES,
-        facts={clause: [fact for fact in FACTS.values() if fact.clause == clause] for clause in CLAUSES},
-        listed_verdicts=_LISTED_VERDICTS,
-        shown_cases=_shown_cases,
-        timeline=_timeline,
-    )
+    return environment.get_template(template).render(values)
 
 
 def _shown_cases(report: Report) -> list[CaseResult]:

@@ -12,6 +12,8 @@ from typing import Any
 
 from codeq_contract.clauses import CLAUSES, CONTRACT, FACTS, Fact, shortened
 
+from .latencies import Latency
+
 GROUPS = ("core", "timed", "concurrent", "webhooks")
 
 
@@ -90,7 +92,8 @@ class ShownExchange:
 class CaseResult:
     """The outcome of one case, with its last requests unless it passed.
 
-    If a known `race` explains its failure, these are the requests that show it.
+    If a known `race` explains its failure, these are the requests that show it. Its rate was measured in some `tries`
+    more, of which `tries_failed` failed.
     """
 
     name: str
@@ -104,6 +107,8 @@ class CaseResult:
     transcript: tuple[ShownExchange, ...] = ()
     facts: tuple[str, ...] = ()
     race: str = ""
+    tries: int = 0
+    tries_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,10 @@ class Report:
     left_behind: Mapping[str, str] = field(default_factory=dict)
     #: The reason if there was no server to run on.
     not_run: str = ""
+    #: How long the run took, in seconds.
+    seconds: float = 0
+    #: How fast the server replied in real time, by operation.
+    latencies: Mapping[str, Latency] = field(default_factory=dict)
 
     @cached_property
     def clauses(self) -> Mapping[str, str]:
@@ -265,6 +274,8 @@ class Report:
             "withoutCase": {fact.id: fact.invisible for fact in FACTS.values() if fact.invisible},
             "cases": [asdict(case) for case in self.cases],
             "leftBehind": self.left_behind,
+            "seconds": self.seconds,
+            "latencies": {operation: asdict(latency) for operation, latency in self.latencies.items()},
         }
         return json.dumps(document, indent=1, ensure_ascii=False, default=dict) + "\n"
 
@@ -280,6 +291,8 @@ class Report:
             left_behind=document["leftBehind"],
             facts_left_out=tuple(document.get("factsLeftOut", ())),
             not_run=document.get("notRun", ""),
+            seconds=document.get("seconds", 0),
+            latencies={name: Latency(**latency) for name, latency in document.get("latencies", {}).items()},
             **{name: document[name] for name in _SAME_NAMES},
         )
 

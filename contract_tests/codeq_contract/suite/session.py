@@ -20,9 +20,11 @@ from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import Target
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.report import CaseResult, Report
+from codeq_contract.report.latencies import Latency, latencies
 from codeq_contract.report.page import page
 from codeq_contract.report.redaction import shown, without_secrets
 from codeq_contract.report.results import GROUPS, InconclusiveError, Verdict
+from codeq_contract.report.summary import summary
 
 from .case_context import CaseContext
 from .cleanup import end_all
@@ -204,6 +206,7 @@ class Session:
             return result
         contract, sign = attempts.contract, self._signs.get(item.nodeid)
         race = sign if verdict is Verdict.KNOWN else None
+        sample = None if sign is None else self._samples.get(getattr(item, "originalname", item.name))
         calls = contract.last_example if race is None else race.calls
         return replace(
             result,
@@ -213,6 +216,8 @@ class Session:
             sightings=tuple(sorted(contract.sightings)),
             transcript=() if verdict is Verdict.PASSED else shown(calls, contract.driver),
             race="" if race is None else race.race,
+            tries=0 if sample is None else sample.tries,
+            tries_failed=0 if sample is None else sample.failed,
         )
 
     @property
@@ -262,7 +267,12 @@ class Session:
             facts_left_out=tuple(sorted(self._facts_left_out)),
             left_behind=self.runner.left_behind,
             logs=self._logs() if any(case.verdict in _WANT_LOGS for case in cases) else {},
+            seconds=round((RealClock().now() - self.began) / SECOND, 1),
+            latencies=self._latencies() if driver.in_real_time else {},
         )
+
+    def _latencies(self) -> Mapping[str, Latency]:
+        return latencies(exchange for each in self._attempts.values() for exchange in each.contract.transcript)
 
     def _logs(self) -> Mapping[str, str]:
         return {name: without_secrets(log, self.driver) for name, log in self.driver.logs().items()}
@@ -292,6 +302,7 @@ class Session:
             report = self.report()
             folder.joinpath("report.json").write_text(report.to_json(), encoding="utf-8")
             folder.joinpath("report.html").write_text(page([report]), encoding="utf-8")
+            folder.joinpath("report.md").write_text(summary(report), encoding="utf-8")
 
     def facts(self) -> Mapping[str, str]:
         """The verdict on each fact, with the reason unless it passed."""

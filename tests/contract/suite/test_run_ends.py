@@ -57,7 +57,7 @@ def test_after_an_interrupt_there_is_a_partial_report(tmp_path: Path, number: si
     assert "interrupted; the running cases are being ended" in run.output
     assert run.report.levels["timed"] == "partial"
     assert {"not reached", "not selected"} <= {case.reason for case in run.report.cases}
-    assert {file.name for file in tmp_path.iterdir()} == {"report.json", "report.html", "junit.xml"}
+    assert {file.name for file in tmp_path.iterdir()} == {"report.json", "report.html", "report.md", "junit.xml"}
 
 
 def test_a_server_that_stops_ends_the_run_with_an_error_and_fails_no_case(tmp_path: Path) -> None:
