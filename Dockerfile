@@ -27,8 +27,8 @@ RUN install --directory --owner 10001 --group 10001 /report
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 CODEQ_FAKE_HOST=0.0.0.0 CODEQ_FAKE_LOG=text PORT=8080
 USER 10001:10001
 EXPOSE 8080
-# Without a proxy, which Docker's configuration may set in every container.
+# A bare socket: it uses no proxy, and loads in a few milliseconds, since it runs every two seconds.
 HEALTHCHECK --interval=2s --timeout=3s --start-period=5s --retries=10 \
-  CMD ["python3", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open(f'http://127.0.0.1:{os.environ[\"PORT\"]}/metrics', timeout=2)"]
+  CMD ["python3", "-ISc", "import os, socket as s; c = s.create_connection(('127.0.0.1', int(os.environ['PORT'])), 2); c.sendall(b'GET /metrics HTTP/1.0\\r\\n\\r\\n'); raise SystemExit(b' 200 ' not in c.recv(64))"]
 ENTRYPOINT ["codeq-fake"]
 CMD ["serve"]
