@@ -90,8 +90,9 @@ soak: $(READY) ## let hostile and sound clients use one server, for MINUTES=10
 mutants: $(READY) ## run the suite on fakes with a defect each and print what kills it (FACT=K5.3 or K5)
 	$(BIN)/python -m tests.mutants.run $(FACT)
 
-wheel: $(READY) ## build the source archive and, from it, the wheel into dist/
+wheel: $(READY) ## build source archives and, from them, wheels into dist/: of the whole, and of the client alone
 	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m build --no-isolation --outdir dist client
 
 # A separate environment with the newest versions of all dependencies.
 NEWEST := build/newest

@@ -47,6 +47,7 @@ PUBLIC = (
     "codeq_client.errors",
     "codeq_client.health",
     "codeq_client.metrics",
+    "codeq_client.schedules",
     "codeq_client.testing",
     "codeq_client.tracing",
     "codeq_client.webhooks",

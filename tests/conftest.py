@@ -31,7 +31,13 @@ for _name in ("no_proxy", "NO_PROXY"):
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: What every user of a fixture costs.
-FIXTURES = MappingProxyType({"chromium": "browser", "codeq_server": "port", "installed": "process", "built": "process"})
+FIXTURES = MappingProxyType(
+    {
+        "chromium": "browser",
+        "codeq_server": "port",
+        **dict.fromkeys(("built", "built_client", "installed", "installed_client"), "process"),
+    }
+)
 
 #: The marks that allow a test to do what Python's audit events report.
 _PROCESSES = ("process", "container", "browser")

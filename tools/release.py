@@ -1,6 +1,6 @@
 """Check that a tag may be released: `python -m tools.release v0.2.0`.
 
-The tag must name the version of pyproject.toml, and CHANGELOG.md must have a section for that version.
+The tag must name the version of both distributions, and CHANGELOG.md must have a section for that version.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ ROOT = Path(__file__).parent.parent
 
 def problems(tag: str, root: Path = ROOT) -> Iterator[str]:
     """What must change before this tag may be released."""
-    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    version = _version(root / "pyproject.toml")
     if tag != f"v{version}":
         yield f"the tag is {tag!r}, but pyproject.toml has version {version}: it must be 'v{version}'"
+    if (other := _version(root / "client" / "pyproject.toml")) != version:
+        yield f"client/pyproject.toml has version {other}, but pyproject.toml has {version}"
     changes = (root / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
     if not any(line.startswith(f"## [{version}] - ") for line in changes):
         yield f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD'"
+
+
+def _version(project: Path) -> str:
+    return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
 
 
 if __name__ == "__main__":

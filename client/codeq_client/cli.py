@@ -1,4 +1,4 @@
-"""The command `codeq-worker`: run a worker, or check that a worker could run."""
+"""The command `codeq-worker`: run a worker, create tasks by schedules, or check that a worker could run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Iterable
+from functools import partial
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +23,15 @@ from codeq_client._api.calls import Role
 from codeq_client._api.operations import check_worker_token
 from codeq_client._display import printable, without_password
 from codeq_client._worker.log_output import BackgroundHandler, JsonLines, TextLines
-from codeq_client._worker.process import run_and_reload
+from codeq_client._worker.process import run_and_reload, stop_on_signals
 
 from .errors import CodeQError, ConfigurationError, Unauthorized
 
 if TYPE_CHECKING:
     from .health import HealthServer  # it imports an HTTP server, which most runs do not need
+    from .schedules import Schedule
+
+_DISTRIBUTIONS = ("codeq-client", "codeq-fake")
 
 _log = logging.getLogger("codeq_client.worker")
 
@@ -59,8 +65,24 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _show_version(context: click.Context, _option: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001 - click's
+    """Print the version of the distribution that is installed: one contains the other's modules."""
+    if is_asked:
+        installed = {dist.name: dist.version for dist in distributions() if dist.name in _DISTRIBUTIONS}
+        version = next(installed[name] for name in _DISTRIBUTIONS if name in installed)
+        click.echo(f"codeq-worker, version {version}")
+        context.exit()
+
+
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="codeq-fake", prog_name="codeq-worker")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
 def main() -> None:
     """Run workers for CodeQ."""
 
@@ -110,6 +132,40 @@ def run(  # the command's options
             asyncio.run(_run(worker, burst=burst))
         except CodeQError as error:
             raise click.ClickException(printable(str(error))) from error
+
+
+@main.command()
+@click.argument("target", metavar="MODULE:OBJECT")
+@click.option(
+    "--delay", type=click.FloatRange(min=0), help="Seconds to wait after each moment; default: drawn, up to 10."
+)
+@click.option("--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--log-level", default="INFO", show_default=True)
+def schedule(target: str, *, delay: float | None, log_format: str, log_level: str) -> None:
+    """Create the tasks of the schedules MODULE:OBJECT: a list of `Schedule`, or a function that returns one.
+
+    Several of these processes may run, for safety: each moment has an idempotency key. Give each another --delay.
+    """
+    set_up_logs(log_format, log_level)
+    value = _import(target)
+    try:
+        asyncio.run(_schedule(value() if callable(value) else value, delay))
+    except CodeQError as error:
+        raise click.ClickException(printable(str(error))) from error
+
+
+async def _schedule(schedules: Iterable[Schedule], delay: float | None) -> None:
+    """Run until a signal."""
+    from .schedules import Scheduler  # noqa: PLC0415 - as above
+
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    async with CodeQ.from_env() as codeq:
+        run = asyncio.create_task(Scheduler(codeq, schedules, delay=delay).run())
+        with stop_on_signals(partial(loop.call_soon_threadsafe, stop.set)):
+            await asyncio.wait({run, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        run.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await run
 
 
 def _probes(worker: Worker, port: int, host: str) -> HealthServer:

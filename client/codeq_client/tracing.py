@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: a span for each handler, linked to the creator of its task. Needs `codeq-fake[otel]`.
+"""OpenTelemetry traces: a span for each handler, linked to the creator of its task. Needs `codeq-client[otel]`.
 
 Producers pass `trace_parent=current_trace_parent()` to `create`, workers get `middleware=[trace_tasks()]`.
 The server must have tracing enabled, otherwise it stores no trace with a task (X1).

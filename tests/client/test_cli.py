@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from codeq_client import (
 from codeq_client._worker.log_output import JsonLines, TextLines
 from codeq_fake.testing import FakeCodeQ
 from tests.client.support import CLAIMS, IDENTITIES
+from tests.client.worker.test_process import wait_until
 from tests.surroundings import interrupted_at_import
 
 APP = """
@@ -43,6 +46,9 @@ async def work(job):
 
 HANDLERS = """
 from codeq_client import Registry
+from codeq_client.schedules import Schedule
+
+schedules = [Schedule(name="often", command="X", every=1)]
 
 registry = Registry()
 
@@ -110,6 +116,24 @@ def test_the_command_runs_the_chosen_handlers_of_a_registry() -> None:
         assert fake.task(tasks[0].id).status == "COMPLETED"
         code, output = invoke("run", "some_handlers:registry", "--command", "Z", **environ)
         assert (code, output) == (1, "Error: there is no handler for 'Z', only for: X, Y\n")
+
+
+@pytest.mark.process
+@pytest.mark.port
+def test_the_command_creates_the_tasks_of_schedules_until_a_signal(folder: Path) -> None:
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        command = [sys.executable, "-m", "codeq_worker", "schedule", "some_handlers:schedules", "--delay", "0"]
+        with subprocess.Popen(command, cwd=folder, env={**os.environ, **fake.env}, stderr=subprocess.PIPE) as process:
+            wait_until(lambda: len(fake.tasks(command="X")) >= 2, 30)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_command_refuses_what_is_no_list_of_schedules() -> None:
+    code, output = invoke("schedule", "some_handlers:registry", CODEQ_BASE_URL="http://a.test")
+    assert code == 1
+    assert "a scheduler needs a list of schedules, not <" in output
 
 
 @pytest.mark.usefixtures("folder")

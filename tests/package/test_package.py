@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from configparser import ConfigParser
@@ -21,6 +22,7 @@ import httpx
 import pytest
 
 from codeq_fake import __version__
+from codeq_fake.testing import FakeCodeQ
 from tests.package.support import dependencies_of
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,21 @@ COMMANDS = {
     "codeq-contract": "codeq_contract.__main__",
 }
 PACKAGES = {"codeq_fake", "codeq_client", "codeq_contract"}
+HANDLERS = """
+from codeq_client import BlockingCodeQ, CodeQ, Command, Job, Registry
+from codeq_client.health import HealthServer
+from codeq_client.schedules import Schedule
+from codeq_client.webhooks import WebhookReceiver
+
+DOUBLE = Command("DOUBLE", payload=int, result=int)
+registry = Registry()
+schedules = [Schedule(name="s", command=DOUBLE, payload=1, cron="* * * * *", timezone="Europe/Berlin")]
+
+
+@registry.handler(DOUBLE)
+async def double(job: Job[int]) -> int:
+    return 2 * job.payload
+"""
 
 
 @dataclass(frozen=True)
@@ -59,10 +76,20 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The source archive and the wheel of the whole."""
+    return build(ROOT, tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def built_client(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The source archive and the wheel of the client alone."""
+    return build(ROOT / "client", tmp_path_factory.mktemp("dist"))
+
+
+def build(project: Path, folder: Path) -> Built:
     """Build the source archive and, from it, the wheel, offline."""
-    folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(project)],
         check=True,
         capture_output=True,
     )
@@ -73,12 +100,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture(scope="module")
 def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """An environment with the whole."""
+    return install(built, tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture(scope="module")
+def installed_client(built_client: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """An environment with the client alone."""
+    return install(built_client, tmp_path_factory.mktemp("environment"))
+
+
+def install(built: Built, root: Path) -> Installed:
     """Install the wheel into a separate environment, offline.
 
     Of all that the tests' environment holds, only what the wheel declares is linked into the new one: a dependency
     that pyproject.toml forgot is missing there, and so is the working tree.
     """
-    root = tmp_path_factory.mktemp("environment")
     venv.create(root, with_pip=False, symlinks=True)
     python = str(root / "bin" / "python")
     subprocess.run(
@@ -195,6 +232,60 @@ def test_the_installed_fake_takes_a_task_from_create_to_complete(installed: Inst
         finally:
             server.terminate()
         assert server.wait(timeout=10) in {0, -signal.SIGTERM}
+
+
+def test_the_client_alone_carries_no_server(built_client: Built, installed_client: Installed) -> None:
+    with zipfile.ZipFile(built_client.wheel) as archive:
+        names = set(archive.namelist())
+        licence = archive.read(f"codeq_client-{__version__}.dist-info/licenses/LICENSE")
+    assert {name.split("/")[0] for name in names} == {
+        "codeq_client",
+        "codeq_worker.py",
+        f"codeq_client-{__version__}.dist-info",
+    }
+    assert "codeq_client/py.typed" in names
+    assert licence == (ROOT / "LICENSE").read_bytes()
+    assert installed_client.dependencies <= {
+        "anyio",
+        "certifi",
+        "click",
+        "cronsim",
+        "h11",
+        "httpcore",
+        "httpx",
+        "idna",
+        "sniffio",
+        "typing_extensions",
+        "tzdata",
+    }
+
+
+def test_the_client_alone_needs_what_the_whole_needs_for_it() -> None:
+    whole, client = (
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for folder in ("", "client")
+    )
+    assert client["version"] == whole["version"]
+    assert set(client["dependencies"]) <= set(whole["dependencies"])
+    assert set(client["optional-dependencies"]["metrics"]) <= set(whole["dependencies"])
+    assert client["optional-dependencies"]["otel"] == whole["optional-dependencies"]["otel"]
+
+
+def test_the_client_alone_runs_a_module_with_handlers(installed_client: Installed, tmp_path: Path) -> None:
+    (tmp_path / "handlers.py").write_text(HANDLERS, encoding="utf-8")
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        task = fake.enqueue("DOUBLE", 21)
+        subprocess.run(
+            installed_client.command("codeq-worker", "run", "handlers:registry", "--burst", "--health-port", "0"),
+            cwd=tmp_path,
+            env={**installed_client.environment, **fake.env},
+            check=True,
+        )
+        assert fake.task(task.id).result == {"$value": 42}
+    version = subprocess.run(
+        installed_client.command("codeq-worker", "--version"), capture_output=True, text=True, check=True
+    )
+    assert version.stdout == f"codeq-worker, version {__version__}\n"
 
 
 def _look_at_the_page(url: str) -> None:

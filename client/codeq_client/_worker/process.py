@@ -25,7 +25,7 @@ _log = logging.getLogger("codeq_client.worker")
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+def stop_on_signals(stop: Callable[[], object]) -> Iterator[None]:
     """Call `stop` on the first SIGINT, SIGTERM or SIGHUP; a second SIGINT or SIGTERM ends the process at once.
 
     An application's own handlers, such as those of a web server whose lifespan runs the worker, are called too, and
@@ -51,7 +51,7 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
 class _Stopping:
     """The signal handler of `stop_on_signals`, and the handlers that were there before."""
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], object]) -> None:
         self.previous: Mapping[signal.Signals, Any] = {}
         self._stop = stop
         self._process = os.getpid()
