@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from codeq_fake.core import PROFILES, canonical_name
 from codeq_fake.core.codec import MismatchError, codec
 from codeq_fake.core.slices import Slices
 from codeq_fake.core.times import SECOND
-from codeq_fake.documents import LONG, BadDocumentError, finite, read_json, read_shaped_json
+from codeq_fake.documents import LONG, BadDocumentError, emptied, finite, read_json, read_shaped_json
 
 from .errors import BadRequestError
 
@@ -26,12 +27,15 @@ Reader: TypeAlias = Callable[[Any, str], Any]
 #: The largest body of a call that takes a state, and of the others: they read theirs in one go (bytes).
 LARGEST_STATE = 256 * 1024 * 1024
 LARGEST_BODY = 256 * 1024
+#: So many unknown names are shown, each with so many characters: there may be a million.
+_MOST_SHOWN = 10
+_LONGEST_SHOWN = 60
 _MOST_SECONDS = Decimal(10) ** 12
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 async def body(
-    request: Request, names: Iterable[str], *, parse_float: Callable[[str], Any] = finite, is_shaped: bool = False
+    request: Request, names: Collection[str], *, parse_float: Callable[[str], Any] = finite, is_shaped: bool = False
 ) -> dict[str, Any]:
     """The JSON object in a request's body; see `json_object`."""
     largest = LARGEST_STATE if is_shaped else LARGEST_BODY
@@ -50,7 +54,7 @@ async def body(
 
 
 def json_object(
-    text: bytes, names: Iterable[str], *, parse_float: Callable[[str], Any] = finite, is_shaped: bool = False
+    text: bytes, names: Collection[str], *, parse_float: Callable[[str], Any] = finite, is_shaped: bool = False
 ) -> dict[str, Any]:
     """A JSON object without its nulls, {} for an empty text. Raises BadRequestError, also for other names.
 
@@ -63,25 +67,34 @@ def json_object(
     return _members(body, names)
 
 
-def shaped_object(text: bytes, names: Iterable[str]) -> Slices[dict[str, Any]]:
+def shaped_object(text: bytes, names: Collection[str]) -> Slices[dict[str, Any]]:
     """As `json_object` that `is_shaped`, for a long text."""
     try:
-        return _members((yield from read_shaped_json(text)), names)
+        value = yield from read_shaped_json(text)
     except BadDocumentError as error:
         raise BadRequestError(f"the body is not JSON: {error}") from None
+    try:
+        return _members(value, names)
+    except BadRequestError:
+        yield from emptied(value)
+        raise
 
 
-def _members(body: object, names: Iterable[str]) -> dict[str, Any]:
+def _members(body: object, names: Collection[str]) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequestError("the body must be a JSON object")
     check_names(body, names)
     return {name: value for name, value in body.items() if value is not None}
 
 
-def check_names(given: Iterable[str], names: Iterable[str]) -> None:
+def check_names(given: Iterable[str], names: Collection[str]) -> None:
     """Raise BadRequestError for a name that is not in `names`."""
-    if unknown := sorted(set(given) - set(names)):
+    if unknown := list(islice((_cut(name) for name in given if name not in names), _MOST_SHOWN)):
         raise BadRequestError(f"unknown: {', '.join(unknown)}; known are {', '.join(names)}")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}..."
 
 
 # The readers.

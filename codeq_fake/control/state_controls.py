@@ -9,7 +9,8 @@ from typing import Any
 from codeq_fake import payloads
 from codeq_fake.clocks import in_slices
 from codeq_fake.core import Broker, saved_state
-from codeq_fake.core.slices import BATCH, Slices, at_once
+from codeq_fake.core.slices import Slices, at_once
+from codeq_fake.documents import emptied
 from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.server_settings import SettingsError
 
@@ -49,15 +50,15 @@ class StateControls:
         """
         return at_once(self._restore(state))
 
-    async def restore_in_slices(self, state: Mapping[str, Any]) -> payloads.Health:
+    async def restore_in_slices(self, state: dict[str, Any]) -> payloads.Health:
         """As `restore`. Others have turns meanwhile, and see the old state until the new one is complete.
 
-        Afterwards the given state has no tasks: to free many at once would hold the others up, too.
+        Afterwards the given state is empty: to free it at once would hold the others up, too.
         """
         try:
             return await in_slices(self._restore(state))
         finally:
-            await in_slices(_free_tasks(state))
+            await in_slices(emptied(state))
 
     def _restore(self, state: Mapping[str, Any]) -> Slices[payloads.Health]:
         try:
@@ -81,12 +82,3 @@ class StateControls:
             blocks = await in_slices(json_blocks.encoded(self.begin_state()))
             state_file.save(file, b"".join(blocks).decode())
         return {"file": str(file), "tasks": tasks}
-
-
-def _free_tasks(state: Mapping[str, Any]) -> Slices[None]:
-    """Free the memory of the tasks of a state as JSON values, whatever they are."""
-    broker = state.get("broker")
-    tasks = broker.get("tasks") if isinstance(broker, dict) else None
-    while isinstance(tasks, list) and tasks:
-        del tasks[-BATCH:]
-        yield

@@ -22,6 +22,11 @@ from .slices import Slices
 #: The clock ends with the year 9999. Its last instant in nanoseconds has 68 bits.
 _INTEGER_BITS = 68
 
+#: The longest list that is loaded at once, of scalars and of others: more would hold up all others. A history, for one,
+#: has 1,000 entries.
+_MOST_SCALARS = 100_000
+_MOST_ITEMS = 5000
+
 
 class Int64(int):
     """The type of an integer that the contract reads from a request. A larger one would be a bad body (B1)."""
@@ -50,7 +55,7 @@ def codec(shape: Any) -> Codec:  # noqa: ANN401, PLR0911 - any type; one line fo
     if origin is UnionType:
         return _optional(codec(args[0]))
     if origin is list or (origin is tuple and args[-1] is Ellipsis):
-        return _sequence(origin, codec(args[0]))
+        return _sequence(origin, codec(args[0]), _MOST_SCALARS if args[0] in _SCALARS else _MOST_ITEMS)
     if origin is tuple:
         return _row(tuple, [codec(arg) for arg in args])
     if origin is dict:
@@ -143,10 +148,12 @@ def _optional(item: Codec) -> Codec:
     )
 
 
-def _sequence(make: Callable[[Any], Any], item: Codec) -> Codec:
+def _sequence(make: Callable[[Any], Any], item: Codec, most: int) -> Codec:
     def load(value: object) -> object:
         if not isinstance(value, list | tuple):
             raise _mismatch(value, "a list")
+        if len(value) > most:
+            raise _mismatch(value, f"a list of at most {most} items")
         return make([_load_at(f"[{index}]", item, part) for index, part in enumerate(value)])
 
     return Codec(lambda values: list(map(item.dump, values)), load)

@@ -7,4 +7,4 @@ from __future__ import annotations
 
 from .errors import BadDocumentError, excerpt, is_unicode, one_line
 from .json_text import finite, no_constant, read_json
-from .long_json import LONG, JsonText, json_depth, nests_too_deep, read_shaped_json
+from .long_json import LONG, JsonText, emptied, json_depth, nests_too_deep, read_shaped_json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from reprlib import Repr
 
 #: How deep values may nest. Python's own readers and writers fail at some hundred levels.
@@ -31,6 +32,8 @@ def one_line(error: object) -> str:
 
 def excerpt(value: object) -> str:
     """A value in ASCII, as Python writes it, for use in a message; long and deep ones are cut."""
+    if isinstance(value, dict):
+        value = dict(islice(value.items(), _CUT.maxdict + 1))  # `Repr` sorts all names
     text = ascii(value) if isinstance(value, str) and len(value) < _LONGEST else _CUT.repr(value)
     text = text.encode("ascii", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -22,6 +22,8 @@ _SHORT = 4096
 _READABLE_LEVELS = 200
 #: How much is decoded from UTF-8 between two pauses (bytes).
 _DECODED = 1024 * 1024
+#: How many values are freed between two pauses.
+_FREED = 1000
 
 #: A value, and where it ends.
 _Read: TypeAlias = Generator[None, None, tuple[Any, int]]
@@ -41,8 +43,26 @@ def read_shaped_json(text: str | bytes, *, short: int = _SHORT) -> Generator[Non
         raise BadDocumentError(TOO_DEEP) from None
     except ValueError as error:
         raise BadDocumentError(one_line(error)) from None
-    check(list(value) if isinstance(value, dict) else None)
+    for name in value if isinstance(value, dict) else ():
+        check(name)
+        yield
     return value
+
+
+def emptied(value: Any) -> Generator[None, None, None]:  # noqa: ANN401 - any JSON value
+    """Free the memory of a JSON value in slices, from its end: to free millions of parts at once takes long, too."""
+    containers = [value] if isinstance(value, dict | list) else []
+    while containers:
+        container = containers[-1]
+        if isinstance(container, dict):
+            parts = [container.popitem()[1] for _ in range(min(len(container), _FREED))]
+        else:
+            parts = container[-_FREED:]
+            del container[-_FREED:]
+        if not container:
+            containers.pop()
+        containers += (part for part in parts if part and isinstance(part, dict | list))
+        yield
 
 
 def _decoded(text: bytes) -> Generator[None, None, str]:
@@ -78,9 +98,18 @@ def _value(text: str, at: int, short: int) -> _Read:
 
 def _object(text: str, at: int, short: int) -> _Read:
     members: dict[str, Any] = {}
+    try:
+        return members, (yield from _members(text, at, short, members))
+    except ValueError:
+        yield from emptied(members)
+        raise
+
+
+def _members(text: str, at: int, short: int, members: dict[str, Any]) -> Generator[None, None, int]:
+    """Where an object ends; what is in it is added to `members`."""
     at = yield from _start(text, at + 1)
     if text[at : at + 1] == "}":
-        return members, at + 1
+        return at + 1
     while True:
         if text[at : at + 1] != '"':
             raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
@@ -91,20 +120,29 @@ def _object(text: str, at: int, short: int) -> _Read:
         members[name], at = yield from _value(text, (yield from _start(text, at + 1)), short)
         at, is_over = yield from _after_item(text, at, "}")
         if is_over:
-            return members, at
+            return at
 
 
 def _list(text: str, at: int, short: int) -> _Read:
     items: list[Any] = []
+    try:
+        return items, (yield from _items(text, at, short, items))
+    except ValueError:
+        yield from emptied(items)
+        raise
+
+
+def _items(text: str, at: int, short: int, items: list[Any]) -> Generator[None, None, int]:
+    """Where a list ends; what is in it is added to `items`."""
     at = yield from _start(text, at + 1)
     if text[at : at + 1] == "]":
-        return items, at + 1
+        return at + 1
     while True:
         item, at = yield from _value(text, at, short)
         items.append(item)
         at, is_over = yield from _after_item(text, at, "]")
         if is_over:
-            return items, at
+            return at
 
 
 def _string(text: str, at: int, short: int) -> _Read:

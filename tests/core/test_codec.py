@@ -91,3 +91,13 @@ def test_the_place_leads_through_all_parts(colour: str | None, points: Any, text
     shapes = [{"name": "a", "colour": colour, "points": points}]
     with pytest.raises(MismatchError, match=f"^{re.escape(text)}$"):
         codec(Drawing).load({**JSON, "shapes": shapes})
+
+
+@pytest.mark.parametrize(
+    ("shape", "item", "most"), [(list[str], "a", 100_000), (tuple[Point, ...], [1, 2.5], 5000)], ids=["texts", "rows"]
+)
+def test_a_list_that_would_take_long_to_load_is_refused(shape: Any, item: Any, most: int) -> None:
+    """A history of a million entries, which no fake writes, would hold up all others for some seconds."""
+    assert len(codec(shape).load([item] * most)) == most
+    with pytest.raises(MismatchError, match=f"a list of at most {most} items belongs here"):
+        codec(shape).load([item] * (most + 1))

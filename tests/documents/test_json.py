@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.core.slices import at_once
-from codeq_fake.documents import BadDocumentError, json_depth, read_json, read_shaped_json
+from codeq_fake.documents import BadDocumentError, emptied, excerpt, json_depth, read_json, read_shaped_json
 from tests.documents.support import broken
 
 if TYPE_CHECKING:
@@ -113,3 +113,28 @@ def test_a_number_that_decimals_cannot_hold_is_refused() -> None:
 def test_a_value_can_be_written_again(text: str) -> None:
     with suppress(BadDocumentError):
         assert json.dumps(read_json(text), ensure_ascii=False, allow_nan=False).encode()
+
+
+def test_a_value_is_emptied_in_slices() -> None:
+    inner: list[object] = [{"a": [1]}, []] * 5000
+    whole: dict[str, object] = {"text": "a", "one": [[inner]], "two": {str(n): n for n in range(5000)}}
+    two = whole["two"]
+    assert len(list(emptied(whole))) > len(inner) / 1000
+    assert (whole, inner, two) == ({}, [], {})
+
+
+def test_what_was_read_of_a_damaged_text_is_freed_in_slices() -> None:
+    """At once, twenty million empty objects take a second."""
+    text = '{"a":[[' + "{}," * 10_000
+    reading = read_shaped_json(text + "{}]]}", short=10)
+    whole = sum(1 for _ in reading)
+    damaged = 0
+    with suppress(BadDocumentError):
+        for _ in read_shaped_json(text, short=10):
+            damaged += 1
+    assert damaged >= whole + 5
+
+
+def test_the_excerpt_of_an_object_shows_its_first_names() -> None:
+    """To sort a million of them takes long."""
+    assert excerpt({f"k{9 - n}": n for n in range(10)}).startswith("{'k5'")
