@@ -16,10 +16,12 @@ import httpx
 from codeq_client.errors import CodeQError
 
 from . import operations, result_waiting
+from .aiohttp_connections import AiohttpConnections
 from .base_client import BaseClient
 from .calls import Reply
 from .clock import sleep_or
 from .connections import AsyncConnections
+from .exchanges import proxy_for
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
 from .tokens import TokenFetcher
 
@@ -57,7 +59,7 @@ def _method(
 class _InLoop:
     """What belongs to one event loop."""
 
-    connections: AsyncConnections
+    connections: AiohttpConnections | AsyncConnections
     tokens: TokenFetcher
 
 
@@ -98,7 +100,8 @@ class CodeQ(BaseClient[Transport]):
 
     def _open(self) -> None:
         self._by_loop: WeakKeyDictionary[object, _InLoop] = WeakKeyDictionary()
-        self._for_first_loop: _InLoop | None = self._new_connections()
+        # A transport is made at once, so that its errors come at the start.
+        self._for_first_loop = None if self.transport is None else self._new_connections()
 
     def _here(self) -> _InLoop:
         """Return the connections of this event loop, in this process."""
@@ -114,7 +117,9 @@ class CodeQ(BaseClient[Transport]):
         transport = self.transport() if callable(self.transport) else self.transport
         self.on_hook_error = self.on_hook_error or getattr(transport, "on_hook_error", None)
         tokens = TokenFetcher(timeout=self.core.timeout, threads=self.core.clock.thread_safe)
-        return _InLoop(AsyncConnections(self._settings, transport), tokens)
+        if transport is not None or proxy_for(self._settings) or _current_loop() is _OTHER_LOOP:
+            return _InLoop(AsyncConnections(self._settings, transport), tokens)
+        return _InLoop(AiohttpConnections(self._settings), tokens)
 
     def twin(self) -> Self:
         """Return a client with the same settings and tokens but its own connections, to be closed separately."""

@@ -295,7 +295,7 @@ def test_a_twin_has_the_same_settings_and_its_own_connections() -> None:
     codeq = CodeQ("https://a.test", worker_token="w", timeout=5)
     twin = codeq.twin()
     assert (twin.core, twin.base_url) == (codeq.core, codeq.base_url)
-    assert vars(twin)["_for_first_loop"] is not vars(codeq)["_for_first_loop"]
+    assert vars(twin)["_by_loop"] is not vars(codeq)["_by_loop"]
 
 
 def test_settings_come_from_the_environment() -> None:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from codeq_client import BlockingCodeQ, CodeQ, Task
-from codeq_client._api import connections
+from codeq_client._api import exchanges
 from codeq_client.errors import BadReply, CertificateError, ConfigurationError, Unavailable
 from codeq_fake.testing import FakeCodeQ
 from tests.client.api.support import TASK
@@ -114,7 +114,7 @@ class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def test_a_reply_is_read_only_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_REPLY_BYTES", 100_000)
+    monkeypatch.setattr(exchanges, "MAX_REPLY_BYTES", 100_000)
     bodies: list[Endless] = []
 
     def endless(_request: httpx.Request) -> httpx.Response:
@@ -232,7 +232,7 @@ def counting_connections() -> Iterator[tuple[str, list[Any]]]:
 
 @pytest.mark.port
 def test_connections_are_used_again_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 4)
+    monkeypatch.setattr(exchanges, "MAX_CONNECTIONS", 4)
 
     async def main(url: str) -> None:
         async with CodeQ(url, worker_token="w", retries=0) as codeq:
