@@ -246,17 +246,25 @@ def test_the_client_alone_carries_no_server(built_client: Built, installed_clien
     assert "codeq_client/py.typed" in names
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert installed_client.dependencies <= {
+        "aiohappyeyeballs",
+        "aiohttp",
+        "aiosignal",
         "anyio",
+        "attrs",
         "certifi",
         "click",
         "cronsim",
+        "frozenlist",
         "h11",
         "httpcore",
         "httpx",
         "idna",
+        "multidict",
+        "propcache",
         "sniffio",
         "typing_extensions",
         "tzdata",
+        "yarl",
     }
 
 

@@ -80,7 +80,8 @@ class ClaimLoop:
         self._batch_results = batch_results and concurrency > 1
         self._rotation = Rotation([handler.command for handler in handlers.values()])
         self._limits = CommandLimits(handlers, self._running_of, self._clock)
-        self._deliveries: dict[Delivery, None] = {}
+        self._deliveries: dict[str, list[Delivery]] = {}
+        """By the task's id. A task that is delivered again has several."""
         self._slot_freed = asyncio.Event()
         self._stop = asyncio.Event()
         self._claiming = anyio.CancelScope()
@@ -94,11 +95,13 @@ class ClaimLoop:
     @property
     def running(self) -> int:
         """The number of tasks in work, each of which has a slot. A task that is delivered again needs no second one."""
-        return len({delivery.task_id for delivery in list(self._deliveries)})
+        return len(self._deliveries)
 
     def _running_of(self, command: str) -> int:
-        deliveries = [delivery for delivery in self._deliveries if delivery.command.lower() == command]
-        return len({delivery.task_id for delivery in deliveries})
+        return sum(deliveries[0].command.lower() == command for deliveries in self._deliveries.values())
+
+    def _all_deliveries(self) -> list[Delivery]:
+        return [delivery for deliveries in list(self._deliveries.values()) for delivery in deliveries]
 
     @property
     def stuck(self) -> int:
@@ -114,10 +117,10 @@ class ClaimLoop:
     @property
     def oldest(self) -> float:
         """The seconds since the oldest task in work was claimed; 0 without a task."""
-        return max((delivery.age() for delivery in list(self._deliveries)), default=0.0)
+        return max((delivery.age() for delivery in self._all_deliveries()), default=0.0)
 
     def _stuck_since(self) -> dict[str, float]:
-        stuck = [(delivery.task_id, delivery.stuck_since) for delivery in list(self._deliveries)]
+        stuck = [(delivery.task_id, delivery.stuck_since) for delivery in self._all_deliveries()]
         return {task_id: since for task_id, since in stuck if since is not None}
 
     @property
@@ -241,8 +244,9 @@ class ClaimLoop:
             self._limits.started(task.command)
             handler = self._handlers.get(task.command.lower()) or Handler(task.command, _unknown, takes_context=False)
             delivery = Delivery(self._context, handler, task, sent=sent)
-            earlier = [other for other in self._deliveries if other.task_id == task.id]
-            self._deliveries[delivery] = None
+            deliveries = self._deliveries.setdefault(task.id, [])
+            earlier = list(deliveries)
+            deliveries.append(delivery)
             group.create_task(self._deliver(delivery, earlier))
 
     async def _deliver(self, delivery: Delivery, earlier: Sequence[Delivery]) -> None:
@@ -260,8 +264,14 @@ class ClaimLoop:
                 raise
             _log.exception("a delivery failed; its lease will run out")
         finally:
-            del self._deliveries[delivery]
+            self._remove(delivery)
             self._slot_freed.set()
+
+    def _remove(self, delivery: Delivery) -> None:
+        deliveries = self._deliveries[delivery.task_id]
+        deliveries.remove(delivery)
+        if not deliveries:
+            del self._deliveries[delivery.task_id]
 
     async def _all_ended(self, earlier: Sequence[Delivery]) -> bool:
         """End the earlier deliveries of a task; return False if a handler is stuck.
@@ -303,7 +313,7 @@ class ClaimLoop:
         await sleep_or(self._clock, max(0, longest), self._claims_ended.wait)
         self._claiming.cancel()
         self._context.settle_deadline = self._clock.monotonic() + SETTLE_SECONDS
-        for delivery in list(self._deliveries):
+        for delivery in self._all_deliveries():
             delivery.end(End.SHUTDOWN)
 
 
