@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs \
-	bench bench-gate bench-baseline soak mutants wheel newest lowest lock hashes sbom audit release clean
+	bench bench-gate bench-baseline soak mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -89,6 +89,9 @@ soak: $(READY) ## let hostile and sound clients use one server, for MINUTES=10
 
 mutants: $(READY) ## run the suite on fakes with a defect each and print what kills it (FACT=K5.3 or K5)
 	$(BIN)/python -m tests.mutants.run $(FACT)
+
+mutants-at-large: $(READY) ## change the fake's rules by operators for MINUTES=20 and print what no case notices
+	$(BIN)/python -m tests.mutants.at_large.run --minutes $(or $(MINUTES),20)
 
 wheel: $(READY) ## build source archives and, from them, wheels into dist/: of the whole, and of the client alone
 	$(BIN)/python -m build --no-isolation

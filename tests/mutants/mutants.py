@@ -7,32 +7,23 @@ function of `defects`.
 from __future__ import annotations
 
 import ast
-import sys
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import codeq_contract
-import codeq_fake
 from codeq_contract.clauses import CLAUSES, FACTS
+from tests.mutants.building import FAKE, build_in
 from tests.mutants.defects import DEFECTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import CodeType
 
-FAKE = Path(codeq_fake.__file__).parent
 TABLE = Path(__file__).with_name("table")
-
-#: What has to be imported again to get a text of the table into effect.
-_RELOADED = ("codeq_fake", "codeq_contract", "tests.mutants.defects")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +47,7 @@ class Mutant:
             [apply] = [defect.apply for defect in DEFECTS if defect.name == self.name]
             apply(pytest.MonkeyPatch())
             return
-        for name in [name for name in sys.modules if name.startswith(_RELOADED)]:
-            del sys.modules[name]
-        module = ".".join(["codeq_fake", *Path(self.file).with_suffix("").parts]).removesuffix(".__init__")
-        sys.meta_path.insert(0, _Finder(module, str(FAKE / self.file), self.source))
-        import_module(module)
-
-
-class _Finder:
-    """Finds one module, with a text that is not that of its file."""
-
-    def __init__(self, module: str, file: str, source: str) -> None:
-        self._module, self._file, self._source = module, file, source
-
-    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
-        """As `importlib.abc.MetaPathFinder`."""
-        if name != self._module:
-            return None
-        return spec_from_file_location(name, self._file, loader=_Loader(name, self._file, self._source))
-
-
-class _Loader(SourceFileLoader):
-    def __init__(self, module: str, file: str, source: str) -> None:
-        super().__init__(module, file)
-        self._source = source
-
-    def get_code(self, fullname: str) -> CodeType:
-        """The code of the text, never that of a cache."""
-        return compile(self._source, self.get_filename(fullname), "exec", dont_inherit=True)
+        build_in(self.file, self.source)
 
 
 def _rows() -> list[Mutant]:

@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from codeq_contract.clauses import FACTS
+from tests.mutants.building import FAKE
 from tests.mutants.defects import named
 from tests.mutants.histories import laws_broken
-from tests.mutants.mutants import FAKE, MUTANTS, UNCOVERED, Mutant, facts_of_cases
+from tests.mutants.mutants import MUTANTS, UNCOVERED, Mutant, facts_of_cases
 from tests.mutants.run import built_in, failed_cases
 
 #: The number of facts without a case or a mutant. Lower it with them; it never grows.

@@ -1,0 +1,132 @@
+"""Changes at large: each place of the fake's rules where an operator applies, as one small defect."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+from tests.mutants.at_large.operators import OPERATORS, of_condition
+from tests.mutants.building import FAKE
+
+#: The packages that hold what the contract says.
+PACKAGES = ("core", "http", "auth", "wire", "webhooks", "server_settings")
+
+#: Calls that only say something to type checkers.
+_OF_TYPES = frozenset({"ParamSpec", "TypeVar", "assert_never", "cast"})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another text in one place of a file.
+
+    The place is from `start` to `end` in the bytes of the file, and part of a statement on `lines`. `scope` is the
+    function or class around it. The name shows all that: `core/queue.py Queue.put: return {a == 1 -> a != 1}`.
+    """
+
+    name: str
+    file: str
+    scope: str
+    lines: range
+    start: int
+    end: int
+    text: str
+
+    @property
+    def source(self) -> str:
+        """The source text of its file with the change in it."""
+        source = _source(self.file)
+        return (source[: self.start] + self.text.encode() + source[self.end :]).decode()
+
+
+@cache
+def changes() -> dict[str, Change]:
+    """All changes by their names. Like ones in a function have numbers."""
+    seen: Counter[str] = Counter()
+    found = {}
+    for path in sorted(path for package in PACKAGES for path in (FAKE / package).rglob("*.py")):
+        file = path.relative_to(FAKE).as_posix()
+        for change in changes_of(file, _source(file)):
+            seen[change.name] += 1
+            number = seen[change.name]
+            name = change.name if number == 1 else f"{change.name} ({number})"
+            found[name] = replace(change, name=name)
+    return found
+
+
+@cache
+def _source(file: str) -> bytes:
+    return (FAKE / file).read_bytes()
+
+
+def changes_of(file: str, source: bytes) -> Iterator[Change]:
+    """The changes of a file. Like ones in a function have the same name."""
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    for place in _places(ast.parse(source), scope="", lines=range(0)):
+        node = place.node
+        first = starts[node.lineno - 1]
+        start, end = first + node.col_offset, starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        before, old, after = source[first:start].decode(), source[start:end].decode(), source[end:].decode()
+        rest_of_line = after.partition("\n")[0]
+        shown = " ".join(f"{before}{{{old} -> {place.text}}}{rest_of_line}".split())
+        yield Change(f"{file} {place.scope}: {shown}", file, place.scope, place.lines, start, end, place.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A node, a text to stand in its place, the function or class around it, and the lines of its statement."""
+
+    node: ast.expr | ast.stmt
+    text: str
+    scope: str
+    lines: range
+
+
+def _places(node: ast.AST, scope: str, lines: range) -> Iterator[_Place]:
+    """The places at a node and below it, `scope` and `lines` being those around it."""
+    if _is_without_effect(node):
+        return
+    if isinstance(node, ast.stmt):
+        lines = _head(node)
+    if isinstance(node, ast.expr | ast.stmt):
+        yield from (_Place(node, text, scope, lines) for text in OPERATORS.get(type(node), _none)(node))
+    yield from (_Place(condition, text, scope, lines) for condition, text in of_condition(node))
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        scope = f"{scope}.{node.name}".lstrip(".")
+    for name, value in ast.iter_fields(node):
+        if name not in {"annotation", "returns", "decorator_list"} and not isinstance(node, ast.JoinedStr):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _places(child, scope, lines)
+
+
+def _none(_node: ast.AST) -> Iterator[str]:
+    return iter(())
+
+
+def _head(statement: ast.stmt) -> range:
+    """The lines of a statement without those of the statements in it."""
+    body = getattr(statement, "body", None)
+    last = (statement.end_lineno or 0) if not body else max(statement.lineno, body[0].lineno - 1)
+    return range(statement.lineno, last + 1)
+
+
+def _is_without_effect(node: ast.AST) -> bool:
+    """Whether the node is a docstring or for type checkers, or a list of names for Python."""
+    match node:
+        case ast.Expr(ast.Constant()):
+            return True
+        case ast.Assign([ast.Name(name)]):
+            return name.startswith("__")
+        case ast.If(ast.Name("TYPE_CHECKING")):
+            return True
+        case ast.Call(ast.Name(name)):
+            return name in _OF_TYPES
+        case ast.Subscript(ast.Name("Literal")):
+            return True
+        case _:
+            return False

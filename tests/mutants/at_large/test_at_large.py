@@ -1,0 +1,76 @@
+"""Mutation at large: changes by operators are noticed by the contract suite, or listed with a reason."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.mutants.at_large.changes import changes, changes_of
+from tests.mutants.at_large.survivors import REASONS, listed, names, reason_of
+
+#: The number of changes that nobody has looked at. Lower it with them; it never grows.
+MOST_OPEN = 6011
+
+
+@pytest.mark.parametrize(
+    ("line", "texts"),
+    [
+        ("a < b", ["pass", "a <= b"]),
+        ("a in b", ["pass", "a not in b"]),
+        ("a and b and c", ["pass", "(b and c)", "(a and c)", "(a and b)"]),
+        ("not a", ["pass", "(a)"]),
+        ("a + b", ["pass", "((a) - (b))"]),
+        ("a = 1", ["2", "(0)"]),
+        ("a = 0.5", ["1.0"]),
+        ("a = True", ["False"]),
+        ("a.b = 'é', b'c'", ["pass", "'éx'", "b'cx'"]),
+        ("a = f'{b}c'", ['""']),
+        ("a = b(c, d)", ["b(d, c)"]),
+        ("a = min(*b)", ["max(*b)"]),
+        ("a = b.strip()", ["b"]),
+        ("a.b += c", ["a.b -= c", "pass"]),
+        ("del a", ["pass"]),
+        ("raise a", ["pass"]),
+        ("if a: ...", ["True", "False"]),
+        ("a = b if c else d", ["True", "False"]),
+        ("a = [b for b in c if d]", ["True"]),
+        ("while a: break", ["False", "pass"]),
+        ("def a(b: 'c') -> 'd':\n    'e'\n    return f", ["return None"]),
+        ("def a():\n    return", ["pass"]),
+        ("match a:\n    case 2 if b: ...", ["True", "3", "(1)"]),
+        ("if TYPE_CHECKING: import a", []),
+        ("__all__ = ['a']", []),
+    ],
+)
+def test_each_place_has_the_texts_of_its_operators(line: str, texts: list[str]) -> None:
+    assert [change.text for change in changes_of("core/x.py", line.encode())] == texts
+
+
+def test_a_change_is_named_by_its_function_and_its_line() -> None:
+    source = b"class A:\n    def b(self):\n        self.c('\xc3\xa9',\n            1)\n"
+    [change] = [change for change in changes_of("core/x.py", source) if change.text == "2"]
+    assert change.name == "core/x.py A.b: {1 -> 2})"
+    assert change.lines == range(3, 5)
+
+
+def test_what_is_listed_as_a_survivor_still_exists() -> None:
+    existing = {name for change in changes().values() for name in names(change)}
+    assert sorted(set(listed()) - existing) == []
+
+
+def test_each_survivor_has_a_known_reason() -> None:
+    assert set(listed().values()) <= set(REASONS)
+
+
+def test_the_list_of_open_changes_only_shrinks() -> None:
+    assert sum(reason_of(change) == "open" for change in changes().values()) <= MOST_OPEN
+
+
+@pytest.mark.process
+@pytest.mark.slow(seconds=20)
+def test_a_sample_of_changes_is_killed() -> None:
+    command = [sys.executable, "-m", "tests.mutants.at_large.run", "--sample", "--minutes", "0.1", "--processes", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
