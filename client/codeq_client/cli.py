@@ -7,23 +7,26 @@ import contextlib
 import importlib
 import inspect
 import io
+import json
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import httpx
 
 from codeq_client import CodeQ, Registry, Worker
 from codeq_client._api.calls import Role
 from codeq_client._api.operations import check_worker_token
 from codeq_client._display import printable, without_password
+from codeq_client._worker.cancellation import text_of
 from codeq_client._worker.log_output import BackgroundHandler, JsonLines, TextLines
-from codeq_client._worker.process import run_and_reload, stop_on_signals
+from codeq_client._worker.process import pause_on_signals, run_and_reload, stop_on_signals
 
 from .errors import CodeQError, ConfigurationError, Unauthorized
 
@@ -116,7 +119,7 @@ def run(  # the command's options
     A registry is run with the server and the token of the environment: CODEQ_BASE_URL and CODEQ_WORKER_TOKEN.
 
     SIGINT, SIGTERM and SIGHUP stop it when its handlers are done, or after the grace period. A second SIGINT or SIGTERM
-    ends it at once.
+    ends it at once. SIGUSR1 pauses it: it claims no more, and its handlers go on. SIGUSR2 resumes it.
     """
     if reload:
         sys.exit(run_and_reload([argument for argument in sys.argv[1:] if argument != "--reload"]))
@@ -181,7 +184,37 @@ def _probes(worker: Worker, port: int, host: str) -> HealthServer:
 
 async def _run(worker: Worker, *, burst: bool) -> None:
     async with worker.codeq:
-        await worker.run(burst=burst)
+        with pause_on_signals(worker.pause, worker.resume):
+            await worker.run(burst=burst)
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8081, show_default=True, help="The health port.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address of its probes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+def status(port: int, host: str, *, as_json: bool) -> None:
+    """Show what a running worker with a health port does. Exit code 1: it is not ready."""
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/ready"
+    try:
+        found = httpx.get(url, trust_env=False, timeout=10).json()
+        text = json.dumps(found) if as_json else _status_text(found)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        raise click.ClickException(printable(f"no worker answers at {url}: {text_of(error)}")) from error
+    click.echo(printable(text))
+    if not found["ok"]:
+        sys.exit(1)
+
+
+def _status_text(status: Mapping[str, Any]) -> str:
+    state = "draining" if status["draining"] else "paused" if status["paused"] else "running"
+    state = state if status["running"] else "stopped"
+    claim = "no claim was answered" if status["claimAge"] is None else f"last claim {status['claimAge']:.1f} s ago"
+    ready = "ready" if status["ok"] else "not ready"
+    lines = [
+        f"{ready}: {state}, {status['tasks']} of {status['slots']} slots busy",
+        f"oldest task {status['oldest']:.1f} s, {status['stuck']} stuck, {claim}",
+    ]
+    return "\n".join([*lines, status["claimError"]] if status["claimError"] else lines)
 
 
 @main.command()

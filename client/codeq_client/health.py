@@ -32,7 +32,7 @@ def ready(status: WorkerStatus, limits: Limits) -> bool:
     """Return whether the worker takes tasks: it runs with a usable slot, and its latest claim was answered."""
     # A worker without a free slot does not claim; its running tasks are proof enough.
     claiming = status.claim_age < limits.claim_age or status.tasks > 0
-    running = status.running and not status.draining and not status.standstill
+    running = status.running and not (status.draining or status.paused or status.standstill)
     return running and not status.claim_error and claiming and live(status, limits)
 
 
@@ -101,4 +101,6 @@ def _json(status: WorkerStatus) -> dict[str, Any]:
         "oldest": round(status.oldest, 3),
         "stuck": status.stuck,
         "standstill": round(status.standstill, 3),
+        "paused": status.paused,
+        "slots": status.slots,
     }

@@ -19,10 +19,12 @@ from click.testing import CliRunner
 from codeq_client import (
     CodeQ,
     Task,
+    Worker,
     cli,
     current_task,
 )
 from codeq_client._worker.log_output import JsonLines, TextLines
+from codeq_client.health import HealthServer
 from codeq_fake.testing import FakeCodeQ
 from tests.client.support import CLAIMS, IDENTITIES
 from tests.client.worker.test_process import wait_until
@@ -325,3 +327,19 @@ def test_the_check_shows_neither_the_password_of_a_url_nor_escape_sequences_of_a
 def test_an_interrupt_while_the_command_is_loaded_ends_it_without_a_traceback(module: str) -> None:
     done = interrupted_at_import(module, "codeq-worker", "check")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.port
+def test_the_status_of_a_running_worker_is_shown() -> None:
+    worker = Worker(CodeQ("http://codeq.test", worker_token="w"), concurrency=3)
+    with HealthServer(worker, port=0) as probes:
+        code, output = invoke("status", "--port", str(probes.port))
+        shown = json.loads(invoke("status", "--port", str(probes.port), "--json")[1])
+    assert (code, output) == (
+        1,
+        "not ready: stopped, 0 of 3 slots busy\noldest task 0.0 s, 0 stuck, no claim was answered\n",
+    )
+    assert (shown["ok"], shown["slots"], shown["paused"]) == (False, 3, False)
+    code, output = invoke("status", "--port", str(probes.port))
+    assert code == 1
+    assert output.startswith(f"Error: no worker answers at http://127.0.0.1:{probes.port}/ready: ")

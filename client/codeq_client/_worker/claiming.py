@@ -91,6 +91,8 @@ class ClaimLoop:
         self._more_ready = False
         """Whether the last claim brought all that was asked for: then a long poll need not come first."""
         self._refusal: Exception | None = None
+        self.paused = False
+        """Whether no more tasks are claimed, until `resume`."""
 
     @property
     def running(self) -> int:
@@ -139,6 +141,11 @@ class ClaimLoop:
         self._stop.set()
         self._slot_freed.set()
 
+    def resume(self) -> None:
+        """Claim again after a pause."""
+        self.paused = False
+        self._slot_freed.set()
+
     async def run(self) -> Exception | None:
         """Work until `stop`, or in a burst until no task is left; then wait for the running deliveries.
 
@@ -159,8 +166,8 @@ class ClaimLoop:
         return self._refusal
 
     async def _slot_is_free(self) -> bool:
-        """Wait for a free slot; return False if the worker stops instead."""
-        while self.running >= self._concurrency and not self.stopping:
+        """Wait for a free slot while not paused; return False if the worker stops instead."""
+        while (self.paused or self.running >= self._concurrency) and not self.stopping:
             await self._until_change()
         return not self.stopping
 

@@ -48,6 +48,29 @@ def stop_on_signals(stop: Callable[[], object]) -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+@contextmanager
+def pause_on_signals(pause: Callable[[], None], resume: Callable[[], None]) -> Iterator[None]:
+    """Call `pause` on SIGUSR1 and `resume` on SIGUSR2, where the system has them."""
+    actions = {"SIGUSR1": pause, "SIGUSR2": resume}
+    numbers = {getattr(signal, name): action for name, action in actions.items() if hasattr(signal, name)}
+    previous = {number: signal.signal(number, _Action(action)) for number, action in numbers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class _Action:
+    """A signal handler that calls one function."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        self._function()
+
+
 class _Stopping:
     """The signal handler of `stop_on_signals`, and the handlers that were there before."""
 

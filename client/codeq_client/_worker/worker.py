@@ -45,7 +45,7 @@ class WorkerStatus:
     `loop_lag` and `lease_lag` say for how long the worker's event loop and the renewal loop have been overdue.
 
     `oldest` is the age of the oldest task in work, `stuck` the number of handlers that had to end and still run, and
-    `standstill` the time for which they have taken every slot.
+    `standstill` the time for which they have taken every slot. `slots` is the worker's `concurrency`.
     """
 
     running: bool
@@ -58,6 +58,8 @@ class WorkerStatus:
     oldest: float = 0.0
     stuck: int = 0
     standstill: float = 0.0
+    paused: bool = False
+    slots: int = 0
 
 
 class Worker(Registry):
@@ -130,6 +132,8 @@ class Worker(Registry):
         self._stop_requested = False
         self._has_ended = False
         self._stop_claim_loop: Callable[[], object] = lambda: None
+        self._resume_claim_loop: Callable[[], object] = lambda: None
+        self._paused = False
         self._answered_at = -math.inf
         self._claim_error = ""
 
@@ -157,7 +161,7 @@ class Worker(Registry):
         finally:
             self._has_ended = True
             self._claim_loop = self._renewal = None
-            self._stop_claim_loop = lambda: None
+            self._stop_claim_loop = self._resume_claim_loop = lambda: None
             self._stop_requested = False
         _log.info("stopped, and holds no lease")
         self.emit(Stopped())
@@ -184,7 +188,9 @@ class Worker(Registry):
                 burst=burst,
                 batch_results=self.batch_results,
             )
-            self._stop_claim_loop = partial(asyncio.get_running_loop().call_soon_threadsafe, loop.stop)
+            post = asyncio.get_running_loop().call_soon_threadsafe
+            self._stop_claim_loop, self._resume_claim_loop = partial(post, loop.stop), partial(post, loop.resume)
+            loop.paused = self._paused
             if self._stop_requested:
                 loop.stop()
             commands = tuple(handler.command for handler in handlers.values())
@@ -203,6 +209,19 @@ class Worker(Registry):
         self._stop_requested = not self._has_ended
         self._stop_claim_loop()
 
+    def pause(self) -> None:
+        """Claim no more until `resume`; any thread may call this. Tasks in work and of the open claim are finished."""
+        self._paused = True
+        if self._claim_loop:
+            self._claim_loop.paused = True
+        _log.info("paused")
+
+    def resume(self) -> None:
+        """Claim again after `pause`; any thread may call this."""
+        self._paused = False
+        self._resume_claim_loop()
+        _log.info("resumed")
+
     def status(self) -> WorkerStatus:
         """Return the state of the worker; any thread may call this."""
         loop, renewal = self._claim_loop, self._renewal
@@ -217,6 +236,8 @@ class Worker(Registry):
             oldest=loop.oldest if loop else 0.0,
             stuck=loop.stuck if loop else 0,
             standstill=loop.standstill if loop else 0.0,
+            paused=self._paused,
+            slots=self.concurrency,
         )
 
     def delivery_context(self, renewal: LeaseRenewal, state: Any, pool: ProcessPool) -> DeliveryContext:  # noqa: ANN401 - the user's
