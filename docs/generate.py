@@ -1,13 +1,15 @@
 """Writes what is made from something else: run `python -m docs.generate`.
 
-That is the pages docs/reference/settings.md and differences.md, the maps of the packages in docs/architecture.md, and
-the fake's copy of the facts of the contract suite.
+That is the pages docs/reference/settings.md and differences.md, the maps of the packages in docs/architecture.md, the
+fake's copy of the facts of the contract suite, and the suite's copy of which recordings show which clauses.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import inspect
 import json
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from codeq_contract.clauses import CLAUSES, FACTS
+from codeq_contract.recordings.shipped import shipped_names
 from codeq_fake import pytest_plugin
 from codeq_fake.clause_coverage.coverage import SERVER, Clause, markdown, sections
 from codeq_fake.cli.serve import run, serve
@@ -259,6 +262,15 @@ def facts() -> str:
     return json.dumps(by_clause, indent=1, ensure_ascii=False) + "\n"
 
 
+def clauses_of_recordings() -> str:
+    """The clauses that each recording shows, for the contract suite, which may not import the fake."""
+    shown: dict[str, list[str]] = {name.partition("/")[2]: [] for name in shipped_names()}
+    for clause in chain.from_iterable(section.clauses for section in sections()):
+        for name in chain.from_iterable(fnmatch.filter(shown, pattern) for pattern in clause.recordings):
+            shown[name].append(clause.id)
+    return json.dumps(shown, indent=1) + "\n"
+
+
 #: The pages, each with the function that writes it.
 PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
@@ -266,6 +278,7 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "reference/settings.md": settings,
         "reference/differences.md": differences,
         "../codeq_fake/clause_coverage/facts.json": facts,
+        "../contract_tests/codeq_contract/recordings/v0.3.3/clauses.json": clauses_of_recordings,
     }
 )
 

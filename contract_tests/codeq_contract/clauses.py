@@ -71,11 +71,11 @@ class RegisterError(Exception):
     """The cases do not fit the register. The text names the case."""
 
 
-def check_case(case: str, groups: Sequence[str], facts: Sequence[str]) -> None:
-    """Check the groups and the facts of a case. Raises RegisterError."""
+def check_case(case: str, groups: Sequence[str], facts: Sequence[str], shown: Sequence[str] = ()) -> None:
+    """Check the groups and the facts of a case, or the clauses that its recording shows. Raises RegisterError."""
     if len(groups) != 1:
         raise RegisterError(f"{case} is in {len(groups)} groups; it must be in one")
-    if not facts:
+    if not facts and not shown:
         raise RegisterError(f"{case} names no fact of the contract")
     for fact in facts:
         if fact not in FACTS:
@@ -91,9 +91,9 @@ def clauses_of_facts(facts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(fact.partition(".")[0] for fact in facts))
 
 
-def are_named(facts: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether one of the facts, or its clause, is among these names."""
-    return not {*facts, *clauses_of_facts(facts)}.isdisjoint(names)
+def are_named(facts: Sequence[str], clauses: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether one of the facts or clauses is among these names."""
+    return not {*facts, *clauses}.isdisjoint(names)
 
 
 def shortened(facts: Sequence[str]) -> str:

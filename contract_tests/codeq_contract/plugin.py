@@ -18,7 +18,7 @@ from codeq_contract.report.results import GROUPS
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.deviations import DeviationsError, read_deviations
 from codeq_contract.suite.options import Options, OptionsError, option_names
-from codeq_contract.suite.runner import facts_of, group_of, groups_of
+from codeq_contract.suite.runner import clauses_of, facts_of, group_of, groups_of
 from codeq_contract.suite.session import Session
 
 CASES = Path(__file__).with_name("cases")
@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for mark in (
         *GROUPS,
         "checks(*ids): the facts checked",
+        "shows(*clauses): the clauses that a recording shows",
         "needs(*features): the features that the target must have",
     ):
         config.addinivalue_line("markers", mark)
@@ -67,13 +68,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cases = [item for item in items if is_case(item)]
     try:
         for item in cases:
-            check_case(item.name, groups_of(item), facts_of(item))
+            check_case(item.name, groups_of(item), facts_of(item), clauses_of(item))
     except RegisterError as error:
         raise pytest.UsageError(str(error)) from None
     options = config.stash[SESSION].options
     out = [item for item in cases if group_of(item) not in options.levels]
     if options.facts:
-        out += [item for item in cases if item not in out and not are_named(facts_of(item), options.facts)]
+        chosen = [item for item in cases if are_named(facts_of(item), clauses_of(item), options.facts)]
+        out += [item for item in cases if item not in out and item not in chosen]
     if out:
         config.hook.pytest_deselected(items=out)
         items[:] = [item for item in items if item not in out]
@@ -148,4 +150,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def is_case(item: pytest.Item) -> bool:
     """Whether the item is a case of the suite, not another test."""
-    return "contract" in getattr(item, "fixturenames", ()) or item.get_closest_marker("checks") is not None
+    return "contract" in getattr(item, "fixturenames", ()) or bool(clauses_of(item))

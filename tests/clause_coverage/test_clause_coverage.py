@@ -7,11 +7,11 @@ import json
 import re
 from collections import Counter
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_contract.recordings.shipped import FOLDER
 from codeq_fake.auth import Refusal
 from codeq_fake.clause_coverage import coverage, markdown
 from codeq_fake.clause_coverage.coverage import clauses, facts
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from codeq_fake.http import Operation
-
-RECORDINGS = Path(__file__).parents[1] / "recordings"
 
 
 def numbered(letter: str, last: int) -> list[str]:
@@ -98,7 +96,7 @@ def leaves(base: type[Exception]) -> Iterable[type[Exception]]:
 
 def calls(name: str) -> Iterable[tuple[str, str]]:
     """Method and path of each call in the recordings that ``name`` stands for."""
-    for file in RECORDINGS.glob(f"*/{name}.jsonl.gz"):
+    for file in FOLDER.glob(f"*/{name}.jsonl.gz"):
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             for line in map(json.loads, lines):
                 if line["kind"] == "call":
@@ -175,7 +173,7 @@ def test_facts_that_differ_are_facts_of_their_clause() -> None:
 def test_every_recording_that_is_named_exists() -> None:
     for entry in coverage({})["clauses"]:
         for name in entry["recordings"]:
-            assert list(RECORDINGS.glob(f"*/{name}.jsonl.gz")), (entry["id"], name)
+            assert list(FOLDER.glob(f"*/{name}.jsonl.gz")), (entry["id"], name)
 
 
 def test_all_clauses_but_a_header_and_the_races_were_recorded() -> None:

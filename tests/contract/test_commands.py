@@ -17,8 +17,9 @@ from click.testing import CliRunner
 from codeq_contract.cli import main
 from codeq_contract.driver.targets import without_password
 from codeq_contract.recordings.files import read_recording
+from codeq_contract.recordings.shipped import FOLDER
 
-RECORDING = Path(__file__).parents[1] / "recordings" / "kvrocks-2.8" / "abandon.jsonl.gz"
+RECORDING = FOLDER / "kvrocks-2.8" / "abandon.jsonl.gz"
 LINES = gzip.decompress(RECORDING.read_bytes()).decode().splitlines()
 #: Values of other types, in the place of a value of a recording's header.
 VALUES: tuple[Any, ...] = (None, [], "x", {"a": 1})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_contract.recordings.shipped import FOLDER
 from tests.http.support import CLAIM, HOOK, ORIGIN, SUBSCRIPTIONS, TASKS, Receiver
 
 if TYPE_CHECKING:
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 
     from codeq_fake.testing import FakeCodeQ
 
-RECORDINGS = Path(__file__).parent.parent / "recordings"
-
 
 def pages(profile: str) -> Iterator[str]:
     """Each page of metrics in a profile's recordings."""
-    with gzip.open(RECORDINGS / profile / "metrics.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(FOLDER / profile / "metrics.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in map(json.loads, lines):
             if line.get("path") == "/metrics":
                 yield line["reply"]

@@ -15,10 +15,11 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from referencing import Registry, Resource
 
+from codeq_contract.recordings.shipped import FOLDER
 from codeq_fake.http import OPERATIONS
 from codeq_fake.openapi import document
 
-RECORDINGS = sorted((Path(__file__).parents[1] / "recordings").glob("*/*.jsonl.gz"))
+RECORDINGS = sorted(FOLDER.glob("*/*.jsonl.gz"))
 DOCUMENT = document()
 URI = "urn:codeq"
 REGISTRY: Registry[Any] = Registry().with_resource(

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording
 from codeq_contract.recordings.times import moment_text, parse_moment
-from codeq_contract.replay.servers import Configuration, Control, ReplayServer, TargetTransport, recorded_webhook
+from codeq_contract.replay.servers import Configuration, HttpControl, ReplayServer, TargetTransport, recorded_webhook
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -47,7 +47,7 @@ class Echo:
         """As `Target.open`."""
         self.configuration = configuration
         async with httpx.AsyncClient(transport=TargetTransport(self._serve), base_url="http://echo.test") as http:
-            control = Control(http)
+            control = HttpControl(http)
             hooks = recorded_webhook(expected, lambda: self._now)
             self._hooks = httpx.AsyncClient(transport=httpx.ASGITransport(hooks), base_url=WEBHOOK_ORIGIN)
 

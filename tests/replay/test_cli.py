@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from codeq_contract.cli import main
+from codeq_contract.recordings.shipped import FOLDER
 
-RECORDINGS = Path(__file__).parent.parent / "recordings"
-STORY = RECORDINGS / "redis" / "late_result.jsonl.gz"
+STORY = FOLDER / "redis" / "late_result.jsonl.gz"
 
 
 def run(*arguments: str | Path) -> Result:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.format import Call, Recording
+from codeq_contract.recordings.shipped import FOLDER
 from codeq_contract.recordings.times import MILLISECOND
 from codeq_contract.replay.comparison import Difference
 from codeq_contract.replay.player import replay
 from tests.replay.support import Echo
 
-RECORDINGS = Path(__file__).parent.parent / "recordings" / "redis"
 LATE = 80 * MILLISECOND
 
 
 def recorded(name: str) -> Recording:
-    return read_recording(RECORDINGS / f"{name}.jsonl.gz")
+    return read_recording(FOLDER / "redis" / f"{name}.jsonl.gz")
 
 
 def with_call(recording: Recording, altered: Call) -> Recording:

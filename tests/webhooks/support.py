@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
-_FOLDER = Path(__file__).parent.parent / "recordings"
+from codeq_contract.recordings.shipped import FOLDER
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class Recorded:
 
 def recorded(pattern: str = "*/*") -> Iterator[Recorded]:
     """All recorded POST requests to webhooks in the matching files."""
-    for file in sorted(_FOLDER.glob(f"{pattern}.jsonl.gz")):
+    for file in sorted(FOLDER.glob(f"{pattern}.jsonl.gz")):
         header, *lines = gzip.decompress(file.read_bytes()).rstrip(b"\n").split(b"\n")
         secret = json.loads(header)["settings"].get("WEBHOOK_HMAC_SECRET", "")
         for line in map(json.loads, lines):

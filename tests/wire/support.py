@@ -5,15 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from codeq_contract.recordings.shipped import FOLDER
 from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Struct, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RECORDINGS = Path(__file__).parent.parent / "recordings"
 PROFILES = ("redis", "kvrocks-2.8", "kvrocks-2.9")
 
 CREATE = Struct(
@@ -70,7 +69,7 @@ def sessions(profile: str) -> list[list[dict[str, Any]]]:
     """Each recorded session against a profile's store: its header, then its calls and callbacks."""
     return [
         [json.loads(line) for line in gzip.open(file, "rt", encoding="utf-8")]
-        for file in sorted((RECORDINGS / profile).glob("*.jsonl.gz"))
+        for file in sorted((FOLDER / profile).glob("*.jsonl.gz"))
         if not file.name.startswith("history_")
     ]
 

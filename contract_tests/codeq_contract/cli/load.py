@@ -9,16 +9,17 @@ from pathlib import Path
 
 import click
 
+from codeq_contract.checker.history import History
 from codeq_contract.driver import Setup
 from codeq_contract.driver.preflight import check_callers
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.load import BrokenLoadError, Load, record_load
 from codeq_contract.recordings.files import write_recording
-from codeq_contract.recordings.format import SECRET_SETTING
+from codeq_contract.recordings.format import SECRET_SETTING, Recording
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
-from .output import CannotRunError, background_output
+from .output import CannotRunError, background_output, counted
 
 _CUT = 3
 _SEEDS = 2**32
@@ -78,10 +79,19 @@ def load_target(
         write_recording(recording, out)
     except (BrokenLoadError, OptionsError, NotRunError, OSError) as error:
         raise CannotRunError(str(error)) from None
-    header = recording.header
     size = f"{len(recording.calls)} calls, {len(recording.callbacks)} callbacks"
-    click.echo(f"{out}: {size}, {'drained' if header.drained else 'not drained: it shows no losses'}")
-    sys.exit(0 if header.drained else _CUT)
+    click.echo(f"{out}: {size}, {_end_of(recording)}")
+    sys.exit(0 if recording.header.drained else _CUT)
+
+
+def _end_of(recording: Recording) -> str:
+    """How the load ended. Claims that find nothing more do not mean that all tasks have ended."""
+    if not recording.header.drained:
+        return "not drained: it shows no losses"
+    unended = sum(not task.ends for task in History.of(recording).tasks.values())
+    if unended:
+        return f"claims find nothing more, but {counted(unended, 'task')} did not end: `codeq-contract check` says why"
+    return "drained"
 
 
 def _without_secret(options: Options) -> dict[str, str]:

@@ -37,6 +37,9 @@ _STYLES = {
 #: The verdicts that are printed at once. The others are only counted.
 _PRINTED = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
 
+#: As many recordings are named in the outcome. The report names all.
+_MOST_NAMES = 10
+
 
 class Display:
     """A pytest plugin that replaces pytest's own display."""
@@ -109,7 +112,7 @@ class Display:
         counts[result.verdict] += 1
         if result.verdict in _PRINTED:
             reason = escape(printable(result.reason.partition("\n")[0]))
-            case = escape(f"{result.name} [{' '.join(result.facts)}]")
+            case = escape(f"{result.name} [{' '.join(result.facts or result.clauses)}]")
             self._console.print(f"{_styled(result.verdict)} {case}: {reason}", highlight=False)
         self._bars.update(self._rows[result.group], counts=_listed(counts))
 
@@ -120,10 +123,10 @@ def print_outcome(report: Report, console: Console) -> None:
     for group in GROUPS:
         table.add_row(group, _styled(report.levels[group]), _listed(report.counts(group)))
     console.print(table)
-    for reason, number in Counter(
-        case.reason for case in report.cases if case.verdict is Verdict.UNSUPPORTED
-    ).most_common():
-        console.print(f"unsupported: {number} cases, {printable(reason)}", highlight=False)
+    for reason, cases in report.unsupported.items():
+        names = ", ".join(case.name.partition("[")[2].removesuffix("]") for case in cases if case.group == "recorded")
+        shown = f" ({names})" if 0 < len(cases) <= _MOST_NAMES and names else ""
+        console.print(f"unsupported: {len(cases)} cases, {printable(reason)}{shown}", highlight=False, markup=False)
     if report.left_behind:
         console.print(f"left behind: {len(report.left_behind)} delayed tasks, whose commands no worker claims")
     if report.never_seen:

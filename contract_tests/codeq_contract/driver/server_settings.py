@@ -39,6 +39,10 @@ _VARIABLES = {
     "callback_max": "RESULT_WEBHOOK_MAX_BACKOFF_SECONDS",
     "callback_secret": "WEBHOOK_HMAC_SECRET",
 }
+
+#: The environment variables of KnownSettings.
+VARIABLES = frozenset(_VARIABLES.values())
+
 _TEXTS = frozenset({"backoff_policy", "callback_secret"})
 
 

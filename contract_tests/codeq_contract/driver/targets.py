@@ -44,6 +44,9 @@ _OWNED = frozenset(
     }
 )
 
+#: What only a fake in this process has.
+_OF_FAKES = frozenset({"chosen_ids", "files", "long_waits"})
+
 _PATIENCE = 30.0
 
 
@@ -82,7 +85,7 @@ class InProcessTarget:
                 tokens=tokens,
                 settings=KnownSettings.of(setup.environment),
                 time_bounds=TimeBounds(self.profile, exact=True, patience=_PATIENCE),
-                features=FEATURES | _OWNED | _features_of(tokens) | {"files", "long_waits", f"store:{self.profile}"},
+                features=FEATURES | _OWNED | _features_of(tokens) | _OF_FAKES | {f"store:{self.profile}"},
                 effort=Effort(examples=40, steps=25, longest_wait=6),
                 in_real_time=False,
                 hooks=fake.hooks,

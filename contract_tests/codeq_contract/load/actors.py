@@ -168,7 +168,7 @@ def poller(context: ActorContext, producer_name: str, rounds: int) -> Actor:
     for _ in range(rounds):
         if not context.goes_on():
             return
-        yield from by_producer.post("", body)
+        created = yield from by_producer.post("", body)
         for wait in (_POLL, _POLL, 0):
             asked = {"commands": context.commands, "leaseSeconds": LONGEST_LEASE, "waitSeconds": wait}
             reply = yield from context.post("/claim", asked)
@@ -177,6 +177,10 @@ def poller(context: ActorContext, producer_name: str, rounds: int) -> Actor:
                 yield from _end(context, HeldTask(task, LONGEST_LEASE), pause=0)
             if tasks:
                 break
+        else:
+            if created.status == HTTPStatus.ACCEPTED:
+                # That it still waits shows that the claims missed it.
+                yield from context.read(created.json["id"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,9 @@ class Window:
         """By how many nanoseconds a timestamp from this window may differ."""
         return max(LATENCY, self.end - self.start)
 
-    @property
-    def has_second_edge(self) -> bool:
-        """Whether a second begins within the window."""
-        return self.start // SECOND != self.end // SECOND
+    def second_edges(self, lateness: int) -> int:
+        """How many seconds begin within the window, or so long after it."""
+        return (self.end + lateness) // SECOND - self.start // SECOND
 
 
 @dataclass(slots=True)
@@ -44,8 +43,11 @@ class AllowedDifferences:
 
     A timestamp is compared when it first appears. From then on the same recorded text needs the same replayed text.
     Ids of traces and spans may differ, but each recorded id needs the same replayed id throughout.
+
+    `lateness` is by how many nanoseconds the replay has been late so far.
     """
 
+    lateness: int = 0
     _accepted: set[tuple[str, str]] = field(default_factory=set)
     _ours_of: dict[str, str] = field(default_factory=dict)
     _theirs_of: dict[str, str] = field(default_factory=dict)
@@ -57,9 +59,10 @@ class AllowedDifferences:
         if theirs == ours or (theirs, ours) in self._accepted:
             return True
         if key in FRACTIONAL_KEYS:
-            close = _distance(theirs, ours) <= window.leeway
+            close = _distance(theirs, ours) <= window.leeway + self.lateness
         else:
-            close = key in WHOLE_SECOND_KEYS and window.has_second_edge and _distance(theirs, ours) == SECOND
+            edges = range(SECOND, (window.second_edges(self.lateness) + 1) * SECOND, SECOND)
+            close = key in WHOLE_SECOND_KEYS and _distance(theirs, ours) in edges
         if close:
             self._accepted.add((theirs, ours))
         return close

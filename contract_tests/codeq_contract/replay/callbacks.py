@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -20,41 +20,58 @@ _OPTIONAL_HEADERS = ("x-codeq-signature", "x-codeq-timestamp", "traceparent")
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """A received request, and the body that its signature covers.
+    """A request in the recording's names and times, as it was received, and the body that its signature covers.
 
-    A redirect followed as a GET has no body. Its signature is that of the request before.
+    A redirect followed as a GET has no body. Its signature is that of a request before.
     """
 
     request: Received
+    received: Received
     signed_body: bytes
 
 
 def compare_callbacks(
-    recording: Recording, received: Sequence[Received], allowed: AllowedDifferences
+    recording: Recording,
+    received: Sequence[Received],
+    allowed: AllowedDifferences,
+    translated: Callable[[Received], Received] = lambda request: request,
 ) -> list[Difference]:
-    """All differences between `received` and the recorded callbacks: path by path, each in its order."""
+    """All differences between `received` and the recorded callbacks: path by path, each in its order.
+
+    `translated` gives a received request in the recording's names and times.
+    """
     secret = recording.header.settings.get(SECRET_SETTING, "")
     theirs_by_path: defaultdict[str, list[tuple[int, Callback]]] = defaultdict(list)
     for number, callback in enumerate(recording.callbacks, start=1):
         theirs_by_path[callback.path].append((number, callback))
-    ours_by_path = _deliveries_by_path(received)
+    deliveries = _deliveries(received, translated)
+    ours_by_path = _by_path(deliveries)
     differences: list[Difference] = []
     for path in sorted({*theirs_by_path, *ours_by_path}):
         for numbered, delivery in zip_longest(theirs_by_path[path], ours_by_path[path]):
             if numbered is not None:
                 number, theirs = numbered
                 differences.extend(_compare(number, theirs, delivery, secret, allowed))
-            elif delivery.request.at < recording.end - LATENCY:
+            elif delivery.request.at < recording.end - LATENCY - allowed.lateness:
                 differences.append(_unrecorded(delivery.request))
-    return differences + _order_of_notices(recording.callbacks, received)
+    return differences + _order_of_notices(recording.callbacks, [delivery.request for delivery in deliveries])
 
 
-def _deliveries_by_path(received: Sequence[Received]) -> defaultdict[str, list[_Delivery]]:
-    by_path: defaultdict[str, list[_Delivery]] = defaultdict(list)
+def _deliveries(received: Sequence[Received], translated: Callable[[Received], Received]) -> list[_Delivery]:
+    deliveries: list[_Delivery] = []
+    signed_bodies: dict[str, bytes] = {}
     signed_body = b""
     for request in received:
-        signed_body = request.body or signed_body
-        by_path[request.path].append(_Delivery(request, signed_body))
+        given = request.headers.get("x-codeq-signature", "")
+        signed_body = signed_bodies[given] = request.body or signed_bodies.get(given, signed_body)
+        deliveries.append(_Delivery(translated(request), request, signed_body))
+    return deliveries
+
+
+def _by_path(deliveries: Sequence[_Delivery]) -> defaultdict[str, list[_Delivery]]:
+    by_path: defaultdict[str, list[_Delivery]] = defaultdict(list)
+    for delivery in deliveries:
+        by_path[delivery.request.path].append(delivery)
     return by_path
 
 
@@ -67,7 +84,7 @@ def _compare(
         mismatches = [("request", f"at {moment_text(theirs.at)}: {theirs.body}", ABSENT)]
     else:
         mismatches = [
-            *_request_mismatches(theirs, delivery.request),
+            *_request_mismatches(theirs, delivery.request, allowed),
             *_header_mismatches(theirs, delivery, secret, allowed),
             *_body_mismatches(theirs, delivery.request, allowed),
         ]
@@ -76,10 +93,10 @@ def _compare(
         yield Difference(f"callback {number}", request, clauses, *mismatch)
 
 
-def _request_mismatches(theirs: Callback, ours: Received) -> Iterator[Mismatch]:
+def _request_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferences) -> Iterator[Mismatch]:
     if theirs.method != ours.method:
         yield ("method", theirs.method, ours.method)
-    if abs(theirs.at - ours.at) > LATENCY:
+    if abs(theirs.at - ours.at) > LATENCY + allowed.lateness:
         yield ("time", moment_text(theirs.at), moment_text(ours.at))
 
 
@@ -89,25 +106,28 @@ def _header_mismatches(
     """Signatures depend on the order of keys and on the second of sending, so ours are verified, not compared."""
     ours = delivery.request.headers
     their_type, our_type = theirs.headers.get("content-type", ABSENT), ours.get("content-type", ABSENT)
-    if their_type != our_type:
+    # A server that was built with a newer Go leaves it out of a redirect that it follows as a GET.
+    if their_type != our_type and not (our_type == ABSENT and delivery.request.method == "GET"):
         yield ("header content-type", their_type, our_type)
     for name in _OPTIONAL_HEADERS:
         if (name in theirs.headers) != (name in ours):
             yield (f"header {name}", theirs.headers.get(name, ABSENT), ours.get(name, ABSENT))
     if "x-codeq-timestamp" in ours and "x-codeq-signature" in ours:
-        yield from _signature_mismatches(delivery, secret)
+        yield from _signature_mismatches(delivery.received, delivery.signed_body, secret, allowed)
     if "traceparent" in theirs.headers and "traceparent" in ours:
         their_trace, our_trace = theirs.headers["traceparent"], ours["traceparent"]
         if not allowed.allows_trace(their_trace, our_trace):
             yield ("header traceparent", their_trace, our_trace)
 
 
-def _signature_mismatches(delivery: _Delivery, secret: str) -> Iterator[Mismatch]:
-    timestamp, given = delivery.request.headers["x-codeq-timestamp"], delivery.request.headers["x-codeq-signature"]
-    second = str(delivery.request.at // SECOND)
-    if timestamp != second:
-        yield ("header x-codeq-timestamp", f"{second}, when it was sent", timestamp)
-    right = signature(secret, timestamp, delivery.signed_body)
+def _signature_mismatches(
+    received: Received, signed_body: bytes, secret: str, allowed: AllowedDifferences
+) -> Iterator[Mismatch]:
+    timestamp, given = received.headers["x-codeq-timestamp"], received.headers["x-codeq-signature"]
+    earliest, latest = (received.at - allowed.lateness) // SECOND, received.at // SECOND
+    if timestamp not in map(str, range(earliest, latest + 1)):
+        yield ("header x-codeq-timestamp", f"{latest}, when it was sent", timestamp)
+    right = signature(secret, timestamp, signed_body)
     if given != right:
         yield ("header x-codeq-signature", f"{right}, which fits the body", given)
 

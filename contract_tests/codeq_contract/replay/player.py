@@ -87,7 +87,7 @@ class _Player:
             await self._server.control.queue(ids, delays)
         self._allowed.note_trace(call.headers.get("traceparent", ""))
         request = self._request(call)
-        if _may_be_long_poll(call):
+        if may_be_long_poll(call):
             self._long_polls.append(_Pending(call, await self._server.start(request)))
             self._long_polls.sort(key=lambda pending: pending.call.answered)
         else:
@@ -139,7 +139,7 @@ class _Player:
         self._differences.extend(compare_reply(call, reply, self._allowed))
 
 
-def _may_be_long_poll(call: Call) -> bool:
+def may_be_long_poll(call: Call) -> bool:
     """Whether the fake may hold the call until time passes (K9, G1). Names in a body may be in upper case (B1)."""
     if call.method == "GET":
         return "/result?" in call.path and "waitSeconds=" in call.path

@@ -32,7 +32,7 @@ class RecordedValues:
         """The ids that appear first in the reply to `call`, in their order."""
         if call.method != "POST" or call.path not in _CREATING_PATHS:
             return []
-        ids = [new for new in dict.fromkeys(_NEW_ID.findall(call.reply)) if new not in self._known_ids]
+        ids = [new for new in ids_in(call.reply) if new not in self._known_ids]
         self._known_ids.update(ids)
         return ids
 
@@ -44,6 +44,11 @@ class RecordedValues:
             return []
         reply = json.loads(call.reply)
         return [reply["delaySeconds"]] if reply["status"] == "requeued" else []
+
+
+def ids_in(reply: str) -> list[str]:
+    """The ids of tasks and subscriptions in a reply, each once, in their order."""
+    return [*dict.fromkeys(_NEW_ID.findall(reply))]
 
 
 @dataclass(frozen=True, slots=True)

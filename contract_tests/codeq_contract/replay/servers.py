@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager as AsyncContext
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import anyio
 import httpx
@@ -19,6 +19,9 @@ from codeq_contract.driver.webhooks import Answer, App, Receive, Receiver, Scope
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Recording
 from codeq_contract.recordings.times import moment_text, parse_moment
 
+if TYPE_CHECKING:
+    from codeq_fake.testing import FakeCodeQ
+
 
 class ControlError(Exception):
     """A call of the control API failed. The text contains its reply."""
@@ -28,9 +31,34 @@ Configuration: TypeAlias = Mapping[str, Any]
 """The set-up of a fake for a recording: the arguments of `FakeCodeQ`, and of a reset."""
 
 
+class Control(Protocol):
+    """The part of a fake's control that a replay uses. Every method raises ControlError."""
+
+    async def advance_to(self, moment: int) -> None:
+        """Move the clock to `moment` (nanoseconds since 1970), and wait until everything due is done."""
+
+    async def queue(self, ids: Sequence[str], delays: Sequence[int]) -> None:
+        """Set the next ids of tasks and subscriptions, and the next jittered delays in seconds."""
+
+
 @dataclass(frozen=True, slots=True)
-class Control:
-    """The control API of the fake that `http` reaches. Every method raises ControlError."""
+class FakeControl:
+    """The control of a fake in this process."""
+
+    fake: FakeCodeQ
+
+    async def advance_to(self, moment: int) -> None:
+        """As `Control.advance_to`."""
+        await self.fake.aadvance(to=moment_text(moment))
+
+    async def queue(self, ids: Sequence[str], delays: Sequence[int]) -> None:
+        """As `Control.queue`."""
+        self.fake.next(ids=ids, delays=delays)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpControl:
+    """The control API of the fake that `http` reaches."""
 
     http: httpx.AsyncClient
     token: str | None = None
@@ -40,11 +68,11 @@ class Control:
         await self._call("reset", configuration)
 
     async def advance_to(self, moment: int) -> None:
-        """Move the clock to `moment` (nanoseconds since 1970), and wait until everything due is done."""
+        """As `Control.advance_to`."""
         await self._call("clock/advance", {"to": moment_text(moment)})
 
     async def queue(self, ids: Sequence[str], delays: Sequence[int]) -> None:
-        """Set the next ids of tasks and subscriptions, and the next jittered delays in seconds."""
+        """As `Control.queue`."""
         await self._call("next", {"ids": ids, "delays": delays})
 
     async def _call(self, name: str, body: Mapping[str, Any]) -> None:
@@ -123,7 +151,7 @@ class InProcessTarget:
                 await anyio.wait_all_tasks_blocked()
                 return reply
 
-            yield ReplayServer(http, Control(http), hooks, WEBHOOK_ORIGIN, start)
+            yield ReplayServer(http, FakeControl(fake), hooks, WEBHOOK_ORIGIN, start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +169,7 @@ class UrlTarget:
     async def open(self, configuration: Configuration, recording: Recording) -> AsyncIterator[ReplayServer]:
         """As `Target.open`. Resets the fake, and listens on a free port if the recording has webhooks."""
         async with connect_async(self.url, transport=self.transport) as http:
-            control = Control(http, self.control_token)
+            control = HttpControl(http, self.control_token)
             await control.reset(configuration)
             with connect(self.url) as blocking:  # the webhook asks for the time in its own thread
                 hooks = recorded_webhook(recording, clock_of(blocking, self.control_token))

@@ -14,7 +14,7 @@ from codeq_contract.clauses import CLAUSES, CONTRACT, FACTS, Fact, shortened
 
 from .latencies import Latency
 
-GROUPS = ("core", "timed", "concurrent", "webhooks")
+GROUPS = ("core", "timed", "concurrent", "webhooks", "recorded")
 
 
 class Verdict(StrEnum):
@@ -53,6 +53,7 @@ SIGHTINGS_OF_GROUPS: dict[str, tuple[Sighting, ...]] = {
     "timed": (Sighting.TAKEOVER, Sighting.LATE_RESULT, Sighting.DEAD_LETTER, Sighting.KEPT_LEASE),
     "concurrent": (Sighting.CONTENDED_CLAIM,),
     "webhooks": (Sighting.CALLBACK_RETRY,),
+    "recorded": (),
 }
 
 SCHEMA = 1
@@ -190,6 +191,15 @@ class Report:
         yield f"{len(self.facts)} facts: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
         for reason, facts in self.unchecked.items():
             yield f"not checked: {len(facts)}, {reason}: {shortened(facts)}"
+
+    @cached_property
+    def unsupported(self) -> Mapping[str, Sequence[CaseResult]]:
+        """The unsupported cases by the reason. The reason of the most cases comes first."""
+        by_reason: dict[str, list[CaseResult]] = {}
+        for case in self.cases:
+            if case.verdict is Verdict.UNSUPPORTED:
+                by_reason.setdefault(case.reason, []).append(case)
+        return dict(sorted(by_reason.items(), key=lambda entry: -len(entry[1])))
 
     def cases_of(self, clause: str) -> list[CaseResult]:
         """The cases that name a clause."""

@@ -6,16 +6,31 @@ import pytest
 
 from codeq_contract.report.results import InconclusiveError, Sighting
 
-__all__ = ["InconclusiveError", "Sighting", "checks", "concurrent", "core", "needs", "timed", "webhooks"]
+__all__ = [
+    "InconclusiveError",
+    "Sighting",
+    "checks",
+    "concurrent",
+    "core",
+    "needs",
+    "recorded",
+    "shows",
+    "timed",
+    "webhooks",
+]
 
 core = pytest.mark.core
 timed = pytest.mark.timed
 concurrent = pytest.mark.concurrent
 webhooks = pytest.mark.webhooks
+recorded = pytest.mark.recorded
 
 
 checks = pytest.mark.checks
 """The facts that a case checks: it fails if one of them is wrong."""
+
+shows = pytest.mark.shows
+"""The clauses that a recording shows. A recording names no facts: it is one of many observations."""
 
 needs = pytest.mark.needs
 """The features that a case needs, besides those of its facts. On a target without them it is unsupported."""

@@ -32,6 +32,7 @@ from codeq_contract.recordings.times import SECOND, moment_text, parse_moment
 from codeq_contract.report.results import InconclusiveError, Sighting
 
 from .caller import CLEAN_UP, Caller
+from .shared_servers import SharedServers
 
 #: A server refuses a clean-up of these callers (A8).
 _NO_ADMINS = frozenset({None, *callers("")}) - {"admin"}
@@ -66,6 +67,7 @@ class CaseContext:
     sightings: set[Sighting] = field(default_factory=set)
     #: The positions in the transcript at which the examples of a case begin. A report shows the last one.
     examples: list[int] = field(default_factory=list)
+    shared_servers: SharedServers | None = None
 
     def __repr__(self) -> str:
         return f"<CaseContext of {self.names.prefix} on {self.driver.target}>"
@@ -135,8 +137,20 @@ class CaseContext:
     @contextmanager
     def server(self, environment: Mapping[str, str], yaml: str = "") -> Iterator[CaseContext]:
         """A second server with these settings in place of the suite's. Needs variants."""
-        with self.driver.other(Setup().but(environment, yaml)) as driver:
+        with self.other_server(Setup().but(environment, yaml)) as contract:
+            yield contract
+
+    @contextmanager
+    def other_server(self, setup: Setup) -> Iterator[CaseContext]:
+        """A second server with exactly this set-up. Needs variants."""
+        with self.driver.other(setup) as driver:
             yield replace(self, driver=driver)
+
+    def on_shared_server(self, setup: Setup) -> CaseContext:
+        """The context on a server with exactly this set-up, which other cases use as well. Needs variants."""
+        if self.shared_servers is None:
+            raise UnsupportedError("a server that cases share")
+        return replace(self, driver=self.shared_servers.get(setup))
 
     def begin_example(self) -> None:
         """Separate the following requests from those before."""

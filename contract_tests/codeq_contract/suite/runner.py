@@ -20,6 +20,7 @@ from codeq_contract.stores import STORES
 
 from .case_context import CaseContext
 from .cleanup import clean_up
+from .shared_servers import SharedServers
 
 _MAX_ATTEMPTS = 3
 
@@ -27,6 +28,7 @@ _MAX_ATTEMPTS = 3
 FEATURES: Mapping[str, str] = MappingProxyType(
     {
         "admin": "an admin's token gives it",
+        "chosen_ids": "servers draw them, and order by them what falls due in one second",
         "clean_up": "--yes of a URL and --store of a command give it, and let the server delete tasks of anyone",
         "direct": "only servers that the suite starts are surely reached without a proxy",
         "files": "only servers on this machine that the suite starts share their files",
@@ -42,8 +44,8 @@ FEATURES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Most cases of these groups wait nearly all of their time.
-WAITING_GROUPS = frozenset({"timed", "webhooks"})
+#: Groups whose cases run side by side: most of them wait nearly all of their time.
+_SIDE_BY_SIDE = (frozenset({"timed", "webhooks"}), frozenset({"recorded"}))
 
 #: The errors that a server may cause in a case. Any other is a fault of the suite itself.
 FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
@@ -68,6 +70,7 @@ class Runner:
 
     `on_over` is called with the id of each case that waited and is over, from any thread. `left_behind` are the tasks
     that could not be ended on someone else's server: commands by id. `disturbances` are those of real time.
+    `shared_servers` are for cases that need other settings, but not a separate server.
     """
 
     driver: Driver
@@ -75,26 +78,34 @@ class Runner:
     left_behind: dict[str, str] = field(default_factory=dict)
     disturbances: Disturbances = field(default_factory=Disturbances)
     _side_by_side: dict[str, Future[Attempts]] = field(default_factory=dict)
-    _threads: ThreadPoolExecutor | None = None
+    _threads: list[ThreadPoolExecutor] = field(default_factory=list)
+    shared_servers: SharedServers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shared_servers = SharedServers(self.driver)
 
     def run(self, item: pytest.Function, all_items: Sequence[pytest.Item]) -> Attempts:
-        """Run a case. In real time, the first case that waits starts all others that wait."""
-        if not (self.driver.in_real_time and waits(item)):
+        """Run a case. In real time, the first case that waits starts all that wait beside it."""
+        groups = next((groups for groups in _SIDE_BY_SIDE if group_of(item) in groups), None)
+        if groups is None or not self.driver.in_real_time:
             return self._run(item)
-        if not self._side_by_side:
-            self._start([each for each in all_items if isinstance(each, pytest.Function) and waits(each)])
+        if item.nodeid not in self._side_by_side:
+            self._start([each for each in all_items if isinstance(each, pytest.Function) and group_of(each) in groups])
         return self._side_by_side[item.nodeid].result()
 
     def _start(self, waiting: Sequence[pytest.Function]) -> None:
-        self._threads = threads = ThreadPoolExecutor(len(waiting), thread_name_prefix="case")
+        threads = ThreadPoolExecutor(len(waiting), thread_name_prefix="case")
+        self._threads.append(threads)
         for item in waiting:
             self._side_by_side[item.nodeid] = threads.submit(self._run_in_thread, item)
 
     def end(self) -> None:
         """Cancel all waits. On someone else's server, also wait until the running cases have cleaned up."""
-        if self._threads is not None:
+        if self._threads:
             self.driver.clock.cancel_waits()
-            self._threads.shutdown(wait=self.driver.start_other is None, cancel_futures=True)
+        for threads in self._threads:
+            threads.shutdown(wait=self.driver.start_other is None, cancel_futures=True)
+        self.shared_servers.close()
 
     def sample(self, item: pytest.Function, tries: int, *, at_once: int) -> list[Attempts]:
         """Try a case again, for its rate of failures. Where time does not pass by itself, only one runs at a time."""
@@ -104,7 +115,7 @@ class Runner:
             return [*threads.map(self._try, [item] * tries)]
 
     def _try(self, item: pytest.Function) -> Attempts:
-        contract = CaseContext(self.driver)
+        contract = CaseContext(self.driver, shared_servers=self.shared_servers)
         return Attempts(contract, 1, 0, self._attempt(item, contract))
 
     def _run_in_thread(self, item: pytest.Function) -> Attempts:
@@ -120,7 +131,7 @@ class Runner:
         stopwatch = RealClock()
         began, number, scale = stopwatch.steady(), 1, 1
         while True:
-            contract = CaseContext(self.driver, scale)
+            contract = CaseContext(self.driver, scale, shared_servers=self.shared_servers)
             error = self._attempt_undisturbed(item, contract)
             # A request may be lost by chance, but not at every attempt.
             is_lost = error is not None and any(not exchange.reply.status for exchange in contract.transcript)
@@ -169,13 +180,9 @@ def facts_of(item: pytest.Item) -> tuple[str, ...]:
 
 
 def clauses_of(item: pytest.Item) -> tuple[str, ...]:
-    """The clauses of the facts that a case names."""
-    return clauses_of_facts(facts_of(item))
-
-
-def waits(item: pytest.Item) -> bool:
-    """Whether the case belongs to a group that waits."""
-    return not WAITING_GROUPS.isdisjoint(groups_of(item))
+    """The clauses of the facts that a case names, and those that its recording shows."""
+    shown = [clause for mark in item.iter_markers("shows") for clause in mark.args]
+    return tuple(dict.fromkeys([*clauses_of_facts(facts_of(item)), *shown]))
 
 
 def missing_features(item: pytest.Item, driver: Driver) -> list[str]:

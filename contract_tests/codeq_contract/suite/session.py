@@ -235,7 +235,7 @@ class Session:
         for item in items:
             missing = missing_features(item, driver)
             note = f"  (unsupported: no {', '.join(missing)})" if missing else ""
-            yield f"{group_of(item):11} {item.name}  [{' '.join(facts_of(item))}]{note}"
+            yield f"{group_of(item):11} {item.name}  [{' '.join(facts_of(item) or clauses_of(item))}]{note}"
 
     def report(self) -> Report:
         """The report so far, or the reason why there is none. It does not change after the run."""

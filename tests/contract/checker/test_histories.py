@@ -10,10 +10,11 @@ import pytest
 
 from codeq_contract.checker import CheckResult, Validity, check
 from codeq_contract.recordings.files import read_recording
+from codeq_contract.recordings.shipped import FOLDER
 
 TESTS = Path(__file__).parents[2]
 HISTORIES = TESTS / "histories"
-RECORDINGS = sorted((TESTS / "recordings").glob("*/*.jsonl.gz"))
+RECORDINGS = sorted(FOLDER.glob("*/*.jsonl.gz"))
 #: In these a claim that is answered with a 500 has counted an attempt (K11).
 OVERFLOWS = [file for file in RECORDINGS if file.name.startswith("lease_overflow")]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import pytest
 
@@ -20,11 +18,10 @@ from codeq_contract.recorder.proxy import Proxy
 from codeq_contract.recorder.tape import Tape
 from codeq_contract.recorder.webhook_rewriting import WebhookRewriter
 from codeq_contract.recordings.files import read_recording
+from codeq_contract.recordings.shipped import FOLDER
 from codeq_contract.replay.player import replay
 from codeq_contract.replay.servers import UrlTarget
 from codeq_fake.testing import FakeCodeQ
-
-RECORDINGS = Path(__file__).parents[2] / "recordings"
 
 
 @pytest.mark.port
@@ -38,7 +35,7 @@ def test_cases_and_loads_call_a_server_on_this_machine_directly(codeq_server: Fa
 @pytest.mark.port
 @pytest.mark.usefixtures("proxies")
 def test_a_replay_calls_a_server_on_this_machine_directly(codeq_server: FakeCodeQ) -> None:
-    file = RECORDINGS / "redis" / "nack.jsonl.gz"
+    file = FOLDER / "redis" / "nack.jsonl.gz"
     assert replay(read_recording(file), UrlTarget(codeq_server.url)) == []
 
 

@@ -22,6 +22,7 @@ from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.load import BrokenLoadError, Load, record_load
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.format import Recording
+from codeq_fake.core import Broker
 
 pytestmark = pytest.mark.slow
 
@@ -252,6 +253,19 @@ def test_a_load_that_is_not_drained_in_time_is_marked(tmp_path: Path) -> None:
     assert ran.exit_code == 3, ran.output
     assert "not drained: it shows no losses" in ran.output
     assert CliRunner().invoke(main, ["check", str(out)]).exit_code == 0
+
+
+def test_a_load_of_which_tasks_are_lost_is_not_called_drained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create, numbers = Broker.create, count(1)
+
+    def without_tenant_at_times(self: Broker, *arguments: Any, **named: Any) -> Any:
+        return create(self, *arguments, **{**named, **({"tenant": ""} if next(numbers) % 20 == 0 else {})})
+
+    monkeypatch.setattr(Broker, "create", without_tenant_at_times)
+    out = tmp_path / "history.jsonl"
+    ran = CliRunner().invoke(main, ["load", "--out", str(out), "--seed", "1", "--seconds", "5", "--tasks", "40"])
+    assert re.search(r"claims find nothing more, but \d+ tasks did not end: `codeq-contract check`", ran.output)
+    assert CliRunner().invoke(main, ["check", str(out)]).exit_code == 1
 
 
 @pytest.mark.port

@@ -1,0 +1,27 @@
+"""Recordings: the target answers each call, and makes each callback, as the real server did."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeq_contract.recordings.shipped import ORDERED_BY_ID, clauses_shown, shipped, shipped_names
+from codeq_contract.suite.case import needs, recorded, shows
+from codeq_contract.suite.case_context import CaseContext
+from codeq_contract.suite.recorded import differences
+
+
+def _needs(name: str) -> list[str]:
+    """The features without which no target can show what the recording shows."""
+    return [f"store:{name.partition('/')[0]}", *(["chosen_ids"] if name in ORDERED_BY_ID else ())]
+
+
+_RECORDINGS = [
+    pytest.param(name, marks=[needs(*_needs(name)), shows(*clauses_shown(name))]) for name in shipped_names()
+]
+
+
+@recorded
+@pytest.mark.parametrize("name", _RECORDINGS)
+def test_the_server_answers_as_recorded(contract: CaseContext, name: str) -> None:
+    found = differences(contract, shipped(name))
+    assert not found, "\n".join(map(str, found))

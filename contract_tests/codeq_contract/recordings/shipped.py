@@ -1,0 +1,49 @@
+"""The recordings of CodeQ v0.3.3 that the suite ships, by the stores on which they were made."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from .files import read_recording
+from .format import Recording
+
+FOLDER = Path(__file__).with_name("v0.3.3")
+"""The files: STORE/NAME.jsonl.gz."""
+
+ORDERED_BY_ID = frozenset(
+    {
+        *(f"{store}/{name}" for store in ("redis", "kvrocks-2.8") for name in ("admin", "delayed_many_due")),
+        *(f"{store}/lease_expiry_requeue_order" for store in ("redis", "kvrocks-2.8", "kvrocks-2.9")),
+        *(f"redis/trace_{number}" for number in (2, 4, 5, 8)),
+        *(f"kvrocks-2.8/trace_{number}" for number in (206, 207)),
+        *(f"kvrocks-2.9/trace_{number}" for number in (302, 304)),
+    }
+)
+"""The recordings in which several tasks fall due in one second. Then their ids decide, which servers draw."""
+
+_SUFFIX = ".jsonl.gz"
+
+
+def shipped_names() -> tuple[str, ...]:
+    """The names of all recordings: STORE/NAME."""
+    files = sorted(FOLDER.glob(f"*/*{_SUFFIX}"))
+    return tuple(f"{file.parent.name}/{file.name.removesuffix(_SUFFIX)}" for file in files)
+
+
+@cache
+def shipped(name: str) -> Recording:
+    """The recording STORE/NAME."""
+    return read_recording(FOLDER / f"{name}{_SUFFIX}")
+
+
+def clauses_shown(name: str) -> tuple[str, ...]:
+    """The clauses of the contract that the recording STORE/NAME shows."""
+    return _clauses_by_name().get(name.partition("/")[2], ())
+
+
+@cache
+def _clauses_by_name() -> dict[str, tuple[str, ...]]:
+    written: dict[str, list[str]] = json.loads(FOLDER.joinpath("clauses.json").read_text(encoding="utf-8"))
+    return {name: tuple(clauses) for name, clauses in written.items()}

@@ -1,0 +1,68 @@
+"""Replays recordings of the real server on the target of a case: on its clock if it has one, else in real time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from threading import BoundedSemaphore
+
+from codeq_contract.driver import UnsupportedError
+from codeq_contract.driver.time_bounds import LATENESS
+from codeq_contract.recordings.format import Recording
+from codeq_contract.recordings.times import MILLISECOND, SECOND
+from codeq_contract.replay.callers import callers_of
+from codeq_contract.replay.comparison import Difference
+from codeq_contract.replay.player import replay
+from codeq_contract.replay.real_time import RealTimeSession
+from codeq_contract.replay.requirements import Requirements
+from codeq_contract.replay.servers import InProcessTarget
+from codeq_contract.report.results import InconclusiveError
+
+from .case_context import CaseContext
+
+#: By how much a session that waits may be late (ns). Recordings are that clear of the moments that change an answer.
+_LATE = 100 * MILLISECOND
+
+#: Recordings that do not wait keep the machine busy. Few at once do not make the others late.
+_BURSTS = BoundedSemaphore(2)
+
+
+def differences(contract: CaseContext, recording: Recording) -> Sequence[Difference]:
+    """How the answers of the target differ from those of the recorded server.
+
+    Raises UnsupportedError if the target cannot show it, and InconclusiveError if that may come of our own lateness.
+    """
+    issuer = contract.driver.issuer
+    if not contract.driver.in_real_time:
+        return replay(recording, InProcessTarget(), signer=None if issuer is None else issuer.signer)
+    requirements = Requirements(recording)
+    lacks = [*requirements.lacks(contract.driver)]
+    if lacks:
+        raise UnsupportedError("; ".join(lacks))
+    with nullcontext() if requirements.waits else _BURSTS, _server(contract, requirements) as server:
+        return _replay(server, recording, requirements)
+
+
+@contextmanager
+def _server(contract: CaseContext, requirements: Requirements) -> Iterator[CaseContext]:
+    """The context on a server that is set up as the recorded one was."""
+    if requirements.own_server:
+        with contract.other_server(requirements.setup) as server:
+            yield server
+    elif "variants" in contract.driver.features:
+        yield contract.on_shared_server(requirements.setup)
+    else:
+        yield contract
+
+
+def _replay(contract: CaseContext, recording: Recording, requirements: Requirements) -> Sequence[Difference]:
+    """As `differences`, on a server that is set up for the recording."""
+    prefix = "" if requirements.own_server else f"{contract.names.prefix}-"
+    callers = callers_of(recording, contract.driver, prefix)
+    contract = replace(contract, driver=replace(contract.driver, tokens=callers.tokens))
+    session = RealTimeSession(recording, contract.driver, contract.call, prefix, callers.subjects)
+    found = session.play()
+    if found and session.lateness > (_LATE if requirements.waits else LATENESS):
+        raise InconclusiveError(f"{session.lateness / SECOND:.2f} s late, and then: {found[0]}")
+    return found
