@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from anyio import BrokenWorkerProcess, to_process
+from anyio import BrokenWorkerProcess
 
 from codeq_fake import wire
+from codeq_fake.compat.anyio import run_in_process
 from codeq_fake.wire import LIST_OF, BadBody, Struct
 
 from .rejections import BodyNeedsMemory, NoWorkerProcess
@@ -30,7 +32,8 @@ async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody 
     if len(body) < _LARGE and sum(map(body.count, _BEFORE_A_VALUE)) < _MANY:
         return None
     try:
-        return await to_process.run_sync(_decoded, body, struct)
+        await asyncio.sleep(0)  # to join, to send and to read back 60 MB takes some 40 ms each
+        decoded = await run_in_process(_decoded, body, struct)
     except BadBody as refusal:
         return refusal
     except (BrokenWorkerProcess, MemoryError) as error:
@@ -39,6 +42,8 @@ async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody 
         raise BodyNeedsMemory from None
     except OSError as error:  # mostly since there are too many open files, or processes
         raise NoWorkerProcess(error.strerror or str(error)) from None
+    await asyncio.sleep(0)
+    return decoded
 
 
 def _decoded(body: bytes, struct: Struct) -> dict[str, Any]:
