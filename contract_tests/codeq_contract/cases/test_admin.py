@@ -72,7 +72,9 @@ def test_a_queue_is_counted_by_where_its_tasks_are(contract: CaseContext) -> Non
     counts.append(counted(contract, command))
     contract.worker.nack(contract.worker.claimed(command, leaseSeconds=600), delaySeconds=3600)
     counts.append(counted(contract, command))
-    contract.worker.claimed(command, leaseSeconds=600)
+    third = contract.worker.claimed(command, leaseSeconds=600)
+    counts.append(counted(contract, command))
+    contract.worker.abandon(third)
     counts.append(counted(contract, command))
     assert counts == [
         [0, 0, 0, 0],
@@ -86,6 +88,7 @@ def test_a_queue_is_counted_by_where_its_tasks_are(contract: CaseContext) -> Non
         [2, 1, 0, 1],
         [1, 2, 0, 1],
         [0, 2, 1, 1],
+        [1, 2, 0, 1],
     ]
     assert list(contract.admin.queue(command).json) == ["command", "ready", "delayed", "inProgress", "dlq"]
 
@@ -161,17 +164,21 @@ def test_a_clean_up_needs_a_time_of_rfc_3339(contract: CaseContext, before: str)
 
 
 @core
-@checks("M3.8", "M3.11", "M3.14", "M3.15", "M3.16", "M3.17", "C8.13", "R16.1")
+@checks("M3.8", "M3.11", "M3.14", "M3.15", "M3.16", "M3.17", "M3.21", "C8.13", "R16.1")
 @needs("variants")
 def test_a_clean_up_deletes_tasks_wherever_they_are(contract: CaseContext) -> None:
     with contract.server({}) as server:
         command, key = server.command(), server.names.key()
         first = server.producer.created(command, idempotencyKey=key, priority=9)
         server.worker.submit(server.worker.claimed(command))
-        tasks = [first, server.producer.created(command), server.producer.created(command, delaySeconds=3600)]
+        tasks = [first, *(server.producer.created(command, maxAttempts=1) for _ in range(2))]
+        server.worker.nack(server.worker.claimed(command))
+        server.worker.claimed(command, leaseSeconds=600)
+        tasks += [server.producer.created(command), server.producer.created(command, delaySeconds=3600)]
+        assert counted(server, command) == [1, 1, 1, 1]
         assert server.admin.clean_up().json["deleted"] == 0
-        deleted = [server.admin.clean_up(limit=2, before=LONG_AFTER).json["deleted"] for _ in range(3)]
-        assert deleted == [2, 1, 0]
+        deleted = [server.admin.clean_up(limit=3, before=LONG_AFTER).json["deleted"] for _ in range(3)]
+        assert deleted == [3, 2, 0]
         for task in tasks:
             assert server.producer.task(task).refusal == (404, "not found")
             assert server.producer.result(task).refusal == (404, "task not found")

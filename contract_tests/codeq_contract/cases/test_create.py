@@ -69,6 +69,15 @@ def test_commands_that_differ_only_in_case_share_a_queue(contract: CaseContext, 
     assert (claimed["id"], claimed["command"]) == (task["id"], command)
 
 
+@checks("C2.5")
+def test_each_character_of_a_command_is_lowered_alone(contract: CaseContext) -> None:
+    command = contract.command()
+    capital, small, final = "\u03a3", "\u03c3", "\u03c2"  # sigmas
+    task = contract.producer.created(f"{command}A{capital}")
+    assert contract.worker.claim(f"{command}a{final}").status == 204
+    assert contract.worker.claimed(f"{command}a{small}")["id"] == task["id"]
+
+
 @pytest.mark.parametrize(
     "webhook",
     [

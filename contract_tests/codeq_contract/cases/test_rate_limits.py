@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import ceil
 
+import pytest
+
 from codeq_contract.driver import TICK, Reply
 from codeq_contract.driver.identities import producer as producer_of
 from codeq_contract.recordings.times import SECOND
@@ -30,6 +32,14 @@ def test_nothing_is_limited_by_default(contract: CaseContext) -> None:
         assert contract.producer.create(command).status == 202
         assert contract.worker.claim(command).status == 200
         assert contract.admin.clean_up(limit=1, before="2000-01-01T00:00:00Z").status == 200
+
+
+@core
+@checks("L1.18")
+@pytest.mark.parametrize("limit", ["requestsPerMinute: 0, burstSize: 1", "requestsPerMinute: 1, burstSize: 0"])
+def test_a_limit_of_0_is_none(contract: CaseContext, limit: str) -> None:
+    with contract.server({}, yaml=f"rateLimit: {{producer: {{{limit}}}}}\n") as server:
+        assert [server.producer.create(server.command()).status for _ in range(3)] == [202, 202, 202]
 
 
 @core
