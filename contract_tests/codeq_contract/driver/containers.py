@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 
 _SERVER_PORT = 8080
-_STORE_ALIAS = "store"
 #: Docker's word for the address of this machine.
 _GATEWAY = "host-gateway"
 _PATIENCE = 60.0
@@ -44,7 +43,7 @@ _KVROCKS_PORT, _REDIS_PORT = 6666, 6379
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """Servers in containers: `image` with `store` beside it, on a separate network.
+    """Servers in containers: `image` with `store` beside it, in one network namespace.
 
     `receiver` is an image with Python for the webhook. It is empty if the containers can reach this machine, so that
     the webhook runs here. `host` is the name of this machine inside the containers.
@@ -90,26 +89,25 @@ class Containers:
     @contextmanager
     def serve(self, setup: Setup) -> Iterator[Served]:
         """As `Server.serve`. Raises NotRunError if an image is not available or the server does not answer."""
-        from testcontainers.core.network import Network  # noqa: PLC0415 - the extra `contract` brings it
-
-        with tempfile.TemporaryDirectory() as folder, Network() as network:
+        with tempfile.TemporaryDirectory() as folder:
             configuration = Path(folder, "codeq.yaml")
             configuration.write_text(setup.yaml, encoding="utf-8")
             # The server runs as another user.
             Path(folder).chmod(0o755)
             configuration.chmod(0o644)
-            store = _container(self.store).with_network(network).with_network_aliases(_STORE_ALIAS)
-            server = _container(self.image).with_network(network).with_exposed_ports(_SERVER_PORT)
-            server.with_kwargs(extra_hosts={self.host: _GATEWAY})
-            if setup.yaml:
-                server.with_volume_mapping(str(configuration), _CONFIGURATION)
-            for name, value in self._environment(setup).items():
-                server.with_env(name, value)
+            store = _on_this_machine(self.store, self.host).with_exposed_ports(_SERVER_PORT)
             with _started(store):
                 ping = ["redis-cli", "-p", str(_port_of(self.store)), "PING"]
                 _await(lambda: store.exec(ping).output.strip() == b"PONG", store)
+                # A network for each server would be one of the 31 that an engine has by default.
+                # Without `network` testcontainers adds that of a container around the suite.
+                server = _container(self.image).with_kwargs(network=None, network_mode=f"container:{_id(store)}")
+                if setup.yaml:
+                    server.with_volume_mapping(str(configuration), _CONFIGURATION)
+                for name, value in self._environment(setup).items():
+                    server.with_env(name, value)
                 with _started(server):
-                    url = f"http://{server.get_container_host_ip()}:{server.get_exposed_port(_SERVER_PORT)}"
+                    url = f"http://{store.get_container_host_ip()}:{store.get_exposed_port(_SERVER_PORT)}"
                     _await_server(server, f"{url}/metrics")
                     about = {"server": _digest(server), "store": _digest(store)}
                     yield Served(url, self.profile, about, lambda: {"server": _log(server), "store": _log(store)})
@@ -118,7 +116,8 @@ class Containers:
         return {
             "LOCAL_ARTIFACTS_DIR": "/tmp/codeq-artifacts",  # noqa: S108 - inside the container
             **setup.environment,
-            "REDIS_ADDR": f"{_STORE_ALIAS}:{_port_of(self.store)}",
+            "PORT": str(_SERVER_PORT),
+            "REDIS_ADDR": f"127.0.0.1:{_port_of(self.store)}",
             # The recorded server ran without a file. Its behaviour with an empty one is unknown.
             **({"CODEQ_CONFIG_PATH": _CONFIGURATION} if setup.yaml else {}),
             # Only for images of the fake, which imitate the store beside them. The real server ignores it.
@@ -134,16 +133,15 @@ def _is_elsewhere() -> bool:
 
 @cache
 def _host_address(store: str, host: str) -> str:
-    """The address on which this machine listens for containers. It is found once, in a container of the store's image.
+    """The address on which this machine listens for containers, found once in one of the store's image."""
+    container = _on_this_machine(store, host)
+    with _started(container):
+        return address_for(container.get_wrapped_container(), host)
 
-    The network is one as the server's: a firewall may treat the engine's default network in another way.
-    """
-    from testcontainers.core.network import Network  # noqa: PLC0415 - as above
 
-    with Network() as network:
-        container = _container(store).with_network(network).with_kwargs(extra_hosts={host: _GATEWAY})
-        with _started(container):
-            return address_for(container.get_wrapped_container(), host)
+def _on_this_machine(image: str, host: str) -> DockerContainer:
+    """A container to which this machine has the name `host`."""
+    return _container(image).with_kwargs(extra_hosts={host: _GATEWAY})
 
 
 def _engine() -> DockerClient:
@@ -191,6 +189,10 @@ def _await(answers: Callable[[], bool], container: DockerContainer) -> None:
         RealClock().eventually(answers, within=_PATIENCE, every=_POLL_INTERVAL)
     except NotInTimeError:
         raise NotRunError(f"{container.image} does not answer within {_PATIENCE:g} s\n{_log(container)}") from None
+
+
+def _id(container: DockerContainer) -> str:
+    return str(container.get_wrapped_container().id)
 
 
 def _digest(container: DockerContainer) -> str:

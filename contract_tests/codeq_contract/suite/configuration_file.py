@@ -42,7 +42,7 @@ class ConfigurationFile:
         yield "# The configuration of `codeq-contract run --config FILE` for a deployment. It may hold secrets."
         yield "target: url"
         yield "# The part of the server's addresses before /v1."
-        yield f"url: {json.dumps(self.url)}"
+        yield f"url: {_scalar(self.url)}"
         yield f"\n# The store decides when leases end: {', '.join(STORES)}. With `any` the bounds of all are allowed."
         yield _option("profile", self.profile, "kvrocks-2.8")
         yield "\n# A token for each caller. Cases that need a missing caller are unsupported, not failed."
@@ -64,9 +64,14 @@ class ConfigurationFile:
         yield "tokens:" if self.tokens else "# tokens:"
         for name in CALLERS:
             token = self.tokens.get(name, "")
-            shown = f"{name}: {json.dumps(token or '...')}  # {_ABOUT_CALLERS[name]}"
+            shown = f"{name}: {_scalar(token or '...')}  # {_ABOUT_CALLERS[name]}"
             yield f"  {shown}" if token else f"#   {shown}"
 
 
 def _option(name: str, value: str, example: str) -> str:
-    return f"{name}: {json.dumps(value)}" if value else f"# {name}: {example}"
+    return f"{name}: {_scalar(value)}" if value else f"# {name}: {example}"
+
+
+def _scalar(text: str) -> str:
+    """The text as a scalar of YAML, which takes a string of JSON."""
+    return json.dumps(text, ensure_ascii=False)

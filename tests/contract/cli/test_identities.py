@@ -115,6 +115,12 @@ def test_a_configuration_has_what_was_given_and_comments_for_the_rest(tmp_path: 
     assert (options.webhook_bind, options.webhook_advertise) == ("0.0.0.0:8099", "http://me:8099")
 
 
+def test_any_text_comes_back_from_a_configuration(tmp_path: Path) -> None:
+    file, command = tmp_path / "suite.yaml", "./token \"a\" 'b' \\ # ä😀: {c}"
+    assert call("init", file, "--url", URL, "--token-command", command).exit_code == 0
+    assert Options.read({"config": str(file)}, {}).token_command == command
+
+
 def test_each_comment_of_a_configuration_is_an_option_once_its_mark_is_removed(tmp_path: Path) -> None:
     file = tmp_path / "suite.yaml"
     assert call("init", file, "--url", URL, "--token-command", "./token.sh").exit_code == 0

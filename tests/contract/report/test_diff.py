@@ -40,7 +40,7 @@ def test_clauses_that_differ_are_listed_with_their_cases(tmp_path: Path) -> None
     assert [cell.strip() for cell in row.split("│")[3:5]] == ["pass", "fail"]
     assert NAME in "".join(cell.split("│")[-2].strip() for cell in shown.output.splitlines() if "│" in cell)
     assert f"1 of {len(CLAUSES)} clauses differ; core passed and failed" in shown.output
-    assert "<th>asgi</th><th>url</th>" in page.read_text(encoding="utf-8")
+    assert '<th scope="col">asgi</th><th scope="col">url</th>' in page.read_text(encoding="utf-8")
 
 
 def test_runs_that_agree_have_no_difference(tmp_path: Path) -> None:

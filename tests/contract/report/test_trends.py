@@ -122,6 +122,7 @@ def test_the_page_needs_no_script_and_no_other_file_and_has_a_dark_mode(tmp_path
     assert done.exit_code == 0
     assert "color-scheme: light dark" in text
     assert not re.search(r"<script|<link|src=|href=\"(?!#)|url\(", text)
+    assert not re.search(r"<th(?![^>]* scope=)[ >]", text), "a screen reader must tell what a cell is about"
 
 
 def test_a_folder_of_a_run_and_a_report_of_an_earlier_suite_are_read(tmp_path: Path) -> None:
