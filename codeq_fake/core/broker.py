@@ -233,9 +233,11 @@ class Broker:
     def nack(self, task_id: str, *, worker: str, delay_seconds: int = 0, reason: str = "", now: int) -> NackOutcome:
         """Give the task back as not done: after a delay, or to the dead letter queue (N1 to N4).
 
-        Raises `TaskNotFound` or `NotOwner`: also for a task that is not in progress, because it has no worker. So the
-        `not-in-progress` of N1 never occurs.
+        Raises `WorkerRequired`, `TaskNotFound` or `NotOwner`: also for a task that is not in progress, because it has
+        no worker. So the `not-in-progress` of N1 never occurs.
         """
+        if not worker:
+            raise errors.WorkerRequired
         task = self._task_held_by(task_id, worker)
         queue = self.store.queue_for(task)
         queue.in_progress.pop(task.id, None)

@@ -53,7 +53,7 @@ def revoke_lease(broker: Broker, task_id: str, *, now: int) -> bool:
         return False
     queue = broker.store.queue_for(task)
     del queue.in_progress[task.id]
-    broker.requeueing.give_back_expired(task, queue, Event.REVOKE, now=now)
+    broker.requeueing.give_back_expired(task, queue, Event.REVOKE, claimed_as=task.command, now=now)
     return True
 
 

@@ -49,7 +49,7 @@ class Requeueing:
         queue = self._store.queues.get((tenant, name))
         if self._begins_repair(tenant, command, now=now) and queue is not None and queue.in_progress:
             for task in queue.pop_expired(limit=limit, now=now):
-                self.give_back_expired(task, queue, Event.EXPIRE, now=now)
+                self.give_back_expired(task, queue, Event.EXPIRE, claimed_as=command, now=now)
 
     def _begins_repair(self, tenant: str, command: str, *, now: int) -> bool:
         """Whether expired leases may be repaired now. If so, the interval begins again (Q1)."""
@@ -68,9 +68,12 @@ class Requeueing:
         repaired = self.repaired.get((tenant, command))
         return 0 if repaired is None else repaired + self._repair_interval + 1
 
-    def give_back_expired(self, task: Task, queue: Queue, event: Event, *, now: int) -> None:
-        """Give back a task whose lease is over, as a NACK would (N5). The task is in no part of the queue."""
-        self._counters.lease_expired[task.command] += 1
+    def give_back_expired(self, task: Task, queue: Queue, event: Event, *, claimed_as: str, now: int) -> None:
+        """Give back a task whose lease is over, as a NACK would (N5). The task is in no part of the queue.
+
+        `claimed_as` is the command as the claim has it that found the lease expired (L2).
+        """
+        self._counters.lease_expired[claimed_as] += 1
         self.give_back(task, queue, event, reason=REASON_LEASE_EXPIRED, now=now)
 
     def abandon(self, task: Task, *, worker: str, now: int) -> None:

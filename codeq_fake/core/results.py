@@ -49,11 +49,12 @@ class CheckedSubmission(NamedTuple):
 def check_holder(task: Task | None, worker: str) -> Task:
     """The first checks of S1: the task exists, no other worker holds it, and it is in progress.
 
-    Raises `TaskNotFound`, `NotOwner` or `NotInProgress`.
+    A worker without subject may end a task that another one holds (A9). Raises `TaskNotFound`, `NotOwner` or
+    `NotInProgress`.
     """
     if task is None:
         raise errors.TaskNotFound
-    if task.worker and task.worker != worker:
+    if task.worker and worker and task.worker != worker:
         raise errors.NotOwner
     if task.status is not Status.IN_PROGRESS:
         raise errors.NotInProgress

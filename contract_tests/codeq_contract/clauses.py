@@ -64,7 +64,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({title: tuple(_SECTIO
 #: All facts by their ids, in the contract's order.
 FACTS: Mapping[str, Fact] = MappingProxyType({fact.id: fact for fact in _facts()})
 
-_ROUTES = tuple((re.compile(re.sub(r":\w+", "[^/]+", route)), text) for route, text in _REGISTER["routes"].items())
+_ROUTES = tuple((re.compile(re.sub(r":\w+", "[^/]+", route)), route) for route in _REGISTER["routes"])
 
 
 class RegisterError(Exception):
@@ -107,11 +107,17 @@ def shortened(facts: Sequence[str]) -> str:
 
 def clauses_of_call(method: str, path: str, status: int) -> str:
     """The clauses behind the recorded reply `status` to a request."""
-    request, statuses = f"{method} {path.partition('?')[0]}", _REGISTER["statuses"]
-    for pattern, clauses in _ROUTES:
-        if pattern.fullmatch(request):
-            return f"{clauses.split()[0]} {statuses[str(status)]}" if str(status) in statuses else clauses
-    return "R18 R19"
+    route, statuses = route_of(method, path), _REGISTER["statuses"]
+    if not route:
+        return "R18 R19"
+    clauses: str = _REGISTER["routes"][route]
+    return f"{clauses.split(maxsplit=1)[0]} {statuses[str(status)]}" if str(status) in statuses else clauses
+
+
+def route_of(method: str, path: str) -> str:
+    """The route of a request as the contract writes it. Empty if it has none."""
+    request = f"{method} {path.partition('?')[0]}"
+    return next((route for pattern, route in _ROUTES if pattern.fullmatch(request)), "")
 
 
 def clauses_of_callback(body: str) -> str:

@@ -17,22 +17,44 @@ import codeq_fake
 if TYPE_CHECKING:
     from types import CodeType
 
+    from codeq_fake.testing import FakeCodeQ
+
 FAKE = Path(codeq_fake.__file__).parent
 
 
 def build_in(file: str, source: str) -> None:
     """Let the suite start fakes in which the module in `file` (below `codeq_fake`) has this source text."""
-    module = ".".join(["codeq_fake", *Path(file).with_suffix("").parts]).removesuffix(".__init__")
-    sys.meta_path.insert(0, _Finder(module, str(FAKE / file), source))
+    sys.meta_path.insert(0, _finder(file, source))
     import_again()
 
 
 def import_again() -> None:
     """Import the fake again, for the suite to start."""
+    pytest.MonkeyPatch().setattr(codeq_contract.driver.in_process, "FakeCodeQ", _imported_again())
+
+
+def beside_the_right_one(file: str, source: str) -> type[FakeCodeQ]:
+    """The class of fakes in which that module has this source text. The fake of this process stays as it is."""
+    right = {name: module for name, module in sys.modules.items() if name.startswith("codeq_fake")}
+    finder = _finder(file, source)
+    sys.meta_path.insert(0, finder)
+    try:
+        return _imported_again()
+    finally:
+        sys.meta_path.remove(finder)
+        sys.modules.update(right)
+
+
+def _imported_again() -> type[FakeCodeQ]:
     for name in [name for name in sys.modules if name.startswith("codeq_fake")]:
         del sys.modules[name]
-    testing = import_module("codeq_fake.testing")
-    pytest.MonkeyPatch().setattr(codeq_contract.driver.in_process, "FakeCodeQ", testing.FakeCodeQ)
+    fake: type[FakeCodeQ] = import_module("codeq_fake.testing").FakeCodeQ
+    return fake
+
+
+def _finder(file: str, source: str) -> _Finder:
+    module = ".".join(["codeq_fake", *Path(file).with_suffix("").parts]).removesuffix(".__init__")
+    return _Finder(module, str(FAKE / file), source)
 
 
 class _Finder:

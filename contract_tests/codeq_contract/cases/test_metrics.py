@@ -105,6 +105,19 @@ def test_metrics_have_expired_leases_and_the_time_from_create_to_end(contract: C
 
 
 @timed
+@checks("L2.20")
+@needs("known_settings")
+def test_an_expired_lease_is_counted_for_the_command_of_the_claim_that_found_it(contract: CaseContext) -> None:
+    command = contract.command()
+    contract.producer.created(command)
+    claimed = contract.worker.claim(command, leaseSeconds=2)
+    contract.wait_out(contract.lease_end(claimed, 2))
+    contract.worker.claim(command.lower())
+    assert metric(contract, "codeq_lease_expired_total", command=command.lower()) == {(): 1}
+    assert metric(contract, "codeq_lease_expired_total", command=command) == {}
+
+
+@timed
 @checks("L2.17")
 @needs("variants", "own_store", "subscriptions")
 def test_a_gauge_has_the_active_subscriptions(contract: CaseContext) -> None:

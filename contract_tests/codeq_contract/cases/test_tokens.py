@@ -364,6 +364,19 @@ def test_without_a_subject_a_task_has_no_tenant_and_a_claim_no_worker(contract: 
     assert nameless.claim_batch(command, count=1).refusal == (500, "workerId is required")
 
 
+@core
+@checks("A9.13", "A9.14")
+def test_a_worker_without_subject_nacks_nothing_and_ends_what_others_hold(contract: CaseContext) -> None:
+    command = contract.command()
+    contract.producer.created(command)
+    task = contract.worker.claimed(command)
+    nameless = contract.new_worker(sub=None)
+    for task_id in (task["id"], "none"):
+        assert nameless.nack(task_id).refusal == (500, "workerId is required")
+    assert nameless.submit(task).status == 200
+    assert contract.worker.seen(task)["status"] == "COMPLETED"
+
+
 def static(producers: object, workers: object) -> dict[str, str]:
     """The settings of static tokens."""
     return {

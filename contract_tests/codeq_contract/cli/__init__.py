@@ -19,6 +19,7 @@ from .output import Program
 _SUBCOMMANDS = MappingProxyType(
     {
         "check": ("check", "check_files"),
+        "compare": ("compare", "compare_targets"),
         "diff": ("run", "diff_reports"),
         "identities": ("identities", "identities"),
         "init": ("init", "write_configuration"),

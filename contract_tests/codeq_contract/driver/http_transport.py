@@ -77,15 +77,16 @@ class HttpTransport:
         return Reply(called, self._clock.now(), response.status_code, dict(response.headers), response.content)
 
     def _send_raw(self, request: Request) -> Reply:
-        """Send a request without a body whose target no client library would send."""
+        """Send a request that no client library would send, byte for byte, on a connection for itself."""
         url = self._http.base_url
-        headers = {"Host": url.netloc.decode("ascii"), **request.headers, "Connection": "close"}
+        length = {} if request.body is None else {"Content-Length": str(len(request.body))}
+        headers = {"Host": url.netloc.decode("ascii"), **request.headers, **length, "Connection": "close"}
         lines = [f"{name}: {value}".encode("latin-1") for name, value in headers.items()]
         first = b"%s %s HTTP/1.1" % (request.method.encode(), self._prefix + request.target)
         called = self._clock.now()
         try:
             with socket.create_connection((url.host, url.port or 80), TIMEOUT) as connection:
-                connection.sendall(b"\r\n".join([first, *lines, b"", b""]))
+                connection.sendall(b"\r\n".join([first, *lines, b"", request.body or b""]))
                 response = HTTPResponse(connection, method=request.method)
                 response.begin()
                 content = response.read()

@@ -32,7 +32,7 @@ class UnsupportedError(Exception):
 class Request:
     """A request with the bearer token of the caller `identity`. `{token:NAME}` in a header stands for a token.
 
-    The characters of a raw path are bytes, which go out as they are.
+    The characters of a raw path are bytes, which go out as they are, and so does the rest of a raw request.
     """
 
     method: str

@@ -1,0 +1,56 @@
+"""Kinds of differences: what differs where, whatever the values. And the kinds that are known of the fake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codeq_contract.clauses import route_of
+from codeq_contract.replay.comparison import Difference
+
+_INDEX = re.compile(r"\[\d+\]")
+_CHARACTER = re.compile(r", character \d+")
+_LABELS = re.compile(r"\{.*")
+#: What differs from request to request inside an error text.
+_VARIABLE = re.compile(r"\{id [^}]*\}|\d+")
+
+_CALLBACK = "callback"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Where two servers differ: the route of the request or `callback`, and the places with the statuses or errors."""
+
+    route: str
+    places: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.route}: {', '.join(self.places)}"
+
+
+def kind_of_reply(method: str, path: str, differences: Sequence[Difference]) -> Kind:
+    """The kind of the differences of one reply."""
+    return Kind(route_of(method, path) or f"{method} another path", _places(differences))
+
+
+def kind_of_callbacks(differences: Sequence[Difference]) -> Kind:
+    """The kind of the differences of callbacks."""
+    return Kind(_CALLBACK, _places(differences))
+
+
+def _places(differences: Sequence[Difference]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(_place, differences)))
+
+
+def _place(difference: Difference) -> str:
+    """The place of a difference, with the values where these tell kinds apart: statuses and errors."""
+    place = _LABELS.sub("", _CHARACTER.sub("", _INDEX.sub("[]", difference.path)))
+    if place == "status" or place.endswith(".error"):
+        theirs, ours = (_VARIABLE.sub("#", text) if place != "status" else text for text in _values(difference))
+        return f"{place} {theirs} and {ours}"
+    return place
+
+
+def _values(difference: Difference) -> tuple[str, str]:
+    return difference.theirs, difference.ours

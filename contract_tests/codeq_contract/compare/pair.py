@@ -1,0 +1,127 @@
+"""The two servers, side by side: their drivers, their clocks in step, and what is the same for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from tempfile import TemporaryDirectory
+
+from codeq_contract.driver import Driver, Setup
+from codeq_contract.driver.commands import Command
+from codeq_contract.driver.identities import Issuer
+from codeq_contract.driver.targets import InProcessTarget, ServerTarget, Target
+from codeq_contract.recordings.times import SECOND
+from codeq_contract.stores import STORES
+
+from .callers import USUAL
+from .grammar import REAL, VIRTUAL, Grammar
+
+#: The settings of servers that are started for a comparison. All delays are certain: 2, 8 and 32 seconds after the
+#: first attempts, and 2 seconds between the tries of a callback.
+SETTINGS = {
+    "BACKOFF_POLICY": "exponential",
+    "BACKOFF_BASE_SECONDS": "1",
+    "BACKOFF_MAX_SECONDS": "60",
+    "RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "2",
+    "RESULT_WEBHOOK_MAX_BACKOFF_SECONDS": "2",
+    "WEBHOOK_HMAC_SECRET": "the-suite's-secret",
+}
+
+#: The targets that are fakes, whose store can be chosen, and the stores.
+_FAKES = ("asgi", "http")
+_PROFILES = STORES.keys() - {"any"}
+
+_NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two servers that get the same requests."""
+
+    left: Driver
+    right: Driver
+
+    @property
+    def drivers(self) -> tuple[Driver, Driver]:
+        """Both."""
+        return self.left, self.right
+
+    @cached_property
+    def is_virtual(self) -> bool:
+        """Whether both clocks stand still, so that all times are the same to the nanosecond."""
+        return not any(driver.in_real_time for driver in self.drivers)
+
+    @cached_property
+    def issuer(self) -> Issuer | None:
+        """The issuer whose tokens both servers take, if there is one."""
+        return self.left.issuer if self.left.issuer is self.right.issuer else None
+
+    @property
+    def grammar(self) -> Grammar:
+        """What may be sent to both."""
+        callers = USUAL.keys() & self.left.tokens.keys() & self.right.tokens.keys()
+        pace = VIRTUAL if self.is_virtual else REAL
+        return Grammar(pace, frozenset(callers), has_odd_tokens=self.issuer is not None, is_direct=self.is_direct)
+
+    @cached_property
+    def is_direct(self) -> bool:
+        """Whether requests can go out byte for byte. A proxy before a deployment may refuse odd ones."""
+        return all("direct" in driver.features for driver in self.drivers)
+
+    @cached_property
+    def have_webhooks(self) -> bool:
+        """Whether both servers reach a webhook of ours."""
+        return all("webhooks" in driver.features for driver in self.drivers)
+
+    def origin_of_hooks(self, driver: Driver) -> str:
+        """The origin of the webhook for a server. Without a webhook for both, one at which nothing listens."""
+        return driver.hooks_origin if self.have_webhooks else _NOWHERE
+
+    @property
+    def now(self) -> int:
+        """The later of the two times."""
+        return max(driver.clock.now() for driver in self.drivers)
+
+    def align(self) -> None:
+        """Move a clock that stands still to the time of the other one."""
+        for driver in self.drivers:
+            if not driver.in_real_time:
+                driver.clock.until(self.now)
+
+    def wait_until(self, moment: int) -> None:
+        """Let time pass for both."""
+        for driver in self.drivers:
+            driver.clock.until(moment)
+
+
+@contextmanager
+def started_pair(left: Target, right: Target) -> Iterator[Pair]:
+    """Both servers while they run, with tokens of one issuer where the suite makes them. May raise NotRunError.
+
+    A fake beside another server imitates that one's store.
+    """
+    issuer = Issuer()
+    drivers: dict[bool, Driver] = {}
+    with TemporaryDirectory() as artifacts, ExitStack() as started:
+        setup = Setup({**SETTINGS, "LOCAL_ARTIFACTS_DIR": artifacts})
+        # Fakes last: only then it is known which store they imitate.
+        for is_left, target in sorted({True: left, False: right}.items(), key=lambda each: each[1].name in _FAKES):
+            like = next((driver.time_bounds.profile for driver in drivers.values()), "")
+            drivers[is_left] = started.enter_context(_adapted(target, issuer, like).start(setup))
+        pair = Pair(drivers[True], drivers[False])
+        if pair.is_virtual:
+            # They begin at the same full second.
+            pair.wait_until((pair.now // SECOND + 1) * SECOND)
+        yield pair
+
+
+def _adapted(target: Target, issuer: Issuer, profile: str) -> Target:
+    """A target with that issuer. A fake gets that profile, if there is one."""
+    if target.name in _FAKES and profile in _PROFILES:
+        if isinstance(target, InProcessTarget):
+            target = replace(target, profile=profile)
+        elif isinstance(target, ServerTarget) and isinstance(target.server, Command):
+            target = replace(target, server=replace(target.server, profile=profile))
+    return replace(target, issuer=issuer) if isinstance(target, InProcessTarget | ServerTarget) else target

@@ -1,0 +1,29 @@
+"""A comparison finds what is different, with the fewest requests that show it, and nothing where nothing is."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeq_contract.compare.plans import Send
+from tests.contract.compare.support import RIGHT, MutantTarget, comparison
+
+
+def test_two_fakes_do_not_differ() -> None:
+    outcome = comparison(RIGHT, requests=150)
+    assert (outcome.requests >= 150, outcome.found) == (True, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mutant", "place", "requests"),
+    [
+        ("C3.12/2", "webhook", 1),
+        ("R19.4/2", "status 307 and 301", 1),
+        ("D1.3/1", "not-owner", 4),
+    ],
+)
+def test_a_defect_is_found_with_the_fewest_requests_that_show_it(mutant: str, place: str, requests: int) -> None:
+    outcome = comparison(MutantTarget("redis", mutant=mutant), requests=2000)
+    [difference] = outcome.differences
+    assert place in str(difference.kind)
+    assert sum(isinstance(step, Send) for step in difference.smallest.plan) <= requests
