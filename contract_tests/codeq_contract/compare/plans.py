@@ -1,4 +1,4 @@
-"""Plans: the requests and waits of one session, without the ids, names and addresses that each server has of its own.
+"""Plans: the requests and waits of one session, without the ids, names and addresses that differ between servers.
 
 A plan is data, so that it can be played again, without some of its steps, in a session with other names.
 """

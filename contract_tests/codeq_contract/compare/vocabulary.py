@@ -94,7 +94,7 @@ _TIMES = (
     '""',
     '"x"',
 )
-#: Odd addresses of webhooks. Those that are taken lead to the webhook all the same.
+#: Odd addresses of webhooks. Those that are taken lead to the webhook, too.
 _WEBHOOKS = (
     *('""', '"//x"', '"ftp://x"', '"http://"', '"https://a b"', '"http://127.0.0.1:x/"', '"http://127.0.0.1:9/%zz"'),
     *(f'"{HOOKS}/{NAME}-ok-{COUNTER}{rest}"' for rest in ("?", "?b=<c>#d", "/%C3%A9", "/../x", "/é")),
