@@ -39,10 +39,20 @@ def test_fanout_hears_first_then_each_group_then_hash() -> None:
     assert heard == [fanned, grouped, hashed]
 
 
-@pytest.mark.parametrize("operation", ["heartbeat", "abandon", "nack"])
-def test_a_worker_without_a_name_owns_no_task_without_a_worker(operation: str) -> None:
+@pytest.mark.parametrize(
+    ("operation", "refusal"), [("heartbeat", "NotOwner"), ("abandon", "NotOwner"), ("nack", "WorkerRequired")]
+)
+def test_a_worker_without_a_name_gives_back_no_task(operation: str, refusal: str) -> None:
     pair = Lockstep()
-    assert pair.do(operation, pair.create("A"), worker="") == "NotOwner"  # H2
+    assert pair.do(operation, pair.create("A"), worker="") == refusal  # H2, A9
+
+
+def test_a_worker_without_a_name_ends_the_task_of_another() -> None:
+    pair = Lockstep()
+    task = pair.create("A")
+    pair.claim("A")
+    assert pair.do("submit", task, Submission("COMPLETED", "{}"), worker="") != "NotOwner"  # A9
+    assert pair.broker.get(task).status.value == "COMPLETED"
 
 
 @pytest.mark.parametrize(("milliseconds", "seconds"), [(500, 2), (501, 3)])

@@ -213,6 +213,8 @@ class Model:
     def nack(
         self, task_id: str, *, worker: str, now: int, delay_seconds: int = 0, reason: str = ""
     ) -> tuple[bool, int]:
+        if not worker:
+            raise Refusal("WorkerRequired")  # A9
         task = self.held(task_id, worker)
         delay = delay_seconds if delay_seconds > 0 else self.backoff(task.attempts)  # N3
         return self.give_up(task, min(delay, self.settings.backoff_max_seconds), reason, now)
@@ -358,7 +360,7 @@ class Model:
 
 def check(task: Task, handed_in: HandedIn, worker: str, artifacts: Sequence[Upload]) -> None:
     """S1: the checks in this order."""
-    if task.worker and task.worker != worker:
+    if task.worker and worker and task.worker != worker:  # A9: a worker without subject may end any task
         raise Refusal("NotOwner")
     if task.status != "IN_PROGRESS":
         raise Refusal("NotInProgress")
