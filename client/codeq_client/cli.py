@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
@@ -132,7 +132,8 @@ def run(  # the command's options
         if health_port is not None:
             stack.enter_context(_probes(worker, health_port, health_host))
         try:
-            asyncio.run(_run(worker, burst=burst))
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(_run(worker, burst=burst))
         except CodeQError as error:
             raise click.ClickException(printable(str(error))) from error
 
@@ -180,6 +181,15 @@ def _probes(worker: Worker, port: int, host: str) -> HealthServer:
         raise click.ClickException(f"the probes cannot be served on {host}:{port}: {error.strerror}") from error
     _log.info("probes are at http://%s:%d/live and /ready", host, server.port)
     return server
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return the event loop of uvloop where it is installed, otherwise None for asyncio's."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - there is none for Windows and PyPy
+    except ImportError:
+        return None
+    return new_event_loop
 
 
 async def _run(worker: Worker, *, burst: bool) -> None:

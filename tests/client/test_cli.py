@@ -31,6 +31,7 @@ from tests.client.worker.test_process import wait_until
 from tests.surroundings import interrupted_at_import
 
 APP = """
+import asyncio
 from codeq_client import CodeQ, Worker
 
 codeq = CodeQ.from_env()
@@ -43,6 +44,10 @@ async def make_later():
 @worker.handler("X")
 async def work(job):
     return job.payload
+
+@worker.handler("LOOP")
+async def loop(job):
+    return type(asyncio.get_running_loop()).__module__
 """
 
 
@@ -104,6 +109,21 @@ def test_the_command_runs_a_burst_and_checks_the_server() -> None:
             True,
         )
         code, output = invoke("run", "some_app:worker", "--burst", **{**environ, "CODEQ_WORKER_TOKEN": "wrong"})
+
+
+@pytest.mark.port
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("has_uvloop", [True, False])
+def test_the_command_runs_on_uvloop_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, *, has_uvloop: bool) -> None:
+    if has_uvloop:
+        pytest.importorskip("uvloop")
+    else:
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        task = fake.enqueue("LOOP", {})
+        environ = {"CODEQ_BASE_URL": fake.url, "CODEQ_WORKER_TOKEN": "dev-token"}
+        assert invoke("run", "some_app:worker", "--burst", **environ)[0] == 0
+        assert fake.task(task.id).result == {"$value": "uvloop" if has_uvloop else "asyncio.unix_events"}
 
 
 @pytest.mark.port

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from codeq_client._task import Task
 from codeq_client.errors import (
@@ -28,7 +28,13 @@ _OUTAGES = (Unavailable, ServerError, RateLimited, Unauthorized, Forbidden)
 """Errors that the next request would meet too."""
 
 
-def create(core: Core, tasks: Sequence[NewTask], trace_parent: str) -> Flow[Batch[Task]]:
+Progress: TypeAlias = Callable[[int, int], object]
+"""Called with the number of items that were answered, and of all."""
+
+
+def create(
+    core: Core, tasks: Sequence[NewTask], trace_parent: str, progress: Progress | None = None
+) -> Flow[Batch[Task]]:
     """Create many tasks (C9)."""
 
     def send(part: Sequence[tuple[NewTask, calls.NewItem]]) -> Flow[list[Task | CodeQError]]:
@@ -39,7 +45,7 @@ def create(core: Core, tasks: Sequence[NewTask], trace_parent: str) -> Flow[Batc
     keyed = [task.keyed() for task in tasks]
     rejected = set(range(len(tasks)))
     try:
-        batch = _in_order((yield from _send_in_parts(calls.new_item, send, dict(enumerate(keyed)))))
+        batch = _in_order((yield from _send_in_parts(calls.new_item, send, dict(enumerate(keyed)), progress)))
         rejected = {item.index for item in batch.rejected}
     finally:
         for index in rejected:
@@ -118,6 +124,7 @@ def _send_in_parts(
     encode: Callable[[Item], Encoded],
     send: Callable[[Sequence[tuple[Item, Encoded]]], Flow[list[T | CodeQError]]],
     items: Mapping[int, Item],
+    progress: Progress | None = None,
 ) -> Flow[dict[int, T | Rejected]]:
     """Send the items that can be encoded. A part that fails rejects its items; if all parts fail, that is raised.
 
@@ -150,6 +157,8 @@ def _send_in_parts(
             outage = outage or last
         for (index, (item, _)), outcome in zip(part, outcomes, strict=True):
             answers[index] = Rejected(index, outcome, item) if isinstance(outcome, CodeQError) else outcome
+        if progress:
+            progress(len(answers), len(items))
     if failure and failed == len(ready):
         raise failure
     return answers

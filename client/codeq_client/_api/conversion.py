@@ -42,6 +42,11 @@ WRAPPER = "$value"
 """The only key of the object that wraps a result that is not an object: the server stores only objects (S2)."""
 
 
+_UNCHANGED = frozenset({str, bool, type(None)})
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def to_json(value: object) -> Json:
     """Return `value` as JSON values: dataclasses, attrs and pydantic objects become objects, times ISO strings.
 
@@ -54,9 +59,9 @@ def to_json(value: object) -> Json:
 
 
 def _to_json(value: object, path: str) -> Json:  # noqa: PLR0911 - a dispatch on types: one return for each
+    if type(value) in _UNCHANGED:  # most values, and quicker than the dispatch
+        return value  # type: ignore[return-value]  # one of these types
     match value:
-        case None | bool():
-            return value
         case Enum():
             return _to_json(value.value, path)
         case str():
@@ -113,7 +118,7 @@ def _key(key: object, path: str) -> str:
 def dumps(value: object) -> bytes:
     """Return `value` as UTF-8 JSON text; raises `EncodeError` as `to_json` does."""
     try:
-        return json.dumps(to_json(value), ensure_ascii=False, separators=(",", ":")).encode()
+        return _encode(to_json(value)).encode()
     except UnicodeEncodeError as error:
         raise EncodeError(f"a text contains a lone surrogate, which is not a character: {error}") from None
     except RecursionError:

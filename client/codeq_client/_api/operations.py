@@ -45,13 +45,21 @@ queue_stats = _sends(calls.queue_stats)
 cleanup = _sends(calls.cleanup)
 
 
-def create_batch(core: Core, tasks: Iterable[NewTask], *, trace_parent: str = "") -> Flow[Batch[Task]]:
+def create_batch(
+    core: Core,
+    tasks: Iterable[NewTask],
+    *,
+    trace_parent: str = "",
+    progress: Callable[[int, int], object] | None = None,
+) -> Flow[Batch[Task]]:
     """Create many tasks, 100 a request (C9). A rejected item raises nothing: it is in the answer, at its index.
+
+    After each request `progress(done, total)` is called with the numbers of items that were answered, and of all.
 
     An item that cannot be sent at all is rejected too, and the others are sent. After an outage no more is sent. Raises
     only if every request fails. `rejected.item` may be sent again: its task is not created twice.
     """
-    return batches.create(core, _items(tasks, NewTask), trace_parent)
+    return batches.create(core, _items(tasks, NewTask), trace_parent, progress)
 
 
 def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, count: int = 10) -> Flow[list[Task]]:

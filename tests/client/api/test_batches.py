@@ -36,6 +36,14 @@ async def test_an_item_that_was_accepted_creates_another_task_when_it_is_used_ag
     assert len(scenario.fake.tasks()) == 6
 
 
+def test_the_progress_of_a_batch_is_told_after_each_request() -> None:
+    server = ScriptedServer([reply(200, CREATED), reply(200, CREATED), *[UNREACHED] * 4])
+    told: list[tuple[int, int]] = []
+    new = [NewTask(command="X", payload={})] * 250 + [NewTask(command="X", payload=None)]
+    server.run(operations.create_batch(server.core, new, progress=lambda done, total: told.append((done, total))))
+    assert told == [(101, 251), (201, 251), (251, 251)]
+
+
 @pytest.mark.parametrize(
     ("answers", "requests"),
     [
