@@ -1,6 +1,6 @@
-"""Entry point of the command `codeq-worker`. Ctrl-C exits silently, also during start-up.
+"""Entry points of the commands `codeq-worker` and `codeq`. Ctrl-C exits silently, also during start-up.
 
-It is outside of `codeq_client`, because the import of that package is most of the start-up.
+They are outside of `codeq_client`, because the import of that package is most of the start-up.
 """
 
 from __future__ import annotations
@@ -15,6 +15,16 @@ def main() -> None:
     """Run the command `codeq-worker`."""
     try:
         from codeq_client.cli import main as command  # noqa: PLC0415 - Ctrl-C may come during the import
+
+        command()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def codeq() -> None:
+    """Run the command `codeq`."""
+    try:
+        from codeq_client.task_cli import main as command  # noqa: PLC0415 - Ctrl-C may come during the import
 
         command()
     except KeyboardInterrupt:

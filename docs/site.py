@@ -57,6 +57,7 @@ PUBLIC = (
 COMMANDS = {
     "codeq-fake": "codeq_fake.cli:main",
     "codeq-worker": "codeq_client.cli:main",
+    "codeq": "codeq_client.task_cli:main",
     "codeq-contract": "codeq_contract.cli:main",
 }
 

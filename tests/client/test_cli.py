@@ -343,9 +343,19 @@ def test_the_check_shows_neither_the_password_of_a_url_nor_escape_sequences_of_a
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("module", ["codeq_client", "httpx", "click"])
-def test_an_interrupt_while_the_command_is_loaded_ends_it_without_a_traceback(module: str) -> None:
-    done = interrupted_at_import(module, "codeq-worker", "check")
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        ("codeq_client", ("codeq-worker", "check")),
+        ("httpx", ("codeq-worker", "check")),
+        ("click", ("codeq", "get", "x")),
+    ],
+    ids=["codeq_client", "httpx", "click"],
+)
+def test_an_interrupt_while_the_command_is_loaded_ends_it_without_a_traceback(
+    module: str, command: tuple[str, ...]
+) -> None:
+    done = interrupted_at_import(module, *command)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 

@@ -27,9 +27,10 @@ from tests.package.support import dependencies_of
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
-    "codeq-fake": "codeq_fake.__main__",
-    "codeq-worker": "codeq_worker",
-    "codeq-contract": "codeq_contract.__main__",
+    "codeq-fake": "codeq_fake.__main__:main",
+    "codeq-worker": "codeq_worker:main",
+    "codeq": "codeq_worker:codeq",
+    "codeq-contract": "codeq_contract.__main__:main",
 }
 PACKAGES = {"codeq_fake", "codeq_client", "codeq_contract"}
 HANDLERS = """
@@ -156,7 +157,7 @@ def test_the_wheel_carries_its_licence_and_its_commands(built: Built) -> None:
         entry_points.read_string(archive.read(f"codeq_fake-{__version__}.dist-info/entry_points.txt").decode())
         assert archive.read(f"codeq_fake-{__version__}.dist-info/sboms/sbom.cdx.json")
     assert licence == (ROOT / "LICENSE").read_bytes()
-    assert dict(entry_points["console_scripts"]) == {name: f"{module}:main" for name, module in COMMANDS.items()}
+    assert dict(entry_points["console_scripts"]) == COMMANDS
 
 
 def test_the_source_archive_holds_what_a_packager_needs_to_build_and_test(built: Built) -> None:

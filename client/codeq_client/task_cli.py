@@ -1,0 +1,201 @@
+"""The command `codeq`: create tasks, read them, wait for their results, and count them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import IO, Any
+
+import click
+
+from codeq_client import BlockingCodeQ, NewTask, Task
+from codeq_client._api.conversion import from_json, to_json
+from codeq_client._display import excerpt, printable
+
+from ._program import Program, version_option
+from .errors import CodeQError, ConfigurationError, DecodeError, TaskFailed, WaitTimeout
+
+_PART = 1000  # tasks between two moves of the progress bar
+
+#: The fields of a line of a file, as those of the API (R1), and what `NewTask` calls them.
+_FIELDS = {
+    "command": "command",
+    "payload": "payload",
+    "priority": "priority",
+    "webhook": "webhook",
+    "maxAttempts": "max_attempts",
+    "delaySeconds": "delay",
+    "runAt": "run_at",
+    "idempotencyKey": "idempotency_key",
+}
+
+
+@click.group("codeq", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@version_option
+def main() -> None:
+    """Create and read tasks of CodeQ.
+
+    The server and the tokens are those of the environment: CODEQ_BASE_URL, CODEQ_PRODUCER_TOKEN and CODEQ_ADMIN_TOKEN.
+    """
+
+
+@main.command()
+@click.argument("command", required=False)
+@click.argument("payload", required=False)
+@click.option("--priority", type=click.IntRange(0, 9), default=0, help="0 to 9; 9 is claimed first.")
+@click.option("--delay", type=click.FloatRange(min=0), default=0, help="Seconds until workers may have the task.")
+@click.option("--max-attempts", type=click.IntRange(min=1), help="Default: the server's.")
+@click.option("--webhook", default="", help="The URL that gets the result.")
+@click.option("--key", help="An idempotency key: for 24 hours it makes one task.")
+@click.option("--file", type=click.File("r", encoding="utf-8"), help="Create a task for each line: JSON, see below.")
+def create(
+    command: str | None,
+    payload: str | None,
+    *,
+    priority: int,
+    delay: float,
+    max_attempts: int | None,
+    webhook: str,
+    key: str | None,
+    file: IO[str] | None,
+) -> None:
+    """Create a task of COMMAND with PAYLOAD, which is JSON ({} without it), and print its id.
+
+    With --file, create many tasks and print their ids. Each line is an object with `command` and `payload`, and perhaps
+    `priority`, `webhook`, `maxAttempts`, `delaySeconds`, `runAt` and `idempotencyKey`. If a line is wrong, none is
+    created. Lines with keys may be sent again after an outage. "-" is the standard input.
+    """
+    if (command is None) == (file is None):
+        raise click.UsageError("give either a COMMAND or --file")
+    if file is not None:
+        _create_all(_tasks_of(file))
+        return
+    task = NewTask(
+        command=command or "",
+        payload=_json(payload or "{}", "PAYLOAD"),
+        priority=priority,
+        delay=delay,
+        max_attempts=max_attempts or 0,
+        webhook=webhook,
+        idempotency_key=key,
+    )
+    with _client() as codeq:
+        click.echo(codeq.create_batch([task]).all()[0].id)
+
+
+def _create_all(tasks: list[NewTask]) -> None:
+    """Create the tasks, print their ids, and report on standard error which lines were rejected."""
+    rejected = 0
+    hidden = not sys.stderr.isatty()
+    with _client() as codeq, click.progressbar(length=len(tasks), file=sys.stderr, hidden=hidden) as bar:
+        for start in range(0, len(tasks), _PART):
+            part = tasks[start : start + _PART]
+            batch = codeq.create_batch(part)
+            for task in batch.accepted:
+                click.echo(task.id)
+            for item in batch.rejected:
+                click.echo(f"line {start + item.index + 1}: {printable(str(item.error))}", err=True)
+            rejected += len(batch.rejected)
+            bar.update(len(part))
+    if rejected:
+        raise click.ClickException(f"{rejected} of {len(tasks)} tasks were not created")
+
+
+def _tasks_of(file: IO[str]) -> list[NewTask]:
+    tasks = []
+    for number, line in enumerate(file, 1):
+        fields = _json(line, f"line {number}")
+        unknown = [name for name in fields if name not in _FIELDS] if isinstance(fields, dict) else ["no object"]
+        if unknown or "command" not in fields or "payload" not in fields:
+            raise click.UsageError(
+                f"line {number} needs command and payload, and may have {', '.join(_FIELDS)}: {excerpt(line, 80)}"
+            )
+        arguments = {_FIELDS[name]: value for name, value in fields.items()}
+        try:
+            if "runAt" in fields:
+                arguments["run_at"] = from_json(datetime, fields["runAt"])
+        except DecodeError as error:
+            raise click.UsageError(f"line {number}: runAt: {error}") from None
+        tasks.append(NewTask(**arguments))
+    return tasks
+
+
+@main.command()
+@click.argument("task_id", metavar="ID")
+def get(task_id: str) -> None:
+    """Print a task as JSON."""
+    with _client() as codeq:
+        click.echo(_text(_fields_of(codeq.get(task_id))))
+
+
+@main.command()
+@click.argument("task_id", metavar="ID")
+@click.option("--timeout", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds.")
+def wait(task_id: str, *, timeout: float) -> None:
+    """Wait for the result of a task, and print it as JSON.
+
+    Exit code 1: the task failed, or is a dead letter. 2: it did not end in time.
+    """
+    with _client() as codeq:
+        try:
+            click.echo(_text(codeq.wait_for_result(task_id, timeout)))
+        except TaskFailed as error:
+            raise click.ClickException(printable(str(error))) from None
+        except WaitTimeout as error:
+            click.echo(f"Error: {printable(str(error))}", err=True)
+            sys.exit(2)
+
+
+@main.command()
+@click.argument("commands", metavar="COMMAND...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+def stats(commands: tuple[str, ...], *, as_json: bool) -> None:
+    """Count the tasks of each COMMAND: ready, delayed, in progress, and dead letters.
+
+    Needs an administrator's token.
+    """
+    with _client() as codeq:
+        found = [codeq.queue_stats(command) for command in commands]
+    if as_json:
+        for queue in found:
+            click.echo(_text(to_json(queue), indent=None))
+        return
+    width = max(len("command"), *(len(queue.command) for queue in found))
+    click.echo(f"{'command':{width}}  {'ready':>8}  {'delayed':>8}  {'in work':>8}  {'dead':>8}")
+    for queue in found:
+        counts = (queue.ready, queue.delayed, queue.in_progress, queue.dead)
+        click.echo("  ".join([f"{printable(queue.command):{width}}", *(f"{count:8}" for count in counts)]))
+
+
+@contextmanager
+def _client() -> Iterator[BlockingCodeQ]:
+    """Yield the client of the environment; an error of a call ends the command with its text."""
+    try:
+        with BlockingCodeQ.from_env() as codeq:
+            yield codeq
+    except ConfigurationError as error:
+        raise click.UsageError(printable(str(error))) from error
+    except CodeQError as error:
+        raise click.ClickException(printable(f"{type(error).__name__}: {error}")) from error
+
+
+def _json(text: str, name: str) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise click.UsageError(f"{name} is not JSON: {error}") from None
+
+
+def _text(value: object, indent: int | None = 2) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _fields_of(task: Task) -> dict[str, Any]:
+    """Return the fields of a task that have a value."""
+    fields = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
+    times = {name: value.isoformat() for name, value in fields.items() if isinstance(value, datetime)}
+    return {name: value for name, value in {**fields, **times}.items() if value not in (None, "", {})}

@@ -1,0 +1,120 @@
+"""The command `codeq`: create, get, wait and stats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from codeq_client import task_cli
+from codeq_fake.testing import FakeCodeQ
+
+pytestmark = pytest.mark.port
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[FakeCodeQ]:
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        yield fake
+
+
+@pytest.fixture
+def server(served: FakeCodeQ) -> FakeCodeQ:
+    served.reset()
+    return served
+
+
+def invoke(server: FakeCodeQ, *arguments: str, given: str | None = None) -> tuple[int, str, str]:
+    result = CliRunner().invoke(task_cli.main, arguments, env=server.env, input=given)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_task_is_created_and_read(server: FakeCodeQ) -> None:
+    options = ["--priority", "3", "--max-attempts", "2", "--key", "k"]
+    code, printed, _ = invoke(server, "create", "X", '{"a": 1}', *options)
+    task_id = printed.strip()
+    assert (code, server.task(task_id).payload, server.task(task_id).priority) == (0, {"a": 1}, 3)
+    assert invoke(server, "create", "X", *options)[1] == printed, "the same key"
+    shown = json.loads(invoke(server, "get", task_id)[1])
+    assert (shown["id"], shown["payload"], shown["max_attempts"], shown["status"]) == (task_id, {"a": 1}, 2, "PENDING")
+
+
+def test_each_line_of_a_file_makes_a_task(server: FakeCodeQ, tmp_path: Path) -> None:
+    options = {"maxAttempts": 3, "runAt": "2030-01-01T00:00:00+00:00"}
+    lines = [{"command": "X", "payload": number, **options} for number in range(1, 6)]
+    file = tmp_path / "tasks.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    code, printed, errors = invoke(server, "create", "--file", str(file))
+    assert (code, errors) == (0, "")
+    assert [server.task(task_id).payload for task_id in printed.split()] == [1, 2, 3, 4, 5]
+
+
+def test_a_rejected_line_is_named_and_the_others_are_created(server: FakeCodeQ) -> None:
+    given = '{"command": "X", "payload": 1}\n{"command": "X", "payload": null}\n{"command": "X", "payload": 3}\n'
+    code, printed, errors = invoke(server, "create", "--file", "-", given=given)
+    assert (code, len(printed.split()), len(server.tasks(command="X"))) == (1, 2, 2)
+    assert errors.startswith("line 2: ")
+    assert errors.endswith("Error: 1 of 3 tasks were not created\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 2 is not JSON"),
+        ("[]", "line 2 needs command and payload"),
+        ('{"command": "X"}', "line 2 needs command and payload"),
+        ('{"command": "X", "payload": 1, "runAt": "soon"}', "line 2: runAt: "),
+        ('{"command": "X", "payload": 1, "prio": 2}', "and may have command, payload, priority"),
+    ],
+)
+def test_a_file_with_a_wrong_line_creates_nothing(server: FakeCodeQ, line: str, message: str) -> None:
+    code, _, errors = invoke(server, "create", "--file", "-", given='{"command": "X", "payload": 1}\n' + line)
+    assert (code, server.tasks()) == (2, [])
+    assert message in errors
+
+
+def test_a_result_is_waited_for(server: FakeCodeQ) -> None:
+    done, failed, waiting = (server.enqueue("X", {}).id for _ in range(3))
+    for _ in range(2):
+        server.claim("X")
+    server.complete(done, {"url": "m"})
+    server.fail(failed, "no such master")
+    assert invoke(server, "wait", done) == (0, '{\n  "url": "m"\n}\n', "")
+    code, _, errors = invoke(server, "wait", failed)
+    assert (code, "failed: no such master" in errors) == (1, True)
+    code, _, errors = invoke(server, "wait", waiting, "--timeout", "0.1")
+    assert (code, "is still PENDING" in errors) == (2, True)
+
+
+def test_tasks_are_counted(server: FakeCodeQ) -> None:
+    server.enqueue("X", {})
+    server.enqueue("X", {}, delay=600)
+    assert invoke(server, "stats", "X", "LONGER_NAME")[1].splitlines()[1:] == [
+        "X                   1         1         0         0",
+        "LONGER_NAME         0         0         0         0",
+    ]
+    counts = json.loads(invoke(server, "stats", "X", "--json")[1])
+    assert counts == {"command": "X", "ready": 1, "delayed": 1, "in_progress": 0, "dead": 0}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["create"], "give either a COMMAND or --file"),
+        (["create", "X", "{"], "PAYLOAD is not JSON"),
+        (["get", "none"], "TaskNotFound: "),
+    ],
+    ids=["nothing", "no JSON", "unknown"],
+)
+def test_wrong_arguments_are_named(server: FakeCodeQ, arguments: list[str], message: str) -> None:
+    code, _, errors = invoke(server, *arguments)
+    assert code in {1, 2}
+    assert message in errors
+
+
+def test_a_missing_setting_is_named() -> None:
+    result = CliRunner().invoke(task_cli.main, ["get", "x"], env={"CODEQ_BASE_URL": ""})
+    assert (result.exit_code, "CODEQ_BASE_URL is not set" in result.stderr) == (2, True)
