@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import struct
@@ -79,6 +80,8 @@ def serve(
     within: AbstractContextManager[None],
 ) -> None:
     """Serve until a signal of `stop_signals`, inside of the context `within`. Calls `ready` once it answers."""
+    # What is wrong with a form its sender is told. The log would be lines from strangers.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     # A fake holds many objects and makes few cycles: the collector need not look again at what exists now.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

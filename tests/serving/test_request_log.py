@@ -268,6 +268,9 @@ def test_serve_logs_to_standard_error_if_asked() -> None:
 def test_serve_is_quiet_without_a_terminal_and_with_quiet(arguments: tuple[str, ...]) -> None:
     with serving(*arguments) as server:
         server.get("/nowhere")
+        # A library warns of a form that is damaged.
+        form = {"content-type": "multipart/form-data; boundary=x", "origin": server.url}
+        httpx.post(f"{server.url}/_fake/page/create", content=b"a", headers=form, trust_env=False)
         assert server.stop() == (0, "")
 
 
