@@ -19,19 +19,20 @@ _SUITE = Path(codeq_contract.__file__).parent
 #: The files of the cases.
 CASES = sorted((_SUITE / "cases").glob("test_*.py"))
 
-#: Drawn plans find much, but by chance: a fact needs a case that looks for it.
+#: Recordings and drawn plans find much, but by chance: a fact needs a case that looks for it.
+_LEVELS = "core,timed,concurrent,webhooks"
 _DRAWN = "test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says"
 
 _PLUGINS = ("codeq_contract.plugin", "no:cacheprovider", "no:faulthandler", "no:unraisableexception")
 
 
 def run(files: Sequence[Path], plugin: object, *, store: str = "", facts: Sequence[str] = ()) -> str:
-    """Run the cases of these files, and of these facts if there are any, but no drawn plans.
+    """Run the cases of these files, and of these facts if there are any, but no recordings and no drawn plans.
 
     `plugin` is one of pytest, which sees what happens. The fake has that store. Returns what pytest printed.
     """
     printed = io.StringIO()
-    options = ["-c", str(_SUITE / "suite.ini"), "-q", "--capture=no", f"-k=not {_DRAWN}"]
+    options = ["-c", str(_SUITE / "suite.ini"), "-q", "--capture=no", f"-k=not {_DRAWN}", f"--codeq-level={_LEVELS}"]
     options += [f"--codeq-profile={store}"] if store else []
     options += [part for name in _PLUGINS for part in ("-p", name)]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):

@@ -158,6 +158,7 @@ def serve_in_thread(app: App, host: str = "127.0.0.1", port: int = 0) -> Iterato
         listener.listen(128)
         config = uvicorn.Config(
             app,
+            log_config=None,
             log_level="critical",
             ws="none",
             date_header=False,

@@ -81,7 +81,7 @@ class Requirements:
         values = RecordedValues(self._recording.header)
         if any(map(values.delays, self._recording.calls)):
             yield "its delays were drawn (N6)"
-        if any(map(_HASH_MODE.search, self._texts)):
+        if self._recording.callbacks and any(map(_HASH_MODE.search, self._texts)):
             yield "its notices depend on the minute (U6)"
 
     def _differing_settings(self, driver: Driver) -> Iterator[str]:

@@ -19,6 +19,7 @@ from codeq_contract.driver import KnownSettings
 from codeq_contract.driver.commands import Command
 from codeq_contract.driver.identities import callers
 from codeq_contract.driver.processes import Program
+from codeq_contract.driver.served_fakes import ServedFakes
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.store_processes import Store, StoreAddress, StoreProgram
 from codeq_contract.driver.targets import FEATURES, Deployment, InProcessTarget, ServerTarget, Target
@@ -140,7 +141,7 @@ class Options:
             case "asgi":
                 return InProcessTarget(profile)
             case "http":
-                return ServerTarget(Command(_fake_program(), profile=profile, name="http"))
+                return ServerTarget(ServedFakes(Command(_fake_program(), profile=profile, name="http")))
             case "command":
                 return self._command()
             case "url":

@@ -106,6 +106,7 @@ def test_what_a_deployment_excludes_is_named(server: Driver) -> None:
     assert lacks(known, "redis/claim_defaults") == ["it uses the built-in commands, whose tasks may be of others"]
     assert lacks(replace(known, features=known.features - {"webhooks"}), "redis/callback_ok") == ["it needs webhooks"]
     assert lacks(known, "redis/nack_backoff_bogus")[0] == "its delays were drawn (N6)"
+    assert lacks(known, "redis/bodies_worker")[0] == "it needs clean_up", "it makes a subscription, and gets no notices"
     assert lacks(known, "redis/subscriptions_group_and_hash")[0] == "its notices depend on the minute (U6)"
 
 
