@@ -168,12 +168,11 @@ def _started(container: DockerContainer) -> Iterator[None]:
 
     try:
         container.start()
+        yield
     except (APIError, ImageNotFound) as error:
         raise NotRunError(f"image {container.image}: {error}") from None
-    try:
-        yield
     finally:
-        container.stop()
+        container.stop()  # also if a Ctrl-C came while it started
 
 
 def _port_of(store: str) -> int:
