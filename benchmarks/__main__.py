@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from . import client_costs, core_alone, in_tests, manual_time, over_http, parked, starting
+from . import checker, client_costs, core_alone, in_tests, manual_time, over_http, parked, starting
 from .effort import FULL, QUICK
 from .rows import as_json, machine, table
 from .yardstick import yardstick_seconds
@@ -31,6 +31,7 @@ _MEASURES: Mapping[str, Callable[[Effort], list[Row]]] = MappingProxyType(
         "fakes in tests": in_tests.measure,
         "parked long polls": parked.measure,
         "the client's worker": client_costs.measure,
+        "the history checker": checker.measure,
     }
 )
 _WIDTH = 200  # no line of the table is broken, wherever it goes

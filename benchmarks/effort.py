@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Sizes and repetitions. A round over HTTP takes `seconds`; a round of the core takes `cycles`."""
+    """Sizes and repetitions.
+
+    A round over HTTP takes `seconds`; a round of the core takes `cycles`. A checked history has `checked` calls.
+    """
 
     rounds: int
     seconds: float
@@ -17,6 +20,7 @@ class Effort:
     stored: int
     repetitions: int
     parked_seconds: float
+    checked: int
 
 
 #: Many short rounds instead of a few long ones, so that other work of the machine disturbs only some of them.
@@ -29,6 +33,7 @@ FULL = Effort(
     stored=200_000,
     repetitions=7,
     parked_seconds=5.0,
+    checked=1_000_000,
 )
 QUICK = Effort(
     rounds=5,
@@ -39,4 +44,5 @@ QUICK = Effort(
     stored=50_000,
     repetitions=3,
     parked_seconds=2.0,
+    checked=100_000,
 )

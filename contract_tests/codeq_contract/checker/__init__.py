@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from .judgements import CheckResult, Judgement, Validity, check
+from .judgements import CheckResult, Judgement, Validity, check, check_file
 from .laws import LAWS, Law, Mark, Violation

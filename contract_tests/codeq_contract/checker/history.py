@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from itertools import product
+from operator import attrgetter
+from typing import Any, TypeVar
 
-from codeq_contract.recordings.format import Recording
+from codeq_contract.recordings.format import Call, Callback, Header
 
 from .events import (
     FOREVER,
+    Abandon,
     CallbackReceived,
     Claim,
     Cleanup,
     Created,
     Delivery,
     Event,
+    Heartbeat,
     Lost,
     Missing,
-    Operation,
+    Nack,
     Read,
+    Result,
     ResultMissing,
+    ResultRead,
     TaskEvent,
     queue_name,
 )
-from .queues import Queue
-from .reading import events_of
+from .queues import AnsweredClaims, Queue
+from .reading import EventReader
 from .settings import Settings
-from .task_histories import Lease, TaskHistory, leases_of
+from .task_histories import Lease, TaskHistory, ends_in, leases_of
 from .waiting_periods import WaitingPeriod, WaitingPeriods
 
 E = TypeVar("E", bound=Event)
@@ -42,12 +48,14 @@ QueueKey = tuple[str, str]
 class History:
     """Everything known about a server between two moments.
 
-    A history counts as complete: no one else called the server or used its store. `lost` are the calls without a
-    reply. From `deleted_from` on a clean-up may have deleted tasks. `end` is the last moment. In a history that was not
-    `drained`, a task that no claim got may still have been waiting for one.
+    A history counts as complete: no one else called the server or used its store. `calls` and `callbacks` are their
+    numbers. `lost` are the calls without a reply. From `deleted_from` on a clean-up may have deleted tasks. `end` is
+    the last moment. In a history that was not `drained`, a task that no claim got may still have been waiting for one.
     """
 
     settings: Settings
+    calls: int
+    callbacks: int
     tasks: Mapping[str, TaskHistory]
     claims: tuple[Claim, ...]
     queues: Mapping[QueueKey, Queue]
@@ -57,22 +65,26 @@ class History:
     drained: bool
 
     @classmethod
-    def of(cls, recording: Recording) -> History:
-        """The history in `recording`. Raises RecordingError if a call makes no sense."""
-        settings = Settings.of(recording.header)
-        events = list(events_of(recording, settings))
+    def of(cls, header: Header, entries: Iterable[Call | Callback]) -> History:
+        """The history in the entries of a recording. Raises RecordingError if a call makes no sense."""
+        settings = Settings.of(header)
+        reader = EventReader(header, settings)
+        events = [event for entry in entries for event in reader.events_of(entry)]
+        events.sort(key=attrgetter("sent"))
         lost = _only(Lost, events)
         tasks = _tasks(events, settings)
         return cls(
             settings=settings,
+            calls=reader.calls,
+            callbacks=reader.callbacks,
             tasks=tasks,
             claims=_only(Claim, events),
             # Each lost call may have left one more task for the repair to look at.
             queues=_queues(events, tasks.values(), settings, max(0, settings.inspect_limit - len(lost))),
             lost=lost,
             deleted_from=min((cleanup.sent for cleanup in _only(Cleanup, events)), default=FOREVER),
-            end=recording.end,
-            drained=recording.header.drained,
+            end=reader.end,
+            drained=header.drained,
         )
 
     @cached_property
@@ -90,14 +102,19 @@ class History:
     def taken_from(self, lease: Lease) -> int:
         """The earliest moment at which a known claim can have taken the task of an expired lease away (K7)."""
         tenant, name = lease.delivery.task.queue
-        repairs = (
-            claim.sent
-            for claim in self.claims
-            if claim.answered >= lease.earliest_end
-            and claim.tenant in {None, tenant}
-            and (claim.queues is None or name in claim.queues)
-        )
-        return max(lease.earliest_end, min(repairs, default=FOREVER))
+        end = lease.earliest_end
+        reaching = product((None, tenant), (None, name))
+        repairs = (self._claims_by_reach[key].first_sent_after(end) for key in reaching if key in self._claims_by_reach)
+        return max(end, min(repairs, default=FOREVER))
+
+    @cached_property
+    def _claims_by_reach(self) -> Mapping[tuple[str | None, str | None], AnsweredClaims]:
+        """The claims by the tenant and by a queue that they may have looked into. None stands for any."""
+        claims: defaultdict[tuple[str | None, str | None], list[Claim]] = defaultdict(list)
+        for claim in self.claims:
+            for name in (None,) if claim.queues is None else dict.fromkeys(claim.queues):
+                claims[claim.tenant, name].append(claim)
+        return {key: AnsweredClaims(mine) for key, mine in claims.items()}
 
     def repair_of(self, task: TaskHistory, lease: Lease) -> Claim | None:
         """The first claim that must have found the lease expired, unless it was settled, and requeued the task (K7)."""
@@ -118,17 +135,32 @@ def _tasks(events: Iterable[Event], settings: Settings) -> Mapping[str, TaskHist
     return {task_id: _task(task_id, mine, settings) for task_id, mine in by_id.items()}
 
 
-def _task(task_id: str, events: Sequence[TaskEvent], settings: Settings) -> TaskHistory:
-    operations = _only(Operation, events)
+#: The part of a task's history that an event belongs to.
+_PARTS: Mapping[type[TaskEvent], str] = {
+    Created: "creates",
+    Delivery: "deliveries",
+    **dict.fromkeys((Heartbeat, Abandon, Nack, Result), "operations"),
+    **dict.fromkeys((Read, ResultRead), "reads"),
+    Missing: "missing",
+    ResultMissing: "results_missing",
+    CallbackReceived: "callbacks",
+}
+
+
+def _task(task_id: str, events: Iterable[TaskEvent], settings: Settings) -> TaskHistory:
+    parts: defaultdict[str, list[Any]] = defaultdict(list)
+    for event in events:
+        parts[_PARTS[type(event)]].append(event)
     return TaskHistory(
         id=task_id,
-        creates=_only(Created, events),
-        leases=leases_of(_only(Delivery, events), operations, settings),
-        operations=operations,
-        reads=_only(Read, events),
-        missing=_only(Missing, events),
-        results_missing=_only(ResultMissing, events),
-        callbacks=_only(CallbackReceived, events),
+        creates=tuple(parts["creates"]),
+        leases=leases_of(parts["deliveries"], parts["operations"], settings),
+        operations=tuple(parts["operations"]),
+        reads=tuple(parts["reads"]),
+        missing=tuple(parts["missing"]),
+        results_missing=tuple(parts["results_missing"]),
+        callbacks=tuple(parts["callbacks"]),
+        ends=ends_in(parts["operations"], (*parts["creates"], *parts["reads"])),
     )
 
 

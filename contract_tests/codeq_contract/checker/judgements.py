@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 
-from codeq_contract.recordings.format import Recording
+from codeq_contract.recordings.files import open_recording
+from codeq_contract.recordings.format import Call, Callback, Header, Recording
 
 from .events import Lost, TaskSnapshot, queue_name
 from .history import History
@@ -43,9 +46,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The outcome for all laws in one recording."""
+    """The outcome for all laws in one recording, and the numbers of its calls, callbacks and tasks."""
 
-    recording: Recording
+    header: Header
+    calls: int
+    callbacks: int
     tasks: int
     judgements: tuple[Judgement, ...]
 
@@ -65,8 +70,22 @@ class CheckResult:
 
 def check(recording: Recording) -> CheckResult:
     """Check a recording against all laws. Raises RecordingError if a call makes no sense."""
-    history = History.of(recording)
-    return CheckResult(recording, len(history.tasks), tuple(_judge(law, history) for law in LAWS))
+    return _check(recording.header, (*recording.calls, *recording.callbacks))
+
+
+def check_file(path: Path) -> CheckResult:
+    """As `check`, of the recording in a file, which is read call by call: it may be larger than the memory.
+
+    Raises OSError, and RecordingError if the file is not a recording.
+    """
+    with open_recording(path) as (header, entries):
+        return _check(header, entries)
+
+
+def _check(header: Header, entries: Iterable[Call | Callback]) -> CheckResult:
+    history = History.of(header, entries)
+    judgements = tuple(_judge(law, history) for law in LAWS)
+    return CheckResult(header, history.calls, history.callbacks, len(history.tasks), judgements)
 
 
 def _judge(law: Law, history: History) -> Judgement:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import accumulate
@@ -37,9 +37,10 @@ class Queue:
         position = bisect_right(self._sent, moment)
         return self._answered_first[position] if position < len(self.claims) else None
 
-    def empty_claims_after(self, moment: int) -> Sequence[Claim]:
+    def empty_claims_after(self, moment: int) -> Iterator[Claim]:
         """The claims sent after `moment` that found nothing, in the order of sending."""
-        return self._empty[bisect_right(self._empty, moment, key=lambda claim: claim.sent) :]
+        for position in range(bisect_right(self._empty_sent, moment), len(self._empty)):
+            yield self._empty[position]
 
     @cached_property
     def crowded_from(self) -> int:
@@ -57,6 +58,10 @@ class Queue:
         return [claim for claim in self.claims if not claim.tasks]
 
     @cached_property
+    def _empty_sent(self) -> list[int]:
+        return [claim.sent for claim in self._empty]
+
+    @cached_property
     def _sent(self) -> list[int]:
         return [claim.sent for claim in self.claims]
 
@@ -64,6 +69,21 @@ class Queue:
     def _answered_first(self) -> list[Claim]:
         """For each claim, the one of it and all later ones that was answered first."""
         return list(accumulate(reversed(self.claims), partial(min, key=attrgetter("answered"))))[::-1]
+
+
+class AnsweredClaims:
+    """Claims in the order of their answers."""
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        ordered = sorted(claims, key=attrgetter("answered"))
+        self._answered = [claim.answered for claim in ordered]
+        # For each claim, when the first of it and all later ones was sent.
+        self._first_sent = [*accumulate((claim.sent for claim in reversed(ordered)), min)][::-1]
+
+    def first_sent_after(self, moment: int) -> int:
+        """When the first of the claims was sent that were answered at `moment` or later. FOREVER if there is none."""
+        position = bisect_left(self._answered, moment)
+        return self._first_sent[position] if position < len(self._first_sent) else FOREVER
 
 
 def _absences(task: TaskHistory) -> Iterator[tuple[int, int]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import zip_longest
+from operator import attrgetter
 
 from codeq_contract.recordings.times import SECOND
 
@@ -30,20 +30,23 @@ from .settings import GRAIN, Settings
 _ROUNDING = SECOND // 2 + GRAIN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Lease:
     """A delivery and what its worker did with the task.
 
     `next_delivery` is the task's next one, in the order of the attempts that the server counted. `operations` are all
     accepted ones that may belong to this delivery, in the order of sending. `certain` are those that can belong to no
-    other delivery. Before `earliest_end` the lease holds for every possible timing. From `latest_end` on it has
-    expired (K8, H1).
+    other delivery. `settlements` are the operations that end a lease: abandon, NACK, result. `settlement` is the
+    certain one that was answered first. Before `earliest_end` the lease holds for every possible timing. From
+    `latest_end` on it has expired (K8, H1).
     """
 
     delivery: Delivery
     next_delivery: Delivery | None
     operations: tuple[Operation, ...]
     certain: tuple[Operation, ...]
+    settlements: tuple[Operation, ...]
+    settlement: Operation | None
     earliest_end: int
     latest_end: int
 
@@ -57,21 +60,13 @@ class Lease:
         """The heartbeats among the operations."""
         return tuple(operation for operation in self.operations if isinstance(operation, Heartbeat))
 
-    @cached_property
-    def settlements(self) -> tuple[Operation, ...]:
-        """The operations that end a lease: abandon, NACK, result."""
-        return tuple(operation for operation in self.operations if not isinstance(operation, Heartbeat))
 
-    @cached_property
-    def settlement(self) -> Operation | None:
-        """The certain settlement that was answered first."""
-        certain = (operation for operation in self.settlements if operation in self.certain)
-        return min(certain, key=lambda operation: operation.answered, default=None)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TaskHistory:
-    """Everything recorded about one task, in the order of sending."""
+    """Everything recorded about one task, in the order of sending.
+
+    `ends` are the events that show that the task is over (results, dead letters, reads), the first answered first.
+    """
 
     id: str
     creates: tuple[Created, ...]
@@ -81,26 +76,18 @@ class TaskHistory:
     missing: tuple[Missing, ...]
     results_missing: tuple[ResultMissing, ...]
     callbacks: tuple[CallbackReceived, ...]
+    ends: tuple[Event, ...]
 
-    @cached_property
+    @property
     def observations(self) -> tuple[Created | Read, ...]:
         """Every reply that showed the task without delivering it. A create may show an existing task (C8)."""
         return (*self.creates, *self.reads)
 
-    @cached_property
+    @property
     def creator(self) -> Created | None:
         """The create that made the task, if it is certain which one did."""
         first = self.creates[:1]
         return first[0] if first and all(first[0].precedes(other) for other in self.creates[1:]) else None
-
-    @cached_property
-    def ends(self) -> tuple[Event, ...]:
-        """The events that show that the task is over (results, dead letters, reads), the first answered first."""
-        ends: list[Event] = [
-            operation for operation in self.operations if operation.is_accepted and ends_task(operation)
-        ]
-        ends += [observation for observation in self.observations if observation.task.is_over]
-        return tuple(sorted(ends, key=lambda event: event.answered))
 
     @property
     def ends_from(self) -> int:
@@ -120,6 +107,13 @@ class TaskHistory:
         return self.leases[0].delivery.task if self.leases else None
 
 
+def ends_in(operations: Iterable[Operation], observations: Iterable[Created | Read]) -> tuple[Event, ...]:
+    """The events that show that a task is over, the first answered first."""
+    ends: list[Event] = [operation for operation in operations if operation.is_accepted and ends_task(operation)]
+    ends += [observation for observation in observations if observation.task.is_over]
+    return tuple(sorted(ends, key=attrgetter("answered")))
+
+
 def ends_task(operation: Operation) -> bool:
     """Whether the operation, if accepted, ends its task for good (S4, N4)."""
     return isinstance(operation, Result) or (isinstance(operation, Nack) and operation.dead)
@@ -135,8 +129,21 @@ def leases_of(deliveries: Iterable[Delivery], operations: Iterable[Operation], s
     leases = []
     for (delivery, following), mine in zip(pairs, possible, strict=True):
         certain = tuple(operation for operation in mine if owners[id(operation)] == 1 and operation.worker is not None)
-        earliest = _earliest_end(delivery, mine, certain, settings)
-        leases.append(Lease(delivery, following, tuple(mine), certain, earliest, _latest_end(delivery, mine)))
+        settlements = tuple(operation for operation in mine if not isinstance(operation, Heartbeat))
+        leases.append(
+            Lease(
+                delivery,
+                following,
+                operations=tuple(mine),
+                certain=certain,
+                settlements=settlements,
+                settlement=min(
+                    (one for one in settlements if one in certain), key=attrgetter("answered"), default=None
+                ),
+                earliest_end=_earliest_end(delivery, mine, certain, settings),
+                latest_end=_latest_end(delivery, mine),
+            )
+        )
     return tuple(leases)
 
 

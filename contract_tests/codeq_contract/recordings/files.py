@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import heapq
 import json
 import re
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
+from functools import partial
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from .format import UNREADABLE, Call, Callback, Header, Identity, Recording, RecordingError
 from .times import SECOND, moment_text
@@ -19,60 +25,109 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _MICROSECOND = 1000
 
+#: Of gzip. Higher levels take longer and save less than a tenth.
+_COMPRESSION = 6
+
+_JSON = json.JSONDecoder(parse_float=Decimal)
+
 #: The fields that have the same name and form in a file.
 _HEADER_FIELDS = ("name", "profile", "settings", "yaml", "static")
 _CALL_FIELDS = ("method", "path", "headers", "body", "status", "reply_headers", "reply")
+_fields_of_call = itemgetter(*_CALL_FIELDS)
 _CALLBACK_FIELDS = ("method", "path", "headers", "body")
+
+
+@contextmanager
+def open_recording(path: Path) -> Iterator[tuple[Header, Iterator[Call | Callback]]]:
+    """The header of the recording at `path`, and its calls and callbacks one by one, as they are read from the file.
+
+    Raises OSError, and RecordingError if the file is not a recording.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        # Lines end only at "\n": JSON may contain other characters that end a line of text.
+        with opened(path, "rt", encoding="utf-8", newline="\n") as file:
+            yield _read(cast("TextIO", file), name=str(path))
+    except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error) as error:
+        raise RecordingError(f"{path}: {error}") from error
 
 
 def read_recording(path: Path) -> Recording:
     """Read the recording at `path`. Raises OSError, and RecordingError if the file is not a recording."""
-    content = path.read_bytes()
-    try:
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    except (EOFError, ValueError, gzip.BadGzipFile) as error:
-        raise RecordingError(f"{path}: {error}") from error
-    return parse_recording(text, name=str(path))
+    with open_recording(path) as (header, entries):
+        return _recording(header, entries)
 
 
 def parse_recording(text: str, *, name: str) -> Recording:
     """Read the recording in `text`. Errors call it `name`. Raises RecordingError."""
-    header: Header | None = None
-    calls: list[Call] = []
-    callbacks: list[Callback] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line:
-            continue
-        try:
-            entry = json.loads(line, parse_float=Decimal)
-            if header is None:
-                header = _read_header(entry)
-            elif entry["kind"] == "call":
-                calls.append(_read_call(entry, header.epoch))
-            else:
-                callbacks.append(_read_callback(entry, header.epoch))
-        except UNREADABLE as error:
-            raise RecordingError(f"{name}, line {number}: {type(error).__name__}: {error}") from error
-    if header is None:
-        raise RecordingError(f"{name}: empty")
-    calls.sort(key=lambda call: call.sent)
-    callbacks.sort(key=lambda callback: callback.at)
-    return Recording(header, tuple(calls), tuple(callbacks))
+    return _recording(*_read(text.split("\n"), name=name))
 
 
 def write_recording(recording: Recording, path: Path) -> None:
     """Write `recording` to `path`, with gzip if the name ends in `.gz`. Raises OSError."""
-    content = recording_text(recording).encode()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    opened = partial(gzip.open, compresslevel=_COMPRESSION) if path.suffix == ".gz" else open
+    with opened(path, "wb") as file:
+        file.writelines(line.encode() for line in _lines(recording))
 
 
 def recording_text(recording: Recording) -> str:
     """The lines of a recording: its header, then the events in the order of their times."""
+    return "".join(_lines(recording))
+
+
+def _read(lines: Iterable[str], *, name: str) -> tuple[Header, Iterator[Call | Callback]]:
+    """The header and the entries in the lines of a recording. Errors call it `name`. Raises RecordingError."""
+    numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip("\n"))
+    for number, line in numbered:
+        try:
+            header = _read_header(_JSON.decode(line))
+        except UNREADABLE as error:
+            raise _unreadable(name, number, error) from error
+        return header, _read_entries(numbered, name, header.epoch)
+    raise RecordingError(f"{name}: empty")
+
+
+def _read_entries(numbered: Iterable[tuple[int, str]], name: str, epoch: int) -> Iterator[Call | Callback]:
+    for number, line in numbered:
+        try:
+            entry = _JSON.decode(line)
+            found = _read_call(entry, epoch) if entry["kind"] == "call" else _read_callback(entry, epoch)
+        except UNREADABLE as error:
+            raise _unreadable(name, number, error) from error
+        yield found
+
+
+def _unreadable(name: str, number: int, error: Exception) -> RecordingError:
+    return RecordingError(f"{name}, line {number}: {type(error).__name__}: {error}")
+
+
+def _recording(header: Header, entries: Iterable[Call | Callback]) -> Recording:
+    """A recording in memory, in the order of its times."""
+    calls: list[Call] = []
+    callbacks: list[Callback] = []
+    for entry in entries:
+        if isinstance(entry, Call):
+            calls.append(entry)
+        else:
+            callbacks.append(entry)
+    calls.sort(key=attrgetter("sent"))
+    callbacks.sort(key=attrgetter("at"))
+    return Recording(header, tuple(calls), tuple(callbacks))
+
+
+def _lines(recording: Recording) -> Iterator[str]:
+    """The lines of a recording: its header, then calls and callbacks in the order of their times."""
+    yield _line(_header(recording.header))
     epoch = recording.header.epoch
-    entries = [(call.sent, _call(call, epoch)) for call in recording.calls]
-    entries += [(callback.at, _callback(callback, epoch)) for callback in recording.callbacks]
-    ordered = [entry for _, entry in sorted(entries, key=lambda pair: pair[0])]
-    return "".join(_line(entry) for entry in [_header(recording.header), *ordered])
+    calls = ((call.sent, _call(call, epoch)) for call in sorted(recording.calls, key=attrgetter("sent")))
+    ordered = sorted(recording.callbacks, key=attrgetter("at"))
+    callbacks = ((callback.at, _callback(callback, epoch)) for callback in ordered)
+    for _, entry in heapq.merge(calls, callbacks, key=_moment):
+        yield _line(entry)
+
+
+def _moment(timed: tuple[int, dict[str, Any]]) -> int:
+    return timed[0]
 
 
 def _line(entry: dict[str, Any]) -> str:
@@ -115,11 +170,11 @@ def _header(header: Header) -> dict[str, Any]:
 
 def _read_call(entry: dict[str, Any], epoch: int) -> Call:
     return Call(
-        number=entry["n"],
-        sent=epoch + _nanoseconds(entry["t0"]),
-        answered=epoch + _nanoseconds(entry["t1"]),
-        identity=entry["as"],
-        **{name: entry[name] for name in _CALL_FIELDS},
+        entry["n"],
+        epoch + _nanoseconds(entry["t0"]),
+        epoch + _nanoseconds(entry["t1"]),
+        entry["as"],
+        *_fields_of_call(entry),
     )
 
 

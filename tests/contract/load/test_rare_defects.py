@@ -93,7 +93,7 @@ def broken_laws() -> Counter[str]:
         rarely(patch, Broker, "_start_lease", uncounted)
         patch.setattr(Waiters, "poll", polls_of_which_some_sleep(Waiters.poll))
         result = checked(Load(seed=1))
-    assert result.recording.header.drained
+    assert result.header.drained
     assert result.validity is Validity.VIOLATED
     return Counter(name for name, _ in result.violations)
 

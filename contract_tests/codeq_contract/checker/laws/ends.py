@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from codeq_contract.checker.events import FOREVER, Event, Nack, Observation, Operation, Result
 from codeq_contract.checker.history import History
@@ -99,7 +100,7 @@ def _unended(task: TaskHistory, history: History) -> Iterator[Violation]:
     if home is None or origin is None:
         return
     due = _certainly_due(task, home, history)
-    for empty in home.empty_claims_after(due)[:1]:
+    for empty in islice(home.empty_claims_after(due), 1):
         crowded = min(home.crowded_from, history.queues[origin.task.queue].crowded_from)
         last = max(task.observations, key=lambda shown: shown.sent)
         if empty.precedes(last) and empty.answered < min(crowded, history.deleted_from):
@@ -124,6 +125,8 @@ def _certainly_due(task: TaskHistory, home: Queue, history: History) -> int:
 
 def _never_delivered(period: WaitingPeriod, queue: Queue) -> Iterator[Violation]:
     for claim in queue.empty_claims_after(period.ready_by):
+        if claim.sent >= period.leaves_from:
+            return
         if claim.answered < period.leaves_from:
             message = "was waiting, a claim found nothing, and no worker ever got it again"
             yield Violation(period.task.id, message, (*period.start_events, claim), marks=due_mark(period))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
 
-from codeq_contract.checker.events import Claim, Delivery, Nack, queue_name
+from codeq_contract.checker.events import FOREVER, Claim, Delivery, Nack, queue_name
 from codeq_contract.checker.history import History
 from codeq_contract.checker.queues import Queue
 from codeq_contract.checker.waiting_periods import WaitingPeriod
@@ -67,16 +67,33 @@ def _may_have_copies(period: WaitingPeriod) -> bool:
 
 def _overtakings_in_batches(periods: Sequence[WaitingPeriod], history: History) -> Iterator[Violation]:
     """Within one call the times are equal, but its items have an order (C9, K10)."""
-    batches: defaultdict[tuple[str, int], list[WaitingPeriod]] = defaultdict(list)
+    created: defaultdict[int, list[WaitingPeriod]] = defaultdict(list)
+    delivered: defaultdict[int, list[WaitingPeriod]] = defaultdict(list)
     for period in periods:
         if history.tasks[period.task.id].creator is period.origin:
-            batches["created", period.origin.number].append(period)
+            created[period.origin.number].append(period)
         if period.delivery is not None:
-            batches["delivered", period.delivery.number].append(period)
-    for batch in batches.values():
+            delivered[period.delivery.number].append(period)
+    for batch in (*filter(_leaves_out_of_order, created.values()), *delivered.values()):
         for first, second in permutations(batch, 2):
             if _is_ahead(first, second, history) and _leaves_before(second, first):
                 yield _overtaking(first, second)
+
+
+def _leaves_out_of_order(batch: Sequence[WaitingPeriod]) -> bool:
+    """Whether some task of a batch create was claimed before an earlier one. One pass instead of all pairs."""
+    earliest = FOREVER
+    places: dict[int, int] = {}
+    for period in sorted(batch, key=lambda period: period.origin.position, reverse=True):
+        delivery = period.delivery
+        if earliest < period.leaves_from:
+            return True
+        if delivery is not None:
+            earliest = min(earliest, delivery.answered)
+            if places.setdefault(delivery.number, delivery.position) < delivery.position:
+                return True
+            places[delivery.number] = delivery.position
+    return False
 
 
 def _is_ahead(period: WaitingPeriod, other: WaitingPeriod, history: History) -> bool:
