@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
 
 from codeq_contract.checker.history import History
 from codeq_contract.driver import Setup
@@ -19,6 +22,7 @@ from codeq_contract.recordings.files import write_recording
 from codeq_contract.recordings.format import SECRET_SETTING, Recording
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
+from .load_display import LoadDisplay
 from .output import CannotRunError, background_output, counted
 
 _CUT = 3
@@ -47,32 +51,56 @@ _NOT_OURS = frozenset({"level", "known", "report"})
 @click.option(
     "--drain", type=click.FloatRange(0, 3600), default=_DEFAULTS.drain, show_default=True, help="Seconds at most."
 )
+@click.option(
+    "--busy",
+    type=click.IntRange(0, 256),
+    default=_DEFAULTS.busy,
+    show_default=True,
+    help="Clients that create, claim and complete as fast as the server answers, beside the others.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=_DEFAULTS.processes,
+    show_default=True,
+    help="Over which the busy clients are spread.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 100),
+    default=_DEFAULTS.batch,
+    show_default=True,
+    help="Tasks in each call of a busy client.",
+)
 @background_output()
-def load_target(
-    *, out: Path, producers: int, workers: int, tasks: int, seconds: float, drain: float, **given: str | None
-) -> None:
+def load_target(*, out: Path, **given: Any) -> None:
     """Run producers and workers on a target, drain it, and write the history, for `codeq-contract check`.
 
     Workers complete tasks, NACK, abandon and heartbeat, also what others hold. Some stall until their lease is over, or
-    crash. Then long polls wait for a delayed task each. No other client uses the commands of the load, and all its
-    tasks are ended. Ctrl-C ends the load and begins the drain. Another ctrl-C ends the drain.
+    crash. With --busy the server has as much to do as it can take. Then long polls wait for a delayed task each. No
+    other client uses the commands of the load, and all its tasks are ended. Ctrl-C ends the load and begins the drain.
+    Another ctrl-C ends the drain.
 
     Exit status: 0 written, 2 it could not be run, or it broke off and the history so far was written, 3 written but not
-    drained: such a history shows no losses.
+    drained: tasks were still to come when the time was over, and such a history shows no losses.
     """
+    sizes = {each.name: given.pop(each.name) for each in fields(Load) if each.name != "seed"}
     try:
         options = Options.read(given, os.environ)
         target = options.chosen_target()
         seed = int(options.seed) if options.seed else secrets.randbelow(_SEEDS)
-        load = Load(producers, workers, tasks, seconds, drain, seed)
+        load = Load(**sizes, seed=seed)
         with target.start(Setup()) as driver:
             if driver.start_other is None:
                 check_callers(driver.about["url"], driver)
-            click.echo(f"{driver.target}: {producers} producers and {workers} workers, {seconds:g} s, seed {seed}")
+            if load.busy and not driver.in_real_time:
+                raise CannotRunError("--busy needs a target in real time")
+            click.echo(f"{driver.target}: {_described(load)}")
             # The secret of a deployment does not belong in a file that others may read.
             known = SUITE_SETTINGS if driver.issuer is not None else _without_secret(options)
             try:
-                recording = record_load(driver, load, known)
+                with LoadDisplay(Console(highlight=False)) as display:
+                    recording = record_load(driver, load, known, display.show)
             except BrokenLoadError as error:
                 write_recording(error.recording, out)
                 raise
@@ -88,10 +116,16 @@ def _end_of(recording: Recording) -> str:
     """How the load ended. Claims that find nothing more do not mean that all tasks have ended."""
     if not recording.header.drained:
         return "not drained: it shows no losses"
-    unended = sum(not task.ends for task in History.of(recording).tasks.values())
+    history = History.of(recording.header, (*recording.calls, *recording.callbacks))
+    unended = sum(not task.ends for task in history.tasks.values())
     if unended:
         return f"claims find nothing more, but {counted(unended, 'task')} did not end: `codeq-contract check` says why"
     return "drained"
+
+
+def _described(load: Load) -> str:
+    busy = f", {counted(load.busy, 'busy client')}" if load.busy else ""
+    return f"{load.producers} producers and {load.workers} workers{busy}, {load.seconds:g} s, seed {load.seed}"
 
 
 def _without_secret(options: Options) -> dict[str, str]:

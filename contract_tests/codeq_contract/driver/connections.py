@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from socket import inet_aton
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -36,6 +37,13 @@ def connect_async(url: str, *, direct: bool = False, **options: Any) -> httpx.As
         return httpx.AsyncClient(base_url=url, **settings, **options)
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise _unusable(error) from None
+
+
+def has_proxy(url: str, *, direct: bool = False) -> bool:
+    """Whether a proxy of the environment leads to the server at `url`."""
+    target = httpx.URL(url)
+    proxies = {} if direct or is_loopback(target.host) else getproxies()
+    return not proxies.keys().isdisjoint((target.scheme, "all")) and not proxy_bypass(target.host)
 
 
 def answers(url: str) -> bool:

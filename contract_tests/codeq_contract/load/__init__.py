@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from .recording import BrokenLoadError, Load, record_load
+from .recording import BrokenLoadError, Load, Progress, record_load

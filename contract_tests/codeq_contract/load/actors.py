@@ -1,7 +1,7 @@
-"""The actors of a load: producers, workers that settle, stall and crash, and finally one that drains the queues.
+"""The actors of a load: producers, and workers that settle, stall and crash.
 
 An actor is a generator of turns. It yields how long it waits and the request that it then sends, and receives the
-reply. So the same actors run in real time, each in a thread, and on a clock that stands still, one after another.
+reply. So the same actors run in real time, side by side, and on a clock that stands still, one after another.
 """
 
 from __future__ import annotations
@@ -44,30 +44,45 @@ _MAX_BATCH = 3
 _INTRUSIONS = 2
 #: Seconds of a long poll for a task that is due in one.
 _POLL = 3
-_SHORT, _LONG = 0.05, 0.3
+SHORT, LONG = 0.05, 0.3
 
 _A_TENTH, _A_FIFTH, _A_SIXTH = 0.1, 0.2, 1 / 6
-
-#: Seconds after which a lease is certainly over. Some stores round its end up by half a second (K8).
-_CERTAINLY = 1
 
 
 @dataclass(slots=True)
 class TaskLog:
-    """What the actors of one tenant know together: the tasks created, and those that have ended, some `with_result`.
+    """What the actors of one tenant know together: the tasks created and ended, and those that have a result.
 
-    It is `complete` if every create was answered, so that no task is unknown.
+    The keys of `open` are the created tasks that may not have ended, the oldest first. The log is `complete` if every
+    create was answered, so that no task is unknown.
     """
 
     created: dict[str, None] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     with_result: set[str] = field(default_factory=set)
+    open: dict[str, None] = field(default_factory=dict)
     complete: bool = True
 
-    @property
-    def open(self) -> list[str]:
-        """The tasks that may not have ended, the oldest first."""
-        return [task for task in list(self.created) if task not in self.ended]
+    def create(self, task: str) -> None:
+        """Note a task that was created, or that a key found."""
+        self.created[task] = None
+        if task not in self.ended:
+            self.open[task] = None
+
+    def end(self, task: str, *, with_result: bool = False) -> None:
+        """Note that a task has ended. Another actor may have created it, whose reply comes later."""
+        self.ended.add(task)
+        self.open.pop(task, None)
+        if with_result:
+            self.with_result.add(task)
+
+    def add(self, other: TaskLog) -> None:
+        """Add what other actors know."""
+        for task in other.created:
+            self.create(task)
+        for task in other.ended:
+            self.end(task, with_result=task in other.with_result)
+        self.complete = self.complete and other.complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +113,7 @@ class ActorContext:
         """Read a task, and note whether it has ended."""
         reply: Reply = yield Turn(pause, Request("GET", f"{TASKS}/{task}", self.identity))
         if reply.status == HTTPStatus.OK and reply.json["status"] in ("COMPLETED", "FAILED"):
-            self.log.ended.add(task)
+            self.log.end(task)
         return reply
 
 
@@ -132,7 +147,7 @@ def producer(context: ActorContext, tasks: int, *, every: float, webhook: str) -
         for pause in (random.uniform(0, 2 * every), *[0.0] * is_repeated):
             reply = yield from context.post("", body, pause=pause)
             if reply.status == HTTPStatus.ACCEPTED:
-                context.log.created[reply.json["id"]] = None
+                context.log.create(reply.json["id"])
             elif not reply.status:
                 context.log.complete = False
 
@@ -150,12 +165,12 @@ def worker(context: ActorContext) -> Actor:
         else:
             body["waitSeconds"] = random.choice((0, 0, 0, 1))
         path = "/claim/batch" if in_batch else "/claim"
-        reply = yield from context.post(path, body, pause=random.uniform(0, _SHORT))
-        tasks = _claimed(reply)
+        reply = yield from context.post(path, body, pause=random.uniform(0, SHORT))
+        tasks = claimed(reply)
         if not tasks:
             yield from _look_at_another(context)
         for task in tasks:
-            yield from _intrude(context, HeldTask(task, lease))
+            yield from intrude(context, HeldTask(task, lease))
             [action] = random.choices([*MIX], [*MIX.values()])
             yield from _ACTIONS[action](context, HeldTask(task, lease))
 
@@ -172,9 +187,9 @@ def poller(context: ActorContext, producer_name: str, rounds: int) -> Actor:
         for wait in (_POLL, _POLL, 0):
             asked = {"commands": context.commands, "leaseSeconds": LONGEST_LEASE, "waitSeconds": wait}
             reply = yield from context.post("/claim", asked)
-            tasks = _claimed(reply)
+            tasks = claimed(reply)
             for task in tasks:
-                yield from _end(context, HeldTask(task, LONGEST_LEASE), pause=0)
+                yield from end(context, HeldTask(task, LONGEST_LEASE), pause=0)
             if tasks:
                 break
         else:
@@ -183,86 +198,38 @@ def poller(context: ActorContext, producer_name: str, rounds: int) -> Actor:
                 yield from context.read(created.json["id"])
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """When a drain ends: after `quiet` nanoseconds of claims without a task, or at `deadline`.
-
-    After `settling` seconds, which are for callbacks, all tasks are read once more.
-    """
-
-    now: Callable[[], int]
-    quiet: int
-    deadline: int
-    settling: float
-
-
-def drainer(context: ActorContext, drain: Drain) -> Generator[Turn, Reply, bool]:
-    """End all remaining tasks, and read every task at the end. Returns whether none remained.
-
-    It holds the first two tasks too long. No other worker claims now, so the outcome is certain. It does not wait for
-    quiet if all creates are known and all their tasks have ended.
-    """
-    busy_until = drain.now()
-    pause, done, late = 0.0, False, [_heartbeat_late, _end_late]
-    while not done and drain.now() < drain.deadline and context.goes_on():
-        lease = min(LEASES) if late else LONGEST_LEASE
-        reply = yield from context.claim(lease, pause=pause)
-        tasks = _claimed(reply)
-        for task in tasks:
-            yield from _intrude(context, HeldTask(task, lease))
-            yield from (late.pop(0) if late else _complete)(context, HeldTask(task, lease))
-        if tasks or not reply.status:
-            pause, busy_until = 0.0 if tasks else _LONG, drain.now()
-        else:
-            all_ended = context.log.complete and (yield from _all_ended(context))
-            pause, done = _LONG, all_ended or drain.now() - busy_until > drain.quiet
-    for number, task in enumerate([*context.log.created]):
-        yield from context.read(task, pause=0 if number else drain.settling)
-        if task in context.log.with_result:
-            yield Turn(0, Request("GET", f"{TASKS}/{task}/result", context.identity))
-    return done
-
-
-def _all_ended(context: ActorContext) -> Generator[Turn, Reply, bool]:
-    """Whether all created tasks have ended. Stops at the first that has not."""
-    for task in context.log.open:
-        yield from context.read(task)
-        if task not in context.log.ended:
-            return False
-    return True
-
-
 def _look_at_another(context: ActorContext) -> Generator[Turn, Reply, None]:
     """Read a task that another worker may hold, or try to end it."""
-    candidates = context.log.open
+    candidates = list(context.log.open)
     if not candidates:
         return
-    task, pause = context.random.choice(candidates), context.random.uniform(0, _LONG)
+    task, pause = context.random.choice(candidates), context.random.uniform(0, LONG)
     if context.random.random() < _A_FIFTH:
-        yield from _end(context, HeldTask(task, 0), pause=pause)
+        yield from end(context, HeldTask(task, 0), pause=pause)
     else:
         yield from context.read(task, pause=pause)
 
 
-def _intrude(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
+def intrude(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
     """Try to keep, give back or end a task as workers that do not hold it. All of it is refused (H2, D2, N1, S1)."""
     for _ in range(_INTRUSIONS if context.others else 0):
         other = replace(context, identity=context.random.choice(context.others))
         yield from context.random.choice(_INTRUDING)(other, held)
 
 
-def _complete(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
-    yield from _end(context, held, pause=context.random.uniform(0, _SHORT))
+def complete(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
+    """End a task after a short while."""
+    yield from end(context, held, pause=context.random.uniform(0, SHORT))
 
 
-def _end(context: ActorContext, held: HeldTask, *, pause: float) -> Generator[Turn, Reply, None]:
+def end(context: ActorContext, held: HeldTask, *, pause: float) -> Generator[Turn, Reply, None]:
+    """Send the result of a task."""
     # A result that no other task has shows a mix-up.
     fails = context.random.random() < _A_TENTH
     result = {"status": "FAILED", "error": "as drawn"} if fails else {"status": "COMPLETED", "result": {"of": held.id}}
     reply = yield from context.post(f"/{held.id}/result", result, pause=pause)
     if reply.status == HTTPStatus.OK:
-        context.log.ended.add(held.id)
-        context.log.with_result.add(held.id)
+        context.log.end(held.id, with_result=True)
 
 
 def _nack(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
@@ -274,34 +241,21 @@ def _abandon(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, No
     yield from context.post(f"/{held.id}/abandon")
 
 
-def _heartbeat(context: ActorContext, held: HeldTask, *, pause: float) -> Generator[Turn, Reply, Reply]:
+def heartbeat(context: ActorContext, held: HeldTask, *, pause: float) -> Generator[Turn, Reply, Reply]:
+    """Send a heartbeat, which renews the lease."""
     return context.post(f"/{held.id}/heartbeat", {"extendSeconds": held.lease}, pause=pause)
 
 
 def _keep(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
     """Outlive the first lease by a heartbeat in the middle."""
-    yield from _heartbeat(context, held, pause=held.lease / 2 - 1)
-    yield from _end(context, held, pause=held.lease / 2)
+    yield from heartbeat(context, held, pause=held.lease / 2 - 1)
+    yield from end(context, held, pause=held.lease / 2)
 
 
 def _stall(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
     """Wake up after the lease: send a heartbeat, which has no effect, and end a task that another worker may hold."""
-    yield from _heartbeat(context, held, pause=held.lease + context.random.uniform(0, 1))
-    yield from _end(context, held, pause=0)
-
-
-def _heartbeat_late(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
-    """Send a heartbeat after the lease, which has no effect (H3): the next claim requeues the task."""
-    yield from _heartbeat(context, held, pause=held.lease + _CERTAINLY)
-    reply = yield from context.claim(LONGEST_LEASE, pause=_SHORT)
-    yield from _end(context, held, pause=_SHORT)
-    for task in _claimed(reply):
-        yield from _complete(context, HeldTask(task, LONGEST_LEASE))
-
-
-def _end_late(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:
-    """End a task after its lease, before any claim takes it away (S3)."""
-    yield from _end(context, held, pause=held.lease + _CERTAINLY)
+    yield from heartbeat(context, held, pause=held.lease + context.random.uniform(0, 1))
+    yield from end(context, held, pause=0)
 
 
 def _crash(_context: ActorContext, _held: HeldTask) -> Generator[Turn, Reply, None]:
@@ -310,14 +264,14 @@ def _crash(_context: ActorContext, _held: HeldTask) -> Generator[Turn, Reply, No
 
 
 _INTRUDING: Sequence[Callable[[ActorContext, HeldTask], Generator[Turn, Reply, object]]] = (
-    partial(_heartbeat, pause=0),
+    partial(heartbeat, pause=0),
     _abandon,
     _nack,
-    partial(_end, pause=0),
+    partial(end, pause=0),
 )
 
 _ACTIONS: Mapping[str, Callable[[ActorContext, HeldTask], Generator[Turn, Reply, None]]] = {
-    "complete": _complete,
+    "complete": complete,
     "nack": _nack,
     "abandon": _abandon,
     "heartbeat": _keep,
@@ -326,7 +280,7 @@ _ACTIONS: Mapping[str, Callable[[ActorContext, HeldTask], Generator[Turn, Reply,
 }
 
 
-def _claimed(reply: Reply) -> list[str]:
+def claimed(reply: Reply) -> list[str]:
     """The ids of the tasks that a claim got."""
     if reply.status != HTTPStatus.OK:
         return []

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import random
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import cycle, islice, zip_longest
 
 from codeq_contract.checker.settings import Settings
 from codeq_contract.driver import Answer, Driver, Namespace
+from codeq_contract.driver.http_transport import HttpTransport
 from codeq_contract.driver.identities import claims_in
 from codeq_contract.driver.identities import worker as worker_identity
 from codeq_contract.recorder import Tape
 from codeq_contract.recorder.callers import identity_of
-from codeq_contract.recordings.format import Callback, Header, Identity, Recording
+from codeq_contract.recordings.format import Call, Callback, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 
-from .actors import LONGEST_LEASE, Actor, ActorContext, Drain, TaskLog, drainer, poller, producer, worker
+from .actors import Actor, ActorContext, TaskLog, poller, producer, worker
+from .busy_clients import BusyClients, BusyProcess
+from .draining import Drain, drainer, reader
+from .real_time import RealTimeScheduler
 from .scheduler import Scheduler
 
 _CALLBACK_TRIES = 5
 #: Seconds for callbacks before the last reads. On a clock that stands still a long wait costs nothing.
 _SETTLING, _SETTLING_IN_NO_TIME = 1.0, 20.0
+#: Clients of a tenant that drain and read at once.
+_SIDE_BY_SIDE = 8
+#: Seconds between two reports of the progress.
+_SHOWN_EVERY = 0.5
 #: The most attempts of a task whose lease expires and that does not become a dead letter.
 _MOST_ATTEMPTS = 4
-_SLACK = 2 * SECOND
 #: The most long polls at once.
 _POLLERS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The size of a load: `tasks` in all, created within `seconds`, and at most `drain` seconds to end them."""
+    """The size of a load: `tasks` in all, created within `seconds`, and at most `drain` seconds to end them.
+
+    Beside that, `busy` clients in `processes` create, claim and complete as fast as the server answers, `batch` tasks
+    a call. A clock that stands still has none.
+    """
 
     producers: int = 3
     workers: int = 6
@@ -41,15 +54,40 @@ class Load:
     seconds: float = 20
     drain: float = 120
     seed: int = 0
+    busy: int = 0
+    processes: int = 1
+    batch: int = 1
 
 
-def record_load(driver: Driver, load: Load, settings: Mapping[str, str]) -> Recording:
-    """Run a load on a server with these `settings`, and return its recording.
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a load is: its phase, since when (s), of how many seconds at most, and whether that is over.
+
+    `calls` are those of the phase. `tasks` were created so far, of which `ended` have ended.
+    """
+
+    phase: str
+    seconds: float
+    most: float
+    is_over: bool
+    calls: int
+    tasks: int
+    ended: int
+
+
+def _ignore(_: Progress) -> None:
+    pass
+
+
+def record_load(
+    driver: Driver, load: Load, settings: Mapping[str, str], show: Callable[[Progress], None] = _ignore
+) -> Recording:
+    """Run a load on a server with these `settings`, and return its recording. `show` is called from time to time.
 
     An interrupt (ctrl-C) ends the load and begins the drain. A second one ends the drain, and the history is cut.
     Raises BrokenLoadError, with the history so far, if anything else ends it.
     """
-    return _Recorder(driver, load, settings).record()
+    return _Recorder(driver, load, settings, show).record()
 
 
 class BrokenLoadError(Exception):
@@ -69,6 +107,7 @@ class _Recorder:
     driver: Driver
     load: Load
     settings: Mapping[str, str]
+    show: Callable[[Progress], None]
     names: Namespace = field(default_factory=Namespace)
 
     def __post_init__(self) -> None:
@@ -79,13 +118,23 @@ class _Recorder:
         self.random = random.Random(self.load.seed)  # noqa: S311 - loads are not secret
         self.tape = Tape(self.driver.clock.now)
         self.tenants = tenants_of(self.driver, self.names, producers=self.load.producers, workers=self.load.workers)
+        #: The queue of the busy clients, in the first tenant.
+        self.busy = replace(self.tenants[0], commands=[self.names.command()], log=TaskLog())
+        self.processes: list[BusyProcess] = []
 
     def record(self) -> Recording:
         try:
             with suppress(KeyboardInterrupt):
-                self._work()
-                self._poll()
-            drained = self._drain()
+                with self._phase("load", self.load.seconds):
+                    self._work()
+                with self._phase("long polls", self.load.drain):
+                    self._poll()
+            drained = False
+            with suppress(KeyboardInterrupt):
+                with self._phase("drain", self.load.drain):
+                    drained = self._drain()
+                with self._phase("last reads", self.load.drain):
+                    self._read()
         except Exception as error:
             raise BrokenLoadError(self._recording(drained=False)) from error
         return self._recording(drained=drained)
@@ -94,14 +143,71 @@ class _Recorder:
         self.tape.callbacks.extend(self._callbacks())
         return self.tape.recording(self._header(drained=drained))
 
+    @contextmanager
+    def _phase(self, name: str, most: float) -> Iterator[None]:
+        """Show how a phase goes, every half second if it takes real time."""
+        begun, calls, is_over = self.driver.clock.steady(), self._calls, threading.Event()
+
+        def tell() -> None:
+            logs = [tenant.log for tenant in (*self.tenants, self.busy)]
+            tasks, ended = sum(len(log.created) for log in logs), sum(len(log.ended) for log in logs)
+            seconds = (self.driver.clock.steady() - begun) / SECOND
+            self.show(Progress(name, seconds, most, is_over.is_set(), self._calls - calls, tasks, ended))
+
+        def tell_often() -> None:
+            while not is_over.wait(_SHOWN_EVERY):
+                tell()
+
+        watch = threading.Thread(target=tell_often, name="progress", daemon=True)
+        if self.driver.in_real_time:
+            watch.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            if self.driver.in_real_time:
+                watch.join()
+            tell()
+
+    @property
+    def _calls(self) -> int:
+        return len(self.tape) + sum(process.calls for process in self.processes)
+
     def _work(self) -> None:
-        scheduler, until = self._scheduler(), self.driver.clock.now() + round(self.load.seconds * SECOND)
-        webhook = self._webhook()
+        scheduler, webhook = self._scheduler(), self._webhook()
+        ours, *others = self._busy_clients().split(self.load.processes)
+        transport = self.driver.transport
+        if isinstance(transport, HttpTransport):
+            self.processes = [BusyProcess(each, transport.url, self.driver.tokens) for each in others]
+        try:
+            for process in self.processes:
+                process.wait_until_ready()
+            until = self.driver.clock.now() + round(self.load.seconds * SECOND)
+            for process in self.processes:
+                process.begin(until)
 
-        def goes_on() -> bool:
-            return scheduler.goes_on() and self.driver.clock.now() < until
+            def goes_on() -> bool:
+                return scheduler.goes_on() and self.driver.clock.now() < until
 
-        scheduler.run([actor for tenant in self.tenants for actor in self._actors(tenant, goes_on, webhook)])
+            actors = [actor for tenant in self.tenants for actor in self._actors(tenant, goes_on, webhook)]
+            scheduler.run([*actors, *ours.actors(self.busy.log, goes_on)])
+        finally:
+            self._collect()
+
+    def _busy_clients(self) -> BusyClients:
+        producers, workers = cycle(self.busy.producers), cycle(self.busy.workers)
+        pairs = [(next(producers), next(workers)) for _ in range(self.load.busy)]
+        return BusyClients(self.busy.commands[0], pairs, self.load.batch)
+
+    def _collect(self) -> None:
+        """Put the records of the other processes beside ours."""
+        running, self.processes = self.processes, []
+        for process in running:
+            process.stop()
+        for process in running:
+            calls, log = process.result()
+            self.tape.add(calls)
+            self.busy.log.add(log)
 
     def _poll(self) -> None:
         """Let many long polls wait at once, each for a task that no other can claim, as many as the load has tasks."""
@@ -125,23 +231,45 @@ class _Recorder:
             yield worker(self._context(tenant, name, goes_on))
 
     def _drain(self) -> bool:
-        """End all tasks, one drainer for each tenant. Returns whether none remained."""
-        scheduler, clock = self._scheduler(), self.driver.clock
-        drain = Drain(
-            now=clock.now,
-            quiet=(LONGEST_LEASE + self._longest_backoff) * SECOND + _SLACK,
-            deadline=clock.now() + round(self.load.drain * SECOND),
-            settling=_SETTLING if self.driver.in_real_time else _SETTLING_IN_NO_TIME,
+        """End all tasks, side by side. Returns whether no task can come any more."""
+        scheduler, deadline = self._scheduler(), self.driver.clock.now() + round(self.load.drain * SECOND)
+        mixed = [(tenant, self._drain_until(deadline)) for tenant in self.tenants]
+        every = [*mixed, (self.busy, self._drain_until(deadline))] if self.load.busy else mixed
+        scheduler.run(
+            [
+                drainer(self._context(tenant, tenant.workers[0], scheduler.goes_on), drain, holds_late=True)
+                for tenant, drain in mixed
+            ]
         )
-        drainers = [
-            drainer(self._context(tenant, tenant.workers[0], scheduler.goes_on), drain) for tenant in self.tenants
-        ]
-        try:
-            return all(scheduler.run(drainers))
-        except KeyboardInterrupt:
-            return False
+        scheduler.run(
+            [
+                drainer(self._context(tenant, name, scheduler.goes_on), drain, leads=not place)
+                for tenant, drain in every
+                for place, name in enumerate(islice(cycle(tenant.workers), _SIDE_BY_SIDE))
+            ]
+        )
+        return all(drain.is_complete for _, drain in every)
 
-    def _scheduler(self) -> Scheduler:
+    def _drain_until(self, deadline: int) -> Drain:
+        clock = self.driver.clock
+        return Drain(now=clock.now, deadline=deadline, backoff=self._longest_backoff, busy_until=clock.now())
+
+    def _read(self) -> None:
+        """Read all tasks and their results once more, when the last callbacks have had their time."""
+        scheduler = self._scheduler()
+        pause = _SETTLING if self.driver.in_real_time else _SETTLING_IN_NO_TIME
+        readers = []
+        for tenant in (*self.tenants, self.busy):
+            tasks = [*tenant.log.created]
+            for place, name in enumerate(islice(cycle(tenant.workers), _SIDE_BY_SIDE)):
+                context = self._context(tenant, name, scheduler.goes_on)
+                readers.append(reader(context, tasks[place::_SIDE_BY_SIDE], pause=pause))
+        scheduler.run(readers)
+
+    def _scheduler(self) -> Scheduler | RealTimeScheduler:
+        transport = self.driver.transport
+        if isinstance(transport, HttpTransport):
+            return RealTimeScheduler(transport.connection, self.driver.tokens, self.tape, self.driver.hooks_origin)
         return Scheduler(self.driver, self.tape, self.random)
 
     def _context(self, tenant: Tenant, name: str, goes_on: Callable[[], bool]) -> ActorContext:
@@ -181,13 +309,15 @@ class _Recorder:
 
     def _identities(self) -> Mapping[str, Identity]:
         """The callers of the load with their claims, for the header of the recording."""
-        identities = {}
-        for tenant in self.tenants:
-            for kind, members in (("producer", tenant.producers), ("worker", tenant.workers)):
-                for name in dict.fromkeys(members):
-                    calls = [call for call in self.tape.calls if call.identity == name]
-                    identities[name] = identity_of(self.driver.tokens[name], kind, calls)
-        return identities
+        calls: defaultdict[str | None, list[Call]] = defaultdict(list)
+        for call in self.tape.calls:
+            calls[call.identity].append(call)
+        return {
+            name: identity_of(self.driver.tokens[name], kind, calls[name])
+            for tenant in self.tenants
+            for kind, members in (("producer", tenant.producers), ("worker", tenant.workers))
+            for name in dict.fromkeys(members)
+        }
 
     @cached_property
     def _longest_backoff(self) -> int:

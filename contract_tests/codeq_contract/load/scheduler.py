@@ -1,12 +1,10 @@
-"""Runs actors on a driver: one thread each in real time, one after another on a clock that stands still."""
+"""Runs actors one after another on a clock that stands still, and records what they do."""
 
 from __future__ import annotations
 
 import heapq
-import threading
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import count
 from random import Random
@@ -29,45 +27,21 @@ _STEP = 2 * MILLISECOND
 
 @dataclass(frozen=True)
 class Scheduler:
-    """Runs actors and records what they do. `random` decides the order of simultaneous calls on a standing clock."""
+    """Runs actors and records what they do. `random` decides the order of simultaneous calls."""
 
     driver: Driver
     tape: Tape
     random: Random
-    _is_cancelled: threading.Event = field(default_factory=threading.Event)
 
     def goes_on(self) -> bool:
-        """Whether the actors may go on."""
-        return not self._is_cancelled.is_set()
+        """Whether the actors may go on. An interrupt ends all of them at once."""
+        return True
 
     def run(self, actors: Sequence[Generator[Turn, Reply, T]]) -> list[T]:
-        """Run all actors to their end. Returns their results in the same order."""
-        if self.driver.in_real_time:
-            return self._run_in_threads(actors)
-        return self._run_in_turn(actors)
+        """Run all actors to their end. Returns their results in the same order.
 
-    def _run_in_threads(self, actors: Sequence[Generator[Turn, Reply, T]]) -> list[T]:
-        with ThreadPoolExecutor(len(actors), thread_name_prefix="actor") as threads:
-            running = [threads.submit(self._run, actor) for actor in actors]
-            try:
-                return [each.result() for each in running]
-            except BaseException:
-                self._is_cancelled.set()  # every actor stops at its next turn
-                raise
-
-    def _run(self, actor: Generator[Turn, Reply, T]) -> T:
-        try:
-            turn = next(actor)
-            while True:
-                self._is_cancelled.wait(turn.pause)
-                [reply] = self.exchange([turn.request])
-                turn = actor.send(reply)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-
-    def _run_in_turn(self, actors: Sequence[Generator[Turn, Reply, T]]) -> list[T]:
-        """Send the requests of all actors that are due at once, in a random order. Then move the clock a little."""
+        The requests of all actors that are due go out at once, in a random order. Then the clock moves a little.
+        """
         clock, results = self.driver.clock, dict[int, T]()
         agenda: list[tuple[int, int, int, Turn]] = []
         numbers = count()
@@ -99,17 +73,24 @@ class Scheduler:
         numbers = [self._record_request(request) for request in requests]
         replies = self.driver.together(requests, schedule=schedule)
         for number, reply in zip(numbers, replies, strict=True):
-            text = self._as_recorded(text_of(reply.body))
+            text = as_recorded(reply.body, self.driver.hooks_origin)
             self.tape.answered(number, reply.status, reply.headers, text, at=reply.returned)
-        return [reply if _is_readable(reply) else replace(reply, status=0) for reply in replies]
+        return [as_read(reply) for reply in replies]
 
     def _record_request(self, request: Request) -> int:
-        body = None if request.body is None else self._as_recorded(text_of(request.body))
+        body = None if request.body is None else as_recorded(request.body, self.driver.hooks_origin)
         return self.tape.sent(request.method, request.path, body, identity=request.identity)
 
-    def _as_recorded(self, text: str) -> str:
-        """A body with the webhook at the origin of recordings."""
-        return text.replace(self.driver.hooks_origin, WEBHOOK_ORIGIN) if self.driver.hooks_origin else text
+
+def as_recorded(body: bytes, hooks_origin: str) -> str:
+    """A body with the webhook at the origin of recordings."""
+    text = text_of(body)
+    return text.replace(hooks_origin, WEBHOOK_ORIGIN) if hooks_origin else text
+
+
+def as_read(reply: Reply) -> Reply:
+    """A reply as its actor sees it: one that cannot be read counts as lost."""
+    return reply if _is_readable(reply) else replace(reply, status=0)
 
 
 def _is_readable(reply: Reply) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from types import MappingProxyType
@@ -32,6 +32,10 @@ class Tape:
     callbacks: list[Callback] = field(default_factory=list)
     _calls: dict[int, Call] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def __len__(self) -> int:
+        """The number of calls so far."""
+        return len(self._calls)
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -64,6 +68,30 @@ class Tape:
         kept = {name: headers[name] for name in REPLY_HEADERS if name in headers}
         call = self._calls[number]
         self._calls[number] = replace(call, answered=at, status=status, reply_headers=kept, reply=reply)
+
+    def exchanged(
+        self,
+        method: str,
+        path: str,
+        body: str | None,
+        *,
+        identity: str | None,
+        sent: int,
+        status: int,
+        headers: Mapping[str, str],
+        reply: str,
+        answered: int,
+    ) -> None:
+        """Record a request together with its reply, as `sent` and `answered` do."""
+        number = next(self._numbers)
+        kept = {name: headers[name] for name in REPLY_HEADERS if name in headers}
+        self._calls[number] = Call(number, sent, answered, identity, method, path, {}, body, status, kept, reply)
+
+    def add(self, calls: Iterable[Call]) -> None:
+        """Add calls that another tape has recorded by the same clock."""
+        for call in calls:
+            number = next(self._numbers)
+            self._calls[number] = replace(call, number=number)
 
     def recording(self, header: Header) -> Recording:
         """Everything on the tape, under `header`. Without the secret no signature can be checked, so none is kept."""

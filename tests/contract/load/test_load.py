@@ -210,6 +210,32 @@ def test_a_reply_of_another_type_counts_as_lost(body: bytes) -> None:
     assert garbled("/tasks", lambda _: body).header.drained
 
 
+class Misplacing(Driver):
+    """A driver whose server puts every tenth new task into a queue from which no one claims, and does not show it."""
+
+    def together(self, requests: Sequence[Request], *, schedule: int = 0) -> list[Reply]:
+        sent = [self.misplaced(request) if request.path.endswith("/tasks") else request for request in requests]
+        replies = super().together(sent, schedule=schedule)
+        return [replace(reply, body=reply.body.replace(b"-LOST", b"")) for reply in replies]
+
+    def misplaced(self, request: Request) -> Request:
+        body = json.loads(request.body or b"")
+        command = body["command"] + ("-LOST" if next(self.numbers) % 10 == 3 else "")
+        return replace(request, body=json.dumps({**body, "command": command}).encode())
+
+    numbers: count[int]
+
+
+def test_lost_tasks_do_not_hold_up_the_drain_and_are_told_from_late_ones() -> None:
+    with TARGET.start(Setup()) as driver:
+        misplacing = Misplacing(**vars(driver))
+        object.__setattr__(misplacing, "numbers", count())
+        slow_backoff = {**SUITE_SETTINGS, "BACKOFF_POLICY": "exponential", "BACKOFF_BASE_SECONDS": "5"}
+        recording = record_load(misplacing, Load(tasks=40, seconds=5, drain=60, seed=1), slow_backoff)
+    assert recording.header.drained
+    assert "lost" in dict(check(recording).violations)
+
+
 def test_a_load_that_fails_midway_keeps_its_history() -> None:
     with pytest.raises(BrokenLoadError, match="the load broke off: KeyError: 'id'") as broken:
         garbled("/tasks", lambda _: b"{}")
@@ -239,8 +265,10 @@ def test_the_command_writes_what_check_reads(tmp_path: Path) -> None:
     arguments = ["--target", "asgi", "--profile", "redis", "--seed", "7", "--tasks", "40", "--seconds", "5"]
     ran = CliRunner().invoke(main, ["load", *arguments, "--out", str(out)])
     assert ran.exit_code == 0, ran.output
+    figures = r"[\d,]+ calls in \d+ s \([\d,]+/s\), \d+ tasks created, \d+ ended\n"
+    phases = "".join(f"{phase}: {figures}" for phase in ("load", "long polls", "drain", "last reads"))
     assert re.fullmatch(
-        rf"asgi: 3 producers and 6 workers, 5 s, seed 7\n{out}: \d+ calls, \d+ callbacks, drained\n", ran.output
+        rf"asgi: 3 producers and 6 workers, 5 s, seed 7\n{phases}{out}: \d+ calls, \d+ callbacks, drained\n", ran.output
     )
     assert read_recording(out).header.profile == "redis"
     checked = CliRunner().invoke(main, ["check", str(out)])

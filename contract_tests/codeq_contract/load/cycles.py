@@ -1,0 +1,74 @@
+"""Clients that keep a server busy: each creates, claims and completes tasks as fast as they are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from http import HTTPStatus
+from itertools import count
+from typing import Any
+
+from codeq_contract.driver import Reply
+
+from .actors import LONGEST_LEASE, Actor, ActorContext, Turn, claimed
+
+#: The most tasks that one claim gets (K10).
+_MOST_CLAIMED = 10
+
+
+def cycles(producer: ActorContext, worker: ActorContext) -> Actor:
+    """Create a task, claim one and complete it, until the load is over."""
+    for number in count():
+        if not producer.goes_on():
+            return
+        reply = yield from producer.post("", _task(producer, number))
+        if reply.status == HTTPStatus.ACCEPTED:
+            producer.log.create(reply.json["id"])
+        elif not reply.status:
+            producer.log.complete = False
+        reply = yield from worker.claim(LONGEST_LEASE, pause=0)
+        for task in claimed(reply):
+            reply = yield from worker.post(f"/{task}/result", _result(task))
+            if reply.status == HTTPStatus.OK:
+                worker.log.end(task, with_result=True)
+
+
+def batch_cycles(producer: ActorContext, worker: ActorContext, batch: int) -> Actor:
+    """As `cycles`, with `batch` tasks in each call. A larger batch takes several claims, of at most 10 tasks (K10)."""
+    for number in count(step=batch):
+        if not producer.goes_on():
+            return
+        body = {"tasks": [_task(producer, number + place) for place in range(batch)]}
+        reply = yield from producer.post("/batch", body)
+        if reply.status == HTTPStatus.OK:
+            for answer in reply.json["results"]:
+                if "task" in answer:
+                    producer.log.create(answer["task"]["id"])
+        elif not reply.status:
+            producer.log.complete = False
+        held: list[str] = []
+        while len(held) < batch:
+            asked = {"commands": worker.commands, "leaseSeconds": LONGEST_LEASE}
+            reply = yield from worker.post("/claim/batch", {**asked, "count": min(batch - len(held), _MOST_CLAIMED)})
+            tasks = claimed(reply)
+            if not tasks:
+                break
+            held += tasks
+        if held:
+            yield from _end_all(worker, held)
+
+
+def _end_all(worker: ActorContext, tasks: list[str]) -> Generator[Turn, Reply, None]:
+    body = {"results": [{"taskId": task, **_result(task)} for task in tasks]}
+    reply = yield from worker.post("/batch/results", body)
+    if reply.status == HTTPStatus.OK:
+        for answer in reply.json["results"]:
+            if "error" not in answer:
+                worker.log.end(answer["taskId"], with_result=True)
+
+
+def _task(producer: ActorContext, number: int) -> dict[str, Any]:
+    return {"command": producer.commands[0], "payload": {"by": producer.identity, "n": number}}
+
+
+def _result(task: str) -> dict[str, Any]:
+    return {"status": "COMPLETED", "result": {"of": task}}
