@@ -25,7 +25,7 @@ _NOTICE = 0.1
 
 @dataclass(frozen=True)
 class RealTimeScheduler:
-    """Runs actors, each with a connection of its own, and records what they do.
+    """Runs actors, each with its connection, and records what they do.
 
     `tokens` are the callers by name. `hooks_origin` is the origin of the load's webhook.
     """

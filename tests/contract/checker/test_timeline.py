@@ -13,6 +13,7 @@ from codeq_contract.checker.events import Cleanup, Event, Lost, Missing
 from codeq_contract.checker.reading import EventReader
 from codeq_contract.checker.settings import Settings
 from codeq_contract.checker.timeline import label, timeline
+from codeq_contract.recordings.format import Call, Callback
 from codeq_contract.recordings.times import SECOND
 from tests.contract.checker.support import EPOCH, SCENARIO, drive
 
@@ -20,7 +21,8 @@ from tests.contract.checker.support import EPOCH, SCENARIO, drive
 def test_the_events_of_the_scenario_in_words() -> None:
     recording = drive(SCENARIO.values())
     reader = EventReader(recording.header, Settings.of(recording.header))
-    events = [event for entry in (*recording.calls, *recording.callbacks) for event in reader.events_of(entry)]
+    entries: list[Call | Callback] = [*recording.calls, *recording.callbacks]
+    events = [event for entry in entries for event in reader.events_of(entry)]
     words = [label(event) for event in events]
     high = next(event for event in events if label(event) == "create, priority 2").task_id  # type: ignore[attr-defined] # it is a Created
     assert words[:9] == [
