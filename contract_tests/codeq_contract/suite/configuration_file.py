@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from codeq_contract.report.results import GROUPS
 from codeq_contract.stores import STORES
 
 from .options import CALLERS
@@ -58,7 +59,7 @@ class ConfigurationFile:
         yield "\n# What the deployment intentionally lacks."
         yield "# without: [metrics, subscriptions]"
         yield "\n# The groups of cases to run, and a folder for the reports."
-        yield "# level: core,timed,concurrent,webhooks\n# report: report"
+        yield f"# level: {','.join(GROUPS)}\n# report: report"
 
     def _tokens(self) -> Iterator[str]:
         yield "tokens:" if self.tokens else "# tokens:"
