@@ -10,12 +10,16 @@ from codeq_client import (
     Batch,
     BlockingCodeQ,
     CodeQ,
+    Command,
     Complete,
     Event,
     Fail,
     Job,
     NewTask,
     Outcome,
+    ProcessContext,
+    Rate,
+    Registry,
     Retry,
     Task,
     TaskEnded,
@@ -23,6 +27,7 @@ from codeq_client import (
     current_task,
     keep_first_result,
 )
+from codeq_client.schedules import Schedule, Scheduler
 from codeq_client.testing import ServerClock, run_one
 from codeq_client.webhooks import ResultCallback, WebhookReceiver
 from codeq_fake.testing import FakeCodeQ
@@ -35,12 +40,33 @@ class Order:
     pages: int
 
 
+RENDER = Command("RENDER", payload=Order, result=str)
+registry = Registry()
+
+
+@registry.handler(RENDER, pool="process", timeout=60, concurrency=2, rate=Rate(5, seconds=60))
+def render(job: Job[Order], task: ProcessContext) -> str:
+    """Handle a typed command in a process."""
+    task.progress()
+    return str(job.payload.pages)
+
+
+async def produce_typed(client: CodeQ) -> None:
+    """Create tasks of a typed command, at once and by a schedule."""
+    assert_type(await client.create(RENDER, Order(3), priority=9), Task)
+    assert_type(await client.create("RENDER", {}), Task)
+    assert_type(await client.create_batch([RENDER.task(Order(4), delay=5)]), Batch[Task])
+    assert_type(await client.wait_for_result("id", kind=RENDER.result), str)
+    RENDER.task("four")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await Scheduler(client, [Schedule(name="nightly", command=RENDER, cron="0 3 * * *", payload=Order(1))]).run()
+
+
 def produce(client: BlockingCodeQ) -> None:
     task = client.create("RENDER", Order(3), delay=timedelta(minutes=1), idempotency_key="order-3")
     assert_type(task, Task)
     assert_type(client.create_batch([NewTask(command="RENDER", payload=Order(4))]), Batch[Task])
     assert_type(client.claim(["RENDER"], lease=60), Task | None)
-    client.create("RENDER", Order(3), after=60)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.create("RENDER", Order(3), after=60)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     client.nack(task, pause=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 

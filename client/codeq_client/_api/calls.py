@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Unpack, overload
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -23,7 +23,18 @@ from codeq_client.errors import ConfigurationError, EncodeError, NotFound, Subsc
 from . import decoding
 from .arguments import check_text
 from .conversion import dumps, wrap_result
-from .models import Artifact, Cleanup, Command, Finished, NewTask, QueueStats, Record, Requeued, Subscription
+from .models import (
+    Artifact,
+    Cleanup,
+    Command,
+    CreateOptions,
+    Finished,
+    NewTask,
+    QueueStats,
+    Record,
+    Requeued,
+    Subscription,
+)
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -80,9 +91,13 @@ class Call(Generic[T]):
     on_no_content: Callable[[], T] | None = None
 
 
+@overload
+def create(command: str, payload: Any, **options: Unpack[CreateOptions]) -> Call[Task]: ...  # noqa: ANN401 - any JSON
+@overload
+def create(command: Command[P, Any], payload: P, **options: Unpack[CreateOptions]) -> Call[Task]: ...
 def create(  # the fields that the server takes
-    command: str | Command[P, Any],
-    payload: P,
+    command: str | Command[Any, Any],
+    payload: Any,
     *,
     priority: int = 0,
     webhook: str = "",

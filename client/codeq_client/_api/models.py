@@ -115,6 +115,12 @@ class TaskOptions(TypedDict, total=False):
     idempotency_key: str | None
 
 
+class CreateOptions(TaskOptions, total=False):
+    """What `CodeQ.create` takes besides command and payload."""
+
+    trace_parent: str
+
+
 @dataclass(frozen=True, slots=True)
 class Command(Generic[P, R]):
     """A command and the types of its payload and result. Producers and workers share it, and type checkers use it.

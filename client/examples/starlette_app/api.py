@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ def make_api(codeq: CodeQ, webhook_secret: str | None = None) -> Starlette:
     receiver.on_result(tasks.remember)
 
     @asynccontextmanager
-    async def lifespan(_api: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_api: Starlette) -> AsyncGenerator[None]:
         async with codeq:
             yield
 
@@ -107,7 +107,7 @@ def _shown(task: Task) -> dict[str, Any]:
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    problems = error.problems if isinstance(error, InvalidRequest) else {}
+    problems: Mapping[str, str] = error.problems if isinstance(error, InvalidRequest) else {}
     return JSONResponse({"error": "invalid request", "problems": problems}, status_code=400)
 
 

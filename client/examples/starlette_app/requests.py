@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class _Fields:
     def __init__(self, body: object) -> None:  # any JSON
         if not isinstance(body, dict):
             raise InvalidRequest({"body": "must be a JSON object"})
-        self._body = body
+        self._body = cast("dict[str, object]", body)
         self._problems: dict[str, str] = {}
 
     def take(self, name: str, fits: Callable[[object], bool], expected: str, default: object = None) -> Any:  # noqa: ANN401  # what `fits` checks

@@ -34,8 +34,8 @@ WRONG_ARGUMENTS: dict[str, tuple[Callable[[], object], str]] = {
     "token": (lambda: client(worker_token=b"w"), "a token must be a string, not a bytes"),
     "token of a callable": (lambda: client(worker_token=lambda: WRONG).get("t-1"), "a token must be a string"),
     "command": (lambda: client().create(WRONG, {}), "command must be a string"),
-    "delay": (lambda: client().create("X", {}, delay="5"), "delay must be a finite number"),  # type: ignore[arg-type]
-    "run_at": (lambda: client().create("X", {}, run_at="2026-01-01"), "run_at must be a datetime"),  # type: ignore[arg-type]
+    "delay": (lambda: client().create("X", {}, delay="5"), "delay must be a finite number"),  # type: ignore[call-overload]
+    "run_at": (lambda: client().create("X", {}, run_at="2026-01-01"), "run_at must be a datetime"),  # type: ignore[call-overload]
     "id": (lambda: client().get(WRONG), "an id must be a string, not a NoneType; pass task.id"),
     "wait": (lambda: client().wait_for_result("t-1", timeout=WRONG), "timeout must be a number"),
     "concurrency": (lambda: worker(concurrency=WRONG), "concurrency must be a whole number"),
