@@ -178,6 +178,8 @@ def events(visit: Visit) -> Response:
         async for _ in runtime.live_updates.watch(summary):
             yield b"data: look\n\n"
 
+    if visit.request.method == "HEAD":  # the next request of the connection waits for the end
+        return Response(media_type="text/event-stream")
     return StreamingResponse(stream(), media_type="text/event-stream")
 
 

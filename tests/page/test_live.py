@@ -12,6 +12,7 @@ import pytest
 
 from codeq_fake.runtime import live_updates
 from codeq_fake.runtime.live_updates import LiveUpdates
+from tests.http.support import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,12 @@ def test_a_viewer_gets_an_event_at_once_and_for_each_change(fake: FakeCodeQ) -> 
         for change in (lambda: fake.enqueue("A"), lambda: fake.advance(1), fake.thaw):
             change()
             assert next_event(lines) == "data: look"
+
+
+@pytest.mark.asyncio
+async def test_who_asks_for_the_head_of_the_stream_only_may_go_on_at_once(fake: FakeCodeQ) -> None:
+    answer = await asyncio.wait_for(ask(fake.app, "HEAD", EVENTS), 5)
+    assert answer.headers[b"content-type"].startswith(b"text/event-stream")
 
 
 @pytest.mark.port
