@@ -1,1 +1,1 @@
-"""Recordings of a CodeQ server: their data, their files, and their times."""
+"""Recordings of a CodeQ server: their data, their files, their times, and those of the real server."""

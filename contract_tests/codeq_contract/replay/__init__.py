@@ -1,1 +1,1 @@
-"""Replays recordings on a fake and compares every reply and callback with the recorded one."""
+"""Replays recordings on a fake or any other server, and compares every reply and callback with the recorded one."""
