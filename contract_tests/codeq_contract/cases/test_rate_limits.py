@@ -133,7 +133,7 @@ def test_a_caller_without_the_right_takes_nothing_from_its_bucket(contract: Case
 
 
 @timed
-@checks("L1.2", "L1.3")
+@checks("L1.2", "L1.3", "L1.13")
 def test_a_bucket_is_refilled_all_the_time_up_to_its_size(contract: CaseContext) -> None:
     refill = contract.seconds(2)
     yaml = f"rateLimit: {{producer: {{requestsPerMinute: {60 // refill}, burstSize: 1}}}}\n"
@@ -145,6 +145,8 @@ def test_a_bucket_is_refilled_all_the_time_up_to_its_size(contract: CaseContext)
             refused = server.producer.create(server.command())
             contract.surely_before(refused, full)
             assert refused.status == 429
+            least, most = full - refused.returned, first.returned + refill * SECOND - refused.called
+            assert ceil(least / SECOND) <= refused.json["retryAfterSeconds"] <= ceil(most / SECOND)
         server.clock.until(first.returned + refill * SECOND + TICK)
         assert server.producer.create(server.command()).status == 202
         # It is full again, and holds no more than one.

@@ -88,15 +88,18 @@ def _empty_text(_node: ast.JoinedStr) -> Iterator[str]:
 
 def _call(node: ast.Call) -> Iterator[str]:
     """Neighbouring arguments swapped, the opposite function, the object of a method without arguments."""
+    match node.func:
+        case ast.Name(name) if name in _OTHER_FUNCTIONS:
+            yield ast.unparse(ast.Call(ast.Name(_OTHER_FUNCTIONS[name]), node.args, node.keywords))
+            return
+        case ast.Attribute(owner) if not (node.args or node.keywords):
+            yield ast.unparse(owner)
+        case _:
+            pass
     for place, (left, right) in enumerate(zip(node.args, node.args[1:], strict=False)):
         if not isinstance(left, ast.Starred) and not isinstance(right, ast.Starred):
             swapped = [*node.args[:place], right, left, *node.args[place + 2 :]]
             yield ast.unparse(ast.Call(node.func, swapped, node.keywords))
-    match node.func:
-        case ast.Name(name) if name in _OTHER_FUNCTIONS:
-            yield ast.unparse(ast.Call(ast.Name(_OTHER_FUNCTIONS[name]), node.args, node.keywords))
-        case ast.Attribute(owner) if not (node.args or node.keywords):
-            yield ast.unparse(owner)
 
 
 def _nothing(_node: ast.stmt) -> Iterator[str]:

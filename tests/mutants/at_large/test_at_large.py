@@ -10,8 +10,8 @@ import pytest
 from tests.mutants.at_large.changes import changes, changes_of
 from tests.mutants.at_large.survivors import REASONS, listed, names
 
-#: The number of files and functions whose changes were not all tried. Lower it with them; it never grows.
-MOST_OPEN = 60
+#: How many entries wait for a trial, and how many changes for a case. Lower the numbers with them; they never grow.
+MOST_OPEN, MOST_MISSING = 56, 4
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,15 @@ def test_each_survivor_has_a_known_reason() -> None:
     assert set(listed().values()) <= set(REASONS)
 
 
-def test_the_list_of_what_is_open_only_shrinks() -> None:
-    assert [*listed().values()].count("open") <= MOST_OPEN
+def test_the_lists_of_what_is_to_be_done_only_shrink() -> None:
+    reasons = [*listed().values()]
+    assert reasons.count("open") <= MOST_OPEN
+    assert reasons.count("missing") <= MOST_MISSING
 
 
 @pytest.mark.process
 @pytest.mark.slow(seconds=20)
 def test_a_sample_of_changes_is_killed() -> None:
-    command = [sys.executable, "-m", "tests.mutants.at_large.run", "--sample", "--minutes", "0.1", "--processes", "1"]
+    command = [sys.executable, "-m", "tests.mutants.at_large.run", "--sample", "--minutes", "0.08", "--processes", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
