@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .commands import BUILT_IN_COMMANDS, queue_name
@@ -46,23 +46,33 @@ class Subscriptions:
         self.turns: dict[tuple[str, str], int] = {}
         self.swept_at = swept_at
 
-    def notices(self, command: str, *, now: int) -> Iterator[NoticeDue]:
+    def notices(self, command: str, *, now: int) -> Sequence[NoticeDue]:
         """The notices to send now that a queue of `command` has work, in order (U4 to U7)."""
-        name = queue_name(command)
         fanout: list[Subscription] = []
         sharing: dict[tuple[str, str], list[Subscription]] = {}
-        for subscription in self._active(name, now=now):
+        for subscription in self._active(queue_name(command), now=now):
             if subscription.mode == "fanout":
                 fanout.append(subscription)
             else:
                 # Subscriptions with the same group take turns, and so do all of mode hash.
                 group = subscription.group if subscription.mode == "group" else ""
                 sharing.setdefault((subscription.mode, group), []).append(subscription)
+        # Groups come before hash, each in the order of its first member.
+        groups = sorted(sharing.values(), key=lambda members: members[0].mode == "hash")
+        notices = [*self._in_turn(command, fanout, groups, now=now)]
+        # The store refuses an interval that is negative as a Go duration, and with it the question for all (U5).
+        asked = (*fanout, *(members[0] for members in groups))
+        return () if any(seconds(each.interval) < 0 for each in asked) else notices
+
+    def _in_turn(
+        self, command: str, fanout: list[Subscription], groups: list[list[Subscription]], *, now: int
+    ) -> Iterator[NoticeDue]:
+        """The notices to those whose throttle and turn allow one."""
+        name = queue_name(command)
         for subscription in fanout:
             if self._passes_throttle(subscription, now=now):
                 yield NoticeDue(subscription.id, subscription.url, command)
-        # Groups come before hash, each in the order of its first member.
-        for members in sorted(sharing.values(), key=lambda members: members[0].mode == "hash"):
+        for members in groups:
             first, chosen = members[0], self._next_in_turn(name, members, now=now)
             # U7, deliberate: only the first member's throttle counts, and it starts even if another one's turn is lost.
             if self._passes_throttle(first, now=now) and chosen is first:

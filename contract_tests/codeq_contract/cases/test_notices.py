@@ -102,6 +102,18 @@ def test_the_first_task_of_a_priority_causes_a_notice_but_not_too_often(contract
     assert len(hook.received) == 2
 
 
+@checks("U5.4")
+def test_an_interval_that_the_store_refuses_stops_the_notices_of_all(contract: CaseContext) -> None:
+    alone, together = contract.command(), contract.command()
+    refused, hook = contract.hook(), contract.hook()
+    for command in (alone, together):
+        subscribed(contract, refused, command, minIntervalSeconds=2**63 - 1)
+    subscribed(contract, hook, together, minIntervalSeconds=1)
+    for command in (alone, together):
+        contract.producer.created(command)
+    assert counts([refused, hook]) == [0, 0]
+
+
 @checks("U3.4", "U3.5", "U3.6")
 @needs("known_settings")
 def test_a_task_that_comes_back_or_becomes_due_causes_no_notice(contract: CaseContext) -> None:

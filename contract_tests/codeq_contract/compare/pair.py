@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 from codeq_contract.driver import Driver, Setup
 from codeq_contract.driver.commands import Command
-from codeq_contract.driver.identities import Issuer
+from codeq_contract.driver.identities import Issuer, claims_in
 from codeq_contract.driver.targets import InProcessTarget, ServerTarget, Target
+from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.stores import STORES
 
@@ -32,6 +33,9 @@ SETTINGS = {
 #: The targets that are fakes, whose store can be chosen, and the stores.
 _FAKES = ("asgi", "http")
 _PROFILES = STORES.keys() - {"any"}
+
+#: The claims that the issuer of a token sets. The others say who the caller is.
+_OF_THE_ISSUER = frozenset({"aud", "exp", "iat", "iss", "jti", "nbf"})
 
 _NOWHERE = "http://127.0.0.1:9"
 
@@ -111,10 +115,24 @@ def started_pair(left: Target, right: Target) -> Iterator[Pair]:
             like = next((driver.time_bounds.profile for driver in drivers.values()), "")
             drivers[is_left] = started.enter_context(_adapted(target, issuer, like).start(setup))
         pair = Pair(drivers[True], drivers[False])
+        if pair.issuer is None:
+            _let_callers_be_alike(*pair.drivers)
+            _let_callers_be_alike(*reversed(pair.drivers))
         if pair.is_virtual:
             # They begin at the same full second.
             pair.wait_until((pair.now // SECOND + 1) * SECOND)
         yield pair
+
+
+def _let_callers_be_alike(server: Driver, deployment: Driver) -> None:
+    """Give the callers of a server that takes our tokens the claims of those of a deployment, which has its own."""
+    if server.issuer is None or deployment.issuer is not None:
+        return
+    for name, token in deployment.tokens.items():
+        claims = claims_in(token)
+        if claims is not None:
+            kind = "worker" if "worker" in name else "producer"
+            server.mint(name, Identity(kind, {key: claims[key] for key in claims.keys() - _OF_THE_ISSUER}))
 
 
 def _adapted(target: Target, issuer: Issuer, profile: str) -> Target:
