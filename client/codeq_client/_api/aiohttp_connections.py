@@ -17,8 +17,7 @@ from yarl import URL
 from codeq_client._compat.aiohttp import new_connector
 
 from .calls import Reply
-from .connections import Slots
-from .exchanges import Body, Settings, check_head, errors_of, request_headers, total_timeout
+from .exchanges import Body, Settings, Slots, check_head, errors_of, request_headers, total_timeout
 from .retries import Send
 
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)

@@ -20,7 +20,7 @@ from .aiohttp_connections import AiohttpConnections
 from .base_client import BaseClient
 from .calls import Reply
 from .clock import sleep_or
-from .connections import AsyncConnections
+from .connections import HttpxConnections
 from .exchanges import proxy_for
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
 from .tokens import TokenFetcher
@@ -59,7 +59,7 @@ def _method(
 class _InLoop:
     """What belongs to one event loop."""
 
-    connections: AiohttpConnections | AsyncConnections
+    connections: AiohttpConnections | HttpxConnections
     tokens: TokenFetcher
 
 
@@ -118,7 +118,7 @@ class CodeQ(BaseClient[Transport]):
         self.on_hook_error = self.on_hook_error or getattr(transport, "on_hook_error", None)
         tokens = TokenFetcher(timeout=self.core.timeout, threads=self.core.clock.thread_safe)
         if transport is not None or proxy_for(self._settings) or _current_loop() is _OTHER_LOOP:
-            return _InLoop(AsyncConnections(self._settings, transport), tokens)
+            return _InLoop(HttpxConnections(self._settings, transport), tokens)
         return _InLoop(AiohttpConnections(self._settings), tokens)
 
     def twin(self) -> Self:

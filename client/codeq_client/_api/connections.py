@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_address
 from socket import inet_aton
@@ -26,7 +26,7 @@ from codeq_client.errors import ConfigurationError
 from . import exchanges
 from .calls import Reply
 from .clock import Clock
-from .exchanges import Body, NoFreeConnection, Settings, check_head, errors_of, request_headers, total_timeout
+from .exchanges import Body, NoFreeConnection, Settings, Slots, check_head, errors_of, request_headers, total_timeout
 from .retries import Send
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -59,33 +59,7 @@ class Stack(Generic[HttpT]):
             self._free.append(http)
 
 
-class Slots:
-    """At most `MAX_CONNECTIONS` requests at a time. The wait for a slot does not count as time of the request."""
-
-    def __init__(self) -> None:
-        self._free = anyio.Semaphore(exchanges.MAX_CONNECTIONS, fast_acquire=True)
-
-    @asynccontextmanager
-    async def taken(self, longest: float) -> AsyncIterator[None]:
-        """Wait for a slot, for `longest` seconds at most."""
-        await self._take(longest)
-        try:
-            yield
-        finally:
-            self._free.release()
-
-    async def _take(self, longest: float) -> None:
-        with suppress(anyio.WouldBlock):
-            self._free.acquire_nowait()
-            return
-        try:
-            with anyio.fail_after(longest):
-                await self._free.acquire()
-        except TimeoutError:
-            raise NoFreeConnection from None
-
-
-class AsyncConnections:
+class HttpxConnections:
     """The connections of one event loop, at most `MAX_CONNECTIONS` at a time."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:

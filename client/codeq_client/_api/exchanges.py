@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import secrets
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
+import anyio
 import httpx
 
 from codeq_client._display import excerpt, without_password
@@ -34,6 +35,32 @@ class NoFreeConnection(Exception):
 
     def __init__(self) -> None:
         super().__init__(f"all {MAX_CONNECTIONS} connections of the client are in use")
+
+
+class Slots:
+    """At most `MAX_CONNECTIONS` requests at a time. The wait for a slot does not count as time of the request."""
+
+    def __init__(self) -> None:
+        self._free = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
+
+    @asynccontextmanager
+    async def taken(self, longest: float) -> AsyncIterator[None]:
+        """Wait for a slot, for `longest` seconds at most."""
+        await self._take(longest)
+        try:
+            yield
+        finally:
+            self._free.release()
+
+    async def _take(self, longest: float) -> None:
+        with suppress(anyio.WouldBlock):
+            self._free.acquire_nowait()
+            return
+        try:
+            with anyio.fail_after(longest):
+                await self._free.acquire()
+        except TimeoutError:
+            raise NoFreeConnection from None
 
 
 def request_headers(step: Send) -> dict[str, str]:
