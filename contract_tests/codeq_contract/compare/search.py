@@ -112,8 +112,10 @@ class Search:
         """Count a finding. The first one of its kind is played again and shrunk."""
         kind = finding.kind
         if kind not in outcome.found:
-            outcome.found[kind] = Difference(kind, finding)
-            if len(outcome.found) <= _MOST_SHRUNK:
+            is_shrunk = len(outcome.found) < _MOST_SHRUNK
+            # Ctrl-C may come before it has shown again.
+            outcome.found[kind] = Difference(kind, finding, by_chance=is_shrunk)
+            if is_shrunk:
                 outcome.found[kind] = _smallest(finding, player)
                 outcome.found[kind].known = known_as(outcome.found[kind].smallest)
             self.on_kind(outcome.found[kind])
