@@ -1,7 +1,7 @@
 """A client for CodeQ: create tasks, wait for their results, and run workers that renew their leases.
 
-`CodeQ` and `BlockingCodeQ` call a server, `Worker` runs handlers. Other public modules: `errors`, `webhooks` (receive
-callbacks), `testing` (for your tests), and for workers `health`, `metrics` and `tracing`.
+`CodeQ` and `BlockingCodeQ` call a server, `Worker` runs handlers. Other public modules: `errors`, `schedules`,
+`webhooks` (receive callbacks), `testing` (for your tests), and for workers `health`, `metrics` and `tracing`.
 """
 
 from __future__ import annotations
