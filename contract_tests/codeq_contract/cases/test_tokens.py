@@ -263,7 +263,9 @@ def test_a_token_holds_from_its_first_to_its_last_moment(contract: CaseContext) 
     contract.surely_before(early, begin * SECOND)
     assert early.refusal == (401, "token has invalid claims: token is not valid yet")
     contract.clock.until(begin * SECOND + (0 if contract.time_bounds.exact else margin))
-    assert caller.create(command).status == 202
+    first = caller.create(command)
+    contract.surely_before(first, end * SECOND)
+    assert first.status == 202
     contract.clock.until(end * SECOND - margin)
     last = caller.create(command)
     contract.surely_before(last, end * SECOND)
