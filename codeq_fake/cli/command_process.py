@@ -53,7 +53,9 @@ async def _forward_all(
 async def _forward(number: int, member: asyncio.subprocess.Process, process: asyncio.subprocess.Process) -> None:
     """Send a signal to the command, unless it ends the `member` of the process group, too."""
     try:
-        await asyncio.wait_for(member.wait(), _SAME_MOMENT)
+        # Not `wait_for`: in Python 3.11 it takes no notice of a cancellation at the moment at which the member ends.
+        async with asyncio.timeout(_SAME_MOMENT):
+            await member.wait()
     except TimeoutError:
         if process.returncode is None:
             with suppress(ProcessLookupError):
