@@ -12,6 +12,7 @@ import pytest
 
 from codeq_fake import payloads
 from codeq_fake.core import PROFILES, Location, Status
+from codeq_fake.core.profiles import STORES
 from codeq_fake.faults.rule import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def test_pyright_accepts_the_examples_in_its_strict_mode(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("literal", "names"),
     [
-        (payloads.Profile, PROFILES),
+        (payloads.Profile, [*PROFILES, *(f"v0.3.3/{store.name}" for store in STORES)]),
         (payloads.Status, Status.__members__),
         (payloads.Location, Location.__members__),
         (payloads.FaultKind, KINDS),
