@@ -9,6 +9,7 @@ import pytest
 from codeq_fake.auth import Authenticator, Forbidden
 from codeq_fake.control.errors import BadRequestError
 from codeq_fake.core import PROFILES, canonical_name
+from codeq_fake.http.topic_calls import LARGEST_POLICY
 from codeq_fake.server_settings import Settings, SettingsError, StaticAuth
 from codeq_fake.testing import FakeCodeQ
 
@@ -64,6 +65,14 @@ def test_a_reset_to_another_version_changes_the_routes_too() -> None:
     reset = fake.client().post("/_fake/reset", json={"profile": "main/redis"})
     assert reset.json()["profile"] == "main/redis"
     assert fake.client().get("/v1/codeq/raft/status").json() == {"enabled": False, "numGroups": 0}
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, 201), (1, 400)])
+def test_a_policy_has_at_most_16_kib(more: int, status: int) -> None:
+    fake = FakeCodeQ(profile="main/redis")
+    policy = json.dumps(POLICY).encode()
+    body = policy + b" " * (LARGEST_POLICY - len(policy) + more)
+    assert fake.client().put(TOPIC, content=body).status_code == status
 
 
 # Tenants (G4).
