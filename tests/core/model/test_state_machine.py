@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from codeq_fake.core import PROFILES, ArtifactUpload, Submission
+from codeq_fake.core import ArtifactUpload, Submission
 from tests.core.model.lockstep import Lockstep
 from tests.core.model.store import DAY_SECONDS, MILLISECOND, SECOND
 
@@ -74,7 +74,7 @@ class Tasks(RuleBasedStateMachine):
     pair: Lockstep
 
     @initialize(
-        profile=st.sampled_from([*PROFILES]),
+        profile=st.sampled_from([*EARLY]),
         policy=st.sampled_from(["fixed", "linear", "exponential", "exp_equal_jitter", "exp_full_jitter", "bogus"]),
         requeue_inspect_limit=st.sampled_from([1, 200]),
     )
@@ -243,7 +243,7 @@ class Deliveries(RuleBasedStateMachine):
     pair: Lockstep
 
     @initialize(
-        profile=st.sampled_from([*PROFILES]),
+        profile=st.sampled_from([*EARLY]),
         result_webhook_max_attempts=st.sampled_from([2, 5]),
         rate_limit=st.sampled_from([{}, {}, {"worker": (30, 3), "webhook": (60, 1)}]),
     )
