@@ -29,7 +29,7 @@ def callback_due(**changes: Any) -> CallbackDue:
         "status": "COMPLETED",
         "result": '{"ok":true}',
         "error": "",
-        "artifacts": (),
+        "artifacts": None,
         "completed_at": NOW,
     }
     return CallbackDue(**fields | changes)
@@ -56,7 +56,7 @@ def as_effect(request: Recorded) -> CallbackDue:
         status=body["status"],
         result=None if body["result"] is None else result,
         error=body["error"],
-        artifacts=tuple(Artifact(**artifact) for artifact in body["artifacts"] or ()),
+        artifacts=tuple(Artifact(**artifact) for artifact in body["artifacts"]) if body["artifacts"] else None,
         completed_at=nanoseconds(body["completedAt"]),
     )
 

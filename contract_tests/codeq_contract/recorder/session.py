@@ -110,7 +110,7 @@ def _by_the_servers_clock(recording: Recording) -> Recording:
     most = median_high(made - call.sent for call, made in creations)
     if least <= 0 <= most:
         return recording
-    skew = min(least, most, key=abs) // MILLISECOND * MILLISECOND
+    skew = (least + most) // 2 // MILLISECOND * MILLISECOND
     return Recording(
         replace(recording.header, epoch=recording.header.epoch + skew),
         tuple(replace(call, sent=call.sent + skew, answered=call.answered + skew) for call in recording.calls),

@@ -44,10 +44,12 @@ class AllowedDifferences:
     A timestamp is compared when it first appears. From then on the same recorded text needs the same replayed text.
     Ids of traces and spans may differ, but each recorded id needs the same replayed id throughout.
 
-    `lateness` is by how many nanoseconds the replay has been late so far.
+    `lateness` is by how many nanoseconds the replay has been late so far, and `callbacks_late` by how many more a
+    server may send a callback late.
     """
 
     lateness: int = 0
+    callbacks_late: int = 0
     _accepted: set[tuple[str, str]] = field(default_factory=set)
     _ours_of: dict[str, str] = field(default_factory=dict)
     _theirs_of: dict[str, str] = field(default_factory=dict)

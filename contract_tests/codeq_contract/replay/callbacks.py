@@ -96,7 +96,8 @@ def _compare(
 def _request_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferences) -> Iterator[Mismatch]:
     if theirs.method != ours.method:
         yield ("method", theirs.method, ours.method)
-    if abs(theirs.at - ours.at) > LATENCY + allowed.lateness:
+    most = LATENCY + allowed.lateness
+    if not -most <= ours.at - theirs.at <= most + allowed.callbacks_late:
         yield ("time", moment_text(theirs.at), moment_text(ours.at))
 
 
@@ -124,7 +125,8 @@ def _signature_mismatches(
     received: Received, signed_body: bytes, secret: str, allowed: AllowedDifferences
 ) -> Iterator[Mismatch]:
     timestamp, given = received.headers["x-codeq-timestamp"], received.headers["x-codeq-signature"]
-    earliest, latest = (received.at - allowed.lateness) // SECOND, received.at // SECOND
+    late = allowed.lateness + allowed.callbacks_late
+    earliest, latest = (received.at - late) // SECOND, received.at // SECOND
     if timestamp not in map(str, range(earliest, latest + 1)):
         yield ("header x-codeq-timestamp", f"{latest}, when it was sent", timestamp)
     right = signature(secret, timestamp, signed_body)
