@@ -257,7 +257,7 @@ def test_a_token_holds_from_its_first_to_its_last_moment(contract: CaseContext) 
     now, command = contract.clock.now() // SECOND, contract.command()
     begin, end = now + contract.seconds(2), now + contract.seconds(4)
     caller = contract.new_producer(nbf=begin, exp=end)
-    margin = MILLISECOND if contract.time_bounds.exact else 250 * MILLISECOND
+    margin = MILLISECOND if contract.time_bounds.exact else round(0.25 * contract.seconds(1) * SECOND)
     contract.clock.until(begin * SECOND - margin)
     early = caller.create(command)
     contract.surely_before(early, begin * SECOND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from .cleanup import clean_up
 from .shared_servers import SharedServers
 
 _MAX_ATTEMPTS = 3
+
+#: Seconds between the beginnings of two cases that run side by side, and of a turn of one of their threads.
+_GAP, _TURN = 0.03, 0.0005
 
 #: How a target gets a feature.
 FEATURES: Mapping[str, str] = MappingProxyType(
@@ -96,8 +100,12 @@ class Runner:
     def _start(self, waiting: Sequence[pytest.Function]) -> None:
         threads = ThreadPoolExecutor(len(waiting), thread_name_prefix="case")
         self._threads.append(threads)
+        # The webhook is another thread of this process. If all cases began at once, with Python's usual turns of 5 ms,
+        # each step of its answers would wait for all of them, and the server's time for a callback would be over.
+        sys.setswitchinterval(_TURN)
         for item in waiting:
             self._side_by_side[item.nodeid] = threads.submit(self._run_in_thread, item)
+            self.driver.clock.sleep(_GAP)
 
     def end(self) -> None:
         """Cancel all waits. On someone else's server, also wait until the running cases have cleaned up."""
