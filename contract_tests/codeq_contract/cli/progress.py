@@ -14,7 +14,7 @@ from rich.table import Table
 
 from codeq_contract.plugin import SESSION
 from codeq_contract.report import CaseResult, Report
-from codeq_contract.report.results import GROUPS, Verdict
+from codeq_contract.report.results import GROUPS, SHOWN_VERDICTS, Verdict
 from codeq_contract.suite.runner import group_of
 
 from .output import printable
@@ -33,9 +33,6 @@ _STYLES = {
     "partial": "yellow",
     "known": "yellow",
 }
-
-#: The verdicts that are printed at once. The others are only counted.
-_PRINTED = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
 
 #: As many recordings are named in the outcome. The report names all.
 _MOST_NAMES = 10
@@ -110,7 +107,7 @@ class Display:
         """Print an unexpected verdict, and count all."""
         counts = self._counts[result.group]
         counts[result.verdict] += 1
-        if result.verdict in _PRINTED:
+        if result.verdict in SHOWN_VERDICTS:
             reason = escape(printable(result.reason.partition("\n")[0]))
             case = escape(f"{result.name} [{' '.join(result.facts or result.clauses)}]")
             self._console.print(f"{_styled(result.verdict)} {case}: {reason}", highlight=False)

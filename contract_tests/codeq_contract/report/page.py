@@ -9,9 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codeq_contract.clauses import CLAUSES, CONTRACT, FACTS, SECTIONS, shortened
 
-from .results import GROUPS, SIGHTINGS_OF_GROUPS, CaseResult, Report, ShownExchange, Verdict
+from .results import GROUPS, SHOWN_VERDICTS, SIGHTINGS_OF_GROUPS, CaseResult, Report, ShownExchange, Verdict
 
-_SHOWN_VERDICTS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
 #: The timeline's sizes in pixels, as the template `page.html` has them. The times are divided over `_BARS_WIDTH`.
 _NAMES_WIDTH = 130
 _BARS_WIDTH = 720
@@ -60,8 +59,8 @@ def rendered(template: str, **values: object) -> str:
 
 def _shown_cases(report: Report) -> list[CaseResult]:
     """The cases that did not pass, the worst first."""
-    cases = [case for case in report.cases if case.verdict in _SHOWN_VERDICTS]
-    return sorted(cases, key=lambda case: _SHOWN_VERDICTS.index(case.verdict))
+    cases = [case for case in report.cases if case.verdict in SHOWN_VERDICTS]
+    return sorted(cases, key=lambda case: SHOWN_VERDICTS.index(case.verdict))
 
 
 def _timeline(transcript: Sequence[ShownExchange]) -> Mapping[str, object]:

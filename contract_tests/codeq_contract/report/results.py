@@ -69,6 +69,9 @@ _WORST_FIRST = (
     Verdict.UNSUPPORTED,
 )
 
+#: The verdicts whose cases are shown one by one, the most important first. The others are only counted.
+SHOWN_VERDICTS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
+
 #: The fields of a report that have the same name in `report.json`.
 _SAME_NAMES = ("suite", "date", "target", "about", "settings", "tolerances", "seed", "logs")
 
@@ -185,10 +188,15 @@ class Report:
         for race, cases in self.races.items():
             yield f"known race: {race} {CLAUSES[race]}: {', '.join(cases)}"
 
+    @property
+    def counted_facts(self) -> str:
+        """The number of facts for each verdict, in words."""
+        counts = Counter(result.verdict for result in self.facts.values())
+        return f"{len(self.facts)} facts: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
+
     def facts_summary(self) -> Iterator[str]:
         """The number of facts for each verdict, and which were not checked for which reason."""
-        counts = Counter(result.verdict for result in self.facts.values())
-        yield f"{len(self.facts)} facts: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
+        yield self.counted_facts
         for reason, facts in self.unchecked.items():
             yield f"not checked: {len(facts)}, {reason}: {shortened(facts)}"
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
-from .results import GROUPS, CaseResult, Report, Verdict
+from .results import GROUPS, SHOWN_VERDICTS, CaseResult, Report, Verdict
 
-_LISTED = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
 #: The most cases that are listed for one verdict.
 _MOST = 20
 
@@ -32,12 +30,11 @@ def _lines(report: Report) -> Iterator[str]:
         counts = ", ".join(f"{count} {verdict}" for verdict, count in report.counts(group).items())
         yield f"| {group} | {report.levels[group]} | {counts} |"
     yield ""
-    facts = Counter(result.verdict for result in report.facts.values())
-    yield f"{len(report.facts)} facts: {', '.join(f'{count} {verdict}' for verdict, count in facts.most_common())}"
+    yield report.counted_facts
     if report.races:
         yield ""
         yield f"Known races: {', '.join(f'{race} ({len(cases)})' for race, cases in report.races.items())}"
-    for verdict in _LISTED:
+    for verdict in SHOWN_VERDICTS:
         yield from _cases(verdict, [case for case in report.cases if case.verdict is verdict])
 
 
