@@ -11,8 +11,7 @@ from types import MappingProxyType
 
 from codeq_contract.driver import Exchange
 from codeq_contract.driver.requests import TASKS, Request
-
-_MILLISECOND = 1_000_000
+from codeq_contract.recordings.times import MILLISECOND
 
 #: The method and the path of each operation.
 OPERATIONS: Mapping[str, tuple[str, re.Pattern[str]]] = MappingProxyType(
@@ -38,7 +37,7 @@ class Latency:
     def of(cls, times: Iterable[int]) -> Latency:
         """The latency of these times in nanoseconds, of which there is at least one."""
         ordered = sorted(times)
-        at = [round(ordered[min(int(part * len(ordered)), len(ordered) - 1)] / _MILLISECOND, 2) for part in (0.5, 0.99)]
+        at = [round(ordered[min(int(part * len(ordered)), len(ordered) - 1)] / MILLISECOND, 2) for part in (0.5, 0.99)]
         return cls(len(ordered), *at)
 
 

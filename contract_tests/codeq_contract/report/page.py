@@ -53,6 +53,7 @@ def rendered(template: str, **values: object) -> str:
         "seconds": "{:g}".format,
         "css_class": lambda verdict: verdict.replace(" ", "-"),
         "shortened": shortened,
+        "case_title": lambda name: name.removeprefix("test_").replace("_", " "),
     }
     return environment.get_template(template).render(values)
 
