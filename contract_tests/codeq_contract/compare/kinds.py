@@ -47,10 +47,6 @@ def _place(difference: Difference) -> str:
     """The place of a difference, with the values where these tell kinds apart: statuses and errors."""
     place = _LABELS.sub("", _CHARACTER.sub("", _INDEX.sub("[]", difference.path)))
     if place == "status" or place.endswith(".error"):
-        theirs, ours = (_VARIABLE.sub("#", text) if place != "status" else text for text in _values(difference))
-        return f"{place} {theirs} and {ours}"
+        values = f"{difference.theirs} and {difference.ours}"
+        return f"{place} {values if place == 'status' else _VARIABLE.sub('#', values)}"
     return place
-
-
-def _values(difference: Difference) -> tuple[str, str]:
-    return difference.theirs, difference.ours

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TypeAlias
 
 from .plans import Plan, Send
 
-F = TypeVar("F")
-
-First = Callable[[Sequence[Plan]], Plan | None]
+First: TypeAlias = Callable[[Sequence[Plan]], Plan | None]
 """The first of these plans that still shows the difference. None if none does."""
 
 
