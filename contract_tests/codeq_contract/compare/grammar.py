@@ -9,7 +9,7 @@ from itertools import count
 
 from . import vocabulary as words
 from .callers import ODD_PRODUCERS, ODD_WORKERS
-from .plans import TOKEN, Body, Plan, Send, Step, Wait, id_in_reply
+from .plans import BEARER, Body, Plan, Send, Step, Wait, id_in_reply
 
 #: How likely a part of a request is odd. A session has one of these: sound requests reach deeper states.
 _ODDITIES = (0.0, 0.02, 0.02, 0.1)
@@ -101,7 +101,7 @@ class _Draft:
         targets = [*(path.replace("{task}", task) for task in tasks for path in words.READINGS), *words.TOTALS]
         for place, target in enumerate(targets, start=number):
             caller = "admin" if "admin" in self.grammar.callers else "producer"
-            yield Send(place, "GET", target, caller, ((words.AUTHORIZATION, f"Bearer {TOKEN}"),))
+            yield Send(place, "GET", target, caller, (BEARER,))
 
     def _request(self, number: int) -> Send:
         rnd = self.rnd
@@ -173,7 +173,7 @@ class _Draft:
 
     def _headers(self, side: str) -> tuple[tuple[str, str], ...]:
         rnd = self.rnd
-        headers = [(words.AUTHORIZATION, rnd.choice(words.AUTHORIZATIONS) if self._is_odd() else f"Bearer {TOKEN}")]
+        headers = [(BEARER[0], rnd.choice(words.AUTHORIZATIONS)) if self._is_odd() else BEARER]
         if not side or self._is_odd():
             headers = []
         if self._is_odd():

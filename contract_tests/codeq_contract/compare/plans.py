@@ -16,6 +16,8 @@ NAME = "{name}"
 HOOKS = "{hooks}"
 #: The token of the caller, in the header Authorization.
 TOKEN = "{token}"  # noqa: S105 - a placeholder
+#: The header by which most requests name their caller.
+BEARER = ("Authorization", f"Bearer {TOKEN}")
 
 _PLACEHOLDER = re.compile(r"\{(?:name|hooks|token|id \d+\.\d+)\}")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .pair import Pair
-from .plans import Plan, Send, Wait
+from .plans import BEARER, Plan, Send, Wait
 from .search import Difference, Outcome
 from .session import Exchange
 
@@ -85,12 +85,9 @@ def _remark(difference: Difference) -> str:
 
 def _request_line(step: Send) -> str:
     caller = f" as {step.caller}" if step.caller else ""
-    headers = "".join(f" [{name}: {text}]" for name, text in step.headers if (name, text) != _USUAL_AUTHORIZATION)
+    headers = "".join(f" [{name}: {text}]" for name, text in step.headers if (name, text) != BEARER)
     body = "" if step.body is None else f" {_short(str(step.body))}"
     return f"{step.number}: {step.method} {_short(step.target)}{caller}{headers}{body}"
-
-
-_USUAL_AUTHORIZATION = ("Authorization", "Bearer {token}")
 
 
 def _short(text: str) -> str:

@@ -76,8 +76,6 @@ OPERATIONS: Sequence[Operation] = (
 READINGS: Sequence[str] = (f"{TASKS}/{{task}}", f"{TASKS}/{{task}}/result")
 TOTALS: Sequence[str] = (f"{ADMIN}/queues/{NAME}-a", f"{ADMIN}/queues/{NAME}-b", "/metrics")
 
-AUTHORIZATION = "Authorization"
-
 _OBJECTS = ("{}", '{"ok":true}', '{"b":1,"a":[1.0,2e3,"<&>"]}')
 _TIMES = (
     *('"2031-01-01T00:00:00Z"',) * 12,
