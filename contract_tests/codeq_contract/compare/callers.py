@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from codeq_contract.driver.identities import WORKER_SCOPES, Issuer
+from codeq_contract.driver.identities import WORKER_SCOPES, Issuer, producer, worker
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
 
@@ -16,26 +16,23 @@ from .plans import NAME, filled
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller whose claims have placeholders. None removes a claim.
+    """A caller whose claims have placeholders.
 
     `expires_in` and `valid_in` are the seconds until its token expires and becomes valid.
     """
 
-    kind: str
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    identity: Identity
     expires_in: int | None = None
     valid_in: int | None = None
-    alg: str | None = None
-    kid: str | None = None
 
     def token(self, issuer: Issuer, name: str, now: int) -> str:
         """The token of this caller in the session `name`."""
         times = {"exp": self.expires_in, "nbf": self.valid_in}
         claims = {
-            **{claim: _in_session(value, name) for claim, value in self.claims.items()},
+            **{claim: _in_session(value, name) for claim, value in self.identity.claims.items()},
             **{claim: now // SECOND + seconds for claim, seconds in times.items() if seconds is not None},
         }
-        return issuer.token(Identity(self.kind, claims, self.alg, self.kid), now=now)
+        return issuer.token(replace(self.identity, claims=claims), now=now)
 
 
 def _in_session(value: Any, name: str) -> Any:  # noqa: ANN401 - a claim of any type
@@ -45,13 +42,19 @@ def _in_session(value: Any, name: str) -> Any:  # noqa: ANN401 - a claim of any 
     return [_in_session(each, name) for each in value] if isinstance(value, list) else value
 
 
-def _worker(subject: str | None = f"{NAME}-w", tenant: str | None = NAME, **claims: object) -> Caller:
-    usual = {"sub": subject, "tenantId": tenant, "scope": WORKER_SCOPES, "eventTypes": ["*"]}
-    return Caller("worker", {**usual, **claims})
+def _worker(**claims: object) -> Caller:
+    """A worker whose `claims` override the usual ones. None removes one."""
+    return Caller(worker(f"{NAME}-w", NAME, **claims))
 
 
-def _producer(subject: str | None = f"{NAME}-p", tenant: str | None = NAME, **claims: object) -> Caller:
-    return Caller("producer", {"sub": subject, "tenantId": tenant, **claims})
+def _producer(**claims: object) -> Caller:
+    """As `_worker`."""
+    return Caller(producer(f"{NAME}-p", NAME, **claims))
+
+
+def _signed(*, alg: str | None = None, kid: str | None = None) -> Caller:
+    """A producer whose token is signed in another way than usual, or names another key."""
+    return Caller(replace(producer(f"{NAME}-p", NAME), alg=alg, kid=kid))
 
 
 #: The usual callers, in two tenants of the session.
@@ -59,10 +62,10 @@ USUAL: Mapping[str, Caller] = MappingProxyType(
     {
         "producer": _producer(),
         "worker": _worker(),
-        "worker2": _worker(f"{NAME}-w2"),
-        "admin": _producer(f"{NAME}-a", scope="codeq:admin"),
-        "other_producer": _producer(tenant=f"{NAME}-theirs"),
-        "other_worker": _worker(tenant=f"{NAME}-theirs"),
+        "worker2": _worker(sub=f"{NAME}-w2"),
+        "admin": _producer(sub=f"{NAME}-a", scope="codeq:admin"),
+        "other_producer": _producer(tenantId=f"{NAME}-theirs"),
+        "other_worker": _worker(tenantId=f"{NAME}-theirs"),
     }
 )
 
@@ -87,38 +90,38 @@ ODD_WORKERS: Mapping[str, Caller] = MappingProxyType(
         "worker with a text of event types": _worker(eventTypes="*"),
         "worker with odd event types": _worker(eventTypes=[1, "", " * "]),
         "worker of one command": _worker(eventTypes=[f"{NAME}-A"]),
-        "worker without subject": _worker(subject=None),
-        "worker without tenant": _worker(tenant=None),
-        "worker of an organization": _worker(tenant=None, organization_id=NAME),
+        "worker without subject": _worker(sub=None),
+        "worker without tenant": _worker(tenantId=None),
+        "worker of an organization": _worker(tenantId=None, organization_id=NAME),
         "worker with a producer's token": _worker(aud="codeq-producer"),
-        "worker whose token expires soon": Caller("worker", _worker().claims, expires_in=2),
+        "worker whose token expires soon": replace(_worker(), expires_in=2),
     }
 )
 
 #: Producers whose tokens are not as usual.
 ODD_PRODUCERS: Mapping[str, Caller] = MappingProxyType(
     {
-        "producer without subject": _producer(subject=None),
-        "producer with a blank tenant": _producer(tenant=" "),
-        "producer with a number as tenant": _producer(tenant=None, tenant_id=7, organization_id=NAME),
-        "producer of an organization": _producer(tenant=None, organizationId=f" {NAME} "),
+        "producer without subject": _producer(sub=None),
+        "producer with a blank tenant": _producer(tenantId=" "),
+        "producer with a number as tenant": _producer(tenantId=None, tenant_id=7, organization_id=NAME),
+        "producer of an organization": _producer(tenantId=None, organizationId=f" {NAME} "),
         "admin by role": _producer(role="admin"),
         "producer of another role": _producer(role="user"),
         "admin by one of its scopes": _producer(scope="a codeq:admin b"),
-        "producer whose token has expired": Caller("producer", _producer().claims, expires_in=-1),
-        "producer whose token is not valid yet": Caller("producer", _producer().claims, valid_in=1),
-        "producer whose token is for tomorrow": Caller("producer", _producer().claims, valid_in=86_400),
+        "producer whose token has expired": replace(_producer(), expires_in=-1),
+        "producer whose token is not valid yet": replace(_producer(), valid_in=1),
+        "producer whose token is for tomorrow": replace(_producer(), valid_in=86_400),
         "producer with a text as expiry": _producer(exp="never"),
         "producer without a date of issue": _producer(iat=None),
         "producer of another issuer": _producer(iss="someone"),
         "producer for another audience": _producer(aud="someone"),
         "producer for two audiences": _producer(aud=["someone", "codeq-producer"]),
-        "producer with RS512": Caller("producer", _producer().claims, alg="RS512"),
-        "producer with ES256": Caller("producer", _producer().claims, alg="ES256"),
-        "producer with HS256": Caller("producer", _producer().claims, alg="HS256"),
-        "producer without signature": Caller("producer", _producer().claims, alg="none"),
-        "producer with an unknown key": Caller("producer", _producer().claims, kid="k9"),
-        "producer without a key": Caller("producer", _producer().claims, kid=""),
+        "producer with RS512": _signed(alg="RS512"),
+        "producer with ES256": _signed(alg="ES256"),
+        "producer with HS256": _signed(alg="HS256"),
+        "producer without signature": _signed(alg="none"),
+        "producer with an unknown key": _signed(kid="k9"),
+        "producer without a key": _signed(kid=""),
     }
 )
 
