@@ -75,6 +75,11 @@ def asgi_target(target: bytes) -> dict[str, Any]:
     }
 
 
+def tokens_named(headers: Mapping[str, str]) -> list[str]:
+    """The callers whose tokens stand in these headers as `{token:NAME}`."""
+    return [name for value in headers.values() for name in _TOKEN.findall(value)]
+
+
 def signed(request: Request, tokens: Mapping[str, str]) -> Request:
     """The request as it goes out: with the token of its caller, and tokens in place of their names."""
     headers = {name: _TOKEN.sub(lambda found: tokens[found[1]], value) for name, value in request.headers.items()}

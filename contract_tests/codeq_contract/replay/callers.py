@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from codeq_contract.driver import Driver, UnsupportedError
 from codeq_contract.driver.identities import WORKER_SCOPES, claims_in
+from codeq_contract.driver.requests import tokens_named
 from codeq_contract.recordings.format import Identity, Recording
 
 from .recorded_values import credentials
@@ -57,7 +58,7 @@ def _of_session(identity: Identity, prefix: str) -> Identity:
 def _given(recording: Recording, driver: Driver) -> Callers:
     """For each caller of the recording one of the deployment that has the same rights, in the same tenants."""
     used = dict.fromkeys(call.identity for call in recording.calls if call.identity is not None)
-    named = [name for call in recording.calls for name in re.findall(r"\{token:([^}]+)\}", str(call.headers))]
+    named = [name for call in recording.calls for name in tokens_named(call.headers)]
     callers, tenants, left = Callers({}), dict[str, str](), dict(driver.tokens)
     for name in dict.fromkeys([*used, *named]):
         identity = recording.header.identities[name]
