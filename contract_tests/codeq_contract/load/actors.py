@@ -105,6 +105,14 @@ class ActorContext:
         reply: Reply = yield Turn(pause, Request("POST", TASKS + path, self.identity, content))
         return reply
 
+    def create(self, body: object, *, pause: float = 0) -> Generator[Turn, Reply, None]:
+        """Create a task, and note it."""
+        reply = yield from self.post("", body, pause=pause)
+        if reply.status == HTTPStatus.ACCEPTED:
+            self.log.create(reply.json["id"])
+        elif not reply.status:
+            self.log.complete = False
+
     def claim(self, lease: int, *, pause: float) -> Generator[Turn, Reply, Reply]:
         """Claim one task of any command."""
         return self.post("/claim", {"commands": self.commands, "leaseSeconds": lease}, pause=pause)
@@ -145,11 +153,7 @@ def producer(context: ActorContext, tasks: int, *, every: float, webhook: str) -
         if is_repeated:
             body["idempotencyKey"] = f"{context.commands[0]}-{context.identity}-{number}"
         for pause in (random.uniform(0, 2 * every), *[0.0] * is_repeated):
-            reply = yield from context.post("", body, pause=pause)
-            if reply.status == HTTPStatus.ACCEPTED:
-                context.log.create(reply.json["id"])
-            elif not reply.status:
-                context.log.complete = False
+            yield from context.create(body, pause=pause)
 
 
 def worker(context: ActorContext) -> Actor:

@@ -20,11 +20,7 @@ def cycles(producer: ActorContext, worker: ActorContext) -> Actor:
     for number in count():
         if not producer.goes_on():
             return
-        reply = yield from producer.post("", _task(producer, number))
-        if reply.status == HTTPStatus.ACCEPTED:
-            producer.log.create(reply.json["id"])
-        elif not reply.status:
-            producer.log.complete = False
+        yield from producer.create(_task(producer, number))
         reply = yield from worker.claim(LONGEST_LEASE, pause=0)
         for task in claimed(reply):
             reply = yield from worker.post(f"/{task}/result", _result(task))
