@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from codeq_contract.recordings.times import SECOND
@@ -80,3 +81,21 @@ class RealClock(Clock):
     def cancel_waits(self) -> None:
         """As `Clock.cancel_waits`."""
         self._is_cancelled.set()
+
+
+@contextmanager
+def called_every(seconds: float, call: Callable[[], object], *, thread: str) -> Iterator[None]:
+    """Let a thread of that name call `call` every so many seconds of real time, until the context ends."""
+    over = threading.Event()
+
+    def call_often() -> None:
+        while not over.wait(seconds):
+            call()
+
+    calling = threading.Thread(target=call_often, name=thread, daemon=True)
+    calling.start()
+    try:
+        yield
+    finally:
+        over.set()
+        calling.join()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time  # noqa: TID251 - compares the machine's clocks
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from codeq_contract.recordings.times import MILLISECOND, SECOND
+
+from .clocks import called_every
 
 #: Seconds between two looks.
 _INTERVAL = 0.1
@@ -31,22 +33,9 @@ class Disturbances:
         self._looked, self._offset = self._read()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """Look every tenth of a second."""
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(_INTERVAL):
-                self.look()
-
-        thread = threading.Thread(target=watch, name="disturbances", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+        return called_every(_INTERVAL, self.look, thread="disturbances")
 
     def look(self) -> None:
         """Note what has happened since the last look."""

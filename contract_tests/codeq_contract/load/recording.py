@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import cycle, islice, zip_longest
 
 from codeq_contract.checker.settings import Settings
 from codeq_contract.driver import Answer, Driver, Namespace
+from codeq_contract.driver.clocks import called_every
 from codeq_contract.driver.http_transport import HttpTransport
 from codeq_contract.driver.identities import claims_in
 from codeq_contract.driver.identities import worker as worker_identity
@@ -102,6 +102,16 @@ class BrokenLoadError(Exception):
         return f"the load broke off: {type(cause).__name__}: {cause}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    """A part of a load of `most` seconds, with the steady time and the number of calls at its beginning."""
+
+    name: str
+    most: float
+    begun: int
+    earlier_calls: int
+
+
 @dataclass
 class _Recorder:
     driver: Driver
@@ -146,28 +156,19 @@ class _Recorder:
     @contextmanager
     def _phase(self, name: str, most: float) -> Iterator[None]:
         """Show how a phase goes, every half second if it takes real time."""
-        begun, calls, is_over = self.driver.clock.steady(), self._calls, threading.Event()
-
-        def tell() -> None:
-            logs = [tenant.log for tenant in (*self.tenants, self.busy)]
-            tasks, ended = sum(len(log.created) for log in logs), sum(len(log.ended) for log in logs)
-            seconds = (self.driver.clock.steady() - begun) / SECOND
-            self.show(Progress(name, seconds, most, is_over.is_set(), self._calls - calls, tasks, ended))
-
-        def tell_often() -> None:
-            while not is_over.wait(_SHOWN_EVERY):
-                tell()
-
-        watch = threading.Thread(target=tell_often, name="progress", daemon=True)
-        if self.driver.in_real_time:
-            watch.start()
+        phase = _Phase(name, most, self.driver.clock.steady(), self._calls)
+        show = partial(self._show, phase, is_over=False)
         try:
-            yield
+            with called_every(_SHOWN_EVERY, show, thread="progress") if self.driver.in_real_time else nullcontext():
+                yield
         finally:
-            is_over.set()
-            if self.driver.in_real_time:
-                watch.join()
-            tell()
+            self._show(phase, is_over=True)
+
+    def _show(self, phase: _Phase, *, is_over: bool) -> None:
+        logs = [tenant.log for tenant in (*self.tenants, self.busy)]
+        tasks, ended = sum(len(log.created) for log in logs), sum(len(log.ended) for log in logs)
+        seconds = (self.driver.clock.steady() - phase.begun) / SECOND
+        self.show(Progress(phase.name, seconds, phase.most, is_over, self._calls - phase.earlier_calls, tasks, ended))
 
     @property
     def _calls(self) -> int:
