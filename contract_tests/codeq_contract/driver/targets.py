@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from threading import BoundedSemaphore
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -25,6 +27,9 @@ from .webhooks import KEYS_PATH, Receiver, serve_webhook
 
 #: The features of v0.3.3. An older or restricted deployment may lack some.
 FEATURES = frozenset({"batch", "long_poll", "subscriptions", "artifacts", "metrics"})
+
+#: Servers that start at once take all processors of this machine, and the cases that run meanwhile are late.
+_STARTING = BoundedSemaphore(os.cpu_count() or 1)
 
 #: The features of a store that no one else uses: clean-ups delete tasks of anyone, gauges count everything.
 _OF_A_STORE = frozenset({"clean_up", "own_store"})
@@ -116,7 +121,9 @@ class ServerTarget:
         with server.receive(clock.now, self.issuer.signer.jwks()) as (hooks, origin):
             authentication = {**self.issuer.signer.settings(origin + KEYS_PATH), **_static(setup)}
             # The server stops before the transport closes, so that no thread still waits for a reply.
-            with ExitStack() as after, server.serve(setup.but(authentication)) as served:
+            with ExitStack() as after, ExitStack() as running:
+                with _STARTING:
+                    served = running.enter_context(server.serve(setup.but(authentication)))
                 transport = after.enter_context(HttpTransport(served.url, clock, direct=True))
                 kept = _OF_A_STORE if served.shares_store else frozenset()
                 tokens = self.issuer.tokens(now=clock.now())
