@@ -115,24 +115,23 @@ class Scheduler:
                 group.create_task(self._follow(schedule))
 
     async def _follow(self, schedule: Schedule) -> None:
-        """Create the tasks of one schedule. Up to the moment `done` there is nothing to do."""
+        """Create the tasks of one schedule."""
         clock, random = self._codeq.core.clock, self._codeq.core.random
-        done = self._now() - timedelta(seconds=self._catch_up)
+        moment = schedule.after(self._now() - timedelta(seconds=self._catch_up))
         share = random()
         failures = 0
         while True:
-            moment, due = self._next(schedule, done, share)
+            moment, due = self._latest(schedule, moment, share)
             if (seconds := (due - self._now()).total_seconds()) > 0:
                 await clock.sleep(min(seconds, _LONGEST_SLEEP))
             elif await self._create(schedule, moment):
-                done, share, failures = moment, random(), 0
+                moment, share, failures = schedule.after(moment), random(), 0
             else:
                 failures += 1
                 await clock.sleep(min(_LONGEST_PAUSE, 2.0**failures))
 
-    def _next(self, schedule: Schedule, done: datetime, share: float) -> tuple[datetime, datetime]:
-        """Return the last moment after `done` whose task is due, or else the next moment; and when its task is due."""
-        moment = schedule.after(done)
+    def _latest(self, schedule: Schedule, moment: datetime, share: float) -> tuple[datetime, datetime]:
+        """Return the last moment from `moment` on whose task is due, or else `moment`; and when its task is due."""
         while True:
             following = schedule.after(moment)
             spread = min(_SPREAD, (following - moment).total_seconds() / 2)
