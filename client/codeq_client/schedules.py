@@ -128,7 +128,7 @@ class Scheduler:
                 moment, share, failures = schedule.after(moment), random(), 0
             else:
                 failures += 1
-                await clock.sleep(min(_LONGEST_PAUSE, 2.0**failures))
+                await clock.sleep(min(_LONGEST_PAUSE, 2.0 ** min(failures, 10)))
 
     def _latest(self, schedule: Schedule, moment: datetime, share: float) -> tuple[datetime, datetime]:
         """Return the last moment from `moment` on whose task is due, or else `moment`; and when its task is due."""

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import httpx
 import pytest
 
-from codeq_client import Command
+from codeq_client import CodeQ, Command
 from codeq_client.errors import ConfigurationError
 from codeq_client.schedules import Schedule, Scheduler
 from codeq_fake import faults
+from tests.client.api.support import TASK, StillClock
 from tests.client.support import Network, Scenario, refused
 
 MINUTE = Schedule(name="minute", command="X", cron="* * * * *")
@@ -141,6 +143,33 @@ async def test_after_an_outage_and_a_suspension_only_the_last_moment_is_created(
         await scenario.clock.advance(30)
     assert sorted(task.payload for task in scenario.fake.tasks(command="X")) == ["0:03:00", "0:14:00"]
     assert "the task of schedule minute for 1970-01-01 00:01:00+00:00 was not created" in caplog.text
+
+
+class JumpingClock(StillClock):
+    """A clock on which no sleep takes time."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.mark.asyncio
+async def test_a_scheduler_survives_an_outage_of_many_hours() -> None:
+    clock, created = JumpingClock(), asyncio.Event()
+    end = clock.now + 9 * 3600
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        if clock.now < end:
+            raise httpx.ConnectError("connection refused")
+        created.set()
+        return httpx.Response(202, json=TASK)
+
+    transport = httpx.MockTransport(answer)
+    codeq = CodeQ("http://codeq.test", producer_token="p", retries=0, transport=transport, clock=clock)
+    async with codeq, asyncio.TaskGroup() as group:
+        run = group.create_task(Scheduler(codeq, [MINUTE], delay=0, catch_up=0).run())
+        await created.wait()
+        run.cancel()
 
 
 @pytest.mark.asyncio
