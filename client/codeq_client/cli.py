@@ -114,13 +114,10 @@ async def _schedule(schedules: Iterable[Schedule], delay: float | None) -> None:
     """Run until a signal."""
     from .schedules import Scheduler  # noqa: PLC0415 - as above
 
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    post = asyncio.get_running_loop().call_soon_threadsafe
     async with CodeQ.from_env() as codeq:
         run = asyncio.create_task(Scheduler(codeq, schedules, delay=delay).run())
-        with stop_on_signals(partial(loop.call_soon_threadsafe, stop.set)):
-            await asyncio.wait({run, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        run.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        with stop_on_signals(partial(post, run.cancel)), contextlib.suppress(asyncio.CancelledError):
             await run
 
 
