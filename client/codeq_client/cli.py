@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("codeq_client.worker")
 
+_log_option = click.option(
+    "--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+_log_level_option = click.option("--log-level", default="INFO", show_default=True)
+
 
 @click.group("codeq-worker", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @version_option
@@ -50,8 +55,8 @@ def main() -> None:
 @click.option("--burst", is_flag=True, help="Exit when no task is left.")
 @click.option("--health-port", type=click.IntRange(0, 65535), help="Serve the probes /live and /ready on this port.")
 @click.option("--health-host", default="127.0.0.1", show_default=True, help="The address of the probes.")
-@click.option("--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--log-level", default="INFO", show_default=True)
+@_log_option
+@_log_level_option
 @click.option("--reload", is_flag=True, help="Restart when a Python file in this folder changes.")
 def run(  # the command's options
     target: str,
@@ -95,8 +100,8 @@ def run(  # the command's options
 @click.option(
     "--delay", type=click.FloatRange(min=0), help="Seconds to wait after each moment; default: drawn, up to 10."
 )
-@click.option("--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--log-level", default="INFO", show_default=True)
+@_log_option
+@_log_level_option
 def schedule(target: str, *, delay: float | None, log_format: str, log_level: str) -> None:
     """Create the tasks of the schedules MODULE:OBJECT: a list of `Schedule`, or a function that returns one.
 
