@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ from codeq_client._api.calls import Role
 from codeq_client._api.retries import Core, FetchToken, Flow, Pause, Send
 from codeq_client._api.tokens import TokenSource
 from codeq_client.errors import CodeQError, Unavailable
+from codeq_fake.testing import FakeCodeQ
 
 T = TypeVar("T")
 
@@ -93,3 +96,12 @@ class ScriptedServer:
 
     def token(self, role: Role) -> Any:
         return self.core.tokens[role]
+
+
+def output_about_tasks(script: str) -> tuple[str, str]:
+    """Run a script on a fake with four tasks, whose ids are its arguments, and return its output and its errors."""
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        ids = [fake.enqueue("X", {}).id for _ in range(4)]
+        command = [sys.executable, "-c", script, *ids]
+        run = subprocess.run(command, env=fake.env, capture_output=True, text=True, timeout=60, check=False)
+    return run.stdout, run.stderr
