@@ -54,7 +54,7 @@ class Topics:
 
     def put(self, tenant: str, name: str, policy: Policy, *, now: int) -> tuple[Topic, bool]:
         """Create a topic or change its policy. Returns it, and whether it is new. Raises `InvalidTopic`."""
-        check_name(name)
+        _check_name(name)
         _check(policy, name)
         policy = policy._replace(tiers=tuple(sorted(policy.tiers)))
         known = self.by_name.get((tenant, name))
@@ -69,7 +69,7 @@ class Topics:
 
     def get(self, tenant: str, name: str) -> Topic:
         """A topic. Raises `InvalidTopic` or `TopicNotFound`."""
-        check_name(name)
+        _check_name(name)
         topic = self.by_name.get((tenant, name))
         if topic is None:
             raise errors.TopicNotFound(f"{tenant}.{name}")
@@ -77,11 +77,11 @@ class Topics:
 
     def delete(self, tenant: str, name: str) -> None:
         """Delete a topic, if there is one. Raises `InvalidTopic`."""
-        check_name(name)
+        _check_name(name)
         self.by_name.pop((tenant, name), None)
 
 
-def check_name(name: str) -> None:
+def _check_name(name: str) -> None:
     """Raise `InvalidTopic` unless this can be a topic's name."""
     if not _is_label(name):
         raise errors.InvalidTopic("topicName", _NO_LABEL)

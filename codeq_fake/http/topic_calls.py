@@ -73,16 +73,19 @@ def _policy(fields: dict[str, Any]) -> Policy:
 
 def _reply(topic: Topic, status: int) -> Reply:
     policy = topic.policy
-    limits = "".join(
-        f',"{name}":{value}'
-        for name, value in (("retentionSeconds", policy.retention), ("maxConsumers", policy.max_consumers))
-        if value
-    )
-    text = (
-        f'{{"topicId":"{topic.id}","tenantId":"{topic.tenant}","topicName":"{topic.name}",'
-        f'"policy":{{"priorityTiers":[{",".join(map(str, policy.tiers))}],"maxAttempts":{policy.max_attempts},'
-        f'"deadLetterTopicRef":"{policy.dead_letter_topic}"{limits}}},"version":{topic.version},'
-        f'"createdAt":"{wire.rfc3339_nano(topic.created_at, UTC)}",'
-        f'"updatedAt":"{wire.rfc3339_nano(topic.updated_at, UTC)}"}}'
-    )
-    return replies.json(text, status)
+    limits = {"retentionSeconds": policy.retention, "maxConsumers": policy.max_consumers}
+    shown: dict[str, Any] = {
+        "topicId": topic.id,
+        "tenantId": topic.tenant,
+        "topicName": topic.name,
+        "policy": {
+            "priorityTiers": list(policy.tiers),
+            "maxAttempts": policy.max_attempts,
+            "deadLetterTopicRef": policy.dead_letter_topic,
+            **{name: limit for name, limit in limits.items() if limit},
+        },
+        "version": topic.version,
+        "createdAt": wire.rfc3339_nano(topic.created_at, UTC),
+        "updatedAt": wire.rfc3339_nano(topic.updated_at, UTC),
+    }
+    return replies.json(wire.encode(shown), status)
