@@ -10,11 +10,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .encoder import check_doubles, t1_text
-from .scanner import Members, Number, Value, scan
+from .scanner import Members, Number, Value, int64, scan
 from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Scalar, Struct, fold
-
-_INT64_DIGITS = 19
-_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
 class _Slice(NamedTuple):
@@ -88,7 +85,7 @@ def _assign_scalar(kind: Scalar, held: Any, value: Value) -> Any:  # noqa: ANN40
     if kind is STRING and isinstance(value, str):
         return value
     if kind is INT and isinstance(value, Number):
-        return _int64(value.literal)
+        return int64(value.literal)
     raise BadBody
 
 
@@ -103,14 +100,3 @@ def _read(kind: Kind, held: Any) -> Any:  # noqa: ANN401 - as above
         items = [_read(kind.item, item) for item in held.items[: held.length]]
         return None if held.length is None else ["" if item is None else item for item in items]
     return t1_text(held) if kind in (ANY, OBJECT) else held
-
-
-def _int64(literal: str) -> int:
-    """The value of an integer literal. To Go neither `5.0` nor `1e1` is one (B1)."""
-    digits = literal.removeprefix("-")
-    if not digits.isdecimal() or len(digits) > _INT64_DIGITS:
-        raise BadBody
-    value = int(literal)
-    if not _INT64_MIN <= value <= _INT64_MAX:
-        raise BadBody
-    return value

@@ -9,6 +9,8 @@ from typing import NamedTuple, TypeAlias
 from .schema import BadBody
 
 MAX_DEPTH = 10_000
+_INT64_DIGITS = 19
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _NOT_SPACE = re.compile(r"[^ \t\n\r]")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -39,6 +41,17 @@ def scan(body: bytes) -> Value:
     """
     # Each byte of invalid UTF-8 becomes one U+FFFD; `errors="replace"` would make one of several bytes.
     return _Scanner(without_surrogates(body.decode(errors="surrogateescape"))).value()
+
+
+def int64(literal: str) -> int:
+    """The value of an integer literal. To Go neither `5.0` nor `1e1` is one (B1). Raises BadBody."""
+    digits = literal.removeprefix("-")
+    if not digits.isdecimal() or len(digits) > _INT64_DIGITS:
+        raise BadBody
+    value = int(literal)
+    if not _INT64_MIN <= value <= _INT64_MAX:
+        raise BadBody
+    return value
 
 
 def without_surrogates(text: str) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from .encoder import quote
-from .scanner import MAX_DEPTH, Members, Number, Value, scan
-from .schema import fold
+from .scanner import MAX_DEPTH, Members, Number, Value, int64, scan
+from .schema import BadBody, fold
 
 _SPACE = " \t\n\r"
 _DIGITS = "0123456789"
 _HEX = "0123456789abcdefABCDEF"
 _LITERALS = {"t": "true", "f": "false", "n": "null"}
-_INT64 = range(-(2**63), 2**63)
 
 
 class StrictError(ValueError):
@@ -74,10 +74,9 @@ def _value(value: Value, wanted: str, field: str) -> Any:  # noqa: ANN401 - of t
         return value
     found = _kind(value)
     if wanted == "int" and isinstance(value, Number):
-        literal = value.literal
-        if literal.lstrip("-").isdecimal() and len(literal) <= len(str(_INT64.start)) and int(literal) in _INT64:
-            return int(literal)
-        found = f"number {literal}"
+        with suppress(BadBody):
+            return int64(value.literal)
+        found = f"number {value.literal}"
     raise StrictError(f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}")
 
 
