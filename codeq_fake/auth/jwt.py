@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 
-from codeq_fake.wire import IllegalBase64, decode_base64url
+from codeq_fake.wire import IllegalBase64, decode_base64url, quote_byte
 
 from .caller import Unauthenticated
 
@@ -24,7 +24,6 @@ _OTHER_ALGORITHMS = frozenset(
 _SEGMENTS = 3
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _JSON_STARTS = b'{["-0123456789tfn'
-_GO_ESCAPES = {"'": r"\'", "\\": r"\\", "\a": r"\a", "\b": r"\b", "\f": r"\f", "\v": r"\v"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +124,4 @@ def _json_complaint(data: bytes) -> str:
     start = data.lstrip(b" \t\r\n")[:1]
     if not start or start in _JSON_STARTS:
         return "unexpected end of JSON input"
-    return f"invalid character '{_quoted(chr(start[0]))}' looking for beginning of value"
-
-
-def _quoted(char: str) -> str:
-    """A character as in Go's error messages."""
-    if char in _GO_ESCAPES:
-        return _GO_ESCAPES[char]
-    if char.isprintable():
-        return char
-    return f"\\x{ord(char):02x}" if char.isascii() else f"\\u{ord(char):04x}"
+    return f"invalid character {quote_byte(start[0])} looking for beginning of value"

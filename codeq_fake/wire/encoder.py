@@ -21,11 +21,34 @@ _PLAIN_FROM, _PLAIN_BELOW = 1e-6, 1e21  # between them a double is written witho
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:u(003c|003e|0026)|.)")
 _HTML = {"003c": "<", "003e": ">", "0026": "&"}
+_GO_ESCAPES = {
+    "'": r"\'",
+    "\\": r"\\",
+    "\a": r"\a",
+    "\b": r"\b",
+    "\f": r"\f",
+    "\n": r"\n",
+    "\r": r"\r",
+    "\t": r"\t",
+    "\v": r"\v",
+}
 
 
 def quote(text: str) -> str:
     r"""A string literal (R23). A lone surrogate, which stands for a byte of invalid UTF-8, is written `\ufffd`."""
     return escaped(encode_basestring(text))
+
+
+def quote_byte(byte: int) -> str:
+    """A byte in single quotes, as Go's JSON decoder names one that cannot be there."""
+    char = chr(byte)
+    if char in _GO_ESCAPES:
+        shown = _GO_ESCAPES[char]
+    elif char.isprintable():
+        shown = char
+    else:
+        shown = f"\\x{byte:02x}" if char.isascii() else f"\\u{byte:04x}"
+    return f"'{shown}'"
 
 
 #: A string literal for a text that is passed to `escaped` as a whole, which costs less than to escape each literal.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .encoder import quote
+from .encoder import quote, quote_byte
 from .scanner import MAX_DEPTH, Members, Number, Value, int64, scan
 from .schema import BadBody, fold
 
@@ -229,15 +229,4 @@ def _char(text: str, at: int) -> str:
 
 
 def _unexpected(char: str, where: str) -> StrictError:
-    shown = {"'": r"'\''", '"': "'\"'"}.get(char) or f"'{_quoted(char)}'"
-    return StrictError(f"invalid character {shown} {where}")
-
-
-def _quoted(char: str) -> str:
-    """A byte as Go quotes it."""
-    known = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", "\\": r"\\"}
-    if char in known:
-        return known[char]
-    if char < " " or char == "\x7f":
-        return f"\\x{ord(char):02x}"
-    return char if char.isprintable() else f"\\u{ord(char):04x}"
+    return StrictError(f"invalid character {quote_byte(ord(char))} {where}")
