@@ -15,6 +15,9 @@ from .request import Call
 #: Between two attempts of a read that waits for a result, in ns; and for how many seconds it waits at most (G1).
 INTERVAL = 100 * MILLISECOND
 LONGEST_WAIT = 60
+#: Of Go's integers.
+_LARGEST = 2**63 - 1
+_MOST_DIGITS = len(str(_LARGEST))
 
 
 def get(call: Call) -> Reply:
@@ -24,8 +27,9 @@ def get(call: Call) -> Reply:
 
 def result(call: Call) -> Reply | Wait:
     """R13: read a task and its result (S7), and wait for that if the request says so (G1)."""
-    seconds = call.query("waitSeconds") if call.query_string and call.broker.profile.version.waits_for_results else ""
-    if not seconds.isascii() or not seconds.isdecimal():
+    can_wait = call.query_string and call.broker.profile.version.waits_for_results
+    seconds = _seconds(call.query("waitSeconds")) if can_wait else 0
+    if not seconds:
         return _result(call)
 
     def attempt(_now: int) -> Reply | None:
@@ -33,7 +37,15 @@ def result(call: Call) -> Reply | Wait:
             return _result(call)
         return None
 
-    return Wait(attempt, min(int(seconds), LONGEST_WAIT), INTERVAL, errors.ResultNotFound())
+    return Wait(attempt, seconds, INTERVAL, errors.ResultNotFound())
+
+
+def _seconds(text: str) -> int:
+    """For how long a request waits, as Go reads it: what is no 64-bit integer counts as 0 (G1)."""
+    digits = text.removeprefix("+").lstrip("0")
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > _MOST_DIGITS or int(digits) > _LARGEST:
+        return 0
+    return min(int(digits), LONGEST_WAIT)
 
 
 def _result(call: Call) -> Reply:

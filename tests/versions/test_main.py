@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
 from codeq_fake.auth import Authenticator, Forbidden
+from codeq_fake.clocks import run
 from codeq_fake.control.errors import BadRequestError
 from codeq_fake.core import PROFILES, canonical_name
 from codeq_fake.http.topic_calls import LARGEST_POLICY
@@ -73,6 +75,40 @@ def test_a_policy_has_at_most_16_kib(more: int, status: int) -> None:
     policy = json.dumps(POLICY).encode()
     body = policy + b" " * (LARGEST_POLICY - len(policy) + more)
     assert fake.client().put(TOPIC, content=body).status_code == status
+
+
+# Waiting for a result (G1).
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("1", 1),
+        ("%2B1", 1),
+        ("007", 7),
+        ("0" * 5000 + "7", 7),
+        ("61", 60),
+        (str(2**63 - 1), 60),
+        (str(2**63), 0),
+        ("9" * 5000, 0),
+        ("%2B%2B1", 0),
+        ("0%2B1", 0),
+        ("\u0661", 0),
+    ],
+    ids=lambda value: str(value)[:25],
+)
+def test_a_read_waits_for_as_many_seconds_as_go_reads(written: str, seconds: int) -> None:
+    fake = FakeCodeQ(profile="main/redis", clock="auto")
+
+    async def waited() -> float:
+        task = fake.enqueue("A").id
+        async with fake.async_client(timeout=None) as client:
+            before = asyncio.get_running_loop().time()
+            reply = await client.get(f"/v1/codeq/tasks/{task}/result?waitSeconds={written}")
+            assert (reply.status_code, reply.json()) == (404, {"error": "result not found"})
+            return asyncio.get_running_loop().time() - before
+
+    assert run(waited()) == pytest.approx(seconds)
 
 
 # Tenants (G4).
