@@ -10,7 +10,7 @@ from . import effects, errors
 from .broker import Broker
 from .claimability import Claimable, explain
 from .commands import BUILT_IN_COMMANDS
-from .profiles import PROFILES, VERSIONS, Profile, Store, Version, canonical_name
+from .profiles import PROFILES, Profile, Store, Version, canonical_name
 from .rate_limits import RateLimit
 from .results import ArtifactUpload, Submission
 from .settings import CoreSettings

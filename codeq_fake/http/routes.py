@@ -9,7 +9,6 @@ from typing import Any
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from codeq_fake.core import VERSIONS
 from codeq_fake.runtime.fake_server import FakeServer
 
 from . import replies
@@ -37,9 +36,8 @@ class _Surface(Router):
         operations = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
         topics = [_OperationRoute(runtime, operation, hosts) for operation in TOPIC_OPERATIONS]
         self._runtime = runtime
-        self._tables = {
-            version.name: _Table([*operations, *topics] if version.has_topics else operations) for version in VERSIONS
-        }
+        #: By whether the version has topics.
+        self._tables = (_Table(operations), _Table([*operations, *topics]))
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a request."""
@@ -49,7 +47,7 @@ class _Surface(Router):
             return replies.send_reply(send, replies.BAD_REQUEST, None)
         if scope["type"] == "http":
             method, path = scope["method"], scope["path"]
-            table = self._tables[self._runtime.broker.profile.version.name]
+            table = self._tables[self._runtime.broker.profile.version.has_topics]
             fixed = table.fixed.get((method, path))
             if fixed is not None:
                 scope["path_params"] = {}
@@ -63,7 +61,7 @@ class _Surface(Router):
 
 
 class _Table:
-    """The routes of one version."""
+    """The routes of some versions."""
 
     def __init__(self, routes: Sequence[_OperationRoute]) -> None:
         #: A path without an id takes precedence over one that an id matches, so it is looked up first.
