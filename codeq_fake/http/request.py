@@ -49,9 +49,8 @@ class Call:
         request_id = headers.get(b"x-request-id", b"").strip(b" \t") or runtime.source.request_id().encode()  # R20
         params = scope.get("path_params", {})
         zone = runtime.config.settings.timezone
-        call = cls(runtime.broker, zone, params, headers, request_id, runtime.clock.now())
-        call.query_string = scope["query_string"]
-        return call
+        now, query_string = runtime.clock.now(), scope["query_string"]
+        return cls(runtime.broker, zone, params, headers, request_id, now, query_string=query_string)
 
     def refresh_from(self, runtime: FakeServer) -> None:
         """Use the present state and time. While the request arrived, the fake may have been reset."""
