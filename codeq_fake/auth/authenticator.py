@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeAlias
 
 from codeq_fake.server_settings import ADMIN_SCOPE, WORKER_SCOPES, Auth, Settings
 
@@ -13,9 +12,6 @@ from .caller import Authentication, Caller, Forbidden, Unauthenticated, role_of,
 from .identities import IdentitiesProvider, Identity, Kind
 from .keys import Fetch, fetch_url
 from .providers import Provider, provider_of
-
-#: Finds the caller of a header value at an instant.
-_Authenticate: TypeAlias = Callable[[str | None, int], Authentication]
 
 #: The number of header values that are remembered for each kind of route.
 REMEMBERED = 4096
@@ -42,10 +38,9 @@ class Authenticator:
         self._worker_provider = workers
         self._allow_producer_as_worker = allow_producer_as_worker
         self._is_dev = is_dev
-        self._has_strict_tenants = has_strict_tenants
-        self._producers = self._cache(self._authenticate_producer)
-        self._workers = self._cache(self._authenticate_worker)
-        self._readers = self._cache(self._authenticate_reader)
+        self._producers = _Cache(self._authenticate_producer, has_strict_tenants=has_strict_tenants)
+        self._workers = _Cache(self._authenticate_worker, has_strict_tenants=has_strict_tenants)
+        self._readers = _Cache(self._authenticate_reader, has_strict_tenants=has_strict_tenants)
 
     @classmethod
     def of(
@@ -96,15 +91,6 @@ class Authenticator:
             return caller
         raise Unauthenticated("unauthorized. Admin only")
 
-    def _cache(self, authenticate: _Authenticate) -> _Cache:
-        """A cache of what `authenticate` finds, with tenants by the version's rule (A9, G4)."""
-
-        def strictly(authorization: str | None, now: int) -> Authentication:
-            found = authenticate(authorization, now)
-            return replace(found, caller=with_strict_tenant(found.caller))
-
-        return _Cache(strictly if self._has_strict_tenants else authenticate)
-
     def _authenticate_producer(self, authorization: str | None, now: int) -> Authentication:
         return self._producer_provider.authenticate(_bearer_token(authorization), now=now)
 
@@ -139,10 +125,11 @@ class Authenticator:
 
 
 class _Cache:
-    """The valid header values, with the time for which they are valid."""
+    """The valid header values, with the time for which they are valid, and tenants by the version's rule (A9, G4)."""
 
-    def __init__(self, authenticate: _Authenticate) -> None:
+    def __init__(self, authenticate: Callable[[str | None, int], Authentication], *, has_strict_tenants: bool) -> None:
         self._authenticate = authenticate
+        self._has_strict_tenants = has_strict_tenants
         self._found: dict[str | None, Authentication] = {}
 
     def caller(self, authorization: str | None, now: int) -> Caller:
@@ -150,6 +137,8 @@ class _Cache:
         authentication = self._found.get(authorization)
         if authentication is None or not authentication.since <= now < authentication.until:
             authentication = self._authenticate(authorization, now)
+            if self._has_strict_tenants:
+                authentication = replace(authentication, caller=with_strict_tenant(authentication.caller))
             if len(self._found) >= REMEMBERED:
                 del self._found[next(iter(self._found))]  # the oldest one: invented tokens must not fill the memory
             self._found[authorization] = authentication
