@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from codeq_contract.driver.identity_folder import IdentityFolder, IdentityFolderError
+from codeq_contract.driver.identity_folder import IdentityFolder, IdentityFolderError, write_new
 from codeq_contract.stores import STORES
 from codeq_contract.suite.configuration_file import ConfigurationFile
 from codeq_contract.suite.options import ENVIRONMENT, Options, OptionsError
@@ -43,7 +43,7 @@ def write_configuration(file: Path, *, identities: Path | None, **given: str | N
         if sys.stdin.isatty():
             values |= _answers(values)
         _check(values)
-        _write(file, ConfigurationFile(**values).text())
+        write_new(file, ConfigurationFile(**values).text())
     except (IdentityFolderError, OptionsError, OSError) as error:
         raise CannotRunError(str(error)) from None
     click.echo(f"{file} is written; next: codeq-contract run --config {file} --report report")
@@ -78,9 +78,3 @@ def _check(values: Mapping[str, Any]) -> None:
     missing = [name for name in ("producer", "worker") if name not in options.tokens]
     if missing and not options.token_command:
         raise OptionsError(f"there is no token of a {missing[0]}; --identities or --token-command gives it")
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a new file that only its owner can read. Raises OSError if there is one."""
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as output:
-        output.write(text)

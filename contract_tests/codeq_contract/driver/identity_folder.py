@@ -125,12 +125,17 @@ def _variables(settings: Mapping[str, str]) -> str:
     return "".join(f"{name}='{value}'\n" for name, value in values.items())
 
 
+def write_new(file: Path, text: str, mode: int = _OWNER_ONLY) -> None:
+    """Write a new file. No one else can read a secret one at any moment. Raises OSError if there is one."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as output:
+        output.write(text)
+
+
 def _write(file: Path, text: str, mode: int = _OWNER_ONLY) -> None:
-    """Write a file completely or not at all. No one else can read a secret one at any moment."""
+    """Write a file completely or not at all."""
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as output:
-        output.write(text)
+    write_new(new, text, mode)
     new.replace(file)
 
 
