@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -33,45 +34,28 @@ _DEFAULTS = Load()
 _NOT_OURS = frozenset({"level", "known", "report"})
 
 
+def _size(
+    name: str, kind: click.IntRange | click.FloatRange, text: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option for a field of Load."""
+    return click.option(f"--{name}", type=kind, default=getattr(_DEFAULTS, name), show_default=True, help=text)
+
+
 @click.command("load")
 @suite_options(but=_NOT_OURS)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write (*.gz with gzip).")
-@click.option("--producers", type=click.IntRange(1, 64), default=_DEFAULTS.producers, show_default=True)
-@click.option("--workers", type=click.IntRange(1, 64), default=_DEFAULTS.workers, show_default=True)
-@click.option(
-    "--tasks",
-    type=click.IntRange(1, 20_000),
-    default=_DEFAULTS.tasks,
-    show_default=True,
-    help="At most, and as many for polls.",
+@_size("producers", click.IntRange(1, 64))
+@_size("workers", click.IntRange(1, 64))
+@_size("tasks", click.IntRange(1, 20_000), "At most, and as many for polls.")
+@_size("seconds", click.FloatRange(1, 600), "Before the drain.")
+@_size("drain", click.FloatRange(0, 3600), "Seconds at most.")
+@_size(
+    "busy",
+    click.IntRange(0, 256),
+    "Clients that create, claim and complete as fast as the server answers, beside the others.",
 )
-@click.option(
-    "--seconds", type=click.FloatRange(1, 600), default=_DEFAULTS.seconds, show_default=True, help="Before the drain."
-)
-@click.option(
-    "--drain", type=click.FloatRange(0, 3600), default=_DEFAULTS.drain, show_default=True, help="Seconds at most."
-)
-@click.option(
-    "--busy",
-    type=click.IntRange(0, 256),
-    default=_DEFAULTS.busy,
-    show_default=True,
-    help="Clients that create, claim and complete as fast as the server answers, beside the others.",
-)
-@click.option(
-    "--processes",
-    type=click.IntRange(1, 64),
-    default=_DEFAULTS.processes,
-    show_default=True,
-    help="Over which the busy clients are spread.",
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 100),
-    default=_DEFAULTS.batch,
-    show_default=True,
-    help="Tasks in each call of a busy client.",
-)
+@_size("processes", click.IntRange(1, 64), "Over which the busy clients are spread.")
+@_size("batch", click.IntRange(1, 100), "Tasks in each call of a busy client.")
 @background_output()
 def load_target(*, out: Path, **given: Any) -> None:
     """Run producers and workers on a target, drain it, and write the history, for `codeq-contract check`.
