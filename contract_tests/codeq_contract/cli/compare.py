@@ -16,7 +16,7 @@ from rich.console import Console
 
 from codeq_contract.compare import Difference, Limits, Outcome, Pair, Search, started_pair
 from codeq_contract.compare.report import document, lines
-from codeq_contract.driver.preflight import check_callers
+from codeq_contract.driver.preflight import check_deployment
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import Target
 from codeq_contract.suite.options import Options, OptionsError
@@ -93,8 +93,7 @@ def compare_targets(
         targets = [_target(operand, given, yes=yes) for operand in (left, right)]
         with started_pair(*targets) as pair:
             for driver in pair.drivers:
-                if driver.start_other is None:
-                    check_callers(driver.about["url"], driver)
+                check_deployment(driver)
             outcome = _search(pair, limits, chosen_seed, console)
             if report is not None:
                 report.write_text(json.dumps(document(outcome, pair), indent=2) + "\n", encoding="utf-8")

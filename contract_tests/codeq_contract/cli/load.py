@@ -15,7 +15,7 @@ from rich.console import Console
 
 from codeq_contract.checker.history import History
 from codeq_contract.driver import Setup
-from codeq_contract.driver.preflight import check_callers
+from codeq_contract.driver.preflight import check_deployment
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.load import BrokenLoadError, Load, record_load
@@ -75,8 +75,7 @@ def load_target(*, out: Path, **given: Any) -> None:
         seed = int(options.seed) if options.seed else secrets.randbelow(_SEEDS)
         load = Load(**sizes, seed=seed)
         with target.start(Setup()) as driver:
-            if driver.start_other is None:
-                check_callers(driver.about["url"], driver)
+            check_deployment(driver)
             if load.busy and not driver.in_real_time:
                 raise CannotRunError("--busy needs a target in real time")
             click.echo(f"{driver.target}: {_described(load)}")

@@ -15,7 +15,7 @@ import pytest
 
 from codeq_contract.driver import Driver, Setup, UnsupportedError
 from codeq_contract.driver.clocks import RealClock
-from codeq_contract.driver.preflight import check_callers
+from codeq_contract.driver.preflight import check_deployment
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import Target
 from codeq_contract.recordings.times import SECOND
@@ -72,9 +72,8 @@ class Session:
         """The runner. The first use starts the server, and ends the run if there is none."""
         try:
             driver = self._open.enter_context(self.target.start(Setup()))
-            # What the suite has set up itself is right; where it fails, the server is at fault, as cases show.
-            if driver.start_other is None and not self.options.dry_run:
-                check_callers(driver.about["url"], driver)
+            if not self.options.dry_run:
+                check_deployment(driver)
         except NotRunError as reason:
             self.not_run = str(reason)
             pytest.exit(f"not run: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
