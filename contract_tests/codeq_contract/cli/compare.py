@@ -21,7 +21,7 @@ from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import Target
 from codeq_contract.suite.options import Options, OptionsError
 
-from .output import CannotRunError, background_output, counted, printable
+from .output import CannotRunError, background_output, counted, printable, printable_body
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -142,7 +142,7 @@ def _title(pair: Pair) -> str:
 
 def _print(console: Console, difference: Difference) -> None:
     for line in lines(difference):
-        console.print(printable(line.encode(errors="backslashreplace").decode()), markup=False)
+        console.print(printable_body(line), markup=False)
     console.print()
 
 

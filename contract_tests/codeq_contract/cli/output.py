@@ -179,6 +179,11 @@ def host_and_port(text: str, *, option: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def printable_body(text: str) -> str:
+    """A text with a body in it, which may have bytes that are no text: as `printable`, with these as escapes."""
+    return printable(text.encode(errors="backslashreplace").decode())
+
+
 def printable(text: str) -> str:
     """`text` without characters that control a terminal, except line ends."""
     return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)

@@ -18,7 +18,7 @@ from codeq_contract.replay.comparison import Difference
 from codeq_contract.replay.player import replay
 from codeq_contract.replay.servers import ControlError, InProcessTarget, UrlTarget
 
-from .output import CannotRunError, counted, printable
+from .output import CannotRunError, counted, printable, printable_body
 
 #: The most differences that are printed for one call or callback.
 _MAX_SHOWN = 20
@@ -61,8 +61,7 @@ def replay_files(
 def _print(differences: Sequence[Difference]) -> None:
     for event, of_event in groupby(differences, key=lambda difference: difference.event):
         for difference in islice(of_event, _MAX_SHOWN):
-            # A body may have bytes that are no text, or that control a terminal.
-            click.echo(printable(f"{difference}\n".encode(errors="backslashreplace").decode()))
+            click.echo(printable_body(f"{difference}\n"))
         if rest := sum(1 for _ in of_event):
             click.echo(f"{event}  and {counted(rest, 'more difference')}\n")
 
