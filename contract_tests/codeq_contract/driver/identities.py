@@ -150,6 +150,14 @@ def callers(run: str) -> dict[str, Identity]:
     }
 
 
+def static_settings(tokens: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The settings of a server with static tokens (A4): those of a producer, a worker or both, by kind."""
+    settings: dict[str, str] = {}
+    for kind, token in tokens.items():
+        settings |= {f"{kind.upper()}_AUTH_PROVIDER": "static", f"{kind.upper()}_AUTH_CONFIG": json.dumps(token)}
+    return settings
+
+
 def claims_in(token: str) -> Mapping[str, Any] | None:
     """The unverified claims of a signed token. None for any other text."""
     parts = token.split(".")

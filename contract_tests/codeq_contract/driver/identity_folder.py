@@ -14,7 +14,7 @@ from pathlib import Path
 
 from codeq_contract.recordings.format import UNREADABLE, Identity
 
-from .identities import DAY, WORKER_SCOPES, Signer, callers
+from .identities import DAY, WORKER_SCOPES, Signer, callers, static_settings
 
 #: The authentication providers of the server (A3, A4).
 PROVIDERS = ("jwks", "static")
@@ -72,8 +72,8 @@ class IdentityFolder:
         self._make()
         producer, worker = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         known = {
-            "PRODUCER": {"token": producer, "subject": "producer-1", "raw": {"tenantId": tenant, "role": "ADMIN"}},
-            "WORKER": {
+            "producer": {"token": producer, "subject": "producer-1", "raw": {"tenantId": tenant, "role": "ADMIN"}},
+            "worker": {
                 "token": worker,
                 "subject": "worker-1",
                 "scopes": WORKER_SCOPES.split(),
@@ -81,11 +81,8 @@ class IdentityFolder:
                 "raw": {"tenantId": tenant},
             },
         }
-        settings: dict[str, str] = {}
-        for kind, config in known.items():
-            settings |= {f"{kind}_AUTH_PROVIDER": "static", f"{kind}_AUTH_CONFIG": json.dumps(config)}
         _write(self.tokens_file, _json({"producer": producer, "worker": worker, "admin": producer}))
-        _write(self.settings, _variables(settings))
+        _write(self.settings, _variables(static_settings(known)))
 
     def tokens(self) -> Mapping[str, str]:
         """The tokens, by caller. Raises IdentityFolderError."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from codeq_contract.driver.identities import Signer
+from codeq_contract.driver.identities import Signer, static_settings
 from codeq_contract.driver.requests import SUBSCRIPTIONS, TASKS
 from codeq_contract.recordings.format import Call, Header
 from codeq_contract.recordings.times import SECOND
@@ -78,10 +78,7 @@ def credentials(header: Header, signer: Signer | None) -> Credentials:
 
 
 def _static(header: Header, static: Mapping[str, Any]) -> Credentials:
-    settings = {}
-    for kind in ("producer", "worker"):
-        settings[f"{kind.upper()}_AUTH_PROVIDER"] = "static"
-        settings[f"{kind.upper()}_AUTH_CONFIG"] = json.dumps(static[kind])
+    settings = static_settings({kind: static[kind] for kind in ("producer", "worker")})
     tokens = {name: static[identity.kind]["token"] for name, identity in header.identities.items()}
     return Credentials(settings, {}, tokens)
 
