@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from codeq_contract.clauses import FACTS
 from codeq_contract.plugin import SESSION
 from codeq_contract.report.results import Verdict
 from tests.mutants import children, suite
@@ -49,9 +48,7 @@ def failed_cases(facts: Sequence[str] = (), *, first_only: bool = False) -> list
         files = [file for file in files if any(f'"{fact}"' in file.read_text(encoding="utf-8") for fact in facts)]
     if not files:
         return []
-    needs = {need for fact in facts for need in FACTS[fact].needs}
-    store = next((need.removeprefix("store:") for need in needs if need.startswith("store:")), "")
-    printed = suite.run(files, judge, store=store, facts=facts)
+    printed = suite.run(files, judge, store=suite.store_of(facts), facts=facts)
     if not judge.results:
         raise RuntimeError(printed)
     return judge.failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 import codeq_contract
 import codeq_contract.driver.in_process
 import codeq_contract.plugin
+from codeq_contract.clauses import FACTS
 
 _SUITE = Path(codeq_contract.__file__).parent
 
@@ -24,6 +25,12 @@ _LEVELS = "core,timed,concurrent,webhooks"
 _DRAWN = "test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says"
 
 _PLUGINS = ("codeq_contract.plugin", "no:cacheprovider", "no:faulthandler", "no:unraisableexception")
+
+
+def store_of(facts: Iterable[str]) -> str:
+    """The store that the cases of these facts need. Empty if any will do."""
+    needs = [need for fact in facts for need in FACTS[fact].needs]
+    return next((need.removeprefix("store:") for need in needs if need.startswith("store:")), "")
 
 
 def run(files: Sequence[Path], plugin: object, *, store: str = "", facts: Sequence[str] = ()) -> str:

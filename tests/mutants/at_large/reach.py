@@ -62,16 +62,16 @@ def record(items: Iterable[pytest.Item]) -> Mapping[str, Mapping[str, object]]:
     for item in items:
         _ = item.config.stash[SESSION].runner  # starts the server once
         measured.switch_context(item.nodeid)
-        began = cpu_seconds()
+        began = _cpu_seconds()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-        seconds[item.nodeid] = cpu_seconds() - began
+        seconds[item.nodeid] = _cpu_seconds() - began
     measured.stop()
     data = measured.get_data()
     files = {Path(file).relative_to(FAKE).as_posix(): data.contexts_by_lineno(file) for file in data.measured_files()}
     return {"cases": files, "seconds": seconds}
 
 
-def cpu_seconds() -> float:
+def _cpu_seconds() -> float:
     """The seconds of CPU that this process has taken."""
     times = os.times()
     return times.user + times.system

@@ -10,14 +10,13 @@ from functools import partial
 
 import pytest
 
-from codeq_contract.clauses import FACTS
 from codeq_contract.plugin import SESSION
 from codeq_contract.report import CaseResult
 from codeq_contract.report.results import Verdict
 from codeq_contract.suite.runner import facts_of
 from tests.mutants import children, suite
 from tests.mutants.at_large.changes import Change
-from tests.mutants.at_large.reach import Reach, cpu_seconds, record
+from tests.mutants.at_large.reach import Reach, record
 from tests.mutants.building import build_in
 
 SURVIVES = "SURVIVES"
@@ -31,13 +30,12 @@ _TIMES, _MORE = 20, 3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """For how many seconds trials begin, how many run at once, and for how many seconds of CPU each begins cases.
+    """For how many seconds trials begin, and how many run at once.
 
     Without `records` any case may be taken to reach a change.
     """
 
     seconds: float = float("inf")
-    per_trial: float = float("inf")
     processes: int | None = None
     records: bool = True
 
@@ -75,8 +73,7 @@ class _Trials:
         reach = self._reach(cases)
         changes = {change.name: change for change in self._changes}
         jobs = {
-            name: partial(_trial, change, cases, reach, self._killers[change.file], self._limits.per_trial)
-            for name, change in changes.items()
+            name: partial(_trial, change, cases, reach, self._killers[change.file]) for name, change in changes.items()
         }
         for name, result in children.results(jobs, self._limits.seconds, self._limits.processes):
             change = changes[name]
@@ -99,13 +96,10 @@ class _Trials:
 
 def _store(item: pytest.Item) -> str:
     """The store that a case needs, or that of a fake."""
-    needs = [need for fact in facts_of(item) for need in FACTS[fact].needs if need.startswith("store:")]
-    return needs[0].removeprefix("store:") if needs else _STORES[0]
+    return suite.store_of(facts_of(item)) or _STORES[0]
 
 
-def _trial(
-    change: Change, cases: Mapping[str, pytest.Item], reach: Reach, killers: Sequence[str], seconds: float
-) -> str:
+def _trial(change: Change, cases: Mapping[str, pytest.Item], reach: Reach, killers: Sequence[str]) -> str:
     """Build in the change for good, and run the cases until one fails. Returns its id, or `SURVIVES`."""
     try:
         build_in(change.file, change.source)
@@ -114,8 +108,6 @@ def _trial(
     results: list[CaseResult] = []
     reached = reach.of(change.file, change.lines)
     for case in dict.fromkeys([*(killer for killer in killers if killer in reached), *reached]):
-        if cpu_seconds() > seconds:
-            break
         item = cases[case]
         item.config.stash[SESSION].on_result = results.append
         signal.alarm(children.PATIENCE)
