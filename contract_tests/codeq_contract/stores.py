@@ -44,6 +44,9 @@ STORES: Mapping[str, Store] = MappingProxyType(
     }
 )
 
+#: The names of the stores whose bounds are known.
+PROFILES = tuple(name for name in STORES if name != "any")
+
 
 def profile_of(image: str) -> str:
     """The profile of a store's image, by its name and its tag."""

@@ -24,12 +24,10 @@ from codeq_contract.recorder.session import session_of
 from codeq_contract.recorder.webhook_rewriting import WebhookRewriter
 from codeq_contract.recordings.files import write_recording
 from codeq_contract.recordings.format import Header
-from codeq_contract.stores import STORES
+from codeq_contract.stores import PROFILES
 
 from .command_process import end_of, stop_signals
 from .output import CannotRunError, background_output, host_and_port
-
-_PROFILES = [name for name in STORES if name != "any"]
 
 
 @click.command("record", context_settings={"ignore_unknown_options": True})
@@ -44,7 +42,7 @@ _PROFILES = [name for name in STORES if name != "any"]
     help="The URL of the recorder for the server, for callbacks. [the address for the clients, if the server is here]",
 )
 @click.option(
-    "--profile", type=click.Choice(_PROFILES), default="kvrocks-2.8", show_default=True, help="The server's store."
+    "--profile", type=click.Choice(PROFILES), default="kvrocks-2.8", show_default=True, help="The server's store."
 )
 @click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the server, if known.")
 @click.option("--yaml", type=click.Path(path_type=Path, exists=True), help="The server's configuration file.")

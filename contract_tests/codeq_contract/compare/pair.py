@@ -14,7 +14,7 @@ from codeq_contract.driver.identities import Issuer, claims_in
 from codeq_contract.driver.targets import InProcessTarget, ServerTarget, Target
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.stores import STORES
+from codeq_contract.stores import PROFILES
 
 from .callers import USUAL
 from .grammar import REAL, VIRTUAL, Grammar
@@ -30,9 +30,8 @@ SETTINGS = {
     "WEBHOOK_HMAC_SECRET": "the-suite's-secret",
 }
 
-#: The targets that are fakes, whose store can be chosen, and the stores.
+#: The targets that are fakes, whose store can be chosen.
 _FAKES = ("asgi", "http")
-_PROFILES = STORES.keys() - {"any"}
 
 #: The claims that the issuer of a token sets. The others say who the caller is.
 _OF_THE_ISSUER = frozenset({"aud", "exp", "iat", "iss", "jti", "nbf"})
@@ -137,7 +136,7 @@ def _let_callers_be_alike(server: Driver, deployment: Driver) -> None:
 
 def _adapted(target: Target, issuer: Issuer, profile: str) -> Target:
     """A target with that issuer. A fake gets that profile, if there is one."""
-    if target.name in _FAKES and profile in _PROFILES:
+    if target.name in _FAKES and profile in PROFILES:
         if isinstance(target, InProcessTarget):
             target = replace(target, profile=profile)
         elif isinstance(target, ServerTarget) and isinstance(target.server, Command):
