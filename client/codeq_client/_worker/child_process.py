@@ -21,6 +21,9 @@ from .cancellation import text_of
 from .job import Job, TaskLogger, current_task, log_fields
 from .outcomes import Fail
 
+# Windows lacks one of them.
+_STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 MessageKind: TypeAlias = Literal["progress", "log", "returned", "raised"]
 """What a process sends: any number of the first two, then one of the others."""
 
@@ -120,9 +123,8 @@ def _stay_until_killed() -> None:
 
     The process leads a group, which the worker kills as a whole, with all that the handler started.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):  # Windows lacks one
-            signal.signal(getattr(signal, name), _ignore_signal)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _ignore_signal)
     if hasattr(os, "setsid"):
         os.setsid()
         os.register_at_fork(after_in_child=_restore_signals)
@@ -134,8 +136,8 @@ def _ignore_signal(_number: int, _frame: object) -> None:
 
 
 def _restore_signals() -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _end_with_worker() -> None:
