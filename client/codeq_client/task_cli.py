@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, Any
@@ -21,16 +21,16 @@ from .errors import CodeQError, ConfigurationError, DecodeError, TaskFailed, Wai
 
 _PART = 1000  # tasks between two moves of the progress bar
 
-#: The fields of a line of a file, as those of the API (R1), and what `NewTask` calls them.
-_FIELDS = {
-    "command": "command",
-    "payload": "payload",
-    "priority": "priority",
-    "webhook": "webhook",
-    "maxAttempts": "max_attempts",
-    "delaySeconds": "delay",
-    "runAt": "run_at",
-    "idempotencyKey": "idempotency_key",
+#: The fields of a line of a file, as those of the API (R1): what `NewTask` calls them, and their types.
+_FIELDS: Mapping[str, tuple[str, Any]] = {
+    "command": ("command", str),
+    "payload": ("payload", Any),
+    "priority": ("priority", int),
+    "webhook": ("webhook", str),
+    "maxAttempts": ("max_attempts", int),
+    "delaySeconds": ("delay", float),
+    "runAt": ("run_at", datetime),
+    "idempotencyKey": ("idempotency_key", str | None),
 }
 
 
@@ -114,14 +114,17 @@ def _tasks_of(file: IO[str]) -> list[NewTask]:
             raise click.UsageError(
                 f"line {number} needs command and payload, and may have {', '.join(_FIELDS)}: {excerpt(line, 80)}"
             )
-        arguments = {_FIELDS[name]: value for name, value in fields.items()}
         try:
-            if "runAt" in fields:
-                arguments["run_at"] = from_json(datetime, fields["runAt"])
+            tasks.append(NewTask(**dict(_argument(name, value) for name, value in fields.items())))
         except DecodeError as error:
-            raise click.UsageError(f"line {number}: runAt: {error}") from None
-        tasks.append(NewTask(**arguments))
+            raise click.UsageError(f"line {number}: {error}") from None
     return tasks
+
+
+def _argument(field: str, value: object) -> tuple[str, Any]:
+    """Return name and value of the argument of `NewTask` for a field; raises `DecodeError`."""
+    name, kind = _FIELDS[field]
+    return name, from_json(kind, value, field)
 
 
 @main.command()

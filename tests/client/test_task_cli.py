@@ -67,6 +67,8 @@ def test_a_rejected_line_is_named_and_the_others_are_created(server: FakeCodeQ) 
         ("[]", "line 2 needs command and payload"),
         ('{"command": "X"}', "line 2 needs command and payload"),
         ('{"command": "X", "payload": 1, "runAt": "soon"}', "line 2: runAt: "),
+        ('{"command": "X", "payload": 1, "priority": "high"}', "line 2: priority: expected int, got 'high'"),
+        ('{"command": "X", "payload": 1, "delaySeconds": "5"}', "line 2: delaySeconds: expected float, got '5'"),
         ('{"command": "X", "payload": 1, "prio": 2}', "and may have command, payload, priority"),
     ],
 )
