@@ -17,6 +17,7 @@ from anyio import to_thread
 
 from codeq_client.errors import HandlerProcessError
 
+from .cancellation import Caught
 from .child_process import HandlerCall, serve
 
 _SPAWN = multiprocessing.get_context("spawn")  # a forked process would share the worker's connections and threads
@@ -66,7 +67,7 @@ class _HandlerProcess:
         self._process.start()
         theirs.close()
 
-    def call(self, data: bytes, progress: Callable[[], None]) -> tuple[Any, BaseException | None]:
+    def call(self, data: bytes, progress: Callable[[], None]) -> Caught:
         """Send a call, and return what it returned or raised. Blocks until then."""
         try:
             self._connection.send_bytes(data)
