@@ -20,8 +20,9 @@ from cronsim import CronSim, CronSimError
 from ._api.arguments import check_number, check_text
 from ._api.client import CodeQ
 from ._api.models import Command, TaskOptions
+from ._api.settlement import PASSING
 from ._task import Task
-from .errors import CodeQError, ConfigurationError, RateLimited, ServerError, Unauthorized, Unavailable
+from .errors import CodeQError, ConfigurationError
 
 _LONGEST_SLEEP = 60.0  # the machine may be suspended, or its time be set
 _LONGEST_PAUSE = 30.0
@@ -144,7 +145,7 @@ class Scheduler:
         """Create the task of a moment; return False if that may be tried again."""
         try:
             task = await self._send(schedule, moment)
-        except (Unavailable, ServerError, RateLimited, Unauthorized) as error:
+        except PASSING as error:
             _log.warning("the task of schedule %s for %s was not created: %s", schedule.name, moment, error)
             return False
         except CodeQError as error:
