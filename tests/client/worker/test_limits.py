@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -101,19 +100,15 @@ async def test_a_command_at_its_rate_costs_no_claims_until_it_may_start_a_task(s
         assert len(scenario.network.times("claim")) == before
 
 
-def runs_for(scenario: Scenario, policy: Policy, **settings: Any) -> Callable[[], Awaitable[tuple[float, str]]]:
-    """Return a call that runs one task of 100 s, and returns how long it ran and the reason of its end."""
-
-    async def run() -> tuple[float, str]:
-        worker = scenario.worker(**settings)
-        worker.handler("X", **policy)(sleeper(scenario.clock, 100))
-        scenario.enqueue("X", {}, max_attempts=1)
-        async with scenario.running(worker):
-            await scenario.until_ended()
-        times = [at for at, event in scenario.events if isinstance(event, TaskStarted | TaskEnded)]
-        return times[1] - times[0], reason(scenario.events)
-
-    return run
+async def run_of_100_seconds(scenario: Scenario, policy: Policy, **settings: Any) -> tuple[float, str]:
+    """Run one task of 100 s, and return how long it ran and the reason of its end."""
+    worker = scenario.worker(**settings)
+    worker.handler("X", **policy)(sleeper(scenario.clock, 100))
+    scenario.enqueue("X", {}, max_attempts=1)
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    times = [at for at, event in scenario.events if isinstance(event, TaskStarted | TaskEnded)]
+    return times[1] - times[0], reason(scenario.events)
 
 
 def reason(events: list[tuple[float, Event]]) -> str:
@@ -136,7 +131,7 @@ def reason(events: list[tuple[float, Event]]) -> str:
 async def test_a_handler_runs_no_longer_than_its_limit_or_the_workers(
     scenario: Scenario, policy: Policy, lease: LeaseTerms, seconds: float, why: str
 ) -> None:
-    ran, end = await runs_for(scenario, policy, lease=lease)()
+    ran, end = await run_of_100_seconds(scenario, policy, lease=lease)
     assert seconds <= ran <= seconds + 1
     assert end == why
 
