@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import httpx
 from starlette.types import Scope
 
-from codeq_fake.http.operations import OPERATIONS
+from codeq_fake.http.operations import OPERATIONS, TOPIC_OPERATIONS
 
 from .detached import Detached
 from .event_loop import Home, running_loop
@@ -66,7 +66,7 @@ def _role(request: httpx.Request) -> str:
 
 _RIGHTS = [
     (operation.method, re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path)), operation.right)
-    for operation in OPERATIONS
+    for operation in (*OPERATIONS, *TOPIC_OPERATIONS)
 ]
 
 

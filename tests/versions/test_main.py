@@ -69,6 +69,16 @@ def test_a_reset_to_another_version_changes_the_routes_too() -> None:
     assert fake.client().get("/v1/codeq/raft/status").json() == {"enabled": False, "numGroups": 0}
 
 
+def test_the_client_sends_the_token_of_an_administrator_to_topics() -> None:
+    identities = {
+        "shop": {"kind": "producer", "claims": {"sub": "shop"}},
+        "boss": {"kind": "producer", "claims": {"sub": "boss", "role": "ADMIN", "tenantId": "acme"}},
+    }
+    fake = FakeCodeQ(profile="main/redis", identities=identities)
+    created = fake.client().put(TOPIC, json=POLICY)
+    assert (created.status_code, created.json()["tenantId"]) == (201, "acme")
+
+
 @pytest.mark.parametrize(("more", "status"), [(0, 201), (1, 400)])
 def test_a_policy_has_at_most_16_kib(more: int, status: int) -> None:
     fake = FakeCodeQ(profile="main/redis")
