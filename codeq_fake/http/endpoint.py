@@ -84,7 +84,7 @@ class Endpoint:
                 raise RateLimited(scope, limited, wait)  # L1
         if operation.body is not None:
             call.body = await read_body(receive)
-            if len(call.body) > SMALL and self._runtime.config.has_worker_process:
+            if len(call.body) > SMALL and operation.body.fields and self._runtime.config.has_worker_process:
                 call.decoded = await decode_large(call.body, operation.body)
             call.refresh_from(self._runtime)
 

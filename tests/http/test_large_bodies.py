@@ -293,6 +293,18 @@ def test_a_body_that_the_worker_process_cannot_decode_is_refused(
     assert (answer.status, answer.json) == (status, {"error": text})
 
 
+def test_a_body_that_the_route_reads_itself_goes_to_no_worker_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: Any) -> None:
+        raise BrokenWorkerProcess
+
+    monkeypatch.setattr(to_process, "run_sync", fail)
+    config = Config(profile="main/redis", has_worker_process=True)
+    app = http.surface(FakeServer(config, WallClock("manual", start=0)))
+    path = "/v1/codeq/admin/topics/orders"
+    answer = asyncio.run(ask(app, "PUT", path, [SLOW["floats"]], bearer("dev-token")))
+    assert (answer.status, answer.json) == (400, {"error": "invalid request body: http: request body too large"})
+
+
 def upload(size: int, taken: list[int]) -> Iterator[bytes]:
     """White space of this many bytes, made on demand."""
     for start in range(0, size, MEBIBYTE):
