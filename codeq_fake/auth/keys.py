@@ -201,7 +201,7 @@ async def fetch_url(
     """The content of an `http(s)://` or `file://` URL: at most `LARGEST` bytes, within `timeout` seconds in all.
 
     With `addresses` only what that returns for a host is called, also after a redirect. `mounts` maps origins to
-    applications in this process that answer. Raises FetchFailed.
+    applications in this process that answer; no address of theirs is looked up. Raises FetchFailed.
     """
     is_file = url.startswith("file://")
     # Before the time begins: loading takes a good part of a second on a busy machine.
@@ -226,7 +226,8 @@ async def _get(url: str, addresses: Addresses, mounts: Mapping[str, ASGIApp]) ->
         target = httpx.URL(url)
         # One by one, since httpx would read the body of each redirect to its end.
         for _ in range(_MAX_REDIRECTS):
-            async with _answer(target, await addresses(target.raw_host.decode("ascii")), mounts) as response:
+            app, host = _mounted(target, mounts), target.raw_host.decode("ascii")
+            async with _answer(target, (host,) if app is not None else await addresses(host), app) as response:
                 if not response.has_redirect_location:
                     return await _content(response)
                 target = target.join(response.headers["Location"])
@@ -235,23 +236,32 @@ async def _get(url: str, addresses: Addresses, mounts: Mapping[str, ASGIApp]) ->
     raise _failed(url, f"stopped after {_MAX_REDIRECTS} redirects")
 
 
+def _mounted(target: httpx.URL, mounts: Mapping[str, ASGIApp]) -> ASGIApp | None:
+    """The application that is mounted at the origin of a URL, if there is one."""
+    import httpx  # noqa: PLC0415 - as above
+
+    for origin, app in mounts.items():
+        url = httpx.URL(origin)
+        if (url.scheme, url.host, url.port) == (target.scheme, target.host, target.port):
+            return app
+    return None
+
+
 @asynccontextmanager
-async def _answer(
-    target: httpx.URL, addresses: Sequence[str], mounts: Mapping[str, ASGIApp]
-) -> AsyncIterator[httpx.Response]:
-    """The answer of the first of these addresses that accepts a connection, without its body."""
+async def _answer(target: httpx.URL, addresses: Sequence[str], app: ASGIApp | None) -> AsyncIterator[httpx.Response]:
+    """The answer of an application, or of the first of these addresses that accepts a connection; without its body."""
     import httpx  # noqa: PLC0415 - as above
 
     # Without the proxies of the environment: a JWKS server is on this machine or in this network. Not compressed, since
     # a small answer can be large then. The time is that of the whole fetch.
     headers = {"Host": target.netloc.decode("ascii"), "Accept-Encoding": "identity"}
     extensions = {"sni_hostname": target.raw_host.decode("ascii")}
-    applications = {origin: httpx.ASGITransport(app, raise_app_exceptions=False) for origin, app in mounts.items()}
+    transport = None if app is None else httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(
         timeout=None,  # noqa: S113 - see above
         trust_env=False,
         verify=_tls(target.scheme),
-        mounts=applications,
+        transport=transport,
     ) as client:
         for address in addresses:
             request = client.build_request(

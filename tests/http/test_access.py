@@ -126,6 +126,25 @@ def test_a4_a_mounted_application_serves_the_keys() -> None:
         assert producer.post(TASKS, json={"command": "A", "payload": 1}).json()["tenantId"] == "prod-1"
 
 
+@pytest.mark.parametrize(
+    ("url", "origin", "status"),
+    [
+        ("http://identity.test:80/keys", "http://identity.test", 202),
+        ("http://127.0.0.1:1/keys", "http://127.0.0.1", 401),
+    ],
+)
+def test_a4_a_mounted_application_serves_the_keys_at_its_origin_also_after_a_reset(
+    url: str, origin: str, status: int
+) -> None:
+    config = {"jwksUrl": url, "issuer": "codeq-test", "audience": "codeq-producer"}
+    settings = {f"{side}_AUTH_CONFIG": json.dumps(config) for side in ("PRODUCER", "WORKER")}
+    token = mint({"kind": "producer", "claims": {"sub": "prod-1", "exp": SIGNED_AT // SECOND + 60}})
+    with FakeCodeQ(webhooks={origin: keys_at}, now=datetime.fromtimestamp(SIGNED_AT / SECOND, UTC)) as fake:
+        assert fake.client().post("/_fake/reset", json={"settings": settings}).status_code == 200
+        reply = fake.client(token).post(TASKS, json={"command": "A", "payload": 1})
+        assert reply.status_code == status, reply.text
+
+
 def test_a4_signed_tokens_are_accepted_until_they_expire(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(jwks("k1")))
