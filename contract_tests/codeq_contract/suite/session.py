@@ -56,6 +56,8 @@ class Session:
     deviations: tuple[Deviation, ...]
     began: int = field(default_factory=RealClock().now)
     on_result: Callable[[CaseResult], None] = field(default=lambda _: None)
+    #: As `began`, on a clock that cannot be set.
+    _start: int = field(default_factory=RealClock().steady)
     _attempts: dict[str, Attempts] = field(default_factory=dict)
     _results: dict[str, CaseResult] = field(default_factory=dict)
     #: The calls that show races, by the case.
@@ -266,7 +268,7 @@ class Session:
             facts_left_out=tuple(sorted(self._facts_left_out)),
             left_behind=self.runner.left_behind,
             logs=self._logs() if any(case.verdict in _WANT_LOGS for case in cases) else {},
-            seconds=round((RealClock().now() - self.began) / SECOND, 1),
+            seconds=round((RealClock().steady() - self._start) / SECOND, 1),
             latencies=self._latencies() if driver.in_real_time else {},
         )
 
