@@ -130,7 +130,7 @@ def test_a4_a_mounted_application_serves_the_keys() -> None:
     ("url", "origin", "status"),
     [
         ("http://identity.test:80/keys", "http://identity.test", 202),
-        ("http://127.0.0.1:1/keys", "http://127.0.0.1", 401),
+        pytest.param("http://127.0.0.1:1/keys", "http://127.0.0.1", 401, marks=pytest.mark.port),
     ],
 )
 def test_a4_a_mounted_application_serves_the_keys_at_its_origin_also_after_a_reset(
