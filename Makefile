@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 	bench bench-gate bench-baseline soak mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## run the demo
 	$(BIN)/codeq-fake demo
