@@ -22,7 +22,7 @@ class Requeueing:
     """Moves the tasks of one server back into their queues."""
 
     def __init__(
-        self, *, settings: CoreSettings, store: TaskStore, counters: Counters, jitter: Jitter, repair_interval: int = 0
+        self, *, settings: CoreSettings, store: TaskStore, counters: Counters, jitter: Jitter, repair_interval: int
     ) -> None:
         self._settings = settings
         self._store = store

@@ -66,7 +66,7 @@ class Artifacts:
     """Where a server stores artifacts, and whether it checks their names (G9)."""
 
     folder: str
-    checks_names: bool = False
+    checks_names: bool
 
     def file(self, task_id: str, upload: ArtifactUpload) -> ArtifactStored:
         """The file of an artifact. Raises `ArtifactUndecodable` or `ArtifactRefused`."""
