@@ -29,6 +29,7 @@ def test_a_task_for_a_moment_is_due_then_whatever_its_delay(contract: CaseContex
     command = contract.command()
     moment = contract.clock.now() + contract.seconds(10) * SECOND
     reply = contract.producer.create(command, runAt=moment_text(moment), delaySeconds=1)
+    contract.surely_before(reply, moment)
     assert reply.json["lastKnownLocation"] == "DELAYED_ZSET"
     due = contract.time_bounds.moment_due(moment)
     contract.just_before(due)
