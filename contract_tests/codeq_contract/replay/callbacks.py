@@ -13,7 +13,8 @@ from codeq_contract.recordings.format import SECRET_SETTING, Callback, Recording
 from codeq_contract.recordings.times import SECOND, moment_text
 
 from .allowed_differences import LATENCY, AllowedDifferences, Window, masked
-from .comparison import ABSENT, Difference, Mismatch, json_mismatches
+from .comparison import Difference, json_mismatches
+from .mismatches import ABSENT, Mismatch
 
 _OPTIONAL_HEADERS = ("x-codeq-signature", "x-codeq-timestamp", "traceparent")
 

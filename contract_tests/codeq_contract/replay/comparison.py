@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,13 +12,8 @@ from codeq_contract.driver.requests import Reply
 from codeq_contract.recordings.format import REPLY_HEADERS, Call, text_of
 
 from .allowed_differences import AllowedDifferences, Window, masked
-
-ABSENT = "(absent)"
-_EXCERPT = 40
-
-#: L2: the contract describes the `codeq_` families. The sums of histograms add up latencies, so they differ.
-_CONTRACTED = re.compile(r"(?:# (?:HELP|TYPE) )?codeq_")
-_HISTOGRAM_SUM = re.compile(r"codeq_\w+_seconds_sum\b")
+from .metrics import metrics_mismatches
+from .mismatches import ABSENT, Mismatch, spelling_mismatch
 
 _Json: TypeAlias = "dict[str, _Json] | list[_Json] | str | int | float | bool | None"
 
@@ -48,10 +42,6 @@ class Difference:
         )
 
 
-Mismatch: TypeAlias = tuple[str, str, str]
-"""A place in a message, with its text in the recording and in the replay."""
-
-
 def compare_reply(call: Call, ours: Reply, allowed: AllowedDifferences) -> list[Difference]:
     """All differences between `ours` and the recorded reply to `call`."""
     mismatches = []
@@ -62,7 +52,7 @@ def compare_reply(call: Call, ours: Reply, allowed: AllowedDifferences) -> list[
         if theirs_value != ours_value:
             mismatches.append((f"header {name}", theirs_value, ours_value))
     if call.path == "/metrics":
-        mismatches.extend(_metrics_mismatches(call.reply, ours.text))
+        mismatches.extend(metrics_mismatches(call.reply, ours.text, allowed.lateness))
     else:
         window = Window(call.sent, call.answered)
         mismatches.extend(text_mismatches(call.reply, text_of(ours.body), allowed, window))
@@ -83,7 +73,7 @@ def text_mismatches(theirs: str, ours: str, allowed: AllowedDifferences, window:
     yield from mismatches
     masked_theirs, masked_ours = masked(theirs), masked(ours)
     if not mismatches and masked_theirs != masked_ours:
-        yield _spelling_mismatch(masked_theirs, masked_ours)
+        yield spelling_mismatch(masked_theirs, masked_ours)
 
 
 def json_mismatches(theirs: str, ours: str, allowed: AllowedDifferences, window: Window) -> Iterator[Mismatch]:
@@ -112,32 +102,3 @@ def _differing(path: str, key: str, theirs: _Json, ours: _Json) -> Iterator[tupl
 
 def _shown(value: _Json) -> str:
     return ABSENT if value is ABSENT else json.dumps(value, ensure_ascii=False)
-
-
-def _spelling_mismatch(theirs: str, ours: str) -> Mismatch:
-    """The first place at which two texts differ."""
-    shorter = min(len(theirs), len(ours))
-    at = next((index for index in range(shorter) if theirs[index] != ours[index]), shorter)
-    excerpt = slice(max(0, at - _EXCERPT), at + _EXCERPT)
-    return (f"body, character {at}", repr(theirs[excerpt]), repr(ours[excerpt]))
-
-
-def _metrics_mismatches(theirs: str, ours: str) -> Iterator[Mismatch]:
-    their_lines, our_lines = _contracted_lines(theirs), _contracted_lines(ours)
-    their_samples = {_subject_of(line): line for line in their_lines}
-    our_samples = {_subject_of(line): line for line in our_lines}
-    if their_samples == our_samples and their_lines != our_lines:
-        yield _spelling_mismatch("\n".join(their_lines), "\n".join(our_lines))
-    for subject in dict.fromkeys((*their_samples, *our_samples)):
-        left, right = their_samples.get(subject, ABSENT), our_samples.get(subject, ABSENT)
-        if left != right:
-            yield (subject, left, right)
-
-
-def _contracted_lines(page: str) -> list[str]:
-    return [line for line in page.splitlines() if _CONTRACTED.match(line) and not _HISTOGRAM_SUM.match(line)]
-
-
-def _subject_of(line: str) -> str:
-    """The name and labels of a sample, or the kind and family of a comment."""
-    return line.rpartition(" ")[0] if not line.startswith("#") else " ".join(line.split(" ", 3)[1:3])
