@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from http import HTTPStatus
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -147,7 +146,7 @@ def _bare_loops(loops: int) -> Work:
 async def _post(session: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
     async with session.post(path, data=json.dumps(body)) as response:
         content = await response.read()
-    return json.loads(content) if response.status == HTTPStatus.OK else None
+    return json.loads(content) if content else None
 
 
 def _worker(concurrency: int) -> Work:

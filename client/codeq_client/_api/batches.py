@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 from codeq_client._task import Task
@@ -42,15 +43,20 @@ def create(
         answers = yield from core.send(call)
         return [_read(answer, "task", decoding.task) for answer in answers]
 
-    keyed = [task.keyed() for task in tasks]
-    rejected = set(range(len(tasks)))
+    keys = [task.take_key() for task in tasks]
+    kept = set(range(len(tasks)))
     try:
-        batch = _in_order((yield from _send_in_parts(calls.new_item, send, dict(enumerate(keyed)), progress)))
-        rejected = {item.index for item in batch.rejected}
+        answers = yield from _send_in_parts(
+            lambda index, task: calls.new_item(task, keys[index]), send, dict(enumerate(tasks)), progress
+        )
+        kept = {index for index, answer in answers.items() if isinstance(answer, Rejected)}
     finally:
-        for index in rejected:
-            tasks[index].keep_key(keyed[index].idempotency_key or "")
-    return batch
+        for index in kept:
+            tasks[index].keep_key(keys[index])
+    for index, answer in answers.items():
+        if isinstance(answer, Rejected):
+            answers[index] = replace(answer, item=replace(tasks[index], idempotency_key=keys[index]))
+    return _in_order(answers)
 
 
 def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]:
@@ -71,7 +77,7 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
     numbered = dict(enumerate(submissions))
     batched = {index: item for index, item in numbered.items() if _may_be_batched(item)}
     answers = yield from _send_in_parts(
-        lambda item: calls.submission(item.task_id, item.result, item.error), send, batched
+        lambda _, item: calls.submission(item.task_id, item.result, item.error), send, batched
     )
     outage = next(
         (a.error for a in answers.values() if isinstance(a, Rejected) and isinstance(a.error, _OUTAGES)), None
@@ -121,7 +127,7 @@ def _read(answer: Any, key: str, decode: Callable[[Any], T]) -> T | CodeQError: 
 
 
 def _send_in_parts(
-    encode: Callable[[Item], Encoded],
+    encode: Callable[[int, Item], Encoded],
     send: Callable[[Sequence[tuple[Item, Encoded]]], Flow[list[T | CodeQError]]],
     items: Mapping[int, Item],
     progress: Progress | None = None,
@@ -134,7 +140,7 @@ def _send_in_parts(
     ready: list[tuple[int, tuple[Item, Encoded]]] = []
     for index, item in items.items():
         try:
-            ready.append((index, (item, encode(item))))
+            ready.append((index, (item, encode(index, item))))
         except ConfigurationError as error:
             answers[index] = Rejected(index, error, item)
     failure: CodeQError | None = None

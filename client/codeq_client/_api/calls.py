@@ -15,14 +15,13 @@ from enum import Enum
 from functools import partial
 from typing import Any, Generic, TypeVar, Unpack, overload
 from urllib.parse import quote
-from uuid import uuid4
 
 from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, EncodeError, NotFound, SubscriptionNotFound, TaskNotFound
 
 from . import decoding
 from .arguments import check_text
-from .conversion import dumps, wrap_result
+from .conversion import dumps, encode, to_json, wrap_result
 from .models import (
     Artifact,
     Cleanup,
@@ -120,18 +119,17 @@ def create(  # the fields that the server takes
 
     Raises `EncodeError` for a value that JSON or the server would change, and the errors of `codeq_client.errors`.
     """
-    item = new_item(
-        NewTask(
-            command=command.name if isinstance(command, Command) else command,
-            payload=payload,
-            priority=priority,
-            webhook=webhook,
-            max_attempts=max_attempts,
-            delay=delay,
-            run_at=run_at,
-            idempotency_key=idempotency_key,
-        )
+    new = NewTask(
+        command=command.name if isinstance(command, Command) else command,
+        payload=payload,
+        priority=priority,
+        webhook=webhook,
+        max_attempts=max_attempts,
+        delay=delay,
+        run_at=run_at,
+        idempotency_key=idempotency_key,
     )
+    item = new_item(new, new.take_key())
     headers = _with_trace(trace_parent)
     return Call("POST", _TASKS, Role.PRODUCER, decoding.task, item.body, repeatable=item.keyed, headers=headers)
 
@@ -153,18 +151,15 @@ class NewItem:
     keyed: bool
 
 
-def new_item(new: NewTask) -> NewItem:
-    """Encode a task to create; raises `ConfigurationError`, and `EncodeError` for its payload."""
+def new_item(new: NewTask, key: str) -> NewItem:
+    """Encode a task to create. Raises `ConfigurationError`, and `EncodeError` for its payload."""
     check_text(new.command, "command")
     if not new.command.strip():  # C2
         raise ConfigurationError("command is empty")
     if new.payload is None:
         raise EncodeError("the server does not take a null payload; send {}")
-    # C8: keys are global, across tenants and commands, so a generated key must be unique.
-    key = str(uuid4()) if new.idempotency_key is None else new.idempotency_key
     if new.delay and new.run_at:
         raise ConfigurationError("give either delay or run_at: the server would ignore the delay (C6)")
-    body: dict[str, Any] = {"command": new.command, "payload": new.payload, "idempotencyKey": key}
     optional = {
         "priority": new.priority,
         "webhook": new.webhook,
@@ -172,7 +167,9 @@ def new_item(new: NewTask) -> NewItem:
         "delaySeconds": whole_seconds(new.delay, "delay"),
         "runAt": _instant(new.run_at, "run_at"),
     }
-    return NewItem(dumps(body | _given(optional)), bool(key.strip()))
+    body = {"command": new.command, "payload": to_json(new.payload, "$.payload"), "idempotencyKey": key}
+    body.update((name, to_json(value, f"$.{name}")) for name, value in _given(optional).items())
+    return NewItem(encode(body), bool(key.strip()))
 
 
 def claim(commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -> Call[Task | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 from uuid import uuid4
@@ -91,13 +91,14 @@ class NewTask:
     idempotency_key: str | None = None
     _rejected_key: str = field(default="", init=False, repr=False, compare=False)
 
-    def keyed(self) -> NewTask:
-        """Return this task with an idempotency key: its own, that of a rejected try, or a new one."""
+    def take_key(self) -> str:
+        """Return an idempotency key for the next try: its own, that of a rejected try, or a new one."""
         if self.idempotency_key is not None:
-            return self
+            return self.idempotency_key
+        # C8: keys are global, across tenants and commands, so a new one must be unique.
         key = self._rejected_key or str(uuid4())
         self.keep_key("")
-        return replace(self, idempotency_key=key)
+        return key
 
     def keep_key(self, key: str) -> None:
         """Keep the key of a rejected try."""

@@ -72,7 +72,7 @@ def test_a_delay_is_rounded_up_to_whole_seconds(delay: float | timedelta, second
 )
 def test_arguments_that_the_server_would_refuse_or_misread_are_not_sent(new: NewTask, error: type[Exception]) -> None:
     with pytest.raises(error):
-        calls.new_item(new)
+        calls.new_item(new, "key")
 
 
 @pytest.mark.parametrize("task_id", ["", ".", "..", "a/b"])
