@@ -75,11 +75,12 @@ ROWS = [
         {"commands": ["A"], "count": 1},
         "nameless",
     ),
-    # A held task: H2, D2, N1.
+    # A held task: H2, D2, N1, A9.
     *[
         Row(operation, errors.TaskNotFound, status, "not-found", f"{TASKS}/none/{operation}", {})
         for operation, status in (("heartbeat", 500), ("abandon", 500), ("nack", 404))
     ],
+    Row("nack", errors.WorkerRequired, 500, "workerId is required", f"{TASKS}/none/nack", {}, "nameless"),
     *[
         Row(operation, errors.NotOwner, 403, "not-owner", f"{TASKS}/{task}/{operation}", {}, caller)
         for operation in ("heartbeat", "abandon", "nack")
