@@ -1,0 +1,110 @@
+"""What can be done to a simulated world: to its hosts, its network and its server. The weather calls these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Literal, Protocol
+
+from codeq_fake.control.fault_rules import FaultControls
+from codeq_fake.testing import FakeCodeQ
+
+#: Which way bytes go, seen from a host.
+Direction = Literal["to_server", "from_server", "both"]
+
+
+class HostActs(Protocol):
+    """One host and the process on it. An act that makes no sense now, such as the kill of a dead one, does nothing."""
+
+    @property
+    def name(self) -> str:
+        """As programs know it, such as `worker-2`."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its process runs. It may stand still."""
+
+    def kill(self, *, power: bool = False) -> None:
+        """End the process at once. Its peers see resets after what is in flight; with `power` they see silence."""
+
+    def restart(self) -> None:
+        """Start the process now, if it is not up."""
+
+    def stop(self) -> None:
+        """Ask the process to end, as SIGTERM does."""
+
+    def pause(self) -> None:
+        """Let the process stand still. Bytes that arrive wait."""
+
+    def resume(self) -> None:
+        """Let it go on."""
+
+    def skew(self, seconds: float) -> None:
+        """Let its wall clock be wrong by so many seconds from now on."""
+
+
+class WireActs(Protocol):
+    """The network between one host and the server."""
+
+    def delay(self, seconds: float) -> None:
+        """Let each packet take that much longer, in each direction. 0 ends it."""
+
+    def cut(self, direction: Direction = "both") -> None:
+        """Let nothing through. What is sent waits, as TCP sends again."""
+
+    def heal(self) -> None:
+        """Let everything through again."""
+
+    def reset(self) -> None:
+        """Reset all of its connections."""
+
+    def lose_request(self) -> None:
+        """Lose the next request: its connection is reset before the server has it."""
+
+    def lose_reply(self) -> None:
+        """Lose the next reply: the server has done what it says, and the connection is reset."""
+
+
+class ServerActs(Protocol):
+    """The server, and the proxy before it."""
+
+    def answer(self, status: int, *, host: str = "", times: int = 1) -> None:
+        """Let the proxy answer the next requests itself, those of one host or of all, and the server not see them."""
+
+    def kill(self) -> None:
+        """Reset all connections, and refuse new ones. The store stays."""
+
+    def restart(self) -> None:
+        """Serve again."""
+
+
+class WorldActs(Protocol):
+    """A world as the weather sees it."""
+
+    @property
+    def hosts(self) -> Mapping[str, HostActs]:
+        """The hosts by name, without the server's, in the order in which they were made."""
+
+    @property
+    def server(self) -> ServerActs:
+        """The server."""
+
+    @property
+    def fake(self) -> FakeCodeQ:
+        """The fake itself: its races, faults and history."""
+
+    def wire(self, host: str) -> WireActs:
+        """The network between a host and the server."""
+
+    @property
+    def faults(self) -> FaultControls:
+        """The fault rules of the fake."""
+
+    def at(self, when: float, function: Callable[[], object]) -> None:
+        """Call a plain or async function at a moment of the run (virtual seconds since its start)."""
+
+    def now(self) -> float:
+        """Virtual seconds since the start of the run."""
+
+    def random(self, key: str) -> Random:
+        """Draws for one purpose: of another key, or of another seed, they are others."""

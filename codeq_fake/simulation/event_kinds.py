@@ -1,0 +1,318 @@
+"""The kinds of events that the weather brings: how each is drawn, what it does to a world, and how it is told.
+
+Each kind is one row of `KINDS`. An event carries all of its numbers, so taking one out of a plan changes no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from random import Random
+from typing import Literal
+
+from codeq_fake import faults
+from codeq_fake.control import ConflictError
+
+from .acts import Direction, HostActs, WorldActs
+from .plan import Argument, Event, Plan, PlanError
+
+#: The target of an event that happens to the server, its proxy or its store.
+SERVER = "codeq"
+
+_DAY = 24 * 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A number between two bounds, with one digit after the point (two below 1)."""
+
+    least: float
+    most: float
+
+    def draw(self, random: Random) -> Argument:
+        """One value."""
+        value = random.uniform(self.least, self.most)
+        return round(value, 1 if value >= 1 else 2)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of several values."""
+
+    values: tuple[Argument, ...]
+
+    def draw(self, random: Random) -> Argument:
+        """One value."""
+        return random.choice(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One kind of event.
+
+    `part` is the field of `Weather` that turns it off. It happens to one of the hosts or to the server (`place`). Its
+    `arguments` are drawn; those named `lasts` and `seconds` are in seconds. `sentence` tells it, with the names
+    `target`, `at`, `end` and those of the arguments.
+    """
+
+    part: str
+    place: Literal["host", "server"]
+    arguments: Mapping[str, Between | OneOf]
+    sentence: str
+    apply: Callable[[WorldActs, Event], None]
+
+    def draw(self, name: str, at: float, target: str, random: Random) -> Event:
+        """An event of this kind."""
+        return Event(at, name, target, {key: choice.draw(random) for key, choice in self.arguments.items()})
+
+
+def describe(event: Event) -> str:
+    """The event as a sentence without a full stop: `worker-2 stood still from 12.3 s to 74.0 s`."""
+    return KINDS[event.kind].sentence.format(
+        target=event.target, at=f"{event.at:.1f} s", end=f"{end_of(event):.1f} s", **event.arguments
+    )
+
+
+def end_of(event: Event) -> float:
+    """When the event is over, in seconds since the start of the run. Many are over at once."""
+    return event.at + float(event.arguments.get("lasts", 0))
+
+
+def check_plan(plan: Plan, hosts: Mapping[str, object]) -> None:
+    """Check that a plan names only kinds and hosts that there are. Raises PlanError."""
+    for event in plan.events:
+        if event.kind not in KINDS:
+            raise PlanError(f"the plan has an event of the kind {event.kind!r}; known are {', '.join(KINDS)}")
+        if KINDS[event.kind].place == "host" and event.target not in hosts:
+            raise PlanError(f"the plan names the host {event.target!r}; this test has {', '.join(hosts) or 'none'}")
+
+
+# Hosts.
+
+
+def _host(world: WorldActs, event: Event) -> HostActs:
+    return world.hosts[event.target]
+
+
+def _kill(world: WorldActs, event: Event, *, power: bool = False) -> None:
+    host = _host(world, event)
+    if host.is_up:  # a program that has ended by itself stays ended
+        host.kill(power=power)
+        world.at(end_of(event), host.restart)
+
+
+def _stop(world: WorldActs, event: Event) -> None:
+    host = _host(world, event)
+    if host.is_up:
+        host.stop()
+        world.at(end_of(event), host.restart)
+
+
+def _pause(world: WorldActs, event: Event) -> None:
+    host = _host(world, event)
+    host.pause()
+    world.at(end_of(event), host.resume)
+
+
+def _skew(world: WorldActs, event: Event) -> None:
+    _host(world, event).skew(float(event.arguments["seconds"]))
+
+
+# The network between a host and the server.
+
+
+def _delay(world: WorldActs, event: Event) -> None:
+    wire = world.wire(event.target)
+    wire.delay(float(event.arguments["seconds"]))
+    world.at(end_of(event), partial(wire.delay, 0))
+
+
+_DIRECTIONS: Mapping[Argument, Direction] = {
+    "both ways": "both",
+    "to the server": "to_server",
+    "from the server": "from_server",
+}
+
+
+def _cut(world: WorldActs, event: Event) -> None:
+    wire = world.wire(event.target)
+    wire.cut(_DIRECTIONS[event.arguments["way"]])
+    world.at(end_of(event), wire.heal)
+
+
+def _reset(world: WorldActs, event: Event) -> None:
+    world.wire(event.target).reset()
+
+
+def _lose_request(world: WorldActs, event: Event) -> None:
+    world.wire(event.target).lose_request()
+
+
+def _lose_reply(world: WorldActs, event: Event) -> None:
+    world.wire(event.target).lose_reply()
+
+
+# The server, its proxy and its store.
+
+
+def _proxy_error(world: WorldActs, event: Event) -> None:
+    world.server.answer(int(event.arguments["status"]), host=event.target, times=int(event.arguments["times"]))
+
+
+def _slow(world: WorldActs, event: Event) -> None:
+    _inject(world, event, faults.delay(float(event.arguments["seconds"]), worker=event.target))
+
+
+def _restart_server(world: WorldActs, event: Event) -> None:
+    world.server.kill()
+    world.at(end_of(event), world.server.restart)
+
+
+def _restart_store(world: WorldActs, event: Event) -> None:
+    _inject(world, event, faults.refuse(500))
+
+
+def _inject(world: WorldActs, event: Event, rule: faults.Rule) -> None:
+    """Activate a rule of the fake for as long as the event lasts."""
+    (fault,) = world.faults.activate([rule])
+    world.at(end_of(event), partial(world.faults.deactivate, fault.number))
+
+
+def _race(world: WorldActs, _: Event, *, rule: Callable[..., faults.Rule]) -> None:
+    """Let a race happen at the next request at which it can; `weather.end` removes the rule if there was none."""
+    world.faults.activate([rule(times=1)])
+
+
+def _revoke_lease(world: WorldActs, event: Event) -> None:
+    leased = [task.id for task in world.fake.tasks(status="IN_PROGRESS")]
+    if leased:
+        with suppress(ConflictError):  # the task is lost (Z2)
+            world.fake.race("revoke_lease", leased[int(float(event.arguments["which"]) * len(leased))])
+
+
+def _clean_up(world: WorldActs, event: Event) -> None:
+    world.at(event.at, partial(_send_clean_up, world, float(event.arguments["seconds"])))
+
+
+async def _send_clean_up(world: WorldActs, untouched: float) -> None:
+    before = datetime.fromtimestamp(world.fake.time() + _DAY - untouched, UTC).isoformat()
+    async with world.fake.async_client() as http:
+        await http.post("/v1/codeq/admin/tasks/cleanup", json={"before": before})
+
+
+def _race_kind(rule: Callable[..., faults.Rule], sentence: str) -> EventKind:
+    return EventKind("races", "server", {}, sentence, partial(_race, rule=rule))
+
+
+_NO_ARGUMENTS: Mapping[str, Between | OneOf] = {}
+
+#: Kind of event -> what it is. The order decides nothing: each kind has draws by its name.
+KINDS: Mapping[str, EventKind] = {
+    "kill": EventKind(
+        "kills", "host", {"lasts": Between(1, 40)}, "{target} was killed at {at} and started again at {end}", _kill
+    ),
+    "power_cut": EventKind(
+        "power_cuts",
+        "host",
+        {"lasts": Between(5, 60)},
+        "{target} lost its power at {at} and started again at {end}",
+        partial(_kill, power=True),
+    ),
+    "stop": EventKind(
+        "stops",
+        "host",
+        {"lasts": Between(31, 50)},  # a process that does not end within 30 s is killed
+        "{target} was told to stop at {at} (SIGTERM) and started again by {end}",
+        _stop,
+    ),
+    "pause": EventKind("pauses", "host", {"lasts": Between(2, 90)}, "{target} stood still from {at} to {end}", _pause),
+    "skew": EventKind(
+        "clock_skew",
+        "host",
+        {"seconds": OneOf((-60, -20, -5, -2, 2, 5, 20, 60))},
+        "the wall clock of {target} was wrong by {seconds:+} s from {at} on",
+        _skew,
+    ),
+    "latency": EventKind(
+        "latency",
+        "host",
+        {"seconds": Between(0.05, 8), "lasts": Between(5, 60)},
+        "the network of {target} took {seconds} s longer each way from {at} to {end}",
+        _delay,
+    ),
+    "partition": EventKind(
+        "partitions",
+        "host",
+        {"way": OneOf(tuple(_DIRECTIONS)), "lasts": Between(3, 90)},
+        "nothing went between {target} and the server from {at} to {end} ({way})",
+        _cut,
+    ),
+    "reset": EventKind("resets", "host", _NO_ARGUMENTS, "the connections of {target} were reset at {at}", _reset),
+    "lost_request": EventKind(
+        "lost_requests", "host", _NO_ARGUMENTS, "the first request of {target} after {at} was lost", _lose_request
+    ),
+    "lost_reply": EventKind(
+        "lost_replies",
+        "host",
+        _NO_ARGUMENTS,
+        "the first request of {target} after {at} was carried out, and its reply was lost",
+        _lose_reply,
+    ),
+    "proxy_error": EventKind(
+        "proxy_errors",
+        "host",
+        {"status": OneOf((502, 503, 504, 429)), "times": OneOf((1, 2, 4, 8))},
+        "a proxy answered {status} to the next requests of {target} after {at} ({times} of them)",
+        _proxy_error,
+    ),
+    "slow_reply": EventKind(
+        "slow_replies",
+        "host",
+        {"seconds": Between(0.5, 20), "lasts": Between(5, 40)},
+        "the server took {seconds} s longer for each request of {target} from {at} to {end}",
+        _slow,
+    ),
+    "server_restart": EventKind(
+        "server_restarts",
+        "server",
+        {"lasts": Between(0.5, 15)},
+        "the server was down from {at} to {end}",
+        _restart_server,
+    ),
+    "store_restart": EventKind(
+        "store_restarts",
+        "server",
+        {"lasts": Between(0.5, 10)},
+        "the store was down from {at} to {end}: each request was answered with 500",
+        _restart_store,
+    ),
+    "revoked_lease": EventKind(
+        "revoked_leases",
+        "server",
+        {"which": Between(0, 0.99)},
+        "the server revoked a lease at {at} (Z3)",
+        _revoke_lease,
+    ),
+    "redeliver_finished": _race_kind(
+        faults.redeliver_finished, "a task that ended after {at} was delivered once more (Z1)"
+    ),
+    "lose_task": _race_kind(faults.lose_task, "a task that was claimed after {at} was lost to later claims (Z2)"),
+    "revoke_lease": _race_kind(faults.revoke_lease, "the lease of a task that was claimed after {at} was revoked (Z3)"),
+    "false_empty": _race_kind(faults.false_empty, "a claim after {at} found nothing although a task was ready (Z4)"),
+    "accept_result_twice": _race_kind(
+        faults.accept_result_twice, "of two results at the same moment after {at} both were accepted (Z5)"
+    ),
+    "double_create": _race_kind(
+        faults.double_create, "of two creates with one key at the same moment after {at} each made a task (Z6)"
+    ),
+    "clean_up": EventKind(
+        "clean_ups",
+        "server",
+        {"seconds": Between(30, 600)},
+        "a clean-up at {at} deleted each task that was untouched for {seconds} s",
+        _clean_up,
+    ),
+}

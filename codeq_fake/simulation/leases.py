@@ -1,0 +1,70 @@
+"""Leases of a run: which worker held which task at which moment, from the history and the journal of the fake."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from codeq_fake.journal import Request
+from codeq_fake.payloads import HistoryEvent
+from codeq_fake.testing import TaskView
+
+_SECOND = 1_000_000_000
+
+#: Events of a history that the real server's races cause, by their words, with the race (see `codeq_fake.core.task`).
+RACES: Mapping[str, str] = {
+    "queued a second time": "Z1",
+    "dropped from the tasks in progress": "Z2",
+    "lease revoked": "Z3",
+    "lease revoked for the last time": "Z3",
+}
+
+
+class Leases:
+    """The leases of all tasks of a run. Moments are seconds since its start, which is at `started_at` (ns)."""
+
+    def __init__(self, requests: Iterable[Request], tasks: Iterable[TaskView], started_at: int) -> None:
+        self._started_at = started_at
+        self._tasks = {task.id: task for task in tasks}
+        self._times = {task.id: [self.moment(event["at"]) for event in task.history] for task in self._tasks.values()}
+        self._ends: dict[str, list[tuple[float, float]]] = {}
+        for request in requests:
+            for touched in request.tasks:
+                moment = (request.at - started_at) / _SECOND
+                self._ends.setdefault(touched.id, []).append((moment, (touched.lease_until - started_at) / _SECOND))
+
+    def moment(self, time: str) -> float:
+        """A time of the control API (RFC 3339) as seconds since the start of the run."""
+        whole, _, fraction = time.rstrip("Z").partition(".")
+        seconds = int(datetime.fromisoformat(f"{whole}+00:00").timestamp())
+        return (seconds * _SECOND + int(fraction.ljust(9, "0")) - self._started_at) / _SECOND
+
+    def history(self, task_id: str, until: float) -> Sequence[HistoryEvent]:
+        """What had happened to a task by a moment. Empty for a task that is gone."""
+        if task_id not in self._tasks:
+            return ()
+        return self._tasks[task_id].history[: bisect_right(self._times[task_id], until)]
+
+    def is_held(self, task_id: str, worker: str, at: float) -> bool:
+        """Whether a worker held a task at a moment: it had the last claim, and its lease was not over."""
+        history = self.history(task_id, at)
+        if not history or history[-1]["to"]["status"] != "IN_PROGRESS":
+            return False
+        claims = [event for event in history if event["what"] == "claimed"]
+        return bool(claims) and claims[-1]["by"] == worker and at < self.end(task_id, at)
+
+    def end(self, task_id: str, at: float) -> float:
+        """The end of a task's lease as the server had promised it by a moment."""
+        ends = self._ends.get(task_id, [])
+        known = bisect_right(ends, at, key=_moment)
+        return ends[known - 1][1] if known else 0.0
+
+    def race(self, task_id: str, until: float) -> str:
+        """The last race that had happened to a task by a moment, such as `Z3`, or an empty text."""
+        races = [RACES[event["what"]] for event in self.history(task_id, until) if event["what"] in RACES]
+        return races[-1] if races else ""
+
+
+def _moment(entry: tuple[float, float]) -> float:
+    return entry[0]

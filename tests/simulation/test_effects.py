@@ -1,0 +1,145 @@
+"""Effects: what programs did outside, which repeats count, and whether the lease of their task held."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.simulation.effects import Effects
+from codeq_fake.simulation.leases import Leases
+from tests.simulation.worlds import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    with Run() as run:
+        yield run
+
+
+class Outside:
+    """Effects whose host and time a test sets."""
+
+    def __init__(self, run: Run | None = None) -> None:
+        self.host: str | None = "worker-1"
+        self.run = run
+        self.at = 0.0
+        self.effects = Effects("charge", now=self._now, host=lambda: self.host, leases=self._leases)
+
+    def _now(self) -> float:
+        return self.run.now() if self.run else self.at
+
+    def _leases(self) -> Leases:
+        return self.run.leases() if self.run else Leases((), (), 0)
+
+
+def test_an_effect_counts_once_for_each_key() -> None:
+    outside = Outside()
+    for host in ("worker-1", "worker-2"):
+        outside.host = host
+        outside.effects.record(3, key="order-3")
+        outside.effects.record(4, key=f"{host}-4")
+    outside.effects.record(5)
+    assert {what: len(entries) for what, entries in outside.effects.counted().items()} == {3: 1, 4: 2, 5: 1}
+
+
+def test_a_repeat_without_a_key_fails_and_says_who_did_it() -> None:
+    outside = Outside()
+    outside.effects.record(3, task="abc")
+    outside.host, outside.at = "worker-2", 61.25
+    outside.effects.record(3, task="abc")
+    outside.effects.record(4)
+    with pytest.raises(AssertionError) as failure:
+        outside.effects.assert_once()
+    assert str(failure.value).splitlines() == [
+        "charge of 3 was done 2 times:",
+        "  3 by worker-1 at 0.0 s without a key, task abc",
+        "  3 by worker-2 at 61.2 s without a key, task abc",
+    ]
+
+
+def test_a_test_says_what_may_happen_once() -> None:
+    outside = Outside()
+    outside.effects.record(("order", 3, "12.50"))
+    outside.effects.record(("order", 3, "13.50"))
+    outside.effects.assert_once()
+    with pytest.raises(AssertionError, match="charge of 3 was done 2 times"):
+        outside.effects.assert_once(per=lambda what: what[1])  # type: ignore[index]
+
+
+def test_a_dead_host_has_no_effect() -> None:
+    outside = Outside()
+    outside.host = None
+    outside.effects.record(3)
+    assert outside.effects.entries == []
+
+
+def test_a_charge_under_a_renewed_lease_is_right(run: Run) -> None:
+    outside, task = Outside(run), run.create()
+    run.claim("worker-1")
+    run.advance(40)
+    run.heartbeat("worker-1", task)
+    run.advance(40)
+    outside.effects.record(1, task=task)
+    outside.effects.assert_under_lease()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "claims", "why"),
+    [
+        (70, 0, "although its lease was over at 60.0 s"),
+        (70, 1, "although it did not hold the task any more (lease expired at 70.0 s)"),
+        (200, 2, "although worker-2 held the task since"),
+    ],
+)
+def test_a_charge_after_the_lease_fails_and_says_why(run: Run, seconds: float, claims: int, why: str) -> None:
+    outside, task = Outside(run), run.create()
+    run.claim("worker-1")
+    run.advance(seconds)
+    for _ in range(claims):
+        run.claim("worker-2")
+        run.advance(30)
+    outside.effects.record(1, task=task)
+    with pytest.raises(AssertionError, match=re.escape(why)):
+        outside.effects.assert_under_lease()
+    outside.effects.entries.clear()
+    outside.host = "worker-2"
+    outside.effects.record(1, task=task)
+    assert bool(outside.effects.without_lease()) == (claims < 2)
+
+
+def test_a_charge_after_the_result_fails(run: Run) -> None:
+    outside, task = Outside(run), run.create()
+    run.claim("worker-1")
+    run.finish("worker-1", task)
+    run.advance(1)
+    outside.effects.record(1, task=task)
+    with pytest.raises(AssertionError, match=r"did not hold the task any more \(completed at 0\.0 s\)"):
+        outside.effects.assert_under_lease()
+
+
+def test_a_race_of_the_server_excuses_a_worker(run: Run) -> None:
+    outside, task = Outside(run), run.create()
+    run.claim("worker-1")
+    run.fake.race("revoke_lease", task)
+    outside.effects.record(1, task=task)
+    outside.effects.assert_under_lease()
+
+
+def test_a_deleted_task_excuses_a_worker(run: Run) -> None:
+    outside, task = Outside(run), run.create()
+    run.claim("worker-1")
+    run.fake.delete(task)
+    outside.effects.record(1, task=task)
+    outside.effects.assert_under_lease()
+
+
+def test_what_the_test_itself_does_needs_no_lease(run: Run) -> None:
+    outside, task = Outside(run), run.create()
+    outside.host = ""
+    outside.effects.record(1, task=task)
+    outside.effects.assert_under_lease()

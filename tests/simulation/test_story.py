@@ -1,0 +1,93 @@
+"""The story of a run: in plain words, host by host, of the tasks concerned only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codeq_fake.simulation.effects import Effects
+from codeq_fake.simulation.plan import Event, Plan
+from codeq_fake.simulation.story import Line, Scene, lines_of, tell
+from tests.simulation.worlds import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    with Run() as run:
+        yield run
+
+
+def scene(run: Run, plan: Plan = Plan(1), *, log: tuple[Line, ...] = (), effects: tuple[Effects, ...] = ()) -> Scene:  # noqa: B008 - a plan is frozen
+    return Scene(plan, run.evidence(), log, effects)
+
+
+def test_the_story_of_a_worker_that_stood_still(run: Run) -> None:
+    hosts = iter(("worker-1", "worker-2"))
+    charges = Effects("charge", now=run.now, host=lambda: next(hosts), leases=run.leases)
+    run.fake.next(ids=["0f0f0f0f-0000-4000-8000-000000000001"], delays=[3])
+    task = run.create()
+    run.advance(2)
+    run.claim("worker-2")
+    run.advance(10)
+    run.heartbeat("worker-2", task)
+    run.advance(10)
+    run.heartbeat("worker-2", task)
+    run.advance(70)
+    run.claim("worker-1")
+    run.advance(10)
+    run.claim("worker-1")
+    charges.record(1, task=task, key="order-1")
+    run.advance(1)
+    charges.record(1, task=task, key="order-1")
+    run.advance(1)
+    run.finish("worker-2", task)
+    run.finish("worker-1", task)
+    plan = Plan(1, (Event(24.0, "pause", "worker-2", {"lasts": 68.0}),))
+    log = (Line(0.0, "worker-1", "started"), Line(0.0, "worker-2", "started"), Line(0.0, "worker-3", "started"))
+    assert tell(scene(run, plan, log=log, effects=(charges,)), [task]).splitlines() == [
+        "The weather:",
+        "  worker-2 stood still from 24.0 s to 92.0 s",
+        "",
+        "The tasks:",
+        f'  task 1 ({task}): CHARGE {{"order": 1}}, COMPLETED after 3 attempts',
+        "",
+        "worker-1:",
+        "      0.0 s  started",
+        "    102.0 s  claimed task 1, with a lease until 162.0 s",
+        "    102.0 s  CHARGE 1 for task 1 with key order-1",
+        "    104.0 s  sent the result of task 1",
+        "",
+        "worker-2:",
+        "      0.0 s  started",
+        "      2.0 s  claimed task 1, with a lease until 62.0 s",
+        "     12.0 s  renewed the lease of task 1 2 times, last until 82.0 s",
+        "    103.0 s  CHARGE 1 for task 1 with key order-1, although worker-1 held the task since 102.0 s",
+        "    104.0 s  result of task 1: 403 not-owner",
+        "",
+        "codeq:",
+        "     92.0 s  task 1: lease expired",
+        "    102.0 s  task 1: came due",
+    ]
+
+
+def test_a_calm_run_says_so_and_other_tasks_are_not_told(run: Run) -> None:
+    told, other = run.create(), run.create()
+    run.claim("worker-1")
+    run.claim("worker-2")
+    story = tell(scene(run), [told])
+    assert "the weather was calm" in story
+    assert "worker-1:" in story
+    assert "worker-2" not in story
+    assert other not in story
+
+
+def test_a_race_is_told_as_that_race(run: Run) -> None:
+    task = run.create()
+    run.claim("worker-1")
+    run.fake.race("revoke_lease", task)
+    lines = lines_of(scene(run), [task])
+    assert Line(0.0, "codeq", "task 1: lease revoked (race Z3)") in lines

@@ -1,0 +1,224 @@
+"""The weather: plans that are drawn from a seed, and what their events do to a world."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import given, settings
+
+from codeq_fake.simulation import weather
+from codeq_fake.simulation.event_kinds import KINDS, check_plan, describe, end_of
+from codeq_fake.simulation.plan import Event, Plan, PlanError, read_plan
+from codeq_fake.simulation.strategies import plans
+from codeq_fake.simulation.weather import Weather
+from codeq_fake.testing import FakeCodeQ
+from tests.simulation.worlds import HOSTS, NotedWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from codeq_fake.simulation.acts import WorldActs
+
+SEEDS = range(80)
+PARTS = [part.name for part in fields(Weather) if part.name != "span"]
+
+
+def done(event: Event, fake: FakeCodeQ | None = None) -> NotedWorld:
+    """The world after an event."""
+    world = NotedWorld(fake)
+    weather.apply(cast("WorldActs", world), event)
+    return world
+
+
+def test_a_seed_gives_one_plan_and_another_seed_another() -> None:
+    assert Weather().plan(7, HOSTS) == Weather().plan(7, HOSTS)
+    assert len({str(Weather().plan(seed, HOSTS)) for seed in SEEDS}) == len(SEEDS)
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part != "clean_ups"])
+def test_a_part_that_is_turned_off_takes_away_its_events_and_moves_no_other(part: str) -> None:
+    narrowed, lost = Weather(**cast("dict[str, Any]", {part: False})), 0
+    for seed in SEEDS:
+        whole = Weather().plan(seed, HOSTS).events
+        rest = tuple(event for event in whole if KINDS[event.kind].part != part)
+        assert narrowed.plan(seed, HOSTS).events == rest
+        lost += len(whole) - len(rest)
+    assert lost > 8
+
+
+def test_clean_ups_come_only_if_asked_for() -> None:
+    kinds = {event.kind for seed in SEEDS for event in Weather().plan(seed, HOSTS).events}
+    with_clean_ups = {event.kind for seed in SEEDS for event in Weather(clean_ups=True).plan(seed, HOSTS).events}
+    assert kinds == set(KINDS) - {"clean_up"}
+    assert with_clean_ups == set(KINDS)
+
+
+def test_runs_differ_in_their_kinds_and_some_bring_one_kind_often() -> None:
+    runs = [[event.kind for event in Weather().plan(seed, HOSTS).events] for seed in SEEDS]
+    assert min(map(len, runs)) < 5
+    assert 8 <= sum(map(len, runs)) / len(runs) <= 20
+    assert max(run.count("stop") for run in runs) == 5
+
+
+def test_all_parts_off_is_calm_and_so_is_a_server_event_without_hosts() -> None:
+    calm = Weather(**cast("dict[str, Any]", dict.fromkeys(PARTS, False)))
+    assert all(calm.plan(seed, HOSTS).events == () for seed in SEEDS)
+    targets = {event.target for seed in SEEDS for event in Weather().plan(seed, ()).events}
+    assert targets == {"codeq"}
+
+
+def test_events_come_in_order_and_within_the_span() -> None:
+    for seed in SEEDS:
+        times = [event.at for event in Weather(span=30).plan(seed, HOSTS).events]
+        assert times == sorted(times)
+        assert all(1 <= at <= 30 for at in times)
+    with pytest.raises(ValueError, match="span: found 1, want more than 1 seconds"):
+        Weather(span=1)
+
+
+def test_a_plan_survives_as_text() -> None:
+    for seed in SEEDS:
+        plan = Weather().plan(seed, HOSTS)
+        assert read_plan(str(plan)) == plan
+
+
+@settings(max_examples=20)
+@given(plan=plans(HOSTS, Weather(kills=False)))
+def test_hypothesis_draws_plans_that_a_world_can_carry_out(plan: Plan) -> None:
+    check_plan(plan, dict.fromkeys(HOSTS))
+    assert read_plan(str(plan)) == plan
+    assert "kill" not in {event.kind for event in plan.events}
+    assert all(describe(event) for event in plan.events)
+
+
+def test_a_plan_for_other_hosts_or_with_other_kinds_is_refused() -> None:
+    hosts = {"worker-1": None}
+    with pytest.raises(PlanError, match="the plan names the host 'worker-9'; this test has worker-1"):
+        check_plan(Plan(1, (Event(1, "pause", "worker-9", {"lasts": 5}),)), hosts)
+    with pytest.raises(PlanError, match="an event of the kind 'earthquake'; known are kill, power_cut"):
+        check_plan(Plan(1, (Event(1, "earthquake", "worker-1"),)), hosts)
+    check_plan(Plan(1, (Event(1, "store_restart", "codeq", {"lasts": 5}),)), hosts)
+
+
+ACTS: Mapping[str, tuple[dict[str, Any], list[str], str]] = {
+    "kill": (
+        {"lasts": 5},
+        ["worker-2.kill(power=False)", "at 17: worker-2.restart()"],
+        "worker-2 was killed at 12.0 s",
+    ),
+    "power_cut": ({"lasts": 5}, ["worker-2.kill(power=True)", "at 17: worker-2.restart()"], "worker-2 lost its power"),
+    "stop": ({"lasts": 31}, ["worker-2.stop()", "at 43: worker-2.restart()"], "worker-2 was told to stop at 12.0 s"),
+    "pause": (
+        {"lasts": 62},
+        ["worker-2.pause()", "at 74: worker-2.resume()"],
+        "worker-2 stood still from 12.0 s to 74.0 s",
+    ),
+    "skew": (
+        {"seconds": -20},
+        ["worker-2.skew(-20.0)"],
+        "the wall clock of worker-2 was wrong by -20 s from 12.0 s on",
+    ),
+    "latency": (
+        {"seconds": 3.5, "lasts": 8},
+        ["wire of worker-2.delay(3.5)", "at 20: wire of worker-2.delay(0)"],
+        "the network of worker-2 took 3.5 s longer each way",
+    ),
+    "partition": (
+        {"way": "to the server", "lasts": 8},
+        ["wire of worker-2.cut('to_server')", "at 20: wire of worker-2.heal()"],
+        "nothing went between worker-2 and the server from 12.0 s to 20.0 s (to the server)",
+    ),
+    "reset": ({}, ["wire of worker-2.reset()"], "the connections of worker-2 were reset at 12.0 s"),
+    "lost_request": ({}, ["wire of worker-2.lose_request()"], "the first request of worker-2 after 12.0 s was lost"),
+    "lost_reply": ({}, ["wire of worker-2.lose_reply()"], "was carried out, and its reply was lost"),
+    "proxy_error": (
+        {"status": 502, "times": 4},
+        ["server.answer(502, host='worker-2', times=4)"],
+        "a proxy answered 502 to the next requests of worker-2 after 12.0 s (4 of them)",
+    ),
+    "server_restart": ({"lasts": 8}, ["server.kill()", "at 20: server.restart()"], "the server was down from 12.0 s"),
+}
+
+
+@pytest.mark.parametrize("kind", ACTS)
+def test_an_event_acts_on_its_host_and_is_told_in_words(kind: str) -> None:
+    arguments, calls, words = ACTS[kind]
+    event = Event(12, kind, "codeq" if KINDS[kind].place == "server" else "worker-2", arguments)
+    world = done(event)
+    while world.later:
+        when, function = world.later.pop()
+        before = len(world.calls)
+        function()
+        world.calls[before:] = [f"at {when:g}: {call}" for call in world.calls[before:]]
+    assert world.calls == calls
+    assert words in describe(event)
+
+
+def test_a_host_that_has_ended_by_itself_is_not_started_again_by_the_weather() -> None:
+    for kind in ("kill", "power_cut", "stop"):
+        world = NotedWorld()
+        world.hosts["worker-2"].is_up = False
+        weather.apply(cast("WorldActs", world), Event(1, kind, "worker-2", {"lasts": 5}))
+        assert (world.calls, world.later) == ([], [])
+
+
+async def _statuses(fake: FakeCodeQ, token: str) -> list[int]:
+    async with fake.async_client(token) as http:
+        responses = [await http.post("/v1/codeq/tasks/claim", json={"commands": ["A"]}) for _ in range(2)]
+    return [response.status_code for response in responses]
+
+
+def test_the_store_is_down_until_the_event_is_over() -> None:
+    fake = FakeCodeQ()
+    world = done(Event(3, "store_restart", "codeq", {"lasts": 4}), fake)
+    assert asyncio.run(_statuses(fake, "dev-token")) == [500, 500]
+    ((when, end),) = world.later
+    end()
+    assert when == 7
+    assert asyncio.run(_statuses(fake, "dev-token")) == [204, 204]
+
+
+def test_a_slow_reply_waits_for_the_requests_of_its_host_only() -> None:
+    fake = FakeCodeQ()
+    world = done(Event(3, "slow_reply", "worker-2", {"seconds": 5, "lasts": 4}), fake)
+    (rule,) = world.faults.active()["faults"]
+    assert (rule["do"], rule["seconds"], rule["worker"]) == ("delay", 5, "worker-2")
+
+
+@pytest.mark.parametrize("kind", [kind for kind, row in KINDS.items() if row.part == "races"])
+def test_a_race_waits_for_its_moment_and_ends_with_the_weather(kind: str) -> None:
+    world = done(Event(3, kind, "codeq"), FakeCodeQ())
+    (rule,) = world.faults.active()["faults"]
+    assert (rule["do"], rule["times"]) == (kind, 1)
+    weather.end(cast("WorldActs", world))
+    assert world.faults.active()["faults"] == []
+
+
+def test_a_lease_is_revoked_if_there_is_one() -> None:
+    fake, event = FakeCodeQ(), Event(3, "revoked_lease", "codeq", {"which": 0.7})
+    done(event, fake)
+    tasks = [fake.enqueue("A") for _ in range(2)]
+    for _ in tasks:
+        fake.claim("A")
+    done(event, fake)
+    assert [fake.task(task.id).status for task in tasks] == ["IN_PROGRESS", "PENDING"]
+
+
+def test_a_clean_up_deletes_what_was_untouched_for_so_long() -> None:
+    fake = FakeCodeQ()
+    old = fake.enqueue("A")
+    fake.advance(100)
+    new = fake.enqueue("A")
+    world = done(Event(3, "clean_up", "codeq", {"seconds": 60}), fake)
+    ((when, send),) = world.later
+    asyncio.run(send())
+    assert when == 3
+    assert [task.id for task in fake.tasks()] == [new.id] != [old.id]
+
+
+def test_an_event_is_over_at_once_or_after_its_length() -> None:
+    assert end_of(Event(3, "reset", "worker-1")) == 3
+    assert end_of(Event(3, "pause", "worker-1", {"lasts": 4.5})) == 7.5
