@@ -19,6 +19,7 @@ from . import replies
 from .host_guard import HostGuard
 from .large_bodies import SMALL, decode_large
 from .operations import AnyHandler, Operation
+from .reasons import of_rejection
 from .rejections import REJECTIONS, RateLimited, reply_to
 from .replies import Reply, Wait
 from .request import Call, ClientGone, hang_up, read_body
@@ -62,8 +63,8 @@ class Endpoint:
             raise
         except REJECTIONS as rejection:
             rejected = type(rejection).__name__
-            task = call.broker.store.tasks.get(call.params.get("id", ""))
-            reply = reply_to(rejection, operation.name, call.broker.profile.version, task)
+            reason = of_rejection(rejection, call, operation)
+            reply = reply_to(rejection, operation.name, call.broker.profile.version, reason)
         if not call.is_outdated(runtime):
             runtime.seen[operation.name, rejected] += 1
         note(runtime, scope, call, reply, operation.name)
@@ -110,9 +111,7 @@ class Endpoint:
             reply = await runtime.waiters.poll(
                 answer.attempt, now=call.now, wait_seconds=answer.seconds, interval=answer.interval, gone=gone
             )
-            if reply is None and answer.refusal is not None:
-                raise answer.refusal
-            answer = reply if reply is not None else replies.NO_CONTENT
+            answer = reply if reply is not None else answer.over(runtime.clock.now())
             return answer if answer.writing is None else await _written(answer, answer.writing)
         if not isinstance(answer, Reply):
             answer = await in_slices(answer)

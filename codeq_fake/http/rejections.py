@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from codeq_fake import wire
 from codeq_fake.auth import Forbidden, Unauthenticated
-from codeq_fake.core import Task, Version, errors
+from codeq_fake.core import Version, errors
 
 from . import replies
 from .replies import Reply
@@ -144,39 +144,14 @@ def _with_reason(rejection: Exception) -> tuple[int, str]:
             raise rejection
 
 
-#: By a text of `auth.authenticator`: what it does not say (A1 to A8). The other texts are those of a JWT library.
-_REASONS: Mapping[str, str] = MappingProxyType(
-    {
-        "missing Authorization header": "the request has no token: there is no Authorization header (A1)",
-        "invalid Authorization format": "the Authorization header is not `Bearer TOKEN` (A2)",
-        "invalid token": "no caller of this route has this token (A3, A7)",
-        "missing eventTypes": "the token has no event types, so it is no worker's (A5)",
-        "missing scope": "the token lacks the scope that this route needs (A5)",
-        "unauthorized. Admin only": "the token is not an admin's (A8)",
-    }
-)
-
-
-def reply_to(rejection: Exception, operation: str, version: Version, task: Task | None = None) -> Reply:
-    """The reply to a rejected request on the route of `operation`, which names `task`."""
+def reply_to(rejection: Exception, operation: str, version: Version, reason: str) -> Reply:
+    """The reply to a request that is rejected on the route of `operation` for a `reason`, which is not sent."""
     if isinstance(rejection, Rejected):
         return rejection.reply
     status, text = status_and_text(rejection, operation)
     if operation == "claim" and status == HTTPStatus.INTERNAL_SERVER_ERROR and version.claim_errors_are_400:
         status = HTTPStatus.BAD_REQUEST  # G7
-    reply = replies.error(status, text, _reason(rejection, task))
+    reply = replies.error(status, text, reason)
     if isinstance(rejection, errors.InvalidTopic):
         return reply._replace(body=b'%b,"field":"%b"}' % (reply.body[:-1], rejection.field.encode()))
     return reply
-
-
-def _reason(rejection: Exception, task: Task | None) -> str:
-    """Why a request is rejected, for a person."""
-    if isinstance(rejection, (Unauthenticated, Forbidden)):
-        return _REASONS.get(rejection.text, rejection.text)
-    if isinstance(rejection, wire.BadBody):
-        return "the body is not the JSON that this route reads (B1, B2)"
-    if task is None:
-        return str(rejection)
-    holder = f"held by {task.worker}" if task.worker else "held by no worker"
-    return f"{rejection} It is {task.status.value} and {holder}."

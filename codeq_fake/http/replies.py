@@ -23,7 +23,7 @@ class Reply(NamedTuple):
     """A status, a body and the headers that describe it. Status 0 means that a fault keeps the reply back.
 
     The journal also notes the `tasks` that the operation created or claimed, the text of an `error`, and the `reason`
-    of the error for a person.
+    of the error, or of an empty reply, for a person.
     """
 
     status: int
@@ -39,13 +39,13 @@ class Reply(NamedTuple):
 class Wait(NamedTuple):
     """A reply that may take time: call `attempt` with the time every `interval` ns for `seconds`.
 
-    When they are over, the answer is 204 (K9), or the `refusal` (G1).
+    When they are `over`, that returns the answer at the given time, or raises a rejection (K9, G1).
     """
 
     attempt: Callable[[int], Reply | None]
     seconds: int
     interval: int
-    refusal: Exception | None = None
+    over: Callable[[int], Reply]
 
 
 NO_REPLY = Reply(0)

@@ -37,7 +37,7 @@ def result(call: Call) -> Reply | Wait:
             return _result(call)
         return None
 
-    return Wait(attempt, seconds, INTERVAL, errors.ResultNotFound())
+    return Wait(attempt, seconds, INTERVAL, lambda _now: _result(call))
 
 
 def _seconds(text: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from codeq_fake import wire
@@ -11,6 +13,7 @@ from codeq_fake.core.times import MILLISECOND
 from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
+from .claim_reasons import of_empty_claim
 from .long_texts import LongTexts
 from .rejections import BadRequest, status_and_text
 from .replies import Reply, Wait
@@ -42,7 +45,15 @@ def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
             return None
         return rendering.task_reply(task, call.zone, tasks=(TouchedTask.of(task),))
 
-    return Wait(attempt, min(fields.get("waitSeconds", 0), LONGEST_WAIT), INTERVAL)
+    over = partial(_nothing, call, fields)
+    return Wait(attempt, min(fields.get("waitSeconds", 0), LONGEST_WAIT), INTERVAL, over)
+
+
+def _nothing(call: Call, fields: Mapping[str, Any], now: int) -> Reply:
+    """The reply to a claim that found no task."""
+    commands, caller = fields.get("commands", ()), call.caller
+    reason = of_empty_claim(call.broker, commands, event_types=caller.event_types, tenant=caller.tenant, now=now)
+    return replies.NO_CONTENT._replace(reason=reason)
 
 
 def claim_batch(call: Call) -> Reply:
@@ -64,7 +75,7 @@ def claim_batch(call: Call) -> Reply:
         now=call.now,
     )
     if not tasks:
-        return replies.NO_CONTENT
+        return _nothing(call, fields, call.now)
     long = LongTexts()
     rendered = ",".join(rendering.task(task, call.zone, long) for task in tasks)
     return long.reply(f'{{"tasks":[{rendered}]}}', tasks=tuple(map(TouchedTask.of, tasks)))

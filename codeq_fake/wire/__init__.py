@@ -10,5 +10,5 @@ from .gobase64 import decode_url as decode_base64url
 from .gotime import BadTime, parse_rfc3339, reformat_rfc3339, rfc3339_nano, rfc3339_seconds
 from .gourl import is_webhook_url
 from .scanner import without_surrogates
-from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Struct
+from .schema import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Kind, Scalar, Struct, fold
 from .strict import StrictError, StrictStruct, decode_strictly

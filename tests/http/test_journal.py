@@ -29,7 +29,7 @@ def test_each_request_is_kept_with_its_reply(codeq: FakeCodeQ, producer: httpx.C
             "headers": request_headers(refused.request),
             "body": "no JSON",
             "status": 400,
-            "reason": "the body is not the JSON that this route reads (B1, B2)",
+            "reason": "line 1, column 1: a value is expected (B1)",
             "faults": [],
             "reply": refused.text,
         }
