@@ -23,6 +23,8 @@ from codeq_client._api.models import (
     Submission,
     Subscription,
     TaskOptions,
+    Topic,
+    TopicPolicy,
 )
 from codeq_client._task import Location, Status, Task
 from codeq_client._worker.child_process import ProcessContext
@@ -102,6 +104,8 @@ __all__ = [
     "TaskEnded",
     "TaskOptions",
     "TaskStarted",
+    "Topic",
+    "TopicPolicy",
     "Worker",
     "WorkerStatus",
     "current_task",

@@ -9,15 +9,17 @@ CodeQError
 │   ├── BadReply              an answer arrived that is not CodeQ's. Check the URL and the proxies.
 │   └── CertificateError      the server's certificate is not trusted. Set SSL_CERT_FILE, or correct the URL.
 ├── Refused                   the server refused; `status` and `message` are from its answer.
-│   ├── BadRequest            400: wrong arguments. Correct the caller.
+│   ├── BadRequest            400, 422: wrong arguments. Correct the caller.
 │   ├── Unauthorized          401: no valid token. Check the token's expiry, issuer and audience.
 │   ├── Forbidden             403: the token lacks a scope or an event type. Use another token.
+│   │   └── InvalidTenant     403: the token's tenant claims disagree or are malformed. Correct their issuer.
 │   ├── NotOwner              403: the task is not, or no longer, leased to this worker. Stop the work.
 │   ├── NotInProgress         409: the task was requeued or is finished. Stop the work.
 │   ├── NotFound              404: it does not exist.
 │   │   ├── TaskNotFound      no such task: a wrong id, or it was cleaned up (24 h after its last change).
 │   │   ├── ResultNotFound    the task has no result: it is not finished, or it is a dead letter.
-│   │   └── SubscriptionNotFound  the subscription expired and was removed. Subscribe again.
+│   │   ├── SubscriptionNotFound  the subscription expired and was removed. Subscribe again.
+│   │   └── TopicNotFound     the caller's tenant has no such topic.
 │   ├── RateLimited           429: try again in `retry_after` seconds.
 │   └── ServerError           5xx: the server, or a proxy in front of it, failed.
 ├── HandlerProcessError      a handler's process died, or its exception cannot leave it. The task is retried.
@@ -92,9 +94,14 @@ class CertificateError(Unavailable):
 class Refused(CodeQError):
     """The server answered with an error. `status` is the HTTP status, `message` the server's text."""
 
+    #: What follows the server's text, for a person.
+    advice = ""
+
     def __init__(self, message: str, *, status: int, request_id: str = "", retry_after: float = 0) -> None:
         self.message = excerpt(message)
-        super().__init__(f"{self.message} (HTTP {status}{f', request {request_id}' if request_id else ''})")
+        super().__init__(
+            f"{self.message} (HTTP {status}{f', request {request_id}' if request_id else ''}){self.advice}"
+        )
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after
@@ -102,7 +109,7 @@ class Refused(CodeQError):
 
 
 class BadRequest(Refused):
-    """400: the server does not accept the arguments."""
+    """400, for a topic 422: the server does not accept the arguments."""
 
 
 class Unauthorized(Refused):
@@ -111,6 +118,15 @@ class Unauthorized(Refused):
 
 class Forbidden(Refused):
     """403: the token lacks the route's scope, or a command is not among its event types."""
+
+
+class InvalidTenant(Forbidden):
+    """403: a server of CodeQ's main branch takes no call with this token, because of its tenant (G4)."""
+
+    advice = (
+        ": the claims tid, tenantId, tenant_id, organizationId and organization_id of the token must all be the same"
+        " text, of 2 to 63 of a-z, 0-9 and -, with a letter first; without any of them, its subject must be such a text"
+    )
 
 
 class NotOwner(Refused):
@@ -135,6 +151,10 @@ class ResultNotFound(NotFound):
 
 class SubscriptionNotFound(NotFound):
     """The subscription expired and was removed (U9)."""
+
+
+class TopicNotFound(NotFound):
+    """The caller's tenant has no such topic (G3)."""
 
 
 class RateLimited(Refused):

@@ -1,10 +1,19 @@
-"""The fixture of most of the client's tests."""
+"""The fixture of most of the client's tests, and the switch for the profile of their fakes."""
 
 from __future__ import annotations
 
+import pytest
 import pytest_asyncio
 
+from codeq_fake.testing import FakeCodeQ
 from tests.client.support import Scenario
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let `-o codeq_profile=main/redis` choose the profile of each fake of these tests, not only of the fixtures."""
+    defaults = FakeCodeQ.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["profile"] = config.getini("codeq_profile")
 
 
 @pytest_asyncio.fixture

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import httpx
 
@@ -21,11 +22,11 @@ CLAIMS = {
     "sub": "w",
     "eventTypes": ["*"],
     "scope": "codeq:claim codeq:heartbeat codeq:abandon codeq:nack codeq:result codeq:subscribe",
-    "tenantId": "t",
+    "tenantId": "acme",
 }
 START = "2026-11-24T08:00:00.4Z"
 IDENTITIES: dict[str, Any] = {
-    "producer": {"kind": "producer", "claims": {"sub": "p", "tenantId": "t", "role": "ADMIN"}},
+    "producer": {"kind": "producer", "claims": {"sub": "p", "tenantId": "acme", "role": "ADMIN"}},
     "worker": {"kind": "worker", "claims": CLAIMS},
     "other": {"kind": "worker", "claims": {**CLAIMS, "sub": "other"}},
     "third": {"kind": "worker", "claims": {**CLAIMS, "sub": "third"}},
@@ -36,6 +37,12 @@ IDENTITIES: dict[str, Any] = {
 Race: TypeAlias = Literal["redeliver_finished", "lose_task", "revoke_lease"]
 
 Fault = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
+
+
+def default_profile() -> Profile:
+    """The profile of a fake that is made without one."""
+    parameter = inspect.signature(FakeCodeQ).parameters["profile"]
+    return cast("Profile", parameter.default)
 
 
 class Network(httpx.AsyncBaseTransport):
@@ -172,10 +179,16 @@ T = TypeVar("T")
 class Scenario:
     """One fake, its clock, and clients."""
 
-    def __init__(self, profile: Profile = "kvrocks-2.8", **settings: str) -> None:
+    def __init__(self, profile: Profile | None = None, webhooks: dict[str, Any] | None = None, **settings: str) -> None:
         # Nothing here depends on the time of day or on chance, so that hypothesis can repeat an example.
         self.fake = FakeCodeQ(
-            clock="manual", now=START, profile=profile, identities=IDENTITIES, settings=settings, seed=1
+            clock="manual",
+            now=START,
+            identities=IDENTITIES,
+            settings=settings,
+            webhooks=webhooks,
+            seed=1,
+            profile=profile or default_profile(),
         )
         self.fake.next(ids=[f"00000000-0000-4000-8000-{number:012}" for number in range(500)])
         self._random = random.Random(1)  # noqa: S311 - jitter guards nothing
@@ -230,7 +243,7 @@ class Scenario:
         return {task.id for status in ("PENDING", "IN_PROGRESS") for task in self.fake.tasks(status=status)}
 
     def enqueue(self, command: str, payload: Any = None, **options: Any) -> str:
-        return self.fake.enqueue(command, payload, tenant="t", **options).id
+        return self.fake.enqueue(command, payload, tenant="acme", **options).id
 
     def ended(self) -> list[tuple[str, str]]:
         """Return id and settlement of each task that left a worker."""

@@ -240,7 +240,7 @@ def test_the_check_reports_tokens_that_lack_scopes() -> None:
     narrow = {**CLAIMS, "scope": "codeq:heartbeat codeq:nack codeq:subscribe"}
     identities = {**IDENTITIES, "narrow": {"kind": "worker", "claims": narrow}}
     with FakeCodeQ(clock="real", identities=identities) as fake, fake.serve():
-        task = fake.enqueue("X", {}, tenant="t")
+        task = fake.enqueue("X", {}, tenant="acme")
         assert check_with(fake, "worker")[0] == 0
         code, output = check_with(fake, "producer")
         assert (code, "the server does not accept CODEQ_WORKER_TOKEN" in output) == (1, True)

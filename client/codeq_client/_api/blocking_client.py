@@ -54,6 +54,9 @@ class BlockingCodeQ(BaseClient[httpx.BaseTransport]):
     queue_sizes = _method(operations.queue_sizes)
     queue_stats = _method(operations.queue_stats)
     cleanup = _method(operations.cleanup)
+    put_topic = _method(operations.put_topic)
+    get_topic = _method(operations.get_topic)
+    delete_topic = _method(operations.delete_topic)
 
     def _open(self) -> None:
         self._connections = BlockingConnections(self._settings, self.transport, self.core.clock)
@@ -78,6 +81,8 @@ class BlockingCodeQ(BaseClient[httpx.BaseTransport]):
         except StopIteration as end:
             result: T = end.value
             return result
+        finally:
+            flow.close()  # what it holds is free at once, also after a cancellation
 
     def _perform(self, step: Step) -> Reply | str | None:
         match step:

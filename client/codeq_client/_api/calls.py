@@ -1,4 +1,4 @@
-"""The calls of the API (R1 to R16) as values: what to send, with which token, how to read the answer.
+"""The calls of the API (R1 to R16, G3) as values: what to send, with which token, how to read the answer.
 
 Nothing is sent here. Arguments that the server would refuse, or silently read otherwise, raise `ConfigurationError`.
 """
@@ -33,6 +33,8 @@ from .models import (
     Record,
     Requeued,
     Subscription,
+    Topic,
+    TopicPolicy,
 )
 
 T = TypeVar("T")
@@ -41,6 +43,7 @@ P = TypeVar("P")
 MAX_BATCH = 100  # C9, S6
 MAX_CLAIM_BATCH = 10  # K10
 MAX_WAIT_SECONDS = 30  # K2
+MAX_RESULT_WAIT_SECONDS = 60  # G1
 
 _TASKS = "/v1/codeq/tasks"
 _SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
@@ -303,10 +306,15 @@ def get(task_id: str) -> Call[Task]:
     return Call("GET", _task_path(task_id), Role.READER, about(task_id, decoding.task), repeatable=True)
 
 
-def result(task_id: str) -> Call[Finished]:
-    """Return a finished task and its record (R13); raises `TaskNotFound`, `ResultNotFound`."""
-    read = about(task_id, decoding.finished)
-    return Call("GET", _task_path(task_id, "result"), Role.READER, read, repeatable=True)
+def result(task_id: str, *, wait: float = 0) -> Call[Finished]:
+    """Return a finished task and its record (R13); raises `TaskNotFound`, `ResultNotFound`.
+
+    CodeQ's main branch waits up to `wait` seconds (60 at most) for a result (G1), v0.3.3 never. `wait_for_result` does
+    not depend on that.
+    """
+    seconds = min(whole_seconds(wait, "wait"), MAX_RESULT_WAIT_SECONDS)
+    path = _task_path(task_id, "result") + (f"?waitSeconds={seconds}" if seconds else "")
+    return Call("GET", path, Role.READER, about(task_id, decoding.finished), repeatable=True, wait=seconds)
 
 
 def queue_sizes() -> Call[dict[str, int]]:
@@ -327,6 +335,33 @@ def cleanup(*, limit: int = 0, before: datetime | None = None) -> Call[Cleanup]:
     """
     body = dumps(_given({"limit": limit, "before": _instant(before, "before")}))
     return Call("POST", "/v1/codeq/admin/tasks/cleanup", Role.ADMIN, decoding.cleanup, body, repeatable=True)
+
+
+def put_topic(name: str, policy: TopicPolicy) -> Call[Topic]:
+    """Create a topic of the caller's tenant, or change its policy (G3). Only CodeQ's main branch has topics.
+
+    An equal policy changes nothing. Needs an administrator's token, as all calls about topics. Raises `BadRequest` for
+    a policy that the server does not take; v0.3.3 answers with `NotFound`.
+    """
+    body = {
+        "priorityTiers": list(policy.priority_tiers),
+        "maxAttempts": policy.max_attempts,
+        "deadLetterTopicRef": policy.dead_letter_topic,
+        "retentionSeconds": whole_seconds(policy.retention, "retention"),
+        "maxConsumers": policy.max_consumers,
+    }
+    return Call("PUT", _topic_path(name), Role.ADMIN, decoding.topic, dumps(body), repeatable=True)
+
+
+def get_topic(name: str) -> Call[Topic]:
+    """Return a topic of the caller's tenant (G3); raises `TopicNotFound`."""
+    return Call("GET", _topic_path(name), Role.ADMIN, decoding.topic, repeatable=True)
+
+
+def delete_topic(name: str) -> Call[None]:
+    """Delete a topic of the caller's tenant, if there is one (G3). No task is touched."""
+    path = f"{_topic_path(name)}?deletionPolicy=Delete"
+    return Call("DELETE", path, Role.ADMIN, decoding.nothing, repeatable=True, on_no_content=lambda: None)
 
 
 def about(task_id: str, read: Callable[[Any], decoding.V]) -> Callable[[Any], decoding.V]:
@@ -363,6 +398,10 @@ def _instant(moment: datetime | None, name: str) -> str:
 def _task_path(task_id: str, operation: str = "") -> str:
     path = f"{_TASKS}/{_segment(task_id)}"
     return f"{path}/{operation}" if operation else path
+
+
+def _topic_path(name: str) -> str:
+    return f"/v1/codeq/admin/topics/{_segment(name)}"
 
 
 def _segment(text: str) -> str:

@@ -97,6 +97,9 @@ class CodeQ(BaseClient[Transport]):
     queue_sizes = _method(operations.queue_sizes)
     queue_stats = _method(operations.queue_stats)
     cleanup = _method(operations.cleanup)
+    put_topic = _method(operations.put_topic)
+    get_topic = _method(operations.get_topic)
+    delete_topic = _method(operations.delete_topic)
 
     def _open(self) -> None:
         self._by_loop: WeakKeyDictionary[object, _InLoop] = WeakKeyDictionary()
@@ -141,6 +144,8 @@ class CodeQ(BaseClient[Transport]):
         except StopIteration as end:
             result: T = end.value
             return result
+        finally:
+            flow.close()  # what it holds is free at once, also after a cancellation
 
     async def _perform(self, step: Step) -> Reply | str | None:
         match step:

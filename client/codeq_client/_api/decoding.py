@@ -13,7 +13,7 @@ from codeq_client._display import excerpt
 from codeq_client._task import Status, Task
 
 from .conversion import unwrap_result
-from .models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Subscription
+from .models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Subscription, Topic, TopicPolicy
 
 T = TypeVar("T", Task, Record)
 V = TypeVar("V", Task, Record, Finished)
@@ -152,3 +152,23 @@ def queue_sizes(wire: Object) -> dict[str, int]:
 def cleanup(wire: Object) -> Cleanup:
     """Read the answer to a clean-up (M3)."""
     return Cleanup(deleted=wire["deleted"], before=datetime.fromisoformat(wire["before"]))
+
+
+def topic(wire: Object) -> Topic:
+    """Read a topic (G3)."""
+    policy = wire["policy"]
+    return Topic(
+        id=wire["topicId"],
+        tenant_id=wire["tenantId"],
+        name=wire["topicName"],
+        policy=TopicPolicy(
+            priority_tiers=tuple(policy["priorityTiers"]),
+            max_attempts=policy["maxAttempts"],
+            dead_letter_topic=policy["deadLetterTopicRef"],
+            retention=policy.get("retentionSeconds", 0),
+            max_consumers=policy.get("maxConsumers", 0),
+        ),
+        version=wire["version"],
+        created_at=datetime.fromisoformat(wire["createdAt"]),
+        updated_at=datetime.fromisoformat(wire["updatedAt"]),
+    )

@@ -179,6 +179,30 @@ class Cleanup:
     before: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPolicy:
+    """The policy of a topic (G3). `priority_tiers` are one to ten priorities; 0 means no limit for the last two."""
+
+    priority_tiers: tuple[int, ...]
+    max_attempts: int
+    dead_letter_topic: str
+    retention: float | timedelta = 0
+    max_consumers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A topic: an entry of an administrator's catalogue, which changes no task. `version` counts its policies (G3)."""
+
+    id: str
+    tenant_id: str
+    name: str
+    policy: TopicPolicy
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """A batch item that was not accepted, and the reason. To send it again, use `item`: it has its idempotency key."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from codeq_client._task import Task
-from codeq_client.errors import BadRequest, CodeQError, ConfigurationError, Forbidden, TaskNotFound
+from codeq_client.errors import BadRequest, CodeQError, ConfigurationError, Forbidden, InvalidTenant, TaskNotFound
 
 from . import batches, calls, settlement
 from .calls import Call, Role
@@ -43,6 +43,9 @@ result = _sends(calls.result)
 queue_sizes = _sends(calls.queue_sizes)
 queue_stats = _sends(calls.queue_stats)
 cleanup = _sends(calls.cleanup)
+put_topic = _sends(calls.put_topic)
+get_topic = _sends(calls.get_topic)
+delete_topic = _sends(calls.delete_topic)
 
 
 def create_batch(
@@ -154,6 +157,8 @@ def check_worker_token(core: Core) -> Flow[None]:
             yield from core.send(Call("POST", f"/v1/codeq/tasks/{path}", Role.WORKER, _accepted), retries=0)
         except (BadRequest, TaskNotFound):
             pass
+        except InvalidTenant:
+            raise  # no scope is missing
         except Forbidden:
             missing.append(f"codeq:{path.rpartition('/')[2]}")
     if missing:

@@ -11,6 +11,7 @@ from codeq_client.errors import (
     BadReply,
     BadRequest,
     Forbidden,
+    InvalidTenant,
     NotFound,
     NotInProgress,
     NotOwner,
@@ -19,6 +20,7 @@ from codeq_client.errors import (
     ResultNotFound,
     ServerError,
     TaskNotFound,
+    TopicNotFound,
     Unauthorized,
 )
 
@@ -30,6 +32,7 @@ _BY_MESSAGE: Mapping[str, type[Refused]] = {
     "task not found": TaskNotFound,
     "not found": TaskNotFound,
     "result not found": ResultNotFound,
+    "invalid tenant claims": InvalidTenant,
 }
 _BY_STATUS: Mapping[int, type[Refused]] = {
     400: BadRequest,
@@ -37,6 +40,7 @@ _BY_STATUS: Mapping[int, type[Refused]] = {
     403: Forbidden,
     404: NotFound,
     409: NotInProgress,
+    422: BadRequest,
 }
 
 
@@ -71,6 +75,8 @@ def _refusal(call: Call[T], reply: Reply, now: Callable[[], float]) -> Refused:
         kind: type[Refused] = RateLimited
     elif message == "not-found":  # a 500 for heartbeat and abandon, a 404 elsewhere (H2, N1, U2)
         kind = call.missing
+    elif message.startswith("queue topic "):
+        kind = TopicNotFound
     elif message in _BY_MESSAGE:
         kind = _BY_MESSAGE[message]
     else:

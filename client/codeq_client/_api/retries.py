@@ -28,6 +28,7 @@ from codeq_client.errors import (
 from . import refusals
 from .calls import Call, Reply, Role
 from .clock import Clock
+from .long_polls import LongPolls
 from .tokens import Token, TokenProvider
 
 T = TypeVar("T")
@@ -74,13 +75,14 @@ Flow: TypeAlias = Generator[Step, Any, T]
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The settings that all calls of one client share."""
+    """The settings that all calls of one client share, and what they found out about the server."""
 
     clock: Clock
     tokens: Mapping[Role, Token]
     timeout: float
     retries: int
     random: Callable[[], float]
+    long_polls: LongPolls = field(default_factory=LongPolls)
 
     def send(
         self,

@@ -58,6 +58,8 @@ class ScriptedServer:
     answers: Sequence[Reply | CodeQError | Callable[[Send], Reply]]
     worker: TokenSource = "worker"
     retries: int = 3
+    is_known_not_to_wait: bool = True
+    """Whether the client has found out before that there are no long polls for results."""
     sent: list[Send] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     clock: StillClock = field(default_factory=StillClock)
@@ -65,6 +67,7 @@ class ScriptedServer:
     def __post_init__(self) -> None:
         tokens = tokens_by_role({Role.PRODUCER: "producer", Role.WORKER: self.worker})
         self.core = Core(self.clock, tokens, 30.0, self.retries, lambda: 1.0)
+        self.core.long_polls.are_missing = self.is_known_not_to_wait
         self._left = list(self.answers)
 
     @property

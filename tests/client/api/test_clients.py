@@ -33,7 +33,7 @@ def test_both_clients_have_the_same_operations() -> None:
     asynchronous, blocking = public(CodeQ), public(BlockingCodeQ)
     assert set(asynchronous) - {"aclose", "on_hook_error", "twin"} == set(blocking) - {"close"}
     operations = [name for name in asynchronous if name not in {"aclose", "from_env", "on_hook_error", "run", "twin"}]
-    assert len(operations) == 18
+    assert len(operations) == 21
     for name in operations:
         assert inspect.signature(asynchronous[name]) == inspect.signature(blocking[name])
         assert asynchronous[name].__doc__ == blocking[name].__doc__
