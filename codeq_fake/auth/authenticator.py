@@ -70,22 +70,19 @@ class Authenticator:
 
     def producer(self, authorization: str | None, *, now: int) -> Caller:
         """The caller of a route for producers."""
-        return _with_tenant(self._producers.caller(authorization, now))
+        return self._producers.caller(authorization, now)
 
     def worker(self, authorization: str | None, scope: str, *, now: int) -> Caller:
         """The caller of a route for workers that requires `scope` (A5, A6)."""
-        caller = self._workers.caller(authorization, now)
-        if scope not in caller.scopes:
-            raise Forbidden("missing scope")
-        return _with_tenant(caller)
+        return self._workers.caller(authorization, now, scope)
 
     def reader(self, authorization: str | None, *, now: int) -> Caller:
         """The caller that reads a task or its result: a worker with event types, or else a producer (A7)."""
-        return _with_tenant(self._readers.caller(authorization, now))
+        return self._readers.caller(authorization, now)
 
     def admin(self, authorization: str | None, role_header: str | None, *, now: int) -> Caller:
         """The producer that calls an admin route. `role_header` is the value of `X-Role`, or None (A8)."""
-        caller = _with_tenant(self._producers.caller(authorization, now))
+        caller = self._producers.caller(authorization, now)
         role = role_of(caller.claims) or (self._is_dev and role_header) or ""
         if ADMIN_SCOPE in caller.scopes or role.strip().lower() == "admin":
             return caller
@@ -132,8 +129,11 @@ class _Cache:
         self._has_strict_tenants = has_strict_tenants
         self._found: dict[str | None, Authentication] = {}
 
-    def caller(self, authorization: str | None, now: int) -> Caller:
-        """The caller of a header value, from the cache if it is still valid."""
+    def caller(self, authorization: str | None, now: int, scope: str = "") -> Caller:
+        """The caller of a header value, from the cache if it is still valid.
+
+        Raises Forbidden if it lacks the scope (A5), or if its tenant claims are not in order (G4).
+        """
         authentication = self._found.get(authorization)
         if authentication is None or not authentication.since <= now < authentication.until:
             authentication = self._authenticate(authorization, now)
@@ -142,14 +142,12 @@ class _Cache:
             if len(self._found) >= REMEMBERED:
                 del self._found[next(iter(self._found))]  # the oldest one: invented tokens must not fill the memory
             self._found[authorization] = authentication
-        return authentication.caller
-
-
-def _with_tenant(caller: Caller) -> Caller:
-    """The caller. Raises Forbidden if its tenant claims are not in order (G4)."""
-    if not caller.has_tenant:
-        raise Forbidden("invalid tenant claims")
-    return caller
+        caller = authentication.caller
+        if scope and scope not in caller.scopes:
+            raise Forbidden("missing scope")
+        if not caller.has_tenant:
+            raise Forbidden("invalid tenant claims")
+        return caller
 
 
 def _bearer_token(authorization: str | None) -> str:

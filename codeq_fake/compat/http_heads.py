@@ -114,6 +114,11 @@ class OldReply:
             data = data.removesuffix(b"0\r\n\r\n").removesuffix(b"\r\n")
         self._transport.write(data)
 
+    def write_reply(self, head: bytes, body: bytes) -> None:
+        """Write a whole reply."""
+        self.write(head)
+        self.write(body)
+
     def _head(self, data: bytes) -> bytes:
         head = data.replace(b"HTTP/1.1", b"HTTP/1.0", 1).replace(_CHUNKED, b"").replace(b"connection: close\r\n", b"")
         return head[:-2] + b"connection: keep-alive\r\n\r\n" if self._keeps_alive and not self._has_chunks else head

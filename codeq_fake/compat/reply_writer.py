@@ -7,26 +7,19 @@ from typing import Any
 
 
 class Turn:
-    """The replies that come up in one turn of the event loop."""
+    """A turn of the event loop, as far as replies go: which one of them is the first since a client was last read."""
 
     def __init__(self) -> None:
-        self._first: ReplyWriter | None = None
-        #: Whether no more than one reply came up so far.
-        self.is_quiet = True
+        self._has_reply = False
 
-    def begin_reply(self, writer: ReplyWriter) -> None:
-        """Count a reply, and call `writer.flush` at the end of the turn."""
-        if self._first is None:
-            self._first = writer
-            asyncio.get_running_loop().call_soon(self._end)
-        else:
-            self.is_quiet = False
-            asyncio.get_running_loop().call_soon(writer.flush)
+    def begin(self) -> None:
+        """A client was read: a reply that comes up now is the first one."""
+        self._has_reply = False
 
-    def _end(self) -> None:
-        first, self._first, self.is_quiet = self._first, None, True
-        if first is not None:
-            first.flush()
+    def takes_first(self) -> bool:
+        """Whether the reply that comes up now is the first one."""
+        is_first, self._has_reply = not self._has_reply, True
+        return is_first
 
 
 class ReplyWriter:
@@ -40,9 +33,10 @@ class ReplyWriter:
     Each writer has its own callback at the end of the turn: the error of one connection cannot stop the others.
     """
 
-    def __init__(self, transport: asyncio.Transport, turn: Turn) -> None:
+    def __init__(self, transport: asyncio.Transport, turn: Turn, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._turn = turn
+        self._loop = loop
         self._waiting: list[bytes] = []
         self._has_begun = False
         self.is_closing = transport.is_closing  # asked at each reply: `__getattr__` would take longer
@@ -54,9 +48,17 @@ class ReplyWriter:
         """Take the head or a part of the body."""
         self._waiting.append(data)
         if len(self._waiting) == 1:
-            self._turn.begin_reply(self)
-        elif self._turn.is_quiet:
+            self._loop.call_soon(self.flush)
+        elif self._turn.takes_first():
             self.flush()
+
+    def write_reply(self, head: bytes, body: bytes) -> None:
+        """Take a whole reply."""
+        self._waiting.append(head + body)
+        if self._turn.takes_first():
+            self.flush()
+        else:
+            self._loop.call_soon(self.flush)
 
     def close(self) -> None:
         """Close the connection after what waits."""

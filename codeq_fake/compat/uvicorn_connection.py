@@ -13,6 +13,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from codeq_fake.wire.gohttp import BadHead
 
+from . import late_tasks
 from .http_heads import HeadReader, NotOrdinary, adopt, is_ordinary
 from .reply_writer import ReplyWriter, Turn
 from .uvicorn import Limits, StateOf
@@ -66,7 +67,7 @@ class Connection(RefusableConnection):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's type is wider
         """Begin to serve the client."""
-        self._writer = ReplyWriter(transport, self._turn)
+        self._writer = ReplyWriter(transport, self._turn, self.loop)
         writer: Any = self._writer
         self.app_state = self._state_of(writer)
         super().connection_made(writer)
@@ -85,6 +86,7 @@ class Connection(RefusableConnection):
 
     def data_received(self, data: bytes) -> None:
         """Parse what the client has sent."""
+        self._turn.begin()
         if self._is_partial or self.pipeline or self._unparsed or self._refusal or len(data) > _PART:
             if not (self._refusal or self._sends_nonsense):
                 self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
@@ -129,9 +131,14 @@ class Connection(RefusableConnection):
 
     def _answer(self, cycle: RequestResponseCycle) -> None:
         self._running = cycle
-        task = self.loop.create_task(cycle.run_asgi(self.app))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        self.loop.call_soon(self._begin, cycle)
+
+    def _begin(self, cycle: RequestResponseCycle) -> None:
+        """Answer a request, as far as it need not wait."""
+        task = late_tasks.begin(cycle.run_asgi(self.app), self.loop)
+        if task is not None:
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     def _complete_scope(self) -> None:
         """Add to the scope what the head of the request says."""

@@ -47,14 +47,14 @@ class Requeueing:
                     task.visible_at = 0
                     queue.put(task)
         queue = self._store.queues.get((tenant, name))
-        if self._begins_repair(tenant, command, now=now) and queue is not None and queue.in_progress:
+        if self._repair_interval and not self._begins_repair(tenant, command, now=now):
+            return
+        if queue is not None and queue.in_progress:
             for task in queue.pop_expired(limit=limit, now=now):
                 self.give_back_expired(task, queue, Event.EXPIRE, claimed_as=command, now=now)
 
     def _begins_repair(self, tenant: str, command: str, *, now: int) -> bool:
         """Whether expired leases may be repaired now. If so, the interval begins again (Q1)."""
-        if not self._repair_interval:
-            return True
         repaired, latest = self.repaired, now - self._repair_interval
         while repaired and repaired[next(iter(repaired))] < latest:
             repaired.popitem(last=False)

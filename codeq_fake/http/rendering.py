@@ -42,6 +42,14 @@ def task_reply(shown: Task, zone: ZoneInfo, status: int = 200, tasks: tuple[Touc
     return long.reply(task(shown, zone, long), status, tasks)
 
 
+def record_reply(shown: Record, zone: ZoneInfo) -> Reply:
+    """The reply with a stored result."""
+    if len(shown.result or "") + len(shown.error) < LONG and not shown.artifacts:  # most are
+        return replies.json(record(shown, zone))
+    long = LongTexts()
+    return long.reply(record(shown, zone, long))
+
+
 def _asked_for(shown: Task, quoted: Quoted) -> str:
     priority = f',"priority":{shown.priority}' if shown.priority else ""
     if not shown.webhook and not shown.trace_parent:

@@ -107,16 +107,15 @@ def submit(call: Call) -> Reply:
     fields = call.decode(bodies.SUBMIT)
     if not fields.get("status"):
         raise wire.BadBody
-    bodies.check_artifacts([fields])
+    bodies.check_artifacts(len(fields.get("artifacts", ())))
     record = call.broker.submit(call.params["id"], _submission(fields), worker=call.caller.subject, now=call.now)
-    long = LongTexts()
-    return long.reply(rendering.record(record, call.zone, long))
+    return rendering.record_reply(record, call.zone)
 
 
 def submit_batch(call: Call) -> Reply:
     """R9: store several results. Each item is answered with its record or its error (S6)."""
     items = bodies.batch(call.decode(bodies.SUBMIT_BATCH))
-    bodies.check_artifacts(items)
+    bodies.check_artifacts(sum(len(item.get("artifacts", ())) for item in items))
     submissions = [(item.get("taskId", ""), _submission(item)) for item in items]
     outcomes = call.broker.submit_batch(submissions, worker=call.caller.subject, now=call.now)
     ids = [task_id for task_id, _ in submissions]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -39,6 +41,7 @@ class _FakeRoutes(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        await asyncio.sleep(0)  # Starlette and the control API need a task, which a request may not have yet
         if self._router is None:
             runtime, token = self._runtime, self._token
             # The page first: the last route of the control API matches every path.

@@ -106,6 +106,33 @@ def test_a_request_knows_its_connection_and_its_reply_is_one_write_on_any_networ
         runner.run(story())
 
 
+def test_a_request_that_does_not_wait_makes_no_task_and_no_further_turn_of_the_loop() -> None:
+    async def story() -> None:
+        loop, transport = asyncio.get_running_loop(), Memory()
+        assert isinstance(loop, NetworkOfItsOwn)
+        created: list[object] = []
+
+        def create(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+            created.append(coroutine)
+            return asyncio.Task(coroutine, loop=loop, **options)
+
+        async with quick_serve(
+            _answer, ("fake.test", 80), limits=Limits(), state_of=lambda _: {"mark": b""}, before_end=lambda: None
+        ):
+            protocol = loop.protocol()
+            protocol.connection_made(transport)
+            loop.set_task_factory(create)
+            protocol.data_received(b"GET / HTTP/1.1\r\nHost: fake.test\r\n\r\n")
+            await asyncio.sleep(0)
+            assert len(transport.written) == 1
+            assert created == []
+            loop.set_task_factory(None)
+            protocol.connection_lost(None)
+
+    with asyncio.Runner(loop_factory=NetworkOfItsOwn) as runner:
+        runner.run(story())
+
+
 def test_where_the_insides_are_gone_the_public_names_of_uvicorn_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(uvicorn.protocols.http.httptools_impl, "HttpToolsProtocol")
     assert compat.missing() == [name for name in compat.INSIDES if "HttpToolsProtocol" in name]

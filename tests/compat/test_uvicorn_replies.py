@@ -47,6 +47,9 @@ class Written(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.data += data
 
+    def write_reply(self, head: bytes, body: bytes) -> None:
+        self.data += head + body
+
     def close(self) -> None:
         self.is_closed = True
 

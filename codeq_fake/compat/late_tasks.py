@@ -1,0 +1,48 @@
+"""Coroutines that become a task only where they wait. Most requests never wait, and a task is a part of their cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from typing import Any
+
+
+def begin(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
+    """Run a coroutine until it ends or waits. Returns the task that goes on with it, None if it has ended.
+
+    Until it waits there is no current task, which `asyncio.timeout` and anyio need: before them it has to wait for
+    something, such as `asyncio.sleep(0)`.
+    """
+    try:
+        awaited = coroutine.send(None)
+    except StopIteration:
+        return None
+    return loop.create_task(_Rest(coroutine, awaited))
+
+
+class _Rest(Coroutine[Any, Any, None]):
+    """What is left of a coroutine that waits. A class, since a task that is cancelled before its first step takes none.
+
+    It waits for what the coroutine waits for, and then goes on with it.
+    """
+
+    def __init__(self, begun: Coroutine[Any, Any, None], awaited: object) -> None:
+        self._begun = begun
+        self._unseen = [awaited]
+
+    def send(self, value: object) -> object:
+        """Wait, or go on with what it has waited for."""
+        return self._unseen.pop() if self._unseen else self._begun.send(value)
+
+    def throw(self, *error: Any) -> object:
+        """Go on with an error."""
+        self._unseen.clear()
+        return self._begun.throw(*error)
+
+    def close(self) -> None:
+        """End the coroutine where it waits."""
+        self._begun.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Only a task runs it."""
+        raise NotImplementedError
