@@ -47,6 +47,7 @@ from codeq_client._worker.events import (
 )
 from codeq_client._worker.handlers import Policy, Rate
 from codeq_client._worker.job import Job, TaskContext, current_task
+from codeq_client._worker.job_batches import in_batches
 from codeq_client._worker.lease_timing import End, LeaseTerms
 from codeq_client._worker.middleware import Middleware, Next, keep_first_result
 from codeq_client._worker.outcomes import Abandon, Complete, Fail, Outcome, Retry
@@ -109,5 +110,6 @@ __all__ = [
     "Worker",
     "WorkerStatus",
     "current_task",
+    "in_batches",
     "keep_first_result",
 ]

@@ -9,6 +9,7 @@ import inspect
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import httpx
 
-from codeq_client import CodeQ, Registry, Worker
+from codeq_client import BlockingCodeQ, CodeQ, Registry, Worker
 from codeq_client._api.calls import Role
 from codeq_client._api.operations import check_worker_token
 from codeq_client._display import printable, without_password
@@ -31,6 +32,7 @@ from .errors import CodeQError, ConfigurationError, Unauthorized
 
 if TYPE_CHECKING:
     from .health import HealthServer  # it imports an HTTP server, which most runs do not need
+    from .metrics import WorkerMetrics
     from .schedules import Schedule
 
 _log = logging.getLogger("codeq_client.worker")
@@ -53,8 +55,15 @@ def main() -> None:
 @click.option("--concurrency", type=click.IntRange(min=1), help="Tasks at a time; default: the worker's setting.")
 @click.option("--grace", type=click.FloatRange(min=0), help="Seconds that handlers may run on after a signal.")
 @click.option("--burst", is_flag=True, help="Exit when no task is left.")
-@click.option("--health-port", type=click.IntRange(0, 65535), help="Serve the probes /live and /ready on this port.")
-@click.option("--health-host", default="127.0.0.1", show_default=True, help="The address of the probes.")
+@click.option(
+    "--health-port",
+    type=click.IntRange(0, 65535),
+    help="Serve /live, /ready and /metrics on this port.",
+)
+@click.option("--health-host", default="127.0.0.1", show_default=True, help="The address of the health port.")
+@click.option(
+    "--queue-metrics", is_flag=True, help="Let /metrics count the tasks that wait, too; needs CODEQ_ADMIN_TOKEN."
+)
 @_log_option
 @_log_level_option
 @click.option("--reload", is_flag=True, help="Restart when a Python file in this folder changes.")
@@ -67,6 +76,7 @@ def run(  # the command's options
     burst: bool,
     health_port: int | None,
     health_host: str,
+    queue_metrics: bool,
     log_format: str,
     log_level: str,
     reload: bool,
@@ -85,10 +95,13 @@ def run(  # the command's options
     worker.only = commands or worker.only
     worker.concurrency = concurrency or worker.concurrency
     worker.grace = worker.grace if grace is None else grace
+    if queue_metrics and health_port is None:
+        raise click.UsageError("--queue-metrics needs --health-port")
     with contextlib.ExitStack() as stack:
-        if health_port is not None:
-            stack.enter_context(_probes(worker, health_port, health_host))
         try:
+            if health_port is not None:
+                metrics = _metrics(worker, queues=queue_metrics)
+                stack.enter_context(_probes(worker, health_port, health_host, metrics))
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_run(worker, burst=burst))
         except CodeQError as error:
@@ -126,11 +139,28 @@ async def _schedule(schedules: Iterable[Schedule], delay: float | None) -> None:
             await run
 
 
-def _probes(worker: Worker, port: int, host: str) -> HealthServer:
+def _metrics(worker: Worker, *, queues: bool) -> WorkerMetrics | None:
+    """Return the metrics of a worker and, with `queues`, of its commands; None where prometheus-client is missing."""
+    try:
+        from .metrics import QueueCollector, WorkerMetrics  # noqa: PLC0415 - an extra
+    except ImportError:
+        if queues:
+            raise click.ClickException("--queue-metrics needs the extra metrics: codeq-client[metrics]") from None
+        return None
+    if not queues:
+        return WorkerMetrics(worker)
+    if not os.environ.get("CODEQ_ADMIN_TOKEN"):
+        raise click.ClickException("--queue-metrics needs CODEQ_ADMIN_TOKEN")
+    commands = [handler.command for handler in worker.handlers_of(worker.only).values()]
+    codeq = BlockingCodeQ.from_env(retries=0, timeout=5)
+    return WorkerMetrics(worker, QueueCollector(codeq, commands))
+
+
+def _probes(worker: Worker, port: int, host: str, metrics: Callable[[], bytes] | None) -> HealthServer:
     from .health import HealthServer  # noqa: PLC0415 - as above
 
     try:
-        server = HealthServer(worker, port, host)
+        server = HealthServer(worker, port, host, metrics=metrics)
     except OSError as error:
         raise click.ClickException(f"the probes cannot be served on {host}:{port}: {error.strerror}") from error
     _log.info("probes are at http://%s:%d/live and /ready", host, server.port)

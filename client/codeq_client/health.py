@@ -1,14 +1,17 @@
-"""Health probes over HTTP, served from a separate thread, so that a blocked event loop does not stop them."""
+"""Health probes and metrics over HTTP, served from a separate thread: a blocked event loop does not stop them."""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from codeq_client._worker.worker import Worker, WorkerStatus
+
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's format
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,20 @@ def ready(status: WorkerStatus, limits: Limits) -> bool:
 class HealthServer:
     """Serves `/live` and `/ready` inside its `with` block: 200 or 503, with the worker's status as JSON.
 
-    Port 0 chooses a free port; `port` is its number.
+    `metrics` returns the text for `/metrics`, such as `codeq_client.metrics.WorkerMetrics(worker)`. Port 0 chooses a
+    free port; `port` is its number.
     """
 
-    def __init__(self, worker: Worker, port: int = 8081, host: str = "127.0.0.1", limits: Limits | None = None) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(worker, limits or Limits()))
+    def __init__(
+        self,
+        worker: Worker,
+        port: int = 8081,
+        host: str = "127.0.0.1",
+        limits: Limits | None = None,
+        *,
+        metrics: Callable[[], bytes] | None = None,
+    ) -> None:
+        self._server = ThreadingHTTPServer((host, port), _handler(worker, limits or Limits(), metrics))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="codeq-health", daemon=True)
         self.port: int = self._server.server_address[1]
@@ -58,29 +70,35 @@ class HealthServer:
         self._thread.join()
 
 
-def _handler(worker: Worker, limits: Limits) -> type[BaseHTTPRequestHandler]:
+def _handler(worker: Worker, limits: Limits, metrics: Callable[[], bytes] | None) -> type[BaseHTTPRequestHandler]:
     """Return the class that answers the probes of one worker: http.server makes an instance for each request."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the base class's name
-            probe = {"/live": live, "/ready": ready}.get(self.path.partition("?")[0])
+            path = self.path.partition("?")[0]
+            if path == "/metrics" and metrics is not None:
+                self._answer(200, metrics(), _TEXT)
+                return
+            probe = {"/live": live, "/ready": ready}.get(path)
             if probe is None:
-                self._answer(404, {"error": "only /live and /ready are served"})
+                self._answer_json(404, {"error": "only /live, /ready and perhaps /metrics are served"})
                 return
             status = worker.status()
             good = probe(status, limits)
-            self._answer(200 if good else 503, {"ok": good, **_json(status)})
+            self._answer_json(200 if good else 503, {"ok": good, **_json(status)})
 
         do_HEAD = do_GET  # noqa: N815 - the base class's name; some balancers ask so
 
-        def _answer(self, code: int, body: dict[str, Any]) -> None:
-            text = json.dumps(body).encode()
+        def _answer_json(self, code: int, body: dict[str, Any]) -> None:
+            self._answer(code, json.dumps(body).encode(), "application/json")
+
+        def _answer(self, code: int, body: bytes, content_type: str) -> None:
             self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(text)
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Log nothing: probes come every few seconds."""

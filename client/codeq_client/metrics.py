@@ -1,9 +1,18 @@
-"""A worker's metrics for Prometheus, as a hook: `Worker(..., hooks=[PrometheusHook()])`. Needs `prometheus-client`."""
+"""Metrics for Prometheus: what a worker does, its slots, and how many tasks wait. Needs `prometheus-client`.
+
+`Worker(..., hooks=[PrometheusHook()])` counts in the default registry. `WorkerMetrics` is for the health port.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+import logging
+from collections.abc import Iterable, Iterator
 
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from codeq_client._api.blocking_client import BlockingCodeQ
 from codeq_client._api.clock import SystemClock
 from codeq_client._task import Task
 from codeq_client._worker.events import (
@@ -17,6 +26,10 @@ from codeq_client._worker.events import (
     TaskEnded,
     TaskStarted,
 )
+from codeq_client._worker.worker import Worker
+from codeq_client.errors import CodeQError
+
+_log = logging.getLogger("codeq_client.metrics")
 
 _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _LEFT = (1, 2, 5, 10, 20, 30, 45, 60, 120, 300)
@@ -98,3 +111,68 @@ class PrometheusHook:
 
 def _delivery(task: Task) -> tuple[str, int]:
     return task.id, task.attempts
+
+
+class _SlotCollector(Collector):
+    """The slots of a worker, at the moment of the scrape."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Return the samples."""
+        status = self._worker.status()
+        yield GaugeMetricFamily("codeq_worker_slots", "Tasks that the worker does at once", status.slots)
+        yield GaugeMetricFamily("codeq_worker_busy_slots", "Slots with a task", status.tasks)
+
+
+class QueueCollector(Collector):
+    """How many tasks of some commands are in each state, asked of the server at each scrape.
+
+    `codeq` needs an administrator's token. The metric lacks a command for which the server does not answer.
+    """
+
+    def __init__(self, codeq: BlockingCodeQ, commands: Iterable[str]) -> None:
+        self._codeq = codeq
+        self._commands = tuple(commands)
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Return the metric without samples: a registry asks for its name."""
+        yield GaugeMetricFamily("codeq_queue_tasks", "Tasks at the server, by state", labels=["command", "state"])
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Return the samples."""
+        for tasks in self.describe():
+            for command in self._commands:
+                self._add(tasks, command)
+            yield tasks
+
+    def _add(self, tasks: GaugeMetricFamily, command: str) -> None:
+        try:
+            stats = self._codeq.queue_stats(command)
+        except CodeQError as error:
+            _log.warning("the tasks of %s cannot be counted: %s", command, error)
+            return
+        tasks.add_metric([command, "ready"], stats.ready)
+        tasks.add_metric([command, "delayed"], stats.delayed)
+        tasks.add_metric([command, "in_progress"], stats.in_progress)
+        tasks.add_metric([command, "dead"], stats.dead)
+
+
+class WorkerMetrics:
+    """What a health port serves at /metrics, in Prometheus's text format: `HealthServer(worker, metrics=...)`.
+
+    It has the slots of the worker, what a `PrometheusHook` counts, the `collectors`, and the default registry. The hook
+    is added to the worker, unless it has one.
+    """
+
+    def __init__(self, worker: Worker, *collectors: Collector) -> None:
+        self._registry = CollectorRegistry()
+        if not any(isinstance(hook, PrometheusHook) for hook in worker.hooks):
+            worker.hooks.append(PrometheusHook(self._registry))
+        for collector in (_SlotCollector(worker), *collectors):
+            self._registry.register(collector)
+
+    def __call__(self) -> bytes:
+        """Return the text."""
+        return generate_latest(REGISTRY) + generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The command `codeq`: create tasks, read them, wait for their results, and count them."""
+"""The command `codeq`: create tasks, also again, read them, wait for their results, and count them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import IO, Any
 
 import click
@@ -19,7 +20,7 @@ from codeq_client._display import excerpt, printable
 from ._program import Program, version_option
 from .errors import CodeQError, ConfigurationError, DecodeError, TaskFailed, WaitTimeout
 
-_PART = 1000  # tasks between two moves of the progress bar
+_PART = 1000  # tasks until their ids are printed, which an interrupt would lose
 
 #: The fields of a line of a file, as those of the API (R1): what `NewTask` calls them, and their types.
 _FIELDS: Mapping[str, tuple[str, Any]] = {
@@ -74,17 +75,18 @@ def create(
     if file is not None:
         _create_all(_tasks_of(file))
         return
-    task = NewTask(
-        command=command or "",
-        payload=_json(payload or "{}", "PAYLOAD"),
-        priority=priority,
-        delay=delay,
-        max_attempts=max_attempts or 0,
-        webhook=webhook,
-        idempotency_key=key,
-    )
+    value = _json(payload or "{}", "PAYLOAD")
     with _client() as codeq:
-        click.echo(codeq.create_batch([task]).all()[0].id)
+        task = codeq.create(
+            command or "",
+            value,
+            priority=priority,
+            delay=delay,
+            max_attempts=max_attempts or 0,
+            webhook=webhook,
+            idempotency_key=key,
+        )
+        click.echo(task.id)
 
 
 def _create_all(tasks: list[NewTask]) -> None:
@@ -94,15 +96,19 @@ def _create_all(tasks: list[NewTask]) -> None:
     with _client() as codeq, click.progressbar(length=len(tasks), file=sys.stderr, hidden=hidden) as bar:
         for start in range(0, len(tasks), _PART):
             part = tasks[start : start + _PART]
-            batch = codeq.create_batch(part)
+            batch = codeq.create_batch(part, progress=partial(_move, bar, start))
             for task in batch.accepted:
                 click.echo(task.id)
             for item in batch.rejected:
                 click.echo(f"line {start + item.index + 1}: {printable(str(item.error))}", err=True)
             rejected += len(batch.rejected)
-            bar.update(len(part))
     if rejected:
         raise click.ClickException(f"{rejected} of {len(tasks)} tasks were not created")
+
+
+def _move(bar: Any, start: int, done: int, _total: int) -> None:  # noqa: ANN401 - click does not export the type
+    """Show that a part of the tasks, which begins at `start`, is `done`."""
+    bar.update(start + done - bar.pos)
 
 
 def _tasks_of(file: IO[str]) -> list[NewTask]:
@@ -133,6 +139,19 @@ def get(task_id: str) -> None:
     """Print a task as JSON."""
     with _client() as codeq:
         click.echo(_text(_fields_of(codeq.get(task_id))))
+
+
+@main.command()
+@click.argument("task_ids", metavar="ID...", nargs=-1, required=True)
+def recreate(task_ids: tuple[str, ...]) -> None:
+    """Create failed tasks and dead letters again, and print the new ids.
+
+    CodeQ requeues no dead letter and lists none, so you must know the IDs; `stats` counts them. The old tasks stay. For
+    24 hours the same ID makes one task.
+    """
+    with _client() as codeq:
+        for task_id in task_ids:
+            click.echo(codeq.recreate(task_id).id)
 
 
 @main.command()

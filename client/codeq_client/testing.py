@@ -46,6 +46,7 @@ async def run_one(
     else:
         worker, (payload,) = Worker(CodeQ("http://codeq.invalid", worker_token="none")), given  # noqa: S106 - not a secret
         handler = Handler("HANDLER", target, takes_context(target))
+    handler = handler.prepared(state, worker.codeq.core.clock)
     task = Task(
         id="00000000-0000-4000-8000-000000000000",
         command=handler.command,

@@ -12,6 +12,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -22,6 +23,7 @@ from codeq_client import (
     Worker,
     cli,
     current_task,
+    health,
 )
 from codeq_client._worker.log_output import JsonLines, TextLines
 from codeq_client.health import HealthServer
@@ -373,3 +375,40 @@ def test_the_status_of_a_running_worker_is_shown() -> None:
     code, output = invoke("status", "--port", str(probes.port))
     assert code == 1
     assert output.startswith(f"Error: no worker answers at http://127.0.0.1:{probes.port}/ready: ")
+
+
+@pytest.mark.port
+@pytest.mark.usefixtures("folder")
+def test_the_metrics_of_queues_need_a_health_port_and_an_administrators_client() -> None:
+    environ = {"CODEQ_BASE_URL": "http://a.test", "CODEQ_WORKER_TOKEN": "w"}
+    code, output = invoke("run", "some_app:worker", "--queue-metrics", **environ)
+    assert (code, "--queue-metrics needs --health-port" in output) == (2, True)
+    code, output = invoke("run", "some_app:worker", "--queue-metrics", "--health-port", "0", **environ)
+    assert (code, "--queue-metrics needs CODEQ_ADMIN_TOKEN" in output) == (1, True)
+
+
+@pytest.mark.port
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_health_port_of_the_command_has_metrics_where_the_library_is_installed(
+    monkeypatch: pytest.MonkeyPatch, *, installed: bool
+) -> None:
+    served: list[bytes | None] = []
+    if not installed:
+        monkeypatch.setitem(sys.modules, "prometheus_client", None)
+        for name in [name for name in sys.modules if name.startswith("codeq_client.metrics")]:
+            monkeypatch.delitem(sys.modules, name)
+
+    class Watched(HealthServer):
+        def __init__(self, *arguments: Any, metrics: Any) -> None:
+            super().__init__(*arguments, metrics=metrics)
+            served.append(metrics and metrics())
+
+    monkeypatch.setattr(health, "HealthServer", Watched)
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        fake.enqueue("LOOP", {}, delay=600)
+        options = ["--burst", "--health-port", "0", *(["--queue-metrics"] if installed else [])]
+        assert invoke("run", "some_app:worker", *options, **fake.env)[0] == 0
+    (text,) = served
+    assert (text is not None) == installed
+    assert text is None or b'codeq_queue_tasks{command="LOOP",state="delayed"} 1.0' in text

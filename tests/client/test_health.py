@@ -63,7 +63,7 @@ def test_probes_are_served_over_http() -> None:
         assert probe(server.port, "/live")[0] == 200
         code, body = probe(server.port, "/ready")
         assert (code, body["ok"], body["running"], body["claimAge"]) == (503, False, False, None)
-        assert probe(server.port, "/")[0] == 404
+        assert [probe(server.port, path)[0] for path in ("/", "/metrics")] == [404, 404]
         assert probe(server.port, "/live?by=balancer")[0] == 200
 
 

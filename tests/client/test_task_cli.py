@@ -1,11 +1,13 @@
-"""The command `codeq`: create, get, wait and stats."""
+"""The command `codeq`: create, recreate, get, wait and stats."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -100,6 +102,44 @@ def test_tasks_are_counted(server: FakeCodeQ) -> None:
     ]
     counts = json.loads(invoke(server, "stats", "X", "--json")[1])
     assert counts == {"command": "X", "ready": 1, "delayed": 1, "in_progress": 0, "dead": 0}
+
+
+def test_dead_letters_and_failed_tasks_are_created_again_once(server: FakeCodeQ) -> None:
+    dead = server.enqueue("DYING", {"a": 1}, max_attempts=1)
+    server.claim("DYING")
+    server.nack(dead.id)
+    failed = server.enqueue("FAILING", {"a": 2}, priority=7)
+    server.claim("FAILING")
+    server.fail(failed.id, "no ink")
+    code, printed, _ = invoke(server, "recreate", dead.id, failed.id)
+    created = [server.task(task_id) for task_id in printed.split()]
+    assert (code, [(task.command, task.payload) for task in created]) == (
+        0,
+        [("DYING", {"a": 1}), ("FAILING", {"a": 2})],
+    )
+    assert (created[1].priority, created[0].status) == (7, "PENDING")
+    assert invoke(server, "recreate", dead.id, failed.id)[1] == printed, "an interrupted command may be repeated"
+    assert server.task(dead.id).status == "FAILED", "the old one stays"
+    code, _, errors = invoke(server, "recreate", created[0].id)
+    assert (code, "is PENDING: only a failed task or a dead letter" in errors) == (2, True)
+
+
+def test_the_bar_moves_with_each_request(server: FakeCodeQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    moves: list[int] = []
+    bar = click.progressbar(length=600, hidden=True)
+    kind: Any = type(bar)
+
+    def update(self: Any, steps: int) -> None:
+        moves.append(steps)
+        original(self, steps)
+
+    original = kind.update
+    monkeypatch.setattr(kind, "update", update)
+    monkeypatch.setattr(task_cli, "_PART", 250)
+    given = "\n".join(json.dumps({"command": "X", "payload": number}) for number in range(1, 601))
+    code, printed, _ = invoke(server, "create", "--file", "-", given=given)
+    assert (code, len(printed.split())) == (0, 600)
+    assert moves == [100, 100, 50, 100, 100, 50, 100]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ class BlockingCodeQ(BaseClient[httpx.BaseTransport]):
 
     create = _method(operations.create)
     create_batch = _method(operations.create_batch)
+    recreate = _method(operations.recreate)
     claim = _method(operations.claim)
     claim_batch = _method(operations.claim_batch)
     heartbeat = _method(operations.heartbeat)

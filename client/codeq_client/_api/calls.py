@@ -21,7 +21,7 @@ from codeq_client.errors import ConfigurationError, EncodeError, NotFound, Subsc
 
 from . import decoding
 from .arguments import check_text
-from .conversion import dumps, encode, to_json, wrap_result
+from .conversion import Json, dumps, encode, to_json, wrap_result
 from .models import (
     Artifact,
     Cleanup,
@@ -223,8 +223,8 @@ def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeue
 
 def submit(task_id: str, *, result: object, error: str, artifacts: Sequence[Artifact]) -> Call[Record]:
     """End a task (R8): FAILED with `error` when there is one, otherwise COMPLETED with `result`."""
-    body = _outcome(result, error) | {"artifacts": [_artifact(item) for item in artifacts]}
-    return Call("POST", _task_path(task_id, "result"), Role.WORKER, about(task_id, decoding.record), dumps(body))
+    body = encode(_outcome(result, error) | {"artifacts": to_json([_artifact(item) for item in artifacts])})
+    return Call("POST", _task_path(task_id, "result"), Role.WORKER, about(task_id, decoding.record), body)
 
 
 def submit_batch(items: Sequence[bytes]) -> Call[list[Any]]:
@@ -235,7 +235,7 @@ def submit_batch(items: Sequence[bytes]) -> Call[list[Any]]:
 
 def submission(task_id: str, result: object, error: str) -> bytes:
     """Encode one task's result for a batch; raises `EncodeError`."""
-    return in_batch(task_id, dumps(_outcome(result, error)))
+    return in_batch(task_id, encode(_outcome(result, error)))
 
 
 def in_batch(task_id: str, body: bytes) -> bytes:
@@ -253,7 +253,7 @@ def _answers_to(items: Sequence[object]) -> Callable[[Any], list[Any]]:
     return decode
 
 
-def _outcome(result: object, error: str) -> dict[str, Any]:
+def _outcome(result: object, error: str) -> dict[str, Json]:
     if error:
         text = _without_surrogates(error) if error.strip() else "unknown error"  # S1: blank is missing
         return {"status": "FAILED", "error": text}

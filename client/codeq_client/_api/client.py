@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Coroutine
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -16,7 +16,6 @@ import httpx
 from codeq_client.errors import CodeQError
 
 from . import operations, result_waiting
-from .aiohttp_connections import AiohttpConnections
 from .base_client import BaseClient
 from .calls import Reply
 from .clock import sleep_or
@@ -24,6 +23,9 @@ from .connections import HttpxConnections
 from .exchanges import proxy_for
 from .retries import Core, FetchToken, Flow, Pause, Send, Step
 from .tokens import TokenFetcher
+
+if TYPE_CHECKING:
+    from .aiohttp_connections import AiohttpConnections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,6 +83,7 @@ class CodeQ(BaseClient[Transport]):
 
     create = _method(operations.create)
     create_batch = _method(operations.create_batch)
+    recreate = _method(operations.recreate)
     claim = _method(operations.claim)
     claim_batch = _method(operations.claim_batch)
     heartbeat = _method(operations.heartbeat)
@@ -122,6 +125,8 @@ class CodeQ(BaseClient[Transport]):
         tokens = TokenFetcher(timeout=self.core.timeout, threads=self.core.clock.thread_safe)
         if transport is not None or proxy_for(self._settings) or _current_loop() is _OTHER_LOOP:
             return _InLoop(HttpxConnections(self._settings, transport), tokens)
+        from .aiohttp_connections import AiohttpConnections  # noqa: PLC0415 - its import takes a third of this package's
+
         return _InLoop(AiohttpConnections(self._settings), tokens)
 
     def twin(self) -> Self:

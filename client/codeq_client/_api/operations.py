@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from codeq_client._task import Task
+from codeq_client._task import Status, Task
 from codeq_client.errors import BadRequest, CodeQError, ConfigurationError, Forbidden, InvalidTenant, TaskNotFound
 
 from . import batches, calls, settlement
@@ -63,6 +63,31 @@ def create_batch(
     only if every request fails. `rejected.item` may be sent again: its task is not created twice.
     """
     return batches.create(core, _items(tasks, NewTask), trace_parent, progress)
+
+
+def recreate(core: Core, task: Task | str) -> Flow[Task]:
+    """Create a task again that failed or is a dead letter: with its command, payload and options, and another id.
+
+    The server requeues no dead letter and lists none, so you must know the id. The old task stays as it is. For 24
+    hours (C8) the same task is recreated once: a further call returns the task of the first.
+
+    Raises `ConfigurationError` for a task in another state.
+    """
+    old = task if isinstance(task, Task) else (yield from get(core, task))
+    if old.status != Status.FAILED:
+        raise ConfigurationError(f"task {old.id} is {old.status}: only a failed task or a dead letter is recreated")
+    return (
+        yield from create(
+            core,
+            old.command,
+            old.payload,
+            priority=old.priority,
+            webhook=old.webhook,
+            max_attempts=old.max_attempts,
+            idempotency_key=f"recreated {old.id}",
+            trace_parent=old.trace_parent,
+        )
+    )
 
 
 def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, count: int = 10) -> Flow[list[Task]]:

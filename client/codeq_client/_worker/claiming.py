@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from codeq_client._task import Task
 from codeq_client.errors import BadRequest, CertificateError, CodeQError, Forbidden, Unauthorized, Unavailable
 
 from .cancellation import is_interrupt
+from .command_order import CommandOrder
 from .delivery import SETTLE_SECONDS, Delivery, DeliveryContext
 from .events import ClaimFailed, Draining, Polled
 from .handlers import Handler
@@ -32,24 +34,6 @@ _SHORT_POLL = 1.0  # while a command is at its limit: it is claimed again with t
 _EMPTY_CLAIMS_IN_BURST = 2  # Z4: one empty answer may be wrong
 
 _log = logging.getLogger("codeq_client.worker")
-
-
-class Rotation:
-    """The order in which commands are claimed. The server tries them in the listed order (K4), so the list rotates."""
-
-    def __init__(self, commands: Sequence[str]) -> None:
-        self._commands = list(commands)
-
-    def order(self) -> list[str]:
-        """Return the commands, the one that has waited longest first."""
-        return list(self._commands)
-
-    def claimed(self, command: str) -> None:
-        """Move a command to the end, whatever its upper and lower case (C2)."""
-        for index, name in enumerate(self._commands):
-            if name.lower() == command.lower():
-                self._commands.append(self._commands.pop(index))
-                return
 
 
 class ClaimLoop:
@@ -78,7 +62,7 @@ class ClaimLoop:
         self._grace = grace
         self._burst = burst
         self._batch_results = batch_results and concurrency > 1
-        self._rotation = Rotation([handler.command for handler in handlers.values()])
+        self._order = CommandOrder(handlers)
         self._limits = CommandLimits(handlers, self._running_of, self._clock)
         self._deliveries: dict[str, list[Delivery]] = {}
         """By the task's id. A task that is delivered again has several."""
@@ -172,8 +156,8 @@ class ClaimLoop:
         return not self.stopping
 
     def _claimable(self) -> list[str]:
-        """Return the commands whose limits allow another task, the one that has waited longest first."""
-        return [command for command in self._rotation.order() if self._limits.allowance(command) >= 1]
+        """Return the commands whose limits allow another task, the one whose turn it is first."""
+        return [command for command in self._order.names() if self._limits.allowance(command) >= 1]
 
     async def _until_change(self) -> None:
         """Wait until a slot is freed, or the rate of a command allows a task again."""
@@ -228,26 +212,27 @@ class ClaimLoop:
             self._failures = 0
             self._more_ready = len(tasks) == asked
             await self._receive(group, tasks, sent)
+            if not any(task.command.lower() == commands[0].lower() for task in tasks):
+                self._order.claimed(commands[0])  # its turn is over, so that its limit does not keep all batches small
             if not self._more_ready:
                 return
 
     def _next_batch(self, claimable: Sequence[str]) -> tuple[list[str], int]:
         """Return what to claim at once, so that no limit is exceeded whatever the tasks are.
 
-        The command that has waited longest decides how many. It goes to the end, so that one with a low limit does not
-        keep all batches small.
+        The command whose turn it is decides how many.
         """
         first = claimable[0]
         asked = int(min(self._concurrency - self.running, calls.MAX_CLAIM_BATCH, self._limits.allowance(first)))
-        self._rotation.claimed(first)
         return [command for command in claimable if self._limits.allowance(command) >= asked], asked
 
     async def _receive(self, group: asyncio.TaskGroup, tasks: Sequence[Task], sent: float) -> None:
         self._context.emit(Polled(len(tasks), self._clock.monotonic() - sent))
         if tasks:
             self._empty_claims = 0
+        for command, number in Counter(task.command.lower() for task in tasks).items():
+            self._order.claimed(command, number)
         for task in tasks:
-            self._rotation.claimed(task.command)
             self._limits.started(task.command)
             handler = self._handlers.get(task.command.lower()) or Handler(task.command, _unknown, takes_context=False)
             delivery = Delivery(self._context, handler, task, sent=sent)
@@ -304,7 +289,7 @@ class ClaimLoop:
         pause = max(retry_after(error), pause)
         self._failures += 1
         orphan = isinstance(error, Unavailable) and error.sent
-        commands, bug = ", ".join(self._rotation.order()), None if isinstance(error, CodeQError) else error
+        commands, bug = ", ".join(self._order.names()), None if isinstance(error, CodeQError) else error
         _log.warning("claiming %s failed, again in %.1f s: %s", commands, pause, error, exc_info=bug)
         self._context.emit(ClaimFailed(error, orphan, pause))
         await self._pause(pause)

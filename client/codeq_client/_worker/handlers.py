@@ -13,13 +13,16 @@ from functools import partial
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, overload
 
 from codeq_client._api.arguments import check_number
+from codeq_client._api.clock import Clock
 from codeq_client._api.conversion import from_json, to_json
 from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
 from .cancellation import Caught, caught, is_interrupt, text_of
 from .child_process import HandlerCall
+from .dependencies import dependencies, dependency_names
 from .job import Job, TaskContext
+from .job_batches import BatchFunction, JobBatches
 from .lease_timing import LeaseTerms
 from .outcomes import Complete, Fail, Outcome, Retry
 from .process_pool import ProcessPool
@@ -62,6 +65,9 @@ class Policy(TypedDict, total=False):
     are those of the worker's `LeaseTerms`, and `math.inf` is no limit. `concurrency` and `rate` limit the command in
     each worker. A plain function runs on a thread, or with `pool="process"` in a process, which is killed when the
     handler must end.
+
+    A worker claims commands of a higher `priority` first (default 0). Those of one priority take turns: one with
+    `share=3` gets three tasks for each task of one with `share=1`, the default.
     """
 
     permanent: type[Exception] | tuple[type[Exception], ...]
@@ -71,6 +77,8 @@ class Policy(TypedDict, total=False):
     concurrency: int | None
     rate: Rate | None
     pool: Literal["thread", "process"]
+    priority: int
+    share: float
 
 
 def check_policy(policy: Policy) -> None:
@@ -84,6 +92,8 @@ def check_policy(policy: Policy) -> None:
             check_number(limit, name, least=0.001)
     if policy.get("concurrency") is not None:
         check_number(policy["concurrency"], "concurrency", least=1, is_whole=True)
+    check_number(policy.get("priority", 0), "priority", is_whole=True)
+    check_number(policy.get("share", 1), "share", least=0.001)
     if (pool := policy.get("pool", "thread")) not in {"thread", "process"}:
         raise ConfigurationError(f'pool must be "thread" or "process", not {pool!r}')
     rate: Any = policy.get("rate")
@@ -107,6 +117,8 @@ class Handler:
     concurrency: int | None = None
     rate: Rate | None = None
     pool: Literal["thread", "process"] = "thread"
+    priority: int = 0
+    share: float = 1
 
     def terms(self, terms: LeaseTerms) -> LeaseTerms:
         """Return the worker's terms with this handler's limits."""
@@ -116,6 +128,16 @@ class Handler:
         if stall is not None:
             terms = replace(terms, stall=None if stall == math.inf else stall)
         return terms
+
+    def prepared(self, state: object, clock: Clock) -> Handler:
+        """Return the handler for one run of a worker: with its dependencies, which `state` provides, and its batches.
+
+        Raises `ConfigurationError` if a dependency is missing.
+        """
+        arguments = dependencies(self.function, state)
+        if isinstance(self.function, BatchFunction):
+            return replace(self, function=JobBatches(self.function, arguments, clock))
+        return replace(self, function=partial(self.function, **arguments)) if arguments else self
 
     def job(self, task: Task) -> Job[Any]:
         """Return the job for a claimed task; raises `Fail` for a payload that the handler does not take."""
@@ -175,7 +197,8 @@ class Handler:
 class Registration(Generic[P, R]):
     """The decorator that `Worker.handler` returns: it registers the function, and returns it unchanged.
 
-    The function takes a `Job[P]`, and a `TaskContext` if it needs one, and returns `R`, or an outcome.
+    The function takes a `Job[P]`, and a `TaskContext` if it needs one, and returns `R`, or an outcome. Its keyword-only
+    parameters are dependencies: by their type they get what the worker's lifespan yields, a value or a tuple of them.
     """
 
     def __init__(self, register: Callable[[Callable[..., Any]], None]) -> None:
@@ -202,18 +225,25 @@ def check_function(function: Callable[..., Any], policy: Policy) -> None:
     name = getattr(function, "__qualname__", "<lambda>")
     if _is_coroutine_function(function) or "<" in name:
         raise ConfigurationError(f'handler {name} must be a plain function of a module, because of pool="process"')
+    if dependency_names(function):
+        raise ConfigurationError(f'handler {name} has pool="process", but what the lifespan yields stays in the worker')
 
 
 def takes_context(function: Callable[..., Any]) -> bool:
-    """Return whether the function takes two arguments; raises `ConfigurationError` unless it takes one or two."""
-    needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
-    if len(needed) not in {1, 2} or any(p.kind is p.KEYWORD_ONLY for p in needed):
+    """Return whether the function takes two arguments; raises `ConfigurationError` unless it takes one or two.
+
+    Dependencies do not count.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    needed = [p for p in parameters if p.default is p.empty and p.kind is not p.KEYWORD_ONLY]
+    if len(needed) not in {1, 2}:
         name = getattr(function, "__qualname__", repr(function))
         raise ConfigurationError(f"handler {name} must take a job, or a job and a context")
     return len(needed) == 2  # noqa: PLR2004 - a job and a context
 
 
 def _is_coroutine_function(function: Callable[..., Any]) -> bool:
+    function = function.func if isinstance(function, partial) else function
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - an object whose call is one
 
 

@@ -56,7 +56,9 @@ class Registry:
         check against the function. Without a type the JSON value is passed on. The return value completes the task;
         `Retry`, `Fail` and `Abandon` may be raised or returned. Of other exceptions the `permanent` ones fail the task,
         and the rest retry it, after `backoff(task)` seconds or the server's backoff. `timeout`, `stall`, `concurrency`
-        and `rate` limit the handler and its command, and `pool` says where it runs: see `Policy`.
+        and `rate` limit the handler and its command, `priority` and `share` say when the command is claimed, and `pool`
+        says where the handler runs: see `Policy`. Keyword-only parameters of the function get what the worker's
+        lifespan yields.
         """
         if isinstance(command, Command):
             payload, result = command.payload, command.result

@@ -71,7 +71,8 @@ class Worker(Registry):
     `lease` is in whole seconds, or a `LeaseTerms`; it is renewed after a third of its time, so it may be far shorter
     than the run time of a handler. `poll` is how long a claim waits at the server; a stopping worker waits for it.
     `grace` is how long handlers may run on then, and at least until that poll has ended. Both are in seconds.
-    `lifespan(worker)` is an asynchronous context manager around the run; its value is `context.state`.
+    `lifespan(worker)` is an asynchronous context manager around the run; its value is `context.state`, and handlers get
+    it, or the members of a tuple, by the types of their keyword-only parameters.
 
     With `batch_results`, results that end at the same time are sent in one request. The server counts those neither in
     `codeq_task_completed_total` nor in `codeq_task_processing_latency_seconds` (L2): switch it off if you watch these.
@@ -170,11 +171,12 @@ class Worker(Registry):
 
     async def _run(self, *, burst: bool, signals: bool) -> Exception | None:
         """Claim until the end, and return the error of a claim that ended a burst."""
-        handlers = self.handlers_of(self.only)
         async with AsyncExitStack() as stack:
             if signals:
                 stack.enter_context(stop_on_signals(self.stop))
             state = await stack.enter_async_context(self._lifespan(self))
+            chosen = self.handlers_of(self.only)
+            handlers = {name: handler.prepared(state, self.codeq.core.clock) for name, handler in chosen.items()}
             renewal = renewal_on_thread if self._lease_thread else renewal_in_loop
             self._renewal = await stack.enter_async_context(renewal(self.codeq, self.terms, self.emit))
             pool = stack.enter_context(ProcessPool())

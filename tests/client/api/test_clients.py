@@ -6,6 +6,8 @@ import asyncio
 import inspect
 import json
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,7 +35,7 @@ def test_both_clients_have_the_same_operations() -> None:
     asynchronous, blocking = public(CodeQ), public(BlockingCodeQ)
     assert set(asynchronous) - {"aclose", "on_hook_error", "twin"} == set(blocking) - {"close"}
     operations = [name for name in asynchronous if name not in {"aclose", "from_env", "on_hook_error", "run", "twin"}]
-    assert len(operations) == 21
+    assert len(operations) == 22
     for name in operations:
         assert inspect.signature(asynchronous[name]) == inspect.signature(blocking[name])
         assert asynchronous[name].__doc__ == blocking[name].__doc__
@@ -326,3 +328,16 @@ def test_the_blocking_client_completes_a_task_on_the_fake() -> None:
         assert codeq.queue_stats("X").ready == 0
         with pytest.raises(CodeQError):
             codeq.complete(task, "again")
+
+
+@pytest.mark.process
+def test_the_library_of_the_asynchronous_client_is_not_loaded_for_a_blocking_one() -> None:
+    program = """
+import sys
+from codeq_client import BlockingCodeQ, Worker
+from codeq_client import task_cli
+BlockingCodeQ("http://codeq.test", producer_token="p").close()
+print("aiohttp" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -337,3 +337,40 @@ def test_a_hostile_error_of_a_task_is_short_and_printable_in_the_exception_and_w
     assert len(str(caught.value)) < 1000
     assert "\x1b" not in str(caught.value)
     assert caught.value.message == text
+
+
+FAILED: dict[str, Any] = {
+    **TASK,
+    "status": "FAILED",
+    "payload": '{"a":1}',
+    "priority": 3,
+    "webhook": "http://a.test",
+    "maxAttempts": 2,
+    "lastKnownLocation": "DLQ_SET",
+}
+
+
+def test_a_dead_letter_is_created_again_with_all_that_it_was_created_with() -> None:
+    server = ScriptedServer([reply(200, FAILED), reply(202, {**TASK, "id": "t-2"})])
+    assert server.run(operations.recreate(server.core, "t-1")).id == "t-2"
+    assert server.bodies()[-1] == {
+        "command": "X",
+        "payload": {"a": 1},
+        "priority": 3,
+        "webhook": "http://a.test",
+        "maxAttempts": 2,
+        "idempotencyKey": "recreated t-1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (TASK, "task t-1 is IN_PROGRESS"),
+        ({**TASK, "status": "COMPLETED"}, "task t-1 is COMPLETED"),
+    ],
+)
+def test_another_task_is_not_created_again(task: dict[str, Any], message: str) -> None:
+    server = ScriptedServer([reply(200, task)])
+    with pytest.raises(ConfigurationError, match=message):
+        server.run(operations.recreate(server.core, "t-1"))

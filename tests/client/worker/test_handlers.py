@@ -304,7 +304,7 @@ async def test_any_callable_that_takes_a_job_is_a_handler(scenario: Scenario, ha
 
 @pytest.mark.asyncio
 async def test_a_handler_that_needs_more_than_it_gets_is_refused(scenario: Scenario) -> None:
-    async def needs_a_name(job: Job[Any], *, name: str) -> str:
+    async def needs_a_name(job: Job[Any], _task: TaskContext, name: str) -> str:
         return f"{name} {job.id}"
 
     with pytest.raises(ConfigurationError, match="needs_a_name must take a job"):

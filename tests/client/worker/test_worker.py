@@ -28,7 +28,7 @@ from codeq_client import (
     Worker,
     current_task,
 )
-from codeq_client._worker.claiming import Rotation
+from codeq_client._worker.command_order import CommandOrder
 from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
 from tests.client.support import Scenario, answers, broken, refused, reply_lost, sleeper, slow
 
@@ -296,13 +296,13 @@ async def test_a_bug_in_a_claim_never_ends_the_worker(
 ) -> None:
     defects = [ZeroDivisionError("ours")]
 
-    def order(self: Rotation) -> list[str]:
+    def names(self: CommandOrder) -> list[str]:
         if defects:
             raise defects.pop()
         return original(self)
 
-    original = Rotation.order
-    monkeypatch.setattr(Rotation, "order", order)
+    original = CommandOrder.names
+    monkeypatch.setattr(CommandOrder, "names", names)
     worker = scenario.worker()
     worker.handler("X")(returner(None))
     task_id = scenario.enqueue("X", {})
