@@ -20,6 +20,7 @@ from codeq_client.health import HealthServer
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
 from tests.client.worker.test_process import wait_until
+from tests.docs.support import write_typed_examples
 
 pytestmark = pytest.mark.process
 
@@ -253,20 +254,23 @@ async def wrong_command(job: Job[Order]) -> str:
 """
 
 
-def test_a_users_typed_handlers_are_checked(tmp_path: Path) -> None:
-    file = tmp_path / "handlers.py"
-    file.write_text(TYPED + WRONG)
+def test_mypy_checks_a_users_typed_handlers_and_the_examples_of_the_pages_in_its_strict_mode(tmp_path: Path) -> None:
+    folder = tmp_path / "examples"
+    write_typed_examples(folder)
+    (folder / "handlers.py").write_text(TYPED + WRONG)
     options = [
         "--strict",
+        "--explicit-package-bases",
         "--config-file",
         "",
         "--cache-dir",
         str(REPOSITORY / ".mypy_cache" / "users"),
         "--no-error-summary",
     ]
-    command = [sys.executable, "-m", "mypy", *options, str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    command = [sys.executable, "-m", "mypy", *options, "."]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
     first_wrong_line = TYPED.count("\n")
-    assert all(int(line.split(":")[1]) > first_wrong_line for line in errors), errors
+    wrong = [line for line in errors if line.startswith("handlers.py:") and int(line.split(":")[1]) > first_wrong_line]
+    assert errors == wrong
     assert len(errors) == 8, errors

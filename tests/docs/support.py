@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,28 @@ INI = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = fu
 def blocks(page: Path, language: str) -> list[str]:
     """The page's blocks in one language."""
     return [block for found, block in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+def write_files(pages: Iterable[Path], folder: Path) -> None:
+    """Write the files that the pages show, and their Python blocks without a name, into a folder for pytest."""
+    for page in pages:
+        for number, (language, block) in enumerate(FENCE.findall(page.read_text(encoding="utf-8"))):
+            named = NAMED.match(block)
+            if named or language == "python":
+                file = folder / (named[1] if named else f"test_{page.stem.replace('-', '_')}_{number}.py")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(block, encoding="utf-8")
+    (folder / "pytest.ini").write_text(INI, encoding="utf-8")
+
+
+def write_typed_examples(folder: Path) -> None:
+    """Write what the client's pages show, without the examples that use Django, which has no types."""
+    folder.mkdir()
+    pages = [ROOT / "client" / "README.md", DOCS / "how-to" / "workers.md", DOCS / "how-to" / "web-frameworks.md"]
+    write_files(pages, folder)
+    for file in folder.rglob("*.py"):
+        if "django" in file.read_text(encoding="utf-8"):
+            file.unlink()
 
 
 def calls(page: Path) -> list[tuple[str, str]]:

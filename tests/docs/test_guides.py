@@ -19,7 +19,7 @@ from codeq_fake.server_settings import Settings
 from codeq_fake.server_settings.sources import camel
 from docs import generate
 
-from .support import DOCS, FENCE, INI, NAMED, ROOT, blocks, calls, environment, lines, shell
+from .support import DOCS, ROOT, blocks, calls, environment, lines, shell, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,19 +42,24 @@ GUIDES = (
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """All files that the guides show."""
-    for guide in GUIDES:
-        for n, (language, block) in enumerate(FENCE.findall(guide.read_text(encoding="utf-8"))):
-            named = NAMED.match(block)
-            if named or language == "python":
-                file = tmp_path / (named[1] if named else f"test_{guide.stem.replace('-', '_')}_{n}.py")
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(block, encoding="utf-8")
-    (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
+    write_files(GUIDES, tmp_path)
     return tmp_path
 
 
 @pytest.mark.process
 def test_each_python_example_passes(folder: Path) -> None:
+    run_tests(folder)
+
+
+@pytest.mark.process
+def test_the_flows_in_web_applications_pass(tmp_path: Path) -> None:
+    # In a folder and a process apart, because a process has only one set of Django's settings.
+    write_files([HOW_TO / "web-frameworks.md"], tmp_path)
+    run_tests(tmp_path)
+
+
+def run_tests(folder: Path) -> None:
+    """Run the files in a folder as tests: each must pass."""
     told = shell("python -m pytest -q -rp", folder)
     passed = {line.split()[1].partition("::")[0] for line in told.splitlines() if line.startswith("PASSED ")}
     assert re.search(r"^\d+ passed in", told, re.MULTILINE), told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_type
@@ -25,6 +26,7 @@ from codeq_client import (
     TaskEnded,
     Worker,
     current_task,
+    in_batches,
     keep_first_result,
 )
 from codeq_client.schedules import Schedule, Scheduler
@@ -51,12 +53,41 @@ def render(job: Job[Order], task: ProcessContext) -> str:
     return str(job.payload.pages)
 
 
+@registry.handler("STORE", payload=Order, priority=2, share=0.5)
+async def store(job: Job[Order], *, shelf: list[Order]) -> None:
+    """Handle a task with a dependency."""
+    shelf.append(job.payload)
+
+
+@registry.handler("INDEX", payload=Order, result=int)
+@in_batches(50, within=0.5)
+async def index(jobs: Sequence[Job[Order]]) -> list[int | Fail]:
+    """Handle several jobs, with one result or outcome for each."""
+    return [job.payload.pages or Fail("empty") for job in jobs]
+
+
+@registry.handler("SHELVE", payload=Order, result=int)
+@in_batches(50)
+async def shelve(jobs: Sequence[Job[Order]], *, shelf: list[Order]) -> list[int]:
+    """Handle several jobs with a dependency."""
+    shelf.extend(job.payload for job in jobs)
+    return [len(shelf)] * len(jobs)
+
+
+@registry.handler("INDEX_TEXTS", payload=Order, result=str)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType, reportUntypedFunctionDecorator]
+@in_batches(50)
+async def wrong_batch(jobs: Sequence[Job[Order]]) -> list[int]:
+    """Return numbers where the handler promises texts."""
+    return [job.payload.pages for job in jobs]
+
+
 async def produce_typed(client: CodeQ) -> None:
     """Create tasks of a typed command, at once and by a schedule."""
     assert_type(await client.create(RENDER, Order(3), priority=9), Task)
     assert_type(await client.create("RENDER", {}), Task)
     assert_type(await client.create_batch([RENDER.task(Order(4), delay=5)]), Batch[Task])
     assert_type(await client.wait_for_result("id", kind=RENDER.result), str)
+    assert_type(await client.recreate("id"), Task)
     RENDER.task("four")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await Scheduler(client, [Schedule(name="nightly", command=RENDER, cron="0 3 * * *", payload=Order(1))]).run()
 

@@ -1,4 +1,7 @@
-"""The types of the public names help a user's type checker. `make types` checks the same examples with mypy."""
+"""The types of the public names help a user's type checker. `make types` checks the same examples with mypy.
+
+The examples of the client's pages are checked, too; for mypy see `tests/client/test_readme.py`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from codeq_fake import payloads
 from codeq_fake.core import PROFILES, Location, Status
 from codeq_fake.core.profiles import STORES
 from codeq_fake.faults.rule import KINDS
+from tests.docs.support import write_typed_examples
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = [Path(__file__).with_name(name) for name in ("examples.py", "client_examples.py")]
@@ -22,12 +26,14 @@ EXAMPLES = [Path(__file__).with_name(name) for name in ("examples.py", "client_e
 @pytest.mark.process
 @pytest.mark.slow
 def test_pyright_accepts_the_examples_in_its_strict_mode(tmp_path: Path) -> None:
+    examples = tmp_path / "examples"
+    write_typed_examples(examples)
     config = {
-        "include": [str(file) for file in EXAMPLES],
+        "include": [str(file) for file in [*EXAMPLES, examples]],
         "typeCheckingMode": "strict",
         "enableTypeIgnoreComments": False,  # those are mypy's
         "reportUnnecessaryTypeIgnoreComment": "error",
-        "extraPaths": [str(ROOT), str(ROOT / "client")],
+        "extraPaths": [str(ROOT), str(ROOT / "client"), str(examples)],
     }
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(config), encoding="utf-8")
     command = [sys.executable, "-m", "basedpyright", "--project", str(tmp_path), "--pythonpath", sys.executable]
