@@ -252,6 +252,18 @@ class Controls(StateControls, JournalControls):
             raise ConflictError(f"task {task_id} is not in progress: it has no lease to end") from None
         return self.task(task_id)
 
+    def take_lease(self, task_id: str) -> payloads.TaskInFull:
+        """Take a task from its worker: end its lease, and requeue it as the next claim would.
+
+        Raises UnknownTaskError, or ConflictError for a task that has no lease.
+        """
+        self._find(task_id)
+        try:
+            manual_operations.take_lease(self._runtime.broker, task_id, now=self._runtime.clock.now())
+        except errors.NotInProgress:
+            raise ConflictError(f"task {task_id} has no lease to take away") from None
+        return self.task(task_id)
+
     def race(self, kind: str, task_id: str) -> payloads.TaskInFull:
         """Let one of the real server's races (Z1 to Z3) happen to a task now.
 

@@ -7,21 +7,36 @@ from __future__ import annotations
 
 from . import errors
 from .broker import Broker
-from .task import Event, State, Status, Task
+from .task import Event, HistoryEntry, State, Status, Task
 
 
 def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
-    """End the lease of a task now. The next claim requeues the task. Raises `NotInProgress`.
+    """End the lease of a task now. The next claim requeues the task (N5). Raises `NotInProgress`.
 
-    It leaves no entry in the history: the task only shows that its lease ended when the next claim requeues it.
+    Until then its worker still has it: a heartbeat is accepted, but brings no lease back (H3).
     """
     task = broker.get(task_id)
     if task.status is not Status.IN_PROGRESS:
         raise errors.NotInProgress
     task.begin_change()
+    task.note(HistoryEntry(now, "lease ended by hand", "", task.state, task.state))
     task.lease_until = task.lease_expiry = now
     if task.state is State.LEASED:
         broker.store.queue_for(task).put_leased(task)
+    return task
+
+
+def take_lease(broker: Broker, task_id: str, *, now: int) -> Task:
+    """End the lease of a task, and give the task back at once as the next claim would (N5): its worker has lost it.
+
+    Raises `NotInProgress`, also for a task that no claim would find (Z2).
+    """
+    if broker.get(task_id).state is not State.LEASED:
+        raise errors.NotInProgress
+    task = expire_lease(broker, task_id, now=now)
+    queue = broker.store.queue_for(task)
+    queue.remove(task)
+    broker.requeueing.give_back_expired(task, queue, Event.EXPIRE, claimed_as=task.command, now=now)
     return task
 
 

@@ -200,9 +200,13 @@ class Task:
         before = self.state
         self.state = after = TRANSITIONS[before, event]
         self.updated_at = now
+        self.note(HistoryEntry(now, event.value, by, before, after))
+
+    def note(self, entry: HistoryEntry) -> None:
+        """Add to the history."""
         if len(self.history) >= HISTORY_LIMIT:
             del self.history[1 : HISTORY_LIMIT // 2]
-        self.history.append(HistoryEntry(now, event.value, by, before, after))
+        self.history.append(entry)
 
     def clear_lease(self) -> None:
         """Clear the worker and its lease."""

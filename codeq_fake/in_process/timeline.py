@@ -18,6 +18,7 @@ MOST_CALLBACKS = 20
 MOST_REQUESTS = 20
 MOST_CHARACTERS = 120
 
+_NO_CONTENT = 204
 _BAD_REQUEST = 400
 
 
@@ -50,11 +51,18 @@ def of_callbacks(callbacks: Sequence[Callback]) -> str:
 
 
 def of_requests(requests: Iterable[Request]) -> str:
-    """The latest requests that were refused or that a fault hit, from what `/_fake/requests` returns."""
-    failed = [request for request in requests if request["reason"] or request["faults"]]
-    earlier = len(failed) - MOST_REQUESTS
-    left_out = [f"{counted(earlier, 'earlier refused request')} ..."] if earlier > 0 else []
-    return "\n".join([*left_out, *(printable(_failed(request)) for request in failed[-MOST_REQUESTS:])])
+    """The latest requests that were refused, found nothing or met a fault, from what `/_fake/requests` returns.
+
+    Those that only repeat another one are counted.
+    """
+    failed = (request for request in requests if request["reason"] or request["faults"])
+    runs = [list(run) for _, run in groupby(failed, _what_failed)]
+    left_out = sum(map(len, runs[:-MOST_REQUESTS]))
+    lines = [f"{counted(left_out, 'earlier refused request')} ..."] if left_out else []
+    for first, *others in runs[-MOST_REQUESTS:]:
+        again = f" ({len(others)} times more, until {_clock(others[-1]['at'])})" if others else ""
+        lines.append(printable(f"{_failed(first)}{again}"))
+    return "\n".join(lines)
 
 
 def of_errors(errors: Sequence[BaseException]) -> str:
@@ -74,6 +82,10 @@ def of_surprises(surprises: Iterable[Surprise]) -> str:
     )
 
 
+def _what_failed(request: Request) -> tuple[object, ...]:
+    return request["path"], request["as"], request["status"], request["reason"], request["faults"], request["body"]
+
+
 def _failed(request: Request) -> str:
     """A request with its reply, and why it failed."""
     faults = [KINDS[kind] for kind in request["faults"]]
@@ -85,7 +97,8 @@ def _failed(request: Request) -> str:
         return f"fault {when}  {', '.join(request['faults'])} on {what}: {why}"
     sent = f", sent {_shortened(request['body'])}" if request["status"] == _BAD_REQUEST and request["body"] else ""
     reply = f" {_shortened(request['reply'])}" if request["reply"] else ""
-    return f"refused {when}  {what}{reply}: {request['reason']}{sent}"
+    word = "no task" if request["status"] == _NO_CONTENT else "refused"
+    return f"{word} {when}  {what}{reply}: {request['reason']}{sent}"
 
 
 def _shortened(text: str) -> str:

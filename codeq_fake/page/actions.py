@@ -96,7 +96,13 @@ async def create(visit: Visit) -> Response:
 def expire(visit: Visit) -> Response:
     """End the lease of a task."""
     visit.controls.expire(visit.field("id"))
-    return visit.back("The lease is over: the next claim requeues the task.")
+    return visit.back("The lease is over. Until the next claim requeues the task, its worker can still end it (H3).")
+
+
+def take_lease(visit: Visit) -> Response:
+    """Take a task from its worker."""
+    visit.controls.take_lease(visit.field("id"))
+    return visit.back("The worker has lost the task: its next request about it is refused with 403.")
 
 
 def requeue(visit: Visit) -> Response:
@@ -188,6 +194,7 @@ ACTIONS: Mapping[str, Callable[[Visit], Response | Awaitable[Response]]] = Mappi
         "/_fake/page/clock/mode": set_mode,
         "/_fake/page/create": create,
         "/_fake/page/task/expire": expire,
+        "/_fake/page/task/take": take_lease,
         "/_fake/page/task/requeue": requeue,
         "/_fake/page/task/delete": delete,
         "/_fake/page/callbacks/resend": resend,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from itertools import islice, pairwise
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -17,8 +17,10 @@ from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.journal import Callback, Request
 from codeq_fake.openapi import document
 
-from . import data
+from . import data, story
 from .actions import NewTask, show_form
+from .curl import as_curl
+from .queueing import latest_claims, position
 from .visit import Visit
 
 #: How many entries a sheet of a long list has, and how many each part of the overview.
@@ -49,11 +51,14 @@ def task(visit: Visit) -> Response:
     task_json = visit.controls.task(task_id)
     task = visit.runtime.broker.get(task_id)
     entries = (entry for entry in reversed(visit.runtime.deliveries.journal.entries) if entry.task_id == task_id)
+    place = position(visit.runtime.broker, task)
     return visit.show(
         "task.html",
         task=task_json,
         row=data.TaskRow.of(task, visit.runtime.broker),
-        times_between_events=[later.at - earlier.at for earlier, later in pairwise(task.history)],
+        story=story.of_task(visit.runtime, task),
+        position=place,
+        claims=latest_claims(visit.runtime) if place is not None else (),
         result=task.record.result if task.record is not None else None,
         callbacks=[representations.callback(entry) for entry in islice(entries, _FEW)],
         next_tries=data.next_tries(visit.runtime),
@@ -112,7 +117,9 @@ def request(visit: Visit) -> Response:
     if entry is None:
         return visit.refuse(404, f"The journal has no request {number}, or no longer.")
     about = [task.id for task in entry.tasks if task.id in visit.runtime.broker.store.tasks]
-    return visit.show("request.html", request=representations.request(entry), about=about[:_FEW])
+    shown = representations.request(entry)
+    origin = f"{visit.request.url.scheme}://{visit.request.url.netloc}"
+    return visit.show("request.html", request=shown, about=about[:_FEW], curl=as_curl(shown, origin))
 
 
 def faults(visit: Visit) -> Response:

@@ -50,14 +50,6 @@ STATES = {
     State.DEAD: "dead",
 }
 
-#: Status and location on the wire -> the word for the state; a lost task looks like one in progress.
-_SHOWN = {(state.status.value, state.location.value): word for state, word in reversed(STATES.items())}
-
-
-def state(entry: Mapping[str, str] | None) -> str:
-    """The word for a status and a location of a task's history."""
-    return _SHOWN[entry["status"], entry["location"]] if entry is not None else ""
-
 
 def duration(ns: int) -> str:
     """A duration in its two largest units: `4 min 10 s`."""
@@ -95,6 +87,24 @@ def until(context: Context, at: int | str | None) -> Markup:
     return Markup('<time datetime="{}" data-until="{}">{}</time>').format(
         representations.time(end), end // MILLISECOND, text
     )
+
+
+@pass_context
+def is_ahead(context: Context, at: int | str) -> bool:
+    """Whether a time is after the fake's current time."""
+    end = _nanoseconds(at) if isinstance(at, str) else at
+    return end is None or end > context["now"]
+
+
+@pass_context
+def ago(context: Context, at: int) -> str:
+    """The duration from a time (ns) to the fake's current time."""
+    return f"{duration(context['now'] - at)} ago"
+
+
+def later(ns: int) -> str:
+    """The duration from one event to the next."""
+    return f"+{duration(ns)}" if ns >= SECOND // 20 or not ns else f"+{max(1, ns // MILLISECOND)} ms"
 
 
 def _in_utc(at: int | str) -> str:
@@ -207,7 +217,21 @@ def _environment() -> jinja2.Environment:
         auto_reload=False,
         finalize=visible,
     )
-    filters = (count, counted, duration, exact, pretty, prose, short, state, until, when, yaml_with_links)
+    filters = (
+        ago,
+        count,
+        counted,
+        duration,
+        exact,
+        is_ahead,
+        later,
+        pretty,
+        prose,
+        short,
+        until,
+        when,
+        yaml_with_links,
+    )
     environment.filters |= {function.__name__: function for function in filters}
     environment.filters["rfc3339"] = representations.time
     environment.globals["query"] = query

@@ -44,7 +44,7 @@ def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
                 "headers": headers(refused.request),
                 "body": "\ufffd",
                 "status": 400,
-                "reason": "the body is not the JSON that this route reads (B1, B2)",
+                "reason": "line 1, column 1: a value is expected (B1)",
                 "faults": [],
                 "reply": refused.text,
             },

@@ -132,6 +132,19 @@ def test_a_lease_is_ended(fake: FakeCodeQ, browser: httpx.Client, story: Story) 
     assert "is not in progress" in act(browser, "task/expire", id=story.ready)
 
 
+def test_a_worker_loses_its_task_at_once(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    with fake.client() as worker:
+        act(browser, "task/expire", id=story.held)
+        assert worker.post(f"{TASKS}/{story.held}/heartbeat", json={}).status_code == 200  # H3
+        assert "The worker has lost the task" in act(browser, "task/take", id=story.held)
+        assert worker.post(f"{TASKS}/{story.held}/heartbeat", json={}).status_code == 403
+    task = fake.task(story.held)
+    events = [event["what"] for event in task.history]
+    assert events[2:] == ["lease ended by hand", "heartbeat", "lease ended by hand", "lease expired"]
+    assert (task.location, task.attempts) == ("DELAYED_ZSET", 2)
+    assert "has no lease to take away" in act(browser, "task/take", id=story.ready)
+
+
 def test_a_task_is_requeued(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
     assert "The task is ready again" in act(browser, "task/requeue", id=story.dead)
     assert fake.task(story.dead).location == "PENDING_LIST"

@@ -179,7 +179,7 @@ def see_a_crash_and_a_dead_letter(page: Page, http: httpx.Client) -> str:
     expect(page.get_by_text("No: it is in the dead letter queue (N4).")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="nacked for the last time")).to_be_visible()
     page.get_by_role("button", name="Requeue this task").click()
-    expect(page.get_by_text("Yes. The next claim")).to_be_visible()
+    expect(page.get_by_text("ready in its queue.")).to_be_visible()
     return doomed
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import shlex
 import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -68,7 +70,7 @@ def test_the_overview_counts_and_lists_waiting_tasks(browser: httpx.Client, stor
         assert part in shown
     assert f"{story.held} RENDER worker-dev in 59 s 12:01:00.501 1 of 5" in shown
     assert f"{story.delayed} RENDER in 1 min 30 s 12:01:31 0 of 5" in shown
-    assert f"{story.dead} BURN too hot 2 of 1" in shown
+    assert f"{story.dead} BURN too hot 2 (at most 1)" in shown
     assert "RENDER dev 1 p3: 1 1 next in 1 min 30 s 1 first lease in 59 s 0" in shown
     assert "A callback is tried again in 1 s" in shown
 
@@ -144,7 +146,7 @@ def test_a_long_list_comes_in_sheets(fake: FakeCodeQ, browser: httpx.Client) -> 
 def test_requests_are_searched_by_path_body_reply_and_status(browser: httpx.Client, story: Story) -> None:
     assert "1 to 3 of 3 requests" in text(browser.get("/_fake/page/requests", params={"q": story.dead}).text)
     refused = text(browser.get("/_fake/page/requests?status=500").text)
-    assert "POST /v1/codeq/tasks/unknown/heartbeat 500" in refused
+    assert "POST /v1/codeq/tasks/unknown/heartbeat No task has this id" in refused
     assert "1 to 1 of 1 requests" in refused
 
 
@@ -180,6 +182,49 @@ def test_a_request_leads_to_the_tasks_that_it_is_about(browser: httpx.Client, st
     assert tasks_of(17) == [story.held]
 
 
+def test_a_story_folds_heartbeats_and_has_refusals_and_tries(
+    fake: FakeCodeQ, browser: httpx.Client, story: Story
+) -> None:
+    with fake.client() as http:
+        for _ in range(3):
+            fake.advance(seconds=10)
+            assert http.post(f"{TASKS}/{story.held}/heartbeat", json={}).status_code == 200
+        http.post(f"{TASKS}/{story.held}/nack", content="no JSON")
+    fake.advance(seconds=1)
+    fake.expire(story.held)
+    shown = text(browser.get("/_fake/page/task", params={"id": story.held}).text)
+    assert (
+        "12:00:01 +0 s claimed by worker-dev in progress 12:00:11 to 12:00:31 +10 s 3 heartbeats by worker-dev "
+        "12:00:31 +20 s nack refused with 400 by worker-dev line 1, column 1: a value is expected (B1) "
+        "12:00:32 +1 s lease ended by hand"
+    ) in shown
+    shown = text(browser.get("/_fake/page/task", params={"id": story.completed}).text)
+    assert "completed by worker-dev completed 12:00:00 +0 s callback, try 1: 503" in shown
+
+
+def test_a_ready_task_shows_its_place_and_who_claimed_of_late(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    fake.enqueue("SYNC", tenant="dev", priority=5)
+    task = fake.enqueue("SYNC", tenant="dev")
+    with fake.client() as http:
+        http.post(f"{TASKS}/claim", json={"commands": ["SYNCS"]})
+    fake.advance(seconds=3)
+    shown = text(browser.get("/_fake/page/task", params={"id": task.id}).text)
+    assert "Yes. It is number 2 of 2 ready in its queue." in shown
+    assert "Latest claims: worker-dev 3 s ago: no SYNCS for dev; SYNC has 2 ready: a typo?" in shown
+
+
+def test_a_request_is_shown_as_a_command_of_curl(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    with fake.client() as http:
+        http.post(f"{TASKS}?x=1", json={"command": "A", "payload": "it's"}, headers={"cookie": "s3cret", "x-a": "1"})
+    shown = html.unescape(browser.get("/_fake/page/request?n=1").text)
+    command = shown.partition('id="curl">')[2].partition("</pre>")[0]
+    assert shlex.split(command.replace("\\\n", "")) == [
+        *("curl", "-i", "-X", "POST", f"http://codeq.test{TASKS}?x=1"),
+        *("-H", "Authorization: Bearer $CODEQ_TOKEN", "-H", "x-a: 1", "-H", "content-type: application/json"),
+        *("--data-raw", '{"command":"A","payload":"it\'s"}'),
+    ]
+
+
 def test_injected_faults_are_marked(fake: FakeCodeQ, browser: httpx.Client) -> None:
     with fake.client() as http:
         http.post("/_fake/faults", json={"do": "refuse", "on": "create", "status": 503})
@@ -189,7 +234,7 @@ def test_injected_faults_are_marked(fake: FakeCodeQ, browser: httpx.Client) -> N
             http.post(f"{TASKS}/claim", json={"commands": ["A"]})
     shown = text(browser.get("/_fake/page/requests").text)
     assert "POST /v1/codeq/tasks/claim no reply reset worker-dev" in shown
-    assert "POST /v1/codeq/tasks 503 refuse producer-dev" in shown
+    assert "503 refuse producer-dev" in shown
     assert browser.get("/_fake/page/request?n=2").status_code == 200
 
 

@@ -214,11 +214,11 @@ def test_refused_requests_and_faults_are_told_with_their_reasons_the_latest_last
     assert told == [
         (
             f'refused 12:00:00  POST {path}/heartbeat by worker-dev -> 403 {{"error":"not-owner"}}: Another worker '
-            "holds the task, or none does (H2, N1, S1). It is PENDING and held by no worker."
+            "holds the task, or none does (H2, N1, S1). It is PENDING, held by no worker."
         ),
         (
-            'refused 12:00:01  POST /v1/codeq/tasks by producer-dev -> 400 {"error":"invalid body"}: the body is not '
-            'the JSON that this route reads (B1, B2), sent {"command": 5}'
+            'refused 12:00:01  POST /v1/codeq/tasks by producer-dev -> 400 {"error":"invalid body"}: `command` is '
+            'the number 5: a string is expected (B1), sent {"command": 5}'
         ),
         (
             f"fault 12:00:02  refuse on GET {path} by worker-dev -> 503: The request is refused with `status` and not "
@@ -230,7 +230,7 @@ def test_refused_requests_and_faults_are_told_with_their_reasons_the_latest_last
         ),
         (
             f'refused 12:00:03  POST {path}/result by worker-dev -> 409 {{"error":"not-in-progress"}}: The task is not '
-            "in progress (N1, S1). It is COMPLETED and held by no worker."
+            "in progress (N1, S1). It is COMPLETED, held by no worker."
         ),
         (
             "refused 12:00:03  POST /v1/codeq/tasks/batch/results by worker-dev -> 200 "

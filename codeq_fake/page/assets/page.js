@@ -147,6 +147,13 @@
     say(text);
   }
 
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    });
+  }
   control.hidden = false;
   control.addEventListener("click", () => {
     paused = !paused;
