@@ -22,7 +22,7 @@ _ERROR = 400
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: `what` happened at `at` (ns), and by whom. `state` is the word for the task's state if it changed.
+    """One line: `what` happened at `at` (ns), caused `by` a caller. `state` is the word for the state that it led to.
 
     Heartbeats without anything in between are one line, and `until` is the time of the last of them. `link` leads to a
     request.
