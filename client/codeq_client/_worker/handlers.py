@@ -243,7 +243,6 @@ def takes_context(function: Callable[..., Any]) -> bool:
 
 
 def _is_coroutine_function(function: Callable[..., Any]) -> bool:
-    function = function.func if isinstance(function, partial) else function
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - an object whose call is one
 
 

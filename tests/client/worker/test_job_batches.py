@@ -66,6 +66,20 @@ async def test_a_batch_that_is_not_full_begins_after_its_time(scenario: Scenario
     assert 3 <= doubling.times[0] - begin <= 4
 
 
+@pytest.mark.asyncio
+async def test_a_full_batch_does_not_wait(scenario: Scenario) -> None:
+    doubling = Doubling(scenario)
+    worker = scenario.worker(concurrency=10)
+    worker.handler("X")(in_batches(2, within=20)(doubling.handle))
+    for number in range(4):
+        scenario.enqueue("X", number)
+    begin = scenario.clock.monotonic()
+    async with scenario.running(worker):
+        await scenario.until_ended(4)
+    assert [len(batch) for batch in doubling.batches] == [2, 2]
+    assert doubling.times[-1] - begin < 2
+
+
 async def end_differently(jobs: Sequence[Job[int]]) -> list[int | Fail]:
     return [Fail("odd") if job.payload % 2 else job.payload for job in jobs]
 
