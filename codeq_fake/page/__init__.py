@@ -20,7 +20,8 @@ _PATHS = ("/_fake/", "/_fake/api", "/_fake/page/{rest:path}")
 def routes(runtime: FakeServer, *, token: str | None = None) -> list[BaseRoute]:
     """The page's routes for one fake. With a `token`, a browser must send it first."""
     page = _LazyPage(runtime, token)
-    return [Route("/_fake", _with_slash, methods=["GET"]), *(Route(path, page) for path in _PATHS)]
+    home = [Route(path, _to_the_page, methods=["GET"]) for path in ("/", "/_fake")]
+    return [*home, *(Route(path, page) for path in _PATHS)]
 
 
 def loaded_ahead() -> Iterator[None]:
@@ -30,7 +31,7 @@ def loaded_ahead() -> Iterator[None]:
     return compiled_templates()
 
 
-async def _with_slash(_: Request) -> Response:
+async def _to_the_page(_: Request) -> Response:
     return RedirectResponse("/_fake/")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,8 +37,10 @@ class _FakeRoutes(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match the path."""
-        is_control = scope["type"] == "http" and (scope["path"] == _ROOT or scope["path"].startswith(f"{_ROOT}/"))
-        return Match.FULL if is_control else Match.NONE, {}
+        is_ours = scope["type"] == "http" and (
+            scope["path"] == _ROOT or scope["path"].startswith(f"{_ROOT}/") or _is_visit(scope)
+        )
+        return Match.FULL if is_ours else Match.NONE, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -48,3 +51,10 @@ class _FakeRoutes(BaseRoute):
             routes = [*page.routes(runtime, token=token), *control.routes(runtime, token=token)]
             self._router = Router(routes, redirect_slashes=False)
         await self._router(scope, receive, send)
+
+
+def _is_visit(scope: Scope) -> bool:
+    """Whether a browser opens the address of the server: it is sent on to the page."""
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    accepted = dict(headers).get(b"accept", b"")
+    return accepted.startswith(b"text/html") and (scope["method"], scope["path"]) == ("GET", "/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import re
@@ -13,8 +14,12 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from codeq_fake.clocks import WallClock
 from codeq_fake.core import State
 from codeq_fake.page.rendering import STATES, visible
+from codeq_fake.runtime.fake_server import Config, FakeServer
+from codeq_fake.serving.application import application
+from tests.http.support import ask
 from tests.page.support import OWN, TASKS, links, text
 
 if TYPE_CHECKING:
@@ -55,6 +60,18 @@ def test_an_empty_fake_has_every_document_too(browser: httpx.Client, path: str) 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_no_document_links_to_another_site(browser: httpx.Client, story: Story, path: str) -> None:
     assert all(link.startswith(("/_fake/", "#")) for link in links(browser.get(path).text)), story
+
+
+def test_a_browser_that_opens_the_address_is_sent_to_the_page(browser: httpx.Client) -> None:
+    as_browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    assert browser.get("/", headers=as_browser).headers["location"] == "/_fake/"
+    assert browser.get("/").status_code == 404  # R18
+    assert browser.post("/", headers=as_browser).status_code == 404
+
+
+def test_without_the_page_a_browser_gets_what_any_client_gets() -> None:
+    app = application(FakeServer(Config(), WallClock("manual")), with_control=False)
+    assert asyncio.run(ask(app, "GET", "/", headers=[(b"accept", b"text/html")])).status == 404
 
 
 def test_looking_changes_nothing(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
