@@ -21,18 +21,59 @@ RACES: Mapping[str, str] = {
 }
 
 
+#: Operation -> the events with which it changes a task.
+_EVENTS: Mapping[str, tuple[str, ...]] = {
+    "claim": ("claimed",),
+    "claim_batch": ("claimed",),
+    "heartbeat": ("heartbeat",),
+    "abandon": ("abandoned",),
+    "nack": ("nacked", "nacked for the last time"),
+    "submit": ("completed", "failed"),
+    "submit_batch": ("completed", "failed"),
+}
+_SETS_LEASE = ("claim", "claim_batch", "heartbeat")
+
+
 class Leases:
-    """The leases of all tasks of a run. Moments are seconds since its start, which is at `started_at` (ns)."""
+    """The leases of all tasks of a run. Moments are seconds since its start, which is at `started_at` (ns).
+
+    A request may wait before it is carried out: a claim for a task, others if the server is slow. So the moment at
+    which it changed a task is that of its event in the task's history.
+    """
 
     def __init__(self, requests: Iterable[Request], tasks: Iterable[TaskView], started_at: int) -> None:
         self._started_at = started_at
         self._tasks = {task.id: task for task in tasks}
         self._times = {task.id: [self.moment(event["at"]) for event in task.history] for task in self._tasks.values()}
+        #: (number of a request, task) -> when it was carried out.
+        self._carried_out: dict[tuple[int, str], float] = {}
+        #: Task -> since when the server promised which end of its lease.
         self._ends: dict[str, list[tuple[float, float]]] = {}
+        next_events = dict.fromkeys(self._tasks, 0)
         for request in requests:
             for touched in request.tasks:
-                moment = (request.at - started_at) / _SECOND
-                self._ends.setdefault(touched.id, []).append((moment, (touched.lease_until - started_at) / _SECOND))
+                index = self._event_of(request, touched.id, next_events.get(touched.id, 0))
+                if index is not None:
+                    next_events[touched.id] = index + 1
+                    moment = self._carried_out[request.n, touched.id] = self._times[touched.id][index]
+                    if request.operation in _SETS_LEASE:
+                        end = (touched.lease_until - started_at) / _SECOND
+                        self._ends.setdefault(touched.id, []).append((moment, end))
+
+    def _event_of(self, request: Request, task_id: str, begin: int) -> int | None:
+        """The number of the event with which a request changed a task, the first from `begin` on that fits."""
+        words, received = _EVENTS.get(request.operation, ()), (request.at - self._started_at) / _SECOND
+        events = self._tasks[task_id].history if task_id in self._tasks and words else ()
+        for index in range(begin, len(events)):
+            is_its_own = events[index]["what"] in words and events[index]["by"] == request.caller
+            if is_its_own and self._times[task_id][index] >= received:
+                return index
+        return None
+
+    def carried_out(self, request: Request, task_id: str) -> float:
+        """When a request changed a task, or when it was received if it changed nothing."""
+        received = (request.at - self._started_at) / _SECOND
+        return self._carried_out.get((request.n, task_id), received)
 
     def moment(self, time: str) -> float:
         """A time of the control API (RFC 3339) as seconds since the start of the run."""

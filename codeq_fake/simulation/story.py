@@ -109,7 +109,7 @@ def lines_of(scene: Scene, tasks: Sequence[str]) -> list[Line]:
     labels, evidence = labels_of(tasks), scene.evidence
     leases = Leases(evidence.requests, evidence.tasks, evidence.started_at)
     lines = [
-        *_requests(evidence, labels),
+        *_requests(evidence, labels, leases),
         *_histories(evidence.tasks, labels, leases),
         *_effects(scene.effects, labels, leases),
     ]
@@ -128,12 +128,12 @@ def _summary(task: TaskView, labels: dict[str, str]) -> str:
     return f"  {labels[task.id]} ({task.id}): {task.command} {payload}, {task.status} after {attempts}"
 
 
-def _requests(evidence: Evidence, labels: dict[str, str]) -> Iterator[Line]:
+def _requests(evidence: Evidence, labels: dict[str, str], leases: Leases) -> Iterator[Line]:
     for request in evidence.requests:
         for touched in request.tasks:
             if touched.id in labels:
                 host = request.caller if request.caller in evidence.hosts else TEST
-                at = (request.at - evidence.started_at) / _SECOND
+                at = leases.carried_out(request, touched.id)
                 yield Line(at, host, _told(request, touched, labels[touched.id], evidence.started_at))
 
 

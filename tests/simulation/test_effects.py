@@ -9,7 +9,7 @@ import pytest
 
 from codeq_fake.simulation.effects import Effects
 from codeq_fake.simulation.leases import Leases
-from tests.simulation.worlds import Run
+from tests.simulation.worlds import SECOND, STARTED_AT, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,3 +143,18 @@ def test_what_the_test_itself_does_needs_no_lease(run: Run) -> None:
     outside.host = ""
     outside.effects.record(1, task=task)
     outside.effects.assert_under_lease()
+
+
+def test_a_lease_begins_when_a_waiting_claim_gets_its_task_and_not_when_it_was_sent(run: Run) -> None:
+    task = run.create()
+    run.claim("worker-1")
+    run.advance(65)
+    run.claim("worker-2")  # the lease is over: the task waits for its next try
+    run.advance(30)
+    run.claim("worker-2")
+    *others, last = run.requests
+    sent_earlier = last._replace(at=STARTED_AT + 61 * SECOND)
+    leases = Leases((*others, sent_earlier), run.fake.tasks(), STARTED_AT)
+    assert [leases.end(task, at) for at in (64, 94, 95)] == [60, 60, 155]
+    assert leases.carried_out(sent_earlier, task) == 95
+    assert not leases.is_held(task, "worker-1", 64)

@@ -117,12 +117,13 @@ class Run:
         return self.post(host, f"/v1/codeq/tasks/{task}/result", b'{"status": "COMPLETED", "result": {"order": 1}}')
 
     def leases(self) -> Leases:
-        return Leases(self._requests(), self.fake.tasks(), STARTED_AT)
+        return Leases(self.requests, self.fake.tasks(), STARTED_AT)
 
     def evidence(self, **fields: Any) -> Evidence:
         """What the laws see now."""
-        found = {"end": self.now(), "started_at": STARTED_AT, "requests": self._requests(), "tasks": self.fake.tasks()}
+        found = {"end": self.now(), "started_at": STARTED_AT, "requests": self.requests, "tasks": self.fake.tasks()}
         return evidence(**{**found, **fields})
 
-    def _requests(self) -> tuple[Request, ...]:
+    @property
+    def requests(self) -> tuple[Request, ...]:
         return tuple(self.fake._runtime.requests.entries)  # noqa: SLF001 - as the world does
