@@ -31,6 +31,8 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
     "submit": ("completed", "failed"),
     "submit_batch": ("completed", "failed"),
 }
+#: The status of a request that was carried out; 0 if its reply was lost.
+_CARRIED_OUT = (200, 0)
 _SETS_LEASE = ("claim", "claim_batch", "heartbeat")
 
 
@@ -62,7 +64,8 @@ class Leases:
 
     def _event_of(self, request: Request, task_id: str, begin: int) -> int | None:
         """The number of the event with which a request changed a task, the first from `begin` on that fits."""
-        words, received = _EVENTS.get(request.operation, ()), (request.at - self._started_at) / _SECOND
+        words = _EVENTS.get(request.operation, ()) if request.status in _CARRIED_OUT else ()
+        received = (request.at - self._started_at) / _SECOND
         events = self._tasks[task_id].history if task_id in self._tasks and words else ()
         for index in range(begin, len(events)):
             is_its_own = events[index]["what"] in words and events[index]["by"] == request.caller

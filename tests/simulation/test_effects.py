@@ -158,3 +158,15 @@ def test_a_lease_begins_when_a_waiting_claim_gets_its_task_and_not_when_it_was_s
     assert [leases.end(task, at) for at in (64, 94, 95)] == [60, 60, 155]
     assert leases.carried_out(sent_earlier, task) == 95
     assert not leases.is_held(task, "worker-1", 64)
+
+
+def test_a_refused_result_does_not_stand_for_a_later_one(run: Run) -> None:
+    task = run.create()
+    run.claim("worker-1")
+    run.advance(65)
+    run.claim("worker-2")
+    assert run.finish("worker-1", task) == 409
+    run.advance(30)
+    run.claim("worker-1")
+    run.finish("worker-1", task)
+    assert run.leases().end(task, 95) == 155
