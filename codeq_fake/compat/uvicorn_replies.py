@@ -8,7 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 #: The headers of the contract's replies (R20, R21). None of them changes how a reply is framed.
-_PLAIN_HEADERS = frozenset({b"date", b"content-type", b"x-request-id"})
+_PLAIN_HEADERS = frozenset({b"content-type", b"x-request-id"})
 #: What no value of a header may hold, as uvicorn checks it.
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -61,13 +61,14 @@ class Cycle(RequestResponseCycle):
         status = message["status"]
         length = 0 if status == 204 else None  # noqa: PLR2004 - No Content
         lines = [STATUS_LINE[status]]
-        for headers in (self.default_headers, message["headers"]):
-            for name, value in headers:
-                if name == b"content-length" and length is None:
-                    length = int(value)
-                elif name not in _PLAIN_HEADERS or _CONTROL.search(value):
-                    return b""
-                lines += name, b": ", value, b"\r\n"
+        for name, value in self.default_headers:  # uvicorn's own: the date
+            lines += name, b": ", value, b"\r\n"
+        for name, value in message["headers"]:
+            if name == b"content-length" and length is None:
+                length = int(value)
+            elif name not in _PLAIN_HEADERS or _CONTROL.search(value):
+                return b""
+            lines += name, b": ", value, b"\r\n"
         if length is None:
             return b""
         self.expected_content_length, self.chunked_encoding = length, False
