@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from . import checker, client_costs, core_alone, in_tests, manual_time, over_http, parked, starting
+from . import (
+    batches,
+    checker,
+    client_costs,
+    core_alone,
+    in_process_clients,
+    in_tests,
+    manual_time,
+    over_http,
+    parked,
+    starting,
+)
 from .effort import FULL, QUICK
 from .rows import as_json, machine, table
 from .yardstick import yardstick_seconds
@@ -25,10 +36,12 @@ if TYPE_CHECKING:
 _MEASURES: Mapping[str, Callable[[Effort], list[Row]]] = MappingProxyType(
     {
         "requests over HTTP": over_http.measure,
+        "batches over HTTP": batches.measure,
         "the core alone": core_alone.measure,
         "starting and resetting": starting.measure,
         "the manual clock": manual_time.measure,
         "fakes in tests": in_tests.measure,
+        "clients of a fake in process": in_process_clients.measure,
         "parked long polls": parked.measure,
         "the client's worker": client_costs.measure,
         "the history checker": checker.measure,

@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
 
     #: The work of one client: it yields a request, receives the body of the reply, and repeats.
     Script = Generator[bytes, bytes, None]
 
 TASK = {"command": "BENCH", "payload": {"jobId": "job-123", "size": 42}, "priority": 5}
-_BATCH = 100
+#: How many tasks a batch creates, and how many one claims.
+_BATCH, _CLAIMED = 100, 10
+#: The calls of one task, and those of the tasks that one batch creates.
+CALLS_OF_A_TASK, CALLS_OF_A_BATCH, TASKS_OF_A_BATCH = 3, 1 + _BATCH // _CLAIMED + 1, _BATCH
 _HEAD_END = b"\r\n\r\n"
 _STATUS = slice(len("HTTP/1.1 "), len("HTTP/1.1 200"))
 _GOOD = (b"200", b"202")
@@ -57,9 +60,13 @@ def post(path: str, body: object, token: str = "dev-token") -> bytes:  # noqa: S
     return head.encode() + text
 
 
-CREATE = post("/v1/codeq/tasks", TASK)
-CLAIM = post("/v1/codeq/tasks/claim", {"commands": [TASK["command"]], "leaseSeconds": 60})
-_COMPLETE = post("/v1/codeq/tasks/{id}/result", {"status": "COMPLETED", "result": {"ok": True}}).split(b"{id}")
+_TASKS = "/v1/codeq/tasks"
+_CLAIM = {"commands": [TASK["command"]], "leaseSeconds": 60}
+_CLAIM_BATCH = {**_CLAIM, "count": _CLAIMED}
+_RESULT = {"status": "COMPLETED", "result": {"ok": True}}
+CREATE = post(_TASKS, TASK)
+CLAIM = post(f"{_TASKS}/claim", _CLAIM)
+_COMPLETE = post(f"{_TASKS}/{{id}}/result", _RESULT).split(b"{id}")
 
 
 def cycles() -> Script:
@@ -69,6 +76,18 @@ def cycles() -> Script:
         yield CREATE
         claimed = yield CLAIM
         yield before_id + claimed[_ID_AT : _ID_AT + _ID_LENGTH] + after_id
+
+
+def batch_cycles() -> Script:
+    """Create tasks, claim and complete them, all in batches, and repeat."""
+    create, claim = post(f"{_TASKS}/batch", {"tasks": [TASK] * _BATCH}), post(f"{_TASKS}/claim/batch", _CLAIM_BATCH)
+    while True:
+        yield create
+        results = []
+        for _ in range(_BATCH // _CLAIMED):
+            claimed = yield claim
+            results += [{"taskId": task["id"], **_RESULT} for task in json.loads(claimed)["tasks"]]
+        yield post(f"{_TASKS}/batch/results", {"results": results})
 
 
 def posts(path: str) -> Script:
@@ -85,7 +104,7 @@ def once(request: bytes) -> Script:
 
 def batches(count: int) -> Script:
     """Create `count` tasks that no worker claims, in batches of a hundred."""
-    request = post("/v1/codeq/tasks/batch", {"tasks": [TASK] * _BATCH})
+    request = post(f"{_TASKS}/batch", {"tasks": [TASK] * _BATCH})
     for _ in range(0, count, _BATCH):
         yield request
 
@@ -162,6 +181,12 @@ def drive(url: str, scripts: Sequence[Script], seconds: float = float("inf")) ->
     return load
 
 
+def _script(options: argparse.Namespace) -> Script:
+    if options.path:
+        return posts(options.path)
+    return batch_cycles() if options.batches else cycles()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Load a server and print the `Load` as JSON."""
     parser = argparse.ArgumentParser(description="Load a CodeQ server: create, claim and complete tasks.")
@@ -170,13 +195,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-t", "--seconds", type=float, default=5)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--path", help="post to this path, and do nothing else")
+    what.add_argument("--batches", action="store_true", help="do the same in batches")
     what.add_argument("--fill", type=int, metavar="N", help="create N tasks in batches, and do nothing else")
     options = parser.parse_args(arguments)
     if options.fill is not None:
         load = drive(options.url, [batches(options.fill)])
     else:
-        script: Callable[[], Script] = (lambda: posts(options.path)) if options.path else cycles
-        load = drive(options.url, [script() for _ in range(options.clients)], options.seconds)
+        scripts = [_script(options) for _ in range(options.clients)]
+        load = drive(options.url, scripts, options.seconds)
     json.dump(asdict(load), sys.stdout)
 
 

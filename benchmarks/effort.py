@@ -27,7 +27,7 @@ class Effort:
 FULL = Effort(
     rounds=17,
     seconds=0.4,
-    waiting=100_000,
+    waiting=1_000_000,
     core_waiting=1_000_000,
     cycles=20_000,
     stored=200_000,

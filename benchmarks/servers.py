@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from .driver import Load
 
@@ -29,9 +31,9 @@ class Server:
     pid: int
     path: str | None = None
 
-    def load(self, *, clients: int, seconds: float) -> Load:
+    def load(self, *, clients: int, seconds: float, in_batches: bool = False) -> Load:
         """Load it for some seconds, from a separate process."""
-        options = ["--path", self.path] if self.path is not None else []
+        options = ["--path", self.path] if self.path is not None else ["--batches"] if in_batches else []
         return _drive(self.url, "--clients", str(clients), "--seconds", str(seconds), *options)
 
     def cpu_seconds(self) -> float:
@@ -39,6 +41,17 @@ class Server:
         fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         user, system = int(fields[11]), int(fields[12])
         return (user + system) / os.sysconf("SC_CLK_TCK")
+
+    def resident_bytes(self) -> int:
+        """The memory that it takes now. Raises OSError on a system without /proc."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="utf-8").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def parked(self) -> int:
+        """How many claims wait at a fake."""
+        with closing(HTTPConnection(urlsplit(self.url).netloc)) as connection:
+            connection.request("GET", "/_fake/queues")
+            return int(json.load(connection.getresponse())["parkedClaims"])
 
     def fill(self, count: int) -> None:
         """Create tasks that wait."""
@@ -53,9 +66,9 @@ def echo() -> Iterator[Server]:
 
 
 @contextmanager
-def fake() -> Iterator[Server]:
-    """`codeq-fake serve`, as installed beside this Python."""
-    with _started(_FAKE) as (url, pid):
+def fake(*options: str) -> Iterator[Server]:
+    """`codeq-fake serve` with these options, as installed beside this Python."""
+    with _started((*_FAKE, *options)) as (url, pid):
         yield Server(url, pid)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from statistics import median
 from typing import TYPE_CHECKING
@@ -13,10 +15,15 @@ from .rows import under
 from .servers import fake
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .effort import Effort
     from .rows import Row
 
 _TASKS = 100
+_SERVER = "import starlette, uvicorn"
+_TESTING = "import codeq_fake.testing"
+_CLIENT_AND_SERVER = "import starlette.applications, uvicorn, httpx"
 
 
 def measure(effort: Effort) -> list[Row]:
@@ -24,12 +31,28 @@ def measure(effort: Effort) -> list[Row]:
     _ready_in_process()  # the first one loads modules, which is not counted
     in_process = median(_ready_in_process() for _ in range(effort.repetitions))
     reset = median(_reset() for _ in range(effort.repetitions))
-    served = median(_served() for _ in range(effort.repetitions))
+    starts = [(_served(), _run(_SERVER)) for _ in range(effort.repetitions)]
+    imports = [(_run(_TESTING), _run(_CLIENT_AND_SERVER)) for _ in range(effort.repetitions)]
+    served = median(our for our, _ in starts)
     return [
         under(0.6, "codeq-fake serve, from start to first answer", served, " s"),
+        _compare(1.5, f"the same, against python -c '{_SERVER}'", starts),
+        _compare(0.8, f"python -c '{_TESTING}', against '{_CLIENT_AND_SERVER}'", imports),
         under(10, "a fake in process, to its first answer", in_process * 1000, " ms"),
         under(1, f"reset of a fake with {_TASKS} tasks", reset * 1000, " ms"),
     ]
+
+
+def _compare(bound: float, what: str, pairs: Sequence[tuple[float, float]]) -> Row:
+    ours, theirs = (median(times) for times in zip(*pairs, strict=True))
+    ratio = median(our / their for our, their in pairs)
+    return under(bound, what, ratio, remark=f"{ours * 1000:.0f} against {theirs * 1000:.0f} ms")
+
+
+def _run(statement: str) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", statement], check=True)
+    return time.perf_counter() - start
 
 
 def _served() -> float:
