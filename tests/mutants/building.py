@@ -1,4 +1,4 @@
-"""Puts a defect into the fake of this process for good: one module gets another text, and all are imported again."""
+"""Puts a defect into the fake of this process for good: modules get another text, and all are imported again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import codeq_contract.driver.in_process
 import codeq_fake
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import CodeType
 
     from codeq_fake.testing import FakeCodeQ
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 FAKE = Path(codeq_fake.__file__).parent
 
 
-def build_in(file: str, source: str) -> None:
-    """Let the suite start fakes in which the module in `file` (below `codeq_fake`) has this source text."""
-    sys.meta_path.insert(0, _finder(file, source))
+def build_in(sources: Mapping[str, str]) -> None:
+    """Let the suite start fakes whose modules have these source texts, each by its file below `codeq_fake`."""
+    sys.meta_path[:0] = [_finder(file, source) for file, source in sources.items()]
     import_again()
 
 
@@ -52,9 +53,13 @@ def _imported_again() -> type[FakeCodeQ]:
     return fake
 
 
+def module_name(file: str) -> str:
+    """The name of the module in this file."""
+    return ".".join(["codeq_fake", *Path(file).with_suffix("").parts]).removesuffix(".__init__")
+
+
 def _finder(file: str, source: str) -> _Finder:
-    module = ".".join(["codeq_fake", *Path(file).with_suffix("").parts]).removesuffix(".__init__")
-    return _Finder(module, str(FAKE / file), source)
+    return _Finder(module_name(file), str(FAKE / file), source)
 
 
 class _Finder:

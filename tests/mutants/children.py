@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.recordings.times import SECOND
+
+_Name = TypeVar("_Name")
 
 #: A job may wait for ever. It is ended after that many seconds, unless it sets another alarm itself.
 PATIENCE = 60
@@ -24,13 +26,13 @@ ENDED = "HANGS or dies"
 
 
 def results(
-    jobs: Mapping[str, Callable[[], Any]], seconds: float, processes: int | None = None
-) -> Iterator[tuple[str, Any]]:
+    jobs: Mapping[_Name, Callable[[], Any]], seconds: float, processes: int | None = None
+) -> Iterator[tuple[_Name, Any]]:
     """The result of each job, done in a forked process. After `seconds` no more of them begin."""
     gc.freeze()
     at_once = processes or os.cpu_count() or 1
     clock, waiting = RealClock(), [*jobs]
-    running: dict[int, tuple[str, Path]] = {}
+    running: dict[int, tuple[_Name, Path]] = {}
     end = clock.now() + seconds * SECOND
     with TemporaryDirectory() as folder:
         while running or (waiting and clock.now() < end):

@@ -47,7 +47,7 @@ class Mutant:
             [apply] = [defect.apply for defect in DEFECTS if defect.name == self.name]
             apply(pytest.MonkeyPatch())
             return
-        build_in(self.file, self.source)
+        build_in({self.file: self.source})
 
 
 def _rows() -> list[Mutant]:

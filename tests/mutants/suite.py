@@ -39,7 +39,15 @@ def run(files: Sequence[Path], plugin: object, *, store: str = "", facts: Sequen
     `plugin` is one of pytest, which sees what happens. The fake has that store. Returns what pytest printed.
     """
     printed = io.StringIO()
-    options = ["-c", str(_SUITE / "suite.ini"), "-q", "--capture=no", f"-k=not {_DRAWN}", f"--codeq-level={_LEVELS}"]
+    options = [
+        "-c",
+        str(_SUITE / "suite.ini"),
+        "-q",
+        "--tb=line",
+        "--capture=no",
+        f"-k=not {_DRAWN}",
+        f"--codeq-level={_LEVELS}",
+    ]
     options += [f"--codeq-profile={store}"] if store else []
     options += [part for name in _PLUGINS for part in ("-p", name)]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):

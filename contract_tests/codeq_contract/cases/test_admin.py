@@ -237,13 +237,15 @@ def test_a_clean_up_without_a_time_deletes_as_of_now(contract: CaseContext) -> N
 
 
 @timed
-@checks("M3.3", "M3.4", "M3.5", "M3.6", "M3.7")
+@checks("M3.3", "M3.4", "M3.5", "M3.6", "M3.7", "M3.22", "M3.23")
 @needs("variants", "batch")
-def test_what_a_worker_does_with_a_task_restarts_its_day(contract: CaseContext) -> None:
+def test_what_happens_to_a_task_restarts_its_day(contract: CaseContext) -> None:
     with contract.server({}) as server:
         touches: dict[str, Callable[[dict[str, Any]], object]] = {
             "nothing": lambda _: None,
             "claim": lambda task: server.worker.claimed(task["command"]),
+            "coming due": lambda _: None,  # in the claim before, which takes a task of a higher priority
+            "expiry": lambda task: server.worker.claim(task["command"]),
             "heartbeat": lambda task: server.worker.heartbeat(task, extendSeconds=60),
             "abandon": server.worker.abandon,
             "nack": lambda task: server.worker.nack(task, delaySeconds=60),
@@ -253,10 +255,13 @@ def test_what_a_worker_does_with_a_task_restarts_its_day(contract: CaseContext) 
         }
         tasks: dict[str, dict[str, Any]] = {}
         for name in touches:
-            command = server.command()
-            tasks[name] = server.producer.created(command, maxAttempts=1 if name == "dead letter" else 5)
+            if name == "coming due":
+                tasks[name] = server.producer.created(tasks["claim"]["command"], delaySeconds=2)
+                continue
+            command, most = server.command(), 1 if name == "dead letter" else 5
+            tasks[name] = server.producer.created(command, priority=9, maxAttempts=most)
             if name not in ("nothing", "claim"):
-                server.worker.claimed(command, leaseSeconds=600)
+                server.worker.claimed(command, leaseSeconds=2 if name == "expiry" else 600)
         began = server.clock.now()
         server.clock.sleep(4)
         for name, touch in touches.items():

@@ -11,7 +11,7 @@ from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import checks, needs, timed
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.model import Model, UndecidedError
-from codeq_contract.suite.plans import Claim, Create, Execution, Settle, Step, Wait
+from codeq_contract.suite.plans import Claim, Count, Create, Execution, Settle, Step, Wait
 
 pytestmark = timed
 
@@ -69,6 +69,11 @@ class Plans(RuleBasedStateMachine):
     @rule(task=tasks, worker=_actors, what=st.sampled_from(["heartbeat", "nack"]), seconds=st.integers(1, 6))
     def settle_for(self, task: int, worker: str, what: str, seconds: int) -> None:
         self._plan.append(Settle(what, worker, task, seconds))
+
+    @rule(command=st.sampled_from([0, 0, 1]))
+    def count(self, command: int) -> None:
+        if "admin" in self._contract.driver.features:
+            self._plan.append(Count(command))
 
     @rule(share=st.integers(1, 8))
     def wait(self, share: int) -> None:

@@ -204,6 +204,15 @@ class Missing(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes(Event):
+    """The sizes of a queue (M2): the tasks that have not ended, wherever they are, and the dead letters."""
+
+    queue: tuple[str, str]
+    unended: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cleanup(Event):
     """A clean-up that deleted tasks. The reply does not say which (M3)."""
 

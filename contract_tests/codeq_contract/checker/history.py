@@ -29,6 +29,7 @@ from .events import (
     Result,
     ResultMissing,
     ResultRead,
+    Sizes,
     TaskEvent,
     queue_name,
 )
@@ -59,6 +60,7 @@ class History:
     tasks: Mapping[str, TaskHistory]
     claims: tuple[Claim, ...]
     queues: Mapping[QueueKey, Queue]
+    sizes: tuple[Sizes, ...]
     lost: tuple[Lost, ...]
     deleted_from: int
     end: int
@@ -81,6 +83,7 @@ class History:
             claims=_only(Claim, events),
             # Each lost call may have left one more task for the repair to look at.
             queues=_queues(events, tasks.values(), settings, max(0, settings.inspect_limit - len(lost))),
+            sizes=_only(Sizes, events),
             lost=lost,
             deleted_from=min((cleanup.sent for cleanup in _only(Cleanup, events)), default=FOREVER),
             end=reader.end,

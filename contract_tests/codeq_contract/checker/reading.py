@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from codeq_contract.recordings.format import Call, Callback, Header, RecordingError
 from codeq_contract.recordings.times import SECOND, parse_moment
@@ -29,12 +30,14 @@ from .events import (
     Result,
     ResultMissing,
     ResultRead,
+    Sizes,
     TaskSnapshot,
     queue_name,
 )
 from .settings import Settings
 
 _TASK_PATH = re.compile(r"/v1/codeq/tasks/([^/]+)(?:/(heartbeat|abandon|nack|result))?")
+_QUEUE_PATH = re.compile(r"/v1/codeq/admin/queues/([^/]+)")
 _CLAIM = "/v1/codeq/tasks/claim"
 _CLAIM_BATCH = "/v1/codeq/tasks/claim/batch"
 _LONGEST_WAIT = 30  # seconds (K2)
@@ -113,7 +116,7 @@ class _CallReader:
             case 2 if self._is_garbled():
                 return self._lost()
             case 2:
-                return self._succeeded() if self.call.method == "POST" else self._read_task()
+                return self._succeeded() if self.call.method == "POST" else [*self._read_task(), *self._counted()]
             case 0 | 5 if self._error() not in _REFUSALS_WITH_500:
                 return self._lost()
             case _:
@@ -150,6 +153,14 @@ class _CallReader:
         if match[2]:
             return [ResultRead(*self.when, self._task(reply["task"]), self._record(reply["result"]))]
         return [Read(*self.when, self._task(reply))]
+
+    def _counted(self) -> Sequence[Event]:
+        """The sizes that a GET showed (R15)."""
+        match = _QUEUE_PATH.fullmatch(self.path)
+        if match is None or self.caller is None:
+            return []
+        queue, reply = (self.caller.tenant, queue_name(unquote(match[1]))), self.reply
+        return [Sizes(*self.when, queue, reply["ready"] + reply["delayed"] + reply["inProgress"], reply["dlq"])]
 
     def _lost(self) -> Sequence[Event]:
         """A call without a usable reply. A read changes nothing, so a lost one does not matter."""
@@ -207,7 +218,7 @@ class _CallReader:
 
     def _operation(self, task_id: str, verb: str, refusal: str = "") -> Event:
         """The operation of a worker on one task. `verb` is the last part of the path."""
-        base = (*self.when, self.caller.subject if self.caller else None, self._text(task_id), refusal)
+        base = (*self.when, self._worker(), self._text(task_id), refusal)
         match verb:
             case "heartbeat":
                 extension = 0 if refusal else self._fields().get("extendseconds", 0)
@@ -224,17 +235,21 @@ class _CallReader:
                 altered = not refusal and self._is_altered()
                 return self._result(base, reply, calls_back=True, is_altered=altered)
 
+    def _worker(self) -> str | None:
+        """The subject of the caller. One without may end any task (A9), so that it counts as unknown."""
+        return (self.caller.subject or None) if self.caller else None
+
     def _results(self) -> Iterator[Event]:
         """The results of a batch (S6). Only if some id is unknown, the server treats each by itself and calls back."""
         answers = self.reply["results"]
         one_by_one = any(answer.get("error") == "task not found" for answer in answers)
-        for answer in answers:
+        for answer, is_altered in zip(answers, self._altered_in_batch(), strict=True):
             error, record = answer.get("error", ""), answer.get("result") or {}
             if error == "task not found":
                 yield Missing(*self.when, answer["taskId"])
                 continue
-            base = (*self.when, self.caller.subject if self.caller else None, self._text(answer["taskId"]), error)
-            yield self._result(base, record, calls_back=one_by_one, is_altered=False)
+            base = (*self.when, self._worker(), self._text(answer["taskId"]), error)
+            yield self._result(base, record, calls_back=one_by_one, is_altered=is_altered)
 
     def _result(self, base: _OperationBase, record: Mapping[str, Any], *, calls_back: bool, is_altered: bool) -> Result:
         status, completed_at = self._text(record.get("status", "")), record.get("completedAt", "")
@@ -242,16 +257,31 @@ class _CallReader:
 
     def _is_altered(self) -> bool:
         """Whether a record has another status, result or error than was sent (S2). False for bodies that Go alters."""
+        sent = self._values_sent()
+        return sent is not None and _differ(sent, _VALUES.decode(self.call.reply))
+
+    def _altered_in_batch(self) -> Sequence[bool]:
+        """As `_is_altered`, for each answer of a batch, which are in the order of its items (S6)."""
+        stored = _VALUES.decode(self.call.reply)["results"]
+        sent = self._values_sent()
+        if sent is None:
+            return [False] * len(stored)
+        items = _bound([*sent.items()])["results"]
+        return [
+            "result" in answer and _differ(item, answer["result"]) for item, answer in zip(items, stored, strict=True)
+        ]
+
+    def _values_sent(self) -> Mapping[str, Any] | None:
+        """The body with numbers as Go reads those of a result. None for bodies that Go alters."""
         body = (self.call.body or "").lstrip()
         if _ALTERED_BY_GO.search(body):
-            return False
+            return None
         try:
+            fields: Mapping[str, Any]
             fields, _ = _VALUES.raw_decode(body)
         except RecursionError:
-            return False
-        sent = {name.casefold(): value for name, value in fields.items() if value is not None}
-        stored = _VALUES.decode(self.call.reply)
-        return any((sent.get(name) or None) != (stored.get(name) or None) for name in ("status", "result", "error"))
+            return None
+        return fields
 
     def _fields(self) -> Mapping[str, Any]:
         """The fields of the body as Go binds them."""
@@ -306,6 +336,12 @@ def _json_or_none(text: str) -> Any:  # noqa: ANN401 - JSON of any shape
         return _REPLIES.decode(text) if text else None
     except ValueError:
         return None
+
+
+def _differ(sent: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Whether a record has another status, result or error than was sent."""
+    fields = _bound([*sent.items()])
+    return any((fields.get(name) or None) != (stored.get(name) or None) for name in ("status", "result", "error"))
 
 
 @lru_cache(maxsize=256)

@@ -92,8 +92,10 @@ _TIMES = (
     '""',
     '"x"',
 )
+#: Addresses of webhooks, each of which answers in another way.
+_SOUND_WEBHOOKS = tuple(f'"{HOOKS}/{NAME}-{path}-{COUNTER}"' for path in HOOK_ANSWERS)
 #: Odd addresses of webhooks. Those that are taken lead to the webhook, too.
-_WEBHOOKS = (
+_ODD_WEBHOOKS = (
     *('""', '"//x"', '"ftp://x"', '"http://"', '"https://a b"', '"http://127.0.0.1:x/"', '"http://127.0.0.1:9/%zz"'),
     *(f'"{HOOKS}/{NAME}-ok-{COUNTER}{rest}"' for rest in ("?", "?b=<c>#d", "/%C3%A9", "/../x", "/é")),
 )
@@ -107,7 +109,7 @@ FIELDS: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType(
             "command": _COMMANDS,
             "payload": (*_OBJECTS, "1", '"x"', "[1]"),
             "priority": ("0", "4", "5", "9", "-1", "10", "null"),
-            "webhook": (*(f'"{HOOKS}/{NAME}-{path}-{COUNTER}"' for path in HOOK_ANSWERS), *_WEBHOOKS),
+            "webhook": (*_SOUND_WEBHOOKS * 3, *_ODD_WEBHOOKS),
             "maxAttempts": ("1", "2", "3", "5", "0", "null"),
             "idempotencyKey": (f'"{NAME}-k1"', f'"{NAME}-k2"', f'" {NAME}-k1 "', '""'),
             "delaySeconds": (SHORT, SHORT, LONG, "0", "-1"),

@@ -46,7 +46,7 @@ _INTRUSIONS = 2
 _POLL = 3
 SHORT, LONG = 0.05, 0.3
 
-_A_TENTH, _A_FIFTH, _A_SIXTH = 0.1, 0.2, 1 / 6
+_A_TENTH, _A_FIFTH, _A_SIXTH, _A_HALF = 0.1, 0.2, 1 / 6, 0.5
 
 
 @dataclass(slots=True)
@@ -175,6 +175,10 @@ def worker(context: ActorContext) -> Actor:
             yield from _look_at_another(context)
         for task in tasks:
             yield from intrude(context, HeldTask(task, lease))
+        if tasks and in_batch and random.random() < _A_HALF:
+            yield from _end_all(context, tasks)
+            continue
+        for task in tasks:
             [action] = random.choices([*MIX], [*MIX.values()])
             yield from _ACTIONS[action](context, HeldTask(task, lease))
 
@@ -228,12 +232,35 @@ def complete(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, No
 
 def end(context: ActorContext, held: HeldTask, *, pause: float) -> Generator[Turn, Reply, None]:
     """Send the result of a task."""
-    # A result that no other task has shows a mix-up.
-    fails = context.random.random() < _A_TENTH
-    result = {"status": "FAILED", "error": "as drawn"} if fails else {"status": "COMPLETED", "result": {"of": held.id}}
-    reply = yield from context.post(f"/{held.id}/result", result, pause=pause)
+    reply = yield from context.post(f"/{held.id}/result", _result(context, held.id), pause=pause)
     if reply.status == HTTPStatus.OK:
         context.log.end(held.id, with_result=True)
+
+
+def _end_all(context: ActorContext, tasks: Sequence[str]) -> Generator[Turn, Reply, None]:
+    """Send the results of tasks in one request, and that of a task that another worker may hold."""
+    others = [task for task in context.log.open if task not in tasks]
+    ended = [*tasks, *context.random.sample(others, min(1, len(others)))]
+    results = {task: _result(context, task) for task in ended}
+    yield from end_together(context, results, pause=context.random.uniform(0, SHORT))
+
+
+def end_together(
+    context: ActorContext, results: Mapping[str, Mapping[str, object]], *, pause: float = 0
+) -> Generator[Turn, Reply, None]:
+    """Send the results of several tasks in one request."""
+    body = {"results": [{"taskId": task, **result} for task, result in results.items()]}
+    reply = yield from context.post("/batch/results", body, pause=pause)
+    if reply.status == HTTPStatus.OK:
+        for answer in reply.json["results"]:
+            if "error" not in answer:
+                context.log.end(answer["taskId"], with_result=True)
+
+
+def _result(context: ActorContext, task: str) -> dict[str, object]:
+    """A drawn result. One that no other task has shows a mix-up."""
+    fails = context.random.random() < _A_TENTH
+    return {"status": "FAILED", "error": "as drawn"} if fails else {"status": "COMPLETED", "result": {"of": task}}
 
 
 def _nack(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from http import HTTPStatus
 from itertools import count
 from typing import Any
 
-from codeq_contract.driver import Reply
-
-from .actors import LONGEST_LEASE, Actor, ActorContext, Turn, claimed
+from .actors import LONGEST_LEASE, Actor, ActorContext, claimed, end_together
 
 #: The most tasks that one claim gets (K10).
 _MOST_CLAIMED = 10
@@ -50,16 +47,7 @@ def batch_cycles(producer: ActorContext, worker: ActorContext, batch: int) -> Ac
                 break
             held += tasks
         if held:
-            yield from _end_all(worker, held)
-
-
-def _end_all(worker: ActorContext, tasks: list[str]) -> Generator[Turn, Reply, None]:
-    body = {"results": [{"taskId": task, **_result(task)} for task in tasks]}
-    reply = yield from worker.post("/batch/results", body)
-    if reply.status == HTTPStatus.OK:
-        for answer in reply.json["results"]:
-            if "error" not in answer:
-                worker.log.end(answer["taskId"], with_result=True)
+            yield from end_together(worker, {task: _result(task) for task in held})
 
 
 def _task(producer: ActorContext, number: int) -> dict[str, Any]:

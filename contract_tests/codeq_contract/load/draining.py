@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from codeq_contract.driver import TASKS, Reply, Request
+from codeq_contract.driver import ADMIN, TASKS, Reply, Request
 from codeq_contract.recordings.times import SECOND
 
 from .actors import (
@@ -101,6 +101,12 @@ def reader(context: ActorContext, tasks: Sequence[str], *, pause: float) -> Gene
         yield from context.read(task, pause=0 if place else pause)
         if task in context.log.with_result:
             yield Turn(0, Request("GET", f"{TASKS}/{task}/result", context.identity))
+
+
+def size_reader(context: ActorContext) -> Generator[Turn, Reply, None]:
+    """Read the sizes of the queues."""
+    for command in context.commands:
+        yield Turn(0, Request("GET", f"{ADMIN}/queues/{command}", context.identity))
 
 
 def _heartbeat_late(context: ActorContext, held: HeldTask) -> Generator[Turn, Reply, None]:

@@ -23,7 +23,7 @@ from codeq_contract.recordings.times import MILLISECOND, SECOND
 
 from .actors import Actor, ActorContext, TaskLog, poller, producer, worker
 from .busy_clients import BusyClients, BusyProcess
-from .draining import Drain, drainer, reader
+from .draining import Drain, drainer, reader, size_reader
 from .real_time import RealTimeScheduler
 from .scheduler import Scheduler
 
@@ -34,6 +34,8 @@ _SETTLING, _SETTLING_IN_NO_TIME = 1.0, 20.0
 _SIDE_BY_SIDE = 8
 #: Seconds between two reports of the progress.
 _SHOWN_EVERY = 0.5
+#: An admin of the first tenant.
+_ADMIN = "admin"
 #: The most attempts of a task whose lease expires and that does not become a dead letter.
 _MOST_ATTEMPTS = 4
 #: The most long polls at once.
@@ -131,6 +133,8 @@ class _Recorder:
         #: The queue of the busy clients, in the first tenant.
         self.busy = replace(self.tenants[0], commands=[self.names.command()], log=TaskLog())
         self.processes: list[BusyProcess] = []
+        #: All commands of the first tenant.
+        self.commands_of_ours = [*self.tenants[0].commands, *self.busy.commands]
 
     def record(self) -> Recording:
         try:
@@ -219,6 +223,7 @@ class _Recorder:
         pollers = []
         for _ in range(number):
             own = replace(tenant, commands=[self.names.command()], log=TaskLog())
+            self.commands_of_ours += own.commands
             pollers.append(poller(self._context(own, next(workers), scheduler.goes_on), next(producers), rounds))
         scheduler.run(pollers)
 
@@ -256,7 +261,7 @@ class _Recorder:
         return Drain(now=clock.now, deadline=deadline, backoff=self._longest_backoff, busy_until=clock.now())
 
     def _read(self) -> None:
-        """Read all tasks and their results once more, when the last callbacks have had their time."""
+        """Read all tasks and their results once more, when the last callbacks have had their time, then the sizes."""
         scheduler = self._scheduler()
         pause = _SETTLING if self.driver.in_real_time else _SETTLING_IN_NO_TIME
         readers = []
@@ -266,6 +271,9 @@ class _Recorder:
                 context = self._context(tenant, name, scheduler.goes_on)
                 readers.append(reader(context, tasks[place::_SIDE_BY_SIDE], pause=pause))
         scheduler.run(readers)
+        if _ADMIN in self.driver.tokens:
+            ours = replace(self.tenants[0], commands=self.commands_of_ours)
+            scheduler.run([size_reader(self._context(ours, _ADMIN, scheduler.goes_on))])
 
     def _scheduler(self) -> Scheduler | RealTimeScheduler:
         transport = self.driver.transport
@@ -313,12 +321,12 @@ class _Recorder:
         calls: defaultdict[str | None, list[Call]] = defaultdict(list)
         for call in self.tape.calls:
             calls[call.identity].append(call)
-        return {
-            name: identity_of(self.driver.tokens[name], kind, calls[name])
-            for tenant in self.tenants
-            for kind, members in (("producer", tenant.producers), ("worker", tenant.workers))
-            for name in dict.fromkeys(members)
+        kinds = {
+            **dict.fromkeys((_ADMIN, *(name for tenant in self.tenants for name in tenant.producers)), "producer"),
+            **dict.fromkeys((name for tenant in self.tenants for name in tenant.workers), "worker"),
         }
+        tokens = self.driver.tokens
+        return {name: identity_of(tokens[name], kind, calls[name]) for name, kind in kinds.items() if name in tokens}
 
     @cached_property
     def _longest_backoff(self) -> int:

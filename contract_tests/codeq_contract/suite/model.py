@@ -6,15 +6,20 @@ stops at a reply that depends on the exact moment.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 
 from codeq_contract.driver import KnownSettings, Reply, Span, TimeBounds
 
-from .plans import Claim, Create, Done, Settle
+from .plans import Claim, Count, Create, Done, Settle
 
 PENDING, DELAYED, LEASED, DEAD, ENDED = "PENDING_LIST", "DELAYED_ZSET", "INPROG_SET", "DLQ_SET", "NONE"
+
+#: The sizes of a queue, and the places whose tasks they count (M2).
+_SIZES = MappingProxyType({"ready": PENDING, "delayed": DELAYED, "inProgress": LEASED, "dlq": DEAD})
 
 
 class UndecidedError(Exception):
@@ -58,6 +63,8 @@ class Model:
                 self._create(done.step, done.replies[0], done.task)
             case Claim():
                 self._claims(done.step, done.replies)
+            case Count(command):
+                self._count(command, done.replies[0])
             case _:
                 self._settle(done.step, done.worker, done.replies[0], self._tasks[done.task])
 
@@ -78,6 +85,12 @@ class Model:
             else:
                 self._waiting.append(task_id)
         self._compare(self._tasks[task_id], reply)
+
+    def _count(self, command: int, reply: Reply) -> None:
+        """Check the sizes of a queue: each task is counted where it is, and nowhere once it has ended (M2)."""
+        places = Counter(task.where for task in self._tasks.values() if task.command == command)
+        for name, place in _SIZES.items():
+            _must_be(places[place], reply.json[name], f"`{name}` of a queue (M2)")
 
     # Claims.
 

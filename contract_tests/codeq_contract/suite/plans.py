@@ -47,20 +47,27 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """Read the sizes of a command's queue."""
+
+    command: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Let `seconds` pass."""
 
     seconds: float
 
 
-Step: TypeAlias = Create | Claim | Settle | Wait
+Step: TypeAlias = Create | Claim | Settle | Count | Wait
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """A finished step with its replies, and the id of its task and its worker if it has one."""
 
-    step: Create | Claim | Settle
+    step: Create | Claim | Settle | Count
     replies: tuple[Reply, ...]
     task: str = ""
     worker: str = ""
@@ -100,6 +107,8 @@ class Execution:
                     if reply.body:
                         self._holders[reply.json.get("id", "")] = worker
                 return Done(step, tuple(replies))
+            case Count(command):
+                return Done(step, (self._contract.admin.queue(self.commands[command]),))
             case Settle():
                 task = self._tasks[step.task]
                 worker = step.worker or self._holders.get(task, "worker")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -478,9 +479,24 @@ def test_w1_a_callback_that_tells_another_end_is_seen(history: EditedHistory) ->
 
 def test_s6_a_callback_after_a_batch_of_results_is_seen(history: EditedHistory) -> None:
     record = json.loads(history.calls["end high"].reply)
-    reply = json.dumps({"results": [{"taskId": record["taskId"], "result": record}]})
-    history.change("end high", path="/v1/codeq/tasks/batch/results", reply=reply)
+    end_in_batch(history, "end high", record)
     assert history.broken_laws() == {"callback-cause": {"high"}}
+
+
+def end_in_batch(history: EditedHistory, name: str, record: dict[str, Any]) -> None:
+    """Make a result one of a batch that was answered with this record."""
+    item = {"taskId": record["taskId"], **json.loads(history.calls[name].body or "")}
+    body, reply = ({"results": [each]} for each in (item, {"taskId": record["taskId"], "result": record}))
+    path = "/v1/codeq/tasks/batch/results"
+    history.change(name, path=path, body=json.dumps(body), reply=json.dumps(reply))
+
+
+@pytest.mark.parametrize("change", [{"status": "FAILED"}, {"result": {"a": 1}}, {"error": "e"}])
+def test_s2_a_result_of_a_batch_that_is_answered_otherwise_than_sent_is_seen(
+    history: EditedHistory, change: dict[str, object]
+) -> None:
+    end_in_batch(history, "end low", json.loads(history.calls["end low"].reply) | change)
+    assert history.broken_laws()["result"] == {"low"}
 
 
 def test_w1_a_callback_without_a_webhook_is_seen(history: EditedHistory) -> None:
@@ -670,3 +686,41 @@ def test_moments_are_nanoseconds(history: EditedHistory) -> None:
     history.repeat("claim high", "twice", ms=950, who="w2", attempts=3, workerId="w2")
     (mark,) = dict(history.check().violations)["one-lease"].marks
     assert mark.at == history.calls["heartbeat high"].sent + 5 * SECOND - 501_000_000
+
+
+# Sizes of queues.
+
+
+def count_at_the_end(history: EditedHistory, **sizes: int) -> None:
+    """Record the sizes of the queue of all tasks, when one is a dead letter and the others are completed."""
+    reply = {"command": "A", "ready": 0, "delayed": 0, "inProgress": 0, "dlq": 1, **sizes}
+    history.repeat("read low", "sizes", ms=20_000, who="prod")
+    history.change("sizes", path="/v1/codeq/admin/queues/A", reply=json.dumps(reply))
+
+
+def test_m2_sizes_that_fit_what_was_created_and_has_ended_are_right(history: EditedHistory) -> None:
+    count_at_the_end(history)
+    assert history.broken_laws() == {}
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"ready": 1}, {"delayed": 1}, {"inProgress": 1}, {"dlq": 2}, {"dlq": 0}, {"dlq": 0, "ready": 1}]
+)
+def test_m2_sizes_that_count_a_task_too_many_or_too_few_are_seen(history: EditedHistory, sizes: dict[str, int]) -> None:
+    count_at_the_end(history, **sizes)
+    assert history.broken_laws() == {"sizes": {"low"}}
+
+
+def test_m2_a_task_that_may_have_ended_meanwhile_may_be_counted_or_not(history: EditedHistory) -> None:
+    for counted in (0, 1):
+        count_at_the_end(history, inProgress=counted)
+        history.change("sizes", sent=history.calls["end delayed"].sent, answered=history.calls["end delayed"].answered)
+        history.show("sizes", dlq=0, ready=1)
+        assert history.broken_laws() == {}
+
+
+def test_m2_a_create_without_a_reply_may_be_counted(history: EditedHistory) -> None:
+    history.repeat("low", "another", ms=50)
+    history.lose("another")
+    count_at_the_end(history, ready=1)
+    assert "sizes" not in history.broken_laws()

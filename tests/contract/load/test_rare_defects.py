@@ -54,6 +54,13 @@ def with_another_result(right: Wrong, self: Broker, checked: Any, worker: str, *
     return record
 
 
+def still_counted(right: Wrong, self: Broker, checked: Any, worker: str, *, now: int) -> Any:
+    """The task has ended, and its queue still has it in progress."""
+    record = right(self, checked, worker, now=now)
+    self.store.queue_for(checked.task).in_progress[checked.task.id] = checked.task
+    return record
+
+
 def is_foreign(self: Broker, task_id: str, worker: str) -> bool:
     """Whether the worker is not the one that holds the task."""
     return self.get(task_id).worker not in {"", worker}
@@ -89,6 +96,7 @@ def broken_laws() -> Counter[str]:
     with pytest.MonkeyPatch.context() as patch:
         rarely(patch, Broker, "create", without_tenant)
         rarely(patch, Broker, "_end", with_another_result)
+        rarely(patch, Broker, "_end", still_counted)
         rarely(patch, Broker, "_task_held_by", held_by_all, among=is_foreign)
         rarely(patch, Broker, "_start_lease", uncounted)
         patch.setattr(Waiters, "poll", polls_of_which_some_sleep(Waiters.poll))
@@ -122,3 +130,7 @@ def test_a_long_poll_looks_again(broken_laws: Counter[str]) -> None:
 def test_a_sound_server_keeps_every_law(seed: int) -> None:
     result = checked(Load(tasks=60, seconds=6, seed=seed), "kvrocks-2.9")
     assert (result.validity, result.violations) == (Validity.VALID, ())
+
+
+def test_a_queue_counts_each_task_once(broken_laws: Counter[str]) -> None:
+    assert broken_laws["sizes"] >= 1

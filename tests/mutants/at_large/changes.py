@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -13,6 +13,12 @@ from tests.mutants.building import FAKE
 
 #: The packages that hold what the contract says.
 PACKAGES = ("core", "http", "auth", "wire", "webhooks", "server_settings")
+
+#: Their files below `codeq_fake`.
+FILES = tuple(
+    path.relative_to(FAKE).as_posix()
+    for path in sorted(path for package in PACKAGES for path in (FAKE / package).rglob("*.py"))
+)
 
 #: Calls that only say something to type checkers.
 _OF_TYPES = frozenset({"ParamSpec", "TypeVar", "assert_never", "cast"})
@@ -34,11 +40,14 @@ class Change:
     end: int
     text: str
 
-    @property
-    def source(self) -> str:
-        """The source text of its file with the change in it."""
-        source = _source(self.file)
-        return (source[: self.start] + self.text.encode() + source[self.end :]).decode()
+
+def sources(changes: Iterable[Change]) -> dict[str, str]:
+    """The source texts of the files of these changes with the changes in them. No two may be in one statement."""
+    texts: dict[str, bytes] = {}
+    for change in sorted(changes, key=lambda change: change.start, reverse=True):
+        text = texts.get(change.file, _source(change.file))
+        texts[change.file] = text[: change.start] + change.text.encode() + text[change.end :]
+    return {file: text.decode() for file, text in texts.items()}
 
 
 @cache
@@ -46,8 +55,7 @@ def changes() -> dict[str, Change]:
     """All changes by their names. Like ones in a function have numbers."""
     seen: Counter[str] = Counter()
     found = {}
-    for path in sorted(path for package in PACKAGES for path in (FAKE / package).rglob("*.py")):
-        file = path.relative_to(FAKE).as_posix()
+    for file in FILES:
         for change in changes_of(file, _source(file)):
             seen[change.name] += 1
             number = seen[change.name]

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from tests.mutants.at_large.changes import changes, changes_of
+from codeq_fake.core import commands
+from tests.mutants.at_large.changes import changes, changes_of, sources
+from tests.mutants.at_large.functions import Functions, UnchangeableError
 from tests.mutants.at_large.survivors import REASONS, listed, names
 
 #: How many entries wait for a trial, and how many changes for a case. Lower the numbers with them; they never grow.
@@ -53,6 +55,18 @@ def test_a_change_is_named_by_its_function_and_its_line() -> None:
     [change] = [change for change in changes_of("core/x.py", source) if change.text == "2"]
     assert change.name == "core/x.py A.b: {1 -> 2})"
     assert change.lines == range(3, 5)
+
+
+def test_a_change_of_a_function_needs_no_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands.trim, "__code__", commands.trim.__code__)  # it comes back
+    [change] = [each for each in changes().values() if each.file == "core/commands.py" and each.scope == "trim"][:1]
+    Functions.imported().change(change.file, sources([change])[change.file])
+    assert commands.is_blank("a") is (change.text == "return None")
+
+
+def test_a_change_beyond_functions_needs_an_import() -> None:
+    with pytest.raises(UnchangeableError):
+        Functions.imported().change("core/commands.py", "BUILT_IN_COMMANDS = ()")
 
 
 def test_what_is_listed_as_a_survivor_still_exists() -> None:
