@@ -62,7 +62,7 @@ class Results:
 
 
 def kept_reach(store: str, record: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The reach of the cases of a store: what `record` returned for these sources, be it in an earlier run."""
+    """The reach of the cases of a store: what `record` returned for these sources, now or in an earlier run."""
     file = _FOLDER / f"reach-{store}.json"
     if file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
