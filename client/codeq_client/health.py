@@ -81,7 +81,8 @@ def _handler(worker: Worker, limits: Limits, metrics: Callable[[], bytes] | None
                 return
             probe = {"/live": live, "/ready": ready}.get(path)
             if probe is None:
-                self._answer_json(404, {"error": "only /live, /ready and perhaps /metrics are served"})
+                served = "/live and /ready" if metrics is None else "/live, /ready and /metrics"
+                self._answer_json(404, {"error": f"only {served} are served"})
                 return
             status = worker.status()
             good = probe(status, limits)

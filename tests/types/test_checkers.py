@@ -29,7 +29,7 @@ def test_pyright_accepts_the_examples_in_its_strict_mode(tmp_path: Path) -> None
     examples = tmp_path / "examples"
     write_typed_examples(examples)
     config = {
-        "include": [str(file) for file in [*EXAMPLES, examples]],
+        "include": [str(file) for file in [*EXAMPLES, examples, ROOT / "client" / "examples"]],
         "typeCheckingMode": "strict",
         "enableTypeIgnoreComments": False,  # those are mypy's
         "reportUnnecessaryTypeIgnoreComment": "error",

@@ -204,7 +204,11 @@ class ClaimLoop:
 
     async def _fill_slots(self, group: asyncio.TaskGroup) -> None:
         codeq, lease = self._context.codeq, self._context.terms.seconds
-        while self.running < self._concurrency and not self.stopping and (claimable := self._claimable()):
+        idle: set[str] = set()  # commands that had no task although it was their turn
+        while self.running < self._concurrency and not self.stopping:
+            claimable = [command for command in self._claimable() if command not in idle]
+            if not claimable:
+                return
             commands, asked = self._next_batch(claimable)
             sent = self._clock.monotonic()
             call = calls.claim_batch(commands, lease=lease, count=asked)
@@ -212,15 +216,15 @@ class ClaimLoop:
             self._failures = 0
             self._more_ready = len(tasks) == asked
             await self._receive(group, tasks, sent)
-            if not any(task.command.lower() == commands[0].lower() for task in tasks):
-                self._order.claimed(commands[0])  # its turn is over, so that its limit does not keep all batches small
             if not self._more_ready:
                 return
+            if not any(task.command.lower() == commands[0].lower() for task in tasks):
+                idle.add(commands[0])
 
     def _next_batch(self, claimable: Sequence[str]) -> tuple[list[str], int]:
         """Return what to claim at once, so that no limit is exceeded whatever the tasks are.
 
-        The command whose turn it is decides how many.
+        The command whose turn it is decides how many. Without tasks it does so only once, however low its limit is.
         """
         first = claimable[0]
         asked = int(min(self._concurrency - self.running, calls.MAX_CLAIM_BATCH, self._limits.allowance(first)))

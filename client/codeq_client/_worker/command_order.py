@@ -12,7 +12,7 @@ class CommandOrder:
     """Whose turn it is. The server tries commands in the listed order (K4). The keys of `handlers` are in lower case.
 
     Each task moves its command on by 1 / share, and the command that is the least far comes first (start-time fair
-    queueing). With equal shares that is the one that has waited longest. One without tasks saves up no turns.
+    queueing); of equals, the one that has waited longest. A command without tasks saves up no turns.
     """
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:

@@ -126,7 +126,7 @@ class _Batch:
         await sleep_or(self._clock, self._handler.within, self._full.wait)
         self.is_open = False
         jobs = list(self._jobs.values())
-        results = await self._function(jobs)
-        if len(results) != len(jobs):
-            raise ValueError(f"the batch handler returned {len(results)} results for {len(jobs)} jobs")
+        results: Any = await self._function(jobs)  # a user's code may be unchecked
+        if not isinstance(results, Sequence) or len(results) != len(jobs):
+            raise TypeError(f"the batch handler must return a list of {len(jobs)} results, not {results!r:.80}")
         return dict(zip(self._jobs, results, strict=True))

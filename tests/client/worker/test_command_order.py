@@ -66,9 +66,12 @@ async def test_a_command_of_a_higher_priority_is_claimed_first(scenario: Scenari
 
 
 @pytest.mark.asyncio
-async def test_a_command_with_a_low_limit_and_no_tasks_does_not_keep_the_claims_small(scenario: Scenario) -> None:
+@pytest.mark.parametrize("priority", [0, 1])
+async def test_a_command_with_a_low_limit_and_no_tasks_does_not_keep_the_claims_small(
+    scenario: Scenario, priority: int
+) -> None:
     worker = scenario.worker(concurrency=16)
-    worker.handler("IDLE", concurrency=1)(nothing)
+    worker.handler("IDLE", concurrency=1, priority=priority)(nothing)
     worker.handler("BUSY")(nothing)
     for _ in range(80):
         scenario.enqueue("BUSY", {})

@@ -106,13 +106,18 @@ async def short(_jobs: Sequence[Job[Any]]) -> list[None]:
     return []
 
 
+async def silent(_jobs: Sequence[Job[Any]]) -> Any:
+    """Return nothing, as a function does that is not checked by types."""
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("function", "error"),
     [
         (broken, "ZeroDivisionError"),
         (leaving, "SystemExit: 3"),
-        (short, "ValueError: the batch handler returned 0 results for 2 jobs"),
+        (short, "TypeError: the batch handler must return a list of 2 results, not []"),
+        (silent, "TypeError: the batch handler must return a list of 2 results, not None"),
     ],
 )
 async def test_an_error_of_the_function_counts_for_each_job(scenario: Scenario, function: Handle, error: str) -> None:
