@@ -11,6 +11,7 @@ from .faults import faults
 from .journals import callbacks, contract, requests, resend, surprises
 from .output import Program
 from .serve import run, serve
+from .simulate import simulate
 from .state import advance, clock, reset, state
 from .tasks import delete, expire, queues, requeue, task, tasks
 from .top import top
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 for command in (
-    *(serve, run, demo),
+    *(serve, run, demo, simulate),
     *(top, queues, tasks, task, expire, requeue, delete),
     *(requests, callbacks, resend, surprises, contract),
     *(advance, clock, faults, reset, state),

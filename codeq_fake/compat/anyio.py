@@ -1,14 +1,19 @@
-"""Insides of anyio: which of its worker threads work, and how the answer of a worker process is read."""
+"""Insides of anyio: its worker threads, the order of its cancel scopes, and how a worker process's answer is read."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Any, Self, TypeVar
 
-from anyio import to_process
+from anyio import CapacityLimiter, to_process
+from anyio._backends import _asyncio
+from anyio.lowlevel import checkpoint
 from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.to_thread import current_default_thread_limiter
 
 T = TypeVar("T")
 
@@ -33,3 +38,67 @@ class _Uncopied(BufferedByteReceiveStream):
             self._buffer.extend(await self.receive_stream.receive(nbytes - len(self._buffer)))  # type: ignore[call-arg]
         whole, self._buffer = self._buffer, bytearray()
         return whole  # type: ignore[return-value]  # only read from, as bytes would be
+
+
+@contextmanager
+def numbered_scopes() -> Iterator[None]:
+    """Let anyio walk over sets of cancel scopes in one order, and not in that of their addresses."""
+    ordinary = _asyncio.CancelScope
+    _NumberedScope.made = 0
+    _asyncio.CancelScope = _NumberedScope  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        _asyncio.CancelScope = ordinary  # type: ignore[misc]
+
+
+class _NumberedScope(_asyncio.CancelScope):
+    __slots__ = ("number",)
+
+    number: int
+    #: How many there are so far.
+    made = 0
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        scope = super().__new__(cls, *args, **options)
+        _NumberedScope.made += 1
+        scope.number = _NumberedScope.made
+        return scope
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+#: As `run_in_executor` of an event loop.
+RunInExecutor = Callable[..., Awaitable[Any]]
+
+
+@contextmanager
+def calls_on_threads_by(run_in_executor: RunInExecutor) -> Iterator[None]:
+    """Let `anyio.to_thread.run_sync` call functions by an event loop's method, and not on threads of anyio."""
+    backend = _asyncio.AsyncIOBackend
+    ordinary = vars(backend)["run_sync_in_worker_thread"]
+    backend.run_sync_in_worker_thread = _Calls(run_in_executor)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        backend.run_sync_in_worker_thread = ordinary  # type: ignore[method-assign]
+
+
+class _Calls:
+    """Stands in for anyio's method."""
+
+    def __init__(self, run_in_executor: RunInExecutor) -> None:
+        self._run_in_executor = run_in_executor
+
+    async def __call__(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        abandon_on_cancel: bool = False,  # noqa: FBT001, FBT002 - as anyio's
+        limiter: CapacityLimiter | None = None,
+    ) -> Any:  # noqa: ANN401 - what `func` returns
+        await checkpoint()
+        async with limiter or current_default_thread_limiter():
+            with _asyncio.CancelScope(shield=not abandon_on_cancel):
+                return await self._run_in_executor(None, copy_context().run, func, *args)

@@ -48,6 +48,7 @@ class _Server(uvicorn.Server):
         super().__init__(uvicorn.Config(app, http=protocol, **options(where, limits)))  # type: ignore[arg-type]  # called as a class
         self._before_end = before_end
         self._must_end = asyncio.Event()
+        self.server_state.connections = _InOrder()  # type: ignore[assignment]  # all that uvicorn does with its set
         #: Set once it answers.
         self.answers = asyncio.Event()
 
@@ -104,6 +105,18 @@ class _Server(uvicorn.Server):
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks, timeout=GRACE)
+
+
+class _InOrder(dict[Connection, None]):
+    """Connections in the order in which they came. A set has them in that of their addresses, another in each run."""
+
+    def add(self, connection: Connection) -> None:
+        """Add a connection."""
+        self[connection] = None
+
+    def discard(self, connection: Connection) -> None:
+        """Remove a connection, if it is there."""
+        self.pop(connection, None)
 
 
 @contextmanager

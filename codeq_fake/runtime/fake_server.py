@@ -109,12 +109,7 @@ class FakeServer:
         settings, version = config.settings, PROFILES[config.profile].version
         self.config = config
         self._has_more = False
-        self.auth = Authenticator.of(
-            settings,
-            config.identities,
-            fetch=self._fetch_keys,
-            has_strict_tenants=version.has_strict_tenants,
-        )
+        self.auth = self._authenticator(config)
         self.requests: Journal[Request] = Journal(config.journal_size, config.journal_bytes)
         #: (operation, name of the refusal or "") -> how often. It shows which clauses the traffic has touched.
         self.seen: Counter[tuple[str, str]] = Counter()
@@ -132,6 +127,19 @@ class FakeServer:
             tried=lambda callback: self.on_try and self.on_try(callback),
             context=self._context,
             at_once=config.max_callbacks,
+        )
+
+    def set_identities(self, identities: tuple[Identity, ...]) -> None:
+        """Know these callers from now on, and no longer those before."""
+        self.config = replace(self.config, identities=identities)
+        self.auth = self._authenticator(self.config)
+
+    def _authenticator(self, config: Config) -> Authenticator:
+        return Authenticator.of(
+            config.settings,
+            config.identities,
+            fetch=self._fetch_keys,
+            has_strict_tenants=PROFILES[config.profile].version.has_strict_tenants,
         )
 
     def _new_broker(self, config: Config) -> tuple[RandomSource, Broker]:

@@ -12,6 +12,7 @@ from codeq_fake.journal import Request
 from codeq_fake.testing import TaskView
 
 from .leases import RACES, Leases
+from .log import LostError
 
 #: A worker without work asks for some at least this often: a long poll takes up to 30 s (K2).
 PATIENCE = 60.0
@@ -21,15 +22,6 @@ _CLAIMS = ("claim", "claim_batch")
 _MISUSES = {400: "a bad request", 413: "a body that is too large"}
 _NOT_FOUND = 404
 _FINISHED = ("COMPLETED", "FAILED")
-
-
-@dataclass(frozen=True, slots=True)
-class LostError:
-    """What a program of a host raised, and no one caught."""
-
-    at: float
-    host: str
-    error: BaseException
 
 
 @dataclass(frozen=True, slots=True)

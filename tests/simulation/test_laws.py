@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake import faults
-from codeq_fake.simulation.laws import LostError, find_violations, races
+from codeq_fake.simulation.laws import find_violations, races
+from codeq_fake.simulation.log import LostError
 from tests.simulation.worlds import HOSTS, Run, evidence
 
 if TYPE_CHECKING:

@@ -84,3 +84,12 @@ async def sleep_or(clock: Clock, seconds: float, wake: Callable[[], Awaitable[ob
 def has_own_time(loop: asyncio.AbstractEventLoop) -> bool:
     """Return whether the event loop replaces the time of asyncio's own loops, as loops with virtual time do."""
     return isinstance(loop, asyncio.BaseEventLoop) and type(loop).time is not asyncio.BaseEventLoop.time
+
+
+def is_simulated() -> bool:
+    """Return whether the running event loop simulates its process: without threads, and with its time on all clocks."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return bool(getattr(loop, "simulates_its_process", False))

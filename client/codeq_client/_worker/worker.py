@@ -17,6 +17,7 @@ from anyio import to_thread
 from codeq_client._api.arguments import check_number
 from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
 from codeq_client._api.client import CodeQ
+from codeq_client._api.clock import is_simulated
 from codeq_client._display import without_password
 from codeq_client.errors import ConfigurationError
 
@@ -81,7 +82,7 @@ class Worker(Registry):
     default is yes, unless the clock is not thread-safe or the transport cannot be created twice. `run_in_thread` calls
     a plain handler; the default uses up to `concurrency` threads. `processes` says whether handlers with
     `pool="process"` run in processes; the default is yes, unless the clock is not thread-safe. Otherwise they run on
-    threads.
+    threads. In a simulated process (`codeq_fake.simulation`) there are neither.
     """
 
     def __init__(  # the settings of a worker
@@ -177,7 +178,7 @@ class Worker(Registry):
             state = await stack.enter_async_context(self._lifespan(self))
             chosen = self.handlers_of(self.only)
             handlers = {name: handler.prepared(state, self.codeq.core.clock) for name, handler in chosen.items()}
-            renewal = renewal_on_thread if self._lease_thread else renewal_in_loop
+            renewal = renewal_on_thread if self._lease_thread and not is_simulated() else renewal_in_loop
             self._renewal = await stack.enter_async_context(renewal(self.codeq, self.terms, self.emit))
             pool = stack.enter_context(ProcessPool())
             context = self.delivery_context(self._renewal, state, pool)
@@ -245,7 +246,8 @@ class Worker(Registry):
     def delivery_context(self, renewal: LeaseRenewal, state: Any, pool: ProcessPool) -> DeliveryContext:  # noqa: ANN401 - the user's
         """Return what deliveries work with; for `run`, and for tests of handlers."""
         run = self._run_in_thread or partial(to_thread.run_sync, limiter=anyio.CapacityLimiter(self.concurrency))
-        wrap = partial(_wrap, self._middleware, Runners(run, pool if self._processes else None))
+        has_processes = self._processes and not is_simulated()
+        wrap = partial(_wrap, self._middleware, Runners(run, pool if has_processes else None))
         return DeliveryContext(self.codeq, renewal, self.terms, self.emit, wrap, state)
 
     def emit(self, event: Event) -> None:

@@ -1,0 +1,158 @@
+"""The command `simulate`: run the simulations of a file in many worlds, on all cores, or repeat one run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from .output import FAILED, MISUSED, exit_with, say, tell
+
+if TYPE_CHECKING:
+    from codeq_fake.simulation.runs import Outcome
+    from codeq_fake.simulation.search import Simulation
+
+#: How many seeds a process runs before it gets more.
+_CHUNK = 20
+_SECONDS_PER_MINUTE = 60
+_SECOND = 1_000_000_000
+
+
+@click.command()
+@click.argument("file", metavar="FILE[::TEST]")
+@click.option("--runs", type=click.IntRange(min=1), help="Runs of each test. The default is what the test says.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="End after so many minutes.")
+@click.option("--seed", type=int, help="Repeat the run with this seed.")
+@click.option("--plan", "plan_text", metavar="PLAN", help="Repeat a run with this weather, as a failure prints it.")
+@click.option("--processes", type=click.IntRange(min=1), help="How many processes run. The default is all cores.")
+@click.option("--story", type=click.Path(dir_okay=False, path_type=Path), help="Write the story of a failure as HTML.")
+def simulate(
+    *,
+    file: str,
+    runs: int | None,
+    minutes: float | None,
+    seed: int | None,
+    plan_text: str | None,
+    processes: int | None,
+    story: Path | None,
+) -> None:
+    """Search for a run in which the simulations of a Python file fail.
+
+    FILE has tests with the decorator codeq_fake.simulation.simulate; FILE::TEST is one of them. The search ends at the
+    first failure, and prints its seed, the smallest weather that causes it, and what happened. Exit code 1 says that a
+    run has failed.
+    """
+    path, _, name = file.partition("::")
+    simulations = _simulations(Path(path), name)
+    if seed is not None or plan_text is not None:
+        _repeat(_only(simulations), seed, plan_text, story)
+        return
+    from codeq_fake.clocks.clock import stopwatch  # noqa: PLC0415 - other commands need none of it
+
+    until = None if minutes is None else stopwatch() + round(minutes * _SECONDS_PER_MINUTE * _SECOND)
+    for simulation in simulations:
+        _search(
+            path,
+            simulation,
+            runs=runs or simulation.runs,
+            until=until,
+            processes=processes or os.cpu_count() or 1,
+            story=story,
+        )
+
+
+def _repeat(simulation: Simulation, seed: int | None, plan_text: str | None, story: Path | None) -> None:
+    """Run once, and say what came of it."""
+    from codeq_fake.simulation.plan import PlanError, read_plan  # noqa: PLC0415 - other commands need none of it
+
+    try:
+        outcome = simulation.replay(read_plan(plan_text)) if plan_text is not None else simulation.run(seed or 0)
+    except PlanError as error:
+        exit_with(f"--plan: {error}", MISUSED)
+    if simulation.fails(outcome):
+        _fail(simulation, outcome, story)
+    click.echo(f"{simulation.name}: the run with seed {outcome.plan.seed} holds")
+
+
+def _search(
+    path: str, simulation: Simulation, *, runs: int, until: int | None, processes: int, story: Path | None
+) -> None:
+    """Run on several processes until the first failure."""
+    from codeq_fake.clocks.clock import stopwatch  # noqa: PLC0415 - as above
+
+    seeds = iter(range(simulation.first_seed, simulation.first_seed + runs))
+    done = 0
+    failing: list[int] = []
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        chunks = iter(lambda: list(islice(seeds, _CHUNK)), [])
+        pending: dict[Future[int | None], int] = {}
+        while not failing:
+            for chunk in islice(chunks, processes + 1 - len(pending)):
+                pending[pool.submit(failing_seed, path, simulation.name, chunk)] = len(chunk)
+            if not pending or (until is not None and stopwatch() >= until):
+                break
+            ended, _ = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+            for future in ended:
+                done += pending.pop(future)
+                found = future.result()
+                failing += [] if found is None else [found]
+        pool.shutdown(cancel_futures=True)
+    if failing:
+        outcome = simulation.run(min(failing))
+        _fail(simulation, outcome, story)
+    click.echo(f"{simulation.name}: {done} runs hold")
+
+
+def failing_seed(path: str, name: str, seeds: list[int]) -> int | None:
+    """The first of these seeds with which a test fails. Runs in another process."""
+    failure = _only(_simulations(Path(path), name)).first_failure(seeds)
+    return None if failure is None else failure.plan.seed
+
+
+def _fail(simulation: Simulation, outcome: Outcome, story: Path | None) -> NoReturn:
+    """Say all about a failed run, and end the command."""
+    say(*simulation.describe(outcome).splitlines())()
+    if story is not None:
+        story.write_text(simulation.page(outcome), encoding="utf-8")
+        tell(f"the story is in {story}")
+    sys.exit(FAILED)
+
+
+def _simulations(path: Path, name: str) -> list[Simulation]:
+    """The simulations of a file, or the one with this name."""
+    from codeq_fake.simulation.decorator import ATTRIBUTE  # noqa: PLC0415 - as above
+
+    module = _loaded(path)
+    found = [getattr(value, ATTRIBUTE) for value in vars(module).values() if hasattr(value, ATTRIBUTE)]
+    chosen = [simulation for simulation in found if name in {"", simulation.name}]
+    if not chosen:
+        known = ", ".join(simulation.name for simulation in found) or "none"
+        exit_with(f"{path}: there is no simulation {name or 'in it'}; found {known}".replace("  ", " "), MISUSED)
+    return chosen
+
+
+def _only(simulations: list[Simulation]) -> Simulation:
+    if len(simulations) != 1:
+        names = ", ".join(simulation.name for simulation in simulations)
+        exit_with(f"a run to be repeated is one of one test: add ::TEST, one of {names}", MISUSED)
+    return simulations[0]
+
+
+def _loaded(path: Path) -> ModuleType:
+    """The module of a file, with the folder of the file and the current one to import from, as with pytest."""
+    sys.path[:0] = [str(path.resolve().parent), str(Path.cwd())]
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        exit_with(f"{path}: there is no such Python file", MISUSED)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module

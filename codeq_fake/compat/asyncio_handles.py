@@ -1,0 +1,185 @@
+"""Insides of asyncio for a loop that decides which callbacks run: each has an owner, and their order is exact.
+
+asyncio walks over sets of tasks in the order of their addresses, and runs timers of one instant in any order. Here
+tasks are numbered, and such timers run in the order in which they were set, so that a run can be repeated exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from heapq import heappop, heappush
+from typing import Any, Protocol, TypeVarTuple
+
+Ts = TypeVarTuple("Ts")
+
+#: After so many tasks, those that are over are forgotten.
+_TASKS_KEPT = 256
+
+
+class Owner(Protocol):
+    """A part of the program whose callbacks run, wait or are dropped together."""
+
+    def runs_now(self, handle: asyncio.Handle) -> bool:
+        """Whether to run a callback now. If not, the owner may keep it."""
+
+    def has_run(self) -> None:
+        """A callback has run."""
+
+    def exit(self, reason: SystemExit) -> None:
+        """A callback wants to end the process."""
+
+
+class OwnedLoop(asyncio.SelectorEventLoop):
+    """A loop whose callbacks have owners, told by their contexts. Callbacks without one always run."""
+
+    def __init__(self) -> None:
+        #: How many timers were set so far.
+        self.timers_set = 0
+        #: All tasks so far that have not been seen to be over, in the order in which they were made.
+        self.tasks: list[NumberedTask] = []
+        self._tasks_made = 0
+        super().__init__()
+        self.set_task_factory(self._make_task)  # type: ignore[arg-type]  # typeshed asks for all that create_task takes
+
+    def owner_of(self, context: Context) -> Owner | None:
+        """The owner of what runs in a context."""
+        raise NotImplementedError
+
+    def begin_turn(self, ready: deque[asyncio.Handle]) -> None:
+        """Called before each turn with the callbacks that it will run. Their order may be changed."""
+
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]  # typeshed has a type variable
+        """As asyncio's."""
+        self._check_closed()  # type: ignore[attr-defined]  # there is no public name
+        handle = _OwnedHandle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]  # as above
+        return handle
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As `call_soon`: there are no other threads."""
+        return self.call_soon(callback, *args, context=context)
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's."""
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's, but timers of one instant run in the order in which they were set."""
+        self._check_closed()  # type: ignore[attr-defined]  # as above
+        timer = _OwnedTimer(when, callback, args, self, context)
+        heappush(self._scheduled, timer)  # type: ignore[attr-defined]  # as above
+        timer.is_scheduled()
+        return timer
+
+    def drop_cancelled_timers(self) -> None:
+        """Remove cancelled timers before the next one, as asyncio does before it waits."""
+        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # as above
+        while timers and timers[0].cancelled():
+            heappop(timers)
+
+    def run_again(self, handles: list[asyncio.Handle]) -> None:
+        """Run these callbacks, which their owner has kept, in the next turn."""
+        self._ready.extend(handles)  # type: ignore[attr-defined]  # as above
+
+    def live_tasks(self, owner: Owner | None) -> list[NumberedTask]:
+        """The tasks of an owner that are not over."""
+        return [task for task in self.tasks if task.owner is owner and not task.done()]
+
+    def _make_task(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+    ) -> NumberedTask:
+        self._tasks_made += 1
+        if self._tasks_made % _TASKS_KEPT == 0:
+            self.tasks = [task for task in self.tasks if not task.done()]
+        task = NumberedTask.__new__(NumberedTask)
+        task.number = self._tasks_made  # asyncio puts the task into a set while it is made
+        task.owner = self.owner_of(options.get("context") or copy_context())
+        options["name"] = options.get("name") or f"Task-{self._tasks_made}"
+        task.__init__(coroutine, loop=loop, **options)  # type: ignore[misc]  # as above
+        self.tasks.append(task)
+        return task
+
+    def _run_once(self) -> None:
+        self.begin_turn(self._ready)  # type: ignore[attr-defined]  # as above
+        super()._run_once()  # type: ignore[misc]  # as above
+
+
+class _OwnedHandle(asyncio.Handle):
+    __slots__ = ("owner",)
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], loop: OwnedLoop, context: Context | None
+    ) -> None:
+        own = copy_context() if context is None else context
+        super().__init__(callback, args, loop, own)
+        self.owner = loop.owner_of(own)
+
+    def _run(self) -> None:
+        _run_for(self.owner, self, super()._run)
+
+
+class _OwnedTimer(asyncio.TimerHandle):
+    __slots__ = ("number", "owner")
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: OwnedLoop,
+        context: Context | None,
+    ) -> None:
+        own = copy_context() if context is None else context
+        super().__init__(when, callback, args, loop, own)
+        self.owner = loop.owner_of(own)
+        loop.timers_set += 1
+        self.number = loop.timers_set
+
+    def is_scheduled(self) -> None:
+        """Note that it is among the timers, as asyncio does."""
+        self._scheduled = True
+
+    def __lt__(self, other: object) -> bool:
+        return isinstance(other, _OwnedTimer) and (self.when(), self.number) < (other.when(), other.number)
+
+    def _run(self) -> None:
+        _run_for(self.owner, self, super()._run)
+
+
+def _run_for(owner: Owner | None, handle: asyncio.Handle, run: Callable[[], None]) -> None:
+    if owner is None:
+        run()
+        return
+    if not owner.runs_now(handle):
+        return
+    try:
+        run()
+    except SystemExit as reason:
+        owner.exit(reason)
+    owner.has_run()
+
+
+class NumberedTask(asyncio.Task[Any]):
+    """A task whose place in a set is the same in each process."""
+
+    __slots__ = ("number", "owner")
+
+    number: int
+    owner: Owner | None
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+def is_step(handle: asyncio.Handle) -> bool:
+    """Whether this callback lets a task go on."""
+    return isinstance(getattr(handle._callback, "__self__", None), asyncio.Task)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public name

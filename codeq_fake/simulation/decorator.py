@@ -1,0 +1,72 @@
+"""The decorator `simulate`, by which a test becomes one of many runs. pytest collects it as any other test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial, update_wrapper
+from inspect import Parameter, iscoroutinefunction, signature
+from typing import Any
+
+from .runs import Test
+from .search import Races, Simulation, SimulationFailedError
+from .weather import Weather
+
+#: The attribute by which the command finds the simulations of a file.
+ATTRIBUTE = "codeq_simulation"
+
+
+def simulate(
+    runs: int = 100, *, seed: int = 0, weather: Weather | None = None, races: Races = "tell"
+) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """Run the decorated `async def test(world)` in `runs` worlds, the first of which has the seed `seed`.
+
+    What the test leaves to `weather` happens by the seed; the default is all of it. It ends at the first run in which
+    the test raises or a law is broken. What a race of the real server explains fails it only with `races="fail"`.
+
+    Further parameters of the test are fixtures and parameters of pytest.
+    """
+    if runs < 1:
+        raise ValueError(f"runs: found {runs}, want at least 1")
+    return partial(_decorated, runs, seed, weather or Weather(), races)
+
+
+def _decorated(runs: int, seed: int, weather: Weather, races: Races, test: Callable[..., Any]) -> Callable[..., None]:
+    if not iscoroutinefunction(test):
+        raise TypeError(f"{test.__qualname__}: simulate decorates an async function that takes a world")
+    return _collected(test, Simulation(test, test.__name__, runs, seed, weather, races))
+
+
+def _collected(test: Callable[..., Any], simulation: Simulation) -> Callable[..., None]:
+    """The function that pytest collects."""
+
+    def run(**fixtures: Any) -> None:
+        __tracebackhide__ = True
+        _refuse_running_loop()
+        bound = _with_fixtures(simulation, fixtures) if fixtures else simulation
+        failure = bound.first_failure(bound.seeds)
+        if failure is not None:
+            raise SimulationFailedError(bound.describe(failure)) from failure.error
+
+    update_wrapper(run, test)
+    del run.__wrapped__  # type: ignore[attr-defined]  # pytest would see an async test
+    _, *others = signature(test).parameters.values()
+    keywords = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in others]
+    run.__signature__ = signature(test).replace(parameters=keywords)  # type: ignore[attr-defined]  # pytest reads it
+    setattr(run, ATTRIBUTE, simulation)
+    return run
+
+
+def _with_fixtures(simulation: Simulation, fixtures: dict[str, Any]) -> Simulation:
+    test: Test = partial(simulation.test, **fixtures)
+    return Simulation(
+        test, simulation.name, simulation.runs, simulation.first_seed, simulation.weather, simulation.races
+    )
+
+
+def _refuse_running_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError("a simulation has its own event loop, and cannot run inside of another one")

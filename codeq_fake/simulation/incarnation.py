@@ -1,0 +1,136 @@
+"""An incarnation: one life of a process on a host, from its start to its end.
+
+What runs for it is told by a context variable. It is the incarnation and not the host: after a restart, nothing of the
+process before may run on, not even a `finally`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context, ContextVar
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from codeq_fake.compat.asyncio_handles import OwnedLoop, is_step
+
+#: The incarnation that runs, None for the test itself and for the world.
+CURRENT: ContextVar[Incarnation | None] = ContextVar("codeq_fake_incarnation", default=None)
+
+
+class End(Enum):
+    """How a process ended, as its peers see it."""
+
+    EXIT = auto()
+    """It ended itself: connections are closed."""
+    KILL = auto()
+    """It was killed: connections are reset after what is in flight."""
+    POWER_CUT = auto()
+    """Its host lost power: peers see nothing."""
+
+
+class ProcessHost(Protocol):
+    """What an incarnation needs to know of its host."""
+
+    name: str
+    #: By how much the wall clock is wrong (s).
+    wrong_by: float
+
+    def exited(self, reason: SystemExit) -> None:
+        """The process wants to end."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process."""
+
+    def end(self, how: End) -> None:
+        """The process is over."""
+
+
+class Incarnation:
+    """One life of a process."""
+
+    def __init__(self, host: ProcessHost, loop: OwnedLoop) -> None:
+        self.host = host
+        self.end: End | None = None
+        #: Handlers by the number of their signal.
+        self.signal_handlers: dict[int, Any] = {}
+        #: For how long code has blocked the event loop in the callback that runs (s).
+        self.blocked_for = 0.0
+        self._loop = loop
+        self._stands_still = False
+        self._is_blocked = False
+        self._kept: list[asyncio.Handle] = []
+
+    def __repr__(self) -> str:
+        return f"<process of {self.host.name}>"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended. It may stand still."""
+        return self.end is None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is alive, and neither stands still nor is blocked by its own code."""
+        return self.end is None and not (self._stands_still or self._is_blocked)
+
+    # What the loop asks.
+
+    def runs_now(self, handle: asyncio.Handle) -> bool:
+        """Whether to run a callback now. One that is kept runs later, or lets its task be cancelled at the very end."""
+        if self.runs:
+            return True
+        if self.end is None or is_step(handle):
+            self._kept.append(handle)
+        return False
+
+    def has_run(self) -> None:
+        """If the callback has slept, the whole process stands still for that long."""
+        if self.blocked_for:
+            seconds, self.blocked_for = self.blocked_for, 0.0
+            self._is_blocked = True
+            self._loop.call_later(seconds, self._unblock, context=Context())
+
+    def exit(self, reason: SystemExit) -> None:
+        """`sys.exit` was called in a callback."""
+        self.host.exited(reason)
+
+    # What is done to it.
+
+    def run(self, context: Context, function: Callable[..., object], *args: Any) -> None:
+        """Call a function for this process, which runs now."""
+        try:
+            context.run(function, *args)
+        except SystemExit as reason:
+            self.exit(reason)
+        self.has_run()
+
+    def pause(self) -> None:
+        """Run nothing until `resume`."""
+        self._stands_still = True
+
+    def resume(self) -> None:
+        """Run on, with all that came meanwhile."""
+        self._stands_still = False
+        self._go_on()
+
+    def revive(self) -> None:
+        """At the end of a run: let its tasks be cancelled."""
+        self.end = None
+        self._stands_still = self._is_blocked = False
+        self._go_on()
+
+    def _unblock(self) -> None:
+        self._is_blocked = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.runs:
+            kept, self._kept = self._kept, []
+            self._loop.run_again(kept)
+
+
+def current_host_name() -> str:
+    """The name of the host whose process runs, "" outside of all."""
+    incarnation = CURRENT.get()
+    return incarnation.host.name if incarnation is not None else ""

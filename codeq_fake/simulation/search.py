@@ -1,0 +1,132 @@
+"""The search for a failing run: a test in many worlds, and what to say of the first in which it fails."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from inspect import getsourcefile
+from pathlib import Path
+from shlex import quote
+from typing import Literal
+
+from codeq_fake import __version__
+
+from . import story, story_page
+from .event_kinds import check_plan
+from .plan import Plan
+from .runs import Outcome, Test, run_once
+from .shrinking import shrink
+from .weather import Weather
+
+Races = Literal["tell", "fail"]
+
+#: How many runs may look for the smallest weather.
+_MOST_SHRINKING_RUNS = 60
+#: The most tasks of which the story is told.
+_MOST_TASKS = 5
+
+
+class SimulationFailedError(AssertionError):
+    """A run has failed. The text has its seed, the smallest weather, the story, and the command that repeats it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A test that runs in many worlds, and how."""
+
+    test: Test
+    name: str
+    runs: int
+    first_seed: int
+    weather: Weather
+    races: Races
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of its runs."""
+        return range(self.first_seed, self.first_seed + self.runs)
+
+    def run(self, seed: int, plan: Plan | None = None) -> Outcome:
+        """Run it once."""
+        return run_once(self.test, seed, weather=self.weather, plan=plan)
+
+    def fails(self, outcome: Outcome) -> bool:
+        """Whether a run counts as a failure. What a race of the server explains does so only if asked for."""
+        if outcome.error is not None:
+            return True
+        return any(self.races == "fail" or not violation.race for violation in outcome.violations)
+
+    def first_failure(self, seeds: Iterable[int]) -> Outcome | None:
+        """The first run that fails, None if there is none."""
+        return next(filter(self.fails, map(self.run, seeds)), None)
+
+    def replay(self, plan: Plan) -> Outcome:
+        """Run it with the weather of a plan. Raises PlanError if that is one of another test."""
+        outcome = self.run(plan.seed, plan)
+        check_plan(plan, dict.fromkeys(outcome.scene.evidence.hosts))
+        return outcome
+
+    def smallest(self, outcome: Outcome) -> Outcome:
+        """The same failure with as little weather as possible."""
+        kind = _kind(outcome)
+        plan = shrink(outcome.plan, lambda plan: self._fails_so(plan, kind), most_runs=_MOST_SHRINKING_RUNS)
+        return self.run(plan.seed, plan) if plan != outcome.plan else outcome
+
+    def _fails_so(self, plan: Plan, kind: frozenset[str]) -> bool:
+        outcome = self.run(plan.seed, plan)
+        return self.fails(outcome) and bool(_kind(outcome) & kind)
+
+    def describe(self, outcome: Outcome) -> str:
+        """All that a person needs to know of a failed run."""
+        events, seed = len(outcome.plan.events), outcome.plan.seed
+        smallest = self.smallest(outcome)
+        return "\n".join(
+            (
+                f"seed {seed} of {self.name} fails:",
+                *_reasons(smallest, self.races),
+                "",
+                f"The smallest weather that still breaks it, {len(smallest.plan.events)} of {events} events.",
+                story.tell(smallest.scene, _tasks(smallest)),
+                "",
+                "Repeat it:",
+                f"  {self._command(smallest.plan)}",
+                f"With all of its weather: {self._command(seed)}",
+                f"(Python {sys.version.split()[0]}, codeq-fake {__version__}; other versions may take other turns)",
+            )
+        )
+
+    def page(self, outcome: Outcome) -> str:
+        """The story of a failed run as an HTML page."""
+        title = f"{self.name}, seed {outcome.plan.seed}"
+        failure = "\n".join(_reasons(outcome, self.races))
+        return story_page.page(outcome.scene, _tasks(outcome), title=title, failure=failure)
+
+    def _command(self, what: int | Plan) -> str:
+        """The command that repeats a run, by its seed or its plan."""
+        file = Path(getsourcefile(self.test) or "FILE")
+        here = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        option = f"--seed {what}" if isinstance(what, int) else f"--plan {quote(str(what))}"
+        return f"codeq-fake simulate {quote(f'{here}::{self.name}')} {option}"
+
+
+def _kind(outcome: Outcome) -> frozenset[str]:
+    """What is the same in two failures for one reason."""
+    error = [] if outcome.error is None else [type(outcome.error).__name__]
+    return frozenset([*error, *(violation.law for violation in outcome.violations)])
+
+
+def _reasons(outcome: Outcome, races: Races) -> list[str]:
+    error = [] if outcome.error is None else [f"{type(outcome.error).__name__}: {outcome.error}"]
+    counted = [violation for violation in outcome.violations if races == "fail" or not violation.race]
+    told = [violation for violation in outcome.violations if violation not in counted]
+    return [*error, *map(str, counted), *(f"(not counted) {violation}" for violation in told)]
+
+
+def _tasks(outcome: Outcome) -> list[str]:
+    """The ids of the tasks to tell of: those that laws, the error or the assertions name, else the first ones."""
+    known = [task.id for task in outcome.scene.evidence.tasks]
+    text = str(outcome.error)
+    named = {task for violation in outcome.violations for task in violation.tasks}
+    concerned = [task for task in known if task in named or task in text]
+    return (concerned or known)[:_MOST_TASKS]

@@ -1,0 +1,311 @@
+"""The world of one run: what a test sees of it, and what the weather can do to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
+from functools import partial
+from inspect import isawaitable
+from pathlib import Path
+from random import Random
+from typing import Any, Unpack
+
+from codeq_fake.auth import identities_of
+from codeq_fake.control.fault_rules import FaultControls
+from codeq_fake.core.task import State
+from codeq_fake.in_process.producer import TaskOptions
+from codeq_fake.journal import Request
+from codeq_fake.payloads import Identity
+from codeq_fake.server_settings import WORKER_SCOPES
+from codeq_fake.testing import TaskView
+
+from . import weather
+from .acts import Direction
+from .effects import TEST, Effects
+from .event_kinds import end_of
+from .hosts import Host, Program, Surroundings
+from .incarnation import CURRENT
+from .laws import PATIENCE, Evidence
+from .leases import Leases
+from .log import Entry, LostError
+from .network import Network
+from .plan import Event, Plan
+from .server import NAME, URL, Server, SimulatedFake
+
+#: The moment at which the weather is drawn: the test has made its hosts by then (s).
+WEATHER_BEGINS = 0.5
+#: The tenant of all hosts, and of the tasks of the test.
+_TENANT = "simulation"
+_WORKER_SCOPES = " ".join(sorted(WORKER_SCOPES))
+_ENDED = (State.COMPLETED, State.FAILED, State.DEAD, State.LOST)
+_SECOND = 1_000_000_000
+
+
+class NeverSettledError(AssertionError):
+    """Tasks have not ended although the weather was calm for long. The text says who waits for what."""
+
+
+class World:
+    """A server, hosts and a network, whose time is virtual.
+
+    `fake` is the server itself: its tasks, its history and its races. `log` says what happened to the hosts, and
+    `errors` what their programs raised and no code has caught.
+    """
+
+    def __init__(self, seed: int, around: Surroundings, fake: SimulatedFake) -> None:
+        self.fake = fake
+        self.server = Server(fake, around)
+        self.started_at = round(fake.time() * _SECOND)
+        self.all_effects: dict[str, Effects] = {}
+        #: When the weather became calm (s), None if `settle` was not called.
+        self.calm_since: float | None = None
+        #: When the last event of the weather is over (s). It is drawn once the test has made its hosts.
+        self._end_of_weather = WEATHER_BEGINS
+        self._seed = seed
+        self._around = around
+        self._hosts: dict[str, Host] = {}
+        self._identities: dict[str, Identity] = {"test": _producer("test", is_admin=True)}
+        self._introduce()
+
+    def __repr__(self) -> str:
+        return f"<World of seed {self._seed} at {self.now():.1f} s: {', '.join(map(repr, self._hosts.values()))}>"
+
+    # What a test says.
+
+    def process(self, name: str, *, count: int = 1, restart: bool = True) -> Callable[[Program], Program]:
+        """Run the decorated `async def program(host)` on separate hosts, such as worker-1, worker-2 and worker-3.
+
+        One host is called `name` itself. With `restart` a supervisor starts a program again that has ended. An error
+        that ends it fails the run in any case.
+        """
+        if count < 1:
+            raise ValueError(f"count: found {count}, want at least 1")
+        names = [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+        taken = [one for one in names if one in self._hosts or one == NAME]
+        if taken:
+            raise ValueError(f"there is a host {taken[0]} already: give the process another name")
+        return partial(self._run_on, names, restart)
+
+    def _run_on(self, names: Sequence[str], restart: bool, program: Program) -> Program:  # noqa: FBT001 - of `process`
+        for name in names:
+            self._identities[name] = _worker(name)
+            self._identities[f"{name}-producer"] = _producer(name)
+            self._identities[f"{name}-admin"] = _producer(name, is_admin=True)
+        self._introduce()
+        for name in names:
+            host = self._hosts[name] = Host(name, program, self._around, restarts=restart, codeq_url=URL)
+            host.start()
+        return program
+
+    async def enqueue(self, command: str, payload: object = None, **options: Unpack[TaskOptions]) -> TaskView:
+        """Create a task at the server itself, whatever the network does."""
+        return await self.fake.aenqueue(command, payload, **options)
+
+    def effects(self, name: str) -> Effects:
+        """What the programs do to the outside world under this name, such as `charge`."""
+        if name not in self.all_effects:
+            self.all_effects[name] = Effects(name, now=self.now, host=self._effective_host, leases=self._leases)
+        return self.all_effects[name]
+
+    def at(self, when: float, function: Callable[[], object]) -> None:
+        """Call a plain or async function at a moment of the run (virtual seconds since its start).
+
+        A moment that is past is now. An error that the function raises fails the run.
+        """
+        loop = self._around.loop
+        loop.call_at(max(when, loop.time()), self._begin, function, context=Context())
+
+    async def settle(self, *, within: float = 900) -> None:
+        """Wait for the end of the bad weather, and then until each task has ended. Then let one more minute pass.
+
+        The weather is over after its last event, or as soon as no task is left that it could disturb. Then the network
+        is whole and all hosts run. Raises NeverSettledError if tasks need more than so many virtual seconds after that.
+        """
+        while self.now() < self._end_of_weather and self._unfinished():  # noqa: ASYNC110 - the fake has no event for it
+            await asyncio.sleep(1)
+        self._calm()
+        deadline = self.now() + within
+        while unfinished := self._unfinished():
+            if self.now() >= deadline:
+                raise NeverSettledError(self._who_waits(unfinished, within))
+            await asyncio.sleep(1)
+        await asyncio.sleep(PATIENCE + 1)
+
+    # What the weather needs, besides.
+
+    @property
+    def hosts(self) -> Mapping[str, Host]:
+        """The hosts by name, without the server's, in the order in which they were made."""
+        return self._hosts
+
+    @property
+    def log(self) -> Sequence[Entry]:
+        """What happened to the hosts."""
+        return self._around.log
+
+    @property
+    def errors(self) -> Sequence[LostError]:
+        """What programs raised, and no code has caught."""
+        return self._around.errors
+
+    @property
+    def faults(self) -> FaultControls:
+        """The fault rules of the fake."""
+        return self.fake.controls.faults
+
+    @property
+    def requests(self) -> Sequence[Request]:
+        """The requests so far."""
+        return self.fake.runtime.requests.entries
+
+    def wire(self, host: str) -> Wire:
+        """The network between a host and the server."""
+        return Wire(self._around.network, host)
+
+    def now(self) -> float:
+        """Virtual seconds since the start of the run."""
+        return self._around.loop.time()
+
+    def random(self, key: str) -> Random:
+        """Draws for one purpose: of another key, or of another seed, they are others."""
+        return self._around.random(key)
+
+    def begin(self, plan: Plan) -> None:
+        """Let the weather of a plan come."""
+        self._end_of_weather = max(map(end_of, plan.events), default=0.0)
+        for event in plan.events:
+            self.at(event.at, partial(self._apply, event))
+
+    def evidence(self) -> Evidence:
+        """What the laws look at."""
+        return Evidence(
+            end=self.now(),
+            calm_since=self.calm_since,
+            started_at=self.started_at,
+            requests=self.requests,
+            tasks=self.fake.tasks(),
+            hosts=tuple(self._hosts),
+            running=tuple(host.name for host in self._hosts.values() if host.state == "up"),
+            errors=self.errors,
+        )
+
+    def _apply(self, event: Event) -> None:
+        if self.calm_since is None:
+            weather.apply(self, event)
+
+    def _calm(self) -> None:
+        if self.calm_since is None:
+            self.calm_since = self.now()
+        weather.end(self)
+        self.server.calm()
+        self.server.restart()
+        for host in self._hosts.values():
+            wire = self.wire(host.name)
+            wire.delay(0)
+            wire.heal()
+            host.resume()
+            host.restart()
+
+    def _introduce(self) -> None:
+        """Let the server know the tokens of all hosts."""
+        self.fake.runtime.set_identities(identities_of(self._identities))
+
+    def _effective_host(self) -> str | None:
+        """The host that runs, "" for the test, None if what it does has no effect any more."""
+        incarnation = CURRENT.get()
+        if self._around.is_over or (incarnation is not None and not incarnation.is_alive):
+            return None
+        return incarnation.host.name if incarnation is not None else TEST
+
+    def _leases(self) -> Leases:
+        return Leases(self.requests, self.fake.tasks(), self.started_at)
+
+    def _begin(self, function: Callable[[], object]) -> None:
+        """Call a function that may be async."""
+        try:
+            result = function()
+        except Exception as error:  # noqa: BLE001 - whatever it raises fails the run
+            self._around.errors.append(LostError(self.now(), TEST, error))
+            return
+        if isawaitable(result):
+            _ = self._around.loop.create_task(_awaited(result))
+
+    def _unfinished(self) -> list[str]:
+        """The ids of the tasks that have not ended, without those that no claim can get any more (Z2)."""
+        tasks = self.fake.runtime.broker.store.tasks.values()
+        return [task.id for task in tasks if task.state not in _ENDED]
+
+    def _who_waits(self, tasks: Sequence[str], within: float) -> str:
+        """Which tasks have not ended, and what each host does."""
+        lines = [f"{len(tasks)} tasks have not ended {within:g} s after the end of the bad weather:"]
+        for task in map(self.fake.task, tasks):
+            holder = f", held by {task.worker}" if task.status == "IN_PROGRESS" else ""
+            lines.append(f"- task {task.id} ({task.command}) is {task.status}{holder}, {task.attempts} attempts")
+        for host in self._hosts.values():
+            lines.append(f"- {host.name} is {host.state}")
+            lines += [f"    {line}" for task in host.tasks for line in _where(task)]
+            lines += [f"    {line}" for line in host.traceback.splitlines()]
+        return "\n".join(lines)
+
+
+class Wire:
+    """The network between one host and the server."""
+
+    def __init__(self, network: Network, host: str) -> None:
+        self._network = network
+        self._host = host
+        self._to_server = network.link(host, NAME)
+        self._from_server = network.link(NAME, host)
+
+    def delay(self, seconds: float) -> None:
+        """Let each packet take that much longer, in each direction. 0 ends it."""
+        self._to_server.delay = self._from_server.delay = seconds
+
+    def cut(self, direction: Direction = "both") -> None:
+        """Let nothing through. What is sent waits, as TCP sends again."""
+        self._to_server.is_cut = self._to_server.is_cut or direction != "from_server"
+        self._from_server.is_cut = self._from_server.is_cut or direction != "to_server"
+
+    def heal(self) -> None:
+        """Let everything through again."""
+        self._network.heal(self._host, NAME)
+        self._network.heal(NAME, self._host)
+
+    def reset(self) -> None:
+        """Reset all of its connections."""
+        self._network.reset_between(self._host, NAME)
+
+    def lose_request(self) -> None:
+        """Lose the next request: its connection is reset before the server has it."""
+        self._to_server.loses_next = True
+
+    def lose_reply(self) -> None:
+        """Lose the next reply: the server has done what it says, and the connection is reset."""
+        self._from_server.loses_next = True
+
+
+def _worker(name: str) -> Identity:
+    return {
+        "kind": "worker",
+        "claims": {"sub": name, "tenantId": _TENANT, "eventTypes": ["*"], "scope": _WORKER_SCOPES},
+    }
+
+
+def _producer(name: str, *, is_admin: bool = False) -> Identity:
+    claims = {"sub": name, "tenantId": _TENANT, "email": f"{name}@test"}
+    return {"kind": "producer", "claims": {**claims, "role": "ADMIN"} if is_admin else claims}
+
+
+async def _awaited(result: Awaitable[Any]) -> None:
+    await result
+
+
+def _where(task: asyncio.Task[object]) -> list[str]:
+    """Where a task waits, from its outermost to its innermost line of code."""
+    places = list[str]()
+    awaited: object = task.get_coro()
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        places.append(f"{frame.f_code.co_name} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})")
+        awaited = getattr(awaited, "cr_await", None)
+    return [f"{task.get_name()} waits in {' > '.join(places)}"] if places else []

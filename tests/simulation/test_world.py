@@ -1,0 +1,182 @@
+"""A world from end to end: workers on three clients, faults of the network and of the server, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from codeq_fake.simulation import Host, NeverSettledError, Weather, World
+from codeq_fake.simulation.runs import run_once
+from tests.simulation.support import COMMAND, PROGRAMS, Program, httpx_worker, run, twenty_tasks
+
+CLIENTS = pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+
+
+@CLIENTS
+def test_three_workers_complete_all_tasks(program: Program) -> None:
+    async def test(world: World) -> None:
+        await twenty_tasks(world, program, tasks=6)
+        assert [task.status for task in world.fake.tasks()] == ["COMPLETED"] * 6
+
+    outcome = run(test)
+    callers = {request.caller for request in outcome.scene.evidence.requests}
+    assert {"worker-1", "worker-2", "worker-3"} <= callers
+    assert outcome.violations == []
+
+
+@pytest.mark.slow
+@CLIENTS
+def test_workers_complete_all_tasks_in_bad_weather(program: Program) -> None:
+    async def test(world: World) -> None:
+        await twenty_tasks(world, program, tasks=5)
+        assert {task.status for task in world.fake.tasks()} == {"COMPLETED"}
+
+    outcome = run_once(test, 3, weather=Weather(races=False))
+    assert len(outcome.plan.events) > 3
+    assert (outcome.error, outcome.violations) == (None, [])
+
+
+def requests_of(world: World, operation: str) -> list[int]:
+    return [request.status for request in world.requests if request.operation == operation]
+
+
+async def one_task(world: World) -> None:
+    world.process("worker")(httpx_worker)
+    await world.enqueue(COMMAND)
+
+
+def test_a_lost_request_never_reaches_the_server() -> None:
+    async def test(world: World) -> None:
+        await one_task(world)
+        world.wire("worker").lose_request()
+        await asyncio.sleep(0.5)
+        assert requests_of(world, "claim") == []
+        await asyncio.sleep(5)
+        assert requests_of(world, "claim") == [200]
+
+    run(test)
+
+
+def test_a_lost_reply_is_that_of_a_request_that_was_carried_out() -> None:
+    async def test(world: World) -> None:
+        await one_task(world)
+        world.wire("worker").lose_reply()
+        await asyncio.sleep(5)
+        assert [(task.status, task.attempts) for task in world.fake.tasks()] == [("IN_PROGRESS", 1)]
+        assert requests_of(world, "claim") == [200]  # the worker, which knows nothing of its task, waits for another
+        await asyncio.sleep(50)  # its lease goes on
+        assert requests_of(world, "heartbeat") == []
+
+    run(test)
+
+
+def test_what_is_sent_during_a_cut_arrives_after_it() -> None:
+    async def test(world: World) -> None:
+        await one_task(world)
+        await asyncio.sleep(2)
+        world.wire("worker").cut("to_server")
+        await asyncio.sleep(25)
+        assert requests_of(world, "heartbeat") == []
+        world.wire("worker").heal()
+        await asyncio.sleep(1)
+        assert requests_of(world, "heartbeat") == [200]
+
+    run(test)
+
+
+def test_a_proxy_answers_in_place_of_the_server() -> None:
+    async def test(world: World) -> None:
+        world.server.answer(503, host="worker", times=3)
+        await one_task(world)
+        await asyncio.sleep(1.5)
+        assert requests_of(world, "claim") == []
+        await asyncio.sleep(5)
+        assert requests_of(world, "claim") == [200]
+
+    run(test)
+
+
+def test_tasks_outlive_a_restart_of_the_server() -> None:
+    async def test(world: World) -> None:
+        await one_task(world)
+        await asyncio.sleep(2)
+        world.server.kill()
+        await asyncio.sleep(20)
+        before = len(world.requests)
+        world.server.restart()
+        await asyncio.sleep(60)
+        assert len(world.requests) > before
+        await world.settle()
+
+    run(test)
+
+
+def test_a_claim_that_waits_for_a_dead_worker_may_get_a_task() -> None:
+    """The interesting one: the server does not learn at once that a worker has lost its power."""
+
+    async def test(world: World) -> None:
+        world.process("worker")(httpx_worker)
+        await asyncio.sleep(3)
+        world.hosts["worker"].kill(power=True)
+        await world.enqueue(COMMAND)
+        await asyncio.sleep(1)
+        assert [task.status for task in world.fake.tasks()] == ["IN_PROGRESS"]
+
+    run(test)
+
+
+def test_a_claim_of_a_killed_worker_gets_none() -> None:
+    async def test(world: World) -> None:
+        world.process("worker")(httpx_worker)
+        await asyncio.sleep(3)
+        world.hosts["worker"].kill()
+        await asyncio.sleep(1)
+        await world.enqueue(COMMAND)
+        await asyncio.sleep(1)
+        assert [task.status for task in world.fake.tasks()] == ["PENDING"]
+
+    run(test)
+
+
+def test_a_world_that_never_settles_says_who_waits_for_what() -> None:
+    async def idle(_: Host) -> None:
+        await asyncio.Event().wait()
+
+    async def test(world: World) -> None:
+        world.process("idle", count=2)(idle)
+        await world.enqueue(COMMAND)
+        await world.settle(within=120)
+
+    with pytest.raises(NeverSettledError) as error:
+        run(test)
+    text = str(error.value)
+    assert "1 tasks have not ended 120 s after the end of the bad weather" in text
+    assert f"({COMMAND}) is PENDING, 0 attempts" in text
+    assert "idle-2 is up" in text
+    assert re.search(r"idle-2 waits in _live .* > idle \(test_world.py:\d+\) > wait \(locks.py", text)
+
+
+def test_functions_are_called_at_their_moments() -> None:
+    moments = []
+
+    async def test(world: World) -> None:
+        async def later() -> None:
+            moments.append(world.now())
+
+        world.at(30, lambda: moments.append(world.now()))
+        world.at(20, later)
+        await asyncio.sleep(40)
+
+    run(test)
+    assert moments == [20, 30]
+
+
+def test_a_name_is_taken_once() -> None:
+    async def test(world: World) -> None:
+        world.process("worker")(httpx_worker)
+        world.process("worker")(httpx_worker)
+
+    with pytest.raises(ValueError, match="there is a host worker already"):
+        run(test)
