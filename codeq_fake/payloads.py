@@ -221,6 +221,23 @@ class Queues(TypedDict):
     parkedClaims: int
 
 
+class Worker(TypedDict):
+    """What the journal knows of one worker: `GET /_fake/workers`.
+
+    `worker` is None for requests without a known caller. `commands` are those of its last claim, none for all that its
+    token allows; `claimed` says in words what that claim got, or why it got nothing. `leases` are those that it holds.
+    """
+
+    worker: str | None
+    lastRequest: str
+    lastClaim: str | None
+    commands: list[str]
+    claimed: str | None
+    leases: int
+    requests: int
+    refused: int
+
+
 class Identity(TypedDict):
     """A caller that a fake knows. Its token is its name unless it has a `token`; `claims` are those of a JWT."""
 

@@ -13,7 +13,7 @@ from .output import Program
 from .serve import run, serve
 from .simulate import simulate
 from .state import advance, clock, reset, state
-from .tasks import delete, expire, queues, requeue, task, tasks
+from .tasks import delete, expire, queues, requeue, task, tasks, workers
 from .top import top
 
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 for command in (
     *(serve, run, demo, simulate),
-    *(top, queues, tasks, task, expire, requeue, delete),
+    *(top, queues, workers, tasks, task, expire, requeue, delete),
     *(requests, callbacks, resend, surprises, contract),
     *(advance, clock, faults, reset, state),
 ):

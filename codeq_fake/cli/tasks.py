@@ -34,6 +34,12 @@ _QUEUE: Mapping[str, Shape] = {
     **dict.fromkeys(("nextDue", "nextLeaseEnd"), str | None),
 }
 QUEUES: Shape = {"queues": [_QUEUE], "parkedClaims": int}
+#: What `workers` reads of a worker.
+_WORKER: Shape = {
+    **dict.fromkeys(("worker", "lastClaim", "claimed"), str | None),
+    "commands": [str],
+    **dict.fromkeys(("leases", "refused"), int),
+}
 _ID = click.argument("task_id", metavar="ID")
 
 
@@ -100,6 +106,20 @@ def _about(reply: dict[str, Any]) -> Answer:
     from codeq_fake.in_process import timeline  # noqa: PLC0415 - --help loads no server
 
     return Answer(reply, say(*timeline.of_tasks([cast("TaskInFull", reply)]).split("\n")))
+
+
+@click.command()
+@calls_fake
+def workers(fake: Fake) -> Answer:
+    """Show each worker: what it claims, what it got or why it got nothing, and the leases that it holds."""
+    reply = fake.get("/workers", {"workers": [_WORKER]})
+    columns = ("worker", "last claim", "commands", "leases#", "refused#", "it got")
+    return Answer(reply, show_table(columns, map(_worker_row, reply["workers"]), empty="no workers"))
+
+
+def _worker_row(worker: dict[str, Any]) -> Iterable[object]:
+    claimed = worker["lastClaim"], ", ".join(worker["commands"]) or None
+    return worker["worker"] or "unknown", *claimed, worker["leases"], worker["refused"] or None, worker["claimed"]
 
 
 @click.command()

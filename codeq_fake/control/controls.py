@@ -27,7 +27,7 @@ from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
 from codeq_fake.runtime.ids import MOST_QUEUED, QueueFullError, TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
-from . import representations
+from . import representations, workers
 from .errors import BadRequestError, ConflictError, UnknownTaskError
 from .fault_rules import FaultControls
 from .journal_controls import JournalControls
@@ -295,6 +295,10 @@ class Controls(StateControls, JournalControls):
         """The queue sizes of each tenant and command, and the number of parked claims."""
         found = at_once(self._begin_queues())
         return {"queues": list(found["queues"]), "parkedClaims": found["parkedClaims"]}
+
+    async def workers_beside_others(self) -> list[payloads.Worker]:
+        """The workers in the journal, the latest first. Others have turns meanwhile."""
+        return await in_slices(workers.of_fake(self._runtime))
 
     async def begin_queues(self) -> dict[str, Any]:
         """As `queues`, with an iterator in the place of the list. Others have turns meanwhile."""

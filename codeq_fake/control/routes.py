@@ -114,6 +114,7 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("POST", "/tasks/{task_id}/expire", controls.expire, task),
         ControlCall("POST", "/tasks/{task_id}/requeue", controls.requeue, task),
         ControlCall("GET", "/queues", controls.begin_queues),
+        ControlCall("GET", "/workers", controls.workers_beside_others, under="workers"),
         ControlCall("GET", "/requests", controls.request_journal, {"since": whole, "path": text, "status": whole}),
         ControlCall("GET", "/callbacks", controls.callback_journal, {"since": whole}),
         ControlCall("POST", "/callbacks/{n}/resend", controls.resend, {"n": number_of("callback")}),

@@ -75,6 +75,11 @@ def creation(visit: Visit) -> Response:
     return show_form(visit, NewTask(tenant=visit.runtime.producers_tenant() or ""))
 
 
+async def workers(visit: Visit) -> Response:
+    """Each worker: what it claims, what it got or why it got nothing."""
+    return visit.show("workers.html", workers=(await visit.controls.workers_beside_others())[:_SHEET])
+
+
 def callbacks(visit: Visit) -> Response:
     """Callbacks and notices with their tries, newest first."""
     journal = visit.runtime.deliveries.journal
@@ -207,6 +212,7 @@ PAGES: Mapping[str, Callable[[Visit], Response | Awaitable[Response]]] = Mapping
         "/_fake/page/task": task,
         "/_fake/page/task/delete": deletion,
         "/_fake/page/create": creation,
+        "/_fake/page/workers": workers,
         "/_fake/page/callbacks": callbacks,
         "/_fake/page/requests": requests,
         "/_fake/page/request": request,

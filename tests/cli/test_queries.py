@@ -171,6 +171,14 @@ def test_queues_are_counted(fake: FakeCodeQ) -> None:
     assert as_json(fake, "queues")["queues"][0]["inProgress"] == 1
 
 
+def test_workers_are_listed_with_what_they_got(fake: FakeCodeQ) -> None:
+    assert printed(fake, "workers") == "no workers\n"
+    leased(fake)
+    head, row = printed(fake, "workers").splitlines()
+    assert " ".join(head.split()) == "worker last claim commands leases refused it got"
+    assert " ".join(row.split()) == f"worker-dev {START} RENDER 1 got 1"
+
+
 def test_top_shows_queues_leases_and_the_latest_requests(fake: FakeCodeQ) -> None:
     leased(fake)
     drawn = printed(fake, "top", "--times", "1")
@@ -454,11 +462,11 @@ def test_invalid_arguments_are_misuse(arguments: tuple[str, ...]) -> None:
 # Servers and users that send something else.
 
 CALLS = (
-    *("tasks", "queues", "requests", "callbacks", "surprises", "contract", "clock", "reset"),
+    *("tasks", "queues", "workers", "requests", "callbacks", "surprises", "contract", "clock", "reset"),
     *("task x", "expire x", "requeue x", "delete x", "resend 1", "advance 1", "top --times 1"),
     *("faults list", "faults clear", "faults remove 1", "faults add {do:\\ hang}", "state save", "state get"),
 )
-LISTS = ("tasks", "queues", "requests", "callbacks", "surprises", "clauses", "faults", "history")
+LISTS = ("tasks", "queues", "workers", "requests", "callbacks", "surprises", "clauses", "faults", "history")
 SHAPES: tuple[Any, ...] = (
     {},
     dict.fromkeys(LISTS, 7),

@@ -31,6 +31,7 @@ DOCUMENTS = [
     "/_fake/api",
     "/_fake/page/tasks",
     "/_fake/page/create",
+    "/_fake/page/workers",
     "/_fake/page/callbacks",
     "/_fake/page/requests",
     "/_fake/page/request?n=1",

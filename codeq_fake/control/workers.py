@@ -1,0 +1,69 @@
+"""The workers of a fake, as its journal knows them: what each asks for, what it holds, and what was refused to it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+from codeq_fake import payloads
+from codeq_fake.core.slices import Slices, batches
+from codeq_fake.journal import Request
+from codeq_fake.runtime.fake_server import FakeServer
+
+from . import representations
+
+_CLAIMS = frozenset({"claim", "claim_batch"})
+_OPERATIONS = _CLAIMS | {"heartbeat", "abandon", "nack", "submit", "submit_batch"}
+_ERROR = 400
+#: A longer body of a claim is not read again (bytes).
+_LONGEST = 10_000
+
+
+def of_fake(runtime: FakeServer) -> Slices[list[payloads.Worker]]:
+    """Each worker that the journal has a request of, the latest first."""
+    leases: Counter[str] = Counter()
+    for queues in batches(list(runtime.broker.store.queues.values())):
+        leases.update(task.worker for queue in queues for task in list(queue.in_progress.values()))
+        yield
+    workers: dict[str, payloads.Worker] = {}
+    for entries in batches(list(reversed(runtime.requests.entries))):
+        for entry in entries:
+            if entry.operation in _OPERATIONS:
+                _note(workers, entry, leases)
+        yield
+    return list(workers.values())
+
+
+def _note(workers: dict[str, payloads.Worker], entry: Request, leases: Counter[str]) -> None:
+    """Add a request, which is earlier than those that were noted before."""
+    name = entry.caller
+    worker = workers.get(name)
+    if worker is None:
+        worker = workers[name] = {
+            "worker": name or None,
+            "lastRequest": representations.time(entry.at),
+            "lastClaim": None,
+            "commands": [],
+            "claimed": None,
+            "leases": leases[name],
+            "requests": 0,
+            "refused": 0,
+        }
+    worker["requests"] += 1
+    worker["refused"] += entry.status >= _ERROR
+    if entry.operation in _CLAIMS and worker["lastClaim"] is None:
+        worker["lastClaim"] = representations.time(entry.at)
+        worker["commands"] = list(_commands(entry.body))
+        worker["claimed"] = entry.reason or f"got {len(entry.tasks)}"
+
+
+def _commands(body: bytes) -> Iterator[str]:
+    """The commands that a claim names. It may name none: then it asks for all that its token allows (K1)."""
+    try:
+        fields = json.loads(body) if len(body) <= _LONGEST else None
+    except (ValueError, RecursionError):
+        return
+    commands = fields.get("commands") if isinstance(fields, dict) else None
+    if isinstance(commands, list):
+        yield from (name for name in commands if isinstance(name, str))
