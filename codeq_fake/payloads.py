@@ -17,6 +17,7 @@ Profile: TypeAlias = Literal[
     "main/redis",
     "main/kvrocks-2.8",
     "main/kvrocks-2.9",
+    "main/pebble",
 ]
 """A store profile: the store behind the real server (K8)."""
 

@@ -37,7 +37,7 @@ _SERVERS = ("codeq_server", "codeq_session_server")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ini options."""
-    parser.addini("codeq_profile", "store profile of the fixtures codeq and codeq_server", default="kvrocks-2.8")
+    parser.addini("codeq_profile", "profile of the fixtures codeq and codeq_server, as in FakeCodeQ", default="")
     parser.addini(
         "codeq_surprises",
         "how to report surprises, where CodeQ differs from its documentation: summary, warn or ignore",
@@ -157,7 +157,7 @@ def codeq_session_server(pytestconfig: pytest.Config, codeq_session_options: dic
     """
     from .testing import FakeCodeQ  # noqa: PLC0415 - see the module's docstring
 
-    options = {"profile": pytestconfig.getini("codeq_profile"), "clock": "real", **codeq_session_options}
+    options = {"profile": pytestconfig.getini("codeq_profile") or None, "clock": "real", **codeq_session_options}
     with FakeCodeQ(**options) as fake, fake.serve():
         pytestconfig.stash[_SESSION_FAKE] = fake
         yield fake
@@ -283,7 +283,7 @@ def _warn(config: pytest.Config, fake: FakeCodeQ) -> None:
 
 def _options(request: pytest.FixtureRequest, options: dict[str, Any]) -> dict[str, Any]:
     """Options from the ini file, `codeq_options` and the marker; the later ones win."""
-    return {"profile": request.config.getini("codeq_profile"), **options, **_marked(request.node)}
+    return {"profile": request.config.getini("codeq_profile") or None, **options, **_marked(request.node)}
 
 
 def _marked(node: pytest.Item) -> dict[str, Any]:

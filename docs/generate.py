@@ -54,6 +54,8 @@ _ABOUT: Mapping[str, str] = MappingProxyType(
         "local_artifacts_dir": "directory for artifacts (S5), if it is set when the fake starts; "
         "a reset only changes their URLs",
         "tracing_enabled": "tasks carry trace contexts (X1)",
+        "persistence_provider": "`pebble`: the profile is `main/pebble`, if none is named; others change nothing",
+        "persistence_config": "ignored: the fake needs no files; a JSON object",
         "env": "with `dev` the header `X-Role: ADMIN` makes a caller an admin (A8)",
         "timezone": "time zone of `createdAt`, `updatedAt` and `completedAt`",
         "default_lease_seconds": "length of a claim or a heartbeat that sets none (K2, H1)",
@@ -75,7 +77,7 @@ _IGNORED: Mapping[str, str] = MappingProxyType(
 #: What each argument of a fake does.
 _ARGUMENTS: Mapping[str, str] = MappingProxyType(
     {
-        "profile": "store behind the real server",
+        "profile": "version and store of the real server: `kvrocks-2.8`, or what PERSISTENCE_PROVIDER names",
         "clock": "`manual`, `real`, or `auto` in an async test",
         "now": "start of the clock: RFC 3339, or a datetime with a time zone",
         "settings": "the server's environment variables",
@@ -89,6 +91,7 @@ _ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "seed": "makes ids and jitter repeatable",
         "control_token": "bearer token of the control API",
         "filled_from": "seed file: the first tasks and subscriptions",
+        "reaper_phase": "with `main/pebble`: a time in seconds since 1970 at which the reaper looks for leases (P1)",
     }
 )
 
@@ -122,6 +125,12 @@ left. So a lease ends early, and how early depends on the store (K8):
 | `redis` | 0.5 s before its end |
 | `kvrocks-2.9` | 1 s before its end |
 | `kvrocks-2.8`, the default: CodeQ's own deployment files pin it | 0.5 to 1.5 s before its end |
+| `main/pebble` | from the second of its end on, the fraction cut off |
+
+`main/` before a store is CodeQ's main branch. Its embedded store `pebble` has a reaper, which ends leases every 2 s
+even if no worker claims (P1). No claim finds a task that the reaper has requeued, until another task of its command is
+delayed (P6). So a test that advances the clock over the end of a lease may see another outcome than on Redis; the
+task's `claimable` says why.
 """
 _OPTIONS = """
 ## Of the commands

@@ -29,7 +29,8 @@ class Options:
 
     host: str
     port: int | None
-    profile: str
+    profile: str | None
+    reaper_phase: float | None
     clock: str
     start_at: str | None
     identities: Path | None
@@ -136,10 +137,16 @@ _WHAT = (
         "profile",
         type=click.Choice(get_args(Profile)),
         metavar="[main/]STORE",
-        default=DEFAULT_PROFILE,
-        show_default=True,
         help="The store of the real server, which decides how early a lease counts as expired: redis, kvrocks-2.8 or "
-        "kvrocks-2.9. With main/ before it: of CodeQ's main branch.",
+        "kvrocks-2.9. With main/ before it: of CodeQ's main branch, which also has the store pebble.  [default: "
+        f"{DEFAULT_PROFILE}, or main/pebble if PERSISTENCE_PROVIDER is pebble]",
+    ),
+    flag(
+        "reaper-phase",
+        type=float,
+        metavar="SECONDS",
+        help="With main/pebble: a time, in seconds since 1970, at which its reaper looks for expired leases. It looks "
+        "every 2 s.  [default: the start of the clock]",
     ),
     flag(
         "clock",

@@ -25,11 +25,13 @@ from codeq_fake.compat.uvicorn_choice import shortcomings
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.argument_readers import instant
 from codeq_fake.core import canonical_name
+from codeq_fake.core.times import duration
 from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.http.host_guard import is_bound_to_loopback
+from codeq_fake.payloads import DEFAULT_PROFILE
 from codeq_fake.runtime.fake_server import Config, FakeServer
-from codeq_fake.server_settings import Settings, SettingsError
+from codeq_fake.server_settings import Settings
 from codeq_fake.server_settings.settings import NAMES as SETTINGS
 from codeq_fake.server_settings.settings import VARIABLES
 from codeq_fake.server_settings.sources import Sources, camel, near_misses
@@ -174,9 +176,11 @@ def _runtime(options: Options) -> FakeServer:
     """The fake that the options describe. Ends the program for an option that is invalid."""
     file = options.identities
     try:
+        settings = Settings.from_env(without_typos(options.environ))
         config = Config(
-            profile=canonical_name(options.profile),
-            settings=Settings.from_env(without_typos(options.environ)),
+            profile=canonical_name(options.profile or settings.chosen_profile or DEFAULT_PROFILE),
+            settings=settings,
+            reaper_phase=None if options.reaper_phase is None else duration(options.reaper_phase, "--reaper-phase"),
             identities=read_identities(str(file), _text("--identities", file)) if file is not None else (),
             webhook_allow=options.webhook_allow,
             any_host=options.any_host,
@@ -187,7 +191,7 @@ def _runtime(options: Options) -> FakeServer:
             has_worker_process=True,
         )
         start = instant(options.start_at) if options.start_at is not None else None
-    except SettingsError as error:
+    except ValueError as error:
         exit_with(str(error), MISUSED)
     except BadRequestError as error:
         exit_with(f"--start-at: {error}", MISUSED)

@@ -136,6 +136,13 @@ def duration(seconds: object, _name: str = "") -> int:
     return int(Decimal(seconds) * SECOND)  # type: ignore[arg-type]
 
 
+def phase(seconds: object, name: str) -> int:
+    """A number of seconds, negative ones too, as ns."""
+    if type(seconds) not in (int, float, Decimal) or not abs(seconds) <= _MOST_SECONDS:  # type: ignore[arg-type]
+        raise BadRequestError(f"{name}: found {seconds!r} where a number of seconds belongs")
+    return int(Decimal(str(seconds)) * SECOND)
+
+
 def instant(text: object, _name: str = "") -> int:
     """An RFC 3339 time, as ns since the epoch."""
     try:

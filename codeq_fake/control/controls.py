@@ -130,6 +130,7 @@ class Controls(StateControls, JournalControls):
         identities: object = None,
         clock: Literal["real", "manual"] | None = None,
         now: int | None = None,
+        reaper_phase: int | None = None,
     ) -> payloads.Health:
         """As `reset`, with a new set-up for what is given. Raises BadRequestError.
 
@@ -142,9 +143,12 @@ class Controls(StateControls, JournalControls):
                 setup = await to_thread.run_sync(read)
         else:
             setup = read()
+        if reaper_phase is not None:
+            setup["reaper_phase"] = reaper_phase
         before = self._runtime.config
+        profile = profile or (setup["settings"].chosen_profile if "settings" in setup else None) or before.profile
         try:
-            config = replace(before, **setup, profile=profile or before.profile)
+            config = replace(before.with_profile(profile), **setup)
         except SettingsError as error:
             raise BadRequestError(str(error)) from None
         self._runtime.reset(config, self._new_clock(clock, now))

@@ -32,6 +32,7 @@ from .argument_readers import (
     duration,
     instant,
     number_of,
+    phase,
     profile,
     shaped,
     whole,
@@ -88,6 +89,7 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         "identities": anything,
         "clock": clock_mode,
         "now": instant,
+        "reaper_phase": phase,
     }
     state = dict.fromkeys(("profile", "now", "broker"), anything)
     rule = dict.fromkeys((*KNOWN_FIELDS, "faults"), anything)
@@ -154,7 +156,10 @@ def routes(runtime: FakeServer, *, token: str | None = None) -> list[BaseRoute]:
 async def _answer(runtime: FakeServer, call: ControlCall, request: Request) -> Sequence[bytes]:
     """The JSON text of a call's reply."""
     async with runtime.freezing if call.freezes else nullcontext():
-        return await in_slices(json_blocks.encoded(await call.answer(request)))
+        answer = await call.answer(request)
+        if not runtime.broker.is_idle:
+            runtime.arm()
+        return await in_slices(json_blocks.encoded(answer))
 
 
 async def _unknown(request: Request) -> NoReturn:

@@ -11,6 +11,10 @@ POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", DEFAULT_POLICY
 #: 2 to this power is more than any cap that a 64-bit setting can hold.
 _LARGEST_EXPONENT = 63
 
+#: The first number of Go's `math/rand` with the seed 1. A small range takes its upper half.
+_FIRST = 5_577_006_791_947_779_410
+_HALF = 32
+
 
 def delay(settings: CoreSettings, attempts: int, jitter: Jitter) -> int:
     """The delay in seconds after `attempts` attempts (N6). An unknown policy acts as `exp_full_jitter`."""
@@ -28,3 +32,12 @@ def delay(settings: CoreSettings, attempts: int, jitter: Jitter) -> int:
             return jitter.between(half, 2 * half)
         case _:
             return jitter.between(0, exponential)
+
+
+class SeededJitter:
+    """The jitter of a server that makes a new generator with the seed 1 for each delay (P7)."""
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number from `low` to `high`, both included."""
+        count = high - low + 1
+        return low + (_FIRST >> _HALF if count < 1 << 31 else _FIRST) % count

@@ -18,11 +18,13 @@ from .idempotency import IdempotencyKeys
 from .profiles import Profile
 from .queue import PRIORITIES, Queue
 from .rate_limits import RateLimiter
+from .reaper import Reaper
 from .requeueing import Requeueing
+from .retention import Retention
 from .settings import CoreSettings
 from .slices import Slices, at_once
-from .subscriptions import DEFAULT_INTERVAL, MODES, Subscription, Subscriptions, expiry
-from .task import Event, HistoryEntry, NackOutcome, Record, State, Task
+from .subscriptions import MODES, Subscription, Subscriptions
+from .task import CREATED, Event, HistoryEntry, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
 from .times import seconds, visible_at
 from .topics import Topics
@@ -41,10 +43,19 @@ class Broker:
 
     Each operation takes `now` (ns since the epoch) and does all of its work at once. An operation that raises a
     `Refused` has changed nothing. Effects on the outside world are read with `drain_effects`. The caller calls `fire`
-    when `next_due` has come.
+    when `next_due` has come. `reaper_phase` is one of the reaper's ticks (ns); the default is `now` (P1).
     """
 
-    def __init__(self, *, settings: CoreSettings, profile: Profile, ids: Ids, jitter: Jitter, now: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        settings: CoreSettings,
+        profile: Profile,
+        ids: Ids,
+        jitter: Jitter,
+        now: int = 0,
+        reaper_phase: int | None = None,
+    ) -> None:
         self.settings = settings
         self.profile = profile
         self.store = TaskStore(profile.store)
@@ -58,11 +69,21 @@ class Broker:
             store=self.store,
             counters=self.counters,
             jitter=jitter,
-            repair_interval=profile.version.repair_interval,
+            profile=profile,
         )
         self.topics = Topics()
+        store = profile.store
+        start = now if reaper_phase is None else now - (now - reaper_phase) % (store.reaper_interval or 1)
+        self.reaper: Reaper | None = None
+        if store.reaper_interval:
+            self.reaper = Reaper(
+                interval=store.reaper_interval, start=start, store=self.store, requeueing=self.requeueing
+            )
+        self.retention = Retention(start=start, store=self.store) if store.ends_tasks else None
         #: A task or a key whose end or first use the present operation does not see (Z5, Z6); empty without a fault.
         self.unseen = ""
+        self._traces = settings.tracing_enabled and store.stores_traces
+        self._lease_end = store.lease_end
         self._artifacts = results.Artifacts(settings.local_artifacts_dir, profile.version.checks_artifact_names)
         self._ids = ids
         self._effects: list[Effect] = []
@@ -113,15 +134,16 @@ class Broker:
             webhook=webhook,
             visible_at=visible_from or 0,
         )
-        task.history.append(HistoryEntry(now, "created", tenant, None, task.state))
-        if self.settings.tracing_enabled:
+        task.history.append(HistoryEntry(now, CREATED, tenant, None, task.state))
+        if self._traces:
             is_valid = _TRACE_PARENT.fullmatch(trace_parent) is not None
             task.trace_parent = self._next_span(trace_parent if is_valid else "")
             task.trace_state = trace_state if is_valid else ""
         self.keys.keep(idempotency_key, task.id, now=now)
         self.counters.created[command] += 1
-        if self.store.add(task) and self.subscriptions.by_id:  # U3
-            self._notify(command, now=now)
+        is_first = self.store.add(task)
+        if self.subscriptions.by_id and (is_first or (self.profile.store.announces_all and visible_from is None)):
+            self._notify(command, now=now)  # U3, P10
         return task
 
     def _notify(self, command: str, *, now: int) -> None:
@@ -148,8 +170,11 @@ class Broker:
         tenant: str,
         lease_seconds: int = 0,
         now: int,
+        is_last_try: bool = False,
     ) -> Task | None:
         """Lease the next task of `commands` to `worker`, or return None if there is none (K1 to K8).
+
+        `is_last_try`: it is that of a long poll (Q1).
 
         Raises `EventTypeNotAllowed`, `WorkerRequired` or `LeaseRefused`.
         """
@@ -157,7 +182,7 @@ class Broker:
         if not worker:
             raise errors.WorkerRequired
         for command in wanted:
-            self.requeueing.repair(command, tenant, now=now)
+            self.requeueing.repair(command, tenant, now=now, is_last_try=is_last_try)
         for command in wanted:
             queue = self.store.queues.get((tenant, queue_name(command)))
             task = queue.take() if queue is not None else None
@@ -196,24 +221,27 @@ class Broker:
         """Lease a task that was taken from its queue (K2, K5). Raises `LeaseRefused`."""
         lease_seconds = lease_seconds if lease_seconds > 0 else self.settings.default_lease_seconds  # K2
         lease = seconds(lease_seconds)
-        task.apply(Event.CLAIM if lease > 0 else Event.REFUSE_LEASE, by=worker, now=now)
+        is_refused = lease <= 0 and self.profile.store.has_ttl  # K11
+        task.apply(Event.REFUSE_LEASE if is_refused else Event.CLAIM, by=worker, now=now)
         task.worker = worker
         task.attempts += 1
         task.touched_at = now
         task.lease_until = now + lease
         if task.trace_parent:
             task.trace_parent = self._next_span(task.trace_parent)  # X1
-        if lease <= 0:  # K11: the server has written the task when the store refuses its lease.
+        if is_refused:  # the server has written the task when the store refuses its lease
             queue.put(task)
             raise errors.LeaseRefused(self.profile.store.expiry_error)
-        task.lease_expiry = self.profile.store.key_gone_at(lease_seconds, now=now)
+        task.lease_expiry = self._lease_end(lease_seconds, now=now)
         queue.put_leased(task)
+        if self.reaper is not None:
+            self.reaper.watch(task)
         self.counters.claimed[task.command] += 1
 
     # Tasks in progress: R5, R6, R7 (H1 to H4, D1, D2, N1 to N6).
 
     def heartbeat(self, task_id: str, *, worker: str, extend_seconds: int = 0, now: int) -> None:
-        """Move the end of the lease to `now` + extension (H1). A lease that is gone from the store stays gone (H3).
+        """Move the end of the lease to `now` + extension (H1). A key that is gone from the store stays gone (H3, P3).
 
         Raises `TaskNotFound` or `NotOwner`.
         """
@@ -222,9 +250,11 @@ class Broker:
         task.apply(Event.HEARTBEAT, by=worker, now=now)
         task.touched_at = now
         task.lease_until = now + seconds(extend_seconds)
-        if now < task.lease_expiry and task.state is State.LEASED:
-            task.lease_expiry = self.profile.store.key_gone_at(extend_seconds, now=now)
+        if task.state is State.LEASED and (now < task.lease_expiry or not self.profile.store.has_ttl):
+            task.lease_expiry = self._lease_end(extend_seconds, now=now)
             self.store.queue_for(task).put_leased(task)
+            if self.reaper is not None:
+                self.reaper.watch(task)
 
     def abandon(self, task_id: str, *, worker: str, now: int) -> None:
         """Give the task back to the tail of its queue at once (D1). Raises `TaskNotFound` or `NotOwner`."""
@@ -246,9 +276,13 @@ class Broker:
         outcome = self.requeueing.give_back(
             task, queue, Event.NACK, delay_seconds=delay_seconds, reason=reason, by=worker, now=now
         )
-        if outcome.dead and task.webhook and self.profile.version.dead_letter_calls_back:  # G6
-            self.start_callback(task, Record(task.id, "FAILED", None, task.error, (), now), now=now)
+        if outcome.dead and self.profile.version.dead_letter_calls_back:  # G6
+            self._call_back_for_dead_letter(task, now=now)
         return outcome
+
+    def _call_back_for_dead_letter(self, task: Task, *, now: int) -> None:
+        if task.webhook:
+            self.start_callback(task, Record(task.id, "FAILED", None, task.error, (), now), now=now)
 
     def _task_held_by(self, task_id: str, worker: str) -> Task:
         task = self.get(task_id)
@@ -274,9 +308,10 @@ class Broker:
         """Store several results. Each item gets its record or its refusal (S6).
 
         If every task exists, all items are checked before the first is stored, artifacts are ignored, there are no
-        counts, and callbacks only where the version sends them (G5). Otherwise each item is submitted by itself.
+        counts, and callbacks only where the version sends them (G5). Otherwise each item is submitted by itself, except
+        on some stores (P13).
         """
-        if all(task_id in self.store.tasks for task_id, _ in items):
+        if not self.profile.store.splits_batches or all(task_id in self.store.tasks for task_id, _ in items):
             return self._submit_known(items, worker, now=now)
         return [_or_refusal(self.submit, task_id, submission, worker=worker, now=now) for task_id, submission in items]
 
@@ -359,16 +394,17 @@ class Broker:
             raise errors.InvalidDeliveryMode
         if mode == "group" and not group_id:
             raise errors.GroupRequired
+        events = event_types or BUILT_IN_COMMANDS
         subscription = Subscription(
             id=self._ids.subscription_id(),
             url=url,
-            commands=tuple(dict.fromkeys(map(queue_name, event_types or BUILT_IN_COMMANDS))),
+            commands=tuple(dict.fromkeys(map(queue_name, events))),
             mode=mode,
             group=group_id,
-            interval=min_interval_seconds if min_interval_seconds > 0 else DEFAULT_INTERVAL,
-            expires_at=expiry(ttl_seconds, now=now),
+            interval=self.subscriptions.interval(min_interval_seconds),
+            expires_at=self.subscriptions.expiry(ttl_seconds, now=now),
         )
-        self.subscriptions.by_id[subscription.id] = subscription
+        self.subscriptions.add(subscription, events)
         return subscription
 
     def renew_subscription(self, subscription_id: str, *, ttl_seconds: int = 0, now: int) -> Subscription:
@@ -376,7 +412,7 @@ class Broker:
         subscription = self.subscriptions.by_id.get(subscription_id)
         if subscription is None:
             raise errors.SubscriptionNotFound
-        subscription.expires_at = expiry(ttl_seconds, now=now)
+        subscription.expires_at = self.subscriptions.expiry(ttl_seconds, now=now)
         return subscription
 
     # Reading: R12, R13 (S7, S8).
@@ -398,20 +434,20 @@ class Broker:
     # Administration: R14, R15, R16 (M1 to M3), and rate limits (L1).
 
     def queue_sizes(self) -> dict[str, int]:
-        """The sizes of the built-in commands' queues without tenant, by storage key (M1)."""
-        return self.store.built_in_sizes()
+        """The sizes of the built-in commands' queues without tenant, or of all, by storage key (M1, P12)."""
+        return self.store.all_sizes() if self.profile.store.lists_all_queues else self.store.built_in_sizes()
 
     def queue_stats(self, command: str, *, tenant: str) -> QueueStats:
         """The sizes of the queue of one command and tenant (M2)."""
         return self.store.stats(command, tenant=tenant)
 
     def cleanup(self, *, before: int, limit: int = 0) -> int:
-        """Delete tasks untouched for 24 h as of `before` (ns), at most `limit`. Returns their number (M3)."""
-        return at_once(self.store.cleanup(before=before, limit=limit))
+        """Delete tasks untouched for 24 h as of `before` (ns), at most `limit`. Returns their number (M3, P8)."""
+        return at_once(self.cleanup_in_slices(before=before, limit=limit))
 
     def cleanup_in_slices(self, *, before: int, limit: int = 0) -> Slices[int]:
         """As `cleanup`. Other operations may come in between."""
-        return self.store.cleanup(before=before, limit=limit)
+        return (self.retention or self.store).cleanup(before=before, limit=limit)
 
     def admit(self, scope: str, token: str, operation: str, *, now: int) -> int:
         """Check the rate limit of `scope`. Returns 0 if the call is allowed, else the seconds to wait (L1)."""
@@ -424,20 +460,29 @@ class Broker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there are no effects, callbacks or subscriptions: nothing to drain or to `fire`. Fast to check."""
-        return not (self._effects or self.callbacks.deliveries or self.subscriptions.by_id)
+        """Whether there is no effect, callback, subscription or reaper: nothing to drain or `fire`. Fast to check."""
+        return not (self._effects or self.callbacks.deliveries or self.subscriptions.by_id or self.reaper)
 
     def next_due(self) -> int | None:
         """The next instant (ns) at which `fire` has something to do, or None."""
-        dues = (self.callbacks.next_due(), self._next_sweep())
+        dues = [self.callbacks.next_due(), self._next_sweep()]
+        if self.reaper is not None:
+            dues.append(self.reaper.next_due())
+        if self.retention is not None:
+            dues.append(self.retention.next_due())
         return min((due for due in dues if due is not None), default=None)
 
     def fire(self, *, now: int, most: int | None = None) -> None:
-        """Do what is due by `now`: tries of callbacks (W3), but `most` of them, and sweeps of subscriptions (U9)."""
+        """Do what is due by `now`: `most` tries of callbacks (W3), and a sweep of each kind (U9, P1, P8)."""
         self._effects.extend(self.callbacks.pop_due(now=now, most=most))
         sweep = self._next_sweep()
         if sweep is not None and sweep <= now:
             self.subscriptions.sweep(now=sweep)
+        if self.reaper is not None and (tick := self.reaper.next_due()) is not None and tick <= now:
+            for task in self.reaper.sweep(now=tick):
+                self._call_back_for_dead_letter(task, now=tick)  # P5
+        if self.retention is not None and (tick := self.retention.next_due()) is not None and tick <= now:
+            self.retention.sweep(now=tick)
 
     def _next_sweep(self) -> int | None:
         return self.subscriptions.next_sweep(interval=self.settings.subscription_cleanup_interval_seconds)

@@ -13,6 +13,10 @@ _NEVER_CLAIMABLE = {
     State.FAILED: "it failed, and FAILED is final (S4)",
     State.DEAD: "it is in the dead letter queue (N4)",
 }
+_OVERLOOKED = (
+    "it is due, but the server counts no delayed tasks of its command, so no claim looks for it: a create with a delay "
+    "or a NACK of this command changes that (P6)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
     match task.state:
         case _ if broker.store.queue_for(task).is_pending(task):
             return Claimable(now=True)  # Also a finished task, if a duplicate of its id is pending (Z1).
+        case State.DELAYED if task.visible_at <= now and _is_overlooked(broker, task):
+            return Claimable(now=False, why=_OVERLOOKED)
         case State.DELAYED if task.visible_at <= now:
             return Claimable(now=True)  # K7: the claim itself first moves it to its queue.
         case State.DELAYED:
@@ -43,6 +49,11 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
             return Claimable(now=False, why=_NEVER_CLAIMABLE[state])
 
 
+def _is_overlooked(broker: Broker, task: Task) -> bool:
+    queue = broker.store.queue_for(task)
+    return len(queue.delayed) == queue.unseen_delays
+
+
 def _of_leased(broker: Broker, task: Task, *, now: int) -> Claimable:
     expired_at = broker.profile.store.lease_expired_from(task.lease_expiry)
     repaired_from = broker.requeueing.repairs_from(task.tenant, task.command)
@@ -51,5 +62,6 @@ def _of_leased(broker: Broker, task: Task, *, now: int) -> Claimable:
     elif repaired_from > now:
         why = "its lease has run out, but leases were repaired a moment ago (Q1)"
     else:
-        why = "its lease has run out: the next claim requeues it with a delay, a later one gets it (K7, N5)"
+        finder = "the next claim" if broker.reaper is None else "the next claim, or the reaper,"
+        why = f"its lease has run out: {finder} requeues it with a delay, a later one gets it (K7, N5)"
     return Claimable(now=False, why=why, since=max(now, expired_at, repaired_from))

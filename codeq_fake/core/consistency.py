@@ -29,10 +29,12 @@ _HELD = (State.LEASED, State.LOST, State.UNLEASED)
 _MUST_BE_LISTED = (State.READY, State.UNLEASED)
 _MAY_BE_LISTED = (*_MUST_BE_LISTED, State.COMPLETED, State.FAILED)
 _RESULTS = (Status.COMPLETED, Status.FAILED)
+#: Where a clean-up leaves the ids of tasks (P8).
+_PLACES = ("ready", "delayed", "inProgress", "dead")
 #: More than any rate limit gives, and few enough to compute with.
 _MOST_TOKENS = 1e30
 #: The parts that are rows, and the number of columns that identify a row.
-_KEYED = (("keys", 1), ("turns", 2), ("buckets", 2))
+_KEYED = (("keys", 1), ("turns", 2), ("buckets", 2), ("heard", 1), ("unseenDelays", 2))
 _COUNTED = (
     ("created", 1),
     ("claimed", 1),
@@ -66,6 +68,7 @@ def contradictions(broker: Mapping[str, Any]) -> Iterator[str | None]:
     for scope, key, tokens, _ in broker["buckets"]:
         if scope not in SCOPES or abs(tokens) > _MOST_TOKENS:
             yield f"the bucket {scope} {key} is that of no rate limit"
+    yield from _wrong_leftovers(broker["leftovers"])
     yield from _wrong_rows(broker["tally"], _COUNTED)
     yield from _wrong_counts(broker["tally"])
 
@@ -143,7 +146,7 @@ def _is_subscription(subscription: Subscription) -> bool:
         and bool(subscription.commands)
         and subscription.mode in MODES
         and (subscription.mode != "group" or bool(subscription.group))
-        and subscription.interval > 0
+        and subscription.interval >= 0
     )
 
 
@@ -168,6 +171,12 @@ def _wrong_rows(parts: Mapping[str, Any], keyed: Iterable[tuple[str, int]]) -> I
         rows = parts[name]
         if len({tuple(row[:columns]) for row in rows}) < len(rows):
             yield f"{name} has two rows for one thing"
+
+
+def _wrong_leftovers(rows: Iterable[tuple[str, str, str, int, str]]) -> Iterator[str]:
+    for _, name, place, number, task_id in rows:
+        if place not in _PLACES or (place == "ready" and number not in range(PRIORITIES)):
+            yield f"the id {task_id} is left at no place of the queue {name}"
 
 
 def _wrong_counts(counters: Mapping[str, Any]) -> Iterator[str]:

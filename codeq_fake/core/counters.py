@@ -42,9 +42,11 @@ class Counters:
         self.rate_limited: Counter[tuple[str, str]] = Counter()
         self._generation = 0
 
-    def count_end(self, command: str, status: str, *, latency: int) -> None:
-        """Count a task that ended with `status`, `latency` ns after its creation."""
+    def count_end(self, command: str, status: str, *, latency: int | None) -> None:
+        """Count a task that ended with `status`, `latency` ns after its creation; None: that is not counted."""
         self.completed[command, status] += 1
+        if latency is None:
+            return
         histogram = self.latency.get((command, status))
         if histogram is None:
             histogram = self.latency[command, status] = Histogram(generation=self._generation)

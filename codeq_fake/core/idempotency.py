@@ -1,4 +1,4 @@
-"""Idempotency keys: the task that each key created, for 24 hours from its first use (C8)."""
+"""Idempotency keys: the task that each key created, usually for 24 hours from its first use (C8)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from .commands import is_blank
 from .profiles import Store
-from .times import DAY_SECONDS
+from .times import DAY_SECONDS, NEVER
 
 
 class IdempotencyKeys:
@@ -28,7 +28,8 @@ class IdempotencyKeys:
         return known[0] if known is not None else None
 
     def keep(self, key: str, task_id: str, *, now: int) -> None:
-        """Remember that `key` created the task. A blank key counts as no key."""
-        if key and not is_blank(key):
+        """Remember that `key` created the task. A blank key counts as no key, except on some stores (P11)."""
+        if key and (self._store.takes_blank_keys or not is_blank(key)):
             self.kept.pop(key, None)
-            self.kept[key] = (task_id, self._store.key_gone_at(DAY_SECONDS, now=now))
+            gone_at = self._store.key_gone_at(DAY_SECONDS, now=now) if self._store.has_ttl else NEVER
+            self.kept[key] = (task_id, gone_at)

@@ -11,7 +11,7 @@ from .task import Event, HistoryEntry, State, Status, Task
 
 
 def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
-    """End the lease of a task now. The next claim requeues the task (N5). Raises `NotInProgress`.
+    """End the lease of a task now. The next claim, or the reaper, requeues it (N5, P1). Raises `NotInProgress`.
 
     Until then its worker still has it: a heartbeat is accepted, but brings no lease back (H3).
     """
@@ -23,6 +23,8 @@ def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
     task.lease_until = task.lease_expiry = now
     if task.state is State.LEASED:
         broker.store.queue_for(task).put_leased(task)
+        if broker.reaper is not None:
+            broker.reaper.watch(task)
     return task
 
 

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from .due_heap import DueHeap
+from .leftovers import Leftovers
 from .profiles import Store
 from .task import Task
 from .times import floor_to_second
@@ -28,18 +29,32 @@ class Queue:
     A queue knows only where a task is. The broker knows states and rules.
     """
 
-    __slots__ = ("_store", "before_change", "dead", "delayed", "delays", "in_progress", "leases", "pending")
+    __slots__ = (
+        "_store",
+        "before_change",
+        "dead",
+        "delayed",
+        "delays",
+        "in_progress",
+        "leases",
+        "leftovers",
+        "pending",
+        "unseen_delays",
+    )
 
     def __init__(self, store: Store) -> None:
         self._store = store
         #: Priority -> its pending list, the highest first. Created on first use: a server with many commands has many
-        #: queues, and most of them use one priority.
+        #: queues, and most of them use one priority. An id without a task is a duplicate (Z4) or left over (P8).
         self.pending: dict[int, OrderedDict[str, Task | None]] = {}
         #: Called before the next change of a pending list: a reader still needs the lists as they are now.
         self.before_change: Callable[[Any], None] | None = None
         self.delayed: dict[str, Task] = {}
         self.in_progress: dict[str, Task] = {}
         self.dead: dict[str, Task] = {}
+        #: How many delayed tasks more there are than the server counts (P6).
+        self.unseen_delays = 0
+        self.leftovers: Leftovers | None = None
         self.delays = DueHeap(self.delayed, _visible_at)
         self.leases = DueHeap(self.in_progress, _lease_expiry)
 
@@ -49,11 +64,16 @@ class Queue:
             self.before_change(self)
         ready = self.pending.get(task.priority)
         if ready is None:
-            ready = self.pending[task.priority] = OrderedDict()
-            if len(self.pending) > 1:
-                self.pending = dict(sorted(self.pending.items(), reverse=True))
+            ready = self.add_list(task.priority)
         ready[task.id] = task
         return len(ready) == 1
+
+    def add_list(self, priority: int) -> OrderedDict[str, Task | None]:
+        """Add the pending list of a priority, which must have none."""
+        added = self.pending[priority] = OrderedDict[str, Task | None]()
+        if len(self.pending) > 1:
+            self.pending = dict(sorted(self.pending.items(), reverse=True))
+        return added
 
     def take(self) -> Task | None:
         """Remove and return the next task: priority 9 first, first in first out within a priority (K4)."""
@@ -102,6 +122,8 @@ class Queue:
         """Remove and yield at most `limit` delayed tasks that are due, in the order of due second and id (K7, C7)."""
         this_second = floor_to_second(now)
         delays = self.delays
+        if self.leftovers is not None:
+            self.unseen_delays += self.leftovers.drop_due(this_second)
         while limit and (first := delays.first()) is not None and first[0] <= this_second:
             task = delays.find(delays.pop())
             if task is not None:
@@ -117,6 +139,8 @@ class Queue:
 
     def pop_expired(self, *, limit: int, now: int) -> Iterator[Task]:
         """Remove and yield at most `limit` tasks in progress whose lease counts as expired, the earliest first (K8)."""
+        if self.leftovers is not None:
+            self.leftovers.in_progress.clear()
         leases = self.leases
         expired_from = self._store.lease_expired_from
         while limit and (first := leases.first()) is not None and expired_from(first[0]) <= now:
@@ -143,9 +167,24 @@ class Queue:
         self.leases.tidy_a_bit()
         self.delays.tidy_a_bit()
 
+    def leave_id(self, task: Task) -> None:
+        """Remove a task, but leave its id where it was (P8)."""
+        left = self.leftovers = self.leftovers or Leftovers()
+        if self.is_pending(task):
+            if self.before_change is not None:
+                self.before_change(self)
+            self.pending[task.priority][task.id] = None
+        elif self.delayed.pop(task.id, None):
+            left.delayed.add((task.visible_at, task.id))
+            self.unseen_delays -= 1  # the server goes on counting it
+        elif self.in_progress.pop(task.id, None):
+            left.in_progress.add(task.id)
+        elif self.dead.pop(task.id, None):
+            left.dead.add(task.id)
+
     def pending_ids(self) -> list[str]:
         """The ids of the pending tasks, in the order of their claims."""
-        return [task_id for ready in self.pending.values() for task_id in ready if task_id != _DUPLICATE]
+        return [task.id for ready in self.pending.values() for task in ready.values() if task is not None]
 
     def ready_by_priority(self) -> list[int]:
         """The length of the pending list of each priority, 0 to 9 (M1)."""

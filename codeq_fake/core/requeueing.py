@@ -8,6 +8,7 @@ from . import backoff
 from .commands import queue_name
 from .counters import Counters
 from .effects import Jitter
+from .profiles import Profile
 from .queue import Queue
 from .settings import CoreSettings
 from .task import LAST_ATTEMPT, Event, NackOutcome, State, Task
@@ -22,59 +23,64 @@ class Requeueing:
     """Moves the tasks of one server back into their queues."""
 
     def __init__(
-        self, *, settings: CoreSettings, store: TaskStore, counters: Counters, jitter: Jitter, repair_interval: int
+        self, *, settings: CoreSettings, store: TaskStore, counters: Counters, jitter: Jitter, profile: Profile
     ) -> None:
         self._settings = settings
         self._store = store
         self._counters = counters
         self._jitter = jitter
-        self._repair_interval = repair_interval
+        self._expiry_jitter = backoff.SeededJitter() if profile.store.seeds_jitter else jitter  # P7
+        self._repair_interval = profile.version.repair_interval
+        self._moves_tenantless = profile.store.moves_tenantless
         #: (tenant, command as sent) -> when its expired leases were last repaired (Q1), the longest ago first.
         self.repaired: OrderedDict[tuple[str, str], int] = OrderedDict()
 
-    def repair(self, command: str, tenant: str, *, now: int) -> None:
+    def repair(self, command: str, tenant: str, *, now: int, is_last_try: bool = False) -> None:
         """Move due tasks and tasks with an expired lease. Each claim does this first, and nothing else does (K7).
 
-        Where there is an interval, a claim that comes too soon after a repair moves due tasks only (Q1).
+        Where there is an interval, a claim that comes too soon after a repair moves due tasks only (Q1). The tries of a
+        long poll come a bit late, but the last one does not: it is less than an interval after one that is due exactly
+        an interval before.
         """
         name, limit = queue_name(command), self._settings.requeue_inspect_limit
-        for owner in ("", tenant) if tenant else ("",):  # K6
+        for owner in ("", tenant) if tenant and self._moves_tenantless else (tenant,):  # K6, P15
             queue = self._store.queues.get((owner, name))
-            if queue is not None and queue.delayed:
+            if queue is not None and len(queue.delayed) != queue.unseen_delays:
                 for task in queue.pop_due(limit=limit, now=now):
                     task.apply(Event.COME_DUE, by="", now=now)
                     task.touched_at = now
                     task.visible_at = 0
                     queue.put(task)
         queue = self._store.queues.get((tenant, name))
-        if self._repair_interval and not self._begins_repair(tenant, command, now=now):
+        if self._repair_interval and not self._begins_repair(tenant, command, now=now, is_last_try=is_last_try):
             return
-        if queue is not None and queue.in_progress:
+        if queue is not None and (queue.in_progress or queue.leftovers is not None):
             for task in queue.pop_expired(limit=limit, now=now):
                 self.give_back_expired(task, queue, Event.EXPIRE, claimed_as=command, now=now)
 
-    def _begins_repair(self, tenant: str, command: str, *, now: int) -> bool:
+    def _begins_repair(self, tenant: str, command: str, *, now: int, is_last_try: bool) -> bool:
         """Whether expired leases may be repaired now. If so, the interval begins again (Q1)."""
-        repaired, latest = self.repaired, now - self._repair_interval
+        repaired, latest = self.repaired, now - self._repair_interval - is_last_try
         while repaired and repaired[next(iter(repaired))] < latest:
             repaired.popitem(last=False)
-        if (tenant, command) in repaired:  # also exactly one interval ago: timers of the real server are a bit early
+        if repaired.get((tenant, command), latest) > latest:
             return False
+        repaired.pop((tenant, command), None)
         repaired[tenant, command] = now
         return True
 
     def repairs_from(self, tenant: str, command: str) -> int:
         """The instant (ns) from which a claim of this command repairs expired leases (Q1)."""
         repaired = self.repaired.get((tenant, command))
-        return 0 if repaired is None else repaired + self._repair_interval + 1
+        return 0 if repaired is None else repaired + self._repair_interval
 
-    def give_back_expired(self, task: Task, queue: Queue, event: Event, *, claimed_as: str, now: int) -> None:
+    def give_back_expired(self, task: Task, queue: Queue, event: Event, *, claimed_as: str, now: int) -> NackOutcome:
         """Give back a task whose lease is over, as a NACK would (N5). The task is in no part of the queue.
 
         `claimed_as` is the command as the claim has it that found the lease expired (L2).
         """
         self._counters.lease_expired[claimed_as] += 1
-        self.give_back(task, queue, event, reason=REASON_LEASE_EXPIRED, now=now)
+        return self.give_back(task, queue, event, reason=REASON_LEASE_EXPIRED, now=now)
 
     def abandon(self, task: Task, *, worker: str, now: int) -> None:
         """Move a task to the tail of its queue at once (D1)."""
@@ -93,7 +99,8 @@ class Requeueing:
         The task is in no part of the queue. `event` is the cause.
         """
         if delay_seconds <= 0:
-            delay_seconds = backoff.delay(self._settings, task.attempts, self._jitter)  # N3
+            jitter = self._jitter if event is Event.NACK else self._expiry_jitter
+            delay_seconds = backoff.delay(self._settings, task.attempts, jitter)  # N3
         delay_seconds = min(delay_seconds, self._settings.backoff_max_seconds)
         is_last = task.attempts + 1 >= task.max_attempts
         task.apply(LAST_ATTEMPT[event] if is_last else event, by=by, now=now)
@@ -103,7 +110,9 @@ class Requeueing:
         if is_last:
             task.error = reason or REASON_MAX_ATTEMPTS
             queue.add_dead_letter(task)
-            self._counters.count_end(task.command, State.DEAD.status.value, latency=now - task.created_at)
+            # The reaper counts a dead letter, but not how long it took (P5).
+            latency = None if event is Event.REAP else now - task.created_at
+            self._counters.count_end(task.command, State.DEAD.status.value, latency=latency)
             return NackOutcome(dead=True, delay_seconds=0)
         task.error = ""
         task.visible_at = floor_to_second(now + seconds(delay_seconds))

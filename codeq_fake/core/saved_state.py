@@ -16,6 +16,7 @@ from .codec import MismatchError, codec, load_in_slices
 from .consistency import contradictions
 from .counters import Histogram
 from .frozen_items import FrozenItems
+from .leftovers import Leftovers
 from .queue import Queue
 from .slices import Slices, in_order
 from .subscriptions import Subscription
@@ -57,6 +58,10 @@ class BrokerState(TypedDict):
     tally: CountersState
     topics: list[Topic]
     repaired: list[tuple[str, str, int]]
+    heard: list[tuple[str, int]]
+    unseenDelays: list[tuple[str, str, int]]
+    leftovers: list[tuple[str, str, str, int, str]]
+    staleEntries: list[tuple[int, str]]
 
 
 class FakeState(TypedDict):
@@ -70,7 +75,9 @@ class FakeState(TypedDict):
 #: What adds a task to its queue; a READY or UNLEASED one comes from the list `ready`.
 _PLACES = {State.DELAYED: Queue.delay, State.LEASED: Queue.put_leased, State.DEAD: Queue.add_dead_letter}
 #: What states of older releases lack.
-_NEW_PARTS: Mapping[str, list[Any]] = MappingProxyType({"topics": [], "repaired": []})
+_NEW_PARTS: Mapping[str, list[Any]] = MappingProxyType(
+    {"topics": [], "repaired": [], "heard": [], "unseenDelays": [], "leftovers": [], "staleEntries": []}
+)
 _COUNTERS = ("created", "claimed", "completed", "lease_expired", "deliveries", "rate_limited")
 
 
@@ -114,7 +121,39 @@ def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[li
         },
         "topics": map(codec(Topic).dump, list(broker.topics.by_name.values())),
         "repaired": _rows(broker.requeueing.repaired),
+        "heard": _rows(subscriptions.heard),
+        "unseenDelays": sorted(
+            [*key, queue.unseen_delays] for key, queue in broker.store.queues.items() if queue.unseen_delays
+        ),
+        "leftovers": sorted([*key, *row] for key, queue in broker.store.queues.items() for row in _leftovers(queue)),
+        "staleEntries": sorted(map(list, broker.retention.stale)) if broker.retention is not None else [],
     }
+
+
+def _leftovers(queue: Queue) -> Iterator[tuple[str, int, str]]:
+    """The ids that a clean-up has left in a queue, with their place and its number: a priority or a due time (P8)."""
+    left = queue.leftovers
+    if left is None:
+        return
+    for priority, ready in queue.pending.items():
+        yield from (("ready", priority, task_id) for task_id, task in ready.items() if task is None and task_id)
+    yield from (("delayed", due, task_id) for due, task_id in left.delayed)
+    yield from (("inProgress", 0, task_id) for task_id in left.in_progress)
+    yield from (("dead", 0, task_id) for task_id in left.dead)
+
+
+def _restore_leftover(queue: Queue, place: str, number: int, task_id: str) -> None:
+    left = queue.leftovers = queue.leftovers or Leftovers()
+    match place:
+        case "ready":
+            ready = queue.pending.get(number)
+            (queue.add_list(number) if ready is None else ready)[task_id] = None
+        case "delayed":
+            left.delayed.add((number, task_id))
+        case "inProgress":
+            left.in_progress.add(task_id)
+        case _:
+            left.dead.add(task_id)
 
 
 def _in_claim_order(keys: list[tuple[str, str]], pending: Iterator[list[str]]) -> Iterator[str | None]:
@@ -160,16 +199,19 @@ def load(state: Mapping[str, Any]) -> Slices[FakeState]:
 
 def _with_new_parts(broker: Mapping[str, Any]) -> Mapping[str, Any]:
     """The state of a broker with the parts that older releases did not have."""
-    return {**broker, **_NEW_PARTS} if broker.keys() == BrokerState.__annotations__.keys() - _NEW_PARTS else broker
+    return {**_NEW_PARTS, **broker}
 
 
 def restore(broker: Broker, state: BrokerState) -> Slices[None]:
     """Fill a new broker with a state. A callback whose try was under way is tried again."""
     store, counters = broker.store, broker.counters
+    _restore_embedded(broker, state)
     for task in state["tasks"]:
         store.tasks[task.id] = task
         if task.state in _PLACES:
             _PLACES[task.state](store.queue_for(task), task)
+        if broker.reaper is not None and task.state is State.LEASED:
+            broker.reaper.watch(task)
         yield
     for task_id in state["ready"]:
         store.queue_for(store.tasks[task_id]).put(store.tasks[task_id])
@@ -199,6 +241,17 @@ def restore(broker: Broker, state: BrokerState) -> Slices[None]:
     for command, status, counts, total in state["tally"]["latency"]:
         counters.latency[command, status] = Histogram(counts, total)
         yield
+
+
+def _restore_embedded(broker: Broker, state: BrokerState) -> None:
+    """Restore what only an embedded store has, except for tasks."""
+    for tenant, name, place, number, task_id in state["leftovers"]:
+        _restore_leftover(broker.store.queue_at(tenant, name), place, number, task_id)
+    for tenant, name, count in state["unseenDelays"]:
+        broker.store.queue_at(tenant, name).unseen_delays = count
+    if broker.retention is not None:
+        broker.retention.stale.update(state["staleEntries"])
+    broker.subscriptions.heard.update(dict(state["heard"]))
 
 
 def _rows(mapping: Mapping[Any, Any]) -> Iterator[list[Any]]:

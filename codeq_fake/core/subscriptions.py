@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .commands import BUILT_IN_COMMANDS, queue_name
 from .effects import NoticeDue
 from .profiles import Store
-from .times import MINUTE, SECOND, seconds
+from .times import MINUTE, SECOND, floor_to_second, seconds
 
-DEFAULT_TTL = 300
-DEFAULT_INTERVAL = 5
 MODES = ("fanout", "group", "hash")
 
 _BUILT_IN = frozenset(map(queue_name, BUILT_IN_COMMANDS))
@@ -30,11 +29,6 @@ class Subscription:
     expires_at: int
     throttled_until: int = 0
 
-    @property
-    def is_swept(self) -> bool:
-        """Whether the sweep deletes it after its expiry: it has a built-in command (U9)."""
-        return not _BUILT_IN.isdisjoint(self.commands)
-
 
 class Subscriptions:
     """All subscriptions of a server, with the turns of their groups."""
@@ -42,12 +36,30 @@ class Subscriptions:
     def __init__(self, store: Store, *, swept_at: int) -> None:
         self._store = store
         self.by_id: dict[str, Subscription] = {}
+        #: Command as written -> how many subscribed to it, less those whose command was swept, in lower case (P9).
+        self.heard: Counter[str] = Counter()
         #: (command, group) -> the number of turns so far, also of those without a notice (U6).
         self.turns: dict[tuple[str, str], int] = {}
         self.swept_at = swept_at
 
+    def add(self, subscription: Subscription, events: Sequence[str]) -> None:
+        """Add a subscription to `events`, its commands as they were written."""
+        self.by_id[subscription.id] = subscription
+        if self._store.has_subscription_index:
+            self.heard.update(events)
+
+    def expiry(self, ttl_seconds: int, *, now: int) -> int:
+        """The instant (ns) at which a subscription expires. Not positive means the default (U1, P9)."""
+        return now + seconds(ttl_seconds if ttl_seconds > 0 else self._store.subscription_ttl)
+
+    def interval(self, seconds_asked: int) -> int:
+        """The least time between two notices in seconds. Not positive means the default (U1, P9)."""
+        return seconds_asked if seconds_asked > 0 else self._store.notice_interval
+
     def notices(self, command: str, *, now: int) -> Sequence[NoticeDue]:
         """The notices to send now that a queue of `command` has work, in order (U4 to U7)."""
+        if self._store.has_subscription_index and self.heard[command] <= 0:
+            return ()
         fanout: list[Subscription] = []
         sharing: dict[tuple[str, str], list[Subscription]] = {}
         for subscription in self._active(queue_name(command), now=now):
@@ -60,6 +72,8 @@ class Subscriptions:
         # Groups come before hash, each in the order of its first member.
         groups = sorted(sharing.values(), key=lambda members: members[0].mode == "hash")
         notices = [*self._in_turn(command, fanout, groups, now=now)]
+        if not self._store.has_ttl:
+            return notices
         # The store refuses an interval that is negative as a Go duration, and with it the question for all (U5).
         asked = (*fanout, *(members[0] for members in groups))
         return () if any(seconds(each.interval) < 0 for each in asked) else notices
@@ -84,38 +98,45 @@ class Subscriptions:
 
     def next_sweep(self, *, interval: int) -> int | None:
         """The next sweep (ns) that has a subscription to delete, or None (U9)."""
-        expiries = [subscription.expires_at for subscription in self.by_id.values() if subscription.is_swept]
-        if not expiries:
+        ends = [end for end in map(self._swept_from, self.by_id.values()) if end is not None]
+        if not ends:
             return None
         period = interval * SECOND
-        sweeps = max(1, -(-(min(expiries) - self.swept_at) // period))  # rounded up
+        sweeps = max(1, -(-(min(ends) - self.swept_at) // period))  # rounded up
         return self.swept_at + sweeps * period
 
     def sweep(self, *, now: int) -> None:
-        """Delete the expired subscriptions of the built-in commands (U9)."""
+        """Delete the expired subscriptions, usually those of the built-in commands only (U9, P9)."""
         self.swept_at = now
-        for subscription in [s for s in self.by_id.values() if s.is_swept and s.expires_at <= now]:
-            del self.by_id[subscription.id]
+        for subscription in list(self.by_id.values()):
+            end = self._swept_from(subscription)
+            if end is not None and end <= now:
+                del self.by_id[subscription.id]
+                if self._store.has_subscription_index:
+                    self.heard.subtract(subscription.commands)
+
+    def _swept_from(self, subscription: Subscription) -> int | None:
+        """The instant (ns) from which a sweep deletes a subscription, None if none does (U9, P9)."""
+        if self._store.has_subscription_index:
+            return floor_to_second(subscription.expires_at) + SECOND
+        return subscription.expires_at if not _BUILT_IN.isdisjoint(subscription.commands) else None
 
     def _active(self, name: str, *, now: int) -> list[Subscription]:
-        # At the instant of its expiry a subscription is still active (U9).
-        active = [s for s in self.by_id.values() if name in s.commands and s.expires_at >= now]
+        # At the instant of its expiry a subscription is still active (U9), or in that second (P9).
+        since = floor_to_second(now) if self._store.has_subscription_index else now
+        active = [s for s in self.by_id.values() if name in s.commands and s.expires_at >= since]
         active.sort(key=lambda s: (s.expires_at // SECOND, s.id))  # U6
         return active
 
     def _next_in_turn(self, name: str, members: list[Subscription], *, now: int) -> Subscription:
         if members[0].mode == "hash":
             return members[now // MINUTE % len(members)]
-        turn = self.turns[name, members[0].group] = self.turns.get((name, members[0].group), 0) + 1
-        return members[turn % len(members)]
+        turns = self.turns.get((name, members[0].group), 0)
+        self.turns[name, members[0].group] = turns + 1
+        return members[(turns + self._store.first_turn) % len(members)]
 
     def _passes_throttle(self, subscription: Subscription, *, now: int) -> bool:
         if now < subscription.throttled_until:
             return False
-        subscription.throttled_until = self._store.key_gone_at(subscription.interval, now=now)  # U5
+        subscription.throttled_until = self._store.throttle_end(subscription.interval, now=now)  # U5
         return True
-
-
-def expiry(ttl_seconds: int, *, now: int) -> int:
-    """The instant (ns) at which a subscription expires. A time to live that is not positive means the default (U1)."""
-    return now + seconds(ttl_seconds if ttl_seconds > 0 else DEFAULT_TTL)

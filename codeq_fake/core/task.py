@@ -48,6 +48,10 @@ class State(Enum):
         self.location = location
 
 
+#: The first entry of each history.
+CREATED = "created"
+
+
 class Event(StrEnum):
     """The events in the life of a task after its creation. The values are the words of its history."""
 
@@ -60,6 +64,8 @@ class Event(StrEnum):
     LAST_NACK = "nacked for the last time"  # N4
     EXPIRE = "lease expired"  # N5
     LAST_EXPIRE = "lease expired for the last time"  # N5, N4
+    REAP = "lease ended by the reaper"  # P1
+    LAST_REAP = "lease ended by the reaper for the last time"  # P1, P5
     COMPLETE = "completed"  # S4
     FAIL = "failed"  # S4
     COPY = "queued a second time"  # Z1
@@ -80,6 +86,8 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.LEASED, Event.LAST_NACK): State.DEAD,
         (State.LEASED, Event.EXPIRE): State.DELAYED,
         (State.LEASED, Event.LAST_EXPIRE): State.DEAD,
+        (State.LEASED, Event.REAP): State.DELAYED,
+        (State.LEASED, Event.LAST_REAP): State.DEAD,
         (State.LEASED, Event.COMPLETE): State.COMPLETED,
         (State.LEASED, Event.FAIL): State.FAILED,
         # The store refused the lease: all but the lists of ids is as after a claim.
@@ -123,6 +131,7 @@ LAST_ATTEMPT: Mapping[Event, Event] = MappingProxyType(
     {
         Event.NACK: Event.LAST_NACK,
         Event.EXPIRE: Event.LAST_EXPIRE,
+        Event.REAP: Event.LAST_REAP,
         Event.REVOKE: Event.LAST_REVOKE,
     }
 )

@@ -7,6 +7,7 @@ from operator import add
 from typing import NamedTuple
 
 from .commands import BUILT_IN_COMMANDS, queue_name
+from .leftovers import Leftovers
 from .profiles import Store
 from .queue import Queue
 from .slices import Slices, batches
@@ -50,6 +51,10 @@ class TaskStore:
         if queue is None:
             queue = self.queues[key] = Queue(self._store)
         return queue
+
+    def queue_at(self, tenant: str, name: str) -> Queue:
+        """The queue of a tenant and name, created if it does not exist."""
+        return self.queues.setdefault((tenant, name), Queue(self._store))
 
     def stats(self, command: str, *, tenant: str) -> QueueStats:
         """The sizes of one queue (M2)."""
@@ -101,16 +106,34 @@ class TaskStore:
             yield
         return deleted
 
-    def remove(self, task: Task) -> None:
-        """Delete a task. Its idempotency key no longer counts (C8)."""
-        self.queue_for(task).remove(task)
+    def all_sizes(self) -> dict[str, int]:
+        """The sizes of all queues that are not empty, by storage key in alphabetical order (P12)."""
+        sizes: dict[str, int] = {}
+        for (tenant, name), queue in self.queues.items():
+            if "/" in name:  # the server takes its own key apart at these
+                continue
+            queue_key = f"codeq:q:{name}:{tenant}" if tenant else f"codeq:q:{name}"
+            ready, stats = queue.ready_by_priority(), _stats(queue)
+            sizes |= {f"{queue_key}:delayed": stats.delayed, f"{queue_key}:dlq": stats.dead}
+            sizes |= {f"{queue_key}:inprog": stats.in_progress}
+            sizes |= {f"{queue_key}:pending:{priority}": length for priority, length in enumerate(ready)}
+        return dict(sorted((key, length) for key, length in sizes.items() if length))
+
+    def remove(self, task: Task, *, leaves_id: bool = False) -> None:
+        """Delete a task. Its idempotency key no longer counts (C8). Its queue may go on counting its id (P8)."""
+        queue = self.queue_for(task)
+        if leaves_id:
+            queue.leave_id(task)
+        else:
+            queue.remove(task)
         del self.tasks[task.id]
 
 
 def _stats(queue: Queue) -> QueueStats:
+    left = queue.leftovers or Leftovers()
     return QueueStats(
         ready=queue.ready_count(),
-        delayed=len(queue.delayed),
-        in_progress=len(queue.in_progress),
-        dead=len(queue.dead),
+        delayed=len(queue.delayed) + len(left.delayed),
+        in_progress=len(queue.in_progress) + len(left.in_progress),
+        dead=len(queue.dead) + len(left.dead),
     )

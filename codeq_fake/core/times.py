@@ -19,6 +19,9 @@ SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 DAY_SECONDS = 24 * 60 * 60
 
+#: After every instant, and within the 68 bits that a saved state has for one.
+NEVER = (1 << 68) - 1
+
 #: Go's zero time, 0001-01-01T00:00:00Z: it counts as no `runAt` (C6).
 ZERO_TIME = -62_135_596_800 * SECOND
 

@@ -111,6 +111,8 @@ class Endpoint:
             reply = await runtime.waiters.poll(
                 answer.attempt, now=call.now, wait_seconds=answer.seconds, interval=answer.interval, gone=gone
             )
+            if not runtime.broker.is_idle:
+                runtime.arm()  # a lease is an event for the reaper (P1)
             answer = reply if reply is not None else answer.over(runtime.clock.now())
             return answer if answer.writing is None else await _written(answer, answer.writing)
         if not isinstance(answer, Reply):

@@ -48,7 +48,9 @@ class _Family(NamedTuple):
 def metrics(call: Call) -> Slices[Reply]:
     """R17: the `codeq_` families in alphabetical order, without empty ones, compressed if the client accepts gzip."""
     parts: list[bytes] = []
-    families = [*_gauges(call.broker, call.now), *_counters(call.broker.counters)]
+    families = [*_counters(call.broker.counters)]
+    if not call.broker.profile.store.lists_all_queues:  # P12
+        families += _gauges(call.broker, call.now)
     for family in sorted(families, key=attrgetter("name")):
         rows = yield from in_order(list(family.values.items()))
         for batch in batches(rows, _ROWS):

@@ -9,7 +9,7 @@ from typing import Any
 from codeq_fake import wire
 from codeq_fake.core import ArtifactUpload, Record, Submission
 from codeq_fake.core.errors import Refused
-from codeq_fake.core.times import MILLISECOND
+from codeq_fake.core.times import MILLISECOND, SECOND
 from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
@@ -31,6 +31,8 @@ def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
     """R3: claim a task of at most so many commands, and wait for one if the request says so (K1 to K9)."""
     fields = call.decode(bodies.CLAIM)
     bodies.check_commands(fields.get("commands", ()), most)
+    seconds = min(fields.get("waitSeconds", 0), LONGEST_WAIT)
+    deadline = call.now + seconds * SECOND
 
     def attempt(now: int) -> Reply | None:
         task = call.broker.claim(
@@ -40,13 +42,14 @@ def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
             tenant=call.caller.tenant,
             lease_seconds=fields.get("leaseSeconds", 0),
             now=now,
+            is_last_try=now >= deadline > call.now,
         )
         if task is None:
             return None
         return rendering.task_reply(task, call.zone, tasks=(TouchedTask.of(task),))
 
     over = partial(_nothing, call, fields)
-    return Wait(attempt, min(fields.get("waitSeconds", 0), LONGEST_WAIT), INTERVAL, over)
+    return Wait(attempt, seconds, INTERVAL, over)
 
 
 def _nothing(call: Call, fields: Mapping[str, Any], now: int) -> Reply:

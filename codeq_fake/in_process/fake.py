@@ -49,6 +49,9 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
     - `settings` are the real server's environment variables, `yaml` is the text of its configuration file.
     - `identities` are the callers that it knows: `{"name": {"kind": "producer" or "worker", "claims": {...}}}`. Their
       tokens are their names. Without identities and auth settings, the token `dev-token` may do everything.
+    - `profile` is the version and the store that the fake imitates. The default is `kvrocks-2.8`, or `main/pebble` if
+      the settings have that PERSISTENCE_PROVIDER. `reaper_phase` is a time, in seconds since 1970, at which the reaper
+      of `main/pebble` looks for expired leases, as it does every 2 s; the default is the start of the clock.
     - `clock` is `manual`, `real` or `auto`, and `now` is the instant at which it stands or starts. An `auto` clock
       follows the `VirtualTimeLoop` in which the fake is used.
     - `webhooks` maps an origin such as `http://app.test` to an ASGI or WSGI application that receives the callbacks to
@@ -67,7 +70,7 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
     def __init__(
         self,
         *,
-        profile: Profile = DEFAULT_PROFILE,
+        profile: Profile | None = None,
         clock: Mode = "manual",
         now: str | datetime | None = None,
         settings: Mapping[str, str] | None = None,
@@ -81,14 +84,16 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
         seed: int | None = None,
         control_token: str | None = None,
         filled_from: str | Path | None = None,
+        reaper_phase: Duration | None = None,
     ) -> None:
         check_types(Mapping, NoneType, noun="a mapping of origins to applications", webhooks=webhooks)
         check_types(str, NoneType, control_token=control_token)
         check_counts(journal_size=journal_size, journal_bytes=journal_bytes)
         self._receivers = Receivers(webhooks or {})
+        given = Settings.from_env(settings or {}, yaml or "")
         config = Config(
-            profile=checked_profile(profile),
-            settings=Settings.from_env(settings or {}, yaml or ""),
+            profile=given.chosen_profile or DEFAULT_PROFILE if profile is None else checked_profile(profile),
+            settings=given,
             identities=identities_of(identities) if identities else (),
             webhook_allow=tuple(webhook_allow),
             any_host=any_host,
@@ -96,6 +101,7 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
             journal_size=journal_size,
             journal_bytes=journal_bytes,
             seed=seed,
+            reaper_phase=None if reaper_phase is None else duration(reaper_phase, "reaper_phase"),
         )
         self._runtime = FakeServer(config, make_clock(clock, start=nanoseconds(now) if now is not None else None))
         self._controls = Controls(self._runtime)

@@ -96,6 +96,7 @@ async def create(visit: Visit) -> Response:
 def expire(visit: Visit) -> Response:
     """End the lease of a task."""
     visit.controls.expire(visit.field("id"))
+    visit.runtime.arm()
     return visit.back("The lease is over. Until the next claim requeues the task, its worker can still end it (H3).")
 
 

@@ -46,6 +46,7 @@ class Config:
     `journal_size` is in entries and `journal_bytes` in bytes, both for each journal. `seed` makes ids and jitter
     repeatable. The control API saves the state to `state_file`. With `has_worker_process` a second process decodes
     large bodies. With `any_host` requests over loopback may name any host, although the tokens are the defaults.
+    `reaper_phase` is the time of one of the reaper's ticks (ns); the default is the start of the clock (P1).
     """
 
     profile: str = DEFAULT_PROFILE
@@ -60,13 +61,26 @@ class Config:
     state_file: Path | None = None
     has_worker_process: bool = False
     any_host: bool = False
+    reaper_phase: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise SettingsError for a setting that the profile's version does not have."""
-        if self.settings.has_multi_auth and not PROFILES[self.profile].version.has_multi_auth:
+        """Raise SettingsError for a setting that the profile does not have."""
+        profile = PROFILES[self.profile]
+        if self.settings.has_multi_auth and not profile.version.has_multi_auth:
             raise SettingsError(
                 f"AUTH_PROVIDER: found multi with the profile {self.profile}; that version has jwks and static (G8)"
             )
+        if self.reaper_phase is not None and not profile.store.reaper_interval:
+            others = ", ".join(name for name, other in PROFILES.items() if other.store.reaper_interval)
+            raise SettingsError(
+                f"the phase of the reaper: {self.profile} has no reaper, since its leases only end at claims; {others} "
+                "has one (P1)"
+            )
+
+    def with_profile(self, profile: str) -> Config:
+        """The same with another profile, without the phase of a reaper that this one does not have."""
+        has_reaper = PROFILES[profile].store.reaper_interval > 0
+        return replace(self, profile=profile, reaper_phase=self.reaper_phase if has_reaper else None)
 
 
 class StateReplacedError(RuntimeError):
@@ -150,6 +164,7 @@ class FakeServer:
             ids=source,
             jitter=source,
             now=self.clock.now(),
+            reaper_phase=config.reaper_phase,
         )
         source.avoid(broker.store.tasks, broker.subscriptions.by_id)
         return source, broker
@@ -207,7 +222,7 @@ class FakeServer:
         """
         while True:
             before = self.config
-            config = replace(before, profile=profile)
+            config = before.with_profile(profile)
             source, broker = self._new_broker(config)
             yield from fill(broker)
             if self.config is before:  # no reset has changed the settings in a pause
@@ -255,6 +270,7 @@ class FakeServer:
         Takes and raises what `Clock.advance` does, and StateReplacedError.
         """
         broker = self.broker
+        self.arm()  # a call in this process may have made something due
         await let_tasks_run()
         # On an auto clock a wait for a receiver would itself let time pass.
         wait_until_quiet = let_tasks_run if self.clock.mode == "auto" else partial(self._wait_until_quiet, broker)

@@ -6,6 +6,7 @@ None leaves the default.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -46,6 +47,19 @@ def text(source: str, value: object) -> str:
     if not is_unicode(value):
         raise SettingsError(f"{source}: found {value!r}; it must be Unicode text")
     return value
+
+
+def persistence_config(source: str, value: object) -> str:
+    """The text of a JSON object. The real server cannot read this key of its YAML file, and does not start with it."""
+    if source.startswith("YAML "):
+        raise SettingsError(f"{source}: the server does not start with this key; set the variable PERSISTENCE_CONFIG")
+    written = text(source, value)
+    try:
+        if isinstance(json.loads(written), dict | None):
+            return written
+    except (ValueError, RecursionError):
+        pass
+    raise SettingsError(f"{source}: found {written!r}; it must be a JSON object")
 
 
 def integer(source: str, value: object) -> int:

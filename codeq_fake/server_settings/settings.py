@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from codeq_fake.core import PROFILES
 from codeq_fake.core.settings import CoreSettings
 
 from . import readers
@@ -22,8 +23,9 @@ class Settings(CoreSettings):
 
     Names and defaults are the real server's. `auth_given` says whether an authentication was set; if not, both sides
     take the token `dev-token`. `artifacts_dir_given` says whether `local_artifacts_dir` was set; if not, no file is
-    written. `unread` are variables that are set because upstream's documents name them, but that its server does not
-    read. `REDIS_ADDR` and `REDIS_PASSWORD` are ignored: the fake needs no store.
+    written. `persistence_provider` chooses the profile of a fake for which none is named. `unread` are variables that
+    are set because upstream's documents name them, but that its server does not read. `REDIS_ADDR`, `REDIS_PASSWORD`
+    and `persistence_config` are ignored: the fake needs no store.
     """
 
     port: int = 8080
@@ -35,6 +37,8 @@ class Settings(CoreSettings):
     artifacts_dir_given: bool = field(default=False, compare=False)
     env: str = "dev"
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/Sao_Paulo"))
+    persistence_provider: str = ""
+    persistence_config: str = ""
     unread: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
@@ -59,6 +63,12 @@ class Settings(CoreSettings):
             unread=sources.unread(),
             artifacts_dir_given="local_artifacts_dir" in values,
         )
+
+    @property
+    def chosen_profile(self) -> str | None:
+        """The profile that `persistence_provider` names: as for the real server, an embedded store. Else None."""
+        embedded = (name for name, profile in PROFILES.items() if not profile.store.has_ttl)
+        return next((name for name in embedded if PROFILES[name].store.name == self.persistence_provider), None)
 
     @property
     def is_dev(self) -> bool:
@@ -105,6 +115,8 @@ _READERS: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
         "webhook_hmac_secret": readers.text,
         "env": readers.text,
         "timezone": readers.zone,
+        "persistence_provider": readers.text,
+        "persistence_config": readers.persistence_config,
     }
 )
 #: All settings. Those in `YAML_ONLY` have no environment variable.

@@ -273,6 +273,7 @@ def test_a_taken_port_is_named_with_the_way_out() -> None:
         ([], {"CODEQ_FAKE_PORT": "x"}, "Invalid value for '--port'"),
         (["--clock", "fast"], {}, "Invalid value for '--clock'"),
         (["--prot", "1"], {}, "No such option"),
+        (["--reaper-phase", "1"], {}, "kvrocks-2.8 has no reaper"),
         (["--start-at", "noon"], {}, "--start-at: found 'noon' where an RFC 3339 time such as 2026-01-31T12:00:00Z"),
         (["--webhook-allow", "http://a"], {}, "--webhook-allow: 'http://a' is neither a host name, nor an address"),
         (["--identities", "nowhere.yaml"], {}, "--identities nowhere.yaml: No such file or directory"),

@@ -64,7 +64,7 @@ SUBSCRIPTION = "has no URL, command, mode, group or interval that it can have"
         (("subscriptions", 0, "id"), "", "a subscription has no id"),
         (("subscriptions", 0, "mode"), "all", SUBSCRIPTION),
         (("subscriptions", 1, "group"), "", SUBSCRIPTION),
-        (("subscriptions", 0, "interval"), 0, SUBSCRIPTION),
+        (("subscriptions", 0, "interval"), -1, SUBSCRIPTION),
         (("subscriptions", 0, "commands"), [], SUBSCRIPTION),
         (("subscriptions", 0, "url"), "x", SUBSCRIPTION),
         (("deliveries", 0, "callback", "delivery_id"), 0, "deliveries do not have distinct numbers"),

@@ -123,8 +123,15 @@ def test_a_trace_may_differ_in_its_ids_but_must_be_there() -> None:
 def test_each_path_has_a_separate_order() -> None:
     first, second = callback(0, "1", "/a"), callback(SECOND, "2", "/b")
     assert differences([first, second], [received(SECOND, "2", "/b"), received(0, "1", "/a")]) == []
-    swapped = differences([first, callback(0, "2", "/a")], [received(0, "2", "/a"), received(0, "1", "/a")])
+    later = SECOND // 20
+    swapped = differences([first, callback(later, "2", "/a")], [received(0, "2", "/a"), received(later, "1", "/a")])
     assert [difference.path for difference in swapped] == ["body", "body"]
+
+
+def test_callbacks_of_one_moment_have_no_order() -> None:
+    theirs = [callback(0, "1", "/a"), callback(0, "2", "/a")]
+    assert differences(theirs, [received(0, "2", "/a"), received(0, "1", "/a")]) == []
+    assert differences(theirs, [received(0, "2", "/a"), received(0, "3", "/a")]) != []
 
 
 def test_a_missing_callback_is_a_difference() -> None:

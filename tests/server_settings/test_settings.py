@@ -89,6 +89,8 @@ def test_16_defaults() -> None:
         "requeue_inspect_limit": 200,
         "rate_limit": {},
         "unread": (),
+        "persistence_provider": "",
+        "persistence_config": "",
     }
 
 

@@ -34,7 +34,7 @@ def multi(*providers: object) -> dict[str, str]:
 
 def test_a_profile_is_a_version_with_a_store_and_a_store_alone_is_v0_3_3() -> None:
     stores = ("redis", "kvrocks-2.8", "kvrocks-2.9")
-    assert list(PROFILES) == [*stores, *(f"main/{store}" for store in stores)]
+    assert list(PROFILES) == [*stores, *(f"main/{store}" for store in (*stores, "pebble"))]
     assert canonical_name("v0.3.3/redis") == canonical_name("redis") == "redis"
 
 

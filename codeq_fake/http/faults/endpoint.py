@@ -80,6 +80,8 @@ class _FaultyCall:
             reply = await call_handler(self._handler)
             for fault in list(self._due):
                 self._after(fault, reply)
+            if not self._runtime.broker.is_idle:
+                self._runtime.arm()
         finally:
             for fault in list(self._due):
                 self._give_up(fault)

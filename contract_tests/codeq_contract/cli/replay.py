@@ -15,7 +15,7 @@ from codeq_contract.driver.servers import NotRunError
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.format import Recording, RecordingError
 from codeq_contract.replay.comparison import Difference
-from codeq_contract.replay.player import replay
+from codeq_contract.replay.player import replay_early_or_late
 from codeq_contract.replay.servers import ControlError, InProcessTarget, UrlTarget
 
 from .output import CannotRunError, counted, printable, printable_body
@@ -38,6 +38,9 @@ def replay_files(
     reset for each recording and loses its tasks. For callbacks it must be able to reach this machine's loopback
     address.
 
+    What differs only because the recorded server was slow is no difference: a second replay has each call at the moment
+    of its answer.
+
     Exit status: 0 no difference, 1 differences, 2 it could not be run.
     """
     target = InProcessTarget() if url is None else UrlTarget(url, control_token)
@@ -46,7 +49,7 @@ def replay_files(
     for file in files:
         try:
             recording = read_recording(file)
-            differences = replay(recording, target, signer=signer)
+            differences = replay_early_or_late(recording, target, signer=signer)
         except (ControlError, NotRunError, OSError, RecordingError, httpx.HTTPError) as error:
             raise CannotRunError(f"{file}: {str(error) or type(error).__name__}") from error
         except Exception as error:  # a recording may hold anything, also for the fake

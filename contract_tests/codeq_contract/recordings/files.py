@@ -143,6 +143,7 @@ def _read_header(entry: dict[str, Any]) -> Header:
         epoch=_nanoseconds(entry["epoch_unix"]),
         identities={name: Identity(**identity) for name, identity in entry["identities"].items()},
         drained=entry.get("drained", True),
+        reaper=_nanoseconds(entry["reaper"]) if "reaper" in entry else None,
         **{name: entry[name] for name in _HEADER_FIELDS},
     )
 
@@ -165,6 +166,7 @@ def _header(header: Header) -> dict[str, Any]:
             name: {key: value for key, value in asdict(identity).items() if value is not None}
             for name, identity in header.identities.items()
         },
+        **({} if header.reaper is None else {"reaper": header.reaper / SECOND}),
     }
 
 

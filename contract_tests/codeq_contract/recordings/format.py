@@ -62,7 +62,8 @@ class Header:
     `profile` is its store (K8), `settings` its environment variables, `yaml` the text of its settings file, `epoch` the
     start of the session in nanoseconds since 1970. `static` holds the static tokens for the producers' and the workers'
     routes; if it is None, the callers sent signed tokens. `drained` means that the session went on until no task was
-    left to claim or to end. Only then does a task that no worker got count as lost.
+    left to claim or to end. Only then does a task that no worker got count as lost. `reaper` is about one of the ticks
+    of an embedded store's reaper, in nanoseconds after `epoch`.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Header:
     static: Mapping[str, Any] | None = None
     identities: Mapping[str, Identity] = field(default_factory=dict)
     drained: bool = True
+    reaper: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

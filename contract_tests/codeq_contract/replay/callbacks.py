@@ -49,6 +49,7 @@ def compare_callbacks(
     ours_by_path = _by_path(deliveries)
     differences: list[Difference] = []
     for path in sorted({*theirs_by_path, *ours_by_path}):
+        ours_by_path[path] = _in_recorded_order(ours_by_path[path], [theirs for _, theirs in theirs_by_path[path]])
         for numbered, delivery in zip_longest(theirs_by_path[path], ours_by_path[path]):
             if numbered is not None:
                 number, theirs = numbered
@@ -74,6 +75,24 @@ def _by_path(deliveries: Sequence[_Delivery]) -> defaultdict[str, list[_Delivery
     for delivery in deliveries:
         by_path[delivery.request.path].append(delivery)
     return by_path
+
+
+def _in_recorded_order(ours: Sequence[_Delivery], theirs: Sequence[Callback]) -> list[_Delivery]:
+    """Our deliveries; those of one moment, which have no order, as the recorded ones came."""
+    waiting, ordered = list(ours), list[_Delivery]()
+    for callback in theirs:
+        same_moment = [delivery for delivery in waiting if delivery.request.at == waiting[0].request.at]
+        alike = (one for one in same_moment if _characters(text_of(one.request.body)) == _characters(callback.body))
+        if waiting:
+            found = next(alike, waiting[0])
+            waiting.remove(found)
+            ordered.append(found)
+    return ordered + waiting
+
+
+def _characters(body: str) -> list[str]:
+    """What two bodies have in common that differ only in the order of their keys, and in what may differ."""
+    return sorted(masked(body))
 
 
 def _compare(
@@ -141,7 +160,7 @@ def _body_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferenc
     window = Window(theirs.at - LATENCY, theirs.at)
     mismatches = list(json_mismatches(theirs.body, our_body, allowed, window))
     yield from mismatches
-    if not mismatches and sorted(masked(theirs.body)) != sorted(masked(our_body)):
+    if not mismatches and _characters(theirs.body) != _characters(our_body):
         yield ("body", theirs.body, our_body)
 
 

@@ -1,20 +1,26 @@
-"""Replays a recording on a fake: the same requests at the same moments, each reply compared with the recorded one."""
+"""Replays a recording on a fake: the same requests at the same moments, each reply compared with the recorded one.
+
+The recorded server carried out a call at some moment between its sending and its answer, and a slow one may have been
+past an edge by then. So a replay can also have the calls at the moments of their answers.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from codeq_contract.driver.identities import Signer
 from codeq_contract.driver.requests import TASKS, Reply, Request, signed, target_of
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording, bytes_of
-from codeq_contract.recordings.times import moment_text
+from codeq_contract.recordings.times import MILLISECOND, moment_text
 
 from .allowed_differences import LATENCY, AllowedDifferences
 from .callbacks import compare_callbacks
 from .comparison import Difference, call_difference, compare_reply
+from .reaper import reaper_phase
 from .recorded_values import RecordedValues, credentials
 from .servers import ReplayServer, Target
 
@@ -24,17 +30,30 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 """Seconds of real time that a fake has to answer a call once its moment has come."""
 
+#: Between two tries of a claim that waits (K9), and of a read that waits for a result (G1).
+_CLAIM_INTERVAL = 250 * MILLISECOND
+_READ_INTERVAL = 100 * MILLISECOND
 
-def replay(recording: Recording, target: Target, *, signer: Signer | None = None) -> list[Difference]:
+
+def replay(
+    recording: Recording, target: Target, *, signer: Signer | None = None, late: bool = False
+) -> list[Difference]:
     """Replay `recording` on `target` and return all differences, in the order of the recording.
 
     With a `signer` the identities send signed tokens, as in the recorded session. Without one the fake knows them by
-    name. Raises ControlError or httpx.HTTPError if the fake cannot be reached or set up.
+    name. If the replay is `late`, the calls come at the moments of their answers. Raises ControlError or
+    httpx.HTTPError if the fake cannot be reached or set up.
     """
-    return asyncio.run(_replay(recording, target, signer))
+    return asyncio.run(_replay(recording, target, signer, late=late))
 
 
-async def _replay(recording: Recording, target: Target, signer: Signer | None) -> list[Difference]:
+def replay_early_or_late(recording: Recording, target: Target, *, signer: Signer | None = None) -> list[Difference]:
+    """As `replay`. If a late replay shows no differences, there are none: the recorded server was merely slow."""
+    differences = replay(recording, target, signer=signer)
+    return differences if differences and replay(recording, target, signer=signer, late=True) else []
+
+
+async def _replay(recording: Recording, target: Target, signer: Signer | None, *, late: bool) -> list[Difference]:
     """As `replay`, in a running event loop."""
     header = recording.header
     proof = credentials(header, signer)
@@ -45,9 +64,10 @@ async def _replay(recording: Recording, target: Target, signer: Signer | None) -
         "identities": proof.identities,
         "now": moment_text(header.epoch),
         "clock": "manual",
+        **reaper_phase(recording),
     }
     async with target.open(configuration, recording) as server:
-        return await _Player(recording, server, proof.tokens).play()
+        return await _Player(recording, server, proof.tokens, late=late).play()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +79,29 @@ class _Pending:
 
 
 class _Player:
-    """Plays one recording on one server."""
+    """Plays one recording on one server. If it is `late`, the calls come at the moments of their answers."""
 
-    def __init__(self, recording: Recording, server: ReplayServer, tokens: Mapping[str, str]) -> None:
+    def __init__(
+        self, recording: Recording, server: ReplayServer, tokens: Mapping[str, str], *, late: bool = False
+    ) -> None:
         self._recording = recording
+        self._moment = _latest_moment if late else attrgetter("sent")
+        # It is unknown whether the server received a call without a reply.
+        answered = [call for call in recording.calls if call.status]
+        late_by = max((_latest_moment(call) - call.sent for call in answered), default=0) if late else 0
+        self._calls = sorted(answered, key=self._moment)
         self._server = server
         self._tokens = tokens
         self._values = RecordedValues(recording.header)
-        self._allowed = AllowedDifferences()
+        self._allowed = AllowedDifferences(lateness=late_by)
         self._long_polls: list[_Pending] = []
         self._differences: list[Difference] = []
         self._now = recording.header.epoch
 
     async def play(self) -> list[Difference]:
-        for call in self._recording.calls:
-            # It is unknown whether the server received a call without a reply.
-            if call.status:
-                await self._pass_time(call.sent)
-                await self._replay_call(call)
+        for call in self._calls:
+            await self._pass_time(self._moment(call))
+            await self._replay_call(call)
         await self._pass_time(self._recording.end + LATENCY)
         return self._differences + compare_callbacks(self._recording, self._server.hooks.requests, self._allowed)
 
@@ -137,6 +162,14 @@ class _Player:
         body = response.content.replace(self._server.hooks_origin.encode(), WEBHOOK_ORIGIN.encode())
         reply = Reply(call.sent, call.answered, response.status_code, dict(response.headers), body)
         self._differences.extend(compare_reply(call, reply, self._allowed))
+
+
+def _latest_moment(call: Call) -> int:
+    """The latest moment at which the server can have begun a call: a whole number of tries before its answer."""
+    took = call.answered - call.sent
+    if not may_be_long_poll(call):
+        return call.answered
+    return call.sent + took % (_READ_INTERVAL if call.method == "GET" else _CLAIM_INTERVAL)
 
 
 def may_be_long_poll(call: Call) -> bool:
