@@ -165,6 +165,23 @@ async def test_a_job_that_is_lost_while_its_batch_is_open_is_not_handled(scenari
 
 
 @pytest.mark.asyncio
+async def test_a_stopping_worker_handles_an_open_batch_and_gives_back_one_that_takes_too_long(
+    scenario: Scenario,
+) -> None:
+    quick, slow = Doubling(scenario), Doubling(scenario, seconds=60)
+    worker = scenario.worker(concurrency=4, grace=10)
+    worker.handler("QUICK")(in_batches(4, within=5)(quick.handle))
+    worker.handler("SLOW")(in_batches(2)(slow.handle))
+    handled = [scenario.enqueue("QUICK", number) for number in range(2)]
+    returned = [scenario.enqueue("SLOW", number) for number in range(2)]
+    async with scenario.running(worker):
+        await scenario.clock.advance(2)
+    assert [scenario.task(task).status for task in handled] == ["COMPLETED"] * 2
+    assert [scenario.task(task).status for task in returned] == ["PENDING"] * 2
+    assert len(slow.reasons) == 1
+
+
+@pytest.mark.asyncio
 async def test_two_runs_do_not_share_a_batch(scenario: Scenario) -> None:
     doubling = Doubling(scenario)
     first, second = scenario.worker(concurrency=1), scenario.worker(scenario.calm, concurrency=1)
