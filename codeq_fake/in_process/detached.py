@@ -7,6 +7,8 @@ from contextvars import copy_context
 
 from starlette.types import ASGIApp, Message, Scope
 
+from codeq_fake.compat.late_tasks import begin
+
 #: When a client is cancelled, its request gets this many turns of the event loop to end before the client continues.
 _TURNS = 20
 
@@ -54,10 +56,10 @@ class Exchange:
 
 
 class Detached:
-    """Calls an application in separate tasks and contexts.
+    """Calls an application in separate contexts and, where it waits, in separate tasks.
 
-    If the application ran in the client's task, a timeout of the client would also cancel what the application does for
-    others, such as the notices of the tasks that a batch has created.
+    If the application waited in the client's task, a timeout of the client would also cancel what the application does
+    for others, such as the notices of the tasks that a batch has created.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -74,7 +76,10 @@ class Detached:
         loop = asyncio.get_running_loop()
         exchange = Exchange(body)
         # Not the client's context: a simulated host that is killed must not take along what runs in the fake.
-        serving = loop.create_task(self._serve(scope, exchange), context=self._context.copy())
+        serving = self._context.copy().run(begin, self._serve(scope, exchange), loop)
+        if serving is None:
+            await asyncio.sleep(0)  # the other tasks get a turn, as they do while a server answers
+            return exchange
         timer = loop.call_later(seconds, exchange.end, False) if seconds is not None else None  # noqa: FBT003 - as above
         try:
             # Not the task, which would be cancelled with its client. asyncio.timeout takes five times as long.

@@ -42,6 +42,19 @@ def test_an_async_client_keeps_its_read_timeout(fake: FakeCodeQ) -> None:
     assert [task.status for task in fake.tasks()] == ["PENDING"]
 
 
+def test_a_client_that_asks_again_and_again_lets_others_run(fake: FakeCodeQ) -> None:
+    async def story() -> int:
+        async with fake.async_client() as http:
+            other = asyncio.create_task(asyncio.sleep(0))
+            asked = 0
+            while not other.done() and asked < 100:
+                await http.post(TASKS, json={"command": "A", "payload": 1})
+                asked += 1
+            return asked
+
+    assert asyncio.run(story()) < 100
+
+
 def test_looking_and_enqueuing_work_in_a_coroutine(fake: FakeCodeQ) -> None:
     async def story() -> None:
         task = fake.enqueue("A")
