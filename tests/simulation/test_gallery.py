@@ -1,0 +1,45 @@
+"""The gallery: each broken program is found, each right one survives, and the page lists all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from codeq_fake.simulation.runs import run_once
+
+from codeq_fake.simulation.weather import Weather
+from tests.simulation.gallery.scenarios import SCENARIOS, Scenario
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "broken-workers.md"
+
+#: On another minor version of Python a seed gives another history, so the search goes on after the known run.
+MOST_RUNS = 60
+
+each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+
+
+@pytest.mark.slow
+@each_scenario
+def test_a_broken_program_is_found(scenario: Scenario) -> None:
+    seeds = range(scenario.seed, scenario.seed + MOST_RUNS)
+    assert any(run_once(scenario.broken, seed, weather=Weather()).failed for seed in seeds)
+
+
+@pytest.mark.slow
+@each_scenario
+def test_the_right_program_survives_the_weather_that_breaks_the_other(scenario: Scenario) -> None:
+    outcome = run_once(scenario.right, scenario.seed, weather=Weather())
+    assert outcome.error is None
+    assert [violation for violation in outcome.violations if not violation.race] == []
+
+
+@each_scenario
+def test_each_program_says_in_one_line_what_was_wrong_and_what_to_do(scenario: Scenario) -> None:
+    assert 40 < len(scenario.lesson) <= 120
+    assert ":" in scenario.lesson
+    assert "\n" not in scenario.lesson
+
+
+@each_scenario
+def test_the_page_of_the_gallery_has_each_lesson(scenario: Scenario) -> None:
+    assert f"| `{scenario.name}` | {scenario.lesson} |" in PAGE.read_text(encoding="utf-8")
