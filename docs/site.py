@@ -43,6 +43,7 @@ PAGES = {
 PUBLIC = (
     "codeq_fake.testing",
     "codeq_fake.faults",
+    "codeq_fake.simulation",
     "codeq_client",
     "codeq_client.errors",
     "codeq_client.health",

@@ -136,11 +136,3 @@ LAWS: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     all_tasks_end,
     living_workers_claim,
 )
-
-
-def races(tasks: Sequence[TaskView]) -> Iterator[str]:
-    """The races of the real server that happened to tasks, each as a line."""
-    for task in tasks:
-        for event in task.history:
-            if event["what"] in RACES:
-                yield f"{RACES[event['what']]}: task {task.id} was {event['what']}"

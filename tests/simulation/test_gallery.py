@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from codeq_fake.simulation.runs import run_once
 
+from codeq_fake.simulation.runs import run_once
 from codeq_fake.simulation.weather import Weather
 from tests.simulation.gallery.scenarios import SCENARIOS, Scenario
 

@@ -11,8 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from statistics import median
 
 import click
-from codeq_fake.simulation.runs import run_once
 
+from codeq_fake.simulation.runs import run_once
 from codeq_fake.simulation.weather import Weather
 from tests.simulation.gallery.scenarios import SCENARIOS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time  # noqa: TID251 - stands for a computation: it keeps the thread busy
+import time
 from typing import TYPE_CHECKING
 
 from .api import renewing, serve
@@ -12,7 +12,7 @@ from .api import renewing, serve
 if TYPE_CHECKING:
     from .api import Api, Charge, Task
 
-LESSON = "A blocking handler stops the heartbeats of its own event loop: compute on a thread (asyncio.to_thread)."
+LESSON = "A blocking handler stops the heartbeats in its event loop: compute on a thread (asyncio.to_thread)."
 
 
 async def broken(base_url: str, token: str, charge: Charge) -> None:
@@ -41,4 +41,5 @@ async def _compute_on_a_thread(api: Api, task: Task, charge: Charge) -> None:
 
 
 def _compute() -> None:
+    """Stands for a computation: it keeps its thread busy."""
     time.sleep(random.uniform(20, 90))

@@ -1,4 +1,4 @@
-"""A worker that cancels a handler whose lease is lost, and a handler that takes this for an error of its own."""
+"""A worker that cancels a handler whose lease is lost, and a handler that takes this for an ordinary error."""
 
 from __future__ import annotations
 
