@@ -187,6 +187,20 @@ def test_a_clean_up_deletes_tasks_wherever_they_are(contract: CaseContext) -> No
         assert server.producer.created(command, idempotencyKey=key)["id"] != first["id"]
 
 
+@timed
+@checks("M3.17")
+@needs("variants")
+def test_a_delayed_task_that_was_deleted_does_not_come_due(contract: CaseContext) -> None:
+    with contract.server({}) as server:
+        command = server.command()
+        server.producer.created(command, delaySeconds=2, priority=5)
+        assert server.admin.clean_up(before=LONG_AFTER).json["deleted"] == 1
+        kept = server.producer.create(command, delaySeconds=2)
+        server.wait_out(server.delay_end(kept, 2))
+        assert server.worker.claimed(command)["id"] == kept.json["id"]
+        assert server.worker.claim(command).status == 204
+
+
 @core
 @checks("M3.12")
 @needs("variants")

@@ -76,6 +76,8 @@ def test_each_character_of_a_command_is_lowered_alone(contract: CaseContext) -> 
     task = contract.producer.created(f"{command}A{capital}")
     assert contract.worker.claim(f"{command}a{final}").status == 204
     assert contract.worker.claimed(f"{command}a{small}")["id"] == task["id"]
+    dotted = contract.producer.created(f"{command}\u0130")  # a capital I with a dot, two characters elsewhere
+    assert contract.worker.claimed(f"{command}i")["id"] == dotted["id"]
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,7 @@ def test_a_backoff_policy_decides_where_a_nack_names_no_delay(
                 server.worker.abandon(task)
                 task = server.worker.claimed(task["command"])
             assert least <= server.worker.nack(task).json["delaySeconds"] <= most
+        assert server.worker.nack(server.leased(), delaySeconds=1).json["delaySeconds"] == 1
 
 
 @checks("N6.5", "N6.7")
@@ -171,6 +172,16 @@ def test_jitter_is_drawn_from_the_whole_range(contract: CaseContext, policy: str
         delays = [server.worker.nack(server.leased()).json["delaySeconds"] for _ in range(24)]
     middle = (least + 1024) / 2
     assert min(delays) < middle < max(delays)
+
+
+@checks("N6.6", "N6.7")
+@needs("variants")
+def test_full_jitter_is_drawn_from_both_ends_and_all_between(contract: CaseContext) -> None:
+    """That one of the two is missing in 24 delays would be a chance of 1 to 8 million."""
+    settings = {"BACKOFF_POLICY": "exp_full_jitter", "BACKOFF_BASE_SECONDS": "1", "BACKOFF_MAX_SECONDS": "1"}
+    with contract.server(settings) as server:
+        delays = [server.worker.nack(server.leased()).json["delaySeconds"] for _ in range(24)]
+    assert set(delays) == {0, 1}
 
 
 @checks("N6.9")

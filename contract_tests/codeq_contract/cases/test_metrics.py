@@ -30,6 +30,8 @@ def test_metrics_count_what_becomes_of_the_tasks_of_a_command(contract: CaseCont
     ends = {("COMPLETED",): 2, ("FAILED",): 2}
     assert metric(contract, "codeq_task_completed_total", command=command) == ends
     assert metric(contract, f"{LATENCY}_count", command=command) == ends
+    sums = metric(contract, f"{LATENCY}_sum", command=command)
+    assert (sums.keys(), all(0 <= seconds < 3600 for seconds in sums.values())) == (ends.keys(), True)
     assert metric(contract, "codeq_lease_expired_total", command=command) == {}
     assert metric(contract, "codeq_task_created_total", command=other) == {(): 1}
     assert metric(contract, "codeq_task_claimed_total", command=other) == {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from codeq_contract.driver import Reply
+from codeq_contract.driver.identities import worker as worker_of
+from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.caller import ids
 from codeq_contract.suite.case import checks, needs, timed
@@ -140,6 +142,19 @@ def test_a_claim_moves_200_due_tasks_at_most(contract: CaseContext) -> None:
     assert (sizes["ready"], sizes["delayed"], sizes["inProgress"]) == (LIMIT - 1, 10, 1)
     contract.worker.claimed(command)
     assert contract.admin.queue(command).json["delayed"] == 0
+
+
+@checks("K7.9")
+@needs("admin", "variants", "minting")
+def test_a_claim_without_tenant_moves_the_due_tasks_of_its_queue_once(contract: CaseContext) -> None:
+    with contract.server({}, yaml="requeueInspectLimit: 2\n") as server:
+        producer, worker = server.new(Identity("producer", {})), server.new(worker_of(" ", ""))
+        created = [producer.create("GENERATE_MASTER", delaySeconds=1) for _ in range(5)]
+        server.wait_out(server.delay_end(created[-1], 1))
+        worker.claimed("GENERATE_MASTER")
+        sizes = server.admin.queues().json
+        names = ("pending:0", "delayed", "inprog")
+        assert [sizes[f"codeq:q:generate_master:{name}"] for name in names] == [1, 3, 1]
 
 
 @checks("K7.12")

@@ -32,6 +32,21 @@ def test_a_task_whose_lease_ran_out_goes_to_the_next_worker(contract: CaseContex
     contract.saw(Sighting.TAKEOVER)
 
 
+@checks("N5.1")
+@needs("variants")
+def test_a_lease_that_ran_out_delays_its_task_by_the_policy(contract: CaseContext) -> None:
+    with contract.server({"BACKOFF_POLICY": "fixed", "BACKOFF_BASE_SECONDS": "5"}) as server:
+        task, lease = leased(server, 2)
+        server.wait_out(lease)
+        due = server.delay_end(server.worker.claim(task["command"]), 5)
+        server.just_before(due)
+        reply = server.worker.claim(task["command"])
+        server.surely_before(reply, due.earliest)
+        assert reply.status == 204
+        server.wait_out(due)
+        assert server.worker.claimed(task["command"])["id"] == task["id"]
+
+
 @checks("K7.10", "N5.1", "N5.2", "N5.4")
 @needs("known_settings")
 def test_a_claim_repairs_an_expired_task_as_a_nack_would(contract: CaseContext) -> None:

@@ -13,7 +13,7 @@ from tests.mutants.at_large.functions import Functions, UnchangeableError
 from tests.mutants.at_large.survivors import REASONS, listed, names
 
 #: How many entries wait for a trial, and how many changes for a case. Lower the numbers with them; they never grow.
-MOST_OPEN, MOST_MISSING = 58, 4
+MOST_OPEN, MOST_MISSING = 54, 4
 
 
 @pytest.mark.parametrize(
