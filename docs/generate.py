@@ -267,7 +267,9 @@ def architecture() -> str:
 
 def facts() -> str:
     """The facts of each clause for the fake, which may not import the contract suite."""
-    by_clause = {clause: {fact.id: fact.says for fact in FACTS.values() if fact.clause == clause} for clause in CLAUSES}
+    by_clause: dict[str, dict[str, Any]] = {clause: {} for clause in CLAUSES}
+    for fact in FACTS.values():
+        by_clause[fact.clause][fact.id] = {"says": fact.says, "only": fact.only}
     return json.dumps(by_clause, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -132,7 +132,7 @@ class _Cache:
     def caller(self, authorization: str | None, now: int, scope: str = "") -> Caller:
         """The caller of a header value, from the cache if it is still valid.
 
-        Raises Forbidden if it lacks the scope (A5), or if its tenant claims are not in order (G4).
+        Raises Forbidden if its tenant claims are not in order (G4), or if it lacks the scope (A5).
         """
         authentication = self._found.get(authorization)
         if authentication is None or not authentication.since <= now < authentication.until:
@@ -143,10 +143,10 @@ class _Cache:
                 del self._found[next(iter(self._found))]  # the oldest one: invented tokens must not fill the memory
             self._found[authorization] = authentication
         caller = authentication.caller
-        if scope and scope not in caller.scopes:
-            raise Forbidden("missing scope")
         if not caller.has_tenant:
             raise Forbidden("invalid tenant claims")
+        if scope and scope not in caller.scopes:
+            raise Forbidden("missing scope")
         return caller
 
 

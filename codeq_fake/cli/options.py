@@ -67,6 +67,21 @@ def flag(name: str, *names: str, **how: Any) -> Callable[[CommandT], CommandT]:
     return click.option(f"--{name}", *names, envvar=f"CODEQ_FAKE_{name.upper().replace('-', '_')}", **how)
 
 
+class ProfileName(click.ParamType[str]):
+    """The name of a profile. The refusal of another text lists all, and names the nearest."""
+
+    name = "profile"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - as click's
+        """The name as it is given."""
+        known: tuple[str, ...] = get_args(Profile)
+        if value not in known:
+            from codeq_fake.documents import nearest  # noqa: PLC0415 - --help does without
+
+            self.fail(f"{value!r} is not one of {', '.join(known)}{nearest(value, known)}", param, ctx)
+        return str(value)
+
+
 def control_token(*names: str, **how: Any) -> Callable[[CommandT], CommandT]:
     """The option `--control-token`."""
     return flag("control-token", *names, metavar="TEXT", callback=_header_text, **how)
@@ -135,7 +150,7 @@ _WHERE = (
 _WHAT = (
     flag(
         "profile",
-        type=click.Choice(get_args(Profile)),
+        type=ProfileName(),
         metavar="[main/]STORE",
         help="The store of the real server, which decides how early a lease counts as expired: redis, kvrocks-2.8 or "
         "kvrocks-2.9. With main/ before it: of CodeQ's main branch, which also has the store pebble.  [default: "

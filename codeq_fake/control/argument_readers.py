@@ -17,7 +17,7 @@ from codeq_fake.core import PROFILES, canonical_name
 from codeq_fake.core.codec import MismatchError, codec
 from codeq_fake.core.slices import Slices
 from codeq_fake.core.times import SECOND
-from codeq_fake.documents import LONG, BadDocumentError, emptied, finite, read_json, read_shaped_json
+from codeq_fake.documents import LONG, BadDocumentError, emptied, finite, nearest, read_json, read_shaped_json
 
 from .errors import BadRequestError
 
@@ -164,5 +164,6 @@ def profile(value: object, _name: str = "") -> str:
     """The name of a profile: a store, with a version of CodeQ before it."""
     name = canonical_name(value) if isinstance(value, str) else ""
     if name not in PROFILES:
-        raise BadRequestError(f"profile: found {value!r}, allowed are {', '.join(PROFILES)}")
+        guess = nearest(value, PROFILES) if isinstance(value, str) else ""
+        raise BadRequestError(f"profile: found {value!r}, allowed are {', '.join(PROFILES)}{guess}")
     return name

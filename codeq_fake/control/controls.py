@@ -321,7 +321,8 @@ class Controls(StateControls, JournalControls):
 
     def contract(self) -> dict[str, Any]:
         """All clauses of the contract, whether the fake does the same, and how often its traffic touched each."""
-        return coverage(self._runtime.seen)
+        profile = self._runtime.broker.profile
+        return coverage(self._runtime.seen, profile.version.name, profile.store.name)
 
     def _find(self, task_id: str) -> Task:
         try:

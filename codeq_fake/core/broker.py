@@ -31,8 +31,10 @@ from .topics import Topics
 
 #: What the server's tracing library takes as a parent (X1). Others begin a new trace, and their state is not kept.
 _TRACE_PARENT = re.compile(
-    "(00(?=.*-0[0-2]$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    "(00(?=.*-0[0-3]$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
+#: Its flags "sampled" and "random", which an older library does not know together.
+_BOTH_FLAGS = 3
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -136,7 +138,7 @@ class Broker:
         )
         task.history.append(HistoryEntry(now, CREATED, tenant, None, task.state))
         if self._traces:
-            is_valid = _TRACE_PARENT.fullmatch(trace_parent) is not None
+            is_valid = self._is_trace_parent(trace_parent)
             task.trace_parent = self._next_span(trace_parent if is_valid else "")
             task.trace_state = trace_state if is_valid else ""
         self.keys.keep(idempotency_key, task.id, now=now)
@@ -151,10 +153,18 @@ class Broker:
             if self.rate_limiter.admit("webhook", notice.url, now=now) == 0:  # L1
                 self._effects.append(notice)
 
+    def _is_trace_parent(self, text: str) -> bool:
+        """Whether a task is part of the trace that its creator names (X1)."""
+        has_both_flags = text.startswith("00-") and text.endswith(f"-{_BOTH_FLAGS:02x}")
+        is_known = self.profile.version.knows_random_flag or not has_both_flags
+        return is_known and _TRACE_PARENT.fullmatch(text) is not None
+
     def _next_span(self, trace_parent: str) -> str:
         """A new span of the trace in `trace_parent`, or of a new trace (X1)."""
         match trace_parent.split("-"):
             case [_, trace_id, _, flags] if trace_id and flags:
+                if self.profile.version.knows_random_flag:
+                    flags = f"{int(flags, 16) & _BOTH_FLAGS:02x}"
                 return f"00-{trace_id}-{self._ids.span_id()}-{flags}"
             case _:
                 return f"00-{self._ids.trace_id()}-{self._ids.span_id()}-01"

@@ -134,6 +134,7 @@ class Version:
     `claim_errors_are_400`: an error of R3 that was a 500 is a 400 (G7).
     `waits_for_results`: R13 waits for a result (G1).
     `drops_content_type`: a callback that a redirect turns into a GET has no content type (W4).
+    `knows_random_flag`: a trace may have the flag "random" beside "sampled" (X1).
     `has_topics`: the routes of topics and of the Raft status (G2, G3).
     """
 
@@ -148,6 +149,7 @@ class Version:
     claim_errors_are_400: bool = False
     waits_for_results: bool = False
     drops_content_type: bool = False
+    knows_random_flag: bool = False
     has_topics: bool = False
 
 
@@ -168,6 +170,7 @@ VERSIONS = (
         claim_errors_are_400=True,
         waits_for_results=True,
         drops_content_type=True,
+        knows_random_flag=True,
         has_topics=True,
     ),
 )

@@ -25,7 +25,10 @@ Shows: TypeAlias = Callable[[Request, History], bool]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A divergence: what is `said`, what is `done`, and the requests of some `operations` that may show it."""
+    """A divergence: what is `said`, what is `done`, and the requests of some `operations` that may show it.
+
+    There is none on a version that has the capability `unless`, a field of `core.profiles.Version`.
+    """
 
     name: str
     clause: str
@@ -33,6 +36,7 @@ class Rule:
     done: str
     operations: tuple[str, ...]
     shows: Shows
+    unless: str = ""
 
 
 def _heartbeat_shortens(request: Request, history: History) -> bool:
@@ -140,6 +144,7 @@ RULES = (
         done="not when it becomes a dead letter",
         operations=("nack",),
         shows=lambda request, history: any(lease.task.has_webhook for lease in _dead_letters(request, history)),
+        unless="dead_letter_calls_back",
     ),
     Rule(
         "batch-callback",
@@ -148,6 +153,7 @@ RULES = (
         done="not for one in a batch, unless a task of the batch is unknown",
         operations=("submit_batch",),
         shows=_batch_callback,
+        unless="batch_calls_back",
     ),
     Rule(
         "priority",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from reprlib import Repr
 
@@ -37,6 +38,14 @@ def excerpt(value: object) -> str:
     text = ascii(value) if isinstance(value, str) and len(value) < _LONGEST else _CUT.repr(value)
     text = text.encode("ascii", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def nearest(text: str, names: Iterable[str]) -> str:
+    """The end of a message about a name that is none of these: the one that was probably meant, if any is similar."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed for a message
+
+    found = get_close_matches(text, list(names), 1)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def is_unicode(text: str) -> bool:

@@ -142,7 +142,11 @@ async def contract(visit: Visit) -> Response:
     """The clauses of the contract, and how often this fake's traffic touched each."""
     ledger = visit.controls.contract()
     entries: dict[str, dict[str, Any]] = {clause["id"]: clause for clause in ledger["clauses"]}
-    by_section = [(section.about, [entries[clause.id] for clause in section.clauses]) for section in sections()]
+    by_section = [
+        (section.about, present)
+        for section in sections()
+        if (present := [entries[clause.id] for clause in section.clauses if clause.id in entries])
+    ]
     return visit.show(
         "contract.html",
         surprises=await visit.controls.surprises_beside_others(),

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -17,17 +18,23 @@ class Fact:
     """One observation that can be wrong alone. Its id is that of its clause and a number: `K5.3`.
 
     `needs` are the features that a target must have to show it. `invisible` is the reason if no client can see it.
+    `only` is the version on which it holds, empty if it does on all.
     """
 
     id: str
     says: str
     needs: tuple[str, ...] = ()
     invisible: str = ""
+    only: str = ""
 
     @property
     def clause(self) -> str:
         """The clause that it is a part of."""
         return self.id.partition(".")[0]
+
+    def holds_on(self, version: str) -> bool:
+        """Whether it is part of that version's contract."""
+        return self.only in ("", version)
 
 
 _REGISTER = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -43,15 +50,17 @@ _SECTIONS = {title: _section(title) for title in _REGISTER["sections"]}
 
 
 def _facts() -> Iterator[Fact]:
-    for section in _SECTIONS.values():
+    for title, section in _SECTIONS.items():
+        only = _REGISTER["only"].get(title, "")
         for clause, entries in section.items():
             for number, written in entries.items():
                 if number != "title":
                     entry = {"says": written} if isinstance(written, str) else written
-                    yield Fact(f"{clause}.{number}", **{**entry, "needs": tuple(entry.get("needs", ()))})
+                    yield Fact(f"{clause}.{number}", **{"only": only, **entry, "needs": tuple(entry.get("needs", ()))})
 
 
-CONTRACT: str = _REGISTER["contract"]
+#: The versions of the contract, the oldest first.
+VERSIONS: tuple[str, ...] = tuple(_REGISTER["versions"])
 
 #: The titles of all clauses, in the contract's order.
 CLAUSES: Mapping[str, str] = MappingProxyType(
@@ -63,6 +72,20 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({title: tuple(_SECTIO
 
 #: All facts by their ids, in the contract's order.
 FACTS: Mapping[str, Fact] = MappingProxyType({fact.id: fact for fact in _facts()})
+
+
+@cache
+def facts_on(version: str) -> Mapping[str, Fact]:
+    """The facts of that version's contract."""
+    return {name: fact for name, fact in FACTS.items() if fact.holds_on(version)}
+
+
+@cache
+def clauses_on(version: str) -> Mapping[str, str]:
+    """The titles of the clauses of which that version's contract has a fact."""
+    present = {fact.clause for fact in facts_on(version).values()}
+    return {clause: title for clause, title in CLAUSES.items() if clause in present}
+
 
 _ROUTES = tuple((re.compile(re.sub(r":\w+", "[^/]+", route)), route) for route in _REGISTER["routes"])
 

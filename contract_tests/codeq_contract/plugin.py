@@ -18,7 +18,7 @@ from codeq_contract.report.results import GROUPS
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.deviations import DeviationsError, read_deviations
 from codeq_contract.suite.options import Options, OptionsError, option_names
-from codeq_contract.suite.runner import clauses_of, facts_of, group_of, groups_of
+from codeq_contract.suite.runner import clauses_of, facts_of, group_of, groups_of, is_part_of
 from codeq_contract.suite.session import Session
 
 CASES = Path(__file__).with_name("cases")
@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
         *GROUPS,
         "checks(*ids): the facts checked",
         "shows(*clauses): the clauses that a recording shows",
+        "only(version): the only version that has the case",
         "needs(*features): the features that the target must have",
     ):
         config.addinivalue_line("markers", mark)
@@ -48,12 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         options = Options.read({name: config.getoption(f"codeq_{name}") for name in names}, os.environ)
         target = options.chosen_target()
-        deviations = read_deviations(options.known_deviations)
+        known = read_deviations(options.known_deviations) if options.known_deviations else None
     except (DeviationsError, OptionsError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
     if options.report and not options.dry_run:
         write_junit_report(config, str(Path(options.report, "junit.xml")))
-    config.stash[SESSION] = Session(options, target, deviations)
+    config.stash[SESSION] = Session(options, target, known)
 
 
 @pytest.fixture
@@ -64,14 +65,21 @@ def contract() -> CaseContext:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check the cases against the register, and deselect the groups and the facts that are not requested."""
+    """Check the cases against the register, and deselect the groups and the facts that are not requested.
+
+    The cases of another version than the one that is checked are no part of the run at all.
+    """
     cases = [item for item in items if is_case(item)]
     try:
         for item in cases:
             check_case(item.name, groups_of(item), facts_of(item), clauses_of(item))
     except RegisterError as error:
         raise pytest.UsageError(str(error)) from None
-    options = config.stash[SESSION].options
+    suite = config.stash[SESSION]
+    options = suite.options
+    others = [item for item in cases if not is_part_of(item, suite.contract)]
+    items[:] = [item for item in items if item not in others]
+    cases = [item for item in cases if item not in others]
     out = [item for item in cases if group_of(item) not in options.levels]
     if options.facts:
         chosen = [item for item in cases if are_named(facts_of(item), clauses_of(item), options.facts)]

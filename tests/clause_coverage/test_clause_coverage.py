@@ -14,7 +14,7 @@ import pytest
 from codeq_contract.recordings.shipped import FOLDER
 from codeq_fake.auth import Refusal
 from codeq_fake.clause_coverage import coverage, markdown
-from codeq_fake.clause_coverage.coverage import clauses, facts
+from codeq_fake.clause_coverage.coverage import changes, clauses, facts
 from codeq_fake.core import errors as core_errors
 from codeq_fake.http import OPERATIONS
 from codeq_fake.testing import FakeCodeQ
@@ -49,6 +49,8 @@ CLAUSES = [
     "settings",
     *numbered("Z", 6),
 ]
+
+OF_MAIN_ONLY = [*numbered("G", 9), "Q1"]
 
 #: The refusals that do not come from the core, and the operations that can raise them.
 BEFORE_THE_CORE: dict[str, Callable[[Operation], bool]] = {
@@ -253,6 +255,32 @@ def test_a_refusal_touches_the_clause_of_the_operation(operation: str, reason: s
     assert clause in touched((operation, reason))
 
 
+V0_3_3, MAIN = ("v0.3.3", "kvrocks-2.8"), ("main", "kvrocks-2.8")
+
+
+def test_what_changes_from_v0_3_3_to_main_is_told_once_and_in_words() -> None:
+    found = {change.clause: change for change in changes(V0_3_3, MAIN)}
+    assert list(found) == ["W4", "X1", *OF_MAIN_ONLY]
+    assert [*found["G6"].amends] == ["N4", "W1"]
+    assert all(change.before and change.after and change.before != change.after for change in found.values())
+    back = {change.clause: change for change in changes(MAIN, V0_3_3)}
+    assert (back["G5"].before, back["G5"].after) == (found["G5"].after, found["G5"].before)
+
+
+def test_what_changes_from_store_to_store_is_when_leases_expire() -> None:
+    assert [change.clause for change in changes(V0_3_3, ("v0.3.3", "redis"))] == ["K8"]
+    assert list(changes(MAIN, MAIN)) == []
+
+
+def test_the_clauses_are_those_of_the_version() -> None:
+    for profile, has_topics in (("redis", False), ("main/redis", True)):
+        with FakeCodeQ(profile=profile) as fake:  # type: ignore[arg-type]  # the names are those of `Profile`
+            shown = {entry["id"]: entry for entry in fake.contract()["clauses"]}
+        assert ("G3" in shown) == has_topics
+        assert ("sends a callback" in shown["N4"]["says"]) == has_topics
+        assert ("N4.7" in {fact["id"] for fact in shown["N4"]["facts"]}) != has_topics
+
+
 def test_touches_add_up() -> None:
     seen = [("create", ""), ("create", ""), ("create", "BadBody"), ("claim", "")]
     counts = touched(*seen)
@@ -289,7 +317,7 @@ def test_a_result_and_its_task_end_at_the_same_instant() -> None:
 def test_the_table_names_each_clause_once() -> None:
     rows = [line.split("|")[2:5] for line in markdown().splitlines() if line.startswith("| ")][2:]
     runs = [run for row in rows for cell in row for run in re.findall(r"[\w-]+", cell)]
-    assert sorted(clause for run in runs for clause in spelled_out(run)) == sorted(CLAUSES)
+    assert sorted(clause for run in runs for clause in spelled_out(run)) == sorted([*CLAUSES, *OF_MAIN_ONLY])
 
 
 def spelled_out(run: str) -> list[str]:

@@ -329,6 +329,26 @@ def test_the_contract_is_listed_with_what_was_touched(fake: FakeCodeQ) -> None:
     assert "R17" not in untouched
 
 
+def test_what_changes_between_two_profiles_is_told_without_a_fake() -> None:
+    command = ["contract", "--url", "http://127.0.0.1:1", "--from", "redis", "--to", "main/redis"]
+    said = CliRunner().invoke(main, command)
+    assert (said.exit_code, said.output.count("  v0.3.3/redis: "), said.output.count("  main/redis:   ")) == (0, 12, 12)
+    assert (
+        "G6 (changes N4, W1)\n  v0.3.3/redis: A dead letter sends no callback.\n  main/redis:   A NACK" in said.output
+    )
+    told = json.loads(CliRunner().invoke(main, [*command, "--json"]).output)
+    assert (told["from"], told["to"], told["changes"][0]["clause"]) == ("v0.3.3/redis", "main/redis", "W4")
+    none = CliRunner().invoke(main, ["contract", "--from", "redis", "--to", "v0.3.3/redis"])
+    assert none.output == "nothing changes from v0.3.3/redis to v0.3.3/redis\n"
+
+
+def test_an_unknown_profile_is_refused_with_all_and_the_nearest() -> None:
+    refused = CliRunner().invoke(main, ["contract", "--from", "mani/redis"])
+    assert (refused.exit_code, "redis, kvrocks-2.8, " in refused.output) == (2, True)
+    assert "'mani/redis' is not one of" in refused.output
+    assert "did you mean main/redis?" in refused.output
+
+
 # State.
 
 

@@ -271,3 +271,12 @@ def test_a_producer_and_a_worker_of_different_tenants_are_reported() -> None:
 
     assert rules('"subject": "worker-dev"') == ["tenants"]
     assert rules('"subject": "worker-dev", "raw": {"tenantId": "producer-dev"}') == []
+
+
+@pytest.mark.port  # of the webhook
+def test_what_the_documents_say_of_callbacks_is_true_on_main() -> None:
+    for profile, found in (("redis", {"dead-letter-callback", "batch-callback"}), ("main/redis", set())):
+        with FakeCodeQ(profile=profile) as fake, fake.client() as http:  # type: ignore[arg-type]  # names of `Profile`
+            nack(http, hook(http))
+            submit_together(http, hook(http))
+            assert {each.rule for each in fake.surprises} - {"attempts"} == found

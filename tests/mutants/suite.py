@@ -13,7 +13,7 @@ import pytest
 import codeq_contract
 import codeq_contract.driver.in_process
 import codeq_contract.plugin
-from codeq_contract.clauses import FACTS
+from codeq_contract.clauses import FACTS, VERSIONS
 
 _SUITE = Path(codeq_contract.__file__).parent
 
@@ -33,10 +33,16 @@ def store_of(facts: Iterable[str]) -> str:
     return next((need.removeprefix("store:") for need in needs if need.startswith("store:")), "")
 
 
+def version_of(facts: Iterable[str]) -> str:
+    """The version on which these facts hold."""
+    return next((FACTS[fact].only for fact in facts if FACTS[fact].only), VERSIONS[0])
+
+
 def run(files: Sequence[Path], plugin: object, *, store: str = "", facts: Sequence[str] = ()) -> str:
     """Run the cases of these files, and of these facts if there are any, but no recordings and no drawn plans.
 
-    `plugin` is one of pytest, which sees what happens. The fake has that store. Returns what pytest printed.
+    `plugin` is one of pytest, which sees what happens. The fake has that store, and the version of the facts. Returns
+    what pytest printed.
     """
     printed = io.StringIO()
     options = [
@@ -49,6 +55,7 @@ def run(files: Sequence[Path], plugin: object, *, store: str = "", facts: Sequen
         f"--codeq-level={_LEVELS}",
     ]
     options += [f"--codeq-profile={store}"] if store else []
+    options += [f"--codeq-contract={version_of(facts)}"]
     options += [part for name in _PLUGINS for part in ("-p", name)]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):
         # The plugins of the run around this one (timeouts, workers, Hypothesis) take no part. The one for unraisable

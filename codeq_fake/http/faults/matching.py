@@ -10,16 +10,19 @@ from codeq_fake.core.commands import queue_name, to_claim
 from codeq_fake.core.errors import Refused
 from codeq_fake.faults import Occasion
 from codeq_fake.faults.rule import COMPLETE, FAIL, REQUEST
-from codeq_fake.http.operations import OPERATIONS, Operation
+from codeq_fake.http.operations import OPERATIONS, TOPIC_OPERATIONS, Operation
 from codeq_fake.http.request import Call
+
+#: Of all versions: a rule on what a version lacks never matches.
+_ALL = (*OPERATIONS, *TOPIC_OPERATIONS)
 
 #: Value of a rule's `on` -> the requests that it stands for: an operation, its route, or a kind of result.
 NAMES: Mapping[str, str] = MappingProxyType(
     {
-        **{operation.name: operation.name for operation in OPERATIONS},
+        **{operation.name: operation.name for operation in _ALL},
         COMPLETE: COMPLETE,
         FAIL: FAIL,
-        **{f"{operation.method} {operation.path}": operation.name for operation in OPERATIONS},
+        **{f"{operation.method} {operation.path}": operation.name for operation in _ALL},
     }
 )
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+
+import pytest
 
 from codeq_contract.driver import TRACING
 from codeq_contract.suite.case import checks, core, needs
@@ -20,7 +23,7 @@ BAD_PARENTS = [
     f"00-{'0' * 32}-00f067aa0ba902b7-01",
     f"00-{TRACE}-{'0' * 16}-01",
     f"00-{TRACE}-00f067aa0ba902b7-1",
-    f"00-{TRACE}-00f067aa0ba902b7-03",
+    f"00-{TRACE}-00f067aa0ba902b7-04",
     f"00-{TRACE}-00f067aa0ba902b7-01-x",
     f"ff-{TRACE}-00f067aa0ba902b7-01",
 ]
@@ -57,6 +60,29 @@ def test_a_bad_traceparent_begins_a_new_trace_without_a_state(contract: CaseCont
             assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", task["traceParent"]), parent
             assert TRACE not in task["traceParent"], parent
             assert "traceState" not in task, parent
+
+
+@checks("X1.10")
+@needs("tracing", "variants")
+def test_the_flags_sampled_and_random_begin_a_new_trace(contract: CaseContext) -> None:
+    assert TRACE not in with_both_flags(contract, "00")["traceParent"]
+
+
+@checks("X1.11")
+@needs("tracing", "variants")
+@pytest.mark.parametrize("flags", ["00-03", "01-ff"])
+def test_the_flags_sampled_and_random_are_kept(contract: CaseContext, flags: str) -> None:
+    parent = with_both_flags(contract, *flags.split("-"))["traceParent"]
+    assert (TRACE in parent, parent[-3:]) == (True, "-03")
+
+
+def with_both_flags(contract: CaseContext, version: str, flags: str = "03") -> dict[str, Any]:
+    """A task that is created in a trace with these flags, on a server with tracing."""
+    with contract.server(TRACING) as server:
+        body = {"command": server.command(), "payload": 1}
+        headers = {"traceparent": f"{version}-{TRACE}-00f067aa0ba902b7-{flags}"}
+        task: dict[str, Any] = server.producer.post("/v1/codeq/tasks", body, **headers).json
+        return task
 
 
 @checks("X1.1")

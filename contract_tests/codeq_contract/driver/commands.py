@@ -24,11 +24,15 @@ _LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Servers started as `program`, with `store` beside each. `profile` is that of the store, if it does not tell."""
+    """Servers started as `program`, with `store` beside each. `profile` is that of the store, if it does not tell.
+
+    `version` is for a fake, which imitates any.
+    """
 
     program: Program
     store: Store = field(default_factory=NoStore)
     profile: str = ""
+    version: str = ""
     name: str = "command"
     effort: Effort = field(default_factory=lambda: Effort(examples=5, steps=12, longest_wait=2))
     #: Seconds in which a server must answer.
@@ -56,7 +60,7 @@ class Command:
                     **store.settings,
                     **_settings_of_files(folder, setup),
                     # Only for the fake, which imitates the store. The real server ignores it.
-                    "CODEQ_FAKE_PROFILE": profile,
+                    "CODEQ_FAKE_PROFILE": f"{self.version}/{profile}".removeprefix("/"),
                 },
             )
             server = started.enter_context(running(launch))

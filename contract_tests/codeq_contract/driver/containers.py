@@ -46,19 +46,21 @@ class Containers:
     """Servers in containers: `image` with `store` beside it, in one network namespace.
 
     `receiver` is an image with Python for the webhook. It is empty if the containers can reach this machine, so that
-    the webhook runs here. `host` is the name of this machine inside the containers.
+    the webhook runs here. `version` is for a fake, which imitates any. `host` is the name of this machine inside the
+    containers.
     """
 
     image: str
     store: str
     profile: str
     receiver: str = ""
+    version: str = ""
     name: str = "container"
     host: str = "host.docker.internal"
     effort: Effort = field(default_factory=lambda: Effort(examples=5, steps=12, longest_wait=2))
 
     @classmethod
-    def of(cls, image: str, store: str, profile: str = "", receiver: str = "") -> Containers:
+    def of(cls, image: str, store: str, profile: str = "", receiver: str = "", version: str = "") -> Containers:
         """Find the engine, and the profile of the store unless one is given. Raises NotRunError without an engine."""
         # docker and testcontainers use the proxies of the environment, also for an engine on this machine.
         os.environ.update(with_direct_loopback(os.environ))
@@ -69,7 +71,7 @@ class Containers:
         _engine()
         if not receiver and _is_elsewhere():
             receiver = _RECEIVER
-        return cls(image, store, profile or profile_of(store), receiver)
+        return cls(image, store, profile or profile_of(store), receiver, version)
 
     @contextmanager
     def receive(self, now: Callable[[], int], keys: Mapping[str, Any]) -> Iterator[tuple[Receiver, str]]:
@@ -121,7 +123,7 @@ class Containers:
             # The recorded server ran without a file. Its behaviour with an empty one is unknown.
             **({"CODEQ_CONFIG_PATH": _CONFIGURATION} if setup.yaml else {}),
             # Only for images of the fake, which imitate the store beside them. The real server ignores it.
-            "CODEQ_FAKE_PROFILE": self.profile,
+            "CODEQ_FAKE_PROFILE": f"{self.version}/{self.profile}".removeprefix("/"),
         }
 
 

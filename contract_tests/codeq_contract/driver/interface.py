@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from codeq_contract.recordings.format import Identity
@@ -68,6 +68,15 @@ class Driver:
     logs: Callable[[], Mapping[str, str]] = dict
 
     @property
+    def version(self) -> str:
+        """The version of the contract that is checked on it."""
+        return self.time_bounds.version
+
+    def of_version(self, version: str) -> Driver:
+        """The same driver, to check that version."""
+        return replace(self, time_bounds=replace(self.time_bounds, version=version))
+
+    @property
     def is_reachable(self) -> bool:
         """Whether the server still answers."""
         return bool(self.call(Request("GET", "/metrics")).status)
@@ -90,8 +99,10 @@ class Driver:
             raise UnsupportedError("callers with other claims")
         self.tokens[name] = self.issuer.token(identity, now=self.clock.now())
 
-    def other(self, setup: Setup) -> AbstractContextManager[Driver]:
+    @contextmanager
+    def other(self, setup: Setup) -> Iterator[Driver]:
         """A second server of this kind with another set-up. Raises UnsupportedError if none can be started."""
         if self.start_other is None:
             raise UnsupportedError("a server with other settings")
-        return self.start_other(setup)
+        with self.start_other(setup) as other:
+            yield other.of_version(self.version)

@@ -30,6 +30,10 @@ class Namespace:
         """A tenant."""
         return self._name("tenant")
 
+    def topic(self) -> str:
+        """A topic, which must be a DNS label."""
+        return self._name("topic")
+
     def caller(self, kind: str) -> str:
         """The name of an additional caller of that kind."""
         return f"{kind} {next(self._numbers)} of {self.prefix}"

@@ -52,7 +52,7 @@ class ServedFakes:
 
         with tempfile.TemporaryDirectory() as folder:
             fake = FakeCodeQ(
-                profile=cast("Profile", self.command.profile),
+                profile=cast("Profile", f"{self.command.version}/{self.command.profile}".removeprefix("/")),
                 clock="real",
                 settings={"LOCAL_ARTIFACTS_DIR": folder, **setup.environment},
                 yaml=setup.yaml or None,

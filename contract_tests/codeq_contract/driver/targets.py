@@ -12,6 +12,7 @@ from threading import BoundedSemaphore
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from codeq_contract.clauses import VERSIONS
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN
 
 from .clocks import RealClock
@@ -68,11 +69,12 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InProcessTarget:
-    """Fakes in this process, each with a clock that stands still."""
+    """Fakes in this process, each with a clock that stands still. `profile` is their store."""
 
     profile: str
     name: str = "asgi"
     issuer: Issuer = field(default_factory=Issuer)
+    version: str = VERSIONS[0]
 
     @contextmanager
     def start(self, setup: Setup) -> Iterator[Driver]:
@@ -81,7 +83,7 @@ class InProcessTarget:
         from .in_process import InProcess  # noqa: PLC0415 - as above
 
         authentication = {**self.issuer.signer.settings(), **_static(setup)}
-        with InProcess(setup.but(authentication), self.profile) as fake:
+        with InProcess(setup.but(authentication), f"{self.version}/{self.profile}") as fake:
             tokens = self.issuer.tokens(now=fake.now())
             yield Driver(
                 target=self.name,
@@ -89,7 +91,7 @@ class InProcessTarget:
                 clock=fake,
                 tokens=tokens,
                 settings=KnownSettings.of(setup.environment),
-                time_bounds=TimeBounds(self.profile, exact=True, patience=_PATIENCE),
+                time_bounds=TimeBounds(self.profile, exact=True, patience=_PATIENCE, version=self.version),
                 features=FEATURES | _OWNED | _features_of(tokens) | _OF_FAKES | {f"store:{self.profile}"},
                 effort=Effort(examples=40, steps=25, longest_wait=6),
                 in_real_time=False,

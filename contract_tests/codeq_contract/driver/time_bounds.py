@@ -1,4 +1,4 @@
-"""When a lease ends and a delay is over: bounds, computed from the roundings in `stores.py` (K8, C7).
+"""When a lease ends, a delay is over and a claim repairs: bounds, from the roundings in `stores.py` (K8, C7, Q1).
 
 On a virtual clock the two bounds coincide.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from codeq_contract.clauses import VERSIONS
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 from codeq_contract.stores import STORES, Store
 
@@ -23,6 +24,9 @@ SERVER_SKEW = 5 * SECOND
 
 #: A timer may go off a tick early, and the clock of a webhook on another machine may be a tick ahead.
 TICK = 100 * MILLISECOND
+
+#: The least time between two repairs of the leases of one command and tenant, on the versions that have one (Q1).
+_REPAIR_INTERVALS = {"main": 500 * MILLISECOND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class TimeBounds:
     profile: str
     exact: bool
     patience: float
+    version: str = VERSIONS[0]
+
+    @property
+    def repair_interval(self) -> int:
+        """The least time between two repairs of the leases of one command and tenant (Q1)."""
+        return _REPAIR_INTERVALS.get(self.version, 0)
 
     @property
     def store(self) -> Store:
@@ -59,8 +69,13 @@ class TimeBounds:
             "lease_ends_early_at_least": self.store.least_early * MILLISECOND / SECOND,
             "lease_ends_early_at_most": self.store.most_early * MILLISECOND / SECOND,
             "delay_ends_early_at_most": 1.0,
-            "clocks_differ_at_most": 0.0 if self.exact else SKEW / SECOND,
+            "clocks_differ_at_most": self.skew / SECOND,
         }
+
+    @property
+    def skew(self) -> int:
+        """By how many nanoseconds the clocks of the server and of its store may differ."""
+        return 0 if self.exact else SKEW
 
     @property
     def lateness(self) -> int:

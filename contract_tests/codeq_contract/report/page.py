@@ -7,9 +7,18 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from codeq_contract.clauses import CLAUSES, CONTRACT, FACTS, SECTIONS, shortened
+from codeq_contract.clauses import CLAUSES, FACTS, SECTIONS, VERSIONS, shortened
 
-from .results import GROUPS, SHOWN_VERDICTS, SIGHTINGS_OF_GROUPS, CaseResult, Report, ShownExchange, Verdict
+from .results import (
+    GROUPS,
+    NOT_IN_CONTRACT,
+    SHOWN_VERDICTS,
+    SIGHTINGS_OF_GROUPS,
+    CaseResult,
+    Report,
+    ShownExchange,
+    Verdict,
+)
 
 #: The timeline's sizes in pixels, as the template `page.html` has them. The times are divided over `_BARS_WIDTH`.
 _NAMES_WIDTH = 130
@@ -25,19 +34,27 @@ _LISTED_VERDICTS = {Verdict.SKIPPED: "were not run", Verdict.UNSUPPORTED: "the t
 
 def page(reports: Sequence[Report]) -> str:
     """One page for runs on one or more targets. Its matrix of clauses has a column for each."""
+    clauses = {clause for report in reports for clause in report.clauses}
     return rendered(
         "page.html",
         reports=reports,
-        contract=CONTRACT,
+        contract=contracts_of(reports),
         groups=GROUPS,
         sightings=[sighting for group in GROUPS for sighting in SIGHTINGS_OF_GROUPS[group]],
-        sections=SECTIONS,
+        sections={title: [clause for clause in SECTIONS[title] if clause in clauses] for title in SECTIONS},
         titles=CLAUSES,
-        facts={clause: [fact for fact in FACTS.values() if fact.clause == clause] for clause in CLAUSES},
+        facts={clause: [fact for fact in FACTS.values() if fact.clause == clause] for clause in clauses},
+        not_in_contract=NOT_IN_CONTRACT,
         listed_verdicts=_LISTED_VERDICTS,
         shown_cases=_shown_cases,
         timeline=_timeline,
     )
+
+
+def contracts_of(reports: Sequence[Report]) -> str:
+    """The versions that the reports are about, for a title."""
+    asked = {report.contract for report in reports}
+    return " and ".join(version for version in VERSIONS if version in asked)
 
 
 def rendered(template: str, **values: object) -> str:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from codeq_contract.clauses import CLAUSES, CONTRACT, FACTS, Fact, shortened
+from codeq_contract.clauses import CLAUSES, FACTS, VERSIONS, Fact, clauses_on, facts_on, shortened
 
 from .latencies import Latency
 
@@ -73,10 +73,11 @@ _WORST_FIRST = (
 SHOWN_VERDICTS = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.KNOWN)
 
 #: The fields of a report that have the same name in `report.json`.
-_SAME_NAMES = ("suite", "date", "target", "about", "settings", "tolerances", "seed", "logs")
+_SAME_NAMES = ("suite", "contract", "date", "target", "about", "settings", "tolerances", "seed", "logs")
 
 PASSED, PARTIAL, FAILED, ERROR = "passed", "partial", "failed", "error"
 INCONCLUSIVE, NOT_RUN, NOT_CHECKED = "inconclusive", "not run", "not checked"
+NO_CASE, NOT_IN_CONTRACT = "no case", "not in its contract"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class FactResult:
 
 @dataclass(frozen=True)
 class Report:
-    """One run on one target. `levels_asked` are the requested groups."""
+    """One run on one target. `levels_asked` are the requested groups, `contract` is the version that was checked."""
 
     suite: str
     date: str
@@ -148,11 +149,14 @@ class Report:
     seconds: float = 0
     #: How fast the server replied in real time, by operation.
     latencies: Mapping[str, Latency] = field(default_factory=dict)
+    contract: str = VERSIONS[0]
 
     @cached_property
     def clauses(self) -> Mapping[str, str]:
         """The verdict on each clause: the worst of its cases, or `no case`."""
-        return {clause: _worst([case.verdict for case in self.cases_of(clause)]) for clause in CLAUSES}
+        return {
+            clause: _worst([case.verdict for case in self.cases_of(clause)]) for clause in clauses_on(self.contract)
+        }
 
     @cached_property
     def facts(self) -> Mapping[str, FactResult]:
@@ -161,7 +165,7 @@ class Report:
         for case in self.cases:
             for fact in case.facts:
                 cases[fact].append(case)
-        return {fact.id: self._fact(fact, cases[fact.id]) for fact in FACTS.values()}
+        return {fact.id: self._fact(fact, cases[fact.id]) for fact in facts_on(self.contract).values()}
 
     def _fact(self, fact: Fact, cases: Sequence[CaseResult]) -> FactResult:
         """The worst of its cases, or the reason why it was not checked."""
@@ -276,7 +280,6 @@ class Report:
         """The content of `report.json`."""
         document = {
             "schemaVersion": SCHEMA,
-            "contract": CONTRACT,
             **{name: getattr(self, name) for name in _SAME_NAMES},
             "notRun": self.not_run,
             "levelsAsked": self.levels_asked,
@@ -289,7 +292,7 @@ class Report:
                 for fact, result in self.facts.items()
             },
             "factsLeftOut": self.facts_left_out,
-            "withoutCase": {fact.id: fact.invisible for fact in FACTS.values() if fact.invisible},
+            "withoutCase": {fact.id: fact.invisible for fact in facts_on(self.contract).values() if fact.invisible},
             "cases": [asdict(case) for case in self.cases],
             "leftBehind": self.left_behind,
             "seconds": self.seconds,
@@ -327,7 +330,7 @@ def _case(case: Mapping[str, Any]) -> CaseResult:
 
 
 def _worst(verdicts: Sequence[Verdict]) -> str:
-    return next((verdict.value for verdict in _WORST_FIRST if verdict in verdicts), "no case")
+    return next((verdict.value for verdict in _WORST_FIRST if verdict in verdicts), NO_CASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +345,7 @@ class Disparity:
 
 
 def disparities(ours: Report, theirs: Report) -> list[Disparity]:
-    """Every clause on which two runs differ, in the contract's order."""
+    """Every clause on which two runs differ, in the contract's order. A clause of one version only is none."""
     verdicts = {case.name: case.verdict for case in theirs.cases}
     return [
         Disparity(
@@ -353,5 +356,5 @@ def disparities(ours: Report, theirs: Report) -> list[Disparity]:
             tuple(case.name for case in ours.cases_of(clause) if verdicts.get(case.name) is not case.verdict),
         )
         for clause, title in CLAUSES.items()
-        if ours.clauses[clause] != theirs.clauses[clause]
+        if clause in ours.clauses and clause in theirs.clauses and ours.clauses[clause] != theirs.clauses[clause]
     ]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
-from codeq_contract.clauses import CLAUSES, CONTRACT, FACTS, SECTIONS
+from codeq_contract.clauses import CLAUSES, FACTS, SECTIONS
 
 from .latencies import OPERATIONS, Latency
-from .page import rendered
-from .results import GROUPS, NOT_CHECKED, Report
+from .page import contracts_of, rendered
+from .results import GROUPS, NOT_CHECKED, NOT_IN_CONTRACT, Report
 
 #: A verdict in a narrow column. Its word is the title of the cell, and in the legend.
 SYMBOLS: Mapping[str, str] = MappingProxyType(
@@ -60,12 +60,12 @@ class Trends:
 
     @cached_property
     def _facts(self) -> Mapping[str, Sequence[str]]:
-        return {fact: [run.facts[fact].verdict for run in self.runs] for fact in FACTS}
+        return {fact: [_verdict(run, fact) for run in self.runs] for fact in FACTS}
 
     @property
     def clauses(self) -> Mapping[str, Sequence[str]]:
         """The verdicts on each clause."""
-        return {clause: [run.clauses[clause] for run in self.runs] for clause in CLAUSES}
+        return {clause: [run.clauses.get(clause, NOT_IN_CONTRACT) for run in self.runs] for clause in CLAUSES}
 
     @property
     def rates(self) -> Mapping[str, Sequence[Rate | None]]:
@@ -98,7 +98,7 @@ def trends_page(reports: Sequence[Report]) -> str:
     return rendered(
         "trends.html",
         trends=trends,
-        contract=CONTRACT,
+        contract=contracts_of(trends.runs),
         groups=GROUPS,
         sections=SECTIONS,
         titles=CLAUSES,
@@ -106,6 +106,11 @@ def trends_page(reports: Sequence[Report]) -> str:
         symbols=SYMBOLS,
         unchecked=UNCHECKED,
     )
+
+
+def _verdict(run: Report, fact: str) -> str:
+    result = run.facts.get(fact)
+    return NOT_CHECKED if result is None else result.verdict
 
 
 def _checked(verdicts: Sequence[str]) -> set[str]:

@@ -12,6 +12,7 @@ from codeq_contract.driver import ADMIN, SUBSCRIPTIONS, TASKS, Reply, Request
 Task = Mapping[str, Any]
 
 CLEAN_UP = f"{ADMIN}/tasks/cleanup"
+_TOPICS = f"{ADMIN}/topics"
 
 _ACCEPTED = 202
 _OK = 200
@@ -122,9 +123,13 @@ class Caller:
         """Read a task (R12), which must exist, and return it."""
         return _body(self.task(task), _OK)
 
-    def result(self, task: Task | str) -> Reply:
-        """Read a task and its result (R13)."""
-        return self.get(f"{_of(task)}/result")
+    def reading(self, task: Task | str, query: str = "") -> Request:
+        """The request that reads a task and its result."""
+        return self.request("GET", f"{_of(task)}/result{query}")
+
+    def result(self, task: Task | str, query: str = "") -> Reply:
+        """Read a task and its result (R13). With a query such as `?waitSeconds=5` main waits for it (G1)."""
+        return self._send(self.reading(task, query))
 
     def queues(self) -> Reply:
         """The sizes of the built-in commands' queues (R14)."""
@@ -133,6 +138,18 @@ class Caller:
     def queue(self, command: str) -> Reply:
         """The sizes of one command's queue (R15)."""
         return self.get(f"{ADMIN}/queues/{command}")
+
+    def topic(self, name: str) -> Reply:
+        """Read a topic (G3)."""
+        return self.get(f"{_TOPICS}/{name}")
+
+    def put_topic(self, name: str, policy: object) -> Reply:
+        """Create a topic, or change its policy (G3)."""
+        return self._send(self.request("PUT", f"{_TOPICS}/{name}", policy))
+
+    def delete_topic(self, name: str, query: str = "?deletionPolicy=Delete") -> Reply:
+        """Delete a topic (G3)."""
+        return self._send(self.request("DELETE", f"{_TOPICS}/{name}{query}"))
 
     def clean_up(self, **fields: object) -> Reply:
         """Delete old tasks (R16)."""

@@ -13,6 +13,7 @@ __all__ = [
     "concurrent",
     "core",
     "needs",
+    "only",
     "recorded",
     "shows",
     "timed",
@@ -31,6 +32,9 @@ checks = pytest.mark.checks
 
 shows = pytest.mark.shows
 """The clauses that a recording shows. A recording names no facts: it is one of many observations."""
+
+only = pytest.mark.only
+"""The version that has the case, if its facts do not say so."""
 
 needs = pytest.mark.needs
 """The features that a case needs, besides those of its facts. On a target without them it is unsupported."""

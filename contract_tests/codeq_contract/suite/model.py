@@ -55,6 +55,8 @@ class Model:
         self._keys: dict[int, str] = {}
         #: The ids of waiting tasks of all commands and priorities, first in first out.
         self._waiting: list[str] = []
+        #: When leases of a command were last repaired.
+        self._repaired: dict[int, Span] = {}
 
     def judge(self, done: Done) -> None:
         """Check the replies to one step. Raises UndecidedError."""
@@ -119,9 +121,23 @@ class Model:
             self._no_other_order(task, due)
             task.where, task.due = PENDING, None
             self._waiting.append(task.id)
-        for task in tasks:
-            if task.expired is not None and _over(task.expired, called, returned):
+        expired = [task for task in tasks if task.expired is not None and _over(task.expired, called, returned)]
+        if self._repairs_leases(command, called, returned, matters=bool(expired)):
+            for task in expired:
                 self._send_back(task, called, returned, self._settings.backoff_base)
+
+    def _repairs_leases(self, command: int, called: int, returned: int, *, matters: bool) -> bool:
+        """Whether a claim repairs leases, or comes too soon after one that did (Q1). Raises UndecidedError."""
+        interval = self._time_bounds.repair_interval
+        last = self._repaired.get(command)
+        if not interval or last is None or called - last.latest > interval + self._time_bounds.skew:
+            self._repaired[command] = Span(called, returned)
+            return True
+        if returned - last.earliest >= interval:
+            if matters:
+                raise UndecidedError
+            self._repaired[command] = Span(last.earliest, returned)
+        return False
 
     def _no_other_order(self, task: ModelTask, others: Sequence[ModelTask]) -> None:
         """Raises UndecidedError if tasks of one queue may be due in either order."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import click
 import yaml
 
-from codeq_contract.clauses import CLAUSES, FACTS
+from codeq_contract.clauses import CLAUSES, FACTS, VERSIONS, clauses_on, facts_on
 from codeq_contract.driver import KnownSettings
 from codeq_contract.driver.commands import Command
 from codeq_contract.driver.identities import callers
@@ -28,6 +29,7 @@ from codeq_contract.report.results import GROUPS
 from codeq_contract.stores import STORES
 
 ENVIRONMENT = "CODEQ_CONTRACT_"
+AUTO = "auto"
 CALLERS = tuple(callers(""))
 TARGETS = ("asgi", "http", "command", "container", "url")
 
@@ -55,7 +57,12 @@ class Options:
 
     target: str = _option("asgi", f"where to run: {', '.join(TARGETS)}  [asgi]")
     config: str = _option("", "a YAML file with any of these options, `tokens`, `settings` and `without`")
-    profile: str = _option("", f"the store: {', '.join(STORES)}  [as found; kvrocks-2.8 for a fake, any for a URL]")
+    contract: str = _option(
+        "", f"the version: {', '.join(VERSIONS)}, or auto: the server is asked  [{VERSIONS[0]} for a fake, else auto]"
+    )
+    profile: str = _option(
+        "", f"the store, or VERSION/STORE: {', '.join(STORES)}  [as found; kvrocks-2.8 for a fake, any for a URL]"
+    )
     url: str = _option("", "the deployment of the target url")
     producer_token: str = _option("", "the token of its producer")
     worker_token: str = _option("", "the token of its worker")
@@ -70,7 +77,9 @@ class Options:
     receiver_image: str = _option("", "an image with Python, for the webhook  [python:3.12-slim for a remote engine]")
     level: str = _option("", f"run these groups only, separated by commas: {', '.join(GROUPS)}")
     fact: str = _option("", "run only the cases of these facts or clauses, separated by commas: K5.3,K8")
-    known: str = _option("", "a list of known deviations: a file, `none`, or `v0.3.3`  [v0.3.3 for real servers]")
+    known: str = _option(
+        "", f"a list of known deviations: a file, `none`, or a version  [that of a real server: {', '.join(VERSIONS)}]"
+    )
     seed: str = _option("", "a number, to generate the same plans as the run that reported it")
     report: str = _option("", "a folder for report.json, junit.xml and report.html")
     tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -93,8 +102,7 @@ class Options:
         """Refuse values that no run can have. Raises OptionsError."""
         if self.target not in TARGETS:
             raise OptionsError(f"--target: found {self.target!r}; it must be one of {', '.join(TARGETS)}")
-        if self.profile and self.profile not in STORES:
-            raise OptionsError(f"--profile: found {self.profile!r}; it must be one of {', '.join(STORES)}")
+        self._check_profile()
         if self.target == "url" and not self.url:
             raise OptionsError("--url: the target url needs one")
         unknown = [name for name in self.facts if name not in FACTS and name not in CLAUSES]
@@ -114,6 +122,20 @@ class Options:
         if unknown_callers:
             raise OptionsError(f"tokens: found {unknown_callers[0]!r}; it must be some of {', '.join(CALLERS)}")
 
+    def _check_profile(self) -> None:
+        """As `_check`, for the version and the store."""
+        if self.store_profile:
+            _check_choice("--profile", self.store_profile, STORES)
+        if self._named_version:
+            _check_choice("--profile", self._named_version, VERSIONS)
+        if self.contract:
+            _check_choice("--contract", self.contract, (*VERSIONS, AUTO))
+        if self._named_version and self.contract not in ("", AUTO, self._named_version):
+            raise OptionsError(f"--contract: found {self.contract!r} and --profile {self.profile}; they contradict")
+        absent = [name for name in self.facts if self.version and not _is_part(name, self.version)]
+        if absent:
+            raise OptionsError(f"--fact: found {absent[0]!r}, which the contract of {self.version} does not have")
+
     def _check_command(self) -> None:
         """As `_check`, for the target command."""
         if not self.server:
@@ -123,6 +145,28 @@ class Options:
         host, _, port = self.store_addr.rpartition(":")
         if self.store_addr and not (host and _is_port(port)):
             raise OptionsError(f"--store-addr: found {self.store_addr!r}; it must be HOST:PORT")
+
+    @property
+    def store_profile(self) -> str:
+        """The store, without the version."""
+        return self.profile.rpartition("/")[2]
+
+    @property
+    def _named_version(self) -> str:
+        return self.profile.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        """The version of the contract. Empty if the server is asked."""
+        if self.contract == AUTO or (self.target in _REAL and not (self.contract or self._named_version)):
+            return ""
+        return self.contract or self._fake_version
+
+    @property
+    def _fake_version(self) -> str:
+        """The version of a fake."""
+        named = self._named_version or self.contract
+        return VERSIONS[0] if named in ("", AUTO) else named
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -136,12 +180,13 @@ class Options:
 
     def chosen_target(self) -> Target:
         """The target to run on. Raises OptionsError."""
-        profile = self.profile or "kvrocks-2.8"
+        profile, version = self.store_profile or "kvrocks-2.8", self._fake_version
         match self.target:
             case "asgi":
-                return InProcessTarget(profile)
+                return InProcessTarget(profile, version=version)
             case "http":
-                return ServerTarget(ServedFakes(Command(_fake_program(), profile=profile, name="http")))
+                fake = Command(_fake_program(), profile=profile, version=version, name="http")
+                return ServerTarget(ServedFakes(fake))
             case "command":
                 return self._command()
             case "url":
@@ -151,8 +196,8 @@ class Options:
 
     @property
     def known_deviations(self) -> str:
-        """The list of known deviations."""
-        return self.known or ("v0.3.3" if self.target in _REAL else "none")
+        """The list of known deviations. Empty for that of the server's version."""
+        return self.known or ("" if self.target in _REAL else "none")
 
     def _command(self) -> ServerTarget:
         """Servers that are started as a program. Raises OptionsError."""
@@ -162,7 +207,7 @@ class Options:
                 if self.store_addr
                 else StoreProgram(Program.of(self.store or _STORE_PROGRAM, "--store"))
             )
-            command = Command(Program.of(self.server, "--server"), store, self.profile)
+            command = Command(Program.of(self.server, "--server"), store, self.store_profile, self.version)
         except NotRunError as reason:
             raise OptionsError(f"not run: {reason}") from None
         return ServerTarget(command)
@@ -172,7 +217,9 @@ class Options:
 
         try:
             return ServerTarget(
-                Containers.of(self.image, self.store or _STORE_IMAGE, self.profile, self.receiver_image)
+                Containers.of(
+                    self.image, self.store or _STORE_IMAGE, self.store_profile, self.receiver_image, self.version
+                )
             )
         except NotRunError as reason:
             raise OptionsError(f"not run: {reason}") from None
@@ -188,7 +235,7 @@ class Options:
             url=self.url,
             tokens=self._tokens(),
             settings=self.settings,
-            profile=self.profile or "any",
+            profile=self.store_profile or "any",
             features=(FEATURES | ({"clean_up"} if self.yes else set())) - set(self.without),
             listen_at=(host, int(port)),
             advertised=self.webhook_advertise.rstrip("/"),
@@ -211,6 +258,19 @@ class Options:
                 "without a producer no case begins, and without a worker none ends its tasks"
             )
         return known
+
+
+def _check_choice(option: str, found: str, allowed: Collection[str]) -> None:
+    """Refuse a value that is none of these, with the nearest of them. Raises OptionsError."""
+    if found not in allowed:
+        nearest = get_close_matches(found, allowed, 1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise OptionsError(f"{option}: found {found!r}; it must be one of {', '.join(allowed)}{hint}")
+
+
+def _is_part(name: str, version: str) -> bool:
+    """Whether a fact or a clause is part of that version's contract."""
+    return name in facts_on(version) or name in clauses_on(version)
 
 
 def option_names() -> Mapping[str, str]:

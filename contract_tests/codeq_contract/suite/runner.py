@@ -187,6 +187,12 @@ def facts_of(item: pytest.Item) -> tuple[str, ...]:
     return tuple(fact for mark in item.iter_markers("checks") for fact in mark.args)
 
 
+def is_part_of(item: pytest.Item, version: str) -> bool:
+    """Whether a case checks that version: all of its facts hold there, and its recording was made there."""
+    marked = all(mark.args == (version,) for mark in item.iter_markers("only"))
+    return marked and all(FACTS[fact].holds_on(version) for fact in facts_of(item))
+
+
 def clauses_of(item: pytest.Item) -> tuple[str, ...]:
     """The clauses of the facts that a case names, and those that its recording shows."""
     shown = [clause for mark in item.iter_markers("shows") for clause in mark.args]

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from codeq_contract.clauses import VERSIONS
 from codeq_contract.driver import Driver, Setup, UnsupportedError
 from codeq_contract.driver.clocks import RealClock
+from codeq_contract.driver.detection import detect
 from codeq_contract.driver.preflight import check_deployment
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import Target
@@ -28,7 +30,7 @@ from codeq_contract.report.summary import summary
 
 from .case_context import CaseContext
 from .cleanup import end_all
-from .deviations import Deviation
+from .deviations import Deviation, read_deviations
 from .options import Options
 from .runner import FAILURES, Attempts, Runner, clauses_of, facts_of, group_of, missing_features
 from .samples import Sample, Sign, is_failure, objection, sign_of
@@ -48,12 +50,13 @@ class NoServerError(Exception):
 class Session:
     """The state of a run, from the first case to the report.
 
-    `on_result` is called with each result. `not_run` is the reason if there is no server to run on.
+    `known` are the deviations that are expected, None for those of the server's version. `on_result` is called with
+    each result. `not_run` is the reason if there is no server to run on.
     """
 
     options: Options
     target: Target
-    deviations: tuple[Deviation, ...]
+    known: tuple[Deviation, ...] | None
     began: int = field(default_factory=RealClock().now)
     on_result: Callable[[CaseResult], None] = field(default=lambda _: None)
     #: As `began`, on a clock that cannot be set.
@@ -76,6 +79,7 @@ class Session:
             driver = self._open.enter_context(self.target.start(Setup()))
             if not self.options.dry_run:
                 check_deployment(driver)
+            driver = self._of_its_version(driver)
         except NotRunError as reason:
             self.not_run = str(reason)
             pytest.exit(f"not run: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
@@ -83,6 +87,25 @@ class Session:
         if driver.in_real_time:
             self._open.enter_context(runner.disturbances.watched())
         return runner
+
+    def _of_its_version(self, driver: Driver) -> Driver:
+        """The driver, to check the version that was chosen or that the server says. Raises NotRunError."""
+        version = self.options.version
+        if version:
+            return replace(driver.of_version(version), about={**driver.about, "contract": version})
+        found = detect(driver)
+        about = {**driver.about, "contract": f"{found.version}, as the server shows: {found.signs}"}
+        return replace(driver.of_version(found.version), about=about)
+
+    @property
+    def contract(self) -> str:
+        """The version that is checked. If the server is to be asked, this starts it."""
+        return self.options.version or self.driver.version
+
+    @cached_property
+    def deviations(self) -> tuple[Deviation, ...]:
+        """The deviations that are expected."""
+        return read_deviations(self.contract) if self.known is None else self.known
 
     @cached_property
     def seed(self) -> int:
@@ -120,7 +143,11 @@ class Session:
             self._samples[item.originalname] = Sample.of(deviation, tries)
 
     def _deviation(self, item: pytest.Item) -> Deviation | None:
-        return next((each for each in self.deviations if each.covers(item.name, clauses_of(item))), None)
+        return next((each for each in self.deviations if each.covers(item.name, clauses_of(item), self._store)), None)
+
+    @property
+    def _store(self) -> str:
+        return self.driver.time_bounds.profile
 
     def leave_out(self, items: Sequence[pytest.Item], why: str) -> None:
         """Record cases that were selected but not run: they make a level partial."""
@@ -248,6 +275,7 @@ class Session:
             target=self.target.name,
             levels_asked=self.options.levels,
             not_run=self.not_run,
+            contract=self.options.version or VERSIONS[0],
         )
         if self.not_run:
             return report
@@ -255,6 +283,7 @@ class Session:
         cases = tuple(self._results.values())
         return replace(
             report,
+            contract=driver.version,
             target=driver.target,
             about=driver.about,
             settings={

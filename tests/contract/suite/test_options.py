@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from codeq_contract.driver.targets import Deployment
+from codeq_contract.driver.targets import Deployment, InProcessTarget
 from codeq_contract.suite.options import Options, OptionsError
 
 DEPLOYMENT = {"target": "url", "url": "http://127.0.0.1:1"}
@@ -24,7 +24,16 @@ def test_an_option_overrides_a_variable_which_overrides_the_file(tmp_path: Path)
     ("given", "error"),
     [
         ({"target": "moon"}, "--target: found 'moon'"),
-        ({"profile": "mysql"}, "--profile: found 'mysql'"),
+        ({"profile": "mysql"}, "--profile: found 'mysql'; it must be one of redis, "),
+        ({"profile": "main/rediss"}, "--profile: found 'rediss'; .*; did you mean redis"),
+        ({"profile": "mani/redis"}, "--profile: found 'mani'; it must be one of v0.3.3, main; did you mean main"),
+        (
+            {"contract": "v0.3.4"},
+            "--contract: found 'v0.3.4'; it must be one of v0.3.3, main, auto; did you mean v0.3.3",
+        ),
+        ({"contract": "main", "profile": "v0.3.3/redis"}, "--contract: found 'main' and --profile v0.3.3/redis"),
+        ({"fact": "G1.1"}, "--fact: found 'G1.1', which the contract of v0.3.3 does not have"),
+        ({"fact": "S6.8", "contract": "main"}, "--fact: found 'S6.8', which the contract of main does not have"),
         ({"level": "core,deep"}, "--level: found 'deep'"),
         ({"target": "url"}, "--url: the target url needs one"),
         ({"tokens": {"king": "x"}}, "tokens: found 'king'"),
@@ -35,6 +44,30 @@ def test_an_option_overrides_a_variable_which_overrides_the_file(tmp_path: Path)
 def test_a_wrong_option_is_named(given: dict[str, object], error: str) -> None:
     with pytest.raises(OptionsError, match=error):
         Options.read(given, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "version", "fake"),
+    [
+        ({}, "v0.3.3", "v0.3.3/kvrocks-2.8"),
+        ({"profile": "redis"}, "v0.3.3", "v0.3.3/redis"),
+        ({"profile": "main/redis"}, "main", "main/redis"),
+        ({"contract": "main", "profile": "redis"}, "main", "main/redis"),
+        ({"contract": "auto", "profile": "main/redis"}, "", "main/redis"),
+        ({"contract": "auto"}, "", "v0.3.3/kvrocks-2.8"),
+    ],
+)
+def test_a_fake_has_the_version_that_is_checked(given: dict[str, str], version: str, fake: str) -> None:
+    options = Options.read(given, {})
+    target = options.chosen_target()
+    assert isinstance(target, InProcessTarget)
+    assert (options.version, f"{target.version}/{target.profile}") == (version, fake)
+
+
+def test_a_real_server_is_asked_for_its_version_unless_it_is_given() -> None:
+    assert Options.read(DEPLOYMENT, {}).version == ""
+    assert Options.read({**DEPLOYMENT, "contract": "main"}, {}).version == "main"
+    assert Options.read({**DEPLOYMENT, "profile": "v0.3.3/redis"}, {}).version == "v0.3.3"
 
 
 @pytest.mark.parametrize("text", ["tokens: [a]", "level: [core]", "settings: 7", "without: core"])

@@ -166,6 +166,46 @@ def test_a_case_needs_what_its_facts_need(tmp_path: Path) -> None:
     assert run.report.facts["K8.3"].verdict == "pass"
 
 
+OF_VERSIONS = """
+@core
+@checks("C1.1")
+def test_of_both(contract): pass
+
+@core
+@checks("S6.8")
+def test_of_the_earlier(contract): pass
+
+@core
+@checks("G5.1")
+def test_of_main(contract): pass
+
+@core
+@checks("C1.1")
+@only("v0.3.3")
+def test_of_a_marked_version(contract): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "version", "cases"),
+    [
+        (["--codeq-contract=v0.3.3"], "v0.3.3", ["test_of_both", "test_of_the_earlier", "test_of_a_marked_version"]),
+        (["--codeq-profile=main/redis"], "main", ["test_of_both", "test_of_main"]),
+        (["--codeq-contract=auto"], "v0.3.3", ["test_of_both", "test_of_the_earlier", "test_of_a_marked_version"]),
+        (["--codeq-contract=auto", "--codeq-profile=main/redis"], "main", ["test_of_both", "test_of_main"]),
+    ],
+)
+def test_a_run_has_the_cases_and_facts_of_its_version(
+    tmp_path: Path, options: list[str], version: str, cases: list[str]
+) -> None:
+    run = run_cases(tmp_path, OF_VERSIONS, "--codeq-level=core", *options)
+    assert (run.code, [case.name for case in run.report.cases]) == (0, cases), run.output
+    assert (run.report.contract, run.report.exit_code) == (version, 0)
+    assert ("S6.8" in run.report.facts, "G5.1" in run.report.facts) == (version == "v0.3.3", version == "main")
+    assert run.report.about["contract"].startswith(version)
+    assert f"CodeQ contract {version} on" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_run_of_chosen_facts_leaves_out_the_cases_of_others(tmp_path: Path) -> None:
     run = run_cases(tmp_path, CASES, "--codeq-fact=C1,C6.1")
     assert {case.name for case in run.report.cases if case.verdict == "pass"} == {

@@ -20,7 +20,7 @@ class DeviationsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """A clause that a target breaks, in all cases or in `case` with any parameters.
+    """A clause that a target breaks, in all cases or in `case` with any parameters, and on all stores or on `store`.
 
     Its cases must fail, unless it is `rare`. If it has `races`, a failure counts as known only if its calls show one of
     them, and if no more than `at_most` of `tries` further tries fail, `at_once` at a time. The bound was drawn from the
@@ -30,6 +30,7 @@ class Deviation:
     clause: str
     why: str
     case: str = ""
+    store: str = ""
     rare: bool = False
     races: tuple[str, ...] = ()
     seen: tuple[int, int] = (0, 0)
@@ -37,9 +38,10 @@ class Deviation:
     at_most: int = 0
     at_once: int = 1
 
-    def covers(self, case: str, clauses: Sequence[str]) -> bool:
-        """Whether the deviation is about this case."""
-        return self.clause in clauses and self.case in ("", case, case.partition("[")[0])
+    def covers(self, case: str, clauses: Sequence[str], store: str = "") -> bool:
+        """Whether the deviation is about this case on a server with this store."""
+        names = ("", case, case.partition("[")[0])
+        return self.clause in clauses and self.case in names and self.store in ("", store)
 
     @property
     def false_alarm(self) -> float:

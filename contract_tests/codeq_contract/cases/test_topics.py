@@ -1,0 +1,218 @@
+"""The topics of a tenant, and the status of Raft, on the main branch (G2, G3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codeq_contract.driver import Reply
+from codeq_contract.suite.caller import exact
+from codeq_contract.suite.case import checks, core
+from codeq_contract.suite.case_context import CaseContext
+
+pytestmark = core
+
+RAFT = "/v1/codeq/raft/status"
+POLICY = {"priorityTiers": [5, 0, 9], "maxAttempts": 3, "deadLetterTopicRef": "dead"}
+NO_LABELS = ("-a", "a-", "A", "a_b", "a.b", "a" * 64)
+TIERS = "priorities must be integers from 0 through 10"
+LABEL = "must be a DNS label with at most 63 characters"
+
+
+@checks("G2.1", "G2.2")
+def test_a_caller_reads_the_status_of_raft(contract: CaseContext) -> None:
+    for caller in (contract.worker, contract.producer):
+        reply = caller.get(RAFT)
+        assert (reply.status, reply.text) == (200, '{"enabled":false,"numGroups":0}')
+    assert contract.anonymous.get(RAFT).refusal == (401, "invalid token")
+
+
+@checks("G3.1", "G3.2", "G3.3", "G3.6")
+def test_a_topic_is_created_and_read(contract: CaseContext) -> None:
+    name = topic(contract)
+    created = contract.admin.put_topic(name, {**POLICY, "retentionSeconds": 0, "maxConsumers": 0})
+    assert created.status == 201
+    tenant = contract.producer.created(contract.command())["tenantId"]
+    assert exact(created.json) == exact(
+        {
+            "topicId": f"{tenant}.{name}",
+            "tenantId": tenant,
+            "topicName": name,
+            "policy": {**POLICY, "priorityTiers": [0, 5, 9]},
+            "version": 1,
+            "createdAt": created.json["createdAt"],
+            "updatedAt": created.json["createdAt"],
+        }
+    )
+    assert contract.lies_after(created, 0, created.json["createdAt"])
+    changed = contract.admin.put_topic(name, {**POLICY, "retentionSeconds": 60, "maxConsumers": 7})
+    assert changed.status == 200
+    assert exact(changed.json["policy"]) == exact(
+        {**POLICY, "priorityTiers": [0, 5, 9], "retentionSeconds": 60, "maxConsumers": 7}
+    )
+    read = contract.admin.topic(name)
+    assert (read.status, read.body) == (200, changed.body)
+
+
+@checks("G3.4", "G3.5")
+def test_a_topic_has_a_new_version_when_its_policy_changes(contract: CaseContext) -> None:
+    name = topic(contract)
+    created = contract.admin.put_topic(name, POLICY)
+    contract.clock.sleep(1)
+    assert contract.admin.put_topic(name, {**POLICY, "priorityTiers": [9, 0, 5]}).body == created.body
+    changed = contract.admin.put_topic(name, {**POLICY, "maxAttempts": 4})
+    assert (changed.json["version"], changed.json["createdAt"]) == (2, created.json["createdAt"])
+    assert contract.lies_after(changed, 0, changed.json["updatedAt"])
+    assert changed.json["updatedAt"] > created.json["updatedAt"]
+
+
+@checks("G3.7", "G3.9", "G3.10")
+def test_a_topic_is_deleted_only_on_purpose(contract: CaseContext) -> None:
+    name = topic(contract)
+    tenant = contract.admin.put_topic(name, POLICY).json["tenantId"]
+    for query in ("", "?deletionPolicy=delete", "?deletionpolicy=Delete"):
+        assert contract.admin.delete_topic(name, query).refusal == (400, "deletionPolicy=Delete is required")
+    assert contract.admin.topic(name).status == 200
+    for _ in range(2):
+        deleted = contract.admin.delete_topic(name)
+        assert (deleted.status, deleted.body) == (204, b"")
+    assert contract.admin.topic(name).refusal == (404, f'queue topic "{tenant}.{name}" not found')
+    assert contract.admin.put_topic(name, POLICY).json["version"] == 1
+
+
+@checks("G3.8")
+def test_a_topic_belongs_to_a_tenant(contract: CaseContext) -> None:
+    name, other = topic(contract), contract.new_producer(scope="codeq:admin")
+    created = contract.admin.put_topic(name, POLICY)
+    assert other.topic(name).status == 404
+    theirs = other.put_topic(name, {**POLICY, "maxAttempts": 9})
+    assert (theirs.status, theirs.json["tenantId"] != created.json["tenantId"]) == (201, True)
+    other.delete_topic(name)
+    assert contract.admin.topic(name).body == created.body
+
+
+@checks("G3.11")
+def test_a_topic_is_no_matter_of_a_mere_producer(contract: CaseContext) -> None:
+    name, refusal = topic(contract), (401, "unauthorized. Admin only")
+    for reply in (
+        contract.producer.topic(name),
+        contract.producer.put_topic(name, POLICY),
+        contract.producer.delete_topic(name),
+    ):
+        assert reply.refusal == refusal
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "field", "reason"),
+    [
+        *(pytest.param(name, {}, "topicName", LABEL, marks=checks("G3.12")) for name in NO_LABELS),
+        *(
+            pytest.param("", {"priorityTiers": tiers}, "priorityTiers", reason, marks=checks("G3.13"))
+            for tiers, reason in (
+                ([], "must contain between 1 and 10 priorities"),
+                (None, "must contain between 1 and 10 priorities"),
+                ([*range(11)], "must contain between 1 and 10 priorities"),
+                ([-1], TIERS),
+                ([11], TIERS),
+                ([1, 2, 1], "priorities must be unique"),
+            )
+        ),
+        *(
+            pytest.param("", {"maxAttempts": number}, "maxAttempts", "must be between 1 and 100", marks=checks("G3.14"))
+            for number in (-1, 0, 101)
+        ),
+        *(
+            pytest.param("", {"deadLetterTopicRef": text}, "deadLetterTopicRef", LABEL, marks=checks("G3.15"))
+            for text in ("", *NO_LABELS)
+        ),
+        *(
+            pytest.param(
+                "",
+                {"retentionSeconds": number},
+                "retentionSeconds",
+                "must be between 0 and 2147483647",
+                marks=checks("G3.16"),
+            )
+            for number in (-1, 2147483648)
+        ),
+        *(
+            pytest.param(
+                "", {"maxConsumers": number}, "maxConsumers", "must be between 0 and 10000", marks=checks("G3.17")
+            )
+            for number in (-1, 10001)
+        ),
+    ],
+)
+def test_a_wrong_policy_is_refused_with_its_field(
+    contract: CaseContext, name: str, fields: dict[str, Any], field: str, reason: str
+) -> None:
+    reply = contract.admin.put_topic(name or topic(contract), {**POLICY, **fields})
+    assert is_invalid(reply, field, reason), reply
+
+
+@checks("G3.13", "G3.14", "G3.16", "G3.17")
+def test_a_policy_at_its_limits_is_accepted(contract: CaseContext) -> None:
+    name = topic(contract)
+    for policy in (
+        {**POLICY, "priorityTiers": [*range(1, 11)], "maxAttempts": 100},
+        {**POLICY, "priorityTiers": [0], "maxAttempts": 1, "retentionSeconds": 2147483647, "maxConsumers": 10000},
+    ):
+        assert contract.admin.put_topic(name, policy).json["policy"].items() >= policy.items()
+
+
+@checks("G3.15")
+def test_a_topic_is_not_its_own_dead_letter_topic(contract: CaseContext) -> None:
+    name = topic(contract)
+    reply = contract.admin.put_topic(name, {**POLICY, "deadLetterTopicRef": name})
+    assert is_invalid(reply, "deadLetterTopicRef", "must differ from topicName"), reply
+
+
+@checks("G3.12", "G3.18")
+def test_the_first_wrong_field_is_named(contract: CaseContext) -> None:
+    wrong: dict[str, Any] = {
+        "priorityTiers": [],
+        "maxAttempts": 0,
+        "deadLetterTopicRef": "",
+        "retentionSeconds": -1,
+        "maxConsumers": -1,
+    }
+    right: dict[str, Any] = {**POLICY, "retentionSeconds": 0}
+    assert contract.admin.put_topic("A", wrong).json["field"] == "topicName"
+    assert contract.admin.topic("A").json["field"] == "topicName"
+    assert contract.admin.delete_topic("A").json["field"] == "topicName"
+    name = topic(contract)
+    for field in [*wrong]:
+        assert contract.admin.put_topic(name, wrong).json["field"] == field
+        wrong[field] = right.get(field, 0)
+    assert contract.admin.put_topic(name, wrong).status == 201
+
+
+@checks("G3.19")
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "EOF"),
+        (b"{", "unexpected EOF"),
+        (b'{"x":1}', 'json: unknown field "x"'),
+        (b"{}{}", "only one JSON object is allowed"),
+        (
+            b'{"maxAttempts":"3"}',
+            "json: cannot unmarshal string into Go struct field Policy.maxAttempts of type int",
+        ),
+    ],
+)
+def test_the_body_of_a_policy_is_read_strictly(contract: CaseContext, body: bytes, reason: str) -> None:
+    reply = contract.admin.put_topic(topic(contract), body)
+    assert reply.refusal == (400, f"invalid request body: {reason}")
+
+
+def topic(contract: CaseContext) -> str:
+    """The name of a topic that no other case has."""
+    return contract.names.topic()
+
+
+def is_invalid(reply: Reply, field: str, reason: str) -> bool:
+    """Whether a policy is refused for this field and with this text."""
+    expected = {"error": f"invalid {field}: {reason}", "field": field}
+    return (reply.status, exact(reply.json)) == (422, exact(expected))

@@ -1,0 +1,63 @@
+"""Detection: which version of the contract a server has, found out by three things that only the later one has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from codeq_contract.clauses import VERSIONS
+from codeq_contract.recordings.times import SECOND
+
+from .interface import Driver
+from .namespace import Namespace
+from .requests import ADMIN, TASKS, Reply, Request
+from .servers import NotRunError
+from .time_bounds import TICK
+
+_EARLIER, _LATER = VERSIONS
+_UNKNOWN_PATH = b"404 page not found"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The version of a server, and what showed it, in words."""
+
+    version: str
+    signs: str
+
+
+def detect(driver: Driver) -> Finding:
+    """Ask a server what it is. Creates one task, and ends it. Raises NotRunError if the answers do not fit together."""
+    signs = dict(_signs(driver))
+    found = ", ".join(f"{'' if is_there else 'no '}{sign}" for sign, is_there in signs.items())
+    if len(set(signs.values())) > 1:
+        raise NotRunError(
+            f"the server is neither {_EARLIER} nor {_LATER}: found {found}; choose what it must be with --contract"
+        )
+    return Finding(_LATER if all(signs.values()) else _EARLIER, found)
+
+
+def _signs(driver: Driver) -> Iterator[tuple[str, bool]]:
+    """What only the later version has, each with whether the server has it (G1, G2, G3)."""
+    yield "status of Raft", _has_route(driver.call(Request("GET", "/v1/codeq/raft/status", "worker")))
+    yield "topics", _has_route(driver.call(Request("GET", f"{ADMIN}/topics/none", "producer")))
+    yield "wait for results", _waits_for_results(driver)
+
+
+def _has_route(reply: Reply) -> bool:
+    return reply.body != _UNKNOWN_PATH
+
+
+def _waits_for_results(driver: Driver) -> bool:
+    command = Namespace().command()
+    task = _post(driver, TASKS, "producer", f'{{"command":"{command}","payload":{{}}}}').json["id"]
+    reply = driver.call(Request("GET", f"{TASKS}/{task}/result?waitSeconds=1", "producer"))
+    claimed = _post(driver, f"{TASKS}/claim", "worker", f'{{"commands":["{command}"]}}')
+    if claimed.status == HTTPStatus.OK:
+        _post(driver, f"{TASKS}/{task}/result", "worker", '{"status":"COMPLETED","result":{}}')
+    return reply.returned - reply.called >= SECOND - TICK
+
+
+def _post(driver: Driver, path: str, name: str, body: str) -> Reply:
+    return driver.call(Request("POST", path, name, body.encode()))
