@@ -77,8 +77,10 @@ def _repeat(simulation: Simulation, seed: int | None, plan_text: str | None, sto
         outcome = simulation.replay(read_plan(plan_text)) if plan_text is not None else simulation.run(seed or 0)
     except PlanError as error:
         exit_with(f"--plan: {error}", MISUSED)
+    if simulation.fails(outcome) and plan_text is not None:
+        _fail(simulation, outcome, outcome, story)
     if simulation.fails(outcome):
-        _fail(simulation, outcome, story)
+        _fail(simulation, outcome, simulation.smallest(outcome), story)
     click.echo(f"{simulation.name}: the run with seed {outcome.plan.seed} holds")
 
 
@@ -107,7 +109,7 @@ def _search(
         pool.shutdown(cancel_futures=True)
     if failing:
         outcome = simulation.run(min(failing))
-        _fail(simulation, outcome, story)
+        _fail(simulation, outcome, simulation.smallest(outcome), story)
     click.echo(f"{simulation.name}: {done} runs hold")
 
 
@@ -117,11 +119,11 @@ def failing_seed(path: str, name: str, seeds: list[int]) -> int | None:
     return None if failure is None else failure.plan.seed
 
 
-def _fail(simulation: Simulation, outcome: Outcome, story: Path | None) -> NoReturn:
+def _fail(simulation: Simulation, outcome: Outcome, smallest: Outcome, story: Path | None) -> NoReturn:
     """Say all about a failed run, and end the command."""
-    say(*simulation.describe(outcome).splitlines())()
+    say(*simulation.describe(outcome, smallest).splitlines())()
     if story is not None:
-        story.write_text(simulation.page(outcome), encoding="utf-8")
+        story.write_text(simulation.page(smallest), encoding="utf-8")
         tell(f"the story is in {story}")
     sys.exit(FAILED)
 

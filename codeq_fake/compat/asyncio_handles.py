@@ -128,7 +128,7 @@ class _OwnedHandle(asyncio.Handle):
 
 
 class _OwnedTimer(asyncio.TimerHandle):
-    __slots__ = ("number", "owner")
+    __slots__ = ("owner", "place")
 
     def __init__(
         self,
@@ -142,14 +142,15 @@ class _OwnedTimer(asyncio.TimerHandle):
         super().__init__(when, callback, args, loop, own)
         self.owner = loop.owner_of(own)
         loop.timers_set += 1
-        self.number = loop.timers_set
+        #: Its place among the timers.
+        self.place = (when, loop.timers_set)
 
     def is_scheduled(self) -> None:
         """Note that it is among the timers, as asyncio does."""
         self._scheduled = True
 
     def __lt__(self, other: object) -> bool:
-        return isinstance(other, _OwnedTimer) and (self.when(), self.number) < (other.when(), other.number)
+        return self.place < other.place  # type: ignore[attr-defined, no-any-return]  # all timers are of this class
 
     def _run(self) -> None:
         _run_for(self.owner, self, super()._run)

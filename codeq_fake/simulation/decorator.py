@@ -46,7 +46,7 @@ def _collected(test: Callable[..., Any], simulation: Simulation) -> Callable[...
         bound = _with_fixtures(simulation, fixtures) if fixtures else simulation
         failure = bound.first_failure(bound.seeds)
         if failure is not None:
-            raise SimulationFailedError(bound.describe(failure)) from failure.error
+            raise SimulationFailedError(bound.describe(failure, bound.smallest(failure))) from failure.error
 
     update_wrapper(run, test)
     del run.__wrapped__  # type: ignore[attr-defined]  # pytest would see an async test

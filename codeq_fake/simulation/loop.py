@@ -41,8 +41,6 @@ class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
         self._network = network
         self._instant = -1.0
         self._turns = 0
-        #: How many turns there were, to compare two runs.
-        self.turns = 0
         #: Errors that no code has handled: the process in which they were raised, and asyncio's description.
         self.lost_errors: list[tuple[Incarnation | None, dict[str, Any]]] = []
         super().__init__()
@@ -58,7 +56,6 @@ class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
 
     def begin_turn(self, ready: deque[asyncio.Handle]) -> None:
         """Let hosts race, and let time pass where code spins."""
-        self.turns += 1
         if self.time() != self._instant:
             self._instant, self._turns = self.time(), 0
         self._turns += 1

@@ -53,9 +53,7 @@ class Simulation:
 
     def fails(self, outcome: Outcome) -> bool:
         """Whether a run counts as a failure. What a race of the server explains does so only if asked for."""
-        if outcome.error is not None:
-            return True
-        return any(self.races == "fail" or not violation.race for violation in outcome.violations)
+        return outcome.failed or (self.races == "fail" and bool(outcome.violations))
 
     def first_failure(self, seeds: Iterable[int]) -> Outcome | None:
         """The first run that fails, None if there is none."""
@@ -77,10 +75,9 @@ class Simulation:
         outcome = self.run(plan.seed, plan)
         return self.fails(outcome) and bool(_kind(outcome) & kind)
 
-    def describe(self, outcome: Outcome) -> str:
-        """All that a person needs to know of a failed run."""
+    def describe(self, outcome: Outcome, smallest: Outcome) -> str:
+        """All that a person needs to know of a failed run, and of the same failure in its `smallest` weather."""
         events, seed = len(outcome.plan.events), outcome.plan.seed
-        smallest = self.smallest(outcome)
         return "\n".join(
             (
                 f"seed {seed} of {self.name} fails:",

@@ -107,9 +107,16 @@ def test_fixtures_and_parameters_reach_the_test(pytester: pytest.Pytester) -> No
             assert (fixture, number in (1, 2)) == (7, True)
         """
     )
-    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:respx").assert_outcomes(
-        passed=2
-    )
+    pytester.runpytest_inprocess(
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:schemathesis",
+        "-p",
+        "no:respx",
+        "-o",
+        "asyncio_default_fixture_loop_scope=function",
+    ).assert_outcomes(passed=2)
 
 
 def test_misuse_is_named() -> None:
