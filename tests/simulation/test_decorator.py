@@ -13,7 +13,7 @@ from codeq_fake.cli.main import main
 from codeq_fake.simulation import simulate
 
 #: With this seed, the worker that charges without a key charges an order twice.
-SEED = 1
+SEED = 2
 EXAMPLE = """
 import asyncio
 import json
@@ -43,9 +43,9 @@ async def work(host, charge):
                 await asyncio.sleep(1)
 
 
-async def twelve_orders(world, charge):
+async def six_orders(world, charge):
     world.process("worker", count=2)(partial(work, charge=charge))
-    for n in range(12):
+    for n in range(6):
         await world.enqueue("CHARGE", {"order": n}, max_attempts=50)
     await world.settle()
     world.effects("charge").assert_once(per=lambda order: order)
@@ -53,12 +53,12 @@ async def twelve_orders(world, charge):
 
 @simulate(runs=20)
 async def test_orders_are_charged_once(world: World) -> None:
-    await twelve_orders(world, lambda order, task: world.effects("charge").record(order, task=task))
+    await six_orders(world, lambda order, task: world.effects("charge").record(order, task=task))
 
 
 @simulate(runs=20)
 async def test_orders_are_charged_once_by_key(world: World) -> None:
-    await twelve_orders(world, lambda order, task: world.effects("charge").record(order, task=task, key=task))
+    await six_orders(world, lambda order, task: world.effects("charge").record(order, task=task, key=task))
 """
 
 
