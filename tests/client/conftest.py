@@ -13,7 +13,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let `-o codeq_profile=main/redis` choose the profile of each fake of these tests, not only of the fixtures."""
     defaults = FakeCodeQ.__init__.__kwdefaults__
     assert defaults is not None
-    defaults["profile"] = config.getini("codeq_profile")
+    defaults["profile"] = config.getini("codeq_profile") or None
 
 
 @pytest_asyncio.fixture
