@@ -162,6 +162,8 @@ FIELDS: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType(
 USUAL_FIELDS = frozenset(
     {"callbackUrl", "command", "commands", "count", "eventTypes", "extendSeconds", "payload", "status", "ttlSeconds"}
 )
+#: How often a request has a field that is neither usual nor rare. Callbacks need a webhook, a result and a wait.
+CHANCES: Mapping[str, float] = MappingProxyType({"webhook": 0.6})
 #: The fields whose values touch other sessions: odd ones would name what all share, or hold up all.
 OWN_FIELDS = frozenset({"before", "callbackUrl", "eventTypes", "ttlSeconds", "waitSeconds", "webhook"})
 
