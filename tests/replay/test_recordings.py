@@ -51,7 +51,7 @@ def fake_on_a_port() -> Iterator[UrlTarget]:
 
 
 def test_there_are_recordings_of_three_stores() -> None:
-    assert Counter(file.parent.name for file in FILES) == {"redis": 68, "kvrocks-2.8": 67, "kvrocks-2.9": 19}
+    assert Counter(file.parent.name for file in FILES) == {"redis": 75, "kvrocks-2.8": 67, "kvrocks-2.9": 19}
 
 
 @pytest.mark.process
