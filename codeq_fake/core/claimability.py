@@ -37,7 +37,7 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
     match task.state:
         case _ if broker.store.queue_for(task).is_pending(task):
             return Claimable(now=True)  # Also a finished task, if a duplicate of its id is pending (Z1).
-        case State.DELAYED if task.visible_at <= now and _is_overlooked(broker, task):
+        case State.DELAYED if task.visible_at <= now and broker.store.queue_for(task).hides_delays:
             return Claimable(now=False, why=_OVERLOOKED)
         case State.DELAYED if task.visible_at <= now:
             return Claimable(now=True)  # K7: the claim itself first moves it to its queue.
@@ -47,11 +47,6 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
             return _of_leased(broker, task, now=now)
         case state:
             return Claimable(now=False, why=_NEVER_CLAIMABLE[state])
-
-
-def _is_overlooked(broker: Broker, task: Task) -> bool:
-    queue = broker.store.queue_for(task)
-    return len(queue.delayed) == queue.unseen_delays
 
 
 def _of_leased(broker: Broker, task: Task, *, now: int) -> Claimable:

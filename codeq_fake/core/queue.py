@@ -118,6 +118,11 @@ class Queue:
         self.delayed[task.id] = task
         heappush(self.delays.entries, (task.visible_at, task.id))
 
+    @property
+    def hides_delays(self) -> bool:
+        """Whether the server counts no delayed tasks, so that claims look for none (P6)."""
+        return len(self.delayed) == self.unseen_delays
+
     def pop_due(self, *, limit: int, now: int) -> Iterator[Task]:
         """Remove and yield at most `limit` delayed tasks that are due, in the order of due second and id (K7, C7)."""
         this_second = floor_to_second(now)

@@ -45,7 +45,7 @@ class Requeueing:
         name, limit = queue_name(command), self._settings.requeue_inspect_limit
         for owner in ("", tenant) if tenant and self._moves_tenantless else (tenant,):  # K6, P15
             queue = self._store.queues.get((owner, name))
-            if queue is not None and len(queue.delayed) != queue.unseen_delays:
+            if queue is not None and (queue.delayed or queue.leftovers is not None) and not queue.hides_delays:
                 for task in queue.pop_due(limit=limit, now=now):
                     task.apply(Event.COME_DUE, by="", now=now)
                     task.touched_at = now
