@@ -70,8 +70,14 @@ class Built:
             with ExitStack() as stack:
                 if file is not None:
                     stack.enter_context(state_file.kept_in(file))
+                chosen = self.runtime.config.profile
                 if file is None or not state_file.load(file, controls.restore):
                     self._create_seed()
+                if (restored := self.runtime.config.profile) != chosen:
+                    tell(
+                        f"{file} has a state of the profile {restored}, which this fake takes on in place of {chosen}; "
+                        "to use that one, move the file away and start with an empty state"
+                    )
                 self.runtime.arm()
                 stack.callback(self._tell_missed)
                 if file is not None:

@@ -43,6 +43,9 @@ def test_a_fake_continues_from_its_saved_state(file: Path, number: signal.Signal
         assert "profile redis  manual clock at 2026-01-31T12:00:30Z" in server.line
         assert server.get("/_fake/state").json() == state
         assert server.get(f"{TASKS}/{task['id']}").json()["leaseUntil"] == "2026-01-31T12:01:00Z"
+        code, said = server.stop(number)
+    assert code == 0
+    assert f"{file} has a state of the profile redis, which this fake takes on in place of kvrocks-2.8; to use" in said
 
 
 def test_the_state_is_also_saved_on_demand(file: Path) -> None:
