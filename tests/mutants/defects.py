@@ -535,10 +535,10 @@ def attempt_of_another_claim(patch: pytest.MonkeyPatch) -> None:
 
 @defect("Z4.1")
 def empty_beside_another_claim(patch: pytest.MonkeyPatch) -> None:
-    def claim(right: Callable[..., Task | None], self: Broker, *arguments: Any, now: int, **named: Any) -> Task | None:
+    def claim(right: Callable[..., Task | None], self: Broker, commands: Any, *, now: int, **named: Any) -> Task | None:
         claims = self.__dict__.setdefault("claims", Counter())
-        claims[now] += 1
-        return None if claims[now] == 2 else right(self, *arguments, now=now, **named)
+        claims[now, *commands] += 1
+        return None if claims[now, *commands] == 2 else right(self, commands, now=now, **named)
 
     _instead(patch, Broker, "claim", claim)
 

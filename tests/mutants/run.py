@@ -38,20 +38,30 @@ def built_in(defect: Defect) -> Iterator[None]:
 
 
 def failed_cases(facts: Sequence[str] = (), *, first_only: bool = False) -> list[str]:
-    """The cases of these facts, or of all, that fail on a fake in this process; drawn plans are left out.
+    """The cases of these facts, or of all, that fail on a fake in this process, each once.
 
-    The fake has the store that the facts need.
-    A case that ends in an error is not a failure: it says nothing about the fake. Raises RuntimeError if no case ran.
+    A case that ends in an error is not a failure: it says nothing about the fake.
+    """
+    results = case_results(facts, first_only=first_only)
+    names = [case.name.partition("[")[0] for case in results if case.verdict is Verdict.FAILED]
+    return list(dict.fromkeys(names))
+
+
+def case_results(facts: Sequence[str] = (), *, first_only: bool = False, known: str = "none") -> list[CaseResult]:
+    """The results of the cases of these facts, or of all, on a fake in this process; drawn plans are left out.
+
+    The fake has the store that the facts need. With `first_only` the first failure ends the run. The deviations in the
+    list `known` are no failures. Raises RuntimeError if no case ran.
     """
     judge, files = _Judge(first_only=first_only), suite.CASES
     if facts:
         files = [file for file in files if any(f'"{fact}"' in file.read_text(encoding="utf-8") for fact in facts)]
     if not files:
         return []
-    printed = suite.run(files, judge, store=suite.store_of(facts), facts=facts)
+    printed = suite.run(files, judge, store=suite.store_of(facts), facts=facts, known=known)
     if not judge.results:
         raise RuntimeError(printed)
-    return judge.failed
+    return judge.results
 
 
 class _Judge:
@@ -61,18 +71,12 @@ class _Judge:
         self.results: list[CaseResult] = []
         self._first_only = first_only
 
-    @property
-    def failed(self) -> list[str]:
-        """The names of the cases that failed, each once."""
-        names = [case.name.partition("[")[0] for case in self.results if case.verdict is Verdict.FAILED]
-        return list(dict.fromkeys(names))
-
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take part in the suite's judging."""
 
         def note(result: CaseResult) -> None:
             self.results.append(result)
-            if self._first_only and self.failed:
+            if self._first_only and result.verdict is Verdict.FAILED:
                 session.shouldstop = "killed"
 
         session.config.stash[SESSION].on_result = note

@@ -38,11 +38,13 @@ def version_of(facts: Iterable[str]) -> str:
     return next((FACTS[fact].only for fact in facts if FACTS[fact].only), VERSIONS[0])
 
 
-def run(files: Sequence[Path], plugin: object, *, store: str = "", facts: Sequence[str] = ()) -> str:
+def run(
+    files: Sequence[Path], plugin: object, *, store: str = "", facts: Sequence[str] = (), known: str = "none"
+) -> str:
     """Run the cases of these files, and of these facts if there are any, but no recordings and no drawn plans.
 
-    `plugin` is one of pytest, which sees what happens. The fake has that store, and the version of the facts. Returns
-    what pytest printed.
+    `plugin` is one of pytest, which sees what happens. The fake has that store, and the version of the facts.
+    The deviations of the list `known` are known. Returns what pytest printed.
     """
     printed = io.StringIO()
     options = [
@@ -54,7 +56,7 @@ def run(files: Sequence[Path], plugin: object, *, store: str = "", facts: Sequen
         f"-k=not {_DRAWN}",
         f"--codeq-level={_LEVELS}",
     ]
-    options += [f"--codeq-profile={store}"] if store else []
+    options += [f"--codeq-known={known}", *([f"--codeq-profile={store}"] if store else [])]
     options += [f"--codeq-contract={version_of(facts)}"]
     options += [part for name in _PLUGINS for part in ("-p", name)]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -40,6 +39,7 @@ _TASK_PATH = re.compile(r"/v1/codeq/tasks/([^/]+)(?:/(heartbeat|abandon|nack|res
 _QUEUE_PATH = re.compile(r"/v1/codeq/admin/queues/([^/]+)")
 _CLAIM = "/v1/codeq/tasks/claim"
 _CLAIM_BATCH = "/v1/codeq/tasks/claim/batch"
+_NO_CONTENT = 204
 _LONGEST_WAIT = 30  # seconds (K2)
 _ZERO_TIME = parse_moment("0001-01-01T00:00:00Z")
 _NOT_FOUND = frozenset({"not-found", "not found", "task not found"})
@@ -174,7 +174,7 @@ class _CallReader:
     def _queues_of_lost(self) -> tuple[str, ...] | None:
         """The queues of a lost claim. A body that no server accepts may name anything."""
         try:
-            return _queues(self._fields()) if self.path.startswith(_CLAIM) else None
+            return _queues_in(self.call.body or "") if self.path.startswith(_CLAIM) else None
         except (AttributeError, RecursionError, TypeError, ValueError):
             return None
 
@@ -201,8 +201,7 @@ class _CallReader:
 
     def _claimed(self) -> Sequence[Event]:
         """A claim, and a delivery for each task that it got."""
-        asked = self._fields()
-        queues = _queues(asked)
+        asked, queues = self._fields(), _queues_in(self.call.body or "")
         reply = self.reply or _REPLIES.decode(self.call.reply or '{"tasks":[]}')  # K3: no body
         tasks = tuple(map(self._task, reply.get("tasks", [reply])))
         lease = asked.get("leaseseconds", 0)
@@ -258,7 +257,8 @@ class _CallReader:
     def _is_altered(self) -> bool:
         """Whether a record has another status, result or error than was sent (S2). False for bodies that Go alters."""
         sent = self._values_sent()
-        return sent is not None and _differ(sent, _VALUES.decode(self.call.reply))
+        # What is equal to the reply as it was read already is so to its numbers as floats, and most is.
+        return sent is not None and _differ(sent, self.reply) and _differ(sent, _VALUES.decode(self.call.reply))
 
     def _altered_in_batch(self) -> Sequence[bool]:
         """As `_is_altered`, for each answer of a batch, which are in the order of its items (S6)."""
@@ -296,7 +296,7 @@ class _CallReader:
 
     def _is_garbled(self) -> bool:
         """Whether the reply was cut or mangled on its way, so that its content is unknown."""
-        return self.call.status != HTTPStatus.NO_CONTENT and not isinstance(self.reply, dict)
+        return self.call.status != _NO_CONTENT and not isinstance(self.reply, dict)
 
     def _error(self) -> str:
         """The text of the error. Empty if the reply does not come from the API."""
@@ -360,9 +360,10 @@ def _moment_asked(run_at: str) -> int | None:
     return None if moment == _ZERO_TIME else moment
 
 
-def _queues(asked: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The queues that a claim names, in its order (K4). None if the server chooses them (K1)."""
-    commands: Sequence[str | None] = asked.get("commands") or ()
+@lru_cache(maxsize=256)
+def _queues_in(body: str) -> tuple[str, ...] | None:
+    """The queues that the body of a claim names, in its order (K4). None if the server chooses them (K1)."""
+    commands: Sequence[str | None] = _fields_in(body).get("commands") or ()
     return tuple(queue_name(command or "") for command in commands) or None
 
 

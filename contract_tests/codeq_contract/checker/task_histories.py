@@ -1,4 +1,7 @@
-"""The history of one task: everything recorded about it, and its deliveries with their leases."""
+"""The history of one task: everything recorded about it, and its deliveries with their leases.
+
+The classes are not frozen, for the reason that `events` gives.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,13 @@ from .events import (
 )
 from .settings import GRAIN, Settings
 
+_answered = attrgetter("answered")
+
 # K8: KVRocks 2.8 keeps the key of a lease for up to this much longer. A heartbeat revives a lease that has a key.
 _ROUNDING = SECOND // 2 + GRAIN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lease:
     """A delivery and what its worker did with the task.
 
@@ -61,7 +66,7 @@ class Lease:
         return tuple(operation for operation in self.operations if isinstance(operation, Heartbeat))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TaskHistory:
     """Everything recorded about one task, in the order of sending.
 
@@ -86,8 +91,10 @@ class TaskHistory:
     @property
     def creator(self) -> Created | None:
         """The create that made the task, if it is certain which one did."""
-        first = self.creates[:1]
-        return first[0] if first and all(first[0].precedes(other) for other in self.creates[1:]) else None
+        if not self.creates:
+            return None
+        first, *others = self.creates
+        return first if all(map(first.precedes, others)) else None
 
     @property
     def ends_from(self) -> int:
@@ -97,7 +104,7 @@ class TaskHistory:
     @property
     def ends_by(self) -> int:
         """The moment by which the task has certainly ended."""
-        return min((end.answered for end in self.ends), default=FOREVER)
+        return self.ends[0].answered if self.ends else FOREVER
 
     @property
     def task(self) -> TaskSnapshot | None:
@@ -111,7 +118,7 @@ def ends_in(operations: Iterable[Operation], observations: Iterable[Created | Re
     """The events that show that a task is over, the first answered first."""
     ends: list[Event] = [operation for operation in operations if operation.is_accepted and ends_task(operation)]
     ends += [observation for observation in observations if observation.task.is_over]
-    return tuple(sorted(ends, key=attrgetter("answered")))
+    return tuple(sorted(ends, key=_answered))
 
 
 def ends_task(operation: Operation) -> bool:
@@ -128,18 +135,16 @@ def leases_of(deliveries: Iterable[Delivery], operations: Iterable[Operation], s
     owners = {id(operation): sum(operation in mine for mine in possible) for operation in accepted}
     leases = []
     for (delivery, following), mine in zip(pairs, possible, strict=True):
-        certain = tuple(operation for operation in mine if owners[id(operation)] == 1 and operation.worker is not None)
-        settlements = tuple(operation for operation in mine if not isinstance(operation, Heartbeat))
+        certain = tuple([one for one in mine if owners[id(one)] == 1 and one.worker is not None])
+        settled = [one for one in certain if not isinstance(one, Heartbeat)]
         leases.append(
             Lease(
                 delivery,
                 following,
                 operations=tuple(mine),
                 certain=certain,
-                settlements=settlements,
-                settlement=min(
-                    (one for one in settlements if one in certain), key=attrgetter("answered"), default=None
-                ),
+                settlements=tuple([one for one in mine if not isinstance(one, Heartbeat)]),
+                settlement=min(settled, key=_answered, default=None),
                 earliest_end=_earliest_end(delivery, mine, certain, settings),
                 latest_end=_latest_end(delivery, mine),
             )

@@ -1,4 +1,7 @@
-"""The periods in which a task waits in its queue: from create, abandon, NACK or expiry to the next delivery."""
+"""The periods in which a task waits in its queue: from create, abandon, NACK or expiry to the next delivery.
+
+The classes are not frozen, for the reason that `events` gives.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from .settings import GRAIN, Settings
 from .task_histories import Lease, TaskHistory, ends_task
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WaitingPeriod:
     """One period in the queue, or on the way there.
 
@@ -52,7 +55,7 @@ class WaitingPeriod:
         return self.ready_by < self.leaves_from
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WaitingPeriods:
     """Finds the waiting periods of one task. From `deleted_from` on a clean-up may have deleted it."""
 

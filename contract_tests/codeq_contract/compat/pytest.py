@@ -1,11 +1,13 @@
-"""Private names of pytest: the parameters of an item, its fixtures, and the JUnit report with its path."""
+"""Private names of pytest: an item's parameters and fixtures, its name in the environment, and the JUnit report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from _pytest import runner
 from _pytest.junitxml import xml_key
 
 
@@ -21,6 +23,21 @@ def parameters(item: pytest.Function) -> Mapping[str, Any]:
 def without_fixtures(item: pytest.Function) -> None:
     """Keep pytest from setting up the fixtures of an item."""
     item.fixturenames.clear()
+
+
+@contextmanager
+def environment_unchanged() -> Iterator[None]:
+    """Keep pytest from setting PYTEST_CURRENT_TEST for each item, and from removing it.
+
+    A thread that reads the whole environment at that moment, to start a program or to find a proxy, gets a KeyError.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "_update_current_test_var", _ignore)
+        yield
+
+
+def _ignore(*_: object) -> None:
+    pass
 
 
 def write_junit_report(config: pytest.Config, path: str) -> None:

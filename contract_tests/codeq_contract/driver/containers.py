@@ -37,6 +37,8 @@ _POLL_INTERVAL = 0.1
 _LOG_LINES = 50
 _RECEIVER = "python:3.12-slim"
 _CONFIGURATION = "/etc/codeq/codeq.yaml"
+#: An image may check its health by a process every few seconds. We see ourselves whether a server answers.
+_NO_HEALTH_CHECK = {"test": ["NONE"]}
 
 _KVROCKS_PORT, _REDIS_PORT = 6666, 6379
 
@@ -103,7 +105,8 @@ class Containers:
                 _await(lambda: store.exec(ping).output.strip() == b"PONG", store)
                 # A network for each server would be one of the 31 that an engine has by default.
                 # Without `network` testcontainers adds that of a container around the suite.
-                server = _container(self.image).with_kwargs(network=None, network_mode=f"container:{_id(store)}")
+                in_store = {"network": None, "network_mode": f"container:{_id(store)}"}
+                server = _container(self.image).with_kwargs(**in_store, healthcheck=_NO_HEALTH_CHECK)
                 if setup.yaml:
                     server.with_volume_mapping(str(configuration), _CONFIGURATION)
                 for name, value in self._environment(setup).items():

@@ -48,7 +48,7 @@ def check_answer(url: str, *, shown: str) -> None:
     except httpx.TimeoutException:
         raise NotRunError(f"{shown}: no server answers within {_PATIENCE:g} s; check --url") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NotRunError(f"{shown}: no server answers: {type(error).__name__}: {error}") from None
+        raise NotRunError(f"{shown}: no server answers: {type(error).__name__}: {error}; check --url") from None
 
 
 def check_access(server: str, driver: Driver) -> None:

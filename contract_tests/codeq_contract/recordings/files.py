@@ -28,7 +28,8 @@ _MICROSECOND = 1000
 #: Of gzip. Higher levels take longer and save less than a tenth.
 _COMPRESSION = 6
 
-_JSON = json.JSONDecoder(parse_float=Decimal)
+_HEADERS = json.JSONDecoder(parse_float=Decimal)
+_ENTRIES = json.JSONDecoder()
 
 #: The fields that have the same name and form in a file.
 _HEADER_FIELDS = ("name", "profile", "settings", "yaml", "static")
@@ -80,7 +81,7 @@ def _read(lines: Iterable[str], *, name: str) -> tuple[Header, Iterator[Call | C
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip("\n"))
     for number, line in numbered:
         try:
-            header = _read_header(_JSON.decode(line))
+            header = _read_header(_HEADERS.decode(line))
         except UNREADABLE as error:
             raise _unreadable(name, number, error) from error
         return header, _read_entries(numbered, name, header.epoch)
@@ -90,7 +91,7 @@ def _read(lines: Iterable[str], *, name: str) -> tuple[Header, Iterator[Call | C
 def _read_entries(numbered: Iterable[tuple[int, str]], name: str, epoch: int) -> Iterator[Call | Callback]:
     for number, line in numbered:
         try:
-            entry = _JSON.decode(line)
+            entry = _ENTRIES.decode(line)
             found = _read_call(entry, epoch) if entry["kind"] == "call" else _read_callback(entry, epoch)
         except UNREADABLE as error:
             raise _unreadable(name, number, error) from error
@@ -140,7 +141,7 @@ def _read_header(entry: dict[str, Any]) -> Header:
     if entry["kind"] != "header":
         raise ValueError("the first line must be the header")
     return Header(
-        epoch=_nanoseconds(entry["epoch_unix"]),
+        epoch=int(entry["epoch_unix"] * SECOND),
         identities={name: Identity(**identity) for name, identity in entry["identities"].items()},
         drained=entry.get("drained", True),
         reaper=_nanoseconds(entry["reaper"]) if "reaper" in entry else None,
@@ -205,5 +206,6 @@ def _callback(callback: Callback, epoch: int) -> dict[str, Any]:
     return {"kind": "callback", "t": (callback.at - epoch) // _MICROSECOND / 10**6, **fields, "answered": answered}
 
 
-def _nanoseconds(seconds: Decimal | int) -> int:
-    return int(seconds * SECOND)
+def _nanoseconds(seconds: float) -> int:
+    """The nanoseconds since the start of a session. Of one that takes less than ten days, each is exact."""
+    return round(seconds * SECOND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,8 +49,12 @@ FEATURES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Groups whose cases run side by side: most of them wait nearly all of their time.
-_SIDE_BY_SIDE = (frozenset({"timed", "webhooks"}), frozenset({"recorded"}))
+#: The pools of the groups whose cases run side by side, all at once: most of them wait nearly all of their time.
+_POOLS: Mapping[str, str] = MappingProxyType({"timed": "waiting", "webhooks": "waiting", "recorded": "recorded"})
+
+#: The pool of other cases that start a server. Only so many run at once, since a start takes a processor for a while.
+_STARTING = "starting"
+_STARTS = (os.cpu_count() or 1) + 1
 
 #: The errors that a server may cause in a case. Any other is a fault of the suite itself.
 FAILURES = (AssertionError, LookupError, ValueError, ExceptionGroup)
@@ -89,21 +94,22 @@ class Runner:
         self.shared_servers = SharedServers(self.driver)
 
     def run(self, item: pytest.Function, all_items: Sequence[pytest.Item]) -> Attempts:
-        """Run a case. In real time, the first case that waits starts all that wait beside it."""
-        groups = next((groups for groups in _SIDE_BY_SIDE if group_of(item) in groups), None)
-        if groups is None or not self.driver.in_real_time:
+        """Run a case. In real time, the first case that runs beside others starts all of them."""
+        pool = _pool_of(item)
+        if not pool or not self.driver.in_real_time:
             return self._run(item)
         if item.nodeid not in self._side_by_side:
-            self._start([each for each in all_items if isinstance(each, pytest.Function) and group_of(each) in groups])
+            cases = [each for each in all_items if isinstance(each, pytest.Function) and _pool_of(each) == pool]
+            self._start(cases, at_once=_STARTS if pool == _STARTING else len(cases))
         return self._side_by_side[item.nodeid].result()
 
-    def _start(self, waiting: Sequence[pytest.Function]) -> None:
-        threads = ThreadPoolExecutor(len(waiting), thread_name_prefix="case")
+    def _start(self, cases: Sequence[pytest.Function], *, at_once: int) -> None:
+        threads = ThreadPoolExecutor(at_once, thread_name_prefix="case")
         self._threads.append(threads)
         # The webhook is another thread of this process. If all cases began at once, with Python's usual turns of 5 ms,
         # each step of its answers would wait for all of them, and the server's time for a callback would be over.
         sys.setswitchinterval(_TURN)
-        for item in waiting:
+        for item in cases:
             self._side_by_side[item.nodeid] = threads.submit(self._run_in_thread, item)
             self.driver.clock.sleep(_GAP)
 
@@ -201,9 +207,19 @@ def clauses_of(item: pytest.Item) -> tuple[str, ...]:
 
 def missing_features(item: pytest.Item, driver: Driver) -> list[str]:
     """The features that the case or one of its facts needs and the target lacks."""
+    return [feature for feature in _needed_features(item) if feature not in driver.features]
+
+
+def _needed_features(item: pytest.Item) -> list[str]:
+    """The features that the case or one of its facts needs."""
     needed = [feature for mark in item.iter_markers("needs") for feature in mark.args]
     needed += [feature for fact in facts_of(item) for feature in FACTS[fact].needs]
-    return [feature for feature in dict.fromkeys(needed) if feature not in driver.features]
+    return [*dict.fromkeys(needed)]
+
+
+def _pool_of(item: pytest.Item) -> str:
+    """The pool of threads in which the case runs if time is real. Empty if it runs alone."""
+    return _POOLS.get(group_of(item), _STARTING if "variants" in _needed_features(item) else "")
 
 
 def _unsupported(features: Sequence[str]) -> UnsupportedError:

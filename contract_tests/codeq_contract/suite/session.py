@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from codeq_contract.clauses import VERSIONS
+from codeq_contract.compat.pytest import environment_unchanged
 from codeq_contract.driver import Driver, Setup, UnsupportedError
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.driver.detection import detect
@@ -86,6 +87,8 @@ class Session:
         runner = Runner(replace(driver, effort=replace(driver.effort, seed=self.seed)))
         if driver.in_real_time:
             self._open.enter_context(runner.disturbances.watched())
+            # Cases in threads read the environment.
+            self._open.enter_context(environment_unchanged())
         return runner
 
     def _of_its_version(self, driver: Driver) -> Driver:

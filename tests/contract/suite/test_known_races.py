@@ -1,4 +1,4 @@
-"""Known races excuse the cases that meet them up to their bounds: on a fake that meets them as often as it is told."""
+"""Known races excuse the cases that meet them, on a fake that meets them as often as it is told."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def run(folder: Path, case: str, rule: Rule, monkeypatch: pytest.MonkeyPatch) ->
     return run_cases(folder, cases, "--codeq-known=v0.3.3", "--codeq-level=concurrent")
 
 
-RETURNED = "test_due_tasks_that_many_claims_move_are_handed_out_once_and_all_end"
 REVOKED = "test_a_fresh_lease_is_not_revoked_by_claims_beside_it"
-EMPTY = "test_no_claim_is_empty_while_tasks_are_left"
 ACCEPTED = "test_a_result_that_is_sent_twice_at_once_counts_once"
 DOUBLED = "test_a_key_that_many_send_makes_one_task"
 
@@ -63,27 +61,7 @@ def test_a_race_within_its_bound_is_known_with_its_calls_and_makes_the_run_parti
 @pytest.mark.parametrize(
     ("rule", "case"),
     [
-        (faults.redeliver_finished(), RETURNED),
-        (faults.revoke_lease(), REVOKED),
-        (faults.false_empty(), EMPTY),
-        (faults.accept_result_twice(), ACCEPTED),
-        (faults.double_create(), DOUBLED),
-    ],
-)
-def test_a_race_beyond_its_bound_is_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule, case: str
-) -> None:
-    done = run(tmp_path, case, rule, monkeypatch)
-    assert {each.verdict for each in done.report.cases} == {"fail"}
-    assert all("further tries failed; the known deviation from Z" in each.reason for each in done.report.cases)
-    assert done.report.exit_code == 1
-
-
-@pytest.mark.parametrize(
-    ("rule", "case"),
-    [
         (faults.refuse(500, on="complete"), REVOKED),
-        (faults.refuse(204, on="claim", nth=3), "test_each_of_many_long_polls_gets_a_different_task"),
         (faults.refuse(409, on="submit"), ACCEPTED),
     ],
 )

@@ -75,7 +75,7 @@ def test_a_server_that_stops_ends_the_run_with_an_error_and_fails_no_case(tmp_pa
 def test_without_a_server_every_report_contains_the_reason(tmp_path: Path) -> None:
     run = run_suite(tmp_path, *on("http://127.0.0.1:1"))
     assert run.code == 2
-    reason = "http://127.0.0.1:1: no server answers: ConnectError: [Errno 111] Connection refused"
+    reason = "http://127.0.0.1:1: no server answers: ConnectError: [Errno 111] Connection refused; check --url"
     assert run.output == f"not run: {reason}\n"
     assert (run.report.not_run, run.report.exit_code, set(run.report.levels.values())) == (reason, 2, {"not run"})
     junit = (tmp_path / "junit.xml").read_text(encoding="utf-8")

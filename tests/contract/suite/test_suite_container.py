@@ -36,7 +36,11 @@ pytestmark = [
 
 
 def suite(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "codeq_contract.plugin", "-p", "no:cacheprovider", "-q"]
+    # Schemathesis takes seconds to load.
+    plugins = [
+        part for name in ("codeq_contract.plugin", "no:cacheprovider", "no:schemathesis") for part in ("-p", name)
+    ]
+    command = [sys.executable, "-m", "pytest", *plugins, "-q"]
     options = ["--pyargs", "codeq_contract", "--codeq-target", "container", *arguments]
     return subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
 

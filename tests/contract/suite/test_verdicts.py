@@ -290,6 +290,48 @@ class SetClock:
 CLOCK = SetClock()
 
 
+MEETING = """
+from threading import Barrier
+MET = Barrier(2, timeout=20)
+pytestmark = [core, needs("variants")]
+
+@checks("C1.1")
+def test_of_one_server(contract):
+    MET.wait()
+
+@checks("C2.1")
+def test_of_another(contract):
+    MET.wait()
+"""
+
+
+#: The first case finds the environment as it was before the run.
+IN_THE_ENVIRONMENT = """
+import os
+pytestmark = core
+
+@checks("C1.1")
+def test_one(contract):
+    pass
+
+@checks("C2.1")
+def test_two(contract):
+    assert "test_two" not in os.environ.get("PYTEST_CURRENT_TEST", "")
+"""
+
+
+@pytest.mark.port
+def test_no_case_changes_the_environment_that_others_in_threads_read(tmp_path: Path) -> None:
+    run = run_cases(tmp_path, IN_THE_ENVIRONMENT, "--codeq-target=http", "--codeq-level=core")
+    assert {case.verdict.value for case in run.report.cases} == {"pass"}, run.output
+
+
+@pytest.mark.port
+def test_cases_that_start_servers_run_side_by_side_in_real_time(tmp_path: Path) -> None:
+    run = run_cases(tmp_path, MEETING, "--codeq-target=http", "--codeq-level=core")
+    assert {case.verdict.value for case in run.report.cases} == {"pass"}, run.output
+
+
 @pytest.mark.port
 def test_a_failure_while_the_machines_clock_is_set_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "Runner", partial(Runner, disturbances=Disturbances(CLOCK)))
