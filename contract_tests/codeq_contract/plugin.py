@@ -13,7 +13,7 @@ import click
 import pytest
 
 from codeq_contract.clauses import RegisterError, are_named, check_case
-from codeq_contract.compat.pytest import add_to_junit_report, without_fixtures, write_junit_report
+from codeq_contract.compat.pytest import add_to_junit_report, without_fixtures, without_source, write_junit_report
 from codeq_contract.report.results import GROUPS
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.deviations import DeviationsError, read_deviations
@@ -132,7 +132,7 @@ def pytest_runtest_makereport(
         report = yield
     except SystemError:
         # CPython 3.11 cannot parse in two threads at once, and pytest parses the source of a failure.
-        report = pytest.TestReport.from_item_and_call(item, call)
+        report = without_source(item, call)
     if is_case(item):
         item.config.stash[SESSION].judge(item, call, report)
     return report

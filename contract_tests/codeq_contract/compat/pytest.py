@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from _pytest import runner
@@ -23,6 +23,23 @@ def parameters(item: pytest.Function) -> Mapping[str, Any]:
 def without_fixtures(item: pytest.Function) -> None:
     """Keep pytest from setting up the fixtures of an item."""
     item.fixturenames.clear()
+
+
+def without_source(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
+    """The report of a failure with its error alone, for which pytest need not parse the source."""
+    error = "" if call.excinfo is None else call.excinfo.exconly()
+    keywords: dict[str, Literal[1]] = dict.fromkeys(item.keywords, 1)
+    return pytest.TestReport(
+        item.nodeid,
+        item.location,
+        keywords,
+        "failed",
+        error,
+        "call",
+        duration=call.duration,
+        start=call.start,
+        stop=call.stop,
+    )
 
 
 @contextmanager

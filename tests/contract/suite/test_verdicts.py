@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time  # noqa: TID251 - the clock of a machine is what is tested
 from functools import partial
 from pathlib import Path
@@ -232,22 +233,21 @@ def test_an_unknown_fact_cannot_be_chosen(tmp_path: Path) -> None:
     assert "--fact: found 'K99'; the contract has no such fact or clause" in run.output
 
 
-def test_a_failure_whose_source_cannot_be_parsed_at_once_is_reported(tmp_path: Path) -> None:
+def test_a_failure_whose_source_cannot_be_parsed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """CPython 3.11 raises SystemError where two threads parse at the same moment."""
     cases = """
 import ast
 pytestmark = core
-parse = ast.parse
 
-def fail_once(*arguments):
-    ast.parse = parse
+def fail(*arguments):
     raise SystemError("AST constructor recursion depth mismatch")
 
 @checks("C2.1")
 def test_that_fails(contract):
-    ast.parse = fail_once
+    ast.parse = fail
     assert contract.producer.create(" ").status == 202
 """
+    monkeypatch.setattr(ast, "parse", ast.parse)  # the case replaces it
     run = run_cases(tmp_path, cases, "--codeq-level=core")
     assert run.case("test_that_fails").verdict.value == "fail"
     assert "assert 400 == 202" in run.output
