@@ -9,6 +9,7 @@ import pytest
 from codeq_fake.simulation.effects import Effects
 from codeq_fake.simulation.plan import Event, Plan
 from codeq_fake.simulation.story import Line, Scene, lines_of, tell
+from codeq_fake.simulation.story_page import page
 from tests.simulation.worlds import Run
 
 if TYPE_CHECKING:
@@ -91,3 +92,13 @@ def test_a_race_is_told_as_that_race(run: Run) -> None:
     run.fake.race("revoke_lease", task)
     lines = lines_of(scene(run), [task])
     assert Line(0.0, "codeq", "task 1: lease revoked (race Z3)") in lines
+
+
+def test_the_page_has_a_lane_for_each_host_and_shows_texts_as_they_are(run: Run) -> None:
+    task = run.create()
+    run.claim("worker-2")
+    told = page(scene(run), [task], title="orders, seed 7", failure="ValueError: <b>1</b>")
+    assert '<th scope="col">worker-1</th><th scope="col">worker-2</th><th scope="col">worker-3</th>' in told
+    assert "<td></td><td>claimed task 1, with a lease until 60.0 s</td><td></td>" in told
+    assert "<pre>ValueError: &lt;b&gt;1&lt;/b&gt;</pre>" in told
+    assert "<b>" not in told
