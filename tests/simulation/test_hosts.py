@@ -95,6 +95,7 @@ def test_a_process_is_another_one_after_a_restart() -> None:
             finally_ran.append(host.name)
 
     async def test(world: World) -> None:
+        starts.clear()  # a run that loads modules is done again
         world.process("worker")(program)
         await asyncio.sleep(5)
         world.hosts["worker"].kill()
@@ -139,6 +140,7 @@ def test_tasks_that_a_program_leaves_behind_are_cancelled_at_its_end() -> None:
         await asyncio.sleep(1)
 
     async def test(world: World) -> None:
+        ended.clear()  # as above
         world.process("worker", restart=False)(program)
         await asyncio.sleep(2)
         assert ended == ["cancelled"]

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import anyio
 import anyio.to_thread
 import pytest
 
@@ -32,6 +33,8 @@ def facts_of(program: Callable[[Host, Facts], Awaitable[None]], seed: int = 1, *
     facts: Facts = []
 
     async def test(world: World) -> None:
+        facts.clear()  # a run that loads modules is done again
+
         async def on_host(host: Host) -> None:
             await program(host, facts)
 
@@ -153,6 +156,32 @@ def look_up() -> None:
 def connect() -> None:
     with socket.socket() as real:
         real.connect(("127.0.0.1", 9))
+
+
+async def cancel_what_is_shielded(_: Host, facts: Facts) -> None:
+    async def finish() -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(20)
+
+    began = asyncio.get_running_loop().time()
+    async with anyio.create_task_group() as group:
+        group.start_soon(finish)
+        await anyio.sleep(1)
+        group.cancel_scope.cancel()
+    facts.append(round(asyncio.get_running_loop().time() - began))
+
+
+def test_time_passes_while_a_library_spins_until_a_task_has_ended() -> None:
+    assert facts_of(cancel_what_is_shielded) == [20]
+
+
+async def connect_by_tls(host: Host, _: Facts) -> None:
+    await asyncio.open_connection("codeq", 8080, ssl=True, server_hostname=host.name)
+
+
+def test_tls_is_refused_with_the_remedy() -> None:
+    with pytest.raises(EscapedError, match=r"TLS is outside .* use http://"):
+        facts_of(connect_by_tls)
 
 
 @pytest.mark.parametrize(
