@@ -133,11 +133,10 @@ def surprises(fake: Fake) -> Answer:
 @click.option("--to", "new", type=ProfileName(), metavar="PROFILE", help="What changes up to this one.")
 @calls_fake
 def contract(fake: Fake, *, untouched: bool, old: str | None, new: str | None) -> Answer:
-    """List the contract's clauses, or what changes for a user between two versions or stores of the server.
+    """List the contract's clauses, or compare profiles.
 
-    For each: whether the fake does the same, and how often its traffic touched it.
-
-    With --from and --to, such as --from v0.3.3/kvrocks-2.8 --to main/redis: what holds on the one and on the other.
+    For each clause: whether the fake does the same, and how often its traffic touched it. With --from and --to,
+    such as --from v0.3.3/kvrocks-2.8 --to main/redis: what changes for a user from one to the other.
     """
     if old or new:
         return _changes(old or DEFAULT_PROFILE, new or DEFAULT_PROFILE)

@@ -44,11 +44,11 @@ def simulate(
     processes: int | None,
     story: Path | None,
 ) -> None:
-    """Search for a run in which the simulations of a Python file fail.
+    """Search for a failing run of simulations.
 
-    FILE has tests with the decorator codeq_fake.simulation.simulate; FILE::TEST is one of them. The search ends at the
-    first failure, and prints its seed, the smallest weather that causes it, and what happened. Exit code 1 says that a
-    run has failed.
+    FILE is a Python file whose tests have the decorator codeq_fake.simulation.simulate; FILE::TEST is one of them. The
+    search ends at the first failure, and prints its seed, the smallest weather that causes it, and what happened. Exit
+    code 1 says that a run has failed.
     """
     path, _, name = file.partition("::")
     simulations = _simulations(Path(path), name)

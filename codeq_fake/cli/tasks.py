@@ -111,7 +111,7 @@ def _about(reply: dict[str, Any]) -> Answer:
 @click.command()
 @calls_fake
 def workers(fake: Fake) -> Answer:
-    """Show each worker: what it claims, what it got or why it got nothing, and the leases that it holds."""
+    """Show what each worker asks for, got and holds."""
     reply = fake.get("/workers", {"workers": [_WORKER]})
     columns = ("worker", "last claim", "commands", "leases#", "refused#", "it got")
     return Answer(reply, show_table(columns, map(_worker_row, reply["workers"]), empty="no workers"))

@@ -104,6 +104,8 @@ def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[li
     subscribed = [(one, one.expires_at, one.throttled_until) for one in subscriptions.by_id.values()]
     delivered = [(one.callback, one.due_at) for one in broker.callbacks.deliveries.values()]
     dump_delivery = codec(Delivery).dump
+    # Only an embedded store leaves something in queues. To look at all of them takes a while.
+    queues = list(broker.store.queues.items()) if broker.reaper is not None else []
     return {
         "version": VERSION,
         "tasks": tasks,
@@ -122,10 +124,8 @@ def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[li
         "topics": map(codec(Topic).dump, list(broker.topics.by_name.values())),
         "repaired": _rows(broker.requeueing.repaired),
         "heard": _rows(subscriptions.heard),
-        "unseenDelays": sorted(
-            [*key, queue.unseen_delays] for key, queue in broker.store.queues.items() if queue.unseen_delays
-        ),
-        "leftovers": sorted([*key, *row] for key, queue in broker.store.queues.items() for row in _leftovers(queue)),
+        "unseenDelays": sorted([*key, queue.unseen_delays] for key, queue in queues if queue.unseen_delays),
+        "leftovers": sorted([*key, *row] for key, queue in queues for row in _leftovers(queue)),
         "staleEntries": sorted(map(list, broker.retention.stale)) if broker.retention is not None else [],
     }
 

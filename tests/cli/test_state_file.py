@@ -133,7 +133,7 @@ def test_a_new_file_is_private_and_an_old_one_keeps_its_mode(file: Path) -> None
             "no state that this release reads: found version None, 1 is known; move it away",
         ),
         (b'{"name": "my-app", "version": 1}', "no state that this release reads"),
-        (b'{"profile": "redis", "now": "x", "broker": {"version": 1}}', "no state of a fake: broker: found {'version'"),
+        (b'{"profile": "redis", "now": "x", "broker": {"version": 1}}', "no state of a fake: broker: found {'"),
     ],
 )
 @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["run", "true"]])

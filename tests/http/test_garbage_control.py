@@ -51,6 +51,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/_fake/tasks/{task_id}/requeue", {}),
     ("DELETE", "/_fake/tasks/{task_id}", {}),
     ("GET", "/_fake/queues", {}),
+    ("GET", "/_fake/workers", {}),
     ("POST", "/_fake/callbacks/{n}/resend", {}),
     ("GET", "/_fake/requests?since=0&path=x&status=200", {}),
     ("GET", "/_fake/callbacks?since=0", {}),

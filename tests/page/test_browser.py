@@ -271,7 +271,7 @@ def test_the_page_works_without_a_script(chromium: Browser, served: FakeCodeQ, s
     expect(page.get_by_text("14:00:01").first).to_be_visible()
     page.get_by_role("link", name="Faults").click()
     page.get_by_label("Fault").select_option("refuse")
-    page.get_by_label("Status").fill("503")
+    page.get_by_role("textbox", name="Status").fill("503")
     page.get_by_label("Headers, one per line").fill("Server: nginx")
     page.get_by_label("Body, sent unchanged").fill("gone")
     page.get_by_role("button", name="Add the fault").click()

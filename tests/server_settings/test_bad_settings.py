@@ -39,7 +39,7 @@ def taken() -> Iterator[int]:
 @pytest.mark.parametrize(
     ("flag", "value", "way_out"),
     [
-        ("--profile", "mysql", "'redis', 'kvrocks-2.8', 'kvrocks-2.9'"),
+        ("--profile", "mysql", "redis, kvrocks-2.8, kvrocks-2.9, v0.3.3/redis"),
         ("--clock", "sundial", "'real', 'manual'"),
         ("--port", "70000", "0<=x<=65535"),
         ("--port", "http", "is not a valid integer"),

@@ -111,7 +111,7 @@ def test_a_deployment_takes_no_tokens_and_no_settings_of_ours(codeq_server: Fake
         with pytest.raises(UnsupportedError, match="callers with other claims"):
             driver.mint("someone", producer("p", "t"))
         with pytest.raises(UnsupportedError, match="a server with other settings"):
-            driver.other(Setup())
+            driver.other(Setup()).__enter__()
 
 
 @pytest.mark.port

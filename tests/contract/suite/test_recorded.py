@@ -127,7 +127,7 @@ def test_recordings_are_shipped_with_the_clauses_that_they_show() -> None:
 
 @pytest.mark.process
 def test_a_server_on_a_port_is_compared_in_real_time(tmp_path: Path) -> None:
-    chosen = "redis and (claim_tenants or callback_retry or admin_cleanup or abandon) or kvrocks and abandon"
+    chosen = "redis and (claim_tenants or callback_retry or admin_cleanup_result or abandon) or kvrocks and abandon"
     run = run_suite(
         tmp_path, "--target", "http", "--profile", "redis", "--level", "recorded", "-k", chosen, "--seed", "0"
     )

@@ -230,7 +230,7 @@ def test_a_fact_of_another_level_is_not_without_a_case(tmp_path: Path) -> None:
 
 def test_an_unknown_fact_cannot_be_chosen(tmp_path: Path) -> None:
     run = run_cases(tmp_path, CASES, "--codeq-fact=K99")
-    assert "--fact: found 'K99'; the contract has no such fact or clause" in run.output
+    assert "--fact: found 'K99', which the contract of v0.3.3 does not have" in run.output
 
 
 def test_a_failure_whose_source_cannot_be_parsed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
