@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine
 from copy import copy
 from dataclasses import dataclass
@@ -114,6 +115,11 @@ class CodeQ(BaseClient[Transport]):
         loop = _current_loop()
         here = self._by_loop.get(loop)
         if here is None or here.connections.process != os.getpid():
+            # Connections know their loop, so an entry for a loop that has ended would stay for ever.
+            for ended in [
+                known for known in self._by_loop if isinstance(known, AbstractEventLoop) and known.is_closed()
+            ]:
+                del self._by_loop[ended]
             first, self._for_first_loop = self._for_first_loop, None
             usable = first is not None and first.connections.process == os.getpid()
             here = self._by_loop[loop] = first if first is not None and usable else self._new_connections()

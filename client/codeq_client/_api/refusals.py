@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from codeq_client._display import excerpt
@@ -107,5 +108,11 @@ def _retry_after(reply: Reply, now: Callable[[], float]) -> float:
 
 def _until(moment: str, sent: str, now: Callable[[], float]) -> float:
     """Return the seconds to a moment from when the reply was sent, by the server's clock if it says so."""
-    begin = parsedate_to_datetime(sent).timestamp() if sent else now()
-    return parsedate_to_datetime(moment).timestamp() - begin
+    begin = _timestamp(sent) if sent else now()
+    return _timestamp(moment) - begin
+
+
+def _timestamp(text: str) -> float:
+    """Return a date of HTTP in seconds since 1970. The form of asctime has no zone, and means UTC."""
+    moment = parsedate_to_datetime(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -125,10 +125,16 @@ class ClaimLoop:
         self._stop.set()
         self._slot_freed.set()
 
+    def pause(self) -> None:
+        """Claim no more until `resume`."""
+        self.paused = True
+        _log.info("paused")
+
     def resume(self) -> None:
         """Claim again after a pause."""
         self.paused = False
         self._slot_freed.set()
+        _log.info("resumed")
 
     async def run(self) -> Exception | None:
         """Work until `stop`, or in a burst until no task is left; then wait for the running deliveries.
@@ -205,7 +211,7 @@ class ClaimLoop:
     async def _fill_slots(self, group: asyncio.TaskGroup) -> None:
         codeq, lease = self._context.codeq, self._context.terms.seconds
         idle: set[str] = set()  # commands that had no task although it was their turn
-        while self.running < self._concurrency and not self.stopping:
+        while self.running < self._concurrency and not (self.stopping or self.paused):
             claimable = [command for command in self._claimable() if command not in idle]
             if not claimable:
                 return

@@ -134,6 +134,7 @@ class Worker(Registry):
         self._stop_requested = False
         self._has_ended = False
         self._stop_claim_loop: Callable[[], object] = lambda: None
+        self._pause_claim_loop: Callable[[], object] = lambda: None
         self._resume_claim_loop: Callable[[], object] = lambda: None
         self._paused = False
         self._answered_at = -math.inf
@@ -163,7 +164,7 @@ class Worker(Registry):
         finally:
             self._has_ended = True
             self._claim_loop = self._renewal = None
-            self._stop_claim_loop = self._resume_claim_loop = lambda: None
+            self._stop_claim_loop = self._pause_claim_loop = self._resume_claim_loop = lambda: None
             self._stop_requested = False
         _log.info("stopped, and holds no lease")
         self.emit(Stopped())
@@ -192,7 +193,9 @@ class Worker(Registry):
                 batch_results=self.batch_results,
             )
             post = asyncio.get_running_loop().call_soon_threadsafe
-            self._stop_claim_loop, self._resume_claim_loop = partial(post, loop.stop), partial(post, loop.resume)
+            # Signal handlers call these, and may have interrupted the log: what is logged is logged by the loop.
+            self._stop_claim_loop = partial(post, loop.stop)
+            self._pause_claim_loop, self._resume_claim_loop = partial(post, loop.pause), partial(post, loop.resume)
             loop.paused = self._paused
             if self._stop_requested:
                 loop.stop()
@@ -217,13 +220,12 @@ class Worker(Registry):
         self._paused = True
         if self._claim_loop:
             self._claim_loop.paused = True
-        _log.info("paused")
+        self._pause_claim_loop()
 
     def resume(self) -> None:
         """Claim again after `pause`; any thread may call this."""
         self._paused = False
         self._resume_claim_loop()
-        _log.info("resumed")
 
     def status(self) -> WorkerStatus:
         """Return the state of the worker; any thread may call this."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import ssl
 import threading
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,6 +92,26 @@ def test_a_client_may_be_used_in_one_event_loop_after_another() -> None:
                 return (await codeq.get(task_id)).id
 
         assert [asyncio.run(read()) for _ in range(3)] == [task_id] * 3
+
+
+@pytest.mark.port
+def test_an_event_loop_that_has_ended_leaves_nothing_behind() -> None:
+    with FakeCodeQ(clock="real") as fake, fake.serve():
+        task_id = fake.enqueue("X", {}).id
+        codeq = CodeQ.from_env(fake.env, retries=0)
+        loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+        async def read() -> None:
+            loops.append(weakref.ref(asyncio.get_running_loop()))
+            assert (await codeq.get(task_id)).id == task_id
+
+        for _ in range(4):
+            asyncio.run(read())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # nothing could close the connections before the loop
+            gc.collect()
+        assert [loop() is None for loop in loops[:-1]] == [True] * 3
+        asyncio.run(codeq.aclose())
 
 
 class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time  # noqa: TID251 - for the zone of the process
 from collections.abc import Callable
 from typing import Any
 
@@ -142,6 +143,21 @@ def test_a_retry_after_may_be_a_number_or_a_date(status: int, value: str, sent: 
     with pytest.raises(Refused) as caught:
         server.run(operations.get(server.core, "t-1"))
     assert caught.value.retry_after == seconds
+
+
+def test_a_retry_after_without_a_zone_is_in_utc_wherever_the_client_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        sent = "Wed, 21 Oct 2026 07:28:00 GMT"
+        answer = refusal(503, "slow down", retry_after="Wed Oct 21 07:28:09 2026", date=sent)
+        server = ScriptedServer([answer], retries=0)
+        with pytest.raises(Refused) as caught:
+            server.run(operations.get(server.core, "t-1"))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert caught.value.retry_after == 9
 
 
 def test_a_retry_after_of_a_503_is_heeded() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 
@@ -29,6 +30,37 @@ async def test_a_paused_worker_finishes_its_tasks_and_claims_none(scenario: Scen
         worker.resume()
         await scenario.until_ended(2)
         assert ready(worker.status(), Limits())
+
+
+@pytest.mark.asyncio
+async def test_a_worker_paused_during_an_open_poll_takes_only_the_task_of_that_poll(scenario: Scenario) -> None:
+    worker = scenario.worker(concurrency=8)
+    worker.handler("X")(sleeper(scenario.clock, 1))
+    async with scenario.running(worker):
+        await scenario.clock.advance(1)
+        worker.pause()
+        for _ in range(20):
+            scenario.enqueue("X", {})
+        await scenario.clock.advance(30)
+        assert len(scenario.ended()) == 1
+        worker.resume()
+        await scenario.until_ended(20)
+
+
+@pytest.mark.asyncio
+async def test_what_a_signal_calls_waits_for_no_lock_of_the_log(
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(sleeper(scenario.clock, 0))
+    async with scenario.running(worker):
+        await scenario.clock.advance(1)
+        with caplog.at_level(logging.INFO, "codeq_client"):
+            worker.pause()
+            worker.resume()
+            assert caplog.messages == []  # a signal may have interrupted the log itself
+            await scenario.clock.advance(1)
+            assert caplog.messages == ["paused", "resumed"]
 
 
 @pytest.mark.asyncio
