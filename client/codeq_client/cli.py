@@ -191,11 +191,11 @@ def status(port: int, host: str, *, as_json: bool) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/ready"
     try:
         found = httpx.get(url, trust_env=False, timeout=10).json()
-        text = json.dumps(found) if as_json else _status_text(found)
+        ready, text = found["ok"], json.dumps(found) if as_json else _status_text(found)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         raise click.ClickException(printable(f"no worker answers at {url}: {text_of(error)}")) from error
     click.echo(printable(text))
-    if not found["ok"]:
+    if not ready:
         sys.exit(1)
 
 

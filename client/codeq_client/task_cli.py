@@ -86,21 +86,21 @@ def create(
             webhook=webhook,
             idempotency_key=key,
         )
-        click.echo(task.id)
+        click.echo(printable(task.id))
 
 
-def _create_all(tasks: list[NewTask]) -> None:
+def _create_all(tasks: Mapping[int, NewTask]) -> None:
     """Create the tasks, print their ids, and report on standard error which lines were rejected."""
-    rejected = 0
+    rejected, lines = 0, list(tasks)
     hidden = not sys.stderr.isatty()
     with _client() as codeq, click.progressbar(length=len(tasks), file=sys.stderr, hidden=hidden) as bar:
         for start in range(0, len(tasks), _PART):
-            part = tasks[start : start + _PART]
+            part = [tasks[line] for line in lines[start : start + _PART]]
             batch = codeq.create_batch(part, progress=partial(_move, bar, start))
             for task in batch.accepted:
-                click.echo(task.id)
+                click.echo(printable(task.id))
             for item in batch.rejected:
-                click.echo(f"line {start + item.index + 1}: {printable(str(item.error))}", err=True)
+                click.echo(f"line {lines[start + item.index]}: {printable(str(item.error))}", err=True)
             rejected += len(batch.rejected)
     if rejected:
         raise click.ClickException(f"{rejected} of {len(tasks)} tasks were not created")
@@ -111,17 +111,20 @@ def _move(bar: Any, start: int, done: int, _total: int) -> None:  # noqa: ANN401
     bar.update(start + done - bar.pos)
 
 
-def _tasks_of(file: IO[str]) -> list[NewTask]:
-    tasks = []
+def _tasks_of(file: IO[str]) -> dict[int, NewTask]:
+    """The tasks by the numbers of their lines. Blank lines, and a byte order mark, are passed over."""
+    tasks = {}
     for number, line in enumerate(file, 1):
-        fields = _json(line, f"line {number}")
+        if not line.strip("\ufeff \t\r\n"):
+            continue
+        fields = _json(line.lstrip("\ufeff"), f"line {number}")
         unknown = [name for name in fields if name not in _FIELDS] if isinstance(fields, dict) else ["no object"]
         if unknown or "command" not in fields or "payload" not in fields:
             raise click.UsageError(
                 f"line {number} needs command and payload, and may have {', '.join(_FIELDS)}: {excerpt(line, 80)}"
             )
         try:
-            tasks.append(NewTask(**dict(_argument(name, value) for name, value in fields.items())))
+            tasks[number] = NewTask(**dict(_argument(name, value) for name, value in fields.items()))
         except DecodeError as error:
             raise click.UsageError(f"line {number}: {error}") from None
     return tasks
@@ -151,7 +154,7 @@ def recreate(task_ids: tuple[str, ...]) -> None:
     """
     with _client() as codeq:
         for task_id in task_ids:
-            click.echo(codeq.recreate(task_id).id)
+            click.echo(printable(codeq.recreate(task_id).id))
 
 
 @main.command()
@@ -210,10 +213,14 @@ def _json(text: str, name: str) -> Any:  # noqa: ANN401 - any JSON value
         return json.loads(text)
     except ValueError as error:
         raise click.UsageError(f"{name} is not JSON: {error}") from None
+    except RecursionError:
+        raise click.UsageError(f"{name} is nested too deeply") from None
 
 
 def _text(value: object, indent: int | None = 2) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    """The value as JSON. What could control a terminal is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 def _fields_of(task: Task) -> dict[str, Any]:

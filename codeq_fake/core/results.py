@@ -19,11 +19,14 @@ _LONGEST_NAME = 255
 
 @dataclass(frozen=True, slots=True)
 class ArtifactUpload:
-    """An artifact as submitted: with a `url`, or with its content (S5)."""
+    """An artifact as submitted: with a `url`, or with its content (S5).
+
+    That is its text, or what its text was found to be: some bytes, or none because it is no base64.
+    """
 
     name: str = ""
     url: str = ""
-    content_base64: str = ""
+    content_base64: str | bytes | wire.IllegalBase64 = ""
     content_type: str = ""
 
 
@@ -70,8 +73,12 @@ class Artifacts:
 
     def file(self, task_id: str, upload: ArtifactUpload) -> ArtifactStored:
         """The file of an artifact. Raises `ArtifactUndecodable` or `ArtifactRefused`."""
+        content = upload.content_base64
         try:
-            content = wire.decode_base64(upload.content_base64)
+            if isinstance(content, wire.IllegalBase64):
+                raise content
+            if isinstance(content, str):
+                content = wire.decode_base64(content)
         except wire.IllegalBase64 as refusal:
             raise errors.ArtifactUndecodable(upload.name, str(refusal)) from None
         path = f"results/{task_id}/{upload.name}"

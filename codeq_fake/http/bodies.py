@@ -15,7 +15,7 @@ LARGEST_BATCH = 100
 #: The most commands of a claim or a subscription, and the most artifacts of a request. The real server has no limits;
 #: ours keep each attempt to claim, and the storage of results, short.
 MOST_COMMANDS = 10_000
-MOST_ARTIFACTS = 1000
+MOST_ARTIFACTS = 250
 
 CREATE = Struct(
     {

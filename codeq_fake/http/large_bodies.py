@@ -19,6 +19,8 @@ SMALL = 32 * 1024
 #: From this size on, or with more values than this, it is decoded in the worker process.
 _LARGE = 1024 * 1024
 _MANY = 10_000
+#: The field of an artifact whose text is base64 (S5).
+_CONTENT = "contentBase64"
 #: Each value of a container comes after one of these.
 _BEFORE_A_VALUE = b",[{"
 
@@ -47,16 +49,29 @@ async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody 
 
 
 def _decoded(body: bytes, struct: Struct) -> dict[str, Any]:
-    """What `wire.decode` returns, of each list no more than the first item that is too many: all have to be read."""
-    return _cut(wire.decode(body, struct), struct)
+    """What `wire.decode` returns, with the contents of artifacts decoded, too.
+
+    Of each list it has no more than the first item that is too many: all would have to be read.
+    """
+    return _prepared(wire.decode(body, struct), struct)
 
 
-def _cut(fields: dict[str, Any], struct: Struct) -> dict[str, Any]:
+def _prepared(fields: dict[str, Any], struct: Struct) -> dict[str, Any]:
     for name, value in fields.items():
         kind = struct.fields[name]
-        if isinstance(kind, LIST_OF):
+        if name == _CONTENT:
+            fields[name] = _content(value)
+        elif isinstance(kind, LIST_OF):
             del value[kind.most + 1 :]
             if isinstance(kind.item, Struct):
                 for item in value:
-                    _cut(item, kind.item)
+                    _prepared(item, kind.item)
     return fields
+
+
+def _content(text: str) -> str | bytes | wire.IllegalBase64:
+    """What the text of an artifact contains, or why it has nothing; a text of nothing itself."""
+    try:
+        return wire.decode_base64(text) or text
+    except wire.IllegalBase64 as fault:
+        return fault

@@ -18,6 +18,10 @@ class IllegalBase64(ValueError):
         super().__init__(f"illegal base64 data at input byte {offset}")
         self.offset = offset
 
+    def __reduce__(self) -> tuple[type[IllegalBase64], tuple[int]]:
+        """Take it to another process."""
+        return type(self), (self.offset,)
+
 
 def decode(text: str) -> bytes:
     """Decode the content of an artifact (S5): standard alphabet, optional padding, line breaks ignored.

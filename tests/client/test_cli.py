@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -375,6 +376,16 @@ def test_the_status_of_a_running_worker_is_shown() -> None:
     code, output = invoke("status", "--port", str(probes.port))
     assert code == 1
     assert output.startswith(f"Error: no worker answers at http://127.0.0.1:{probes.port}/ready: ")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("answer", ["[]", "7", "{}"])
+def test_the_status_of_another_program_is_no_workers(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], answer: str
+) -> None:
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200, text=answer))
+    code, output = invoke("status", *options)
+    assert (code, output.startswith("Error: no worker answers at http://127.0.0.1:8081/ready: ")) == (1, True)
 
 
 @pytest.mark.port

@@ -62,6 +62,24 @@ def test_a_rejected_line_is_named_and_the_others_are_created(server: FakeCodeQ) 
     assert errors.endswith("Error: 1 of 3 tasks were not created\n")
 
 
+def test_blank_lines_and_a_byte_order_mark_are_passed_over(server: FakeCodeQ) -> None:
+    given = '\ufeff{"command": "X", "payload": 1}\n\n{"command": "X", "payload": null}\n \n'
+    code, printed, errors = invoke(server, "create", "--file", "-", given=given)
+    assert (code, len(printed.split())) == (1, 1)
+    assert errors.startswith("line 3: ")
+
+
+def test_a_payload_without_end_is_refused_in_a_line(server: FakeCodeQ) -> None:
+    assert invoke(server, "create", "X", "[" * 60_000)[2].endswith("Error: PAYLOAD is nested too deeply\n")
+
+
+def test_what_a_server_says_controls_no_terminal(server: FakeCodeQ) -> None:
+    task = server.enqueue("X", {"a": "\x9b31m\x1b]0;owned\x07"})
+    shown = invoke(server, "get", task.id)[1]
+    assert json.loads(shown)["payload"] == {"a": "\x9b31m\x1b]0;owned\x07"}
+    assert all(char.isprintable() or char == "\n" for char in shown)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from anyio import BrokenWorkerProcess, to_process
 
-from codeq_fake import http
+from codeq_fake import http, wire
 from codeq_fake.clocks import WallClock
 from codeq_fake.core import Submission
 from codeq_fake.http import OPERATIONS, bodies, long_texts, rendering
@@ -20,6 +20,7 @@ from codeq_fake.http.bodies import LARGEST_BATCH, MOST_ARTIFACTS
 from codeq_fake.http.large_bodies import decode_large
 from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
 from codeq_fake.runtime.fake_server import Config, FakeServer
+from codeq_fake.server_settings import Settings
 from codeq_fake.testing import FakeCodeQ
 from codeq_fake.wire import BadBody
 from tests.holds import LIMIT, LongestHold, measured
@@ -40,6 +41,7 @@ from tests.http.support import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.http.support import Answer
 
@@ -140,11 +142,11 @@ def test_a_body_that_is_slow_to_decode_holds_up_no_other_client() -> None:
 LONG_LISTS = [
     ("/claim", b'{"commands":[%b"b"]}' % (b'"a",' * 40_000), "commands exceed maximum of 10000"),
     ("/batch", b'{"tasks":[%b{}]}' % (b'{"command":"A"},' * 40_000), "batch size exceeds maximum of 100"),
-    ("/c/result", b'{"status":"FAILED","artifacts":[%b{}]}' % (b"{}," * 40_000), "artifacts exceed maximum of 1000"),
+    ("/c/result", b'{"status":"FAILED","artifacts":[%b{}]}' % (b"{}," * 40_000), "artifacts exceed maximum of 250"),
     (
         "/batch/results",
         b'{"results":[{"artifacts":[%b{}]}]}' % (b"{}," * 40_000),
-        "artifacts exceed maximum of 1000",
+        "artifacts exceed maximum of 250",
     ),
 ]
 
@@ -169,6 +171,48 @@ def test_a_list_that_is_too_long_is_refused_without_holding_up_others() -> None:
         return found
 
     assert asyncio.run(asked()) == [(text, True) for *_, text in LONG_LISTS]
+
+
+def submitted(folder: Path, text: str) -> Answer:
+    """The answer to a result with a content that is decoded by the worker process, and with an empty one."""
+    artifacts = [{"name": "large", "contentBase64": text}, {"name": "empty", "contentBase64": "\n" * 4}]
+    body = json.dumps({"status": "COMPLETED", "result": {}, "artifacts": artifacts}).encode()
+    settings = Settings.from_env({"LOCAL_ARTIFACTS_DIR": str(folder)})
+    app = http.surface(with_long_texts("", has_worker_process=True, settings=settings))
+    return asyncio.run(ask(app, "POST", f"{TASKS}/c/result", [body], bearer("dev-token")))
+
+
+@pytest.mark.process
+def test_s5_a_large_content_is_stored(tmp_path: Path) -> None:
+    answer = submitted(tmp_path, "YWJj" * 500_000 + "YQ")
+    assert [artifact["name"] for artifact in answer.json["artifacts"]] == ["large", "empty"]
+    stored = {file.name: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert stored == {"large": b"abc" * 500_000 + b"a", "empty": b""}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("end", ["====", "?", "YQ=\n"])
+def test_s5_a_large_content_that_is_no_base64_is_refused_with_its_position(tmp_path: Path, end: str) -> None:
+    text = "YWJj" * 500_000 + end
+    with pytest.raises(wire.IllegalBase64) as fault:
+        wire.decode_base64(text)
+    assert submitted(tmp_path, text).json == {"error": f"artifact large base64 decode: {fault.value}"}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.process
+@measured
+def test_a_large_content_holds_up_no_other_client() -> None:
+    async def asked() -> LongestHold:
+        app = http.surface(with_long_texts("", has_worker_process=True))
+        await decode_large(b'{"commands":[%b]}' % (b" " * MEBIBYTE), bodies.CLAIM)  # starts the process
+        body = b'{"status":"COMPLETED","result":{},"artifacts":[{"contentBase64":"%b"}]}' % (b"YWJj" * 4_000_000)
+        async with LongestHold() as longest:
+            answer = await ask(app, "POST", f"{TASKS}/c/result", [body], bearer("dev-token"))
+        assert answer.status == 200
+        return longest
+
+    assert asyncio.run(asked()).seconds < LIMIT
 
 
 #: Texts that take long to write.

@@ -85,6 +85,8 @@ def nothing(_wire: object) -> None:
 
 def task(wire: Object) -> Task:
     """Read a task. A payload that is nested too deeply for Python makes only itself unreadable."""
+    if not (isinstance(wire["id"], str) and isinstance(wire["command"], str)):
+        raise TypeError("the id and the command of a task are strings")
     try:
         return _build(Task, wire, _TASK_NAMES, _TASK_READERS)
     except RecursionError as error:

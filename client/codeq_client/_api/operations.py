@@ -111,7 +111,7 @@ def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, 
 
 
 def abandon(core: Core, task: Task | str) -> Flow[None]:
-    """Give a task back at once, without using up an attempt (R6).
+    """Give a task back at once (R6). It uses up no attempt beyond that of the claim (K5, D1).
 
     With a `Task`, not only its id, a lost answer is resolved by reading the task.
     """

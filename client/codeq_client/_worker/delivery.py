@@ -16,6 +16,7 @@ from codeq_client._api import calls, settlement
 from codeq_client._api.calls import Call, Role
 from codeq_client._api.client import CodeQ
 from codeq_client._api.models import Record
+from codeq_client._display import excerpt
 from codeq_client._task import Task
 from codeq_client.errors import (
     BadRequest,
@@ -42,6 +43,9 @@ from .result_batches import ResultBatches
 
 SETTLE_SECONDS = 5.0
 """How long a cancelled handler may clean up before it is cancelled again, and how long abandoning its task may take."""
+
+#: How many characters of the reason of a NACK or a failure are sent where the whole is refused.
+_LONGEST_REASON = 2000
 
 _log = logging.getLogger("codeq_client.worker")
 
@@ -210,9 +214,10 @@ class Delivery:
         try:
             return await self._send(outcome)
         except Refused as error:
-            if not isinstance(outcome, Complete) or not _is_about_content(error):
+            instead = _instead_of(outcome, error) if _is_about_content(error) else None
+            if instead is None:
                 raise
-            return await self._send_while_held(_refused(error))
+            return await self._send_while_held(instead)
 
     async def _send(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
         """Send the outcome until the server confirms it; return how the task left, and why."""
@@ -277,6 +282,19 @@ def _submission(task: Task, outcome: Complete | Fail) -> tuple[Complete | Fail, 
 
 def _refused(error: BaseException) -> Fail:
     return Fail(f"the result was refused: {text_of(error)}")
+
+
+def _instead_of(outcome: Complete | Outcome, error: Refused) -> Outcome | None:
+    """Return what to send where the server refuses the content of an outcome, None if there is nothing smaller."""
+    match outcome:
+        case Complete():
+            return _refused(error)
+        case Retry(delay=delay, reason=reason) if len(reason) > 2 * _LONGEST_REASON:
+            return Retry(delay, excerpt(reason, _LONGEST_REASON))
+        case Fail(error=text) if len(text) > 2 * _LONGEST_REASON:
+            return Fail(excerpt(text, _LONGEST_REASON))
+        case _:
+            return None
 
 
 def _is_about_content(error: Refused) -> bool:

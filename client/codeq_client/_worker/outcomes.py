@@ -53,4 +53,4 @@ class Fail(Outcome):
 
 
 class Abandon(Outcome):
-    """Give the task back at once, to any worker, without using up an attempt (D1)."""
+    """Give the task back at once, to any worker. It uses up no attempt beyond that of the claim (K5, D1)."""

@@ -150,7 +150,7 @@ class Worker(Registry):
 
         With `signals`, SIGINT, SIGTERM and SIGHUP stop the worker, and a second SIGINT or SIGTERM ends the process at
         once. The handlers then have the grace period, and their leases are renewed. Those that still run after it are
-        cancelled and their tasks abandoned, which uses up no attempt. Handlers on threads cannot be cancelled and are
+        cancelled and their tasks abandoned. Handlers on threads cannot be cancelled and are
         waited for: they should check `context.end`. In a burst, the error of a refused or repeatedly failing claim is
         raised; otherwise claims are tried for ever.
         """

@@ -86,9 +86,10 @@ DEEP = "[" * 100_000 + "]" * 100_000
 
 
 def test_a_claimed_task_that_cannot_be_read_does_not_hold_up_its_neighbours() -> None:
-    claimed = [TASK, {**TASK, "id": "deep", "payload": DEEP}, {**TASK, "createdAt": "noon"}, {**TASK, "id": "t-2"}]
+    odd = [{**TASK, "createdAt": "noon"}, {**TASK, "command": 5}, {**TASK, "id": None}]
+    claimed = [TASK, {**TASK, "id": "deep", "payload": DEEP}, *odd, {**TASK, "id": "t-2"}]
     server = ScriptedServer([reply(200, {"tasks": claimed})])
-    tasks = server.run(operations.claim_batch(server.core, ["X"], count=4))
+    tasks = server.run(operations.claim_batch(server.core, ["X"], count=6))
     assert [task.id for task in tasks] == ["t-1", "deep", "t-2"]
     assert (tasks[1].payload, tasks[1].extra["payload"], bool(tasks[1].unreadable)) == (None, DEEP, True)
 

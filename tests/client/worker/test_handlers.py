@@ -390,3 +390,27 @@ async def test_a_result_that_is_refused_as_too_large_fails_its_task_once(scenari
     assert scenario.ended() == [(task_id, "failed")]
     assert f"the result was refused: Request Entity Too Large (HTTP {status}" in str(scenario.task(task_id).error)
     assert calls == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("raised", "operation", "ended"),
+    [(ValueError, "nack", "retried"), (Fail, "submit", "failed")],
+    ids=["NACK", "failure"],
+)
+async def test_a_reason_that_is_refused_as_too_long_is_sent_shortened(
+    scenario: Scenario, raised: type[Exception], operation: str, ended: str
+) -> None:
+    worker = scenario.worker()
+
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None:
+        raise raised("x" * 2_000_000)
+
+    scenario.network.fail(operation, answers(413, "Request Entity Too Large"), None)
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+    assert scenario.ended() == [(task_id, ended)]
+    sent = [request for request in scenario.fake.requests if request["path"].endswith(("nack", "result"))]
+    assert [(request["status"], len(request["body"]) < 5000) for request in sent] == [(200, True)]
