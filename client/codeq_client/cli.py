@@ -100,7 +100,7 @@ def run(  # the command's options
     with contextlib.ExitStack() as stack:
         try:
             if health_port is not None:
-                metrics = _metrics(worker, queues=queue_metrics)
+                metrics = _metrics(worker, stack if queue_metrics else None)
                 stack.enter_context(_probes(worker, health_port, health_host, metrics))
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_run(worker, burst=burst))
@@ -139,20 +139,23 @@ async def _schedule(schedules: Iterable[Schedule], delay: float | None) -> None:
             await run
 
 
-def _metrics(worker: Worker, *, queues: bool) -> WorkerMetrics | None:
-    """Return the metrics of a worker and, with `queues`, of its commands; None where prometheus-client is missing."""
+def _metrics(worker: Worker, queues: contextlib.ExitStack | None) -> WorkerMetrics | None:
+    """Return the metrics of a worker, None where prometheus-client is missing.
+
+    With `queues` also those of its commands' queues, by a client that is closed with that stack.
+    """
     try:
         from .metrics import QueueCollector, WorkerMetrics  # noqa: PLC0415 - an extra
     except ImportError:
         if queues:
             raise click.ClickException("--queue-metrics needs the extra metrics: codeq-client[metrics]") from None
         return None
-    if not queues:
+    if queues is None:
         return WorkerMetrics(worker)
     if not os.environ.get("CODEQ_ADMIN_TOKEN"):
         raise click.ClickException("--queue-metrics needs CODEQ_ADMIN_TOKEN")
     commands = [handler.command for handler in worker.handlers_of(worker.only).values()]
-    codeq = BlockingCodeQ.from_env(retries=0, timeout=5)
+    codeq = queues.enter_context(BlockingCodeQ.from_env(retries=0, timeout=5))
     return WorkerMetrics(worker, QueueCollector(codeq, commands))
 
 
