@@ -48,6 +48,11 @@ STORES: Mapping[str, Store] = MappingProxyType(
 PROFILES = tuple(name for name in STORES if name != "any")
 
 
+def fake_profile(version: str, store: str) -> str:
+    """The name of what a fake imitates: a store of a version, each as far as it is known."""
+    return f"{version}/{store}".removeprefix("/")
+
+
 def profile_of(image: str) -> str:
     """The profile of a store's image, by its name and its tag."""
     return kvrocks_profile(image.rpartition(":")[2]) if "kvrocks" in image else "redis"

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from codeq_contract.stores import fake_profile
+
 from .connections import answers
 from .interface import Effort
 from .processes import Launch, Program, running
@@ -60,7 +62,7 @@ class Command:
                     **store.settings,
                     **_settings_of_files(folder, setup),
                     # Only for the fake, which imitates the store. The real server ignores it.
-                    "CODEQ_FAKE_PROFILE": f"{self.version}/{profile}".removeprefix("/"),
+                    "CODEQ_FAKE_PROFILE": fake_profile(self.version, profile),
                 },
             )
             server = started.enter_context(running(launch))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from codeq_contract.stores import profile_of
+from codeq_contract.stores import fake_profile, profile_of
 
 from .clocks import NotInTimeError, RealClock
 from .connections import answers, connect, with_direct_loopback
@@ -126,7 +126,7 @@ class Containers:
             # The recorded server ran without a file. Its behaviour with an empty one is unknown.
             **({"CODEQ_CONFIG_PATH": _CONFIGURATION} if setup.yaml else {}),
             # Only for images of the fake, which imitate the store beside them. The real server ignores it.
-            "CODEQ_FAKE_PROFILE": f"{self.version}/{self.profile}".removeprefix("/"),
+            "CODEQ_FAKE_PROFILE": fake_profile(self.version, self.profile),
         }
 
 

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from codeq_contract.stores import fake_profile
+
 from .commands import Command
 from .interface import Effort
 from .server_settings import Setup
@@ -52,7 +54,7 @@ class ServedFakes:
 
         with tempfile.TemporaryDirectory() as folder:
             fake = FakeCodeQ(
-                profile=cast("Profile", f"{self.command.version}/{self.command.profile}".removeprefix("/")),
+                profile=cast("Profile", fake_profile(self.command.version, self.command.profile)),
                 clock="real",
                 settings={"LOCAL_ARTIFACTS_DIR": folder, **setup.environment},
                 yaml=setup.yaml or None,

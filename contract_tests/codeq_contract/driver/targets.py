@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from codeq_contract.clauses import VERSIONS
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN
+from codeq_contract.stores import fake_profile
 
 from .clocks import RealClock
 from .http_transport import HttpTransport
@@ -83,7 +84,7 @@ class InProcessTarget:
         from .in_process import InProcess  # noqa: PLC0415 - as above
 
         authentication = {**self.issuer.signer.settings(), **_static(setup)}
-        with InProcess(setup.but(authentication), f"{self.version}/{self.profile}") as fake:
+        with InProcess(setup.but(authentication), fake_profile(self.version, self.profile)) as fake:
             tokens = self.issuer.tokens(now=fake.now())
             yield Driver(
                 target=self.name,
