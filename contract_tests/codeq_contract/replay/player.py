@@ -88,12 +88,12 @@ class _Player:
         self._moment = _latest_moment if late else attrgetter("sent")
         # It is unknown whether the server received a call without a reply.
         answered = [call for call in recording.calls if call.status]
-        late_by = max((_latest_moment(call) - call.sent for call in answered), default=0) if late else 0
+        lateness = max((self._moment(call) - call.sent for call in answered), default=0)
         self._calls = sorted(answered, key=self._moment)
         self._server = server
         self._tokens = tokens
         self._values = RecordedValues(recording.header)
-        self._allowed = AllowedDifferences(lateness=late_by)
+        self._allowed = AllowedDifferences(lateness=lateness)
         self._long_polls: list[_Pending] = []
         self._differences: list[Difference] = []
         self._now = recording.header.epoch
