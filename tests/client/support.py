@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import httpx
 
@@ -37,12 +36,6 @@ IDENTITIES: dict[str, Any] = {
 Race: TypeAlias = Literal["redeliver_finished", "lose_task", "revoke_lease"]
 
 Fault = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
-
-
-def default_profile() -> Profile:
-    """The profile of a fake that is made without one."""
-    parameter = inspect.signature(FakeCodeQ).parameters["profile"]
-    return cast("Profile", parameter.default)
 
 
 class Network(httpx.AsyncBaseTransport):
@@ -180,6 +173,7 @@ class Scenario:
     """One fake, its clock, and clients."""
 
     def __init__(self, profile: Profile | None = None, webhooks: dict[str, Any] | None = None, **settings: str) -> None:
+        chosen: dict[str, Any] = {"profile": profile} if profile else {}
         # Nothing here depends on the time of day or on chance, so that hypothesis can repeat an example.
         self.fake = FakeCodeQ(
             clock="manual",
@@ -188,7 +182,7 @@ class Scenario:
             settings=settings,
             webhooks=webhooks,
             seed=1,
-            profile=profile or default_profile(),
+            **chosen,
         )
         self.fake.next(ids=[f"00000000-0000-4000-8000-{number:012}" for number in range(500)])
         self._random = random.Random(1)  # noqa: S311 - jitter guards nothing
