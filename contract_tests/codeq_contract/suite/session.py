@@ -96,6 +96,9 @@ class Session:
         version = self.options.version
         if version:
             return replace(driver.of_version(version), about={**driver.about, "contract": version})
+        if self.options.dry_run:
+            about = {**driver.about, "contract": f"{driver.version}, since a dry run does not ask the server"}
+            return replace(driver, about=about)
         found = detect(driver)
         about = {**driver.about, "contract": f"{found.version}, as the server shows: {found.signs}"}
         return replace(driver.of_version(found.version), about=about)

@@ -37,6 +37,15 @@ def deployment(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.process
+def test_a_dry_run_asks_a_deployment_nothing(tmp_path: Path, deployment: str) -> None:
+    tokens = ("--producer-token", "producer", "--worker-token", "worker", "--admin-token", "admin")
+    run = run_suite(tmp_path, "--target", "url", "--url", deployment, *tokens, "--dry-run", "--level", "webhooks")
+    assert run.code == 0, run.output
+    assert "contract v0.3.3, since a dry run does not ask the server" in run.output
+    assert httpx.get(f"{deployment}/_fake/requests").json()["requests"] == []
+
+
+@pytest.mark.process
 @pytest.mark.slow(seconds=30)
 def test_a_deployment_is_verified_by_one_command_and_left_as_it_was(tmp_path: Path, deployment: str) -> None:
     with _free_port() as port:
