@@ -97,7 +97,7 @@ class Session:
         if version:
             return replace(driver.of_version(version), about={**driver.about, "contract": version})
         if self.options.dry_run:
-            about = {**driver.about, "contract": f"{driver.version}, since a dry run does not ask the server"}
+            about = {**driver.about, "contract": f"{driver.version}, since a dry run changes nothing"}
             return replace(driver, about=about)
         found = detect(driver)
         about = {**driver.about, "contract": f"{found.version}, as the server shows: {found.signs}"}
