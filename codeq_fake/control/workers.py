@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
 
 from codeq_fake import payloads
 from codeq_fake.core.slices import Slices, batches
+from codeq_fake.divergences.history import listed
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import FakeServer
 
@@ -54,16 +53,6 @@ def _note(workers: dict[str, payloads.Worker], entry: Request, leases: Counter[s
     worker["refused"] += entry.status >= _ERROR
     if entry.operation in _CLAIMS and worker["lastClaim"] is None:
         worker["lastClaim"] = representations.time(entry.at)
-        worker["commands"] = list(_commands(entry.body))
+        # It may name none: then it asks for all that its token allows (K1).
+        worker["commands"] = listed(entry, "commands") if len(entry.body) <= _LONGEST else []
         worker["claimed"] = entry.reason or f"got {len(entry.tasks)}"
-
-
-def _commands(body: bytes) -> Iterator[str]:
-    """The commands that a claim names. It may name none: then it asks for all that its token allows (K1)."""
-    try:
-        fields = json.loads(body) if len(body) <= _LONGEST else None
-    except (ValueError, RecursionError):
-        return
-    commands = fields.get("commands") if isinstance(fields, dict) else None
-    if isinstance(commands, list):
-        yield from (name for name in commands if isinstance(name, str))

@@ -70,8 +70,12 @@ def fields(request: Request) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def listed(request: Request, name: str) -> list[str]:
+    """The texts that a field of the body lists; none if it is not a list."""
+    value = fields(request).get(name)
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
 def queues_in(request: Request, name: str) -> set[str]:
     """The queues of the commands that a field of the body lists, by default the built-in ones."""
-    listed = fields(request).get(name)
-    commands = [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else ()
-    return set(map(queue_name, commands or BUILT_IN_COMMANDS))
+    return set(map(queue_name, listed(request, name) or BUILT_IN_COMMANDS))
