@@ -7,13 +7,13 @@ from collections import Counter
 from codeq_fake import payloads
 from codeq_fake.core.slices import Slices, batches
 from codeq_fake.divergences.history import listed
+from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import FakeServer
 
 from . import representations
 
-_CLAIMS = frozenset({"claim", "claim_batch"})
-_OPERATIONS = _CLAIMS | {"heartbeat", "abandon", "nack", "submit", "submit_batch"}
+_OPERATIONS = CLAIMS | {"heartbeat", "abandon", "nack", "submit", "submit_batch"}
 _ERROR = 400
 #: A longer body of a claim is not read again (bytes).
 _LONGEST = 10_000
@@ -51,7 +51,7 @@ def _note(workers: dict[str, payloads.Worker], entry: Request, leases: Counter[s
         }
     worker["requests"] += 1
     worker["refused"] += entry.status >= _ERROR
-    if entry.operation in _CLAIMS and worker["lastClaim"] is None:
+    if entry.operation in CLAIMS and worker["lastClaim"] is None:
         worker["lastClaim"] = representations.time(entry.at)
         # It may name none: then it asks for all that its token allows (K1).
         worker["commands"] = listed(entry, "commands") if len(entry.body) <= _LONGEST else []

@@ -141,6 +141,9 @@ OPERATIONS = (
     Operation("R17", "metrics", "GET", "/metrics", metrics, "anyone"),
 )
 
+#: The names of those that claim tasks.
+CLAIMS = frozenset({"claim", "claim_batch"})
+
 #: On versions that have topics.
 TOPIC_OPERATIONS = (
     Operation("G2", "raft_status", "GET", "/v1/codeq/raft/status", topic_calls.raft_status, "reader"),

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from codeq_fake.core import Broker, Task
+from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import FakeServer
 
 #: A task behind so many others is behind "more than" that.
 _MOST_COUNTED = 100_000
-_CLAIMS = frozenset({"claim", "claim_batch"})
 _FEW = 3
 
 
@@ -42,6 +42,6 @@ def latest_claims(runtime: FakeServer) -> list[Request]:
 def _by_callers(runtime: FakeServer) -> Iterator[Request]:
     seen: set[str] = set()
     for entry in reversed(runtime.requests.entries):
-        if entry.operation in _CLAIMS and entry.caller not in seen:
+        if entry.operation in CLAIMS and entry.caller not in seen:
             seen.add(entry.caller)
             yield entry

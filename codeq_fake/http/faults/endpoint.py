@@ -13,7 +13,7 @@ from codeq_fake.core.slices import Slices
 from codeq_fake.faults import Fault, Rule
 from codeq_fake.http import replies
 from codeq_fake.http.endpoint import CallHandler, Endpoint
-from codeq_fake.http.operations import AnyHandler, Operation
+from codeq_fake.http.operations import CLAIMS, AnyHandler, Operation
 from codeq_fake.http.rejections import RateLimited, Rejected
 from codeq_fake.http.replies import NO_REPLY, Reply, Wait
 from codeq_fake.http.request import Call, hang_up
@@ -23,7 +23,6 @@ from .broken_replies import BreakableReply
 from .matching import claimed_commands, idempotency_key, occasion_of
 from .task_effects import TASK_EFFECTS, affect
 
-_CLAIMS = ("claim", "claim_batch")
 _WAITS = ("delay", "hang")
 _PREPARED = ("false_empty", "accept_result_twice", "double_create")
 _UNAVAILABLE = 503
@@ -111,7 +110,7 @@ class _FaultyCall:
                 happened = self._prepare(rule.do)
                 if happened:
                     return  # The request may still be refused, and then it has met no race.
-            case kind if kind == "redeliver_finished" or (kind in TASK_EFFECTS and self._operation.name in _CLAIMS):
+            case kind if kind == "redeliver_finished" or (kind in TASK_EFFECTS and self._operation.name in CLAIMS):
                 return  # It affects the tasks that the request is about to claim or to end.
             case kind:
                 happened = affect(kind, call.broker, self._occasion.tasks, now=call.now)
@@ -122,7 +121,7 @@ class _FaultyCall:
         if fault.rule.do in _PREPARED:
             self._record(fault)
             return
-        is_claim = self._operation.name in _CLAIMS
+        is_claim = self._operation.name in CLAIMS
         tasks = [task.id for task in reply.tasks] if is_claim else self._occasion.tasks
         happened = affect(fault.rule.do, self._call.broker, tasks, now=self._runtime.clock.now())
         self._record(fault, happened=happened)
