@@ -79,7 +79,7 @@ def when(context: Context, at: int | str | None) -> Markup:
 @pass_context
 def until(context: Context, at: int | str | None) -> Markup:
     """The duration from the fake's current time to another; the script counts it down while the clock runs."""
-    end = _nanoseconds(at) if isinstance(at, str) else at
+    end = _nanoseconds(at)
     if end is None:
         return Markup("")
     left = end - context["now"]
@@ -92,7 +92,7 @@ def until(context: Context, at: int | str | None) -> Markup:
 @pass_context
 def is_ahead(context: Context, at: int | str) -> bool:
     """Whether a time is after the fake's current time."""
-    end = _nanoseconds(at) if isinstance(at, str) else at
+    end = _nanoseconds(at)
     return end is None or end > context["now"]
 
 
@@ -108,14 +108,16 @@ def later(ns: int) -> str:
 
 
 def _in_utc(at: int | str) -> str:
-    ns = _nanoseconds(at) if isinstance(at, str) else at
+    ns = _nanoseconds(at)
     return representations.time(ns) if ns is not None else str(at)
 
 
-def _nanoseconds(text: str) -> int | None:
-    """An RFC 3339 text in ns; None if the year has more than four digits, as the end of a very long lease."""
+def _nanoseconds(at: int | str | None) -> int | None:
+    """A time (ns or RFC 3339) in ns; None if the year has more than four digits, as the end of a very long lease."""
+    if not isinstance(at, str):
+        return at
     with suppress(wire.BadTime):
-        return wire.parse_rfc3339(text)
+        return wire.parse_rfc3339(at)
     return None
 
 
