@@ -243,10 +243,14 @@ class Broker:
             queue.put(task)
             raise errors.LeaseRefused(self.profile.store.expiry_error)
         task.lease_expiry = self._lease_end(lease_seconds, now=now)
+        self.put_leased(task, queue)
+        self.counters.claimed[task.command] += 1
+
+    def put_leased(self, task: Task, queue: Queue) -> None:
+        """Put a task with a lease, or with another end of it, where claims and the reaper find that it is over."""
         queue.put_leased(task)
         if self.reaper is not None:
             self.reaper.watch(task)
-        self.counters.claimed[task.command] += 1
 
     # Tasks in progress: R5, R6, R7 (H1 to H4, D1, D2, N1 to N6).
 
@@ -262,9 +266,7 @@ class Broker:
         task.lease_until = now + seconds(extend_seconds)
         if task.state is State.LEASED and (now < task.lease_expiry or not self.profile.store.has_ttl):
             task.lease_expiry = self._lease_end(extend_seconds, now=now)
-            self.store.queue_for(task).put_leased(task)
-            if self.reaper is not None:
-                self.reaper.watch(task)
+            self.put_leased(task, self.store.queue_for(task))
 
     def abandon(self, task_id: str, *, worker: str, now: int) -> None:
         """Give the task back to the tail of its queue at once (D1). Raises `TaskNotFound` or `NotOwner`."""

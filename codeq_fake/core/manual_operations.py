@@ -22,9 +22,7 @@ def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
     task.note(HistoryEntry(now, "lease ended by hand", "", task.state, task.state))
     task.lease_until = task.lease_expiry = now
     if task.state is State.LEASED:
-        broker.store.queue_for(task).put_leased(task)
-        if broker.reaper is not None:
-            broker.reaper.watch(task)
+        broker.put_leased(task, broker.store.queue_for(task))
     return task
 
 

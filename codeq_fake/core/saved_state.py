@@ -72,8 +72,8 @@ class FakeState(TypedDict):
     broker: BrokerState
 
 
-#: What adds a task to its queue; a READY or UNLEASED one comes from the list `ready`.
-_PLACES = {State.DELAYED: Queue.delay, State.LEASED: Queue.put_leased, State.DEAD: Queue.add_dead_letter}
+#: What adds a task without a lease to its queue; a READY or UNLEASED one comes from the list `ready`.
+_PLACES = {State.DELAYED: Queue.delay, State.DEAD: Queue.add_dead_letter}
 #: What states of older releases lack.
 _NEW_PARTS: Mapping[str, list[Any]] = MappingProxyType(
     {"topics": [], "repaired": [], "heard": [], "unseenDelays": [], "leftovers": [], "staleEntries": []}
@@ -208,10 +208,10 @@ def restore(broker: Broker, state: BrokerState) -> Slices[None]:
     _restore_embedded(broker, state)
     for task in state["tasks"]:
         store.tasks[task.id] = task
-        if task.state in _PLACES:
+        if task.state is State.LEASED:
+            broker.put_leased(task, store.queue_for(task))
+        elif task.state in _PLACES:
             _PLACES[task.state](store.queue_for(task), task)
-        if broker.reaper is not None and task.state is State.LEASED:
-            broker.reaper.watch(task)
         yield
     for task_id in state["ready"]:
         store.queue_for(store.tasks[task_id]).put(store.tasks[task_id])
