@@ -41,8 +41,8 @@ def _queue_of(broker: Broker, command: str, tenant: str, *, now: int) -> str:
         return f"no {name} {whose}"
     there = []
     if queue.delayed:
-        first = next(queue.delays.in_order())
-        there.append(f"{len(queue.delayed)} delayed, the first for {max(0, first.visible_at - now) / SECOND:.3g} s")
+        left = max(0, next(queue.delays.in_order()).visible_at - now) / SECOND
+        there.append(f"{len(queue.delayed)} delayed, the first for {left:.1f}".removesuffix(".0") + " s")
     if queue.in_progress:
         there.append(f"{len(queue.in_progress)} leased")
     if queue.dead:

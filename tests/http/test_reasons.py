@@ -110,6 +110,8 @@ def test_an_empty_claim_reads_what_there_is_instead(codeq: FakeCodeQ, path: str)
     assert why("SYNC") == "no SYNC for acme; 1 ready for beta"
     codeq.enqueue("SYNC", tenant="acme", delay=90)
     assert why("SYNC") == "no SYNC for acme is ready: 1 delayed, the first for 90 s; 1 ready for beta"
+    codeq.enqueue("SWEEP", tenant="acme", delay=5400)
+    assert why("SWEEP") == "no SWEEP for acme is ready: 1 delayed, the first for 5400 s"
     assert why("ONBOARD_USER") is None
     assert why("ONBOARD_USER") == "no ONBOARD_USER for acme is ready: 1 leased"
     assert why("ONE", "TWO", "SIX", "TEN", "ELF") == (
