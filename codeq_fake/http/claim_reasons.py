@@ -35,10 +35,10 @@ def of_empty_claim(
 
 def _queue_of(broker: Broker, command: str, tenant: str, *, now: int) -> str:
     """What there is of a command instead of ready tasks."""
-    name, whose = command, f"for {tenant}" if tenant else "without tenant"
+    whose = f"for {tenant}" if tenant else "without tenant"
     queue = broker.store.queues.get((tenant, queue_name(command)))
     if queue is None or not (queue.delayed or queue.in_progress or queue.dead):
-        return f"no {name} {whose}"
+        return f"no {command} {whose}"
     there = []
     if queue.delayed:
         left = max(0, next(queue.delays.in_order()).visible_at - now) / SECOND
@@ -47,7 +47,7 @@ def _queue_of(broker: Broker, command: str, tenant: str, *, now: int) -> str:
         there.append(f"{len(queue.in_progress)} leased")
     if queue.dead:
         there.append(f"{len(queue.dead)} dead")
-    return f"no {name} {whose} is ready: {', '.join(there)}"
+    return f"no {command} {whose} is ready: {', '.join(there)}"
 
 
 def _instead(broker: Broker, command: str, tenant: str) -> Iterator[str]:
