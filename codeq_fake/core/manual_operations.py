@@ -34,9 +34,7 @@ def take_lease(broker: Broker, task_id: str, *, now: int) -> Task:
     if broker.get(task_id).state is not State.LEASED:
         raise errors.NotInProgress
     task = expire_lease(broker, task_id, now=now)
-    queue = broker.store.queue_for(task)
-    queue.remove(task)
-    broker.requeueing.give_back_expired(task, queue, Event.EXPIRE, claimed_as=task.command, now=now)
+    broker.requeueing.take_lease(task, Event.EXPIRE, now=now)
     return task
 
 

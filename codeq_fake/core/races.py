@@ -51,9 +51,7 @@ def revoke_lease(broker: Broker, task_id: str, *, now: int) -> bool:
     task = broker.get(task_id)
     if task.state is not State.LEASED:
         return False
-    queue = broker.store.queue_for(task)
-    del queue.in_progress[task.id]
-    broker.requeueing.give_back_expired(task, queue, Event.REVOKE, claimed_as=task.command, now=now)
+    broker.requeueing.take_lease(task, Event.REVOKE, now=now)
     return True
 
 

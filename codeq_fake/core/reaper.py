@@ -60,10 +60,7 @@ class Reaper:
             task = self._leases.find(self._leases.pop())
             if task is None or task.state is not State.LEASED:
                 continue
-            queue = self._store.queue_for(task)
-            del queue.in_progress[task.id]
-            outcome = self._requeueing.give_back_expired(task, queue, Event.REAP, claimed_as=task.command, now=now)
-            if outcome.dead:
+            if self._requeueing.take_lease(task, Event.REAP, now=now).dead:
                 yield task
             else:
-                queue.unseen_delays += 1
+                self._store.queue_for(task).unseen_delays += 1

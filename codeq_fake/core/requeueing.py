@@ -56,7 +56,7 @@ class Requeueing:
             return
         if queue is not None and (queue.in_progress or queue.leftovers is not None):
             for task in queue.pop_expired(limit=limit, now=now):
-                self.give_back_expired(task, queue, Event.EXPIRE, claimed_as=command, now=now)
+                self._give_back_expired(task, queue, Event.EXPIRE, claimed_as=command, now=now)
 
     def _begins_repair(self, tenant: str, command: str, *, now: int, is_last_try: bool) -> bool:
         """Whether expired leases may be repaired now. If so, the interval begins again (Q1)."""
@@ -74,7 +74,13 @@ class Requeueing:
         repaired = self.repaired.get((tenant, command))
         return 0 if repaired is None else repaired + self._repair_interval
 
-    def give_back_expired(self, task: Task, queue: Queue, event: Event, *, claimed_as: str, now: int) -> NackOutcome:
+    def take_lease(self, task: Task, event: Event, *, now: int) -> NackOutcome:
+        """Take a leased task from its worker at once, as if its lease were over. `event` is the cause."""
+        queue = self._store.queue_for(task)
+        del queue.in_progress[task.id]
+        return self._give_back_expired(task, queue, event, claimed_as=task.command, now=now)
+
+    def _give_back_expired(self, task: Task, queue: Queue, event: Event, *, claimed_as: str, now: int) -> NackOutcome:
         """Give back a task whose lease is over, as a NACK would (N5). The task is in no part of the queue.
 
         `claimed_as` is the command as the claim has it that found the lease expired (L2).
