@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial, update_wrapper
 from inspect import Parameter, iscoroutinefunction, signature
 from typing import Any
 
-from .runs import Test
 from .search import Races, Simulation, SimulationFailedError
 from .weather import Weather
 
@@ -43,7 +43,7 @@ def _collected(test: Callable[..., Any], simulation: Simulation) -> Callable[...
     def run(**fixtures: Any) -> None:
         __tracebackhide__ = True
         _refuse_running_loop()
-        bound = _with_fixtures(simulation, fixtures) if fixtures else simulation
+        bound = replace(simulation, fixtures=fixtures)
         failure = bound.first_failure(bound.seeds)
         if failure is not None:
             raise SimulationFailedError(bound.describe(failure, bound.smallest(failure))) from failure.error
@@ -55,13 +55,6 @@ def _collected(test: Callable[..., Any], simulation: Simulation) -> Callable[...
     run.__signature__ = signature(test).replace(parameters=keywords)  # type: ignore[attr-defined]  # pytest reads it
     setattr(run, ATTRIBUTE, simulation)
     return run
-
-
-def _with_fixtures(simulation: Simulation, fixtures: dict[str, Any]) -> Simulation:
-    test: Test = partial(simulation.test, **fixtures)
-    return Simulation(
-        test, simulation.name, simulation.runs, simulation.first_seed, simulation.weather, simulation.races
-    )
 
 
 def _refuse_running_loop() -> None:

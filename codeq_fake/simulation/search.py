@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from inspect import getsourcefile
 from pathlib import Path
 from shlex import quote
-from typing import Literal
+from typing import Any, Literal
 
 from codeq_fake import __version__
 
 from . import story, story_page
 from .event_kinds import check_plan
 from .plan import Plan
-from .runs import Outcome, Test, run_once
+from .runs import Outcome, run_once
 from .shrinking import shrink
 from .weather import Weather
 
@@ -33,14 +34,15 @@ class SimulationFailedError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """A test that runs in many worlds, and how."""
+    """A test that runs in many worlds, and how. `fixtures` are what it gets besides its world."""
 
-    test: Test
+    test: Callable[..., Awaitable[object]]
     name: str
     runs: int
     first_seed: int
     weather: Weather
     races: Races
+    fixtures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seeds(self) -> range:
@@ -49,7 +51,7 @@ class Simulation:
 
     def run(self, seed: int, plan: Plan | None = None) -> Outcome:
         """Run it once."""
-        return run_once(self.test, seed, weather=self.weather, plan=plan)
+        return run_once(partial(self.test, **self.fixtures), seed, weather=self.weather, plan=plan)
 
     def fails(self, outcome: Outcome) -> bool:
         """Whether a run counts as a failure. What a race of the server explains does so only if asked for."""

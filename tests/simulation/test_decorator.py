@@ -91,6 +91,19 @@ def test_the_same_with_a_key_holds(shop: Path) -> None:
     assert found(shop, "test_orders_are_charged_once_by_key", "--seed", str(SEED)).exit_code == 0
 
 
+#: The decorated test needs no plugin.
+PYTEST = (
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:schemathesis",
+    "-p",
+    "no:respx",
+    "-o",
+    "asyncio_default_fixture_loop_scope=function",
+)
+
+
 def test_fixtures_and_parameters_reach_the_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
@@ -107,16 +120,24 @@ def test_fixtures_and_parameters_reach_the_test(pytester: pytest.Pytester) -> No
             assert (fixture, number in (1, 2)) == (7, True)
         """
     )
-    pytester.runpytest_inprocess(
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:schemathesis",
-        "-p",
-        "no:respx",
-        "-o",
-        "asyncio_default_fixture_loop_scope=function",
-    ).assert_outcomes(passed=2)
+    pytester.runpytest_inprocess(*PYTEST).assert_outcomes(passed=2)
+
+
+def test_a_failure_of_a_test_with_parameters_is_described(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from codeq_fake.simulation import simulate
+
+        @pytest.mark.parametrize("number", [1])
+        @simulate(runs=1)
+        async def test_it(world, number):
+            assert number == 2
+        """
+    )
+    result = pytester.runpytest_inprocess(*PYTEST)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*seed 0 of test_it fails:", "*AssertionError: assert 1 == 2"])
 
 
 def test_misuse_is_named() -> None:
