@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import cache
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -148,8 +149,12 @@ def _only(simulations: list[Simulation]) -> Simulation:
     return simulations[0]
 
 
+@cache
 def _loaded(path: Path) -> ModuleType:
-    """The module of a file, with the folder of the file and the current one to import from, as with pytest."""
+    """The module of a file, with the folder of the file and the current one to import from, as with pytest.
+
+    It is loaded once in a process: a world finds what a module has imported by name only when modules are added.
+    """
     sys.path[:0] = [str(path.resolve().parent), str(Path.cwd())]
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():

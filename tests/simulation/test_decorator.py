@@ -195,3 +195,22 @@ def test_wrong_arguments_are_named(holding: Path, arguments: list[str], says: st
 def test_a_search_runs_on_all_cores(holding: Path) -> None:
     result = CliRunner().invoke(main, ["simulate", str(holding), "--runs", "30", "--processes", "2"])
     assert (result.exit_code, result.output) == (0, "test_nothing: 30 runs hold\ntest_more: 30 runs hold\n")
+
+
+READS_A_CLOCK = """
+from time import time
+from codeq_fake.simulation import simulate
+
+@simulate(runs=30)
+async def test_time(world):
+    assert round(time()) == 1_704_067_200
+"""
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_a_clock_imported_by_name_is_virtual_in_each_run_of_a_search(tmp_path: Path) -> None:
+    file = tmp_path / "clock.py"
+    file.write_text(READS_A_CLOCK, encoding="utf-8")
+    result = CliRunner().invoke(main, ["simulate", str(file), "--processes", "1"])
+    assert (result.exit_code, result.output) == (0, "test_time: 30 runs hold\n")
