@@ -78,10 +78,8 @@ def _repeat(simulation: Simulation, seed: int | None, plan_text: str | None, sto
         outcome = simulation.replay(read_plan(plan_text)) if plan_text is not None else simulation.run(seed or 0)
     except PlanError as error:
         exit_with(f"--plan: {error}", MISUSED)
-    if simulation.fails(outcome) and plan_text is not None:
-        _fail(simulation, outcome, outcome, story)
     if simulation.fails(outcome):
-        _fail(simulation, outcome, simulation.smallest(outcome), story)
+        _fail(simulation, outcome, simulation.smallest(outcome) if plan_text is None else outcome, story)
     click.echo(f"{simulation.name}: the run with seed {outcome.plan.seed} holds")
 
 
@@ -138,7 +136,7 @@ def _simulations(path: Path, name: str) -> list[Simulation]:
     chosen = [simulation for simulation in found if name in {"", simulation.name}]
     if not chosen:
         known = ", ".join(simulation.name for simulation in found) or "none"
-        exit_with(f"{path}: there is no simulation {name or 'in it'}; found {known}".replace("  ", " "), MISUSED)
+        exit_with(f"{path}: there is no simulation {name or 'in it'}; found {known}", MISUSED)
     return chosen
 
 
