@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
+from codeq_fake import wire
 from codeq_fake.journal import Request
 from codeq_fake.payloads import HistoryEvent
 from codeq_fake.testing import TaskView
@@ -80,9 +80,7 @@ class Leases:
 
     def moment(self, time: str) -> float:
         """A time of the control API (RFC 3339) as seconds since the start of the run."""
-        whole, _, fraction = time.rstrip("Z").partition(".")
-        seconds = int(datetime.fromisoformat(f"{whole}+00:00").timestamp())
-        return (seconds * _SECOND + int(fraction.ljust(9, "0")) - self._started_at) / _SECOND
+        return (wire.parse_rfc3339(time) - self._started_at) / _SECOND
 
     def history(self, task_id: str, until: float) -> Sequence[HistoryEvent]:
         """What had happened to a task by a moment. Empty for a task that is gone."""
