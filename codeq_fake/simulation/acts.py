@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from random import Random
 from typing import Literal, Protocol
 
 from codeq_fake.control.fault_rules import FaultControls
@@ -15,10 +14,6 @@ Direction = Literal["to_server", "from_server", "both"]
 
 class HostActs(Protocol):
     """One host and the process on it. An act that makes no sense now, such as the kill of a dead one, does nothing."""
-
-    @property
-    def name(self) -> str:
-        """As programs know it, such as `worker-2`."""
 
     @property
     def is_up(self) -> bool:
@@ -102,9 +97,3 @@ class WorldActs(Protocol):
 
     def at(self, when: float, function: Callable[[], object]) -> None:
         """Call a plain or async function at a moment of the run (virtual seconds since its start)."""
-
-    def now(self) -> float:
-        """Virtual seconds since the start of the run."""
-
-    def random(self, key: str) -> Random:
-        """Draws for one purpose: of another key, or of another seed, they are others."""

@@ -128,9 +128,3 @@ class Incarnation:
         if self.runs:
             kept, self._kept = self._kept, []
             self._loop.run_again(kept)
-
-
-def current_host_name() -> str:
-    """The name of the host whose process runs, "" outside of all."""
-    incarnation = CURRENT.get()
-    return incarnation.host.name if incarnation is not None else ""
