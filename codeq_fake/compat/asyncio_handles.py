@@ -64,12 +64,6 @@ class OwnedLoop(asyncio.SelectorEventLoop):
         """As `call_soon`: there are no other threads."""
         return self.call_soon(callback, *args, context=context)
 
-    def call_later(
-        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        """As asyncio's."""
-        return self.call_at(self.time() + delay, callback, *args, context=context)
-
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
@@ -77,7 +71,6 @@ class OwnedLoop(asyncio.SelectorEventLoop):
         self._check_closed()  # type: ignore[attr-defined]  # as above
         timer = _OwnedTimer(when, callback, args, self, context)
         heappush(self._scheduled, timer)  # type: ignore[attr-defined]  # as above
-        timer.is_scheduled()
         return timer
 
     def drop_cancelled_timers(self) -> None:
@@ -144,10 +137,7 @@ class _OwnedTimer(asyncio.TimerHandle):
         loop.timers_set += 1
         #: Its place among the timers.
         self.place = (when, loop.timers_set)
-
-    def is_scheduled(self) -> None:
-        """Note that it is among the timers, as asyncio does."""
-        self._scheduled = True
+        self._scheduled = True  # as asyncio notes once it is among the timers
 
     def __lt__(self, other: object) -> bool:
         return self.place < other.place  # type: ignore[attr-defined, no-any-return]  # all timers are of this class

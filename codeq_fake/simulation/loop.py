@@ -15,7 +15,6 @@ from random import Random
 from typing import Any, NoReturn, TypeVarTuple
 
 from codeq_fake.clocks.virtual_loop import NothingEverHappensError, VirtualTimeLoop
-from codeq_fake.compat.asyncio import next_timer
 from codeq_fake.compat.asyncio_handles import NumberedTask, OwnedLoop, Owner
 
 from .escapes import EscapedError
@@ -61,9 +60,7 @@ class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
         self._turns += 1
         if self._turns > _MOST_TURNS_AT_ONCE:
             self.drop_cancelled_timers()
-            timer = next_timer(self)
-            if timer is not None:
-                self._move(timer)
+            self._jump()
         if len(ready) > 1:
             self._shuffle(ready)
 
