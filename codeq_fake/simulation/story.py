@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import NamedTuple, Protocol
 
 from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.testing import TaskView
@@ -15,6 +14,7 @@ from .effects import TEST, Effects, why_not_held
 from .event_kinds import SERVER, describe
 from .laws import Evidence
 from .leases import RACES, Leases
+from .log import Entry
 from .plan import Plan
 
 _SECOND = 1_000_000_000
@@ -47,37 +47,13 @@ _WANTED = {
 }
 
 
-class LogEntry(Protocol):
-    """What a world notes of its hosts: when, which one, and what happened to it."""
-
-    @property
-    def at(self) -> float:
-        """Seconds since the start of the run."""
-
-    @property
-    def host(self) -> str:
-        """Its name."""
-
-    @property
-    def text(self) -> str:
-        """Such as `was killed`."""
-
-
-class Line(NamedTuple):
-    """One line of a story: when (seconds since the start), on which host, what happened."""
-
-    at: float
-    host: str
-    text: str
-
-
 @dataclass(frozen=True, slots=True)
 class Scene:
     """All that a story is told from."""
 
     plan: Plan
     evidence: Evidence
-    log: Sequence[LogEntry]
+    log: Sequence[Entry]
     effects: Sequence[Effects]
 
 
@@ -104,7 +80,7 @@ def labels_of(tasks: Sequence[str]) -> dict[str, str]:
     return {task_id: f"task {n}" for n, task_id in enumerate(tasks, start=1)}
 
 
-def lines_of(scene: Scene, tasks: Sequence[str]) -> list[Line]:
+def lines_of(scene: Scene, tasks: Sequence[str]) -> list[Entry]:
     """What happened to these tasks and to the hosts that touched them, in the order of time."""
     labels, evidence = labels_of(tasks), scene.evidence
     leases = Leases(evidence.requests, evidence.tasks, evidence.started_at)
@@ -114,11 +90,11 @@ def lines_of(scene: Scene, tasks: Sequence[str]) -> list[Line]:
         *_effects(scene.effects, labels, leases),
     ]
     concerned = {line.host for line in lines}
-    lines += [Line(entry.at, entry.host, entry.text) for entry in scene.log if entry.host in concerned]
+    lines += [entry for entry in scene.log if entry.host in concerned]
     return sorted(lines, key=_time)
 
 
-def _time(line: Line) -> float:
+def _time(line: Entry) -> float:
     return line.at
 
 
@@ -128,13 +104,13 @@ def _summary(task: TaskView, labels: dict[str, str]) -> str:
     return f"  {labels[task.id]} ({task.id}): {task.command} {payload}, {task.status} after {attempts}"
 
 
-def _requests(evidence: Evidence, labels: dict[str, str], leases: Leases) -> Iterator[Line]:
+def _requests(evidence: Evidence, labels: dict[str, str], leases: Leases) -> Iterator[Entry]:
     for request in evidence.requests:
         for touched in request.tasks:
             if touched.id in labels:
                 host = request.caller if request.caller in evidence.hosts else TEST
                 at = leases.carried_out(request, touched.id)
-                yield Line(at, host, _told(request, touched, labels[touched.id], evidence.started_at))
+                yield Entry(at, host, _told(request, touched, labels[touched.id], evidence.started_at))
 
 
 def _told(request: Request, touched: TouchedTask, label: str, started_at: int) -> str:
@@ -156,16 +132,16 @@ def _refusal(request: Request) -> str:
     return f"{request.status} {_shortened(request.error)}".rstrip() + faults
 
 
-def _histories(tasks: Iterable[TaskView], labels: dict[str, str], leases: Leases) -> Iterator[Line]:
+def _histories(tasks: Iterable[TaskView], labels: dict[str, str], leases: Leases) -> Iterator[Entry]:
     """What the server did to the tasks by itself."""
     for task in tasks:
         for event in task.history if task.id in labels else ():
             if event["what"] in _OF_THE_SERVER:
                 race = f" (race {RACES[event['what']]})" if event["what"] in RACES else ""
-                yield Line(leases.moment(event["at"]), SERVER, f"{labels[task.id]}: {event['what']}{race}")
+                yield Entry(leases.moment(event["at"]), SERVER, f"{labels[task.id]}: {event['what']}{race}")
 
 
-def _effects(all_effects: Iterable[Effects], labels: dict[str, str], leases: Leases) -> Iterator[Line]:
+def _effects(all_effects: Iterable[Effects], labels: dict[str, str], leases: Leases) -> Iterator[Entry]:
     for effects in all_effects:
         for entry in effects.entries:
             if entry.task in labels:
@@ -173,21 +149,21 @@ def _effects(all_effects: Iterable[Effects], labels: dict[str, str], leases: Lea
                 why = why_not_held(leases, entry)
                 mark = f", {why}" if why else ""
                 text = f"{effects.name.upper()} {entry.what!r} for {labels[entry.task]}{key}{mark}"
-                yield Line(entry.at, entry.host, text)
+                yield Entry(entry.at, entry.host, text)
 
 
-def _without_repeats(lines: Iterable[Line]) -> Iterator[Line]:
+def _without_repeats(lines: Iterable[Entry]) -> Iterator[Entry]:
     """The lines of one host, with renewals in a row as one line."""
     for begin, alike in groupby(lines, key=_renewal):
         group = list(alike)
         if begin and len(group) > 1:
             text = f"{begin} {len(group)} times, last{group[-1].text.removeprefix(begin)}"
-            yield group[0]._replace(text=text)
+            yield replace(group[0], text=text)
         else:
             yield from group
 
 
-def _renewal(line: Line) -> str:
+def _renewal(line: Entry) -> str:
     """What renewals of one lease have in common; empty for other lines."""
     head, found, _ = line.text.partition(" until ")
     return head if found and head.startswith("renewed ") else ""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from .event_kinds import describe
-from .story import Line, Scene, labels_of, lines_of
+from .log import Entry
+from .story import Scene, labels_of, lines_of
 
 _STYLE = """
 :root { color-scheme: light dark; font: 14px/1.4 system-ui, sans-serif; }
@@ -45,7 +46,7 @@ def _list(items: Iterable[str]) -> Iterator[str]:
     yield from ("<ul>", *(f"<li>{escape(item)}</li>" for item in items), "</ul>")
 
 
-def _table(lines: Iterable[Line], lanes: Sequence[str]) -> Iterator[str]:
+def _table(lines: Iterable[Entry], lanes: Sequence[str]) -> Iterator[str]:
     names = "".join(f'<th scope="col">{escape(lane or "the test")}</th>' for lane in lanes)
     yield f'<table><thead><tr><th scope="col">s</th>{names}</tr></thead><tbody>'
     for line in lines:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codeq_fake.simulation.effects import Effects
+from codeq_fake.simulation.log import Entry
 from codeq_fake.simulation.plan import Event, Plan
-from codeq_fake.simulation.story import Line, Scene, lines_of, tell
+from codeq_fake.simulation.story import Scene, lines_of, tell
 from codeq_fake.simulation.story_page import page
 from tests.simulation.worlds import Run
 
@@ -22,7 +23,7 @@ def run() -> Iterator[Run]:
         yield run
 
 
-def scene(run: Run, plan: Plan = Plan(1), *, log: tuple[Line, ...] = (), effects: tuple[Effects, ...] = ()) -> Scene:  # noqa: B008 - a plan is frozen
+def scene(run: Run, plan: Plan = Plan(1), *, log: tuple[Entry, ...] = (), effects: tuple[Effects, ...] = ()) -> Scene:  # noqa: B008 - a plan is frozen
     return Scene(plan, run.evidence(), log, effects)
 
 
@@ -48,7 +49,7 @@ def test_the_story_of_a_worker_that_stood_still(run: Run) -> None:
     run.finish("worker-2", task)
     run.finish("worker-1", task)
     plan = Plan(1, (Event(24.0, "pause", "worker-2", {"lasts": 68.0}),))
-    log = (Line(0.0, "worker-1", "started"), Line(0.0, "worker-2", "started"), Line(0.0, "worker-3", "started"))
+    log = (Entry(0.0, "worker-1", "started"), Entry(0.0, "worker-2", "started"), Entry(0.0, "worker-3", "started"))
     assert tell(scene(run, plan, log=log, effects=(charges,)), [task]).splitlines() == [
         "The weather:",
         "  worker-2 stood still from 24.0 s to 92.0 s",
@@ -91,7 +92,7 @@ def test_a_race_is_told_as_that_race(run: Run) -> None:
     run.claim("worker-1")
     run.fake.race("revoke_lease", task)
     lines = lines_of(scene(run), [task])
-    assert Line(0.0, "codeq", "task 1: lease revoked (race Z3)") in lines
+    assert Entry(0.0, "codeq", "task 1: lease revoked (race Z3)") in lines
 
 
 def test_the_page_has_a_lane_for_each_host_and_shows_texts_as_they_are(run: Run) -> None:
