@@ -68,7 +68,7 @@ def tell(scene: Scene, tasks: Sequence[str]) -> str:
     parts = ["The weather:", weather(scene.plan)]
     parts += ["", "The tasks:", *(_summary(task, labels) for task in scene.evidence.tasks if task.id in labels)]
     lines = lines_of(scene, tasks)
-    for host in dict.fromkeys((*scene.evidence.hosts, *(line.host for line in lines))):
+    for host in lanes_of(scene, lines):
         own = list(_without_repeats(line for line in lines if line.host == host))
         if own:
             parts += ["", f"{host or 'The test'}:", *(f"  {line.at:7.1f} s  {line.text}" for line in own)]
@@ -78,6 +78,11 @@ def tell(scene: Scene, tasks: Sequence[str]) -> str:
 def labels_of(tasks: Sequence[str]) -> dict[str, str]:
     """A short name for each task: `task 1`."""
     return {task_id: f"task {n}" for n, task_id in enumerate(tasks, start=1)}
+
+
+def lanes_of(scene: Scene, lines: Iterable[Entry]) -> list[str]:
+    """All hosts, and what else these lines tell of: the server, and "" for the test."""
+    return list(dict.fromkeys((*scene.evidence.hosts, *(line.host for line in lines))))
 
 
 def lines_of(scene: Scene, tasks: Sequence[str]) -> list[Entry]:

@@ -7,7 +7,7 @@ from html import escape
 
 from .event_kinds import describe
 from .log import Entry
-from .story import Scene, labels_of, lines_of
+from .story import Scene, labels_of, lanes_of, lines_of
 
 _STYLE = """
 :root { color-scheme: light dark; font: 14px/1.4 system-ui, sans-serif; }
@@ -24,7 +24,6 @@ tbody tr:nth-child(odd) { background: #8881; }
 def page(scene: Scene, tasks: Sequence[str], *, title: str, failure: str) -> str:
     """The page: what failed, the weather, the tasks with these ids, and what happened on each host."""
     lines = lines_of(scene, tasks)
-    lanes = list(dict.fromkeys((*scene.evidence.hosts, *(line.host for line in lines))))
     parts = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style></head>',
@@ -36,7 +35,7 @@ def page(scene: Scene, tasks: Sequence[str], *, title: str, failure: str) -> str
         "<h2>The tasks</h2>",
         *_list(f"{label}: {task_id}" for task_id, label in labels_of(tasks).items()),
         "<h2>What happened</h2>",
-        *_table(lines, lanes),
+        *_table(lines, lanes_of(scene, lines)),
         "</body></html>",
     ]
     return "\n".join(parts)
