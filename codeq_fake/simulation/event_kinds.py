@@ -5,7 +5,7 @@ Each kind is one row of `KINDS`. An event carries all of its numbers, so taking 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,6 +63,10 @@ class EventKind:
     arguments: Mapping[str, Between | OneOf]
     sentence: str
     apply: Callable[[WorldActs, Event], None]
+
+    def targets(self, hosts: Sequence[str]) -> Sequence[str]:
+        """What an event of this kind may happen to: one of these hosts, or the server."""
+        return hosts if self.place == "host" else (SERVER,)
 
     def draw(self, name: str, at: float, target: str, random: Random) -> Event:
         """An event of this kind."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from .event_kinds import KINDS, SERVER, Between, OneOf
+from .event_kinds import KINDS, Between, OneOf
 from .plan import Argument, Event, Plan
 from .weather import Weather
 
@@ -17,14 +17,14 @@ _MOST_EVENTS = 20
 def plans(hosts: Sequence[str], weather: Weather | None = None) -> st.SearchStrategy[Plan]:
     """Plans for a world with these hosts, with events of the kinds that the weather has."""
     allowed = weather or Weather()
-    kinds = [kind for kind in KINDS if allowed.has(kind) and (hosts or KINDS[kind].place == "server")]
+    kinds = [kind for kind in KINDS if allowed.has(kind) and KINDS[kind].targets(hosts)]
     events = st.sampled_from(kinds).flatmap(lambda kind: _events(kind, hosts, allowed.span)) if kinds else st.nothing()
     ordered = st.lists(events, max_size=_MOST_EVENTS).map(lambda chosen: tuple(sorted(chosen, key=_time)))
     return st.builds(Plan, st.integers(0, 2**32 - 1), ordered)
 
 
 def _events(kind: str, hosts: Sequence[str], span: float) -> st.SearchStrategy[Event]:
-    targets = hosts if KINDS[kind].place == "host" else (SERVER,)
+    targets = KINDS[kind].targets(hosts)
     arguments = {name: _values(choice) for name, choice in KINDS[kind].arguments.items()}
     return st.builds(
         Event, _rounded(1, span), st.just(kind), st.sampled_from(targets), st.fixed_dictionaries(arguments)

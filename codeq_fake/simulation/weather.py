@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from .acts import WorldActs
-from .event_kinds import KINDS, SERVER
+from .event_kinds import KINDS
 from .plan import Event, Plan
 
 #: How many events of a kind come in a run that has any. Few is usual, but some faults need several of one kind.
@@ -63,7 +63,7 @@ class Weather:
 
     def _events(self, seed: int, kind: str, hosts: Sequence[str], share: float) -> list[Event]:
         random = Random(f"{seed}:{kind}")  # noqa: S311 - as above
-        targets = hosts if KINDS[kind].place == "host" else (SERVER,)
+        targets = KINDS[kind].targets(hosts)
         if random.random() >= share or not targets:
             return []
         return [self._event(f"{seed}:{kind}:{n}", kind, targets) for n in range(random.choice(_COUNTS))]
