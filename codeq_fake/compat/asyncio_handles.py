@@ -87,12 +87,16 @@ class OwnedLoop(asyncio.SelectorEventLoop):
         """The tasks of an owner that are not over."""
         return [task for task in self.tasks if task.owner is owner and not task.done()]
 
+    def forget_tasks(self) -> None:
+        """Forget the tasks that are over."""
+        self.tasks = [task for task in self.tasks if not task.done()]
+
     def _make_task(
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
     ) -> NumberedTask:
         self._tasks_made += 1
         if self._tasks_made % _TASKS_KEPT == 0:
-            self.tasks = [task for task in self.tasks if not task.done()]
+            self.forget_tasks()
         task = NumberedTask.__new__(NumberedTask)
         task.number = self._tasks_made  # asyncio puts the task into a set while it is made
         task.owner = self.owner_of(options.get("context") or copy_context())

@@ -169,7 +169,7 @@ class _Run:
 
     def _collect_lost_errors(self) -> None:
         """Add the errors that asyncio reports, also those of tasks that nothing has awaited."""
-        self._loop.tasks = [task for task in self._loop.tasks if not task.done()]
+        self._loop.forget_tasks()
         gc.collect(0)
         for owner, context in self._loop.lost_errors:
             host = owner.host.name if isinstance(owner, Incarnation) else ""
