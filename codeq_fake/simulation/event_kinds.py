@@ -18,9 +18,10 @@ from codeq_fake.control import ConflictError
 
 from .acts import Direction, HostActs, WorldActs
 from .plan import Argument, Event, Plan, PlanError
+from .server import NAME
 
 #: The target of an event that happens to the server, its proxy or its store.
-SERVER = "codeq"
+SERVER = NAME
 
 _DAY = 24 * 60 * 60
 
