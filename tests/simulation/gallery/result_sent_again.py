@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import httpx
-
 from .api import renewing, result_of, serve, work
 
 if TYPE_CHECKING:
@@ -31,16 +29,9 @@ async def _send_until_accepted(api: Api, task: Task, charge: Charge) -> None:
         if not task.is_held:
             return
         charge(task.order, task=task.id, key=task.key)
-        while True:
-            try:
-                response = await api.post(f"/tasks/{task.id}/result", **result_of(task))
-            except httpx.HTTPError:
-                await asyncio.sleep(1)
-                continue
-            if response.status_code < 500 and response.status_code != 429:
-                response.raise_for_status()
-                return
+        while (response := await api.ask(f"/tasks/{task.id}/result", **result_of(task))) is None:
             await asyncio.sleep(1)
+        response.raise_for_status()
 
 
 async def _send_until_answered(api: Api, task: Task, charge: Charge) -> None:
