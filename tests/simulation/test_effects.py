@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
 from codeq_fake.simulation.effects import Effects
 from codeq_fake.simulation.leases import Leases
 from tests.simulation.worlds import SECOND, STARTED_AT, Run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def run() -> Iterator[Run]:
-    with Run() as run:
-        yield run
 
 
 class Outside:

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from codeq_fake import faults
 from codeq_fake.simulation.laws import find_violations
 from codeq_fake.simulation.log import LostError
 from tests.simulation.worlds import HOSTS, Run, evidence
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def run() -> Iterator[Run]:
-    with Run() as run:
-        yield run
 
 
 def test_a_run_in_which_all_is_well_breaks_no_law(run: Run) -> None:

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
 from codeq_fake.simulation.effects import Effects
 from codeq_fake.simulation.log import Entry
 from codeq_fake.simulation.plan import Event, Plan
 from codeq_fake.simulation.story import Scene, lines_of, tell
 from codeq_fake.simulation.story_page import page
 from tests.simulation.worlds import Run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def run() -> Iterator[Run]:
-    with Run() as run:
-        yield run
 
 
 def scene(run: Run, plan: Plan = Plan(1), *, log: tuple[Entry, ...] = (), effects: tuple[Effects, ...] = ()) -> Scene:  # noqa: B008 - a plan is frozen
