@@ -44,6 +44,9 @@ class WireActs(Protocol):
     def delay(self, seconds: float) -> None:
         """Let each packet take that much longer, in each direction. 0 ends it."""
 
+    def trickle(self, rate: int) -> None:
+        """Let each connection carry so many bytes a second, in each direction, second by second. 0 ends it."""
+
     def cut(self, direction: Direction = "both") -> None:
         """Let nothing through. What is sent waits, as TCP sends again."""
 
@@ -63,8 +66,13 @@ class WireActs(Protocol):
 class ServerActs(Protocol):
     """The server, and the proxy before it."""
 
-    def answer(self, status: int, *, host: str = "", times: int = 1) -> None:
-        """Let the proxy answer the next requests itself, those of one host or of all, and the server not see them."""
+    def answer(
+        self, status: int, *, host: str = "", times: int = 1, retry_after: int | None = None, is_late: bool = False
+    ) -> None:
+        """Let the proxy answer the next requests itself, those of one host or of all.
+
+        The server does not see them. With `is_late` it has carried them out before, and its replies are lost.
+        """
 
     def kill(self) -> None:
         """Reset all connections, and refuse new ones. The store stays."""

@@ -126,6 +126,11 @@ def _skew(world: WorldActs, event: Event) -> None:
     _host(world, event).skew(float(event.arguments["seconds"]))
 
 
+def _jump(world: WorldActs, event: Event) -> None:
+    _skew(world, event)
+    world.at(end_of(event), partial(_host(world, event).skew, 0))
+
+
 # The network between a host and the server.
 
 
@@ -133,6 +138,12 @@ def _delay(world: WorldActs, event: Event) -> None:
     wire = world.wire(event.target)
     wire.delay(float(event.arguments["seconds"]))
     world.at(end_of(event), partial(wire.delay, 0))
+
+
+def _trickle(world: WorldActs, event: Event) -> None:
+    wire = world.wire(event.target)
+    wire.trickle(int(event.arguments["rate"]))
+    world.at(end_of(event), partial(wire.trickle, 0))
 
 
 _DIRECTIONS: Mapping[Argument, Direction] = {
@@ -167,8 +178,18 @@ def _proxy_error(world: WorldActs, event: Event) -> None:
     world.server.answer(int(event.arguments["status"]), host=event.target, times=int(event.arguments["times"]))
 
 
+def _late_proxy_error(world: WorldActs, event: Event) -> None:
+    status, times = int(event.arguments["status"]), int(event.arguments["times"])
+    world.server.answer(status, host=event.target, times=times, is_late=True)
+
+
+def _overload(world: WorldActs, event: Event) -> None:
+    status, times = int(event.arguments["status"]), int(event.arguments["times"])
+    world.server.answer(status, host=event.target, times=times, retry_after=int(event.arguments["seconds"]))
+
+
 def _slow(world: WorldActs, event: Event) -> None:
-    _inject(world, event, faults.delay(float(event.arguments["seconds"]), worker=event.target))
+    _inject(world, event, [faults.delay(float(event.arguments["seconds"]), worker=event.target)])
 
 
 def _restart_server(world: WorldActs, event: Event) -> None:
@@ -177,13 +198,17 @@ def _restart_server(world: WorldActs, event: Event) -> None:
 
 
 def _restart_store(world: WorldActs, event: Event) -> None:
-    _inject(world, event, faults.refuse(500))
+    _inject(world, event, [faults.refuse(500)])
 
 
-def _inject(world: WorldActs, event: Event, rule: faults.Rule) -> None:
-    """Activate a rule of the fake for as long as the event lasts."""
-    (fault,) = world.faults.activate([rule])
-    world.at(end_of(event), partial(world.faults.deactivate, fault.number))
+def _inject(world: WorldActs, event: Event, rules: Sequence[faults.Rule]) -> None:
+    """Activate rules of the fake for as long as the event lasts."""
+    for fault in world.faults.activate(rules):
+        world.at(end_of(event), partial(world.faults.deactivate, fault.number))
+
+
+def _load(world: WorldActs, event: Event) -> None:
+    _inject(world, event, faults.observed_races(int(event.arguments["seed"])))
 
 
 def _race(world: WorldActs, _: Event, *, rule: Callable[..., faults.Rule]) -> None:
@@ -241,6 +266,13 @@ KINDS: Mapping[str, EventKind] = {
         "the wall clock of {target} was wrong by {seconds:+} s from {at} on",
         _skew,
     ),
+    "clock_jump": EventKind(
+        "clock_skew",
+        "host",
+        {"seconds": OneOf((-3600, -60, -10, 10, 60, 3600)), "lasts": Between(2, 60)},
+        "the wall clock of {target} jumped by {seconds:+} s at {at}, and back at {end}",
+        _jump,
+    ),
     "latency": EventKind(
         "latency",
         "host",
@@ -272,6 +304,28 @@ KINDS: Mapping[str, EventKind] = {
         {"status": OneOf((502, 503, 504, 429)), "times": OneOf((1, 2, 4, 8))},
         "a proxy answered {status} to the next requests of {target} after {at} ({times} of them)",
         _proxy_error,
+    ),
+    "late_proxy_error": EventKind(
+        "proxy_errors",
+        "host",
+        {"status": OneOf((502, 504)), "times": OneOf((1, 2, 4))},
+        "the next requests of {target} after {at} were carried out, and a proxy answered {status} ({times} of them)",
+        _late_proxy_error,
+    ),
+    "overload": EventKind(
+        "proxy_errors",
+        "host",
+        {"status": OneOf((503, 429)), "seconds": OneOf((1, 5, 20)), "times": OneOf((1, 2, 4))},
+        "a proxy answered {status} with Retry-After: {seconds} to the next requests of {target} after {at}"
+        " ({times} of them)",
+        _overload,
+    ),
+    "slow_body": EventKind(
+        "slow_bodies",
+        "host",
+        {"rate": OneOf((20, 50, 100, 300)), "lasts": Between(5, 40)},
+        "the connections of {target} carried {rate} bytes a second from {at} to {end}",
+        _trickle,
     ),
     "slow_reply": EventKind(
         "slow_replies",
@@ -312,6 +366,13 @@ KINDS: Mapping[str, EventKind] = {
     ),
     "double_create": _race_kind(
         faults.double_create, "of two creates with one key at the same moment after {at} each made a task (Z6)"
+    ),
+    "load": EventKind(
+        "races",
+        "server",
+        {"seed": OneOf(tuple(range(100))), "lasts": Between(30, 150)},
+        "the server had its races as often as under load from {at} to {end} (Z1 to Z6)",
+        _load,
     ),
     "clean_up": EventKind(
         "clean_ups",

@@ -37,6 +37,8 @@ class Link:
     is_cut: bool = False
     #: How much longer each segment takes (s).
     delay: float = 0.0
+    #: How many bytes of each connection arrive in a second, if they only trickle.
+    trickle: int = 0
     #: Whether the connection of the next data is broken before they arrive.
     loses_next: bool = False
     #: What waits for the end of a cut.
@@ -150,6 +152,11 @@ class Network:
             self._break(sender)
         elif link.is_cut or link.waiting:
             link.waiting.append((sender, segment))
+        elif link.trickle and isinstance(segment, bytes):
+            for start in range(0, len(segment), link.trickle):
+                sender.last_arrival = max(self._loop.time(), sender.last_arrival) + 1
+                piece = segment[start : start + link.trickle]
+                self._loop.call_at(sender.last_arrival, sender.peer.arrive, piece, context=_NO_PROCESS)
         else:
             size = len(segment) if isinstance(segment, bytes) else 0
             under_way = sender.random.uniform(*LATENCY) + link.delay

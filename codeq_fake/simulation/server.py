@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeq_fake.control import Controls
 from codeq_fake.runtime.fake_server import FakeServer
@@ -53,9 +54,15 @@ class Server:
         while not self._network.listens(NAME, PORT):  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.001)
 
-    def answer(self, status: int, *, host: str = "", times: int = 1) -> None:
-        """Let the proxy answer the next requests itself, those of one host or of all, and the server not see them."""
-        self._proxy.answers.setdefault(host, deque()).extend([status] * times)
+    def answer(
+        self, status: int, *, host: str = "", times: int = 1, retry_after: int | None = None, is_late: bool = False
+    ) -> None:
+        """Let the proxy answer the next requests itself, those of one host or of all.
+
+        The server does not see them. With `is_late` it has carried them out before, and its replies are lost.
+        """
+        answer = _Answer(status, retry_after, is_late)
+        self._proxy.answers.setdefault(host, deque()).extend([answer] * times)
 
     def calm(self) -> None:
         """Let the proxy pass everything on."""
@@ -75,31 +82,51 @@ class Server:
             await asyncio.get_running_loop().create_future()
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the proxy answers in the server's place, `is_late` if the server has carried out the request before."""
+
+    status: int
+    retry_after: int | None
+    is_late: bool
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Its headers."""
+        headers = [(b"content-type", b"text/html"), (b"content-length", b"%d" % len(_BODY))]
+        return headers if self.retry_after is None else [*headers, (b"retry-after", b"%d" % self.retry_after)]
+
+
 class _Proxy:
     """Passes requests on, or answers them."""
 
     def __init__(self, app: ASGIApp, network: Network) -> None:
-        #: Host, or "" for all -> the statuses of its next answers.
-        self.answers: dict[str, deque[int]] = {}
+        #: Host, or "" for all -> the answers to its next requests.
+        self.answers: dict[str, deque[_Answer]] = {}
         self._app = app
         self._network = network
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        status = self._next_answer(scope) if self.answers else None
-        if status is None:
+        answer = self._next_answer(scope) if self.answers else None
+        if answer is None:
             await self._app(scope, receive, send)
             return
-        headers = [(b"content-type", b"text/html"), (b"content-length", b"%d" % len(_BODY))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        if answer.is_late:
+            await self._app(scope, receive, _lose)
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": _BODY})
 
-    def _next_answer(self, scope: Scope) -> int | None:
+    def _next_answer(self, scope: Scope) -> _Answer | None:
         host = self._network.host_at(scope["client"][0])
         for key in (host, ""):
-            if statuses := self.answers.get(key):
-                return statuses.popleft()
+            if answers := self.answers.get(key):
+                return answers.popleft()
         return None
+
+
+async def _lose(_: Message) -> None:
+    """Send nothing."""
 
 
 _BODY = b"<html><body>The proxy says no.</body></html>"

@@ -40,6 +40,7 @@ class Weather:
     lost_replies: bool = True
     proxy_errors: bool = True
     slow_replies: bool = True
+    slow_bodies: bool = True
     server_restarts: bool = True
     store_restarts: bool = True
     revoked_leases: bool = True

@@ -203,6 +203,7 @@ class World:
         for host in self._hosts.values():
             wire = self.wire(host.name)
             wire.delay(0)
+            wire.trickle(0)
             wire.heal()
             host.resume()
             host.restart()
@@ -261,6 +262,10 @@ class Wire:
     def delay(self, seconds: float) -> None:
         """Let each packet take that much longer, in each direction. 0 ends it."""
         self._to_server.delay = self._from_server.delay = seconds
+
+    def trickle(self, rate: int) -> None:
+        """Let each connection carry so many bytes a second, in each direction, second by second. 0 ends it."""
+        self._to_server.trickle = self._from_server.trickle = rate
 
     def cut(self, direction: Direction = "both") -> None:
         """Let nothing through. What is sent waits, as TCP sends again."""

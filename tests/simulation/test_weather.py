@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from hypothesis import given, settings
 
+from codeq_fake.faults import observed_races
 from codeq_fake.simulation import weather
 from codeq_fake.simulation.event_kinds import KINDS, check_plan, describe, end_of
 from codeq_fake.simulation.plan import Event, Plan, PlanError, read_plan
@@ -59,7 +60,7 @@ def test_clean_ups_come_only_if_asked_for() -> None:
 def test_runs_differ_in_their_kinds_and_some_bring_one_kind_often() -> None:
     runs = [[event.kind for event in Weather().plan(seed, HOSTS).events] for seed in SEEDS]
     assert min(map(len, runs)) < 5
-    assert 8 <= sum(map(len, runs)) / len(runs) <= 20
+    assert 8 <= sum(map(len, runs)) / len(runs) <= 25
     assert max(run.count("stop") for run in runs) == 5
 
 
@@ -139,6 +140,26 @@ ACTS: Mapping[str, tuple[dict[str, Any], list[str], str]] = {
         ["server.answer(502, host='worker-2', times=4)"],
         "a proxy answered 502 to the next requests of worker-2 after 12.0 s (4 of them)",
     ),
+    "late_proxy_error": (
+        {"status": 504, "times": 2},
+        ["server.answer(504, host='worker-2', times=2, is_late=True)"],
+        "the next requests of worker-2 after 12.0 s were carried out, and a proxy answered 504 (2 of them)",
+    ),
+    "overload": (
+        {"status": 429, "seconds": 5, "times": 2},
+        ["server.answer(429, host='worker-2', times=2, retry_after=5)"],
+        "a proxy answered 429 with Retry-After: 5 to the next requests of worker-2 after 12.0 s (2 of them)",
+    ),
+    "slow_body": (
+        {"rate": 50, "lasts": 8},
+        ["wire of worker-2.trickle(50)", "at 20: wire of worker-2.trickle(0)"],
+        "the connections of worker-2 carried 50 bytes a second from 12.0 s to 20.0 s",
+    ),
+    "clock_jump": (
+        {"seconds": -60, "lasts": 8},
+        ["worker-2.skew(-60.0)", "at 20: worker-2.skew(0)"],
+        "the wall clock of worker-2 jumped by -60 s at 12.0 s, and back at 20.0 s",
+    ),
     "server_restart": ({"lasts": 8}, ["server.kill()", "at 20: server.restart()"], "the server was down from 12.0 s"),
 }
 
@@ -188,7 +209,20 @@ def test_a_slow_reply_waits_for_the_requests_of_its_host_only() -> None:
     assert (rule["do"], rule["seconds"], rule["worker"]) == ("delay", 5, "worker-2")
 
 
-@pytest.mark.parametrize("kind", [kind for kind, row in KINDS.items() if row.part == "races"])
+def test_under_load_the_races_come_as_often_as_observed_until_the_event_is_over() -> None:
+    world = done(Event(3, "load", "codeq", {"seed": 7, "lasts": 40}), FakeCodeQ())
+    active = {rule["do"]: rule["probability"] for rule in world.faults.active()["faults"]}
+    assert active == {rule.do: rule.probability for rule in observed_races()}
+    assert {when for when, _ in world.later} == {43}
+    for _, end in world.later:
+        end()
+    assert world.faults.active()["faults"] == []
+
+
+RACES = ("redeliver_finished", "lose_task", "revoke_lease", "false_empty", "accept_result_twice", "double_create")
+
+
+@pytest.mark.parametrize("kind", RACES)
 def test_a_race_waits_for_its_moment_and_ends_with_the_weather(kind: str) -> None:
     world = done(Event(3, kind, "codeq"), FakeCodeQ())
     (rule,) = world.faults.active()["faults"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 
+import httpx
 import pytest
 
 from codeq_fake.simulation import Host, NeverSettledError, Weather, World
@@ -96,6 +98,58 @@ def test_a_proxy_answers_in_place_of_the_server() -> None:
         assert requests_of(world, "claim") == [200]
 
     run(test)
+
+
+def test_a_proxy_answers_after_the_server_has_carried_out_the_request() -> None:
+    async def test(world: World) -> None:
+        world.server.answer(502, host="worker", is_late=True)
+        await one_task(world)
+        await asyncio.sleep(5)
+        assert requests_of(world, "claim") == [200]  # the worker got 502, and waits for another task
+        await asyncio.sleep(50)
+        assert requests_of(world, "heartbeat") == []
+
+    run(test)
+
+
+def test_a_proxy_may_say_when_to_try_again() -> None:
+    answers = []
+
+    async def ask(host: Host) -> None:
+        async with httpx.AsyncClient(base_url=host.codeq_url) as http:
+            for _ in range(2):
+                response = await http.get("/healthz")
+                answers.append((response.status_code, response.headers.get("retry-after")))
+
+    async def test(world: World) -> None:
+        answers.clear()  # a run that loads modules is done again
+        world.server.answer(429, host="asks", retry_after=20)
+        world.process("asks", restart=False)(ask)
+        await asyncio.sleep(5)
+
+    run(test)
+    assert answers[0] == (429, "20")
+    assert answers[1][1] is None
+
+
+def test_a_trickling_body_outlasts_the_timeout_for_each_read() -> None:
+    took = []
+
+    async def ask(host: Host) -> None:
+        async with httpx.AsyncClient(base_url=host.codeq_url, timeout=5) as http:
+            begun = time.monotonic()
+            (await http.get("/metrics")).raise_for_status()
+            took.append(time.monotonic() - begun)
+
+    async def test(world: World) -> None:
+        took.clear()  # as above
+        world.process("asks", restart=False)(ask)
+        world.wire("asks").trickle(100)
+        await asyncio.sleep(1000)
+        assert world.errors == []
+
+    run(test)
+    assert 5 < took[0] < 1000
 
 
 def test_tasks_outlive_a_restart_of_the_server() -> None:
