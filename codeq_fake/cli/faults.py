@@ -1,4 +1,4 @@
-"""Commands for fault rules: list, add, remove, clear."""
+"""Commands for fault rules: add one by a sentence; list, add, remove, clear."""
 
 from __future__ import annotations
 
@@ -15,6 +15,29 @@ _FAULT: Mapping[str, Shape] = {"id": int, "do": str, "on?": str, "met": int, "fi
 _FAULTS: Shape = {"faults": [_FAULT]}
 #: The fields that have their own columns.
 _SHOWN = frozenset(name.removesuffix("?") for name in _FAULT)
+
+
+@click.command()
+@click.argument("sentence", nargs=-1)
+@calls_fake
+def fault(fake: Fake, *, sentence: Sequence[str]) -> Answer:
+    """Add a fault by a sentence, or list the sentences.
+
+    A number may be left out, and so may the quotes:
+
+        codeq-fake fault lose the reply to the next result
+    """
+    from codeq_fake.faults import BadFaultError, recipes  # noqa: PLC0415 - --help loads no server
+
+    if not sentence:
+        examples = [recipe.written(recipe.example) for recipe in recipes.RECIPES]
+        return Answer({"recipes": examples}, say(*examples))
+    try:
+        rule = recipes.read_sentence(" ".join(sentence))
+    except BadFaultError as error:
+        exit_with(str(error), MISUSED)
+    reply = fake.call("POST", "/faults", _FAULTS, rule)
+    return Answer(reply, _table(reply, empty=""))
 
 
 @click.group()

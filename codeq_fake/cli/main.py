@@ -7,7 +7,7 @@ import click
 from codeq_fake import __version__
 
 from .demo import demo
-from .faults import faults
+from .faults import fault, faults
 from .journals import callbacks, contract, requests, resend, surprises
 from .output import Program
 from .serve import run, serve
@@ -33,6 +33,6 @@ for command in (
     *(serve, run, demo, simulate),
     *(top, queues, workers, tasks, task, expire, requeue, delete),
     *(requests, callbacks, resend, surprises, contract),
-    *(advance, clock, faults, reset, state),
+    *(advance, clock, fault, faults, reset, state),
 ):
     main.add_command(command)

@@ -132,6 +132,16 @@ def test_rules_are_added_listed_and_removed_by_command(fake: FakeCodeQ) -> None:
 
 
 @pytest.mark.port
+def test_a_fault_is_added_by_a_sentence(fake: FakeCodeQ) -> None:
+    url = {"CODEQ_BASE_URL": fake.url}
+    added = CliRunner().invoke(main, ["fault", "lose", "the reply to the", "next", "result"], env=url)
+    assert [line.split() for line in added.stdout.splitlines()][1] == ["1", "drop_reply", "submit", "times=1", "0", "0"]
+    assert "answer 503 to the next 3 claims\n" in CliRunner().invoke(main, ["fault"], env=url).stdout
+    misread = CliRunner().invoke(main, ["fault", "loose the reply to the next result"], env=url)
+    assert (misread.exit_code, "did you mean lose the reply" in misread.stderr) == (2, True)
+
+
+@pytest.mark.port
 @pytest.mark.parametrize(
     ("rule", "text"),
     [
