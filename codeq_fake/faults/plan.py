@@ -32,14 +32,20 @@ class Fault:
         """Whether it could never have fired: it matched nothing, or fewer occasions than its `nth`."""
         return self.met < (self.rule.nth or 1)
 
+    @property
+    def is_used_up(self) -> bool:
+        """Whether it has fired as often as it may."""
+        rule = self.rule
+        times = rule.times if rule.times is not None or rule.nth is None else 1
+        return times is not None and self.fired >= times
+
     def fires(self) -> bool:
         """Decide whether it fires on the next occasion that it matches."""
         rule = self.rule
         self.met += 1
         if self.met < (rule.nth or 1):
             return False
-        times = rule.times if rule.times is not None or rule.nth is None else 1
-        if times is not None and self.fired >= times:
+        if self.is_used_up:
             return False
         # A number is taken also at probability 1, so that the sequence of numbers does not depend on the probability.
         if self._chance.random() >= rule.probability:

@@ -17,6 +17,8 @@ from codeq_fake.control import BadRequestError
 from codeq_fake.control.argument_readers import anything, clock_mode, duration, instant, shaped_object, whole
 from codeq_fake.core import BUILT_IN_COMMANDS
 from codeq_fake.core.errors import Refused
+from codeq_fake.faults import BadFaultError
+from codeq_fake.faults.recipes import RECIPES
 from codeq_fake.http.rejections import status_and_text
 
 from .rendering import counted, query
@@ -133,6 +135,20 @@ def add_fault(visit: Visit) -> Response:
     return visit.back(f"Fault {fault['id']} is active: {fault['do']}.")
 
 
+def add_by_recipe(visit: Visit) -> Response:
+    """Add the fault rule of a recipe, from what stands in the blanks of its sentence."""
+    number = whole(visit.field("recipe"), "recipe")
+    if number >= len(RECIPES):
+        raise BadRequestError(f"recipe: there is no number {number}")
+    recipe = RECIPES[number]
+    values = {name: visit.field(name) for name in recipe.blanks}
+    try:
+        visit.controls.faults.add(recipe.filled(values))
+    except BadFaultError as error:
+        raise BadRequestError(str(error)) from None
+    return visit.back(f"Active: {recipe.written(values)}.")
+
+
 def _float(text: str, name: str) -> float:
     try:
         return float(text)
@@ -200,6 +216,7 @@ ACTIONS: Mapping[str, Callable[[Visit], Response | Awaitable[Response]]] = Mappi
         "/_fake/page/task/delete": delete,
         "/_fake/page/callbacks/resend": resend,
         "/_fake/page/faults/add": add_fault,
+        "/_fake/page/faults/recipe": add_by_recipe,
         "/_fake/page/faults/remove": remove_fault,
         "/_fake/page/faults/clear": clear_faults,
         "/_fake/page/reset": reset,

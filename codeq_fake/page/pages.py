@@ -12,14 +12,15 @@ from starlette.responses import Response, StreamingResponse
 from codeq_fake.clause_coverage.coverage import sections
 from codeq_fake.clocks import in_slices
 from codeq_fake.control import json_blocks, representations
-from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE, WAYS
-from codeq_fake.http.faults.matching import NAMES
+from codeq_fake.faults.recipes import REQUESTS
+from codeq_fake.faults.rule import KINDS, WAYS
 from codeq_fake.journal import Callback, Request
 from codeq_fake.openapi import document
 
 from . import data, story
 from .actions import NewTask, show_form
 from .curl import as_curl
+from .fault_forms import KindForm, recipe_forms
 from .queueing import latest_claims, position
 from .visit import Visit
 
@@ -127,14 +128,22 @@ def request(visit: Visit) -> Response:
     return visit.show("request.html", request=shown, about=about[:_FEW], curl=as_curl(shown, origin))
 
 
-def faults(visit: Visit) -> Response:
-    """The active faults, and the form for a new one."""
+async def faults(visit: Visit) -> Response:
+    """The active faults, the recipes for new ones, and the form for any rule of one kind."""
+    kind = visit.text("do")
+    active = visit.runtime.fault_plan.active.values()
     return visit.show(
         "faults.html",
         faults=visit.controls.faults.active()["faults"],
-        kinds=tuple(KINDS),
-        occasions=(*(name for name in NAMES if " " not in name), CALLBACK, NOTICE),
+        used_up={fault.number for fault in active if fault.is_used_up},
+        abouts={name: kind.about for name, kind in KINDS.items()},
+        recipes=recipe_forms(),
+        requests=tuple(REQUESTS),
+        kind=KindForm.of(kind) if kind in KINDS else None,
         ways=WAYS,
+        workers=[
+            worker["worker"] for worker in (await visit.controls.workers_beside_others())[:_FEW] if worker["worker"]
+        ],
     )
 
 

@@ -22,6 +22,8 @@ from codeq_fake.control import representations
 from codeq_fake.core import State
 from codeq_fake.core.times import MILLISECOND, SECOND
 
+from .fault_forms import arrival, consequence
+
 #: How many characters of a payload, a body or a reply a page shows.
 LONGEST = 100_000
 #: The same for any other text, such as an error.
@@ -235,6 +237,7 @@ def _environment() -> jinja2.Environment:
         yaml_with_links,
     )
     environment.filters |= {function.__name__: function for function in filters}
+    environment.filters |= {"arrival": arrival, "consequence": consequence}
     environment.filters["rfc3339"] = representations.time
     environment.globals["query"] = query
     environment.globals["states"] = tuple(STATES.values())

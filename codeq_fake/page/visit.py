@@ -114,6 +114,7 @@ class Visit:
             "profile": runtime.config.profile,
             "version": __version__,
             "event": self.event,
+            "active_faults": sum(not fault.is_used_up for fault in runtime.fault_plan.active.values()),
             "here": self.here if self.request.method == "GET" else HOME,
             "path": self.request.url.path,
             "has_lock": self._needs_token,

@@ -7,10 +7,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.faults.parsing import KNOWN_FIELDS
+from codeq_fake.faults.recipes import RECIPES
+from codeq_fake.faults.rule import KINDS
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
@@ -19,8 +22,6 @@ from tests.page.support import HOOK, NOW, OWN, TASKS, Hook, tell, text
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import httpx
 
     from tests.http.support import Answer
     from tests.page.support import Story
@@ -190,7 +191,7 @@ def test_faults_are_added_and_removed(fake: FakeCodeQ, browser: httpx.Client) ->
     rule = {"do": "refuse", "on": "claim", "command": "PACK", "times": "2", "status": "503", "probability": "0.5"}
     shown = act(browser, "faults/add", **rule, back="/_fake/page/faults")
     assert "Fault 1 is active: refuse." in shown
-    assert "1 refuse claim command PACK times 2 probability 0.5 status 503 0 0" in shown
+    assert "carried out. claim command PACK times 2 probability 0.5 status 503 0 0" in shown
     assert "Fault 1 is removed: refuse." in act(browser, "faults/remove", n="1")
     act(browser, "faults/add", do="delay", seconds="1.5")
     assert "All faults are removed." in act(browser, "faults/clear")
@@ -243,9 +244,43 @@ def test_the_form_makes_every_kind_of_rule(
     assert fault == {"id": 1, "met": 0, "fired": 0} | (rule or fields)
 
 
-def test_the_form_has_a_field_for_each_field_of_a_rule(browser: httpx.Client) -> None:
-    form = browser.get("/_fake/page/faults").text.partition('action="/_fake/page/faults/add"')[2]
-    assert set(re.findall('name="([a-zA-Z]+)"', form)) == {*KNOWN_FIELDS, "back"}
+def test_the_forms_have_the_fields_that_apply(browser: httpx.Client) -> None:
+    def form_fields(kind: str) -> set[str]:
+        form = browser.get("/_fake/page/faults", params={"do": kind}).text.rpartition(
+            'action="/_fake/page/faults/add"'
+        )[2]
+        return set(re.findall('name="([a-zA-Z]+)"', form)) - {"back"}
+
+    forms = {kind: form_fields(kind) for kind in KINDS}
+    assert set().union(*forms.values()) == {*KNOWN_FIELDS}
+    assert forms["drop_reply"].isdisjoint({"seconds", "how", "status", "retryAfter", "headers", "body"})
+    assert {"status", "retryAfter", "headers", "body"} <= forms["refuse"]
+    assert "seconds" not in forms["refuse"]
+
+
+def test_each_recipe_of_the_page_makes_a_rule(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    forms = browser.get("/_fake/page/faults").text.split('action="/_fake/page/faults/recipe"')[1:]
+    assert len(forms) == len(RECIPES)
+    for form in forms:
+        fields = dict(re.findall('<input.*? name="([a-z]+)" value="([^"]*)"', form.partition("</form>")[0]))
+        act(browser, "faults/recipe", **fields, on="claim")
+    with fake.client() as http:
+        faults = http.get("/_fake/faults").json()["faults"]
+    assert [fault["do"] for fault in faults] == [recipe.rule["do"] for recipe in RECIPES]
+    assert {fault["on"] for fault in faults if fault["do"] in ("drop_reply", "refuse", "reset")} == {"claim"}
+    assert "times: 'some' does not belong there" in act(browser, "faults/recipe", recipe="0", on="claim", times="some")
+
+
+def test_a_struck_request_says_what_was_done_and_what_never_arrived(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    task = fake.enqueue("A")
+    act(browser, "faults/add", do="drop_reply", on="claim", times="1")
+    assert "1 fault active" in text(browser.get("/_fake/page/tasks").text)
+    with fake.client() as http, pytest.raises(httpx.RemoteProtocolError):
+        http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+    shown = text(browser.get("/_fake/page/request?n=1").text)
+    assert "drop_reply It was carried out. The connection died before the reply." in shown
+    assert f'Reply never arrived {{ "id": "{task.id}"' in shown
+    assert "1 fault active" not in shown  # it has fired as often as it may
 
 
 @pytest.mark.parametrize(

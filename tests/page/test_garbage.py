@@ -34,7 +34,7 @@ texts = st.one_of(
 )
 NAMES = (
     "q id n sheet state status command tenant seconds amount unit to mode back payload priority delay "
-    "do on worker task times seed how headers body token max_attempts webhook nth status retryAfter probability"
+    "do on worker task times seed recipe how headers body token max_attempts webhook nth status retryAfter probability"
 )
 fields = st.dictionaries(st.sampled_from(NAMES.split()), texts, max_size=5)
 
