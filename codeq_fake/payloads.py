@@ -75,11 +75,24 @@ class Health(TypedDict):
     clock: ClockMode
 
 
+class Happened(TypedDict):
+    """How many leases and delays ended while the clock was advanced, and how many callbacks were tried."""
+
+    leasesOver: int
+    delaysDue: int
+    callbacksTried: int
+
+
 class Advanced(TypedDict):
-    """The clock after an advance, and how many timers fired: `POST /_fake/clock/advance`."""
+    """The clock after an advance, how many timers fired, and what was due: `POST /_fake/clock/advance`.
+
+    `digest` says in words what `happened`.
+    """
 
     now: str
     fired: int
+    happened: Happened
+    digest: str
 
 
 class State(TypedDict):

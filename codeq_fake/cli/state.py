@@ -45,8 +45,9 @@ def advance(fake: Fake, *, by: float | None, to: str | None) -> Answer:
     if (by is None) == (to is None):
         raise click.UsageError("give either a DURATION or --to")
     body = {"to": to} if to is not None else {"seconds": by}
-    reply = fake.call("POST", "/clock/advance", {"now": str, "fired": int}, body, patience=None)  # it takes its time
-    return Answer(reply, say(f"{reply['now']}  {reply['fired']} fired"))
+    shape = {"now": str, "fired": int, "digest": str}
+    reply = fake.call("POST", "/clock/advance", shape, body, patience=None)  # it takes its time
+    return Answer(reply, say(f"{reply['now']}  {reply['digest']}"))
 
 
 @click.command()

@@ -27,7 +27,7 @@ from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
 from codeq_fake.runtime.ids import MOST_QUEUED, QueueFullError, TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
-from . import representations, workers
+from . import digest, representations, workers
 from .errors import BadRequestError, ConflictError, UnknownTaskError
 from .fault_rules import FaultControls
 from .journal_controls import JournalControls
@@ -68,14 +68,26 @@ class Controls(StateControls, JournalControls):
         return self.clock()
 
     async def advance(self, *, by: int | None = None, to: int | None = None) -> payloads.Advanced:
+        """As `move_clock`, and tell what was due meanwhile."""
+        runtime = self._runtime
+        start = runtime.clock.now()
+        goal = to if to is not None else start + (by or 0)
+        due = await in_slices(digest.due_between(runtime.broker, start, goal))
+        fired = await self.move_clock(by=by, to=to)
+        tried = await in_slices(digest.tries_after(runtime.deliveries.journal, start))
+        happened: payloads.Happened = {**due, "callbacksTried": tried}
+        now = representations.time(runtime.clock.now())
+        return {"now": now, "fired": fired, "happened": happened, "digest": digest.text(goal - start, happened)}
+
+    async def move_clock(self, *, by: int | None = None, to: int | None = None) -> int:
         """Advance the clock by a duration (ns) or to an instant, and return when everything that was due is done.
 
-        Raises ConflictError for an instant in the past, and BadRequestError for one beyond the year 9999.
+        Returns how many timers fired. Raises ConflictError for an instant in the past, and BadRequestError for one
+        beyond the year 9999, or if not exactly one of both is given.
         """
         if (by is None) == (to is None):
             raise BadRequestError('give either {"seconds": number} or {"to": RFC 3339 time}')
-        fired = await self._advance(by=by or 0, to=to)
-        return {"now": representations.time(self._runtime.clock.now()), "fired": fired}
+        return await self._advance(by=by or 0, to=to)
 
     async def _advance(self, *, by: int = 0, to: int | None = None, mode: Mode | None = None) -> int:
         """Advance the clock, with the errors of the control API in place of the clock's."""

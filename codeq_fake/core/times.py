@@ -33,6 +33,10 @@ _PART = r"(\d+(?:\.\d+)?)\s*(ms|[smhd])"
 _WRITTEN = re.compile(rf"([+-]?)\s*(\d+(?:\.\d+)?|{_PART}(?:\s*{_PART})*)", re.ASCII)
 _NUMBERS: tuple[type, ...] = (Real, Decimal)
 
+_IN_WORDS = ((DAY_SECONDS, "d"), (60 * 60, "h"), (60, "min"), (1, "s"))
+#: Below so many seconds, tenths matter.
+_SHORT = 10
+
 _INT64 = 1 << 64
 _INT64_MAX = (1 << 63) - 1
 
@@ -78,6 +82,18 @@ def _written(text: str) -> int:
     parts = re.findall(_PART, text) or [(written[2], "s")]
     length = sum(int(Decimal(number) * _UNITS[unit]) for number, unit in parts)
     return -length if written[1] == "-" else length
+
+
+def in_words(length: int) -> str:
+    """A duration (ns) in its two largest units: `4 min 10 s`, `2.5 s`, `41 ms`."""
+    if length < SECOND:
+        return f"{length // MILLISECOND} ms" if length else "0 s"
+    if length < _SHORT * SECOND:
+        return f"{length / SECOND:.1f} s".replace(".0 ", " ")
+    whole = length // SECOND
+    (size, unit), *smaller = [part for part in _IN_WORDS if part[0] <= whole]
+    rest = f" {whole % size // smaller[0][0]} {smaller[0][1]}" if smaller else ""
+    return f"{whole // size} {unit}{'' if rest.startswith(' 0') else rest}"
 
 
 def whole_seconds(length: Duration, name: str) -> int:

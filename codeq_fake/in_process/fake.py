@@ -241,7 +241,7 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
 
     async def _advance(self, seconds: Duration | None, to: str | datetime | None) -> None:
         by = duration(seconds, "seconds") if seconds is not None else None
-        await self._controls.advance(by=by, to=nanoseconds(to) if to is not None else None)
+        await self._controls.move_clock(by=by, to=nanoseconds(to) if to is not None else None)
 
     async def sleep(self, seconds: Duration) -> None:
         """Wait until the fake's clock has moved on by `seconds`, by itself or by an `advance`."""

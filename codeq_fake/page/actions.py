@@ -49,7 +49,7 @@ async def advance(visit: Visit) -> Response:
         seconds = visit.field("seconds")
         unit = 1 if seconds else _UNITS.get(visit.field("unit"), 1)
         clock = await visit.controls.advance(by=_number(seconds or visit.field("amount")) * unit)
-    return visit.back(f"The clock advanced to {clock['now']}.")
+    return visit.back(f"The clock advanced to {clock['now']}. {clock['digest']}.")
 
 
 def _number(text: str) -> int:
