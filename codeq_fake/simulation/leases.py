@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
 
 from codeq_fake import wire
 from codeq_fake.journal import Request
@@ -34,6 +37,15 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
 #: The status of a request that was carried out; 0 if its reply was lost.
 _CARRIED_OUT = (200, 0)
 _SETS_LEASE = ("claim", "claim_batch", "heartbeat")
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A worker held a task, from its claim until something else happened to the task, or its lease was over."""
+
+    worker: str
+    begin: float
+    end: float
 
 
 class Leases:
@@ -96,6 +108,16 @@ class Leases:
         claims = [event for event in history if event["what"] == "claimed"]
         return bool(claims) and claims[-1]["by"] == worker and at < self.end(task_id, at)
 
+    def holdings(self, task_id: str) -> Iterator[Holding]:
+        """Who held a task, one after another."""
+        history, times = self.history(task_id, inf), self._times.get(task_id, [])
+        changes = [n for n, event in enumerate(history) if _begins_or_ends_holding(event)]
+        for begin, following in pairwise([*changes, len(history)]):
+            if history[begin]["what"] == "claimed":
+                changed_at = times[following] if following < len(history) else inf
+                lease_end = self.end(task_id, min(changed_at, times[-1]))
+                yield Holding(history[begin]["by"] or "", times[begin], min(changed_at, lease_end))
+
     def end(self, task_id: str, at: float) -> float:
         """The end of a task's lease as the server had promised it by a moment."""
         ends = self._ends.get(task_id, [])
@@ -106,6 +128,10 @@ class Leases:
         """The last race that had happened to a task by a moment, such as `Z3`, or an empty text."""
         races = [RACES[event["what"]] for event in self.history(task_id, until) if event["what"] in RACES]
         return races[-1] if races else ""
+
+
+def _begins_or_ends_holding(event: HistoryEvent) -> bool:
+    return event["what"] == "claimed" or event["to"]["status"] != "IN_PROGRESS"
 
 
 def _moment(entry: tuple[float, float]) -> float:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+#: What an entry of a story tells of.
+Kind = Literal["host", "request", "refusal", "effect", "wrong", "server", "weather"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that happened to a host: when (virtual seconds since the start), which one, what."""
+    """Something that happened to a host or by it: when (virtual seconds since the start), which one, what.
+
+    A world notes what happens to hosts. A story also has requests, refusals, effects, `wrong` ones without a lease,
+    what the server did by itself, and the weather.
+    """
 
     at: float
     host: str
     text: str
+    kind: Kind = "host"
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,7 @@ class _Run:
 
     async def main(self, weather: Weather | None, plan: Plan | None) -> Outcome:
         """Run the test, judge it, and end everything."""
+        __tracebackhide__ = True
         fake = SimulatedFake(
             clock="auto", now=_START, seed=self._seed, journal_size=_JOURNAL, journal_bytes=_JOURNAL * 1000
         )

@@ -99,7 +99,8 @@ class Simulation:
         """The story of a failed run as an HTML page."""
         title = f"{self.name}, seed {outcome.plan.seed}"
         failure = "\n".join(_reasons(outcome, self.races))
-        return story_page.page(outcome.scene, _tasks(outcome), title=title, failure=failure)
+        command = self._command(outcome.plan)
+        return story_page.page(outcome.scene, _tasks(outcome), title=title, failure=failure, command=command)
 
     def _command(self, what: int | Plan) -> str:
         """The command that repeats a run, by its seed or its plan."""

@@ -14,7 +14,7 @@ from .effects import TEST, Effects, why_not_held
 from .event_kinds import SERVER, describe
 from .laws import Evidence
 from .leases import RACES, Leases
-from .log import Entry
+from .log import Entry, Kind
 from .plan import Plan
 
 _SECOND = 1_000_000_000
@@ -115,14 +115,19 @@ def _requests(evidence: Evidence, labels: dict[str, str], leases: Leases) -> Ite
             if touched.id in labels:
                 host = request.caller if request.caller in evidence.hosts else TEST
                 at = leases.carried_out(request, touched.id)
-                yield Entry(at, host, _told(request, touched, labels[touched.id], evidence.started_at))
+                kind: Kind = "refusal" if _is_refused(request) else "request"
+                yield Entry(at, host, _told(request, touched, labels[touched.id], evidence.started_at), kind)
+
+
+def _is_refused(request: Request) -> bool:
+    return request.status >= _ERRORS or not request.status
 
 
 def _told(request: Request, touched: TouchedTask, label: str, started_at: int) -> str:
     """What a request did to a task, or why it did nothing."""
     until = f"{(touched.lease_until - started_at) / _SECOND:.1f} s"
     operation = request.operation
-    if request.status >= _ERRORS or not request.status:
+    if _is_refused(request):
         wanted = _WANTED.get(operation, f"{operation} of {{task}}").format(task=label)
         return f"{wanted}: {_refusal(request)}"
     return _DONE.get(operation, f"{operation} of {{task}}").format(
@@ -143,7 +148,8 @@ def _histories(tasks: Iterable[TaskView], labels: dict[str, str], leases: Leases
         for event in task.history if task.id in labels else ():
             if event["what"] in _OF_THE_SERVER:
                 race = f" (race {RACES[event['what']]})" if event["what"] in RACES else ""
-                yield Entry(leases.moment(event["at"]), SERVER, f"{labels[task.id]}: {event['what']}{race}")
+                text = f"{labels[task.id]}: {event['what']}{race}"
+                yield Entry(leases.moment(event["at"]), SERVER, text, "server")
 
 
 def _effects(all_effects: Iterable[Effects], labels: dict[str, str], leases: Leases) -> Iterator[Entry]:
@@ -154,7 +160,7 @@ def _effects(all_effects: Iterable[Effects], labels: dict[str, str], leases: Lea
                 why = why_not_held(leases, entry)
                 mark = f", {why}" if why else ""
                 text = f"{effects.name.upper()} {entry.what!r} for {labels[entry.task]}{key}{mark}"
-                yield Entry(entry.at, entry.host, text)
+                yield Entry(entry.at, entry.host, text, "wrong" if why else "effect")
 
 
 def _without_repeats(lines: Iterable[Entry]) -> Iterator[Entry]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from codeq_fake.simulation.effects import Effects
 from codeq_fake.simulation.log import Entry
 from codeq_fake.simulation.plan import Event, Plan
@@ -79,7 +81,7 @@ def test_a_race_is_told_as_that_race(run: Run) -> None:
     run.claim("worker-1")
     run.fake.race("revoke_lease", task)
     lines = lines_of(scene(run), [task])
-    assert Entry(0.0, "codeq", "task 1: lease revoked (race Z3)") in lines
+    assert Entry(0.0, "codeq", "task 1: lease revoked (race Z3)", "server") in lines
 
 
 def test_the_page_has_a_lane_for_each_host_and_shows_texts_as_they_are(run: Run) -> None:
@@ -87,6 +89,44 @@ def test_the_page_has_a_lane_for_each_host_and_shows_texts_as_they_are(run: Run)
     run.claim("worker-2")
     told = page(scene(run), [task], title="orders, seed 7", failure="ValueError: <b>1</b>")
     assert '<th scope="col">worker-1</th><th scope="col">worker-2</th><th scope="col">worker-3</th>' in told
-    assert "<td></td><td>claimed task 1, with a lease until 60.0 s</td><td></td>" in told
-    assert "<pre>ValueError: &lt;b&gt;1&lt;/b&gt;</pre>" in told
-    assert "<b>" not in told
+    claimed = 'claimed <a href="#task-1">task 1</a>, with a lease until 60.0 s'
+    assert f'<td></td><td class="request" data-lane="worker-2">{claimed}</td><td></td>' in told
+    assert '<pre class="failure">ValueError: &lt;b&gt;1&lt;/b&gt;</pre>' in told
+
+
+def test_the_page_draws_weather_leases_and_effects_on_the_lanes(run: Run) -> None:
+    hosts = iter(("worker-2", "worker-1"))
+    charges = Effects("charge", now=run.now, host=lambda: next(hosts), leases=run.leases)
+    task = run.create()
+    run.claim("worker-2")
+    run.advance(10)
+    charges.record(1, task=task)
+    charges.record(1, task=task)
+    run.advance(5)
+    run.finish("worker-2", task)
+    run.advance(85)
+    plan = Plan(1, (Event(20.0, "pause", "worker-1", {"lasts": 30.0}),))
+    told = page(scene(run, plan, effects=(charges,)), [task], title="", failure="", command="codeq-fake simulate x")
+    bars = re.findall(r'<a class="(.*?)" style="(.*?)" href="(.*?)"', told)
+    assert bars == [
+        ("event", "left: 20.0%; width: 30.0%", "#weather"),
+        ("effect wrong of-1", "left: 10.0%", "#task-1"),
+        ("lease of-1", "left: 0.0%; width: 15.0%", "#task-1"),
+        ("effect of-1", "left: 10.0%", "#task-1"),
+    ]
+    assert '<tr id="task-1" class="of-1">' in told
+    assert "<pre>codeq-fake simulate x</pre>" in told
+
+
+def test_a_lease_lasts_until_it_is_over_or_another_worker_has_the_task(run: Run) -> None:
+    run.fake.next(delays=[3])
+    task = run.create()
+    run.claim("worker-1", lease=30)
+    run.advance(40)
+    run.claim("worker-2")
+    run.advance(10)
+    run.claim("worker-2")
+    run.fake.race("lose_task", task)
+    run.advance(100)
+    holdings = [(held.worker, held.begin, held.end) for held in run.leases().holdings(task)]
+    assert holdings == [("worker-1", 0, 30), ("worker-2", 50, 110)]
