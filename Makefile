@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs \
-	bench bench-gate bench-baseline soak gallery mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
+	bench bench-gate bench-baseline soak client-laws gallery mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -86,6 +86,10 @@ bench-baseline: $(READY) ## measure three times on a quiet machine, and store th
 
 soak: $(READY) ## let hostile and sound clients use one server, for MINUTES=10
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
+
+client-laws: $(READY) ## kill and stop the workers and the server of a real CodeQ: SERVER=./codeq-server
+	$(if $(SERVER),,$(error client-laws needs SERVER=PATH, a build of CodeQ's server, and redis-server))
+	$(BIN)/python -m tests.client.laws_on_server --server $(SERVER)
 
 gallery: $(READY) ## simulate the gallery of broken workers on all cores, and print how many runs find each
 	$(BIN)/python -m tests.simulation.gallery

@@ -1,4 +1,4 @@
-"""The client's worker against a bare loop of aiohttp: cost of a task, busy slots, cost when idle, and bulk creation."""
+"""The client's worker against a bare loop of aiohttp: cost and latency of a task, busy slots, and bulk creation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from codeq_client import CodeQ, NewTask, Worker
+from codeq_client import CodeQ, NewTask, TaskEnded, Worker
 
 from .rows import at_least, under
 from .servers import fake
@@ -19,7 +19,7 @@ from .servers import fake
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from codeq_client import Job
+    from codeq_client import Event, Job
 
     from .effort import Effort
     from .rows import Row
@@ -35,6 +35,7 @@ _MANY_SLOTS = 300
 _BATCH = 100
 _ROUNDS_OF_CREATION = 3
 _ROUNDS_OF_SLOTS = 5
+_LONE_TASKS = 200
 _SAMPLED_EVERY = 0.02
 _RESULT = {"ok": True}
 
@@ -58,6 +59,7 @@ async def _measure(url: str, effort: Effort) -> list[Row]:
         count = effort.cycles // 20
         rounds = [[await _rate(codeq, work, count) for work in works] for _ in range(effort.repetitions)]
         created = await _creation_ratios(codeq, effort)
+        latency = await _lone_latency(codeq)
         busy = await _busy_share(codeq)
         idle = await _idle_share(codeq, effort.parked_seconds)
     bare, worker, bare_loops, slots, many = map(median, zip(*rounds, strict=True))
@@ -79,6 +81,18 @@ async def _measure(url: str, effort: Effort) -> list[Row]:
             f"tasks that a worker with {_MANY_SLOTS} slots ends, against one with {_SLOTS}",
             median(many / slots for *_, slots, many in rounds),
             remark=f"{many:,.0f} against {slots:,.0f} tasks a CPU second",
+        ),
+        at_least(
+            0.9,
+            f"tasks that a worker with {_MANY_SLOTS} slots ends, against one with 1",
+            median(many / worker for _, worker, *_, many in rounds),
+            remark=f"{many:,.0f} against {worker:,.0f} tasks a CPU second",
+        ),
+        under(
+            1.15,
+            f"time of a lone task, {_SLOTS} slots, against a worker that sends each result alone",
+            latency,
+            remark=f"from the reply to its creation to its end, median of {_LONE_TASKS}",
         ),
         under(
             1.5,
@@ -162,6 +176,41 @@ def _worker(concurrency: int) -> Work:
         await worker.run(burst=True, signals=False)
 
     return work
+
+
+async def _lone_latency(codeq: CodeQ) -> float:
+    """How much longer a task takes that comes to an idle worker, if the worker may batch results."""
+    ended = asyncio.Event()
+    workers = [_lone_worker(codeq, ended, batch_results=batch) for batch in (True, False)]
+    runs = [asyncio.create_task(worker.run(signals=False)) for worker in workers]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(_LONE_TASKS):
+        for worker, found in zip(workers, seconds, strict=True):
+            await asyncio.sleep(_SAMPLED_EVERY)  # until the worker polls again
+            ended.clear()
+            await codeq.create(worker.commands[0], {})
+            began = time.perf_counter()
+            await ended.wait()
+            found.append(time.perf_counter() - began)
+    for worker in workers:
+        worker.stop()
+    await asyncio.gather(*runs)
+    batching, alone = map(median, seconds)
+    return batching / alone
+
+
+def _lone_worker(codeq: CodeQ, ended: asyncio.Event, *, batch_results: bool) -> Worker:
+    def note(event: Event) -> None:
+        if isinstance(event, TaskEnded):
+            ended.set()
+
+    worker = Worker(codeq, concurrency=_SLOTS, poll=1, hooks=[note], batch_results=batch_results)
+
+    @worker.handler(f"LONE_{batch_results}".upper())
+    async def handle(_job: Job[Any]) -> dict[str, bool]:
+        return _RESULT
+
+    return worker
 
 
 async def _busy_share(codeq: CodeQ) -> float:

@@ -113,9 +113,16 @@ def run(  # the command's options
 @click.option(
     "--delay", type=click.FloatRange(min=0), help="Seconds to wait after each moment; default: drawn, up to 10."
 )
+@click.option(
+    "--catch-up",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    help="Seconds before the start whose moments are created too.",
+)
 @_log_option
 @_log_level_option
-def schedule(target: str, *, delay: float | None, log_format: str, log_level: str) -> None:
+def schedule(target: str, *, delay: float | None, catch_up: float, log_format: str, log_level: str) -> None:
     """Create the tasks of the schedules MODULE:OBJECT: a list of `Schedule`, or a function that returns one.
 
     Several of these processes may run, for safety: each moment has an idempotency key. Give each another --delay.
@@ -123,18 +130,18 @@ def schedule(target: str, *, delay: float | None, log_format: str, log_level: st
     set_up_logs(log_format, log_level)
     value = _import(target)
     try:
-        asyncio.run(_schedule(value() if callable(value) else value, delay))
+        asyncio.run(_schedule(value() if callable(value) else value, delay, catch_up))
     except CodeQError as error:
         raise click.ClickException(printable(str(error))) from error
 
 
-async def _schedule(schedules: Iterable[Schedule], delay: float | None) -> None:
+async def _schedule(schedules: Iterable[Schedule], delay: float | None, catch_up: float) -> None:
     """Run until a signal."""
     from .schedules import Scheduler  # noqa: PLC0415 - as above
 
     post = asyncio.get_running_loop().call_soon_threadsafe
     async with CodeQ.from_env() as codeq:
-        run = asyncio.create_task(Scheduler(codeq, schedules, delay=delay).run())
+        run = asyncio.create_task(Scheduler(codeq, schedules, delay=delay, catch_up=catch_up).run())
         with stop_on_signals(partial(post, run.cancel)), contextlib.suppress(asyncio.CancelledError):
             await run
 

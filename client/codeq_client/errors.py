@@ -2,6 +2,7 @@
 
 CodeQError
 ├── ConfigurationError        a wrong argument or setting; nothing was sent. Correct the caller.
+│   ├── ClientClosed          the client was closed before. Call inside of its `with` block, or make another client.
 │   ├── EncodeError           JSON, or the server's numbers, cannot represent the value. Send it as text.
 │   └── SubjectChanged        a new token has another subject while leases are held. Use one subject per worker.
 ├── DecodeError               a payload or result does not have the requested type. Correct type or sender.
@@ -55,6 +56,13 @@ def _restored(kind: type[CodeQError], arguments: tuple[Any, ...], fields: Mappin
 
 class ConfigurationError(CodeQError, ValueError):
     """An argument or a setting is wrong; nothing was sent."""
+
+
+class ClientClosed(ConfigurationError):
+    """The client was closed; nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__("the client is closed: call it inside of its `with` block, or make another client")
 
 
 class EncodeError(ConfigurationError):

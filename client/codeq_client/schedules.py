@@ -22,7 +22,7 @@ from ._api.client import CodeQ
 from ._api.models import Command, TaskOptions
 from ._api.settlement import PASSING
 from ._task import Task
-from .errors import CodeQError, ConfigurationError
+from .errors import CertificateError, ClientClosed, CodeQError, ConfigurationError
 
 _LONGEST_SLEEP = 60.0  # the machine may be suspended, or its time be set
 _LONGEST_PAUSE = 30.0
@@ -109,11 +109,20 @@ class Scheduler:
             raise ConfigurationError(f"catch_up can be at most {_LONGEST_CATCH_UP} s: the server forgets keys")
 
     async def run(self) -> None:
-        """Create tasks until it is cancelled. After an outage it goes on with the last moment."""
+        """Create tasks until it is cancelled. After an outage it goes on with the last moment.
+
+        Raises `ClientClosed`, and `CertificateError` if the server's certificate is not trusted.
+        """
         _log.info("scheduling %s", ", ".join(schedule.name for schedule in self._schedules))
-        async with asyncio.TaskGroup() as group:
-            for schedule in self._schedules:
-                group.create_task(self._follow(schedule))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for schedule in self._schedules:
+                    group.create_task(self._follow(schedule))
+        except* (CertificateError, ClientClosed) as errors:
+            failure: BaseException = errors
+            while isinstance(failure, BaseExceptionGroup):
+                failure = failure.exceptions[0]
+            raise failure from None
 
     async def _follow(self, schedule: Schedule) -> None:
         """Create the tasks of one schedule."""
@@ -145,6 +154,8 @@ class Scheduler:
         """Create the task of a moment; return False if that may be tried again."""
         try:
             task = await self._send(schedule, moment)
+        except (CertificateError, ClientClosed):
+            raise
         except PASSING as error:
             _log.warning("the task of schedule %s for %s was not created: %s", schedule.name, moment, error)
             return False

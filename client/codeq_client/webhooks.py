@@ -42,7 +42,7 @@ def verify_signature(
     """Raise `InvalidSignature` unless `body` was signed with `secret` at most `tolerance` seconds from `now` (W2).
 
     The names in `headers` may be in upper or lower case. `now` is in seconds since the epoch, by default the machine's
-    time.
+    time. Raises `ConfigurationError` for a secret that is empty or no string.
     """
     _check_secret(secret)
     lower = {name.lower(): value for name, value in headers.items()}
@@ -58,9 +58,13 @@ def verify_signature(
         raise InvalidSignature(f"the signature is {age:.0f} s old; at most {tolerance:.0f} s are allowed")
 
 
-def _check_secret(secret: str) -> None:
+def _check_secret(secret: object) -> None:
+    if not isinstance(secret, str):
+        raise ConfigurationError(f"the secret is a {type(secret).__name__}, not a string")
     if not secret.strip():
-        raise ConfigurationError("the secret is empty: anybody can sign with it; None accepts unsigned requests")
+        raise ConfigurationError(
+            "the secret is empty: anybody can sign with it; a receiver takes None for unsigned requests"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -97,6 +98,11 @@ async def request_lost(request: httpx.Request, _forward: Callable[[], Awaitable[
 
 async def refused(request: httpx.Request, _forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
     raise httpx.ConnectError("connection refused", request=request)
+
+
+async def untrusted(request: httpx.Request, _forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate")
+    raise httpx.ConnectError(str(cause), request=request) from cause
 
 
 async def reply_lost(request: httpx.Request, forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -162,6 +163,13 @@ def test_the_command_refuses_what_is_no_list_of_schedules() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_the_command_says_how_far_back_schedules_reach() -> None:
+    arguments = ["schedule", "some_handlers:schedules", "--catch-up", "90000"]
+    code, output = invoke(*arguments, CODEQ_BASE_URL="http://a.test", CODEQ_PRODUCER_TOKEN="p")
+    assert (code, output) == (1, "Error: catch_up can be at most 82800 s: the server forgets keys\n")
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_module_with_a_registry_needs_no_settings_until_it_is_run() -> None:
     code, output = invoke("run", "some_handlers:registry", CODEQ_BASE_URL="")
     assert (code, output) == (1, "Error: CODEQ_BASE_URL is not set; an example: http://localhost:8080\n")
@@ -286,6 +294,40 @@ def test_json_log_lines_carry_the_fields_of_extra_and_the_time_zone() -> None:
         "order": 7,
         "command": "X",
     }
+
+
+class WithoutText:
+    """A value whose text cannot be read."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def itself() -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    value["self"] = value
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (itself(), "{'self': {...}}"),
+        ({(1, 2): 3}, "{(1, 2): 3}"),
+        (math.nan, "nan"),
+        (WithoutText(), "(no text: ValueError)"),
+    ],
+    ids=["contains itself", "key", "NaN", "no text"],
+)
+def test_a_value_that_json_cannot_represent_costs_no_record(value: Any, shown: str) -> None:
+    record = logging.makeLogRecord({"name": "a", "levelname": "INFO", "msg": "m", "odd": value, "sound": 1})
+    line = json.loads(JsonLines().format(record))
+    assert (line["odd"], line["sound"], line["message"]) == (shown, 1, "m")
+
+
+def test_json_log_lines_carry_the_stack() -> None:
+    record = logging.makeLogRecord({"msg": "m", "stack_info": "Stack (most recent call last):\n  here"})
+    assert "here" in json.loads(JsonLines().format(record))["stack"]
 
 
 def test_json_log_lines_carry_the_task() -> None:

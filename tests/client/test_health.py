@@ -24,6 +24,7 @@ from codeq_client import (
 )
 from codeq_client.health import HealthServer, Limits, live, ready
 from codeq_fake.testing import FakeCodeQ
+from tests.client.support import Scenario, answers
 
 GOOD = WorkerStatus(running=True, draining=False, tasks=0, claim_age=1, claim_error="", loop_lag=0.0, lease_lag=0.0)
 
@@ -45,6 +46,27 @@ GOOD = WorkerStatus(running=True, draining=False, tasks=0, claim_age=1, claim_er
 def test_probes_tell_the_truth(change: dict[str, Any], is_live: bool, is_ready: bool) -> None:  # noqa: FBT001 - parametrized
     status = replace(GOOD, **change)
     assert (live(status, Limits()), ready(status, Limits())) == (is_live, is_ready)
+
+
+@pytest.mark.asyncio
+async def test_a_worker_is_ready_as_soon_as_the_server_has_answered(scenario: Scenario) -> None:
+    """Not only when the first long poll ends: at the start, after an outage, and after a pause."""
+    worker = scenario.worker(poll=10)
+
+    @worker.handler("X")
+    async def work(_job: Job[Any]) -> None: ...
+
+    async with scenario.running(worker):
+        assert ready(worker.status(), Limits())
+        scenario.network.fail("claim", answers(503), None)
+        await scenario.clock.advance(12)
+        assert ready(worker.status(), Limits()), "half a second after the outage"
+        worker.pause()
+        await scenario.clock.advance(300)
+        worker.resume()
+        await scenario.clock.advance(0.1)
+        assert ready(worker.status(), Limits())
+        assert len(scenario.network.times("claim")) < 10, "it waits at the server again"
 
 
 def probe(port: int, path: str) -> tuple[int, dict[str, Any]]:

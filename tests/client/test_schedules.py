@@ -14,11 +14,11 @@ import httpx
 import pytest
 
 from codeq_client import CodeQ, Command
-from codeq_client.errors import ConfigurationError
+from codeq_client.errors import CertificateError, ClientClosed, ConfigurationError
 from codeq_client.schedules import Schedule, Scheduler
 from codeq_fake import faults
 from tests.client.api.support import TASK, StillClock
-from tests.client.support import Network, Scenario, refused
+from tests.client.support import Network, Scenario, refused, untrusted
 
 MINUTE = Schedule(name="minute", command="X", cron="* * * * *")
 
@@ -170,6 +170,18 @@ async def test_a_scheduler_survives_an_outage_of_many_hours() -> None:
         run = group.create_task(Scheduler(codeq, [MINUTE], delay=0, catch_up=0).run())
         await created.wait()
         run.cancel()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("error", [ClientClosed, CertificateError])
+async def test_an_error_that_no_waiting_mends_ends_a_scheduler(scenario: Scenario, error: type[Exception]) -> None:
+    if error is ClientClosed:
+        await scenario.codeq.aclose()
+    else:
+        scenario.network.fail("create", untrusted)
+    other = Schedule(name="other", command="Y", cron="* * * * *")
+    with pytest.raises(error, match=r"the client is closed|set SSL_CERT_FILE"):
+        await scenario.finished(Scheduler(scenario.codeq, [MINUTE, other], delay=0, catch_up=0).run())
 
 
 @pytest.mark.asyncio

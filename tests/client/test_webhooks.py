@@ -255,6 +255,12 @@ def test_an_empty_secret_is_refused(secret: str) -> None:
         verify_signature(secret, signed(b"{}", secret), b"{}", now=1000)
 
 
+@pytest.mark.parametrize("secret", [None, b"secret", 7])
+def test_a_secret_that_is_no_text_is_refused(secret: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"the secret is a {type(secret).__name__}, not a string"):
+        verify_signature(secret, {}, b"{}")
+
+
 @pytest.mark.parametrize(
     "headers",
     [

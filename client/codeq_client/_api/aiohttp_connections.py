@@ -15,6 +15,7 @@ import httpx
 from yarl import URL
 
 from codeq_client._compat.aiohttp import new_connector
+from codeq_client.errors import ClientClosed
 
 from .calls import Reply
 from .exchanges import Body, Settings, Slots, check_head, errors_of, request_headers, total_timeout
@@ -73,7 +74,7 @@ class AiohttpConnections:
     def _open_session(self) -> aiohttp.ClientSession:
         """Return the session, which belongs to the running loop."""
         if self._is_closed:
-            raise RuntimeError("the client is closed")
+            raise ClientClosed
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=new_connector(limit=0, keepalive_timeout=_IDLE_SECONDS, timeout_ceil_threshold=_NEVER),

@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import httpx
 
-from codeq_client.errors import ConfigurationError
+from codeq_client.errors import ClientClosed, ConfigurationError
 
 from . import exchanges
 from .calls import Reply
@@ -47,7 +47,7 @@ class Stack(Generic[HttpT]):
     def taken(self) -> Iterator[HttpT]:
         """Lend the free client that was used last."""
         if self.is_closed:
-            raise RuntimeError("the client is closed")
+            raise ClientClosed
         try:
             http = self._free.pop()
         except IndexError:

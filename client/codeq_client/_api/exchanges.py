@@ -17,7 +17,7 @@ import anyio
 import httpx
 
 from codeq_client._display import excerpt, without_password
-from codeq_client.errors import BadReply, CertificateError, Unavailable
+from codeq_client.errors import BadReply, CertificateError, ClientClosed, Unavailable
 
 from .retries import Send
 
@@ -130,12 +130,17 @@ def errors_of(step: Send, settings: Settings, unsent: tuple[type[Exception], ...
         yield
     except BadReply as error:
         raise BadReply(f"{step.call.method} {step.call.path}: {error}") from None
+    except ClientClosed:
+        raise
     except Exception as error:
         detail = excerpt(str(error)) or type(error).__name__
         text = f"{step.call.method} {step.call.path}: no answer from {_route(settings)}: {detail}"
         if _is_about_certificate(error):
-            raise CertificateError(text) from error
+            raise CertificateError(f"{text}; {_TRUST}") from error
         raise Unavailable(text, sent=not isinstance(error, (*unsent, NoFreeConnection, UnicodeError))) from error
+
+
+_TRUST = "set SSL_CERT_FILE to the certificates that are trusted, or correct the URL"
 
 
 def proxy_for(settings: Settings) -> str | None:

@@ -59,8 +59,11 @@ def create_batch(
 
     After each request `progress(done, total)` is called with the numbers of items that were answered, and of all.
 
-    An item that cannot be sent at all is rejected too, and the others are sent. After an outage no more is sent. Raises
-    only if every request fails. `rejected.item` may be sent again: its task is not created twice.
+    An item that cannot be sent at all is rejected too, and the others are sent. In an outage no more is sent: without
+    an answer for 61 s, or two timeouts if these are longer, the batch is given up. `rejected.item` may be sent again:
+    its task is not created twice.
+
+    Raises only if every request failed and certainly created nothing, so that the same call may be repeated.
     """
     return batches.create(core, _items(tasks, NewTask), trace_parent, progress)
 

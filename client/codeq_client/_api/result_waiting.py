@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from codeq_client._task import Task
 from codeq_client.errors import (
+    CertificateError,
     RateLimited,
     ResultNotFound,
     ServerError,
@@ -85,8 +86,8 @@ def _ended(core: Core, task_id: str, timeout: float, wake: Waker | None) -> Flow
         is_last = core.clock.monotonic() >= deadline
         try:
             task = yield from core.send(calls.get(task_id), retries=math.inf, deadline=deadline)
-        except Unavailable:
-            if not is_last or task is None:
+        except Unavailable as error:
+            if not is_last or task is None or isinstance(error, CertificateError):
                 raise
             # Only the last read failed, which has but a second: with many waiters at once that is no outage.
             raise WaitTimeout(task, timeout) from None

@@ -100,7 +100,7 @@ class Core:
         """
         retries_left = self.retries if retries is None else retries
         failures = 0
-        refreshed = False
+        refreshed = has_unknown_try = False
         while True:
             token = ""
             try:
@@ -116,7 +116,10 @@ class Core:
             except (Unavailable, RateLimited, ServerError) as error:
                 until_deadline = deadline - self.clock.monotonic()
                 if failures >= retries_left or not _may_repeat(call, error) or until_deadline <= retry_after(error):
+                    if has_unknown_try and isinstance(error, Unavailable) and not error.sent:
+                        raise Unavailable(f"{error} (an earlier try had no answer)", sent=True) from error
                     raise
+                has_unknown_try = has_unknown_try or may_have_acted(error)
                 yield Pause(min(self.pause(failures, error), until_deadline))
                 failures += 1
 
@@ -148,10 +151,13 @@ def retry_after(error: Exception) -> float:
     return min(error.retry_after, _LONGEST_RETRY_AFTER) if isinstance(error, Refused) else 0.0
 
 
+def may_have_acted(error: CodeQError) -> bool:
+    """Return whether the server may have carried the call out. A rate limit is checked before that (B3)."""
+    return isinstance(error, ServerError) or (isinstance(error, Unavailable) and error.sent)
+
+
 def _may_repeat(call: Call[Any], error: CodeQError) -> bool:
     """Return whether the call can be sent again without a second effect."""
     if isinstance(error, BadReply | CertificateError):
         return False  # it would most likely be as bad again
-    if isinstance(error, RateLimited) or (isinstance(error, Unavailable) and not error.sent):
-        return True  # the server did nothing: the limit is checked first (B3)
-    return call.repeatable
+    return call.repeatable or not may_have_acted(error)

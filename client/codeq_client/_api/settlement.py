@@ -9,12 +9,14 @@ ours.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from codeq_client._task import Status, Task
 from codeq_client.errors import (
+    CertificateError,
     CodeQError,
     LeaseLost,
     NotInProgress,
@@ -39,11 +41,25 @@ PASSING = (Unavailable, ServerError, RateLimited, Unauthorized)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to try: `may_retry(error, failures)` is asked after an error, `may_send()` before each request."""
+    """How long to try: `may_retry(error, failures)` is asked after an error, `may_send()` before each request.
+
+    Each request has `timeout` seconds, by default the client's, but ends by `deadline`.
+    """
 
     may_retry: Callable[[CodeQError, int], bool]
     may_send: Callable[[], bool] = lambda: True
     timeout: float | None = None
+    deadline: float = math.inf
+
+
+def _policy_of_caller(core: Core, deadline: float = math.inf) -> RetryPolicy:
+    """Return how long a caller tries: as often as the client's `retries`, and not after errors that would stay."""
+
+    def may_retry(error: CodeQError, failures: int) -> bool:
+        lasts = isinstance(error, Unauthorized | CertificateError)
+        return failures < core.retries and not lasts and core.clock.monotonic() < deadline
+
+    return RetryPolicy(may_retry, deadline=deadline)
 
 
 def submit(
@@ -54,15 +70,16 @@ def submit(
     artifacts: Sequence[Artifact] = (),
     *,
     unknown: bool = False,
+    deadline: float = math.inf,
 ) -> Flow[Record]:
     """Submit a result, or an error, for a claimed task. Given only an id, a lost answer cannot be resolved.
 
-    `unknown` says that an earlier try may have been accepted.
+    `unknown` says that an earlier try may have been accepted. No try begins after `deadline`.
     """
     if isinstance(task, Task):
         call = calls.submit(task.id, result=result, error=error, artifacts=artifacts)
-        return end(core, task, call, unknown=unknown)
-    return core.send(calls.submit(task, result=result, error=error, artifacts=artifacts))
+        return end(core, task, call, _policy_of_caller(core, deadline), unknown=unknown)
+    return core.send(calls.submit(task, result=result, error=error, artifacts=artifacts), deadline=deadline)
 
 
 def end(
@@ -128,7 +145,7 @@ def _settle(
     earlier: Exception | None = None,
 ) -> Flow[T]:
     """Send the call until its outcome is known; `resolve` gives the outcome once the lease is no longer ours."""
-    policy = policy or RetryPolicy(lambda error, n: n < core.retries and not isinstance(error, Unauthorized))
+    policy = policy or _policy_of_caller(core)
     send = _Sender(core, task, policy)
     failures = 0
     error = earlier
@@ -169,7 +186,8 @@ class _Sender:
     policy: RetryPolicy
 
     def __call__(self, call: Call[T]) -> Flow[T]:
-        return self.core.send(call, retries=0, timeout=self.policy.timeout, guard=self._check)
+        policy = self.policy
+        return self.core.send(call, retries=0, timeout=policy.timeout, deadline=policy.deadline, guard=self._check)
 
     def _check(self) -> None:
         if not self.policy.may_send():

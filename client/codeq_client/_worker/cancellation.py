@@ -30,10 +30,10 @@ def is_interrupt(error: BaseException) -> bool:
     )
 
 
-def text_of(error: BaseException) -> str:
-    """Return the error's text; that of a broken exception cannot be read."""
+def text_of(value: object) -> str:
+    """Return the text of an error or another value; that of a broken one cannot be read."""
     try:
-        return str(error)
+        return str(value)
     except BaseException as broken:  # noqa: BLE001 - the user's code
         return f"(no text: {type(broken).__name__})"
 

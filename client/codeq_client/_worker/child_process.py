@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias
 from codeq_client.errors import HandlerProcessError
 
 from .cancellation import text_of
+from .descendants import kill_descendants
 from .job import Job, TaskLogger, current_task, log_fields
 from .outcomes import Fail
 
@@ -146,5 +147,6 @@ def _end_with_worker() -> None:
     if parent is not None:
         parent.join()
     if hasattr(os, "killpg"):
+        kill_descendants(os.getpid())
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)

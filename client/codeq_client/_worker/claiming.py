@@ -7,29 +7,42 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
 from codeq_client._api import calls
+from codeq_client._api.calls import Call
 from codeq_client._api.clock import sleep_or
 from codeq_client._api.retries import retry_after
 from codeq_client._task import Task
-from codeq_client.errors import BadRequest, CertificateError, CodeQError, Forbidden, Unauthorized, Unavailable
+from codeq_client.errors import (
+    BadRequest,
+    CertificateError,
+    ClientClosed,
+    CodeQError,
+    Forbidden,
+    Unauthorized,
+    Unavailable,
+)
 
 from .cancellation import is_interrupt
 from .command_order import CommandOrder
 from .delivery import SETTLE_SECONDS, Delivery, DeliveryContext
 from .events import ClaimFailed, Draining, Polled
 from .handlers import Handler
-from .job import Job
+from .job import Job, log_fields
 from .lease_timing import End
 from .limits import CommandLimits
 from .outcomes import Retry
 from .result_batches import ResultBatches
 
+T = TypeVar("T")
+
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+_LONGEST_HOLD = 300.0
+_HEAD_START = 1.0  # of other workers for a task that is handed back: their long polls look every 250 ms (K9)
 _SHORT_POLL = 1.0  # while a command is at its limit: it is claimed again with the next poll
 _EMPTY_CLAIMS_IN_BURST = 2  # Z4: one empty answer may be wrong
 
@@ -70,10 +83,16 @@ class ClaimLoop:
         self._stop = asyncio.Event()
         self._claiming = anyio.CancelScope()
         self._claims_ended = asyncio.Event()
+        self._claim_answered = asyncio.Event()
+        """Whether no claim is under way."""
+        self._claim_answered.set()
         self._failures = 0
         self._empty_claims = 0
         self._more_ready = False
         """Whether the last claim brought all that was asked for: then a long poll need not come first."""
+        self._was_ever_answered = False
+        self._is_answered = False
+        """Whether the latest claim was answered, and none is due that shows it at once."""
         self._refusal: Exception | None = None
         self.paused = False
         """Whether no more tasks are claimed, until `resume`."""
@@ -133,6 +152,7 @@ class ClaimLoop:
     def resume(self) -> None:
         """Claim again after a pause."""
         self.paused = False
+        self._is_answered = False
         self._slot_freed.set()
         _log.info("resumed")
 
@@ -185,7 +205,7 @@ class ClaimLoop:
                 await self._fill_slots(group)
                 return
             all_asked = len(commands) == len(self._handlers)
-            wait = 0 if self._burst else self._poll if all_asked else _SHORT_POLL
+            wait = self._wait_of_claim(all_asked=all_asked)
             task = await self._claim_one(commands, wait)
             self._failures = 0
             self._more_ready = task is not None
@@ -203,13 +223,24 @@ class ClaimLoop:
         elif task is None and took < wait / 4:
             await self._pause(min(1.0, wait))  # something answers long polls at once: do not spin
 
+    def _wait_of_claim(self, *, all_asked: bool) -> float:
+        """Return how many seconds a claim waits. Not one that has to show at once that the server answers."""
+        if self._burst or not self._is_answered:
+            return 0
+        return self._poll if all_asked else _SHORT_POLL
+
     async def _claim_one(self, commands: Sequence[str], wait: float) -> Task | None:
-        codeq, lease = self._context.codeq, self._context.terms.seconds
         # Not cancelled by `stop`: the server might lease a task that no worker handles. Its task is given back.
-        return await codeq.run(codeq.core.send(calls.claim(commands, lease=lease, wait=wait), retries=0))
+        return await self._send(calls.claim(commands, lease=self._context.terms.seconds, wait=wait))
+
+    async def _send(self, claim: Call[T]) -> T:
+        self._claim_answered = asyncio.Event()
+        try:
+            return await self._context.codeq.run(self._context.codeq.core.send(claim, retries=0))
+        finally:
+            self._claim_answered.set()
 
     async def _fill_slots(self, group: asyncio.TaskGroup) -> None:
-        codeq, lease = self._context.codeq, self._context.terms.seconds
         idle: set[str] = set()  # commands that had no task although it was their turn
         while self.running < self._concurrency and not (self.stopping or self.paused):
             claimable = [command for command in self._claimable() if command not in idle]
@@ -217,8 +248,8 @@ class ClaimLoop:
                 return
             commands, asked = self._next_batch(claimable)
             sent = self._clock.monotonic()
-            call = calls.claim_batch(commands, lease=lease, count=asked)
-            tasks = await codeq.run(codeq.core.send(call, retries=0))
+            claim = calls.claim_batch(commands, lease=self._context.terms.seconds, count=asked)
+            tasks = await self._send(claim)
             self._failures = 0
             self._more_ready = len(tasks) == asked
             await self._receive(group, tasks, sent)
@@ -237,6 +268,7 @@ class ClaimLoop:
         return [command for command in claimable if self._limits.allowance(command) >= asked], asked
 
     async def _receive(self, group: asyncio.TaskGroup, tasks: Sequence[Task], sent: float) -> None:
+        self._was_ever_answered = self._is_answered = True
         self._context.emit(Polled(len(tasks), self._clock.monotonic() - sent))
         if tasks:
             self._empty_claims = 0
@@ -255,10 +287,11 @@ class ClaimLoop:
         """Carry out one delivery. A task that is delivered again waits until its earlier delivery has ended."""
         try:
             async with delivery.holding():
-                if await self._all_ended(earlier) and not self.stopping:
+                if await self._all_ended(delivery, earlier) and not self.stopping:
                     await delivery.run()
                 else:
                     await delivery.hand_back()
+                    self._limits.hold_off(delivery.command, _HEAD_START if earlier else 0)
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # a bug must not end the other deliveries
@@ -275,34 +308,60 @@ class ClaimLoop:
         if not deliveries:
             del self._deliveries[delivery.task_id]
 
-    async def _all_ended(self, earlier: Sequence[Delivery]) -> bool:
+    async def _all_ended(self, delivery: Delivery, earlier: Sequence[Delivery]) -> bool:
         """End the earlier deliveries of a task; return False if a handler is stuck.
 
-        Then the task is handed back, for other workers. This worker may claim it again, and each claim counts as an
-        attempt: so it waits for up to a third of the lease. The jitter lets another worker's poll come first.
+        Then the task is handed back, for other workers. But this worker may claim it again, and each claim counts as an
+        attempt (K5): so it holds the task for longer each time, and lets other workers come first.
         """
         if not earlier:
             return True
-        longest = self._context.terms.seconds / 3 * (0.5 + self._context.codeq.core.random() / 2)
-        return await sleep_or(self._clock, longest, partial(_replace, earlier))
+        stuck = earlier[0]
+        longest = min(_LONGEST_HOLD, self._context.terms.seconds / 3 * 2.0 ** min(stuck.times_handed_back, 10))
+        delivery.wait()
+        if await sleep_or(self._clock, self._jittered(longest), partial(_replace, earlier)):
+            delivery.begin()
+            return True
+        stuck.times_handed_back += 1
+        _log.warning(
+            "task %s is handed back, because its earlier handler is stuck here: it has used %d of %d attempts",
+            delivery.task_id,
+            delivery.task.attempts,
+            delivery.task.max_attempts,
+            extra=log_fields(delivery.task),
+        )
+        self._limits.hold_off(delivery.command, self._poll + SETTLE_SECONDS)
+        await self._claim_answered.wait()
+        return False
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * (0.5 + self._context.codeq.core.random() / 2)
 
     async def _claim_failed(self, error: Exception) -> None:
-        """Report a failed claim and pause before the next one; in a burst, end the run if waiting cannot help."""
-        core = self._context.codeq.core
-        refused = isinstance(error, Unauthorized | Forbidden | BadRequest | CertificateError)
-        if self._burst and (refused or self._failures >= core.retries):
+        """Report a failed claim and pause before the next one, or end the run if waiting cannot help."""
+        if self._is_final(error):
             self._refusal = error
             self.stop()
             return
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
-        pause *= 0.5 + core.random() / 2
+        pause = self._jittered(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10)))
         pause = max(retry_after(error), pause)
         self._failures += 1
+        self._is_answered = False
         orphan = isinstance(error, Unavailable) and error.sent
         commands, bug = ", ".join(self._order.names()), None if isinstance(error, CodeQError) else error
         _log.warning("claiming %s failed, again in %.1f s: %s", commands, pause, error, exc_info=bug)
         self._context.emit(ClaimFailed(error, orphan, pause))
         await self._pause(pause)
+
+    def _is_final(self, error: Exception) -> bool:
+        """Return whether a failed claim ends the run. Outside of a burst, few errors do: most pass without a restart.
+
+        A certificate that was trusted before may be renewed while the worker runs.
+        """
+        if isinstance(error, ClientClosed) or (isinstance(error, CertificateError) and not self._was_ever_answered):
+            return True
+        refused = isinstance(error, Unauthorized | Forbidden | BadRequest | CertificateError)
+        return self._burst and (refused or self._failures >= self._context.codeq.core.retries)
 
     async def _pause(self, seconds: float) -> None:
         await sleep_or(self._clock, seconds, self._stop.wait)

@@ -20,6 +20,7 @@ from codeq_client._display import excerpt
 from codeq_client._task import Task
 from codeq_client.errors import (
     BadRequest,
+    ClientClosed,
     CodeQError,
     LeaseLost,
     NotInProgress,
@@ -87,10 +88,17 @@ class Delivery:
         self._error: BaseException | None = None
         self.stuck_since: float | None = None
         """Since when the handler has not ended although it had to, on the clock's `monotonic`."""
+        self.times_handed_back = 0
+        """How often the task was delivered again, and handed back, because this handler is stuck."""
 
     def end(self, end: End) -> None:
         """Cancel the handler, for this reason; the first reason stays."""
         self._held.end_handler(end)
+
+    @property
+    def task(self) -> Task:
+        """The delivered task."""
+        return self._task
 
     @property
     def task_id(self) -> str:
@@ -105,6 +113,14 @@ class Delivery:
     def age(self) -> float:
         """Return the seconds since the task was claimed."""
         return self._clock.monotonic() - self._started_at
+
+    def wait(self) -> None:
+        """Hold the lease until `begin`: an earlier handler of the task must end first."""
+        self._lease.wait()
+
+    def begin(self) -> None:
+        """Let the limits of the handler's time count from now on."""
+        self._lease.begin(self._clock.monotonic())
 
     async def replace(self) -> None:
         """End because the task was delivered again: this lease was lost unnoticed. Return when the delivery ended."""
@@ -198,7 +214,7 @@ class Delivery:
             settled, detail, loss = Settled.LOST, error.reason, Loss.EXPIRED if expired else Loss.REVOKED
         except (NotOwner, NotInProgress, TaskNotFound) as error:
             settled, detail, loss = Settled.LOST, str(error), Loss.REVOKED
-        except (Unavailable, ServerError, RateLimited) as error:
+        except (ClientClosed, Unavailable, ServerError, RateLimited) as error:
             settled, detail, loss = Settled.LOST, str(error), Loss.UNANSWERED
         except CodeQError as error:
             settled, detail, loss = Settled.LOST, str(error), Loss.REFUSED

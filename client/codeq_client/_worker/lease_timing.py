@@ -174,6 +174,14 @@ class Lease:
         """Note that the handler made progress."""
         self._progressed = now
 
+    def wait(self) -> None:
+        """Note that the handler has not begun: the limits of its time count from `begin`."""
+        self._started = self._progressed = math.inf
+
+    def begin(self, now: float) -> None:
+        """Note that the handler begins."""
+        self._started = self._progressed = now
+
     def stop(self) -> None:
         """Send no more renewals."""
         self._stopped = True

@@ -20,26 +20,35 @@ class CommandLimits:
     def __init__(self, handlers: Mapping[str, Handler], running: Callable[[str], int], clock: Clock) -> None:
         self._concurrency = {name: h.concurrency for name, h in handlers.items() if h.concurrency is not None}
         self._windows = {name: RateWindow(h.rate) for name, h in handlers.items() if h.rate is not None}
+        self._held_off: dict[str, float] = {}
+        """Until when a command is left to other workers."""
         self._running = running
         self._clock = clock
 
     def allowance(self, command: str) -> float:
         """Return how many tasks of the command may be started now; infinite without a limit."""
-        name = command.lower()
+        name, now = command.lower(), self._clock.monotonic()
+        if now < self._held_off.get(name, now):
+            return 0
         free = self._concurrency[name] - self._running(name) if name in self._concurrency else math.inf
         window = self._windows.get(name)
-        return max(0, min(free, window.allowance(self._clock.monotonic()) if window else math.inf))
+        return max(0, min(free, window.allowance(now) if window else math.inf))
 
     def started(self, command: str) -> None:
         """Note that a task of the command is started."""
         if window := self._windows.get(command.lower()):
             window.started(self._clock.monotonic())
 
+    def hold_off(self, command: str, seconds: float) -> None:
+        """Leave the tasks of a command to other workers for this long."""
+        self._held_off[command.lower()] = self._clock.monotonic() + seconds
+
     def until_allowed(self) -> float:
-        """Return the seconds until the rate of a command allows a task again; infinite if none has to wait for that."""
+        """Return the seconds until a rate, or `hold_off`, allows a task again; infinite if none does."""
         now = self._clock.monotonic()
-        full = (window for window in self._windows.values() if not window.allowance(now))
-        return min((window.wait(now) for window in full), default=math.inf)
+        rates = [window.wait(now) for window in self._windows.values() if not window.allowance(now)]
+        held_off = [until - now for until in self._held_off.values() if now < until]
+        return min([*rates, *held_off], default=math.inf)
 
 
 class RateWindow:

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from codeq_client._display import printable
 
+from .cancellation import text_of
 from .job import current_task, log_fields
 
 #: The most lines that wait for the output. More are dropped and counted.
@@ -57,7 +58,25 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        if record.stack_info:
+            line["stack"] = self.formatStack(record.stack_info)
+        try:
+            return _json(line)
+        except Exception:  # noqa: BLE001 - one value of `extra` must not cost the record
+            return _json({str(name): _readable(value) for name, value in line.items()})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=text_of, allow_nan=False)
+
+
+def _readable(value: object) -> object:
+    """Return the value, or its text if JSON cannot represent it: one that contains itself, or a NaN."""
+    try:
+        _json(value)
+    except Exception:  # noqa: BLE001 - the user's values
+        return text_of(value)
+    return value
 
 
 class BackgroundHandler(logging.Handler):

@@ -19,6 +19,7 @@ from codeq_client.errors import HandlerProcessError
 
 from .cancellation import Caught
 from .child_process import HandlerCall, serve
+from .descendants import kill_descendants
 
 _SPAWN = multiprocessing.get_context("spawn")  # a forked process would share the worker's connections and threads
 _REAP_SECONDS = 5.0
@@ -89,6 +90,8 @@ class _HandlerProcess:
         """Kill the process, and all that its handler started."""
         with suppress(ProcessLookupError, PermissionError):  # it is not yet, or no longer, the leader of a group
             if hasattr(os, "killpg") and self._process.pid:
+                os.kill(self._process.pid, signal.SIGSTOP)  # so that it starts nothing more
+                kill_descendants(self._process.pid)
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
 

@@ -151,8 +151,9 @@ class Worker(Registry):
         With `signals`, SIGINT, SIGTERM and SIGHUP stop the worker, and a second SIGINT or SIGTERM ends the process at
         once. The handlers then have the grace period, and their leases are renewed. Those that still run after it are
         cancelled and their tasks abandoned. Handlers on threads cannot be cancelled and are
-        waited for: they should check `context.end`. In a burst, the error of a refused or repeatedly failing claim is
-        raised; otherwise claims are tried for ever.
+        waited for: they should check `context.end`. The error of a claim is raised if the client was closed,
+        or if the server's certificate was not trusted from the start, and in a burst if the claim was refused or failed
+        repeatedly; otherwise claims are tried for ever.
         """
         if not self.handlers_of(self.only):
             raise ConfigurationError("the worker has no handler")

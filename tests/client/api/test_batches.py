@@ -9,7 +9,8 @@ import pytest
 
 from codeq_client import NewTask, Submission, Task
 from codeq_client._api import operations
-from codeq_client.errors import ConfigurationError, EncodeError, Unavailable
+from codeq_client._api.retries import Send
+from codeq_client.errors import ConfigurationError, EncodeError, Unauthorized, Unavailable
 from tests.client.api.support import LOST, TASK, UNREACHED, ScriptedServer, refusal, reply
 from tests.client.support import Scenario, reply_lost
 
@@ -62,6 +63,62 @@ def test_an_outage_ends_a_batch(answers: list[Any], requests: int) -> None:
     assert isinstance(last, Unavailable)
     assert not last.sent
     assert "not sent, because of an earlier error" in str(last)
+
+
+class SilentServer(ScriptedServer):
+    """A server that answers the first `answers`, and takes all further requests without ever answering."""
+
+    def __init__(self, *answers: Any) -> None:
+        super().__init__([*answers, *[self._silence] * 99])
+
+    def _silence(self, send: Send) -> Any:
+        self.clock.now += send.timeout
+        return LOST
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+def test_a_batch_is_given_up_after_a_minute_without_an_answer(answered: int) -> None:
+    server = SilentServer(*[reply(200, CREATED)] * answered)
+    began = server.clock.now
+    batch = server.run(operations.create_batch(server.core, [NewTask(command="X", payload={})] * 250))
+    assert len(batch.rejected) == 250 - 100 * answered
+    assert 60 <= server.clock.now - began <= 65
+    assert "not sent, because of an earlier error" in str(batch.rejected[-1].error)
+
+
+CLAIMED = Task(id="t-1", command="X", status="IN_PROGRESS", attempts=1)
+
+
+@pytest.mark.parametrize("items", [[Submission(CLAIMED)], [Submission("t-1")]], ids=["together", "alone"])
+def test_a_batch_of_results_is_given_up_after_a_minute_without_an_answer(items: list[Submission]) -> None:
+    server = SilentServer()
+    began = server.clock.now
+    batch = server.run(operations.submit_batch(server.core, items * 250))
+    assert len(batch.rejected) == len(items) * 250
+    assert server.clock.now - began <= 65
+
+
+@pytest.mark.asyncio
+async def test_a_batch_of_which_no_part_was_answered_can_be_sent_again_from_its_rejections(scenario: Scenario) -> None:
+    scenario.network.fail("claim", *[reply_lost] * 4)  # that is how the network calls a batch
+    batch = await scenario.finished(scenario.codeq.create_batch(NewTask(command="X", payload=n) for n in range(1, 50)))
+    assert (len(batch.accepted), len(batch.rejected)) == (0, 49)
+    assert len((await scenario.codeq.create_batch(item.item for item in batch.rejected)).all()) == 49
+    assert len(scenario.fake.tasks()) == 49
+
+
+@pytest.mark.parametrize("answers", [[UNREACHED] * 4, [refusal(401, "invalid token")]], ids=["unreachable", "401"])
+def test_a_batch_that_certainly_created_nothing_is_an_error(answers: list[Any]) -> None:
+    server = ScriptedServer(answers)
+    with pytest.raises((Unavailable, Unauthorized), match=r"refused|invalid token"):
+        server.run(operations.create_batch(server.core, [NewTask(command="X", payload={})] * 150))
+
+
+def test_an_outage_after_a_lost_reply_does_not_say_that_nothing_was_sent() -> None:
+    server = ScriptedServer([LOST, *[UNREACHED] * 3])
+    with pytest.raises(Unavailable, match="an earlier try had no answer") as raised:
+        server.run(operations.create(server.core, "X", {}))
+    assert raised.value.sent
 
 
 def test_an_outage_ends_the_separate_requests_of_a_batch_of_results() -> None:

@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from codeq_client import BlockingCodeQ, CodeQ, Task
+from codeq_client import BlockingCodeQ, CodeQ, NewTask, Task
 from codeq_client._api import exchanges
-from codeq_client.errors import BadReply, CertificateError, ConfigurationError, Unavailable
+from codeq_client.errors import BadReply, CertificateError, ClientClosed, ConfigurationError, Unavailable
 from codeq_fake.testing import FakeCodeQ
-from tests.client.api.support import TASK, output_about_tasks
+from tests.client.api.support import TASK, StillClock, output_about_tasks
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -206,10 +206,34 @@ def test_an_untrusted_certificate_is_an_error_at_once() -> None:
     transport = httpx.MockTransport(untrusted)
     with (
         BlockingCodeQ("https://a.test", worker_token="w", retries=9, transport=transport) as codeq,
-        pytest.raises(CertificateError, match=r"https://a\.test: .*self-signed certificate"),
+        pytest.raises(CertificateError, match=r"https://a\.test: .*self-signed certificate.*set SSL_CERT_FILE"),
     ):
         codeq.wait_for_result("t-1", timeout=600)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("use", ["create", "create_batch", "wait_for_result", "complete"])
+def test_a_closed_client_says_so_at_once(use: str) -> None:
+    codeq = BlockingCodeQ("http://a.test", producer_token="p", worker_token="w", clock=StillClock())
+    codeq.close()
+    arguments: dict[str, tuple[Any, ...]] = {
+        "create": ("X", {}),
+        "create_batch": ([NewTask(command="X", payload={})] * 300,),
+        "wait_for_result": ("t-1",),
+        "complete": (Task(id="t-1", command="X", status="IN_PROGRESS"),),
+    }
+    with pytest.raises(ClientClosed, match=r"the client is closed: .*make another client"):
+        getattr(codeq, use)(*arguments[use])
+    assert codeq.core.clock.monotonic() == StillClock().monotonic(), "it waited for nothing"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("transport", [None, httpx.AsyncHTTPTransport])
+async def test_a_closed_asynchronous_client_says_so_at_once(transport: Any) -> None:
+    async with CodeQ("http://a.test", producer_token="p", transport=transport) as codeq:
+        pass
+    with pytest.raises(ClientClosed):
+        await codeq.create("X", {})
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codeq_client import NewTask
+from codeq_client import NewTask, Task
 from codeq_client._api import calls, operations
 from codeq_client._api.calls import Call, Role
 from codeq_client._api.retries import Core, Flow
@@ -37,9 +37,14 @@ from tests.client.api.support import LOST, TASK, UNREACHED, Reply, ScriptedServe
 
 Make = Callable[[Core], Flow[Any]]
 
+
+def create_all(core: Core) -> Flow[list[Task]]:
+    return (yield from operations.create_batch(core, [NewTask(command="X", payload={})])).all()
+
+
 REPEATABLE: dict[str, Make] = {
     "create": lambda core: operations.create(core, "X", {}),
-    "create_batch": lambda core: operations.create_batch(core, [NewTask(command="X", payload={})]),
+    "create_batch": create_all,
     "heartbeat": lambda core: operations.heartbeat(core, "t-1"),
     "get": lambda core: operations.get(core, "t-1"),
     "result": lambda core: operations.result(core, "t-1"),

@@ -89,7 +89,8 @@ def steps(_job: Job[Any], task: ProcessContext) -> int:
 
 @registry.handler("HANG", pool="process")
 def hang(job: Job[str]) -> None:
-    """Write the ids of this process and of one that it starts, and hang."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    Path(job.payload).write_text(f"{os.getpid()} {child.pid}")
+    """Write the ids of this process and of two that it starts, one in a separate session, and hang."""
+    command = ["sleep", "60"]
+    started = [subprocess.Popen(command), subprocess.Popen(command, start_new_session=True)]
+    Path(job.payload).write_text(f"{os.getpid()} {started[0].pid} {started[1].pid}")
     SystemClock().sleep_blocking(60)

@@ -103,6 +103,27 @@ def test_a_worker_whose_terminal_closes_ends_its_task_first(
     os.close(writer)
 
 
+def test_a_worker_in_the_lifespan_of_a_web_server_leaves_it_its_signals(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "uvicorn", "tests.client.worker.lifespan_app:app", "--port", "0"]
+    log = tmp_path / "log"
+    with (
+        BlockingCodeQ.from_env(environ) as codeq,
+        log.open("w") as stderr,
+        subprocess.Popen(command, env=environ, cwd=REPOSITORY, stderr=stderr) as server,
+    ):
+        try:
+            task = codeq.create("X", {"n": 1, "seconds": 1})
+            wait_until(Path(environ["STARTED"]).exists, 20)
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(20) in {0, -signal.SIGTERM}
+        finally:
+            server.kill()
+        assert codeq.get(task.id).status == "COMPLETED"
+    assert "Application shutdown complete" in log.read_text()
+
+
 def test_a_second_signal_ends_a_worker_at_once(environ: dict[str, str]) -> None:
     with BlockingCodeQ.from_env(environ) as codeq, worker_process(environ, "--grace", "60") as process:
         codeq.create("X", {"n": 0, "seconds": 60})
@@ -157,7 +178,7 @@ def test_a_draining_reload_obeys_signals(
         task = codeq.create("X", {"n": 1, "seconds": 2})
         wait_until(started.exists, 20)
         (tmp_path / "mine.py").write_text("from tests.client.worker.app import make\n\n")
-        wait_until(lambda: "a file changed" in log.read_text(), 5)
+        wait_until(lambda: "a file changed" in log.read_text(), 20)
         for number in signals:
             process.send_signal(number)
             SystemClock().sleep_blocking(0.1)  # two signals at once are one

@@ -104,9 +104,9 @@ async def test_progress_is_reported_to_the_worker(pool: ProcessPool) -> None:
 
 
 def process_ids(file: Path) -> list[int]:
-    """Return the ids that `hang` wrote; none until both are there."""
+    """Return the ids that `hang` wrote; none until all are there."""
     found = [int(text) for text in file.read_text().split()] if file.exists() else []
-    return found if len(found) == 2 else []
+    return found if len(found) == 3 else []
 
 
 @in_process

@@ -88,7 +88,7 @@ async def test_a_task_whose_old_handler_is_stuck_is_given_to_a_healthy_worker(
         await stuck.has_started()
         await scenario.clock.advance(2)
         scenario.race(task_id, "revoke_lease")
-        await scenario.clock.advance(60)
+        await scenario.clock.advance(15)
         healthy = Worker(scenario.calm, poll=1)
         done: list[str] = []
 
@@ -100,6 +100,20 @@ async def test_a_task_whose_old_handler_is_stuck_is_given_to_a_healthy_worker(
             await scenario.clock.advance(20)
         stuck.released.set()
     assert done == [task_id]
+
+
+@pytest.mark.asyncio
+async def test_a_task_of_a_stuck_handler_uses_up_few_attempts(
+    scenario: Scenario, stuck: StuckHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = with_stuck_handler(scenario, stuck, concurrency=4, lease=LeaseTerms(60, max_runtime=30))
+    task_id = scenario.enqueue("STUCK", {}, max_attempts=100)
+    async with scenario.running(worker):
+        await stuck.has_started()
+        await scenario.clock.advance(600)
+        assert scenario.task(task_id).attempts < 10
+        stuck.released.set()
+    assert f"task {task_id} is handed back, because its earlier handler is stuck here" in caplog.text
 
 
 @pytest.mark.asyncio

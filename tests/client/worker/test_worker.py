@@ -29,8 +29,8 @@ from codeq_client import (
     current_task,
 )
 from codeq_client._worker.command_order import CommandOrder
-from codeq_client.errors import ConfigurationError, Forbidden, Unavailable
-from tests.client.support import Scenario, answers, broken, refused, reply_lost, sleeper, slow
+from codeq_client.errors import CertificateError, ClientClosed, ConfigurationError, Forbidden, Unavailable
+from tests.client.support import Scenario, answers, broken, refused, reply_lost, sleeper, slow, untrusted
 
 
 @dataclass
@@ -322,7 +322,7 @@ async def test_a_server_that_answers_long_polls_at_once_is_not_polled_in_a_tight
     scenario.network.fail("claim", at_once)
     async with scenario.running(worker):
         await scenario.clock.advance(30)
-    assert len(scenario.network.times("claim")) <= 31
+    assert len(scenario.network.times("claim")) <= 32
 
 
 @pytest.mark.asyncio
@@ -692,3 +692,35 @@ def test_a_worker_off_the_main_thread_warns_that_signals_do_not_stop_it(caplog: 
 
 def test_a_poll_is_never_longer_than_a_third_of_the_lease() -> None:
     assert Worker(CodeQ("http://a.test", worker_token="w"), lease=12, poll=30).poll == 4
+
+
+@pytest.mark.asyncio
+async def test_a_worker_whose_client_is_closed_ends_with_the_reason(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(sleeper(scenario.clock, 1))
+    run = asyncio.create_task(worker.run(signals=False))
+    await scenario.clock.advance(5)
+    await scenario.codeq.aclose()
+    with pytest.raises(ClientClosed, match="the client is closed"):
+        await scenario.finished(run)
+
+
+@pytest.mark.asyncio
+async def test_a_worker_ends_at_once_if_the_certificate_is_not_trusted(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(sleeper(scenario.clock, 1))
+    scenario.network.fail("claim", untrusted)
+    with pytest.raises(CertificateError, match="set SSL_CERT_FILE"):
+        await scenario.finished(worker.run(signals=False))
+    assert len(scenario.network.times("claim")) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_certificate_that_expires_while_a_worker_runs_may_be_renewed(scenario: Scenario) -> None:
+    worker = scenario.worker()
+    worker.handler("X")(sleeper(scenario.clock, 1))
+    async with scenario.running(worker):
+        await scenario.clock.advance(5)
+        scenario.network.fail("claim", untrusted, untrusted, None)
+        scenario.enqueue("X", {})
+        await scenario.until_ended()

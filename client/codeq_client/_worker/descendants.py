@@ -1,0 +1,47 @@
+"""The processes that a process has started, by Linux's `/proc`: also those in separate sessions."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+
+_ROUNDS = 10  # what is killed may have started another process just before
+
+
+def kill_descendants(pid: int) -> None:
+    """Kill what a process has started, what that has started, and so on. On other systems than Linux, do nothing."""
+    for _ in range(_ROUNDS):
+        found = _descendants(pid)
+        for descendant in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(descendant, signal.SIGKILL)
+        if not found:
+            return
+
+
+def _descendants(pid: int) -> list[int]:
+    children = defaultdict(list)
+    for child, parent in _parents().items():
+        children[parent].append(child)
+    found: list[int] = []
+    left = [pid]
+    while left:
+        of_one = children[left.pop()]
+        found += of_one
+        left += of_one
+    return found
+
+
+def _parents() -> dict[int, int]:
+    """Return the parent of each process that has not ended."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):  # it has ended meanwhile
+            # The name, in parentheses, may contain anything. After it come the state and the parent.
+            state, parent, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
+            if state != "Z":
+                parents[int(stat.parent.name)] = int(parent)
+    return parents
