@@ -15,6 +15,8 @@ from .plans import BEARER, Body, Plan, Send, Step, Wait, id_in_reply
 _ODDITIES = (0.0, 0.02, 0.02, 0.1)
 #: How many of the newest tasks and subscriptions requests are about.
 _RECENT = 6
+#: How many of the newest claims they are about: older ones have likely ended.
+_HELD = 2
 #: How likely a field that is not usual is in a body.
 _RARE = 0.3
 #: How likely a caller's token is odd, or the caller one of the other tenant.
@@ -79,6 +81,8 @@ class _Draft:
     tasks: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     subscriptions: list[str] = field(default_factory=list)
+    #: How many tasks were created and not claimed, if all that was sound.
+    ready: int = 0
     #: Lifetimes of subscriptions. Those that expire in one second are in the order of their ids, which are random (U6).
     lifetimes: Iterator[int] = field(default_factory=lambda: count(307, 7))
     counter: Iterator[int] = field(default_factory=count)
@@ -144,16 +148,18 @@ class _Draft:
 
     def _held(self) -> str:
         """The id of a task that a worker may hold. Rarely of any other."""
-        return self._id(self.tasks if self.rnd.random() < _RARE else self.held)
+        return self._id(self.tasks if self.rnd.random() < _RARE else self.held[-_HELD:])
 
     def _note_ids(self, operation: words.Operation, number: int, body: Body | str | None) -> None:
         """Note the ids that the reply to a request may have."""
-        if operation.body in {"claim", "claim_batch"}:
+        if operation.body in {"claim", "claim_batch"} and self.ready:
+            self.ready -= 1
             self.held.append(id_in_reply(number))
         if operation.body == "subscribe":
             self.subscriptions.append(id_in_reply(number))
         elif operation.body == "create":
             items = len(body.parts) if operation.batch and isinstance(body, Body) and body.parts else 1
+            self.ready += items
             self.tasks.extend(id_in_reply(number, index) for index in range(items))
 
     # Callers and headers.

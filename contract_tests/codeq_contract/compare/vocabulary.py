@@ -162,8 +162,11 @@ FIELDS: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType(
 USUAL_FIELDS = frozenset(
     {"callbackUrl", "command", "commands", "count", "eventTypes", "extendSeconds", "payload", "status", "ttlSeconds"}
 )
-#: How often a request has a field that is neither usual nor rare. Callbacks need a webhook, a result and a wait.
-CHANCES: Mapping[str, float] = MappingProxyType({"webhook": 0.6})
+#: How often a request has a field that is neither usual nor rare. Callbacks need a webhook, a task that can be claimed
+#: at once, and a result with what its status asks for.
+CHANCES: Mapping[str, float] = MappingProxyType(
+    {"webhook": 0.6, "result": 0.9, "error": 0.6, "runAt": 0.1, "delaySeconds": 0.15}
+)
 #: The fields whose values touch other sessions: odd ones would name what all share, or hold up all.
 OWN_FIELDS = frozenset({"before", "callbackUrl", "eventTypes", "ttlSeconds", "waitSeconds", "webhook"})
 

@@ -8,10 +8,11 @@ from typing import Self, cast
 
 from codeq_contract.compat.asyncio import ShuffledLoop
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN
-from codeq_contract.recordings.times import parse_moment
+from codeq_contract.recordings.times import SECOND, parse_moment
 from codeq_fake.testing import FakeCodeQ, Profile
 
 from .clocks import Clock
+from .plain_connection import TIMEOUT
 from .requests import Reply, Request, asgi_target
 from .server_settings import Setup
 from .webhooks import Receiver, Scope
@@ -73,25 +74,31 @@ class InProcess(Clock):
         await self._fake.sleep(seconds)
 
     async def _exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
-        """Send the requests at once, and move the clock until all are answered."""
+        """Send the requests at once, and move the clock until all are answered or lost."""
         self._loop.shuffle_by(schedule)
-        calls = asyncio.gather(*map(self._send, requests))
+        lost_at = self.now() + round(TIMEOUT * SECOND)
+        calls = [asyncio.create_task(self._send(request)) for request in requests]
         try:
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
-                if calls.done():
+                if _are_done(calls):
                     break
-            while not calls.done():
+            while not _are_done(calls) and self.now() < lost_at:
                 # First everything that needs no time, then time moves.
                 await self._fake.aadvance(0)
-                if not calls.done():
+                if not _are_done(calls):
                     await self._fake.aadvance(_STEP)
         finally:
             self._loop.shuffle_by(0)
-        return await calls
+            for call in calls:
+                call.cancel()
+        return [await call for call in calls]
 
     async def _send(self, request: Request) -> Reply:
-        """Send one request by ASGI itself. A client library would take longer than the fake."""
+        """Send one request by ASGI itself. A client library would take longer than the fake.
+
+        A defect of the fake looks as on a port: it answers 500, or never.
+        """
         called = self.now()
         body, answered = iter((request.body or b"",)), asyncio.Event()
         parts: list[Scope] = []
@@ -105,11 +112,20 @@ class InProcess(Clock):
         async def send(message: Scope) -> None:
             parts.append(message)
 
-        await self._fake.app(_scope(request), receive, send)
+        try:
+            await self._fake.app(_scope(request), receive, send)
+        except asyncio.CancelledError:
+            return Reply(called, self.now(), problem=f"TimeoutError: no reply within {TIMEOUT:g} s")
+        except Exception as error:  # noqa: BLE001 - whatever it is, a client gets to know it
+            return Reply(called, self.now(), 500, {}, f"{type(error).__name__}: {error}".encode())
         answered.set()
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in parts[0]["headers"]}
         content = b"".join(part.get("body", b"") for part in parts[1:])
         return Reply(called, self.now(), parts[0]["status"], headers, content)
+
+
+def _are_done(calls: Sequence[asyncio.Task[Reply]]) -> bool:
+    return all(call.done() for call in calls)
 
 
 def _scope(request: Request) -> Scope:

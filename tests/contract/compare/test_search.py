@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import pytest
 
+from codeq_contract.compare import started_pair
 from codeq_contract.compare.plans import Send
+from codeq_contract.compare.player import Player
 from tests.contract.compare.support import RIGHT, MutantTarget, comparison
 
 
 def test_two_fakes_do_not_differ() -> None:
     outcome = comparison(RIGHT, requests=150)
     assert (outcome.requests >= 150, outcome.found) == (True, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        "W3.3/1",  # a second try of a callback, which most sessions do not have
+        "D1.3/1",  # a server that fails
+    ],
+)
+def test_a_few_sessions_find_a_defect_that_few_requests_show(mutant: str) -> None:
+    with started_pair(RIGHT, MutantTarget("redis", mutant=mutant)) as pair:
+        sessions = Player(pair).play(pair.grammar.plan(f"1 {number}") for number in range(20))
+        assert any(session.finding for session in sessions)
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from codeq_contract.driver.targets import Deployment, InProcessTarget
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.report.results import InconclusiveError
 from codeq_contract.suite.case_context import CaseContext
+from codeq_fake.core import Broker
 from codeq_fake.testing import FakeCodeQ
 
 WORKERS = ("worker", "worker2", "worker3")
@@ -73,6 +74,25 @@ def test_a_wait_for_an_event_that_never_comes_ends_in_time(contract: CaseContext
     with pytest.raises(NotInTimeError, match="not within 10 s; last: 0"):
         contract.clock.eventually(lambda: 0, within=10)
     assert contract.clock.now() - before == 10 * SECOND
+
+
+def test_a_handler_that_raises_in_process_is_an_internal_server_error(
+    contract: CaseContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Broker, "abandon", lambda *_, **__: [].pop())
+    command = contract.command()
+    contract.producer.created(command)
+    reply = contract.worker.abandon(contract.worker.claimed(command))
+    assert (reply.status, reply.text) == (500, "IndexError: pop from empty list")
+    assert contract.worker.claim(command).status == 204
+
+
+def test_a_long_poll_in_process_that_never_ends_is_lost(contract: CaseContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = [None]
+    monkeypatch.setattr(Broker, "claim", lambda *_, **__: tries.pop())  # the second one raises
+    reply = contract.worker.claim(contract.command(), waitSeconds=1)
+    assert (reply.status, reply.problem) == (0, "TimeoutError: no reply within 90 s")
+    assert contract.clock.now() - reply.called == 90 * SECOND
 
 
 @pytest.mark.slow
