@@ -269,7 +269,7 @@ def facts() -> str:
     """The facts of each clause for the fake, which may not import the contract suite."""
     by_clause: dict[str, dict[str, Any]] = {clause: {} for clause in CLAUSES}
     for fact in FACTS.values():
-        by_clause[fact.clause][fact.id] = {"says": fact.says, "only": fact.only}
+        by_clause[fact.clause][fact.id] = {"says": fact.says, "only": fact.only, "unless": fact.unless}
     return json.dumps(by_clause, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -68,17 +68,18 @@ class Clause:
             "facts": [
                 {"id": id_, "says": fact.says, "ours": "differs" if id_ in self.differing_facts else "exact"}
                 for id_, fact in facts()[self.id].items()
-                if fact.only in ("", version)
+                if fact.only in ("", version) and store != fact.unless
             ],
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One observation of a clause. `only` is the version on which it holds, empty if it does on all."""
+    """One observation of a clause. `only` is a version that alone has it, `unless` a store without it."""
 
     says: str
     only: str
+    unless: str
 
 
 @dataclass(frozen=True, slots=True)

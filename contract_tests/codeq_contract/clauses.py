@@ -18,7 +18,7 @@ class Fact:
     """One observation that can be wrong alone. Its id is that of its clause and a number: `K5.3`.
 
     `needs` are the features that a target must have to show it. `invisible` is the reason if no client can see it.
-    `only` is the version on which it holds, empty if it does on all.
+    `only` is the version on which it holds, empty if it does on all. `unless` is a store on which it does not hold.
     """
 
     id: str
@@ -26,15 +26,16 @@ class Fact:
     needs: tuple[str, ...] = ()
     invisible: str = ""
     only: str = ""
+    unless: str = ""
 
     @property
     def clause(self) -> str:
         """The clause that it is a part of."""
         return self.id.partition(".")[0]
 
-    def holds_on(self, version: str) -> bool:
-        """Whether it is part of that version's contract."""
-        return self.only in ("", version)
+    def holds_on(self, version: str, store: str = "") -> bool:
+        """Whether it is part of that version's contract on that store."""
+        return self.only in ("", version) and (not store or store != self.unless)
 
 
 _REGISTER = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -75,15 +76,15 @@ FACTS: Mapping[str, Fact] = MappingProxyType({fact.id: fact for fact in _facts()
 
 
 @cache
-def facts_on(version: str) -> Mapping[str, Fact]:
-    """The facts of that version's contract."""
-    return {name: fact for name, fact in FACTS.items() if fact.holds_on(version)}
+def facts_on(version: str, store: str = "") -> Mapping[str, Fact]:
+    """The facts of that version's contract, on that store if one is named."""
+    return {name: fact for name, fact in FACTS.items() if fact.holds_on(version, store)}
 
 
 @cache
-def clauses_on(version: str) -> Mapping[str, str]:
-    """The titles of the clauses of which that version's contract has a fact."""
-    present = {fact.clause for fact in facts_on(version).values()}
+def clauses_on(version: str, store: str = "") -> Mapping[str, str]:
+    """The titles of the clauses of which that version's contract has a fact, on that store if one is named."""
+    present = {fact.clause for fact in facts_on(version, store).values()}
     return {clause: title for clause, title in CLAUSES.items() if clause in present}
 
 

@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "checks(*ids): the facts checked",
         "shows(*clauses): the clauses that a recording shows",
         "only(version): the only version that has the case",
+        "unless(store): a store on which the case does not hold",
         "needs(*features): the features that the target must have",
     ):
         config.addinivalue_line("markers", mark)
@@ -77,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(str(error)) from None
     suite = config.stash[SESSION]
     options = suite.options
-    others = [item for item in cases if not is_part_of(item, suite.contract)]
+    others = [item for item in cases if not is_part_of(item, suite.contract, suite.store)]
     items[:] = [item for item in items if item not in others]
     cases = [item for item in cases if item not in others]
     out = [item for item in cases if group_of(item) not in options.levels]

@@ -9,27 +9,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from codeq_contract.recordings.times import MILLISECOND
+from codeq_contract.recordings.times import MILLISECOND, SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """How a store rounds times to live: by how many milliseconds before its end a lease counts as expired.
 
-    A store that `rounds` first rounds the end to a whole second.
+    A store that `rounds` first rounds the end to a whole second. One with a `reaper` looks for expired leases itself,
+    every so many nanoseconds, and lets them end with the second of their end (P1, P2).
+
+    A subscription that asks for no time lasts `subscription_ttl` seconds (U1, P9).
     """
 
     least_early: int
     most_early: int
     rounds: bool = False
+    reaper: int = 0
+    subscription_ttl: int = 300
 
     def expired_from(self, claimed: int, seconds: int) -> int:
         """The exact moment from which a lease given exactly at `claimed` counts as expired."""
+        if self.reaper:
+            return (claimed + seconds * SECOND) // SECOND * SECOND
         remaining = 999 if self.rounds else self.most_early - 1
         return self.gone_from(claimed, seconds) - remaining * MILLISECOND
 
     def gone_from(self, claimed: int, seconds: int) -> int:
-        """The exact moment from which the store has dropped the key of that lease, so that no heartbeat revives it."""
+        """The exact moment from which no heartbeat revives that lease: its key is gone, or the reaper has looked."""
+        if self.reaper:
+            return self.expired_from(claimed, seconds) + self.reaper
         end = claimed // MILLISECOND + seconds * 1000
         return ((end + 499) // 1000 * 1000 if self.rounds else end) * MILLISECOND
 
@@ -39,18 +48,31 @@ STORES: Mapping[str, Store] = MappingProxyType(
         "redis": Store(500, 500),
         "kvrocks-2.9": Store(1000, 1000),
         "kvrocks-2.8": Store(500, 1500, rounds=True),
-        # An unknown store: the bounds of all of them.
+        "pebble": Store(0, 1000, reaper=2 * SECOND, subscription_ttl=60),
+        # An unknown one, Redis or KVRocks: the bounds of both.
         "any": Store(500, 1500),
     }
 )
 
-#: The names of the stores whose bounds are known.
-PROFILES = tuple(name for name in STORES if name != "any")
+EMBEDDED = "pebble"
+"""The store that is a part of the server, which only the main branch has."""
+
+_SEPARATE = tuple(name for name in STORES if name not in (EMBEDDED, "any"))
+
+#: What a server can be: the stores of v0.3.3 by their names alone, those of the main branch with its name.
+PROFILES = (*_SEPARATE, *(f"main/{name}" for name in (*_SEPARATE, EMBEDDED)))
+
+
+def store_of(profile: str) -> Store:
+    """The store of a profile, which may name a version before it. One that is not known may be any."""
+    return STORES.get(profile.rpartition("/")[2], STORES["any"])
 
 
 def fake_profile(version: str, store: str) -> str:
     """The name of what a fake imitates: a store of a version, each as far as it is known."""
-    return f"{version}/{store}".removeprefix("/")
+    if store == EMBEDDED:
+        version = "main"  # no other has it
+    return f"{version}/{store}".strip("/")
 
 
 def profile_of(image: str) -> str:

@@ -50,7 +50,7 @@ CLAUSES = [
     *numbered("Z", 6),
 ]
 
-OF_MAIN_ONLY = [*numbered("G", 9), "Q1"]
+OF_MAIN_ONLY = [*numbered("G", 9), "Q1", *numbered("P", 16)]
 
 #: The refusals that do not come from the core, and the operations that can raise them.
 BEFORE_THE_CORE: dict[str, Callable[[Operation], bool]] = {

@@ -8,7 +8,7 @@ from typing import Any
 from codeq_contract.driver import TICK, Answer, Reply
 from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import SECOND, parse_moment
-from codeq_contract.suite.case import InconclusiveError, checks, needs, webhooks
+from codeq_contract.suite.case import InconclusiveError, checks, needs, unless, webhooks
 from codeq_contract.suite.case_context import CaseContext, Hook
 
 pytestmark = [webhooks, needs("subscriptions", "webhooks")]
@@ -146,6 +146,7 @@ def test_a_queue_that_a_claim_emptied_causes_a_notice_at_the_next_new_task(contr
 
 @checks("U3.8")
 @needs("batch")
+@unless("pebble")
 def test_a_batch_of_tasks_causes_notices(contract: CaseContext) -> None:
     commands, hook = [contract.command(), contract.command()], contract.hook()
     for command in commands:
@@ -166,6 +167,7 @@ def test_a_subscription_is_one_to_all_of_its_event_types(contract: CaseContext) 
 
 @checks("U8.1", "C2.4", "U4.3")
 @needs("tenants")
+@unless("pebble")
 def test_a_task_of_any_tenant_causes_a_notice_whatever_the_case_of_its_command(contract: CaseContext) -> None:
     command, hook = contract.command(), contract.hook()
     subscribed(contract, hook, command)
@@ -240,6 +242,7 @@ def test_the_second_of_a_group_has_the_first_turn_and_gets_no_notice(contract: C
 
 
 @checks("U6.6", "U6.7")
+@unless("pebble")
 def test_groups_have_separate_turns_for_each_id_and_command(contract: CaseContext) -> None:
     commands = [contract.command(), contract.command()]
     hooks = [contract.hook() for _ in range(4)]

@@ -9,7 +9,7 @@ from codeq_contract.driver.identities import worker as worker_of
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.caller import ids
-from codeq_contract.suite.case import checks, needs, timed
+from codeq_contract.suite.case import checks, needs, only, timed, unless
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = timed
@@ -19,6 +19,7 @@ LIMIT = 200
 
 
 @checks("K7.1", "K7.2", "K7.3", "K7.16")
+@unless("pebble")
 def test_nothing_but_a_claim_of_its_command_repairs_a_task(contract: CaseContext) -> None:
     command = contract.command()
     held, ended = (claim(contract, command, 600).json for _ in range(2))
@@ -37,6 +38,7 @@ def test_nothing_but_a_claim_of_its_command_repairs_a_task(contract: CaseContext
 
 @checks("K7.4")
 @needs("tenants")
+@unless("pebble")
 def test_a_claim_of_another_tenant_repairs_nothing(contract: CaseContext) -> None:
     command = contract.command()
     expired, late = expired_and_due(contract, command)
@@ -50,6 +52,7 @@ def test_a_claim_of_another_tenant_repairs_nothing(contract: CaseContext) -> Non
 
 @checks("K7.15")
 @needs("batch", "known_settings")
+@unless("pebble")
 def test_a_claim_of_a_batch_repairs_as_well(contract: CaseContext) -> None:
     command = contract.command()
     expired, late = expired_and_due(contract, command)
@@ -124,6 +127,7 @@ def test_a_task_whose_lease_ran_out_keeps_its_priority(contract: CaseContext) ->
     assert contract.worker.claim(command).status == 204
     low, high = (contract.producer.created(command, priority=priority) for priority in (4, 6))
     contract.clock.sleep(contract.settings.longest_backoff + 1)
+    contract.wake(command)
     claimed = [contract.worker.claimed(command) for _ in range(3)]
     assert ids(claimed) == ids([high, expired.json, low])
     assert claimed[1]["priority"] == 5
@@ -146,6 +150,7 @@ def test_a_claim_moves_200_due_tasks_at_most(contract: CaseContext) -> None:
 
 @checks("K7.9")
 @needs("admin", "variants", "minting")
+@only("v0.3.3")
 def test_a_claim_without_tenant_moves_the_due_tasks_of_its_queue_once(contract: CaseContext) -> None:
     with contract.server({}, yaml="requeueInspectLimit: 2\n") as server:
         producer, worker = server.new(Identity("producer", {})), server.new(worker_of(" ", ""))

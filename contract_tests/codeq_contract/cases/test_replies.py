@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codeq_contract.driver import SUBSCRIPTIONS, TASKS, TRACING
-from codeq_contract.suite.case import checks, core, needs
+from codeq_contract.suite.case import checks, core, needs, unless
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = core
@@ -31,6 +31,7 @@ def test_the_keys_of_a_task_have_their_order(contract: CaseContext) -> None:
 
 @checks("R23.1")
 @needs("tracing", "variants")
+@unless("pebble")
 def test_the_keys_of_a_trace_come_after_the_webhook(contract: CaseContext) -> None:
     with contract.server(TRACING) as server:
         body = {"command": server.command(), "payload": 1, "webhook": URL}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codeq_contract.suite.caller import exact
-from codeq_contract.suite.case import checks, core, needs
+from codeq_contract.suite.case import checks, core, needs, unless
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = [core, needs("batch")]
@@ -65,6 +65,7 @@ def test_the_tasks_of_a_batch_read_as_after_single_results(contract: CaseContext
 
 @checks("S6.9", "S6.11", "S6.14", "S6.15")
 @needs("artifacts")
+@unless("pebble")
 def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: CaseContext) -> None:
     task, ended = contract.leased(), contract.leased()
     contract.worker.submit(ended)

@@ -13,14 +13,16 @@ pytestmark = [core, needs("subscriptions")]
 
 URL = "http://127.0.0.1:9/hook"
 
+#: Fields that ask for no time.
+UNTIMED: tuple[dict[str, int], ...] = ({}, {"ttlSeconds": 0}, {"ttlSeconds": -60})
 
-@checks("U1.1", "U1.2", "U1.3", "R10.1", "R23.7")
+
+@checks("U1.1", "U1.2", "R10.1", "R23.7")
 @pytest.mark.parametrize(
     ("fields", "seconds"),
     [
-        ({}, 300),
-        ({"ttlSeconds": 0}, 300),
-        ({"ttlSeconds": -60}, 300),
+        *(pytest.param(fields, 300, marks=checks("U1.3")) for fields in UNTIMED),
+        *(pytest.param(fields, 60, marks=checks("P9.1")) for fields in UNTIMED),
         ({"ttlSeconds": 1}, 1),
         ({"ttlSeconds": 60}, 60),
         ({"ttlSeconds": 31_536_000}, 31_536_000),
@@ -81,16 +83,13 @@ def test_the_event_types_of_the_token_are_not_consulted(contract: CaseContext) -
     assert narrow.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).status == 200
 
 
-@checks("U2.1", "U2.2", "U2.3", "R11.1")
+@checks("U2.1", "U2.3", "R11.1")
 def test_a_subscription_is_renewed_until_it_is_unknown(contract: CaseContext) -> None:
     made = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).json["subscriptionId"]
     for fields, seconds in (
         ({"ttlSeconds": 900}, 900),
         ({"ttlSeconds": 60}, 60),
-        ({}, 300),
-        ({"ttlSeconds": 0}, 300),
-        ({"ttlSeconds": 60}, 60),
-        ({"ttlSeconds": -1}, 300),
+        ({"ttlSeconds": 30}, 30),
     ):
         contract.clock.sleep(0.01)
         reply = contract.worker.renew(made, **fields)
@@ -98,6 +97,15 @@ def test_a_subscription_is_renewed_until_it_is_unknown(contract: CaseContext) ->
         assert reply.json["subscriptionId"] == made
         assert contract.lies_after(reply, seconds, reply.json["expiresAt"])
     assert contract.worker.renew("none").refusal == (404, "not-found")
+
+
+@pytest.mark.parametrize("seconds", [pytest.param(300, marks=checks("U2.2")), pytest.param(60, marks=checks("P9.2"))])
+def test_a_renewal_that_asks_for_no_time_has_the_usual_one(contract: CaseContext, seconds: int) -> None:
+    made = contract.worker.subscribe(callbackUrl=URL, eventTypes=[contract.command()]).json["subscriptionId"]
+    for fields in UNTIMED:
+        contract.worker.renew(made, ttlSeconds=900)
+        reply = contract.worker.renew(made, **fields)
+        assert contract.lies_after(reply, seconds, reply.json["expiresAt"])
 
 
 @checks("U2.5")

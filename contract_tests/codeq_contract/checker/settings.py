@@ -10,7 +10,7 @@ import yaml
 
 from codeq_contract.recordings.format import UNREADABLE, Header, RecordingError
 from codeq_contract.recordings.times import MILLISECOND, SECOND
-from codeq_contract.stores import STORES
+from codeq_contract.stores import store_of
 
 GRAIN = MILLISECOND
 """No bound is finer: recorded moments are rounded, and the store cuts its own to whole milliseconds."""
@@ -61,9 +61,8 @@ class Settings:
         def setting(variable: str, key: str, default: str) -> str:
             return header.settings.get(variable) or str(file.get(key) or default)
 
-        store = STORES.get(header.profile, STORES["any"])
         return cls(
-            most_early=store.most_early * MILLISECOND + GRAIN,
+            most_early=store_of(header.profile).most_early * MILLISECOND + GRAIN,
             default_lease=int(file.get("defaultLeaseSeconds") or 300) * SECOND,
             inspect_limit=int(file.get("requeueInspectLimit") or 200),
             backoff_policy=setting("BACKOFF_POLICY", "backoffPolicy", "exp_full_jitter"),

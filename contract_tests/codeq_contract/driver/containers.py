@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from codeq_contract.stores import fake_profile, profile_of
+from codeq_contract.stores import EMBEDDED, fake_profile, profile_of
 
 from .clocks import NotInTimeError, RealClock
 from .connections import answers, connect, with_direct_loopback
@@ -21,6 +21,7 @@ from .host_address import address_for
 from .interface import Effort
 from .server_settings import Setup
 from .servers import NotRunError, Served
+from .store_processes import embedded_settings
 from .webhooks import Answer, Received, Receiver, local_webhook
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class Containers:
             "REDIS_ADDR": f"127.0.0.1:{_port_of(self.store)}",
             # The recorded server ran without a file. Its behaviour with an empty one is unknown.
             **({"CODEQ_CONFIG_PATH": _CONFIGURATION} if setup.yaml else {}),
+            **(embedded_settings("/tmp/codeq-data") if self.profile == EMBEDDED else {}),  # noqa: S108 - as above
             # Only for images of the fake, which imitate the store beside them. The real server ignores it.
             "CODEQ_FAKE_PROFILE": fake_profile(self.version, self.profile),
         }

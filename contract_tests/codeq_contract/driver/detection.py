@@ -1,4 +1,4 @@
-"""Detection: which version of the contract a server has, found out by three things that only the later one has."""
+"""Detection: which version of the contract a server has, by three things that only the later one has, and its store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from codeq_contract.clauses import VERSIONS
 from codeq_contract.recordings.times import SECOND
+from codeq_contract.stores import EMBEDDED
 
 from .interface import Driver
 from .namespace import Namespace
@@ -17,14 +18,16 @@ from .time_bounds import TICK
 
 _EARLIER, _LATER = VERSIONS
 _UNKNOWN_PATH = b"404 page not found"
+_GAUGE = b"codeq_queue_depth"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The version of a server, and what showed it, in words."""
+    """The version of a server, its store if that is the embedded one, and what showed it, in words."""
 
     version: str
     signs: str
+    store: str = ""
 
 
 def detect(driver: Driver) -> Finding:
@@ -35,7 +38,16 @@ def detect(driver: Driver) -> Finding:
         raise NotRunError(
             f"the server is neither {_EARLIER} nor {_LATER}: found {found}; choose what it must be with --contract"
         )
-    return Finding(_LATER if all(signs.values()) else _EARLIER, found)
+    if all(signs.values()):
+        store = _store(driver)
+        return Finding(_LATER, f"{found}, no gauges of queues" if store else found, store)
+    return Finding(_EARLIER, found)
+
+
+def _store(driver: Driver) -> str:
+    """The embedded store if the metrics lack the gauges of the others (P12). Empty if it is another, or unknown."""
+    metrics = driver.call(Request("GET", "/metrics"))
+    return EMBEDDED if metrics.status == HTTPStatus.OK and _GAUGE not in metrics.body else ""
 
 
 def _signs(driver: Driver) -> Iterator[tuple[str, bool]]:

@@ -72,9 +72,12 @@ class Driver:
         """The version of the contract that is checked on it."""
         return self.time_bounds.version
 
-    def of_version(self, version: str) -> Driver:
-        """The same driver, to check that version."""
-        return replace(self, time_bounds=replace(self.time_bounds, version=version))
+    def of_version(self, version: str, store: str = "") -> Driver:
+        """The same driver, to check that version, and on that store if one is named."""
+        before = self.time_bounds.profile
+        store = store or before
+        bounds = replace(self.time_bounds, version=version, profile=store)
+        return replace(self, time_bounds=bounds, features=self.features - {f"store:{before}"} | {f"store:{store}"})
 
     @property
     def is_reachable(self) -> bool:
@@ -105,4 +108,4 @@ class Driver:
         if self.start_other is None:
             raise UnsupportedError("a server with other settings")
         with self.start_other(setup) as other:
-            yield other.of_version(self.version)
+            yield other.of_version(self.version, self.time_bounds.profile)

@@ -1,7 +1,8 @@
-"""The store beside a server that is started as a command: one that the suite starts, or one that runs already."""
+"""The store of a server that is started as a command: one that the suite starts, one that runs already, or its own."""
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from codeq_contract.stores import kvrocks_profile
+from codeq_contract.stores import EMBEDDED, kvrocks_profile
 
 from .processes import Launch, Program, running
 from .servers import NotRunError
@@ -81,6 +82,18 @@ class StoreProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedStore:
+    """The store that is a part of the server, with an empty folder for each."""
+
+    is_shared: bool = False
+
+    @contextmanager
+    def serve(self, folder: Path) -> Iterator[ServedStore]:
+        """As `Store.serve`."""
+        yield ServedStore(embedded_settings(str(folder / "data")), EMBEDDED, "Pebble")
+
+
+@dataclass(frozen=True, slots=True)
 class StoreAddress:
     """A store that runs already, at HOST:PORT. All servers of a run share it, perhaps with others."""
 
@@ -98,6 +111,11 @@ class StoreAddress:
             raise NotRunError(f"--store-addr {self.address}: no store answers: {error}; {remedy}") from None
         password = {"REDIS_PASSWORD": self.password} if self.password else {}
         yield ServedStore({"REDIS_ADDR": self.address, **password}, profile, f"{about} at {self.address}")
+
+
+def embedded_settings(folder: str) -> dict[str, str]:
+    """The settings with which a server keeps its tasks itself, in that folder."""
+    return {"PERSISTENCE_PROVIDER": EMBEDDED, "PERSISTENCE_CONFIG": json.dumps({"path": folder})}
 
 
 def _arguments(program: Program) -> tuple[str, ...]:

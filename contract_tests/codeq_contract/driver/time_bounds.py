@@ -92,6 +92,10 @@ class TimeBounds:
         if self.exact:
             return Span(self.store.expired_from(called, seconds), self.store.expired_from(returned, seconds))
         lease = seconds * SECOND
+        if self.store.reaper:
+            return Span(
+                self.store.expired_from(called, seconds) - SKEW, self.store.expired_from(returned, seconds) + SKEW
+            )
         return Span(
             called + lease - self.store.most_early * MILLISECOND - SKEW,
             returned + lease - self.store.least_early * MILLISECOND + SKEW,
@@ -99,6 +103,9 @@ class TimeBounds:
 
     def lease_gone(self, called: int, returned: int, seconds: int) -> Span:
         """When no heartbeat can revive that lease any more (K8, H3)."""
+        if self.store.reaper:
+            end = self.lease_end(called, returned, seconds)
+            return Span(end.earliest, end.latest + self.store.reaper + self.skew)
         if self.exact:
             return Span(self.store.gone_from(called, seconds), self.store.gone_from(returned, seconds))
         return _with_rounding(called, returned, seconds)

@@ -155,8 +155,18 @@ class Report:
     def clauses(self) -> Mapping[str, str]:
         """The verdict on each clause: the worst of its cases, or `no case`."""
         return {
-            clause: _worst([case.verdict for case in self.cases_of(clause)]) for clause in clauses_on(self.contract)
+            clause: _worst([case.verdict for case in self.cases_of(clause)])
+            for clause in clauses_on(self.contract, self._store)
         }
+
+    @property
+    def _store(self) -> str:
+        """The store of the server, as far as the run knew it."""
+        return str(self.tolerances.get("profile", ""))
+
+    @property
+    def _facts_of_contract(self) -> Mapping[str, Fact]:
+        return facts_on(self.contract, self._store)
 
     @cached_property
     def facts(self) -> Mapping[str, FactResult]:
@@ -165,7 +175,7 @@ class Report:
         for case in self.cases:
             for fact in case.facts:
                 cases[fact].append(case)
-        return {fact.id: self._fact(fact, cases[fact.id]) for fact in facts_on(self.contract).values()}
+        return {fact.id: self._fact(fact, cases[fact.id]) for fact in self._facts_of_contract.values()}
 
     def _fact(self, fact: Fact, cases: Sequence[CaseResult]) -> FactResult:
         """The worst of its cases, or the reason why it was not checked."""
@@ -292,7 +302,7 @@ class Report:
                 for fact, result in self.facts.items()
             },
             "factsLeftOut": self.facts_left_out,
-            "withoutCase": {fact.id: fact.invisible for fact in facts_on(self.contract).values() if fact.invisible},
+            "withoutCase": {fact.id: fact.invisible for fact in self._facts_of_contract.values() if fact.invisible},
             "cases": [asdict(case) for case in self.cases],
             "leftBehind": self.left_behind,
             "seconds": self.seconds,

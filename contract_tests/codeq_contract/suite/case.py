@@ -17,6 +17,7 @@ __all__ = [
     "recorded",
     "shows",
     "timed",
+    "unless",
     "webhooks",
 ]
 
@@ -35,6 +36,9 @@ shows = pytest.mark.shows
 
 only = pytest.mark.only
 """The version that has the case, if its facts do not say so."""
+
+unless = pytest.mark.unless
+"""The store on which a case does not hold, if its facts do not say so."""
 
 needs = pytest.mark.needs
 """The features that a case needs, besides those of its facts. On a target without them it is unsupported."""

@@ -238,9 +238,16 @@ class CaseContext:
                 f"answered at {moment_text(reply.returned)}, not certainly before {moment_text(moment)}"
             )
 
+    def wake(self, *commands: str) -> None:
+        """Let claims find what the reaper has requeued, by another delayed task of the command (P6)."""
+        if self.time_bounds.store.reaper:
+            for command in commands:
+                self.producer.created(command, delaySeconds=3600)
+
     def eventually_claimed(self, caller: Caller, *commands: str, **fields: object) -> dict[str, Any]:
         """The task that `caller` gets by repeated claims."""
         replies: list[Reply] = []
+        self.wake(*commands)
 
         def claimed() -> bool:
             replies[:] = [caller.claim(*commands, **fields)]

@@ -60,6 +60,7 @@ class Model:
 
     def judge(self, done: Done) -> None:
         """Check the replies to one step. Raises UndecidedError."""
+        self._judge_reaper(done.replies)
         match done.step:
             case Create():
                 self._create(done.step, done.replies[0], done.task)
@@ -69,6 +70,13 @@ class Model:
                 self._count(command, done.replies[0])
             case _:
                 self._settle(done.step, done.worker, done.replies[0], self._tasks[done.task])
+
+    def _judge_reaper(self, replies: Sequence[Reply]) -> None:
+        """Raises UndecidedError if a lease may have ended, on a store whose reaper looks at unknown moments (P1)."""
+        returned = max(reply.returned for reply in replies)
+        leased = [task.expired for task in self._tasks.values() if task.expired is not None]
+        if self._time_bounds.store.reaper and any(returned >= expired.earliest for expired in leased):
+            raise UndecidedError
 
     def _create(self, step: Create, reply: Reply, task_id: str) -> None:
         """Check a create, and add its task. A known key returns its first task (C8)."""

@@ -22,11 +22,11 @@ from codeq_contract.driver.identities import callers
 from codeq_contract.driver.processes import Program
 from codeq_contract.driver.served_fakes import ServedFakes
 from codeq_contract.driver.servers import NotRunError
-from codeq_contract.driver.store_processes import Store, StoreAddress, StoreProgram
+from codeq_contract.driver.store_processes import EmbeddedStore, Store, StoreAddress, StoreProgram
 from codeq_contract.driver.targets import FEATURES, Deployment, InProcessTarget, ServerTarget, Target
 from codeq_contract.recordings.format import UNREADABLE
 from codeq_contract.report.results import GROUPS
-from codeq_contract.stores import STORES
+from codeq_contract.stores import EMBEDDED, STORES
 
 ENVIRONMENT = "CODEQ_CONTRACT_"
 AUTO = "auto"
@@ -130,6 +130,8 @@ class Options:
             _check_choice("--profile", self._named_version, VERSIONS)
         if self.contract:
             _check_choice("--contract", self.contract, (*VERSIONS, AUTO))
+        if self.store_profile == EMBEDDED and self.version not in ("", VERSIONS[-1]):
+            raise OptionsError(f"--profile: found {self.profile!r}; only {VERSIONS[-1]}/{EMBEDDED} exists")
         if self._named_version and self.contract not in ("", AUTO, self._named_version):
             raise OptionsError(f"--contract: found {self.contract!r} and --profile {self.profile}; they contradict")
         absent = [name for name in self.facts if self.version and not _is_part(name, self.version)]
@@ -140,6 +142,8 @@ class Options:
         """As `_check`, for the target command."""
         if not self.server:
             raise OptionsError("--server: the target command needs one, the path of the server's program")
+        if self.store_profile == EMBEDDED and (self.store or self.store_addr):
+            raise OptionsError(f"--profile: found {self.profile!r} and a store; {EMBEDDED} is a part of the server")
         if self.store and self.store_addr:
             raise OptionsError("--store-addr: found --store as well; the server uses one of them")
         host, _, port = self.store_addr.rpartition(":")
@@ -202,15 +206,18 @@ class Options:
     def _command(self) -> ServerTarget:
         """Servers that are started as a program. Raises OptionsError."""
         try:
-            store: Store = (
-                StoreAddress(self.store_addr, os.environ.get("REDIS_PASSWORD", ""))
-                if self.store_addr
-                else StoreProgram(Program.of(self.store or _STORE_PROGRAM, "--store"))
-            )
-            command = Command(Program.of(self.server, "--server"), store, self.store_profile, self.version)
+            command = Command(Program.of(self.server, "--server"), self._store(), self.store_profile, self.version)
         except NotRunError as reason:
             raise OptionsError(f"not run: {reason}") from None
         return ServerTarget(command)
+
+    def _store(self) -> Store:
+        """The store of servers that are started as a program. Raises NotRunError."""
+        if self.store_profile == EMBEDDED:
+            return EmbeddedStore()
+        if self.store_addr:
+            return StoreAddress(self.store_addr, os.environ.get("REDIS_PASSWORD", ""))
+        return StoreProgram(Program.of(self.store or _STORE_PROGRAM, "--store"))
 
     def _containers(self) -> ServerTarget:
         from codeq_contract.driver.containers import Containers  # noqa: PLC0415 - needs testcontainers

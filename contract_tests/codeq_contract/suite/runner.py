@@ -193,10 +193,11 @@ def facts_of(item: pytest.Item) -> tuple[str, ...]:
     return tuple(fact for mark in item.iter_markers("checks") for fact in mark.args)
 
 
-def is_part_of(item: pytest.Item, version: str) -> bool:
-    """Whether a case checks that version: all of its facts hold there, and its recording was made there."""
-    marked = all(mark.args == (version,) for mark in item.iter_markers("only"))
-    return marked and all(FACTS[fact].holds_on(version) for fact in facts_of(item))
+def is_part_of(item: pytest.Item, version: str, store: str) -> bool:
+    """Whether a case checks that version on that store: its facts hold there, and its recording was made there."""
+    is_of_version = all(mark.args == (version,) for mark in item.iter_markers("only"))
+    is_of_store = all(mark.args != (store,) for mark in item.iter_markers("unless"))
+    return is_of_version and is_of_store and all(FACTS[fact].holds_on(version, store) for fact in facts_of(item))
 
 
 def clauses_of(item: pytest.Item) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from codeq_contract.report.page import page
 from codeq_contract.report.redaction import shown, without_secrets
 from codeq_contract.report.results import GROUPS, InconclusiveError, Verdict
 from codeq_contract.report.summary import summary
+from codeq_contract.stores import fake_profile
 
 from .case_context import CaseContext
 from .cleanup import end_all
@@ -100,8 +101,12 @@ class Session:
             about = {**driver.about, "contract": f"{driver.version}, since a dry run changes nothing"}
             return replace(driver, about=about)
         found = detect(driver)
-        about = {**driver.about, "contract": f"{found.version}, as the server shows: {found.signs}"}
-        return replace(driver.of_version(found.version), about=about)
+        if found.store and self.options.store_profile not in ("", found.store):
+            chosen = self.options.profile
+            raise NotRunError(f"--profile: found {chosen}, but the server shows {found.store}: {found.signs}")
+        name = fake_profile(found.version, found.store)
+        about = {**driver.about, "contract": f"{name}, as the server shows: {found.signs}"}
+        return replace(driver.of_version(found.version, found.store), about=about)
 
     @property
     def contract(self) -> str:
@@ -149,10 +154,11 @@ class Session:
             self._samples[item.originalname] = Sample.of(deviation, tries)
 
     def _deviation(self, item: pytest.Item) -> Deviation | None:
-        return next((each for each in self.deviations if each.covers(item.name, clauses_of(item), self._store)), None)
+        return next((each for each in self.deviations if each.covers(item.name, clauses_of(item), self.store)), None)
 
     @property
-    def _store(self) -> str:
+    def store(self) -> str:
+        """The store of the server that is checked. If it is not chosen, this starts the server."""
         return self.driver.time_bounds.profile
 
     def leave_out(self, items: Sequence[pytest.Item], why: str) -> None:

@@ -50,6 +50,13 @@ def test_a_server_says_which_version_it_is(version: str, signs: str) -> None:
     on(version, act)
 
 
+def test_a_server_with_the_embedded_store_shows_it() -> None:
+    with InProcessTarget("pebble", version="main").start(Setup()) as driver:
+        found = detect(driver)
+    signs = "status of Raft, topics, wait for results, no gauges of queues"
+    assert (found.version, found.store, found.signs) == ("main", "pebble", signs)
+
+
 def test_a_server_that_is_neither_is_not_checked_as_either() -> None:
     def act(driver: Driver) -> None:
         server = replace(driver, transport=Changed(driver.transport, lambda request: "topics" in request.path))

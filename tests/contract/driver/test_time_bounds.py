@@ -22,6 +22,7 @@ moments = st.integers(0, 10**6).map(lambda microseconds: NOON + microseconds * 1
         ("kvrocks-2.9", 300, 300 + 10_000 - 999),
         ("kvrocks-2.8", 300, 10_000 - 999),
         ("kvrocks-2.8", 501, 11_000 - 999),
+        ("pebble", 300, 10_000),
     ],
 )
 def test_k8_a_lease_of_10_seconds_ends_exactly_then(profile: str, milliseconds: int, expected: int) -> None:
