@@ -50,7 +50,8 @@ CLAUSES = [
     *numbered("Z", 6),
 ]
 
-OF_MAIN_ONLY = [*numbered("G", 9), "Q1", *numbered("P", 16)]
+OF_MAIN_ONLY = [*numbered("G", 9), "Q1"]
+OF_PEBBLE_ONLY = numbered("P", 16)
 
 #: The refusals that do not come from the core, and the operations that can raise them.
 BEFORE_THE_CORE: dict[str, Callable[[Operation], bool]] = {
@@ -258,6 +259,10 @@ def test_a_refusal_touches_the_clause_of_the_operation(operation: str, reason: s
 V0_3_3, MAIN = ("v0.3.3", "kvrocks-2.8"), ("main", "kvrocks-2.8")
 
 
+def test_what_the_embedded_store_changes_is_told() -> None:
+    assert [change.clause for change in changes(MAIN, ("main", "pebble"))] == OF_PEBBLE_ONLY
+
+
 def test_what_changes_from_v0_3_3_to_main_is_told_once_and_in_words() -> None:
     found = {change.clause: change for change in changes(V0_3_3, MAIN)}
     assert list(found) == ["W4", "X1", *OF_MAIN_ONLY]
@@ -317,7 +322,9 @@ def test_a_result_and_its_task_end_at_the_same_instant() -> None:
 def test_the_table_names_each_clause_once() -> None:
     rows = [line.split("|")[2:5] for line in markdown().splitlines() if line.startswith("| ")][2:]
     runs = [run for row in rows for cell in row for run in re.findall(r"[\w-]+", cell)]
-    assert sorted(clause for run in runs for clause in spelled_out(run)) == sorted([*CLAUSES, *OF_MAIN_ONLY])
+    assert sorted(clause for run in runs for clause in spelled_out(run)) == sorted(
+        [*CLAUSES, *OF_MAIN_ONLY, *OF_PEBBLE_ONLY]
+    )
 
 
 def spelled_out(run: str) -> list[str]:
