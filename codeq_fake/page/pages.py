@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import islice
 from types import MappingProxyType
@@ -27,6 +28,9 @@ from .visit import Visit
 #: How many entries a sheet of a long list has, and how many each part of the overview.
 _SHEET = 50
 _FEW = 12
+
+#: A status, or a class of them such as `4xx`.
+_STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 
 
 async def overview(visit: Visit) -> Response:
@@ -98,12 +102,13 @@ def callbacks(visit: Visit) -> Response:
 
 def requests(visit: Visit) -> Response:
     """Requests with their replies, newest first."""
-    text, status = visit.text("q").strip(), visit.number("status")
+    text, status = visit.text("q").strip(), visit.text("status").strip().lower()
+    is_status = _STATUS.fullmatch(status) is not None
 
     def finds(entry: Request) -> bool:
         in_bytes = text.encode()
         has_text = text in entry.path or in_bytes in entry.body or in_bytes in entry.reply
-        return (not text or has_text) and (not status or entry.status == status)
+        return (not text or has_text) and (not is_status or _has_status(entry, status))
 
     matches = filter(finds, reversed(visit.runtime.requests.entries))
     sheet: data.Sheet[Request] = data.sheet(matches, _sheet(visit), size=_SHEET)
@@ -112,8 +117,15 @@ def requests(visit: Visit) -> Response:
         sheet=sheet,
         requests=[representations.request(entry) for entry in sheet.items],
         q=text,
-        only=status or "",
+        only=status,
+        problem="" if is_status or not status else f"{status!r} is no status. Write one such as 404, or 4xx.",
     )
+
+
+def _has_status(entry: Request, wanted: str) -> bool:
+    """Whether a request has a status, which is a number or a class such as `4xx`."""
+    status = str(entry.status)
+    return status == wanted or (wanted.endswith("xx") and status[0] == wanted[0])
 
 
 def request(visit: Visit) -> Response:

@@ -168,6 +168,16 @@ def test_requests_are_searched_by_path_body_reply_and_status(browser: httpx.Clie
     assert "1 to 1 of 1 requests" in refused
 
 
+@pytest.mark.parametrize(("status", "total"), [("5xx", 1), ("5XX", 1), ("4xx", 0), ("500", 1), ("", 14), ("5x", 14)])
+def test_requests_are_found_by_a_class_of_statuses(
+    browser: httpx.Client, story: Story, status: str, total: int
+) -> None:
+    assert story.held
+    shown = browser.get("/_fake/page/requests", params={"status": status}).raise_for_status().text
+    assert f"{total} requests" in text(shown)
+    assert ("is no status. Write one such as 404, or 4xx." in shown) == (status == "5x")
+
+
 def test_a_refused_request_is_shown_with_its_reason_and_headers(browser: httpx.Client, story: Story) -> None:
     assert story.held
     browser.post(f"{TASKS}/none/heartbeat", headers={"authorization": "Bearer s3cret", "x-request-id": "42"}, json={})
