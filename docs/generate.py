@@ -36,9 +36,9 @@ DOCS = Path(__file__).parent
 _ABOUT: Mapping[str, str] = MappingProxyType(
     {
         "port": "port of `serve` without `--port`",
-        "producer_auth_provider": "`static` or `jwks`: how producers' tokens are checked",
+        "producer_auth_provider": "`static` or `jwks`, on main `multi` too (G8): how producers' tokens are checked",
         "producer_auth_config": "JSON of the provider",
-        "worker_auth_provider": "`static` or `jwks`: how workers' tokens are checked",
+        "worker_auth_provider": "`static` or `jwks`, on main `multi` too (G8): how workers' tokens are checked",
         "worker_auth_config": "JSON of the provider",
         "allow_producer_as_worker": "a producer's token also works as a worker's token with every scope (A6)",
         "max_attempts_default": "attempts of a task that sets no `maxAttempts` (C4)",

@@ -27,7 +27,7 @@ Shows: TypeAlias = Callable[[Request, History], bool]
 class Rule:
     """A divergence: what is `said`, what is `done`, and the requests of some `operations` that may show it.
 
-    There is none on a version that has the capability `unless`, a field of `core.profiles.Version`.
+    There is none where a version or a store has the capability `unless`, a field of `Version` or `Store`.
     """
 
     name: str
@@ -202,5 +202,6 @@ RULES = (
         done="it gives the sizes of two built-in commands' queues without a tenant; add the command to the path",
         operations=("queues",),
         shows=lambda request, _: request.status == _OK,
+        unless="lists_all_queues",
     ),
 )

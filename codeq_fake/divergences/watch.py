@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from codeq_fake.auth.caller import tenant_of
-from codeq_fake.core import Version
+from codeq_fake.core import Profile
 from codeq_fake.core.backoff import DEFAULT_POLICY, POLICIES
 from codeq_fake.core.slices import Slices, at_once
 from codeq_fake.journal import Journal, Request
@@ -40,16 +40,21 @@ class Surprise:
         return f"documented: {self.said}; done: {self.done} ({self.clause})"
 
 
+def _has(profile: Profile, capability: str) -> bool:
+    """Whether the version or the store of a profile has a capability."""
+    return any(getattr(part, capability, False) for part in (profile.version, profile.store))
+
+
 class Watch:
     """The surprises of one fake. It reads the journal only when it is asked, and each request once."""
 
-    def __init__(self, journal: Journal[Request], settings: Settings, version: Version) -> None:
+    def __init__(self, journal: Journal[Request], settings: Settings, profile: Profile) -> None:
         self._journal = journal
         self._settings = settings
         #: The number of the last request that was read.
         self._read_up_to = 0
         self._history = History()
-        self._rules = [rule for rule in RULES if not (rule.unless and getattr(version, rule.unless))]
+        self._rules = [rule for rule in RULES if not _has(profile, rule.unless)]
         self._found: list[Surprise] = []
         #: How many of those found `take_unlogged` has returned.
         self._logged = 0

@@ -127,7 +127,7 @@ class FakeServer:
         self.requests: Journal[Request] = Journal(config.journal_size, config.journal_bytes)
         #: (operation, name of the refusal or "") -> how often. It shows which clauses the traffic has touched.
         self.seen: Counter[tuple[str, str]] = Counter()
-        self.surprises = Watch(self.requests, settings, version)
+        self.surprises = Watch(self.requests, settings, PROFILES[config.profile])
         self.source, self.broker = self._new_broker(config)
         self._guard = Guard(config.webhook_allow)
         self.deliveries = Deliveries(

@@ -394,6 +394,13 @@ def test_a_task_keeps_no_trace() -> None:
     assert server.create().trace_parent == ""
 
 
+def test_the_list_of_all_queues_is_no_surprise() -> None:
+    for profile, clauses in (("main/pebble", []), ("main/redis", ["M1"])):
+        with FakeCodeQ(profile=profile) as fake:  # type: ignore[arg-type]
+            assert fake.client().get("/v1/codeq/admin/queues").status_code == 200
+            assert [surprise.clause for surprise in fake.surprises] == clauses
+
+
 # The choice of the store.
 
 
