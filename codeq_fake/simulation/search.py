@@ -9,6 +9,7 @@ from functools import partial
 from inspect import getsourcefile
 from pathlib import Path
 from shlex import quote
+from traceback import format_exception
 from typing import Any, Literal
 
 from codeq_fake import __version__
@@ -120,7 +121,9 @@ def _reasons(outcome: Outcome, races: Races) -> list[str]:
     error = [] if outcome.error is None else [f"{type(outcome.error).__name__}: {outcome.error}"]
     counted = [violation for violation in outcome.violations if races == "fail" or not violation.race]
     told = [violation for violation in outcome.violations if violation not in counted]
-    return [*error, *map(str, counted), *(f"(not counted) {violation}" for violation in told)]
+    reasons = [*error, *map(str, counted), *(f"(not counted) {violation}" for violation in told)]
+    lost = outcome.scene.evidence.errors[:1]
+    return reasons + [line for one in lost for line in ("", *"".join(format_exception(one.error)).splitlines())]
 
 
 def _tasks(outcome: Outcome) -> list[str]:

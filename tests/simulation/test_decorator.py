@@ -140,6 +140,26 @@ def test_a_failure_of_a_test_with_parameters_is_described(pytester: pytest.Pytes
     result.stdout.fnmatch_lines(["*seed 0 of test_it fails:", "*AssertionError: assert 1 == 2"])
 
 
+def test_the_traceback_of_a_program_that_raises_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import asyncio
+        from codeq_fake.simulation import simulate
+
+        async def work(host):
+            await asyncio.sleep(1)
+            raise KeyError("no such order")
+
+        @simulate(runs=1)
+        async def test_it(world):
+            world.process("worker")(work)
+            await asyncio.sleep(2)
+        """
+    )
+    result = pytester.runpytest_inprocess(*PYTEST)
+    result.stdout.fnmatch_lines(["*seed 0 of test_it fails:", "*in work*", '*raise KeyError("no such order")'])
+
+
 def test_misuse_is_named() -> None:
     with pytest.raises(ValueError, match="runs: found 0, want at least 1"):
         simulate(runs=0)
