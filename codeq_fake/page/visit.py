@@ -33,6 +33,8 @@ LARGEST_FORM = 256 * 1024 * 1024
 
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,17}")
 
+_NOT_FOUND = 404
+
 #: How many characters of a message fit into its cookie.
 _LONGEST_MESSAGE = 1000
 
@@ -127,8 +129,8 @@ class Visit:
         return response
 
     def refuse(self, status: int, reason: str) -> Response:
-        """A document that says why the request is refused."""
-        return self.show("refused.html", status, reason=reason)
+        """A document that says why the request is refused; for what does not exist, with the ways to look further."""
+        return self.show("missing.html" if status == _NOT_FOUND else "refused.html", status, reason=reason)
 
     def go(self, path: str, message: str, *, problem: bool = False) -> Response:
         """Send the browser to a path of the page, which shows the message once."""

@@ -371,7 +371,8 @@ def test_a_task_of_any_id_has_its_document(fake: FakeCodeQ, browser: httpx.Clien
 def test_an_unknown_document_is_a_404(browser: httpx.Client, path: str) -> None:
     reply = browser.get(path)
     assert reply.status_code == 404
-    assert "not possible" in text(reply.text)
+    assert "Not found" in text(reply.text)
+    assert {"/_fake/page/tasks", "/_fake/page/requests"} <= set(links(reply.text))  # the ways to look further
 
 
 def test_a_missing_slash_is_added(browser: httpx.Client) -> None:
