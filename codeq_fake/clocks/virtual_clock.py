@@ -94,9 +94,11 @@ class VirtualClock(Clock):
     def _follow(self) -> JumpingLoop | None:
         """The running loop, None without one. In a new loop, time goes on from the present instant."""
         try:
-            running = asyncio.get_running_loop()
+            running: object = asyncio.get_running_loop()
         except RuntimeError:
             return None
+        if running is self._loop:
+            return self._loop
         if not isinstance(running, JumpingLoop):
             raise FollowsItsLoopError(
                 f'clock="auto" needs a virtual-time event loop, and {type(running).__name__} runs here: mark an async '
@@ -104,9 +106,8 @@ class VirtualClock(Clock):
                 "and in codeq_options it comes too late), call codeq_fake.testing.run(main()), or use "
                 "codeq_fake.testing.VirtualTimeLoop as the loop factory where the loop is started"
             )
-        if running is not self._loop:
-            self._loop = running
-            self._be_at(self._latest, running)
+        self._loop = running
+        self._be_at(self._latest, running)
         return running
 
     def _be_at(self, instant: int, loop: JumpingLoop) -> None:

@@ -47,7 +47,7 @@ class _Server(uvicorn.Server):
         protocol = partial(Connection, turn=Turn(), state_of=state_of, admission=self._admission)
         super().__init__(uvicorn.Config(app, http=protocol, **options(where, limits)))  # type: ignore[arg-type]  # called as a class
         self._before_end = before_end
-        self._must_end = asyncio.Event()
+        self._must_end = asyncio.get_running_loop().create_future()
         self.server_state.connections = _InOrder()  # type: ignore[assignment]  # all that uvicorn does with its set
         #: Set once it answers.
         self.answers = asyncio.Event()
@@ -55,7 +55,8 @@ class _Server(uvicorn.Server):
     def end(self) -> None:
         """End soon."""
         self.should_exit = True
-        self._must_end.set()
+        if not self._must_end.done():
+            self._must_end.set_result(None)
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # uvicorn's is a generator
         """Leave signals to the caller."""
@@ -70,8 +71,7 @@ class _Server(uvicorn.Server):
         """Answer until `end` is called. Uvicorn's own loop looks only every tenth of a second."""
         while not await self.on_tick(0):  # renews the Date header
             self._look_after_connections()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._must_end.wait(), 1)
+            await asyncio.wait({self._must_end}, timeout=1)  # `wait_for` would make a task each second
 
     def _look_after_connections(self) -> None:
         """Refuse clients that do not go on, and log how many connections were refused."""

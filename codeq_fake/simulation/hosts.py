@@ -161,7 +161,7 @@ class Host:
         """The process is over."""
         incarnation = self._incarnation
         if incarnation is not None and incarnation.is_alive:
-            incarnation.end = how
+            incarnation.finish(how)
             self._around.network.end_process(incarnation, how)
 
     def exited(self, reason: SystemExit) -> None:

@@ -52,6 +52,8 @@ class Incarnation:
     def __init__(self, host: ProcessHost, loop: OwnedLoop) -> None:
         self.host = host
         self.end: End | None = None
+        #: Whether it is alive, and neither stands still nor is blocked by its own code.
+        self.runs = True
         #: Handlers by the number of their signal.
         self.signal_handlers: dict[int, Any] = {}
         #: For how long code has blocked the event loop in the callback that runs (s).
@@ -69,11 +71,6 @@ class Incarnation:
         """Whether it has not ended. It may stand still."""
         return self.end is None
 
-    @property
-    def runs(self) -> bool:
-        """Whether it is alive, and neither stands still nor is blocked by its own code."""
-        return self.end is None and not (self._stands_still or self._is_blocked)
-
     # What the loop asks.
 
     def runs_now(self, handle: asyncio.Handle) -> bool:
@@ -89,6 +86,7 @@ class Incarnation:
         if self.blocked_for:
             seconds, self.blocked_for = self.blocked_for, 0.0
             self._is_blocked = True
+            self.runs = False
             self._loop.call_later(seconds, self._unblock, context=Context())
 
     def exit(self, reason: SystemExit) -> None:
@@ -105,9 +103,15 @@ class Incarnation:
             self.exit(reason)
         self.has_run()
 
+    def finish(self, how: End) -> None:
+        """The process is over."""
+        self.end = how
+        self.runs = False
+
     def pause(self) -> None:
         """Run nothing until `resume`."""
         self._stands_still = True
+        self.runs = False
 
     def resume(self) -> None:
         """Run on, with all that came meanwhile."""
@@ -125,6 +129,7 @@ class Incarnation:
         self._go_on()
 
     def _go_on(self) -> None:
+        self.runs = self.end is None and not (self._stands_still or self._is_blocked)
         if self.runs:
             kept, self._kept = self._kept, []
             self._loop.run_again(kept)

@@ -59,7 +59,6 @@ class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
             self._instant, self._turns = self.time(), 0
         self._turns += 1
         if self._turns > _MOST_TURNS_AT_ONCE:
-            self.drop_cancelled_timers()
             self._jump()
         if len(ready) > 1:
             self._shuffle(ready)
@@ -76,13 +75,11 @@ class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
             for group in groups:
                 ready.extend(group)
 
-    def _wait(self, timeout: float | None) -> list[Any]:
+    def wait_for(self, timer: float | None) -> None:
         """Move to the next timer."""
-        if timeout is None:
+        if timer is None:
             raise NothingEverHappensError("every task of the simulated world waits, and nothing will wake one up")
-        if timeout:
-            self._jump()
-        return []
+        self._now = max(self._now, timer)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Keep what no code has handled."""

@@ -37,6 +37,17 @@ class Recorder:
 
 
 class Loop(OwnedLoop):
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def wait_for(self, timer: float | None) -> None:
+        assert timer is not None
+        self.now = timer
+
     def owner_of(self, context: Context) -> Owner | None:
         return context.get(OWNER)
 
