@@ -178,7 +178,7 @@ SCENARIOS = (
     Scenario(module=shutdown_drops_batch, seed=100_001, check=no_lease_is_left_behind),
     Scenario(module=shutdown_nacks_all, seed=4, max_attempts=5, check=no_order_is_nacked_to_death),
     Scenario(module=swallowed_cancellation, seed=600_000),
-    Scenario(module=own_clock, seed=15),
+    Scenario(module=own_clock, seed=200_018),
     Scenario(module=create_without_key, seed=100_000, role="producer", check=one_task_for_each_order),
     Scenario(module=receiver_acts_twice, seed=1, role="receiver", check=charged_once),
     Scenario(
