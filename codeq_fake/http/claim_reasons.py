@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from functools import lru_cache
 from itertools import islice
 
 from codeq_fake.core import Broker
@@ -13,10 +14,12 @@ from codeq_fake.core.times import SECOND
 #: How many of the wanted commands are explained, and how many queues are searched for a similar one. Workers without
 #: tasks claim all the time.
 _EXPLAINED = 3
-_SEARCHED = 200
+_SEARCHED = 50
 #: Names of which more than this part is equal may be meant for each other. Both begin with so many equal characters.
 _SIMILAR = 0.8
 _BEGINNING = 3
+#: The most characters of names that are compared: the time that this takes grows with their square.
+_LONGEST = 80
 
 
 def of_empty_claim(
@@ -54,14 +57,20 @@ def _instead(broker: Broker, command: str, tenant: str) -> Iterator[str]:
     """What is ready under a similar name, or for another tenant."""
     wanted = queue_name(command)
     for (other_tenant, name), queue in islice(broker.store.queues.items(), _SEARCHED):
-        if name == wanted and other_tenant != tenant and (ready := queue.ready_count()):
+        if (other_tenant == tenant) == (name == wanted) or not (ready := queue.ready_count()):
+            continue
+        if name == wanted:
             yield f"{ready} ready {f'for {other_tenant}' if other_tenant else 'without tenant'}"
-        if other_tenant == tenant and name != wanted and _is_similar(name, wanted) and (ready := queue.ready_count()):
+        elif _is_similar(name, wanted):
             yield f"{name.upper()} has {ready} ready: a typo?"
 
 
 def _is_similar(name: str, wanted: str) -> bool:
-    if name[:_BEGINNING] != wanted[:_BEGINNING]:
-        return False
-    matcher = SequenceMatcher(None, name, wanted)
-    return matcher.real_quick_ratio() > _SIMILAR and matcher.quick_ratio() > _SIMILAR and matcher.ratio() > _SIMILAR
+    begins_alike = name[:_BEGINNING] == wanted[:_BEGINNING]
+    return begins_alike and max(len(name), len(wanted)) <= _LONGEST and _likeness(name, wanted) > _SIMILAR
+
+
+@lru_cache(maxsize=1024)
+def _likeness(name: str, wanted: str) -> float:
+    """The part of two names that is equal. Idle workers ask for the same commands again and again."""
+    return SequenceMatcher(None, name, wanted).ratio()

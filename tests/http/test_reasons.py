@@ -117,3 +117,10 @@ def test_an_empty_claim_reads_what_there_is_instead(codeq: FakeCodeQ, path: str)
     assert why("ONE", "TWO", "SIX", "TEN", "ELF") == (
         "no ONE for acme. no TWO for acme. no SIX for acme. nothing either in the other 2 commands"
     )
+
+
+def test_long_names_are_not_compared_as_that_would_take_minutes(codeq: FakeCodeQ) -> None:
+    codeq.enqueue("X" + "AB" * 50_000, tenant="acme")
+    said = reason(codeq, "worker", CLAIM, json.dumps({"commands": ["X" + "AB" * 50_000 + "C"]}))
+    assert said is not None
+    assert "a typo?" not in said
