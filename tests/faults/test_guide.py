@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -37,14 +38,20 @@ def test_each_python_example_passes(tmp_path: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples call curl")
-def test_each_call_answers_as_printed() -> None:
-    [block] = blocks("console")
+@pytest.mark.parametrize("block", blocks("console"))
+def test_each_call_answers_as_printed(block: str) -> None:
     with serving() as server:
         here = server.url.removeprefix("http://")
+        variables = environment(CODEQ_BASE_URL=server.url, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, printed = call.partition("\n")
             out = subprocess.run(  # noqa: S602 - the guide's own lines are shell
-                command.replace("localhost:8080", here), shell=True, capture_output=True, text=True, check=True
+                command.replace("localhost:8080", here),
+                shell=True,
+                capture_output=True,
+                text=True,
+                check=True,
+                env=variables,
             ).stdout
             assert out.strip() == printed.strip(), command
 
