@@ -11,7 +11,7 @@ import pytest
 from codeq_contract.driver import TASKS, Span
 from codeq_contract.driver.server_settings import TRACING
 from codeq_contract.recordings.times import MILLISECOND, SECOND, moment_text, parse_moment
-from codeq_contract.suite.case import Sighting, checks, core, needs, timed, webhooks
+from codeq_contract.suite.case import Sighting, checks, core, needs, only, timed, webhooks
 from codeq_contract.suite.case_context import CaseContext, Hook
 from codeq_contract.suite.metrics import metric
 
@@ -119,7 +119,8 @@ def test_a_lease_of_any_length_is_accepted(contract: CaseContext, seconds: int) 
 
 @timed
 @checks("K7.15")
-@needs("batch", "known_settings")
+@only("main")
+@needs("store:pebble", "batch", "known_settings")
 def test_a_claim_of_a_batch_repairs_before_the_reaper(contract: CaseContext) -> None:
     task, next_look = expired(contract)
     contract.surely_before(contract.worker.claim_batch(task["command"], count=1), next_look)
@@ -270,6 +271,8 @@ def test_every_create_sends_a_notice_where_no_throttle_is_asked_for(contract: Ca
 
 @webhooks
 @checks("U5.1", "U5.2", "U5.3")
+@only("main")
+@needs("store:pebble")
 def test_a_throttle_that_is_asked_for_counts(contract: CaseContext) -> None:
     command, hooks, pause = contract.command(), [contract.hook(), contract.hook()], contract.seconds(4)
     subscribed(contract, hooks[0], command, minIntervalSeconds=pause)
