@@ -30,7 +30,7 @@ def fault(fake: Fake, *, sentence: Sequence[str]) -> Answer:
     from codeq_fake.faults import BadFaultError, recipes  # noqa: PLC0415 - --help loads no server
 
     if not sentence:
-        examples = [recipe.written(recipe.example) for recipe in recipes.RECIPES]
+        examples = [recipe.written_example for recipe in recipes.RECIPES]
         return Answer({"recipes": examples}, say(*examples))
     try:
         rule = recipes.read_sentence(" ".join(sentence))

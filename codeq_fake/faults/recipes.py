@@ -54,9 +54,19 @@ class Recipe:
     example: Mapping[str, str]
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The sentence in parts, of which every second one is the name of a blank."""
+        return tuple(_BLANK.split(self.sentence))
+
+    @property
     def blanks(self) -> tuple[str, ...]:
         """The names of the blanks in their order."""
-        return tuple(_BLANK.findall(self.sentence))
+        return self.parts[1::2]
+
+    @property
+    def written_example(self) -> str:
+        """The sentence with its blanks filled by the example."""
+        return self.written(self.example)
 
     def written(self, values: Mapping[str, str]) -> str:
         """The sentence with its blanks filled, as a person would write it: `the next claim`, `the next 3 claims`."""
@@ -120,6 +130,6 @@ def read_sentence(sentence: str) -> dict[str, Any]:
     for recipe in RECIPES:
         if (rule := recipe.read(sentence)) is not None:
             return rule
-    examples = [recipe.written(recipe.example) for recipe in RECIPES]
+    examples = [recipe.written_example for recipe in RECIPES]
     meant = nearest(sentence, examples) or f"; known are, for example: {', '.join(examples[:3])}"
     raise BadFaultError(f"{sentence!r} is not a recipe{meant}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,8 +9,6 @@ from types import MappingProxyType
 from codeq_fake.faults.recipes import RECIPES, Recipe
 from codeq_fake.faults.rule import CALLBACK, KINDS, NOTICE
 from codeq_fake.http.faults.matching import NAMES
-
-_BLANK = re.compile(r"\{(\w+)\}")
 
 #: The fields of a rule that only some kinds take, as the page names them.
 _ARGUMENTS = ("seconds", "how", "status", "retryAfter", "headers", "body")
@@ -46,23 +43,26 @@ def arrival(faults: Collection[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RecipeForm:
-    """The form for a recipe: its number, and its sentence in `parts`, of which every second one is a blank's name."""
+    """The form for a recipe, which is sent with the number of the recipe."""
 
     number: int
     recipe: Recipe
-    parts: Sequence[str]
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The parts of the sentence, of which every second one is a blank's name."""
+        beginning, *others = self.recipe.parts
+        return (beginning.capitalize(), *others)
 
     @property
     def example(self) -> str:
         """The sentence with its blanks filled as they stand at first."""
-        return self.recipe.written(self.recipe.example).capitalize()
+        return self.recipe.written_example.capitalize()
 
 
 def recipe_forms() -> list[RecipeForm]:
     """The forms of all recipes."""
-    return [
-        RecipeForm(number, recipe, _BLANK.split(recipe.sentence.capitalize())) for number, recipe in enumerate(RECIPES)
-    ]
+    return [RecipeForm(number, recipe) for number, recipe in enumerate(RECIPES)]
 
 
 @dataclass(frozen=True, slots=True)
