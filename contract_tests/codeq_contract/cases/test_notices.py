@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from codeq_contract.driver import TICK, Answer, Reply
+from codeq_contract.cases.subscriptions import counts, subscribed, two_groups
+from codeq_contract.driver import TICK, Answer
 from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import SECOND, parse_moment
 from codeq_contract.suite.case import InconclusiveError, checks, needs, unless, webhooks
-from codeq_contract.suite.case_context import CaseContext, Hook
+from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = [webhooks, needs("subscriptions", "webhooks")]
 
@@ -245,16 +245,7 @@ def test_the_second_of_a_group_has_the_first_turn_and_gets_no_notice(contract: C
 @unless("pebble")
 def test_groups_have_separate_turns_for_each_id_and_command(contract: CaseContext) -> None:
     commands = [contract.command(), contract.command()]
-    hooks = [contract.hook() for _ in range(4)]
-    for number, hook in enumerate(hooks):
-        contract.worker.subscribe(
-            callbackUrl=hook.url,
-            eventTypes=commands,
-            deliveryMode="group",
-            groupId="g" if number < 2 else "h",
-            ttlSeconds=200 + 10 * number,
-            minIntervalSeconds=1,
-        )
+    hooks = two_groups(contract, commands, minIntervalSeconds=1)
     # The first turn of each group and command is the second member's, and lost; the second turn is the first member's.
     for priority, command, expected in (
         (0, commands[0], [0, 0, 0, 0]),
@@ -358,16 +349,3 @@ def test_a_subscription_without_event_types_is_one_to_the_built_in_commands(cont
             told = [json.loads(notice.body)["eventType"] for notice in hook.received]
             assert told == ["GENERATE_CREATIVE", "GENERATE_MASTER"]
             assert not hook.received[0].headers.keys() & {"x-codeq-timestamp", "x-codeq-signature"}
-
-
-def subscribed(contract: CaseContext, hook: Hook, command: str, **fields: Any) -> str:
-    """The id of a new subscription to the command."""
-    reply: Reply = contract.worker.subscribe(callbackUrl=hook.url, eventTypes=[command], **fields)
-    assert reply.status == 200, reply
-    subscription: str = reply.json["subscriptionId"]
-    return subscription
-
-
-def counts(hooks: list[Hook]) -> list[int]:
-    """How many notices each got."""
-    return [len(hook.received) for hook in hooks]

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from codeq_contract.cases.subscriptions import counts, subscribed, two_groups
 from codeq_contract.driver import TASKS, Span
 from codeq_contract.driver.server_settings import TRACING
 from codeq_contract.recordings.times import MILLISECOND, SECOND, moment_text, parse_moment
 from codeq_contract.suite.case import Sighting, checks, core, needs, only, timed, webhooks
-from codeq_contract.suite.case_context import CaseContext, Hook
+from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.metrics import metric
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -280,7 +281,7 @@ def test_a_throttle_that_is_asked_for_counts(contract: CaseContext) -> None:
     subscribed(contract, hooks[1], command, minIntervalSeconds=pause)
     throttled = contract.time_bounds.throttle_end(first.called, first.returned, pause)
     contract.surely_before(contract.producer.create(command), throttled.earliest)
-    assert [len(hook.received) for hook in hooks] == [1, 1]
+    assert counts(hooks) == [1, 1]
     contract.wait_out(throttled)
     contract.producer.created(command)
     assert len(hooks[0].received) == 2
@@ -290,21 +291,12 @@ def test_a_throttle_that_is_asked_for_counts(contract: CaseContext) -> None:
 @checks("P9.4", "U6.4", "U6.6", "U6.7", "U7.1", "U7.2")
 def test_the_first_of_a_group_has_the_first_turn(contract: CaseContext) -> None:
     commands = [contract.command(), contract.command()]
-    hooks = [contract.hook() for _ in range(4)]
-    for number, hook in enumerate(hooks):
-        contract.worker.subscribe(
-            callbackUrl=hook.url,
-            eventTypes=commands,
-            deliveryMode="group",
-            groupId="g" if number < 2 else "h",
-            ttlSeconds=200 + 10 * number,
-            minIntervalSeconds=60,
-        )
+    hooks = two_groups(contract, commands, minIntervalSeconds=60)
     # The second turn is the second member's, and lost; the third one is the first member's, and throttled.
     for command, expected in ((0, [1, 0, 1, 0]), (0, [1, 0, 1, 0]), (0, [1, 0, 1, 0]), (1, [1, 0, 1, 0])):
         contract.producer.created(commands[command])
         if command == 0:
-            assert [len(hook.received) for hook in hooks] == expected
+            assert counts(hooks) == expected
 
 
 @webhooks
@@ -460,11 +452,3 @@ def a_claimed(contract: CaseContext, command: str) -> dict[str, Any]:
 def long_after(contract: CaseContext) -> str:
     """A time after every change of a task."""
     return moment_text((contract.clock.now() // SECOND + 2 * 86_400) * SECOND)
-
-
-def subscribed(contract: CaseContext, hook: Hook, command: str, **fields: object) -> str:
-    """The id of a new subscription to the command."""
-    subscription: str = contract.worker.subscribe(callbackUrl=hook.url, eventTypes=[command], **fields).json[
-        "subscriptionId"
-    ]
-    return subscription
