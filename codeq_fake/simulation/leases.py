@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
@@ -34,8 +35,9 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
     "submit": ("completed", "failed"),
     "submit_batch": ("completed", "failed"),
 }
-#: The status of a request that was carried out; 0 if its reply was lost.
-_CARRIED_OUT = (200, 0)
+_NO_REPLY = 0
+#: The statuses of requests that may have been carried out.
+_CARRIED_OUT = (200, _NO_REPLY)
 _SETS_LEASE = ("claim", "claim_batch", "heartbeat")
 
 
@@ -63,25 +65,27 @@ class Leases:
         self._carried_out: dict[tuple[int, str], float] = {}
         #: Task -> since when the server promised which end of its lease.
         self._ends: dict[str, list[tuple[float, float]]] = {}
-        next_events = dict.fromkeys(self._tasks, 0)
-        for request in requests:
+        #: The events whose requests are known: task, and the event's number in its history.
+        taken: set[tuple[str, int]] = set()
+        # A request without a reply may not have been carried out: it gets an event that no other one explains.
+        for request in sorted(requests, key=_has_no_reply):
             for touched in request.tasks:
-                index = self._event_of(request, touched.id, next_events.get(touched.id, 0))
+                index = self._event_of(request, touched.id, taken)
                 if index is not None:
-                    next_events[touched.id] = index + 1
+                    taken.add((touched.id, index))
                     moment = self._carried_out[request.n, touched.id] = self._times[touched.id][index]
                     if request.operation in _SETS_LEASE:
                         end = (touched.lease_until - started_at) / _SECOND
-                        self._ends.setdefault(touched.id, []).append((moment, end))
+                        insort(self._ends.setdefault(touched.id, []), (moment, end))
 
-    def _event_of(self, request: Request, task_id: str, begin: int) -> int | None:
-        """The number of the event with which a request changed a task, the first from `begin` on that fits."""
+    def _event_of(self, request: Request, task_id: str, taken: AbstractSet[tuple[str, int]]) -> int | None:
+        """The number of the event with which a request changed a task: the first that fits and is not taken."""
         words = _EVENTS.get(request.operation, ()) if request.status in _CARRIED_OUT else ()
         received = (request.at - self._started_at) / _SECOND
         events = self._tasks[task_id].history if task_id in self._tasks and words else ()
-        for index in range(begin, len(events)):
-            is_its_own = events[index]["what"] in words and events[index]["by"] == request.caller
-            if is_its_own and self._times[task_id][index] >= received:
+        for index, event in enumerate(events):
+            is_its_own = event["what"] in words and event["by"] == request.caller
+            if is_its_own and self._times[task_id][index] >= received and (task_id, index) not in taken:
                 return index
         return None
 
@@ -132,6 +136,10 @@ class Leases:
 
 def _begins_or_ends_holding(event: HistoryEvent) -> bool:
     return event["what"] == "claimed" or event["to"]["status"] != "IN_PROGRESS"
+
+
+def _has_no_reply(request: Request) -> bool:
+    return request.status == _NO_REPLY
 
 
 def _moment(entry: tuple[float, float]) -> float:

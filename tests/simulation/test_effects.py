@@ -160,3 +160,30 @@ def test_a_refused_result_does_not_stand_for_a_later_one(run: Run) -> None:
     run.claim("worker-1")
     run.finish("worker-1", task)
     assert run.leases().end(task, 95) == 155
+
+
+def test_a_result_that_nobody_carried_out_does_not_stand_for_a_later_one(run: Run) -> None:
+    task = run.create()
+    run.claim("worker-1")
+    run.advance(65)
+    run.claim("worker-1")
+    run.advance(30)
+    run.claim("worker-1")
+    run.finish("worker-1", task)
+    first, *others = run.requests
+    hung_up = run.requests[-1]._replace(n=100, at=STARTED_AT + 20 * SECOND, status=0)
+    leases = Leases((first, hung_up, *others), run.fake.tasks(), STARTED_AT)
+    assert leases.end(task, 95) == 155
+    assert leases.carried_out(hung_up, task) == 20
+    assert leases.carried_out(others[-1], task) == 95
+
+
+def test_a_heartbeat_whose_reply_was_lost_renews_the_lease_in_its_turn(run: Run) -> None:
+    task = run.create()
+    run.claim("worker-1")
+    for _ in range(2):
+        run.advance(20)
+        run.heartbeat("worker-1", task)
+    claim, heartbeat, last = run.requests
+    leases = Leases((claim, heartbeat._replace(status=0), last), run.fake.tasks(), STARTED_AT)
+    assert [leases.end(task, at) for at in (10, 30, 50)] == [60, 80, 100]
