@@ -48,17 +48,25 @@ class Network(httpx.AsyncBaseTransport):
         self.clock = clock
         self.fault_for: Callable[[httpx.Request], Fault | None] = lambda _request: None
         self.log: list[tuple[float, str, bytes]] = []
+        self.served: list[tuple[str, str, httpx.Response]] = []
+        """Operation, path and reply of what the server did before this network answered, in its order."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.log.append((self.clock.monotonic(), operation_of(request), request.content))
 
+        served = self.served
+
         async def forward(changed: httpx.Request = request) -> httpx.Response:
             response = await self._server.handle_async_request(changed)
             await response.aread()
+            served.append((operation_of(request), request.url.path, response))
             return response
 
         fault = self.fault_for(request)
-        return await (fault(request, forward) if fault else forward())
+        try:
+            return await (fault(request, forward) if fault else forward())
+        finally:
+            served = []  # a request that arrives later is not part of this answer
 
     def fail(self, operation: str, *faults: Fault | None) -> None:
         """Apply these faults to the next requests of the operation, one each; a single fault applies to all of them."""
@@ -119,6 +127,12 @@ async def half_accepted(request: httpx.Request, forward: Any) -> httpx.Response:
     headers = {name: value for name, value in request.headers.items() if name != "content-length"}
     await forward(httpx.Request(request.method, request.url, headers=headers, content=half))
     raise httpx.ReadError("the reply was lost", request=request)
+
+
+async def gateway_lost(_request: httpx.Request, forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """The request reaches the server, but a proxy loses the reply."""
+    await forward()
+    return httpx.Response(502, text="Bad Gateway")
 
 
 async def garbled(_request: httpx.Request, forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:

@@ -14,7 +14,7 @@ import anyio
 from codeq_client._api import calls
 from codeq_client._api.calls import Call
 from codeq_client._api.clock import sleep_or
-from codeq_client._api.retries import retry_after
+from codeq_client._api.retries import may_have_acted, retry_after
 from codeq_client._task import Task
 from codeq_client.errors import (
     BadRequest,
@@ -23,7 +23,6 @@ from codeq_client.errors import (
     CodeQError,
     Forbidden,
     Unauthorized,
-    Unavailable,
 )
 
 from .cancellation import is_interrupt
@@ -347,7 +346,7 @@ class ClaimLoop:
         pause = max(retry_after(error), pause)
         self._failures += 1
         self._is_answered = False
-        orphan = isinstance(error, Unavailable) and error.sent
+        orphan = isinstance(error, CodeQError) and may_have_acted(error)
         commands, bug = ", ".join(self._order.names()), None if isinstance(error, CodeQError) else error
         _log.warning("claiming %s failed, again in %.1f s: %s", commands, pause, error, exc_info=bug)
         self._context.emit(ClaimFailed(error, orphan, pause))

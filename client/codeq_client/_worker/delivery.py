@@ -8,6 +8,7 @@ import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anyio
@@ -148,20 +149,25 @@ class Delivery:
 
     async def run(self) -> None:
         """Call the handler and settle the task."""
+        await self._settle(await self.handle(self._note_start))
+
+    def _note_start(self) -> None:
         self._handler_called = True
         self._context.emit(TaskStarted(self._task))
-        await self._settle(await self.handle())
 
     async def hand_back(self) -> None:
         """Abandon the task without calling its handler."""
         await self._settle(Abandon())
 
-    async def handle(self) -> Complete | Outcome:
-        """Call the handler, and return its outcome, or the outcome of its early end. Nothing is sent."""
-        outcome, error = await self._code.run(self._call_handler)
+    async def handle(self, on_start: Callable[[], object] | None = None) -> Complete | Outcome:
+        """Call the handler, and return its outcome, or the outcome of its early end. Nothing is sent.
+
+        `on_start` is called right before the handler, which may end before it begins.
+        """
+        outcome, error = await self._code.run(partial(self._call_handler, on_start))
         return outcome if error is None else self._outcome_of(_unwrapped(error))
 
-    async def _call_handler(self) -> Complete | Outcome:
+    async def _call_handler(self, on_start: Callable[[], object] | None) -> Complete | Outcome:
         """Call the handler inside the middleware, unless its lease is over already."""
         current_task.set(self._task)
         job = self._handler.job(self._task)
@@ -174,6 +180,8 @@ class Delivery:
             renew_now=self._context.renewal.renew_now,
         )
         context.check()  # the loop may have been blocked since the claim
+        if on_start is not None:
+            on_start()
         return self._handler.outcome_of(await self._context.wrap(self._handler)(job, context))
 
     def _outcome_of(self, error: BaseException) -> Outcome:

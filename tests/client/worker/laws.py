@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -18,7 +18,25 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from codeq_client import Abandon, Event, Fail, Job, LeaseTerms, Retry, Settled, TaskContext, TaskEnded, Worker
+from codeq_client import (
+    Abandon,
+    ClaimFailed,
+    End,
+    Event,
+    Fail,
+    Job,
+    LeaseEnded,
+    LeaseTerms,
+    Polled,
+    Renewed,
+    Retry,
+    Settled,
+    Task,
+    TaskContext,
+    TaskEnded,
+    TaskStarted,
+    Worker,
+)
 from codeq_client.errors import CodeQError
 from tests.client.support import (
     IDENTITIES,
@@ -30,6 +48,7 @@ from tests.client.support import (
     broken,
     false_empty,
     garbled,
+    gateway_lost,
     half_accepted,
     late,
     operation_of,
@@ -52,6 +71,7 @@ KINDS = [
     "reply lost",
     "half",
     "500",
+    "502",
     "429",
     "401",
     "garbled",
@@ -77,6 +97,7 @@ class Law(StrEnum):
     SETTLED = "each task is settled as its handler said, or reported as lost"
     LASTING = "nothing ends a worker but its stop"
     PROGRESS = "the worker makes progress once faults stop"
+    EVENTS = "each event says what the server did"
 
 
 @dataclass
@@ -109,6 +130,72 @@ class Attempt:
     end: float | None = None
 
 
+class EventLaws:
+    """A hook that holds the events of one worker against what the server did."""
+
+    def __init__(self, laws: Laws, network: Network) -> None:
+        self._laws = laws
+        self._network = network
+        self._started: dict[str, int] = {}
+        """The attempts of each task that a handler here began."""
+
+    def __call__(self, event: Event) -> None:
+        is_true = True
+        match event:
+            case Polled(tasks=tasks):
+                is_true = tasks == self._leased()
+            case ClaimFailed(orphan=orphan):
+                is_true = self._leased() == 0 or orphan
+            case Renewed(task_id=task_id, outcome="renewed"):
+                replies = [reply for _, path, reply in self._network.served if path.endswith(f"/{task_id}/heartbeat")]
+                is_true = replies[-1].status_code == 200
+            case TaskStarted(task=task):
+                self._started[task.id] = task.attempts
+                is_true = self._is_ours(task.id)
+            case LeaseEnded(task_id=task_id, end=End.REVOKED):
+                is_true = not self._is_ours(task_id)
+            case TaskEnded(task=task, settled=settled, started=started):
+                is_true = started == ((task.id, task.attempts) in self._laws.called) and self._has_left(task, settled)
+            case _:
+                pass
+        if not is_true and not self._is_raced(event):
+            self._laws.broken.append(f"{Law.EVENTS}: {event}")
+
+    def _is_raced(self, event: Event) -> bool:
+        """Whether a race of the server happened to the task, so that its history is not what a worker can know."""
+        match event:
+            case TaskStarted(task=task) | TaskEnded(task=task):
+                return task.id in self._laws.raced
+            case LeaseEnded(task_id=task_id):
+                return task_id in self._laws.raced
+            case _:
+                return False
+
+    def _leased(self) -> int:
+        """Return how many tasks the server has leased since the last event of a claim."""
+        claims = [reply for operation, _, reply in self._network.served if operation == "claim"]
+        self._network.served.clear()
+        return sum(len(reply.json().get("tasks", [0])) for reply in claims if reply.status_code == 200)
+
+    def _is_ours(self, task_id: str) -> bool:
+        task = self._laws.scenario.task(task_id)
+        mine = ("IN_PROGRESS", self._network.subject, self._started.get(task_id))
+        return (task.status, task.worker, task.attempts) == mine
+
+    def _has_left(self, task: Task, settled: Settled) -> bool:
+        """Whether the server did what the end of a task says; more may have happened since."""
+        now = self._laws.scenario.task(task.id)
+        match settled:
+            case Settled.RETRIED:
+                return now.attempts > task.attempts
+            case Settled.DEAD:
+                return (now.status, now.attempts) == ("FAILED", task.attempts + 1)
+            case Settled.ABANDONED:
+                return (now.status, now.attempts) != ("IN_PROGRESS", task.attempts)
+            case _:
+                return True  # `judge` has the others
+
+
 class Laws(RuleBasedStateMachine):
     shared_subject = False
 
@@ -125,6 +212,8 @@ class Laws(RuleBasedStateMachine):
         self.intents = 0
         self.acknowledged: set[str] = set()
         self.attempts: list[Attempt] = []
+        self.called: set[tuple[str, int]] = set()
+        """Task and attempts of each call of a handler."""
         self.raced: set[str] = set()
         self.dropped: set[str] = set()
         self.lost: set[str] = set()
@@ -151,7 +240,7 @@ class Laws(RuleBasedStateMachine):
         subject = SUBJECTS[0] if self.shared_subject else SUBJECTS[len(self.hosts)]
         network = Network(self.scenario.fake, self.scenario.clock, IDENTITIES[subject]["claims"]["sub"])
         codeq = self.scenario.client(subject, network)
-        hooks = [self.judge]
+        hooks: list[Callable[[Event], None]] = [self.judge, EventLaws(self, network)]
         worker = Worker(codeq, concurrency=concurrency, lease=LeaseTerms(lease), poll=5, grace=8, hooks=hooks)
         worker.handler("X")(self.handler(network))
         host = Host(worker, network)
@@ -168,6 +257,7 @@ class Laws(RuleBasedStateMachine):
         async def handle(job: Job[Any], _context: TaskContext) -> Any:
             attempt = Attempt(job.id, self.scenario.clock.monotonic())
             self.attempts.append(attempt)
+            self.called.add((job.id, job.attempts))
             try:
                 await self.scenario.clock.sleep(job.payload["seconds"])
             finally:
@@ -229,6 +319,7 @@ class Laws(RuleBasedStateMachine):
             "reply lost": reply_lost,
             "half": half_accepted,
             "500": answers(500),
+            "502": gateway_lost,
             "429": answers(429, retry_after="1"),
             "401": answers(401),
             "garbled": garbled,

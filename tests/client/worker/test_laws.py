@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from codeq_client import Abandon, LeaseTerms, Task
+from codeq_client import Abandon, LeaseTerms, Settled, Task
 from codeq_client._api import retries, settlement
 from codeq_client._worker import cancellation, claiming, delivery, job, lease_renewal, lease_timing, result_batches
 from codeq_client.errors import ServerError, Unavailable
@@ -128,6 +128,27 @@ def a_claim_error_ends_the_claiming(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claiming.ClaimLoop, "_claim_failed", failed)
 
 
+def an_orphan_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claiming, "may_have_acted", lambda _error: False)
+
+
+def a_start_is_reported_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(self: Any) -> None:
+        self._note_start()
+        await self._settle(await self.handle())
+
+    monkeypatch.setattr(delivery.Delivery, "run", run)
+
+
+def a_lost_lease_counts_as_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = delivery.Delivery._report  # noqa: SLF001 - the client under test
+
+    def abandoned(self: Any, settled: Settled, detail: str, loss: Any) -> None:
+        report(self, Settled.ABANDONED if settled is Settled.LOST else settled, detail, loss)
+
+    monkeypatch.setattr(delivery.Delivery, "_report", abandoned)
+
+
 def a_cancelled_handlers_task_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     async def settle(self: Any, outcome: Any, **options: Any) -> None:
         if not isinstance(outcome, Abandon):
@@ -233,6 +254,14 @@ def outage(machine: Laws) -> None:
     machine.end_the_faults()
 
 
+def claim_lost_by_a_proxy(machine: Laws) -> None:
+    machine.open_first(lease=6, concurrency=1)
+    machine.break_network(which=0, operations=["claim"], kind="502", seconds=1)
+    machine.pass_time(seconds=3)
+    machine.create(seconds=1, outcome="complete", delay=0, faults=[])
+    machine.pass_time(seconds=10)
+
+
 def panic(machine: Laws) -> None:
     machine.open_first(lease=6, concurrency=1)
     machine.create(seconds=1, outcome="panic", delay=0, faults=[])
@@ -254,6 +283,9 @@ SEQUENCES: list[tuple[Law, Any, Any]] = [
     (Law.LASTING, a_claim_error_ends_the_loop, outage),
     (Law.LASTING, a_panic_is_let_through, panic),
     (Law.PROGRESS, a_claim_error_ends_the_claiming, outage),
+    (Law.EVENTS, an_orphan_is_not_reported, claim_lost_by_a_proxy),
+    (Law.EVENTS, a_start_is_reported_too_early, claim_answered_late),
+    (Law.EVENTS, a_lost_lease_counts_as_given_back, cut_off_alone),
 ]
 
 
