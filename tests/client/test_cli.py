@@ -30,8 +30,8 @@ from codeq_client import (
 from codeq_client._worker.log_output import JsonLines, TextLines
 from codeq_client.health import HealthServer
 from codeq_fake.testing import FakeCodeQ
+from tests.client.programs import program, wait_until
 from tests.client.support import CLAIMS, IDENTITIES
-from tests.client.worker.test_process import wait_until
 from tests.surroundings import interrupted_at_import
 
 APP = """
@@ -149,7 +149,7 @@ def test_the_command_runs_the_chosen_handlers_of_a_registry() -> None:
 def test_the_command_creates_the_tasks_of_schedules_until_a_signal(folder: Path) -> None:
     with FakeCodeQ(clock="real") as fake, fake.serve():
         command = [sys.executable, "-m", "codeq_worker", "schedule", "some_handlers:schedules", "--delay", "0"]
-        with subprocess.Popen(command, cwd=folder, env={**os.environ, **fake.env}, stderr=subprocess.PIPE) as process:
+        with program(command, cwd=folder, env={**os.environ, **fake.env}) as process:
             wait_until(lambda: len(fake.tasks(command="X")) >= 2, 30)
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0

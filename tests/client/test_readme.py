@@ -19,7 +19,7 @@ from codeq_client import BlockingCodeQ, CodeQ, Complete, Fail, LeaseTerms, Retry
 from codeq_client.health import HealthServer
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
-from tests.client.worker.test_process import wait_until
+from tests.client.programs import wait_until
 from tests.docs.support import write_typed_examples
 
 pytestmark = pytest.mark.process

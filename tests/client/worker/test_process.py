@@ -6,39 +6,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
 
 from codeq_client import BlockingCodeQ, NewTask, SystemClock
 from codeq_fake.testing import FakeCodeQ
+from tests.client.programs import REPOSITORY, program, wait_until
 
 pytestmark = pytest.mark.process
 
-REPOSITORY = Path(__file__).parents[3]
+CODEQ_WORKER = [sys.executable, "-m", "codeq_client.cli"]
 
 
-@contextmanager
-def worker_process(environ: dict[str, str], *options: str, log: str = os.devnull) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "codeq_client.cli", "run", "tests.client.worker.app:make", *options]
-    with (
-        Path(log).open("w") as stderr,
-        subprocess.Popen(command, env=environ, cwd=REPOSITORY, stderr=stderr) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_until(condition: Callable[[], bool], within: float) -> None:
-    clock = SystemClock()
-    deadline = clock.monotonic() + within
-    while not condition():
-        assert clock.monotonic() < deadline, "it takes too long"
-        clock.sleep_blocking(0.05)
+def run_worker(
+    environ: dict[str, str], *options: str, log: str = os.devnull
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return program([*CODEQ_WORKER, "run", "tests.client.worker.app:make", *options], env=environ, log=log)
 
 
 @pytest.fixture
@@ -64,7 +50,7 @@ def test_no_task_is_lost_when_one_worker_is_killed_and_another_stopped(
         new = [NewTask(command="X", payload={"n": n, "seconds": 0.005 if n % 20 else 0.5}) for n in range(count)]
         ids = [task.id for task in codeq.create_batch(new).all()]
         started = Path(environ["STARTED"])
-        with worker_process(environ) as killed, worker_process(environ) as stopped:
+        with run_worker(environ) as killed, run_worker(environ) as stopped:
             wait_until(lambda: started.exists() and len(started.read_text().splitlines()) > 40, 20)
             killed.send_signal(signal.SIGKILL)
             wait_until(lambda: len(started.read_text().splitlines()) > 100, 20)
@@ -74,7 +60,7 @@ def test_no_task_is_lost_when_one_worker_is_killed_and_another_stopped(
         left = [task for task in in_progress if task.status == "IN_PROGRESS"]
         assert len(left) <= 4, "only the tasks of the killed worker are still leased"
         fake.advance(6)  # the leases of the killed worker end
-        with worker_process(environ):
+        with run_worker(environ):
             wait_until(lambda: codeq.queue_stats("X").ready == 0, 30)
             results = [codeq.wait_for_result(task_id, 60) for task_id in ids]
         assert results == [{"n": n} for n in range(count)]
@@ -91,7 +77,7 @@ def test_a_worker_whose_terminal_closes_ends_its_task_first(
         while not is_read:
             os.write(writer, bytes(4096))
     os.set_blocking(writer, True)
-    with BlockingCodeQ.from_env(environ) as codeq, worker_process(environ, log=f"/dev/fd/{writer}") as process:
+    with BlockingCodeQ.from_env(environ) as codeq, run_worker(environ, log=f"/dev/fd/{writer}") as process:
         task = codeq.create("X", {"n": 1, "seconds": 1})
         wait_until(Path(environ["STARTED"]).exists, 20)
         for number in signals:
@@ -108,24 +94,17 @@ def test_a_worker_in_the_lifespan_of_a_web_server_leaves_it_its_signals(
 ) -> None:
     command = [sys.executable, "-m", "uvicorn", "tests.client.worker.lifespan_app:app", "--port", "0"]
     log = tmp_path / "log"
-    with (
-        BlockingCodeQ.from_env(environ) as codeq,
-        log.open("w") as stderr,
-        subprocess.Popen(command, env=environ, cwd=REPOSITORY, stderr=stderr) as server,
-    ):
-        try:
-            task = codeq.create("X", {"n": 1, "seconds": 1})
-            wait_until(Path(environ["STARTED"]).exists, 20)
-            server.send_signal(signal.SIGTERM)
-            assert server.wait(20) in {0, -signal.SIGTERM}
-        finally:
-            server.kill()
+    with BlockingCodeQ.from_env(environ) as codeq, program(command, env=environ, log=log) as server:
+        task = codeq.create("X", {"n": 1, "seconds": 1})
+        wait_until(Path(environ["STARTED"]).exists, 20)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) in {0, -signal.SIGTERM}
         assert codeq.get(task.id).status == "COMPLETED"
     assert "Application shutdown complete" in log.read_text()
 
 
 def test_a_second_signal_ends_a_worker_at_once(environ: dict[str, str]) -> None:
-    with BlockingCodeQ.from_env(environ) as codeq, worker_process(environ, "--grace", "60") as process:
+    with BlockingCodeQ.from_env(environ) as codeq, run_worker(environ, "--grace", "60") as process:
         codeq.create("X", {"n": 0, "seconds": 60})
         wait_until(lambda: Path(environ["STARTED"]).exists(), 20)
         process.send_signal(signal.SIGTERM)
@@ -138,7 +117,7 @@ def test_a_second_signal_ends_a_worker_at_once(environ: dict[str, str]) -> None:
 def test_a_handler_that_blocks_the_loop_keeps_its_lease_and_is_logged(environ: dict[str, str]) -> None:
     with BlockingCodeQ.from_env(environ) as codeq:
         task = codeq.create("X", {"n": 1, "seconds": 0, "blocks": 6})
-        with worker_process(environ, "--log-level", "WARNING", log=environ["STARTED"] + ".log"):
+        with run_worker(environ, "--log-level", "WARNING", log=environ["STARTED"] + ".log"):
             assert codeq.wait_for_result(task.id, 30) == {"n": 1}
         assert codeq.get(task.id).attempts == 1, "the lease of 5 s was renewed meanwhile"
         assert "sleep_blocking(job.payload" in Path(environ["STARTED"] + ".log").read_text()
@@ -146,13 +125,9 @@ def test_a_handler_that_blocks_the_loop_keeps_its_lease_and_is_logged(environ: d
 
 def test_reload_restarts_the_worker_when_a_file_changes(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("from tests.client.worker.app import make\n")
-    command = [sys.executable, "-m", "codeq_client.cli", "run", "mine:make", "--reload"]
+    command = [*CODEQ_WORKER, "run", "mine:make", "--reload"]
     log = tmp_path / "log"
-    with (
-        BlockingCodeQ.from_env(environ) as codeq,
-        log.open("w") as stderr,
-        subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=stderr) as process,
-    ):
+    with BlockingCodeQ.from_env(environ) as codeq, program(command, env=environ, log=log, cwd=tmp_path) as process:
         first = codeq.create("X", {"n": 1, "seconds": 0})
         codeq.wait_for_result(first.id, 20)
         (tmp_path / "mine.py").write_text("from tests.client.worker.app import\n")  # a syntax error
@@ -168,13 +143,9 @@ def test_a_draining_reload_obeys_signals(
     environ: dict[str, str], tmp_path: Path, signals: list[signal.Signals]
 ) -> None:
     (tmp_path / "mine.py").write_text("from tests.client.worker.app import make\n")
-    command = [sys.executable, "-m", "codeq_client.cli", "run", "mine:make", "--reload"]
+    command = [*CODEQ_WORKER, "run", "mine:make", "--reload"]
     log, started = tmp_path / "log", Path(environ["STARTED"])
-    with (
-        BlockingCodeQ.from_env(environ) as codeq,
-        log.open("w") as stderr,
-        subprocess.Popen(command, env=environ, cwd=tmp_path, stderr=stderr) as process,
-    ):
+    with BlockingCodeQ.from_env(environ) as codeq, program(command, env=environ, log=log, cwd=tmp_path) as process:
         task = codeq.create("X", {"n": 1, "seconds": 2})
         wait_until(started.exists, 20)
         (tmp_path / "mine.py").write_text("from tests.client.worker.app import make\n\n")

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -23,9 +22,9 @@ from codeq_client._worker.process_pool import ProcessPool
 from codeq_client.errors import ConfigurationError, HandlerProcessError, TaskNotFound
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
+from tests.client.programs import program, wait_until
 from tests.client.support import Scenario
 from tests.client.worker import process_handlers as handlers
-from tests.client.worker.test_process import wait_until
 
 in_process = pytest.mark.process
 ROOT = Path(__file__).parents[3]
@@ -157,7 +156,7 @@ if __name__ == "__main__":
 def test_a_handlers_process_ends_when_the_workers_process_is_killed(tmp_path: Path) -> None:
     script, file = tmp_path / "run.py", tmp_path / "pids"
     script.write_text(WORKER)
-    with subprocess.Popen([sys.executable, script, file], env={**os.environ, "PYTHONPATH": str(ROOT)}) as worker:
+    with program([sys.executable, script, file], env={**os.environ, "PYTHONPATH": str(ROOT)}) as worker:
         wait_until(lambda: bool(process_ids(file)), 60)
         worker.send_signal(signal.SIGKILL)
     try:
