@@ -91,19 +91,21 @@ def create(
 
 def _create_all(tasks: Mapping[int, NewTask]) -> None:
     """Create the tasks, print their ids, and report on standard error which lines were rejected."""
-    rejected, lines = 0, list(tasks)
+    created, lines = 0, list(tasks)
     hidden = not sys.stderr.isatty()
     with _client() as codeq, click.progressbar(length=len(tasks), file=sys.stderr, hidden=hidden) as bar:
         for start in range(0, len(tasks), _PART):
-            part = [tasks[line] for line in lines[start : start + _PART]]
-            batch = codeq.create_batch(part, progress=partial(_move, bar, start))
+            part = lines[start : start + _PART]
+            batch = codeq.create_batch([tasks[line] for line in part], progress=partial(_move, bar, start))
             for task in batch.accepted:
                 click.echo(printable(task.id))
             for item in batch.rejected:
-                click.echo(f"line {lines[start + item.index]}: {printable(str(item.error))}", err=True)
-            rejected += len(batch.rejected)
-    if rejected:
-        raise click.ClickException(f"{rejected} of {len(tasks)} tasks were not created")
+                click.echo(f"line {part[item.index]}: {printable(str(item.error))}", err=True)
+            created += len(batch.accepted)
+            if batch.outage:  # the next part would wait as long
+                break
+    if created < len(tasks):
+        raise click.ClickException(f"{len(tasks) - created} of {len(tasks)} tasks were not created")
 
 
 def _move(bar: Any, start: int, done: int, _total: int) -> None:  # noqa: ANN401 - click does not export the type

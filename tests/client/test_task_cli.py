@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from codeq_client import task_cli
+from codeq_fake import faults
 from codeq_fake.testing import FakeCodeQ
 
 pytestmark = pytest.mark.port
@@ -60,6 +61,16 @@ def test_a_rejected_line_is_named_and_the_others_are_created(server: FakeCodeQ) 
     assert (code, len(printed.split()), len(server.tasks(command="X"))) == (1, 2, 2)
     assert errors.startswith("line 2: ")
     assert errors.endswith("Error: 1 of 3 tasks were not created\n")
+
+
+def test_an_outage_ends_a_file(server: FakeCodeQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_cli, "_PART", 200)
+    given = "\n".join(json.dumps({"command": "X", "payload": number}) for number in range(1, 601))
+    with server.faults(faults.refuse(401, on="create_batch", nth=2)):
+        code, printed, errors = invoke(server, "create", "--file", "-", given=given)
+    assert (code, len(printed.split()), len(server.requests)) == (1, 100, 2), "no other part is tried"
+    assert errors.startswith("line 101: ")
+    assert errors.endswith("Error: 500 of 600 tasks were not created\n")
 
 
 def test_blank_lines_and_a_byte_order_mark_are_passed_over(server: FakeCodeQ) -> None:

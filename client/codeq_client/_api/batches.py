@@ -50,7 +50,7 @@ def create(
     keys = [task.take_key() for task in tasks]
     kept = set(range(len(tasks)))
     try:
-        answers = yield from _send_in_parts(
+        answers, outage = yield from _send_in_parts(
             core, lambda index, task: calls.new_item(task, keys[index]), send, dict(enumerate(tasks)), progress
         )
         kept = {index for index, answer in answers.items() if isinstance(answer, Rejected)}
@@ -60,7 +60,7 @@ def create(
     for index, answer in answers.items():
         if isinstance(answer, Rejected):
             answers[index] = replace(answer, item=replace(tasks[index], idempotency_key=keys[index]))
-    return _in_order(answers)
+    return _in_order(answers, outage)
 
 
 def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]:
@@ -80,11 +80,8 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
 
     numbered = dict(enumerate(submissions))
     batched = {index: item for index, item in numbered.items() if _may_be_batched(item)}
-    answers = yield from _send_in_parts(
+    answers, outage = yield from _send_in_parts(
         core, lambda _, item: calls.submission(item.task_id, item.result, item.error), send, batched
-    )
-    outage = next(
-        (a.error for a in answers.values() if isinstance(a, Rejected) and isinstance(a.error, _OUTAGES)), None
     )
     for index, item in numbered.items():
         if index in batched:
@@ -99,7 +96,7 @@ def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]
         except CodeQError as error:
             answers[index] = Rejected(index, error, item)
             outage = error if isinstance(error, _OUTAGES) else None
-    return _in_order(answers)
+    return _in_order(answers, outage)
 
 
 def _not_sent(outage: CodeQError) -> Unavailable:
@@ -159,8 +156,8 @@ def _send_in_parts(
     send: Callable[[Sequence[tuple[Item, Encoded]], float], Flow[list[T | CodeQError]]],
     items: Mapping[int, Item],
     progress: Progress | None = None,
-) -> Flow[dict[int, T | Rejected]]:
-    """Send the items that can be encoded. A part that fails rejects its items.
+) -> Flow[tuple[dict[int, T | Rejected], CodeQError | None]]:
+    """Send the items that can be encoded. A part that fails rejects its items. Return the answers, and what ended them.
 
     If all parts fail, and certainly none had an effect, that is raised: the caller may repeat the whole. In an outage
     no further part is sent, because each would take as long. A single lost reply is none, unless it took all the time.
@@ -196,8 +193,8 @@ def _send_in_parts(
             progress(len(answers), len(items))
     if failure and failed == len(ready) and not has_unknown_part:
         raise failure
-    return answers
+    return answers, outage
 
 
-def _in_order(answers: Mapping[int, T | Rejected]) -> Batch[T]:
-    return Batch(tuple(answers[index] for index in sorted(answers)))
+def _in_order(answers: Mapping[int, T | Rejected], outage: CodeQError | None) -> Batch[T]:
+    return Batch(tuple(answers[index] for index in sorted(answers)), outage)

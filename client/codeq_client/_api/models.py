@@ -214,9 +214,13 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """The answers to a batch, one for each item, in the order of the items."""
+    """The answers to a batch, one for each item, in the order of the items.
+
+    `outage` is the error that ended the batch early, if one did: what was not answered by then is among the rejected.
+    """
 
     items: tuple[T | Rejected, ...]
+    outage: CodeQError | None = None
 
     @property
     def accepted(self) -> list[T]:

@@ -62,7 +62,13 @@ def test_an_outage_ends_a_batch(answers: list[Any], requests: int) -> None:
     last = batch.rejected[-1].error
     assert isinstance(last, Unavailable)
     assert not last.sent
-    assert "not sent, because of an earlier error" in str(last)
+    assert str(last) == f"not sent, because of an earlier error: {batch.outage}"
+
+
+def test_rejections_alone_are_no_outage() -> None:
+    server = ScriptedServer([reply(200, {"results": [{"task": TASK}, {"error": "invalid command"}]})])
+    batch = server.run(operations.create_batch(server.core, [NewTask(command="X", payload={})] * 2))
+    assert (len(batch.rejected), batch.outage) == (1, None)
 
 
 class SilentServer(ScriptedServer):
