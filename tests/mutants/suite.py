@@ -39,11 +39,17 @@ def version_of(facts: Iterable[str]) -> str:
 
 
 def run(
-    files: Sequence[Path], plugin: object, *, store: str = "", facts: Sequence[str] = (), known: str = "none"
+    files: Sequence[Path],
+    plugin: object,
+    *,
+    version: str = "",
+    store: str = "",
+    facts: Sequence[str] = (),
+    known: str = "none",
 ) -> str:
     """Run the cases of these files, and of these facts if there are any, but no recordings and no drawn plans.
 
-    `plugin` is one of pytest, which sees what happens. The fake has that store, and the version of the facts.
+    `plugin` is one of pytest, which sees what happens. The fake has that store and version, or the facts' version.
     The deviations of the list `known` are known. Returns what pytest printed.
     """
     printed = io.StringIO()
@@ -57,7 +63,7 @@ def run(
         f"--codeq-level={_LEVELS}",
     ]
     options += [f"--codeq-known={known}", *([f"--codeq-profile={store}"] if store else [])]
-    options += [f"--codeq-contract={version_of(facts)}"]
+    options += [f"--codeq-contract={version or version_of(facts)}"]
     options += [part for name in _PLUGINS for part in ("-p", name)]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):
         # The plugins of the run around this one (timeouts, workers, Hypothesis) take no part. The one for unraisable

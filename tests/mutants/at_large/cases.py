@@ -1,4 +1,4 @@
-"""The cases for one store, run in this process on a fake with changes until one fails."""
+"""The cases for one version and store, run in this process on a fake with changes until one fails."""
 
 from __future__ import annotations
 

@@ -61,9 +61,9 @@ class Results:
             click.echo(f"{package:18}{row['changes']:8}{row['killed']:8}{row['survive']:8}{columns}")
 
 
-def kept_reach(store: str, record: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The reach of the cases of a store: what `record` returned for these sources, now or in an earlier run."""
-    file = _FOLDER / f"reach-{store}.json"
+def kept_reach(stage: str, record: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The reach of the cases of one stage: what `record` returned for these sources, now or in an earlier run."""
+    file = _FOLDER / f"reach-{stage}.json"
     if file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["sources"] == _all_sources():

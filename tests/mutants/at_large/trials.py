@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil, inf
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
+from codeq_contract.clauses import FACTS
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.runner import facts_of
@@ -29,8 +30,8 @@ from tests.mutants.at_large.results import kept_reach
 
 _Key = TypeVar("_Key")
 
-#: The store of a fake, and those that the cases of some facts need.
-_STORES = ("kvrocks-2.8", "kvrocks-2.9", "redis")
+#: The store of a fake.
+_USUAL_STORE = "kvrocks-2.8"
 
 #: For how many seconds of CPU a change is tried alone, and how many are tried together then.
 _ALONE, _TOGETHER = 2, 16
@@ -53,13 +54,31 @@ class Limits:
         return (self.end - RealClock().steady()) / SECOND
 
 
+class _Stage(NamedTuple):
+    """The fake of some cases: its version and its store."""
+
+    version: str
+    store: str
+
+    @classmethod
+    def of(cls, facts: Sequence[str]) -> _Stage:
+        """What the cases of these facts need."""
+        return cls(suite.version_of(facts), suite.store_of(facts) or _USUAL_STORE)
+
+
+def _stages() -> list[_Stage]:
+    """What the cases of all facts need, the usual fake first."""
+    usual = _Stage.of([])
+    return sorted({_Stage.of([fact]) for fact in FACTS}, key=lambda stage: (stage != usual, stage))
+
+
 def run(changes: Sequence[Change], limits: Limits, report: Callable[[Change, str], None]) -> None:
-    """Try the changes, and report each with what killed it, or `SURVIVES`: no case on any store did."""
+    """Try the changes, and report each with what killed it, or `SURVIVES`: no case on any version and store did."""
     survivors = changes
-    for store in _STORES:
+    for stage in _stages():
         if survivors:
-            plugin = _Trials(survivors, store, limits, report)
-            printed = suite.run(suite.CASES, plugin, store=store)
+            plugin = _Trials(survivors, stage, limits, report)
+            printed = suite.run(suite.CASES, plugin, version=stage.version, store=stage.store)
             if not plugin.has_begun:
                 raise RuntimeError(printed)
             survivors = plugin.survivors
@@ -71,17 +90,17 @@ class _Trials:
     """A pytest plugin that tries the changes where the cases would run."""
 
     def __init__(
-        self, changes: Sequence[Change], store: str, limits: Limits, report: Callable[[Change, str], None]
+        self, changes: Sequence[Change], stage: _Stage, limits: Limits, report: Callable[[Change, str], None]
     ) -> None:
         self.survivors: list[Change] = []
         self.has_begun = False
-        self._changes, self._store, self._limits, self._report = changes, store, limits, report
+        self._changes, self._stage, self._limits, self._report = changes, stage, limits, report
         #: The cases that failed on earlier changes of a function and of a file, the latest first.
         self._killers: dict[str, list[str]] = defaultdict(list)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Try all changes with the cases that need this store, or none."""
-        items = {item.nodeid: item for item in session.items if _store(item) == self._store}
+        """Try all changes with the cases that need this fake, or the usual one."""
+        items = {item.nodeid: item for item in session.items if _Stage.of(facts_of(item)) == self._stage}
         cases = Cases(items, self._reach(items), Functions.imported())
         self.has_begun = True
         undecided = []
@@ -119,18 +138,13 @@ class _Trials:
     def _reach(self, items: Mapping[str, pytest.Item]) -> Reach:
         if not self._limits.records:
             return Reach.unknown(items)
-        return Reach(**kept_reach(self._store, partial(_recorded, items)))
+        return Reach(**kept_reach("-".join(self._stage), partial(_recorded, items)))
 
 
 def _recorded(items: Mapping[str, pytest.Item]) -> Mapping[str, Any]:
     recorded: Mapping[str, Any]
     [(_, recorded)] = children.results({"reach": partial(record, items.values())}, inf)
     return recorded
-
-
-def _store(item: pytest.Item) -> str:
-    """The store that a case needs, or that of a fake."""
-    return suite.store_of(facts_of(item)) or _STORES[0]
 
 
 def _function(change: Change) -> str:
