@@ -223,6 +223,22 @@ def test_leases_of_a_command_are_repaired_at_most_twice_a_second(contract: CaseC
 
 
 @timed
+@checks("Q1.1")
+def test_the_time_after_a_repair_goes_on_when_that_of_another_command_is_over(contract: CaseContext) -> None:
+    earlier = contract.worker.claim(contract.command())
+    contract.clock.sleep(0.3)
+    command = contract.command()
+    contract.producer.created(command)
+    repair = contract.worker.claim(command)
+    end_lease(contract, repair.json)
+    contract.clock.until(earlier.returned + contract.time_bounds.repair_interval + TICK)
+    soon = contract.worker.claim(command)
+    held = contract.worker.seen(repair.json)
+    in_time(contract, repair, contract.producer.task("none"))
+    assert (soon.status, held["lastKnownLocation"]) == (204, "INPROG_SET")
+
+
+@timed
 @checks("Q1.3")
 def test_every_claim_moves_due_tasks(contract: CaseContext) -> None:
     command = contract.command()

@@ -89,3 +89,20 @@ def test_a_key_is_good_for_a_day(contract: CaseContext) -> None:
     assert contract.producer.created(command, idempotencyKey=key)["id"] == task["id"]
     contract.clock.sleep(4)
     assert contract.producer.created(command, idempotencyKey=key)["id"] != task["id"]
+
+
+@checks("C8.4", "C8.13")
+@needs("admin", "long_waits", "variants")
+def test_a_key_that_is_used_again_begins_a_day_and_others_end_theirs(contract: CaseContext) -> None:
+    with contract.server({}) as server:
+        command, again, other = server.command(), server.names.key(), server.names.key()
+        server.producer.created(command, idempotencyKey=again)
+        server.clock.sleep(2)
+        of_other = server.producer.created(command, idempotencyKey=other)
+        in_two_days = moment_text(server.clock.now() + 2 * _DAY * SECOND)
+        assert server.admin.clean_up(before=in_two_days, limit=1).json["deleted"] == 1
+        server.clock.sleep(4)
+        renewed = server.producer.created(command, idempotencyKey=again)
+        server.clock.sleep(_DAY - 2)
+        assert server.producer.created(command, idempotencyKey=again)["id"] == renewed["id"]
+        assert server.producer.created(command, idempotencyKey=other)["id"] != of_other["id"]
