@@ -165,6 +165,23 @@ def test_a_callback_is_tried_again_with_growing_pauses_and_then_given_up(contrac
     contract.saw(Sighting.CALLBACK_RETRY)
 
 
+@checks("W3.5", "W3.6")
+@needs("known_settings")
+def test_callbacks_that_wait_at_once_are_each_tried_again_after_their_own_pause(contract: CaseContext) -> None:
+    waits = pauses(contract)[:2]
+    longer, shorter, began = contract.hook(503, 503), contract.hook(503), contract.clock.now()
+    completed(contract, longer)
+    answered = contract.clock.now()
+    received(contract, longer, 2)
+    # The one waits for its third try, which is due later, while the other waits for its second.
+    began_shorter = contract.clock.now()
+    completed(contract, shorter)
+    answered_shorter = contract.clock.now()
+    tries, tries_shorter = received(contract, longer, 3), received(contract, shorter, 2)
+    check_pauses(contract, tries, waits, began=began, answered=answered)
+    check_pauses(contract, tries_shorter, waits[:1], began=began_shorter, answered=answered_shorter)
+
+
 @checks("W3.7")
 @needs("variants")
 def test_the_pauses_of_a_callback_are_capped(contract: CaseContext) -> None:
