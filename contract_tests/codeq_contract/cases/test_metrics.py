@@ -5,7 +5,7 @@ from __future__ import annotations
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import checks, core, needs, timed, webhooks
 from codeq_contract.suite.case_context import CaseContext
-from codeq_contract.suite.metrics import metric
+from codeq_contract.suite.metrics import metric, names_of_metrics
 
 pytestmark = needs("metrics")
 
@@ -35,6 +35,8 @@ def test_metrics_count_what_becomes_of_the_tasks_of_a_command(contract: CaseCont
     assert metric(contract, "codeq_lease_expired_total", command=command) == {}
     assert metric(contract, "codeq_task_created_total", command=other) == {(): 1}
     assert metric(contract, "codeq_task_claimed_total", command=other) == {}
+    # A collector refuses them all if one line is wrong.
+    assert names_of_metrics(contract) >= {"codeq_task_completed_total", f"{LATENCY}_sum"}
 
 
 @core

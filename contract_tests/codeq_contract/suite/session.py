@@ -138,6 +138,9 @@ class Session:
             item.session.shouldstop = "the server no longer answers"
             raise NoServerError(item.session.shouldstop) from attempts.error
         self._look_for_race(item, attempts)
+        if isinstance(attempts.error, UnsupportedError):
+            # pytest parses the source of other errors, which takes seconds where a hundred cases are unsupported.
+            raise pytest.skip.Exception(str(attempts.error)) from attempts.error
         raise attempts.error
 
     def _look_for_race(self, item: pytest.Function, attempts: Attempts) -> None:
@@ -200,6 +203,8 @@ class Session:
                 return Verdict.FAILED, f"{deviation.clause} is listed as a known deviation, but no longer fails"
             return Verdict.PASSED, ""
         error = call.excinfo.value
+        if isinstance(error.__cause__, UnsupportedError):
+            error = error.__cause__
         reason = "\n".join(str(error).splitlines()[:_REASON_LINES]) or type(error).__name__
         match error:
             case UnsupportedError():
