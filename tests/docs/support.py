@@ -35,13 +35,11 @@ def write_files(pages: Iterable[Path], folder: Path) -> None:
 
 
 def write_typed_examples(folder: Path) -> None:
-    """Write what the client's pages show, without the examples that use Django, which has no types."""
+    """Write what the client's pages show."""
     folder.mkdir()
-    pages = [ROOT / "client" / "README.md", DOCS / "how-to" / "workers.md", DOCS / "how-to" / "web-frameworks.md"]
-    write_files(pages, folder)
-    for file in folder.rglob("*.py"):
-        if "django" in file.read_text(encoding="utf-8"):
-            file.unlink()
+    write_files(
+        [ROOT / "client" / "README.md", DOCS / "how-to" / "workers.md", DOCS / "how-to" / "web-frameworks.md"], folder
+    )
 
 
 def calls(page: Path) -> list[tuple[str, str]]:
