@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
 from pathlib import Path
 
 from tests.client.laws_on_server.machine import NotStartedError
-from tests.client.laws_on_server.run import Plan, run
+from tests.client.laws_on_server.run import Outcome, Plan, run
 
 _ENGINES = ("aiohttp", "httpx")
 _LEASES = (20, 5)
+_FAULTS = ("fence", "refusal")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,23 +22,35 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--store", default="redis-server", help="the program of its store (default: redis-server)")
     parser.add_argument("--tasks", type=int, default=500, help="how many tasks a run has (default: 500)")
     parser.add_argument("--engine", choices=_ENGINES, action="append", help="only this engine")
+    parser.add_argument("--lease", type=int, choices=_LEASES, action="append", help="only leases of so many seconds")
+    parser.add_argument("--fault", choices=_FAULTS, default="", help="a fault of the client, which a law must find")
     options = parser.parse_args(arguments)
     broken = False
     for engine in options.engine or _ENGINES:
-        for lease in _LEASES:
-            plan = Plan(options.server, options.store, engine, lease, options.tasks)
+        for lease in options.lease or _LEASES:
+            plan = Plan(options.server, options.store, engine, lease, options.tasks, options.fault)
+            folder = Path(tempfile.mkdtemp(prefix="client-laws-"))
             try:
-                outcome = run(plan)
+                outcome = run(plan, folder)
             except NotStartedError as error:
                 print(f"PROBLEM: {error}")
                 return 1
-            left = ", ".join(f"{count} {how}" for how, count in sorted(outcome.left.items()))
-            print(f"{engine}, leases of {lease} s, {options.tasks} tasks in {outcome.seconds:.0f} s: {left}")
-            print(f"  {outcome.returned} tasks came back after their end", flush=True)
-            for problem in outcome.problems:
-                print(f"PROBLEM: {problem}", flush=True)
+            _report(plan, outcome, folder)
             broken = broken or bool(outcome.problems)
     return 1 if broken else 0
+
+
+def _report(plan: Plan, outcome: Outcome, folder: Path) -> None:
+    """Print what was seen in a run, and keep its logs where the server or a law raises questions."""
+    left = ", ".join(f"{count} {how}" for how, count in sorted(outcome.left.items()))
+    print(f"{plan.engine}, leases of {plan.lease} s, {plan.tasks} tasks in {outcome.seconds:.0f} s: {left}")
+    print(f"  {outcome.returned} came back after their end (Z1), {outcome.revoked} lost a lease that ran (Z3)")
+    for problem in outcome.problems:
+        print(f"PROBLEM: {problem}")
+    if outcome.problems or outcome.returned or outcome.revoked:
+        print(f"  logs of the workers, and history of the store: {folder}", flush=True)
+    else:
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.client.laws_on_server.history import Monitor, TaskHistory, read
+
 _SCOPES = ["codeq:claim", "codeq:heartbeat", "codeq:abandon", "codeq:nack", "codeq:result", "codeq:admin"]
 _TOKEN = "laws"
 _PATIENCE = 30.0
@@ -33,6 +35,11 @@ class Machine:
     folder: Path
     _ports: tuple[int, int] = field(default_factory=lambda: (_free_port(), _free_port()))
     _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _monitor: Monitor = field(init=False)
+
+    @property
+    def _history(self) -> Path:
+        return self.folder / "history.log"
 
     @property
     def url(self) -> str:
@@ -45,10 +52,17 @@ class Machine:
         return {"CODEQ_BASE_URL": self.url, **dict.fromkeys(names, _TOKEN)}
 
     def start_store(self) -> None:
-        """Start the store, and return when it accepts connections."""
+        """Start the store, and return when it accepts connections and `history.log` gets what it does."""
         options = ["--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
         self._start("store", [self.store, "--port", str(self._ports[1]), *options], {})
         _wait_for(self._ports[1], self.store)
+        self._monitor = Monitor(self._ports[1], self._history)
+
+    def history(self) -> dict[str, TaskHistory]:
+        """Return what happened to each task until now, and watch the store no longer."""
+        self._monitor.close()
+        with self._history.open(encoding="utf-8", errors="replace") as lines:
+            return read(lines)
 
     def start_server(self) -> subprocess.Popen[bytes]:
         """Start the server, also again on the same store, and return when it accepts connections."""
@@ -69,11 +83,12 @@ class Machine:
         _wait_for(self._ports[0], str(self.server))
         return process
 
-    def start_worker(self, log: Path, engine: str, lease: int) -> subprocess.Popen[bytes]:
-        """Start a worker that writes what became of its tasks to `log`."""
+    def start_worker(self, log: Path, engine: str, lease: int, fault: str) -> subprocess.Popen[bytes]:
+        """Start a worker that writes what became of its tasks to `log`, with a `fault` unless that is empty."""
         target = "tests.client.laws_on_server.worker:worker"
         command = [sys.executable, "-m", "codeq_worker", "run", target, "--log-level", "ERROR"]
         settings = {"CLIENT_LAWS_LOG": str(log), "CLIENT_LAWS_ENGINE": engine, "CLIENT_LAWS_LEASE": str(lease)}
+        settings["CLIENT_LAWS_FAULT"] = fault
         return self._start(log.stem, command, {**self.tokens, **settings})
 
     def _start(self, name: str, command: Sequence[str], settings: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import tempfile
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from codeq_client import BlockingCodeQ, NewTask
+from tests.client.laws_on_server.history import TaskHistory
 from tests.client.laws_on_server.machine import Machine, standing_still
 
 COMMAND = "CLIENT_LAWS"
@@ -21,25 +22,27 @@ _PATIENCE = 240.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run: the program of the server, that of its store, and the client's engine."""
+    """What is run: the program of the server, that of its store, the client's engine, and perhaps a fault of it."""
 
     server: Path
     store: str
     engine: str
     lease: int
     tasks: int
+    fault: str = ""
 
 
 @dataclass
 class Outcome:
     """What was seen: the seconds that all took, how tasks left the workers, and which laws were broken.
 
-    `returned` is the number of tasks that the server delivered again after they had ended (Z1).
+    `returned` tasks were delivered again after their end (Z1), and `revoked` ones lost a lease that ran (Z3).
     """
 
     seconds: float = 0.0
     left: Counter[str] = field(default_factory=Counter)
     returned: int = 0
+    revoked: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -101,7 +104,7 @@ class Run:
     def _worker(self) -> subprocess.Popen[bytes]:
         log = self._machine.folder / f"worker{len(self._logs)}.jsonl"
         self._logs.append(log)
-        return self._machine.start_worker(log, self._plan.engine, self._plan.lease)
+        return self._machine.start_worker(log, self._plan.engine, self._plan.lease, self._plan.fault)
 
     def _left(self) -> dict[str, list[Left]]:
         """Return how the deliveries of each task ended, of all workers."""
@@ -130,35 +133,50 @@ class Run:
     def _judge(self, ids: list[str], outcome: Outcome) -> None:
         left = self._left()
         outcome.left = Counter(f"{one.settled} {one.loss}".strip() for of_task in left.values() for one in of_task)
+        histories = self._machine.history()
         for task_id in ids:
             completed = [one for one in left[task_id] if one.settled == "completed"]
-            outcome.problems += self._problems_of(task_id, completed)
-            outcome.returned += len(completed) > 1
+            problems = [*self._problems_of(task_id, completed), *problems_in(histories[task_id], completed)]
+            outcome.problems += [f"{task_id}: {problem}" for problem in problems]
+            outcome.returned += histories[task_id].returned > 0
+            outcome.revoked += histories[task_id].revoked > 0
         stats = self._codeq.queue_stats(COMMAND)
         if stats.in_progress:
             outcome.problems.append(f"{stats.in_progress} tasks are leased, and no worker runs")
 
-    def _problems_of(self, task_id: str, completed: list[Left]) -> list[str]:
-        """Return what is wrong with a task, of which these deliveries count as completed."""
+    def _problems_of(self, task_id: str, completed: Sequence[Left]) -> list[str]:
+        """Return what is wrong with the end of a task, of which these deliveries count as completed."""
         task = self._codeq.get(task_id)
         if task.status != "COMPLETED":
-            return [f"{task_id} is {task.status} after {task.attempts} attempts: {task.error}"]
+            return [f"it is {task.status} after {task.attempts} attempts: {task.error}"]
         result = self._codeq.result(task_id).record.result
         if result["task"] != task_id:
-            return [f"{task_id} has the result of {result['task']}"]
-        deliveries = {(one.by, one.attempts) for one in completed}
-        if len({one.attempts for one in completed}) < len(completed):  # each claim counts as an attempt (K5)
-            return [f"{task_id} was completed twice in one delivery: {sorted(deliveries)}"]
-        if completed and (result["by"], result["attempts"]) not in deliveries:
-            return [f"{task_id} has the result of another delivery than {sorted(deliveries)}: {result}"]
+            return [f"it has the result of {result['task']}"]
+        if completed and (result["by"], result["attempts"]) not in {(one.by, one.attempts) for one in completed}:
+            return [f"it has the result of a delivery that does not count as completed: {result}"]
         return []
 
 
-def run(plan: Plan) -> Outcome:
-    """Carry out one run with separate processes and files."""
-    with tempfile.TemporaryDirectory() as name:
-        machine = Machine(plan.server, plan.store, Path(name))
-        try:
-            return Run(plan, machine).carry_out()
-        finally:
-            machine.end()
+def problems_in(history: TaskHistory, completed: Sequence[Left]) -> list[str]:
+    """Return what is wrong with the history of a task, of which these deliveries count as completed for the workers."""
+    deliveries = Counter((one.by, one.attempts) for one in completed)
+    problems = [
+        f"delivery {number} of {by} was completed twice" for (by, number), times in deliveries.items() if times > 1
+    ]
+    problems += [
+        f"{by} counts delivery {number} as completed, and the server has no result of it"
+        for by, number in deliveries
+        if (by, number) not in history.results
+    ]
+    if len(deliveries) > 1 + history.returned + history.revoked:
+        problems.append(f"it was completed in {len(deliveries)} deliveries without a race of the server")
+    return history.problems + problems
+
+
+def run(plan: Plan, folder: Path) -> Outcome:
+    """Carry out one run with separate processes. Their logs, and the history of the store, stay in `folder`."""
+    machine = Machine(plan.server, plan.store, folder)
+    try:
+        return Run(plan, machine).carry_out()
+    finally:
+        machine.end()
