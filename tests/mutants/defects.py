@@ -596,7 +596,8 @@ def _beside_claims(patch: pytest.MonkeyPatch, harm: Callable[[Broker, Task, int]
     def claim(right: Callable[..., Task | None], self: Broker, commands: Any, *, now: int, **named: Any) -> Task | None:
         task = right(self, commands, now=now, **named)
         if task is not None:
-            others = [other for other in self.store.queue_for(task).in_progress.values() if other is not task]
+            held = self.store.queue_for(task).in_progress.values()
+            others = [other for other in held if other is not task and other.updated_at == now]
             for other in others[-1:]:
                 harm(self, other, now)
         return task

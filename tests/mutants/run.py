@@ -47,18 +47,18 @@ def failed_cases(facts: Sequence[str] = (), *, first_only: bool = False) -> list
     return list(dict.fromkeys(names))
 
 
-def case_results(facts: Sequence[str] = (), *, first_only: bool = False, known: str = "none") -> list[CaseResult]:
+def case_results(facts: Sequence[str] = (), *, first_only: bool = False, **selection: str) -> list[CaseResult]:
     """The results of the cases of these facts, or of all, on a fake in this process; drawn plans are left out.
 
-    The fake has the store that the facts need. With `first_only` the first failure ends the run. The deviations in the
-    list `known` are no failures. Raises RuntimeError if no case ran.
+    The fake has the store that the facts need. With `first_only` the first failure ends the run. `selection` is as in
+    `suite.run`. Raises RuntimeError if no case ran.
     """
     judge, files = _Judge(first_only=first_only), suite.CASES
     if facts:
         files = [file for file in files if any(f'"{fact}"' in file.read_text(encoding="utf-8") for fact in facts)]
     if not files:
         return []
-    printed = suite.run(files, judge, store=suite.store_of(facts), facts=facts, known=known)
+    printed = suite.run(files, judge, store=suite.store_of(facts), facts=facts, **selection)
     if not judge.results:
         raise RuntimeError(printed)
     return judge.results

@@ -22,7 +22,7 @@ CASES = sorted((_SUITE / "cases").glob("test_*.py"))
 
 #: Recordings and drawn plans find much, but by chance: a fact needs a case that looks for it.
 _LEVELS = "core,timed,concurrent,webhooks"
-_DRAWN = "test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says"
+DRAWN = "test_whatever_producers_and_workers_do_the_server_answers_as_the_contract_says"
 
 _PLUGINS = ("codeq_contract.plugin", "no:cacheprovider", "no:faulthandler", "no:unraisableexception")
 
@@ -46,11 +46,12 @@ def run(
     store: str = "",
     facts: Sequence[str] = (),
     known: str = "none",
+    cases: str = f"not {DRAWN}",
 ) -> str:
     """Run the cases of these files, and of these facts if there are any, but no recordings and no drawn plans.
 
     `plugin` is one of pytest, which sees what happens. The fake has that store and version, or the facts' version.
-    The deviations of the list `known` are known. Returns what pytest printed.
+    The deviations of the list `known` are known. `cases` selects cases as pytest's `-k`. Returns what pytest printed.
     """
     printed = io.StringIO()
     options = [
@@ -59,7 +60,7 @@ def run(
         "-q",
         "--tb=line",
         "--capture=no",
-        f"-k=not {_DRAWN}",
+        f"-k={cases}",
         f"--codeq-level={_LEVELS}",
     ]
     options += [f"--codeq-known={known}", *([f"--codeq-profile={store}"] if store else [])]

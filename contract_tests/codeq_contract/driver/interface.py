@@ -28,13 +28,15 @@ class Transport(Protocol):
 class Effort:
     """How much of the random plans a target runs: examples of each share, steps of each, seconds that a step may wait.
 
-    `seed` is the seed of the plans.
+    `seed` is the seed of the plans. If it `shrinks`, the plan of a failure is repeated with fewer steps, as long as it
+    fails. That needs a target on which the same plan meets the same moments.
     """
 
     examples: int
     steps: int
     longest_wait: int
     seed: int = 0
+    shrinks: bool = False
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ class InProcessTarget:
     name: str = "asgi"
     issuer: Issuer = field(default_factory=Issuer)
     version: str = VERSIONS[0]
+    effort: Effort = field(default_factory=lambda: Effort(examples=40, steps=25, longest_wait=6, shrinks=True))
 
     @contextmanager
     def start(self, setup: Setup) -> Iterator[Driver]:
@@ -94,7 +95,7 @@ class InProcessTarget:
                 settings=KnownSettings.of(setup.environment),
                 time_bounds=TimeBounds(self.profile, exact=True, patience=_PATIENCE, version=self.version),
                 features=FEATURES | _OWNED | _features_of(tokens) | _OF_FAKES | {f"store:{self.profile}"},
-                effort=Effort(examples=40, steps=25, longest_wait=6),
+                effort=self.effort,
                 in_real_time=False,
                 hooks=fake.hooks,
                 hooks_origin=WEBHOOK_ORIGIN,

@@ -166,10 +166,14 @@ class _Player:
 
 def _latest_moment(call: Call) -> int:
     """The latest moment at which the server can have begun a call: a whole number of tries before its answer."""
-    took = call.answered - call.sent
     if not may_be_long_poll(call):
         return call.answered
-    return call.sent + took % (_READ_INTERVAL if call.method == "GET" else _CLAIM_INTERVAL)
+    return call.sent + (call.answered - call.sent) % poll_interval(call)
+
+
+def poll_interval(call: Call) -> int:
+    """The nanoseconds between two tries of a long poll, the first of which is at once (K9, G1)."""
+    return _READ_INTERVAL if call.method == "GET" else _CLAIM_INTERVAL
 
 
 def may_be_long_poll(call: Call) -> bool:

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 
 from codeq_contract.driver import Driver, NotInTimeError, Received, Reply, Request
 from codeq_contract.recordings.format import Call, Recording
@@ -15,7 +16,7 @@ from codeq_contract.recordings.times import SECOND, moment_text
 from .allowed_differences import LATENCY, AllowedDifferences
 from .callbacks import compare_callbacks
 from .comparison import Difference, call_difference, compare_reply
-from .player import may_be_long_poll
+from .player import may_be_long_poll, poll_interval
 from .recorded_values import RecordedValues
 from .translation import Translation
 
@@ -86,7 +87,7 @@ class RealTimeSession:
         while self._long_polls and self._long_polls[0][0].answered <= moment:
             call, pending = self._long_polls.pop(0)
             reply = pending.result()
-            early = call.answered - LATENCY - self.lateness
+            early = call.answered - LATENCY - self.lateness - _unseen_before(call)
             answered = reply.returned - self._translation.shift
             if answered < early:
                 times = moment_text(call.answered), moment_text(answered)
@@ -131,3 +132,11 @@ class RealTimeSession:
         """The callbacks so far, in their order."""
         received = [request for path in self._paths for request in self.driver.hooks.received(path)]
         return sorted(received, key=lambda request: request.at)
+
+
+def _unseen_before(call: Call) -> int:
+    """How long before the answer of a long poll what it waited for may have happened (ns).
+
+    The recorded poll found it at its next try. Ours tries at other moments, and may find it sooner.
+    """
+    return poll_interval(call) if call.status == HTTPStatus.OK else 0

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import pytest
@@ -129,7 +129,9 @@ class Runner:
             return [*threads.map(self._try, [item] * tries)]
 
     def _try(self, item: pytest.Function) -> Attempts:
-        contract = CaseContext(self.driver, shared_servers=self.shared_servers)
+        # A plan that fails is counted, not explained.
+        driver = replace(self.driver, effort=replace(self.driver.effort, shrinks=False))
+        contract = CaseContext(driver, shared_servers=self.shared_servers)
         return Attempts(contract, 1, 0, self._attempt(item, contract))
 
     def _run_in_thread(self, item: pytest.Function) -> Attempts:

@@ -16,9 +16,11 @@ from codeq_contract.suite.deviations.races import calls_of
 TASKS = "/v1/codeq/tasks"
 
 
-def call(span: tuple[float, float], path: str, body: object, answer: tuple[int, Any]) -> Exchange:
+def call(
+    span: tuple[float, float], path: str, body: object, answer: tuple[int, Any], *, method: str = "POST"
+) -> Exchange:
     content = b"" if answer[1] is None else json.dumps(answer[1]).encode()
-    request = Request("POST", path, "worker", json.dumps(body).encode())
+    request = Request(method, path, "worker", json.dumps(body).encode())
     called, returned = (round(moment * SECOND) for moment in span)
     return Exchange(request, Reply(called, returned, answer[0], {}, content))
 
@@ -37,6 +39,21 @@ def result(at: float, until: float, task: str, refusal: str = "") -> Exchange:
     return call((at, until), f"{TASKS}/{task}/result", {}, answer)
 
 
+def operation(at: float, until: float, task: str, name: str, refusal: str = "", **fields: object) -> Exchange:
+    answer = (409, {"error": refusal}) if refusal else (200, {})
+    return call((at, until), f"{TASKS}/{task}/{name}", fields, answer)
+
+
+def read(at: float, until: float, task: str, status: str) -> Exchange:
+    task_json = {"id": task, "command": "C", "status": status}
+    return call((at, until), f"{TASKS}/{task}", {}, (200, task_json), method="GET")
+
+
+def count(at: float, until: float, held: int) -> Exchange:
+    sizes = {"command": "C", "inProgress": held}
+    return call((at, until), "/v1/codeq/admin/queues/C", {}, (200, sizes), method="GET")
+
+
 MOVERS = (claim(2, 3, "a"), claim(2.5, 3.5))
 
 
@@ -45,6 +62,11 @@ MOVERS = (claim(2, 3, "a"), claim(2.5, 3.5))
     [
         ("Z1", [*MOVERS, result(4, 5, "a"), claim(6, 7, "a")]),
         ("Z3", [*MOVERS, result(4, 5, "a", "not-in-progress")]),
+        ("Z3", [*MOVERS, operation(4, 5, "a", "heartbeat", "not-in-progress")]),
+        ("Z3", [*MOVERS, claim(4, 5, "a")]),
+        ("Z3", [*MOVERS, read(4, 5, "a", "PENDING")]),
+        ("Z3", [*MOVERS, count(4, 5, 0)]),
+        ("Z3", [*MOVERS, claim(4, 5, "b"), count(6, 7, 1)]),
         ("Z4", [create(0, 1, "a"), claim(2, 3), claim(2.5, 3.5)]),
         ("Z4", [create(0, 1, "a"), create(0, 1, "b"), claim(2, 3, "a"), claim(2.5, 3.5)]),
         ("Z5", [claim(0, 1, "a"), result(2, 4, "a"), result(3, 5, "a")]),
@@ -69,6 +91,13 @@ def test_a_race_is_shown_by_its_calls(race: str, exchanges: Sequence[Exchange]) 
         ),
         pytest.param("Z3", [*MOVERS, result(4, 5, "a"), result(6, 7, "a", "not-in-progress")], id="ended before"),
         pytest.param("Z3", [*MOVERS, result(4, 5, "a", "invalid")], id="refused for another reason"),
+        pytest.param("Z3", [*MOVERS, operation(4, 5, "a", "nack"), claim(6, 7, "a")], id="given back"),
+        pytest.param("Z3", [*MOVERS, operation(4, 5, "a", "abandon"), count(6, 7, 0)], id="given back before a count"),
+        pytest.param(
+            "Z3", [*MOVERS, operation(4, 5, "a", "heartbeat", extendSeconds=1), claim(7, 8, "a")], id="shortened"
+        ),
+        pytest.param("Z3", [*MOVERS, claim(3, 3, "a")], id="got by two claims at the same time"),
+        pytest.param("Z3", [*MOVERS, read(4, 5, "a", "IN_PROGRESS"), count(6, 7, 1)], id="still there"),
         pytest.param("Z4", [create(0, 1, "a", delaySeconds=9), claim(2, 3), claim(2.5, 3.5)], id="not due"),
         pytest.param("Z4", [create(0, 1, "a"), claim(2, 3)], id="one claim alone"),
         pytest.param("Z4", [create(0, 1, "a"), claim(2, 3, "a"), claim(2.5, 3.5)], id="nothing left"),

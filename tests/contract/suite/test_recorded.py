@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from codeq_contract.driver import Driver, UnsupportedError
+from codeq_contract.driver import Driver, Reply, Request, UnsupportedError
 from codeq_contract.driver.identities import Issuer
 from codeq_contract.driver.targets import InProcessTarget
+from codeq_contract.recordings.format import bytes_of
 from codeq_contract.recordings.shipped import ORDERED_BY_ID, clauses_shown, shipped, shipped_names
+from codeq_contract.recordings.times import SECOND
 from codeq_contract.replay.callers import callers_of
 from codeq_contract.replay.comparison import Difference
 from codeq_contract.replay.real_time import RealTimeSession
@@ -123,6 +125,23 @@ def test_a_clause_selects_the_recordings_that_show_it(tmp_path: Path) -> None:
 def test_recordings_are_shipped_with_the_clauses_that_they_show() -> None:
     assert all(clauses_shown(name) for name in shipped_names())
     assert set(shipped_names()) > ORDERED_BY_ID
+
+
+@pytest.mark.parametrize(("early", "is_different"), [(0.166, False), (0.4, True)])
+def test_a_long_poll_may_find_what_is_due_one_try_earlier(server: Driver, early: float, *, is_different: bool) -> None:
+    """Each poll tries every 250 ms from its own beginning, and finds what fell due before its next try (K9)."""
+    recording = shipped("redis/seed_story")
+    calls = iter(recording.calls)
+
+    def answer(_: Request) -> Reply:
+        call, now = next(calls), server.clock.now()
+        took = call.answered - call.sent
+        if took > SECOND:
+            took -= round(early * SECOND)
+        return Reply(now, now + took, call.status, call.reply_headers, bytes_of(call.reply))
+
+    found = [each.path for each in RealTimeSession(recording, server, answer, "").play()]
+    assert ("time of the answer" in found) is is_different
 
 
 @pytest.mark.process

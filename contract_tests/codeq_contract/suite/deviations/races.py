@@ -10,14 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from codeq_contract.driver import TASKS, Exchange
-from codeq_contract.driver.requests import tasks_in
+from codeq_contract.driver.requests import ADMIN, tasks_in
 from codeq_contract.recordings.times import SECOND
 
 _CLAIM = f"{TASKS}/claim"
 _OK, _ACCEPTED, _EMPTY = 200, 202, 204
 #: The refusals of a worker that does not hold the task.
 _NOT_HELD = frozenset({(403, "not-owner"), (409, "not-in-progress")})
-#: The seconds of a lease that a claim does not name (K5).
+#: The seconds of a lease whose length is not said (K5, H1).
 _LEASE = 300
 
 Calls = tuple[Exchange, ...]
@@ -27,23 +27,50 @@ class _Transcript:
     """The calls of a case, by what they did."""
 
     def __init__(self, exchanges: Sequence[Exchange]) -> None:
+        self.exchanges = exchanges
         self.creates = [each for each in exchanges if _is(each, TASKS, _ACCEPTED)]
         self.claims = [each for each in exchanges if _is(each, _CLAIM, _OK) or _is(each, _CLAIM, _EMPTY)]
         self.deliveries = defaultdict[str, list[Exchange]](list)
         for claim in self.claims:
             for task in _tasks(claim):
                 self.deliveries[task["id"]].append(claim)
-        self.results = defaultdict[str, list[Exchange]](list)
+        #: The calls that change a task, by its id and their operation.
+        self.operations = defaultdict[tuple[str, str], list[Exchange]](list)
         for each in exchanges:
-            task_id, _, operation = each.request.path.removeprefix(f"{TASKS}/").partition("/")
-            if operation == "result":
-                self.results[task_id].append(each)
+            if each.request.method == "POST":
+                self.operations[_task_and_operation(each)].append(each)
 
     def beside(self, claim: Exchange) -> list[Exchange]:
         """The other claims of its commands at the same time."""
         commands = set(_body(claim)["commands"])
         others = (other for other in self.claims if other is not claim and _overlap(claim, other))
         return [other for other in others if commands.intersection(_body(other)["commands"])]
+
+    def accepted(self, task_id: str, *operations: str) -> list[Exchange]:
+        """The accepted calls on a task with these operations."""
+        calls = [each for operation in operations for each in self.operations[task_id, operation]]
+        return [each for each in calls if each.reply.status == _OK]
+
+    def leases_at(self, call: Exchange) -> dict[str, Exchange]:
+        """The leases that are surely live during a call: the last claim of each task."""
+        leases = {}
+        for task_id, claims in self.deliveries.items():
+            before = [each for each in claims if each is not call and each.reply.returned <= call.reply.called]
+            if before and self._is_live(task_id, before[-1], call):
+                leases[task_id] = before[-1]
+        return leases
+
+    def _is_live(self, task_id: str, claim: Exchange, call: Exchange) -> bool:
+        """Whether the lease that began with `claim` is surely not over when `call` ends."""
+        released = [
+            *self.accepted(task_id, "result"),
+            *(each for each in self.accepted(task_id, "nack", "abandon") if each.reply.called >= claim.reply.called),
+        ]
+        if any(each.reply.called < call.reply.returned for each in released if each is not call):
+            return False
+        renewed = [each for each in self.accepted(task_id, "heartbeat") if each.reply.called >= claim.reply.called]
+        ends = [_ends(claim, "leaseSeconds"), *(_ends(each, "extendSeconds") for each in renewed)]
+        return call.reply.returned < min(ends)
 
 
 def calls_of(race: str, exchanges: Sequence[Exchange]) -> Calls:
@@ -56,7 +83,7 @@ def calls_of(race: str, exchanges: Sequence[Exchange]) -> Calls:
 def _redelivered(transcript: _Transcript) -> Iterator[Calls]:
     """Z1: two claims at the same time, one with a task, a result that ends it, and a later claim with it."""
     for task_id, deliveries in transcript.deliveries.items():
-        accepted = [end for end in transcript.results[task_id] if end.reply.status == _OK]
+        accepted = transcript.accepted(task_id, "result")
         for first, again in combinations(deliveries, 2):
             ends = [end for end in accepted if first.reply.called <= end.reply.called <= again.reply.returned]
             movers = [claim for claim in transcript.beside(first) if claim is not again]
@@ -65,15 +92,34 @@ def _redelivered(transcript: _Transcript) -> Iterator[Calls]:
 
 
 def _revoked(transcript: _Transcript) -> Iterator[Calls]:
-    """Z3: two claims at the same time, one with a task, and a result of its holder that is refused within the lease."""
-    for task_id, deliveries in transcript.deliveries.items():
-        ends = transcript.results[task_id]
-        for refused in (end for end in ends if end.reply.refusal in _NOT_HELD):
-            held = [claim for claim in deliveries if _holds(claim, refused)]
-            others = [end for end in ends if end.reply.status == _OK and end.reply.called < refused.reply.returned]
-            for claim in held[-1:]:
-                if not others and transcript.beside(claim):
-                    yield (claim, transcript.beside(claim)[0], refused)
+    """Z3: two claims at the same time, one with a task, and a call within the lease that shows it gone."""
+    for call in transcript.exchanges:
+        leases = transcript.leases_at(call)
+        for claim in (leases[task_id] for task_id in _leases_gone(call, leases)):
+            for beside in transcript.beside(claim)[:1]:
+                yield (claim, beside, call)
+
+
+def _leases_gone(call: Exchange, leases: Mapping[str, Exchange]) -> list[str]:
+    """The tasks of live leases that a call shows without their lease.
+
+    A later claim gets one, a count or a read does not show it, or a call of its holder is refused.
+    """
+    if _is(call, _CLAIM, _OK):
+        ids = [task["id"] for task in _tasks(call) if task["id"] in leases]
+        return [task_id for task_id in ids if leases[task_id].reply.returned < call.reply.called]
+    if call.request.path.startswith(f"{ADMIN}/queues/") and call.reply.status == _OK:
+        held = [task_id for task_id, claim in leases.items() if _command_of(claim) == call.reply.json["command"]]
+        return held if call.reply.json["inProgress"] < len(held) else []
+    task_id, operation = _task_and_operation(call)
+    if task_id not in leases:
+        return []
+    if call.request.method == "POST":
+        is_its_own = leases[task_id].request.identity == call.request.identity
+        is_gone = is_its_own and call.reply.refusal in _NOT_HELD
+    else:
+        is_gone = not operation and call.reply.status == _OK and call.reply.json["status"] != "IN_PROGRESS"
+    return [task_id] if is_gone else []
 
 
 def _passed_over(transcript: _Transcript) -> Iterator[Calls]:
@@ -94,9 +140,10 @@ def _passed_over(transcript: _Transcript) -> Iterator[Calls]:
 
 def _accepted_twice(transcript: _Transcript) -> Iterator[Calls]:
     """Z5: results for one task at the same time, of which more than one was accepted."""
-    for results in transcript.results.values():
-        accepted = [end for end in results if end.reply.status == _OK]
-        yield from ((one, other) for one, other in combinations(accepted, 2) if _overlap(one, other))
+    for task_id, operation in [*transcript.operations]:
+        if operation == "result":
+            accepted = transcript.accepted(task_id, "result")
+            yield from ((one, other) for one, other in combinations(accepted, 2) if _overlap(one, other))
 
 
 def _made_twice(transcript: _Transcript) -> Iterator[Calls]:
@@ -131,6 +178,12 @@ def _tasks(claim: Exchange) -> list[dict[str, Any]]:
     return tasks_in(claim.reply.json) if claim.reply.status == _OK else []
 
 
+def _task_and_operation(exchange: Exchange) -> tuple[str, str]:
+    """The id in a path below that of tasks, and what follows it."""
+    task_id, _, operation = exchange.request.path.removeprefix(f"{TASKS}/").partition("/")
+    return task_id, operation
+
+
 def _key(create: Exchange) -> tuple[str | None, Any]:
     return create.request.identity, _body(create)["idempotencyKey"]
 
@@ -140,11 +193,16 @@ def _overlap(one: Exchange, other: Exchange) -> bool:
     return one.reply.called <= other.reply.returned and other.reply.called <= one.reply.returned
 
 
-def _holds(claim: Exchange, operation: Exchange) -> bool:
-    """Whether the claim's worker makes this call, within its lease."""
-    ends = claim.reply.called + _body(claim).get("leaseSeconds", _LEASE) * SECOND
-    is_its_own = claim.request.identity == operation.request.identity
-    return is_its_own and claim.reply.returned <= operation.reply.called and operation.reply.returned < ends
+def _ends(call: Exchange, seconds: str) -> int:
+    """The earliest end of a lease that begins with a call, which has its length in the field `seconds`."""
+    length: int = _body(call).get(seconds, _LEASE)
+    return call.reply.called + length * SECOND
+
+
+def _command_of(claim: Exchange) -> str:
+    """The command of the first task that a claim got."""
+    command: str = _tasks(claim)[0]["command"]
+    return command
 
 
 def _is_ready(create: Exchange, claim: Exchange) -> bool:
