@@ -244,7 +244,12 @@ class Delivery:
             return await self._send_while_held(instead)
 
     async def _send(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
-        """Send the outcome until the server confirms it; return how the task left, and why."""
+        """Send the outcome until the server confirms it; return how the task left, and why.
+
+        No renewal may be under way meanwhile: a server that does both at once may write the task as it was before its
+        end, in progress for ever.
+        """
+        await self._context.renewal.finish(self._held)
         codeq, core, task = self._context.codeq, self._context.codeq.core, self._task
         policy = settlement.RetryPolicy(self._may_retry, self._may_send, self._context.terms.renewal_timeout)
         match outcome:
@@ -257,12 +262,10 @@ class Delivery:
                     await results.submit(task, submission, policy)
                 return (Settled.FAILED, ended.error) if isinstance(ended, Fail) else (Settled.COMPLETED, "")
             case Retry(delay=delay, reason=reason):
-                await self._context.renewal.finish(self._held)
                 nack = calls.nack(task.id, delay=delay, reason=reason)
                 requeued = await codeq.run(settlement.nack(core, task, nack, policy))
                 return (Settled.DEAD if requeued.dead else Settled.RETRIED), reason
             case _:
-                await self._context.renewal.finish(self._held)
                 await codeq.run(settlement.abandon(core, task, calls.abandon(task.id), policy))
                 return Settled.ABANDONED, self._held.handler_end.value if self._held.handler_end else ""
 

@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 
-from codeq_client import Job, LeaseEnded, LeaseTerms, Renewed, Retry, TaskContext, TaskEnded
+from codeq_client import (
+    Abandon,
+    Complete,
+    Fail,
+    Job,
+    LeaseEnded,
+    LeaseTerms,
+    Outcome,
+    Renewed,
+    Retry,
+    TaskContext,
+    TaskEnded,
+)
 from codeq_client._api import settlement
 from codeq_client._worker import lease_renewal
 from codeq_client.errors import ConfigurationError, LeaseLost
@@ -335,26 +347,32 @@ async def test_a_nack_whose_answer_is_lost_costs_one_attempt_only(scenario: Scen
 
 
 @pytest.mark.asyncio
-async def test_no_renewal_is_under_way_while_a_nack_is_sent(scenario: Scenario) -> None:
-    worker = scenario.worker(lease=30)
+@pytest.mark.parametrize(
+    ("outcome", "operation"),
+    [(Complete("done"), "submit"), (Fail("no"), "submit"), (Retry(1000), "nack"), (Abandon(), "abandon")],
+    ids=["complete", "fail", "retry", "abandon"],
+)
+@pytest.mark.parametrize("seconds", [8, 10.5], ids=["due meanwhile", "under way before"])
+async def test_no_renewal_is_under_way_while_a_task_is_ended(
+    scenario: Scenario, outcome: Complete | Outcome, operation: str, seconds: float
+) -> None:
+    worker = scenario.worker(lease=30)  # renewed at 10 s
 
     @worker.handler("X")
-    async def work(_job: Job[Any]) -> None:
-        await scenario.clock.sleep(10.5)  # a renewal has been sent at 10 s and is slow
-        raise Retry(1000)
+    async def work(_job: Job[Any]) -> Complete | Outcome:
+        await scenario.clock.sleep(seconds)
+        worker.stop()
+        return outcome
 
-    async def slow(_request: Any, forward: Any) -> Any:
-        await scenario.clock.sleep(3)
-        return await forward()
-
-    scenario.network.fail("heartbeat", slow)
+    scenario.network.fault_for = lambda request: (
+        slow(scenario.clock, 4) if operation_of(request) in {operation, "heartbeat"} else None
+    )
     scenario.enqueue("X", {})
     async with scenario.running(worker):
         await scenario.until_ended()
-    (nacked,) = scenario.network.times("nack")
-    renewed = [at for at, event in scenario.events if isinstance(event, Renewed)]
-    assert renewed[0] <= nacked
-    assert max(scenario.network.times("heartbeat")) < nacked
+    sent = scenario.network.times(operation)[0]
+    for renewed in scenario.network.times("heartbeat"):
+        assert renewed + 4 <= sent
 
 
 @pytest.mark.asyncio
