@@ -44,10 +44,12 @@ def _report(plan: Plan, outcome: Outcome, folder: Path) -> None:
     """Print what was seen in a run, and keep its logs where the server or a law raises questions."""
     left = ", ".join(f"{count} {how}" for how, count in sorted(outcome.left.items()))
     print(f"{plan.engine}, leases of {plan.lease} s, {plan.tasks} tasks in {outcome.seconds:.0f} s: {left}")
-    print(f"  {outcome.returned} came back after their end (Z1), {outcome.revoked} lost a lease that ran (Z3)")
+    races = {"came back after their end (Z1)": outcome.returned, "were lost by the server (Z2)": outcome.lost}
+    races["lost a lease that ran (Z3)"] = outcome.revoked
+    print("  " + ", ".join(f"{count} {what}" for what, count in races.items()))
     for problem in outcome.problems:
         print(f"PROBLEM: {problem}")
-    if outcome.problems or outcome.returned or outcome.revoked:
+    if outcome.problems or any(races.values()):
         print(f"  logs of the workers, and history of the store: {folder}", flush=True)
     else:
         shutil.rmtree(folder)

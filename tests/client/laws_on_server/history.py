@@ -11,14 +11,15 @@ import json
 import re
 import socket
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 _ENDED = {"COMPLETED", "FAILED"}
+_PENDING, _IN_PROGRESS, _DELAYED = ":pending:0", ":inprog", ":delayed"
 _ROUNDING = 1.0  # a lease may end half a second early (K8), and the store writes a little later than the server looks
 _LAST = b"ECHO the-run-is-over\r\n"
-_NAMES = re.compile(r'\] "(lpush|setex|expire|hset)" ')
+_NAMES = re.compile(r'\] "(lpush|sadd|srem|zadd|zrem|setex|expire|hset)" ', re.IGNORECASE)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -59,8 +60,9 @@ class TaskHistory:
         self.problems: list[str] = []
         self._status = "PENDING"
         self._attempts = 0
+        self._places: Counter[str] = Counter()
+        """How often the id is in each place from which a task is delivered."""
         self._has_ended = False
-        self._copies = 0  # of its id in the pending list
         self._lease_end = 0.0
         self._revoked: set[int] = set()
 
@@ -69,9 +71,20 @@ class TaskHistory:
         """How many deliveries lost a lease that ran (Z3)."""
         return len(self._revoked)
 
-    def pushed(self) -> None:
-        """Note that the id was put into the pending list."""
-        self._copies += 1
+    @property
+    def is_lost(self) -> bool:
+        """Whether the server will never deliver the task, which has not ended (Z2)."""
+        return not self._has_ended and not any(self._places.values())
+
+    def came_to(self, place: str) -> None:
+        """Note that the id was put into a place. It may be pending several times, and elsewhere once."""
+        if place == _IN_PROGRESS:
+            self._places[_PENDING] -= 1
+        self._places[place] = self._places[place] + 1 if place == _PENDING else 1
+
+    def left(self, place: str) -> None:
+        """Note that the id was taken from a place."""
+        self._places[place] = 0
 
     def leased(self, at: float, seconds: float) -> None:
         """Note that the lease runs for `seconds` from now on."""
@@ -80,20 +93,15 @@ class TaskHistory:
     def written(self, at: float, status: str, attempts: int) -> None:
         """Note the task's new status and attempts."""
         if status == "IN_PROGRESS" and attempts > self._attempts:
-            self._claimed(attempts)
+            self.returned += self._has_ended
+            self._has_ended = False
+        elif status == "IN_PROGRESS" and self._status in _ENDED:
+            self.problems.append(f"its end in delivery {attempts} was undone by a renewal at the same moment")
         is_requeued = (self._status, status) == ("IN_PROGRESS", "PENDING") and attempts > self._attempts  # N5
         if is_requeued and self._lease_end - at > _ROUNDING:
             self._revoked.add(self._attempts)
         self._status, self._attempts = status, attempts
         self._has_ended = self._has_ended or status in _ENDED
-
-    def _claimed(self, attempts: int) -> None:
-        if self._has_ended:
-            self._has_ended = False
-            self.returned += 1
-            if self._copies < 1:
-                self.problems.append(f"delivery {attempts} follows the end of the task, whose id was not pushed twice")
-        self._copies -= 1
 
     def stored(self, by: str, attempts: int) -> None:
         """Note a stored result, of that worker and delivery."""
@@ -107,8 +115,14 @@ def read(lines: Iterable[str]) -> dict[str, TaskHistory]:
     histories: dict[str, TaskHistory] = defaultdict(TaskHistory)
     for line in lines:
         match _command_of(line):
-            case ["lpush", queue, task_id] if ":pending:" in queue:
-                histories[task_id].pushed()
+            case ["lpush", queue, task_id] if queue.endswith(_PENDING):
+                histories[task_id].came_to(_PENDING)
+            case ["sadd", queue, task_id] if queue.endswith(_IN_PROGRESS):
+                histories[task_id].came_to(_IN_PROGRESS)
+            case ["zadd", queue, _, task_id] if queue.endswith(_DELAYED):
+                histories[task_id].came_to(_DELAYED)
+            case ["srem" | "zrem", queue, task_id] if queue.endswith((_IN_PROGRESS, _DELAYED)):
+                histories[task_id].left(_IN_PROGRESS if queue.endswith(_IN_PROGRESS) else _DELAYED)
             case ["setex" | "expire", key, seconds, *_] if key.startswith("codeq:lease:"):
                 histories[key.removeprefix("codeq:lease:")].leased(_time_of(line), float(seconds))
             case ["hset", "codeq:tasks", task_id, text]:
@@ -126,7 +140,8 @@ def _command_of(line: str) -> list[str]:
     """Return a command and its arguments; nothing for commands that are of no interest."""
     if not _NAMES.search(line):
         return []
-    return [ast.literal_eval(f"b{quoted}").decode(errors="replace") for quoted in _QUOTED.findall(line)]
+    name, *arguments = (ast.literal_eval(f"b{quoted}").decode(errors="replace") for quoted in _QUOTED.findall(line))
+    return [name.lower(), *arguments]
 
 
 def _time_of(line: str) -> float:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,11 +58,12 @@ class Machine:
         _wait_for(self._ports[1], self.store)
         self._monitor = Monitor(self._ports[1], self._history)
 
-    def history(self) -> dict[str, TaskHistory]:
-        """Return what happened to each task until now, and watch the store no longer."""
+    def history(self, ids: Iterable[str]) -> dict[str, TaskHistory]:
+        """Return what happened to these tasks until now, and watch the store no longer."""
         self._monitor.close()
         with self._history.open(encoding="utf-8", errors="replace") as lines:
-            return read(lines)
+            histories = read(lines)
+        return {task_id: histories[task_id] for task_id in ids}
 
     def start_server(self) -> subprocess.Popen[bytes]:
         """Start the server, also again on the same store, and return when it accepts connections."""

@@ -36,12 +36,14 @@ class Plan:
 class Outcome:
     """What was seen: the seconds that all took, how tasks left the workers, and which laws were broken.
 
-    `returned` tasks were delivered again after their end (Z1), and `revoked` ones lost a lease that ran (Z3).
+    `returned` tasks were delivered again after their end (Z1), `lost` ones never again (Z2), and `revoked` ones lost a
+    lease that ran (Z3).
     """
 
     seconds: float = 0.0
     left: Counter[str] = field(default_factory=Counter)
     returned: int = 0
+    lost: int = 0
     revoked: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -90,9 +92,8 @@ class Run:
         self._until_left(6 * count // 8)
         third.kill()
         last = self._worker()
-        unended = self._until_ended(ids)
+        self._until_ended(ids)
         outcome = Outcome(time.monotonic() - began)
-        outcome.problems += [f"{task_id} did not end" for task_id in unended]
         for worker in (second, last):
             worker.send_signal(signal.SIGTERM)
         outcome.problems += [
@@ -121,25 +122,26 @@ class Run:
         while sum(map(len, self._left().values())) < count and time.monotonic() < end:
             time.sleep(0.1)
 
-    def _until_ended(self, ids: list[str]) -> list[str]:
-        """Wait until all tasks have ended, and return those that have not."""
+    def _until_ended(self, ids: list[str]) -> None:
+        """Wait until all tasks have ended."""
         end = time.monotonic() + _PATIENCE
         left = ids
         while left and time.monotonic() < end:
             left = [task_id for task_id in left if not self._codeq.get(task_id).ended]
             time.sleep(0.5)
-        return left
 
     def _judge(self, ids: list[str], outcome: Outcome) -> None:
         left = self._left()
         outcome.left = Counter(f"{one.settled} {one.loss}".strip() for of_task in left.values() for one in of_task)
-        histories = self._machine.history()
-        for task_id in ids:
+        for task_id, history in self._machine.history(ids).items():
             completed = [one for one in left[task_id] if one.settled == "completed"]
-            problems = [*self._problems_of(task_id, completed), *problems_in(histories[task_id], completed)]
+            problems = problems_in(history, completed)
+            if not history.is_lost:
+                problems += self._problems_of(task_id, completed)
             outcome.problems += [f"{task_id}: {problem}" for problem in problems]
-            outcome.returned += histories[task_id].returned > 0
-            outcome.revoked += histories[task_id].revoked > 0
+            outcome.returned += history.returned > 0
+            outcome.lost += history.is_lost
+            outcome.revoked += history.revoked > 0
         stats = self._codeq.queue_stats(COMMAND)
         if stats.in_progress:
             outcome.problems.append(f"{stats.in_progress} tasks are leased, and no worker runs")
