@@ -36,11 +36,13 @@ class TouchedTask(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request of the contract and its reply. `at` is in ns. `headers` are as sent: mask secrets to show them.
+    """A request of the contract and its reply. `headers` are as sent: mask secrets to show them.
+
+    `arrived`, `at` and `answered` are the instants (ns) at which it came in, was carried out, and had its reply.
 
     `status` is 0 where a fault left the request without a reply. `operation` is empty for a path without a route.
     `tasks` are the tasks that the request created, claimed or named, `error` is the text of a refusal and `reason` says
-    the same to a person, `faults` are the kinds of the faults that came on it.
+    the same to a person, `faults` are the kinds of the faults that came on it. `tenant` is the caller's.
     """
 
     n: int
@@ -57,6 +59,14 @@ class Request(NamedTuple):
     faults: tuple[FaultKind, ...] = ()
     reason: str = ""
     headers: Sequence[tuple[bytes, bytes]] = ()
+    arrived: int = 0
+    answered: int = 0
+    tenant: str = ""
+
+    @property
+    def took(self) -> int:
+        """The time (ns) from its arrival to its reply, by the fake's clock."""
+        return self.answered - self.arrived
 
     @property
     def weight(self) -> int:

@@ -155,12 +155,25 @@ class Task(TypedDict):
     updatedAt: str
 
 
+class ListedTask(Task):
+    """A task in a list, and since when it has been in its state: `GET /_fake/tasks`."""
+
+    stateSince: str
+
+
 class TaskInFull(Task):
     """A task with its result, its history and whether it can be claimed: `GET /_fake/tasks/{id}`."""
 
     result: Record | None
     history: list[HistoryEvent]
     claimable: Claimable
+
+
+class TouchedTask(TypedDict):
+    """A task that a request created, claimed or named."""
+
+    id: str
+    command: str
 
 
 Request = TypedDict(
@@ -171,17 +184,20 @@ Request = TypedDict(
         "method": str,
         "path": str,
         "as": str | None,
+        "operation": str | None,
+        "tasks": list[TouchedTask],
         "headers": dict[str, str],
         "body": str,
         "status": int | None,
         "reason": str | None,
         "faults": list[FaultKind],
         "reply": str,
+        "tookMs": float,
     },
 )
 """A request with its reply: `GET /_fake/requests`. `as` is the caller, `reason` says why it was refused.
 
-`status` is None if a fault prevented a reply.
+`status` is None if a fault prevented a reply. `tookMs` is how long it took by the fake's clock.
 """
 
 
@@ -214,6 +230,29 @@ class Callback(TypedDict):
     tries: list[Try]
 
 
+class Place(TypedDict):
+    """The place of a ready task among the `total` ones of its queue. `number` counts from 1; None is far behind."""
+
+    number: int | None
+    total: int
+
+
+LatestClaim = TypedDict("LatestClaim", {"n": int, "at": str, "as": str | None, "got": str})
+"""The latest claim of one worker, request number `n`: what it got, or why it got nothing."""
+
+
+class TaskStory(TaskInFull):
+    """A task with all that the journals know about it: `GET /_fake/tasks/{id}/story`.
+
+    `place` is None for a task that is not ready; for one that is, `latestClaims` are those of the last workers.
+    """
+
+    place: Place | None
+    latestClaims: list[LatestClaim]
+    requests: list[Request]
+    callbacks: list[Callback]
+
+
 class Queue(TypedDict):
     """How many tasks of a tenant and command are in each place: `GET /_fake/queues`."""
 
@@ -243,6 +282,7 @@ class Worker(TypedDict):
     """
 
     worker: str | None
+    tenant: str | None
     lastRequest: str
     lastClaim: str | None
     commands: list[str]

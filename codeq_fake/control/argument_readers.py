@@ -31,6 +31,7 @@ LARGEST_BODY = 256 * 1024
 _MOST_SHOWN = 10
 _LONGEST_SHOWN = 60
 _MOST_SECONDS = Decimal(10) ** 12
+_CLASS = re.compile(r"([1-5])xx")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -122,6 +123,14 @@ def whole(text: str, name: str) -> int:
     if not _NUMBER.fullmatch(text):
         raise BadRequestError(f"{name}: found {text!r} where a whole number belongs")
     return int(text)
+
+
+def statuses(text: str, name: str) -> range:
+    """A status, or a class of them such as `4xx`, as a range; an empty one for 0."""
+    if match := _CLASS.fullmatch(text):
+        return range(int(match[1]) * 100, int(match[1]) * 100 + 100)
+    status = whole(text, name)
+    return range(status, status + 1 if status else 0)
 
 
 def number_of(noun: str) -> Reader:

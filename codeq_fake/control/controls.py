@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -18,8 +18,7 @@ from codeq_fake import payloads, wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock, in_slices
-from codeq_fake.core import Status, Task, errors, manual_operations
-from codeq_fake.core.commands import queue_name
+from codeq_fake.core import Task, errors, manual_operations
 from codeq_fake.core.frozen_items import FrozenItems
 from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
@@ -27,11 +26,12 @@ from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
 from codeq_fake.runtime.ids import MOST_QUEUED, QueueFullError, TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
-from . import digest, representations, workers
+from . import digest, queueing, representations, workers
 from .errors import BadRequestError, ConflictError, UnknownTaskError
 from .fault_rules import FaultControls
 from .journal_controls import JournalControls
 from .state_controls import StateControls
+from .task_search import TaskSearch
 from .worker_operations import WorkerOperations
 
 T = TypeVar("T")
@@ -228,29 +228,42 @@ class Controls(StateControls, JournalControls):
 
     def tasks(
         self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int | None = None
-    ) -> list[payloads.Task]:
+    ) -> list[payloads.ListedTask]:
         """The first `limit` tasks that match, oldest first. No side effects. Raises BadRequestError."""
-        matches = _filter(status, command, tenant)
+        wanted = TaskSearch(status, command, tenant)
+        broker, now = self._runtime.broker, self._runtime.clock.now()
         zone = self._runtime.config.settings.timezone
-        matching = filter(matches, self._runtime.broker.store.tasks.values())
-        return [representations.task(task, zone) for task in islice(matching, limit)]
+        matching = (task for task in broker.store.tasks.values() if wanted.matches(task, broker, now))
+        return [representations.listed_task(task, zone) for task in islice(matching, limit)]
 
-    def begin_tasks(
-        self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int
-    ) -> Iterator[payloads.Task | None]:
-        """As `tasks`, to be read later, while the broker goes on. An item None only says that others may have a turn.
+    def begin_tasks(self, *, limit: int, **search: str) -> Iterator[payloads.ListedTask | None]:
+        """The tasks that a search finds, to be read later, while the broker goes on.
 
-        It has to be read to its end or closed.
+        An item None only says that others may have a turn. It has to be read to its end or closed. `search` are the
+        fields of a TaskSearch. Raises BadRequestError.
         """
-        matches = _filter(status, command, tenant)
+        wanted = TaskSearch(**search)
+        tasks = list(islice(self._runtime.broker.store.tasks.values(), limit if wanted.is_empty else None))
+        return _first(limit, self._with_text(wanted, tasks) if wanted.text else self._shown(wanted, tasks))
+
+    def _with_text(self, wanted: TaskSearch, tasks: Iterable[Task]) -> Iterator[payloads.ListedTask | None]:
+        """The tasks that match and have the text, as they are when all texts have been read."""
+        found: list[Task] = []
+        for task in tasks:
+            if (yield from wanted.has_text(task)):
+                found.append(task)
+            yield None
+        yield from self._shown(wanted, found)
+
+    def _shown(self, wanted: TaskSearch, tasks: Sequence[Task]) -> Iterator[payloads.ListedTask | None]:
+        """Those of the tasks that match now, whatever their texts."""
+        broker, now = self._runtime.broker, self._runtime.clock.now()
         zone = self._runtime.config.settings.timezone
 
-        def show(task: Task) -> payloads.Task | None:
-            return representations.task(task, zone) if matches(task) else None
+        def show(task: Task) -> payloads.ListedTask | None:
+            return representations.listed_task(task, zone) if wanted.matches(task, broker, now) else None
 
-        tasks = self._runtime.broker.store.tasks.values()
-        matches_all = not (status or command or tenant is not None)
-        return _first(limit, iter(FrozenItems(list(islice(tasks, limit if matches_all else None)), show)))
+        return iter(FrozenItems(tasks, show))
 
     def task(self, task_id: str) -> payloads.TaskInFull:
         """One task with its result, its history, and whether it can be claimed. Raises UnknownTaskError."""
@@ -258,6 +271,24 @@ class Controls(StateControls, JournalControls):
         return representations.task_in_full(
             self._find(task_id), runtime.broker, runtime.config.settings.timezone, now=runtime.clock.now()
         )
+
+    async def begin_story(self, task_id: str) -> dict[str, Any]:
+        """A TaskStory, with an iterator in the place of the requests. Others have turns meanwhile.
+
+        Raises UnknownTaskError.
+        """
+        runtime, task = self._runtime, self.task(task_id)
+        place = queueing.position(runtime.broker, runtime.broker.get(task_id))
+        claims = queueing.latest_claims(runtime) if place is not None else []
+        about = await in_slices(self._requests_about(task_id))
+        callbacks = [entry for entry in runtime.deliveries.journal.entries if entry.task_id == task_id]
+        return {
+            **task,
+            "place": {"number": place.number or None, "total": place.total} if place is not None else None,
+            "latestClaims": [representations.latest_claim(entry) for entry in claims],
+            "requests": map(representations.request, about),
+            "callbacks": [representations.callback(entry) for entry in callbacks],
+        }
 
     def expire(self, task_id: str) -> payloads.TaskInFull:
         """End the lease of a task now. Raises UnknownTaskError, or ConflictError for a task that is not in progress."""
@@ -341,22 +372,6 @@ class Controls(StateControls, JournalControls):
             return self._runtime.broker.get(task_id)
         except errors.TaskNotFound:
             raise UnknownTaskError(f"no task {task_id}") from None
-
-
-def _filter(status: str, command: str, tenant: str | None) -> Callable[[Task], bool]:
-    """Whether a task matches all that is given. Raises BadRequestError."""
-    if status and status not in Status.__members__:
-        raise BadRequestError(f"status: found {status!r}, allowed are {', '.join(Status.__members__)}")
-    name = queue_name(command)
-
-    def matches(task: Task) -> bool:
-        return (
-            (not status or task.status == status)
-            and (not command or queue_name(task.command) == name)
-            and (tenant is None or task.tenant == tenant)
-        )
-
-    return matches
 
 
 def _first(limit: int, items: Iterator[T | None]) -> Iterator[T | None]:

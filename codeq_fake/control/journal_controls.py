@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -9,8 +10,9 @@ from codeq_fake import payloads
 from codeq_fake.clocks import in_slices
 from codeq_fake.core import errors, manual_operations
 from codeq_fake.core.effects import NoticeDue
+from codeq_fake.core.slices import Slices, batches
 from codeq_fake.divergences import Surprise
-from codeq_fake.journal import Callback, Journal
+from codeq_fake.journal import Callback, Journal, Request
 from codeq_fake.runtime.fake_server import FakeServer
 
 from . import representations
@@ -30,14 +32,24 @@ class JournalControls:
         """The journal of callbacks and notices."""
         return list(self.callback_journal()["callbacks"])
 
-    def request_journal(self, *, since: int = 0, path: str = "", status: int = 0) -> dict[str, Any]:
+    def request_journal(self, *, since: int = 0, path: str = "", status: Collection[int] = ()) -> dict[str, Any]:
         """The requests after number `since`, as an iterator, and how many of them were dropped, if any were.
 
-        `path` matches a part of the path, `status` 0 matches all.
+        `path` matches a part of the path, `status` are the statuses to list, by default all.
         """
         journal = self._runtime.requests
-        found = [entry for entry in journal.since(since) if path in entry.path and status in (0, entry.status)]
+        found = [
+            entry for entry in journal.since(since) if path in entry.path and (not status or entry.status in status)
+        ]
         return {"requests": map(representations.request, found), **_dropped(journal, since)}
+
+    def _requests_about(self, task_id: str) -> Slices[list[Request]]:
+        """The requests in the journal that created, claimed or named a task."""
+        about: list[Request] = []
+        for entries in batches(list(self._runtime.requests.entries)):
+            about += [entry for entry in entries if any(task.id == task_id for task in entry.tasks)]
+            yield
+        return about
 
     def callback_journal(self, *, since: int = 0) -> dict[str, Any]:
         """The callbacks and notices after number `since`, as an iterator, and how many were dropped, if any were."""

@@ -21,6 +21,7 @@ from codeq_fake.runtime.fake_server import FakeServer
 
 UTC = ZoneInfo("UTC")
 
+_MILLISECOND = 1_000_000
 #: Headers whose values are secrets, by a part of their name, and the schemes of authentication that may be shown.
 _SECRET = re.compile(r"auth|cookie|token|secret|password|signature|api-?key")
 _SCHEMES = ("bearer", "basic", "digest")
@@ -54,6 +55,11 @@ def task(shown: Task, zone: ZoneInfo) -> payloads.Task:
     if shown.error:
         fields["error"] = wire.without_surrogates(shown.error)
     return fields
+
+
+def listed_task(shown: Task, zone: ZoneInfo) -> payloads.ListedTask:
+    """A task in a list, with the time since when it has been in its state."""
+    return {**task(shown, zone), "stateSince": time(shown.state_since)}
 
 
 def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> payloads.TaskInFull:
@@ -115,13 +121,22 @@ def request(shown: Request) -> payloads.Request:
         "method": shown.method,
         "path": shown.path,
         "as": shown.caller or None,
+        "operation": shown.operation or None,
+        "tasks": [{"id": touched.id, "command": touched.command} for touched in shown.tasks],
         "headers": _masked(shown.headers),
         "body": shown.body.decode(errors="replace"),
         "status": shown.status or None,
         "reason": shown.reason or None,
         "faults": list(shown.faults),
         "reply": shown.reply.decode(errors="replace"),
+        "tookMs": shown.took / _MILLISECOND,
     }
+
+
+def latest_claim(shown: Request) -> payloads.LatestClaim:
+    """What a worker got by its latest claim, or why it got nothing."""
+    got = shown.reason or shown.error or f"got {len(shown.tasks)}"
+    return {"n": shown.n, "at": time(shown.at), "as": shown.caller or None, "got": got}
 
 
 def _masked(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

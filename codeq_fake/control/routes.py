@@ -35,6 +35,7 @@ from .argument_readers import (
     phase,
     profile,
     shaped,
+    statuses,
     whole,
 )
 from .controls import Controls
@@ -93,7 +94,10 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
     }
     state = dict.fromkeys(("profile", "now", "broker"), anything)
     rule = dict.fromkeys((*KNOWN_FIELDS, "faults"), anything)
-    search: Mapping[str, Reader] = {"status": text, "command": text, "tenant": text, "limit": whole}
+    search: Mapping[str, Reader] = {
+        **dict.fromkeys(("status", "command", "tenant", "state", "text", "id"), text),
+        "limit": whole,
+    }
 
     def advance(seconds: int | None = None, to: int | None = None) -> Awaitable[Advanced]:
         return controls.advance(by=seconds, to=to)
@@ -113,11 +117,13 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ),
         ControlCall("GET", "/tasks/{task_id}", controls.task, task),
         ControlCall("DELETE", "/tasks/{task_id}", controls.delete, task),
+        ControlCall("GET", "/tasks/{task_id}/story", controls.begin_story, task),
         ControlCall("POST", "/tasks/{task_id}/expire", controls.expire, task),
+        ControlCall("POST", "/tasks/{task_id}/take", controls.take_lease, task),
         ControlCall("POST", "/tasks/{task_id}/requeue", controls.requeue, task),
         ControlCall("GET", "/queues", controls.begin_queues),
         ControlCall("GET", "/workers", controls.workers_beside_others, under="workers"),
-        ControlCall("GET", "/requests", controls.request_journal, {"since": whole, "path": text, "status": whole}),
+        ControlCall("GET", "/requests", controls.request_journal, {"since": whole, "path": text, "status": statuses}),
         ControlCall("GET", "/callbacks", controls.callback_journal, {"since": whole}),
         ControlCall("POST", "/callbacks/{n}/resend", controls.resend, {"n": number_of("callback")}),
         ControlCall("GET", "/faults", faults.active),

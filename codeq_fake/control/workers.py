@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TypeAlias
 
 from codeq_fake import payloads
 from codeq_fake.core.slices import Slices, batches
@@ -13,6 +14,9 @@ from codeq_fake.runtime.fake_server import FakeServer
 
 from . import representations
 
+#: Tenant and name of a worker.
+_Key: TypeAlias = tuple[str, str]
+
 _OPERATIONS = CLAIMS | {"heartbeat", "abandon", "nack", "submit", "submit_batch"}
 _ERROR = 400
 #: A longer body of a claim is not read again (bytes).
@@ -21,11 +25,11 @@ _LONGEST = 10_000
 
 def of_fake(runtime: FakeServer) -> Slices[list[payloads.Worker]]:
     """Each worker that the journal has a request of, the latest first."""
-    leases: Counter[str] = Counter()
+    leases: Counter[_Key] = Counter()
     for queues in batches(list(runtime.broker.store.queues.values())):
-        leases.update(task.worker for queue in queues for task in list(queue.in_progress.values()))
+        leases.update((task.tenant, task.worker) for queue in queues for task in list(queue.in_progress.values()))
         yield
-    workers: dict[str, payloads.Worker] = {}
+    workers: dict[_Key, payloads.Worker] = {}
     for entries in batches(list(reversed(runtime.requests.entries))):
         for entry in entries:
             if entry.operation in _OPERATIONS:
@@ -34,18 +38,19 @@ def of_fake(runtime: FakeServer) -> Slices[list[payloads.Worker]]:
     return list(workers.values())
 
 
-def _note(workers: dict[str, payloads.Worker], entry: Request, leases: Counter[str]) -> None:
+def _note(workers: dict[_Key, payloads.Worker], entry: Request, leases: Counter[_Key]) -> None:
     """Add a request, which is earlier than those that were noted before."""
-    name = entry.caller
-    worker = workers.get(name)
+    key = entry.tenant, entry.caller
+    worker = workers.get(key)
     if worker is None:
-        worker = workers[name] = {
-            "worker": name or None,
+        worker = workers[key] = {
+            "worker": entry.caller or None,
+            "tenant": entry.tenant or None,
             "lastRequest": representations.time(entry.at),
             "lastClaim": None,
             "commands": [],
             "claimed": None,
-            "leases": leases[name],
+            "leases": leases[key],
             "requests": 0,
             "refused": 0,
         }

@@ -194,6 +194,11 @@ class Task:
         """The location on the wire."""
         return self.state.location
 
+    @property
+    def state_since(self) -> int:
+        """The instant (ns) at which the task came into its state."""
+        return next((entry.at for entry in reversed(self.history) if entry.before is not entry.after), self.created_at)
+
     def begin_change(self) -> None:
         """Let a reader take what it still needs of the task. `apply` calls it, and so does what changes no state."""
         if self.before_change is not None:

@@ -152,6 +152,9 @@ def note(runtime: FakeServer, scope: Scope, call: Call, reply: Reply, operation:
         call.faults,
         reply.reason,
         scope["headers"],
+        call.arrived,
+        runtime.clock.now(),
+        call.caller.tenant,
     )
     if not is_outdated:
         journal.append(entry)

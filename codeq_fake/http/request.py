@@ -25,7 +25,7 @@ ANYONE = Caller(subject="", tenant="", scopes=frozenset(), event_types=(), claim
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A request at the instant `now` (ns). Its caller and body are set while it passes the checks (B3)."""
+    """A request at the instant `now` (ns), which `arrived` before. Its caller and body are set by the checks (B3)."""
 
     broker: Broker
     zone: ZoneInfo
@@ -40,6 +40,7 @@ class Call:
     #: The kinds of the faults that came on it.
     faults: tuple[FaultKind, ...] = ()
     query_string: bytes = b""
+    arrived: int = 0
 
     @classmethod
     def of(cls, runtime: FakeServer, scope: Scope) -> Call:
@@ -50,7 +51,7 @@ class Call:
         params = scope.get("path_params", {})
         zone = runtime.config.settings.timezone
         now, query_string = runtime.clock.now(), scope["query_string"]
-        return cls(runtime.broker, zone, params, headers, request_id, now, query_string=query_string)
+        return cls(runtime.broker, zone, params, headers, request_id, now, query_string=query_string, arrived=now)
 
     def refresh_from(self, runtime: FakeServer) -> None:
         """Use the present state and time. While the request arrived, the fake may have been reset."""

@@ -1,4 +1,4 @@
-"""A request of the journal as a command line of curl. The token stays a variable of the shell."""
+"""Requests as command lines of curl: one of the journal, whose token stays a variable of the shell, and a first one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _LEFT_OUT = frozenset(
         *("traceparent", "tracestate", "x-request-id"),
     }
 )
+#: The body of a first task.
+_FIRST = '{"command": "HELLO", "payload": {"to": "world"}}'
 
 
 def as_curl(request: Request, origin: str) -> str:
@@ -28,4 +30,11 @@ def as_curl(request: Request, origin: str) -> str:
     if request["body"]:
         whole = len(request["body"]) <= LONGEST
         lines.append(f"--data-raw {quote(request['body'])}" if whole else "--data-binary @body.json")
+    return " \\\n  ".join(lines)
+
+
+def first_task(origin: str, token: str | None) -> str:
+    """The command that creates a task. Without a token it is a variable of the shell."""
+    authorization = quote(f"Authorization: Bearer {token}") if token else '"Authorization: Bearer $CODEQ_TOKEN"'
+    lines = [f"curl -i {quote(f'{origin}/v1/codeq/tasks')}", f"-H {authorization}", f"-d {quote(_FIRST)}"]
     return " \\\n  ".join(lines)

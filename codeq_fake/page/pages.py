@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from codeq_fake.clause_coverage.coverage import sections
 from codeq_fake.clocks import in_slices
 from codeq_fake.control import json_blocks, representations
+from codeq_fake.control.queueing import latest_claims, position
 from codeq_fake.faults.recipes import REQUESTS
 from codeq_fake.faults.rule import KINDS, WAYS
 from codeq_fake.journal import Callback, Request
@@ -20,9 +21,8 @@ from codeq_fake.openapi import document
 
 from . import data, story
 from .actions import NewTask, show_form
-from .curl import as_curl
+from .curl import as_curl, first_task
 from .fault_forms import KindForm, recipe_forms
-from .queueing import latest_claims, position
 from .visit import Visit
 
 #: How many entries a sheet of a long list has, and how many each part of the overview.
@@ -40,6 +40,7 @@ async def overview(visit: Visit) -> Response:
         "overview.html",
         fake=await in_slices(data.overview(runtime, most=_FEW)),
         latest=[representations.request(entry) for entry in islice(reversed(runtime.requests.entries), _FEW)],
+        first_task=first_task(_origin(visit), runtime.tokens.producer),
     )
 
 
@@ -136,8 +137,7 @@ def request(visit: Visit) -> Response:
         return visit.refuse(404, f"The journal has no request {number}, or no longer.")
     about = [task.id for task in entry.tasks if task.id in visit.runtime.broker.store.tasks]
     shown = representations.request(entry)
-    origin = f"{visit.request.url.scheme}://{visit.request.url.netloc}"
-    return visit.show("request.html", request=shown, about=about[:_FEW], curl=as_curl(shown, origin))
+    return visit.show("request.html", request=shown, about=about[:_FEW], curl=as_curl(shown, _origin(visit)))
 
 
 async def faults(visit: Visit) -> Response:
@@ -223,6 +223,11 @@ def events(visit: Visit) -> Response:
 def nowhere(visit: Visit) -> Response:
     """The reply for an unknown path."""
     return visit.refuse(404, f"There is no {visit.request.url.path} here.")
+
+
+def _origin(visit: Visit) -> str:
+    """The address of the server as the browser knows it."""
+    return f"{visit.request.url.scheme}://{visit.request.url.netloc}"
 
 
 def _sheet(visit: Visit) -> int:

@@ -88,8 +88,8 @@ class _Text:
             line += f"  {len(shown.tasks)} tasks"
         if shown.caller:
             line += f"  by {shown.caller}"
-        if shown.error:
-            line += f"  {shown.error}"
+        if why := ": ".join(dict.fromkeys(filter(None, (shown.error, shown.reason)))):
+            line += f"  {why}"
         if shown.faults:
             line += f"  fault: {', '.join(shown.faults)}"
         return printable(line)
@@ -122,6 +122,7 @@ class _Json:
             "as": shown.caller,
             "tasks": [{"id": task.id, "command": task.command} for task in shown.tasks],
             "error": shown.error,
+            "reason": shown.reason,
             "faults": list(shown.faults),
         }
         return json.dumps({name: value for name, value in values.items() if value not in ("", [])})

@@ -34,6 +34,7 @@ CALLS: dict[str, Callable[[Controls], Any]] = {
     f"tasks?limit={COUNT}": lambda controls: {"tasks": controls.tasks()},
     "tasks?command=Z": lambda _: {"tasks": []},
     "tasks?status=COMPLETED&tenant=dev": lambda _: {"tasks": []},
+    "tasks?text=nowhere&state=stuck": lambda _: {"tasks": []},
     "queues": Controls.queues,
     "requests": lambda controls: {"requests": controls.requests()},
 }
@@ -85,7 +86,9 @@ def test_a_call_that_returns_much_lets_others_in_between() -> None:
 LONG_TEXT = "é<\\" * 700_000
 
 
-@pytest.mark.parametrize("path", ["state", "tasks", "tasks/a", "requests", "page/tasks?q=x"])
+@pytest.mark.parametrize(
+    "path", ["state", "tasks", "tasks?text=q", "tasks/a", "tasks/a/story", "requests", "page/tasks?q=x"]
+)
 @measured
 def test_a_call_about_a_long_text_lets_others_in_between(path: str) -> None:
     async def called() -> LongestHold:

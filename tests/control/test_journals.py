@@ -28,12 +28,15 @@ def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
                 "method": "POST",
                 "path": "/v1/codeq/tasks?a=1",
                 "as": "producer-dev",
+                "operation": "create",
+                "tasks": [{"id": created.json()["id"], "command": "A"}],
                 "headers": headers(created.request),
                 "body": '{"command": "A", "payload": 1}',
                 "status": 202,
                 "reason": None,
                 "faults": [],
                 "reply": created.text,
+                "tookMs": 0,
             },
             {
                 "n": 2,
@@ -41,12 +44,15 @@ def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
                 "method": "POST",
                 "path": "/v1/codeq/tasks",
                 "as": "producer-dev",
+                "operation": "create",
+                "tasks": [],
                 "headers": headers(refused.request),
                 "body": "\ufffd",
                 "status": 400,
                 "reason": "line 1, column 1: a value is expected (B1)",
                 "faults": [],
                 "reply": refused.text,
+                "tookMs": 0,
             },
         ]
     }
@@ -63,6 +69,8 @@ def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
         ("status=204", [2]),
         ("status=200&path=metrics", [3]),
         ("status=0", [1, 2, 3]),
+        ("status=2xx", [1, 2, 3]),
+        ("status=4xx", []),
     ],
 )
 def test_requests_are_filtered(http: httpx.Client, query: str, numbers: list[int]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_fake.control.task_search import STATES
 from tests.control.support import DELAYED, ID, LEASED, NOW, OTHER, READY, SECOND, TASK, claim, create, get, refusal
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ def test_tasks_are_listed_oldest_first_as_they_are_read(http: httpx.Client) -> N
     create(http, ID)
     create(http, OTHER, priority=9)
     listed = get(http, "tasks")
-    assert listed == {"tasks": [TASK, {**http.get(f"/v1/codeq/tasks/{OTHER}").json()}]}
+    other = http.get(f"/v1/codeq/tasks/{OTHER}").json()
+    assert listed == {"tasks": [{**TASK, "stateSince": NOW}, {**other, "stateSince": NOW}]}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,84 @@ def test_tasks_are_filtered(http: httpx.Client, query: str, found: list[str]) ->
     assert [task["id"] for task in get(http, f"tasks?{query}")["tasks"]] == found
 
 
+@pytest.fixture
+def in_each_state(http: httpx.Client) -> None:
+    """Tasks ready, delayed, leased, over and dead, of which some have waited for a minute."""
+    create(http, "ready", command="READY", payload={"customer": "Ann 17"})
+    create(http, "over", command="OVER")
+    claim(http, commands=["OVER"], leaseSeconds=10)
+    create(http, "dead", maxAttempts=1)
+    claim(http, leaseSeconds=600)
+    http.post("/v1/codeq/tasks/dead/nack", json={"reason": "No such customer"}).raise_for_status()
+    http.post("/_fake/clock/advance", json={"seconds": 60})
+    create(http, "delayed", delaySeconds=10)
+    create(http, "leased")
+    claim(http, leaseSeconds=600)
+    create(http, "new")
+
+
+@pytest.mark.usefixtures("in_each_state")
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("state=ready", ["ready", "new"]),
+        ("state=delayed", ["delayed"]),
+        ("state=leased", ["over", "leased"]),
+        ("state=over", ["over"]),
+        ("state=dead", ["dead"]),
+        ("state=completed", []),
+        ("state=stuck", ["ready", "over", "dead"]),
+        ("text=customer", ["ready", "dead"]),
+        ("text=CUSTOMER&state=dead", ["dead"]),
+        ("text=ann 17&limit=1", ["ready"]),
+        ("text=nothing", []),
+        ("id=de", ["dead", "delayed"]),
+    ],
+)
+def test_tasks_are_found_by_state_text_and_beginning_of_their_id(
+    http: httpx.Client, query: str, found: list[str]
+) -> None:
+    assert [task["id"] for task in get(http, f"tasks?{query}")["tasks"]] == found
+
+
+def test_a_listed_task_says_since_when_it_is_in_its_state(http: httpx.Client) -> None:
+    create(http)
+    http.post("/_fake/clock/advance", json={"seconds": 1})
+    claim(http, leaseSeconds=60)
+    http.post("/_fake/clock/advance", json={"seconds": 1})
+    http.post(f"/v1/codeq/tasks/{ID}/heartbeat", json={}).raise_for_status()
+    [task] = get(http, "tasks")["tasks"]
+    assert (task["stateSince"], task["status"]) == (SECOND, "IN_PROGRESS")
+
+
+def test_the_story_of_a_task_has_its_requests_and_callbacks(http: httpx.Client) -> None:
+    create(http, OTHER, command="B")
+    create(http, webhook="http://203.0.113.1/hook")
+    claim(http)
+    http.post(f"/v1/codeq/tasks/{ID}/result", json={"status": "COMPLETED", "result": {"b": 2}}).raise_for_status()
+    http.post("/_fake/clock/advance", json={"seconds": 0})
+    story = get(http, f"tasks/{ID}/story")
+    requests = get(http, "requests")["requests"]
+    assert story == {
+        **get(http, f"tasks/{ID}"),
+        "place": None,
+        "latestClaims": [],
+        "requests": requests[1:],
+        "callbacks": get(http, "callbacks")["callbacks"],
+    }
+    assert [request["operation"] for request in story["requests"]] == ["create", "claim", "submit"]
+    assert len(story["callbacks"]) == 1
+
+
+def test_the_story_of_a_ready_task_has_its_place_and_what_workers_asked_for(http: httpx.Client) -> None:
+    create(http, OTHER)
+    create(http)
+    claim(http, commands=["B"])
+    story = get(http, f"tasks/{ID}/story")
+    assert story["place"] == {"number": 2, "total": 2}
+    assert story["latestClaims"] == [{"n": 3, "at": NOW, "as": "worker-dev", "got": "no B for dev"}]
+
+
 def test_at_most_a_thousand_are_listed_unless_asked_for(codeq: FakeCodeQ, http: httpx.Client) -> None:
     for _ in range(1001):
         codeq.enqueue("A")
@@ -59,7 +139,11 @@ def test_a_limit_is_a_whole_number(http: httpx.Client, limit: str) -> None:
     ("query", "reason"),
     [
         ("tasks?status=pending", "status: found 'pending', allowed are PENDING, IN_PROGRESS, COMPLETED, FAILED"),
-        ("tasks?sttus=FAILED&status=FAILED", "unknown: sttus; known are status, command, tenant, limit"),
+        (
+            "tasks?sttus=FAILED&status=FAILED",
+            "unknown: sttus; known are status, command, tenant, state, text, id, limit",
+        ),
+        ("tasks?state=dying&limit=1", f"state: found 'dying', allowed are {', '.join(STATES)}"),
         ("requests?sinc=1", "unknown: sinc; known are since, path, status"),
         ("callbacks?limit=1", "unknown: limit; known are since"),
     ],
@@ -129,6 +213,18 @@ def test_a_lease_can_be_ended(http: httpx.Client) -> None:
     assert get(http, f"tasks/{ID}")["history"][-1]["to"] == DELAYED
 
 
+def test_a_task_is_taken_from_its_worker_at_once(http: httpx.Client) -> None:
+    create(http)
+    claim(http, leaseSeconds=600)
+    shown = http.post(f"/_fake/tasks/{ID}/take").json()
+    assert [(event["what"], event["to"]) for event in shown["history"][2:]] == [
+        ("lease ended by hand", LEASED),
+        ("lease expired", DELAYED),
+    ]
+    assert http.post(f"/v1/codeq/tasks/{ID}/heartbeat", json={}).status_code == 403
+    assert refusal(http.post(f"/_fake/tasks/{ID}/take")) == (409, f"task {ID} has no lease to take away")
+
+
 def test_a_task_without_a_lease_cannot_expire(http: httpx.Client) -> None:
     create(http)
     before = get(http, "state")
@@ -137,6 +233,8 @@ def test_a_task_without_a_lease_cannot_expire(http: httpx.Client) -> None:
     assert get(http, "state") == before
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "tasks/unknown"), ("POST", "tasks/unknown/expire")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "tasks/unknown"), ("GET", "tasks/unknown/story"), ("POST", "tasks/unknown/expire")]
+)
 def test_a_task_that_does_not_exist_is_not_found(http: httpx.Client, method: str, path: str) -> None:
     assert refusal(http.request(method, f"/_fake/{path}")) == (404, "no task unknown")

@@ -10,6 +10,9 @@ from tests.page.support import text
 if TYPE_CHECKING:
     import httpx
 
+    from codeq_fake.payloads import Identity
+
+SCOPE = "codeq:claim codeq:result"
 CLAIM = "/v1/codeq/tasks/claim"
 NOW = "2026-01-31T12:00:00Z"
 
@@ -32,6 +35,7 @@ def test_a_worker_is_listed_with_what_it_asked_for_got_holds_and_was_refused() -
     [unknown, worker] = listed
     assert worker == {
         "worker": "worker-dev",
+        "tenant": "dev",
         "lastRequest": at,
         "lastClaim": at,
         "commands": ["PRINT", "SEND"],
@@ -40,7 +44,25 @@ def test_a_worker_is_listed_with_what_it_asked_for_got_holds_and_was_refused() -
         "requests": 2,
         "refused": 0,
     }
-    assert (unknown["worker"], unknown["refused"]) == (None, 1)
+    assert (unknown["worker"], unknown["tenant"], unknown["refused"]) == (None, None, 1)
+
+
+def test_workers_of_one_name_in_two_tenants_are_two() -> None:
+    identities: dict[str, Identity] = {
+        tenant: {"kind": "worker", "claims": {"sub": "w-1", "tenantId": tenant, "eventTypes": ["*"], "scope": SCOPE}}
+        for tenant in ("acme", "beta")
+    }
+    with FakeCodeQ(now=NOW, identities=identities) as codeq:
+        codeq.enqueue("PACK", tenant="acme")
+        for tenant in identities:
+            with codeq.client(tenant) as http:
+                http.post(CLAIM, json={"commands": ["PACK"]})
+        with codeq.client() as http:
+            listed = http.get("/_fake/workers").json()["workers"]
+    assert [(worker["worker"], worker["tenant"], worker["leases"]) for worker in listed] == [
+        ("w-1", "beta", 0),
+        ("w-1", "acme", 1),
+    ]
 
 
 def test_the_commands_are_those_of_any_body_that_the_server_took() -> None:
@@ -57,4 +79,4 @@ def test_the_page_lists_the_same() -> None:
         work(codeq, http)
         shown = text(http.get("/_fake/page/workers").text)
     assert "unknown 12:00:01" in shown
-    assert "worker-dev 12:00:01 PRINT, SEND no PRINT for dev. no SEND for dev 1 0" in shown
+    assert "worker-dev dev 12:00:01 PRINT, SEND no PRINT for dev. no SEND for dev 1 0" in shown

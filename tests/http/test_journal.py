@@ -26,12 +26,15 @@ def test_each_request_is_kept_with_its_reply(codeq: FakeCodeQ, producer: httpx.C
             "method": "POST",
             "path": f"{TASKS}?a=%20&b",
             "as": "prod-1",
+            "operation": "create",
+            "tasks": [],
             "headers": request_headers(refused.request),
             "body": "no JSON",
             "status": 400,
             "reason": "line 1, column 1: a value is expected (B1)",
             "faults": [],
             "reply": refused.text,
+            "tookMs": 0,
         }
     ]
 
@@ -164,3 +167,4 @@ async def test_the_instant_of_a_request_is_that_of_its_last_byte() -> None:
     await serving
     assert client.answer().json["createdAt"] == "2026-11-24T03:16:00-03:00"
     assert fake.requests[0]["at"] == "2026-11-24T06:16:00Z"
+    assert fake.requests[0]["tookMs"] == 60_000

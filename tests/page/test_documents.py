@@ -58,6 +58,17 @@ def test_an_empty_fake_has_every_document_too(browser: httpx.Client, path: str) 
     assert browser.get(path).status_code == (404 if "n=1" in path else 200)
 
 
+def test_an_empty_page_offers_a_first_task_that_the_server_takes(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    shown = re.search('id="first-task">(.*?)</pre>', browser.get("/_fake/").text, re.DOTALL)
+    assert shown is not None
+    _, _, url, *options = shlex.split(html.unescape(shown[1]).replace("\\\n", ""))
+    headers, body = options[1], options[3]
+    name, _, value = headers.partition(": ")
+    assert browser.post(url, headers={name: value}, content=body).status_code == 202
+    assert [task.command for task in fake.tasks()] == ["HELLO"]
+    assert "first-task" not in browser.get("/_fake/").text
+
+
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_no_document_links_to_another_site(browser: httpx.Client, story: Story, path: str) -> None:
     assert all(link.startswith(("/_fake/", "#")) for link in links(browser.get(path).text)), story

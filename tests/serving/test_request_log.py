@@ -60,13 +60,14 @@ async def life_of_a_task(http: httpx.AsyncClient) -> None:
 
 
 def test_a_text_line_shows_the_outcome_of_a_request() -> None:
+    why = "The status of a result is neither COMPLETED nor FAILED (S1). It is IN_PROGRESS, held by you."
     assert log_of(life_of_a_task) == [
         f"12:00:00.250 POST {TASKS} 202 0.1 ms  {ID} RENDER  by producer-dev",
         f"12:00:00.250 POST {TASKS}/claim 200 0.1 ms  {ID} RENDER  by worker-dev",
         f"12:00:00.250 POST {TASKS}/{ID}/heartbeat 200 0.1 ms  RENDER  by worker-dev",
-        f"12:00:00.250 POST {TASKS}/{ID}/result 400 0.1 ms  RENDER  by worker-dev  invalid status",
+        f"12:00:00.250 POST {TASKS}/{ID}/result 400 0.1 ms  RENDER  by worker-dev  invalid status: {why}",
         f"12:00:00.250 POST {TASKS}/{ID}/result 200 0.1 ms  RENDER  by worker-dev",
-        f"12:00:00.250 POST {TASKS}/claim 204 0.1 ms  by worker-dev",
+        f"12:00:00.250 POST {TASKS}/claim 204 0.1 ms  by worker-dev  no RENDER for dev",
     ]
 
 
@@ -83,7 +84,8 @@ def test_a_json_line_shows_the_same() -> None:
         "tasks": [task],
     }
     assert (lines[3]["tasks"], lines[3]["error"]) == ([task], "invalid status")
-    assert "tasks" not in lines[5]
+    assert lines[3]["reason"].endswith("It is IN_PROGRESS, held by you.")
+    assert (lines[5]["reason"], "tasks" in lines[5]) == ("no RENDER for dev", False)
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -140,10 +142,11 @@ def test_batches_of_claims_and_results_count_the_tasks_that_exist() -> None:
         await http.post(f"{TASKS}/batch/results", json={"results": results})
         await http.post(f"{TASKS}/unknown/heartbeat", json={})
 
+    gone = "No task has this id: it never existed, or a clean-up has deleted it (M3)."
     assert log_of(traffic)[1:] == [
         f"12:00:00.250 POST {TASKS}/claim/batch 200 0.1 ms  2 tasks  by worker-dev",
-        f"12:00:00.250 POST {TASKS}/batch/results 200 0.1 ms  2 tasks  by worker-dev",
-        f"12:00:00.250 POST {TASKS}/unknown/heartbeat 500 0.1 ms  by worker-dev  not-found",
+        f"12:00:00.250 POST {TASKS}/batch/results 200 0.1 ms  2 tasks  by worker-dev  item 3: {gone}",
+        f"12:00:00.250 POST {TASKS}/unknown/heartbeat 500 0.1 ms  by worker-dev  not-found: {gone}",
     ]
 
 
@@ -153,7 +156,7 @@ def test_text_from_clients_starts_no_new_line() -> None:
         await http.post(TASKS, json={"command": "A\nforged", "payload": 1})
 
     assert log_of(traffic) == [
-        "12:00:00.250 GET /x\ufffdforged\ufffd[2J 404 0.1 ms",
+        "12:00:00.250 GET /x\ufffdforged\ufffd[2J 404 0.1 ms  CodeQ has no such method and path (R18)",
         f"12:00:00.250 POST {TASKS} 202 0.1 ms  {ID} A\ufffdforged  by producer-dev",
     ]
 
@@ -291,9 +294,11 @@ async def faulty_requests(http: httpx.AsyncClient) -> None:
 
 
 def test_a_fault_is_logged_with_its_request() -> None:
+    refused = "refused with 503 by a fault rule: a fault rule refuses the request"
+    nothing = "no GENERATE_MASTER for dev. no GENERATE_CREATIVE for dev"
     assert log_of(faulty_requests)[1:] == [
-        f"12:00:00.250 POST {TASKS} 503 0.1 ms  by producer-dev  refused with 503 by a fault rule  fault: refuse",
-        f"12:00:00.250 POST {TASKS}/claim no reply 0.1 ms  by worker-dev  fault: drop_reply",
+        f"12:00:00.250 POST {TASKS} 503 0.1 ms  by producer-dev  {refused}  fault: refuse",
+        f"12:00:00.250 POST {TASKS}/claim no reply 0.1 ms  by worker-dev  {nothing}  fault: drop_reply",
     ]
     lines = [json.loads(line) for line in log_of(faulty_requests, as_json=True)]
     assert [(line["status"], line.get("faults")) for line in lines] == [

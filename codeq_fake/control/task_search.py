@@ -1,0 +1,96 @@
+"""Which tasks a list is to have: by state, command, tenant or text, and those that need a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from codeq_fake.core import Broker, State, Status, Task
+from codeq_fake.core.commands import queue_name
+from codeq_fake.core.slices import Slices
+from codeq_fake.core.times import SECOND
+from codeq_fake.documents import LONG
+
+from .errors import BadRequestError
+
+#: The word for tasks whose lease is over, until a claim or the reaper requeues them.
+OVER = "over"
+#: The word for tasks that need a person.
+STUCK = "stuck"
+#: What a search may ask for as a state.
+STATES = (*(state.name.lower() for state in State), OVER, STUCK)
+
+#: A task that could be claimed for so long (ns), and was not, is stuck.
+_PATIENCE = 60 * SECOND
+
+
+def is_lease_over(task: Task, broker: Broker, now: int) -> bool:
+    """Whether the lease of a task has run out at an instant (ns), but nobody has requeued it yet."""
+    return task.state is State.LEASED and broker.profile.store.lease_expired_from(task.lease_expiry) <= now
+
+
+def is_stuck(task: Task, broker: Broker, now: int) -> bool:
+    """Whether a task needs a person: it is dead, no claim finds it, its lease is over, or no worker asks for it."""
+    match task.state:
+        case State.DEAD | State.LOST | State.UNLEASED:
+            return True
+        case State.READY:
+            return task.state_since + _PATIENCE <= now
+        case State.DELAYED:
+            return task.visible_at + _PATIENCE <= now
+        case _:
+            return is_lease_over(task, broker, now)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSearch:
+    """What tasks must have in common; an empty field matches all. `id` is the beginning of an id.
+
+    `text` is in a task's id, command, payload or error, in upper or lower case. Raises BadRequestError.
+    """
+
+    status: str = ""
+    command: str = ""
+    tenant: str | None = None
+    state: str = ""
+    text: str = ""
+    id: str = ""
+    _queue: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("status", self.status, (*Status,)), ("state", self.state, STATES)):
+            if value and value not in known:
+                raise BadRequestError(f"{name}: found {value!r}, allowed are {', '.join(known)}")
+        object.__setattr__(self, "_queue", queue_name(self.command))
+        object.__setattr__(self, "text", self.text.lower())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all tasks match."""
+        return self.tenant is None and not any((self.status, self.command, self.state, self.text, self.id))
+
+    def matches(self, task: Task, broker: Broker, now: int) -> bool:
+        """Whether a task matches at an instant (ns), whatever its text."""
+        return (
+            (not self.status or task.status == self.status)
+            and (not self.command or queue_name(task.command) == self._queue)
+            and (self.tenant is None or task.tenant == self.tenant)
+            and (not self.id or task.id.startswith(self.id))
+            and (not self.state or self._has_state(task, broker, now))
+        )
+
+    def has_text(self, task: Task) -> Slices[bool]:
+        """Whether the text is in a task. A long one is read in parts, which overlap by the length of the text."""
+        for text in (task.id, task.command, task.error, task.payload):
+            for start in range(0, len(text), LONG):
+                if self.text in text[start : start + LONG + len(self.text)].lower():
+                    return True
+                if start:
+                    yield
+        return False
+
+    def _has_state(self, task: Task, broker: Broker, now: int) -> bool:
+        if self.state == OVER:
+            return is_lease_over(task, broker, now)
+        if self.state == STUCK:
+            return is_stuck(task, broker, now)
+        return task.state is State[self.state.upper()]
