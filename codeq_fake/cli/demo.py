@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .tasks import state_of
+
 if TYPE_CHECKING:
     import httpx
     from rich.table import Table
@@ -35,12 +37,13 @@ def demo() -> None:
     table.add_column("real", justify="right", no_wrap=True)
     table.add_column("who", no_wrap=True)
     table.add_column("what")
-    table.add_column("result", min_width=len("DELAYED_ZSET,"), overflow="fold")
+    table.add_column("result", overflow="fold")
     webhooks = {"http://app.test": _Webhook()}
     with FakeCodeQ(now="2026-01-31T12:00:00Z", settings=_SETTINGS, webhooks=webhooks) as fake, fake.client() as http:
         _Application(fake, http, table).run()
     Console().print(table)
     Console().print("A minute of leases, retries and callbacks, without waiting.")
+    Console().print("Next: run `codeq-fake serve`, and open the page that it names.")
 
 
 class _Webhook:
@@ -104,7 +107,7 @@ class _Application:
     def _create(self, name: str, about: str = "", **fields: Any) -> None:
         task = self._post("", command="GENERATE_MASTER", payload={"jobId": name}, **fields)
         self._names[task["id"]] = name
-        self._row("producer", f"creates {name}{about}", task["lastKnownLocation"])
+        self._row("producer", f"creates {name}{about}", state_of(task))
 
     def _claim(self, lease: int = 60) -> str:
         task = self._post("/claim", leaseSeconds=lease)
@@ -127,7 +130,8 @@ class _Application:
     def _show(self, task_id: str) -> None:
         task = self._fake.task(task_id)
         error = f", {task.error}" if task.error else ""
-        self._row("task", self._names[task_id], f"{task.location}, attempts {task.attempts}{error}")
+        state = state_of({"status": task.status, "lastKnownLocation": task.location})
+        self._row("task", self._names[task_id], f"{state}, attempts {task.attempts}{error}")
 
     def _post(self, path: str, **body: Any) -> dict[str, Any]:
         reply = self._http.post(f"{_TASKS}{path}", json=body).raise_for_status()

@@ -7,12 +7,21 @@ from typing import Any
 
 import click
 
-from .output import MISUSED, Answer, exit_with, say, show_table
+from .output import MISUSED, Answer, exit_with, say
 from .remote import Fake, Shape, calls_fake
+from .tables import Columns, Kind, show_table
 
 #: What the commands read of a rule, besides its conditions and arguments.
 _FAULT: Mapping[str, Shape] = {"id": int, "do": str, "on?": str, "met": int, "fired": int}
 _FAULTS: Shape = {"faults": [_FAULT]}
+_COLUMNS: Columns = {
+    "n": Kind.NUMBER,
+    "do": Kind.TEXT,
+    "on": Kind.TEXT,
+    "how": Kind.TEXT,
+    "met": Kind.NUMBER,
+    "fired": Kind.NUMBER,
+}
 #: The fields that have their own columns.
 _SHOWN = frozenset(name.removesuffix("?") for name in _FAULT)
 
@@ -103,7 +112,7 @@ def _table(reply: dict[str, Any], *, empty: str) -> Callable[[], None]:
         (fault["id"], fault["do"], fault.get("on"), _rest(fault), fault["met"], fault["fired"])
         for fault in reply["faults"]
     )
-    return show_table(("n#", "do", "on", "how", "met#", "fired#"), rows, empty=empty)
+    return show_table(_COLUMNS, rows, empty=empty)
 
 
 def _rest(fault: dict[str, Any]) -> str:

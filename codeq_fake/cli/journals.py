@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -15,20 +15,29 @@ from codeq_fake.payloads import DEFAULT_PROFILE
 from codeq_fake.serving.terminal_text import bare
 
 from .options import ProfileName
-from .output import Answer, say, show_table
+from .output import FAILED, Answer, exit_with, say
 from .remote import Fake, Shape, calls_fake
+from .tables import Columns, Kind, show_table
+
+if TYPE_CHECKING:
+    from codeq_fake.payloads import Request
 
 #: What the commands read of a request, a callback and a surprise.
-REQUEST: Shape = {
+REQUEST: Mapping[str, Shape] = {
     **dict.fromkeys(("at", "method", "path"), str),
     "n": int,
     "as": str | None,
     "status": int | None,
     "faults": [str],
     "reason?": str | None,
+    "operation?": str | None,
+    "tookMs?": int | float,
+    "tasks?": [{"id": str, "command": str}],
+    "body?": str,
+    "reply?": str,
 }
-_TRY: Shape = {"status": int | None, "error": str | None, "faults": [str]}
-_CALLBACK: Shape = {
+_TRY: Shape = {"at?": str, "status": int | None, "error": str | None, "faults": [str]}
+CALLBACK: Shape = {
     **dict.fromkeys(("kind", "url", "state"), str),
     "n": int,
     "taskId": str | None,
@@ -38,8 +47,36 @@ _CALLBACK: Shape = {
 _SURPRISE: Shape = {"clause": str, "request": int | None, "said": str, "done": str}
 _CLAUSE: Shape = {"id": str, "ours": str, "touched": int, "says": str}
 
-_CALLBACK_COLUMNS = ("n#", "kind", "about", "url", "state", "tries")
-_REQUEST_COLUMNS = ("n#", "at", "as", "method", "path", "status#", "faults", "reason")
+_CALLBACK_COLUMNS: Columns = {
+    "n": Kind.NUMBER,
+    "kind": Kind.TEXT,
+    "about": Kind.ID,
+    "url": Kind.TEXT,
+    "state": Kind.STATE,
+    "tries": Kind.PROSE,
+}
+#: The columns of a table of requests. A narrow terminal has no room for the last ones.
+REQUEST_COLUMNS: Columns = {
+    "n": Kind.NUMBER,
+    "at": Kind.TIME,
+    "as": Kind.TEXT,
+    "method": Kind.PIPE,
+    "path": Kind.PIPE,
+    "request": Kind.SCREEN,
+    "status": Kind.STATE,
+    "reason": Kind.PROSE,
+    "faults": Kind.TEXT,
+    "task": Kind.ID,
+    "command": Kind.TEXT,
+    "ms": Kind.NUMBER,
+}
+_SURPRISE_COLUMNS: Columns = {
+    "clause": Kind.STATE,
+    "request": Kind.NUMBER,
+    "documented": Kind.PROSE,
+    "done": Kind.PROSE,
+}
+_CLAUSE_COLUMNS: Columns = {"clause": Kind.STATE, "fake": Kind.STATE, "touched": Kind.NUMBER, "says": Kind.PROSE}
 _SINCE = click.option("--since", type=click.IntRange(0), default=0, metavar="N", help="Only entries after number N.")
 _LAST = click.option(
     "--last", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="Only the last N of them."
@@ -50,14 +87,15 @@ _LAST = click.option(
 @_SINCE
 @_LAST
 @click.option("--path", metavar="TEXT", help="Only requests with this text in their path.")
-@click.option("--status", type=click.IntRange(100, 599), metavar="CODE", help="Only requests with this status.")
+@click.option("--status", metavar="CODE", help="Only requests with this status, such as 404, or class, such as 4xx.")
 @calls_fake
-def requests(fake: Fake, *, since: int, last: int, path: str | None, status: int | None) -> Answer:
+def requests(fake: Fake, *, since: int, last: int, path: str | None, status: str | None) -> Answer:
     """List the latest requests."""
     reply = fake.get("/requests", {"requests": [REQUEST], "dropped?": int}, since=since, path=path, status=status)
     latest = reply["requests"][-last:]
     return _listed(
-        {**reply, "requests": latest}, show_table(_REQUEST_COLUMNS, map(_request_row, latest), empty="no requests")
+        {**reply, "requests": latest},
+        show_table(REQUEST_COLUMNS, map(request_row, latest), empty="no requests", now=fake.now),
     )
 
 
@@ -72,11 +110,22 @@ def _show_listed(show: Callable[[], None], dropped: int) -> None:
         click.echo(f"{dropped} older ones were dropped: see --journal-size and --journal-bytes")
 
 
-def _request_row(entry: dict[str, Any]) -> Iterable[object]:
-    known = (entry[name] for name in ("n", "at", "as", "method"))
-    # A fake of an earlier version has no reasons.
-    reply = (entry["status"] or "no reply", ", ".join(entry["faults"]), entry.get("reason"))
-    return *known, entry["path"].partition("?")[0], *reply
+def request_row(entry: dict[str, Any]) -> Sequence[object]:
+    """The cells of one request."""
+    path = entry["path"].partition("?")[0]
+    touched = entry.get("tasks") or [{"id": None, "command": None}]
+    command = f"{touched[0]['command'] or ''}{f' and {len(touched) - 1} more' if len(touched) > 1 else ''}"
+    return (
+        *(entry["n"], entry["at"], entry["as"], entry["method"], path, entry.get("operation") or path),
+        # A fake of an earlier version has no reasons.
+        *(entry["status"] or "no reply", entry.get("reason"), ", ".join(entry["faults"])),
+        *(touched[0]["id"], command, _milliseconds(entry)),
+    )
+
+
+def _milliseconds(entry: dict[str, Any]) -> str:
+    """How long a request took; an earlier version does not tell."""
+    return f"{entry['tookMs']:.10g}" if "tookMs" in entry else ""
 
 
 @click.command()
@@ -85,14 +134,14 @@ def _request_row(entry: dict[str, Any]) -> Iterable[object]:
 @calls_fake
 def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
     """List the latest callbacks and notices, with their tries."""
-    reply = fake.get("/callbacks", {"callbacks": [_CALLBACK], "dropped?": int}, since=since)
+    reply = fake.get("/callbacks", {"callbacks": [CALLBACK], "dropped?": int}, since=since)
     latest = reply["callbacks"][-last:]
     return _listed(
         {**reply, "callbacks": latest}, show_table(_CALLBACK_COLUMNS, map(_callback_row, latest), empty="no callbacks")
     )
 
 
-def _callback_row(entry: dict[str, Any]) -> Iterable[object]:
+def _callback_row(entry: dict[str, Any]) -> Sequence[object]:
     about, tries = entry["taskId"] or entry["subscriptionId"], ", ".join(map(_tried, entry["tries"]))
     return entry["n"], entry["kind"], about, bare(entry["url"]), entry["state"], tries
 
@@ -103,11 +152,19 @@ def _tried(tried: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("n", type=click.IntRange(1), metavar="N")
+@click.argument("n", type=click.IntRange(1), metavar="[N]", required=False)
 @calls_fake
-def resend(fake: Fake, *, n: int) -> Answer:
-    """Send callback or notice number N again."""
-    shape: Shape = {"callback": (NoneType, _CALLBACK)}
+def resend(fake: Fake, *, n: int | None) -> Answer:
+    """Send a callback or notice again.
+
+    It is number N, by default the last one.
+    """
+    if n is None:
+        sent_before = fake.get("/callbacks", {"callbacks": [CALLBACK]})["callbacks"]
+        if not sent_before:
+            exit_with("no callback was sent yet", FAILED)
+        n = sent_before[-1]["n"]
+    shape: Shape = {"callback": (NoneType, CALLBACK)}
     reply = fake.call("POST", f"/callbacks/{n}/resend", shape, patience=None)  # as long as its receiver takes
     sent = [reply["callback"]] if reply["callback"] is not None else []
     return Answer(
@@ -116,13 +173,31 @@ def resend(fake: Fake, *, n: int) -> Answer:
 
 
 @click.command()
+@click.argument("n", type=click.IntRange(1), metavar="[N]", required=False)
+@calls_fake
+def curl(fake: Fake, *, n: int | None) -> Answer:
+    """Print a request as a command line of curl.
+
+    It is request number N, by default the last one. The token is $CODEQ_TOKEN.
+    """
+    from codeq_fake.page.curl import as_curl  # noqa: PLC0415 - --help loads no server
+
+    shape: Mapping[str, Shape] = {**REQUEST, "headers": {}, "body": str}
+    found = fake.get("/requests", {"requests": [shape]}, since=n - 1 if n else 0)["requests"]
+    chosen = [entry for entry in found if n in (None, entry["n"])]
+    if not chosen:
+        exit_with(f"the journal has no request {n}, or no longer" if n else "no request was sent yet", FAILED)
+    text = as_curl(cast("Request", chosen[-1]), fake.name)
+    return Answer({"curl": text}, lambda: click.echo(text))
+
+
+@click.command()
 @calls_fake
 def surprises(fake: Fake) -> Answer:
     """List where the server differs from its documentation."""
     reply = fake.get("/surprises", {"surprises": [_SURPRISE]})
-    columns = ("clause", "request#", "documented", "done")
     rows = ((each["clause"], each["request"], each["said"], each["done"]) for each in reply["surprises"])
-    return Answer(reply, show_table(columns, rows, empty="no surprises"))
+    return Answer(reply, show_table(_SURPRISE_COLUMNS, rows, empty="no surprises"))
 
 
 @click.command()
@@ -143,9 +218,8 @@ def contract(fake: Fake, *, untouched: bool, old: str | None, new: str | None) -
     reply = fake.get("/contract", {"clauses": [_CLAUSE]})
     if untouched:
         reply = {**reply, "clauses": [clause for clause in reply["clauses"] if not clause["touched"]]}
-    columns = ("clause", "fake", "touched#", "says")
     rows = ((clause["id"], clause["ours"], clause["touched"] or None, clause["says"]) for clause in reply["clauses"])
-    return Answer(reply, show_table(columns, rows, empty="every clause was touched"))
+    return Answer(reply, show_table(_CLAUSE_COLUMNS, rows, empty="every clause was touched"))
 
 
 def _changes(old: str, new: str) -> Answer:

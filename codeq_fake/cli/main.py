@@ -6,14 +6,16 @@ import click
 
 from codeq_fake import __version__
 
+from .completion import completion
 from .demo import demo
 from .faults import fault, faults
-from .journals import callbacks, contract, requests, resend, surprises
+from .journals import callbacks, contract, curl, requests, resend, surprises
 from .output import Program
 from .serve import run, serve
 from .simulate import simulate
 from .state import advance, clock, reset, state
-from .tasks import delete, expire, queues, requeue, task, tasks, workers
+from .task_story import task
+from .tasks import delete, expire, queues, requeue, take, tasks, workers
 from .top import top
 
 
@@ -30,9 +32,9 @@ def main() -> None:
 
 
 for command in (
-    *(serve, run, demo, simulate),
-    *(top, queues, workers, tasks, task, expire, requeue, delete),
-    *(requests, callbacks, resend, surprises, contract),
+    *(serve, run, demo, simulate, completion),
+    *(top, queues, workers, tasks, task, expire, take, requeue, delete),
+    *(requests, curl, callbacks, resend, surprises, contract),
     *(advance, clock, fault, faults, reset, state),
 ):
     main.add_command(command)

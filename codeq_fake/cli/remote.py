@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from types import UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
@@ -25,11 +25,17 @@ PATIENCE = 30.0
 
 _BAD_REQUEST, _UNAUTHORIZED = 400, 401
 
-_NO_TEXT = "an argument is not text in the encoding of this session; try LC_ALL=C.UTF-8"
-
 #: What a command reads of a JSON value: a type, an object of members (optional ones end with `?`), a list of items that
 #: are all of the shape in it, or a tuple of alternatives.
 Shape: TypeAlias = "type | UnionType | Mapping[str, Shape] | list[Shape] | tuple[Shape, ...]"
+
+#: What `Fake.task_id` reads of a task.
+TASK_NAME: Mapping[str, Shape] = {"id": str, "command": str, "status": str}
+#: A text of this length is no beginning of an id, but a whole one.
+_WHOLE_ID = 36
+_MOST_GUESSES = 20
+
+_NO_TEXT = "an argument is not text in the encoding of this session; try LC_ALL=C.UTF-8"
 
 
 class Fake:
@@ -42,8 +48,30 @@ class Fake:
         self._url = url.rstrip("/")
         #: Its URL for messages.
         self.name = without_password(self._url)
+        self._not_a_fake = f"{self.name} does not answer as a CodeQ fake of this version does"
         # In UTF-8, which a fake expects in a token that is not ASCII.
         self._headers = {b"authorization": f"Bearer {token}".encode(errors="surrogateescape")} if token else {}
+
+    def now(self) -> int:
+        """The time of its clock (ns)."""
+        from codeq_fake import wire  # noqa: PLC0415 - --help loads no rules
+
+        try:
+            return wire.parse_rfc3339(self.get("/clock", {"now": str})["now"])
+        except wire.BadTime:
+            exit_with(self._not_a_fake, FAILED)
+
+    def task_id(self, beginning: str) -> str:
+        """The id of the task that begins with a text. Ends the program if several do; if none does, it is the text."""
+        if len(beginning) >= _WHOLE_ID:
+            return beginning
+        reply = self.get("/tasks", {"tasks": [TASK_NAME]}, id=beginning, limit=_MOST_GUESSES)
+        found = {task["id"]: task for task in reply["tasks"]}
+        if beginning in found or not found:
+            return beginning
+        if len(found) > 1:
+            _refuse_ambiguous(beginning, found.values())
+        return str(next(iter(found)))
 
     def get(self, path: str, shape: Shape, /, **query: str | int | None) -> dict[str, Any]:
         """A GET call; arguments that are None are left out."""
@@ -77,7 +105,7 @@ class Fake:
             exit_with(_NO_TEXT, MISUSED)
         reply = self._read(answer)
         if not _fits(reply, shape):
-            exit_with(f"{self.name} does not answer as a CodeQ fake of this version does", FAILED)
+            exit_with(self._not_a_fake, FAILED)
         return reply
 
     def _why_unanswered(self, error: httpx.HTTPError, patience: float | None) -> str:
@@ -117,6 +145,11 @@ class Fake:
             "server has none, and neither has a fake with --no-control, or one for other machines without "
             "--control-token"
         )
+
+
+def _refuse_ambiguous(beginning: str, tasks: Iterable[dict[str, Any]]) -> NoReturn:
+    matches = ", ".join(f"{task['id']} ({task['command']}, {task['status']})" for task in tasks)
+    exit_with(f"{beginning} is the beginning of several ids: {matches}", MISUSED)
 
 
 def _fits(value: object, shape: Shape) -> bool:

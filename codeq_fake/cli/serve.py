@@ -31,8 +31,8 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 def serve(*, as_json: bool, **flags: Any) -> None:
     """Serve a fake until it is stopped.
 
-    It prints one line when it is ready: URL, profile, clock, tokens, and where settings come from that are
-    not flags. SIGINT, SIGTERM and SIGHUP end it.
+    It prints one line when it is ready: URL, profile, clock, where settings come from that are not flags,
+    tokens, and its page. SIGINT, SIGTERM and SIGHUP end it.
     """
     from codeq_fake.serving.background_stream import background_output  # noqa: PLC0415 - --help loads no server
     from codeq_fake.serving.descriptors import raise_limit  # noqa: PLC0415 - as above
@@ -67,13 +67,15 @@ def _announce(fake: Built, url: str, *, as_json: bool) -> None:
     if as_json:
         facts = {"url": url, "profile": health["profile"], "clock": health["clock"], "now": health["now"]}
         given = {"origins": fake.origins} if fake.origins else {}
-        click.echo(json.dumps({**facts, "tokens": named, **given}))
+        page_of = {"page": f"{url}/_fake/"} if fake.has_page else {}
+        click.echo(json.dumps({**facts, "tokens": named, **given, **page_of}))
         return
     tokens = ", ".join(f"{name} {token}" for name, token in named.items() if token is not None) or "signed ones only"
     origins = ", ".join(f"{name} from {place}" for name, place in fake.origins.items())
     settings = f"  settings: {origins}" if origins else ""
     server = f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}"
-    click.echo(printable(f"{server}{settings}  tokens: {tokens}"))
+    page = f"  page: {url}/_fake/" if fake.has_page else ""
+    click.echo(printable(f"{server}{settings}  tokens: {tokens}{page}"))
 
 
 @click.command(context_settings={"allow_interspersed_args": False})

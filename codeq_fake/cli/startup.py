@@ -58,6 +58,7 @@ class Built:
     persist_interval: float | None
     origins: Mapping[str, str]
     """Where the settings come from that no flag gives."""
+    has_page: bool = True
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -143,7 +144,7 @@ def build(options: Options, *, log: str) -> Built:
     if form != "none":
         app = RequestLog(app, runtime, _write, as_json=form == "json")
         app.log_settings()
-    return Built(runtime, app, _seed(options.seed), options.persist_interval, _origins(options))
+    return Built(runtime, app, _seed(options.seed), options.persist_interval, _origins(options), has_page=with_control)
 
 
 def listen_on(host: str, port: int, limits: Limits) -> socket.socket:

@@ -60,7 +60,18 @@ def clock(fake: Fake, *, freeze: bool, run: bool) -> Answer:
         raise click.UsageError("give either --freeze or --run")
     mode = {"mode": "manual" if freeze else "real"}
     reply = fake.call("PUT", "/clock", _CLOCK, mode) if freeze or run else fake.get("/clock", _CLOCK)
-    return Answer(reply, say(f"{reply['now']}  {reply['mode']}"))
+    return Answer(reply, say(f"{reply['now']}  {reply['mode']}{beside_real(fake.now())}"))
+
+
+def beside_real(now: int) -> str:
+    """How far the fake's clock (ns) is from that of this machine, where that is a second or more."""
+    from codeq_fake.clocks import Clock  # noqa: PLC0415 - --help loads no clock
+    from codeq_fake.core.times import SECOND, in_words  # noqa: PLC0415 - as above
+
+    ahead = now - Clock.wall()
+    if abs(ahead) < SECOND:
+        return ""
+    return f", {in_words(abs(ahead) // SECOND * SECOND)} {'ahead of' if ahead > 0 else 'behind'} real"
 
 
 @click.command()

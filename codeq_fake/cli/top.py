@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from threading import Event
@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codeq_fake.serving.terminal_text import printable
-
 from .journals import REQUEST
-from .output import console, table
+from .keyboard import keyboard
 from .remote import Fake, Target, fake_options
 from .state import HEALTH
-from .tasks import QUEUE_COLUMNS, QUEUES, TASK, queue_row
+from .tables import console
+from .tasks import QUEUES, TASK
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console
 
-_LEASE_COLUMNS = ("leased task", "command", "worker", "attempts#", "lease until")
-_REQUEST_COLUMNS = ("request#", "at", "as", "method", "path", "status#")
-_MOST = 10
+#: How many leases and requests are fetched at most: a terminal shows fewer.
+_MOST = 100
 
 
 @click.command()
@@ -42,36 +40,53 @@ _MOST = 10
 def top(target: Target, *, interval: float, times: int | None) -> None:
     """Watch a fake: its clock, queues, leases and requests.
 
-    Ctrl-C ends it. With --json, each update is one line.
+    The key ? shows the keys, and q or Ctrl-C ends it. With --json, each update is one line; in a pipe, nothing is cut.
     """
-    updates = _updates(target.fake, interval, times)
-    with suppress(KeyboardInterrupt):
-        if target.as_json:
-            for update in updates:
-                click.echo(json.dumps(update))
-        else:
-            _print_updates(target.fake.name, updates)
-
-
-def _print_updates(url: str, updates: Iterable[dict[str, Any]]) -> None:
-    """Print each update over the last one, or below it if the output is not a terminal."""
-    from rich.live import Live  # noqa: PLC0415 - --help needs no tables
-
     out = console()
-    if not out.is_terminal:
-        for update in updates:
-            out.print(_screen(url, update))
-        return
-    with Live(console=out, screen=True, auto_refresh=False) as live:
-        for update in updates:
-            live.update(_screen(url, update), refresh=True)
+    updates = _updates(target.fake)
+    with suppress(KeyboardInterrupt):
+        if out.is_terminal and not target.as_json:
+            _watch(out, target.fake.name, updates, interval, times)
+        else:
+            _print(out, target, updates, interval, times)
 
 
-def _updates(fake: Fake, interval: float, times: int | None) -> Iterator[dict[str, Any]]:
-    """The current data, again and again. Of the requests, only new ones are fetched."""
-    latest: deque[dict[str, Any]] = deque(maxlen=_MOST)
+def _print(out: Console, target: Target, updates: Iterator[dict[str, Any]], interval: float, times: int | None) -> None:
+    """Print each update below the last one."""
+    from .top_screen import whole  # noqa: PLC0415 - --help needs no tables
+
     never = Event()
-    for n in count(1):
+    for n, update in enumerate(updates, start=1):
+        if target.as_json:
+            click.echo(json.dumps(update))
+        else:
+            out.print(whole(target.fake.name, update))
+        if n == times:
+            return
+        _ = never.wait(interval)
+
+
+def _watch(out: Console, name: str, updates: Iterator[dict[str, Any]], interval: float, times: int | None) -> None:
+    """Draw each update over the last one, and do what keys ask for."""
+    from rich.live import Live  # noqa: PLC0415 - as above
+
+    from .top_screen import View  # noqa: PLC0415 - as above
+
+    view, update = View(), next(updates)
+    with keyboard() as next_key, Live(console=out, screen=True, auto_refresh=False) as live:
+        for n in count(1):
+            live.update(view.screen(name, update, out.width, out.height), refresh=True)
+            if n == times or (key := next_key(interval)) == "q":
+                return
+            view.press(key)
+            if not view.is_paused:
+                update = next(updates)
+
+
+def _updates(fake: Fake) -> Iterator[dict[str, Any]]:
+    """The current data, each time that it is asked for. Of the requests, only new ones are fetched."""
+    latest: deque[dict[str, Any]] = deque(maxlen=_MOST)
+    while True:
         since = latest[-1]["n"] if latest else 0
         latest.extend(fake.get("/requests", {"requests": [REQUEST]}, since=since)["requests"])
         yield {
@@ -80,34 +95,3 @@ def _updates(fake: Fake, interval: float, times: int | None) -> Iterator[dict[st
             "leases": fake.get("/tasks", {"tasks": [TASK]}, status="IN_PROGRESS", limit=_MOST)["tasks"],
             "requests": list(latest),
         }
-        if n == times:
-            return
-        _ = never.wait(interval)
-
-
-def _screen(url: str, update: dict[str, Any]) -> RenderableType:
-    """One update as it is drawn: a line about the fake, and a table each for queues, leases and requests."""
-    from rich.console import Group  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    health = update["health"]
-    head = f"{url}  profile {health['profile']}  {health['clock']} clock at {health['now']}"
-    return Group(
-        Text(printable(f"{head}  {update['parkedClaims']} parked claims"), style="bold"),
-        Text(),
-        table(QUEUE_COLUMNS, map(queue_row, update["queues"])),
-        Text(),
-        table(_LEASE_COLUMNS, map(_lease_row, update["leases"])),
-        Text(),
-        table(_REQUEST_COLUMNS, map(_request_row, reversed(update["requests"]))),
-    )
-
-
-def _lease_row(task: dict[str, Any]) -> Iterable[object]:
-    attempts = f"{task.get('attempts', 0)}/{task['maxAttempts']}"
-    return task["id"], task["command"], task.get("workerId"), attempts, task.get("leaseUntil")
-
-
-def _request_row(entry: dict[str, Any]) -> Iterable[object]:
-    known = (entry[name] for name in ("n", "at", "as", "method"))
-    return *known, entry["path"].partition("?")[0], entry["status"]

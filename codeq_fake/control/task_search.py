@@ -24,7 +24,7 @@ _PATIENCE = 60 * SECOND
 
 
 def is_lease_over(task: Task, broker: Broker, now: int) -> bool:
-    """Whether the lease of a task has run out at an instant (ns), but nobody has requeued it yet."""
+    """Whether the lease of a task has run out at an instant (ns), but no claim has requeued it yet."""
     return task.state is State.LEASED and broker.profile.store.lease_expired_from(task.lease_expiry) <= now
 
 

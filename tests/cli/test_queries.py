@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -84,11 +85,14 @@ def test_tasks_are_listed_with_what_they_wait_for(fake: FakeCodeQ) -> None:
     leased(fake)
     fake.enqueue("PACK", tenant="acme", delay=30)
     head, first, second = printed(fake, "tasks").splitlines()
-    assert " ".join(head.split()) == "id command status where priority attempts worker lease until tenant"
+    assert " ".join(head.split()) == (
+        "id command status where state since error priority attempts worker lease until tenant"
+    )
     assert first.split() == [
-        *(ID, "RENDER", "IN_PROGRESS", "INPROG_SET", "3", "1/5", "worker-dev", "2026-01-31T12:01:00Z", "dev")
+        *(ID, "RENDER", "IN_PROGRESS", "INPROG_SET", "leased", START),
+        *("3", "1/5", "worker-dev", "2026-01-31T12:01:00Z", "dev"),
     ]
-    assert second.split()[1:] == ["PACK", "PENDING", "DELAYED_ZSET", "0", "0/5", "acme"]
+    assert second.split()[1:] == ["PACK", "PENDING", "DELAYED_ZSET", "delayed", START, "0", "0/5", "acme"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,8 @@ def test_a_tasks_history_is_printed_with_why_it_cannot_be_claimed(fake: FakeCode
     leased(fake)
     assert printed(fake, "task", ID).splitlines() == [
         f"task {ID}  RENDER  IN_PROGRESS, INPROG_SET",
+        "  leased  attempts 1/5  priority 3  tenant dev",
+        '  payload {"job":1}',
         "  12:00:00  created by dev -> PENDING_LIST",
         "  12:00:00  claimed by worker-dev -> INPROG_SET",
         "  leased to worker-dev until 12:01:00",
@@ -125,9 +131,33 @@ def test_a_tasks_history_is_printed_with_why_it_cannot_be_claimed(fake: FakeCode
     assert as_json(fake, "task", ID)["status"] == "IN_PROGRESS"
 
 
-def test_a_lease_can_be_ended(fake: FakeCodeQ) -> None:
-    assert "its lease has run out" in printed(fake, "expire", leased(fake))
+def test_a_ready_task_has_its_place_and_what_workers_asked_for(fake: FakeCodeQ) -> None:
+    fake.next(ids=[ID])
+    fake.enqueue("RENDER")
+    with fake.client() as http:
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["RENDERS"]})
+    assert printed(fake, "task", ID).splitlines()[-2:] == [
+        "  number 1 of 1 ready in its queue",
+        "  last claim of worker-dev at 12:00:00: no RENDERS for dev; RENDER has 1 ready: a typo?",
+    ]
+
+
+def test_a_lease_can_be_ended_which_its_worker_does_not_see(fake: FakeCodeQ) -> None:
+    told = printed(fake, "expire", leased(fake)).splitlines()
+    assert "  12:00:00  lease ended by hand -> INPROG_SET" in told
+    assert told[-2:] == [
+        "  a heartbeat of worker-dev is still answered 200, but brings no lease back (H3)",
+        f"  `codeq-fake take {ID}` takes it away at once",
+    ]
     assert fake.task(ID).claimable["since"] == START
+
+
+def test_a_task_can_be_taken_from_its_worker_which_sees_it_at_once(fake: FakeCodeQ) -> None:
+    assert "lease expired -> DELAYED_ZSET" in printed(fake, "take", leased(fake)[:4])
+    with fake.client() as http:
+        assert http.post(f"/v1/codeq/tasks/{ID}/heartbeat", json={}).status_code == 403
+    done = call(fake, "take", ID)
+    assert (done.exit_code, done.stderr) == (1, f"codeq-fake: {fake.url}: task {ID} has no lease to take away\n")
 
 
 def test_a_task_can_be_put_back_and_deleted(fake: FakeCodeQ) -> None:
@@ -175,8 +205,8 @@ def test_workers_are_listed_with_what_they_got(fake: FakeCodeQ) -> None:
     assert printed(fake, "workers") == "no workers\n"
     leased(fake)
     head, row = printed(fake, "workers").splitlines()
-    assert " ".join(head.split()) == "worker last claim commands leases refused it got"
-    assert " ".join(row.split()) == f"worker-dev {START} RENDER 1 got 1"
+    assert " ".join(head.split()) == "worker tenant last claim commands leases refused it got"
+    assert " ".join(row.split()) == f"worker-dev dev {START} RENDER 1 got 1"
 
 
 def test_top_shows_queues_leases_and_the_latest_requests(fake: FakeCodeQ) -> None:
@@ -199,12 +229,12 @@ def test_top_fetches_only_new_requests(fake: FakeCodeQ) -> None:
 def test_on_a_terminal_top_redraws_and_leaves_the_screen_before_an_error(
     fake: FakeCodeQ, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(top_module, "console", lambda: Console(force_terminal=True, width=100))
+    monkeypatch.setattr(top_module, "console", lambda: Console(force_terminal=True, width=100, height=30))
     entered, left = "\x1b[?1049h", "\x1b[?1049l"
     drawn = printed(fake, "top", "--times", "2", "--interval", "0.1")
     assert drawn.startswith(entered)
     assert drawn.endswith(left)
-    assert drawn.count("manual clock at") == 2
+    assert drawn.count("2026-01-31 12:00:00 manual") == 2
 
     real_get, n = Fake.get, count()
     nowhere = Fake("http://127.0.0.1:1")
@@ -263,7 +293,7 @@ def test_the_clock_cannot_go_back(fake: FakeCodeQ) -> None:
 
 
 def test_the_clock_is_shown_let_run_and_stopped(fake: FakeCodeQ) -> None:
-    assert printed(fake, "clock") == f"{START}  manual\n"
+    assert re.fullmatch(rf"{START}  manual, \d+ d .*behind real\n", printed(fake, "clock"))
     assert as_json(fake, "clock", "--run")["mode"] == "real"
     assert as_json(fake, "clock", "--freeze") == {"now": fake.now, "mode": "manual"}
 
@@ -286,11 +316,11 @@ def test_requests_are_listed_and_filtered(fake: FakeCodeQ) -> None:
     with fake.client() as http:
         http.get("/v1/codeq/tasks/gone")
     assert [line.split() for line in printed(fake, "requests").splitlines()] == [
-        ["n", "at", "as", "method", "path", "status", "faults", "reason"],
-        ["1", START, "worker-dev", "POST", "/v1/codeq/tasks/claim", "200"],
-        ["2", START, "worker-dev", "GET", "/v1/codeq/tasks/gone", "404", *str(TaskNotFound()).split()],
+        ["n", "at", "as", "method", "path", "status", "reason", "faults", "task", "command", "ms"],
+        ["1", START, "worker-dev", "POST", "/v1/codeq/tasks/claim", "200", ID, "RENDER", "0"],
+        ["2", START, "worker-dev", "GET", "/v1/codeq/tasks/gone", "404", *str(TaskNotFound()).split(), "0"],
     ]
-    for arguments in (("--since", "1"), ("--last", "1"), ("--path", "gone"), ("--status", "404")):
+    for arguments in (("--since", "1"), ("--last", "1"), ("--path", "gone"), ("--status", "404"), ("--status", "4xx")):
         assert [entry["n"] for entry in as_json(fake, "requests", *arguments)["requests"]] == [2]
 
 
@@ -402,7 +432,7 @@ def test_a_state_that_cannot_be_written_is_an_error(fake: FakeCodeQ, tmp_path: P
 
 
 def test_an_unknown_task_is_an_error_with_a_hint(fake: FakeCodeQ) -> None:
-    for command in ("task", "expire", "requeue", "delete"):
+    for command in ("task", "expire", "take", "requeue", "delete"):
         done = call(fake, command, "a?b c")
         assert (done.exit_code, done.stderr) == (
             1,
@@ -485,7 +515,7 @@ def test_invalid_arguments_are_misuse(arguments: tuple[str, ...]) -> None:
 
 CALLS = (
     *("tasks", "queues", "workers", "requests", "callbacks", "surprises", "contract", "clock", "reset"),
-    *("task x", "expire x", "requeue x", "delete x", "resend 1", "advance 1", "top --times 1"),
+    *("task x", "expire x", "take x", "requeue x", "delete x", "resend 1", "advance 1", "top --times 1"),
     *("faults list", "faults clear", "faults remove 1", "faults add {do:\\ hang}", "state save", "state get"),
 )
 LISTS = ("tasks", "queues", "workers", "requests", "callbacks", "surprises", "clauses", "faults", "history")

@@ -39,7 +39,7 @@ def test_serve_says_in_one_line_where_it_is_and_how_to_call_it() -> None:
     with serving("--clock", "manual", "--start-at", "2026-01-31T12:00:00Z", "--profile", "redis") as server:
         url = r"http://127\.0\.0\.1:\d+"
         tokens = "producer dev-token, worker dev-token, admin dev-token"
-        line = rf"{url}  profile redis  manual clock at 2026-01-31T12:00:00Z  tokens: {tokens}\n"
+        line = rf"{url}  profile redis  manual clock at 2026-01-31T12:00:00Z  tokens: {tokens}  page: {url}/_fake/\n"
         assert re.fullmatch(line, server.line)
         assert server.post("/v1/codeq/tasks", {"command": "A", "payload": 1}).status_code == 202
         assert server.stop() == (0, "")
@@ -55,6 +55,7 @@ def test_serve_says_the_same_as_json() -> None:
             "clock": "manual",
             "now": "2026-01-31T12:00:00.5Z",
             "tokens": {"producer": "dev-token", "worker": "dev-token", "admin": "dev-token"},
+            "page": f"{server.url}/_fake/",
         }
         assert server.get("/_fake/clock").json() == {"now": "2026-01-31T12:00:00.5Z", "mode": "manual"}
 
@@ -103,6 +104,7 @@ def test_each_flag_is_also_an_environment_variable(tmp_path: Path) -> None:
 @pytest.mark.process
 def test_no_control_leaves_the_contract_alone() -> None:
     with serving("--no-control") as server:
+        assert "page" not in server.line
         reply = server.get("/_fake/health")
         assert (reply.status_code, reply.text) == (404, "404 page not found")
         assert server.get("/metrics").status_code == 200
@@ -175,7 +177,7 @@ def test_signed_tokens_are_told_as_such() -> None:
         f"{side}_AUTH_{what}": value for side in ("PRODUCER", "WORKER") for what, value in (("CONFIG", config),)
     }
     with serving("--clock", "manual", **settings) as server:
-        assert server.line.endswith("  tokens: signed ones only\n")
+        assert f"  tokens: signed ones only  page: {server.url}/_fake/\n" in server.line
     with serving("--json", **settings) as server:
         assert server.told["tokens"] == {"producer": None, "worker": None, "admin": None}
 
@@ -437,7 +439,8 @@ def test_signals_are_passed_on_to_the_command(number: signal.Signals) -> None:
 def test_the_demo_is_told_whole_on_a_narrow_terminal(columns: int) -> None:
     done = CliRunner().invoke(main, ["demo"], env={"COLUMNS": str(columns)})
     assert done.exit_code == 0
-    assert "DELAYED_ZSET" in done.stdout
+    assert "delayed" in done.stdout
+    assert "codeq-fake serve" in " ".join(done.stdout.splitlines()[-2:])
     assert "\u2026" not in done.stdout
     assert all(len(line) <= columns for line in done.stdout.splitlines()[:-1])
 

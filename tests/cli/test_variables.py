@@ -49,7 +49,8 @@ def test_the_start_line_says_where_a_setting_comes_from_that_is_not_a_flag(folde
         assert server.line == (
             f"http://127.0.0.1:{port}  profile kvrocks-2.8  manual clock at 2026-01-31T12:00:00Z  "
             "settings: CODEQ_FAKE_CLOCK from .env, BACKOFF_POLICY from the environment, PORT from .env, "
-            "timezone from codeq.yaml  tokens: producer dev-token, worker dev-token, admin dev-token\n"
+            "timezone from codeq.yaml  tokens: producer dev-token, worker dev-token, admin dev-token  "
+            f"page: http://127.0.0.1:{port}/_fake/\n"
         )
         assert server.stop() == (0, "codeq-fake: codeq.yaml: sharding is not read\n")
     with serving_in(folder, "--port", "0", "--json", "--clock", "manual", **variables) as server:

@@ -45,7 +45,7 @@ def test_the_readme_is_short() -> None:
 def test_each_call_answers_as_printed(served: tuple[str, str], tmp_path: Path) -> None:
     line, port = served
     (_, printed), *_ = calls(README)
-    assert line.replace(f":{port} ", ":8080 ") == printed
+    assert line.replace(f":{port}", ":8080") == printed
     start, session = blocks(FIRST_SERVER, "console")
     assert calls_of(start) == calls(README)[:1]
     for command, printed in calls_of(session):
