@@ -106,7 +106,9 @@ class TaskHistory:
     def stored(self, by: str, attempts: int) -> None:
         """Note a stored result, of that worker and delivery."""
         self.results.append((by, attempts))
-        if attempts != self._attempts and attempts not in self._revoked:
+        if attempts in self._revoked:
+            self._revoked.add(self._attempts)  # this result ends the task before the lease of the present delivery
+        elif attempts != self._attempts:
             self.problems.append(f"{by} sent a result of delivery {attempts} in delivery {self._attempts}")
 
 
