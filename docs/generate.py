@@ -9,7 +9,6 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import json
-from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ import click
 from codeq_contract.clauses import CLAUSES, FACTS
 from codeq_contract.recordings.shipped import shipped_names
 from codeq_fake import pytest_plugin
-from codeq_fake.clause_coverage.coverage import SERVER, Clause, markdown, sections
+from codeq_fake.clause_coverage.coverage import SERVER, Clause, clauses, markdown, sections
 from codeq_fake.cli.serve import run, serve
 from codeq_fake.server_settings import Settings
 from codeq_fake.server_settings.sources import YAML_ONLY, camel
@@ -275,11 +274,16 @@ def facts() -> str:
 
 def clauses_of_recordings() -> str:
     """The clauses that each recording shows, for the contract suite, which may not import the fake."""
-    shown: dict[str, list[str]] = {name.partition("/")[2]: [] for name in shipped_names()}
-    for clause in chain.from_iterable(section.clauses for section in sections()):
-        for name in chain.from_iterable(fnmatch.filter(shown, pattern) for pattern in clause.recordings):
-            shown[name].append(clause.id)
-    return json.dumps(shown, indent=1) + "\n"
+    return json.dumps({name: _clauses_shown(*name.split("/")) for name in shipped_names()}, indent=1) + "\n"
+
+
+def _clauses_shown(version: str, store: str, recording: str) -> list[str]:
+    """The clauses that a recording shows. Where one does not hold, those that it changes elsewhere count."""
+    shown: set[str] = set()
+    for clause in clauses():
+        if any(fnmatch.fnmatch(recording, pattern) for pattern in clause.recordings):
+            shown.update([clause.id] if clause.holds_on(version, store) else clause.amends)
+    return [clause.id for clause in clauses() if clause.id in shown]
 
 
 #: The pages, each with the function that writes it.
@@ -289,7 +293,7 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "reference/settings.md": settings,
         "reference/differences.md": differences,
         "../codeq_fake/clause_coverage/facts.json": facts,
-        "../contract_tests/codeq_contract/recordings/v0.3.3/clauses.json": clauses_of_recordings,
+        "../contract_tests/codeq_contract/recordings/clauses.json": clauses_of_recordings,
     }
 )
 

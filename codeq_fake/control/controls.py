@@ -22,6 +22,7 @@ from codeq_fake.core import Task, errors, manual_operations
 from codeq_fake.core.frozen_items import FrozenItems
 from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
+from codeq_fake.openapi import document
 from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
 from codeq_fake.runtime.ids import MOST_QUEUED, QueueFullError, TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
@@ -366,6 +367,11 @@ class Controls(StateControls, JournalControls):
         """All clauses of the contract, whether the fake does the same, and how often its traffic touched each."""
         profile = self._runtime.broker.profile
         return coverage(self._runtime.seen, profile.version.name, profile.store.name)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document of what this fake imitates."""
+        profile = self._runtime.broker.profile
+        return document(profile.version.name, profile.store.name)
 
     def _find(self, task_id: str) -> Task:
         try:

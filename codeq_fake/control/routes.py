@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute, Route
 from codeq_fake.clocks import in_slices
 from codeq_fake.documents import finite
 from codeq_fake.faults.parsing import KNOWN_FIELDS
-from codeq_fake.openapi import document
 from codeq_fake.payloads import Advanced
 from codeq_fake.runtime.fake_server import FakeServer
 
@@ -132,7 +131,7 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("DELETE", "/faults/{n}", faults.remove, {"n": number_of("fault")}),
         ControlCall("GET", "/surprises", controls.surprises_beside_others, under="surprises"),
         ControlCall("GET", "/contract", controls.contract),
-        ControlCall("GET", "/openapi.json", document),
+        ControlCall("GET", "/openapi.json", controls.openapi),
     )
 
 

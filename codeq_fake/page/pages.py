@@ -17,7 +17,6 @@ from codeq_fake.control.queueing import latest_claims, position
 from codeq_fake.faults.recipes import REQUESTS
 from codeq_fake.faults.rule import KINDS, WAYS
 from codeq_fake.journal import Callback, Request
-from codeq_fake.openapi import document
 
 from . import data, story
 from .actions import NewTask, show_form
@@ -179,7 +178,7 @@ async def contract(visit: Visit) -> Response:
 
 def api(visit: Visit) -> Response:
     """The OpenAPI document for people."""
-    return visit.show("api.html", document=document())
+    return visit.show("api.html", document=visit.controls.openapi())
 
 
 def state(visit: Visit) -> Response:

@@ -1,4 +1,4 @@
-"""The stores that a CodeQ server may use, and when a lease counts as expired on each of them (K8).
+"""The stores that a CodeQ server may use, when a lease counts as expired on each (K8), and what its version changes.
 
 This is the one place with these numbers: the driver's time bounds and the checker's laws both follow from it.
 """
@@ -19,7 +19,8 @@ class Store:
     A store that `rounds` first rounds the end to a whole second. One with a `reaper` looks for expired leases itself,
     every so many nanoseconds, and lets them end with the second of their end (P1, P2).
 
-    A subscription that asks for no time lasts `subscription_ttl` seconds (U1, P9).
+    A subscription that asks for no time lasts `subscription_ttl` seconds (U1, P9). A task lives for `task_life`
+    nanoseconds, or until a clean-up if that is 0 (P8).
     """
 
     least_early: int
@@ -27,6 +28,7 @@ class Store:
     rounds: bool = False
     reaper: int = 0
     subscription_ttl: int = 300
+    task_life: int = 0
 
     def expired_from(self, claimed: int, seconds: int) -> int:
         """The exact moment from which a lease given exactly at `claimed` counts as expired."""
@@ -48,9 +50,38 @@ STORES: Mapping[str, Store] = MappingProxyType(
         "redis": Store(500, 500),
         "kvrocks-2.9": Store(1000, 1000),
         "kvrocks-2.8": Store(500, 1500, rounds=True),
-        "pebble": Store(0, 1000, reaper=2 * SECOND, subscription_ttl=60),
+        "pebble": Store(0, 1000, reaper=2 * SECOND, subscription_ttl=60, task_life=86_400 * SECOND),
         # An unknown one, Redis or KVRocks: the bounds of both.
         "any": Store(500, 1500),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a version of the contract says of times and callbacks, and where it reads the tenant.
+
+    A claim repairs a queue if the last repair was at least `repair_interval` nanoseconds ago (Q1). If a version
+    `always_calls_back`, results in a batch and dead letters call the webhook as well (G5, G6). The `tenant_claims` of a
+    token are in the order in which they count (A9, G4).
+    """
+
+    repair_interval: int = 0
+    always_calls_back: bool = False
+    tenant_claims: tuple[str, ...] = ("tenantId", "tenant_id", "organizationId", "organization_id")
+
+
+_FIRST = Version()
+
+#: The versions of the contract by their names.
+RULES: Mapping[str, Version] = MappingProxyType(
+    {
+        "v0.3.3": _FIRST,
+        "main": Version(
+            repair_interval=500 * MILLISECOND,
+            always_calls_back=True,
+            tenant_claims=("tid", *_FIRST.tenant_claims),
+        ),
     }
 )
 
@@ -66,6 +97,11 @@ PROFILES = (*_SEPARATE, *(f"main/{name}" for name in (*_SEPARATE, EMBEDDED)))
 def store_of(profile: str) -> Store:
     """The store of a profile, which may name a version before it. One that is not known may be any."""
     return STORES.get(profile.rpartition("/")[2], STORES["any"])
+
+
+def rules_of(profile: str) -> Version:
+    """The rules of a profile's version. A store alone means v0.3.3."""
+    return RULES.get(profile.rpartition("/")[0], _FIRST)
 
 
 def fake_profile(version: str, store: str) -> str:

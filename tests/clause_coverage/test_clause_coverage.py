@@ -99,7 +99,7 @@ def leaves(base: type[Exception]) -> Iterable[type[Exception]]:
 
 def calls(name: str) -> Iterable[tuple[str, str]]:
     """Method and path of each call in the recordings that ``name`` stands for."""
-    for file in FOLDER.glob(f"*/{name}.jsonl.gz"):
+    for file in FOLDER.glob(f"*/*/{name}.jsonl.gz"):
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             for line in map(json.loads, lines):
                 if line["kind"] == "call":
@@ -177,7 +177,7 @@ def test_facts_that_differ_are_facts_of_their_clause() -> None:
 def test_every_recording_that_is_named_exists() -> None:
     for entry in coverage({})["clauses"]:
         for name in entry["recordings"]:
-            assert list(FOLDER.glob(f"*/{name}.jsonl.gz")), (entry["id"], name)
+            assert list(FOLDER.glob(f"*/*/{name}.jsonl.gz")), (entry["id"], name)
 
 
 def test_all_clauses_but_a_header_and_the_races_were_recorded() -> None:

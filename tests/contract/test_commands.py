@@ -19,7 +19,7 @@ from codeq_contract.driver.targets import without_password
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.shipped import FOLDER
 
-RECORDING = FOLDER / "kvrocks-2.8" / "abandon.jsonl.gz"
+RECORDING = FOLDER / "v0.3.3" / "kvrocks-2.8" / "abandon.jsonl.gz"
 LINES = gzip.decompress(RECORDING.read_bytes()).decode().splitlines()
 #: Values of other types, in the place of a value of a recording's header.
 VALUES: tuple[Any, ...] = (None, [], "x", {"a": 1})

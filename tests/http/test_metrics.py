@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def pages(profile: str) -> Iterator[str]:
     """Each page of metrics in a profile's recordings."""
-    with gzip.open(FOLDER / profile / "metrics.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(FOLDER / "v0.3.3" / profile / "metrics.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in map(json.loads, lines):
             if line.get("path") == "/metrics":
                 yield line["reply"]

@@ -15,47 +15,60 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from referencing import Registry, Resource
 
-from codeq_contract.recordings.shipped import FOLDER
+from codeq_contract.recordings.shipped import FOLDER, shipped_names
 from codeq_fake.http import OPERATIONS
+from codeq_fake.http.operations import TOPIC_OPERATIONS, Operation
 from codeq_fake.openapi import document
 
-RECORDINGS = sorted(FOLDER.glob("*/*.jsonl.gz"))
-DOCUMENT = document()
-URI = "urn:codeq"
-REGISTRY: Registry[Any] = Registry().with_resource(
-    URI, Resource.from_contents({"$schema": Draft202012Validator.META_SCHEMA["$id"], **DOCUMENT})
-)
 #: R18, R19: what the surface answers where there is no operation.
 NO_OPERATION = {301, 307, 404}
+METHODS = ("get", "post", "put", "delete")
+URI = "urn:codeq"
+
+
+class Described:
+    """The document of a profile, and what it says of a call."""
+
+    def __init__(self, profile: str) -> None:
+        self.document = document(*profile.split("/"))
+        contents = {"$schema": Draft202012Validator.META_SCHEMA["$id"], **self.document}
+        self._registry: Registry[Any] = Registry().with_resource(URI, Resource.from_contents(contents))
+        self._validators: dict[str, Draft202012Validator] = {}
+        self._paths = [
+            (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))), template, item)
+            for template, item in self.document["paths"].items()
+        ]
+
+    def validator(self, pointer: str) -> Draft202012Validator:
+        if pointer not in self._validators:
+            schema = {"$ref": f"{URI}#{pointer}"}
+            self._validators[pointer] = Draft202012Validator(schema, registry=self._registry)
+        return self._validators[pointer]
+
+    def resolved(self, node: Any, pointer: str) -> tuple[Any, str]:
+        """A node of the document and its pointer, its reference followed."""
+        while "$ref" in node:
+            pointer = node["$ref"].removeprefix("#")
+            node = self.document
+            for part in pointer.split("/")[1:]:
+                node = node[part]
+        return node, pointer
+
+    def operation_of(self, call: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
+        path, method = unquote(call["path"].partition("?")[0]), call["method"].lower()
+        for pattern, template, item in self._paths:
+            if method in item and pattern.fullmatch(path):
+                return item[method], f"/paths/{escaped(template)}/{method}"
+        return None
 
 
 @cache
-def validator(pointer: str) -> Draft202012Validator:
-    return Draft202012Validator({"$ref": f"{URI}#{pointer}"}, registry=REGISTRY)
-
-
-def resolved(node: Any, pointer: str) -> tuple[Any, str]:
-    """A node of the document and its pointer, its reference followed."""
-    while "$ref" in node:
-        pointer = node["$ref"].removeprefix("#")
-        node = DOCUMENT
-        for part in pointer.split("/")[1:]:
-            node = node[part]
-    return node, pointer
+def described(profile: str) -> Described:
+    return Described(profile)
 
 
 def escaped(path: str) -> str:
     return path.replace("~", "~0").replace("/", "~1")
-
-
-def operation_of(call: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
-    path = unquote(call["path"].partition("?")[0])
-    for template, item in DOCUMENT["paths"].items():
-        pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))
-        method = call["method"].lower()
-        if method in item and re.fullmatch(pattern, path):
-            return item[method], f"/paths/{escaped(template)}/{method}"
-    return None
 
 
 def calls(file: Path) -> list[dict[str, Any]]:
@@ -76,45 +89,53 @@ def misspelled(value: Any) -> bool:
     return isinstance(value, dict) and any(name != name[:1].lower() + name[1:] for name in value)
 
 
-def test_it_is_a_valid_document() -> None:
-    validate(DOCUMENT)
-
-
-def test_it_has_each_operation_of_the_surface_and_no_other() -> None:
+@pytest.mark.parametrize(
+    ("profile", "operations"),
+    [
+        ("v0.3.3/redis", OPERATIONS),
+        ("main/redis", OPERATIONS + TOPIC_OPERATIONS),
+        ("main/pebble", OPERATIONS + TOPIC_OPERATIONS),
+    ],
+)
+def test_it_is_a_valid_document_and_has_each_operation_of_the_profile(
+    profile: str, operations: tuple[Operation, ...]
+) -> None:
+    validate(described(profile).document)
     documented = {
         (method.upper(), path)
-        for path, item in DOCUMENT["paths"].items()
+        for path, item in described(profile).document["paths"].items()
         for method in item
-        if method in ("get", "post")
+        if method in METHODS
     }
-    assert documented == {(operation.method, operation.path) for operation in OPERATIONS}
+    assert documented == {(operation.method, operation.path) for operation in operations}
 
 
-@pytest.mark.parametrize("file", RECORDINGS, ids=lambda file: f"{file.parent.name}/{file.name.partition('.')[0]}")
-def test_every_recorded_call_fits(file: Path) -> None:
-    for call in calls(file):
+@pytest.mark.parametrize("name", shipped_names())
+def test_every_recorded_call_fits(name: str) -> None:
+    profile = described(name.rpartition("/")[0])
+    for call in calls(FOLDER / f"{name}.jsonl.gz"):
         if call["kind"] == "callback":
-            check_callback(call)
+            check_callback(profile, call)
             continue
-        found = operation_of(call)
+        found = profile.operation_of(call)
         if found is None:
             assert call["status"] in NO_OPERATION, call
             continue
-        check_reply(call, *found)
-        check_request(call, *found)
+        check_reply(profile, call, *found)
+        check_request(profile, call, *found)
 
 
-def check_reply(call: dict[str, Any], operation: dict[str, Any], pointer: str) -> None:
+def check_reply(profile: Described, call: dict[str, Any], operation: dict[str, Any], pointer: str) -> None:
     status = str(call["status"])
     assert status in operation["responses"], f"{call['method']} {call['path']} answers {status}"
-    response, at = resolved(operation["responses"][status], f"{pointer}/responses/{status}")
+    response, at = profile.resolved(operation["responses"][status], f"{pointer}/responses/{status}")
     content_type = call["reply_headers"].get("content-type", "").partition(";")[0]
     assert (content_type or None) in (response.get("content") or {None: None})
     if content_type == "application/json":
-        validator(f"{at}/content/application~1json/schema").validate(json.loads(call["reply"]))
+        profile.validator(f"{at}/content/application~1json/schema").validate(json.loads(call["reply"]))
 
 
-def check_request(call: dict[str, Any], operation: dict[str, Any], pointer: str) -> None:
+def check_request(profile: Described, call: dict[str, Any], operation: dict[str, Any], pointer: str) -> None:
     if "requestBody" not in operation or not 200 <= call["status"] < 300 or not call["body"]:
         return
     if "cleanup" in pointer or "subscriptions~1{id}" in pointer:
@@ -122,13 +143,13 @@ def check_request(call: dict[str, Any], operation: dict[str, Any], pointer: str)
     value = as_document(call["body"])
     if value is None or misspelled(value):
         return
-    _, at = resolved(operation["requestBody"], f"{pointer}/requestBody")
-    validator(f"{at}/content/application~1json/schema").validate(value)
+    _, at = profile.resolved(operation["requestBody"], f"{pointer}/requestBody")
+    profile.validator(f"{at}/content/application~1json/schema").validate(value)
 
 
-def check_callback(callback: dict[str, Any]) -> None:
+def check_callback(profile: Described, callback: dict[str, Any]) -> None:
     if callback["method"] != "POST":
         return  # W4: a redirect has made it a GET without a body
     body = json.loads(callback["body"])
     name = "queueReady" if "claimUrl" in body else "taskResult"
-    validator(f"/webhooks/{name}/post/requestBody/content/application~1json/schema").validate(body)
+    profile.validator(f"/webhooks/{name}/post/requestBody/content/application~1json/schema").validate(body)

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from codeq_contract.cli import main
 from codeq_contract.recordings.shipped import FOLDER
 
-STORY = FOLDER / "redis" / "late_result.jsonl.gz"
+STORY = FOLDER / "v0.3.3" / "redis" / "late_result.jsonl.gz"
 
 
 def run(*arguments: str | Path) -> Result:

@@ -18,7 +18,7 @@ LATE = 80 * MILLISECOND
 
 
 def recorded(name: str) -> Recording:
-    return read_recording(FOLDER / "redis" / f"{name}.jsonl.gz")
+    return read_recording(FOLDER / "v0.3.3" / "redis" / f"{name}.jsonl.gz")
 
 
 def with_call(recording: Recording, altered: Call) -> Recording:

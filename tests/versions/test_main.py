@@ -87,6 +87,25 @@ def test_a_policy_has_at_most_16_kib(more: int, status: int) -> None:
     assert fake.client().put(TOPIC, content=body).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("profile", "version", "queues"),
+    [
+        ("redis", "v0.3.3", "Sizes of the built-in commands"),
+        ("main/redis", "main", "Sizes of the built-in commands"),
+        ("main/pebble", "main", "Sizes of all queues that are not empty"),
+    ],
+)
+def test_the_openapi_document_is_that_of_the_profile(profile: str, version: str, queues: str) -> None:
+    fake = FakeCodeQ(profile=profile)  # type: ignore[arg-type]  # as above
+    document = fake.client().get("/_fake/openapi.json").json()
+    has_topics = version == "main"
+    assert document["info"]["version"].startswith(version)
+    assert (TOPIC.replace("orders", "{name}") in document["paths"]) == has_topics
+    assert document["paths"]["/v1/codeq/admin/queues"]["get"]["summary"].startswith(queues)
+    assert ("500" in document["paths"]["/v1/codeq/tasks/claim"]["post"]["responses"]) != has_topics
+    assert ("putTopic" in fake.client().get("/_fake/api").text) == has_topics
+
+
 # Waiting for a result (G1).
 
 

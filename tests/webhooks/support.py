@@ -106,7 +106,7 @@ class Recorded:
 
 def recorded(pattern: str = "*/*") -> Iterator[Recorded]:
     """All recorded POST requests to webhooks in the matching files."""
-    for file in sorted(FOLDER.glob(f"{pattern}.jsonl.gz")):
+    for file in sorted(FOLDER.glob(f"v0.3.3/{pattern}.jsonl.gz")):
         header, *lines = gzip.decompress(file.read_bytes()).rstrip(b"\n").split(b"\n")
         secret = json.loads(header)["settings"].get("WEBHOOK_HMAC_SECRET", "")
         for line in map(json.loads, lines):

@@ -69,7 +69,7 @@ def sessions(profile: str) -> list[list[dict[str, Any]]]:
     """Each recorded session against a profile's store: its header, then its calls and callbacks."""
     return [
         [json.loads(line) for line in gzip.open(file, "rt", encoding="utf-8")]
-        for file in sorted((FOLDER / profile).glob("*.jsonl.gz"))
+        for file in sorted((FOLDER / "v0.3.3" / profile).glob("*.jsonl.gz"))
         if not file.name.startswith("history_")
     ]
 

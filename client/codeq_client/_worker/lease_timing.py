@@ -17,9 +17,9 @@ from typing import Literal, TypeAlias
 from codeq_client._api.arguments import check_number
 from codeq_client.errors import ConfigurationError
 
-Store: TypeAlias = Literal["kvrocks-2.8", "kvrocks-2.9", "redis"]
+Store: TypeAlias = Literal["kvrocks-2.8", "kvrocks-2.9", "redis", "pebble"]
 
-_STORE_EARLY = {"kvrocks-2.8": 1.5, "kvrocks-2.9": 1.0, "redis": 0.5}  # K8: by how much a lease may end early
+_STORE_EARLY = {"kvrocks-2.8": 1.5, "kvrocks-2.9": 1.0, "redis": 0.5, "pebble": 1.0}  # K8, P2: a lease may end so early
 _REACTION_SECONDS = 0.5
 _DRIFT = 0.01
 _SHORTEST_USE = 2.0

@@ -10,15 +10,14 @@ from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.recorded import differences
 
 
-def _needs(name: str) -> list[str]:
-    """The features without which no target can show what the recording shows."""
-    return [f"store:{name.partition('/')[0]}", *(["chosen_ids"] if name in ORDERED_BY_ID else ())]
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    """The version and the features without which no target can show what the recording shows, and its clauses."""
+    version, store, _ = name.split("/")
+    ids = ["chosen_ids"] if name in ORDERED_BY_ID else []
+    return [only(version), needs(f"store:{store}", *ids), shows(*clauses_shown(name))]
 
 
-_RECORDINGS = [
-    pytest.param(name, marks=[needs(*_needs(name)), shows(*clauses_shown(name)), only("v0.3.3")])
-    for name in shipped_names()
-]
+_RECORDINGS = [pytest.param(name, marks=_marks(name)) for name in shipped_names()]
 
 
 @recorded

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import chain, product
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -50,8 +50,9 @@ class History:
     """Everything known about a server between two moments.
 
     A history counts as complete: no one else called the server or used its store. `calls` and `callbacks` are their
-    numbers. `lost` are the calls without a reply. From `deleted_from` on a clean-up may have deleted tasks. `end` is
-    the last moment. In a history that was not `drained`, a task that no claim got may still have been waiting for one.
+    numbers. `lost` are the calls without a reply. From `deleted_from` on tasks may have been deleted, by a clean-up or
+    since their life was over. `end` is the last moment. In a history that was not `drained`, a task that no claim got
+    may still have been waiting for one.
     """
 
     settings: Settings
@@ -85,7 +86,7 @@ class History:
             queues=_queues(events, tasks.values(), settings, max(0, settings.inspect_limit - len(lost))),
             sizes=_only(Sizes, events),
             lost=lost,
-            deleted_from=min((cleanup.sent for cleanup in _only(Cleanup, events)), default=FOREVER),
+            deleted_from=_deleted_from(events, settings),
             end=reader.end,
             drained=header.drained,
         )
@@ -103,7 +104,9 @@ class History:
         }
 
     def taken_from(self, lease: Lease) -> int:
-        """The earliest moment at which a known claim can have taken the task of an expired lease away (K7)."""
+        """The earliest moment at which a known claim, or the reaper, can have taken an expired lease away (K7, P1)."""
+        if self.settings.has_reaper:
+            return lease.earliest_end
         tenant, name = lease.delivery.task.queue
         end = lease.earliest_end
         reaching = product((None, tenant), (None, name))
@@ -167,6 +170,13 @@ def _task(task_id: str, events: Iterable[TaskEvent], settings: Settings) -> Task
     )
 
 
+def _deleted_from(events: Sequence[Event], settings: Settings) -> int:
+    """The first moment at which tasks may be gone (M3, P8)."""
+    cleanups = (cleanup.sent for cleanup in _only(Cleanup, events))
+    lives = (event.sent + settings.task_life for event in events[:1] if settings.task_life)
+    return min(chain(cleanups, lives), default=FOREVER)
+
+
 def _only(kind: type[E], events: Iterable[Event]) -> tuple[E, ...]:
     return tuple(event for event in events if isinstance(event, kind))
 
@@ -193,7 +203,7 @@ def _queues(
         if home is not None:
             residents[home] += ()  # known, even if all its tasks show another tenant
     return {
-        (tenant, name): Queue(tenant, name, tuple(claims[tenant, name]), tuple(inside), limit)
+        (tenant, name): Queue(tenant, name, tuple(claims[tenant, name]), tuple(inside), limit, settings)
         for (tenant, name), inside in residents.items()
     }
 

@@ -10,6 +10,7 @@ from itertools import accumulate
 from operator import attrgetter
 
 from .events import FOREVER, Abandon, Claim
+from .settings import Settings
 from .task_histories import Lease, TaskHistory
 
 
@@ -18,7 +19,7 @@ class Queue:
     """The tasks of one tenant and one lower-case command (C2, K6).
 
     `claims` are those that reached this queue, in the order of sending. `tasks` are the histories of its tasks. A
-    repair looks at no more than `inspect_limit` tasks (K7).
+    repair looks at no more than `inspect_limit` tasks (K7). `settings` are those of the server.
     """
 
     tenant: str
@@ -26,15 +27,20 @@ class Queue:
     claims: tuple[Claim, ...]
     tasks: tuple[TaskHistory, ...]
     inspect_limit: int
+    settings: Settings
 
     def repair_of(self, lease: Lease) -> Claim | None:
         """The first claim that must have found the lease expired, unless it was settled, and requeued the task (K7)."""
-        repair = self.first_claim_after(lease.latest_end)
+        repair = self.first_repair_after(lease.latest_end)
         return repair if repair is not None and repair.answered < self.crowded_from else None
 
-    def first_claim_after(self, moment: int) -> Claim | None:
-        """The claim sent after `moment` that was answered first."""
-        position = bisect_right(self._sent, moment)
+    def first_repair_after(self, moment: int) -> Claim | None:
+        """The claim by whose answer the queue was certainly repaired after `moment`.
+
+        Within the interval after a repair a claim does not repair. So one that was sent an interval after `moment`
+        repairs, or another one has done it meanwhile (Q1).
+        """
+        position = bisect_right(self._sent, moment + self.settings.repair_interval)
         return self._answered_first[position] if position < len(self.claims) else None
 
     def empty_claims_after(self, moment: int) -> Iterator[Claim]:
@@ -52,6 +58,17 @@ class Queue:
             if away > self.inspect_limit:
                 return moment
         return FOREVER
+
+    @cached_property
+    def overlooked_from(self) -> int:
+        """The first moment at which a claim may overlook a delayed task that is due.
+
+        More may be there than it looks at, or the reaper may have requeued a task: claims do not find that one, and
+        count the delayed ones wrong afterwards (P6).
+        """
+        expiries = (lease.earliest_end for task in self.tasks for lease in task.leases if lease.settlement is None)
+        reaped = min(expiries, default=FOREVER) if self.settings.has_reaper else FOREVER
+        return min(self.crowded_from, reaped)
 
     @cached_property
     def _empty(self) -> list[Claim]:

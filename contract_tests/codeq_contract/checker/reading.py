@@ -39,11 +39,11 @@ _TASK_PATH = re.compile(r"/v1/codeq/tasks/([^/]+)(?:/(heartbeat|abandon|nack|res
 _QUEUE_PATH = re.compile(r"/v1/codeq/admin/queues/([^/]+)")
 _CLAIM = "/v1/codeq/tasks/claim"
 _CLAIM_BATCH = "/v1/codeq/tasks/claim/batch"
-_NO_CONTENT = 204
+_NO_CONTENT, _BAD_REQUEST, _SERVER_ERROR = 204, 400, 500
 _LONGEST_WAIT = 30  # seconds (K2)
 _ZERO_TIME = parse_moment("0001-01-01T00:00:00Z")
 _NOT_FOUND = frozenset({"not-found", "not found", "task not found"})
-_REFUSALS_WITH_500 = frozenset({"not-found", "workerId is required"})
+_REFUSALS = frozenset({"not-found", "workerId is required", "invalid body"})
 
 
 def _bound(fields: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -117,10 +117,16 @@ class _CallReader:
                 return self._lost()
             case 2:
                 return self._succeeded() if self.call.method == "POST" else [*self._read_task(), *self._counted()]
-            case 0 | 5 if self._error() not in _REFUSALS_WITH_500:
+            case _ if self._broke_off():
                 return self._lost()
             case _:
                 return self._refused()
+
+    def _broke_off(self) -> bool:
+        """Whether the call may have changed something although it failed. A claim may say so with 400 (K11, G7)."""
+        status = self.call.status or 0
+        may_be_half_done = not status or status >= _SERVER_ERROR or (status == _BAD_REQUEST and self.path == _CLAIM)
+        return may_be_half_done and self._error() not in _REFUSALS
 
     def _succeeded(self) -> Sequence[Event]:
         """What a POST with a 2xx did, by its route."""
@@ -239,16 +245,17 @@ class _CallReader:
         return (self.caller.subject or None) if self.caller else None
 
     def _results(self) -> Iterator[Event]:
-        """The results of a batch (S6). Only if some id is unknown, the server treats each by itself and calls back."""
+        """The results of a batch. If some id is unknown, the server treats each by itself and calls back (S6, G5)."""
         answers = self.reply["results"]
         one_by_one = any(answer.get("error") == "task not found" for answer in answers)
+        calls_back = one_by_one or self.settings.always_calls_back
         for answer, is_altered in zip(answers, self._altered_in_batch(), strict=True):
             error, record = answer.get("error", ""), answer.get("result") or {}
             if error == "task not found":
                 yield Missing(*self.when, answer["taskId"])
                 continue
             base = (*self.when, self._worker(), self._text(answer["taskId"]), error)
-            yield self._result(base, record, calls_back=one_by_one, is_altered=is_altered)
+            yield self._result(base, record, calls_back=calls_back, is_altered=is_altered)
 
     def _result(self, base: _OperationBase, record: Mapping[str, Any], *, calls_back: bool, is_altered: bool) -> Result:
         status, completed_at = self._text(record.get("status", "")), record.get("completedAt", "")

@@ -10,12 +10,11 @@ import yaml
 
 from codeq_contract.recordings.format import UNREADABLE, Header, RecordingError
 from codeq_contract.recordings.times import MILLISECOND, SECOND
-from codeq_contract.stores import store_of
+from codeq_contract.stores import rules_of, store_of
 
 GRAIN = MILLISECOND
 """No bound is finer: recorded moments are rounded, and the store cuts its own to whole milliseconds."""
 
-_TENANT_CLAIMS = ("tenantId", "tenant_id", "organizationId", "organization_id")
 _LARGEST_EXPONENT = 63
 
 
@@ -31,10 +30,17 @@ class Caller:
 class Settings:
     """The settings of the recorded server. Times are nanoseconds, those of the backoff whole seconds.
 
-    A lease may expire up to `most_early` before its end (K8).
+    A lease may expire up to `most_early` before its end (K8). A claim repairs a queue if that is `repair_interval`
+    after the last repair (Q1). A server that `has_reaper` also repairs without claims (P1). A task is deleted
+    `task_life` after its creation if that is not 0 (P8). A server that `always_calls_back` does so for results in a
+    batch and for dead letters too (G5, G6).
     """
 
     most_early: int
+    repair_interval: int
+    has_reaper: bool
+    task_life: int
+    always_calls_back: bool
     default_lease: int
     inspect_limit: int
     backoff_policy: str
@@ -61,8 +67,13 @@ class Settings:
         def setting(variable: str, key: str, default: str) -> str:
             return header.settings.get(variable) or str(file.get(key) or default)
 
+        store, rules = store_of(header.profile), rules_of(header.profile)
         return cls(
-            most_early=store_of(header.profile).most_early * MILLISECOND + GRAIN,
+            most_early=store.most_early * MILLISECOND + GRAIN,
+            repair_interval=rules.repair_interval,
+            has_reaper=bool(store.reaper),
+            task_life=store.task_life,
+            always_calls_back=rules.always_calls_back,
             default_lease=int(file.get("defaultLeaseSeconds") or 300) * SECOND,
             inspect_limit=int(file.get("requeueInspectLimit") or 200),
             backoff_policy=setting("BACKOFF_POLICY", "backoffPolicy", "exp_full_jitter"),
@@ -99,5 +110,6 @@ def _caller(header: Header, name: str) -> Caller:
         # A3: a bare text is the token itself, and its subject is `static`.
         side = side if isinstance(side, dict) else {}
         claims, subject = side.get("raw") or {}, side.get("subject") or "static"
-    named = next((claims[claim] for claim in _TENANT_CLAIMS if isinstance(claims.get(claim), str)), "")
+    tenants = (claims.get(name) for name in rules_of(header.profile).tenant_claims)
+    named = next((tenant for tenant in tenants if isinstance(tenant, str)), "")
     return Caller(subject, (named if named.strip() else subject).strip())

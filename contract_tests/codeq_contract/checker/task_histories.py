@@ -146,7 +146,7 @@ def leases_of(deliveries: Iterable[Delivery], operations: Iterable[Operation], s
                 settlements=tuple([one for one in mine if not isinstance(one, Heartbeat)]),
                 settlement=min(settled, key=_answered, default=None),
                 earliest_end=_earliest_end(delivery, mine, certain, settings),
-                latest_end=_latest_end(delivery, mine),
+                latest_end=_latest_end(delivery, mine, settings),
             )
         )
     return tuple(leases)
@@ -186,10 +186,13 @@ def _end_of_lease(event: Event, length: int, settings: Settings) -> int:
     return max(event.sent, event.sent + length - settings.most_early)  # K8
 
 
-def _latest_end(delivery: Delivery, operations: Iterable[Operation]) -> int:
-    """The moment from which the lease has expired in every possible order. A later heartbeat revives nothing (H3)."""
+def _latest_end(delivery: Delivery, operations: Iterable[Operation], settings: Settings) -> int:
+    """The moment from which the lease has expired in every possible order.
+
+    A later heartbeat revives nothing (H3), unless there is a reaper: one that was accepted came before it (P3).
+    """
     end = delivery.answered + delivery.lease
     for operation in operations:
-        if isinstance(operation, Heartbeat) and operation.sent <= end + _ROUNDING:
+        if isinstance(operation, Heartbeat) and (settings.has_reaper or operation.sent <= end + _ROUNDING):
             end = max(end, operation.answered + operation.extension)
     return end

@@ -125,6 +125,8 @@ class WaitingPeriods:
         return lease.earliest_end + max(0, (shortest - 1) * SECOND), ready_by
 
     def _leaves_from(self, delivery: Delivery | None, *, delayed: bool) -> int:
-        # A repair looks at a limited number of tasks (K7). Among more it need not have moved this one.
-        crowded = self.queue.crowded_from if delayed else FOREVER
-        return min(FOREVER if delivery is None else delivery.sent, self.history.ends_from, self.deleted_from, crowded)
+        # A claim need not have moved this one (K7, P6).
+        overlooked = self.queue.overlooked_from if delayed else FOREVER
+        return min(
+            FOREVER if delivery is None else delivery.sent, self.history.ends_from, self.deleted_from, overlooked
+        )

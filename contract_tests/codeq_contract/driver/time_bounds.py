@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from codeq_contract.clauses import VERSIONS
 from codeq_contract.recordings.times import MILLISECOND, SECOND
-from codeq_contract.stores import STORES, Store
+from codeq_contract.stores import RULES, STORES, Store
 
 #: The largest difference between two machines' clocks, and of a store's own cached clock.
 SKEW = 50 * MILLISECOND
@@ -24,9 +24,6 @@ SERVER_SKEW = 5 * SECOND
 
 #: A timer may go off a tick early, and the clock of a webhook on another machine may be a tick ahead.
 TICK = 100 * MILLISECOND
-
-#: The least time between two repairs of the leases of one command and tenant, on the versions that have one (Q1).
-_REPAIR_INTERVALS = {"main": 500 * MILLISECOND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class TimeBounds:
     @property
     def repair_interval(self) -> int:
         """The least time between two repairs of the leases of one command and tenant (Q1)."""
-        return _REPAIR_INTERVALS.get(self.version, 0)
+        return RULES[self.version].repair_interval
 
     @property
     def store(self) -> Store:

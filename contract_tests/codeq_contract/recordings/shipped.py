@@ -1,4 +1,4 @@
-"""The recordings of CodeQ v0.3.3 that the suite ships, by the stores on which they were made."""
+"""The recordings of CodeQ that the suite ships, each with the version and the store on which it was made."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from pathlib import Path
 from .files import read_recording
 from .format import Recording
 
-FOLDER = Path(__file__).with_name("v0.3.3")
-"""The files: STORE/NAME.jsonl.gz."""
+FOLDER = Path(__file__).parent
+"""The files: VERSION/STORE/NAME.jsonl.gz."""
 
 ORDERED_BY_ID = frozenset(
     {
-        *(f"{store}/{name}" for store in ("redis", "kvrocks-2.8") for name in ("admin", "delayed_many_due")),
-        *(f"{store}/lease_expiry_requeue_order" for store in ("redis", "kvrocks-2.8", "kvrocks-2.9")),
-        *(f"redis/trace_{number}" for number in (2, 4, 5, 8)),
-        *(f"kvrocks-2.8/trace_{number}" for number in (206, 207)),
-        *(f"kvrocks-2.9/trace_{number}" for number in (302, 304)),
+        *(f"v0.3.3/{store}/{name}" for store in ("redis", "kvrocks-2.8") for name in ("admin", "delayed_many_due")),
+        *(f"v0.3.3/{store}/lease_expiry_requeue_order" for store in ("redis", "kvrocks-2.8", "kvrocks-2.9")),
+        *(f"v0.3.3/redis/trace_{number}" for number in (2, 4, 5, 8)),
+        *(f"v0.3.3/kvrocks-2.8/trace_{number}" for number in (206, 207)),
+        *(f"v0.3.3/kvrocks-2.9/trace_{number}" for number in (302, 304)),
+        *(f"main/redis/{name}" for name in ("admin", "delayed_many_due", "lease_expiry_requeue_order")),
+        *(f"main/pebble/{name}" for name in ("admin", "delayed_many_due", "lease_expiry_requeue_order")),
     }
 )
 """The recordings in which several tasks fall due in one second. Then their ids decide, which servers draw."""
@@ -27,20 +29,20 @@ _SUFFIX = ".jsonl.gz"
 
 
 def shipped_names() -> tuple[str, ...]:
-    """The names of all recordings: STORE/NAME."""
-    files = sorted(FOLDER.glob(f"*/*{_SUFFIX}"))
-    return tuple(f"{file.parent.name}/{file.name.removesuffix(_SUFFIX)}" for file in files)
+    """The names of all recordings: VERSION/STORE/NAME."""
+    files = sorted(FOLDER.glob(f"*/*/*{_SUFFIX}"))
+    return tuple(str(file.relative_to(FOLDER).as_posix()).removesuffix(_SUFFIX) for file in files)
 
 
 @cache
 def shipped(name: str) -> Recording:
-    """The recording STORE/NAME."""
+    """The recording VERSION/STORE/NAME."""
     return read_recording(FOLDER / f"{name}{_SUFFIX}")
 
 
 def clauses_shown(name: str) -> tuple[str, ...]:
-    """The clauses of the contract that the recording STORE/NAME shows."""
-    return _clauses_by_name().get(name.partition("/")[2], ())
+    """The clauses of the contract that the recording VERSION/STORE/NAME shows."""
+    return _clauses_by_name().get(name, ())
 
 
 @cache

@@ -11,13 +11,17 @@ from http import HTTPStatus
 from codeq_contract.driver import ADMIN, SUBSCRIPTIONS, Driver, KnownSettings, Setup
 from codeq_contract.driver.server_settings import VARIABLES
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording
-from codeq_contract.recordings.times import SECOND
+from codeq_contract.recordings.times import SECOND, parse_moment
 
 from .recorded_values import RecordedValues, credentials
 from .translation import BUILT_IN
 
 #: A recording that takes longer may have waited for something.
 _LONGEST_BURST = SECOND
+
+#: The end of a lease in a task, and the seconds of a heartbeat.
+_LEASE_END = re.compile(r'"leaseUntil":"([^"]+)"')
+_EXTENSION = re.compile(r'"extendSeconds"\s*:\s*([1-9]\d*)', re.IGNORECASE)
 
 _HASH_MODE = re.compile(r'"deliveryMode"\s*:\s*"hash"')
 
@@ -83,6 +87,16 @@ class Requirements:
             yield "its delays were drawn (N6)"
         if self._recording.callbacks and any(map(_HASH_MODE.search, self._texts)):
             yield "its notices depend on the minute (U6)"
+        if self._recording.header.reaper is not None and self._ends_a_lease:
+            yield "its leases end when the reaper looks, which each server does at other moments (P1)"
+
+    @property
+    def _ends_a_lease(self) -> bool:
+        """Whether a lease ends before the recording does."""
+        ends = [parse_moment(end) for call in self._recording.calls for end in _LEASE_END.findall(call.reply)]
+        for call in self._recording.calls:
+            ends += [call.sent + int(seconds) * SECOND for seconds in _EXTENSION.findall(call.body or "")]
+        return any(end <= self._recording.end for end in ends)
 
     def _differing_settings(self, driver: Driver) -> Iterator[str]:
         """The settings of a deployment that are unknown or others, as far as they matter."""

@@ -13,7 +13,7 @@ from codeq_contract.recordings.format import Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 from codeq_contract.replay.callers import callers_of
 from codeq_contract.replay.comparison import Difference
-from codeq_contract.replay.player import replay
+from codeq_contract.replay.player import replay_early_or_late
 from codeq_contract.replay.real_time import RealTimeSession
 from codeq_contract.replay.requirements import Requirements
 from codeq_contract.replay.servers import InProcessTarget
@@ -35,7 +35,7 @@ def differences(contract: CaseContext, recording: Recording) -> Sequence[Differe
     """
     issuer = contract.driver.issuer
     if not contract.driver.in_real_time:
-        return replay(recording, InProcessTarget(), signer=None if issuer is None else issuer.signer)
+        return replay_early_or_late(recording, InProcessTarget(), signer=None if issuer is None else issuer.signer)
     requirements = Requirements(recording)
     lacks = [*requirements.lacks(contract.driver)]
     if lacks:

@@ -17,7 +17,9 @@ def lease(terms: LeaseTerms = TERMS, *, sent: float = 0.0, now: float = 0.0, ran
     return Lease(terms, sent=sent, now=now, random=lambda: random)
 
 
-@pytest.mark.parametrize(("store", "margin"), [("kvrocks-2.8", 2.6), ("kvrocks-2.9", 2.1), ("redis", 1.6)])
+@pytest.mark.parametrize(
+    ("store", "margin"), [("kvrocks-2.8", 2.6), ("kvrocks-2.9", 2.1), ("redis", 1.6), ("pebble", 2.1)]
+)
 def test_the_fence_is_before_the_servers_earliest_rounding(store: str, margin: float) -> None:
     terms = LeaseTerms(60, store=store)  # type: ignore[arg-type]  # parametrized
     assert terms.margin == pytest.approx(margin)

@@ -16,5 +16,5 @@ from codeq_contract.recordings.times import MILLISECOND
     [("redis", 500), ("main/redis", 500), ("main/kvrocks-2.9", 1000), ("main/pebble", 1000), ("other", 1500)],
 )
 def test_a_profile_may_name_a_version_before_its_store(profile: str, most_early: int) -> None:
-    header = replace(shipped("redis/abandon").header, profile=profile)
+    header = replace(shipped("v0.3.3/redis/abandon").header, profile=profile)
     assert Settings.of(header).most_early == most_early * MILLISECOND + GRAIN

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from codeq_contract.checker import CheckResult, Validity, check
 from tests.contract.checker.support import WORKERS, Step, drive
 
-PROFILES = ("redis", "kvrocks-2.8", "kvrocks-2.9")
+PROFILES = ("redis", "kvrocks-2.8", "kvrocks-2.9", "main/redis", "main/pebble")
 POLICIES = ("fixed", "linear", "exponential", "exp_equal_jitter", "exp_full_jitter")
 
 # Weighted: a history in which nothing is held proves nothing.

@@ -35,7 +35,7 @@ def test_cases_and_loads_call_a_server_on_this_machine_directly(codeq_server: Fa
 @pytest.mark.port
 @pytest.mark.usefixtures("proxies")
 def test_a_replay_calls_a_server_on_this_machine_directly(codeq_server: FakeCodeQ) -> None:
-    file = FOLDER / "redis" / "nack.jsonl.gz"
+    file = FOLDER / "v0.3.3" / "redis" / "nack.jsonl.gz"
     assert replay(read_recording(file), UrlTarget(codeq_server.url)) == []
 
 

@@ -34,7 +34,7 @@ def issuer() -> Issuer:
 @pytest.fixture
 def server(issuer: Issuer) -> Iterator[Driver]:
     """A server whose clock stands still while it answers, with the settings of most recordings."""
-    setup = Requirements(shipped("redis/abandon")).setup
+    setup = Requirements(shipped("v0.3.3/redis/abandon")).setup
     with InProcessTarget("redis", issuer=issuer).start(setup) as driver:
         yield driver
 
@@ -56,7 +56,7 @@ def lacks(server: Driver, name: str) -> list[str]:
 
 
 def test_a_defect_that_only_a_recording_shows_is_found(server: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    contract, recording = CaseContext(server), shipped("redis/admin")
+    contract, recording = CaseContext(server), shipped("v0.3.3/redis/admin")
     assert not differences(contract, recording)
     # A clean-up deletes the oldest tasks first.
     monkeypatch.setattr("codeq_fake.core.task_store.sorted", list, raising=False)
@@ -67,49 +67,58 @@ def test_a_defect_that_only_a_recording_shows_is_found(server: Driver, monkeypat
     "name", ["callback_retry", "claim_tenants", "create_idempotent", "lease_expiry", "delays", "artifacts", "auth"]
 )
 def test_a_session_has_other_ids_names_and_times_and_the_same_answers(server: Driver, name: str) -> None:
-    assert session(server, f"redis/{name}") == []
+    assert session(server, f"v0.3.3/redis/{name}") == []
 
 
 def test_sessions_on_one_server_do_not_disturb_each_other(server: Driver) -> None:
-    first, second = session(server, "redis/claim_order", "cq-1-"), session(server, "redis/claim_order", "cq-2-")
+    first, second = (
+        session(server, "v0.3.3/redis/claim_order", "cq-1-"),
+        session(server, "v0.3.3/redis/claim_order", "cq-2-"),
+    )
     assert (first, second) == ([], [])
-    assert session(server, "redis/claim_order", "cq-2-"), "under the same names they meet each other's tasks"
+    assert session(server, "v0.3.3/redis/claim_order", "cq-2-"), "under the same names they meet each other's tasks"
 
 
 def test_a_session_finds_what_a_server_answers_otherwise(issuer: Issuer) -> None:
-    setup = Requirements(shipped("redis/nack")).setup.but({"BACKOFF_BASE_SECONDS": "7"})
+    setup = Requirements(shipped("v0.3.3/redis/nack")).setup.but({"BACKOFF_BASE_SECONDS": "7"})
     with InProcessTarget("redis", issuer=issuer).start(setup) as other:
-        [first, *_] = session(other, "redis/nack")
+        [first, *_] = session(other, "v0.3.3/redis/nack")
     assert (first.path, first.theirs, first.ours, first.clauses) == ("body.delaySeconds", "1", "7", "R7 N1-N6")
 
 
 def test_the_callers_of_a_deployment_stand_for_recorded_ones_with_the_same_rights(server: Driver) -> None:
     theirs = deployment(server)
-    assert session(theirs, "redis/claim_order") == []
-    assert session(theirs, "redis/claim_tenants", "cq-2-") == []
+    assert session(theirs, "v0.3.3/redis/claim_order") == []
+    assert session(theirs, "v0.3.3/redis/claim_tenants", "cq-2-") == []
     with pytest.raises(UnsupportedError, match="it needs one more producer with the claims"):
-        session(theirs, "redis/auth")
+        session(theirs, "v0.3.3/redis/auth")
 
 
 def test_what_a_deployment_excludes_is_named(server: Driver) -> None:
     known = deployment(server, "known_settings")
-    assert lacks(known, "redis/claim_order") == []
-    assert lacks(known, "redis/admin_cleanup_result") == [
+    assert lacks(known, "v0.3.3/redis/claim_order") == []
+    assert lacks(known, "v0.3.3/redis/admin_cleanup_result") == [
         "it needs clean_up",
         "it needs a server that nothing else uses",
     ]
-    assert lacks(deployment(server), "redis/nack") == [
+    assert lacks(deployment(server), "v0.3.3/redis/nack") == [
         "it depends on max_attempts, which is unknown; `settings` in a --config file give it"
     ]
-    assert lacks(deployment(server, "known_settings", backoff_base=7), "redis/nack") == [
+    assert lacks(deployment(server, "known_settings", backoff_base=7), "v0.3.3/redis/nack") == [
         "it was recorded with backoff_base 1"
     ]
-    assert lacks(known, "redis/tracing")[0].startswith("it needs other settings: TRACING_ENABLED")
-    assert lacks(known, "redis/claim_defaults") == ["it uses the built-in commands, whose tasks may be of others"]
-    assert lacks(replace(known, features=known.features - {"webhooks"}), "redis/callback_ok") == ["it needs webhooks"]
-    assert lacks(known, "redis/nack_backoff_bogus")[0] == "its delays were drawn (N6)"
-    assert lacks(known, "redis/bodies_worker")[0] == "it needs clean_up", "it makes a subscription, and gets no notices"
-    assert lacks(known, "redis/subscriptions_group_and_hash")[0] == "its notices depend on the minute (U6)"
+    assert lacks(known, "v0.3.3/redis/tracing")[0].startswith("it needs other settings: TRACING_ENABLED")
+    assert lacks(known, "v0.3.3/redis/claim_defaults") == [
+        "it uses the built-in commands, whose tasks may be of others"
+    ]
+    assert lacks(replace(known, features=known.features - {"webhooks"}), "v0.3.3/redis/callback_ok") == [
+        "it needs webhooks"
+    ]
+    assert lacks(known, "v0.3.3/redis/nack_backoff_bogus")[0] == "its delays were drawn (N6)"
+    assert lacks(known, "v0.3.3/redis/bodies_worker")[0] == "it needs clean_up", (
+        "it makes a subscription, and gets no notices"
+    )
+    assert lacks(known, "v0.3.3/redis/subscriptions_group_and_hash")[0] == "its notices depend on the minute (U6)"
 
 
 def test_a_clause_selects_the_recordings_that_show_it(tmp_path: Path) -> None:
@@ -117,8 +126,8 @@ def test_a_clause_selects_the_recordings_that_show_it(tmp_path: Path) -> None:
     printed = run_cases(tmp_path, "from codeq_contract.cases.test_recorded import *", *options).output
     chosen = [line for line in printed.splitlines() if line.startswith("recorded    test_")]
     assert chosen == [
-        "recorded    test_the_server_answers_as_recorded[kvrocks-2.8/artifacts]  [S5]",
-        "recorded    test_the_server_answers_as_recorded[redis/artifacts]  [S5]  (unsupported: no store:redis)",
+        "recorded    test_the_server_answers_as_recorded[v0.3.3/kvrocks-2.8/artifacts]  [S5]",
+        "recorded    test_the_server_answers_as_recorded[v0.3.3/redis/artifacts]  [S5]  (unsupported: no store:redis)",
     ], printed
 
 
@@ -153,10 +162,10 @@ def test_a_server_on_a_port_is_compared_in_real_time(tmp_path: Path) -> None:
     verdicts = {case.name.partition("[")[2][:-1]: case.verdict.value for case in run.report.cases}
     played = {name: verdict for name, verdict in verdicts.items() if verdict != "skipped"}
     assert played == {
-        "kvrocks-2.8/abandon": "unsupported",
-        "redis/abandon": "pass",
-        "redis/admin_cleanup_result": "pass",
-        "redis/callback_retry": "pass",
-        "redis/claim_tenants": "pass",
+        "v0.3.3/kvrocks-2.8/abandon": "unsupported",
+        "v0.3.3/redis/abandon": "pass",
+        "v0.3.3/redis/admin_cleanup_result": "pass",
+        "v0.3.3/redis/callback_retry": "pass",
+        "v0.3.3/redis/claim_tenants": "pass",
     }, run.output
-    assert run.case("test_the_server_answers_as_recorded[redis/abandon]").clauses == ("R6", "D1", "D2")
+    assert run.case("test_the_server_answers_as_recorded[v0.3.3/redis/abandon]").clauses == ("R6", "D1", "D2")

@@ -19,9 +19,19 @@ def in_process(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.slow(seconds=10)
-@pytest.mark.parametrize("profile", ["redis", "kvrocks-2.9"])
-def test_a_fake_in_process_passes_the_levels_that_depend_on_the_store(tmp_path: Path, profile: str) -> None:
-    run = run_suite(tmp_path, "--target", "asgi", "--profile", profile, "--level", "timed,recorded", "--seed", "0")
+@pytest.mark.parametrize(
+    ("profile", "levels"),
+    [
+        ("redis", "timed,recorded"),
+        ("kvrocks-2.9", "timed,recorded"),
+        ("main/redis", "recorded"),
+        ("main/pebble", "recorded"),
+    ],
+)
+def test_a_fake_in_process_passes_the_levels_that_depend_on_the_store(
+    tmp_path: Path, profile: str, levels: str
+) -> None:
+    run = run_suite(tmp_path, "--target", "asgi", "--profile", profile, "--level", levels, "--seed", "0")
     assert run.code == 0, run.output
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codeq_contract.checker.events import CallbackReceived, Result
+from codeq_contract.checker.events import CallbackReceived, Nack, Result
 from codeq_contract.checker.history import History
+from codeq_contract.checker.settings import Settings
 from codeq_contract.checker.task_histories import TaskHistory
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN, bytes_of, signature
 from codeq_contract.recordings.times import SECOND
 
 from .law import Law, Violation
+
+_FAILED = "FAILED"
 
 PATIENCE = 15 * SECOND
 """The longest duration of one try (W3). A callback has certainly been tried that long after its result."""
@@ -20,41 +23,58 @@ def unfounded_callbacks(history: History) -> Iterator[Violation]:
     """Find callbacks of tasks without a webhook, callbacks before the end, and those that report another end."""
     for task in history.tasks.values():
         for callback in task.callbacks:
-            message = _problem(task, callback)
+            message = _problem(task, callback, history.settings)
             if message:
-                yield Violation(task.id, message, (*task.creates[:1], *_results(task)[:1], callback))
+                ends = _ends(task, history.settings)
+                yield Violation(task.id, message, (*task.creates[:1], *ends[:1], callback))
 
 
-def _problem(task: TaskHistory, callback: CallbackReceived) -> str:
+def _problem(task: TaskHistory, callback: CallbackReceived, settings: Settings) -> str:
     """What is wrong with a callback, or an empty text."""
     if task.creates and not task.creates[0].task.webhook:
         return "was created without a webhook, and one was called"
-    results = [result for result in _results(task) if result.sent <= callback.sent]
-    if not results:
+    if settings.has_reaper and _may_be_reaped(task, callback):
+        return ""
+    ends = [end for end in _ends(task, settings) if end.sent <= callback.sent]
+    if not ends:
         return "was not over when its webhook was called"
-    if not any((result.status, result.completed_at) == (callback.status, callback.completed_at) for result in results):
+    if not any(_reports(callback, end) for end in ends):
         return f"did not end as {callback.status} at {callback.completed_at}"
     return ""
 
 
+def _may_be_reaped(task: TaskHistory, callback: CallbackReceived) -> bool:
+    """Whether the reaper may have made the task a dead letter before it called back (P5)."""
+    expiries = (lease.earliest_end for lease in task.leases if lease.settlement is None)
+    return callback.status == _FAILED and any(expiry <= callback.sent for expiry in expiries)
+
+
+def _reports(callback: CallbackReceived, end: Result | Nack) -> bool:
+    """Whether a callback reports this end. The reply to a NACK does not show its time."""
+    if isinstance(end, Result):
+        return (end.status, end.completed_at) == (callback.status, callback.completed_at)
+    return callback.status == _FAILED
+
+
 def missing_callbacks(history: History) -> Iterator[Violation]:
-    """Find results without a callback, if the webhook is one whose callbacks are recorded."""
+    """Find ends without a callback, if the webhook is one whose callbacks are recorded."""
     if history.settings.limits_webhooks:  # L1: a limit may delay them
         return
     for task in history.tasks.values():
         is_recorded = bool(task.creates) and task.creates[0].task.webhook.startswith(f"{WEBHOOK_ORIGIN}/")
-        for result in _results(task) if is_recorded else ():
-            is_called = any(callback.sent >= result.sent for callback in task.callbacks)
-            if not is_called and result.answered + PATIENCE <= history.end:
-                yield Violation(task.id, "ended, and its webhook was not called", (task.creates[0], result))
+        for end in _ends(task, history.settings) if is_recorded else ():
+            is_called = any(callback.sent >= end.sent for callback in task.callbacks)
+            if not is_called and end.answered + PATIENCE <= history.end:
+                yield Violation(task.id, "ended, and its webhook was not called", (task.creates[0], end))
 
 
-def _results(task: TaskHistory) -> list[Result]:
-    """The results that make the server call back (W1, S6)."""
+def _ends(task: TaskHistory, settings: Settings) -> list[Result | Nack]:
+    """The operations that make the server call back: results, and on some versions NACKs of the last attempt."""
     return [
         operation
         for operation in task.operations
-        if isinstance(operation, Result) and operation.is_accepted and operation.calls_back
+        if (isinstance(operation, Result) and operation.is_accepted and operation.calls_back)  # W1, S6, G5
+        or (isinstance(operation, Nack) and operation.dead and settings.always_calls_back)  # G6
     ]
 
 

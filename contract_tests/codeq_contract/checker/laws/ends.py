@@ -101,9 +101,9 @@ def _unended(task: TaskHistory, history: History) -> Iterator[Violation]:
         return
     due = _certainly_due(task, home, history)
     for empty in islice(home.empty_claims_after(due), 1):
-        crowded = min(home.crowded_from, history.queues[origin.task.queue].crowded_from)
+        overlooked = min(home.overlooked_from, history.queues[origin.task.queue].overlooked_from)
         last = max(task.observations, key=lambda shown: shown.sent)
-        if empty.precedes(last) and empty.answered < min(crowded, history.deleted_from):
+        if empty.precedes(last) and empty.answered < min(overlooked, history.deleted_from):
             is_leased = bool(task.leases) and is_held(last, task.leases[-1])
             events = (origin, *(lease.delivery for lease in task.leases[-1:]), empty, last)
             message = "was created and has not ended, and the claims of its tenant find nothing more"
@@ -116,7 +116,7 @@ def _certainly_due(task: TaskHistory, home: Queue, history: History) -> int:
         periods = WaitingPeriods(task, home, history.settings, history.deleted_from)
         return next(iter(periods)).ready_by
     lease = task.leases[-1]
-    repair = home.first_claim_after(lease.latest_end)
+    repair = home.first_repair_after(lease.latest_end)
     _, longest = history.settings.backoff(lease.attempts)
     expired = FOREVER if repair is None else repair.answered + longest * SECOND
     nacks = [nack.answered + nack.delay * SECOND for nack in lease.settlements if isinstance(nack, Nack)]
