@@ -167,10 +167,10 @@ def test_the_journals_name_the_faults_of_requests_and_callbacks(fake: FakeCodeQ)
         complete(http, task.id)
         fake.advance(0)
     rows = [listed(fake, journal) for journal in ("requests", "callbacks")]
-    assert [row.partition(task.id)[2].split() for row in rows[0][1:]] == [
-        [],
-        ["/heartbeat", "no", "reply", "reset"],
-        ["/result", "200"],
+    assert [row.partition("/v1/codeq/tasks/")[2].split() for row in rows[0][1:]] == [
+        ["claim", "200", task.id, "A", "0"],
+        [f"{task.id}/heartbeat", "no", "reply", "reset", task.id, "A", "0"],
+        [f"{task.id}/result", "200", task.id, "A", "0"],
     ]
     assert rows[1][1].endswith("lost by a fault rule (callback_lost)")
 

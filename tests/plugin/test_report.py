@@ -256,11 +256,14 @@ def test_of_many_refused_requests_the_latest_are_told() -> None:
     assert told.count("refused 12:00:00  GET /nowhere/") == timeline.MOST_REQUESTS
 
 
-def test_an_answered_request_is_not_told_as_refused() -> None:
+def test_a_claim_without_a_task_is_told_with_its_reason_and_an_answered_request_is_not() -> None:
     with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
-        http.post("/v1/codeq/tasks", json={"command": "A", "payload": 1})
-        http.post("/v1/codeq/tasks/claim", json={"commands": ["B"]})
-        assert "refused" not in codeq.timeline()
+        http.post("/v1/codeq/tasks", json={"command": "RENDER", "payload": 1})
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["RENDERS"]})
+        told = codeq.timeline().splitlines()
+    assert not any(line.startswith("refused") for line in told)
+    claim = "POST /v1/codeq/tasks/claim by worker-dev -> 204"
+    assert told[-1] == f"no task 12:00:00  {claim}: no RENDERS for dev; RENDER has 1 ready: a typo?"
 
 
 def test_what_others_wrote_begins_no_line_of_its_own_and_drives_no_terminal() -> None:
