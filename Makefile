@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs \
-	bench bench-gate bench-baseline soak client-laws gallery mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
+	bench bench-gate bench-baseline soak client-laws gallery client-weather mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -91,8 +91,12 @@ client-laws: $(READY) ## kill and stop the workers and the server of a real Code
 	$(if $(SERVER),,$(error client-laws needs SERVER=PATH, a build of CodeQ's server, and redis-server))
 	$(BIN)/python -m tests.client.laws_on_server --server $(SERVER)
 
-gallery: $(READY) ## simulate the gallery of broken workers on all cores, and print how many runs find each
-	$(BIN)/python -m tests.simulation.gallery
+gallery: $(READY) ## simulate the gallery of broken workers: MINUTES=30 (no bound) PROCESSES=2 (all cores)
+	$(BIN)/python -m tests.simulation.gallery $(if $(MINUTES),--minutes $(MINUTES)) $(if $(PROCESSES),--processes $(PROCESSES))
+
+client-weather: $(READY) ## simulate our client in bad weather: RUNS=100000 MINUTES=60 FIRST_SEED=0 PROCESSES=2 (all cores)
+	$(BIN)/codeq-fake simulate tests/simulation/test_client.py --compare --runs $(or $(RUNS),100000) \
+		--minutes $(or $(MINUTES),60) --first-seed $(or $(FIRST_SEED),0) $(if $(PROCESSES),--processes $(PROCESSES))
 
 mutants: $(READY) ## run the suite on fakes with a defect each and print what kills it (FACT=K5.3 or K5)
 	$(BIN)/python -m tests.mutants.run $(FACT)

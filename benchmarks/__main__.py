@@ -21,6 +21,7 @@ from . import (
     manual_time,
     over_http,
     parked,
+    simulations,
     starting,
 )
 from .effort import FULL, QUICK
@@ -45,6 +46,7 @@ _MEASURES: Mapping[str, Callable[[Effort], list[Row]]] = MappingProxyType(
         "parked long polls": parked.measure,
         "the client's worker": client_costs.measure,
         "the history checker": checker.measure,
+        "simulated runs": simulations.measure,
     }
 )
 _WIDTH = 200  # no line of the table is broken, wherever it goes

@@ -21,7 +21,7 @@ BASELINE = Path(__file__).with_name("baseline.json")
 ALLOWED_LOSS = 0.10
 
 #: How a figure becomes a ratio: seconds and shares of a core shrink with a faster machine, and rates grow.
-_POWERS = {"": 0, " KB": 0, " s": -1, " ms": -1, " of a core": -1, " cycles/s": 1}
+_POWERS = {"": 0, " KB": 0, " s": -1, " ms": -1, " of a core": -1, " cycles/s": 1, " runs/s": 1}
 
 
 def ratios(figures: Mapping[str, Any]) -> dict[str, tuple[float, bool]]:

@@ -7,7 +7,7 @@ import os
 import sys
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import cache
-from itertools import islice
+from itertools import islice, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: How many seeds a process runs before it gets more.
 _CHUNK = 20
+#: One run of so many is compared with its repetition.
+_COMPARED = 10
 _SECONDS_PER_MINUTE = 60
 _SECOND = 1_000_000_000
 
@@ -31,6 +33,8 @@ _SECOND = 1_000_000_000
 @click.argument("file", metavar="FILE[::TEST]")
 @click.option("--runs", type=click.IntRange(min=1), help="Runs of each test. The default is what the test says.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="End after so many minutes.")
+@click.option("--first-seed", type=int, help="The seed of the first run. The default is what the test says.")
+@click.option("--compare", is_flag=True, help="Repeat each tenth run in another process, and compare the histories.")
 @click.option("--seed", type=int, help="Repeat the run with this seed.")
 @click.option("--plan", "plan_text", metavar="PLAN", help="Repeat a run with this weather, as a failure prints it.")
 @click.option("--processes", type=click.IntRange(min=1), help="How many processes run. The default is all cores.")
@@ -40,6 +44,8 @@ def simulate(
     file: str,
     runs: int | None,
     minutes: float | None,
+    first_seed: int | None,
+    compare: bool,
     seed: int | None,
     plan_text: str | None,
     processes: int | None,
@@ -51,8 +57,9 @@ def simulate(
     search ends at the first failure, and prints its seed, the smallest weather that causes it, and what happened. Exit
     code 1 says that a run has failed.
     """
-    path, _, name = file.partition("::")
-    simulations = _simulations(Path(path), name)
+    path_text, _, name = file.partition("::")
+    path = Path(path_text)
+    simulations = _simulations(path, name)
     if seed is not None or plan_text is not None:
         _repeat(_only(simulations), seed, plan_text, story)
         return
@@ -60,14 +67,12 @@ def simulate(
 
     until = None if minutes is None else stopwatch() + round(minutes * _SECONDS_PER_MINUTE * _SECOND)
     for simulation in simulations:
-        _search(
-            path,
-            simulation,
-            runs=runs or simulation.runs,
-            until=until,
-            processes=processes or os.cpu_count() or 1,
-            story=story,
-        )
+        begin = simulation.first_seed if first_seed is None else first_seed
+        seeds = range(begin, begin + (runs or simulation.runs))
+        done = _search(path, simulation, seeds, until=until, processes=processes or os.cpu_count() or 1, story=story)
+        if compare:
+            _compare(path, simulation, seeds[:done:_COMPARED])
+        click.echo(f"{simulation.name}: {done} runs hold")
 
 
 def _repeat(simulation: Simulation, seed: int | None, plan_text: str | None, story: Path | None) -> None:
@@ -84,16 +89,15 @@ def _repeat(simulation: Simulation, seed: int | None, plan_text: str | None, sto
 
 
 def _search(
-    path: str, simulation: Simulation, *, runs: int, until: int | None, processes: int, story: Path | None
-) -> None:
-    """Run on several processes until the first failure."""
+    path: Path, simulation: Simulation, seeds: range, *, until: int | None, processes: int, story: Path | None
+) -> int:
+    """Run on several processes until the first failure, which ends the command. Return how many runs there were."""
     from codeq_fake.clocks.clock import stopwatch  # noqa: PLC0415 - as above
 
-    seeds = iter(range(simulation.first_seed, simulation.first_seed + runs))
     done = 0
     failing: list[int] = []
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        chunks = iter(lambda: list(islice(seeds, _CHUNK)), [])
+    with _pool(processes) as pool:
+        chunks = (seeds[begin : begin + _CHUNK] for begin in range(0, len(seeds), _CHUNK))
         pending: dict[Future[int | None], int] = {}
         while not failing:
             for chunk in islice(chunks, processes + 1 - len(pending)):
@@ -109,13 +113,35 @@ def _search(
     if failing:
         outcome = simulation.run(min(failing))
         _fail(simulation, outcome, simulation.smallest(outcome), story)
-    click.echo(f"{simulation.name}: {done} runs hold")
+    return done
 
 
-def failing_seed(path: str, name: str, seeds: list[int]) -> int | None:
+def failing_seed(path: Path, name: str, seeds: range) -> int | None:
     """The first of these seeds with which a test fails. Runs in another process."""
-    failure = _only(_simulations(Path(path), name)).first_failure(seeds)
+    failure = _only(_simulations(path, name)).first_failure(seeds)
     return None if failure is None else failure.plan.seed
+
+
+def _compare(path: Path, simulation: Simulation, seeds: range) -> None:
+    """Run these seeds in two processes, and end the command where their histories differ."""
+    with _pool(1) as one, _pool(1) as other:
+        digests = [pool.map(digest, repeat(path), repeat(simulation.name), seeds) for pool in (one, other)]
+        for seed, first, second in zip(seeds, *digests, strict=True):
+            if first != second:
+                say(
+                    f"seed {seed} of {simulation.name} has another history in each process: the program uses what the",
+                    "simulation does not control, such as the order of a set, the id of an object, or a file",
+                )()
+                sys.exit(FAILED)
+
+
+def digest(path: Path, name: str, seed: int) -> str:
+    """A digest of the history of one run. Runs in another process."""
+    return _only(_simulations(path, name)).run(seed).digest
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
 
 
 def _fail(simulation: Simulation, outcome: Outcome, smallest: Outcome, story: Path | None) -> NoReturn:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from enum import Enum, auto
-from errno import ECONNRESET
+from errno import ECONNRESET, ETIMEDOUT
 from random import Random
 from typing import Any, Protocol
 
@@ -108,6 +108,8 @@ class ConnectionEnd(asyncio.Transport):
         if self._is_silent:
             if self.wires.has_power(self.host):  # the system runs again, and does not know of the connection
                 self._answer_with_reset(segment)
+            else:
+                self.wires.carry(self.peer, segment)  # waits until it does
         elif self._is_over or self._is_closing:
             self._answer_with_reset(segment)
         else:
@@ -116,6 +118,11 @@ class ConnectionEnd(asyncio.Transport):
             self._inbox.append(segment)
             if self._protocol is not None:
                 self._call(self._read)
+
+    def time_out(self) -> None:
+        """Called by the network if nothing has arrived at the other end for long."""
+        if self._protocol is not None and not self._is_over:
+            self._call(self._lose, TimeoutError(ETIMEDOUT, "Connection timed out"))
 
     def has_unread(self) -> bool:
         """Whether reading would not wait."""

@@ -128,7 +128,7 @@ class Host:
 
     def pause(self) -> None:
         """Let the process stand still. Bytes that arrive wait."""
-        if self._incarnation is not None and self.state == "up":
+        if self._incarnation is not None and self.state == "up" and not self._around.is_over:
             self._note("stands still")
             self._incarnation.pause()
 
@@ -158,9 +158,9 @@ class Host:
     # Ends.
 
     def end(self, how: End) -> None:
-        """The process is over."""
+        """The process is over. After the run all processes are to run: they are cancelled, and must be able to end."""
         incarnation = self._incarnation
-        if incarnation is not None and incarnation.is_alive:
+        if incarnation is not None and incarnation.is_alive and not self._around.is_over:
             incarnation.finish(how)
             self._around.network.end_process(incarnation, how)
 

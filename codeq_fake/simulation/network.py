@@ -22,6 +22,8 @@ LATENCY = (0.0005, 0.02)
 _BANDWIDTH = 10_000_000
 #: After how long a system tries again to connect to a host that does not answer (s), as Linux does.
 _CONNECTION_TRIES = (1, 2, 4, 8, 16, 32, 64)
+#: After how long a system gives up a connection whose segments do not arrive (s), as Linux does.
+GIVES_UP = 924.6
 _FIRST_PORT = 40_000
 _THIS_HOST = "127.0.0.1"
 #: The host of the test itself.
@@ -41,7 +43,7 @@ class Link:
     trickle: int = 0
     #: Whether the connection of the next data is broken before they arrive.
     loses_next: bool = False
-    #: What waits for the end of a cut.
+    #: What waits for the end of a cut, or for the power of the receiver.
     waiting: list[tuple[ConnectionEnd, Segment]] = field(default_factory=list)
 
 
@@ -102,8 +104,12 @@ class Network:
             self._without_power.add(incarnation.host.name)
 
     def power_on(self, host: str) -> None:
-        """The host's system runs again."""
-        self._without_power.discard(host)
+        """The host's system runs again. What others have sent meanwhile is sent again."""
+        if host in self._without_power:
+            self._without_power.discard(host)
+            for (_, receiver), link in self._links.items():
+                if receiver == host and not link.is_cut:
+                    self._send_again(link)
 
     async def resolve(self, host: str | bytes | None) -> str:
         """The address of a host. Raises socket.gaierror."""
@@ -132,6 +138,9 @@ class Network:
         """End a cut. What waits is sent."""
         link = self.link(sender, receiver)
         link.is_cut = False
+        self._send_again(link)
+
+    def _send_again(self, link: Link) -> None:
         waiting, link.waiting = link.waiting, []
         for end, segment in waiting:
             self.carry(end, segment)
@@ -150,8 +159,9 @@ class Network:
         if link.loses_next and isinstance(segment, bytes):
             link.loses_next = False
             self._break(sender)
-        elif link.is_cut or link.waiting:
+        elif link.is_cut or link.waiting or not self.has_power(sender.peer.host):
             link.waiting.append((sender, segment))
+            self._loop.call_later(GIVES_UP, self._give_up, link, sender, segment, context=_NO_PROCESS)
         elif link.trickle and isinstance(segment, bytes):
             for start in range(0, len(segment), link.trickle):
                 sender.last_arrival = max(self._loop.time(), sender.last_arrival) + 1
@@ -163,6 +173,12 @@ class Network:
             arrival = max(self._loop.time() + under_way, sender.last_arrival) + size / _BANDWIDTH
             sender.last_arrival = arrival
             self._loop.call_at(arrival, sender.peer.arrive, segment, context=_NO_PROCESS)
+
+    def _give_up(self, link: Link, sender: ConnectionEnd, segment: Segment) -> None:
+        """End a connection if a segment still waits."""
+        if any(end is sender and other is segment for end, other in link.waiting):
+            link.waiting = [waiting for waiting in link.waiting if waiting[0] is not sender]
+            sender.time_out()
 
     def forget(self, end: ConnectionEnd) -> None:
         """An end is closed."""

@@ -217,6 +217,26 @@ def test_a_search_runs_on_all_cores(holding: Path) -> None:
     assert (result.exit_code, result.output) == (0, "test_nothing: 30 runs hold\ntest_more: 30 runs hold\n")
 
 
+KNOWS_ITS_PROCESS = """
+import os
+from codeq_fake.simulation import simulate
+
+@simulate(runs=20)
+async def test_number(world):
+    world.effects("number").record(os.getpid())
+"""
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_what_the_simulation_does_not_control_is_found_by_a_comparison_with_another_process(tmp_path: Path) -> None:
+    file = tmp_path / "number.py"
+    file.write_text(KNOWS_ITS_PROCESS, encoding="utf-8")
+    result = CliRunner().invoke(main, ["simulate", str(file), "--first-seed", "7", "--runs", "1", "--compare"])
+    assert result.exit_code == 1
+    assert result.output.startswith("seed 7 of test_number has another history in each process:")
+
+
 READS_A_CLOCK = """
 from time import time
 from codeq_fake.simulation import simulate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -10,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 from codeq_fake.simulation import Host, World
+from codeq_fake.simulation.network import GIVES_UP
 from codeq_fake.simulation.runs import run_once
 from tests.simulation.support import run
 
@@ -72,6 +74,41 @@ def test_peers_of_a_host_without_power_see_nothing() -> None:
     peers = peers_after(lambda peers: peers.sender.kill(power=True))
     assert peers.end is None
     assert len(peers.received) == 10
+
+
+@pytest.mark.parametrize(
+    ("back_after", "end", "seconds"), [(60, ConnectionResetError, 60), (None, TimeoutError, GIVES_UP)]
+)
+def test_who_sends_to_a_host_without_power_hears_of_it_when_tcp_does(
+    back_after: float | None, end: type[OSError], seconds: float
+) -> None:
+    ends: list[tuple[type[OSError], float]] = []
+
+    async def listen(_: Host) -> None:
+        await asyncio.start_server(lambda *_: None, port=PORT)
+        await asyncio.get_running_loop().create_future()
+
+    async def test(world: World) -> None:
+        async def send(_: Host) -> None:
+            await asyncio.sleep(1)
+            reader, writer = await asyncio.open_connection("listener", PORT)
+            await asyncio.sleep(1)
+            world.hosts["listener"].kill(power=True)
+            if back_after is not None:
+                world.at(world.now() + back_after, world.hosts["listener"].restart)
+            began = world.now()
+            writer.write(b"x")
+            try:
+                await reader.read()
+            except OSError as error:
+                ends.append((type(error), round(world.now() - began)))
+
+        world.process("listener")(listen)
+        world.process("sender", restart=False)(send)
+        await asyncio.sleep(1000)
+
+    run(test)
+    assert ends[-1:] == [(end, round(seconds))]
 
 
 def test_a_host_that_stands_still_goes_on_later() -> None:
@@ -146,6 +183,28 @@ def test_tasks_that_a_program_leaves_behind_are_cancelled_at_its_end() -> None:
         assert ended == ["cancelled"]
 
     run(test)
+
+
+def test_what_was_to_happen_to_a_host_does_not_after_the_run() -> None:
+    ended = list[str]()
+
+    async def program(_: Host) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            await asyncio.sleep(40)
+            ended.append("by itself")
+
+    async def test(world: World) -> None:
+        world.process("worker", restart=False)(program)
+        await asyncio.sleep(1)
+        world.hosts["worker"].stop()  # and in 30 s a kill
+        world.at(10, world.hosts["worker"].pause)
+        await asyncio.sleep(1)
+
+    run(test)
+    assert ended[-1:] == ["by itself"]
 
 
 def test_an_error_that_ends_a_program_fails_the_run() -> None:

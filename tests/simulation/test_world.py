@@ -194,6 +194,17 @@ def test_a_claim_of_a_killed_worker_gets_none() -> None:
     run(test)
 
 
+def test_a_world_settles_only_once_a_task_has_ended_that_is_delivered_again() -> None:
+    async def test(world: World) -> None:
+        await one_task(world)
+        (task,) = world.fake.tasks()
+        world.at(75, lambda: world.fake.race("redeliver_finished", task.id))  # in the minute after all tasks have ended
+        await world.settle()
+        assert [event["what"] for event in world.fake.task(task.id).history].count("completed") == 2
+
+    assert run(test).violations == []
+
+
 def test_a_world_that_never_settles_says_who_waits_for_what() -> None:
     async def idle(_: Host) -> None:
         await asyncio.Event().wait()
