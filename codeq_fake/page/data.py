@@ -12,11 +12,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from codeq_fake import wire
 from codeq_fake.control import representations
 from codeq_fake.core import Broker, State, Task
-from codeq_fake.core.commands import queue_name
 from codeq_fake.core.due_heap import DueHeap
 from codeq_fake.core.queue import Queue
 from codeq_fake.core.slices import Slices, batches
-from codeq_fake.documents import LONG
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .rendering import STATES, short
@@ -29,10 +27,11 @@ ItemT = TypeVar("ItemT")
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """A task in a list. `ends` (ns) is the time at which its lease counts as expired, or its delay ends."""
+    """A task in a list, in its state `since` (ns). At `ends` (ns) its lease counts as expired, or its delay ends."""
 
     task: Task
     state: str
+    since: int
     ends: int | None
     error: str
     payload: str
@@ -40,13 +39,9 @@ class TaskRow:
     @classmethod
     def of(cls, task: Task, broker: Broker) -> TaskRow:
         """The row of one task."""
-        ends = None
-        if task.state is State.LEASED:
-            ends = broker.profile.store.lease_expired_from(task.lease_expiry)
-        elif task.state is State.DELAYED:
-            ends = task.visible_at
         payload = short(wire.unescape_html(task.payload[:400]), 160)
-        return cls(task, STATES[task.state], ends, short(task.error), payload)
+        ends = end_of_wait(task, broker)
+        return cls(task, STATES[task.state], task.state_since, ends, short(task.error), payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +50,6 @@ class Event:
 
     at: int
     what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """A search for tasks; an empty field matches all."""
-
-    text: str = ""
-    state: str = ""
-    command: str = ""
-    tenant: str = ""
-
-    def finds(self, task: Task) -> Slices[bool]:
-        """Whether a task matches."""
-        is_candidate = (
-            (not self.state or STATES[task.state] == self.state)
-            and (not self.command or queue_name(task.command) == queue_name(self.command))
-            and (not self.tenant or task.tenant == self.tenant)
-        )
-        return is_candidate and (not self.text or (yield from self._is_in(task)))
-
-    def _is_in(self, task: Task) -> Slices[bool]:
-        """Whether the text is in a task. A long payload is read in parts, which overlap by the length of the text."""
-        text, payload = self.text.lower(), task.payload
-        if text in task.id.lower() or text in task.command.lower():
-            return True
-        for start in range(0, len(payload), LONG):
-            if text in payload[start : start + LONG + len(text)].lower():
-                return True
-            yield
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +88,11 @@ def sheet(items: Iterable[ItemT], number: int, *, size: int, total: int | None =
     return Sheet(kept, number, counted, size)
 
 
-def tasks(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slices[Sheet[TaskRow]]:
-    """The tasks that match, newest first."""
-    broker = runtime.broker
-    all_tasks = broker.store.tasks
-    if search == Search():
-        task_sheet = sheet(reversed(all_tasks.values()), number, size=size, total=len(all_tasks))
-    else:
-        found: list[Task] = []
-        for task in list(reversed(all_tasks.values())):
-            if (yield from search.finds(task)):
-                found.append(task)
-            yield
-        task_sheet = sheet(found, number, size=size, total=len(found))
-    return Sheet([TaskRow.of(task, broker) for task in task_sheet.items], number, task_sheet.total, size)
+def end_of_wait(task: Task, broker: Broker) -> int | None:
+    """When a task's lease counts as expired, or its delay ends (ns); None for a task that has neither."""
+    if task.state is State.LEASED:
+        return broker.profile.store.lease_expired_from(task.lease_expiry)
+    return task.visible_at if task.state is State.DELAYED else None
 
 
 def overview(runtime: FakeServer, *, most: int) -> Slices[dict[str, Any]]:
@@ -145,7 +101,7 @@ def overview(runtime: FakeServer, *, most: int) -> Slices[dict[str, Any]]:
     store = broker.store
     totals = yield from store.totals()
     in_queues = totals.ready + totals.delayed + totals.in_progress + totals.dead
-    first = yield from _first_keys(broker, most)
+    first = yield from first_keys(broker, most)
     spelled = yield from representations.spelled_commands(broker)
     leases = yield from _soonest(broker, _leases, _lease_expiry, most)
     delays = yield from _soonest(broker, _delays, _visible_at, most)
@@ -194,7 +150,7 @@ _lease_expiry = attrgetter("lease_expiry")
 _visible_at = attrgetter("visible_at")
 
 
-def _first_keys(broker: Broker, most: int) -> Slices[list[tuple[str, str]]]:
+def first_keys(broker: Broker, most: int) -> Slices[list[tuple[str, str]]]:
     """The first queues in the order of their tenants and names."""
     first: list[tuple[str, str]] = []
     for keys in batches(list(broker.store.queues)):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -16,20 +14,18 @@ from codeq_fake.control import json_blocks, representations
 from codeq_fake.control.queueing import latest_claims, position
 from codeq_fake.faults.recipes import REQUESTS
 from codeq_fake.faults.rule import KINDS, WAYS
-from codeq_fake.journal import Callback, Request
+from codeq_fake.journal import Callback
 
-from . import data, story
+from . import data, depth, lane, request_list, story, task_list
 from .actions import NewTask, show_form
 from .curl import as_curl, first_task
 from .fault_forms import KindForm, recipe_forms
+from .reproduction import as_pytest
 from .visit import Visit
 
 #: How many entries a sheet of a long list has, and how many each part of the overview.
 _SHEET = 50
 _FEW = 12
-
-#: A status, or a class of them such as `4xx`.
-_STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 
 
 async def overview(visit: Visit) -> Response:
@@ -38,36 +34,52 @@ async def overview(visit: Visit) -> Response:
     return visit.show(
         "overview.html",
         fake=await in_slices(data.overview(runtime, most=_FEW)),
-        latest=[representations.request(entry) for entry in islice(reversed(runtime.requests.entries), _FEW)],
+        latest=request_list.latest(runtime.requests, most=_FEW),
         first_task=first_task(_origin(visit), runtime.tokens.producer),
     )
 
 
 async def tasks(visit: Visit) -> Response:
     """A list of the tasks that match."""
-    search = data.Search(visit.text("q").strip(), visit.text("state"), visit.text("command"), visit.text("tenant"))
-    sheet = await in_slices(data.tasks(visit.runtime, search, _sheet(visit), size=_SHEET))
-    return visit.show("tasks.html", search=search, sheet=sheet)
+    search = task_list.Search(
+        visit.text("q").strip(), visit.text("state"), visit.text("command"), visit.text("tenant"), visit.text("sort")
+    )
+    found = await in_slices(task_list.find(visit.runtime, search, _sheet(visit), size=_SHEET))
+    return visit.show(
+        "tasks.html",
+        search=search,
+        found=found,
+        names=task_list.FILTERS,
+        orders=tuple(task_list.ORDERS),
+        suggested=task_list.suggestions(visit.runtime.broker),
+    )
 
 
 def task(visit: Visit) -> Response:
-    """One task: its history, whether it can be claimed, payload, result and callbacks."""
-    task_id = visit.text("id")
+    """One task: its story, whether it can be claimed, payload, result and callbacks."""
+    runtime, task_id = visit.runtime, visit.text("id")
     task_json = visit.controls.task(task_id)
-    task = visit.runtime.broker.get(task_id)
-    entries = (entry for entry in reversed(visit.runtime.deliveries.journal.entries) if entry.task_id == task_id)
-    place = position(visit.runtime.broker, task)
+    task = runtime.broker.get(task_id)
+    place = position(runtime.broker, task)
+    lines = story.of_task(runtime, task)
     return visit.show(
         "task.html",
         task=task_json,
-        row=data.TaskRow.of(task, visit.runtime.broker),
-        story=story.of_task(visit.runtime, task),
+        row=data.TaskRow.of(task, runtime.broker),
+        story=lines,
+        lane=lane.of_task(task, lines, now=runtime.clock.now()),
         position=place,
-        claims=latest_claims(visit.runtime) if place is not None else (),
+        claims=latest_claims(runtime) if place is not None else (),
         result=task.record.result if task.record is not None else None,
-        callbacks=[representations.callback(entry) for entry in islice(entries, _FEW)],
-        next_tries=data.next_tries(visit.runtime),
+        callbacks=[representations.callback(entry) for entry in story.callbacks_of(runtime, task_id)[: -_FEW - 1 : -1]],
+        next_tries=data.next_tries(runtime),
     )
+
+
+async def task_as_json(visit: Visit) -> Response:
+    """One task with its history, its requests and its callbacks, as a file."""
+    whole = await visit.controls.begin_story(visit.text("id"))
+    return _file(json_blocks.response(await in_slices(json_blocks.encoded(whole))), "codeq-fake-task.json")
 
 
 def deletion(visit: Visit) -> Response:
@@ -100,32 +112,26 @@ def callbacks(visit: Visit) -> Response:
     )
 
 
-def requests(visit: Visit) -> Response:
-    """Requests with their replies, newest first."""
-    text, status = visit.text("q").strip(), visit.text("status").strip().lower()
-    is_status = _STATUS.fullmatch(status) is not None
-
-    def finds(entry: Request) -> bool:
-        in_bytes = text.encode()
-        has_text = text in entry.path or in_bytes in entry.body or in_bytes in entry.reply
-        return (not text or has_text) and (not is_status or _has_status(entry, status))
-
-    matches = filter(finds, reversed(visit.runtime.requests.entries))
-    sheet: data.Sheet[Request] = data.sheet(matches, _sheet(visit), size=_SHEET)
+def callback(visit: Visit) -> Response:
+    """One callback or notice: its tries over time, its headers and its body."""
+    number = visit.number("n")
+    entry = visit.runtime.deliveries.journal.find(number)
+    if entry is None:
+        return visit.refuse(404, f"The journal has no callback {number}, or no longer.")
     return visit.show(
-        "requests.html",
-        sheet=sheet,
-        requests=[representations.request(entry) for entry in sheet.items],
-        q=text,
-        only=status,
-        problem="" if is_status or not status else f"{status!r} is no status. Write one such as 404, or 4xx.",
+        "callback.html",
+        callback=representations.callback(entry),
+        first_try=entry.first_try,
+        next_try=data.next_tries(visit.runtime).get(number),
+        lane=lane.of_callback(entry, now=visit.runtime.clock.now()),
     )
 
 
-def _has_status(entry: Request, wanted: str) -> bool:
-    """Whether a request has a status, which is a number or a class such as `4xx`."""
-    status = str(entry.status)
-    return status == wanted or (wanted.endswith("xx") and status[0] == wanted[0])
+async def requests(visit: Visit) -> Response:
+    """Requests with their replies, newest first."""
+    search = request_list.Search(visit.text("q").strip(), visit.text("status").strip().lower(), visit.text("only"))
+    found = await in_slices(request_list.find(visit.runtime, search, _sheet(visit), size=_SHEET))
+    return visit.show("requests.html", search=search, found=found, names=request_list.FILTERS)
 
 
 def request(visit: Visit) -> Response:
@@ -136,7 +142,14 @@ def request(visit: Visit) -> Response:
         return visit.refuse(404, f"The journal has no request {number}, or no longer.")
     about = [task.id for task in entry.tasks if task.id in visit.runtime.broker.store.tasks]
     shown = representations.request(entry)
-    return visit.show("request.html", request=shown, about=about[:_FEW], curl=as_curl(shown, _origin(visit)))
+    return visit.show(
+        "request.html",
+        request=shown,
+        about=about[:_FEW],
+        took=entry.took,
+        curl=as_curl(shown, _origin(visit)),
+        pytest=as_pytest(visit.runtime, entry),
+    )
 
 
 async def faults(visit: Visit) -> Response:
@@ -156,6 +169,11 @@ async def faults(visit: Visit) -> Response:
             worker["worker"] for worker in (await visit.controls.workers_beside_others())[:_FEW] if worker["worker"]
         ],
     )
+
+
+async def depth_over_time(visit: Visit) -> Response:
+    """How many tasks were ready, delayed, in progress and dead, over the fake's time."""
+    return visit.show("depth.html", depth=await in_slices(depth.of_fake(visit.runtime, most=_FEW)))
 
 
 async def contract(visit: Visit) -> Response:
@@ -189,7 +207,10 @@ def state(visit: Visit) -> Response:
 async def download(visit: Visit) -> Response:
     """The whole state as a file."""
     name = f"codeq-fake-{visit.controls.clock()['now'].replace(':', '')}.json"
-    response = json_blocks.response(await visit.controls.state_text())
+    return _file(json_blocks.response(await visit.controls.state_text()), name)
+
+
+def _file(response: Response, name: str) -> Response:
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
@@ -239,12 +260,15 @@ PAGES: Mapping[str, Callable[[Visit], Response | Awaitable[Response]]] = Mapping
         "/_fake/api": api,
         "/_fake/page/tasks": tasks,
         "/_fake/page/task": task,
+        "/_fake/page/task.json": task_as_json,
         "/_fake/page/task/delete": deletion,
         "/_fake/page/create": creation,
         "/_fake/page/workers": workers,
         "/_fake/page/callbacks": callbacks,
+        "/_fake/page/callback": callback,
         "/_fake/page/requests": requests,
         "/_fake/page/request": request,
+        "/_fake/page/depth": depth_over_time,
         "/_fake/page/faults": faults,
         "/_fake/page/ledger": contract,
         "/_fake/page/state": state,

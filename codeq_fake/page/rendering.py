@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
-from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from codeq_fake import wire
 from codeq_fake.control import representations
 from codeq_fake.core import State
-from codeq_fake.core.times import MILLISECOND, SECOND
+from codeq_fake.core.times import MILLISECOND, in_words
 
 from .fault_forms import arrival, consequence
 
@@ -37,9 +36,11 @@ _UNSEEN = re.compile(
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
 
-_REFERENCE = re.compile(r"&#39;#/components/(\w+)/(\w+)&#39;")
+_CLAUSE = re.compile(r"[A-Z]\d{1,2}")
+_CLAUSES = re.compile(rf"\({_CLAUSE.pattern}(?:, {_CLAUSE.pattern})*\)")
+_LINK_TO_CLAUSE = r'<a href="/_fake/page/ledger#clause-\g<0>">\g<0></a>'
 
-_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_REFERENCE = re.compile(r"&#39;#/components/(\w+)/(\w+)&#39;")
 
 STATES = {
     State.READY: "ready",
@@ -51,19 +52,6 @@ STATES = {
     State.FAILED: "failed",
     State.DEAD: "dead",
 }
-
-
-def duration(ns: int) -> str:
-    """A duration in its two largest units: `4 min 10 s`."""
-    seconds = ns / SECOND
-    if seconds < 10:  # noqa: PLR2004 - below that, tenths matter
-        return f"{seconds:.1f} s".replace(".0 ", " ")
-    whole = int(seconds)
-    for (size, unit), (smaller, smaller_unit) in pairwise(_UNITS):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit} {rest} {smaller_unit}" if rest else f"{whole // size} {unit}"
-    return f"{whole} s"
 
 
 @pass_context
@@ -79,15 +67,18 @@ def when(context: Context, at: int | str | None) -> Markup:
 
 
 @pass_context
-def until(context: Context, at: int | str | None) -> Markup:
-    """The duration from the fake's current time to another; the script counts it down while the clock runs."""
+def until(context: Context, at: int | str | None, past: str = "over") -> Markup:
+    """The duration from the fake's current time to another, or the word `past`.
+
+    The script counts it down while the clock runs.
+    """
     end = _nanoseconds(at)
     if end is None:
         return Markup("")
     left = end - context["now"]
-    text = f"in {duration(left)}" if left > 0 else "over"
-    return Markup('<time datetime="{}" data-until="{}">{}</time>').format(
-        representations.time(end), end // MILLISECOND, text
+    text = f"in {in_words(left)}" if left > 0 else past
+    return Markup('<time datetime="{}" data-until="{}" data-past="{}">{}</time>').format(
+        representations.time(end), end // MILLISECOND, past, text
     )
 
 
@@ -99,14 +90,23 @@ def is_ahead(context: Context, at: int | str) -> bool:
 
 
 @pass_context
+def since(context: Context, at: int) -> Markup:
+    """The duration from a time (ns) to the fake's current time; the script counts it up while the clock runs."""
+    text = in_words(max(0, context["now"] - at))
+    return Markup('<time datetime="{}" data-since="{}">{}</time>').format(
+        representations.time(at), at // MILLISECOND, text
+    )
+
+
+@pass_context
 def ago(context: Context, at: int) -> str:
     """The duration from a time (ns) to the fake's current time."""
-    return f"{duration(context['now'] - at)} ago"
+    return f"{in_words(context['now'] - at)} ago"
 
 
 def later(ns: int) -> str:
     """The duration from one event to the next."""
-    return f"+{duration(ns)}" if ns >= SECOND // 20 or not ns else f"+{max(1, ns // MILLISECOND)} ms"
+    return f"+{in_words(ns)}"
 
 
 def _in_utc(at: int | str) -> str:
@@ -159,12 +159,17 @@ def exact(value: object) -> Markup:
 
 
 def prose(text: str) -> Markup:
-    """A text with code between back quotes."""
+    """A text with code between back quotes, and with names of clauses in parentheses, such as `(K5, N4)`."""
     parts = [
-        escape(part) if number % 2 == 0 else Markup("<code>{}</code>").format(part)
+        _with_clauses(part) if number % 2 == 0 else Markup("<code>{}</code>").format(part)
         for number, part in enumerate(text.split("`"))
     ]
     return Markup("").join(parts)
+
+
+def _with_clauses(text: str) -> Markup:
+    """A text whose names of clauses are links to what they say."""
+    return Markup(_CLAUSES.sub(lambda found: _CLAUSE.sub(_LINK_TO_CLAUSE, found[0]), str(escape(text))))  # noqa: S704 - escaped
 
 
 def yaml_with_links(node: object) -> Markup:
@@ -225,13 +230,14 @@ def _environment() -> jinja2.Environment:
         ago,
         count,
         counted,
-        duration,
         exact,
+        in_words,
         is_ahead,
         later,
         pretty,
         prose,
         short,
+        since,
         until,
         when,
         yaml_with_links,
@@ -240,5 +246,4 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {"arrival": arrival, "consequence": consequence}
     environment.filters["rfc3339"] = representations.time
     environment.globals["query"] = query
-    environment.globals["states"] = tuple(STATES.values())
     return environment

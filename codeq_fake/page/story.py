@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import groupby
 from operator import attrgetter
+from types import MappingProxyType
+from typing import Literal, TypeAlias
 
-from codeq_fake.core import HistoryEntry, Task
-from codeq_fake.core.task import Event
+from codeq_fake.core import HistoryEntry, State, Task
+from codeq_fake.core.task import CREATED, LAST_ATTEMPT, Event
+from codeq_fake.core.times import in_words
+from codeq_fake.divergences.history import fields
 from codeq_fake.journal import Callback, Request
 from codeq_fake.runtime.fake_server import FakeServer
 
@@ -18,6 +22,28 @@ from .rendering import STATES, counted, query
 #: So many refused requests are shown at most, the latest ones.
 _MOST_REFUSED = 20
 _ERROR = 400
+#: A longer body is not read again (bytes).
+_LONGEST = 10_000
+
+#: What a line is about: a change of the task, a request that was refused or met a fault, or the try of a callback.
+Kind: TypeAlias = Literal["event", "refusal", "try"]
+
+#: An event of a task -> the operation that causes it.
+CAUSES: Mapping[str, str] = MappingProxyType(
+    {
+        CREATED: "create",
+        Event.CLAIM: "claim",
+        Event.HEARTBEAT: "heartbeat",
+        Event.ABANDON: "abandon",
+        Event.NACK: "nack",
+        Event.LAST_NACK: "nack",
+        Event.COMPLETE: "submit",
+        Event.FAIL: "submit",
+    }
+)
+#: The events that count as an attempt: claims, and what gives a task back (N4).
+_ATTEMPTS = frozenset({Event.CLAIM, Event.REFUSE_LEASE, *LAST_ATTEMPT, *LAST_ATTEMPT.values()})
+_ENDED = (State.COMPLETED, State.FAILED, State.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,45 +51,90 @@ class Line:
     """One line: `what` happened at `at` (ns), caused `by` a caller. `state` is the word for the state that it led to.
 
     Heartbeats without anything in between are one line, and `until` is the time of the last of them. `link` leads to a
-    request.
+    request. `attempts` is their number afterwards, if the event changed it.
     """
 
     at: int
     what: str
+    kind: Kind = "event"
     by: str = ""
     state: str = ""
     until: int | None = None
     why: str = ""
     link: str = ""
+    attempts: int | None = None
 
 
 def of_task(runtime: FakeServer, task: Task) -> list[Line]:
-    """The story of a task, the earliest line first. Its history has the requests that were not refused."""
-    refused = [
-        entry
-        for entry in reversed(runtime.requests.entries)
-        if (entry.status >= _ERROR or not entry.status) and any(touched.id == task.id for touched in entry.tasks)
-    ]
-    latest = map(_of_request, reversed(refused[:_MOST_REFUSED]))
-    callbacks = (entry for entry in runtime.deliveries.journal.entries if entry.task_id == task.id)
-    tries = sorted((line for entry in callbacks for line in _of_callback(entry)), key=attrgetter("at"))
-    return list(_folded(merge(map(_of_event, task.history), latest, tries, key=attrgetter("at"))))
+    """The story of a task, the earliest line first."""
+    requests = requests_of(runtime, task.id)
+    struck = [entry for entry in requests if entry.status >= _ERROR or not entry.status or entry.faults]
+    tries = sorted((line for entry in callbacks_of(runtime, task.id) for line in _tries(entry)), key=attrgetter("at"))
+    refusals = map(_of_refusal, struck[-_MOST_REFUSED:])
+    return list(_folded(merge(_events(task, requests), refusals, tries, key=attrgetter("at"))))
 
 
-def _of_event(entry: HistoryEntry) -> Line:
-    changed = entry.before is not entry.after
-    return Line(entry.at, entry.what, entry.by, STATES[entry.after] if changed else "")
+def requests_of(runtime: FakeServer, task_id: str) -> list[Request]:
+    """The requests in the journal that touched a task, the earliest first."""
+    return [entry for entry in runtime.requests.entries if any(touched.id == task_id for touched in entry.tasks)]
 
 
-def _of_request(entry: Request) -> Line:
-    what = f"{entry.operation} refused with {entry.status}" if entry.status else f"{entry.operation} without a reply"
+def callbacks_of(runtime: FakeServer, task_id: str) -> list[Callback]:
+    """The callbacks in the journal with the result of a task, the earliest first."""
+    return [entry for entry in runtime.deliveries.journal.entries if entry.task_id == task_id]
+
+
+def _events(task: Task, requests: Sequence[Request]) -> list[Line]:
+    """The history of a task, with what the requests that caused it say about it."""
+    caused = {(entry.at, entry.operation.removesuffix("_batch")): entry for entry in requests}
+    polls = [entry for entry in requests if entry.took and entry.operation.startswith("claim")]
+    lines: list[Line] = []
+    attempts: int | None = task.attempts
+    for event in reversed(task.history):
+        cause = caused.get((event.at, CAUSES.get(event.what, "")))
+        if cause is None and event.what == Event.CLAIM:
+            cause = next((entry for entry in polls if entry.at <= event.at <= entry.answered), None)
+        lines.append(_of_event(event, task, cause, attempts if event.what in _ATTEMPTS else None))
+        if event.what == Event.REQUEUE and event.before in _ENDED:
+            attempts = None  # the count began again, and nothing tells where it stood
+        elif attempts is not None:
+            attempts -= event.what in _ATTEMPTS
+    return lines[::-1]
+
+
+def _of_event(event: HistoryEntry, task: Task, cause: Request | None, attempts: int | None) -> Line:
+    changed = event.before is not event.after
+    line = Line(event.at, event.what, by=event.by, state=STATES[event.after] if changed else "", attempts=attempts)
+    if cause is None:
+        return line
+    return replace(line, why=_why(event, task, cause), link=query("/_fake/page/request", n=cause.n))
+
+
+def _why(event: HistoryEntry, task: Task, cause: Request) -> str:
+    """What a request adds to the event that it caused: the length of a lease, or the reason of a NACK."""
+    if event.what == Event.CLAIM:
+        until = next((touched.lease_until for touched in cause.tasks if touched.id == task.id), 0)
+        return f"a lease of {in_words(until - event.at)}" if until > event.at else ""
+    if event.what in (Event.NACK, Event.LAST_NACK) and len(cause.body) <= _LONGEST:
+        reason = fields(cause).get("reason")
+        return reason if isinstance(reason, str) else ""
+    return ""
+
+
+def _of_refusal(entry: Request) -> Line:
+    if entry.status >= _ERROR:
+        what = f"{entry.operation} refused with {entry.status}"
+    else:
+        what = f"{entry.operation} struck by a fault" if entry.status else f"{entry.operation} without a reply"
     why = entry.reason or ", ".join(entry.faults)
-    return Line(entry.at, what, entry.caller, why=why, link=query("/_fake/page/request", n=entry.n))
+    return Line(entry.at, what, "refusal", entry.caller, why=why, link=query("/_fake/page/request", n=entry.n))
 
 
-def _of_callback(entry: Callback) -> Iterator[Line]:
+def _tries(entry: Callback) -> Iterator[Line]:
     for number, tried in enumerate(entry.tries, start=entry.first_try):
-        yield Line(tried.at, f"callback, try {number}: {tried.status or tried.error or 'no answer'}")
+        outcome = tried.status or tried.error or "no answer"
+        link = query("/_fake/page/callback", n=entry.n)
+        yield Line(tried.at, f"callback, try {number}: {outcome}", "try", link=link)
 
 
 def _folded(lines: Iterable[Line]) -> Iterator[Line]:
@@ -76,4 +147,4 @@ def _folded(lines: Iterable[Line]) -> Iterator[Line]:
         if not others:
             yield first
         else:
-            yield Line(first.at, counted(len(others) + 1, "heartbeat"), by, until=others[-1].at)
+            yield Line(first.at, counted(len(others) + 1, "heartbeat"), by=by, until=others[-1].at)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 from codeq_fake.testing import FakeCodeQ
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.page.support import Story
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text(encoding="utf-8")
 
 #: To the browser there is this machine, and no other.
 ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -189,7 +189,7 @@ def clear_up(page: Page, doomed: str) -> None:
     page.get_by_role("button", name="Delete the task").click()
     expect(page.locator("#said")).to_have_text(f"Task {doomed} is deleted.")
     page.get_by_label("Id, command or payload").fill("LATER")
-    page.get_by_label("State").select_option("delayed")
+    page.get_by_label("State").first.select_option("delayed")
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_text("1 to 1 of 1 tasks")).to_be_visible()
     page.get_by_role("link", name="Contract").click()
@@ -299,12 +299,138 @@ def test_hostile_text_runs_no_script(chromium: Browser, served: FakeCodeQ) -> No
     watched.all_is_well()
 
 
+#: How a person looks at the page: the options of a browser's window.
+LOOKS: dict[str, dict[str, Any]] = {
+    "phone, dark": {"viewport": {"width": 360, "height": 800}, "color_scheme": DARK},
+    "tablet, light": {"viewport": {"width": 768, "height": 1024}, "color_scheme": LIGHT},
+    "desk, light, no script": {"viewport": {"width": 1440, "height": 900}, "java_script_enabled": False},
+    "desk, dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": DARK},
+}
+
+
+class Walk:
+    """A way through the page: each job begins at the overview, and takes two clicks at most."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.clicks = 0
+
+    def begin(self) -> None:
+        """Go to the overview."""
+        self.page.goto("/_fake/")
+        self.clicks = 0
+
+    def click(self, role: Any, name: str | re.Pattern[str]) -> None:
+        """Click the first element with this role and name. No document is wider than the window."""
+        self.page.get_by_role(role, name=name).first.click()
+        self.page.wait_for_load_state()
+        self.clicks += 1
+        assert self.clicks <= 2
+        assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+    def sees(self, text: str | re.Pattern[str]) -> None:
+        """Wait until a text is there."""
+        expect(self.page.get_by_text(text).filter(visible=True).first).to_be_visible()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_each_job_of_a_developer_takes_two_clicks(
+    chromium: Browser, served: FakeCodeQ, http: httpx.Client, story: Story, look: str
+) -> None:
+    http.post(f"{TASKS}/claim", json={"commands": ["RENDERS"]})
+    http.post(TASKS, content='{"command": "RENDER", "payload": }')
+    page, watched = window(chromium, served, **LOOKS[look])
+    walk = Walk(page)
+    why_a_worker_gets_nothing(walk)
+    what_was_wrong_with_a_400(walk)
+    end_a_lease(walk, served, story)
+    send_a_webhook_again(walk)
+    break_the_next_reply(walk, served)
+    jump_an_hour(walk)
+    what_is_stuck(walk, story)
+    share_the_state(walk)
+    find_a_task(walk, story)
+    watched.all_is_well()
+
+
+def why_a_worker_gets_nothing(walk: Walk) -> None:
+    walk.begin()
+    walk.click("link", "Workers")
+    walk.sees("RENDER has 1 ready: a typo?")
+
+
+def what_was_wrong_with_a_400(walk: Walk) -> None:
+    """The reason is on the overview, and with the request the way to send it again."""
+    walk.begin()
+    walk.sees("line 1, column 34: a value is expected")
+    walk.click("link", "POST /v1/codeq/tasks")
+    walk.sees("Refused because")
+    walk.sees("curl -i -X POST")
+    walk.sees("def test_request_")
+
+
+def end_a_lease(walk: Walk, fake: FakeCodeQ, story: Story) -> None:
+    walk.begin()
+    walk.click("button", f"Expire the lease of {story.held}")
+    walk.sees("The lease is over.")
+    walk.click("link", story.held)
+    walk.sees("lease ended by hand")
+    assert fake.task(story.held).status == "IN_PROGRESS"  # H3
+
+
+def send_a_webhook_again(walk: Walk) -> None:
+    walk.begin()
+    walk.click("link", "Callbacks")
+    walk.click("button", "Send callback 1 again")
+    walk.sees("Sent again as number 2: delivered.")
+
+
+def break_the_next_reply(walk: Walk, fake: FakeCodeQ) -> None:
+    walk.begin()
+    walk.click("link", "Faults")
+    walk.click("button", "Lose the reply to the next result")
+    walk.sees("1 fault active")
+    assert fake.queues()
+
+
+def jump_an_hour(walk: Walk) -> None:
+    walk.begin()
+    walk.click("button", "Advance by 1 h")
+    walk.sees(re.compile("[+]1 h: .*1 delay due"))
+
+
+def what_is_stuck(walk: Walk, story: Story) -> None:
+    walk.begin()
+    walk.click("link", "Tasks")
+    walk.click("link", re.compile("^Stuck"))
+    expect(walk.page.locator(f"#task-{story.ready}")).to_contain_text("1 h")
+
+
+def share_the_state(walk: Walk) -> None:
+    walk.begin()
+    walk.click("link", re.compile("^State$"))
+    with walk.page.expect_download():
+        walk.click("link", "Download the state")
+
+
+def find_a_task(walk: Walk, story: Story) -> None:
+    walk.begin()
+    walk.click("link", "Tasks")
+    walk.page.get_by_label("Id, command or payload").fill("LATER")
+    walk.click("button", "Search")
+    expect(walk.page.locator(f"#task-{story.delayed}")).to_be_visible()
+    expect(walk.page.locator(f"#task-{story.ready}")).to_have_count(0)
+
+
 def documents(story: Story) -> list[str]:
+    lists = ("tasks", "workers", "callbacks", "requests", "depth", "ledger")
+    forms = ("faults", "faults?do=refuse", "state", "create")
     return [
         "/_fake/",
         "/_fake/api",
-        *(f"/_fake/page/{name}" for name in ("tasks", "callbacks", "requests", "faults", "ledger", "state", "create")),
+        *(f"/_fake/page/{name}" for name in (*lists, *forms)),
         "/_fake/page/request?n=1",
+        "/_fake/page/callback?n=1",
         "/_fake/page/reset",
         f"/_fake/page/task?id={story.completed}",
         f"/_fake/page/task?id={story.held}",
@@ -314,13 +440,45 @@ def documents(story: Story) -> list[str]:
 
 
 def test_every_document_is_accessible(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+    """By axe: the documents in turn on a light desk and on a dark phone, and the overview on both."""
     page, _ = window(chromium, served)
-    for path in documents(story):
+    axe = Axe()
+    looks = ((LIGHT, 1280), (DARK, 360))
+    paths = documents(story)
+    for number, path in enumerate((*paths, paths[0])):
+        scheme, width = looks[number % 2]
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
         page.goto(path)
-        for scheme, width in ((LIGHT, 1280), (DARK, 360)):
-            page.emulate_media(color_scheme=scheme)
-            page.set_viewport_size({"width": width, "height": 800})
-            assert page.evaluate(ACCESSIBILITY) == [], (path, scheme, width)
+        found = axe.run(page)
+        assert found.violations_count == 0, (path, scheme, width, found.generate_report())
+
+
+def test_rows_do_not_move_under_the_pointer(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+    page, watched = window(chromium, served, "/_fake/page/tasks", viewport={"width": 1280, "height": 800})
+    row = page.locator(f"#task-{story.delayed}")
+    row.hover()
+    before = row.bounding_box()
+    served.enqueue("NEW")
+    served.enqueue("NEW")
+    expect(page.get_by_role("button", name="2 new")).to_be_visible()
+    assert row.bounding_box() == before
+    page.get_by_role("button", name="2 new").click()
+    expect(page.get_by_role("cell", name="NEW")).to_have_count(2)
+    expect(page.get_by_role("button", name="new")).to_have_count(0)
+    watched.all_is_well()
+
+
+def test_a_lost_server_is_told_in_sight(chromium: Browser) -> None:
+    with FakeCodeQ(now=NOW) as fake:
+        with fake.serve():
+            page, _ = window(chromium, fake)
+            page.get_by_role("button", name="Let it run").click()
+            expect(page.locator("#live-state")).to_have_text("live")
+        expect(page.get_by_role("alert")).to_have_text("The fake does not answer. Below is what it last said.")
+        shown = page.locator("#clock-now").text_content()
+        page.wait_for_timeout(500)
+        assert page.locator("#clock-now").text_content() == shown
 
 
 #: What people name things: long, and for a browser without a place to break a line.

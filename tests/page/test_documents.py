@@ -33,8 +33,10 @@ DOCUMENTS = [
     "/_fake/page/create",
     "/_fake/page/workers",
     "/_fake/page/callbacks",
+    "/_fake/page/callback?n=1",
     "/_fake/page/requests",
     "/_fake/page/request?n=1",
+    "/_fake/page/depth",
     "/_fake/page/faults",
     "/_fake/page/ledger",
     "/_fake/page/state",
@@ -100,13 +102,13 @@ def test_the_overview_counts_and_lists_waiting_tasks(browser: httpx.Client, stor
     assert f"{story.held} RENDER worker-dev in 59 s 12:01:00.501 1 of 5" in shown
     assert f"{story.delayed} RENDER in 1 min 30 s 12:01:31 0 of 5" in shown
     assert f"{story.dead} BURN too hot 2 (at most 1)" in shown
-    assert "RENDER dev 1 p3: 1 1 next in 1 min 30 s 1 first lease in 59 s 0" in shown
+    assert "RENDER dev 1 p3: 1 1 first in 1 min 30 s 1 first lease in 59 s 0" in shown
     assert "A callback is tried again in 1 s" in shown
 
 
 def test_a_task_shows_its_history_and_why_it_cannot_be_claimed(browser: httpx.Client, story: Story) -> None:
     shown = text(browser.get("/_fake/page/task", params={"id": story.held}).text)
-    assert "No: worker-dev holds its lease (K5). Not before 12:01:00.501, in 59 s." in shown
+    assert "No: worker-dev holds its lease (K5). Not before 12:01:00.501 (in 59 s)." in shown
     assert "12:00:01 created by dev ready 12:00:01 +0 s claimed by worker-dev in progress" in shown
     assert '{ "jobId": "render" }' in shown
 
@@ -233,7 +235,8 @@ def test_a_story_folds_heartbeats_and_has_refusals_and_tries(
     fake.expire(story.held)
     shown = text(browser.get("/_fake/page/task", params={"id": story.held}).text)
     assert (
-        "12:00:01 +0 s claimed by worker-dev in progress 12:00:11 to 12:00:31 +10 s 3 heartbeats by worker-dev "
+        "12:00:01 +0 s claimed by worker-dev in progress attempt 1 "
+        "a lease of 1 min 12:00:11 to 12:00:31 +10 s 3 heartbeats by worker-dev "
         "12:00:31 +20 s nack refused with 400 by worker-dev line 1, column 1: a value is expected (B1) "
         "12:00:32 +1 s lease ended by hand"
     ) in shown
@@ -272,7 +275,7 @@ def test_injected_faults_are_marked(fake: FakeCodeQ, browser: httpx.Client) -> N
         with pytest.raises(httpx.TransportError):
             http.post(f"{TASKS}/claim", json={"commands": ["A"]})
     shown = text(browser.get("/_fake/page/requests").text)
-    assert "POST /v1/codeq/tasks/claim no reply reset worker-dev" in shown
+    assert "POST /v1/codeq/tasks/claim no reply reset A worker-dev" in shown
     assert "503 refuse producer-dev" in shown
     assert browser.get("/_fake/page/request?n=2").status_code == 200
 

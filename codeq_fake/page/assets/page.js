@@ -6,6 +6,8 @@
   const said = document.getElementById("said");
   const state = document.getElementById("live-state");
   const control = document.getElementById("live-switch");
+  const lost = document.getElementById("lost");
+  const news = document.getElementById("news");
   if (!clock || !control || !window.EventSource) return;
 
   let source = null;
@@ -18,6 +20,7 @@
   const offset = () => Number(clock.dataset.now) - loaded;
 
   function duration(seconds) {
+    if (seconds < 1) return `${Math.floor(seconds * 1000)} ms`;
     if (seconds < 10) return `${seconds.toFixed(1)} s`.replace(".0 ", " ");
     const whole = Math.floor(seconds);
     const units = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
@@ -31,13 +34,16 @@
   }
 
   function tick() {
-    if (paused || clock.dataset.mode !== "real") return;
+    if (paused || !lost.hidden || clock.dataset.mode !== "real") return;
     const now = Date.now() + offset();
     const shown = new Date(now).toISOString();
     document.getElementById("clock-now").replaceChildren(shown.slice(11, 19), small(shown.slice(19, 21)));
     for (const time of document.querySelectorAll("[data-until]")) {
       const left = (Number(time.dataset.until) - now) / 1000;
-      time.textContent = left > 0 ? `in ${duration(left)}` : "over";
+      time.textContent = left > 0 ? `in ${duration(left)}` : time.dataset.past;
+    }
+    for (const time of document.querySelectorAll("[data-since]")) {
+      time.textContent = duration(Math.max(0, now - Number(time.dataset.since)) / 1000);
     }
   }
 
@@ -82,16 +88,31 @@
     while (at) step(at).remove();
   }
 
+  // Whether the rows of a list stay where they are, since a pointer or the focus is on one: the button tells how many
+  // are new. Rows that are there already are updated.
+  function holds(old, fresh, acted) {
+    if (!news || !old.hasAttribute("data-list")) return false;
+    const rows = new Map([...old.querySelectorAll("tbody > tr")].map((row) => [row.id, row]));
+    const freshRows = [...fresh.querySelectorAll("tbody > tr")];
+    const added = freshRows.filter((row) => !rows.has(row.id)).length;
+    const held = !acted && added > 0 && rows.size > 0 && (old.matches(":hover") || old.contains(document.activeElement));
+    if (held) for (const row of freshRows) if (rows.has(row.id)) sync(rows.get(row.id), row);
+    news.textContent = `${added}${added > 1 && added === freshRows.length ? " or more" : ""} new`;
+    news.hidden = !held;
+    return held;
+  }
+
   // Loads the page again and updates its live parts; after an action, also its message.
   async function load(acted) {
     const headers = acted ? {} : { "X-Live": "1" };
     const reply = await fetch(location.href, { headers, cache: "no-store" });
     if (!reply.ok) { stop("reload to go on"); return; }
+    lost.hidden = true;
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");
     loaded = Date.now();
     for (const old of document.querySelectorAll(acted ? "[data-live], #said" : "[data-live]")) {
       const fresh = page.getElementById(old.id);
-      if (fresh) sync(old, fresh);
+      if (fresh && !holds(old, fresh, acted)) sync(old, fresh);
     }
   }
 
@@ -102,7 +123,7 @@
     loads = loads.then(async () => {
       if (!acted) waiting = false;
       await load(acted);
-    }).catch(() => say("the fake does not answer"));
+    }).catch(lose);
     return loads;
   }
 
@@ -117,7 +138,7 @@
       if (reply.type === "opaqueredirect") await refresh(true);
       else refuse(new DOMParser().parseFromString(await reply.text(), "text/html"));
     } catch {
-      say("the fake does not answer");
+      lose();
     }
     if (document.activeElement === document.body) said.focus();
   }
@@ -125,7 +146,7 @@
   function refuse(page) {
     const reason = document.createElement("p");
     reason.className = "said problem";
-    reason.textContent = page.querySelector("main > p")?.textContent ?? "That is not possible.";
+    reason.textContent = page.querySelector("main > p:not([hidden])")?.textContent ?? "That is not possible.";
     said.replaceChildren(reason);
   }
 
@@ -133,12 +154,19 @@
     if (state.textContent !== text) state.textContent = text;
   }
 
+  // While the fake does not answer, the page says so where everybody looks, and its clock stands.
+  function lose() {
+    say("the fake does not answer");
+    lost.hidden = false;
+  }
+
   function start() {
     if (source || paused || document.hidden) return;
     source = new EventSource("/_fake/page/events");
-    source.onopen = () => say("live");
+    let failures = 0; // a reset ends the stream: only what fails twice is lost
+    source.onopen = () => { say("live"); failures = 0; lost.hidden = true; };
     source.onmessage = () => refresh();
-    source.onerror = () => say("the fake does not answer");
+    source.onerror = () => { failures += 1; if (failures > 1) lose(); };
   }
 
   function stop(text) {
@@ -147,12 +175,16 @@
     say(text);
   }
 
-  for (const button of document.querySelectorAll("[data-copy]")) {
-    button.hidden = !navigator.clipboard;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = "Copied";
-    });
+  document.documentElement.classList.toggle("copies", Boolean(navigator.clipboard));
+  document.addEventListener("click", async ({ target }) => {
+    if (target.dataset?.copy === undefined) return;
+    const source = document.getElementById(target.dataset.copy);
+    await navigator.clipboard.writeText(source ? source.textContent : location.href);
+    target.textContent = "Copied";
+  });
+  if (news) {
+    news.addEventListener("click", () => refresh(true));
+    document.getElementById("list").addEventListener("mouseleave", () => { if (!news.hidden) refresh(true); });
   }
   control.hidden = false;
   control.addEventListener("click", () => {

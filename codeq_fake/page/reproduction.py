@@ -1,0 +1,165 @@
+"""A request of the journal as a test for pytest, which first brings the request's tasks into the state before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from codeq_fake.control import representations
+from codeq_fake.core import HistoryEntry, Task
+from codeq_fake.core.task import CREATED, Event
+from codeq_fake.divergences.history import fields
+from codeq_fake.http.operations import CLAIMS
+from codeq_fake.journal import Request
+from codeq_fake.runtime.fake_server import FakeServer
+
+from .rendering import LONGEST
+from .story import CAUSES
+
+#: A step of a test: its instant (ns), the index of the request that it is or follows, and its lines of Python.
+Step: TypeAlias = tuple[int, int, list[str]]
+
+_NOT_CARRIED_OUT = frozenset({"refuse", "reset"})
+_CREATES = frozenset({"create", "create_batch"})
+_OK = range(200, 300)
+_BY_HAND = {"lease ended by hand": "expire", str(Event.REQUEUE): "requeue"}
+
+
+def as_pytest(runtime: FakeServer, request: Request) -> str:
+    """The test that recreates a request, or an empty text for one that a fault struck, or with a very long body."""
+    earlier = [entry for entry in runtime.requests.entries if entry.n < request.n and _is_needed(entry, request)]
+    if request.faults or any(len(entry.body) > LONGEST for entry in (*earlier, request)):
+        return ""
+    tasks = [task for touched in request.tasks if (task := runtime.broker.store.tasks.get(touched.id)) is not None]
+    requests = [*earlier, request]
+    by_hand = (step for task in tasks for step in _by_hand(task, requests))
+    steps = sorted([*_requests(runtime, requests), *by_hand], key=itemgetter(0, 1))
+    start, *_ = steps[0]
+    body: list[str] = []
+    now = start
+    for at, _, lines in steps:
+        if at > now:
+            body.append(f"codeq.advance(to={representations.time(at)!r})")
+        now = max(now, at)
+        body += lines
+    text = "\n        ".join(body)
+    return f"""\
+import pytest
+
+from codeq_fake.testing import FakeCodeQ
+
+
+@pytest.mark.codeq({_options(runtime, start)})
+def test_request_{request.n}(codeq: FakeCodeQ) -> None:
+    with codeq.client() as http:
+        {text}
+{_assertions(request)}"""
+
+
+def _options(runtime: FakeServer, start: int) -> str:
+    options: dict[str, Any] = {"now": representations.time(start), "profile": runtime.config.profile}
+    if runtime.config.identities:
+        options["identities"] = {
+            identity.name: {"kind": identity.kind, "claims": dict(identity.claims)}
+            for identity in runtime.config.identities
+        }
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
+def _is_needed(entry: Request, request: Request) -> bool:
+    """Whether an earlier request changed what `request` is about."""
+    ids = {task.id for task in request.tasks}
+    return (
+        any(task.id in ids for task in entry.tasks)
+        and (entry.status in _OK or bool(entry.faults))
+        and _NOT_CARRIED_OUT.isdisjoint(entry.faults)
+    )
+
+
+def _requests(runtime: FakeServer, requests: list[Request]) -> Iterator[Step]:
+    """A step for each request; the reply to the last one is kept. What waited for a task is sent when it got it."""
+    made: set[str] = set()
+    for index, entry in enumerate(requests):
+        lines: list[str] = []
+        new = [task.id for task in entry.tasks if task.id not in made] if entry.operation in _CREATES else []
+        if new:
+            lines.append(f"codeq.next(ids={new!r})")
+            made.update(new)
+        if entry.operation == "nack" and (delay := _delay_by_chance(entry)):
+            lines.append(f"codeq.next(delays=[{delay}])")
+        reply = "reply = " if entry is requests[-1] else ""
+        lines.append(f"{reply}http.request({_arguments(runtime, entry)})")
+        yield _end(entry), index, lines
+
+
+def _end(entry: Request) -> int:
+    """When a request was carried out: a claim waits for a task."""
+    return max(entry.at, entry.answered)
+
+
+def _by_hand(task: Task, requests: list[Request]) -> Iterator[Step]:
+    """A step for each thing that happened to a task before the last request, and was not done by a request."""
+    before = -1  # the index of the latest request that changed the task
+    for event in task.history:
+        if event.what == CREATED and not any(_made(entry, task) for entry in requests):
+            yield event.at, -1, [f"codeq.next(ids=[{task.id!r}])", f"codeq.enqueue({_creation(task)})"]
+        elif event.what in _BY_HAND and before < len(requests) - 1 and event.at <= requests[-1].at:
+            yield event.at, before, [f"codeq.{_BY_HAND[event.what]}({task.id!r})"]
+        elif event.what in CAUSES:
+            before = next((n for n, entry in enumerate(requests) if n > before and _caused(entry, event)), before)
+
+
+def _made(entry: Request, task: Task) -> bool:
+    return entry.operation in _CREATES and any(touched.id == task.id for touched in entry.tasks)
+
+
+def _caused(entry: Request, event: HistoryEntry) -> bool:
+    return entry.at <= event.at <= _end(entry) and entry.operation.removesuffix("_batch") == CAUSES[event.what]
+
+
+def _creation(task: Task) -> str:
+    options: dict[str, Any] = {"tenant": task.tenant, "max_attempts": task.max_attempts}
+    options |= {name: value for name, value in (("priority", task.priority), ("webhook", task.webhook)) if value}
+    written = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    return f"{task.command!r}, {representations.plain(task.payload)!r}, {written}"
+
+
+def _delay_by_chance(nack: Request) -> int:
+    """The delay that the server chose after a NACK (N3), 0 if the worker chose it."""
+    if fields(nack).get("delaySeconds"):
+        return 0
+    try:
+        delay = json.loads(nack.reply).get("delaySeconds", 0)
+    except (ValueError, AttributeError):
+        return 0
+    return delay if isinstance(delay, int) else 0
+
+
+def _arguments(runtime: FakeServer, entry: Request) -> str:
+    """The arguments of httpx. Time does not pass while a test waits, so a claim does not."""
+    arguments = [repr(entry.method), repr(entry.path)]
+    for identity in runtime.config.identities:
+        if identity.claims.get("sub") == entry.caller:
+            arguments.append(f"headers={{'authorization': 'Bearer {identity.name}'}}")
+            break
+    body = fields(entry)
+    if not entry.body:
+        pass
+    elif body:
+        without_wait = {name: value for name, value in body.items() if name != "waitSeconds"}
+        arguments.append(f"json={without_wait if entry.operation in CLAIMS else body!r}")
+    else:
+        arguments.append(f"content={entry.body!r}")
+    return ", ".join(arguments)
+
+
+def _assertions(request: Request) -> str:
+    lines = [f"    assert reply.status_code == {request.status}"]
+    if request.reply and b"traceParent" not in request.reply:  # whose last part is chance
+        try:
+            lines.append(f"    assert reply.json() == {json.loads(request.reply)!r}")
+        except ValueError:
+            lines.append(f"    assert reply.content == {request.reply!r}")
+    return "\n".join(lines) + "\n"

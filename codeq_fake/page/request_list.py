@@ -1,0 +1,187 @@
+"""The list of requests: a search, how many requests each filter would show, and repeated empty claims as one row."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from types import MappingProxyType
+
+from codeq_fake import payloads
+from codeq_fake.control import representations
+from codeq_fake.core.slices import Slices, batches
+from codeq_fake.divergences.history import listed
+from codeq_fake.http.operations import CLAIMS
+from codeq_fake.journal import Journal, Request
+from codeq_fake.runtime.fake_server import FakeServer
+
+from .data import Sheet, sheet
+
+#: The filters by name, as the page calls them.
+FILTERS: Mapping[str, str] = MappingProxyType(
+    {"refused": "Refused", "struck": "Struck by a fault", "empty": "Empty claims"}
+)
+
+#: A status, or a class of them such as `4xx`.
+_STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
+_NO_CONTENT = 204
+_ERROR = 400
+#: A longer body of a claim is not read again (bytes).
+_LONGEST = 10_000
+#: So many of the latest requests are looked at for those that the overview shows.
+_MOST_FOLDED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search for requests; an empty field matches all. `status` is a number, or a class of them such as `4xx`."""
+
+    text: str = ""
+    status: str = ""
+    only: str = ""
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The fields of the query that asks for it."""
+        return {"q": self.text, "status": self.status, "only": self.only}
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it; then the status matches all."""
+        return "" if self._is_possible else f"{self.status!r} is no status. Write one such as 404, or 4xx."
+
+    @property
+    def _is_possible(self) -> bool:
+        return not self.status or _STATUS.fullmatch(self.status) is not None
+
+    def finds(self, entry: Request) -> bool:
+        """Whether a request matches, whatever `only` is."""
+        in_bytes = self.text.encode()
+        return (not self.text or self.text in entry.path or in_bytes in entry.body or in_bytes in entry.reply) and (
+            not self.status or not self._is_possible or _has_status(entry, self.status)
+        )
+
+
+def _has_status(entry: Request, wanted: str) -> bool:
+    status = str(entry.status)
+    return status == wanted or (wanted.endswith("xx") and status[0] == wanted[0])
+
+
+@dataclass(slots=True)
+class Run:
+    """A request, or the latest of `count` empty claims of one caller, which all found nothing for the same reason."""
+
+    latest: Request
+    first: Request
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the list. `task` is the first of the tasks that the request touched, `since` the time of the first."""
+
+    request: payloads.Request
+    id: int
+    command: str
+    task: str
+    more_tasks: int
+    took: int
+    count: int
+    since: int
+
+    @classmethod
+    def of(cls, run: Run) -> Row:
+        """The row of a request, or of several."""
+        entry = run.latest
+        return cls(
+            request=representations.request(entry),
+            id=run.first.n,
+            command=_command(entry),
+            task=entry.tasks[0].id if entry.tasks else "",
+            more_tasks=max(0, len(entry.tasks) - 1),
+            took=entry.took,
+            count=run.count,
+            since=run.first.at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RequestList:
+    """One sheet of the requests that match, how many requests each filter would show, and how many there are of all."""
+
+    sheet: Sheet[Row]
+    counts: Mapping[str, int]
+    total: int
+    is_folded: bool
+
+
+def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slices[RequestList]:
+    """The requests that match, the latest first."""
+    counts: Counter[str] = Counter()
+    found: list[Request] = []
+    total = 0
+    for batch in batches(list(reversed(runtime.requests.entries))):
+        for entry in filter(search.finds, batch):
+            filters = _filters_of(entry)
+            counts.update(filters)
+            total += 1
+            if not search.only or search.only in filters:
+                found.append(entry)
+        yield
+    runs = list(folded(found) if search.only != "empty" else map(_alone, found))
+    part = sheet(runs, number, size=size, total=len(runs))
+    rows = Sheet([Row.of(run) for run in part.items], number, len(runs), size)
+    return RequestList(rows, counts, total, is_folded=len(runs) < len(found))
+
+
+def folded(entries: Iterable[Request]) -> Iterator[Run]:
+    """The requests, the latest first, with the empty claims between two others by caller and reason."""
+    empty: dict[tuple[str, str], Run] = {}
+    for entry in entries:
+        if not _is_empty_claim(entry):
+            yield from empty.values()
+            empty.clear()
+            yield _alone(entry)
+        elif (run := empty.get((entry.caller, entry.reason))) is None:
+            empty[entry.caller, entry.reason] = _alone(entry)
+        else:
+            run.first = entry
+            run.count += 1
+    yield from empty.values()
+
+
+def latest(journal: Journal[Request], *, most: int) -> list[Row]:
+    """The rows of the latest requests."""
+    recent = islice(reversed(journal.entries), _MOST_FOLDED)
+    return [Row.of(run) for run in islice(folded(recent), most)]
+
+
+def _alone(entry: Request) -> Run:
+    return Run(entry, entry)
+
+
+def _is_empty_claim(entry: Request) -> bool:
+    return entry.status == _NO_CONTENT and entry.operation in CLAIMS and not entry.faults
+
+
+def _filters_of(entry: Request) -> list[str]:
+    return [
+        name
+        for name, applies in (
+            ("refused", entry.status >= _ERROR),
+            ("struck", bool(entry.faults)),
+            ("empty", _is_empty_claim(entry)),
+        )
+        if applies
+    ]
+
+
+def _command(entry: Request) -> str:
+    """The command of the tasks that a request touched, or those that a claim asked for."""
+    if entry.tasks:
+        return ", ".join(dict.fromkeys(task.command for task in entry.tasks))
+    if entry.operation in CLAIMS and len(entry.body) <= _LONGEST:
+        return ", ".join(listed(entry, "commands"))
+    return ""

@@ -1,0 +1,135 @@
+"""The list of tasks: a search, its order, and how many tasks each filter would show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+
+from codeq_fake.clocks import END_OF_TIME
+from codeq_fake.control.task_search import TaskSearch, is_lease_over, is_stuck
+from codeq_fake.core import Broker, Task
+from codeq_fake.core.slices import Slices, batches, in_order
+from codeq_fake.runtime.fake_server import FakeServer
+
+from .data import Sheet, TaskRow, end_of_wait, sheet
+from .rendering import STATES
+
+#: The filters besides the words for states.
+LEASE_OVER, STUCK = "lease over", "stuck"
+_NAMES = ("ready", "delayed", "in progress", LEASE_OVER, STUCK, "dead", "completed", "failed", "lost", "without lease")
+#: The filters by name, as the page calls them.
+FILTERS: Mapping[str, str] = MappingProxyType({name: name.capitalize() for name in _NAMES})
+
+_MOST_SUGGESTED = 50
+#: So many queues are looked at for names to suggest.
+_MOST_QUEUES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search for tasks; an empty field matches all. `state` is one of `FILTERS`, `sort` one of `ORDERS`."""
+
+    text: str = ""
+    state: str = ""
+    command: str = ""
+    tenant: str = ""
+    sort: str = ""
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The fields of the query that asks for it."""
+        return {
+            "q": self.text,
+            "state": self.state,
+            "command": self.command,
+            "tenant": self.tenant,
+            "sort": self.sort,
+        }
+
+
+def _age(task: Task, _: Broker) -> int:
+    return task.created_at
+
+
+def _time_of_change(task: Task, _: Broker) -> int:
+    return task.state_since
+
+
+def _end_of_wait(task: Task, broker: Broker) -> int:
+    return end_of_wait(task, broker) or END_OF_TIME
+
+
+def _priority(task: Task, _: Broker) -> int:
+    return -task.priority
+
+
+def _attempts(task: Task, _: Broker) -> int:
+    return -task.attempts
+
+
+#: The orders besides the newest first: what the tasks are sorted by, the lowest first.
+ORDERS: Mapping[str, Callable[[Task, Broker], int]] = MappingProxyType(
+    {
+        "oldest": _age,
+        "longest in its state": _time_of_change,
+        "lease or delay ends first": _end_of_wait,
+        "highest priority": _priority,
+        "most attempts": _attempts,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskList:
+    """One sheet of the tasks that match, and how many tasks each filter would show in place of the search's own."""
+
+    sheet: Sheet[TaskRow]
+    counts: Mapping[str, int]
+    total: int
+
+
+def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slices[TaskList]:
+    """The tasks that match, the newest first unless the search has another order."""
+    broker, now = runtime.broker, runtime.clock.now()
+    wanted = TaskSearch(command=search.command, tenant=search.tenant or None, text=search.text)
+    counts: Counter[str] = Counter()
+    found: list[Task] = []
+    total = 0
+    for batch in batches(list(reversed(broker.store.tasks.values()))):
+        for task in batch:
+            if wanted.matches(task, broker, now) and (not wanted.text or (yield from wanted.has_text(task))):
+                filters = _filters_of(task, broker, now)
+                counts.update(filters)
+                total += 1
+                if not search.state or search.state in filters:
+                    found.append(task)
+        yield
+    if (order := ORDERS.get(search.sort)) is not None:
+        # Of equal ones, the oldest comes first.
+        rows: list[tuple[Any, ...]] = [(order(task, broker), -n, task) for n, task in enumerate(found)]
+        found = [task for _, _, task in (yield from in_order(rows))]
+    part = sheet(found, number, size=size, total=len(found))
+    return TaskList(Sheet([TaskRow.of(task, broker) for task in part.items], number, part.total, size), counts, total)
+
+
+def _filters_of(task: Task, broker: Broker, now: int) -> list[str]:
+    """The filters that show a task: the word for its state, and those for what is wrong with it."""
+    filters = [STATES[task.state]]
+    if is_lease_over(task, broker, now):
+        filters.append(LEASE_OVER)
+    if is_stuck(task, broker, now):
+        filters.append(STUCK)
+    return filters
+
+
+def suggestions(broker: Broker) -> Mapping[str, Sequence[str]]:
+    """Some of the commands and tenants that the fake has tasks of."""
+    tenants = dict.fromkeys(tenant for tenant, _ in islice(broker.store.queues, _MOST_QUEUES) if tenant)
+    return {
+        "commands": list(islice(broker.counters.created, _MOST_SUGGESTED)),
+        "tenants": list(islice(tenants, _MOST_SUGGESTED)),
+    }

@@ -1,0 +1,80 @@
+"""A request as a test for pytest: the test runs, and gets the same reply."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from codeq_fake.testing import FakeCodeQ
+from tests.page.support import NOW, TASKS
+
+if TYPE_CHECKING:
+    import httpx
+
+
+def written(browser: httpx.Client, n: int) -> str:
+    """The test that the page of a request shows."""
+    shown = html.unescape(browser.get(f"/_fake/page/request?n={n}").text)
+    return shown.partition('id="pytest">')[2].partition("</pre>")[0]
+
+
+def run(source: str) -> None:
+    """Run a test as pytest would, with a fake by the options of its marker."""
+    names: dict[str, Any] = {}
+    exec(source, names)  # noqa: S102 - what the page offers for that purpose
+    [test] = [made for name, made in names.items() if name.startswith("test_")]
+    [mark] = test.pytestmark
+    with FakeCodeQ(**mark.kwargs) as codeq:
+        test(codeq)
+
+
+def tell(fake: FakeCodeQ, *, token: str | None = None) -> None:
+    """A task with all that leads to a refused result: lost by its worker, requeued by hand, nacked, ended by hand."""
+    made = fake.enqueue("SYNC", {"who": "it's"}, tenant="dev", priority=3)
+    with fake.client() as producer, fake.client(token) as worker:
+        fake.advance(seconds=2)
+        worker.post(f"{TASKS}/claim", json={"commands": ["SYNC"], "leaseSeconds": 30})
+        fake.advance(seconds=2)
+        worker.post(f"{TASKS}/{made.id}/nack", json={"reason": "busy"})
+        fake.advance(seconds=900)
+        worker.post(f"{TASKS}/claim", json={"commands": ["SYNC"], "waitSeconds": 2})
+        fake.expire(made.id)
+        fake.requeue(made.id)
+        worker.post(f"{TASKS}/{made.id}/result", json={"status": "COMPLETED", "result": {"n": True}})
+        producer.post(TASKS, json={"command": "OTHER", "payload": None})
+        producer.post(TASKS, content=b"{oops")
+
+
+@pytest.mark.parametrize("n", range(1, 7))
+def test_each_request_is_recreated_by_its_test(fake: FakeCodeQ, browser: httpx.Client, n: int) -> None:
+    tell(fake)
+    source = written(browser, n)
+    run(source)
+    status = re.search(r"status_code == (\d+)", source)
+    assert status is not None
+    with pytest.raises(AssertionError):
+        run(source.replace(status[0], "status_code == 299"))
+
+
+def test_callers_of_the_fake_are_those_of_the_test() -> None:
+    claims = {"sub": "w-1", "tenantId": "dev", "eventTypes": ["*"], "scope": "codeq:claim codeq:nack codeq:result"}
+    callers: dict[str, dict[str, Any]] = {
+        "billing": {"kind": "producer"},
+        "one": {"kind": "worker", "token": "s3cret", "claims": claims},
+    }
+    with FakeCodeQ(now=NOW, seed=1, identities=callers) as fake:
+        tell(fake, token="s3cret")
+        with fake.client(base_url="http://codeq.test", headers={"origin": "http://codeq.test"}) as browser:
+            source = written(browser, 4)
+    assert "s3cret" not in source
+    run(source)
+
+
+def test_a_request_that_a_fault_struck_has_no_test(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    with fake.client() as http:
+        http.post("/_fake/faults", json={"do": "refuse", "on": "create", "times": 1})
+        http.post(TASKS, json={"command": "A", "payload": 1})
+    assert written(browser, 1) == ""
