@@ -86,7 +86,7 @@ class Authenticator:
         role = role_of(caller.claims) or (self._is_dev and role_header) or ""
         if ADMIN_SCOPE in caller.scopes or role.strip().lower() == "admin":
             return caller
-        raise Unauthenticated("unauthorized. Admin only")
+        raise Unauthenticated("unauthorized. Admin only", caller)
 
     def _authenticate_producer(self, authorization: str | None, now: int) -> Authentication:
         return self._producer_provider.authenticate(_bearer_token(authorization), now=now)
@@ -105,9 +105,9 @@ class Authenticator:
     def _authenticate_real_worker(self, authorization: str | None, now: int) -> Authentication:
         authentication = self._worker_provider.authenticate(_bearer_token(authorization), now=now)
         if not authentication.caller.event_types:
-            raise Unauthenticated("missing eventTypes")
+            raise Unauthenticated("missing eventTypes", authentication.caller)
         if not authentication.caller.scopes:
-            raise Unauthenticated("missing scope")
+            raise Unauthenticated("missing scope", authentication.caller)
         return authentication
 
     def _authenticate_reader(self, authorization: str | None, now: int) -> Authentication:
@@ -144,9 +144,9 @@ class _Cache:
             self._found[authorization] = authentication
         caller = authentication.caller
         if not caller.has_tenant:
-            raise Forbidden("invalid tenant claims")
+            raise Forbidden("invalid tenant claims", caller)
         if scope and scope not in caller.scopes:
-            raise Forbidden("missing scope")
+            raise Forbidden("missing scope", caller)
         return caller
 
 

@@ -18,11 +18,12 @@ _TENANT = re.compile("[a-z][a-z0-9-]{1,62}")
 
 
 class Refusal(Exception):
-    """The caller is not let in. `text` is the error text of the reply."""
+    """The caller is not let in. `text` is the error text of the reply, `caller` who has the token, if it is valid."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, caller: Caller | None = None) -> None:
         super().__init__(text)
         self.text = text
+        self.caller = caller
 
 
 class Unauthenticated(Refusal):

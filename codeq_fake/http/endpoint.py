@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from codeq_fake.auth import Caller, KeysNeeded, with_keys
+from codeq_fake.auth import Caller, KeysNeeded, Refusal, with_keys
 from codeq_fake.clocks import in_slices
 from codeq_fake.core.slices import Slices
 from codeq_fake.journal import Request, TouchedTask
@@ -63,6 +63,8 @@ class Endpoint:
             raise
         except REJECTIONS as rejection:
             rejected = type(rejection).__name__
+            if isinstance(rejection, Refusal) and rejection.caller is not None:
+                call.caller = rejection.caller
             reason = of_rejection(rejection, call, operation)
             reply = reply_to(rejection, operation.name, call.broker.profile.version, reason)
         if not call.is_outdated(runtime):

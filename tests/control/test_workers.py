@@ -65,6 +65,17 @@ def test_workers_of_one_name_in_two_tenants_are_two() -> None:
     ]
 
 
+def test_a_worker_whose_token_lacks_a_scope_is_known_by_its_name() -> None:
+    claims = {"sub": "w-1", "tenantId": "acme", "eventTypes": ["*"], "scope": "codeq:result"}
+    with FakeCodeQ(now=NOW, identities={"w-1": {"kind": "worker", "claims": claims}}) as codeq:
+        with codeq.client("w-1") as http:
+            http.post(CLAIM, json={"commands": ["PACK"]})
+        with codeq.client() as http:
+            [worker] = http.get("/_fake/workers").json()["workers"]
+    assert (worker["worker"], worker["refused"]) == ("w-1", 1)
+    assert worker["claimed"] == "the token lacks the scope codeq:claim (A5)"
+
+
 def test_the_commands_are_those_of_any_body_that_the_server_took() -> None:
     with FakeCodeQ(now=NOW) as codeq, codeq.client() as http:
         for body in ('{"commands": ["A", null]}', "[]", "7", '{"commands": 7}', "{", "[" * 5000, "{}"):

@@ -96,6 +96,7 @@ def test_a_claim_without_right_reads_which_event_types_the_token_has(codeq: Fake
 
 def test_a_token_without_the_scope_reads_which_one(codeq: FakeCodeQ) -> None:
     assert reason(codeq, "scopeless", CLAIM, "{}") == "the token lacks the scope codeq:claim (A5)"
+    assert codeq.requests[-1]["as"] == "w-3"
 
 
 @pytest.mark.parametrize("path", [CLAIM, f"{CLAIM}/batch"])
