@@ -6,6 +6,7 @@ without marks opens no port and starts no process; one that does so anyway fails
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.holds import garbage_kept
 
 pytest_plugins = ["pytester"]  # the tests of our own plugin run tests
 
@@ -104,6 +107,15 @@ def pytester(
     """Pytest's own, with `loaded_modules`."""
     yield pytester
     loaded_modules.update(sys.modules)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the collector of garbage from looking at all tests again and again, here and later."""
+    with garbage_kept():
+        found = yield
+    gc.freeze()
+    return found
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

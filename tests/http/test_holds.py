@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_fake.clocks import WallClock
+from codeq_fake.runtime.fake_server import Config, FakeServer
+from codeq_fake.serving.application import application
 from codeq_fake.testing import FakeCodeQ
 from tests.holds import LongestHold, measured
 from tests.http.support import CLEANUP, NOW, ask, bearer
@@ -37,21 +40,21 @@ def test_a_cleanup_of_many_tasks_lets_others_in_between() -> None:
     assert longest.is_short, (longest.seconds, longest.total)
 
 
-@pytest.mark.parametrize("headers", [[], [(b"accept-encoding", b"gzip")]])
 @measured
-def test_the_metrics_of_many_commands_let_others_in_between(headers: list[tuple[bytes, bytes]]) -> None:
-    async def measured() -> tuple[Answer, LongestHold]:
-        fake = FakeCodeQ(now=NOW)
-        await ask(fake.app, "GET", "/metrics", [], headers)  # the first request loads what all need
+def test_the_metrics_of_many_commands_let_others_in_between() -> None:
+    async def asked() -> None:
+        runtime = FakeServer(Config(), WallClock("manual", start=0))
+        app = application(runtime)
+        await ask(app, "GET", "/metrics")  # the first request loads what all need
         for n in range(TASKS):
-            fake.enqueue(f"C{n:05}")
-        async with LongestHold() as longest:
-            answer = await ask(fake.app, "GET", "/metrics", [], headers)
-        return answer, longest
+            runtime.broker.create(f"C{n:05}", tenant="dev", now=0)
+        for headers in ([], [(b"accept-encoding", b"gzip")]):
+            async with LongestHold() as longest:
+                answer = await ask(app, "GET", "/metrics", [], headers)
+            text = gzip.decompress(answer.body) if headers else answer.body
+            lines = [line for line in text.splitlines() if b"task_created" in line]
+            assert lines[2:] == [b'codeq_task_created_total{command="C%05d"} 1' % n for n in range(TASKS)]
+            assert lines[0].startswith(b"# HELP")
+            assert longest.is_short, (headers, longest.seconds, longest.total)
 
-    answer, longest = asyncio.run(measured())
-    text = gzip.decompress(answer.body) if headers else answer.body
-    lines = [line for line in text.splitlines() if b"task_created" in line]
-    assert lines[2:] == [b'codeq_task_created_total{command="C%05d"} 1' % n for n in range(TASKS)]
-    assert lines[0].startswith(b"# HELP")
-    assert longest.is_short, (longest.seconds, longest.total)
+    asyncio.run(asked())
