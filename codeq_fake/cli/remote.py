@@ -70,8 +70,17 @@ class Fake:
         if beginning in found or not found:
             return beginning
         if len(found) > 1:
-            _refuse_ambiguous(beginning, found.values())
+            exit_with(f"{beginning} is the beginning of several ids: {_listed(found.values())}", MISUSED)
         return str(next(iter(found)))
+
+    def only_task(self, state: str) -> str:
+        """The id of the only task in a state. Ends the program if there is none, or if there are several."""
+        found = self.get("/tasks", {"tasks": [TASK_NAME]}, state=state, limit=_MOST_GUESSES)["tasks"]
+        if not found:
+            exit_with(f"no task is {state}", FAILED)
+        if len(found) > 1:
+            exit_with(f"several tasks are {state}, give the beginning of an id: {_listed(found)}", MISUSED)
+        return str(found[0]["id"])
 
     def get(self, path: str, shape: Shape, /, **query: str | int | None) -> dict[str, Any]:
         """A GET call; arguments that are None are left out."""
@@ -147,9 +156,8 @@ class Fake:
         )
 
 
-def _refuse_ambiguous(beginning: str, tasks: Iterable[dict[str, Any]]) -> NoReturn:
-    matches = ", ".join(f"{task['id']} ({task['command']}, {task['status']})" for task in tasks)
-    exit_with(f"{beginning} is the beginning of several ids: {matches}", MISUSED)
+def _listed(tasks: Iterable[dict[str, Any]]) -> str:
+    return ", ".join(f"{task['id']} ({task['command']}, {task['status']})" for task in tasks)
 
 
 def _fits(value: object, shape: Shape) -> bool:

@@ -78,8 +78,9 @@ _WORKER: Shape = {
     "commands": [str],
     **dict.fromkeys(("leases", "refused"), int),
 }
-#: The argument of commands for one task.
+#: The argument of commands for one task, and of those for a leased one.
 TASK_ID = click.argument("task_id", metavar="ID")
+_LEASED_ID = click.argument("task_id", metavar="[ID]", required=False)
 
 
 @click.command()
@@ -130,27 +131,28 @@ def attempts_of(task: dict[str, Any]) -> str:
 
 
 @click.command()
-@TASK_ID
+@_LEASED_ID
 @calls_fake
-def expire(fake: Fake, *, task_id: str) -> Answer:
+def expire(fake: Fake, *, task_id: str | None) -> Answer:
     """End a task's lease now, as if its worker had crashed.
 
-    Until the next claim, its worker still has the task: use `take` to take it away at once.
+    It is by default the only leased task. Until the next claim, its worker still has it: use `take` to take it away.
     """
-    reply = _act(fake, task_id, "expire")
+    reply = _act(fake, task_id or fake.only_task("leased"), "expire")
     holder = f"  a heartbeat of {reply.get('workerId')} is still answered 200, but brings no lease back (H3)"
     return Answer(reply, say(*_story(reply), holder, f"  `codeq-fake take {reply['id']}` takes it away at once"))
 
 
 @click.command()
-@TASK_ID
+@_LEASED_ID
 @calls_fake
-def take(fake: Fake, *, task_id: str) -> Answer:
+def take(fake: Fake, *, task_id: str | None) -> Answer:
     """Take a task from its worker at once.
 
-    It goes back to its queue, as by an expired lease, and the worker's next request about it is refused.
+    It is by default the only leased task. It goes back to its queue, as by an expired lease, and the worker's next
+    request about it is refused.
     """
-    reply = _act(fake, task_id, "take")
+    reply = _act(fake, task_id or fake.only_task("leased"), "take")
     return Answer(reply, say(*_story(reply)))
 
 

@@ -160,6 +160,22 @@ def test_a_task_can_be_taken_from_its_worker_which_sees_it_at_once(fake: FakeCod
     assert (done.exit_code, done.stderr) == (1, f"codeq-fake: {fake.url}: task {ID} has no lease to take away\n")
 
 
+@pytest.mark.parametrize("command", ["expire", "take"])
+def test_the_only_leased_task_needs_no_id(fake: FakeCodeQ, command: str) -> None:
+    done = call(fake, command)
+    assert (done.exit_code, done.stderr) == (1, "codeq-fake: no task is leased\n")
+    leased(fake)
+    assert "lease ended by hand" in printed(fake, command)
+    fake.requeue(ID)
+    other = fake.enqueue("RENDER")
+    with fake.client() as http:
+        http.post("/v1/codeq/tasks/claim/batch", json={"commands": ["RENDER"], "count": 2})
+    done = call(fake, command)
+    both = f"{ID} (RENDER, IN_PROGRESS), {other.id} (RENDER, IN_PROGRESS)"
+    told = f"codeq-fake: several tasks are leased, give the beginning of an id: {both}\n"
+    assert (done.exit_code, done.stderr) == (2, told)
+
+
 def test_a_task_can_be_put_back_and_deleted(fake: FakeCodeQ) -> None:
     assert "PENDING, PENDING_LIST" in printed(fake, "requeue", leased(fake))
     assert printed(fake, "delete", ID) == f"deleted: {ID}  RENDER  PENDING\n"

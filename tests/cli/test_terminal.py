@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -12,15 +13,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from rich.color import Color
 from rich.console import Console
 
 from codeq_client.cli import main as worker_main
 from codeq_client.task_cli import main as tasks_main
 from codeq_contract.cli import main as contract_main
 from codeq_fake.cli import main, tables, top
+from codeq_fake.cli.keyboard import keyboard
 from codeq_fake.cli.tables import Kind, relative, screen_table
 from codeq_fake.cli.top_screen import View
 from codeq_fake.testing import FakeCodeQ
+
+if sys.platform != "win32":
+    import termios
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -252,6 +258,31 @@ def test_ids_are_cut_to_what_tells_them_apart_and_empty_columns_are_left_out() -
 )
 def test_times_are_relative_to_the_fakes_clock(time: str, text: str) -> None:
     assert relative(time, 0) == text
+
+
+@pytest.mark.parametrize(
+    ("state", "color"), [("ready", "cyan"), ("dead", "red"), ("200", "green"), ("409", "yellow"), ("503", "red")]
+)
+def test_states_have_colors(state: str, color: str) -> None:
+    table = screen_table({"state": Kind.STATE}, [(state,)], 0, 80)
+    out = Console(width=80, force_terminal=True, color_system="standard", file=StringIO(), legacy_windows=False)
+    [segment] = [segment for segment in out.render(table) if segment.text.strip() == state]
+    assert segment.style is not None
+    assert segment.style.color == Color.parse(color)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no terminals of this kind")
+def test_a_key_needs_no_enter_and_the_terminal_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    person, terminal = os.openpty()
+    before = termios.tcgetattr(terminal)
+    with os.fdopen(terminal, encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with keyboard() as next_key:
+            assert next_key(0) == ""
+            os.write(person, b"q")
+            assert next_key(5) == "q"
+        assert termios.tcgetattr(terminal) == before
+    os.close(person)
 
 
 @pytest.mark.process
