@@ -91,12 +91,10 @@ _LAST = click.option(
 @calls_fake
 def requests(fake: Fake, *, since: int, last: int, path: str | None, status: str | None) -> Answer:
     """List the latest requests."""
-    reply = fake.get("/requests", {"requests": [REQUEST], "dropped?": int}, since=since, path=path, status=status)
-    latest = reply["requests"][-last:]
-    return _listed(
-        {**reply, "requests": latest},
-        show_table(REQUEST_COLUMNS, map(request_row, latest), empty="no requests", now=fake.now),
-    )
+    shape: Shape = {"requests": [REQUEST], "dropped?": int}
+    reply = fake.get("/requests", shape, since=since, path=path, status=status, last=last)
+    rows = map(request_row, reply["requests"])
+    return _listed(reply, show_table(REQUEST_COLUMNS, rows, empty="no requests", now=fake.now))
 
 
 def _listed(reply: dict[str, Any], show: Callable[[], None]) -> Answer:
@@ -134,11 +132,9 @@ def _milliseconds(entry: dict[str, Any]) -> str:
 @calls_fake
 def callbacks(fake: Fake, *, since: int, last: int) -> Answer:
     """List the latest callbacks and notices, with their tries."""
-    reply = fake.get("/callbacks", {"callbacks": [CALLBACK], "dropped?": int}, since=since)
-    latest = reply["callbacks"][-last:]
-    return _listed(
-        {**reply, "callbacks": latest}, show_table(_CALLBACK_COLUMNS, map(_callback_row, latest), empty="no callbacks")
-    )
+    reply = fake.get("/callbacks", {"callbacks": [CALLBACK], "dropped?": int}, since=since, last=last)
+    rows = map(_callback_row, reply["callbacks"])
+    return _listed(reply, show_table(_CALLBACK_COLUMNS, rows, empty="no callbacks"))
 
 
 def _callback_row(entry: dict[str, Any]) -> Sequence[object]:
@@ -160,7 +156,7 @@ def resend(fake: Fake, *, n: int | None) -> Answer:
     It is number N, by default the last one.
     """
     if n is None:
-        sent_before = fake.get("/callbacks", {"callbacks": [CALLBACK]})["callbacks"]
+        sent_before = fake.get("/callbacks", {"callbacks": [CALLBACK]}, last=1)["callbacks"]
         if not sent_before:
             exit_with("no callback was sent yet", FAILED)
         n = sent_before[-1]["n"]
@@ -182,13 +178,34 @@ def curl(fake: Fake, *, n: int | None) -> Answer:
     """
     from codeq_fake.page.curl import as_curl  # noqa: PLC0415 - --help loads no server
 
-    shape: Mapping[str, Shape] = {**REQUEST, "headers": {}, "body": str}
-    found = fake.get("/requests", {"requests": [shape]}, since=n - 1 if n else 0)["requests"]
-    chosen = [entry for entry in found if n in (None, entry["n"])]
-    if not chosen:
-        exit_with(f"the journal has no request {n}, or no longer" if n else "no request was sent yet", FAILED)
-    text = as_curl(cast("Request", chosen[-1]), fake.name)
+    text = as_curl(cast("Request", _request(fake, n)), fake.name)
     return Answer({"curl": text}, lambda: click.echo(text))
+
+
+@click.command("pytest")
+@click.argument("n", type=click.IntRange(1), metavar="[N]", required=False)
+@calls_fake
+def as_pytest(fake: Fake, *, n: int | None) -> Answer:
+    """Print a request as a test for pytest.
+
+    It is request number N, by default the last one. The test brings the request's tasks into the state that they had,
+    sends the request, and expects the same reply:
+
+        codeq-fake pytest 7 > test_request_7.py
+    """
+    reply = fake.get(f"/requests/{n or _request(fake, n)['n']}/pytest", {"pytest": str})
+    return Answer(reply, lambda: click.echo(reply["pytest"], nl=False))
+
+
+def _request(fake: Fake, n: int | None) -> dict[str, Any]:
+    """Request number `n`, by default the last one. Ends the program if the journal does not have it."""
+    shape: Mapping[str, Shape] = {**REQUEST, "headers": {}, "body": str}
+    if n is not None:
+        return fake.get(f"/requests/{n}", shape)
+    latest: list[dict[str, Any]] = fake.get("/requests", {"requests": [shape]}, last=1)["requests"]
+    if not latest:
+        exit_with("no request was sent yet", FAILED)
+    return latest[0]
 
 
 @click.command()

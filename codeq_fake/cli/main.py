@@ -9,7 +9,7 @@ from codeq_fake import __version__
 from .completion import completion
 from .demo import demo
 from .faults import fault, faults
-from .journals import callbacks, contract, curl, requests, resend, surprises
+from .journals import as_pytest, callbacks, contract, curl, requests, resend, surprises
 from .output import Program
 from .serve import run, serve
 from .simulate import simulate
@@ -34,7 +34,7 @@ def main() -> None:
 for command in (
     *(serve, run, demo, simulate, completion),
     *(top, queues, workers, tasks, task, expire, take, requeue, delete),
-    *(requests, curl, callbacks, resend, surprises, contract),
+    *(requests, curl, as_pytest, callbacks, resend, surprises, contract),
     *(advance, clock, fault, faults, reset, state),
 ):
     main.add_command(command)

@@ -19,6 +19,12 @@ class UnknownTaskError(ControlError):
     status = 404
 
 
+class UnknownRequestError(ControlError):
+    """The journal has no request with this number, or no longer."""
+
+    status = 404
+
+
 class UnknownCallbackError(ControlError):
     """The journal has no callback or notice with this number, or no longer."""
 

@@ -12,11 +12,12 @@ from codeq_fake.core import errors, manual_operations
 from codeq_fake.core.effects import NoticeDue
 from codeq_fake.core.slices import Slices, batches
 from codeq_fake.divergences import Surprise
-from codeq_fake.journal import Callback, Journal, Request
+from codeq_fake.journal import Callback, EntryT, Journal, Request
 from codeq_fake.runtime.fake_server import FakeServer
 
 from . import representations
-from .errors import ConflictError, UnknownCallbackError
+from .errors import ConflictError, UnknownCallbackError, UnknownRequestError
+from .reproduction import as_pytest
 
 
 class JournalControls:
@@ -32,16 +33,39 @@ class JournalControls:
         """The journal of callbacks and notices."""
         return list(self.callback_journal()["callbacks"])
 
-    def request_journal(self, *, since: int = 0, path: str = "", status: Collection[int] = ()) -> dict[str, Any]:
+    def request_journal(
+        self, *, since: int = 0, path: str = "", status: Collection[int] = (), last: int | None = None
+    ) -> dict[str, Any]:
         """The requests after number `since`, as an iterator, and how many of them were dropped, if any were.
 
-        `path` matches a part of the path, `status` are the statuses to list, by default all.
+        `path` matches a part of the path, `status` are the statuses to list, by default all. Of the requests that match
+        the `last` ones are listed.
         """
         journal = self._runtime.requests
         found = [
             entry for entry in journal.since(since) if path in entry.path and (not status or entry.status in status)
         ]
-        return {"requests": map(representations.request, found), **_dropped(journal, since)}
+        return {"requests": map(representations.request, _last(found, last)), **_dropped(journal, since)}
+
+    def request(self, n: int) -> payloads.Request:
+        """One request of the journal. Raises UnknownRequestError."""
+        return representations.request(self._find_request(n))
+
+    def request_as_pytest(self, n: int) -> dict[str, str]:
+        """A request as a test that recreates it and the state before it.
+
+        Raises UnknownRequestError, or ConflictError for a request that no test can recreate.
+        """
+        test = as_pytest(self._runtime, self._find_request(n))
+        if not test:
+            raise ConflictError(f"no test can recreate request {n}: a fault struck it, or a body is very long")
+        return {"pytest": test}
+
+    def _find_request(self, n: int) -> Request:
+        entry = self._runtime.requests.find(n)
+        if entry is None:
+            raise UnknownRequestError(f"the journal has no request {n}, or no longer")
+        return entry
 
     def _requests_about(self, task_id: str) -> Slices[list[Request]]:
         """The requests in the journal that created, claimed or named a task."""
@@ -51,10 +75,11 @@ class JournalControls:
             yield
         return about
 
-    def callback_journal(self, *, since: int = 0) -> dict[str, Any]:
-        """The callbacks and notices after number `since`, as an iterator, and how many were dropped, if any were."""
+    def callback_journal(self, *, since: int = 0, last: int | None = None) -> dict[str, Any]:
+        """The `last` callbacks and notices after number `since`, as an iterator, and how many were dropped, if any."""
         journal = self._runtime.deliveries.journal
-        return {"callbacks": map(representations.callback, journal.since(since)), **_dropped(journal, since)}
+        found = _last(journal.since(since), last)
+        return {"callbacks": map(representations.callback, found), **_dropped(journal, since)}
 
     async def resend(self, n: int) -> dict[str, Any]:
         """Send a callback or notice of the journal again, and return its new entry when everything due is done.
@@ -92,6 +117,11 @@ class JournalControls:
     async def surprises_beside_others(self) -> list[payloads.Surprise]:
         """As `surprises`. Others have turns meanwhile."""
         return list(map(_surprise, await in_slices(self._runtime.surprises.so_far_in_slices())))
+
+
+def _last(entries: list[EntryT], last: int | None) -> list[EntryT]:
+    """The last entries, by default all."""
+    return entries if last is None else entries[max(0, len(entries) - last) :]
 
 
 def _is_same(one: Callback, other: Callback) -> bool:

@@ -98,6 +98,8 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         "limit": whole,
     }
 
+    requests: Mapping[str, Reader] = {"since": whole, "path": text, "status": statuses, "last": whole}
+
     def advance(seconds: int | None = None, to: int | None = None) -> Awaitable[Advanced]:
         return controls.advance(by=seconds, to=to)
 
@@ -122,8 +124,10 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("POST", "/tasks/{task_id}/requeue", controls.requeue, task),
         ControlCall("GET", "/queues", controls.begin_queues),
         ControlCall("GET", "/workers", controls.workers_beside_others, under="workers"),
-        ControlCall("GET", "/requests", controls.request_journal, {"since": whole, "path": text, "status": statuses}),
-        ControlCall("GET", "/callbacks", controls.callback_journal, {"since": whole}),
+        ControlCall("GET", "/requests", controls.request_journal, requests),
+        ControlCall("GET", "/requests/{n}", controls.request, {"n": number_of("request")}),
+        ControlCall("GET", "/requests/{n}/pytest", controls.request_as_pytest, {"n": number_of("request")}),
+        ControlCall("GET", "/callbacks", controls.callback_journal, {"since": whole, "last": whole}),
         ControlCall("POST", "/callbacks/{n}/resend", controls.resend, {"n": number_of("callback")}),
         ControlCall("GET", "/faults", faults.active),
         ControlCall("POST", "/faults", lambda **sent: faults.add(sent), rule),

@@ -12,6 +12,7 @@ from codeq_fake.clause_coverage.coverage import sections
 from codeq_fake.clocks import in_slices
 from codeq_fake.control import json_blocks, representations
 from codeq_fake.control.queueing import latest_claims, position
+from codeq_fake.control.reproduction import as_pytest
 from codeq_fake.faults.recipes import REQUESTS
 from codeq_fake.faults.rule import KINDS, WAYS
 from codeq_fake.journal import Callback
@@ -20,7 +21,6 @@ from . import data, depth, lane, request_list, story, task_list
 from .actions import NewTask, show_form
 from .curl import as_curl, first_task
 from .fault_forms import KindForm, recipe_forms
-from .reproduction import as_pytest
 from .visit import Visit
 
 #: How many entries a sheet of a long list has, and how many each part of the overview.

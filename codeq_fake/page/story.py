@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import groupby
 from operator import attrgetter
-from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from codeq_fake.control.reproduction import CAUSES
 from codeq_fake.core import HistoryEntry, State, Task
-from codeq_fake.core.task import CREATED, LAST_ATTEMPT, Event
+from codeq_fake.core.task import LAST_ATTEMPT, Event
 from codeq_fake.core.times import in_words
 from codeq_fake.divergences.history import fields
 from codeq_fake.journal import Callback, Request
@@ -28,19 +28,6 @@ _LONGEST = 10_000
 #: What a line is about: a change of the task, a request that was refused or met a fault, or the try of a callback.
 Kind: TypeAlias = Literal["event", "refusal", "try"]
 
-#: An event of a task -> the operation that causes it.
-CAUSES: Mapping[str, str] = MappingProxyType(
-    {
-        CREATED: "create",
-        Event.CLAIM: "claim",
-        Event.HEARTBEAT: "heartbeat",
-        Event.ABANDON: "abandon",
-        Event.NACK: "nack",
-        Event.LAST_NACK: "nack",
-        Event.COMPLETE: "submit",
-        Event.FAIL: "submit",
-    }
-)
 #: The events that count as an attempt: claims, and what gives a task back (N4).
 _ATTEMPTS = frozenset({Event.CLAIM, Event.REFUSE_LEASE, *LAST_ATTEMPT, *LAST_ATTEMPT.values()})
 _ENDED = (State.COMPLETED, State.FAILED, State.DEAD)

@@ -340,6 +340,18 @@ def test_requests_are_listed_and_filtered(fake: FakeCodeQ) -> None:
         assert [entry["n"] for entry in as_json(fake, "requests", *arguments)["requests"]] == [2]
 
 
+@pytest.mark.parametrize(("command", "begins"), [("curl", "curl -i -X POST {url}"), ("pytest", "import pytest\n")])
+def test_a_request_is_printed_as_a_command_and_as_a_test(fake: FakeCodeQ, command: str, begins: str) -> None:
+    done = call(fake, command)
+    assert (done.exit_code, done.stderr) == (1, "codeq-fake: no request was sent yet\n")
+    leased(fake)
+    told = printed(fake, command)
+    assert told.startswith(begins.format(url=fake.url))
+    assert told == printed(fake, command, "1")
+    done = call(fake, command, "2")
+    assert (done.exit_code, done.stderr) == (1, f"codeq-fake: {fake.url}: the journal has no request 2, or no longer\n")
+
+
 def test_possible_secrets_in_a_url_are_only_in_json(fake: FakeCodeQ) -> None:
     url = "https://me:secret@app.example/done?token=secret"
     fake.enqueue("RENDER", webhook=url)
@@ -531,7 +543,8 @@ def test_invalid_arguments_are_misuse(arguments: tuple[str, ...]) -> None:
 
 CALLS = (
     *("tasks", "queues", "workers", "requests", "callbacks", "surprises", "contract", "clock", "reset"),
-    *("task x", "expire x", "take x", "requeue x", "delete x", "resend 1", "advance 1", "top --times 1"),
+    *("task x", "expire x", "take x", "requeue x", "delete x", "advance 1", "top --times 1"),
+    *("resend 1", "curl", "pytest 1"),
     *("faults list", "faults clear", "faults remove 1", "faults add {do:\\ hang}", "state save", "state get"),
 )
 LISTS = ("tasks", "queues", "workers", "requests", "callbacks", "surprises", "clauses", "faults", "history")

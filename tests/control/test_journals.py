@@ -71,6 +71,10 @@ def test_requests_are_noted_with_their_replies(http: httpx.Client) -> None:
         ("status=0", [1, 2, 3]),
         ("status=2xx", [1, 2, 3]),
         ("status=4xx", []),
+        ("last=1", [3]),
+        ("last=5", [1, 2, 3]),
+        ("last=0", []),
+        ("last=1&path=claim", [2]),
     ],
 )
 def test_requests_are_filtered(http: httpx.Client, query: str, numbers: list[int]) -> None:
@@ -78,6 +82,22 @@ def test_requests_are_filtered(http: httpx.Client, query: str, numbers: list[int
     claim(http)
     http.get("/metrics")
     assert [entry["n"] for entry in get(http, f"requests?{query}")["requests"]] == numbers
+
+
+def test_one_request_is_shown_and_written_as_a_test(http: httpx.Client) -> None:
+    create(http)
+    http.get("/metrics")
+    assert get(http, "requests/1") == get(http, "requests")["requests"][0]
+    assert "assert reply.status_code == 202" in get(http, "requests/1/pytest")["pytest"]
+    for path in ("requests/3", "requests/3/pytest"):
+        assert refusal(http.get(f"/_fake/{path}")) == (404, "the journal has no request 3, or no longer")
+
+
+def test_a_request_that_a_fault_struck_is_no_test(http: httpx.Client) -> None:
+    http.post("/_fake/faults", json={"do": "refuse"})
+    http.get("/v1/codeq/tasks/x")
+    reason = "no test can recreate request 1: a fault struck it, or a body is very long"
+    assert refusal(http.get("/_fake/requests/1/pytest")) == (409, reason)
 
 
 def test_a_request_without_a_token_has_no_caller(http: httpx.Client) -> None:

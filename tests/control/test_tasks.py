@@ -144,8 +144,8 @@ def test_a_limit_is_a_whole_number(http: httpx.Client, limit: str) -> None:
             "unknown: sttus; known are status, command, tenant, state, text, id, limit",
         ),
         ("tasks?state=dying&limit=1", f"state: found 'dying', allowed are {', '.join(STATES)}"),
-        ("requests?sinc=1", "unknown: sinc; known are since, path, status"),
-        ("callbacks?limit=1", "unknown: limit; known are since"),
+        ("requests?sinc=1", "unknown: sinc; known are since, path, status, last"),
+        ("callbacks?limit=1", "unknown: limit; known are since, last"),
     ],
 )
 def test_an_unknown_query_parameter_is_refused_by_name(http: httpx.Client, query: str, reason: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from codeq_fake.control import representations
 from codeq_fake.core import HistoryEntry, Task
 from codeq_fake.core.task import CREATED, Event
 from codeq_fake.divergences.history import fields
@@ -15,8 +15,23 @@ from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import FakeServer
 
-from .rendering import LONGEST
-from .story import CAUSES
+from . import representations
+
+#: An event of a task -> the operation that causes it.
+CAUSES: Mapping[str, str] = MappingProxyType(
+    {
+        CREATED: "create",
+        Event.CLAIM: "claim",
+        Event.HEARTBEAT: "heartbeat",
+        Event.ABANDON: "abandon",
+        Event.NACK: "nack",
+        Event.LAST_NACK: "nack",
+        Event.COMPLETE: "submit",
+        Event.FAIL: "submit",
+    }
+)
+#: A longer body does not fit into a test (bytes).
+_LONGEST = 100_000
 
 #: A step of a test: its instant (ns), the index of the request that it is or follows, and its lines of Python.
 Step: TypeAlias = tuple[int, int, list[str]]
@@ -30,7 +45,7 @@ _BY_HAND = {"lease ended by hand": "expire", str(Event.REQUEUE): "requeue"}
 def as_pytest(runtime: FakeServer, request: Request) -> str:
     """The test that recreates a request, or an empty text for one that a fault struck, or with a very long body."""
     earlier = [entry for entry in runtime.requests.entries if entry.n < request.n and _is_needed(entry, request)]
-    if request.faults or any(len(entry.body) > LONGEST for entry in (*earlier, request)):
+    if request.faults or any(len(entry.body) > _LONGEST for entry in (*earlier, request)):
         return ""
     tasks = [task for touched in request.tasks if (task := runtime.broker.store.tasks.get(touched.id)) is not None]
     requests = [*earlier, request]
