@@ -210,10 +210,10 @@ def clauses_of(item: pytest.Item) -> tuple[str, ...]:
 
 def missing_features(item: pytest.Item, driver: Driver) -> list[str]:
     """The features that the case or one of its facts needs and the target lacks."""
-    return [feature for feature in _needed_features(item) if feature not in driver.features]
+    return [feature for feature in needed_features(item) if feature not in driver.features]
 
 
-def _needed_features(item: pytest.Item) -> list[str]:
+def needed_features(item: pytest.Item) -> list[str]:
     """The features that the case or one of its facts needs."""
     needed = [feature for mark in item.iter_markers("needs") for feature in mark.args]
     needed += [feature for fact in facts_of(item) for feature in FACTS[fact].needs]
@@ -222,7 +222,7 @@ def _needed_features(item: pytest.Item) -> list[str]:
 
 def _pool_of(item: pytest.Item) -> str:
     """The pool of threads in which the case runs if time is real. Empty if it runs alone."""
-    return _POOLS.get(group_of(item), _STARTING if "variants" in _needed_features(item) else "")
+    return _POOLS.get(group_of(item), _STARTING if "variants" in needed_features(item) else "")
 
 
 def _unsupported(features: Sequence[str]) -> UnsupportedError:
