@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
@@ -17,6 +19,10 @@ TIMEOUT = 90.0
 
 #: Seconds that an idle connection is kept. Servers close one after 5 or more, and a request sent just then is lost.
 KEEPALIVE = 2.0
+
+
+#: What the parser raises. A change of the protocol is asked for by no request.
+_NOT_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
 
 class Connection(Protocol):
@@ -41,27 +47,27 @@ class PlainConnection:
         self._tls = ssl.create_default_context() if is_safe else None
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if is_safe else 80)
-        self._shown_host = parts.netloc.rpartition("@")[2]
+        self._shown_host = parts.netloc.rpartition("@")[2].encode()
         self._prefix = parts.path.rstrip("/").encode()
         self._now = now
         self._stream: _Stream | None = None
-        self._idle_since = 0.0
 
     async def exchange(self, request: Request) -> Reply:
         """Send a request and wait for its reply. A lost one is a reply without a status."""
         called = self._now()
         try:
-            stream = await self._opened()
+            stream = self._stream
+            if stream is None or not stream.is_usable():
+                stream = await self._open()
+            sent = self._bytes_of(request)
             called = self._now()
-            returned = await stream.exchange(self._bytes_of(request))
-        except (OSError, httptools.HttpParserError) as error:
+            return await stream.exchange(sent, called)
+        except (OSError, *_NOT_HTTP) as error:
             self.close()
             return Reply(called, self._now(), problem=f"{type(error).__name__}: {error}")
         except asyncio.CancelledError:
             self.close()
             raise
-        self._idle_since = asyncio.get_running_loop().time()
-        return Reply(called, returned, stream.parser.get_status_code(), stream.headers, b"".join(stream.body))
 
     def close(self) -> None:
         """Close the connection. The next request opens another one."""
@@ -69,59 +75,76 @@ class PlainConnection:
             self._stream.close()
             self._stream = None
 
-    async def _opened(self) -> _Stream:
+    async def _open(self) -> _Stream:
+        self.close()
         loop = asyncio.get_running_loop()
-        stream = self._stream
-        if stream is None or not stream.is_usable or loop.time() - self._idle_since > KEEPALIVE:
-            self.close()
-            new = _Stream(self._now)
-            await loop.create_connection(lambda: new, self._host, self._port, ssl=self._tls)
-            self._stream = stream = new
+        self._stream = stream = _Stream(loop, self._now)
+        await loop.create_connection(lambda: stream, self._host, self._port, ssl=self._tls)
         return stream
 
     def _bytes_of(self, request: Request) -> bytes:
-        headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
         body = request.body or b""
         return b"%s %s HTTP/1.1\r\nHost: %s\r\n%sContent-Length: %d\r\n\r\n%s" % (
             request.method.encode(),
             self._prefix + request.target,
-            self._shown_host.encode(),
-            headers.encode("latin-1"),
+            self._shown_host,
+            _lines_of(tuple(request.headers.items())),
             len(body),
             body,
         )
 
 
-class _Stream(asyncio.Protocol):
-    """The bytes of one connection, and the reply that is being read."""
+@lru_cache(maxsize=256)
+def _lines_of(headers: Sequence[tuple[str, str]]) -> bytes:
+    """The lines of these headers. Each caller sends the same ones again and again."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
 
-    def __init__(self, now: Callable[[], int]) -> None:
+
+class _Stream(asyncio.Protocol):
+    """The bytes of one connection, and the reply that is being read.
+
+    A connection has one parser and one timer: those of each request would be a good part of its cost.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], int]) -> None:
+        self._loop = loop
         self._now = now
         self._transport: asyncio.WriteTransport | None = None
-        self._answer: asyncio.Future[int] | None = None
         self._is_kept = True
-        self.parser = httptools.HttpResponseParser(self)
-        self.headers: dict[str, str] = {}
-        self.body: list[bytes] = []
+        # The request under way.
+        self._called = 0
+        self._answer: asyncio.Future[Reply] | None = None
+        # By the clock of the loop: when the last request began, and when it ended.
+        self._begun = self._ended = loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        # The reply that is being read.
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
 
-    @property
     def is_usable(self) -> bool:
         """Whether another request can be sent."""
-        return self._transport is not None and self._is_kept
+        return self._transport is not None and self._is_kept and self._loop.time() - self._ended < KEEPALIVE
 
-    async def exchange(self, request: bytes) -> int:
-        """Send a request. Returns the moment at which its reply had arrived. Raises ConnectionError or TimeoutError."""
+    async def exchange(self, request: bytes, called: int) -> Reply:
+        """Send a request at the moment `called`, and wait for its reply. Raises ConnectionError or TimeoutError."""
         if self._transport is None:
             raise ConnectionError("the server closed the connection")
-        loop = asyncio.get_running_loop()
-        self.parser, self.headers, self.body = httptools.HttpResponseParser(self), {}, []
-        self._answer = loop.create_future()
+        self._called, self._begun = called, self._loop.time()
+        self._answer = self._loop.create_future()
         self._transport.write(request)
-        deadline = loop.call_later(TIMEOUT, self._fail, TimeoutError(f"no reply within {TIMEOUT:g} s"))
-        try:
-            return await self._answer
-        finally:
-            deadline.cancel()
+        if self._timer is None:
+            self._watch()
+        return await self._answer
+
+    def _watch(self) -> None:
+        """Fail a request whose time is over, and look again when that of the next one may be."""
+        left = self._begun + TIMEOUT - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._watch)
+        else:
+            self._timer = None
+            self._fail(TimeoutError(f"no reply within {TIMEOUT:g} s"))
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -142,28 +165,42 @@ class _Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the request under way."""
         self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
         self._fail(exc or ConnectionError("the server closed the connection"))
 
     def data_received(self, data: bytes) -> None:
         """Read a part of a reply."""
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError as error:
+            self._parser.feed_data(data)
+        except _NOT_HTTP as error:
+            self._is_kept = False
             self._fail(error)
             self.close()
 
     # Called by the parser.
 
+    def on_message_begin(self) -> None:
+        """Begin a reply, which may be one of several: informational ones come before the answer.
+
+        After the answer there is nothing to reply to. The next request must not take such a reply for its own.
+        """
+        self._headers, self._body = {}, []
+        if self._answer is None or self._answer.done():
+            self._is_kept = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header under its name in lower case."""
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
-        self.body.append(body)
+        self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Hand over the moment of the last byte."""
-        self._is_kept = self.parser.should_keep_alive()  # afterwards the parser no longer knows
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(self._now())
+        """Hand over the reply, with the moment of its last byte."""
+        status = self._parser.get_status_code()
+        if self._answer is not None and not self._answer.done() and status >= HTTPStatus.OK:
+            self._is_kept = self._parser.should_keep_alive()  # afterwards the parser no longer knows
+            self._ended = self._loop.time()
+            self._answer.set_result(Reply(self._called, self._now(), status, self._headers, b"".join(self._body)))

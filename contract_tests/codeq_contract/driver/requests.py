@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -28,7 +28,7 @@ class UnsupportedError(Exception):
     """The target lacks something that the case needs. The text names it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as a `Call`: there are millions in a load
 class Request:
     """A request with the bearer token of the caller `identity`. `{token:NAME}` in a header stands for a token.
 
@@ -82,16 +82,22 @@ def tokens_named(headers: Mapping[str, str]) -> list[str]:
 
 def signed(request: Request, tokens: Mapping[str, str]) -> Request:
     """The request as it goes out: with the token of its caller, and tokens in place of their names."""
-    headers = {name: _TOKEN.sub(lambda found: tokens[found[1]], value) for name, value in request.headers.items()}
-    if request.identity is not None:
-        headers.setdefault("Authorization", f"Bearer {tokens[request.identity]}")
-    if request.body is not None and not headers.setdefault("Content-Type", "application/json"):
+    own = {name: _TOKEN.sub(lambda found: tokens[found[1]], value) for name, value in request.headers.items()}
+    token = None if request.identity is None else tokens[request.identity]
+    headers = {**_usual_headers(token, has_body=request.body is not None), **own}
+    if request.body is not None and not headers["Content-Type"]:
         # An empty one stands for none.
         del headers["Content-Type"]
-    return replace(request, headers=headers)
+    return Request(request.method, request.path, request.identity, request.body, headers, request.is_raw)
 
 
-@dataclass(frozen=True)
+@lru_cache(maxsize=256)
+def _usual_headers(token: str | None, *, has_body: bool) -> Mapping[str, str]:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return {**headers, "Content-Type": "application/json"} if has_body else headers
+
+
+@dataclass  # as above
 class Reply:
     """A reply. `called` and `returned` are nanoseconds of the driver's clock: when the request went out and ended.
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from codeq_contract.driver import TASKS, Reply, Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as a `Request`
 class Turn:
     """Wait `pause` seconds, then send a request."""
 
