@@ -40,8 +40,8 @@ async def test_each_order_is_charged_once_and_the_shop_hears_of_it(world: World)
     assert sorted(task.payload["order"] for task in world.fake.tasks()) == list(range(ORDERS))
     charges.assert_once()
     charges.assert_under_lease()
-    ended = {task.payload["order"] for task in world.fake.tasks() if task.status == "COMPLETED"}
-    assert set(reports.counted()) == ended
+    completed = {task.payload["order"] for task in world.fake.tasks() if task.status == "COMPLETED"}
+    assert completed <= set(reports.counted())
 
 
 async def run_worker(base_url: str, token: str, charge: Record) -> None:

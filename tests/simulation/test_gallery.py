@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,15 @@ each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenar
 def test_a_broken_program_is_found(scenario: Scenario) -> None:
     seeds = range(scenario.seed, scenario.seed + MOST_RUNS)
     assert any(run_once(scenario.broken, seed, weather=Weather()).failed for seed in seeds)
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_the_survey_runs_in_other_processes_and_prints_a_line_for_each_program() -> None:
+    options = ["--only", "no_heartbeat", "--searches", "1", "--right", "1", "--processes", "1"]
+    command = [sys.executable, "-m", "tests.simulation.gallery", *options]
+    survey = subprocess.run(command, cwd=PAGE.parents[2], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"program .*\nno_heartbeat +1, 1 +1  none\n", survey.stdout)
 
 
 @each_scenario
