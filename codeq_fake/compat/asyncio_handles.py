@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from heapq import heappop, heappush
 from typing import Any, Protocol, TypeVarTuple
 
@@ -22,8 +22,11 @@ _TASKS_KEPT = 256
 class Owner(Protocol):
     """A part of the program whose callbacks run, wait or are dropped together."""
 
-    def runs_now(self, handle: asyncio.Handle) -> bool:
-        """Whether to run a callback now. If not, the owner may keep it."""
+    #: Whether its callbacks run now.
+    runs: bool
+
+    def keep(self, handle: asyncio.Handle) -> None:
+        """A callback of an owner that does not run. It may be kept for later."""
 
     def has_run(self) -> None:
         """A callback has run."""
@@ -33,7 +36,13 @@ class Owner(Protocol):
 
 
 class OwnedLoop(asyncio.SelectorEventLoop):
-    """A loop whose callbacks have owners, told by their contexts. Callbacks without one always run."""
+    """A loop whose callbacks have owners, told by a variable of their contexts. Callbacks without one always run.
+
+    Each turn makes some handles. So they are initialized, ordered and run here, without asyncio's layers for it.
+    """
+
+    #: Holds the owner of what runs in a context.
+    owner_variable: ContextVar[Any]
 
     def __init__(self) -> None:
         #: How many timers were set so far.
@@ -43,10 +52,6 @@ class OwnedLoop(asyncio.SelectorEventLoop):
         self._tasks_made = 0
         super().__init__()
         self.set_task_factory(self._make_task)  # type: ignore[arg-type]  # typeshed asks for all that create_task takes
-
-    def owner_of(self, context: Context) -> Owner | None:
-        """The owner of what runs in a context."""
-        raise NotImplementedError
 
     def begin_turn(self, ready: deque[asyncio.Handle]) -> None:
         """Called before each turn with the callbacks that are ready. Their order may be changed."""
@@ -97,7 +102,7 @@ class OwnedLoop(asyncio.SelectorEventLoop):
             self.forget_tasks()
         task = NumberedTask.__new__(NumberedTask)
         task.number = self._tasks_made  # asyncio puts the task into a set while it is made
-        task.owner = self.owner_of(options.get("context") or copy_context())
+        task.owner = (options.get("context") or copy_context()).get(self.owner_variable)
         options["name"] = options.get("name") or f"Task-{self._tasks_made}"
         task.__init__(coroutine, loop=loop, **options)  # type: ignore[misc]  # as above
         self.tasks.append(task)
@@ -119,19 +124,19 @@ class OwnedLoop(asyncio.SelectorEventLoop):
             ready.append(timer)
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle._cancelled:  # noqa: SLF001 - as above
-                self._run_handle(handle, handle.owner)
-
-    def _run_handle(self, handle: asyncio.Handle, owner: Owner | None) -> None:
-        """Run a callback, if its owner runs."""
-        if owner is None:
-            handle._run()  # noqa: SLF001 - there is no public name
-        elif owner.runs_now(handle):
-            try:
-                handle._run()  # noqa: SLF001 - as above
-            except SystemExit as reason:
-                owner.exit(reason)
-            owner.has_run()
+            if handle._cancelled:  # noqa: SLF001 - as above
+                continue
+            owner = handle.owner
+            if owner is None:
+                handle._run()  # noqa: SLF001 - there is no public name
+            elif owner.runs:
+                try:
+                    handle._run()  # noqa: SLF001 - as above
+                except SystemExit as reason:
+                    owner.exit(reason)
+                owner.has_run()
+            else:
+                owner.keep(handle)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Asyncio counts cancelled timers. Here they go when their turn comes."""
@@ -143,9 +148,11 @@ class _OwnedHandle(asyncio.Handle):
     def __init__(
         self, callback: Callable[..., object], args: tuple[Any, ...], loop: OwnedLoop, context: Context | None
     ) -> None:
-        own = copy_context() if context is None else context
-        super().__init__(callback, args, loop, own)
-        self.owner = loop.owner_of(own)
+        self._context = own = copy_context() if context is None else context
+        self._callback, self._args, self._loop = callback, args, loop
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        self.owner = own.get(loop.owner_variable)
 
 
 class _OwnedTimer(asyncio.TimerHandle):
@@ -159,13 +166,15 @@ class _OwnedTimer(asyncio.TimerHandle):
         loop: OwnedLoop,
         context: Context | None,
     ) -> None:
-        own = copy_context() if context is None else context
-        super().__init__(when, callback, args, loop, own)
-        self.owner = loop.owner_of(own)
+        self._context = own = copy_context() if context is None else context
+        self._callback, self._args, self._loop = callback, args, loop
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        self._when, self._scheduled = when, True
+        self.owner = own.get(loop.owner_variable)
         loop.timers_set += 1
         #: Its place among the timers.
         self.place = (when, loop.timers_set)
-        self._scheduled = True  # as asyncio notes once it is among the timers
 
     def __lt__(self, other: object) -> bool:
         return self.place < other.place  # type: ignore[attr-defined, no-any-return]  # all timers are of this class

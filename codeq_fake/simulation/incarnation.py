@@ -73,13 +73,10 @@ class Incarnation:
 
     # What the loop asks.
 
-    def runs_now(self, handle: asyncio.Handle) -> bool:
-        """Whether to run a callback now. One that is kept runs later, or lets its task be cancelled at the very end."""
-        if self.runs:
-            return True
+    def keep(self, handle: asyncio.Handle) -> None:
+        """Keep a callback that runs later, or with which its task is cancelled at the very end. Drop all others."""
         if self.end is None or is_step(handle):
             self._kept.append(handle)
-        return False
 
     def has_run(self) -> None:
         """If the callback has slept, the whole process stands still for that long."""

@@ -10,7 +10,6 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context
 from random import Random
 from typing import Any, NoReturn, TypeVarTuple
 
@@ -32,6 +31,7 @@ _LONGEST_TURN = 0.005
 class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
     """An event loop without anything outside. `random` draws what is left to chance."""
 
+    owner_variable = CURRENT
     #: The client reads this, and renews leases in the loop instead of on a thread.
     simulates_its_process = True
 
@@ -45,18 +45,14 @@ class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
         super().__init__()
         network.attach(self)
 
-    def owner_of(self, context: Context) -> Owner | None:
-        """The incarnation to which a context belongs."""
-        return context.get(CURRENT)
-
     def looks_outside(self) -> bool:
         """Never: there is no outside."""
         return False
 
     def begin_turn(self, ready: deque[asyncio.Handle]) -> None:
         """Let hosts race, and let time pass where code spins."""
-        if self.time() != self._instant:
-            self._instant, self._turns = self.time(), 0
+        if self._now != self._instant:
+            self._instant, self._turns = self._now, 0
         self._turns += 1
         if self._turns > _MOST_TURNS_AT_ONCE:
             self._jump()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context, ContextVar, copy_context
 
-from codeq_fake.compat.asyncio_handles import OwnedLoop, Owner, is_step
+from codeq_fake.compat.asyncio_handles import OwnedLoop, is_step
 
 OWNED = "asyncio no longer runs callbacks by `Handle._run`: killed and paused hosts of a simulated world would run on"
 ORDERED = "asyncio no longer compares timers to order them: bytes that arrive at one instant would change places"
@@ -24,10 +24,8 @@ class Recorder:
         self.exits: list[SystemExit] = []
         self.turns = 0
 
-    def runs_now(self, handle: asyncio.Handle) -> bool:
-        if not self.runs:
-            self.kept.append(handle)
-        return self.runs
+    def keep(self, handle: asyncio.Handle) -> None:
+        self.kept.append(handle)
 
     def has_run(self) -> None:
         self.turns += 1
@@ -37,6 +35,8 @@ class Recorder:
 
 
 class Loop(OwnedLoop):
+    owner_variable = OWNER
+
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
@@ -47,9 +47,6 @@ class Loop(OwnedLoop):
     def wait_for(self, timer: float | None) -> None:
         assert timer is not None
         self.now = timer
-
-    def owner_of(self, context: Context) -> Owner | None:
-        return context.get(OWNER)
 
 
 def owned_by(recorder: Recorder) -> Context:
