@@ -45,11 +45,13 @@ class AllowedDifferences:
     Ids of traces and spans may differ, but each recorded id needs the same replayed id throughout.
 
     `lateness` is by how many nanoseconds the replay has been late so far, and `callbacks_late` by how many more a
-    server may send a callback late.
+    server may send a callback late. `callbacks_early` is by how many it may send one early, since the recorded server
+    was slow.
     """
 
     lateness: int = 0
     callbacks_late: int = 0
+    callbacks_early: int = 0
     _accepted: set[tuple[str, str]] = field(default_factory=set)
     _ours_of: dict[str, str] = field(default_factory=dict)
     _theirs_of: dict[str, str] = field(default_factory=dict)

@@ -49,7 +49,8 @@ def compare_callbacks(
     ours_by_path = _by_path(deliveries)
     differences: list[Difference] = []
     for path in sorted({*theirs_by_path, *ours_by_path}):
-        ours_by_path[path] = _in_recorded_order(ours_by_path[path], [theirs for _, theirs in theirs_by_path[path]])
+        recorded = [theirs for _, theirs in theirs_by_path[path]]
+        ours_by_path[path] = _in_recorded_order(ours_by_path[path], recorded, allowed)
         for numbered, delivery in zip_longest(theirs_by_path[path], ours_by_path[path]):
             if numbered is not None:
                 number, theirs = numbered
@@ -77,11 +78,15 @@ def _by_path(deliveries: Sequence[_Delivery]) -> defaultdict[str, list[_Delivery
     return by_path
 
 
-def _in_recorded_order(ours: Sequence[_Delivery], theirs: Sequence[Callback]) -> list[_Delivery]:
+def _in_recorded_order(
+    ours: Sequence[_Delivery], theirs: Sequence[Callback], allowed: AllowedDifferences
+) -> list[_Delivery]:
     """Our deliveries; those of one moment, which have no order, as the recorded ones came."""
     waiting, ordered = list(ours), list[_Delivery]()
     for callback in theirs:
-        same_moment = [delivery for delivery in waiting if delivery.request.at == waiting[0].request.at]
+        same_moment = [
+            delivery for delivery in waiting if delivery.request.at <= waiting[0].request.at + allowed.callbacks_late
+        ]
         alike = (one for one in same_moment if _characters(text_of(one.request.body)) == _characters(callback.body))
         if waiting:
             found = next(alike, waiting[0])
@@ -117,7 +122,7 @@ def _request_mismatches(theirs: Callback, ours: Received, allowed: AllowedDiffer
     if theirs.method != ours.method:
         yield ("method", theirs.method, ours.method)
     most = LATENCY + allowed.lateness
-    if not -most <= ours.at - theirs.at <= most + allowed.callbacks_late:
+    if not -most - allowed.callbacks_early <= ours.at - theirs.at <= most + allowed.callbacks_late:
         yield ("time", moment_text(theirs.at), moment_text(ours.at))
 
 

@@ -116,10 +116,17 @@ class RealTimeSession:
         with suppress(NotInTimeError):
             self.driver.clock.eventually(lambda: len(self._received()) >= len(recorded), within=_CALLBACK_PATIENCE)
         self._allowed.callbacks_late = _CALLBACKS_LATE
+        self._allowed.callbacks_early = self._slowest_call
         bodies = "\n".join(callback.body for callback in recorded)
         return compare_callbacks(
             self.recording, self._received(), self._allowed, lambda request: self._translation.received(request, bodies)
         )
+
+    @property
+    def _slowest_call(self) -> int:
+        """How long the recorded server took at most. Its callbacks came late by as much as that."""
+        calls = (call for call in self.recording.calls if not may_be_long_poll(call))
+        return max((call.answered - call.sent for call in calls), default=0)
 
     @cached_property
     def _paths(self) -> set[str]:

@@ -57,8 +57,13 @@ class Requirements:
 
     @cached_property
     def own_server(self) -> bool:
-        """Whether it sees what others do on the same server, or has static tokens, which name tenants."""
-        return self._recording.header.static is not None or any(map(_sees_all, self._recording.calls))
+        """Whether it sees what others do on the same server, or depends on how its tenants are written.
+
+        Static tokens name tenants, and the claim `tid` is only in tokens that show which form a tenant has (G4).
+        """
+        header = self._recording.header
+        writes_tenants = header.static is not None or any("tid" in each.claims for each in header.identities.values())
+        return writes_tenants or any(map(_sees_all, self._recording.calls))
 
     @property
     def setup(self) -> Setup:

@@ -48,6 +48,8 @@ class Translation:
     subjects: Mapping[str, str]
     _ours: dict[str, str] = field(default_factory=dict)
     _theirs: dict[str, str] = field(default_factory=dict)
+    #: The folders of artifacts of the server, with the recorded ones.
+    _folders: dict[str, str] = field(default_factory=dict)
 
     def request(self, call: Call) -> Request:
         """The request of a call as this session sends it."""
@@ -109,9 +111,11 @@ class Translation:
 
     def _recorded(self, text: str, their_text: str) -> str:
         """A text of the server in the recording's names and times. A time that the recorded text has is a constant."""
-        folder = _ARTIFACTS.search(their_text)
-        if folder is not None:
-            text = _ARTIFACTS.sub(folder[0], text)
+        ours, theirs = _ARTIFACTS.search(text), _ARTIFACTS.search(their_text)
+        if ours is not None and theirs is not None:
+            self._folders[ours[0]] = theirs[0]
+        for our_folder, their_folder in self._folders.items():
+            text = text.replace(our_folder, their_folder)
         text = text.replace(self.hooks_origin + self._hooks_path, WEBHOOK_ORIGIN)
         if self.prefix:
             text = text.replace(self.prefix, "")

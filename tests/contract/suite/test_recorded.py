@@ -39,6 +39,14 @@ def server(issuer: Issuer) -> Iterator[Driver]:
         yield driver
 
 
+@pytest.fixture
+def server_of_main(issuer: Issuer) -> Iterator[Driver]:
+    """As `server`, of the main branch on its embedded store."""
+    setup = Requirements(shipped("main/pebble/abandon")).setup
+    with InProcessTarget("pebble", issuer=issuer, version="main").start(setup) as driver:
+        yield driver
+
+
 def deployment(server: Driver, *features: str, backoff_base: int = 1) -> Driver:
     """The server as one that the suite did not start."""
     known = replace(server.settings, backoff_base=backoff_base)
@@ -68,6 +76,20 @@ def test_a_defect_that_only_a_recording_shows_is_found(server: Driver, monkeypat
 )
 def test_a_session_has_other_ids_names_and_times_and_the_same_answers(server: Driver, name: str) -> None:
     assert session(server, f"v0.3.3/redis/{name}") == []
+
+
+@pytest.mark.parametrize("name", ["head_artifact_names", "head_dead_letter_callback", "head_topics"])
+def test_a_session_of_main_has_the_same_answers(server_of_main: Driver, name: str) -> None:
+    assert session(server_of_main, f"main/pebble/{name}") == []
+
+
+def test_what_no_other_server_of_main_shows_is_named(server_of_main: Driver) -> None:
+    assert lacks(server_of_main, "main/pebble/head_reaper") == [
+        "its leases end when the reaper looks, which each server does at other moments (P1)"
+    ]
+    assert lacks(server_of_main, "main/pebble/heartbeat_shortens"), "no reply shows the end that the heartbeat sets"
+    assert lacks(server_of_main, "main/pebble/callback_gives_up") == []
+    assert Requirements(shipped("main/pebble/head_tenants")).own_server, "other names would have another form (G4)"
 
 
 def test_sessions_on_one_server_do_not_disturb_each_other(server: Driver) -> None:
@@ -139,7 +161,7 @@ def test_recordings_are_shipped_with_the_clauses_that_they_show() -> None:
 @pytest.mark.parametrize(("early", "is_different"), [(0.166, False), (0.4, True)])
 def test_a_long_poll_may_find_what_is_due_one_try_earlier(server: Driver, early: float, *, is_different: bool) -> None:
     """Each poll tries every 250 ms from its own beginning, and finds what fell due before its next try (K9)."""
-    recording = shipped("redis/seed_story")
+    recording = shipped("v0.3.3/redis/seed_story")
     calls = iter(recording.calls)
 
     def answer(_: Request) -> Reply:
