@@ -103,8 +103,9 @@ class Fake:
 
         try:
             timeout = httpx.Timeout(patience, connect=5)
-            # No proxy: a fake is on this machine or near it.
-            with httpx.Client(timeout=timeout, trust_env=False, headers=self._headers) as client:
+            # To load the certificates takes longer than the call. No proxy: a fake is on this machine or near it.
+            verify = self._url.lower().startswith("https:")
+            with httpx.Client(timeout=timeout, trust_env=False, verify=verify, headers=self._headers) as client:
                 answer = client.request(method, f"{self._url}/_fake{path}", json=body, **how)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             exit_with(f"{self.name!r} is not a URL; give one such as http://127.0.0.1:8080 with --url", MISUSED)
