@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _ENDED = {"COMPLETED", "FAILED"}
+_LEASE = "codeq:lease:"
 _PENDING, _IN_PROGRESS, _DELAYED = ":pending:0", ":inprog", ":delayed"
 _ROUNDING = 1.0  # a lease may end half a second early (K8), and the store writes a little later than the server looks
 _LAST = b"ECHO the-run-is-over\r\n"
@@ -87,8 +88,13 @@ class TaskHistory:
         self._places[place] = 0
 
     def leased(self, at: float, seconds: float) -> None:
-        """Note that the lease runs for `seconds` from now on."""
+        """Note that a lease of so many seconds begins."""
         self._lease_end = at + seconds
+
+    def renewed(self, at: float, seconds: float) -> None:
+        """Note that the lease runs for `seconds` from now on, if it has not ended (H3)."""
+        if at < self._lease_end:
+            self._lease_end = at + seconds
 
     def written(self, at: float, status: str, attempts: int) -> None:
         """Note the task's new status and attempts."""
@@ -100,6 +106,8 @@ class TaskHistory:
         is_requeued = (self._status, status) == ("IN_PROGRESS", "PENDING") and attempts > self._attempts  # N5
         if is_requeued and self._lease_end - at > _ROUNDING:
             self._revoked.add(self._attempts)
+        if status != "IN_PROGRESS":
+            self._lease_end = 0.0
         self._status, self._attempts = status, attempts
         self._has_ended = self._has_ended or status in _ENDED
 
@@ -125,8 +133,10 @@ def read(lines: Iterable[str]) -> dict[str, TaskHistory]:
                 histories[task_id].came_to(_DELAYED)
             case ["srem" | "zrem", queue, task_id] if queue.endswith((_IN_PROGRESS, _DELAYED)):
                 histories[task_id].left(_IN_PROGRESS if queue.endswith(_IN_PROGRESS) else _DELAYED)
-            case ["setex" | "expire", key, seconds, *_] if key.startswith("codeq:lease:"):
-                histories[key.removeprefix("codeq:lease:")].leased(_time_of(line), float(seconds))
+            case ["setex", key, seconds, _] if key.startswith(_LEASE):
+                histories[key.removeprefix(_LEASE)].leased(_time_of(line), float(seconds))
+            case ["expire", key, seconds] if key.startswith(_LEASE):
+                histories[key.removeprefix(_LEASE)].renewed(_time_of(line), float(seconds))
             case ["hset", "codeq:tasks", task_id, text]:
                 task = json.loads(text)
                 histories[task_id].written(_time_of(line), task["status"], task.get("attempts", 0))

@@ -90,6 +90,11 @@ def test_what_a_server_may_do_is_no_problem(steps: list[list[str]], left: list[t
             [("a", 1)],
             "a sent a result of delivery 1 in delivery 3",
         ),
+        (
+            [CLAIMED, renew(25, 1), write(30, "PENDING", 2), push(31), claim(32, 3), end(33, "a", 1, 3)],
+            [("a", 1)],
+            "a sent a result of delivery 1 in delivery 3",
+        ),
         ([CLAIMED, end(2, "a", 1, 1)], [("a", 1), ("a", 1)], "delivery 1 of a was completed twice"),
         (
             [CLAIMED, end(2, "a", 1, 1)],
@@ -98,7 +103,7 @@ def test_what_a_server_may_do_is_no_problem(steps: list[list[str]], left: list[t
         ),
         ([CLAIMED, end(2, "a", 1, 1), renew(2, 1)], [("a", 1)], "its end in delivery 1 was undone by a renewal"),
     ],
-    ids=["after the lease", "twice", "not accepted", "renewed too late"],
+    ids=["after the lease", "after the lease that was renewed too late", "twice", "not accepted", "renewed too late"],
 )
 def test_a_fault_of_the_client_is_a_problem(steps: list[list[str]], left: list[tuple[str, int]], problem: str) -> None:
     (found,) = problems_in(history_of(*steps), completed(*left))
