@@ -8,7 +8,8 @@ CodeQError
 ├── DecodeError               a payload or result does not have the requested type. Correct type or sender.
 ├── Unavailable               no usable answer arrived. `sent` says whether the server may have acted.
 │   ├── BadReply              an answer arrived that is not CodeQ's. Check the URL and the proxies.
-│   └── CertificateError      the server's certificate is not trusted. Set SSL_CERT_FILE, or correct the URL.
+│   ├── CertificateError      the server's certificate is not trusted. Set SSL_CERT_FILE, or correct the URL.
+│   └── NoFreeConnection      the client's 100 connections were all in use. Make fewer calls at a time.
 ├── Refused                   the server refused; `status` and `message` are from its answer.
 │   ├── BadRequest            400, 422: wrong arguments. Correct the caller.
 │   ├── Unauthorized          401: no valid token. Check the token's expiry, issuer and audience.
@@ -94,6 +95,13 @@ class BadReply(Unavailable):
 
 class CertificateError(Unavailable):
     """The server's certificate is not trusted, or is for another host. Nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
+
+
+class NoFreeConnection(Unavailable):
+    """All connections of the client were in use for the whole time of the request. Nothing was sent."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, sent=False)

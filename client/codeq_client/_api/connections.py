@@ -21,12 +21,12 @@ from typing import Any, Generic, TypeVar
 import anyio
 import httpx
 
-from codeq_client.errors import ClientClosed, ConfigurationError
+from codeq_client.errors import ClientClosed, ConfigurationError, NoFreeConnection
 
 from . import exchanges
 from .calls import Reply
 from .clock import Clock
-from .exchanges import Body, NoFreeConnection, Settings, Slots, check_head, errors_of, request_headers, total_timeout
+from .exchanges import Body, Settings, Slots, check_head, errors_of, request_headers, total_timeout
 from .retries import Send
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -106,7 +106,7 @@ class BlockingConnections:
         with errors_of(step, self._settings, _UNSENT):
             headers = request_headers(step)
             if not self._slots.acquire(timeout=step.timeout):
-                raise NoFreeConnection
+                raise NoFreeConnection(exchanges.ALL_IN_USE)
             try:
                 deadline = self._clock.monotonic() + total_timeout(step)
                 with self._stack.taken() as http, http.stream(**_request(step, headers)) as response:

@@ -17,7 +17,7 @@ import anyio
 import httpx
 
 from codeq_client._display import excerpt, without_password
-from codeq_client.errors import BadReply, CertificateError, ClientClosed, Unavailable
+from codeq_client.errors import BadReply, CertificateError, ClientClosed, NoFreeConnection, Unavailable
 
 from .retries import Send
 
@@ -30,11 +30,7 @@ _OUR_IDS = "codeq-client-"
 Settings: TypeAlias = Mapping[str, Any]
 
 
-class NoFreeConnection(Exception):
-    """All connections of the client are in use, for the whole time of a request."""
-
-    def __init__(self) -> None:
-        super().__init__(f"all {MAX_CONNECTIONS} connections of the client are in use")
+ALL_IN_USE = f"all {MAX_CONNECTIONS} connections of the client are in use"
 
 
 class Slots:
@@ -60,7 +56,7 @@ class Slots:
             with anyio.fail_after(longest):
                 await self._free.acquire()
         except TimeoutError:
-            raise NoFreeConnection from None
+            raise NoFreeConnection(ALL_IN_USE) from None
 
 
 def request_headers(step: Send) -> dict[str, str]:
@@ -128,8 +124,8 @@ def errors_of(step: Send, settings: Settings, unsent: tuple[type[Exception], ...
     """
     try:
         yield
-    except BadReply as error:
-        raise BadReply(f"{step.call.method} {step.call.path}: {error}") from None
+    except (BadReply, NoFreeConnection) as error:
+        raise type(error)(f"{step.call.method} {step.call.path}: {error}") from None
     except ClientClosed:
         raise
     except Exception as error:
@@ -137,7 +133,7 @@ def errors_of(step: Send, settings: Settings, unsent: tuple[type[Exception], ...
         text = f"{step.call.method} {step.call.path}: no answer from {_route(settings)}: {detail}"
         if _is_about_certificate(error):
             raise CertificateError(f"{text}; {_TRUST}") from error
-        raise Unavailable(text, sent=not isinstance(error, (*unsent, NoFreeConnection, UnicodeError))) from error
+        raise Unavailable(text, sent=not isinstance(error, (*unsent, UnicodeError))) from error
 
 
 _TRUST = "set SSL_CERT_FILE to the certificates that are trusted, or correct the URL"

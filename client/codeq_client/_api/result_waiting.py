@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, overload
 from codeq_client._task import Task
 from codeq_client.errors import (
     CertificateError,
+    NoFreeConnection,
     RateLimited,
     ResultNotFound,
     ServerError,
@@ -31,6 +32,8 @@ _FIRST_POLL = 0.1
 _LONGEST_POLL = 2.0
 _SERVER_WAIT = 5.0
 """For how long the server waits, in seconds. A dead letter has no result, so only a read of the task shows it."""
+_SHORTEST_OUTAGE = 5.0
+"""For how many seconds no read is answered before that counts as an outage, if an earlier one was."""
 #: After a long wait the poll interval may grow: to this part of the time waited, and to at most `_LONGEST_PAUSE` s.
 _PART_OF_WAIT = 1 / 50
 _LONGEST_PAUSE = 30.0
@@ -69,7 +72,7 @@ def wait_for_result(
     returns as soon as the callback arrives (not for the blocking client).
 
     Raises `TaskFailed`, `TaskDead` for a dead letter, `WaitTimeout` after `timeout` seconds, and a refusal of the
-    server at once. An outage is waited out; its error is raised if it lasts until the timeout.
+    server at once. An outage is waited out; its error is raised if it lasts for 5 s, and until the timeout.
     """
     check_number(timeout, "timeout")
     value = yield from _ended(core, task_id, timeout, wake)
@@ -83,13 +86,15 @@ def _ended(core: Core, task_id: str, timeout: float, wake: Waker | None) -> Flow
     pause, seen = _FIRST_POLL, ("", 0)
     task: Task | None = None
     while True:
-        is_last = core.clock.monotonic() >= deadline
+        asked = core.clock.monotonic()
         try:
             task = yield from core.send(calls.get(task_id), retries=math.inf, deadline=deadline)
         except Unavailable as error:
-            if not is_last or task is None or isinstance(error, CertificateError):
+            # With many waiters at once, a read waits for a connection, or has little time before the deadline.
+            lasts = core.clock.monotonic() - asked > min(_SHORTEST_OUTAGE, timeout / 2)
+            is_outage = lasts and asked < deadline and not isinstance(error, NoFreeConnection)
+            if is_outage or task is None or isinstance(error, CertificateError):
                 raise
-            # Only the last read failed, which has but a second: with many waiters at once that is no outage.
             raise WaitTimeout(task, timeout) from None
         if task.ended:
             return (yield from _result_of(core, task, deadline))

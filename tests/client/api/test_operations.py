@@ -9,6 +9,7 @@ import pytest
 
 from codeq_client import Artifact, NewTask, Rejected, Submission, Task
 from codeq_client._api import operations, result_waiting
+from codeq_client._api.retries import Send
 from codeq_client.errors import (
     BadReply,
     BadRequest,
@@ -17,6 +18,7 @@ from codeq_client.errors import (
     EncodeError,
     Forbidden,
     LeaseLost,
+    NoFreeConnection,
     NotInProgress,
     RateLimited,
     ServerError,
@@ -316,6 +318,21 @@ def test_a_wait_whose_last_read_finds_no_connection_is_a_wait_timeout() -> None:
     server = ScriptedServer([reply(200, {**TASK, "status": "PENDING"})] * 3 + [UNREACHED])
     with pytest.raises(WaitTimeout, match=r"still PENDING after 0\.4 s"):
         server.run(result_waiting.wait_for_result(server.core, "t-1", 0.4))
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(NoFreeConnection("all are in use"), WaitTimeout), (Unavailable("no route", sent=False), Unavailable)],
+    ids=["busy client", "outage"],
+)
+def test_a_busy_client_is_no_outage_of_the_server(error: Unavailable, raised: type[Exception]) -> None:
+    def in_vain(send: Send) -> Any:
+        server.clock.now += send.timeout
+        return error
+
+    server = ScriptedServer([reply(200, {**TASK, "status": "PENDING"}), *[in_vain] * 9])
+    with pytest.raises(raised):
+        server.run(result_waiting.wait_for_result(server.core, "t-1", 20))
 
 
 def test_a_wait_that_never_reached_the_server_says_so() -> None:
