@@ -20,7 +20,7 @@ from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, EncodeError, NotFound, SubscriptionNotFound, TaskNotFound
 
 from . import decoding
-from .arguments import check_text
+from .arguments import check_number, check_text, texts
 from .conversion import Json, dumps, encode, to_json, wrap_result
 from .models import (
     Artifact,
@@ -157,6 +157,10 @@ class NewItem:
 def new_item(new: NewTask, key: str) -> NewItem:
     """Encode a task to create. Raises `ConfigurationError`, and `EncodeError` for its payload."""
     check_text(new.command, "command")
+    check_text(new.webhook, "webhook")
+    check_text(key, "idempotency_key")
+    check_number(new.priority, "priority", least=-math.inf, is_whole=True)
+    check_number(new.max_attempts, "max_attempts", least=-math.inf, is_whole=True)
     if not new.command.strip():  # C2
         raise ConfigurationError("command is empty")
     if new.payload is None:
@@ -193,9 +197,8 @@ def claim_batch(commands: Sequence[str], *, lease: float, count: int) -> Call[li
 
 
 def _claimed(commands: Sequence[str], lease: float) -> dict[str, Any]:
-    if isinstance(commands, str):
-        raise ConfigurationError("commands is a string; pass a list")
-    return {"leaseSeconds": whole_seconds(lease, "lease")} | ({"commands": list(commands)} if commands else {})
+    named = texts(commands, "commands")
+    return {"leaseSeconds": whole_seconds(lease, "lease")} | ({"commands": named} if named else {})
 
 
 def heartbeat(task_id: str, *, extend: float = 60) -> Call[None]:
@@ -217,7 +220,7 @@ def abandon(task_id: str) -> Call[None]:
 
 def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeued]:
     """Give a task back as not done (R7). Not repeated, as `abandon`. Without a delay the server chooses one (N3)."""
-    body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": _without_surrogates(reason)}
+    body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": _without_surrogates(reason, "reason")}
     return Call("POST", _task_path(task_id, "nack"), Role.WORKER, decoding.requeued, dumps(body))
 
 
@@ -255,17 +258,20 @@ def _answers_to(items: Sequence[object]) -> Callable[[Any], list[Any]]:
 
 def _outcome(result: object, error: str) -> dict[str, Json]:
     if error:
-        text = _without_surrogates(error) if error.strip() else "unknown error"  # S1: blank is missing
-        return {"status": "FAILED", "error": text}
+        text = _without_surrogates(error, "error")
+        return {"status": "FAILED", "error": text if text.strip() else "unknown error"}  # S1: blank is missing
     return {"status": "COMPLETED", "result": wrap_result(result)}
 
 
-def _without_surrogates(text: str) -> str:
+def _without_surrogates(text: str, name: str) -> str:
     """Replace lone surrogates, which file names may contain, by `?`: UTF-8 cannot hold them."""
+    check_text(text, name)
     return text.encode(errors="replace").decode()
 
 
 def _artifact(artifact: Artifact) -> dict[str, str]:
+    if not isinstance(artifact, Artifact):
+        raise ConfigurationError(f"an artifact must be an Artifact, not a {type(artifact).__name__}")
     body = {"name": artifact.name, "url": artifact.url, "contentType": artifact.content_type}
     if not artifact.url:
         body["contentBase64"] = base64.b64encode(artifact.content).decode()
@@ -282,9 +288,11 @@ def subscribe(
     min_interval: float = 5,
 ) -> Call[Subscription]:
     """Ask for a notification to `callback_url` when an empty queue gets a task (R10); `mode`: fanout, group or hash."""
+    for name, value in {"callback_url": callback_url, "mode": mode, "group": group}.items():
+        check_text(value, name)
     body = {
         "callbackUrl": callback_url,
-        "eventTypes": list(commands),
+        "eventTypes": texts(commands, "commands"),
         "ttlSeconds": whole_seconds(ttl, "ttl"),
         "deliveryMode": mode,
         "groupId": group,
@@ -324,6 +332,7 @@ def queue_sizes() -> Call[dict[str, int]]:
 
 def queue_stats(command: str) -> Call[QueueStats]:
     """Return how many tasks of `command` are in each state (R15). Needs an administrator's token."""
+    check_text(command, "command")
     path = f"/v1/codeq/admin/queues/{_segment(command)}"
     return Call("GET", path, Role.ADMIN, decoding.queue_stats, repeatable=True)
 
@@ -333,6 +342,7 @@ def cleanup(*, limit: int = 0, before: datetime | None = None) -> Call[Cleanup]:
 
     Needs an administrator's token.
     """
+    check_number(limit, "limit", is_whole=True)
     body = dumps(_given({"limit": limit, "before": _instant(before, "before")}))
     return Call("POST", "/v1/codeq/admin/tasks/cleanup", Role.ADMIN, decoding.cleanup, body, repeatable=True)
 
@@ -401,6 +411,7 @@ def _task_path(task_id: str, operation: str = "") -> str:
 
 
 def _topic_path(name: str) -> str:
+    check_text(name, "name")
     return f"/v1/codeq/admin/topics/{_segment(name)}"
 
 

@@ -12,6 +12,7 @@ from codeq_client._task import Status, Task
 from codeq_client.errors import BadRequest, CodeQError, ConfigurationError, Forbidden, InvalidTenant, TaskNotFound
 
 from . import batches, calls, settlement
+from .arguments import check_number
 from .calls import Call, Role
 from .models import Artifact, Batch, NewTask, Record, Requeued, Submission
 from .retries import Core, Flow
@@ -98,6 +99,7 @@ def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, 
 
     An error after the first request ends the batch; the tasks claimed before it are returned.
     """
+    check_number(count, "count", is_whole=True)
     claimed: list[Task] = []
     while len(claimed) < count:
         asked = min(count - len(claimed), calls.MAX_CLAIM_BATCH)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import anyio
 from anyio import to_thread
 
-from codeq_client._api.arguments import check_number
+from codeq_client._api.arguments import callables, check_number, texts
 from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
 from codeq_client._api.client import CodeQ
 from codeq_client._api.clock import is_simulated
@@ -103,6 +103,8 @@ class Worker(Registry):
         run_in_thread: ThreadRunner | None = None,
         processes: bool | None = None,
     ) -> None:
+        if not isinstance(codeq, CodeQ):
+            raise ConfigurationError(f"codeq must be a CodeQ, not a {type(codeq).__name__}")
         check_number(concurrency, "concurrency", least=1, is_whole=True)
         check_number(poll, "poll", least=1)
         check_number(grace, "grace")
@@ -113,15 +115,15 @@ class Worker(Registry):
         super().__init__()
         if registry is not None:
             self.include(registry)
-        self.only = tuple(only)
+        self.only = tuple(texts(only, "only"))
         self.codeq = codeq
         self.terms = lease if isinstance(lease, LeaseTerms) else LeaseTerms(lease)
         self.concurrency = concurrency
         self.poll = min(poll, MAX_WAIT_SECONDS, self.terms.longest_wait)
         self.grace = grace
         self.batch_results = batch_results
-        self.hooks = [self._note, *hooks]
-        self._middleware = list(middleware)
+        self.hooks = [self._note, *callables(hooks, "hooks")]
+        self._middleware = callables(middleware, "middleware")
         self._lifespan: Lifespan = lifespan or (lambda _worker: nullcontext())
         is_shared = codeq.transport is not None and not callable(codeq.transport)
         own_thread = codeq.core.clock.thread_safe and not is_shared

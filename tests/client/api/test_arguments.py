@@ -36,6 +36,24 @@ WRONG_ARGUMENTS: dict[str, tuple[Callable[[], object], str]] = {
     "command": (lambda: client().create(WRONG, {}), "command must be a string"),
     "delay": (lambda: client().create("X", {}, delay="5"), "delay must be a finite number"),  # type: ignore[call-overload]
     "run_at": (lambda: client().create("X", {}, run_at="2026-01-01"), "run_at must be a datetime"),  # type: ignore[call-overload]
+    "priority": (lambda: client().create("X", {}, priority="1"), "priority must be a whole number, not '1'"),  # type: ignore[call-overload]
+    "max_attempts": (lambda: client().create("X", {}, max_attempts=1.5), "max_attempts must be a whole number"),  # type: ignore[call-overload]
+    "webhook": (lambda: client().create("X", {}, webhook=WRONG), "webhook must be a string"),
+    "idempotency_key": (lambda: client().create("X", {}, idempotency_key=7), "idempotency_key must be a string"),  # type: ignore[call-overload]
+    "commands": (lambda: client().claim([WRONG]), "each of commands must be a string"),
+    "commands of a subscription": (lambda: client().subscribe("http://a.test", "X"), "commands is a string"),
+    "callback_url": (lambda: client().subscribe(WRONG), "callback_url must be a string"),
+    "count": (lambda: client().claim_batch(count=WRONG), "count must be a whole number"),
+    "reason": (lambda: client().nack("t-1", reason=WRONG), "reason must be a string"),
+    "error": (lambda: client().fail("t-1", ValueError("x")), "error must be a string"),  # type: ignore[arg-type]
+    "artifact": (lambda: client().complete("t-1", {}, artifacts=["a"]), "an artifact must be an Artifact"),  # type: ignore[list-item]
+    "command of statistics": (lambda: client().queue_stats(WRONG), "command must be a string"),
+    "limit": (lambda: client().cleanup(limit=WRONG), "limit must be a whole number"),
+    "codeq": (lambda: Worker(client()), "codeq must be a CodeQ, not a BlockingCodeQ"),  # type: ignore[arg-type]
+    "hooks": (lambda: worker(hooks=WRONG), "hooks must be a list"),
+    "hook": (lambda: worker(hooks=[3]), "each of hooks must be a function, not a int"),
+    "middleware": (lambda: worker(middleware=["a"]), "each of middleware must be a function"),
+    "only": (lambda: worker(only="X"), "only is a string; pass a list"),
     "id": (lambda: client().get(WRONG), "an id must be a string, not a NoneType; pass task.id"),
     "wait": (lambda: client().wait_for_result("t-1", timeout=WRONG), "timeout must be a number"),
     "concurrency": (lambda: worker(concurrency=WRONG), "concurrency must be a whole number"),

@@ -119,7 +119,7 @@ async def returns_bad_artifacts(_job: Job[Any]) -> Complete:
         (fails_in_a_group, "failed", "no such master"),
         (returns_what_cannot_travel, "failed", "the result was refused: no json"),
         (returns_what_panics, "failed", "the result was refused: no dump"),
-        (returns_bad_artifacts, "failed", "the result was refused: 'str' object has no attribute 'name'"),
+        (returns_bad_artifacts, "failed", "the result was refused: an artifact must be an Artifact"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
