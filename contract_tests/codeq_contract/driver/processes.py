@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,10 @@ _INHERITED_PREFIX = "GO"
 
 #: The process groups that have not been ended yet.
 _GROUPS: set[int] = set()
+
+#: The ports of all programs so far, and the lock under which one more is given.
+_GIVEN: set[int] = set()
+_GIVING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +200,15 @@ def _kill_all() -> None:
 
 
 def _free_port() -> int:
-    # CodeQ listens on all addresses of the machine.
-    with socket.create_server(("", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that no program of this run was given before: one that still starts does not listen on its own so far."""
+    while True:
+        # CodeQ listens on all addresses of the machine.
+        with socket.create_server(("", 0)) as listener:
+            port: int = listener.getsockname()[1]
+        with _GIVING:
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
 
 
 def _is_taken(port: int) -> bool:

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -171,6 +172,20 @@ def test_a_port_that_someone_takes_first_costs_only_another_try(
         monkeypatch.setattr(processes, "_free_port", lambda: next(ports))
         with Command(Program.of(program(tmp_path, SERVER), "--server")).serve(Setup()) as served:
             assert environment_of(served)
+
+
+@pytest.mark.process
+def test_programs_that_start_at_the_same_time_have_different_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine may offer a port again before the first program listens on it."""
+    offered = iter([1, 1, 2])
+    listener = SimpleNamespace(getsockname=lambda: ("", next(offered)))
+    monkeypatch.setattr(socket, "create_server", lambda _: nullcontext(listener))
+    sleeping = Program.of(program(tmp_path, "exec sleep 60"), "--server")
+    launch = processes.Launch(sleeping, tmp_path, answers=lambda _: True, remedy="")
+    with processes.running(launch) as one, processes.running(launch) as other:
+        assert (one.port, other.port) == (1, 2)
 
 
 @pytest.mark.port

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from codeq_contract.driver import Driver, Reply, Request, UnsupportedError
+from codeq_contract.driver import Clock, Driver, Reply, Request, UnsupportedError
 from codeq_contract.driver.identities import Issuer
+from codeq_contract.driver.interface import Transport
 from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.recordings.format import bytes_of
 from codeq_contract.recordings.shipped import ORDERED_BY_ID, clauses_shown, shipped, shipped_names
@@ -18,6 +19,7 @@ from codeq_contract.replay.callers import callers_of
 from codeq_contract.replay.comparison import Difference
 from codeq_contract.replay.real_time import RealTimeSession
 from codeq_contract.replay.requirements import Requirements
+from codeq_contract.report.results import InconclusiveError
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.recorded import differences
 from tests.contract.suite.support import run_cases, run_suite
@@ -176,6 +178,30 @@ def test_a_long_poll_may_find_what_is_due_one_try_earlier(server: Driver, early:
 
     found = [each.path for each in RealTimeSession(recording, server, answer, "").play()]
     assert ("time of the answer" in found) is is_different
+
+
+@dataclass
+class LateOnce:
+    """A transport that sends one request late."""
+
+    transport: Transport
+    clock: Clock
+    number: int
+    seconds: float
+
+    def exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
+        self.number -= 1
+        if not self.number:
+            self.clock.sleep(self.seconds)
+        return self.transport.exchange(requests, schedule)
+
+
+def test_a_difference_that_may_come_of_our_own_lateness_is_inconclusive(server: Driver) -> None:
+    """Call 79 claims 45 ms after the lease of call 75 ended. If that one is later, it does not find the task."""
+    late = LateOnce(server.transport, server.clock, number=75, seconds=0.06)
+    driver = replace(deployment(server, "known_settings"), in_real_time=True, transport=late)
+    with pytest.raises(InconclusiveError, match="s late, and then"):
+        differences(CaseContext(driver), shipped("v0.3.3/redis/trace_3"))
 
 
 @pytest.mark.process
