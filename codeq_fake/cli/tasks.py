@@ -54,9 +54,9 @@ _WORKER_COLUMNS: Columns = {
     "tenant": Kind.TEXT,
     "last claim": Kind.TIME,
     "commands": Kind.TEXT,
+    "it got": Kind.PROSE,
     "leases": Kind.NUMBER,
     "refused": Kind.NUMBER,
-    "it got": Kind.PROSE,
 }
 #: Where a task is -> its state in a word. What has no place is ended, as its status says.
 _WORDS: Mapping[str, str] = {
@@ -196,7 +196,7 @@ def workers(fake: Fake) -> Answer:
 def _worker_row(worker: dict[str, Any]) -> Sequence[object]:
     return (
         *(worker["worker"] or "unknown", worker["tenant"], worker["lastClaim"], ", ".join(worker["commands"]) or None),
-        *(worker["leases"], worker["refused"] or None, worker["claimed"]),
+        *(worker["claimed"], worker["leases"], worker["refused"] or None),
     )
 
 

@@ -221,8 +221,8 @@ def test_workers_are_listed_with_what_they_got(fake: FakeCodeQ) -> None:
     assert printed(fake, "workers") == "no workers\n"
     leased(fake)
     head, row = printed(fake, "workers").splitlines()
-    assert " ".join(head.split()) == "worker tenant last claim commands leases refused it got"
-    assert " ".join(row.split()) == f"worker-dev dev {START} RENDER 1 got 1"
+    assert " ".join(head.split()) == "worker tenant last claim commands it got leases refused"
+    assert " ".join(row.split()) == f"worker-dev dev {START} RENDER got 1 1"
 
 
 def test_top_shows_queues_leases_and_the_latest_requests(fake: FakeCodeQ) -> None:

@@ -64,6 +64,7 @@ def fake() -> Iterator[FakeCodeQ]:
         http.post(f"/v1/codeq/tasks/{IDS[3]}/nack", json={"reason": "cannot be done", "willRetry": False})
         http.post("/v1/codeq/tasks", content="no JSON")
         http.post("/v1/codeq/tasks/claim", json={"commands": ["NOPE"]})
+        http.post("/v1/codeq/tasks/claim", headers={"authorization": "Bearer unknown"})
         http.post("/_fake/faults", json={"do": "callback_late", "seconds": 30})
         fake.advance(45)
         yield fake
@@ -97,6 +98,7 @@ def test_each_table_fits_a_terminal(fake: FakeCodeQ, monkeypatch: pytest.MonkeyP
     assert " leased " in text
     assert "45 s ago" in text
     assert "cannot be" in text
+    assert "no NOPE for dev" in printed(fake, "workers")
     assert "line 1, column 1:" in printed(fake, "requests")
 
 
