@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from codeq_fake import wire
@@ -29,6 +30,8 @@ _LEASE_COLUMNS: Columns = {
 #: The panes by their keys, and their shares of the height.
 _PANES: Mapping[str, str] = {"1": "queues", "2": "leases", "3": "requests"}
 _SHARES: Mapping[str, int] = {"queues": 3, "leases": 3, "requests": 4}
+#: A pane with less than its title, the names of its columns and a row is left out.
+_LEAST_ROWS = 3
 _FOOT = "q quit  space pause  1 queues  2 leases  3 requests  0 all  e errors  ? help"
 _HELP = (
     "q      quit, as Ctrl-C",
@@ -130,7 +133,8 @@ class View:
         from rich.layout import Layout  # noqa: PLC0415 - as above
         from rich.text import Text  # noqa: PLC0415 - as above
 
-        chosen = {self.pane: _SHARES[self.pane]} if self.pane else _SHARES
+        all_that_fit = dict(islice(_SHARES.items(), max(1, height // _LEAST_ROWS)))
+        chosen = {self.pane: _SHARES[self.pane]} if self.pane else all_that_fit
         now, tables, left = instant(update["health"]["now"]), tables_of(self._wanted(update)), height
         panes: list[Any] = []
         for n, (pane, share) in enumerate(chosen.items(), start=1):

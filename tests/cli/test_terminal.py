@@ -125,30 +125,43 @@ def test_top_shows_queues_leases_and_requests_at_once(
     fake: FakeCodeQ, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
     at_terminal(monkeypatch, *size)
-    drawn = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", printed(fake, "top --times 1"))
-    lines = [line for line in drawn.splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", printed(fake, "top --times 1"))
+    lines = [line for line in text.splitlines() if line.strip()]
     assert len(lines) <= size[1]
     assert max(map(len, lines)) <= size[0]
     for part in ("queues: ", "leases: 1", "requests: ", IDS[0][:8], "in 9 min", "nack", "q quit"):
-        assert part in drawn
+        assert part in text
+
+
+UPDATE = {
+    "health": {"now": START, "clock": "manual", "profile": "redis"},
+    "queues": [],
+    "parkedClaims": 0,
+    "leases": [],
+    "requests": [
+        {"n": n, "at": START, "as": "w", "method": "GET", "path": "/x", "status": status, "faults": []}
+        for n, status in enumerate((200, 404, None))
+    ],
+}
+
+
+def drawn(view: View, width: int, height: int) -> list[str]:
+    out = Console(width=width, height=height, record=True, file=StringIO())
+    out.print(view.screen("http://fake", UPDATE, width, height))
+    return out.export_text().splitlines()
+
+
+@pytest.mark.parametrize("height", [1, 3, 5, 8, 12])
+@pytest.mark.parametrize("width", [1, 20, 79])
+def test_top_draws_what_fits_on_a_small_terminal(width: int, height: int) -> None:
+    lines = drawn(View(), width, height)
+    assert (len(lines) <= height, max(map(len, lines)) <= width) == (True, True)
+    assert len(drawn(View(pane="requests"), width, height)) == len(lines)
 
 
 def test_keys_of_top_choose_what_is_seen() -> None:
-    update = {
-        "health": {"now": START, "clock": "manual", "profile": "redis"},
-        "queues": [],
-        "parkedClaims": 0,
-        "leases": [],
-        "requests": [
-            {"n": n, "at": START, "as": "w", "method": "GET", "path": "/x", "status": status, "faults": []}
-            for n, status in enumerate((200, 404, None))
-        ],
-    }
-
     def seen(view: View) -> str:
-        out = Console(width=80, height=24, record=True, file=StringIO())
-        out.print(view.screen("http://fake", update, 80, 24))
-        return out.export_text()
+        return "\n".join(drawn(view, 80, 24))
 
     view = View()
     assert [word in seen(view) for word in ("no queues", "no leases", "requests: 3")] == [True, True, True]
