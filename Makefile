@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs \
-	bench bench-gate bench-baseline soak client-laws gallery client-weather mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
+	bench bench-gate bench-baseline soak client-laws client-profiles gallery client-weather mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -90,6 +90,10 @@ soak: $(READY) ## let hostile and sound clients use one server, for MINUTES=10
 client-laws: $(READY) ## kill and stop the workers and the server of a real CodeQ: SERVER=./codeq-server
 	$(if $(SERVER),,$(error client-laws needs SERVER=PATH, a build of CodeQ's server, and redis-server))
 	$(BIN)/python -m tests.client.laws_on_server --server $(SERVER)
+
+client-profiles: $(READY) ## run the client's quick tests on fakes of the main branch, with Redis and with its embedded store
+	$(BIN)/python -m pytest tests/client $(QUICK) -o codeq_profile=main/redis
+	$(BIN)/python -m pytest tests/client $(QUICK) -o codeq_profile=main/pebble
 
 gallery: $(READY) ## simulate the gallery of broken workers: MINUTES=30 (no bound) PROCESSES=2 (all cores)
 	$(BIN)/python -m tests.simulation.gallery $(if $(MINUTES),--minutes $(MINUTES)) $(if $(PROCESSES),--processes $(PROCESSES))

@@ -16,6 +16,15 @@ def pytest_configure(config: pytest.Config) -> None:
     defaults["profile"] = config.getini("codeq_profile") or None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the tests that show what the server does differently on that profile."""
+    for item in items:
+        for mark in item.iter_markers("differs_on"):
+            profile, clause = mark.args
+            if profile == config.getini("codeq_profile"):
+                item.add_marker(pytest.mark.skip(reason=f"{profile} differs here ({clause})"))
+
+
 @pytest_asyncio.fixture
 async def scenario() -> Scenario:
     """A fake server, a manual clock and clients in the event loop of the test."""

@@ -71,6 +71,7 @@ async def test_a_create_that_timed_out_makes_one_task_even_if_it_is_sent_often(s
 
 
 @pytest.mark.asyncio
+@pytest.mark.differs_on("main/pebble", "P6")
 async def test_a_claim_that_timed_out_orphans_its_task_for_one_short_lease_and_is_reported(scenario: Scenario) -> None:
     worker = scenario.worker(lease=6)
 
@@ -120,6 +121,7 @@ async def test_a_wait_for_a_dead_letter_ends(scenario: Scenario) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.differs_on("main/pebble", "P12")
 async def test_queues_are_listed_in_the_servers_real_shape(scenario: Scenario) -> None:
     sizes = await scenario.codeq.queue_sizes()
     assert sizes["codeq:q:generate_master:pending:9"] == 0

@@ -59,6 +59,7 @@ async def done(_job: Job[Any]) -> str:
 
 
 @pytest.mark.asyncio
+@pytest.mark.differs_on("main/pebble", "P14")
 async def test_a_handlers_span_is_linked_to_the_trace_of_the_tasks_creator(scenario: TracedScenario) -> None:
     with scenario.tracer.start_as_current_span("order") as order:
         one = await scenario.codeq.create("X", {}, trace_parent=current_trace_parent())

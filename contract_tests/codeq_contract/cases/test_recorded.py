@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeq_contract.recordings.shipped import ORDERED_BY_ID, clauses_shown, shipped, shipped_names
+from codeq_contract.recordings.shipped import ORDERED_BY_ID, PAST_AN_EDGE, clauses_shown, shipped, shipped_names
 from codeq_contract.suite.case import needs, only, recorded, shows
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.recorded import differences
@@ -14,7 +14,8 @@ def _marks(name: str) -> list[pytest.MarkDecorator]:
     """The version and the features without which no target can show what the recording shows, and its clauses."""
     version, store, _ = name.split("/")
     ids = ["chosen_ids"] if name in ORDERED_BY_ID else []
-    return [only(version), needs(f"store:{store}", *ids), shows(*clauses_shown(name))]
+    time = ["chosen_time"] if name in PAST_AN_EDGE else []
+    return [only(version), needs(f"store:{store}", *ids, *time), shows(*clauses_shown(name))]
 
 
 _RECORDINGS = [pytest.param(name, marks=_marks(name)) for name in shipped_names()]

@@ -40,7 +40,8 @@ def test_a_read_that_waits_ends_with_the_result_that_comes(contract: CaseContext
     )
     assert (ended.status, read.status) == (200, 200)
     assert read.json["result"] == ended.json
-    assert read.json["task"]["status"] == "COMPLETED"
+    # A server stores the result before the task, which the reply may still show in progress.
+    assert read.json["task"]["id"] == task["id"]
     late = LOOK if contract.time_bounds.exact else contract.time_bounds.lateness
     assert read.returned - read.called <= late
 

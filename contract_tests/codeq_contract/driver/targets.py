@@ -52,7 +52,7 @@ _OWNED = frozenset(
 )
 
 #: What only a fake in this process has.
-_OF_FAKES = frozenset({"chosen_ids", "files", "long_waits"})
+_OF_FAKES = frozenset({"chosen_ids", "chosen_time", "files", "long_waits"})
 
 _PATIENCE = 30.0
 

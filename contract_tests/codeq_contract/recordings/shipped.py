@@ -20,10 +20,16 @@ ORDERED_BY_ID = frozenset(
         *(f"v0.3.3/kvrocks-2.8/trace_{number}" for number in (206, 207)),
         *(f"v0.3.3/kvrocks-2.9/trace_{number}" for number in (302, 304)),
         *(f"main/redis/{name}" for name in ("admin", "delayed_many_due", "lease_expiry_requeue_order")),
+        "main/redis/head_repair_at_most_twice_a_second",
         *(f"main/pebble/{name}" for name in ("admin", "delayed_many_due", "lease_expiry_requeue_order")),
     }
 )
 """The recordings in which several tasks fall due in one second. Then their ids decide, which servers draw."""
+
+PAST_AN_EDGE = frozenset(
+    {"main/redis/lease_expiry_other_phase", "main/pebble/seed_story", "main/pebble/head_dead_letter_callback"}
+)
+"""The recordings in which the server was so slow that a call took effect in the next second or the next interval."""
 
 _SUFFIX = ".jsonl.gz"
 

@@ -34,6 +34,7 @@ FEATURES: Mapping[str, str] = MappingProxyType(
     {
         "admin": "an admin's token gives it",
         "chosen_ids": "servers draw them, and order by them what falls due in one second",
+        "chosen_time": "a call takes effect at a known moment only on a clock that stands still",
         "clean_up": "--yes of a URL and --store of a command give it, and let the server delete tasks of anyone",
         "direct": "only servers that the suite starts are surely reached without a proxy",
         "files": "only servers on this machine that the suite starts share their files",

@@ -42,6 +42,7 @@ def environ(fake: FakeCodeQ, tmp_path: Path) -> dict[str, str]:
     return {**os.environ, **tokens, **started, "CODEQ_BASE_URL": fake.url, "PYTHONPATH": path}
 
 
+@pytest.mark.differs_on("main/pebble", "P6")
 def test_no_task_is_lost_when_one_worker_is_killed_and_another_stopped(
     fake: FakeCodeQ, environ: dict[str, str]
 ) -> None:

@@ -103,6 +103,7 @@ async def test_a_task_whose_old_handler_is_stuck_is_given_to_a_healthy_worker(
 
 
 @pytest.mark.asyncio
+@pytest.mark.differs_on("main/pebble", "P6")
 async def test_a_task_of_a_stuck_handler_uses_up_few_attempts(
     scenario: Scenario, stuck: StuckHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
