@@ -18,7 +18,7 @@ QUICK := -n auto --dist worksteal -q -m "not (port or process or slow or contain
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs \
+.PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs pictures \
 	bench bench-gate bench-baseline soak client-laws client-profiles gallery client-weather mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
 
 help: ## list these targets
@@ -67,6 +67,9 @@ coverage: $(READY) ## run all tests and require every branch of the core
 
 docs: $(READY) ## build the site in build/site; a dead link or an undocumented public name fails
 	$(BIN)/python -m docs.site
+
+pictures: $(READY) ## take the pictures of the page in docs/images; needs Chromium
+	$(BIN)/python -m docs.pictures
 
 versions: $(READY) ## run the quick tests on each Python from 3.11 to 3.14 that is found here
 	$(BIN)/python -m tools.versions $(QUICK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from statistics import median
 from typing import TYPE_CHECKING
@@ -38,11 +39,16 @@ def measure(effort: Effort) -> list[Row]:
     """The row."""
     with FakeCodeQ(seed=1) as fake, fake.client() as http:
         _fill(fake, http)
+        gc.freeze()  # as the server does
         task = fake.tasks(status="IN_PROGRESS")[0].id
         views = (*_VIEWS, f"/_fake/page/task?id={task}", "/_fake/page/request?n=1")
         taken = {view: median(_seconds(http, view) for _ in range(effort.repetitions)) for view in views}
+    gc.unfreeze()
     slowest = max(taken, key=taken.__getitem__)
-    return [under(50, f"the slowest view of the page, {_TASKS:,} tasks", taken[slowest] * 1000, " ms", remark=slowest)]
+    milliseconds = taken[slowest] * 1000
+    return [
+        under(50, f"CPU time of the slowest view of the page, {_TASKS:,} tasks", milliseconds, " ms", remark=slowest)
+    ]
 
 
 def _fill(fake: FakeCodeQ, http: httpx.Client) -> None:
@@ -58,6 +64,7 @@ def _fill(fake: FakeCodeQ, http: httpx.Client) -> None:
 
 
 def _seconds(http: httpx.Client, view: str) -> float:
-    start = time.perf_counter()
+    """The CPU seconds of a view, its client included."""
+    start = time.process_time()
     http.get(view).raise_for_status()
-    return time.perf_counter() - start
+    return time.process_time() - start

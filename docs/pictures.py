@@ -62,18 +62,18 @@ def main() -> None:
             webhooks={"http://app.test": Receiver()},
         ) as fake,
         fake.serve(),
-        sync_playwright() as playwright,
     ):
         task, request = _tell(fake)
-        browser = playwright.chromium.launch(executable_path=chromium)
-        for scheme in ("light", "dark"):
-            _take(browser, fake.url, "/_fake/", f"page-{scheme}", height=900, color_scheme=scheme)
-        _take(browser, fake.url, f"/_fake/page/task?id={task}", "page-task", height=1180)
-        _take(browser, fake.url, "/_fake/page/tasks?sort=longest+in+its+state", "page-tasks", height=760)
-        _take(browser, fake.url, f"/_fake/page/request?n={request}", "page-request", height=860)
-        _take(browser, fake.url, "/_fake/page/faults", "page-faults", height=860)
-        _take(browser, fake.url, "/_fake/page/depth", "page-depth", height=560)
-        browser.close()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium)
+            for scheme in ("light", "dark"):
+                _take(browser, fake.url, "/_fake/", f"page-{scheme}", height=900, color_scheme=scheme)
+            _take(browser, fake.url, f"/_fake/page/task?id={task}", "page-task", height=1180)
+            _take(browser, fake.url, "/_fake/page/tasks?sort=longest+in+its+state", "page-tasks", height=760)
+            _take(browser, fake.url, f"/_fake/page/request?n={request}", "page-request", height=1360)
+            _take(browser, fake.url, "/_fake/page/faults", "page-faults", height=860)
+            _take(browser, fake.url, "/_fake/page/depth", "page-depth", height=560)
+            browser.close()
 
 
 def _take(browser: Browser, url: str, path: str, name: str, *, height: int, **options: Any) -> None:

@@ -38,17 +38,21 @@ Step: TypeAlias = tuple[int, int, list[str]]
 
 _NOT_CARRIED_OUT = frozenset({"refuse", "reset"})
 _CREATES = frozenset({"create", "create_batch"})
+_UNAUTHORIZED = 401
 _OK = range(200, 300)
 _BY_HAND = {"lease ended by hand": "expire", str(Event.REQUEUE): "requeue"}
 
 
 def as_pytest(runtime: FakeServer, request: Request) -> str:
-    """The test that recreates a request, or an empty text for one that a fault struck, or with a very long body."""
+    """The test that recreates a request.
+
+    An empty text for one that a fault struck, or whose token was refused, or with a very long body.
+    """
     earlier = [entry for entry in runtime.requests.entries if entry.n < request.n and _is_needed(entry, request)]
-    if request.faults or any(len(entry.body) > _LONGEST for entry in (*earlier, request)):
+    requests = [*earlier, request]
+    if request.faults or request.status == _UNAUTHORIZED or any(len(entry.body) > _LONGEST for entry in requests):
         return ""
     tasks = [task for touched in request.tasks if (task := runtime.broker.store.tasks.get(touched.id)) is not None]
-    requests = [*earlier, request]
     by_hand = (step for task in tasks for step in _by_hand(task, requests))
     steps = sorted([*_requests(runtime, requests), *by_hand], key=itemgetter(0, 1))
     start, *_ = steps[0]
@@ -66,21 +70,25 @@ import pytest
 from codeq_fake.testing import FakeCodeQ
 
 
-@pytest.mark.codeq({_options(runtime, start)})
+@pytest.mark.codeq({_options(runtime, requests, start)})
 def test_request_{request.n}(codeq: FakeCodeQ) -> None:
     with codeq.client() as http:
         {text}
 {_assertions(request)}"""
 
 
-def _options(runtime: FakeServer, start: int) -> str:
-    options: dict[str, Any] = {"now": representations.time(start), "profile": runtime.config.profile}
-    if runtime.config.identities:
-        options["identities"] = {
-            identity.name: {"kind": identity.kind, "claims": dict(identity.claims)}
-            for identity in runtime.config.identities
-        }
-    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+def _options(runtime: FakeServer, requests: list[Request], start: int) -> str:
+    """The arguments of the marker: the time of the first step, the profile, and the callers of the requests."""
+    start_and_profile = f"now={representations.time(start)!r}, profile={runtime.config.profile!r}"
+    callers = {entry.caller for entry in requests}
+    identities = [
+        f"        {identity.name!r}: {{'kind': {identity.kind!r}, 'claims': {dict(identity.claims)!r}}},"
+        for identity in runtime.config.identities
+        if identity.claims.get("sub") in callers
+    ]
+    if not identities:
+        return start_and_profile
+    return "\n".join(("", f"    {start_and_profile},", "    identities={", *identities, "    },", ""))
 
 
 def _is_needed(entry: Request, request: Request) -> bool:

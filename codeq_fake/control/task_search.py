@@ -23,22 +23,25 @@ STATES = (*(state.name.lower() for state in State), OVER, STUCK)
 _PATIENCE = 60 * SECOND
 
 
+#: Constants, since Python 3.11 takes longer to look a member up than for all the rest.
+_READY, _DELAYED, _LEASED = State.READY, State.DELAYED, State.LEASED
+#: No claim finds a task in one of these states.
+_HELPLESS = frozenset({State.DEAD, State.LOST, State.UNLEASED})
+
+
 def is_lease_over(task: Task, broker: Broker, now: int) -> bool:
     """Whether the lease of a task has run out at an instant (ns), but no claim has requeued it yet."""
-    return task.state is State.LEASED and broker.profile.store.lease_expired_from(task.lease_expiry) <= now
+    return task.state is _LEASED and broker.profile.store.lease_expired_from(task.lease_expiry) <= now
 
 
 def is_stuck(task: Task, broker: Broker, now: int) -> bool:
     """Whether a task needs a person: it is dead, no claim finds it, its lease is over, or no worker asks for it."""
-    match task.state:
-        case State.DEAD | State.LOST | State.UNLEASED:
-            return True
-        case State.READY:
-            return task.state_since + _PATIENCE <= now
-        case State.DELAYED:
-            return task.visible_at + _PATIENCE <= now
-        case _:
-            return is_lease_over(task, broker, now)
+    state = task.state
+    if state is _READY:
+        return task.state_since + _PATIENCE <= now
+    if state is _DELAYED:
+        return task.visible_at + _PATIENCE <= now
+    return state in _HELPLESS or is_lease_over(task, broker, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,14 @@ class TaskSearch:
     def has_text(self, task: Task) -> Slices[bool]:
         """Whether the text is in a task. A long one is read in parts, which overlap by the length of the text."""
         for text in (task.id, task.command, task.error, task.payload):
+            if len(text) <= LONG:
+                if self.text in text.lower():
+                    return True
+                continue
             for start in range(0, len(text), LONG):
                 if self.text in text[start : start + LONG + len(self.text)].lower():
                     return True
-                if start:
-                    yield
+                yield
         return False
 
     def _has_state(self, task: Task, broker: Broker, now: int) -> bool:

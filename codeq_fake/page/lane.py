@@ -104,4 +104,5 @@ def _lane(changes: Sequence[tuple[int, str]], ticks: Sequence[tuple[int, Kind, s
             bars.append(Bar(state, scale.x(at), scale.x(end) - scale.x(at)))
             lengths[state] += end - at if number < len(changes) or now is not None else 0
     drawn = {(kind, scale.x(at)): Tick(kind, scale.x(at), at, what) for at, kind, what in ticks}
-    return Lane(since, until, bars, list(drawn.values()), lengths, Counter(kind for _, kind, _ in ticks))
+    counts = Counter(kind for _, kind, _ in ticks)
+    return Lane(since, until if now is not None else last, bars, list(drawn.values()), lengths, counts)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
-from typing import Any
+from typing import TypeAlias
 
 from codeq_fake.clocks import END_OF_TIME
 from codeq_fake.control.task_search import TaskSearch, is_lease_over, is_stuck
 from codeq_fake.core import Broker, Task
-from codeq_fake.core.slices import Slices, batches, in_order
+from codeq_fake.core.slices import BATCH, Slices, batches
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .data import Sheet, TaskRow, end_of_wait, sheet
@@ -71,8 +71,10 @@ def _attempts(task: Task, _: Broker) -> int:
     return -task.attempts
 
 
+Order: TypeAlias = Callable[[Task, Broker], int]
+
 #: The orders besides the newest first: what the tasks are sorted by, the lowest first.
-ORDERS: Mapping[str, Callable[[Task, Broker], int]] = MappingProxyType(
+ORDERS: Mapping[str, Order] = MappingProxyType(
     {
         "oldest": _age,
         "longest in its state": _time_of_change,
@@ -96,34 +98,50 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
     """The tasks that match, the newest first unless the search has another order."""
     broker, now = runtime.broker, runtime.clock.now()
     wanted = TaskSearch(command=search.command, tenant=search.tenant or None, text=search.text)
-    counts: Counter[str] = Counter()
+    is_narrow = not wanted.is_empty
+    alike: Counter[tuple[str, ...]] = Counter()
     found: list[Task] = []
-    total = 0
     for batch in batches(list(reversed(broker.store.tasks.values()))):
         for task in batch:
-            if wanted.matches(task, broker, now) and (not wanted.text or (yield from wanted.has_text(task))):
-                filters = _filters_of(task, broker, now)
-                counts.update(filters)
-                total += 1
-                if not search.state or search.state in filters:
-                    found.append(task)
+            if is_narrow and not wanted.matches(task, broker, now):
+                continue
+            if wanted.text and not (yield from wanted.has_text(task)):
+                continue
+            filters = _filters_of(task, broker, now)
+            alike[filters] += 1
+            if not search.state or search.state in filters:
+                found.append(task)
         yield
+    total = len(found)
     if (order := ORDERS.get(search.sort)) is not None:
-        # Of equal ones, the oldest comes first.
-        rows: list[tuple[Any, ...]] = [(order(task, broker), -n, task) for n, task in enumerate(found)]
-        found = [task for _, _, task in (yield from in_order(rows))]
-    part = sheet(found, number, size=size, total=len(found))
-    return TaskList(Sheet([TaskRow.of(task, broker) for task in part.items], number, part.total, size), counts, total)
+        found = yield from _first(found[::-1], order, broker, number * size)  # of equal ones, the oldest first
+    part = sheet(found, number, size=size, total=total)
+    counts: Counter[str] = Counter()
+    for filters, count in alike.items():
+        counts.update(dict.fromkeys(filters, count))
+    rows = Sheet([TaskRow.of(task, broker) for task in part.items], number, part.total, size)
+    return TaskList(rows, counts, alike.total())
 
 
-def _filters_of(task: Task, broker: Broker, now: int) -> list[str]:
+def _first(tasks: Sequence[Task], order: Order, broker: Broker, count: int) -> Slices[list[Task]]:
+    """The first `count` of some tasks in an order. Of equal ones, that which comes first stays first."""
+    first: list[tuple[int, int, Task]] = []
+    last = END_OF_TIME + 1
+    for start, batch in enumerate(batches(tasks)):
+        keys = ((order(task, broker), BATCH * start + n, task) for n, task in enumerate(batch))
+        first = sorted([*first, *sorted(row for row in keys if row[0] < last)])[:count]
+        if len(first) == count:
+            last = first[-1][0]
+        yield
+    return [task for _, _, task in first]
+
+
+def _filters_of(task: Task, broker: Broker, now: int) -> tuple[str, ...]:
     """The filters that show a task: the word for its state, and those for what is wrong with it."""
-    filters = [STATES[task.state]]
+    word = STATES[task.state]
     if is_lease_over(task, broker, now):
-        filters.append(LEASE_OVER)
-    if is_stuck(task, broker, now):
-        filters.append(STUCK)
-    return filters
+        return (word, LEASE_OVER, STUCK)
+    return (word, STUCK) if is_stuck(task, broker, now) else (word,)
 
 
 def suggestions(broker: Broker) -> Mapping[str, Sequence[str]]:

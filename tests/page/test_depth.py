@@ -44,4 +44,4 @@ def test_the_depths_are_shown(fake: FakeCodeQ, browser: httpx.Client) -> None:
     assert "/_fake/page/depth" in browser.get("/_fake/").text
     shown = text(browser.get("/_fake/page/depth").text)
     assert "From 12:00:00 to 12:02:00, 2 min of the fake's time." in shown
-    assert "A dev 0 at most 1 1 at most 1 0 at most 1 1 at most 1" in shown
+    assert "A dev 0 now, at most 1 1 now, at most 1 0 now, at most 1 1 now, at most 1" in shown

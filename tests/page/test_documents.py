@@ -235,7 +235,7 @@ def test_a_story_folds_heartbeats_and_has_refusals_and_tries(
     fake.expire(story.held)
     shown = text(browser.get("/_fake/page/task", params={"id": story.held}).text)
     assert (
-        "12:00:01 +0 s claimed by worker-dev in progress attempt 1 "
+        "12:00:01 +0 s claimed by worker-dev in progress 1 attempt "
         "a lease of 1 min 12:00:11 to 12:00:31 +10 s 3 heartbeats by worker-dev "
         "12:00:31 +20 s nack refused with 400 by worker-dev line 1, column 1: a value is expected (B1) "
         "12:00:32 +1 s lease ended by hand"

@@ -72,8 +72,8 @@ def test_a_story_tells_leases_reasons_and_attempts(fake: FakeCodeQ, browser: htt
         http.post(f"{TASKS}/claim", json={"commands": ["A"], "leaseSeconds": 90})
         http.post(f"{TASKS}/{task.id}/nack", json={"reason": "the printer is out of ink"})
     told = text(browser.get("/_fake/page/task", params={"id": task.id}).text)
-    assert "claimed by worker-dev in progress attempt 1 a lease of 1 min 30 s" in told
-    assert "nacked by worker-dev delayed attempt 2 the printer is out of ink" in told
+    assert "claimed by worker-dev in progress 1 attempt a lease of 1 min 30 s" in told
+    assert "nacked by worker-dev delayed 2 attempts the printer is out of ink" in told
 
 
 def test_a_story_is_exported(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:

@@ -69,6 +69,13 @@ def test_a_row_says_for_how_long_a_task_has_been_in_its_state(
     assert re.search("in progress *lease in (8 min 59 s|9 min) 1 min 5 s RENDER", shown)
 
 
+def test_a_search_keeps_its_filter(browser: httpx.Client, story: Story) -> None:
+    assert story.ready
+    shown = browser.get("/_fake/page/tasks?state=dead&sort=oldest").text
+    assert '<input type="hidden" name="state" value="dead">' in shown
+    assert "/_fake/page/tasks?state=ready&amp;sort=oldest" in shown
+
+
 def test_the_search_suggests_commands_and_tenants(fake: FakeCodeQ, browser: httpx.Client) -> None:
     fake.enqueue("SYNC_CRM", tenant="acme")
     fake.enqueue("sync_crm", tenant="umbrella")

@@ -73,8 +73,9 @@ def test_callers_of_the_fake_are_those_of_the_test() -> None:
     run(source)
 
 
-def test_a_request_that_a_fault_struck_has_no_test(fake: FakeCodeQ, browser: httpx.Client) -> None:
+def test_what_a_test_cannot_repeat_has_none(fake: FakeCodeQ, browser: httpx.Client) -> None:
     with fake.client() as http:
         http.post("/_fake/faults", json={"do": "refuse", "on": "create", "times": 1})
         http.post(TASKS, json={"command": "A", "payload": 1})
-    assert written(browser, 1) == ""
+        http.post(TASKS, json={"command": "A", "payload": 1}, headers={"authorization": "Bearer unknown"})
+    assert [written(browser, n) for n in (1, 2)] == ["", ""]
