@@ -12,7 +12,7 @@ from codeq_contract.cases.subscriptions import counts, subscribed, two_groups
 from codeq_contract.driver import TASKS, Span
 from codeq_contract.driver.server_settings import TRACING
 from codeq_contract.recordings.times import MILLISECOND, SECOND, moment_text, parse_moment
-from codeq_contract.suite.case import Sighting, checks, core, needs, only, timed, webhooks
+from codeq_contract.suite.case import InconclusiveError, Sighting, checks, core, needs, only, timed, webhooks
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.metrics import metric
 
@@ -41,7 +41,8 @@ def test_the_reaper_looks_every_2_seconds(contract: CaseContext) -> None:
     first, *others = (parse_moment(contract.worker.seen(task)["updatedAt"]) for task in tasks)
     for other in others:
         after = (other - first + SECOND) % (2 * SECOND) - SECOND
-        assert abs(after) < SECOND // 2, f"{after / SECOND} s from a multiple of 2 s"
+        if abs(after) >= SECOND // 2:
+            raise _unlike_reaper(contract, f"looked {after / SECOND} s from a multiple of 2 s")
     assert max(others) - first >= SECOND
 
 
@@ -428,8 +429,14 @@ def expired(contract: CaseContext, **fields: object) -> tuple[dict[str, Any], in
     task, end = contract.leased(1, **fields), end_of_second(contract)
     contract.wait_out(Span(end, end + contract.time_bounds.skew))
     if contract.worker.seen(task) != task:
-        raise AssertionError(f"repaired before {moment_text(next_look(look, end))}")
+        raise _unlike_reaper(contract, f"repaired before {moment_text(next_look(look, end))}")
     return task, next_look(look, end) - contract.time_bounds.skew
+
+
+def _unlike_reaper(contract: CaseContext, what: str) -> Exception:
+    """The error of a case that saw a reaper at another moment than expected. A busy server's reaper is late."""
+    error = InconclusiveError if contract.time_bounds.has_unforeseen_reaper else AssertionError
+    return error(what)
 
 
 def end_of_second(contract: CaseContext) -> int:

@@ -52,6 +52,11 @@ class TimeBounds:
         return RULES[self.version].repair_interval
 
     @property
+    def has_unforeseen_reaper(self) -> bool:
+        """Whether a reaper looks for expired leases at moments that a busy server moves (P1)."""
+        return bool(self.store.reaper) and not self.exact
+
+    @property
     def store(self) -> Store:
         """The store of this profile."""
         return STORES[self.profile]
