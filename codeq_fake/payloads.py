@@ -156,8 +156,9 @@ class Task(TypedDict):
 
 
 class ListedTask(Task):
-    """A task in a list, and since when it has been in its state: `GET /_fake/tasks`."""
+    """A task in a list: `GET /_fake/tasks`. `state` is a word such as `ready`; `over` has a lease that has run out."""
 
+    state: str
     stateSince: str
 
 
@@ -244,9 +245,11 @@ LatestClaim = TypedDict("LatestClaim", {"n": int, "at": str, "as": str | None, "
 class TaskStory(TaskInFull):
     """A task with all that the journals know about it: `GET /_fake/tasks/{id}/story`.
 
-    `place` is None for a task that is not ready; for one that is, `latestClaims` are those of the last workers.
+    `state` is a word as in a list. `place` is None for a task that is not ready; for one that is, `latestClaims` are
+    those of the last workers.
     """
 
+    state: str
     place: Place | None
     latestClaims: list[LatestClaim]
     requests: list[Request]

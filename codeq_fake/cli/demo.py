@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter  # noqa: TID251 - the table shows real time beside virtual time
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from .tasks import state_of
 
 if TYPE_CHECKING:
     import httpx
@@ -17,6 +16,13 @@ if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ
 
 _TASKS = "/v1/codeq/tasks"
+#: Where a task is -> its state in a word. What has no place is ended, as its status says.
+_STATES: Mapping[str, str] = {
+    "PENDING_LIST": "ready",
+    "DELAYED_ZSET": "delayed",
+    "INPROG_SET": "leased",
+    "DLQ_SET": "dead",
+}
 _SETTINGS = {"WEBHOOK_HMAC_SECRET": "demo-secret", "BACKOFF_POLICY": "fixed", "BACKOFF_BASE_SECONDS": "5"}
 
 
@@ -107,7 +113,7 @@ class _Application:
     def _create(self, name: str, about: str = "", **fields: Any) -> None:
         task = self._post("", command="GENERATE_MASTER", payload={"jobId": name}, **fields)
         self._names[task["id"]] = name
-        self._row("producer", f"creates {name}{about}", state_of(task))
+        self._row("producer", f"creates {name}{about}", _STATES[task["lastKnownLocation"]])
 
     def _claim(self, lease: int = 60) -> str:
         task = self._post("/claim", leaseSeconds=lease)
@@ -130,7 +136,7 @@ class _Application:
     def _show(self, task_id: str) -> None:
         task = self._fake.task(task_id)
         error = f", {task.error}" if task.error else ""
-        state = state_of({"status": task.status, "lastKnownLocation": task.location})
+        state = _STATES.get(task.location) or task.status.lower()
         self._row("task", self._names[task_id], f"{state}, attempts {task.attempts}{error}")
 
     def _post(self, path: str, **body: Any) -> dict[str, Any]:

@@ -50,7 +50,7 @@ _COLORS: Mapping[str, str] = MappingProxyType(
         "delayed": "yellow",
         "leased": "blue",
         "completed": "green",
-        **dict.fromkeys(("lease over", "failed", "dead", "5", "no reply", "blocked"), "red"),
+        **dict.fromkeys(("over", "lost", "unleased", "failed", "dead", "5", "no reply", "blocked"), "red"),
         "2": "green",
         "4": "yellow",
         "delivered": "green",

@@ -12,7 +12,7 @@ import click
 from .journals import CALLBACK, REQUEST
 from .output import Answer, say
 from .remote import Fake, Shape, calls_fake, in_path
-from .tasks import TASK_ID, TASK_IN_FULL, attempts_of, state_of
+from .tasks import TASK_ID, TASK_IN_FULL, attempts_of
 
 if TYPE_CHECKING:
     from codeq_fake.payloads import TaskInFull
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 #: What the command reads of a task and its journals.
 _STORY: Mapping[str, Shape] = {
     **TASK_IN_FULL,
+    "state": str,
     "place": (NoneType, {"number": int | None, "total": int}),
     "latestClaims": [{"at": str, "as": str | None, "got": str}],
     "requests": [REQUEST],
@@ -49,7 +50,7 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
     yield head
     tenant = story.get("tenantId")
     of_tenant = f"  tenant {tenant}" if tenant else ""
-    yield f"  {state_of(story)}  attempts {attempts_of(story)}  priority {story.get('priority', 0)}{of_tenant}"
+    yield f"  {story['state']}  attempts {attempts_of(story)}  priority {story.get('priority', 0)}{of_tenant}"
     yield f"  payload {_cut(story['payload'])}"
     if story.get("error"):
         yield f"  error {_cut(story['error'])}"

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 #: What the commands read of a task, and of a task with its history.
 TASK: Mapping[str, Shape] = {**TASK_NAME, "lastKnownLocation": str, "maxAttempts": int}
-_LISTED: Mapping[str, Shape] = {**TASK, "stateSince": str}
+#: A task in a list.
+LISTED_TASK: Mapping[str, Shape] = {**TASK, "state": str, "stateSince": str}
 _EVENT: Shape = {"at": str, "what": str, "by": str | None, "to": {"location": str}}
 #: A task with its history, as the commands read it.
 TASK_IN_FULL: Mapping[str, Shape] = {
@@ -58,13 +59,6 @@ _WORKER_COLUMNS: Columns = {
     "leases": Kind.NUMBER,
     "refused": Kind.NUMBER,
 }
-#: Where a task is -> its state in a word. What has no place is ended, as its status says.
-_WORDS: Mapping[str, str] = {
-    "PENDING_LIST": "ready",
-    "DELAYED_ZSET": "delayed",
-    "INPROG_SET": "leased",
-    "DLQ_SET": "dead",
-}
 #: What the commands read of the queues, in the order of these columns.
 _QUEUE: Mapping[str, Shape] = {
     **dict.fromkeys(("tenant", "command"), str),
@@ -99,7 +93,7 @@ _LEASED_ID = click.argument("task_id", metavar="[ID]", required=False)
 @calls_fake
 def tasks(fake: Fake, *, limit: int, **search: str | None) -> Answer:
     """List tasks, oldest first."""
-    reply = fake.get("/tasks", {"tasks": [_LISTED]}, limit=limit, **search)
+    reply = fake.get("/tasks", {"tasks": [LISTED_TASK]}, limit=limit, **search)
     show_tasks = show_table(_COLUMNS, map(_row, reply["tasks"]), empty="no tasks", now=fake.now)
 
     def show() -> None:
@@ -113,15 +107,10 @@ def tasks(fake: Fake, *, limit: int, **search: str | None) -> Answer:
 def _row(task: dict[str, Any]) -> Sequence[object]:
     where = task["lastKnownLocation"]
     return (
-        *(task["id"], task["command"], task["status"], where, state_of(task), task["stateSince"], task.get("error")),
+        *(task["id"], task["command"], task["status"], where, task["state"], task["stateSince"], task.get("error")),
         *(task.get("priority", 0), attempts_of(task)),
         *(task.get(name) for name in ("workerId", "leaseUntil", "tenantId")),
     )
-
-
-def state_of(task: dict[str, Any]) -> str:
-    """The state of a task in a word."""
-    return _WORDS.get(task["lastKnownLocation"]) or str(task["status"]).lower()
 
 
 def attempts_of(task: dict[str, Any]) -> str:

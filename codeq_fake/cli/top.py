@@ -17,7 +17,7 @@ from .keyboard import keyboard
 from .remote import Fake, Target, fake_options
 from .state import HEALTH
 from .tables import console
-from .tasks import QUEUES, TASK
+from .tasks import LISTED_TASK, QUEUES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,6 +92,6 @@ def _updates(fake: Fake) -> Iterator[dict[str, Any]]:
         yield {
             "health": fake.get("/health", HEALTH),
             **fake.get("/queues", QUEUES),
-            "leases": fake.get("/tasks", {"tasks": [TASK]}, status="IN_PROGRESS", limit=_MOST)["tasks"],
+            "leases": fake.get("/tasks", {"tasks": [LISTED_TASK]}, status="IN_PROGRESS", limit=_MOST)["tasks"],
             "requests": list(latest),
         }

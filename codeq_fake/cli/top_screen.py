@@ -24,6 +24,7 @@ _LEASE_COLUMNS: Columns = {
     "command": Kind.TEXT,
     "worker": Kind.TEXT,
     "attempts": Kind.NUMBER,
+    "state": Kind.STATE,
     "lease until": Kind.TIME,
     "tenant": Kind.TEXT,
 }
@@ -57,7 +58,7 @@ def tables_of(update: dict[str, Any]) -> dict[str, tuple[Columns, list[Sequence[
 
 
 def _lease_row(task: dict[str, Any]) -> Sequence[object]:
-    named = (task.get("leaseUntil"), task.get("tenantId"))
+    named = (task["state"], task.get("leaseUntil"), task.get("tenantId"))
     return task["id"], task["command"], task.get("workerId"), attempts_of(task), *named
 
 

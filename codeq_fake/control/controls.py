@@ -32,7 +32,7 @@ from .errors import BadRequestError, ConflictError, UnknownTaskError
 from .fault_rules import FaultControls
 from .journal_controls import JournalControls
 from .state_controls import StateControls
-from .task_search import TaskSearch
+from .task_search import TaskSearch, word_for
 from .worker_operations import WorkerOperations
 
 T = TypeVar("T")
@@ -235,7 +235,9 @@ class Controls(StateControls, JournalControls):
         broker, now = self._runtime.broker, self._runtime.clock.now()
         zone = self._runtime.config.settings.timezone
         matching = (task for task in broker.store.tasks.values() if wanted.matches(task, broker, now))
-        return [representations.listed_task(task, zone) for task in islice(matching, limit)]
+        return [
+            representations.listed_task(task, zone, word_for(task, broker, now)) for task in islice(matching, limit)
+        ]
 
     def begin_tasks(self, *, limit: int, **search: str) -> Iterator[payloads.ListedTask | None]:
         """The tasks that a search finds, to be read later, while the broker goes on.
@@ -262,7 +264,9 @@ class Controls(StateControls, JournalControls):
         zone = self._runtime.config.settings.timezone
 
         def show(task: Task) -> payloads.ListedTask | None:
-            return representations.listed_task(task, zone) if wanted.matches(task, broker, now) else None
+            if not wanted.matches(task, broker, now):
+                return None
+            return representations.listed_task(task, zone, word_for(task, broker, now))
 
         return iter(FrozenItems(tasks, show))
 
@@ -279,12 +283,15 @@ class Controls(StateControls, JournalControls):
         Raises UnknownTaskError.
         """
         runtime, task = self._runtime, self.task(task_id)
-        place = queueing.position(runtime.broker, runtime.broker.get(task_id))
+        broker, now = runtime.broker, runtime.clock.now()
+        place = queueing.position(broker, broker.get(task_id))
+        state = word_for(broker.get(task_id), broker, now)
         claims = queueing.latest_claims(runtime) if place is not None else []
         about = await in_slices(self._requests_about(task_id))
         callbacks = [entry for entry in runtime.deliveries.journal.entries if entry.task_id == task_id]
         return {
             **task,
+            "state": state,
             "place": {"number": place.number or None, "total": place.total} if place is not None else None,
             "latestClaims": [representations.latest_claim(entry) for entry in claims],
             "requests": map(representations.request, about),

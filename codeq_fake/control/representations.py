@@ -57,9 +57,9 @@ def task(shown: Task, zone: ZoneInfo) -> payloads.Task:
     return fields
 
 
-def listed_task(shown: Task, zone: ZoneInfo) -> payloads.ListedTask:
-    """A task in a list, with the time since when it has been in its state."""
-    return {**task(shown, zone), "stateSince": time(shown.state_since)}
+def listed_task(shown: Task, zone: ZoneInfo, state: str) -> payloads.ListedTask:
+    """A task in a list, with the word for its state, and the time since when it has been in it."""
+    return {**task(shown, zone), "state": state, "stateSince": time(shown.state_since)}
 
 
 def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> payloads.TaskInFull:

@@ -34,6 +34,11 @@ def is_lease_over(task: Task, broker: Broker, now: int) -> bool:
     return task.state is _LEASED and broker.profile.store.lease_expired_from(task.lease_expiry) <= now
 
 
+def word_for(task: Task, broker: Broker, now: int) -> str:
+    """The word of `STATES` for the state of a task at an instant (ns)."""
+    return OVER if is_lease_over(task, broker, now) else task.state.name.lower()
+
+
 def is_stuck(task: Task, broker: Broker, now: int) -> bool:
     """Whether a task needs a person: it is dead, no claim finds it, its lease is over, or no worker asks for it."""
     state = task.state

@@ -152,6 +152,13 @@ def test_a_lease_can_be_ended_which_its_worker_does_not_see(fake: FakeCodeQ) -> 
     assert fake.task(ID).claimable["since"] == START
 
 
+def test_a_lease_that_has_run_out_does_not_look_alive(fake: FakeCodeQ) -> None:
+    leased(fake)
+    fake.advance(61)
+    for command in ("tasks", "task 6e0f", "top --times 1"):
+        assert " over " in printed(fake, *command.split())
+
+
 def test_a_task_can_be_taken_from_its_worker_which_sees_it_at_once(fake: FakeCodeQ) -> None:
     assert "lease expired -> DELAYED_ZSET" in printed(fake, "take", leased(fake)[:4])
     with fake.client() as http:

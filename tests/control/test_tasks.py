@@ -20,7 +20,7 @@ def test_tasks_are_listed_oldest_first_as_they_are_read(http: httpx.Client) -> N
     create(http, OTHER, priority=9)
     listed = get(http, "tasks")
     other = http.get(f"/v1/codeq/tasks/{OTHER}").json()
-    assert listed == {"tasks": [{**TASK, "stateSince": NOW}, {**other, "stateSince": NOW}]}
+    assert listed == {"tasks": [{**task, "state": "ready", "stateSince": NOW} for task in (TASK, other)]}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,11 @@ def test_a_listed_task_says_since_when_it_is_in_its_state(http: httpx.Client) ->
     http.post("/_fake/clock/advance", json={"seconds": 1})
     http.post(f"/v1/codeq/tasks/{ID}/heartbeat", json={}).raise_for_status()
     [task] = get(http, "tasks")["tasks"]
-    assert (task["stateSince"], task["status"]) == (SECOND, "IN_PROGRESS")
+    assert (task["stateSince"], task["state"]) == (SECOND, "leased")
+    http.post("/_fake/clock/advance", json={"seconds": 3600})
+    [task] = get(http, "tasks")["tasks"]
+    assert (task["stateSince"], task["state"], task["status"]) == (SECOND, "over", "IN_PROGRESS")
+    assert get(http, f"tasks/{ID}/story")["state"] == "over"
 
 
 def test_the_story_of_a_task_has_its_requests_and_callbacks(http: httpx.Client) -> None:
@@ -105,6 +109,7 @@ def test_the_story_of_a_task_has_its_requests_and_callbacks(http: httpx.Client) 
     requests = get(http, "requests")["requests"]
     assert story == {
         **get(http, f"tasks/{ID}"),
+        "state": "completed",
         "place": None,
         "latestClaims": [],
         "requests": requests[1:],
