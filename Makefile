@@ -17,6 +17,9 @@ QUICK := -n auto --dist worksteal -q -m "not (port or process or slow or contain
 # The tests start many Pythons. Without compiled files each of them would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Each Python that loads Hypothesis would load Trio, which takes longer than Hypothesis itself.
+export HYPOTHESIS_NO_PLUGINS := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs pictures \
 	bench bench-gate bench-baseline soak client-laws client-profiles gallery client-weather mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
