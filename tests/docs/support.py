@@ -65,6 +65,7 @@ def environment(**variables: str) -> dict[str, str]:
     quickly = {
         "COLUMNS": "80",
         "PYTEST_ADDOPTS": "-p no:schemathesis -p no:respx -p no:cacheprovider",
+        "HYPOTHESIS_NO_PLUGINS": "1",
         "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1",  # half the time for a short program
     }
     return {"PATH": path, "HOME": os.environ.get("HOME", "/"), **quickly, **variables}
