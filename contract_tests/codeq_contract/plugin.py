@@ -65,6 +65,12 @@ def contract() -> CaseContext:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Start the server before the cases are loaded, which takes longer than to see that a set-up is wrong."""
+    session.config.stash[SESSION].begin()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check the cases against the register, and deselect the groups and the facts that are not requested.
 

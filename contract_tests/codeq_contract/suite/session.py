@@ -74,6 +74,10 @@ class Session:
     _final: Report | None = None
     not_run: str = ""
 
+    def begin(self) -> None:
+        """Start the server. Without one this ends the run."""
+        _ = self.runner
+
     @cached_property
     def runner(self) -> Runner:
         """The runner. The first use starts the server, and ends the run if there is none."""

@@ -6,10 +6,13 @@ import ast
 import time  # noqa: TID251 - the clock of a machine is what is tested
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from codeq_contract.driver.disturbances import Disturbances
+from codeq_contract.driver.servers import NotRunError
+from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite import session
 from codeq_contract.suite.runner import Runner
@@ -288,6 +291,18 @@ class SetClock:
 
 
 CLOCK = SetClock()
+
+
+def test_a_wrong_set_up_ends_the_run_before_the_cases_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise NotRunError("no server answers")
+
+    monkeypatch.setattr(InProcessTarget, "start", refuse)
+    run = run_cases(tmp_path, "raise SystemExit('the cases are loaded')")
+    assert (run.code, run.report.not_run) == (4, "no server answers")
+    assert "the cases are loaded" not in run.output
 
 
 MEETING = """
