@@ -62,6 +62,22 @@ def test_k8_the_same_rounding_applies_to_heartbeats(profile: str, begins_ms: int
     assert server.broker.get("task-001").status is Status.PENDING
 
 
+@pytest.mark.parametrize(("store", "begins_ms", "over_ms"), EDGES)
+def test_k8_on_main_a_lease_is_over_at_the_same_millisecond_and_repaired_at_most_twice_a_second(
+    store: str, begins_ms: int, over_ms: int
+) -> None:
+    in_time = held_since(f"main/{store}", begins_ms)
+    in_time.wait(ms=over_ms)
+    in_time.claim()
+    assert in_time.broker.get("task-001").status is Status.PENDING
+    too_early = held_since(f"main/{store}", begins_ms)
+    too_early.wait(ms=over_ms - 1)
+    for wait_ms, status in ((0, Status.IN_PROGRESS), (499, Status.IN_PROGRESS), (1, Status.PENDING)):
+        too_early.wait(ms=wait_ms)
+        too_early.claim()
+        assert too_early.broker.get("task-001").status is status
+
+
 @pytest.mark.parametrize("store", STORES)
 def test_k8_a_time_is_first_cut_to_whole_milliseconds(store: Store) -> None:
     whole, with_a_rest = (store.key_gone_at(3, now=START + 7 * MILLISECOND + rest) for rest in (0, 999_999))
