@@ -147,9 +147,15 @@ def request(visit: Visit) -> Response:
         request=shown,
         about=about[:_FEW],
         took=entry.took,
+        has_unread_body=not entry.body and _has_body(shown["headers"]),
         curl=as_curl(shown, _origin(visit)),
         pytest=as_pytest(visit.runtime, entry),
     )
+
+
+def _has_body(headers: Mapping[str, str]) -> bool:
+    """Whether a request with these headers has a body."""
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 async def faults(visit: Visit) -> Response:

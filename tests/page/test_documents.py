@@ -19,11 +19,11 @@ from codeq_fake.core import State
 from codeq_fake.page.rendering import STATES, visible
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
+from codeq_fake.testing import FakeCodeQ
 from tests.http.support import ask
 from tests.page.support import OWN, TASKS, links, text
 
 if TYPE_CHECKING:
-    from codeq_fake.testing import FakeCodeQ
     from tests.page.support import Story
 
 DOCUMENTS = [
@@ -58,6 +58,23 @@ def test_each_document_answers_with_the_pages_headers(browser: httpx.Client, sto
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_an_empty_fake_has_every_document_too(browser: httpx.Client, path: str) -> None:
     assert browser.get(path).status_code == (404 if "n=1" in path else 200)
+
+
+@pytest.mark.parametrize(
+    ("token", "body", "shown"),
+    [
+        ("nobodys", '{"commands": ["A"]}', "Request body not read: the caller comes first (B3)"),
+        ("scopeless", '{"commands": ["A"]}', "Request body not read: the caller comes first (B3)"),
+        ("scopeless", "", "Request body none"),
+    ],
+)
+def test_a_body_that_was_not_read_is_told_from_none(token: str, body: str, shown: str) -> None:
+    claims = {"sub": "w-1", "tenantId": "acme", "eventTypes": ["*"], "scope": "codeq:result"}
+    with FakeCodeQ(identities={"scopeless": {"kind": "worker", "claims": claims}}) as fake, fake.client() as http:
+        http.post(f"{TASKS}/claim", content=body, headers={"authorization": f"Bearer {token}"})
+        page = text(http.get("/_fake/page/request?n=1").text)
+    assert shown in page
+    assert ("Callerw-1" in page) == (token == "scopeless")
 
 
 def test_an_empty_page_offers_a_first_task_that_the_server_takes(fake: FakeCodeQ, browser: httpx.Client) -> None:
