@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -96,16 +96,26 @@ def _create_all(tasks: Mapping[int, NewTask]) -> None:
     with _client() as codeq, click.progressbar(length=len(tasks), file=sys.stderr, hidden=hidden) as bar:
         for start in range(0, len(tasks), _PART):
             part = lines[start : start + _PART]
-            batch = codeq.create_batch([tasks[line] for line in part], progress=partial(_move, bar, start))
+            try:
+                batch = codeq.create_batch([tasks[line] for line in part], progress=partial(_move, bar, start))
+            except CodeQError:
+                _report_unsent(lines[start:])
+                raise
             for task in batch.accepted:
                 click.echo(printable(task.id))
             for item in batch.rejected:
                 click.echo(f"line {part[item.index]}: {printable(str(item.error))}", err=True)
             created += len(batch.accepted)
             if batch.outage:  # the next part would wait as long
+                _report_unsent(lines[start + _PART :])
                 break
     if created < len(tasks):
         raise click.ClickException(f"{len(tasks) - created} of {len(tasks)} tasks were not created")
+
+
+def _report_unsent(lines: Sequence[int]) -> None:
+    if lines:
+        click.echo(f"line {lines[0]} and those that follow: not sent", err=True)
 
 
 def _move(bar: Any, start: int, done: int, _total: int) -> None:  # noqa: ANN401 - click does not export the type

@@ -63,14 +63,23 @@ def test_a_rejected_line_is_named_and_the_others_are_created(server: FakeCodeQ) 
     assert errors.endswith("Error: 1 of 3 tasks were not created\n")
 
 
-def test_an_outage_ends_a_file(server: FakeCodeQ, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("nth", "created", "last"),
+    [
+        (2, 100, "line 201 and those that follow: not sent\nError: 500 of 600 tasks were not created\n"),
+        (3, 200, "line 201 and those that follow: not sent\nError: Unauthorized: "),
+    ],
+    ids=["within a part", "before a part"],
+)
+def test_an_outage_ends_a_file(
+    server: FakeCodeQ, monkeypatch: pytest.MonkeyPatch, nth: int, created: int, last: str
+) -> None:
     monkeypatch.setattr(task_cli, "_PART", 200)
     given = "\n".join(json.dumps({"command": "X", "payload": number}) for number in range(1, 601))
-    with server.faults(faults.refuse(401, on="create_batch", nth=2)):
+    with server.faults(faults.refuse(401, on="create_batch", nth=nth)):
         code, printed, errors = invoke(server, "create", "--file", "-", given=given)
-    assert (code, len(printed.split()), len(server.requests)) == (1, 100, 2), "no other part is tried"
-    assert errors.startswith("line 101: ")
-    assert errors.endswith("Error: 500 of 600 tasks were not created\n")
+    assert (code, len(printed.split()), len(server.requests)) == (1, created, nth), "no other part is tried"
+    assert last in errors
 
 
 def test_blank_lines_and_a_byte_order_mark_are_passed_over(server: FakeCodeQ) -> None:
