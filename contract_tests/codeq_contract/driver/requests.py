@@ -119,7 +119,8 @@ class Reply:
     @cached_property
     def json(self) -> Any:  # noqa: ANN401 - JSON of any shape
         """The body as JSON. Raises ValueError."""
-        return json.loads(self.body)
+        # From bytes `json` would guess the encoding first, which takes a fifth of the time.
+        return json.loads(self.body.decode("utf-8", "surrogatepass"))
 
     @property
     def refusal(self) -> tuple[int, str]:

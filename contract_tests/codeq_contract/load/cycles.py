@@ -13,12 +13,13 @@ _MOST_CLAIMED = 10
 
 
 def cycles(producer: ActorContext, worker: ActorContext) -> Actor:
-    """Create a task, claim one and complete it, until the load is over."""
+    """Create a task, claim one and complete it, until the load is over. All claims are one request."""
+    claiming = next(worker.claim(LONGEST_LEASE, pause=0))
     for number in count():
         if not producer.goes_on():
             return
         yield from producer.create(_task(producer, number))
-        reply = yield from worker.claim(LONGEST_LEASE, pause=0)
+        reply = yield claiming
         for task in claimed(reply):
             reply = yield from worker.post(f"/{task}/result", _result(task))
             if reply.status == HTTPStatus.OK:
