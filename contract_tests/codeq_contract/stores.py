@@ -104,6 +104,11 @@ def rules_of(profile: str) -> Version:
     return RULES.get(profile.rpartition("/")[0], _FIRST)
 
 
+def profile_name(version: str, store: str) -> str:
+    """The name of a profile. v0.3.3 is not named."""
+    return store if RULES[version] is _FIRST else f"{version}/{store}"
+
+
 def fake_profile(version: str, store: str) -> str:
     """The name of what a fake imitates: a store of a version, each as far as it is known."""
     if store == EMBEDDED:

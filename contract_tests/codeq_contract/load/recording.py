@@ -20,6 +20,7 @@ from codeq_contract.recorder import Tape
 from codeq_contract.recorder.callers import identity_of
 from codeq_contract.recordings.format import Call, Callback, Header, Identity, Recording
 from codeq_contract.recordings.times import MILLISECOND, SECOND
+from codeq_contract.stores import profile_name
 
 from .actors import Actor, ActorContext, TaskLog, poller, producer, worker
 from .busy_clients import BusyClients, BusyProcess
@@ -309,7 +310,7 @@ class _Recorder:
     def _header(self, *, drained: bool) -> Header:
         return Header(
             name=f"load_{self.load.seed}",
-            profile=self.driver.time_bounds.profile,
+            profile=profile_name(self.driver.version, self.driver.time_bounds.profile),
             epoch=self.epoch,
             settings=dict(self.settings),
             identities=self._identities(),

@@ -56,6 +56,14 @@ def test_a_load_of_the_fake_is_drained_and_keeps_every_law(history: Recording) -
     assert report.tasks > 100
 
 
+def test_a_load_of_main_names_its_version_and_keeps_every_law() -> None:
+    with InProcessTarget("pebble", version="main").start(Setup()) as driver:
+        recording = record_load(driver, Load(tasks=60, seconds=5, seed=2), SUITE_SETTINGS)
+    assert recording.header.profile == "main/pebble"
+    report = check(recording)
+    assert report.validity is Validity.VALID, report.violations
+
+
 def test_a_load_contains_everything_that_the_laws_check(history: Recording) -> None:
     happened = what_happened(history)
     usual = [("heartbeat", 200), ("heartbeat", 403), ("nack", 200), ("abandon", 200), ("batch", 200), ("claim", 204)]
