@@ -28,7 +28,7 @@ MB = 1024 * 1024
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the figures of the server from /proc")
 def test_a_short_soak_finds_no_problem() -> None:
-    report = asyncio.run(soak(15, seed=1))
+    report = asyncio.run(soak(8, seed=1))
     print("\n".join(report.figures()))
     assert report.problems() == []
     # Each kind of client has come to its end at least once.
