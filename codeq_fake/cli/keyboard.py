@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from select import select
 from threading import Event
 from typing import TypeAlias
@@ -27,7 +28,7 @@ def keyboard() -> Iterator[NextKey]:
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)
     try:
-        yield lambda seconds: _key(terminal, seconds)
+        yield partial(_key, terminal)
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
