@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 
 from codeq_contract.recordings.times import MILLISECOND, SECOND
@@ -72,11 +73,12 @@ class Version:
 
 
 _FIRST = Version()
+_UNNAMED = "v0.3.3"
 
 #: The versions of the contract by their names.
 RULES: Mapping[str, Version] = MappingProxyType(
     {
-        "v0.3.3": _FIRST,
+        _UNNAMED: _FIRST,
         "main": Version(
             repair_interval=500 * MILLISECOND,
             always_calls_back=True,
@@ -99,14 +101,30 @@ def store_of(profile: str) -> Store:
     return STORES.get(profile.rpartition("/")[2], STORES["any"])
 
 
+def known_profile(name: str) -> str:
+    """The name in `PROFILES` of a profile that may be written with the version that it needs not have.
+
+    Raises ValueError, which names all profiles and the nearest.
+    """
+    short = name.removeprefix(f"{_UNNAMED}/")
+    if short not in PROFILES:
+        nearest = get_close_matches(name, PROFILES, 1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else "."
+        raise ValueError(f"the profile {name!r} is none of {', '.join(PROFILES)}{hint}")
+    return short
+
+
 def rules_of(profile: str) -> Version:
-    """The rules of a profile's version. A store alone means v0.3.3."""
-    return RULES.get(profile.rpartition("/")[0], _FIRST)
+    """The rules of a profile's version. A store alone means v0.3.3. Raises ValueError."""
+    version = profile.rpartition("/")[0] or _UNNAMED
+    if version not in RULES:
+        raise ValueError(f"the profile {profile!r} is of a version that is none of {', '.join(RULES)}")
+    return RULES[version]
 
 
 def profile_name(version: str, store: str) -> str:
     """The name of a profile. v0.3.3 is not named."""
-    return store if RULES[version] is _FIRST else f"{version}/{store}"
+    return store if version == _UNNAMED else f"{version}/{store}"
 
 
 def fake_profile(version: str, store: str) -> str:

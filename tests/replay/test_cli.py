@@ -47,6 +47,21 @@ def test_a_difference_is_shown_and_is_failure(altered: Path, option: tuple[str, 
     )
 
 
+def test_a_recording_of_an_unknown_profile_is_refused_with_those_that_exist(tmp_path: Path) -> None:
+    path = tmp_path / "unknown.jsonl"
+    path.write_text(gzip.decompress(STORY.read_bytes()).decode().replace('"redis"', '"v9/redis"', 1))
+    replayed, checked = run("replay", path), run("check", path)
+    assert (replayed.exit_code, checked.exit_code) == (2, 2)
+    assert "the profile 'v9/redis' is none of redis, " in replayed.output
+    assert "did you mean redis? Write another one into its first line" in replayed.output
+    assert "the profile 'v9/redis' is of a version that is none of v0.3.3, main" in checked.output
+
+
+def test_a_recorder_refuses_an_unknown_profile_with_the_nearest(tmp_path: Path) -> None:
+    refused = run("record", "--url", "http://127.0.0.1:1", "--out", tmp_path / "x.jsonl", "--profile", "main/pebbel")
+    assert (refused.exit_code, "did you mean main/pebble?" in refused.output) == (2, True)
+
+
 def test_at_most_20_differences_of_a_call_are_printed(tmp_path: Path) -> None:
     text = gzip.decompress(STORY.read_bytes()).decode()
     header, first, *_ = text.splitlines()

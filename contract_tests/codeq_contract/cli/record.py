@@ -24,10 +24,18 @@ from codeq_contract.recorder.session import session_of
 from codeq_contract.recorder.webhook_rewriting import WebhookRewriter
 from codeq_contract.recordings.files import write_recording
 from codeq_contract.recordings.format import Header
-from codeq_contract.stores import PROFILES
+from codeq_contract.stores import PROFILES, known_profile
 
 from .command_process import end_of, stop_signals
 from .output import CannotRunError, background_output, host_and_port
+
+
+def _profile(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    """The profile of that name. Raises click.BadParameter."""
+    try:
+        return known_profile(name)
+    except ValueError as unknown:
+        raise click.BadParameter(str(unknown)) from None
 
 
 @click.command("record", context_settings={"ignore_unknown_options": True})
@@ -42,7 +50,11 @@ from .output import CannotRunError, background_output, host_and_port
     help="The URL of the recorder for the server, for callbacks. [the address for the clients, if the server is here]",
 )
 @click.option(
-    "--profile", type=click.Choice(PROFILES), default="kvrocks-2.8", show_default=True, help="The server's store."
+    "--profile",
+    callback=_profile,
+    default="kvrocks-2.8",
+    show_default=True,
+    help=f"The server's store, or VERSION/STORE: {', '.join(PROFILES)}.",
 )
 @click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the server, if known.")
 @click.option("--yaml", type=click.Path(path_type=Path, exists=True), help="The server's configuration file.")

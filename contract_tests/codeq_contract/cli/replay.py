@@ -17,6 +17,7 @@ from codeq_contract.recordings.format import Recording, RecordingError
 from codeq_contract.replay.comparison import Difference
 from codeq_contract.replay.player import replay_early_or_late
 from codeq_contract.replay.servers import ControlError, InProcessTarget, UrlTarget
+from codeq_contract.stores import known_profile
 
 from .output import CannotRunError, counted, printable, printable_body
 
@@ -49,6 +50,7 @@ def replay_files(
     for file in files:
         try:
             recording = read_recording(file)
+            _check_profile(recording)
             differences = replay_early_or_late(recording, target, signer=signer)
         except (ControlError, NotRunError, OSError, RecordingError, httpx.HTTPError) as error:
             raise CannotRunError(f"{file}: {str(error) or type(error).__name__}") from error
@@ -59,6 +61,14 @@ def replay_files(
         total += len(differences)
     click.echo(f"{counted(len(files), 'recording')}: {counted(total, 'difference')}")
     sys.exit(1 if total else 0)
+
+
+def _check_profile(recording: Recording) -> None:
+    """Refuse a recording of a server that no fake imitates. Raises RecordingError."""
+    try:
+        known_profile(recording.header.profile)
+    except ValueError as unknown:
+        raise RecordingError(f"{unknown} Write another one into its first line to compare it with that.") from None
 
 
 def _print(differences: Sequence[Difference]) -> None:
