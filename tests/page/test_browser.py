@@ -263,6 +263,7 @@ def test_a_running_clock_counts_down_and_can_be_paused(chromium: Browser, served
 
 def test_the_page_works_without_a_script(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
     page, watched = window(chromium, served, java_script_enabled=False)
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0)  # nor any other button that needs one
     page.get_by_role("button", name=f"Requeue {story.dead}").click()
     expect(page.locator("#said")).to_contain_text("The task is ready again")
     page.get_by_role("textbox", name="Advance by").fill("2")
@@ -448,6 +449,15 @@ def test_rows_do_not_move_under_the_pointer(chromium: Browser, served: FakeCodeQ
     expect(page.get_by_role("cell", name="NEW")).to_have_count(2)
     expect(page.get_by_role("button", name="new")).to_have_count(0)
     watched.all_is_well()
+
+
+def test_texts_are_copied(chromium: Browser, served: FakeCodeQ, story: Story) -> None:
+    path = f"/_fake/page/task?id={story.held}"
+    page, _ = window(chromium, served, path, permissions=["clipboard-read", "clipboard-write"])
+    for button, copied in (("Copy id", story.held), ("Copy link", f"{served.url}{path}")):
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("button", name="Copied").first).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == copied
 
 
 def test_a_lost_server_is_told_in_sight(chromium: Browser) -> None:

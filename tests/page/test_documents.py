@@ -130,6 +130,20 @@ def test_a_task_shows_its_history_and_why_it_cannot_be_claimed(browser: httpx.Cl
     assert '{ "jobId": "render" }' in shown
 
 
+def test_a_clause_leads_to_what_it_says(browser: httpx.Client, story: Story) -> None:
+    shown = browser.get("/_fake/page/task", params={"id": story.held}).text
+    assert '(<a href="/_fake/page/ledger#clause-K5">K5</a>)' in shown
+    assert 'id="clause-K5"' in browser.get("/_fake/page/ledger").text
+
+
+def test_what_is_past_is_not_called_next(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    fake.advance(seconds=120)
+    shown = text(browser.get("/_fake/").text)
+    assert "1 first due 1 first lease over" in shown
+    assert f"{story.delayed} RENDER due" in shown
+    assert "delayed due now" in text(browser.get("/_fake/page/tasks?state=delayed").text)
+
+
 def test_a_very_long_payload_is_cut(fake: FakeCodeQ, browser: httpx.Client) -> None:
     task = fake.enqueue("A", "x" * 150_000)
     reply = browser.get("/_fake/page/task", params={"id": task.id})
