@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def tell(fake: FakeCodeQ) -> None:
-    """In 120 s, two tasks of one queue and one of another: one is claimed after 30 s and dies after 60 s."""
+    """In 120 s, two tasks of one queue and one of another: one is claimed after 29.5 s and dies after 60 s."""
     fake.enqueue("A", tenant="dev", max_attempts=1)
     fake.enqueue("A", tenant="dev", delay=500)
     fake.enqueue("B", tenant="acme")
     with fake.client() as http:
-        fake.advance(seconds=30)
+        fake.advance(seconds=29.5)
         task = http.post(f"{TASKS}/claim", json={"commands": ["A"]}).json()
-        fake.advance(seconds=30)
+        fake.advance(seconds=30.5)
         http.post(f"{TASKS}/{task['id']}/nack", json={})
     fake.advance(seconds=60)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.page.support import TASKS, text
 
 if TYPE_CHECKING:
@@ -40,11 +42,16 @@ def test_a_task_has_its_states_to_scale(fake: FakeCodeQ, browser: httpx.Client) 
     assert "12:00:00 1 min 40 s 12:01:40 delayed 50 s in progress 50 s 1 heartbeat 1 request refused" in text(shown)
 
 
-def test_the_last_state_of_an_ended_task_is_short(browser: httpx.Client, story: Story) -> None:
-    shown = browser.get("/_fake/page/task", params={"id": story.completed}).text
-    *_, (x, width, state) = bars(shown)
-    assert (x, width, state) == (0, 100, "completed")  # it all happened at one instant
-    assert [kind for kind, _ in ticks(shown)] == ["try"]
+def test_the_last_state_of_an_ended_task_is_short(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    task = fake.enqueue("A", tenant="dev")
+    with fake.client() as http:
+        http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+        fake.advance(seconds=100)
+        http.post(f"{TASKS}/{task.id}/result", json={"status": "COMPLETED", "result": {}})
+    fake.advance(seconds=3600)
+    shown = browser.get("/_fake/page/task", params={"id": task.id}).text
+    assert bars(shown) == [(0, 95.2, "in progress"), (95.2, pytest.approx(4.8), "completed")]
+    assert "12:00:00 1 min 40 s 12:01:40 in progress 1 min 40 s completed 12:00:00 created" in text(shown)
 
 
 def test_a_task_that_lives_at_one_instant_has_a_bar(fake: FakeCodeQ, browser: httpx.Client) -> None:
@@ -74,6 +81,22 @@ def test_a_story_tells_leases_reasons_and_attempts(fake: FakeCodeQ, browser: htt
     told = text(browser.get("/_fake/page/task", params={"id": task.id}).text)
     assert "claimed by worker-dev in progress 1 attempt a lease of 1 min 30 s" in told
     assert "nacked by worker-dev delayed 2 attempts the printer is out of ink" in told
+
+
+def test_a_story_counts_no_attempts_before_a_new_start(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    fake.requeue(story.dead)
+    told = text(browser.get("/_fake/page/task", params={"id": story.dead}).text)
+    assert "claimed by worker-dev in progress a lease of 1 min" in told
+    assert "requeued by hand ready" in told
+
+
+def test_a_story_has_requests_that_a_fault_struck(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
+    with fake.client() as http:
+        http.post("/_fake/faults", json={"do": "delay", "on": "heartbeat", "seconds": 0})
+        http.post(f"{TASKS}/{story.held}/heartbeat", json={})
+    shown = browser.get("/_fake/page/task", params={"id": story.held}).text
+    assert "heartbeat struck by a fault by worker-dev delay" in text(shown)
+    assert [kind for kind, _ in ticks(shown)] == ["heartbeat", "refusal"]
 
 
 def test_a_story_is_exported(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:

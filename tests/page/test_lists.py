@@ -113,6 +113,16 @@ def test_repeated_empty_claims_are_one_row(fake: FakeCodeQ, browser: httpx.Clien
     assert filters(browser, "requests") == {"All": 8, "Empty claims": 7}
 
 
+def test_a_claim_that_a_fault_made_empty_is_a_row(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    fake.enqueue("A", tenant="dev")
+    with fake.client() as http:
+        http.post("/_fake/faults", json={"do": "false_empty", "on": "claim", "times": 2})
+        for _ in range(3):
+            http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+    assert filters(browser, "requests") == {"All": 3, "Struck by a fault": 2}
+    assert browser.get("/_fake/page/requests").text.count('id="request-') == 3
+
+
 @pytest.mark.parametrize(("only", "found"), [("refused", [2]), ("struck", [1, 2]), ("", [3, 2, 1])])
 def test_requests_are_filtered(fake: FakeCodeQ, browser: httpx.Client, only: str, found: list[int]) -> None:
     with fake.client() as http:

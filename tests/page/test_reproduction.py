@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from codeq_fake.testing import FakeCodeQ
+from tests.in_process.support import wait_for
 from tests.page.support import NOW, TASKS
 
 if TYPE_CHECKING:
@@ -71,6 +73,32 @@ def test_callers_of_the_fake_are_those_of_the_test() -> None:
             source = written(browser, 4)
     assert "s3cret" not in source
     run(source)
+
+
+def test_a_create_with_a_known_key_makes_no_task(fake: FakeCodeQ, browser: httpx.Client) -> None:  # C8
+    with fake.client() as http:
+        for _ in range(2):
+            http.post(TASKS, json={"command": "A", "payload": 1, "idempotencyKey": "once"})
+    run(written(browser, 2))
+
+
+def test_a_claim_that_waited_is_sent_when_it_ended(fake: FakeCodeQ, browser: httpx.Client) -> None:
+    def poll() -> None:
+        with fake.client(timeout=60) as http:
+            http.post(f"{TASKS}/claim", json={"commands": ["A"], "waitSeconds": 10})
+
+    for has_task in (False, True):
+        waiting = threading.Thread(target=poll)
+        waiting.start()
+        wait_for(lambda: fake.parked_claims == 1)
+        if has_task:
+            fake.advance(seconds=3)
+            with fake.client() as http:
+                http.post(TASKS, json={"command": "A", "payload": 1})
+        fake.advance(seconds=10)
+        waiting.join()
+    for n in (1, 3):
+        run(written(browser, n))
 
 
 def test_what_a_test_cannot_repeat_has_none(fake: FakeCodeQ, browser: httpx.Client) -> None:
