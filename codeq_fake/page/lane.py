@@ -101,7 +101,7 @@ def _lane(changes: Sequence[tuple[int, str]], ticks: Sequence[tuple[int, Kind, s
     bars: list[Bar] = []
     for number, ((at, state), (end, _)) in enumerate(pairwise([*changes, (since + scale.length, "")]), start=1):
         if end > at:
-            bars.append(Bar(state, scale.x(at), scale.x(end) - scale.x(at)))
+            bars.append(Bar(state, scale.x(at), round(scale.x(end) - scale.x(at), 1)))
             lengths[state] += end - at if number < len(changes) or now is not None else 0
     drawn = {(kind, scale.x(at)): Tick(kind, scale.x(at), at, what) for at, kind, what in ticks}
     counts = Counter(kind for _, kind, _ in ticks)

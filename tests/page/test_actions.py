@@ -261,6 +261,7 @@ def test_the_forms_have_the_fields_that_apply(browser: httpx.Client) -> None:
 def test_each_recipe_of_the_page_makes_a_rule(fake: FakeCodeQ, browser: httpx.Client) -> None:
     forms = browser.get("/_fake/page/faults").text.split('action="/_fake/page/faults/recipe"')[1:]
     assert len(forms) == len(RECIPES)
+    assert '<option value="claim" selected>claims</option>' in forms[1]  # after a number of times
     for form in forms:
         fields = dict(re.findall('<input.*? name="([a-z]+)" value="([^"]*)"', form.partition("</form>")[0]))
         act(browser, "faults/recipe", **fields, on="claim")
