@@ -14,6 +14,7 @@ import socket
 import ssl
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, tzinfo
@@ -21,6 +22,7 @@ from random import Random
 from threading import Thread, get_ident
 from types import ModuleType
 from typing import Any
+from uuid import UUID
 
 from codeq_fake.compat.anyio import calls_on_threads_by, numbered_scopes
 
@@ -31,6 +33,9 @@ from .loop import SimulatedLoop
 _SECOND = 1_000_000_000
 #: For how long the machine has run when the world begins (s).
 _UPTIME = 100_000.0
+
+#: Between the beginning of UUIDs' calendar, in 1582, and that of Unix (100 ns).
+_GREGORIAN_TICKS = 0x01B21DD213814000
 
 _REAL_DATETIME = datetime
 _UTC_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as utcnow returns it
@@ -248,6 +253,18 @@ def _seed(self: Random, a: Any = None, version: int = 2) -> None:  # noqa: ANN40
     _REAL_SEED(self, a, version)
 
 
+def _uuid1(node: int | None = None, clock_seq: int | None = None) -> UUID:
+    """Of the virtual time, and of a network card that is drawn. The real one also depends on earlier calls."""
+    machine = _inside()
+    if machine is None:
+        return _REAL_UUID1(node, clock_seq)
+    ticks = _time_ns() // 100 + _GREGORIAN_TICKS
+    node = machine.random.getrandbits(48) if node is None else node
+    sequence = machine.random.getrandbits(14) if clock_seq is None else clock_seq
+    fields = (ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48, sequence >> 8 & 0x3F, sequence & 0xFF, node)
+    return UUID(fields=fields, version=1)
+
+
 def _load_no_certificates(self: ssl.SSLContext, *_args: object, **_options: object) -> None:
     """TLS is refused in a world, and to load certificates takes 20 ms for each HTTP client."""
 
@@ -316,7 +333,7 @@ _REAL_PERF_COUNTER, _REAL_PERF_COUNTER_NS = time.perf_counter, time.perf_counter
 _REAL_CLOCK_GETTIME, _REAL_CLOCK_GETTIME_NS = time.clock_gettime, time.clock_gettime_ns
 _REAL_LOCALTIME, _REAL_GMTIME = time.localtime, time.gmtime
 _REAL_START = Thread.start
-_REAL_URANDOM, _REAL_SEED = os.urandom, random_module.Random.seed
+_REAL_URANDOM, _REAL_SEED, _REAL_UUID1 = os.urandom, random_module.Random.seed, uuid.uuid1
 _REAL_SIGNAL, _REAL_GETSIGNAL, _REAL_RAISE_SIGNAL = signal.signal, signal.getsignal, signal.raise_signal
 _REAL_KILL, _REAL_EXIT, _REAL_GETHOSTNAME = os.kill, os._exit, socket.gethostname
 
@@ -335,6 +352,7 @@ _REPLACED: list[tuple[Any, Any]] = [
     (time.gmtime, _gmtime),
     (dt.datetime, _Datetime),
     (os.urandom, _urandom),
+    (uuid.uuid1, _uuid1),
     (signal.signal, _signal),
     (signal.getsignal, _getsignal),
     (signal.raise_signal, _raise_signal),

@@ -78,7 +78,7 @@ def test_a_wall_clock_can_be_wrong_on_one_host() -> None:
 
 
 async def draw(_: Host, facts: Facts) -> None:
-    facts += [random.random(), random.Random().random(), uuid.uuid4(), os.urandom(8), secrets.token_hex()]
+    facts += [random.random(), random.Random().random(), uuid.uuid1(), uuid.uuid4(), os.urandom(8), secrets.token_hex()]
 
 
 def test_chance_is_the_same_for_one_seed() -> None:
