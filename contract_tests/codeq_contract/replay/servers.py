@@ -22,6 +22,9 @@ from codeq_contract.recordings.times import moment_text, parse_moment
 if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ
 
+#: Seconds for one reply. A replay itself gives up sooner, so that a missing answer is a difference and no error.
+_TIMEOUT = 30
+
 
 class ControlError(Exception):
     """A call of the control API failed. The text contains its reply."""
@@ -168,7 +171,7 @@ class UrlTarget:
     @asynccontextmanager
     async def open(self, configuration: Configuration, recording: Recording) -> AsyncIterator[ReplayServer]:
         """As `Target.open`. Resets the fake, and listens on a free port if the recording has webhooks."""
-        async with connect_async(self.url, transport=self.transport) as http:
+        async with connect_async(self.url, transport=self.transport, timeout=_TIMEOUT) as http:
             control = HttpControl(http, self.control_token)
             await control.reset(configuration)
             with connect(self.url) as blocking:  # the webhook asks for the time in its own thread
