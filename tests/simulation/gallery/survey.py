@@ -19,8 +19,8 @@ from .scenarios import SCENARIOS
 
 #: The seeds of two searches are this far apart.
 STRIDE = 100_000
-#: How many runs of a right program a process does before it reports.
-CHUNK = 25
+#: How many runs of a right program a process does before the next program has its turn.
+CHUNK = 5
 
 
 @dataclass(frozen=True, slots=True)
