@@ -47,7 +47,7 @@ class HeldLease:
         self.handler_end: End | None = None
         self._cancel = cancel
         self.idle = asyncio.Event()
-        """Set when a renewal has ended, for `LeaseRenewal.finish`."""
+        """Set in the worker's loop after each renewal, for `LeaseRenewal.finish`."""
 
     def end_handler(self, end: End) -> None:
         """Cancel the handler, for this reason; the first reason stays."""
@@ -97,7 +97,8 @@ class LeaseRenewal:
         """
         held.lease.stop()
         self.remove(held)
-        if held.lease.renewing:
+        while held.lease.renewing:
+            held.idle.clear()  # an earlier renewal has set it
             await held.idle.wait()
 
     def lag(self) -> float:

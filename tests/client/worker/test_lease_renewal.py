@@ -352,11 +352,15 @@ async def test_a_nack_whose_answer_is_lost_costs_one_attempt_only(scenario: Scen
     [(Complete("done"), "submit"), (Fail("no"), "submit"), (Retry(1000), "nack"), (Abandon(), "abandon")],
     ids=["complete", "fail", "retry", "abandon"],
 )
-@pytest.mark.parametrize("seconds", [8, 10.5], ids=["due meanwhile", "under way before"])
+@pytest.mark.parametrize(
+    ("seconds", "renewals"),
+    [(8, 0), (10.5, 1), (20.5, 2)],
+    ids=["due meanwhile", "under way before", "the second under way before"],
+)
 async def test_no_renewal_is_under_way_while_a_task_is_ended(
-    scenario: Scenario, outcome: Complete | Outcome, operation: str, seconds: float
+    scenario: Scenario, outcome: Complete | Outcome, operation: str, seconds: float, renewals: int
 ) -> None:
-    worker = scenario.worker(lease=30)  # renewed at 10 s
+    worker = scenario.worker(lease=30)  # renewed at 10 s and at 20 s
 
     @worker.handler("X")
     async def work(_job: Job[Any]) -> Complete | Outcome:
@@ -371,8 +375,9 @@ async def test_no_renewal_is_under_way_while_a_task_is_ended(
     async with scenario.running(worker):
         await scenario.until_ended()
     sent = scenario.network.times(operation)[0]
-    for renewed in scenario.network.times("heartbeat"):
-        assert renewed + 4 <= sent
+    renewed = scenario.network.times("heartbeat")
+    assert len(renewed) == renewals
+    assert all(moment + 4 <= sent for moment in renewed)
 
 
 @pytest.mark.asyncio
