@@ -133,6 +133,17 @@ def test_a_lease_is_ended(fake: FakeCodeQ, browser: httpx.Client, story: Story) 
     assert "is not in progress" in act(browser, "task/expire", id=story.ready)
 
 
+def test_a_lease_that_is_over_can_be_taken_away_and_not_be_ended(browser: httpx.Client, story: Story) -> None:
+    """To end it again would mean nothing, and write a later end into its story."""
+    documents = ("/_fake/", f"/_fake/page/task?id={story.held}")
+    ended, taken = 'action="/_fake/page/task/expire"', 'action="/_fake/page/task/take"'
+    assert all(ended in browser.get(path).text for path in documents)
+    act(browser, "task/expire", id=story.held)
+    for path in documents:
+        shown = browser.get(path).text
+        assert (ended in shown, taken in shown) == (False, True), path
+
+
 def test_a_worker_loses_its_task_at_once(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
     with fake.client() as worker:
         act(browser, "task/expire", id=story.held)
