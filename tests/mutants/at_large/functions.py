@@ -32,6 +32,7 @@ class Functions:
         """Import the modules that have rules, and return all functions of the fake."""
         import_rules()
         by_place = defaultdict(list)
+        gc.unfreeze()  # objects that are frozen are not listed
         for each in gc.get_objects():
             if type(each) is FunctionType and each.__code__.co_filename.startswith(str(FAKE)):
                 by_place[_place(each.__code__)].append(each)
