@@ -73,7 +73,11 @@ def create(
     if (command is None) == (file is None):
         raise click.UsageError("give either a COMMAND or --file")
     if file is not None:
-        _create_all(_tasks_of(file))
+        try:
+            tasks = _tasks_of(file)
+        except UnicodeDecodeError as error:
+            raise click.UsageError(f"the file is not UTF-8: {error}") from None
+        _create_all(tasks)
         return
     value = _json(payload or "{}", "PAYLOAD")
     with _client() as codeq:

@@ -118,6 +118,14 @@ def test_a_file_with_a_wrong_line_creates_nothing(server: FakeCodeQ, line: str, 
     assert message in errors
 
 
+def test_a_file_in_another_encoding_creates_nothing(server: FakeCodeQ, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_bytes('{"command": "X", "payload": "é"}'.encode("latin-1"))
+    code, _, errors = invoke(server, "create", "--file", str(file))
+    assert (code, server.tasks()) == (2, [])
+    assert "the file is not UTF-8" in errors
+
+
 def test_a_result_is_waited_for(server: FakeCodeQ) -> None:
     done, failed, waiting = (server.enqueue("X", {}).id for _ in range(3))
     for _ in range(2):

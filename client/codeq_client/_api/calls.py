@@ -45,6 +45,9 @@ MAX_CLAIM_BATCH = 10  # K10
 MAX_WAIT_SECONDS = 30  # K2
 MAX_RESULT_WAIT_SECONDS = 60  # G1
 
+_LONGEST_DURATION = 100 * 365 * 86_400
+"""In seconds. The server's durations overflow after 292 years: a task with a longer delay may be ready at once."""
+
 _TASKS = "/v1/codeq/tasks"
 _SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
 _ACCEPT = (("accept", "application/json"),)
@@ -390,8 +393,10 @@ def _given(fields: dict[str, T]) -> dict[str, T]:
 def whole_seconds(duration: float | timedelta, name: str) -> int:
     """Return `duration` in the server's unit, rounded up so that nothing happens earlier than asked."""
     seconds: Any = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        raise ConfigurationError(f"{name} must be a finite number of seconds, 0 or more, not {duration}")
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_DURATION:
+        raise ConfigurationError(
+            f"{name} must be a finite number of seconds, 0 or more and at most 100 years, not {duration}"
+        )
     return math.ceil(seconds)
 
 
@@ -417,6 +422,7 @@ def _topic_path(name: str) -> str:
 
 def _segment(text: str) -> str:
     check_text(text, "an id", hint="; pass task.id")
-    if not text.strip(".") or "/" in text:  # "", "." and ".." would lead to another path
+    # "", "." and ".." would lead to another path
+    if not text.strip(".") or "/" in text or text != _without_surrogates(text, "an id"):
         raise ConfigurationError(f"{text!r} cannot be an id")
     return quote(text, safe="")

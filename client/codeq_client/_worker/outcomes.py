@@ -29,7 +29,7 @@ class Outcome(Exception):  # raised to end a task, not to report an error
 class Retry(Outcome):
     """Try again after `delay`, or after the server's backoff (a NACK, which uses up an attempt: N2).
 
-    Raises `ConfigurationError` for a delay that is negative or not finite.
+    Raises `ConfigurationError` for a delay that is negative or longer than 100 years.
     """
 
     def __init__(self, delay: float | timedelta = 0, reason: str = "") -> None:

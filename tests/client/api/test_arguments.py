@@ -35,6 +35,10 @@ WRONG_ARGUMENTS: dict[str, tuple[Callable[[], object], str]] = {
     "token of a callable": (lambda: client(worker_token=lambda: WRONG).get("t-1"), "a token must be a string"),
     "command": (lambda: client().create(WRONG, {}), "command must be a string"),
     "delay": (lambda: client().create("X", {}, delay="5"), "delay must be a finite number"),  # type: ignore[call-overload]
+    "delay of 1,000 years": (
+        lambda: client().create("X", {}, delay=3e10),
+        "delay must be a finite number .* 100 years",
+    ),
     "run_at": (lambda: client().create("X", {}, run_at="2026-01-01"), "run_at must be a datetime"),  # type: ignore[call-overload]
     "priority": (lambda: client().create("X", {}, priority="1"), "priority must be a whole number, not '1'"),  # type: ignore[call-overload]
     "max_attempts": (lambda: client().create("X", {}, max_attempts=1.5), "max_attempts must be a whole number"),  # type: ignore[call-overload]
@@ -55,6 +59,7 @@ WRONG_ARGUMENTS: dict[str, tuple[Callable[[], object], str]] = {
     "middleware": (lambda: worker(middleware=["a"]), "each of middleware must be a function"),
     "only": (lambda: worker(only="X"), "only is a string; pass a list"),
     "id": (lambda: client().get(WRONG), "an id must be a string, not a NoneType; pass task.id"),
+    "id of no text": (lambda: client().get("\udcff"), "cannot be an id"),
     "wait": (lambda: client().wait_for_result("t-1", timeout=WRONG), "timeout must be a number"),
     "concurrency": (lambda: worker(concurrency=WRONG), "concurrency must be a whole number"),
     "poll": (lambda: worker(poll=WRONG), "poll must be a number, 1 or more"),

@@ -142,7 +142,9 @@ async def calm(_job: Job[Any], task: TaskContext) -> str:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    "backoff", [lambda _task: -1.0, lambda task: task.nothing, panicking], ids=["negative", "raises", "panics"]
+    "backoff",
+    [lambda _task: -1.0, lambda _task: 2.0**100, lambda task: task.nothing, panicking],
+    ids=["negative", "too long", "raises", "panics"],
 )
 async def test_a_wrong_backoff_is_replaced_by_the_servers_backoff(scenario: Scenario, backoff: Any) -> None:
     worker = scenario.worker()
