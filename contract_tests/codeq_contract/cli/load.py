@@ -32,7 +32,7 @@ _SEEDS = 2**32
 
 _DEFAULTS = Load()
 #: The options of a run that have no meaning here.
-_NOT_OURS = frozenset({"level", "known", "report"})
+_NOT_OURS = frozenset({"level", "fact", "known", "report"})
 
 
 def _size(

@@ -643,6 +643,14 @@ def test_two_leases_with_equal_attempts_look_like_z1_only_if_their_claims_overla
     assert races_of(history) == {"one-lease": "", "attempts": "", "owner": ""}
 
 
+def test_a_delivery_instead_of_a_dead_letter_looks_like_z3_only_while_the_lease_holds(history: EditedHistory) -> None:
+    for call in ("late", "claim late", "claim late again"):
+        history.show(call, maxAttempts=2)
+    assert races_of(history) == {"attempts": ""}
+    history.shift("claim late again", -3900)
+    assert races_of(history)["attempts"] == "Z3"
+
+
 def test_a_nacked_task_that_comes_too_soon_looks_like_z1(history: EditedHistory) -> None:
     history.shift("claim middle again", -2400)
     assert races_of(history)["early"] == "Z1"

@@ -304,6 +304,13 @@ def test_a_load_of_which_tasks_are_lost_is_not_called_drained(tmp_path: Path, mo
     assert CliRunner().invoke(main, ["check", str(out)]).exit_code == 1
 
 
+@pytest.mark.parametrize("option", ["--level=core", "--fact=K1", "--known=none", "--report=report"])
+def test_a_load_has_no_options_about_cases(tmp_path: Path, option: str) -> None:
+    out = tmp_path / "history.jsonl"
+    ran = CliRunner().invoke(main, ["load", "--out", str(out), "--tasks=1", "--seconds=1", option])
+    assert (ran.exit_code, "No such option" in ran.output) == (2, True), ran.output
+
+
 @pytest.mark.port
 def test_a_load_that_cannot_be_run_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "history.jsonl"

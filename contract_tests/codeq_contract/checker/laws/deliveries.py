@@ -73,7 +73,8 @@ def _step(task: TaskHistory, lease: Lease, following: Lease) -> Iterator[Violati
     elif following.delivery.precedes(lease.delivery):
         yield Violation(task.id, "went back in attempts from one delivery to the next", events)
     elif step == 2 and following.attempts > task.leases[0].delivery.task.max_attempts:  # noqa: PLR2004 - N2, N5
-        yield Violation(task.id, "was delivered once more when it was due to be a dead letter", events)
+        race = "Z3" if following.delivery.answered < lease.earliest_end else ""  # a repair took the lease for expired
+        yield Violation(task.id, "was delivered once more when it was due to be a dead letter", events, race)
 
 
 def _race(lease: Lease, following: Lease, *, most: int) -> str:
