@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice, zip_longest
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from codeq_fake.core import HistoryEntry, Task
 from codeq_fake.core.task import CREATED, Event
+from codeq_fake.core.times import SECOND
 from codeq_fake.divergences.history import fields
 from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Request
@@ -40,7 +42,14 @@ _NOT_CARRIED_OUT = frozenset({"refuse", "reset"})
 _CREATES = frozenset({"create", "create_batch"})
 _UNAUTHORIZED = 401
 _OK = range(200, 300)
-_BY_HAND = {"lease ended by hand": "expire", str(Event.REQUEUE): "requeue"}
+#: An event that no request about its task causes -> the method of FakeCodeQ that repeats it. A lease that has run out
+#: is found by the claim of another worker, who gets another task or none.
+_BY_HAND = {
+    "lease ended by hand": "expire",
+    str(Event.EXPIRE): "take",
+    str(Event.LAST_EXPIRE): "take",
+    str(Event.REQUEUE): "requeue",
+}
 
 
 def as_pytest(runtime: FakeServer, request: Request) -> str:
@@ -125,13 +134,19 @@ def _end(entry: Request) -> int:
 def _by_hand(task: Task, requests: list[Request]) -> Iterator[Step]:
     """A step for each thing that happened to a task before the last request, and was not done by a request."""
     before = -1  # the index of the latest request that changed the task
-    for event in task.history:
+    for event, after in zip_longest(task.history, islice(task.history, 1, None)):
         if event.what == CREATED and not any(_made(entry, task) for entry in requests):
             yield event.at, -1, [f"codeq.next(ids=[{task.id!r}])", f"codeq.enqueue({_creation(task)})"]
         elif event.what in _BY_HAND and before < len(requests) - 1 and event.at <= requests[-1].at:
-            yield event.at, before, [f"codeq.{_BY_HAND[event.what]}({task.id!r})"]
+            delays = [f"codeq.next(delays=[{_until_due(event, after)}])"] if event.what == Event.EXPIRE else []
+            yield event.at, before, [*delays, f"codeq.{_BY_HAND[event.what]}({task.id!r})"]
         elif event.what in CAUSES:
             before = next((n for n, entry in enumerate(requests) if n > before and _caused(entry, event)), before)
+
+
+def _until_due(expiry: HistoryEntry, after: HistoryEntry | None) -> int:
+    """A delay (s) after which a task has come due when the next claim found it; 0 if none has done so yet."""
+    return (after.at - expiry.at) // SECOND if after is not None and after.what == Event.COME_DUE else 0
 
 
 def _made(entry: Request, task: Task) -> bool:

@@ -290,6 +290,13 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
         """End a task's lease now. Raises UnknownTaskError or ConflictError."""
         self._call(lambda: self._controls.expire(task_id))
 
+    def take(self, task_id: str) -> None:
+        """Take a task from its worker: end its lease, and requeue it as the next claim would.
+
+        Raises UnknownTaskError, or ConflictError for a task that has no lease.
+        """
+        self._call(lambda: self._controls.take_lease(task_id))
+
     def race(self, kind: Literal["redeliver_finished", "lose_task", "revoke_lease"], task_id: str) -> None:
         """Let one of the real server's races (Z1 to Z3) happen to a task now; `faults` lets it happen at a request.
 

@@ -93,7 +93,7 @@ def test_tasks_are_filtered_and_never_cut(fake: FakeCodeQ) -> None:
 
 
 def test_an_unknown_task_is_named(fake: FakeCodeQ) -> None:
-    for look in (fake.task, fake.expire):
+    for look in (fake.task, fake.expire, fake.take):
         with pytest.raises(UnknownTaskError, match="no task unknown"):
             look("unknown")
 
@@ -108,6 +108,16 @@ def test_a_lease_can_be_ended(fake: FakeCodeQ) -> None:
         fake.expire(task.id)
         http.post(CLAIM, json={"commands": ["A"]})
         assert http.post(CLAIM, json={"commands": ["A"]}).json()["attempts"] == 3
+
+
+def test_a_task_can_be_taken_from_its_worker(fake: FakeCodeQ) -> None:
+    task = fake.enqueue("A")
+    with pytest.raises(ConflictError, match="no lease to take away"):
+        fake.take(task.id)
+    with fake.client() as http:
+        http.post(CLAIM, json={"commands": ["A"]})
+        fake.take(task.id)
+        assert http.post(f"/v1/codeq/tasks/{task.id}/heartbeat", json={}).status_code == 403
 
 
 def test_enqueue_sends_notices_before_it_returns(fake: FakeCodeQ) -> None:  # U4

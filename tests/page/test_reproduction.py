@@ -61,6 +61,27 @@ def test_each_request_is_recreated_by_its_test(fake: FakeCodeQ, browser: httpx.C
         run(source.replace(status[0], "status_code == 299"))
 
 
+@pytest.mark.parametrize("by", ["a person", "a claim"])
+def test_a_lost_lease_is_lost_in_the_test_too(fake: FakeCodeQ, browser: httpx.Client, by: str) -> None:
+    """The task was requeued by hand, or by the claim of another worker; its next claim comes when its delay is over."""
+    task = fake.enqueue("SYNC", 1, tenant="dev")
+    with fake.client() as worker:
+        worker.post(f"{TASKS}/claim", json={"commands": ["SYNC"], "leaseSeconds": 30})
+        fake.advance(seconds=60)
+        if by == "a person":
+            fake.take(task.id)
+        else:
+            worker.post(f"{TASKS}/claim", json={"commands": ["SYNC"]})
+        worker.post(f"{TASKS}/{task.id}/heartbeat", json={})
+        fake.advance(seconds=20)
+        worker.post(f"{TASKS}/claim", json={"commands": ["SYNC"]})
+        requests = worker.get("/_fake/requests").json()["requests"]
+    heartbeat, claim = requests[-2:]
+    assert (heartbeat["status"], claim["status"]) == (403, 200)
+    for request in (heartbeat, claim):
+        run(written(browser, request["n"]))
+
+
 def test_callers_of_the_fake_are_those_of_the_test() -> None:
     claims = {"sub": "w-1", "tenantId": "dev", "eventTypes": ["*"], "scope": "codeq:claim codeq:nack codeq:result"}
     callers: dict[str, dict[str, Any]] = {
