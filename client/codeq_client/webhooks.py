@@ -216,13 +216,14 @@ _TEXTS = ("taskId", "eventType", "status", "error", "completedAt", "sentAt", "no
 
 
 def _message(wire: Mapping[str, Any]) -> ResultCallback | QueueReady:
+    given = {name: value for name, value in wire.items() if value is not None}
     for name in _TEXTS:
-        if not isinstance(wire.get(name, ""), str | None):
+        if not isinstance(given.get(name, ""), str):
             raise TypeError(f"{name} is not a string")
-    if "taskId" in wire:
-        record = {key: value for key, value in wire.items() if key != "eventType" and value not in (None, "")}
-        return ResultCallback(wire["taskId"], wire["eventType"], decoding.record(record))
-    return QueueReady(wire["eventType"], datetime.fromisoformat(wire["sentAt"]), wire["notificationId"])
+    if "taskId" in given:
+        record = {name: value for name, value in given.items() if name != "eventType" and value != ""}
+        return ResultCallback(given["taskId"], given["eventType"], decoding.record(record))
+    return QueueReady(given["eventType"], datetime.fromisoformat(given["sentAt"]), given["notificationId"])
 
 
 def _key(message: ResultCallback | QueueReady) -> tuple[str, ...]:

@@ -290,3 +290,13 @@ def test_a_message_of_the_wrong_types_is_a_bad_request(message: dict[str, Any], 
     made, got = receiver(None)
     assert asyncio.run(call(made, json.dumps({**message, field: value}).encode())) == 400
     assert got == []
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [(RESULT, "taskId"), (RESULT, "eventType"), (READY, "eventType"), (READY, "sentAt"), (READY, "notificationId")],
+)
+def test_a_message_without_a_field_that_it_needs_is_a_bad_request(message: dict[str, Any], field: str) -> None:
+    made, got = receiver(None)
+    assert post(made, {**message, field: None}, {k: v for k, v in message.items() if k != field}) == [400, 400]
+    assert got == []
