@@ -205,11 +205,10 @@ class _Preflight:
         if holder or (read.status == HTTPStatus.OK and read.json["status"] != "PENDING"):
             taken = f"someone else, {holder or 'a worker'}, took the task of {producer} before {worker}"
             return f"{taken}; stop the workers that claim all commands"
-        tenant = (claims_in(self.driver.tokens[worker]) or {}).get("tenantId", "unknown")
-        remedy = "both tokens must have the same claim tenantId"
-        return (
-            f"{worker}, of tenant {tenant!r}, finds no task of {producer}, of tenant {task.get('tenantId')!r}; {remedy}"
-        )
+        tenant = (claims_in(self.driver.tokens[worker]) or {}).get("tenantId")
+        finder = worker if tenant is None else f"{worker}, of tenant {tenant!r},"
+        remedy = "both tokens must have the same claim tenantId, static ones in `raw` of the server's settings"
+        return f"{finder} finds no task of {producer}, of tenant {task.get('tenantId')!r}; {remedy}"
 
     def _post(self, path: str, name: str, body: object) -> Reply:
         return self.driver.call(Request("POST", path, name, json.dumps(body).encode()))

@@ -44,7 +44,15 @@ def test_tenants_that_do_not_match_are_named(driver: Driver) -> None:
     driver.tokens["worker"] = token(driver, tenant="elsewhere")
     said = refusal(driver)
     assert "http://server: worker, of tenant 'elsewhere', finds no task of producer, of tenant 'cq-" in said
-    assert said.endswith("both tokens must have the same claim tenantId")
+    assert "; both tokens must have the same claim tenantId, " in said
+
+
+def test_the_tenant_of_a_worker_is_left_out_if_its_token_does_not_show_it(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.tokens["worker"] = token(driver, tenant="elsewhere")
+    monkeypatch.setattr(preflight, "claims_in", lambda _: None)
+    assert refusal(driver).startswith("http://server: worker finds no task of producer, of tenant 'cq-")
 
 
 def test_one_tenant_for_both_is_named(driver: Driver) -> None:
