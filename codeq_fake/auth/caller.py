@@ -63,12 +63,18 @@ def tenant_of(claims: Mapping[str, object], subject: str) -> str:
     return next(texts, "").strip() or subject.strip()
 
 
-def with_strict_tenant(caller: Caller) -> Caller:
-    """The caller with its tenant by the strict rule: all claims present agree and have one form (G4)."""
-    present = [caller.claims[name] for name in _STRICT_TENANT_CLAIMS if name in caller.claims] or [caller.subject]
+def strict_tenant_of(claims: Mapping[str, object], subject: str) -> str:
+    """The tenant of a caller by the strict rule: all claims present agree and have one form (G4). Otherwise empty."""
+    present = [claims[name] for name in _STRICT_TENANT_CLAIMS if name in claims] or [subject]
     tenants = {claim.strip() if isinstance(claim, str) else "" for claim in present}
     tenant = tenants.pop()
-    return replace(caller, tenant=tenant, has_tenant=not tenants and _TENANT.fullmatch(tenant) is not None)
+    return tenant if not tenants and _TENANT.fullmatch(tenant) else ""
+
+
+def with_strict_tenant(caller: Caller) -> Caller:
+    """The caller with its tenant by the strict rule (G4)."""
+    tenant = strict_tenant_of(caller.claims, caller.subject)
+    return replace(caller, tenant=tenant, has_tenant=bool(tenant))
 
 
 def role_of(claims: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""The divergences: what the documents say, what v0.3.3 does, and which request shows it."""
+"""The divergences: what the documents say, what the server does, and which request shows it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ Shows: TypeAlias = Callable[[Request, History], bool]
 class Rule:
     """A divergence: what is `said`, what is `done`, and the requests of some `operations` that may show it.
 
-    There is none where a version or a store has the capability `unless`, a field of `Version` or `Store`.
+    `where` and `unless` are capabilities, fields of `Version` or `Store`. A rule is for profiles that have `where`, if
+    it names one, and not for those that have `unless`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Rule:
     done: str
     operations: tuple[str, ...]
     shows: Shows
+    where: str = ""
     unless: str = ""
 
 
@@ -170,6 +172,17 @@ RULES = (
         done="the next claim only delays it, by the backoff policy; once that is over another claim gets it",
         operations=("claim", "claim_batch"),
         shows=_expired_lease,
+        unless="reaper_interval",
+    ),
+    Rule(
+        "expired-lease",
+        "P6",
+        said="a task whose lease has run out goes back to its queue",
+        done="a claim or the reaper delays it, by the backoff policy; if it was the reaper, no claim finds it until "
+        "another task of its command and tenant is delayed",
+        operations=("claim", "claim_batch"),
+        shows=_expired_lease,
+        where="reaper_interval",
     ),
     Rule(
         "delayed-notice",
@@ -178,6 +191,16 @@ RULES = (
         done="only for one that is created, without a delay, into an empty queue",
         operations=("create", "create_batch"),
         shows=_delayed_notice,
+        unless="announces_all",
+    ),
+    Rule(
+        "delayed-notice",
+        "P10",
+        said="queue-ready notices come for delayed tasks too",
+        done="only for one that is created without a delay",
+        operations=("create", "create_batch"),
+        shows=_delayed_notice,
+        where="announces_all",
     ),
     Rule(
         "admin-refusal",

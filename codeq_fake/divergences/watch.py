@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from codeq_fake.auth.caller import tenant_of
+from codeq_fake.auth.caller import strict_tenant_of, tenant_of
 from codeq_fake.core import Profile
 from codeq_fake.core.backoff import DEFAULT_POLICY, POLICIES
 from codeq_fake.core.slices import Slices, at_once
@@ -13,7 +13,7 @@ from codeq_fake.journal import Journal, Request
 from codeq_fake.server_settings import Settings, StaticAuth
 
 from .history import History
-from .rules import RULES
+from .rules import RULES, Rule
 
 #: How many requests are read between two pauses: some take long, because their bodies are looked at.
 _BATCH = 100
@@ -40,6 +40,10 @@ class Surprise:
         return f"documented: {self.said}; done: {self.done} ({self.clause})"
 
 
+def _applies(rule: Rule, profile: Profile) -> bool:
+    return (not rule.where or _has(profile, rule.where)) and not _has(profile, rule.unless)
+
+
 def _has(profile: Profile, capability: str) -> bool:
     """Whether the version or the store of a profile has a capability."""
     return any(getattr(part, capability, False) for part in (profile.version, profile.store))
@@ -50,11 +54,11 @@ class Watch:
 
     def __init__(self, journal: Journal[Request], settings: Settings, profile: Profile) -> None:
         self._journal = journal
-        self._settings = settings
+        self._in_settings = tuple(_in_settings(settings, profile))
         #: The number of the last request that was read.
         self._read_up_to = 0
         self._history = History()
-        self._rules = [rule for rule in RULES if not _has(profile, rule.unless)]
+        self._rules = [rule for rule in RULES if _applies(rule, profile)]
         self._found: list[Surprise] = []
         #: How many of those found `take_unlogged` has returned.
         self._logged = 0
@@ -68,7 +72,7 @@ class Watch:
         while self._read_up_to < self._journal.count:
             self._read(self._journal.first_since(self._read_up_to, _BATCH))
             yield
-        return [*_in_settings(self._settings), *self._found]
+        return [*self._in_settings, *self._found]
 
     def take_unlogged(self, answered: Request) -> list[Surprise]:
         """The surprises of requests that no earlier call has returned. `answered` is a request of the journal.
@@ -98,7 +102,7 @@ class Watch:
         self._found += [Surprise(rule.name, rule.clause, rule.said, rule.done, request.n) for rule in matching]
 
 
-def _in_settings(settings: Settings) -> Iterator[Surprise]:
+def _in_settings(settings: Settings, profile: Profile) -> Iterator[Surprise]:
     """The surprises that the fake's own settings show."""
     for name in settings.unread:
         yield Surprise("variable", "settings", f"the environment may set {name}", "it is not read from there")
@@ -111,7 +115,8 @@ def _in_settings(settings: Settings) -> Iterator[Surprise]:
         yield Surprise("policy", "N6", f"{policy} is a backoff policy", f"it acts as {DEFAULT_POLICY}, as any unknown")
     producer, worker = settings.producer_auth, settings.worker_auth
     if settings.auth_given and isinstance(producer, StaticAuth) and isinstance(worker, StaticAuth):
-        tenants = [tenant_of(auth.raw, auth.subject) for auth in (producer, worker)]
+        tenant = strict_tenant_of if profile.version.has_strict_tenants else tenant_of
+        tenants = [tenant(auth.raw, auth.subject) for auth in (producer, worker)]
         if tenants[0] != tenants[1]:
             yield Surprise(
                 "tenants",
