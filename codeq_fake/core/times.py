@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import timedelta
 from decimal import Decimal
@@ -70,9 +69,10 @@ def _nanoseconds(length: Duration) -> int:
         return _written(length.strip())
     if isinstance(length, bool) or not isinstance(length, _NUMBERS):
         raise TypeError(f"found {length!r} where a duration belongs: seconds, a text such as 1h 30m, or a timedelta")
-    if not math.isfinite(length):
-        raise ValueError(f"{length} is no duration")
-    return round(length * SECOND)
+    try:
+        return round(length * SECOND)
+    except (OverflowError, ValueError):  # no finite number, or too many seconds for a float of nanoseconds
+        raise ValueError(f"{length} is no duration") from None
 
 
 def _written(text: str) -> int:
