@@ -39,6 +39,11 @@ def word_for(task: Task, broker: Broker, now: int) -> str:
     return OVER if is_lease_over(task, broker, now) else task.state.name.lower()
 
 
+def is_short(task: Task) -> bool:
+    """Whether the texts of a task can be read at once."""
+    return len(task.id) + len(task.command) + len(task.error) + len(task.payload) <= LONG
+
+
 def is_stuck(task: Task, broker: Broker, now: int) -> bool:
     """Whether a task needs a person: it is dead, no claim finds it, its lease is over, or no worker asks for it."""
     state = task.state
@@ -86,13 +91,21 @@ class TaskSearch:
             and (not self.state or self._has_state(task, broker, now))
         )
 
+    def is_in(self, task: Task) -> bool:
+        """Whether the text is in a short task."""
+        text = self.text
+        return (
+            text in task.payload.lower()
+            or text in task.command.lower()
+            or text in task.id.lower()
+            or text in task.error.lower()
+        )
+
     def has_text(self, task: Task) -> Slices[bool]:
         """Whether the text is in a task. A long one is read in parts, which overlap by the length of the text."""
+        if is_short(task):
+            return self.is_in(task)
         for text in (task.id, task.command, task.error, task.payload):
-            if len(text) <= LONG:
-                if self.text in text.lower():
-                    return True
-                continue
             for start in range(0, len(text), LONG):
                 if self.text in text[start : start + LONG + len(self.text)].lower():
                     return True

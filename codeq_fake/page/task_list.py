@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from codeq_fake.clocks import END_OF_TIME
-from codeq_fake.control.task_search import TaskSearch, is_lease_over, is_stuck
+from codeq_fake.control.task_search import TaskSearch, is_lease_over, is_short, is_stuck
 from codeq_fake.core import Broker, Task
 from codeq_fake.core.slices import BATCH, Slices, batches
 from codeq_fake.runtime.fake_server import FakeServer
@@ -105,7 +105,7 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
         for task in batch:
             if is_narrow and not wanted.matches(task, broker, now):
                 continue
-            if wanted.text and not (yield from wanted.has_text(task)):
+            if wanted.text and not (wanted.is_in(task) if is_short(task) else (yield from wanted.has_text(task))):
                 continue
             filters = _filters_of(task, broker, now)
             alike[filters] += 1
