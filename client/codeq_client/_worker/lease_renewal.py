@@ -136,6 +136,8 @@ class LeaseRenewal:
     async def _renew_one(self, held: HeldLease) -> None:
         """Renew one lease, and note the outcome."""
         try:
+            if held.lease.stopped:  # by the worker's thread, just when the renewal was due
+                return
             outcome = await self._try_to_renew(held.task_id)
             now = self._clock.monotonic()
             if outcome == "renewed" and held.lease.lost(now):

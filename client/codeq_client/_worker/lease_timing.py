@@ -110,6 +110,11 @@ class Lease:
         """Whether a renewal was sent and its outcome is not known yet."""
         return self._sent is not None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether no more renewals are to be sent."""
+        return self._stopped
+
     def ended(self, now: float) -> End | None:
         """Return why the handler must end, or None."""
         if self._end is None:

@@ -24,6 +24,8 @@ from codeq_client import (
 )
 from codeq_client._api import settlement
 from codeq_client._worker import lease_renewal
+from codeq_client._worker.lease_renewal import HeldLease, LeaseRenewal
+from codeq_client._worker.lease_timing import Lease
 from codeq_client.errors import ConfigurationError, LeaseLost
 from codeq_fake.testing import Profile
 from tests.client.support import Scenario, answers, garbled, operation_of, refused, reply_lost, request_lost, slow
@@ -378,6 +380,37 @@ async def test_no_renewal_is_under_way_while_a_task_is_ended(
     renewed = scenario.network.times("heartbeat")
     assert len(renewed) == renewals
     assert all(moment + 4 <= sent for moment in renewed)
+
+
+class OvertakenLease(Lease):
+    """Its task is ended by the worker's thread between two steps of the thread that renews it."""
+
+    def renewal_due(self, now: float) -> bool:
+        """Return whether it is due, and stop."""
+        is_due = super().renewal_due(now)
+        self.stop()
+        return is_due
+
+
+@pytest.mark.asyncio
+async def test_a_renewal_that_the_end_of_its_task_overtakes_is_not_sent(scenario: Scenario) -> None:
+    sent: list[str] = []
+
+    async def renew(task_id: str) -> None:
+        sent.append(task_id)
+
+    now = scenario.clock.monotonic()
+    lease = OvertakenLease(LeaseTerms(60), sent=now - 20, now=now, random=lambda: 0.0)
+    held = HeldLease("t-1", lease, cancel=lambda _: None)
+    post = lease_renewal.call_now
+    renewal = LeaseRenewal(renew, scenario.clock, emit=lambda _: None, post=post, wake=post)
+    renewal.add(held)
+    running = asyncio.create_task(renewal.run())
+    await asyncio.sleep(0)
+    assert lease.renewing
+    await renewal.finish(held)
+    running.cancel()
+    assert sent == []
 
 
 @pytest.mark.asyncio
