@@ -66,12 +66,10 @@ def clock(fake: Fake, *, freeze: bool, run: bool) -> Answer:
 def beside_real(now: int) -> str:
     """How far the fake's clock (ns) is from that of this machine, where that is a second or more."""
     from codeq_fake.clocks import Clock  # noqa: PLC0415 - --help loads no clock
-    from codeq_fake.core.times import SECOND, in_words  # noqa: PLC0415 - as above
+    from codeq_fake.core import times  # noqa: PLC0415 - as above
 
-    ahead = now - Clock.wall()
-    if abs(ahead) < SECOND:
-        return ""
-    return f", {in_words(abs(ahead) // SECOND * SECOND)} {'ahead of' if ahead > 0 else 'behind'} real"
+    apart = times.beside_real(now, Clock.wall())
+    return f", {apart}" if apart else ""
 
 
 @click.command()

@@ -96,6 +96,14 @@ def in_words(length: int) -> str:
     return f"{whole // size} {unit}{'' if rest.startswith(' 0') else rest}"
 
 
+def beside_real(now: int, wall: int) -> str:
+    """How far a clock (ns) is from the real one, where that is a second or more: `1 h ahead of real`."""
+    apart = abs(now - wall)
+    if apart < SECOND:
+        return ""
+    return f"{in_words((apart + SECOND // 2) // SECOND * SECOND)} {'ahead of' if now > wall else 'behind'} real"
+
+
 def whole_seconds(length: Duration, name: str) -> int:
     """A duration in seconds, where CodeQ takes whole ones only. Raises ValueError and TypeError, as `duration`."""
     count, rest = divmod(duration(length, name), SECOND)

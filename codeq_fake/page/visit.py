@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from codeq_fake import __version__
 from codeq_fake.control import BadRequestError, Controls
 from codeq_fake.control.argument_readers import whole
+from codeq_fake.core.times import beside_real
 from codeq_fake.documents import BadDocumentError, read_json
 from codeq_fake.runtime.fake_server import FakeServer
 
@@ -112,6 +113,7 @@ class Visit:
         frame = {
             "now": clock.now(),
             "wall": clock.wall(),
+            "apart": beside_real(clock.now(), clock.wall()),
             "mode": clock.mode,
             "profile": runtime.config.profile,
             "version": __version__,

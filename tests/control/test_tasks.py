@@ -49,8 +49,8 @@ def test_tasks_are_filtered(http: httpx.Client, query: str, found: list[str]) ->
 def in_each_state(http: httpx.Client) -> None:
     """Tasks ready, delayed, leased, over and dead, of which some have waited for a minute."""
     create(http, "ready", command="READY", payload={"customer": "Ann 17"})
-    create(http, "over", command="OVER")
-    claim(http, commands=["OVER"], leaseSeconds=10)
+    create(http, "over", command="RENDER")
+    claim(http, commands=["RENDER"], leaseSeconds=10)
     create(http, "dead", maxAttempts=1)
     claim(http, leaseSeconds=600)
     http.post("/v1/codeq/tasks/dead/nack", json={"reason": "No such customer"}).raise_for_status()
@@ -76,6 +76,7 @@ def in_each_state(http: httpx.Client) -> None:
         ("text=CUSTOMER&state=dead", ["dead"]),
         ("text=ann 17&limit=1", ["ready"]),
         ("text=nothing", []),
+        ("text=render", ["over"]),
         ("id=de", ["dead", "delayed"]),
     ],
 )

@@ -136,6 +136,16 @@ def test_a_clause_leads_to_what_it_says(browser: httpx.Client, story: Story) -> 
     assert 'id="clause-K5"' in browser.get("/_fake/page/ledger").text
 
 
+def test_the_clock_says_how_far_it_is_from_the_real_one() -> None:
+    """To half a minute, so that a slow machine changes no word of it."""
+    with FakeCodeQ() as fake, fake.client() as browser:
+        assert " of real" not in text(browser.get("/_fake/").text)
+        fake.advance(seconds=3690)
+        assert "stands still, 1 h 1 min ahead of real" in text(browser.get("/_fake/").text)
+    with FakeCodeQ(now="2001-01-31T12:00:00Z") as fake, fake.client() as browser:
+        assert "behind real" in text(browser.get("/_fake/page/tasks").text)
+
+
 def test_what_is_past_is_not_called_next(fake: FakeCodeQ, browser: httpx.Client, story: Story) -> None:
     fake.advance(seconds=120)
     shown = text(browser.get("/_fake/").text)
