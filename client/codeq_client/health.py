@@ -18,8 +18,8 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's format
 class Limits:
     """Limits in seconds.
 
-    A worker is not live if its loops lag, or stuck handlers take every slot, for longer than `lag`. It is not ready
-    without an answered claim for `claim_age`.
+    A worker is not live if its loops lag, or stuck handlers leave no usable slot, for longer than `lag`. It is not
+    ready without an answered claim for `claim_age`.
     """
 
     lag: float = 30.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -110,22 +111,37 @@ class ClaimLoop:
     @property
     def stuck(self) -> int:
         """The number of tasks whose handler had to end and still runs."""
-        return len(self._stuck_since())
+        return len(self._stuck())
+
+    @property
+    def has_usable_slot(self) -> bool:
+        """Whether stuck handlers leave a slot for a task of a command that is below its limit."""
+        return self._blocked_since() is None
 
     @property
     def standstill(self) -> float:
-        """For how many seconds every slot has had a stuck handler; 0 if one has not."""
-        stuck = self._stuck_since()
-        return self._clock.monotonic() - max(stuck.values()) if len(stuck) >= self._concurrency else 0.0
+        """For how many seconds there has been no usable slot; 0 if there is one."""
+        since = self._blocked_since()
+        return 0.0 if since is None else self._clock.monotonic() - since
 
     @property
     def oldest(self) -> float:
         """The seconds since the oldest task in work was claimed; 0 without a task."""
         return max((delivery.age() for delivery in self._all_deliveries()), default=0.0)
 
-    def _stuck_since(self) -> dict[str, float]:
-        stuck = [(delivery.task_id, delivery.stuck_since) for delivery in self._all_deliveries()]
-        return {task_id: since for task_id, since in stuck if since is not None}
+    def _stuck(self) -> dict[str, tuple[str, float]]:
+        """Return the stuck handlers by the task's id: the command, and since when."""
+        found = [(each.task_id, each.command.lower(), each.stuck_since) for each in self._all_deliveries()]
+        return {task_id: (command, since) for task_id, command, since in found if since is not None}
+
+    def _blocked_since(self) -> float | None:
+        """Return since when stuck handlers have left no usable slot, or None."""
+        stuck = self._stuck().values()
+        of_command = Counter(command for command, _ in stuck)
+        has_room = any(of_command[name] < (handler.concurrency or math.inf) for name, handler in self._handlers.items())
+        if has_room and len(stuck) < self._concurrency:
+            return None
+        return max(since for _, since in stuck)
 
     @property
     def stopping(self) -> bool:

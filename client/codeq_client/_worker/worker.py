@@ -46,7 +46,7 @@ class WorkerStatus:
     `loop_lag` and `lease_lag` say for how long the worker's event loop and the renewal loop have been overdue.
 
     `oldest` is the age of the oldest task in work, `stuck` the number of handlers that had to end and still run, and
-    `standstill` the time for which they have taken every slot. `slots` is the worker's `concurrency`.
+    `standstill` the time for which they have left no usable slot. `slots` is the worker's `concurrency`.
     """
 
     running: bool
@@ -273,8 +273,8 @@ class Worker(Registry):
             self._answered_at, self._claim_error = self.codeq.core.clock.monotonic(), ""
         elif isinstance(event, ClaimFailed):
             self._claim_error = str(event.error)
-        elif isinstance(event, HandlerStuck) and self._claim_loop and self._claim_loop.stuck >= self.concurrency:
-            _log.error("no slot is left: all %d have a handler that does not end; restart the worker", self.concurrency)
+        elif isinstance(event, HandlerStuck) and self._claim_loop and not self._claim_loop.has_usable_slot:
+            _log.error("no slot is left: %d handlers do not end; restart the worker", self._claim_loop.stuck)
 
 
 def _wrap(middleware: Iterable[Middleware], runners: Runners, handler: Handler) -> Next:

@@ -118,10 +118,14 @@ async def test_a_task_of_a_stuck_handler_uses_up_few_attempts(
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("slots", "limit"), [(2, None), (8, 2)], ids=["stuck in each slot", "stuck as often as the command's limit"]
+)
 async def test_a_worker_without_a_usable_slot_says_so(
-    scenario: Scenario, stuck: StuckHandler, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, stuck: StuckHandler, caplog: pytest.LogCaptureFixture, slots: int, limit: int | None
 ) -> None:
-    worker = with_stuck_handler(scenario, stuck, concurrency=2, lease=TERMS)
+    worker = scenario.worker(concurrency=slots, lease=TERMS)
+    worker.handler("STUCK", concurrency=limit)(stuck)
     for _ in range(2):
         scenario.enqueue("STUCK", {})
     async with scenario.running(worker):
