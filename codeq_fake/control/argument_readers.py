@@ -129,7 +129,9 @@ def statuses(text: str, name: str) -> range:
     """A status, or a class of them such as `4xx`, as a range; an empty one for 0."""
     if match := _CLASS.fullmatch(text):
         return range(int(match[1]) * 100, int(match[1]) * 100 + 100)
-    status = whole(text, name)
+    if not _NUMBER.fullmatch(text):
+        raise BadRequestError(f"{name}: {text!r} is no status; write one such as 404, or a class such as 4xx")
+    status = int(text)
     return range(status, status + 1 if status else 0)
 
 

@@ -163,6 +163,14 @@ def test_a_query_that_is_not_a_number_is_refused(http: httpx.Client, query: str)
     assert (status, text.partition(":")[0]) == (400, name)
 
 
+@pytest.mark.parametrize("status", ["4x", "abc", "4XX"])
+def test_what_is_no_status_is_refused_with_those_that_are(http: httpx.Client, status: str) -> None:
+    assert refusal(http.get(f"/_fake/requests?status={status}")) == (
+        400,
+        f"status: {status!r} is no status; write one such as 404, or a class such as 4xx",
+    )
+
+
 def test_the_contract_says_what_traffic_has_touched(http: httpx.Client) -> None:
     def touched() -> dict[str, int]:
         return {clause["id"]: clause["touched"] for clause in get(http, "contract")["clauses"]}
