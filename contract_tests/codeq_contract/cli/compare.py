@@ -41,7 +41,11 @@ _LINE_AFTER = 5_000
 @click.option("--minutes", type=click.FloatRange(0.01), help="How long to go on, instead of a number of requests.")
 @click.option("--kinds", type=click.IntRange(1), help="End after that many kinds of differences.")
 @click.option("--seed", type=click.IntRange(0), help="A number, to send the same requests as the run that printed it.")
-@click.option("--profile", default="", help="The store that a fake imitates.  [that of the other server]")
+@click.option(
+    "--profile",
+    default="",
+    help="What a fake imitates: STORE, for v0.3.3, or main/STORE.  [v0.3.3 on the store of the other server]",
+)
 @click.option("--store", default="", help="The program of the store for servers that are started.  [redis-server]")
 @click.option("--store-addr", default="", help="HOST:PORT of a store that runs already, for a server that is started.")
 @click.option("--producer-token", default="", help="The token of the producer of a deployment.")
