@@ -49,7 +49,7 @@ layout: $(READY)
 	@$(BIN)/ruff format --check --quiet
 
 types: $(READY)
-	@$(BIN)/mypy --num-workers 2
+	@$(BIN)/mypy
 
 imports: $(READY)
 	@$(BIN)/lint-imports --no-logo
