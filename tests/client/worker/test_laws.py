@@ -289,6 +289,15 @@ SEQUENCES: list[tuple[Law, Any, Any]] = [
     (Law.EVENTS, a_lost_lease_counts_as_given_back, cut_off_alone),
 ]
 
+#: In these a lease ends while a client still has the task, which another claim then has to get.
+LEASES_END = (cut_off_alone, claim_answered_late, cut_off_holder)
+
+
+def case(*values: Any, name: str) -> Any:
+    """A parameter whose last value is a sequence."""
+    marks = [pytest.mark.differs_on("main/pebble", "P6")] if values[-1] in LEASES_END else []
+    return pytest.param(*values, id=name, marks=marks)
+
 
 def run_sequence(sequence: Any) -> None:
     machine = LawsOfOneSubject()  # the harder case
@@ -301,13 +310,13 @@ def run_sequence(sequence: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "sequence", dict.fromkeys(sequence for *_, sequence in SEQUENCES), ids=lambda sequence: sequence.__name__
+    "sequence", [case(each, name=each.__name__) for each in dict.fromkeys(sequence for *_, sequence in SEQUENCES)]
 )
 def test_the_laws_hold_in_every_sequence(sequence: Any) -> None:
     run_sequence(sequence)
 
 
-@pytest.mark.parametrize(("law", "mutate", "sequence"), SEQUENCES, ids=[mutate.__name__ for _, mutate, _ in SEQUENCES])
+@pytest.mark.parametrize(("law", "mutate", "sequence"), [case(*each, name=each[1].__name__) for each in SEQUENCES])
 def test_a_broken_client_violates_the_law_in_its_sequence(
     law: Law, mutate: Any, sequence: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
