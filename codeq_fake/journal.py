@@ -9,6 +9,7 @@ from itertools import islice, takewhile
 from typing import Generic, NamedTuple, TypeVar
 
 from codeq_fake.core import State, Task
+from codeq_fake.core.slices import Slices, batches
 from codeq_fake.payloads import CallbackKind, FaultKind
 
 DEFAULT_SIZE = 10_000
@@ -181,3 +182,17 @@ class Journal(Generic[EntryT]):
         """The entry with number `n`, if it is still kept."""
         dropped = self.dropped()
         return self.entries[n - dropped - 1] if dropped < n <= self.count else None
+
+
+def requests_about(journal: Journal[Request], task_id: str) -> Slices[list[Request]]:
+    """The requests that created, claimed or named a task, the earliest first."""
+    about: list[Request] = []
+    for entries in batches(list(journal.entries)):
+        about += [entry for entry in entries if any(task.id == task_id for task in entry.tasks)]
+        yield
+    return about
+
+
+def callbacks_about(journal: Journal[Callback], task_id: str) -> list[Callback]:
+    """The callbacks with the result of a task, the earliest first."""
+    return [entry for entry in journal.entries if entry.task_id == task_id]

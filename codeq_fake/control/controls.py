@@ -22,6 +22,7 @@ from codeq_fake.core import Task, errors, manual_operations
 from codeq_fake.core.frozen_items import FrozenItems
 from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
+from codeq_fake.journal import callbacks_about, requests_about
 from codeq_fake.openapi import document
 from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
 from codeq_fake.runtime.ids import MOST_QUEUED, QueueFullError, TakenIdError
@@ -287,8 +288,8 @@ class Controls(StateControls, JournalControls):
         place = queueing.position(broker, broker.get(task_id))
         state = word_for(broker.get(task_id), broker, now)
         claims = queueing.latest_claims(runtime) if place is not None else []
-        about = await in_slices(self._requests_about(task_id))
-        callbacks = [entry for entry in runtime.deliveries.journal.entries if entry.task_id == task_id]
+        about = await in_slices(requests_about(runtime.requests, task_id))
+        callbacks = callbacks_about(runtime.deliveries.journal, task_id)
         return {
             **task,
             "state": state,

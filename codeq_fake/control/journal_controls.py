@@ -10,7 +10,6 @@ from codeq_fake import payloads
 from codeq_fake.clocks import in_slices
 from codeq_fake.core import errors, manual_operations
 from codeq_fake.core.effects import NoticeDue
-from codeq_fake.core.slices import Slices, batches
 from codeq_fake.divergences import Surprise
 from codeq_fake.journal import Callback, EntryT, Journal, Request
 from codeq_fake.runtime.fake_server import FakeServer
@@ -66,14 +65,6 @@ class JournalControls:
         if entry is None:
             raise UnknownRequestError(f"the journal has no request {n}, or no longer")
         return entry
-
-    def _requests_about(self, task_id: str) -> Slices[list[Request]]:
-        """The requests in the journal that created, claimed or named a task."""
-        about: list[Request] = []
-        for entries in batches(list(self._runtime.requests.entries)):
-            about += [entry for entry in entries if any(task.id == task_id for task in entry.tasks)]
-            yield
-        return about
 
     def callback_journal(self, *, since: int = 0, last: int | None = None) -> dict[str, Any]:
         """The `last` callbacks and notices after number `since`, as an iterator, and how many were dropped, if any."""

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from codeq_fake import payloads
 from codeq_fake.core.slices import Slices, batches
-from codeq_fake.divergences.history import listed
+from codeq_fake.divergences.history import commands_asked_for
 from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import FakeServer
@@ -19,8 +19,6 @@ _Key: TypeAlias = tuple[str, str]
 
 _OPERATIONS = CLAIMS | {"heartbeat", "abandon", "nack", "submit", "submit_batch"}
 _ERROR = 400
-#: A longer body of a claim is not read again (bytes).
-_LONGEST = 10_000
 
 
 def of_fake(runtime: FakeServer) -> Slices[list[payloads.Worker]]:
@@ -58,6 +56,5 @@ def _note(workers: dict[_Key, payloads.Worker], entry: Request, leases: Counter[
     worker["refused"] += entry.status >= _ERROR
     if entry.operation in CLAIMS and worker["lastClaim"] is None:
         worker["lastClaim"] = representations.time(entry.at)
-        # It may name none: then it asks for all that its token allows (K1).
-        worker["commands"] = listed(entry, "commands") if len(entry.body) <= _LONGEST else []
+        worker["commands"] = commands_asked_for(entry)
         worker["claimed"] = entry.reason or f"got {len(entry.tasks)}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import errors
 from .broker import Broker
-from .task import Event, HistoryEntry, State, Status, Task
+from .task import ENDED, Event, HistoryEntry, State, Status, Task
 
 
 def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
@@ -47,7 +47,7 @@ def requeue(broker: Broker, task_id: str, *, now: int) -> Task:
     task = broker.get(task_id)
     queue = broker.store.queue_for(task)
     queue.remove(task)
-    has_ended = task.state in (State.COMPLETED, State.FAILED, State.DEAD)
+    has_ended = task.state in ENDED
     task.apply(Event.REQUEUE, by="", now=now)
     if has_ended:
         task.attempts = 0

@@ -48,6 +48,9 @@ class State(Enum):
         self.location = location
 
 
+#: The states in which nothing more happens to a task by itself.
+ENDED = (State.COMPLETED, State.FAILED, State.DEAD)
+
 #: The first entry of each history.
 CREATED = "created"
 

@@ -12,6 +12,8 @@ from codeq_fake.core.times import SECOND
 from codeq_fake.journal import Request, TouchedTask
 
 _OK = range(200, 300)
+#: A longer body is not read again for what a person looks at (bytes).
+_LONGEST = 10_000
 
 
 @dataclass(slots=True)
@@ -70,12 +72,21 @@ def fields(request: Request) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def listed(request: Request, name: str) -> list[str]:
-    """The texts that a field of the body lists; none if it is not a list."""
-    value = fields(request).get(name)
-    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+def fields_of_short(request: Request) -> dict[str, Any]:
+    """As `fields`; none of a body that takes long to read."""
+    return fields(request) if len(request.body) <= _LONGEST else {}
+
+
+def commands_asked_for(claim: Request) -> list[str]:
+    """The commands that a claim names. It may name none: then it asks for all that its token allows (K1)."""
+    return _texts(fields_of_short(claim).get("commands"))
 
 
 def queues_in(request: Request, name: str) -> set[str]:
     """The queues of the commands that a field of the body lists, by default the built-in ones."""
-    return set(map(queue_name, listed(request, name) or BUILT_IN_COMMANDS))
+    return set(map(queue_name, _texts(fields(request).get(name)) or BUILT_IN_COMMANDS))
+
+
+def _texts(value: object) -> list[str]:
+    """The texts in a list; none if it is not a list."""
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -13,17 +13,13 @@ from codeq_fake.core.slices import Slices, batches
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .data import first_keys
+from .rendering import STATES
 
 #: In so many steps a line shows the whole time.
 STEPS = 120
 HEIGHT = 30
 
-_STATES: Mapping[State, str] = {
-    State.READY: "ready",
-    State.DELAYED: "delayed",
-    State.LEASED: "in progress",
-    State.DEAD: "dead",
-}
+_SHOWN = (State.READY, State.DELAYED, State.LEASED, State.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +112,4 @@ class _Changes:
 
     def series(self) -> list[Series]:
         """The line of each state that is shown."""
-        return [Series(word, list(accumulate(self._by_state[state]))) for state, word in _STATES.items()]
+        return [Series(STATES[state], list(accumulate(self._by_state[state]))) for state in _SHOWN]

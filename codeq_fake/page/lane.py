@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-from codeq_fake.core import State, Task
-from codeq_fake.core.task import Event
+from codeq_fake.core import Task
+from codeq_fake.core.task import ENDED, Event
 from codeq_fake.core.times import MILLISECOND
 from codeq_fake.journal import Callback
 
@@ -18,8 +18,6 @@ from .story import Line
 
 #: What a tick stands for; `other` is a change that is no change of state, such as the end of a lease by hand.
 Kind: TypeAlias = Literal["heartbeat", "refusal", "try", "other"]
-
-_ENDED = (State.COMPLETED, State.FAILED, State.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def of_task(task: Task, story: Iterable[Line], *, now: int) -> Lane:
         if entry.before is entry.after
     ]
     ticks += [(line.at, line.kind, line.what) for line in story if line.kind != "event"]
-    return _lane(changes, ticks, now=None if task.state in _ENDED else now)
+    return _lane(changes, ticks, now=None if task.state in ENDED else now)
 
 
 def of_callback(callback: Callback, *, now: int) -> Lane:

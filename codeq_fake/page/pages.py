@@ -15,7 +15,7 @@ from codeq_fake.control.queueing import latest_claims, position
 from codeq_fake.control.reproduction import as_pytest
 from codeq_fake.faults.recipes import REQUESTS
 from codeq_fake.faults.rule import KINDS, WAYS
-from codeq_fake.journal import Callback
+from codeq_fake.journal import Callback, callbacks_about, requests_about
 
 from . import data, depth, lane, request_list, story, task_list
 from .actions import NewTask, show_form
@@ -55,13 +55,15 @@ async def tasks(visit: Visit) -> Response:
     )
 
 
-def task(visit: Visit) -> Response:
+async def task(visit: Visit) -> Response:
     """One task: its story, whether it can be claimed, payload, result and callbacks."""
     runtime, task_id = visit.runtime, visit.text("id")
+    requests = await in_slices(requests_about(runtime.requests, task_id))
+    callbacks = callbacks_about(runtime.deliveries.journal, task_id)
     task_json = visit.controls.task(task_id)
     task = runtime.broker.get(task_id)
     place = position(runtime.broker, task)
-    lines = story.of_task(runtime, task)
+    lines = story.of_task(task, requests, callbacks)
     return visit.show(
         "task.html",
         task=task_json,
@@ -71,7 +73,7 @@ def task(visit: Visit) -> Response:
         position=place,
         claims=latest_claims(runtime) if place is not None else (),
         result=task.record.result if task.record is not None else None,
-        callbacks=[representations.callback(entry) for entry in story.callbacks_of(runtime, task_id)[: -_FEW - 1 : -1]],
+        callbacks=[representations.callback(entry) for entry in callbacks[: -_FEW - 1 : -1]],
         next_tries=data.next_tries(runtime),
     )
 

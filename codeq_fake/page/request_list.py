@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
 
 from codeq_fake import payloads
 from codeq_fake.control import representations
+from codeq_fake.control.argument_readers import statuses
 from codeq_fake.core.slices import Slices, batches
-from codeq_fake.divergences.history import listed
+from codeq_fake.divergences.history import commands_asked_for
 from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Journal, Request
 from codeq_fake.runtime.fake_server import FakeServer
@@ -26,10 +27,9 @@ FILTERS: Mapping[str, str] = MappingProxyType(
 
 #: A status, or a class of them such as `4xx`.
 _STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
+_ALL = range(1000)
 _NO_CONTENT = 204
 _ERROR = 400
-#: A longer body of a claim is not read again (bytes).
-_LONGEST = 10_000
 #: So many of the latest requests are looked at for those that the overview shows.
 _MOST_FOLDED = 500
 
@@ -41,6 +41,11 @@ class Search:
     text: str = ""
     status: str = ""
     only: str = ""
+    _statuses: range = field(init=False)
+
+    def __post_init__(self) -> None:
+        is_given = _STATUS.fullmatch(self.status) is not None
+        object.__setattr__(self, "_statuses", statuses(self.status, "status") if is_given else _ALL)
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -50,23 +55,15 @@ class Search:
     @property
     def problem(self) -> str:
         """What is wrong with it; then the status matches all."""
-        return "" if self._is_possible else f"{self.status!r} is no status. Write one such as 404, or 4xx."
-
-    @property
-    def _is_possible(self) -> bool:
-        return not self.status or _STATUS.fullmatch(self.status) is not None
+        is_possible = not self.status or self._statuses is not _ALL
+        return "" if is_possible else f"{self.status!r} is no status. Write one such as 404, or 4xx."
 
     def finds(self, entry: Request) -> bool:
         """Whether a request matches, whatever `only` is."""
         in_bytes = self.text.encode()
-        return (not self.text or self.text in entry.path or in_bytes in entry.body or in_bytes in entry.reply) and (
-            not self.status or not self._is_possible or _has_status(entry, self.status)
+        return entry.status in self._statuses and (
+            not self.text or self.text in entry.path or in_bytes in entry.body or in_bytes in entry.reply
         )
-
-
-def _has_status(entry: Request, wanted: str) -> bool:
-    status = str(entry.status)
-    return status == wanted or (wanted.endswith("xx") and status[0] == wanted[0])
 
 
 @dataclass(slots=True)
@@ -182,6 +179,4 @@ def _command(entry: Request) -> str:
     """The command of the tasks that a request touched, or those that a claim asked for."""
     if entry.tasks:
         return ", ".join(dict.fromkeys(task.command for task in entry.tasks))
-    if entry.operation in CLAIMS and len(entry.body) <= _LONGEST:
-        return ", ".join(listed(entry, "commands"))
-    return ""
+    return ", ".join(commands_asked_for(entry)) if entry.operation in CLAIMS else ""

@@ -10,27 +10,24 @@ from operator import attrgetter
 from typing import Literal, TypeAlias
 
 from codeq_fake.control.reproduction import CAUSES
-from codeq_fake.core import HistoryEntry, State, Task
-from codeq_fake.core.task import LAST_ATTEMPT, Event
+from codeq_fake.core import HistoryEntry, Task
+from codeq_fake.core.task import ENDED, LAST_ATTEMPT, Event
 from codeq_fake.core.times import in_words
-from codeq_fake.divergences.history import fields
+from codeq_fake.divergences.history import fields_of_short
+from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Callback, Request
-from codeq_fake.runtime.fake_server import FakeServer
 
 from .rendering import STATES, counted, query
 
 #: So many refused requests are shown at most, the latest ones.
 _MOST_REFUSED = 20
 _ERROR = 400
-#: A longer body is not read again (bytes).
-_LONGEST = 10_000
 
 #: What a line is about: a change of the task, a request that was refused or met a fault, or the try of a callback.
 Kind: TypeAlias = Literal["event", "refusal", "try"]
 
 #: The events that count as an attempt: claims, and what gives a task back (N4).
 _ATTEMPTS = frozenset({Event.CLAIM, Event.REFUSE_LEASE, *LAST_ATTEMPT, *LAST_ATTEMPT.values()})
-_ENDED = (State.COMPLETED, State.FAILED, State.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +49,18 @@ class Line:
     attempts: int | None = None
 
 
-def of_task(runtime: FakeServer, task: Task) -> list[Line]:
-    """The story of a task, the earliest line first."""
-    requests = requests_of(runtime, task.id)
+def of_task(task: Task, requests: Sequence[Request], callbacks: Iterable[Callback]) -> list[Line]:
+    """The story of a task with the requests and callbacks about it, the earliest line first."""
     struck = [entry for entry in requests if entry.status >= _ERROR or not entry.status or entry.faults]
-    tries = sorted((line for entry in callbacks_of(runtime, task.id) for line in _tries(entry)), key=attrgetter("at"))
+    tries = sorted((line for entry in callbacks for line in _tries(entry)), key=attrgetter("at"))
     refusals = map(_of_refusal, struck[-_MOST_REFUSED:])
     return list(_folded(merge(_events(task, requests), refusals, tries, key=attrgetter("at"))))
-
-
-def requests_of(runtime: FakeServer, task_id: str) -> list[Request]:
-    """The requests in the journal that touched a task, the earliest first."""
-    return [entry for entry in runtime.requests.entries if any(touched.id == task_id for touched in entry.tasks)]
-
-
-def callbacks_of(runtime: FakeServer, task_id: str) -> list[Callback]:
-    """The callbacks in the journal with the result of a task, the earliest first."""
-    return [entry for entry in runtime.deliveries.journal.entries if entry.task_id == task_id]
 
 
 def _events(task: Task, requests: Sequence[Request]) -> list[Line]:
     """The history of a task, with what the requests that caused it say about it."""
     caused = {(entry.at, entry.operation.removesuffix("_batch")): entry for entry in requests}
-    polls = [entry for entry in requests if entry.took and entry.operation.startswith("claim")]
+    polls = [entry for entry in requests if entry.took and entry.operation in CLAIMS]
     lines: list[Line] = []
     attempts: int | None = task.attempts
     for event in reversed(task.history):
@@ -82,7 +68,7 @@ def _events(task: Task, requests: Sequence[Request]) -> list[Line]:
         if cause is None and event.what == Event.CLAIM:
             cause = next((entry for entry in polls if entry.at <= event.at <= entry.answered), None)
         lines.append(_of_event(event, task, cause, attempts if event.what in _ATTEMPTS else None))
-        if event.what == Event.REQUEUE and event.before in _ENDED:
+        if event.what == Event.REQUEUE and event.before in ENDED:
             attempts = None  # the count began again, and nothing tells where it stood
         elif attempts is not None:
             attempts -= event.what in _ATTEMPTS
@@ -102,8 +88,8 @@ def _why(event: HistoryEntry, task: Task, cause: Request) -> str:
     if event.what == Event.CLAIM:
         until = next((touched.lease_until for touched in cause.tasks if touched.id == task.id), 0)
         return f"a lease of {in_words(until - event.at)}" if until > event.at else ""
-    if event.what in (Event.NACK, Event.LAST_NACK) and len(cause.body) <= _LONGEST:
-        reason = fields(cause).get("reason")
+    if event.what in (Event.NACK, Event.LAST_NACK):
+        reason = fields_of_short(cause).get("reason")
         return reason if isinstance(reason, str) else ""
     return ""
 

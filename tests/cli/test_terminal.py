@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner
 from rich.color import Color
@@ -23,6 +24,7 @@ from codeq_fake.cli import main, tables, top
 from codeq_fake.cli.keyboard import keyboard
 from codeq_fake.cli.tables import Kind, relative, screen_table
 from codeq_fake.cli.top_screen import View
+from codeq_fake.control import task_search
 from codeq_fake.testing import FakeCodeQ
 
 if sys.platform != "win32":
@@ -30,8 +32,6 @@ if sys.platform != "win32":
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import click
 
 START = "2026-01-31T12:00:00Z"
 IDS = [f"{n}e0f2f9a-6c1c-4f3b-9a53-1f0e5d5a7c01" for n in range(5, 9)]
@@ -204,6 +204,13 @@ def test_the_beginning_of_an_id_is_enough_if_it_is_of_one_task(fake: FakeCodeQ) 
         in done.stderr
     )
     printed(fake, "delete 5e0f-another")
+
+
+def test_the_command_knows_the_states_of_a_search() -> None:
+    command = main.commands["tasks"]
+    (state,) = (option.type for option in command.params if option.name == "state")
+    assert isinstance(state, click.Choice)
+    assert {*state.choices} == {*task_search.STATES}
 
 
 @pytest.mark.port

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import attrgetter
 
 from .events import FOREVER, Abandon, Claim
@@ -66,7 +66,7 @@ class Queue:
         More may be there than it looks at, or the reaper may have requeued a task: claims do not find that one, and
         count the delayed ones wrong afterwards (P6).
         """
-        expiries = (lease.earliest_end for task in self.tasks for lease in task.leases if lease.settlement is None)
+        expiries = chain.from_iterable(task.expiries for task in self.tasks)
         reaped = min(expiries, default=FOREVER) if self.settings.has_reaper else FOREVER
         return min(self.crowded_from, reaped)
 

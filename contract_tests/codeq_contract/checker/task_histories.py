@@ -5,7 +5,7 @@ The classes are not frozen, for the reason that `events` gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from operator import attrgetter
@@ -95,6 +95,11 @@ class TaskHistory:
             return None
         first, *others = self.creates
         return first if all(map(first.precedes, others)) else None
+
+    @property
+    def expiries(self) -> Iterator[int]:
+        """The earliest ends of the leases that no call has settled."""
+        return (lease.earliest_end for lease in self.leases if lease.settlement is None)
 
     @property
     def ends_from(self) -> int:

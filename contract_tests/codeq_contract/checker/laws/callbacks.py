@@ -45,8 +45,7 @@ def _problem(task: TaskHistory, callback: CallbackReceived, settings: Settings) 
 
 def _may_be_reaped(task: TaskHistory, callback: CallbackReceived) -> bool:
     """Whether the reaper may have made the task a dead letter before it called back (P5)."""
-    expiries = (lease.earliest_end for lease in task.leases if lease.settlement is None)
-    return callback.status == _FAILED and any(expiry <= callback.sent for expiry in expiries)
+    return callback.status == _FAILED and any(expiry <= callback.sent for expiry in task.expiries)
 
 
 def _reports(callback: CallbackReceived, end: Result | Nack) -> bool:
