@@ -14,8 +14,8 @@ _NEVER_CLAIMABLE = {
     State.DEAD: "it is in the dead letter queue (N4)",
 }
 _OVERLOOKED = (
-    "it is due, but the server counts no delayed tasks of its command, so no claim looks for it: a create with a delay "
-    "or a NACK of this command changes that (P6)"
+    "the server counts no delayed tasks of its command, so no claim looks for it: a create with a delay or a NACK of "
+    "this command changes that (P6)"
 )
 
 
@@ -37,8 +37,9 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
     match task.state:
         case _ if broker.store.queue_for(task).is_pending(task):
             return Claimable(now=True)  # Also a finished task, if a duplicate of its id is pending (Z1).
-        case State.DELAYED if task.visible_at <= now and broker.store.queue_for(task).hides_delays:
-            return Claimable(now=False, why=_OVERLOOKED)
+        case State.DELAYED if broker.store.queue_for(task).hides_delays:
+            place = "due" if task.visible_at <= now else "delayed"
+            return Claimable(now=False, why=f"it is {place}, but {_OVERLOOKED}")
         case State.DELAYED if task.visible_at <= now:
             return Claimable(now=True)  # K7: the claim itself first moves it to its queue.
         case State.DELAYED:

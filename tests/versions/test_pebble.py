@@ -160,15 +160,17 @@ def test_the_count_of_delayed_tasks_can_be_too_low_by_one(server: Server) -> Non
     assert server.claim() is None
 
 
-def test_the_control_api_says_why_no_claim_finds_it() -> None:
-    with FakeCodeQ(profile="main/pebble", settings={"BACKOFF_POLICY": "fixed", "BACKOFF_BASE_SECONDS": "1"}) as fake:
+@pytest.mark.parametrize("seconds", [10, 100], ids=["before its delay is over", "afterwards"])
+def test_the_control_api_says_why_no_claim_finds_it(seconds: int) -> None:
+    with FakeCodeQ(profile="main/pebble", settings={"BACKOFF_POLICY": "fixed", "BACKOFF_BASE_SECONDS": "60"}) as fake:
         task = fake.enqueue("A").id
         assert fake.claim("A", lease=1) is not None
-        fake.advance(10)
+        fake.advance(seconds)
         claimable = fake.task(task).claimable
         assert (claimable["now"], claimable["since"]) == (False, None)
         assert "P6" in str(claimable["reason"])
-        fake.enqueue("A", delay=100)
+        fake.enqueue("A", delay=1000)
+        fake.advance(100)
         assert fake.task(task).claimable["now"]
 
 
