@@ -227,7 +227,15 @@ def test_a_signal_to_the_suite_ends_the_server_its_children_and_its_store(tmp_pa
     tell = program(tmp_path, f'echo $$ >>{tmp_path}/pids; exec "$@"', "tell")
     stored = f"{tell} {program(tmp_path, STORE, 'store')} redis_version:7.0.0"
     options = ["--server", family, "--store", stored, "--report", str(tmp_path)]
-    command = [FAKE.replace("codeq-fake", "codeq-contract"), "run", "--target", "command", "--level", "timed", *options]
+    command = [
+        str(Path(sys.executable).with_name("codeq-contract")),
+        "run",
+        "--target",
+        "command",
+        "--level",
+        "timed",
+        *options,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stdout.readline().startswith("target command: server family (sha256 ")
