@@ -56,7 +56,7 @@ def test_a_defect_goes_beyond_the_bound_of_the_deviation_of_drawn_plans(
     deviation: Deviation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plans are not shrunk, which would take most of the time."""
-    quick = Effort(examples=60, steps=25, longest_wait=6)
+    quick = Effort(examples=30, steps=25, longest_wait=6)
     monkeypatch.setenv("CODEQ_CONTRACT_SEED", "4")
     monkeypatch.setattr(options, "InProcessTarget", partial(InProcessTarget, effort=quick))
     [revoked] = [defect for defect in DEFECTS if defect.name == "fresh_lease_revoked"]

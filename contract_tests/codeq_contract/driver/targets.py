@@ -76,7 +76,7 @@ class InProcessTarget:
     name: str = "asgi"
     issuer: Issuer = field(default_factory=Issuer)
     version: str = VERSIONS[0]
-    effort: Effort = field(default_factory=lambda: Effort(examples=40, steps=25, longest_wait=6, shrinks=True))
+    effort: Effort = field(default_factory=lambda: Effort(examples=30, steps=25, longest_wait=6, shrinks=True))
 
     @contextmanager
     def start(self, setup: Setup) -> Iterator[Driver]:

@@ -37,12 +37,13 @@ class Claim:
 class Settle:
     """A heartbeat, abandon, nack, complete, fail or read of a task. `seconds` are the extension or the delay.
 
-    Without a `worker` it is the last holder of the task.
+    Without a `worker` it is the last holder of the task, without a `task` the one that was claimed last. Numbers beyond
+    the last task count from the first again.
     """
 
     action: str
     worker: str
-    task: int
+    task: int | None
     seconds: int = 0
 
 
@@ -81,14 +82,15 @@ class Execution:
         self.commands = [contract.command() for _ in range(commands)]
         self._keys: dict[int, str] = {}
         self._tasks: list[str] = []
+        #: The last holder of each task, in the order of their claims.
         self._holders: dict[str, str] = {}
 
     def run(self, plan: Sequence[Step]) -> list[Done]:
-        """Execute all steps. Waits are left out of the result."""
+        """Execute all steps. Those without a reply are left out of the result."""
         return [done for step in plan if (done := self._do(step)) is not None]
 
     def _do(self, step: Step) -> Done | None:
-        """Execute one step. None for a wait, which has no reply."""
+        """Execute one step. None if it has no reply: for a wait, and where there is no such task yet."""
         match step:
             case Wait(seconds):
                 self._contract.clock.sleep(seconds)
@@ -105,12 +107,17 @@ class Execution:
                 replies = self._contract.together(requests, schedule=step.schedule)
                 for worker, reply in zip(step.workers, replies, strict=True):
                     if reply.body:
-                        self._holders[reply.json.get("id", "")] = worker
+                        task = reply.json.get("id", "")
+                        self._holders.pop(task, None)
+                        self._holders[task] = worker
                 return Done(step, tuple(replies))
             case Count(command):
                 return Done(step, (self._contract.admin.queue(self.commands[command]),))
-            case Settle():
-                task = self._tasks[step.task]
+            case Settle(task=number):
+                tasks = self._tasks if number is not None else list(self._holders)
+                if not tasks:
+                    return None
+                task = tasks[-1 if number is None else number % len(tasks)]
                 worker = step.worker or self._holders.get(task, "worker")
                 return Done(step, (_settle(self._contract.caller(worker), step, task),), task, worker)
 

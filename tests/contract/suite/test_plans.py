@@ -52,7 +52,7 @@ def test_a_failure_that_does_not_come_back_is_reported_with_its_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(options, "InProcessTarget", TargetThatRefusesOnce)
-    run = run_cases(tmp_path, CASES, "-k", f"{CASE}[0]")
+    run = run_cases(tmp_path, CASES, "-k", f"{CASE}[0]", "--codeq-seed=0")
     failed = run.case(f"{CASE}[0]")
     assert "found 409; it must be 200" in failed.reason
     assert (409, REFUSAL) in [(call.status, call.reply) for call in failed.transcript]
