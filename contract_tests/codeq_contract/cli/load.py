@@ -14,8 +14,8 @@ import click
 from rich.console import Console
 
 from codeq_contract.checker.history import History
-from codeq_contract.driver import Driver, Setup
-from codeq_contract.driver.detection import detect
+from codeq_contract.driver import Setup
+from codeq_contract.driver.detection import of_its_version
 from codeq_contract.driver.preflight import check_deployment
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.servers import NotRunError
@@ -77,7 +77,7 @@ def load_target(*, out: Path, **given: Any) -> None:
         load = Load(**sizes, seed=seed)
         with target.start(Setup()) as started:
             check_deployment(started)
-            driver = _of_its_version(started, options)
+            driver = of_its_version(started, options.version, options.store_profile)
             if load.busy and not driver.in_real_time:
                 raise CannotRunError("--busy needs a target in real time")
             click.echo(f"{driver.target}: {_described(load)}")
@@ -95,14 +95,6 @@ def load_target(*, out: Path, **given: Any) -> None:
     size = f"{len(recording.calls)} calls, {len(recording.callbacks)} callbacks"
     click.echo(f"{out}: {size}, {_end_of(recording)}")
     sys.exit(0 if recording.header.drained else _CUT)
-
-
-def _of_its_version(driver: Driver, options: Options) -> Driver:
-    """The driver with the version that was chosen or that the server shows, which the recording names."""
-    if options.version:
-        return driver.of_version(options.version)
-    found = detect(driver)
-    return driver.of_version(found.version, found.store)
 
 
 def _end_of(recording: Recording) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from codeq_contract.clauses import VERSIONS
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.stores import EMBEDDED
+from codeq_contract.stores import EMBEDDED, fake_profile
 
 from .interface import Driver
 from .namespace import Namespace
@@ -20,6 +20,9 @@ _EARLIER, _LATER = VERSIONS
 _UNKNOWN_PATH = b"404 page not found"
 _GAUGE = b"codeq_queue_depth"
 
+#: The store that is not known.
+_ANY = "any"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -28,6 +31,20 @@ class Finding:
     version: str
     signs: str
     store: str = ""
+
+
+def of_its_version(driver: Driver, version: str, store: str) -> Driver:
+    """The driver, to check this `version`, or the one that the server shows if none is chosen.
+
+    Raises NotRunError if the server is neither, or contradicts the chosen `store`.
+    """
+    if version:
+        return replace(driver.of_version(version), about={**driver.about, "contract": version})
+    found = detect(driver)
+    if found.store and store not in ("", _ANY, found.store):
+        raise NotRunError(f"--profile: found {store}, but the server shows {found.store}: {found.signs}")
+    contract = f"{fake_profile(found.version, found.store)}, as the server shows: {found.signs}"
+    return replace(driver.of_version(found.version, found.store), about={**driver.about, "contract": contract})
 
 
 def detect(driver: Driver) -> Finding:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 from typing import Self
 
@@ -14,7 +15,7 @@ import httpx
 
 from .clocks import Clock
 from .connections import connect, has_proxy
-from .plain_connection import KEEPALIVE, TIMEOUT, Connection, PlainConnection
+from .plain_connection import KEEPALIVE, TIMEOUT, Answered, Connection, PlainConnection
 from .requests import Reply, Request
 
 _MAX_IDLE_CONNECTIONS = 64
@@ -106,10 +107,16 @@ class _ThreadedConnection:
         self._send = send
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="connection")
 
-    async def exchange(self, request: Request) -> Reply:
-        """As `Connection.exchange`."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._send, request)
+    def send(self, request: Request, answered: Answered) -> None:
+        """As `Connection.send`."""
+        sending = asyncio.get_running_loop().run_in_executor(self._thread, self._send, request)
+        sending.add_done_callback(partial(_hand_over, answered))
 
     def close(self) -> None:
         """As `Connection.close`."""
         self._thread.shutdown(wait=False)
+
+
+def _hand_over(answered: Answered, sent: asyncio.Future[Reply]) -> None:
+    if not sent.cancelled():
+        answered(sent.result())

@@ -82,9 +82,12 @@ def tokens_named(headers: Mapping[str, str]) -> list[str]:
 
 def signed(request: Request, tokens: Mapping[str, str]) -> Request:
     """The request as it goes out: with the token of its caller, and tokens in place of their names."""
-    own = {name: _TOKEN.sub(lambda found: tokens[found[1]], value) for name, value in request.headers.items()}
     token = None if request.identity is None else tokens[request.identity]
-    headers = {**_usual_headers(token, has_body=request.body is not None), **own}
+    usual = _usual_headers(token, has_body=request.body is not None)
+    if not request.headers:
+        return Request(request.method, request.path, request.identity, request.body, usual, request.is_raw)
+    own = {name: _TOKEN.sub(lambda found: tokens[found[1]], value) for name, value in request.headers.items()}
+    headers = {**usual, **own}
     if request.body is not None and not headers["Content-Type"]:
         # An empty one stands for none.
         del headers["Content-Type"]

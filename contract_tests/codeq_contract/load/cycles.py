@@ -11,6 +11,9 @@ from .actors import LONGEST_LEASE, Actor, ActorContext, claimed, end_together
 #: The most tasks that one claim gets (K10).
 _MOST_CLAIMED = 10
 
+#: The priority of all tasks. For each higher one a claim of the real server asks its store once more (K4).
+_PRIORITY = 5
+
 
 def cycles(producer: ActorContext, worker: ActorContext) -> Actor:
     """Create a task, claim one and complete it, until the load is over. All claims are one request."""
@@ -52,7 +55,8 @@ def batch_cycles(producer: ActorContext, worker: ActorContext, batch: int) -> Ac
 
 
 def _task(producer: ActorContext, number: int) -> dict[str, Any]:
-    return {"command": producer.commands[0], "payload": {"by": producer.identity, "n": number}}
+    payload = {"by": producer.identity, "n": number}
+    return {"command": producer.commands[0], "payload": payload, "priority": _PRIORITY}
 
 
 def _result(task: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from codeq_contract.driver import Reply, Request
 from codeq_contract.driver.plain_connection import Connection
@@ -55,48 +56,106 @@ class RealTimeScheduler:
                 raise
 
     async def _run_all(self, actors: Sequence[Generator[Turn, Reply, T]]) -> list[T]:
-        return await asyncio.gather(*(self._run(actor) for actor in actors))
-
-    async def _run(self, actor: Generator[Turn, Reply, T]) -> T:
-        connection = self.connect()
+        loop = asyncio.get_running_loop()
+        runs = [_ActorRun(self, actor, loop) for actor in actors]
+        loop.set_exception_handler(partial(_fail, [each.over for each in runs]))
+        for each in runs:
+            each.go_on()
         try:
-            turn = next(actor)
-            while True:
-                if turn.pause:
-                    await self._pause(turn.pause)
-                turn = actor.send(await self._exchange(connection, turn.request))
+            return await asyncio.gather(*(each.over for each in runs))
+        finally:
+            for each in runs:
+                each.end()
+
+    def record(self, request: Request, reply: Reply) -> None:
+        """Record a request and its reply."""
+        self.tape.exchanged(
+            request.method,
+            request.path,
+            None if request.body is None else as_recorded(request.body, self.hooks_origin),
+            identity=request.identity,
+            sent=reply.called,
+            status=reply.status,
+            headers=reply.headers,
+            reply=as_recorded(reply.body, self.hooks_origin),
+            answered=reply.returned,
+        )
+
+
+class _ActorRun(Generic[T]):
+    """An actor and its connection. Each reply leads to the next request at once, without a task of the event loop.
+
+    `over` has the result of the actor, or its error.
+    """
+
+    def __init__(
+        self, scheduler: RealTimeScheduler, actor: Generator[Turn, Reply, T], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._scheduler = scheduler
+        self._actor = actor
+        self._loop = loop
+        self._connection = scheduler.connect()
+        self.over: asyncio.Future[T] = loop.create_future()
+        #: What it waits for: the end of a pause, or a reply since a moment of the tape.
+        self._timer: asyncio.TimerHandle | None = None
+        self._request: Request | None = None
+        self._called = 0
+
+    def go_on(self, reply: Reply | None = None) -> None:
+        """Take the next turn of the actor, after the reply to the last one."""
+        try:
+            turn = next(self._actor) if reply is None else self._actor.send(reply)
+            if turn.pause:
+                self._pause(turn.request, until=self._loop.time() + turn.pause)
+            else:
+                self._send(turn.request)
         except StopIteration as end:
-            value: T = end.value
-            return value
-        finally:
-            connection.close()
+            self.end()
+            self.over.set_result(end.value)
+        except Exception as error:  # noqa: BLE001 - it is raised where the actors are run
+            self.end()
+            self.over.set_exception(error)
 
-    async def _pause(self, seconds: float) -> None:
-        clock = asyncio.get_running_loop().time
-        end = clock() + seconds
-        while self.goes_on() and (left := end - clock()) > 0:  # noqa: ASYNC110 - another thread cancels
-            await asyncio.sleep(min(left, _NOTICE))
+    def end(self) -> None:
+        """End it, wherever it is. A request that is broken off has no reply, but may have had its effect."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._connection.close()
+        if self._request is not None:
+            self._scheduler.record(self._request, Reply(self._called, self._called))
+            self._request = None
 
-    async def _exchange(self, connection: Connection, request: Request) -> Reply:
-        """Send a request and record it. A request that is broken off has no reply, but may have had its effect."""
-        called = self.tape.now()
-        reply = Reply(called, called)
-        try:
-            reply = await connection.exchange(signed(request, self.tokens))
-        finally:
-            body = None if request.body is None else as_recorded(request.body, self.hooks_origin)
-            self.tape.exchanged(
-                request.method,
-                request.path,
-                body,
-                identity=request.identity,
-                sent=reply.called,
-                status=reply.status,
-                headers=reply.headers,
-                reply=as_recorded(reply.body, self.hooks_origin),
-                answered=reply.returned,
-            )
-        return as_read(reply)
+    def _pause(self, request: Request, until: float) -> None:
+        left = until - self._loop.time()
+        if left > 0 and self._scheduler.goes_on():
+            # Another thread ends pauses.
+            self._timer = self._loop.call_later(min(left, _NOTICE), self._pause, request, until)
+        else:
+            self._timer = None
+            self._send(request)
+
+    def _send(self, request: Request) -> None:
+        sent = signed(request, self._scheduler.tokens)
+        self._request, self._called = request, self._scheduler.tape.now()
+        self._connection.send(sent, self._take)
+
+    def _take(self, reply: Reply) -> None:
+        """Record the reply, and go on with it."""
+        if self._request is not None:
+            self._scheduler.record(self._request, reply)
+            self._request = None
+            self.go_on(as_read(reply))
+
+
+def _fail(overs: Sequence[asyncio.Future[Any]], loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """End the load by an error that the event loop met, since no one would go on."""
+    error = context.get("exception")
+    if error is None:
+        loop.default_exception_handler(context)
+        return
+    for over in overs:
+        if not over.done():
+            over.set_exception(error)
 
 
 def _run_on_loop(main: Coroutine[object, object, T]) -> T:

@@ -17,7 +17,7 @@ from codeq_contract.clauses import VERSIONS
 from codeq_contract.compat.pytest import environment_unchanged
 from codeq_contract.driver import Driver, Setup, UnsupportedError
 from codeq_contract.driver.clocks import RealClock
-from codeq_contract.driver.detection import detect
+from codeq_contract.driver.detection import of_its_version
 from codeq_contract.driver.preflight import check_deployment
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import Target
@@ -28,7 +28,6 @@ from codeq_contract.report.page import page
 from codeq_contract.report.redaction import shown, without_secrets
 from codeq_contract.report.results import GROUPS, InconclusiveError, Verdict
 from codeq_contract.report.summary import summary
-from codeq_contract.stores import fake_profile
 
 from .case_context import CaseContext
 from .cleanup import end_all
@@ -83,9 +82,11 @@ class Session:
         """The runner. The first use starts the server, and ends the run if there is none."""
         try:
             driver = self._open.enter_context(self.target.start(Setup()))
-            if not self.options.dry_run:
+            if self.options.dry_run:
+                driver = self._unasked(driver)
+            else:
                 check_deployment(driver)
-            driver = self._of_its_version(driver)
+                driver = of_its_version(driver, self.options.version, self.options.store_profile)
         except NotRunError as reason:
             self.not_run = str(reason)
             pytest.exit(f"not run: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
@@ -96,21 +97,11 @@ class Session:
             self._open.enter_context(environment_unchanged())
         return runner
 
-    def _of_its_version(self, driver: Driver) -> Driver:
-        """The driver, to check the version that was chosen or that the server says. Raises NotRunError."""
-        version = self.options.version
-        if version:
-            return replace(driver.of_version(version), about={**driver.about, "contract": version})
-        if self.options.dry_run:
-            about = {**driver.about, "contract": f"{driver.version}, since a dry run changes nothing"}
-            return replace(driver, about=about)
-        found = detect(driver)
-        if found.store and self.options.store_profile not in ("", found.store):
-            chosen = self.options.profile
-            raise NotRunError(f"--profile: found {chosen}, but the server shows {found.store}: {found.signs}")
-        name = fake_profile(found.version, found.store)
-        about = {**driver.about, "contract": f"{name}, as the server shows: {found.signs}"}
-        return replace(driver.of_version(found.version, found.store), about=about)
+    def _unasked(self, driver: Driver) -> Driver:
+        """The driver of a dry run, which does not ask the server for its version."""
+        version = self.options.version or driver.version
+        note = "" if self.options.version else ", since a dry run changes nothing"
+        return replace(driver.of_version(version), about={**driver.about, "contract": version + note})
 
     @property
     def contract(self) -> str:

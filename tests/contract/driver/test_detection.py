@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from codeq_contract.driver import Driver, Reply, Request, Setup
-from codeq_contract.driver.detection import detect
+from codeq_contract.driver.detection import detect, of_its_version
 from codeq_contract.driver.interface import Transport
 from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import InProcessTarget
@@ -55,6 +55,23 @@ def test_a_server_with_the_embedded_store_shows_it() -> None:
         found = detect(driver)
     signs = "status of Raft, topics, wait for results, no gauges of queues"
     assert (found.version, found.store, found.signs) == ("main", "pebble", signs)
+
+
+@pytest.mark.parametrize("store", ["", "any", "pebble"])
+def test_a_server_is_checked_as_what_it_shows(store: str) -> None:
+    with InProcessTarget("pebble", version="main").start(Setup()) as driver:
+        found = of_its_version(driver, "", store)
+    assert (found.version, found.time_bounds.profile) == ("main", "pebble")
+    assert found.about["contract"].startswith("main/pebble, as the server shows: status of Raft")
+
+
+def test_a_chosen_store_that_the_server_contradicts_is_refused() -> None:
+    contradiction = (
+        "--profile: found redis, but the server shows pebble: status of Raft, topics, wait for results, no g"
+    )
+    with InProcessTarget("pebble", version="main").start(Setup()) as driver, pytest.raises(NotRunError) as refused:
+        of_its_version(driver, "", "redis")
+    assert str(refused.value).startswith(contradiction)
 
 
 def test_a_server_that_is_neither_is_not_checked_as_either() -> None:

@@ -22,6 +22,7 @@ from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.load import BrokenLoadError, Load, record_load
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.format import Recording
+from codeq_contract.suite import options
 from codeq_fake.core import Broker
 
 pytestmark = pytest.mark.slow
@@ -62,6 +63,14 @@ def test_a_load_of_main_names_its_version_and_keeps_every_law() -> None:
     assert recording.header.profile == "main/pebble"
     report = check(recording)
     assert report.validity is Validity.VALID, report.violations
+
+
+def test_a_load_refuses_a_store_that_the_server_contradicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "InProcessTarget", lambda *_, **__: InProcessTarget("pebble", version="main"))
+    chosen = ["--contract=auto", "--profile=redis", "--out", str(tmp_path / "history.jsonl")]
+    ran = CliRunner().invoke(main, ["load", *chosen])
+    assert ran.exit_code == 2
+    assert "--profile: found redis, but the server shows pebble" in ran.output
 
 
 def test_a_load_contains_everything_that_the_laws_check(history: Recording) -> None:
