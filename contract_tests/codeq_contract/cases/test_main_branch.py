@@ -186,16 +186,34 @@ def test_the_first_provider_that_accepts_a_token_counts(contract: CaseContext) -
     [
         ("../../../up", 'upload path escapes root: "../up"'),
         ("x/../../../../up", 'upload path escapes root: "../up"'),
+        ("../../..", 'upload path escapes root: ".."'),
+        ("../..", "openat .: is a directory"),
         ("..", "openat results: is a directory"),
+        pytest.param("x\0y", "openat results/{id}/x\0y: invalid argument", marks=checks("G9.4")),
+        pytest.param("x" * 256, "openat results/{id}/" + "x" * 256 + ": file name too long", marks=checks("G9.4")),
+        pytest.param("é" * 128, "openat results/{id}/" + "é" * 128 + ": file name too long", marks=checks("G9.4")),
     ],
+    ids=["outside", "outside again", "parent", "root", "results", "NUL", "256 bytes", "256 bytes of UTF-8"],
 )
 def test_an_artifact_does_not_leave_its_folder(contract: CaseContext, name: str, reason: str) -> None:
     task = contract.leased()
     reply = contract.worker.submit(
         task, status="COMPLETED", result={}, artifacts=[{"name": name, "contentBase64": "aGk="}]
     )
-    assert reply.refusal == (400, f"artifact {name} upload: {reason}")
+    assert reply.refusal == (400, f"artifact {name} upload: {reason.format(id=task['id'])}")
     assert contract.worker.seen(task) == task
+
+
+@core
+@checks("G9.4")
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "..x", "x/" + "y" * 255])
+def test_an_artifact_may_have_any_name_that_a_file_can_have(contract: CaseContext, name: str) -> None:
+    task = contract.leased()
+    reply = contract.worker.submit(
+        task, status="COMPLETED", result={}, artifacts=[{"name": name, "contentBase64": "aGk="}]
+    )
+    assert reply.status == 200, reply
+    assert reply.json["artifacts"][0]["name"] == name
 
 
 # Repairs (Q1).

@@ -7,7 +7,7 @@ import json
 from codeq_contract.cases.subscriptions import counts, subscribed, two_groups
 from codeq_contract.driver import TICK, Answer
 from codeq_contract.recordings.format import signature
-from codeq_contract.recordings.times import SECOND, parse_moment
+from codeq_contract.recordings.times import MILLISECOND, SECOND, parse_moment
 from codeq_contract.suite.case import InconclusiveError, checks, needs, unless, webhooks
 from codeq_contract.suite.case_context import CaseContext
 
@@ -112,6 +112,19 @@ def test_an_interval_that_the_store_refuses_stops_the_notices_of_all(contract: C
     for command in (alone, together):
         contract.producer.created(command)
     assert counts([refused, hook]) == [0, 0]
+
+
+@checks("U5.5")
+@unless("pebble")
+def test_only_the_first_of_a_group_is_asked_with_its_interval(contract: CaseContext) -> None:
+    for intervals, told in (((1, 2**63 - 1), 1), ((2**63 - 1, 1), 0)):
+        command, hook = contract.command(), contract.hook()
+        subscribed(contract, hook, command, minIntervalSeconds=1)
+        for number, interval in enumerate(intervals):
+            fields = {"deliveryMode": "group", "groupId": "g", "minIntervalSeconds": interval}
+            subscribed(contract, contract.hook(), command, ttlSeconds=200 + 10 * number, **fields)
+        contract.producer.created(command)
+        assert counts([hook]) == [told]
 
 
 @checks("U3.4", "U3.5", "U3.6")
@@ -241,6 +254,33 @@ def test_the_second_of_a_group_has_the_first_turn_and_gets_no_notice(contract: C
     assert counts(hooks) == [1, 0]
 
 
+@checks("U6.4", "U6.5")
+@unless("pebble")
+def test_the_turns_of_a_group_of_three_go_round(contract: CaseContext) -> None:
+    command = contract.command()
+    hooks = [contract.hook() for _ in range(3)]
+    for number, hook in enumerate(hooks):
+        fields = {"deliveryMode": "group", "groupId": "g", "minIntervalSeconds": 1}
+        subscribed(contract, hook, command, ttlSeconds=200 + 10 * number, **fields)
+    # Turns of the second, the third and the first member.
+    for priority, expected in enumerate((0, 0, 1, 1, 1, 2)):
+        turn = contract.producer.create(command, priority=priority)
+        assert counts(hooks) == [expected, 0, 0]
+        contract.wait_out(contract.time_bounds.throttle_end(turn.called, turn.returned, 1))
+
+
+@checks("U6.9")
+def test_notices_to_all_come_before_those_to_groups_and_these_before_those_to_hashes(contract: CaseContext) -> None:
+    command, hook = contract.command(), contract.hook()
+    subscriptions = [
+        subscribed(contract, hook, command, ttlSeconds=ttl, deliveryMode=mode, groupId="g")
+        for mode, ttl in (("fanout", 220), ("group", 210), ("hash", 200))
+    ]
+    contract.producer.created(command)
+    told = [json.loads(notice.body)["notificationId"] for notice in hook.received]
+    assert told == [f"ntf-{subscription}" for subscription in subscriptions]
+
+
 @checks("U6.6", "U6.7")
 @unless("pebble")
 def test_groups_have_separate_turns_for_each_id_and_command(contract: CaseContext) -> None:
@@ -263,7 +303,8 @@ def test_a_hash_goes_by_the_minute_and_only_the_first_gets_notices(contract: Cas
     command = contract.command()
     hooks = [contract.hook(), contract.hook()]
     for number, hook in enumerate(hooks):
-        subscribed(contract, hook, command, ttlSeconds=200 + 10 * number, deliveryMode="hash")
+        fields = {"deliveryMode": "hash", "groupId": str(number)}  # group ids do not matter here
+        subscribed(contract, hook, command, ttlSeconds=200 + 10 * number, **fields)
     reply = contract.producer.create(command)
     minutes = {moment // (60 * SECOND) for moment in (reply.called - 2 * SECOND, reply.returned + 2 * SECOND)}
     if len(minutes) > 1:
@@ -312,13 +353,29 @@ def test_an_expired_subscription_gets_no_notice_until_it_is_renewed(contract: Ca
     assert counts([hooks[0], hooks[2]]) == [2, 1], again
 
 
+@checks("U9.1")
+@needs("long_waits")
+@unless("pebble")
+def test_a_subscription_gets_notices_up_to_its_end_and_none_in_the_rest_of_that_second(contract: CaseContext) -> None:
+    commands, hooks = [contract.command(), contract.command()], [contract.hook(), contract.hook()]
+    for command, hook in zip(commands, hooks, strict=True):
+        fields = {"eventTypes": [command], "ttlSeconds": 3}
+        end = parse_moment(contract.worker.subscribe(callbackUrl=hook.url, **fields).json["expiresAt"])
+    assert end % SECOND + MILLISECOND < SECOND
+    contract.clock.until(end)
+    contract.producer.created(commands[0])
+    contract.clock.until(end + MILLISECOND)
+    contract.producer.created(commands[1])
+    assert counts(hooks) == [1, 0]
+
+
 @checks("U9.3", "U9.4")
 @needs("variants")
 def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: CaseContext) -> None:
     with contract.server({"SUBSCRIPTION_CLEANUP_INTERVAL_SECONDS": "2"}) as server:
+        kept = subscribed(server, server.hook(), server.command(), ttlSeconds=1)
         swept = subscribed(server, server.hook(), "GENERATE_MASTER", ttlSeconds=1)
         live = subscribed(server, server.hook(), "GENERATE_CREATIVE", ttlSeconds=60)
-        kept = subscribed(server, server.hook(), server.command(), ttlSeconds=1)
         server.clock.sleep(7)
         assert [server.worker.renew(each).status for each in (swept, live, kept)] == [404, 200, 200]
 

@@ -47,6 +47,19 @@ def test_a_lease_that_ran_out_delays_its_task_by_the_policy(contract: CaseContex
         assert server.worker.claimed(task["command"])["id"] == task["id"]
 
 
+@checks("K8.2", "H1.6")
+def test_a_lease_that_ran_out_is_found_beside_one_that_was_renewed_often(contract: CaseContext) -> None:
+    task, lease = leased(contract, contract.seconds(3))
+    contract.producer.created(task["command"])
+    other = contract.worker.claimed(task["command"], leaseSeconds=300)
+    for number in range(200):
+        contract.worker.heartbeat(other, extendSeconds=300 + number)
+    contract.wait_out(lease)
+    assert contract.worker.claim(task["command"]).status == 204
+    assert "workerId" not in contract.worker.seen(task)
+    assert contract.worker.seen(other)["workerId"] == other["workerId"]
+
+
 @checks("K7.10", "N5.1", "N5.2", "N5.4")
 @needs("known_settings")
 def test_a_claim_repairs_an_expired_task_as_a_nack_would(contract: CaseContext) -> None:

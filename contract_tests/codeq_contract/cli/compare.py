@@ -44,7 +44,7 @@ _LINE_AFTER = 5_000
 @click.option(
     "--profile",
     default="",
-    help="What a fake imitates: STORE, for v0.3.3, or main/STORE.  [v0.3.3 on the store of the other server]",
+    help="What a fake imitates: STORE, for v0.3.3, or main/STORE.  [what the other server shows that it is]",
 )
 @click.option("--store", default="", help="The program of the store for servers that are started.  [redis-server]")
 @click.option("--store-addr", default="", help="HOST:PORT of a store that runs already, for a server that is started.")
@@ -95,7 +95,7 @@ def compare_targets(
     console = Console(soft_wrap=True, highlight=False)
     try:
         targets = [_target(operand, given, yes=yes) for operand in (left, right)]
-        with started_pair(*targets) as pair:
+        with started_pair(*targets, adapts_fakes=not given["profile"]) as pair:
             for driver in pair.drivers:
                 check_deployment(driver)
             outcome = _search(pair, limits, chosen_seed, console)

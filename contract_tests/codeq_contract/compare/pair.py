@@ -9,12 +9,13 @@ from functools import cached_property
 from tempfile import TemporaryDirectory
 
 from codeq_contract.driver import Driver, Setup
-from codeq_contract.driver.commands import Command
+from codeq_contract.driver.detection import detect
 from codeq_contract.driver.identities import Issuer, claims_in
+from codeq_contract.driver.served_fakes import ServedFakes
 from codeq_contract.driver.targets import InProcessTarget, ServerTarget, Target
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.stores import PROFILES
+from codeq_contract.stores import PROFILES, profile_name
 
 from .callers import USUAL
 from .grammar import REAL, VIRTUAL, Grammar
@@ -100,19 +101,21 @@ class Pair:
 
 
 @contextmanager
-def started_pair(left: Target, right: Target) -> Iterator[Pair]:
+def started_pair(left: Target, right: Target, *, adapts_fakes: bool = True) -> Iterator[Pair]:
     """Both servers while they run, with tokens of one issuer where the suite makes them. May raise NotRunError.
 
-    A fake beside another server imitates that one's store.
+    If it `adapts_fakes`, a fake beside another server imitates that one's version and store.
     """
     issuer = Issuer()
     drivers: dict[bool, Driver] = {}
     with TemporaryDirectory() as artifacts, ExitStack() as started:
         setup = Setup({**SETTINGS, "LOCAL_ARTIFACTS_DIR": artifacts})
-        # Fakes last: only then it is known which store they imitate.
+        # Fakes last: only then it is known what they imitate.
         for is_left, target in sorted({True: left, False: right}.items(), key=lambda each: each[1].name in _FAKES):
-            like = next((driver.time_bounds.profile for driver in drivers.values()), "")
-            drivers[is_left] = started.enter_context(_adapted(target, issuer, like).start(setup))
+            other = next((driver for driver in drivers.values() if driver.target not in _FAKES), None)
+            if adapts_fakes and other is not None and target.name in _FAKES:
+                target = _imitating(target, other)
+            drivers[is_left] = started.enter_context(_with_issuer(target, issuer).start(setup))
         pair = Pair(drivers[True], drivers[False])
         if pair.issuer is None:
             _let_callers_be_alike(*pair.drivers)
@@ -134,11 +137,20 @@ def _let_callers_be_alike(server: Driver, deployment: Driver) -> None:
             server.mint(name, Identity(kind, {key: claims[key] for key in claims.keys() - _OF_THE_ISSUER}))
 
 
-def _adapted(target: Target, issuer: Issuer, profile: str) -> Target:
-    """A target with that issuer. A fake gets that profile, if there is one."""
-    if target.name in _FAKES and profile in PROFILES:
-        if isinstance(target, InProcessTarget):
-            target = replace(target, profile=profile)
-        elif isinstance(target, ServerTarget) and isinstance(target.server, Command):
-            target = replace(target, server=replace(target.server, profile=profile))
+def _imitating(fake: Target, other: Driver) -> Target:
+    """A fake of the version that the other server shows, and of its store if that is known. May raise NotRunError."""
+    found = detect(other)
+    store = found.store or other.time_bounds.profile
+    is_known = profile_name(found.version, store) in PROFILES
+    if isinstance(fake, InProcessTarget):
+        return replace(fake, version=found.version, profile=store if is_known else fake.profile)
+    if isinstance(fake, ServerTarget) and isinstance(fake.server, ServedFakes):
+        command = fake.server.command
+        command = replace(command, version=found.version, profile=store if is_known else command.profile)
+        return replace(fake, server=replace(fake.server, command=command))
+    return fake
+
+
+def _with_issuer(target: Target, issuer: Issuer) -> Target:
+    """A target with that issuer, if the suite makes its tokens."""
     return replace(target, issuer=issuer) if isinstance(target, InProcessTarget | ServerTarget) else target

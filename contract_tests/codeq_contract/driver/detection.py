@@ -53,7 +53,8 @@ def detect(driver: Driver) -> Finding:
     found = ", ".join(f"{'' if is_there else 'no '}{sign}" for sign, is_there in signs.items())
     if len(set(signs.values())) > 1:
         raise NotRunError(
-            f"the server is neither {_EARLIER} nor {_LATER}: found {found}; choose what it must be with --contract"
+            f"the server is neither {_EARLIER} nor {_LATER}: found {found}; choose what it must be with --contract, "
+            "or in a comparison what the fake imitates with --profile"
         )
     if all(signs.values()):
         store = _store(driver)
