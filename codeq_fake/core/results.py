@@ -113,9 +113,9 @@ def check_content(task: Task, submission: Submission, *, artifacts: Artifacts) -
 
 def _check_path(name: str, path: str) -> None:
     """Refuse a path that leads out of the folder, or that no file can have. Raises `ArtifactRefused`."""
-    if path == ".." or path.startswith("../"):
+    if path in (".", "..") or path.startswith("../"):
         raise errors.ArtifactRefused(name, f"upload path escapes root: {wire.quote(path)}")
-    if path in (".", "results"):
+    if path == "results":
         fault = "is a directory"
     elif "\0" in path:
         fault = "invalid argument"

@@ -187,7 +187,7 @@ def test_the_first_provider_that_accepts_a_token_counts(contract: CaseContext) -
         ("../../../up", 'upload path escapes root: "../up"'),
         ("x/../../../../up", 'upload path escapes root: "../up"'),
         ("../../..", 'upload path escapes root: ".."'),
-        ("../..", "openat .: is a directory"),
+        ("../..", 'upload path escapes root: "."'),
         ("..", "openat results: is a directory"),
         pytest.param("x\0y", "openat results/{id}/x\0y: invalid argument", marks=checks("G9.4")),
         pytest.param("x" * 256, "openat results/{id}/" + "x" * 256 + ": file name too long", marks=checks("G9.4")),
@@ -196,22 +196,18 @@ def test_the_first_provider_that_accepts_a_token_counts(contract: CaseContext) -
     ids=["outside", "outside again", "parent", "root", "results", "NUL", "256 bytes", "256 bytes of UTF-8"],
 )
 def test_an_artifact_does_not_leave_its_folder(contract: CaseContext, name: str, reason: str) -> None:
+    assert stored(contract, contract.leased(), "first").status == 200  # now there is a folder of results
     task = contract.leased()
-    reply = contract.worker.submit(
-        task, status="COMPLETED", result={}, artifacts=[{"name": name, "contentBase64": "aGk="}]
-    )
+    reply = stored(contract, task, name)
     assert reply.refusal == (400, f"artifact {name} upload: {reason.format(id=task['id'])}")
     assert contract.worker.seen(task) == task
 
 
 @core
 @checks("G9.4")
-@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "..x", "x/" + "y" * 255])
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "..x", "../../..x", "x/" + "y" * 255])
 def test_an_artifact_may_have_any_name_that_a_file_can_have(contract: CaseContext, name: str) -> None:
-    task = contract.leased()
-    reply = contract.worker.submit(
-        task, status="COMPLETED", result={}, artifacts=[{"name": name, "contentBase64": "aGk="}]
-    )
+    reply = stored(contract, contract.leased(), name)
     assert reply.status == 200, reply
     assert reply.json["artifacts"][0]["name"] == name
 
@@ -270,6 +266,12 @@ def test_every_claim_moves_due_tasks(contract: CaseContext) -> None:
     in_time(contract, repair, found)
     assert (repair.status, found.status) == (204, 200)
     assert found.json["id"] == delayed["id"]
+
+
+def stored(contract: CaseContext, task: dict[str, Any], name: str) -> Reply:
+    """End a task with an artifact of that name."""
+    artifact = {"name": name, "contentBase64": "aGk="}
+    return contract.worker.submit(task, status="COMPLETED", result={}, artifacts=[artifact])
 
 
 def end_lease(contract: CaseContext, task: dict[str, Any]) -> None:

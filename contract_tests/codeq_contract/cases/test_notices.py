@@ -358,9 +358,11 @@ def test_an_expired_subscription_gets_no_notice_until_it_is_renewed(contract: Ca
 @unless("pebble")
 def test_a_subscription_gets_notices_up_to_its_end_and_none_in_the_rest_of_that_second(contract: CaseContext) -> None:
     commands, hooks = [contract.command(), contract.command()], [contract.hook(), contract.hook()]
-    for command, hook in zip(commands, hooks, strict=True):
-        fields = {"eventTypes": [command], "ttlSeconds": 3}
-        end = parse_moment(contract.worker.subscribe(callbackUrl=hook.url, **fields).json["expiresAt"])
+    ends = {
+        contract.worker.subscribe(callbackUrl=hook.url, eventTypes=[command], ttlSeconds=3).json["expiresAt"]
+        for command, hook in zip(commands, hooks, strict=True)
+    }
+    [end] = map(parse_moment, ends)  # the clock stands still
     assert end % SECOND + MILLISECOND < SECOND
     contract.clock.until(end)
     contract.producer.created(commands[0])

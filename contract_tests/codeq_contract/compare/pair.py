@@ -114,8 +114,9 @@ def started_pair(left: Target, right: Target, *, adapts_fakes: bool = True) -> I
         for is_left, target in sorted({True: left, False: right}.items(), key=lambda each: each[1].name in _FAKES):
             other = next((driver for driver in drivers.values() if driver.target not in _FAKES), None)
             if adapts_fakes and other is not None and target.name in _FAKES:
-                target = _imitating(target, other)
-            drivers[is_left] = started.enter_context(_with_issuer(target, issuer).start(setup))
+                drivers[is_left] = started.enter_context(_fake_like(other, target, issuer, setup))
+            else:
+                drivers[is_left] = started.enter_context(_with_issuer(target, issuer).start(setup))
         pair = Pair(drivers[True], drivers[False])
         if pair.issuer is None:
             _let_callers_be_alike(*pair.drivers)
@@ -137,16 +138,23 @@ def _let_callers_be_alike(server: Driver, deployment: Driver) -> None:
             server.mint(name, Identity(kind, {key: claims[key] for key in claims.keys() - _OF_THE_ISSUER}))
 
 
-def _imitating(fake: Target, other: Driver) -> Target:
+@contextmanager
+def _fake_like(other: Driver, fake: Target, issuer: Issuer, setup: Setup) -> Iterator[Driver]:
     """A fake of the version that the other server shows, and of its store if that is known. May raise NotRunError."""
     found = detect(other)
-    store = found.store or other.time_bounds.profile
-    is_known = profile_name(found.version, store) in PROFILES
+    target = _imitating(fake, found.version, found.store or other.time_bounds.profile)
+    with _with_issuer(target, issuer).start(setup) as driver:
+        yield replace(driver, about={**driver.about, "contract": f"{found.version}, as the other server"})
+
+
+def _imitating(fake: Target, version: str, store: str) -> Target:
+    """A fake of that version, and of that store if it is known."""
+    is_known = profile_name(version, store) in PROFILES
     if isinstance(fake, InProcessTarget):
-        return replace(fake, version=found.version, profile=store if is_known else fake.profile)
+        return replace(fake, version=version, profile=store if is_known else fake.profile)
     if isinstance(fake, ServerTarget) and isinstance(fake.server, ServedFakes):
         command = fake.server.command
-        command = replace(command, version=found.version, profile=store if is_known else command.profile)
+        command = replace(command, version=version, profile=store if is_known else command.profile)
         return replace(fake, server=replace(fake.server, command=command))
     return fake
 

@@ -25,7 +25,7 @@ from tests.contract.compare.support import RIGHT
 class DeploymentInProcess:
     """A fake in this process whose tokens are given, as those of a deployment are."""
 
-    fake: InProcessTarget = InProcessTarget("redis")
+    fake: InProcessTarget
     name: str = "url"
 
     @contextmanager
@@ -35,9 +35,13 @@ class DeploymentInProcess:
             yield replace(driver, target=self.name, issuer=None)
 
 
+ON_PEBBLE = DeploymentInProcess(InProcessTarget("pebble", version="main"))
+
+
 def served_fakes() -> ServerTarget:
     """Fakes on ports in this process."""
-    return ServerTarget(ServedFakes(Command(Program(("none",), "target http:"), profile="redis", version="v0.3.3", name="http"), count(1)))
+    first = Command(Program(("none",), "target http:"), profile="redis", version="v0.3.3", name="http")
+    return ServerTarget(ServedFakes(first, count(1)))
 
 
 def test_two_clocks_that_stand_still_show_the_same_full_second() -> None:
@@ -47,7 +51,7 @@ def test_two_clocks_that_stand_still_show_the_same_full_second() -> None:
 
 
 def test_the_callers_of_a_deployment_are_imitated_on_a_server_of_the_suite() -> None:
-    with started_pair(RIGHT, DeploymentInProcess()) as pair:
+    with started_pair(RIGHT, DeploymentInProcess(RIGHT)) as pair:
         assert pair.left.tokens["worker"] != pair.right.tokens["worker"]
         for name in pair.right.tokens:
             ours, theirs = claims_in(pair.left.tokens[name]), claims_in(pair.right.tokens[name])
@@ -60,11 +64,11 @@ def test_the_callers_of_a_deployment_are_imitated_on_a_server_of_the_suite() -> 
 
 @pytest.mark.parametrize("fake", [RIGHT, pytest.param(served_fakes(), marks=pytest.mark.port)], ids=["asgi", "http"])
 def test_a_fake_imitates_the_version_and_the_store_that_the_other_server_shows(fake: Target) -> None:
-    with started_pair(fake, DeploymentInProcess(InProcessTarget("pebble", version="main"))) as pair:
+    with started_pair(fake, ON_PEBBLE) as pair:
         assert detect(pair.left) == detect(pair.right)
+        assert pair.left.about["contract"] == "main, as the other server"
 
 
 def test_a_fake_imitates_what_was_chosen() -> None:
-    other = DeploymentInProcess(InProcessTarget("pebble", version="main"))
-    with started_pair(RIGHT, other, adapts_fakes=False) as pair:
+    with started_pair(RIGHT, ON_PEBBLE, adapts_fakes=False) as pair:
         assert detect(pair.left).version == "v0.3.3"
