@@ -1,9 +1,10 @@
-"""What the commands `codeq-worker` and `codeq` have in common: their standard streams, and the option --version."""
+"""What the commands `codeq-worker` and `codeq` share: their standard streams, numbers, and the option --version."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import sys
 from importlib.metadata import distributions
@@ -30,6 +31,17 @@ class Program(click.Group):
                 with contextlib.suppress(OSError):
                     stream.close()  # now, because the interpreter's end would report the same error again
             sys.exit(1)
+
+
+class Number(click.FloatRange):
+    """A finite number in a range. Click's own type takes NaN, which no comparison refuses, and infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - as click's
+        """Return the number of a text. Raises click.BadParameter."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def _prepare_streams() -> None:

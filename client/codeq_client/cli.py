@@ -27,7 +27,7 @@ from codeq_client._worker.cancellation import text_of
 from codeq_client._worker.log_output import BackgroundHandler, JsonLines, TextLines
 from codeq_client._worker.process import pause_on_signals, run_and_reload, stop_on_signals
 
-from ._program import Program, version_option
+from ._program import Number, Program, version_option
 from .errors import CodeQError, ConfigurationError, Unauthorized
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def main() -> None:
 @click.argument("target", metavar="MODULE:OBJECT")
 @click.option("--command", "commands", multiple=True, help="Handle only this command; may be repeated.")
 @click.option("--concurrency", type=click.IntRange(min=1), help="Tasks at a time; default: the worker's setting.")
-@click.option("--grace", type=click.FloatRange(min=0), help="Seconds that handlers may run on after a signal.")
+@click.option("--grace", type=Number(min=0), help="Seconds that handlers may run on after a signal.")
 @click.option("--burst", is_flag=True, help="Exit when no task is left.")
 @click.option(
     "--health-port",
@@ -110,12 +110,10 @@ def run(  # the command's options
 
 @main.command()
 @click.argument("target", metavar="MODULE:OBJECT")
-@click.option(
-    "--delay", type=click.FloatRange(min=0), help="Seconds to wait after each moment; default: drawn, up to 10."
-)
+@click.option("--delay", type=Number(min=0), help="Seconds to wait after each moment; default: drawn, up to 10.")
 @click.option(
     "--catch-up",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=60,
     show_default=True,
     help="Seconds before the start whose moments are created too.",

@@ -33,8 +33,8 @@ def live(status: WorkerStatus, limits: Limits) -> bool:
 
 def ready(status: WorkerStatus, limits: Limits) -> bool:
     """Return whether the worker takes tasks: it runs with a usable slot, and its latest claim was answered."""
-    # A worker without a free slot does not claim; its running tasks are proof enough.
-    claiming = status.claim_age < limits.claim_age or status.tasks > 0
+    # A worker without a free slot, or at its rates, does not claim, and needs no proof that it could.
+    claiming = status.claim_age < limits.claim_age or status.tasks > 0 or status.limited
     running = status.running and not (status.draining or status.paused or status.standstill)
     return running and not status.claim_error and claiming and live(status, limits)
 
@@ -122,4 +122,5 @@ def _json(status: WorkerStatus) -> dict[str, Any]:
         "standstill": round(status.standstill, 3),
         "paused": status.paused,
         "slots": status.slots,
+        "limited": status.limited,
     }

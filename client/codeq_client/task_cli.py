@@ -17,7 +17,7 @@ from codeq_client import BlockingCodeQ, NewTask, Task
 from codeq_client._api.conversion import from_json, to_json
 from codeq_client._display import excerpt, printable
 
-from ._program import Program, version_option
+from ._program import Number, Program, version_option
 from .errors import CodeQError, ConfigurationError, DecodeError, TaskFailed, WaitTimeout
 
 _PART = 1000  # tasks until their ids are printed, which an interrupt would lose
@@ -48,7 +48,7 @@ def main() -> None:
 @click.argument("command", required=False)
 @click.argument("payload", required=False)
 @click.option("--priority", type=click.IntRange(0, 9), default=0, help="0 to 9; 9 is claimed first.")
-@click.option("--delay", type=click.FloatRange(min=0), default=0, help="Seconds until workers may have the task.")
+@click.option("--delay", type=Number(min=0), default=0, help="Seconds until workers may have the task.")
 @click.option("--max-attempts", type=click.IntRange(min=1), help="Default: the server's.")
 @click.option("--webhook", default="", help="The URL that gets the result.")
 @click.option("--key", help="An idempotency key: for 24 hours it makes one task.")
@@ -175,7 +175,7 @@ def recreate(task_ids: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("task_id", metavar="ID")
-@click.option("--timeout", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds.")
+@click.option("--timeout", type=Number(min=0), default=60, show_default=True, help="Seconds.")
 def wait(task_id: str, *, timeout: float) -> None:
     """Wait for the result of a task, and print it as JSON.
 

@@ -14,7 +14,7 @@ import click
 
 from codeq_fake.payloads import DEFAULT_PROFILE, Profile
 
-from .output import MISUSED, exit_with
+from .output import MISUSED, Number, exit_with
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -158,7 +158,7 @@ _WHAT = (
     ),
     flag(
         "reaper-phase",
-        type=float,
+        type=Number(min=0),
         metavar="SECONDS",
         help="With main/pebble: a time, in seconds since 1970, at which its reaper looks for expired leases. It looks "
         "every 2 s.  [default: the start of the clock]",
@@ -195,7 +195,7 @@ _WHAT = (
     ),
     flag(
         "persist-interval",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min=0, min_open=True),
         metavar="SECONDS",
         help="Also write the state file at this interval, so that a crash loses no more.  [default: only at the end]",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -35,6 +36,17 @@ class _Misused(_Failed):
     """The arguments are invalid."""
 
     exit_code = MISUSED
+
+
+class Number(click.FloatRange):
+    """A finite number in a range. Click's own type takes NaN, which no comparison refuses, and infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - as click's
+        """The number of a text. Raises click.BadParameter."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 class Program(click.Group):

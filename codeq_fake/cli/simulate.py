@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from .output import FAILED, MISUSED, exit_with, say, tell
+from .output import FAILED, MISUSED, Number, exit_with, say, tell
 
 if TYPE_CHECKING:
     from codeq_fake.simulation.runs import Outcome
@@ -32,7 +32,7 @@ _SECOND = 1_000_000_000
 @click.command()
 @click.argument("file", metavar="FILE[::TEST]")
 @click.option("--runs", type=click.IntRange(min=1), help="Runs of each test. The default is what the test says.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="End after so many minutes.")
+@click.option("--minutes", type=Number(min=0, min_open=True), help="End after so many minutes.")
 @click.option("--first-seed", type=int, help="The seed of the first run. The default is what the test says.")
 @click.option("--compare", is_flag=True, help="Repeat each tenth run in another process, and compare the histories.")
 @click.option("--seed", type=int, help="Repeat the run with this seed.")

@@ -14,6 +14,7 @@ import click
 
 from .journals import REQUEST
 from .keyboard import keyboard
+from .output import Number
 from .remote import Fake, Target, fake_options
 from .state import HEALTH
 from .tables import console
@@ -29,7 +30,7 @@ _MOST = 100
 @click.command()
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1),
+    type=Number(0.1),
     default=1.0,
     show_default=True,
     metavar="SECONDS",

@@ -353,6 +353,16 @@ def test_a_text_log_line_cannot_be_forged_and_controls_no_terminal() -> None:
     assert TextLines().format(record).endswith("INFO    a: no\ufffd[2J\n    2026 INFO forged")
 
 
+@pytest.mark.parametrize("formatter", [TextLines(), JsonLines()], ids=["text", "json"])
+def test_a_log_line_has_the_beginning_and_the_end_of_an_enormous_text(formatter: logging.Formatter) -> None:
+    error = ValueError(f"begin {'x' * 1_000_000} end")
+    record = logging.LogRecord("a", logging.INFO, "", 0, "failed: %s", (error,), (ValueError, error, None))
+    line = formatter.format(record)
+    assert len(line) < 100_000
+    assert "failed: begin xxx" in line
+    assert "xxx end" in line
+
+
 @pytest.mark.parametrize("token", ["é", "a\nb"])
 def test_a_token_that_a_header_cannot_carry_is_refused_without_showing_it(token: str) -> None:
     code, output = invoke("check", CODEQ_BASE_URL="http://me:hidden@127.0.0.1:1", CODEQ_WORKER_TOKEN=f"secret{token}")

@@ -18,6 +18,7 @@ from codeq_client import (
     CodeQ,
     Hook,
     Job,
+    Rate,
     TaskEnded,
     Worker,
     WorkerStatus,
@@ -38,6 +39,7 @@ GOOD = WorkerStatus(running=True, draining=False, tasks=0, claim_age=1, claim_er
         ({"claim_error": "refused"}, True, False),
         ({"claim_age": math.inf}, True, False),
         ({"claim_age": 500.0, "tasks": 8}, True, True),
+        ({"claim_age": 500.0, "limited": True, "draining": True}, True, False),
         ({"loop_lag": 31.0}, False, False),
         ({"lease_lag": 31.0}, False, False),
     ],
@@ -67,6 +69,24 @@ async def test_a_worker_is_ready_as_soon_as_the_server_has_answered(scenario: Sc
         await scenario.clock.advance(0.1)
         assert ready(worker.status(), Limits())
         assert len(scenario.network.times("claim")) < 10, "it waits at the server again"
+
+
+@pytest.mark.asyncio
+async def test_a_worker_that_has_used_its_rate_is_ready(scenario: Scenario) -> None:
+    worker = scenario.worker()
+
+    @worker.handler("X", rate=Rate(1, seconds=600))
+    async def work(_job: Job[Any]) -> None: ...
+
+    scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+        await scenario.clock.advance(300)
+        status = worker.status()
+        assert (status.claim_age > 250, status.tasks, status.limited) == (True, 0, True)
+        assert ready(status, Limits())
+        await scenario.clock.advance(310)
+        assert not worker.status().limited, "it claims again"
 
 
 def probe(port: int, path: str) -> tuple[int, dict[str, Any]]:

@@ -1,16 +1,23 @@
-"""Batches larger than the server's limit: items are encoded one by one, sent in parts, and answered by index."""
+"""Batches larger than the server's limit: items are encoded one by one, sent in parts, and answered by index.
+
+The asynchronous client encodes a part while the server has the one before it. So no more than two are in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias, TypeVar
+from itertools import islice
+from typing import Any, Generic, TypeAlias, TypeVar
 
+from codeq_client._display import excerpt
 from codeq_client._task import Task
 from codeq_client.errors import (
+    BadReply,
     ClientClosed,
     CodeQError,
     ConfigurationError,
+    EncodeError,
     Forbidden,
     RateLimited,
     ServerError,
@@ -37,23 +44,31 @@ Progress: TypeAlias = Callable[[int, int], object]
 """Called with the number of items that were answered, and of all."""
 
 
+Part: TypeAlias = list[tuple[int, Item, Encoded]]
+"""Up to `MAX_BATCH` items that are sent together: index, item, and its encoded form."""
+
+
 def create(
     core: Core, tasks: Sequence[NewTask], trace_parent: str, progress: Progress | None = None
 ) -> Flow[Batch[Task]]:
     """Create many tasks (C9)."""
+    keys: dict[int, str] = {}
 
-    def send(part: Sequence[tuple[NewTask, calls.NewItem]], deadline: float) -> Flow[list[Task | CodeQError]]:
-        call = calls.create_batch([item for _, item in part], trace_parent=trace_parent)
-        answers = yield from core.send(call, deadline=deadline)
+    def encode(index: int, task: NewTask) -> calls.NewItem:
+        keys[index] = task.take_key()
+        return calls.new_item(task, keys[index])
+
+    def send(
+        part: Part[NewTask, calls.NewItem], deadline: float, meanwhile: Callable[[], object]
+    ) -> Flow[list[Task | CodeQError]]:
+        call = calls.create_batch([item for _, _, item in part], trace_parent=trace_parent)
+        answers = yield from core.send(call, deadline=deadline, meanwhile=meanwhile)
         return [_read(answer, "task", decoding.task) for answer in answers]
 
-    keys = [task.take_key() for task in tasks]
-    kept = set(range(len(tasks)))
+    kept: Mapping[int, object] = keys
     try:
-        answers, outage = yield from _send_in_parts(
-            core, lambda index, task: calls.new_item(task, keys[index]), send, dict(enumerate(tasks)), progress
-        )
-        kept = {index for index, answer in answers.items() if isinstance(answer, Rejected)}
+        answers, outage = yield from _send_in_parts(core, encode, send, dict(enumerate(tasks)), progress)
+        kept = {index: answer for index, answer in answers.items() if isinstance(answer, Rejected)}
     finally:
         for index in kept:
             tasks[index].keep_key(keys[index])
@@ -66,16 +81,19 @@ def create(
 def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]:
     """End many tasks (S6): in batches where the server treats it equally, otherwise in separate requests."""
 
-    def send(part: Sequence[tuple[Submission, bytes]], deadline: float) -> Flow[list[Record | CodeQError]]:
+    def send(
+        part: Part[Submission, bytes], deadline: float, meanwhile: Callable[[], object]
+    ) -> Flow[list[Record | CodeQError]]:
+        call = calls.submit_batch([body for _, _, body in part])
         try:
-            answers = yield from core.send(calls.submit_batch([body for _, body in part]), deadline=deadline)
+            answers = yield from core.send(call, deadline=deadline, meanwhile=meanwhile)
         except (Unavailable, ServerError) as error:
             if isinstance(error, Unavailable) and not error.sent:
                 raise
-            return (yield from _resolve(core, [submission for submission, _ in part], deadline))
+            return (yield from _resolve(core, [submission for _, submission, _ in part], deadline))
         return [
             _read(answer, "result", calls.about(submission.task_id, decoding.record))
-            for (submission, _), answer in zip(part, answers, strict=True)
+            for (_, submission, _), answer in zip(part, answers, strict=True)
         ]
 
     numbered = dict(enumerate(submissions))
@@ -128,7 +146,10 @@ def _resolve(core: Core, items: Sequence[Submission], deadline: float) -> Flow[l
 
 
 def _read(answer: Any, key: str, decode: Callable[[Any], T]) -> T | CodeQError:  # noqa: ANN401 - the server's object
-    return decode(answer[key]) if answer.get(key) else refusals.item_error(str(answer.get("error")))
+    try:
+        return decode(answer[key]) if answer.get(key) else refusals.item_error(str(answer.get("error")))
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        return BadReply(f"the answer to one item is not CodeQ's: {excerpt(repr(error))}")
 
 
 def _deadline(core: Core) -> float:
@@ -136,24 +157,46 @@ def _deadline(core: Core) -> float:
     return core.clock.monotonic() + max(_PATIENCE, 2 * core.timeout)
 
 
-def _encoded(
-    encode: Callable[[int, Item], Encoded], items: Mapping[int, Item]
-) -> tuple[list[tuple[int, tuple[Item, Encoded]]], dict[int, Rejected]]:
-    """Return the items that can be encoded, in both forms, and the others."""
-    ready: list[tuple[int, tuple[Item, Encoded]]] = []
-    refused: dict[int, Rejected] = {}
-    for index, item in items.items():
-        try:
-            ready.append((index, (item, encode(index, item))))
-        except ConfigurationError as error:
-            refused[index] = Rejected(index, error, item)
-    return ready, refused
+class _Parts(Generic[Item, Encoded]):
+    """The parts of a batch, and the items that cannot be encoded."""
+
+    def __init__(self, encode: Callable[[int, Item], Encoded], items: Mapping[int, Item]) -> None:
+        self.refused: dict[int, Rejected] = {}
+        self._encode = encode
+        self._left = self._encoded(items)
+        self._next: Part[Item, Encoded] | None = None
+
+    def prepare(self) -> None:
+        """Encode the next part, unless that is done. Raises nothing."""
+        if self._next is None:
+            self._next = list(islice(self._left, calls.MAX_BATCH))
+
+    def take(self) -> Part[Item, Encoded]:
+        """Return the next part; an empty one is the end."""
+        self.prepare()
+        part, self._next = self._next or [], None
+        return part
+
+    def _encoded(self, items: Mapping[int, Item]) -> Iterator[tuple[int, Item, Encoded]]:
+        for index, item in items.items():
+            try:
+                yield index, item, self._encode(index, item)
+            except ConfigurationError as error:
+                self.refused[index] = Rejected(index, error, item)
+            except Exception as error:  # noqa: BLE001 - from the user's types, such as a serializer of pydantic
+                self.refused[index] = Rejected(index, _not_encoded(error), item)
+
+
+def _not_encoded(error: Exception) -> EncodeError:
+    refused = EncodeError(f"it cannot be encoded: {type(error).__name__}: {excerpt(str(error))}")
+    refused.__cause__ = error
+    return refused
 
 
 def _send_in_parts(
     core: Core,
     encode: Callable[[int, Item], Encoded],
-    send: Callable[[Sequence[tuple[Item, Encoded]], float], Flow[list[T | CodeQError]]],
+    send: Callable[[Part[Item, Encoded], float, Callable[[], object]], Flow[list[T | CodeQError]]],
     items: Mapping[int, Item],
     progress: Progress | None = None,
 ) -> Flow[tuple[dict[int, T | Rejected], CodeQError | None]]:
@@ -162,37 +205,37 @@ def _send_in_parts(
     If all parts fail, and certainly none had an effect, that is raised: the caller may repeat the whole. In an outage
     no further part is sent, because each would take as long. A single lost reply is none, unless it took all the time.
     """
-    ready, refused = _encoded(encode, items)
-    answers: dict[int, T | Rejected] = {**refused}
+    parts = _Parts(encode, items)
+    answers: dict[int, T | Rejected] = {}
     failure: CodeQError | None = None
     outage: CodeQError | None = None
     last: CodeQError | None = None
-    failed = 0
-    has_unknown_part = False
+    may_have_acted_once = False
     deadline = _deadline(core)
-    for start in range(0, len(ready), calls.MAX_BATCH):
-        part = ready[start : start + calls.MAX_BATCH]
+    while part := parts.take():
         outcomes: list[T | CodeQError]
         try:
             if outage:
                 raise _not_sent(outage)
-            outcomes = yield from send([item for _, item in part], deadline)
+            outcomes = yield from send(part, deadline, parts.prepare)
+            may_have_acted_once = True
         except CodeQError as error:
             failure = failure or error
-            has_unknown_part = has_unknown_part or may_have_acted(error)
-            failed += len(part)
+            may_have_acted_once = may_have_acted_once or may_have_acted(error)
             outcomes = [error] * len(part)
+        parts.prepare()
         previous, last = last, next((outcome for outcome in outcomes if isinstance(outcome, _OUTAGES)), None)
         if last is None:
             deadline = _deadline(core)
         elif previous or not may_have_acted(last) or core.clock.monotonic() >= deadline:
             outage = outage or last
-        for (index, (item, _)), outcome in zip(part, outcomes, strict=True):
+        for (index, item, _), outcome in zip(part, outcomes, strict=True):
             answers[index] = Rejected(index, outcome, item) if isinstance(outcome, CodeQError) else outcome
         if progress:
-            progress(len(answers), len(items))
-    if failure and failed == len(ready) and not has_unknown_part:
+            progress(len(answers) + len(parts.refused), len(items))
+    if failure and not may_have_acted_once:
         raise failure
+    answers.update(parts.refused)
     return answers, outage
 
 

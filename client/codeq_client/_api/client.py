@@ -6,7 +6,8 @@ import asyncio
 import functools
 import os
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar, cast
@@ -40,12 +41,29 @@ class _OtherLoop:
 
 _OTHER_LOOP = _OtherLoop()
 
+_SENT_AFTER = 0.0005
+"""After how many seconds a request is on its way: a function that takes the CPU longer must not hold it up."""
+
 
 def _current_loop() -> object:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
         return _OTHER_LOOP
+
+
+@contextmanager
+def _called_later(function: Callable[[], object]) -> Iterator[None]:
+    """Call a function during the block, if that lasts long enough for a request to be on its way by then."""
+    loop = _current_loop()
+    if not isinstance(loop, AbstractEventLoop):
+        yield
+        return
+    call = loop.call_later(_SENT_AFTER, function)
+    try:
+        yield
+    finally:
+        call.cancel()
 
 
 def _method(
@@ -161,7 +179,11 @@ class CodeQ(BaseClient[Transport]):
     async def _perform(self, step: Step) -> Reply | str | None:
         match step:
             case Send():
-                return await self._here().connections.send(step)
+                connections = self._here().connections
+                if step.meanwhile is None:
+                    return await connections.send(step)
+                with _called_later(step.meanwhile):
+                    return await connections.send(step)
             case Pause(seconds, wake):
                 clock = self.core.clock
                 await (sleep_or(clock, seconds, wake) if wake else clock.sleep(seconds))

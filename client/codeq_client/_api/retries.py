@@ -46,12 +46,14 @@ _log = logging.getLogger("codeq_client")
 class Send:
     """Step: send the call with this token, with a `timeout` in seconds.
 
-    The outcome is the `Reply`, or `Unavailable` raised at the flow's `yield`.
+    The outcome is the `Reply`, or `Unavailable` raised at the flow's `yield`. A client may call `meanwhile`, which
+    raises nothing, while it waits for the reply.
     """
 
     call: Call[Any]
     token: str = field(repr=False)
     timeout: float
+    meanwhile: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,13 @@ class Core:
         timeout: float | None = None,
         deadline: float = math.inf,
         guard: Callable[[], None] = lambda: None,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Flow[T]:
         """Send `call` until it is answered, as often as is safe; raises the error of the last try.
 
         No try starts or waits beyond `deadline`, a moment of the clock's `monotonic`, except for one second of grace:
-        the last try is made at the deadline. `guard` is called right before each try, and may raise.
+        the last try is made at the deadline. `guard` is called right before each try, and may raise. `meanwhile` may be
+        called, also more than once, during a try.
         """
         retries_left = self.retries if retries is None else retries
         failures = 0
@@ -107,7 +111,8 @@ class Core:
                 token = yield from self._token_for(call.role)
                 guard()
                 longest = max(_SHORTEST_TIMEOUT, deadline - self.clock.monotonic())
-                reply: Reply = yield Send(call, token, min((timeout or self.timeout) + call.wait, longest))
+                limit = min((timeout or self.timeout) + call.wait, longest)
+                reply: Reply = yield Send(call, token, limit, meanwhile)
                 return refusals.decode(call, reply, self.clock.time)
             except Unauthorized:
                 if refreshed or not self._token_of(call.role).refuse(token):

@@ -96,6 +96,8 @@ class ClaimLoop:
         self._refusal: Exception | None = None
         self.paused = False
         """Whether no more tasks are claimed, until `resume`."""
+        self.limited = False
+        """Whether nothing is claimed now because each command is at its limit."""
 
     @property
     def running(self) -> int:
@@ -213,7 +215,8 @@ class ClaimLoop:
         sent = self._clock.monotonic()
         try:
             commands = self._claimable()
-            if not commands:
+            self.limited = not commands
+            if self.limited:
                 await self._until_change()
                 return
             if self._more_ready and self._concurrency - self.running > 1:

@@ -287,7 +287,7 @@ class Delivery:
             self._task.command,
             f"{settled.value} ({loss.value})" if loss else settled.value,
             seconds,
-            f": {detail}" if detail else "",
+            f": {excerpt(detail, _LONGEST_REASON)}" if detail else "",
             exc_info=self._error if settled is Settled.DEAD else None,
             extra=log_fields(self._task),
         )

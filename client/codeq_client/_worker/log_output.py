@@ -20,6 +20,8 @@ from .job import current_task, log_fields
 _LIMIT = 10_000
 #: How long the end waits for a slow reader (s).
 _PATIENCE = 1.0
+#: The most characters of a record's text: that of an exception may be a whole document.
+_LONGEST = 32_000
 
 
 #: What each record has without `extra`; `taskName` is newer than Python 3.11.
@@ -38,7 +40,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line, with its traceback."""
-        return printable(super().format(record))
+        return printable(_shortened(super().format(record)))
 
 
 class JsonLines(logging.Formatter):
@@ -54,16 +56,24 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _shortened(record.getMessage()),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _shortened(self.formatException(record.exc_info))
         if record.stack_info:
             line["stack"] = self.formatStack(record.stack_info)
         try:
             return _json(line)
         except Exception:  # noqa: BLE001 - one value of `extra` must not cost the record
             return _json({str(name): _readable(value) for name, value in line.items()})
+
+
+def _shortened(text: str) -> str:
+    """Return the text, or its beginning and its end: a traceback has the text of the exception last."""
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half]} ... ({len(text) - 2 * half} characters) ... {text[-half:]}"
 
 
 def _json(value: object) -> str:

@@ -53,7 +53,9 @@ def pause_on_signals(pause: Callable[[], None], resume: Callable[[], None]) -> I
     """Call `pause` on SIGUSR1 and `resume` on SIGUSR2, where the system has them."""
     actions = {"SIGUSR1": pause, "SIGUSR2": resume}
     numbers = {getattr(signal, name): action for name, action in actions.items() if hasattr(signal, name)}
-    previous = {number: signal.signal(number, _Action(action)) for number, action in numbers.items()}
+    previous = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
+    for number, action in numbers.items():
+        signal.signal(number, _Action(action, previous[number]).handle)
     try:
         yield
     finally:
@@ -62,13 +64,24 @@ def pause_on_signals(pause: Callable[[], None], resume: Callable[[], None]) -> I
 
 
 class _Action:
-    """A signal handler that calls one function."""
+    """A signal handler that calls one function, and the handler that was there before."""
 
-    def __init__(self, function: Callable[[], None]) -> None:
+    def __init__(self, function: Callable[[], None], previous: Any) -> None:  # noqa: ANN401 - what `signal.getsignal` returns
         self._function = function
+        self._previous = previous
+        self._process = os.getpid()
 
-    def __call__(self, _number: int, _frame: FrameType | None) -> None:
-        self._function()
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() == self._process:
+            self._function()
+        else:
+            _handle_as_before(number, self._previous)
+
+
+def _handle_as_before(number: int, previous: Any) -> None:  # noqa: ANN401 - as above
+    """Give a signal to the handler that was there before: this is a child process that a worker's handler forked."""
+    signal.signal(number, previous)
+    os.kill(os.getpid(), number)
 
 
 class _Stopping:
@@ -84,9 +97,8 @@ class _Stopping:
         previous = self.previous.get(signal.Signals(number), signal.SIG_DFL)
         if is_of_runner(previous):
             previous = signal.default_int_handler
-        if os.getpid() != self._process:  # a child process that a handler forked
-            signal.signal(number, previous)
-            os.kill(os.getpid(), number)
+        if os.getpid() != self._process:
+            _handle_as_before(number, previous)
             return
         application = previous if callable(previous) and previous is not signal.default_int_handler else None
         if self._received and number != _HANG_UP and application is None:

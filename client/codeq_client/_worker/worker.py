@@ -46,7 +46,8 @@ class WorkerStatus:
     `loop_lag` and `lease_lag` say for how long the worker's event loop and the renewal loop have been overdue.
 
     `oldest` is the age of the oldest task in work, `stuck` the number of handlers that had to end and still run, and
-    `standstill` the time for which they have left no usable slot. `slots` is the worker's `concurrency`.
+    `standstill` the time for which they have left no usable slot. `slots` is the worker's `concurrency`. A `limited`
+    worker claims nothing now, because each of its commands is at its limit.
     """
 
     running: bool
@@ -61,6 +62,7 @@ class WorkerStatus:
     standstill: float = 0.0
     paused: bool = False
     slots: int = 0
+    limited: bool = False
 
 
 class Worker(Registry):
@@ -246,6 +248,7 @@ class Worker(Registry):
             standstill=loop.standstill if loop else 0.0,
             paused=self._paused,
             slots=self.concurrency,
+            limited=loop is not None and loop.limited,
         )
 
     def delivery_context(self, renewal: LeaseRenewal, state: Any, pool: ProcessPool) -> DeliveryContext:  # noqa: ANN401 - the user's

@@ -21,7 +21,7 @@ from codeq_contract.driver.servers import NotRunError
 from codeq_contract.driver.targets import Target
 from codeq_contract.suite.options import Options, OptionsError
 
-from .output import CannotRunError, background_output, counted, printable, printable_body
+from .output import CannotRunError, Number, background_output, counted, printable, printable_body
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -38,7 +38,7 @@ _LINE_AFTER = 5_000
 @click.argument("left")
 @click.argument("right")
 @click.option("--requests", type=click.IntRange(1), help=f"How many requests each server gets.  [{_REQUESTS}]")
-@click.option("--minutes", type=click.FloatRange(0.01), help="How long to go on, instead of a number of requests.")
+@click.option("--minutes", type=Number(0.01), help="How long to go on, instead of a number of requests.")
 @click.option("--kinds", type=click.IntRange(1), help="End after that many kinds of differences.")
 @click.option("--seed", type=click.IntRange(0), help="A number, to send the same requests as the run that printed it.")
 @click.option(

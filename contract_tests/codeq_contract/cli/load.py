@@ -25,7 +25,7 @@ from codeq_contract.recordings.format import SECRET_SETTING, Recording
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
 from .load_display import LoadDisplay
-from .output import CannotRunError, background_output, counted
+from .output import CannotRunError, Number, background_output, counted
 
 _CUT = 3
 _SEEDS = 2**32
@@ -36,7 +36,7 @@ _NOT_OURS = frozenset({"level", "fact", "known", "report"})
 
 
 def _size(
-    name: str, kind: click.IntRange | click.FloatRange, text: str | None = None
+    name: str, kind: click.IntRange | Number, text: str | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The option for a field of Load."""
     return click.option(f"--{name}", type=kind, default=getattr(_DEFAULTS, name), show_default=True, help=text)
@@ -48,8 +48,8 @@ def _size(
 @_size("producers", click.IntRange(1, 64))
 @_size("workers", click.IntRange(1, 64))
 @_size("tasks", click.IntRange(1, 20_000), "At most, and as many for polls.")
-@_size("seconds", click.FloatRange(1, 600), "Before the drain.")
-@_size("drain", click.FloatRange(0, 3600), "Seconds at most.")
+@_size("seconds", Number(1, 600), "Before the drain.")
+@_size("drain", Number(0, 3600), "Seconds at most.")
 @_size(
     "busy",
     click.IntRange(0, 256),

@@ -27,7 +27,7 @@ from codeq_contract.recordings.format import Header
 from codeq_contract.stores import PROFILES, known_profile
 
 from .command_process import end_of, stop_signals
-from .output import CannotRunError, background_output, host_and_port
+from .output import CannotRunError, Number, background_output, host_and_port
 
 
 def _profile(_context: click.Context, _option: click.Parameter, name: str) -> str:
@@ -58,7 +58,7 @@ def _profile(_context: click.Context, _option: click.Parameter, name: str) -> st
 )
 @click.option("--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the server, if known.")
 @click.option("--yaml", type=click.Path(path_type=Path, exists=True), help="The server's configuration file.")
-@click.option("--seconds", type=click.FloatRange(0), help="Stop after that time.")
+@click.option("--seconds", type=Number(0), help="Stop after that time.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @background_output()
 def record_session(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,8 +12,8 @@ import pytest
 from codeq_client import NewTask, Submission, Task
 from codeq_client._api import operations
 from codeq_client._api.retries import Send
-from codeq_client.errors import ConfigurationError, EncodeError, Unauthorized, Unavailable
-from tests.client.api.support import LOST, TASK, UNREACHED, ScriptedServer, refusal, reply
+from codeq_client.errors import BadReply, ConfigurationError, EncodeError, Unauthorized, Unavailable
+from tests.client.api.support import LOST, TASK, UNREACHED, Reply, ScriptedServer, refusal, reply
 from tests.client.support import Scenario, reply_lost
 
 CREATED = {"results": [{"task": TASK}] * 100}
@@ -42,7 +44,7 @@ def test_the_progress_of_a_batch_is_told_after_each_request() -> None:
     told: list[tuple[int, int]] = []
     new = [NewTask(command="X", payload={})] * 250 + [NewTask(command="X", payload=None)]
     server.run(operations.create_batch(server.core, new, progress=lambda done, total: told.append((done, total))))
-    assert told == [(101, 251), (201, 251), (251, 251)]
+    assert told == [(100, 251), (201, 251), (251, 251)]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,121 @@ def test_an_outage_ends_a_batch(answers: list[Any], requests: int) -> None:
     assert isinstance(last, Unavailable)
     assert not last.sent
     assert str(last) == f"not sent, because of an earlier error: {batch.outage}"
+
+
+class Noted:
+    """A value that notes when it is encoded."""
+
+    def __init__(self, told: list[str], number: int) -> None:
+        self.told = told
+        self.number = number
+
+    def model_dump(self, **_options: Any) -> int:
+        self.told.append(f"encoded {self.number}")
+        return self.number
+
+
+def at_once(answer: Any) -> Any:
+    return answer
+
+
+def prepared(answer: Any) -> Any:
+    """Answer when the next part is prepared."""
+
+    def reply_to(send: Send) -> Any:
+        assert send.meanwhile
+        send.meanwhile()
+        return answer
+
+    return reply_to
+
+
+@pytest.mark.parametrize("lost", [LOST, UNREACHED, refusal(400, "no")], ids=["lost", "unreached", "refused"])
+def test_a_part_that_fails_while_the_next_one_is_prepared_has_the_outcome_of_any_other(lost: Any) -> None:
+    def outcome(answer: Callable[[Any], Any]) -> object:
+        answers = [reply(200, CREATED), *[lost] * (1 if isinstance(lost, Reply) else 4), reply(200, CREATED)]
+        server = ScriptedServer([answer(each) for each in answers])
+        told: list[tuple[int, int]] = []
+        tasks = [NewTask(command="X", payload=n or None, idempotency_key=str(n)) for n in range(301)]
+        batch = server.run(operations.create_batch(server.core, tasks, progress=lambda *done: told.append(done)))
+        return [str(item) for item in batch.items], server.bodies(), told, str(batch.outage)
+
+    assert outcome(prepared) == outcome(at_once)
+
+
+def test_only_the_next_part_of_a_batch_is_encoded_in_advance() -> None:
+    told: list[str] = []
+
+    def answer(_send: Send) -> Any:
+        told.append("sent")
+        return reply(200, CREATED)
+
+    server = ScriptedServer([answer] * 3)
+    server.run(operations.create_batch(server.core, [NewTask(command="X", payload=Noted(told, n)) for n in range(300)]))
+    assert [index for index, what in enumerate(told) if what == "sent"] == [100, 201, 302]
+
+
+@pytest.mark.asyncio
+async def test_the_next_part_is_encoded_while_the_server_has_this_one(scenario: Scenario) -> None:
+    told: list[str] = []
+
+    async def answer(_request: Any, forward: Any) -> Any:
+        response = await forward()
+        await asyncio.sleep(0.05)
+        told.append("answered")
+        return response
+
+    scenario.network.fail("claim", answer)  # that is how the network calls a batch
+    tasks = [NewTask(command="X", payload=Noted(told, n)) for n in range(200)]
+    assert len((await scenario.codeq.create_batch(tasks)).all()) == 200
+    assert [index for index, what in enumerate(told) if what == "answered"] == [200, 201]
+    assert [task.payload for task in scenario.fake.tasks()] == list(range(200))
+
+
+@pytest.mark.asyncio
+async def test_a_batch_that_is_cancelled_keeps_the_keys_of_what_may_have_been_created(scenario: Scenario) -> None:
+    created = asyncio.Event()
+
+    async def hang(_request: Any, forward: Any) -> Any:
+        await forward()
+        created.set()
+        await asyncio.sleep(3600)
+
+    scenario.network.fail("claim", None, hang, None, None, None)
+    tasks = [NewTask(command="X", payload=n) for n in range(1, 301)]
+    batch = asyncio.create_task(scenario.codeq.create_batch(tasks))
+    await created.wait()
+    await asyncio.sleep(0.01)  # the third part is encoded now
+    batch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await batch
+    assert len(scenario.fake.tasks()) == 200
+    assert len((await scenario.codeq.create_batch(tasks)).all()) == 300
+    assert len(scenario.fake.tasks()) == 300
+
+
+class Refusing:
+    def model_dump(self, **_options: Any) -> Any:
+        raise ZeroDivisionError("no such price")
+
+
+def test_an_item_whose_type_cannot_be_serialized_is_rejected_alone() -> None:
+    server = ScriptedServer([reply(200, {"results": [{"task": TASK}] * 2})])
+    payloads: list[Any] = [{}, Refusing(), {}]
+    tasks = [NewTask(command="X", payload=payload) for payload in payloads]
+    batch = server.run(operations.create_batch(server.core, tasks))
+    (rejected,) = batch.rejected
+    assert (rejected.index, type(rejected.error), len(batch.accepted)) == (1, EncodeError, 2)
+    assert "ZeroDivisionError: no such price" in str(rejected.error)
+
+
+@pytest.mark.parametrize(
+    "answer", [{"task": {"id": 5}}, {"task": [1]}, "none", None, {"task": {**TASK, "createdAt": 1}}]
+)
+def test_an_answer_to_an_item_that_cannot_be_read_is_a_rejection(answer: Any) -> None:
+    server = ScriptedServer([reply(200, {"results": [{"task": TASK}, answer]})])
+    batch = server.run(operations.create_batch(server.core, [NewTask(command="X", payload={})] * 2))
+    assert (len(batch.accepted), type(batch.rejected[0].error)) == (1, BadReply)
 
 
 def test_rejections_alone_are_no_outage() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from codeq_client._worker.process import stop_on_signals
+from codeq_client._worker.process import pause_on_signals, stop_on_signals
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def test_a_handler_that_the_application_set_later_stays(of_application: list[int
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2], ids=str)
 def test_a_child_process_of_a_handler_is_ended_by_signals(number: signal.Signals) -> None:
-    with stop_on_signals(lambda: None):
+    with stop_on_signals(lambda: None), pause_on_signals(lambda: None, lambda: None):
         pid = os.fork()
         if not pid:
             os.kill(os.getpid(), number)
