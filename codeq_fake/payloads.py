@@ -54,6 +54,7 @@ FaultKind: TypeAlias = Literal[
     "false_empty",
     "accept_result_twice",
     "double_create",
+    "undo_end",
 ]
 """A kind of fault: the name of its function in `codeq_fake.faults`."""
 

@@ -82,7 +82,7 @@ class Broker:
                 interval=store.reaper_interval, start=start, store=self.store, requeueing=self.requeueing
             )
         self.retention = Retention(start=start, store=self.store) if store.ends_tasks else None
-        #: A task or a key whose end or first use the present operation does not see (Z5, Z6); empty without a fault.
+        #: A task whose end, or a key whose first use, the present operation does not see; empty without a fault.
         self.unseen = ""
         self._traces = settings.tracing_enabled and store.stores_traces
         self._lease_end = store.lease_end
@@ -262,6 +262,8 @@ class Broker:
         task = self._task_held_by(task_id, worker)
         extend_seconds = extend_seconds if extend_seconds > 0 else self.settings.default_lease_seconds
         task.apply(Event.HEARTBEAT, by=worker, now=now)
+        if task_id == self.unseen:  # the server writes the task as it was before its end
+            task.worker, task.error = worker, ""
         task.touched_at = now
         task.lease_until = now + seconds(extend_seconds)
         if task.state is State.LEASED and (now < task.lease_expiry or not self.profile.store.has_ttl):
@@ -298,6 +300,8 @@ class Broker:
 
     def _task_held_by(self, task_id: str, worker: str) -> Task:
         task = self.get(task_id)
+        if task_id == self.unseen:
+            return task
         if not task.worker or task.worker != worker:
             raise errors.NotOwner
         return task

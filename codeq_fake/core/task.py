@@ -116,6 +116,9 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.COMPLETED, Event.REFUSE_LEASE): State.UNLEASED,
         (State.FAILED, Event.REFUSE_LEASE): State.UNLEASED,
         (State.LEASED, Event.LOSE): State.LOST,
+        # This heartbeat read the task before its end, and writes it as it was.
+        (State.COMPLETED, Event.HEARTBEAT): State.LOST,
+        (State.FAILED, Event.HEARTBEAT): State.LOST,
         (State.LOST, Event.HEARTBEAT): State.LOST,
         (State.LOST, Event.ABANDON): State.READY,
         (State.LOST, Event.NACK): State.DELAYED,

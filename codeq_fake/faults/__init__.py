@@ -24,6 +24,7 @@ from .kinds import (
     refuse,
     reset,
     revoke_lease,
+    undo_end,
 )
 from .parsing import read_rules
 from .plan import Fault, FaultNotMetWarning, Plan
@@ -55,4 +56,5 @@ __all__ = [
     "refuse",
     "reset",
     "revoke_lease",
+    "undo_end",
 ]

@@ -20,6 +20,7 @@ _CLAIMS = frozenset({"claim", "claim_batch"})
 _SINGLE_ENDS = frozenset({"submit", COMPLETE, FAIL})
 _ENDS = _SINGLE_ENDS | {"submit_batch"}
 _CREATES = frozenset({"create"})
+_HEARTBEATS = frozenset({"heartbeat"})
 _ON_A_TASK = _CLAIMS | _ENDS | {"heartbeat", "abandon", "nack"}
 _CALLBACK, _SENT = frozenset({CALLBACK}), frozenset({CALLBACK, NOTICE})
 
@@ -158,6 +159,12 @@ def accept_result_twice(**where: Unpack[Where]) -> Rule:
 def double_create(**where: Unpack[Where]) -> Rule:
     """A create makes a task although another with the same key has made one at the same moment (Z6)."""
     return Rule("double_create", **where)
+
+
+@kind(on=_HEARTBEATS, only=_HEARTBEATS)
+def undo_end(**where: Unpack[Where]) -> Rule:
+    """A heartbeat at the same moment as its worker's result undoes the end: the task is IN_PROGRESS for ever."""
+    return Rule("undo_end", **where)
 
 
 def observed_races(seed: int = 0) -> tuple[Rule, ...]:

@@ -263,7 +263,7 @@ def heartbeat(server: Server, task: Task) -> None:
     server.broker.heartbeat(task.id, worker="w-1", extend_seconds=2, now=server.now)
 
 
-# Z5 and Z6.
+# Z5, Z6, and the race that no clause has.
 
 
 def test_z5_each_of_two_results_at_the_same_moment_sends_its_callback() -> None:
@@ -281,6 +281,14 @@ def test_z5_a_later_result_is_refused() -> None:
     assert not races.can_end_twice(server.broker, task.id, now=server.now)
     with pytest.raises(errors.NotInProgress):
         server.submit(task, AGAIN)
+
+
+def test_only_the_worker_of_a_result_can_undo_the_end_and_only_at_the_same_moment() -> None:
+    server, task = finished()
+    can_undo = partial(races.can_undo_end, server.broker, task.id)
+    assert [can_undo(worker=worker, now=server.now) for worker in ("w-1", "w-2")] == [True, False]
+    server.wait(0.1)
+    assert not can_undo(worker="w-1", now=server.now)
 
 
 def test_z6_two_creates_at_the_same_moment_make_a_task_each_and_the_key_is_that_of_the_last() -> None:

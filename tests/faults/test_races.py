@@ -199,3 +199,32 @@ def test_z6_a_create_that_is_wrong_itself_is_refused(codeq: FakeCodeQ, http: htt
         assert create(http, idempotencyKey="k", delaySeconds=-1).status_code == 400
     assert create(http, idempotencyKey="k").json()["id"] == task_id
     assert fault.fired == 0
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
+def test_a_heartbeat_beside_the_result_undoes_the_end_for_ever(
+    codeq: FakeCodeQ, http: httpx.Client, status: str
+) -> None:
+    task_id = create(http).json()["id"]
+    claim(http)
+    with codeq.faults(faults.undo_end()) as fault:
+        http.post(f"{TASKS}/{task_id}/result", json={"status": status, "result": {"n": 1}, "error": "no"})
+        assert heartbeat(http, task_id).status_code == 200
+        codeq.advance(seconds=0.1)
+        assert heartbeat(http, task_id).status_code == 200, "it is as in progress as any"
+    shown = read(http, task_id)
+    assert (shown["status"], shown["lastKnownLocation"], "error" in shown) == ("IN_PROGRESS", "INPROG_SET", False)
+    assert shown["leaseUntil"] == "2026-01-31T12:01:00Z"
+    assert http.get(f"{TASKS}/{task_id}/result").json()["result"]["status"] == status
+    codeq.advance(seconds=3600)
+    assert claim(http).status_code == 204
+    assert (fault.met, fault.fired) == (2, 1)
+
+
+def test_a_later_heartbeat_undoes_nothing(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    with codeq.faults(faults.undo_end()) as fault:
+        task_id = finished(http)
+        codeq.advance(seconds=0.1)
+        assert heartbeat(http, task_id).status_code == 403
+    assert read(http, task_id)["status"] == "COMPLETED"
+    assert (fault.met, fault.fired) == (1, 0)

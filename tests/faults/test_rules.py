@@ -23,6 +23,7 @@ EXAMPLES = [
     faults.hang(probability=0.5, seed=7),
     faults.garble("malformed"),
     faults.expire_lease(on="heartbeat"),
+    faults.undo_end(worker="w-1"),
     faults.clock_skew(-2),
     faults.callback_lost(),
     faults.callback_twice(on="notice"),

@@ -24,7 +24,7 @@ from .matching import claimed_commands, idempotency_key, occasion_of
 from .task_effects import TASK_EFFECTS, affect
 
 _WAITS = ("delay", "hang")
-_PREPARED = ("false_empty", "accept_result_twice", "double_create")
+_PREPARED = ("false_empty", "accept_result_twice", "undo_end", "double_create")
 _UNAVAILABLE = 503
 _TOO_MANY = 429
 _BODYLESS = (204, 304)
@@ -106,8 +106,8 @@ class _FaultyCall:
                 self._reply.outcome = rule.how or "cut"
             case "clock_skew":
                 self._handler = partial(_skewed, self._handler, rule.duration)
-            case "false_empty" | "accept_result_twice" | "double_create":
-                happened = self._prepare(rule.do)
+            case kind if kind in _PREPARED:
+                happened = self._prepare(kind)
                 if happened:
                     return  # The request may still be refused, and then it has met no race.
             case kind if kind == "redeliver_finished" or (kind in TASK_EFFECTS and self._operation.name in CLAIMS):
@@ -137,6 +137,10 @@ class _FaultyCall:
             case "accept_result_twice":
                 [task_id] = self._occasion.tasks
                 name = task_id if races.can_end_twice(call.broker, task_id, now=call.now) else ""
+            case "undo_end":
+                [task_id] = self._occasion.tasks
+                worker = call.caller.subject
+                name = task_id if races.can_undo_end(call.broker, task_id, worker=worker, now=call.now) else ""
             case _:
                 key = idempotency_key(self._operation, call)
                 name = key if races.can_make_twice(call.broker, key, now=call.now) else ""

@@ -17,6 +17,7 @@ from codeq_client import Abandon, LeaseTerms, Settled, Task
 from codeq_client._api import retries, settlement
 from codeq_client._worker import cancellation, claiming, delivery, job, lease_renewal, lease_timing, result_batches
 from codeq_client.errors import ServerError, Unavailable
+from codeq_fake import faults
 from tests.client.support import reply_lost, request_lost
 from tests.client.worker.laws import Law, Laws, LawsOfOneSubject, Panic
 
@@ -166,6 +167,15 @@ def what_comes_while_stopping_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(delivery.Delivery, "hand_back", hand_back)
 
 
+def renewed_beside_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def finish(self: Any, held: Any) -> None:
+        self.renew_now(held)
+        while not held.lease.renewing:  # noqa: ASYNC110 - the client has no event for this
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(lease_renewal.LeaseRenewal, "finish", finish)
+
+
 def cut_off_holder(machine: Laws) -> None:
     """A worker that cannot renew, while another worker waits for its task."""
     machine.open_first(lease=6, concurrency=1)
@@ -269,6 +279,20 @@ def panic(machine: Laws) -> None:
     machine.end_the_faults()
 
 
+def end_beside_renewals(machine: Laws) -> None:
+    """A server that undoes an end if a renewal comes with it, a moment later on its way."""
+
+    async def a_moment_later(_request: Any, forward: Any) -> Any:
+        await machine.scenario.clock.sleep(0.001)
+        return await forward()
+
+    machine.open_first(lease=6, concurrency=1)
+    machine.hosts[0].faults += [("heartbeat", a_moment_later)] * 20
+    with machine.scenario.fake.faults(faults.undo_end()):
+        machine.create(seconds=5, outcome="complete", delay=0, faults=[])
+        machine.pass_time(seconds=10)
+
+
 SEQUENCES: list[tuple[Law, Any, Any]] = [
     (Law.FENCE, fence_too_late, cut_off_alone),
     (Law.FENCE, handlers_begin_at_any_time, claim_answered_late),
@@ -279,6 +303,7 @@ SEQUENCES: list[tuple[Law, Any, Any]] = [
     (Law.ONCE, a_key_for_each_try, create_answered_in_vain),
     (Law.NOTHING_LEASED, what_comes_while_stopping_is_forgotten, task_at_closing_time),
     (Law.NOTHING_LEASED, a_cancelled_handlers_task_is_kept, handler_at_closing_time),
+    (Law.NOTHING_LEASED, renewed_beside_its_end, end_beside_renewals),
     (Law.SETTLED, lost_submit_taken_for_success, submit_lost),
     (Law.SETTLED, lost_batch_taken_for_success, batch_lost),
     (Law.LASTING, a_claim_error_ends_the_loop, outage),
